@@ -1,0 +1,3 @@
+//! Parse, call, print the error chain, exit.
+
+fn main() {}

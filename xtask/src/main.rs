@@ -1,0 +1,3 @@
+//! Everything a developer types: run, test, bench, ebpf, vm.
+
+fn main() {}
