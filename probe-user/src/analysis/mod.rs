@@ -1,0 +1,1 @@
+//! Pure statistics over the model; randomness comes in as a seeded generator.

@@ -1,0 +1,1 @@
+//! clap structs, turned into plain configurations; no logic.

@@ -1,0 +1,175 @@
+//! The one error type of the library.
+//!
+//! Every variant says what was tried, on what, what the system answered, and (where there is one) the remedy.
+//! Decoders have errors of their own: they are pure functions and know neither paths nor system calls.
+
+use std::{fmt, io, path::PathBuf};
+
+/// Result of everything that can meet the kernel.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong, on what, and what would help.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read, written or made.
+    #[error("cannot {op} {}: {source}{remedy}", path.display())]
+    File {
+        /// What was tried: `read`, `write`, `create`, …
+        op: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+        /// What would help.
+        remedy: Remedy,
+    },
+    /// A system call failed.
+    #[error("{call} on {subject}: {source}{remedy}")]
+    Call {
+        /// Name of the call as in its manual page, with its command: `bpf(BPF_PROG_LOAD)`.
+        call: &'static str,
+        /// The object it was made on: a function, a device, an interface.
+        subject: String,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+        /// What would help.
+        remedy: Remedy,
+    },
+    /// Text that a person wrote (a scenario, a rate, a method's id) does not parse.
+    #[error("{subject}: {why}{remedy}")]
+    Invalid {
+        /// What was read: a flag, or file, line and field.
+        subject: String,
+        /// Why it was refused.
+        why: String,
+        /// What would be accepted.
+        remedy: Remedy,
+    },
+    /// The request is sound, but this host or its present state does not allow it.
+    #[error("{subject}: {why}{remedy}")]
+    Unsupported {
+        /// What was asked for.
+        subject: String,
+        /// Why it cannot be.
+        why: String,
+        /// What would help.
+        remedy: Remedy,
+    },
+    /// Data from the kernel is not what its format says.
+    #[error("{subject}: {why}")]
+    Malformed {
+        /// What was read.
+        subject: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A measured run broke one of its own checks, so its numbers must not be used.
+    #[error("{0}")]
+    Untrue(String),
+    /// The user ended the run.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What would help, as a full sentence; empty where nothing is known to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remedy(Option<String>);
+
+impl Remedy {
+    /// No remedy is known.
+    pub const NONE: Self = Self(None);
+
+    /// `text` is a full sentence without the final stop.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Some(text.into()))
+    }
+
+    /// The sentence, without the final stop.
+    pub fn text(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(text) => write!(f, ". {text}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error {
+    /// A file operation failed; the remedy follows from the errno where it is always the same one.
+    pub fn file(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        let remedy = match source.kind() {
+            io::ErrorKind::PermissionDenied => Remedy::new("Run as root"),
+            io::ErrorKind::StorageFull => Remedy::new("Free some space; what was written is kept"),
+            _ => Remedy::NONE,
+        };
+        Self::File { op, path: path.into(), source, remedy }
+    }
+
+    /// A system call failed; the remedy follows from the errno where it is always the same one.
+    pub fn call(call: &'static str, subject: impl Into<String>, source: io::Error) -> Self {
+        let remedy = match source.kind() {
+            io::ErrorKind::PermissionDenied => Remedy::new("Run as root"),
+            _ => Remedy::NONE,
+        };
+        Self::Call { call, subject: subject.into(), source, remedy }
+    }
+
+    /// Refused input, with what would be accepted.
+    pub fn invalid(
+        subject: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Invalid { subject: subject.into(), why: why.into(), remedy: Remedy::new(remedy) }
+    }
+
+    /// This host cannot, with what would help.
+    pub fn unsupported(
+        subject: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Unsupported { subject: subject.into(), why: why.into(), remedy: Remedy::new(remedy) }
+    }
+
+    /// Kernel data that contradicts its own format.
+    pub fn malformed(subject: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Malformed { subject: subject.into(), why: why.into() }
+    }
+
+    /// The same error with another remedy.
+    #[must_use]
+    pub fn with_remedy(mut self, text: impl Into<String>) -> Self {
+        let new = Remedy::new(text);
+        match &mut self {
+            Self::File { remedy, .. }
+            | Self::Call { remedy, .. }
+            | Self::Invalid { remedy, .. }
+            | Self::Unsupported { remedy, .. } => *remedy = new,
+            Self::Malformed { .. } | Self::Untrue(_) | Self::Interrupted => {}
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_file_names_path_errno_and_remedy() {
+        let denied = io::Error::from_raw_os_error(libc::EACCES);
+        let text = Error::file("write", "set_ftrace_filter", denied).to_string();
+        assert_eq!(
+            text,
+            "cannot write set_ftrace_filter: Permission denied (os error 13). Run as root"
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! Facts about the running kernel, and guards that own pieces of its state.
+
+pub mod run;

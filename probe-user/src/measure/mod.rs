@@ -1,0 +1,1 @@
+//! Blocks, trials, the bin clock, the witness and the journal.

@@ -1,0 +1,98 @@
+//! The tracing methods, one room each; they never import one another.
+//!
+//! The life of a method in a trial: [`Method::attach`] · [`Session::enable`] · [`Session::drain`] again and again ·
+//! [`Session::disable`] · one last drain · [`Session::detach`]. Whatever attached is released by `detach`, which
+//! reports errors; dropping a session releases it too, silently.
+
+use std::time::Duration;
+
+use crate::{
+    error::{Error, Result},
+    kernel::run::Run,
+    model::{method::Descriptor, observation::Observation, target::Target, units::Nanos},
+};
+
+/// Whether a method can work on this host.
+#[derive(Debug)]
+pub enum Detection {
+    /// It can.
+    Available,
+    /// It cannot.
+    Unsupported {
+        /// What is missing.
+        why: String,
+        /// What would help.
+        remedy: String,
+    },
+    /// The question could not be answered; never cached, never taken for a no.
+    Inconclusive(Error),
+}
+
+/// A way of observing a target.
+pub trait Method: Send + Sync {
+    /// Its definition.
+    fn descriptor(&self) -> &Descriptor;
+
+    /// Asks the kernel for the features it needs, without leaving anything behind.
+    fn detect(&self, target: &Target) -> Detection;
+
+    /// Attaches to every function of `target`, disabled as far as the facility allows.
+    ///
+    /// # Errors
+    /// What the kernel refused; whatever had attached by then is released.
+    fn attach(&self, target: &Target, run: &Run) -> Result<Box<dyn Session>>;
+}
+
+/// When a session wants to be drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cadence {
+    /// At each bin edge, by the reader that stamps the edge: for counters.
+    Edges,
+    /// At this interval, by a thread of the method's own: for recorders.
+    Every(Duration),
+    /// Only once, at the end.
+    Never,
+}
+
+/// A method attached for one trial.
+pub trait Session: Send {
+    /// When it wants to be drained.
+    fn cadence(&self) -> Cadence;
+
+    /// Starts observing.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    fn enable(&mut self) -> Result<()>;
+
+    /// Hands everything that is there to `sink`; never blocks.
+    ///
+    /// # Errors
+    /// What the kernel refused, or a record that is not what its format says.
+    fn drain(&mut self, sink: &mut dyn Sink) -> Result<()>;
+
+    /// Stops observing; what was recorded stays readable.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    fn disable(&mut self) -> Result<()>;
+
+    /// Releases everything and accounts for it. A failure to release is an error even if all was observed.
+    ///
+    /// # Errors
+    /// What the kernel refused; the rest is released all the same.
+    fn detach(self: Box<Self>) -> Result<Observation>;
+}
+
+/// Takes what a session saw. Functions go by their index in the target.
+pub trait Sink {
+    /// `function` was called `total` times since enable, as read at this moment.
+    fn count(&mut self, function: usize, total: u64);
+
+    /// `function` was called at `at` (`CLOCK_MONOTONIC`).
+    fn event(&mut self, function: usize, at: Nanos);
+
+    /// A profiler's sample at `at`: bit `i` of `inclusive` is set where function `i` is in the call chain,
+    /// `innermost` names the function in the innermost frame, if it is one of the target's.
+    fn sample(&mut self, at: Nanos, inclusive: u64, innermost: Option<usize>);
+}

@@ -1,0 +1,202 @@
+//! The result file, `campaign.json`, and the journal it is made from.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    figure::{Figure, Platform},
+    loss::Loss,
+    method::{Descriptor, MethodId},
+    scenario::Scenario,
+    target::Target,
+    trial::{Part, Trial},
+};
+
+/// Version of the result schema. It changes when a reader of the old one would misread the new one.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// `campaign.json`: everything that was measured, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Campaign {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// What all runs of the campaign share.
+    pub design: Design,
+    /// The processes that measured it, in order; a campaign in VMs has one per VM.
+    pub runs: Vec<Run>,
+    /// Every trial, failed ones included.
+    pub trials: Vec<Trial>,
+    /// What follows from them.
+    pub summary: Summary,
+}
+
+/// What all runs of one campaign share; runs that differ in it cannot be merged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Design {
+    /// Version of tracetoll.
+    pub version: String,
+    /// Kernel release, `uname -r`.
+    pub kernel: String,
+    /// The scenario, defaults filled in.
+    pub scenario: Scenario,
+    /// The target as it resolved on this kernel.
+    pub target: Target,
+    /// The methods that ran, `off` first, with all their parameters.
+    pub methods: Vec<Descriptor>,
+    /// Methods that were asked for and cannot work here.
+    pub unavailable: Vec<Unavailable>,
+    /// Whether another tracer held the target and `--allow-shared` let the run go on.
+    pub shared_target: bool,
+}
+
+/// A method that cannot work on this kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unavailable {
+    /// Its id.
+    pub id: MethodId,
+    /// Why.
+    pub why: String,
+    /// What would help.
+    pub remedy: String,
+}
+
+/// One process that ran trials.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// When it started.
+    pub started: Timestamp,
+    /// Its command line.
+    pub command_line: Vec<String>,
+    /// Seed of the order of methods and of everything else that is drawn.
+    pub seed: u64,
+    /// Which trials it ran.
+    pub parts: Vec<Part>,
+    /// The clock its times are in.
+    pub platform: Platform,
+    /// The machine.
+    pub host: Host,
+    /// How the claim "the witness counts what the target counts" was checked here; none in a run without witness.
+    pub witness_check: Option<WitnessCheck>,
+}
+
+/// The machine that a run ran on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Model name from /proc/cpuinfo.
+    pub cpu: String,
+    /// Online CPUs.
+    pub cpus: usize,
+    /// Physical memory in KiB.
+    pub memory_kib: u64,
+    /// `/proc/version`.
+    pub kernel_version: String,
+    /// `/proc/cmdline`.
+    pub kernel_command_line: String,
+    /// Hypervisor, where the CPU says that there is one.
+    pub hypervisor: Option<String>,
+}
+
+/// Calls counted on the target and by the witness over the same load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessCheck {
+    /// Function.
+    pub function: String,
+    /// Sites whose sum is the witness.
+    pub sites: Vec<String>,
+    /// Calls counted on the function itself.
+    pub target: u64,
+    /// Calls counted at the sites.
+    pub witness: u64,
+}
+
+/// What follows from the trials.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// One per method, in the design's order.
+    pub methods: Vec<MethodSummary>,
+    /// Trials that failed.
+    pub failed_trials: usize,
+    /// The witness's own toll: `off` with witness against `off`, worker CPU per frame, in per cent.
+    pub witness_worker_cpu_pct: Figure,
+}
+
+/// All figures of one method.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MethodSummary {
+    /// The method.
+    pub id: MethodId,
+    /// What it recorded, lost and missed, over all toll trials in lockstep.
+    pub events: Events,
+    /// What it costs.
+    pub toll: TollFigures,
+    /// What it still shows.
+    pub fidelity: FidelityFigures,
+}
+
+/// Totals over the lockstep trials, where the true number is known from the load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    /// Calls that happened: kicks in lockstep.
+    pub truth: u64,
+    /// Events recorded, counted or sampled; null for the control.
+    pub recorded: Option<u64>,
+    /// Lost in buffers.
+    pub lost: Loss,
+    /// Calls at which the probe did not run.
+    pub missed: Loss,
+    /// `recorded + lost + missed`, where all three are exact: reconciles with `truth` for exact and recording methods.
+    pub counted_plus_missed: Option<u64>,
+}
+
+/// The toll, by the definitions in METHODOLOGY.md.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TollFigures {
+    /// CPU ns of the vhost worker per call, above the control.
+    pub kernel_ns_per_event: Figure,
+    /// Change of worker CPU per frame at fixed load, in per cent.
+    pub worker_cpu_pct: Figure,
+    /// CPU of the method's own threads and processes, in per cent of one CPU.
+    pub reader_cpu_pct: Figure,
+    /// Change of busy CPU at fixed load, in points of all CPUs.
+    pub system_cpu_pct: Figure,
+    /// Change of throughput flat out, in per cent.
+    pub throughput_pct: Figure,
+}
+
+/// The fidelity, by the definitions in METHODOLOGY.md.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FidelityFigures {
+    /// r(witness, throughput) under the control.
+    pub r_0: Figure,
+    /// r(witness, throughput) under the method.
+    pub r_w: Figure,
+    /// r(method, throughput).
+    pub r_m: Figure,
+    /// `r_0 - r_w`.
+    pub perturbation: Figure,
+    /// `r_w - r_m`.
+    pub observation_loss: Figure,
+    /// `r_0 - r_m`.
+    pub fidelity_loss: Figure,
+    /// `r_m / r_0`.
+    pub r_retained: Figure,
+    /// `Σ|s·m - w| / Σ w`.
+    pub series_error: Figure,
+}
+
+/// A line of `journal.jsonl`, written as soon as it is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JournalLine {
+    /// First line: what is to be measured, and where.
+    Start {
+        /// [`SCHEMA_VERSION`].
+        schema_version: u32,
+        /// What is measured.
+        design: Box<Design>,
+        /// Where.
+        run: Box<Run>,
+    },
+    /// One trial ended.
+    Trial(Box<Trial>),
+}

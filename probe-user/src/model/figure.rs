@@ -1,0 +1,84 @@
+//! A number that says how it is known.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a figure was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Platform {
+    /// Real hardware, or hardware virtualisation: wall clock.
+    Native,
+    /// An emulated CPU (QEMU TCG): wall clock of the emulation.
+    Emulated,
+    /// QEMU's instruction counter: a nanosecond is a fixed number of instructions.
+    Counted,
+}
+
+/// An estimate with its interval, or the reason why there is none.
+///
+/// In JSON `{"estimate", "lo", "hi", "n", "detectable", "platform"}` or `{"estimate": null, "why"}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Figure {
+    /// There is a number.
+    Known(Estimate),
+    /// There is none.
+    Null(Absent),
+}
+
+/// A number with its 95 % interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The estimate, in the figure's unit.
+    pub estimate: f64,
+    /// Lower end of the interval; none where one trial gives no interval.
+    pub lo: Option<f64>,
+    /// Upper end.
+    pub hi: Option<f64>,
+    /// Trials (or pairs of trials) behind it.
+    pub n: usize,
+    /// Smallest effect that this run would have shown (power 0.8, alpha 0.05).
+    pub detectable: Option<f64>,
+    /// Where it was measured.
+    pub platform: Platform,
+    /// Remarks that a reader must see: `within this run`, `drift`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// No number, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absent {
+    /// Always null; keeps the key present.
+    pub estimate: (),
+    /// Why there is none.
+    pub why: String,
+}
+
+impl Figure {
+    /// No number, and why.
+    pub fn null(why: impl Into<String>) -> Self {
+        Self::Null(Absent { estimate: (), why: why.into() })
+    }
+
+    /// The estimate, where there is one.
+    pub fn known(&self) -> Option<&Estimate> {
+        match self {
+            Self::Known(estimate) => Some(estimate),
+            Self::Null(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_keeps_its_key_and_its_reason() {
+        let json = serde_json::to_string(&Figure::null("constant series")).unwrap();
+        assert_eq!(json, r#"{"estimate":null,"why":"constant series"}"#);
+        let back: Figure = serde_json::from_str(&json).unwrap();
+        assert_eq!(back, Figure::null("constant series"));
+    }
+}

@@ -1,0 +1,12 @@
+//! Plain types and the result schema. Nothing here reads a file or asks the kernel, so that old results can be
+//! analysed and reported anywhere.
+
+pub mod campaign;
+pub mod figure;
+pub mod loss;
+pub mod method;
+pub mod observation;
+pub mod scenario;
+pub mod target;
+pub mod trial;
+pub mod units;

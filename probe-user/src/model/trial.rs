@@ -1,0 +1,168 @@
+//! One scenario run under one method.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    loss::Loss,
+    method::MethodId,
+    observation::{Observation, Series},
+    units::{Bytes, Nanos},
+};
+
+/// What a trial is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// The method alone: what it costs.
+    Toll,
+    /// The method and the witness: what it still shows.
+    Fidelity,
+}
+
+/// How the load offers its frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pace {
+    /// The next kick only after the last one was served: one call per kick.
+    Lockstep,
+    /// A fixed number of frames per second.
+    Paced,
+    /// As fast as the ring takes them.
+    Flat,
+}
+
+/// One trial, as written to the journal when it ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Index into the campaign's runs: which process, on which machine.
+    pub run: usize,
+    /// The block: every method once, in random order.
+    pub block: u32,
+    /// Place within the block, from 0.
+    pub position: u32,
+    /// What the trial is for.
+    pub part: Part,
+    /// How the load was offered.
+    pub pace: Pace,
+    /// The method, or `off`.
+    pub method: MethodId,
+    /// Whether the witness ran beside it.
+    pub witnessed: bool,
+    /// When it started.
+    pub started: Timestamp,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a trial. A failure is a result, not a gap.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It ran, and its own checks held.
+    Done(Box<Measured>),
+    /// It failed; the campaign went on.
+    Failed {
+        /// The error, with its causes.
+        why: String,
+    },
+}
+
+/// What one trial measured. All sums cover the time from the first bin edge to the last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// What the load sent.
+    pub sent: Sent,
+    /// What arrived at the sink.
+    pub received: Received,
+    /// CPU times.
+    pub cpu: CpuTimes,
+    /// Bin edges in `CLOCK_MONOTONIC`, one more than there are bins, as really stamped.
+    pub edges: Vec<Nanos>,
+    /// Latest edge behind its schedule.
+    pub edge_jitter: Nanos,
+    /// Bytes received at the sink per bin.
+    pub throughput: Vec<u64>,
+    /// The witness, in fidelity trials.
+    pub witness: Option<WitnessSeries>,
+    /// Sections of the hog schedule.
+    pub sections: Vec<SectionMark>,
+    /// The method's own account.
+    pub observation: Observation,
+    /// The method's series, one per function of the target; empty where it observes nothing.
+    pub series: Vec<Series>,
+}
+
+/// What the load sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// Writes to the kick eventfd.
+    pub kicks: u64,
+    /// Frames put into TX rings and taken by vhost.
+    pub frames: u64,
+    /// Bytes of those frames.
+    pub bytes: Bytes,
+}
+
+/// What the sink's interface received.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    /// Frames.
+    pub frames: u64,
+    /// Bytes, without preamble and checksum.
+    pub bytes: Bytes,
+}
+
+/// CPU time in nanoseconds, from schedstat (not from ticks).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuTimes {
+    /// Length of the window.
+    pub elapsed: Nanos,
+    /// Each vhost worker.
+    pub workers: Vec<Nanos>,
+    /// The load's own threads (the VM-less guests).
+    pub load: Nanos,
+    /// Hog threads.
+    pub hogs: Nanos,
+    /// The method's own threads and processes.
+    pub reader: Nanos,
+    /// The method's work after the window.
+    pub after: Nanos,
+    /// Time that any task ran on any CPU (`rq_cpu_time`, /proc/schedstat).
+    pub system: Nanos,
+    /// Number of CPUs behind `system`.
+    pub cpus: usize,
+    /// Run delay on the sink's CPUs: how long tasks there waited.
+    pub sink_run_delay: Nanos,
+}
+
+/// Calls of each function by the exact counter on its callers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessSeries {
+    /// One per function of the target: calls per bin, or why there is no witness.
+    pub functions: Vec<WitnessCounts>,
+    /// Calls at which the witness itself did not run.
+    pub missed: Loss,
+}
+
+/// The witness of one function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WitnessCounts {
+    /// Calls per bin.
+    Calls(Vec<u64>),
+    /// There is no exact site for this function.
+    None {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A stretch of constant hogs within the series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SectionMark {
+    /// Its first bin.
+    pub first_bin: usize,
+    /// Hogs that ran in it.
+    pub hogs: usize,
+}

@@ -1,0 +1,1 @@
+//! Results for people and programs, made from the model and the analysis alone.

@@ -1,0 +1,165 @@
+//! The one place that makes raw system calls, with a script in its stead for tests of the error paths.
+//!
+//! Only calls that set tracing up pass here (`bpf`, `perf_event_open`, `ioctl`); the hot paths of the load do not.
+//! The script is part of every build and thread-local: nothing is compiled differently for tests.
+#![expect(
+    unsafe_code,
+    reason = "syscall(2) and ioctl(2) with the arguments that each variant states"
+)]
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    ffi::c_void,
+    io,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+};
+
+/// A system call, ready to be made.
+#[derive(Debug)]
+pub enum Call<'a> {
+    /// `bpf(command, attr, sizeof attr)`: `attr` is the command's `union bpf_attr`, zero behind its last field.
+    Bpf {
+        /// `BPF_PROG_LOAD`, …
+        command: u32,
+        /// The union's bytes, in and out.
+        attr: &'a mut [u8],
+    },
+    /// `perf_event_open(attr, pid, cpu, group_fd, flags)`: `attr` starts with a filled-in `size` field.
+    PerfEventOpen {
+        /// `struct perf_event_attr`, `attr.size` bytes.
+        attr: &'a [u8],
+        /// Process, or -1 for all.
+        pid: i32,
+        /// CPU, or -1 for all.
+        cpu: i32,
+        /// `PERF_FLAG_*`.
+        flags: u64,
+    },
+    /// `ioctl(fd, request, value)` for requests whose argument is a plain number.
+    IoctlValue {
+        /// The file.
+        fd: BorrowedFd<'a>,
+        /// The request.
+        request: u32,
+        /// The argument.
+        value: u64,
+    },
+    /// `ioctl(fd, request, pointer)` for requests that read or write a structure of `argument.len()` bytes.
+    IoctlBytes {
+        /// The file.
+        fd: BorrowedFd<'a>,
+        /// The request; the size in its bits 16 to 29 must be `argument.len()`, or the request is a legacy one.
+        request: u32,
+        /// The structure, in and out.
+        argument: &'a mut [u8],
+    },
+}
+
+thread_local! {
+    static SCRIPT: RefCell<Option<VecDeque<i64>>> = const { RefCell::new(None) };
+}
+
+/// Until it is dropped, calls on this thread return these values in turn (a negative one is `-errno`) and never
+/// reach the kernel. A call beyond the script's end fails with `ENOSYS`.
+#[derive(Debug)]
+pub struct Script(());
+
+impl Script {
+    /// Installs `answers`.
+    #[must_use]
+    pub fn install(answers: impl IntoIterator<Item = i64>) -> Self {
+        SCRIPT.set(Some(answers.into_iter().collect()));
+        Self(())
+    }
+
+    /// Answers not yet given.
+    pub fn remaining(&self) -> usize {
+        SCRIPT.with_borrow(|script| script.as_ref().map_or(0, VecDeque::len))
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        SCRIPT.set(None);
+    }
+}
+
+/// Makes `call`.
+///
+/// # Errors
+/// The errno.
+pub fn make(call: Call<'_>) -> io::Result<i64> {
+    let scripted = SCRIPT.with_borrow_mut(|script| {
+        script.as_mut().map(|answers| answers.pop_front().unwrap_or(-i64::from(libc::ENOSYS)))
+    });
+    match scripted {
+        Some(answer) if answer < 0 => {
+            Err(io::Error::from_raw_os_error(i32::try_from(-answer).unwrap_or(libc::EINVAL)))
+        }
+        Some(answer) => Ok(answer),
+        None => make_real(call),
+    }
+}
+
+/// Makes `call` and takes the file descriptor that it returns.
+///
+/// # Errors
+/// The errno.
+pub fn make_fd(call: Call<'_>) -> io::Result<OwnedFd> {
+    let fd = make(call)?;
+    let fd = i32::try_from(fd).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
+    // SAFETY: the call succeeded and returns a new descriptor by its contract; nobody else has seen the number, so
+    // this is its only owner. A script that answers a call with a number hands the ownership over in the same way.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn make_real(call: Call<'_>) -> io::Result<i64> {
+    // SAFETY: each variant carries its buffers as slices that live until the call returns, and passes their true
+    // length where the call takes one. The kernel keeps no pointer to them. What the structures point to in turn is
+    // the duty of whoever filled them in: the modules beside this one.
+    let answer = unsafe {
+        match call {
+            Call::Bpf { command, attr } => libc::syscall(
+                libc::SYS_bpf,
+                u64::from(command),
+                attr.as_mut_ptr().cast::<c_void>(),
+                attr.len(),
+            ),
+            Call::PerfEventOpen { attr, pid, cpu, flags } => libc::syscall(
+                libc::SYS_perf_event_open,
+                attr.as_ptr().cast::<c_void>(),
+                i64::from(pid),
+                i64::from(cpu),
+                -1_i64,
+                flags,
+            ),
+            Call::IoctlValue { fd, request, value } => {
+                libc::ioctl(fd.as_raw_fd(), u64::from(request), value).into()
+            }
+            Call::IoctlBytes { fd, request, argument } => libc::ioctl(
+                fd.as_raw_fd(),
+                u64::from(request),
+                argument.as_mut_ptr().cast::<c_void>(),
+            )
+            .into(),
+        }
+    };
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_answers_in_turn_and_ends_in_enosys() {
+        let script = Script::install([7, -i64::from(libc::EPERM)]);
+        let attr = [0_u8; 8];
+        let open = || make(Call::PerfEventOpen { attr: &attr, pid: -1, cpu: 0, flags: 0 });
+        assert_eq!(open().unwrap(), 7);
+        assert_eq!(open().unwrap_err().raw_os_error(), Some(libc::EPERM));
+        assert_eq!(script.remaining(), 0);
+        assert_eq!(open().unwrap_err().raw_os_error(), Some(libc::ENOSYS));
+    }
+}

@@ -1,0 +1,3 @@
+//! The system calls that neither the standard library nor rustix covers; the only unsafe code of the library.
+
+pub mod call;

@@ -1,0 +1,1 @@
+//! The load: guests on vhost devices, the network between them and the sink, hogs.
