@@ -1,0 +1,147 @@
+//! Debian's archive by way of apt, without touching the user's apt configuration.
+//!
+//! The archive's address comes from apt's own sources and only the suite is changed. Sources, package
+//! lists and downloads are private (below `target/xtask/apt`), so suites that the machine does not
+//! follow can be read, by anyone, and `apt-get update` elsewhere is unaffected. Signatures are
+//! checked by apt as always.
+
+use crate::paths;
+use anyhow::{Context, Result, anyhow, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The keys of all Debian releases, from package `debian-archive-keyring`.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// The Debian release this machine runs (`bookworm`), or why its packages cannot be used.
+///
+/// # Errors
+/// When this is not Debian: the caller names what it wanted, for the user to install by hand.
+pub(crate) fn codename() -> Result<String> {
+    let text = fs::read_to_string("/etc/os-release").context("cannot read /etc/os-release")?;
+    let field = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(|v| v.trim_matches('"').to_owned())
+    };
+    if field("ID=").as_deref() != Some("debian") {
+        bail!("this system is not Debian, so xtask cannot install packages on it");
+    }
+    field("VERSION_CODENAME=").context("/etc/os-release names no VERSION_CODENAME")
+}
+
+/// A private view of some of Debian's suites.
+pub(crate) struct Archive {
+    dir: PathBuf,
+}
+
+impl Archive {
+    /// A view named `name` of `suites` (`trixie`, `trixie-security`, …).
+    ///
+    /// # Errors
+    /// When apt's own configuration names no Debian archive to take the address from.
+    pub(crate) fn new(name: &str, suites: &[String]) -> Result<Self> {
+        let dir = paths::store("apt")?.join(name);
+        fs::create_dir_all(dir.join("lists/partial"))?;
+        fs::create_dir_all(dir.join("cache/archives/partial"))?;
+        let own = own_suites()?;
+        let mut sources = String::new();
+        for suite in suites {
+            let uri = address(&own, suite)
+                .ok_or_else(|| anyhow!("apt's sources name no archive that could hold {suite}"))?;
+            let key = if Path::new(KEYRING).exists() {
+                format!("[signed-by={KEYRING}] ")
+            } else {
+                String::new()
+            };
+            sources.push_str(&format!("deb {key}{uri} {suite} main\n"));
+        }
+        fs::write(dir.join("sources.list"), sources)?;
+        Ok(Self { dir })
+    }
+
+    /// Whether [`Archive::update`] has succeeded before.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.dir.join("filled").exists()
+    }
+
+    /// Fetches the package lists.
+    ///
+    /// # Errors
+    /// With apt's own words, and the remedy for the one failure a stock machine can meet.
+    pub(crate) fn update(&self) -> Result<()> {
+        let out = self.tool("apt-get").args(["-q", "update"]).output()?;
+        let words = String::from_utf8_lossy(&out.stderr).into_owned();
+        // apt-get update exits 0 when a list could not be fetched and an old one may be used.
+        if !out.status.success() || words.contains("Failed to fetch") {
+            let remedy = if words.contains("NO_PUBKEY") {
+                "\nthe machine lacks the keys of a newer Debian: apt-get install debian-archive-keyring"
+            } else {
+                ""
+            };
+            bail!("apt-get update of {} failed:\n{words}{remedy}", self.sources().display());
+        }
+        fs::write(self.dir.join("filled"), "")?;
+        Ok(())
+    }
+
+    /// An apt program that sees this view and nothing else.
+    pub(crate) fn tool(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.args(self.options());
+        command
+    }
+
+    /// The options that make an apt program see this view.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let dir = self.dir.display();
+        [
+            format!("Dir::Etc::SourceList={dir}/sources.list"),
+            "Dir::Etc::SourceParts=/dev/null".to_owned(),
+            format!("Dir::State::Lists={dir}/lists"),
+            format!("Dir::Cache={dir}/cache"),
+            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
+            "Acquire::Languages=none".to_owned(),
+            "DPkg::Lock::Timeout=600".to_owned(),
+            // The view may lie where apt's own user cannot reach (a home folder).
+            "APT::Sandbox::User=".to_owned(),
+        ]
+        .into_iter()
+        .flat_map(|option| ["-o".to_owned(), option])
+        .collect()
+    }
+
+    fn sources(&self) -> PathBuf {
+        self.dir.join("sources.list")
+    }
+}
+
+/// (URI, suite, is Debian's) of each archive the machine's apt follows.
+fn own_suites() -> Result<Vec<(String, String, bool)>> {
+    let format = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)";
+    let out = Command::new("apt-get")
+        .args(["indextargets", "--format", format, "Created-By: Packages"])
+        .output()
+        .context("cannot run apt-get")?;
+    let text = String::from_utf8(out.stdout).context("apt-get indextargets is not UTF-8")?;
+    let rows = text.lines().filter_map(|line| {
+        let [uri, release, component, origin] = line.split('|').collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        // Before the first update apt knows no origin, and leaves the field's name standing.
+        let debian = origin == "Debian" || origin.starts_with("$(");
+        (component == "main" && !uri.starts_with("cdrom:"))
+            .then(|| (uri.to_owned(), release.to_owned(), debian))
+    });
+    Ok(rows.collect())
+}
+
+/// The address of the archive that holds `suite`: security has one of its own.
+fn address(own: &[(String, String, bool)], suite: &str) -> Option<String> {
+    let security = suite.ends_with("-security");
+    own.iter()
+        .filter(|(_, release, debian)| *debian && release.ends_with("-security") == security)
+        .map(|(uri, ..)| uri.clone())
+        .next()
+}

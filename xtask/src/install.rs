@@ -1,0 +1,179 @@
+//! What a job needs from the system, and how it gets there.
+//!
+//! A job states [`Need`]s; those that are missing are printed with their reason and installed with
+//! apt, from the machine's own Debian release or, where that is too old, its backports.
+
+use crate::apt::{self, Archive};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// One package a job cannot do without.
+pub(crate) struct Need {
+    /// Debian's name of the package.
+    pub(crate) package: &'static str,
+    /// What it is for: completes "needed …".
+    pub(crate) why: &'static str,
+    /// The oldest version that will do, as dpkg compares them. An older candidate of the release
+    /// itself makes xtask take the one of the release's backports.
+    pub(crate) at_least: Option<&'static str>,
+    /// Whether the machine has what the package would bring, by whatever way it came.
+    pub(crate) present: fn() -> bool,
+}
+
+/// Installs what is missing, or says how.
+pub(crate) struct Installer {
+    no_install: bool,
+}
+
+impl Installer {
+    pub(crate) fn new(no_install: bool) -> Self {
+        Self { no_install }
+    }
+
+    /// Makes sure that every need is met; without network use when all are.
+    ///
+    /// # Errors
+    /// When something is missing and may not or cannot be installed: the text names it, says what it
+    /// is for, and gives the lines to run.
+    pub(crate) fn ensure(&self, needs: &[Need]) -> Result<()> {
+        let missing: Vec<&Need> = needs.iter().filter(|need| !(need.present)()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        eprintln!("missing on this machine:");
+        for need in &missing {
+            let version = need.at_least.map(|v| format!(" (>= {v})")).unwrap_or_default();
+            eprintln!("  {}{version}: needed {}", need.package, need.why);
+        }
+        let codename = apt::codename().context("install the above with your system's own means")?;
+        let suites = ["", "-updates", "-security", "-backports"].map(|s| format!("{codename}{s}"));
+        let archive = Archive::new("release", &suites)?;
+        if self.no_install {
+            return explain(&archive, &missing, &codename);
+        }
+        archive.update()?;
+        for (suite, packages) in by_suite(&archive, &missing, &codename)? {
+            install(&archive, suite.as_deref(), &packages)?;
+        }
+        match missing.iter().find(|need| !(need.present)()) {
+            Some(need) => bail!(
+                "package {} was installed, but what it is for is still not here",
+                need.package
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The full path of a program, looked up on PATH and in the folders of system programs.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(system).map(|dir| dir.join(name)).find(|p| p.is_file())
+}
+
+/// Prints the lines that would install what is missing, and stops.
+fn explain(archive: &Archive, missing: &[&Need], codename: &str) -> Result<()> {
+    let options = archive.options().join(" ");
+    eprintln!("to install, run as root:\n  apt-get {options} update");
+    let suites = match archive.is_filled() {
+        true => by_suite(archive, missing, codename)?,
+        // Without lists the versions are unknown: what asks for a version is likely a backport.
+        false => group(
+            missing.iter().map(|need| (need.at_least.map(|_| backports(codename)), need.package)),
+        ),
+    };
+    for (suite, packages) in suites {
+        let packages = packages.join(" ");
+        let suite = suite.map(|s| format!(" -t {s}")).unwrap_or_default();
+        eprintln!("  apt-get {options} install --no-install-recommends{suite} {packages}");
+    }
+    bail!("stopped because of --no-install")
+}
+
+/// Packages by the suite apt must be told to prefer; none where its own order is right (release and
+/// security updates together).
+type Plan = Vec<(Option<String>, Vec<&'static str>)>;
+
+fn backports(codename: &str) -> String {
+    format!("{codename}-backports")
+}
+
+fn group(pairs: impl Iterator<Item = (Option<String>, &'static str)>) -> Plan {
+    let mut plan: Plan = Vec::new();
+    for (suite, package) in pairs {
+        match plan.iter_mut().find(|(s, _)| *s == suite) {
+            Some((_, packages)) => packages.push(package),
+            None => plan.push((suite, vec![package])),
+        }
+    }
+    plan
+}
+
+/// The release itself where its version will do, its backports otherwise.
+fn by_suite(archive: &Archive, missing: &[&Need], codename: &str) -> Result<Plan> {
+    let mut pairs = Vec::new();
+    for need in missing {
+        let candidate = candidate(archive, need.package)?;
+        let old = match (need.at_least, &candidate) {
+            (Some(least), Some(version)) => !version_at_least(version, least)?,
+            (_, None) => true,
+            (None, Some(_)) => false,
+        };
+        pairs.push((old.then(|| backports(codename)), need.package));
+    }
+    Ok(group(pairs.into_iter()))
+}
+
+/// The version that apt would install without asking for backports.
+fn candidate(archive: &Archive, package: &str) -> Result<Option<String>> {
+    let out = archive.tool("apt-cache").args(["policy", package]).output()?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let version = text.lines().find_map(|line| line.trim().strip_prefix("Candidate: "));
+    Ok(version.filter(|v| *v != "(none)").map(str::to_owned))
+}
+
+/// Debian's own order of versions.
+pub(crate) fn version_at_least(version: &str, least: &str) -> Result<bool> {
+    let status =
+        Command::new("dpkg").args(["--compare-versions", version, "ge", least]).status()?;
+    Ok(status.success())
+}
+
+fn install(archive: &Archive, suite: Option<&str>, packages: &[&str]) -> Result<()> {
+    let mut command = Command::new("env");
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(archive.options());
+    command.args(["-y", "-q", "--no-install-recommends"]);
+    if let Some(suite) = suite {
+        command.args(["-t", suite]);
+    }
+    let mut command = as_root(command.arg("install").args(packages))?;
+    eprintln!("installing from {}: {}", suite.unwrap_or("the release"), packages.join(" "));
+    let out = command.output().context("cannot run apt-get")?;
+    if !out.status.success() {
+        let words = String::from_utf8_lossy(&out.stderr);
+        bail!("apt-get install {} failed ({}):\n{words}", packages.join(" "), out.status);
+    }
+    Ok(())
+}
+
+/// The same command with root's rights, through sudo where the user is not root.
+fn as_root(command: &Command) -> Result<Command> {
+    use std::os::unix::fs::MetadataExt;
+    let words = || std::iter::once(command.get_program()).chain(command.get_args());
+    // /proc/self belongs to the effective user.
+    let root = std::fs::metadata("/proc/self")?.uid() == 0;
+    if !root && program("sudo").is_none() {
+        let line = words().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        bail!("not root, and no sudo here; run as root:\n  {line}");
+    }
+    let mut elevated = Command::new(if root { "env" } else { "sudo" });
+    elevated.args(words());
+    Ok(elevated)
+}
+
+/// Whether a file that a package brings is there.
+pub(crate) fn file(path: &str) -> bool {
+    Path::new(path).exists()
+}
