@@ -1,1 +1,45 @@
-//! Tests.
+//! What a test sees from outside: the kernel state that tracetoll could have left behind.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+/// Everything on this kernel that tracetoll makes: one line per object, whoever made it.
+///
+/// Read with other means than tracetoll's own sweep, so that a sweep that overlooks a kind is found out.
+///
+/// # Errors
+/// A listing that cannot be read, except where the kind does not exist on this kernel.
+pub fn kernel_state() -> Result<BTreeSet<String>> {
+    let mut objects = BTreeSet::new();
+    let tracefs = Path::new("/sys/kernel/tracing");
+    objects.extend(names("tracefs instance", &tracefs.join("instances"))?);
+    objects.extend(lines("probe event", &tracefs.join("kprobe_events"))?);
+    objects.extend(lines("dynamic event", &tracefs.join("dynamic_events"))?);
+    objects.extend(lines("traced function", &tracefs.join("enabled_functions"))?);
+    objects.extend(names("interface", Path::new("/sys/class/net"))?);
+    objects.extend(names("network namespace", Path::new("/run/netns"))?);
+    objects.extend(names("run lock", Path::new("/run/tracetoll"))?);
+    for program in aya::programs::loaded_programs() {
+        let program = program.context("listing BPF programs")?;
+        objects.insert(format!("BPF program {} {:?}", program.id(), program.name_as_str()));
+    }
+    Ok(objects)
+}
+
+fn names(kind: &str, folder: &Path) -> Result<Vec<String>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    entries.map(|entry| Ok(format!("{kind} {}", entry?.file_name().display()))).collect()
+}
+
+fn lines(kind: &str, file: &Path) -> Result<Vec<String>> {
+    if !file.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    // The counter of `enabled_functions` lines may differ; the function's name comes first.
+    Ok(text.lines().map(|line| format!("{kind} {}", line.trim_end())).collect())
+}

@@ -1,0 +1,44 @@
+//! Tests that need a kernel of their own. `cargo xtask test` runs them in a VM on each kernel series; anywhere else
+//! they are listed as ignored, since they load modules and change the kernel's state.
+
+mod leftovers;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Set by the harness inside its VM.
+const IN_GUEST: &str = "TRACETOLL_GUEST";
+
+fn main() -> ExitCode {
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    let in_guest = std::env::var_os(IN_GUEST).is_some();
+    if !in_guest {
+        eprintln!(
+            "the guest tests need a kernel of their own: `cargo xtask test` runs them in a VM"
+        );
+    }
+    let trials = [leftovers::tests()]
+        .into_iter()
+        .flatten()
+        .map(|trial| trial.with_ignored_flag(!in_guest))
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// A test that must leave the kernel as it found it.
+fn test(name: &str, body: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        let before = tracetoll_tests::kernel_state().map_err(failed)?;
+        let outcome = body();
+        let after = tracetoll_tests::kernel_state().map_err(failed)?;
+        outcome.map_err(failed)?;
+        let left: Vec<_> = after.difference(&before).collect();
+        if left.is_empty() { Ok(()) } else { Err(format!("left behind: {left:#?}").into()) }
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as `map_err(failed)`")]
+fn failed(error: anyhow::Error) -> Failed {
+    format!("{error:#}").into()
+}
