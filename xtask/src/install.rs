@@ -31,6 +31,25 @@ impl Installer {
         Self { no_install }
     }
 
+    /// Says what is about to be built for xtask's own use, and why.
+    ///
+    /// # Errors
+    /// When nothing may be installed: the text gives the line to run.
+    pub(crate) fn announce(&self, what: &str, why: &str, command: &Command) -> Result<()> {
+        eprintln!("missing on this machine:\n  {what}: needed {why}");
+        if self.no_install {
+            let settings = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+            let settings = settings.map(|(name, value)| {
+                format!("{}={}", name.to_string_lossy(), value.to_string_lossy())
+            });
+            let words = std::iter::once(command.get_program()).chain(command.get_args());
+            let words = words.map(|word| word.to_string_lossy().into_owned());
+            let line = settings.chain(words).collect::<Vec<_>>().join(" ");
+            bail!("stopped because of --no-install; to install, run:\n  {line}");
+        }
+        Ok(())
+    }
+
     /// Makes sure that every need is met; without network use when all are.
     ///
     /// # Errors
@@ -144,7 +163,8 @@ pub(crate) fn version_at_least(version: &str, least: &str) -> Result<bool> {
 fn install(archive: &Archive, suite: Option<&str>, packages: &[&str]) -> Result<()> {
     let mut command = Command::new("env");
     command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(archive.options());
-    command.args(["-y", "-q", "--no-install-recommends"]);
+    // Never at the price of what is there: rustc-web, for one, would displace Debian's rustc.
+    command.args(["-y", "-q", "--no-install-recommends", "--no-remove"]);
     if let Some(suite) = suite {
         command.args(["-t", suite]);
     }

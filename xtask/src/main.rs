@@ -2,8 +2,6 @@
 //!
 //! Each subcommand is one module; what a module needs from the system it asks of [`install`].
 
-#![cfg_attr(not(test), expect(dead_code, reason = "the installer's first caller is on its way"))]
-
 mod apt;
 mod ebpf;
 mod install;

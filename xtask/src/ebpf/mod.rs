@@ -1,12 +1,84 @@
 //! `cargo xtask ebpf`: builds the kernel programs, or proves the committed object.
+//!
+//! The object is committed so that users need no eBPF compiler. It is a pure function of the source, `Cargo.lock`
+//! and the compiler, whatever the folder it is built in; the compiler's name stands beside it.
 
-use crate::install::Installer;
-use anyhow::{Result, bail};
+mod build;
+mod toolchain;
+
+use crate::{install::Installer, paths};
+use anyhow::{Context, Result, bail};
+use std::{fs, path::Path};
+use toolchain::Toolchain;
+
+/// The committed object, below the workspace's root.
+const OBJECT: &str = "probe-ebpf/obj/tracetoll.bpf.o";
+/// What compiled it.
+const COMPILER: &str = "probe-ebpf/obj/compiler.txt";
 
 /// Rebuilds the object from source; with `check` only compares it with the committed one.
 ///
 /// # Errors
-/// Always, until the kernel programs are here.
-pub(crate) fn run(_check: bool, _install: &Installer) -> Result<()> {
-    bail!("there are no kernel programs in probe-ebpf/ yet")
+/// The toolchain is missing and may not be installed, the source does not compile, or (with `check`) the committed
+/// object is not what the source gives.
+pub(crate) fn run(check: bool, install: &Installer) -> Result<()> {
+    let toolchain = Toolchain::ready(install)?;
+    let built = build::object(&toolchain)?;
+    let object = paths::root().join(OBJECT);
+    let compiler = paths::root().join(COMPILER);
+    if check {
+        prove(&built, &read(&object)?, &toolchain, &String::from_utf8(read(&compiler)?)?)?;
+        println!("{OBJECT} is what the source gives ({} bytes)", built.len());
+    } else {
+        write(&object, &built)?;
+        write(&compiler, toolchain.identity.as_bytes())?;
+        println!("{OBJECT}: {} bytes", built.len());
+    }
+    Ok(())
+}
+
+fn prove(built: &[u8], committed: &[u8], toolchain: &Toolchain, compiler: &str) -> Result<()> {
+    if built == committed {
+        return Ok(());
+    }
+    if toolchain.identity != compiler {
+        bail!(
+            "{OBJECT} was compiled with\n{compiler}and this machine has\n{}so their outputs need not be the same; \
+             build it anew with `cargo xtask ebpf`, test it, and commit it",
+            toolchain.identity
+        );
+    }
+    let first = built.iter().zip(committed).take_while(|(a, b)| a == b).count();
+    bail!(
+        "{OBJECT} is not what the source gives: {} bytes instead of {}, the first difference at byte {first}; build \
+         it with `cargo xtask ebpf`, test it, and commit it",
+        committed.len(),
+        built.len(),
+    )
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().context("the object has a folder")?;
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(path, bytes))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_object_is_found_out_and_another_compiler_named() {
+        let here = Toolchain::named("rustc 1.96\n");
+        assert!(prove(b"same", b"same", &here, "rustc 1.95\n").is_ok());
+        let edited = prove(b"same", b"sane", &here, "rustc 1.96\n").unwrap_err().to_string();
+        assert!(edited.contains("first difference at byte 2"), "{edited}");
+        let aged = prove(b"same", b"sane", &here, "rustc 1.95\n").unwrap_err().to_string();
+        assert!(aged.contains("rustc 1.95") && aged.contains("rustc 1.96"), "{aged}");
+    }
 }

@@ -1,0 +1,84 @@
+//! Compiles the kernel programs, so that the same source always gives the same bytes.
+
+use super::toolchain::Toolchain;
+use crate::paths;
+use anyhow::{Context, Result, bail};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const TARGET: &str = "bpfel-unknown-none";
+const PROFILE: &str = "bpf";
+const PROGRAMS: &str = "tracetoll-bpf";
+
+/// The compiled object's bytes.
+///
+/// # Errors
+/// The source does not compile, or the object cannot be stripped or read.
+pub(super) fn object(toolchain: &Toolchain) -> Result<Vec<u8>> {
+    let folder = paths::store("ebpf")?;
+    compile(toolchain, &folder)?;
+    let linked = folder.join(TARGET).join(PROFILE).join(PROGRAMS);
+    let stripped = folder.join("tracetoll.bpf.o");
+    // -g keeps .BTF and .BTF.ext, which the kernel wants, and drops DWARF, which it does not.
+    run(Command::new(&toolchain.strip).arg("-g").arg("-o").arg(&stripped).arg(&linked))?;
+    fs::read(&stripped).with_context(|| format!("cannot read {}", stripped.display()))
+}
+
+fn compile(toolchain: &Toolchain, folder: &Path) -> Result<()> {
+    let mut cargo = Command::new(&toolchain.cargo);
+    cargo.current_dir(paths::root());
+    cargo.args(["build", "--locked", "--quiet", "--package", "probe-ebpf", "--bin", PROGRAMS]);
+    cargo.args(["--features", "kernel", "--target", TARGET, "--profile", PROFILE]);
+    cargo.arg("--target-dir").arg(folder);
+    // Nothing of the user's own settings may shape the object, nor those that `cargo run` made for xtask.
+    let settings = ["RUST", "CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_TARGET_", "CARGO_ENCODED_"];
+    for (name, _) in env::vars_os() {
+        let lossy = name.to_string_lossy();
+        if settings.iter().any(|prefix| lossy.starts_with(prefix)) && lossy != "RUSTUP_HOME" {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo.env("RUSTC", &toolchain.rustc);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain)?.join("\u{1f}"));
+    // aya-ebpf uses one feature of the language that is not yet stable: asm! on bpf.
+    cargo.env("RUSTC_BOOTSTRAP", "aya_ebpf");
+    cargo.env("AYA_BPF_TARGET_ARCH", "x86_64");
+    run(&mut cargo)
+}
+
+/// Flags for rustc: our linker, type information for the kernel, and no path of this machine in it.
+fn flags(toolchain: &Toolchain) -> Result<Vec<String>> {
+    let mut flags = vec![
+        format!("-Clinker={}", toolchain.linker.display()),
+        "-Clink-arg=--btf".to_owned(),
+        format!("--remap-path-prefix={}=tracetoll", paths::root().display()),
+    ];
+    for folder in registry_sources()? {
+        flags.push(format!("--remap-path-prefix={}=crates", folder.display()));
+    }
+    Ok(flags)
+}
+
+/// The folders that hold the sources of crates: one for each registry, named after it.
+fn registry_sources() -> Result<Vec<PathBuf>> {
+    let home = match env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => env::home_dir().context("no home folder, so no CARGO_HOME")?.join(".cargo"),
+    };
+    let sources = home.join("registry/src");
+    let entries = fs::read_dir(&sources)
+        .with_context(|| format!("cannot read {}, where cargo keeps sources", sources.display()))?;
+    entries.map(|entry| Ok(entry?.path())).collect()
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command.status().with_context(|| format!("cannot run {program}"))?;
+    if !status.success() {
+        bail!("{program} failed ({status})");
+    }
+    Ok(())
+}
