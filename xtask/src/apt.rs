@@ -37,6 +37,16 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
+    /// The machine's own release with its updates and backports.
+    ///
+    /// # Errors
+    /// As [`codename`] and [`Archive::new`].
+    pub(crate) fn release() -> Result<Self> {
+        let codename = codename()?;
+        let suites = ["", "-updates", "-security", "-backports"].map(|s| format!("{codename}{s}"));
+        Self::new("release", &suites)
+    }
+
     /// A view named `name` of `suites` (`trixie`, `trixie-security`, …).
     ///
     /// # Errors
@@ -93,6 +103,21 @@ impl Archive {
         command
     }
 
+    /// Downloads packages and unpacks their files below `tree`, without installing them.
+    ///
+    /// # Errors
+    /// When a package is not in this view, or does not arrive whole.
+    pub(crate) fn unpack(&self, packages: &[String], tree: &Path) -> Result<()> {
+        let debs = tree.join("debs");
+        fs::create_dir_all(&debs)?;
+        eprintln!("downloading {}", packages.join(" "));
+        run(self.tool("apt-get").args(["-q", "download"]).args(packages).current_dir(&debs))?;
+        for deb in fs::read_dir(&debs)? {
+            run(Command::new("dpkg-deb").arg("-x").arg(deb?.path()).arg(tree))?;
+        }
+        Ok(fs::remove_dir_all(&debs)?)
+    }
+
     /// The options that make an apt program see this view.
     pub(crate) fn options(&self) -> Vec<String> {
         let dir = self.dir.display();
@@ -115,6 +140,18 @@ impl Archive {
     fn sources(&self) -> PathBuf {
         self.dir.join("sources.list")
     }
+}
+
+/// Runs a program to its end, keeping its output to itself unless it fails.
+///
+/// # Errors
+/// With the command, its exit status and its own words.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let out = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    if !out.status.success() {
+        bail!("{command:?} failed ({}):\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+    }
+    Ok(())
 }
 
 /// (URI, suite, is Debian's) of each archive the machine's apt follows.

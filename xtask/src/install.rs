@@ -66,8 +66,7 @@ impl Installer {
             eprintln!("  {}{version}: needed {}", need.package, need.why);
         }
         let codename = apt::codename().context("install the above with your system's own means")?;
-        let suites = ["", "-updates", "-security", "-backports"].map(|s| format!("{codename}{s}"));
-        let archive = Archive::new("release", &suites)?;
+        let archive = Archive::release()?;
         if self.no_install {
             return explain(&archive, &missing, &codename);
         }
@@ -82,6 +81,17 @@ impl Installer {
             ),
             None => Ok(()),
         }
+    }
+
+    /// Announces a download of something that is not installed, only kept below `target/`.
+    ///
+    /// # Errors
+    /// With `--no-install`, which means: fetch nothing.
+    pub(crate) fn may_download(&self, what: &str) -> Result<()> {
+        if self.no_install {
+            bail!("{what} must be downloaded; run again without --no-install");
+        }
+        Ok(())
     }
 }
 

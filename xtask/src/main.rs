@@ -5,10 +5,14 @@
 mod apt;
 mod ebpf;
 mod install;
+mod interrupt;
+mod kernels;
 mod paths;
+mod vm;
 
 use clap::{Parser, Subcommand};
 use install::Installer;
+use std::process::ExitCode;
 
 /// The developer's command of tracetoll.
 #[derive(Parser)]
@@ -23,6 +27,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Vm(vm::Args),
     /// Build the kernel programs and put the object where it is committed
     Ebpf {
         /// Change nothing: prove that the committed object is what the source gives
@@ -31,10 +36,12 @@ enum Command {
     },
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
+    interrupt::listen()?;
     let install = Installer::new(cli.no_install);
     match cli.command {
-        Command::Ebpf { check } => ebpf::run(check, &install),
+        Command::Vm(args) => args.run(&install),
+        Command::Ebpf { check } => ebpf::run(check, &install).map(|()| ExitCode::SUCCESS),
     }
 }

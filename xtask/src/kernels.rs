@@ -1,0 +1,178 @@
+//! Stock Debian kernels for the guests: found in the package lists, unpacked, not installed.
+//!
+//! A series (`6.12`) is resolved to its newest build, since Debian removes old builds from the
+//! archive. The result stays below `target/xtask/kernels` and is used again without network.
+
+use crate::apt::{self, Archive};
+use crate::install::{self, Installer, Need};
+use crate::paths;
+use anyhow::{Context, Result, anyhow, bail};
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The series that the tests cover, oldest first.
+#[expect(dead_code, reason = "for the test command")]
+pub(crate) const TESTED: [&str; 3] = ["6.1", "6.12", "7.3"];
+
+/// Releases whose newest kernels together cover [`TESTED`]: long-term kernels get their builds
+/// through the security archive, later ones through backports.
+const SUITES: [&str; 4] =
+    ["bookworm-security", "trixie-security", "bookworm-backports", "trixie-backports"];
+
+/// One unpacked kernel.
+#[derive(Clone, Debug)]
+pub(crate) struct Kernel {
+    /// As `uname -r` says it.
+    pub(crate) version: String,
+    /// The bootable image.
+    pub(crate) image: PathBuf,
+    /// Its `/lib/modules/VERSION`, with dependencies computed.
+    pub(crate) modules: PathBuf,
+}
+
+impl Kernel {
+    /// The newest kernel of `series` (`6.1`), fetched the first time it is asked for.
+    ///
+    /// # Errors
+    /// When the series is unknown to Debian's archive, or cannot be fetched, or the machine is not
+    /// Debian (its apt is what verifies the packages).
+    pub(crate) fn get(series: &str, install: &Installer) -> Result<Self> {
+        let store = paths::store("kernels")?;
+        // Two harnesses that want the same kernel: the second waits and finds it.
+        let lock = File::create(store.join("lock"))?;
+        lock.lock()?;
+        let current = store.join(series);
+        if !current.exists() {
+            fetch(series, &store, install)
+                .with_context(|| format!("cannot get a kernel of series {series}"))?;
+        }
+        Self::open(&fs::canonicalize(&current)?)
+    }
+
+    fn open(tree: &Path) -> Result<Self> {
+        let version =
+            tree.file_name().and_then(|n| n.to_str()).context("kernel tree has no name")?;
+        let modules = tree.join("lib/modules").join(version);
+        let places = [tree.join(format!("boot/vmlinuz-{version}")), modules.join("vmlinuz")];
+        let image = places
+            .into_iter()
+            .find(|place| place.exists())
+            .ok_or_else(|| anyhow!("no kernel image in {}; remove that folder", tree.display()))?;
+        Ok(Self { version: version.to_owned(), image, modules })
+    }
+}
+
+fn fetch(series: &str, store: &Path, install: &Installer) -> Result<()> {
+    if !cfg!(target_arch = "x86_64") {
+        bail!("guests are x86-64 only");
+    }
+    apt::codename().with_context(|| {
+        format!("unpack one by hand into {}/VERSION and link {series} to it", store.display())
+    })?;
+    install.ensure(&[
+        Need {
+            package: "kmod",
+            why: "to compute the dependencies of the guest's kernel modules",
+            at_least: None,
+            present: || install::program("depmod").is_some(),
+        },
+        Need {
+            package: "debian-archive-keyring",
+            why: "to verify kernels of Debian 13",
+            at_least: Some("2023.3+deb12u2"),
+            present: || install::file("/usr/share/keyrings/debian-archive-trixie-stable.gpg"),
+        },
+    ])?;
+    let archive = Archive::new("kernels", &SUITES.map(str::to_owned))?;
+    install.may_download(&format!("a Linux {series} kernel for the guests"))?;
+    eprintln!("looking for the newest Linux {series} of Debian");
+    archive.update()?;
+    let version = newest(&archive, series)?;
+    let tree = store.join(&version);
+    if !tree.exists() {
+        unpack(&archive, &version, &tree)?;
+    }
+    let link = store.join(series);
+    // A dangling link is what remains when a tree was removed by hand.
+    let _ = fs::remove_file(&link);
+    symlink(&version, link)?;
+    Ok(())
+}
+
+/// The version of the newest plain build (no cloud, no real-time variant) of a series.
+fn newest(archive: &Archive, series: &str) -> Result<String> {
+    let pattern = format!("^linux-image-{}\\.", series.replace('.', "\\."));
+    let out = archive.tool("apt-cache").args(["search", "--names-only", &pattern]).output()?;
+    let text = String::from_utf8(out.stdout).context("apt-cache search is not UTF-8")?;
+    text.lines()
+        .filter_map(|line| line.split(' ').next()?.strip_prefix("linux-image-"))
+        .filter(|version| is_plain(version))
+        .max_by_key(|version| numbers(version))
+        .map(str::to_owned)
+        .ok_or_else(|| anyhow!("Debian's archive has no Linux {series} (looked in {SUITES:?})"))
+}
+
+/// `6.1.0-56-amd64` and `6.12.117+deb13-amd64`, but not `…-cloud-amd64`, `…-rt-amd64`, `…-amd64-dbg`.
+fn is_plain(version: &str) -> bool {
+    let Some(build) = version.strip_suffix("-amd64") else { return false };
+    build.split('-').skip(1).all(|part| part.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The numbers of a version in order, which is how Debian's kernel builds are ordered.
+fn numbers(version: &str) -> Vec<u64> {
+    version.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect()
+}
+
+/// Downloads and unpacks a build; the tree appears at `tree` only when it is whole.
+fn unpack(archive: &Archive, version: &str, tree: &Path) -> Result<()> {
+    let part = tree.with_file_name(format!("{version}.part"));
+    let _ = fs::remove_dir_all(&part);
+    archive.unpack(&packages(archive, version)?, &part)?;
+    if !part.join("lib").exists() {
+        symlink("usr/lib", part.join("lib"))?;
+    }
+    let depmod = install::program("depmod").context("depmod is missing (package kmod)")?;
+    apt::run(Command::new(depmod).arg("-b").arg(&part).arg(version))?;
+    fs::rename(&part, tree).with_context(|| format!("cannot create {}", tree.display()))
+}
+
+/// The packages that hold the image and the modules: from 6.19 on they are split off.
+fn packages(archive: &Archive, version: &str) -> Result<Vec<String>> {
+    let image = format!("linux-image-{version}");
+    let out = archive.tool("apt-cache").args(["show", "--no-all-versions", &image]).output()?;
+    let text = String::from_utf8(out.stdout).context("apt-cache show is not UTF-8")?;
+    let depends = text.lines().find_map(|line| line.strip_prefix("Depends: ")).unwrap_or_default();
+    let split: Vec<String> = depends
+        .split(", ")
+        .filter_map(|d| d.split(' ').next())
+        .filter(|d| d.starts_with("linux-binary-") || d.starts_with("linux-modules-"))
+        .map(str::to_owned)
+        .collect();
+    Ok(if split.is_empty() { vec![image] } else { split })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_builds_are_told_from_variants() {
+        assert!(is_plain("6.1.0-56-amd64"));
+        assert!(is_plain("6.12.115+deb13.1-amd64"));
+        for variant in ["6.1.0-56-cloud-amd64", "6.12.9+deb13-rt-amd64", "7.3.4+deb13-amd64-dbg"] {
+            assert!(!is_plain(variant), "{variant}");
+        }
+    }
+
+    #[test]
+    fn builds_are_ordered_by_number_not_by_text() {
+        let mut builds = ["6.12.117+deb13", "6.12.90+deb13.1", "6.12.90+deb13", "6.12.117+deb12"];
+        builds.sort_by_key(|b| numbers(b));
+        assert_eq!(
+            builds,
+            ["6.12.90+deb13", "6.12.90+deb13.1", "6.12.117+deb12", "6.12.117+deb13"]
+        );
+    }
+}

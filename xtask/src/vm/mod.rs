@@ -1,0 +1,218 @@
+//! A QEMU guest with a stock Debian kernel that runs one command.
+//!
+//! A [`Machine`] says what to boot and run; [`Machine::run`] boots it and returns the [`Outcome`]. Each
+//! run has a folder of its own below `target/xtask/vm` and shares nothing else, so any number of them
+//! run side by side. No rights are needed: QEMU emulates (TCG).
+
+mod cli;
+mod guest;
+mod modules;
+mod qemu;
+mod watch;
+
+pub(crate) use cli::Args;
+
+use crate::install::Installer;
+use crate::kernels::Kernel;
+use crate::paths;
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// What the guest's clock tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// Real time.
+    Wall,
+    /// Instructions: one takes 2^shift ns (QEMU's -icount), so that a run can be replayed.
+    Counted {
+        /// 0 for costs, 2 for experiments that need the guest's time to pass.
+        shift: u8,
+    },
+}
+
+/// Where the guest's programs come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Boot {
+    /// The machine's own root, read-only over 9p below an overlay: every program of the host is there.
+    #[value(name = "9p")]
+    NineP,
+    /// A self-contained initramfs: busybox and the given files. Replays need this one.
+    Initramfs,
+}
+
+impl Boot {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::NineP => "9p",
+            Self::Initramfs => "initramfs",
+        }
+    }
+}
+
+/// One guest and its command.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    pub(crate) kernel: Kernel,
+    pub(crate) cpus: u32,
+    /// As QEMU's `-m` takes it: `2G`.
+    pub(crate) memory: String,
+    pub(crate) clock: Clock,
+    /// Seeds the guest's random numbers; none leaves them random.
+    pub(crate) seed: Option<u64>,
+    pub(crate) boot: Boot,
+    /// Emulates an AMD processor with SVM, so that KVM works inside.
+    pub(crate) nested: bool,
+    /// Files for a self-contained guest: (here, there).
+    pub(crate) files: Vec<(PathBuf, String)>,
+    /// A folder the guest can write to, under the same name (9p), and where its result lines go.
+    pub(crate) results: Option<PathBuf>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) command: Vec<OsString>,
+    /// Give the console to the terminal, and the command to the console.
+    pub(crate) shell: bool,
+    /// Pass the command's output on while it runs.
+    pub(crate) live: bool,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The command ended with this status; 128 + n for signal n.
+    Exit(u8),
+    /// The guest's kernel gave up.
+    Panic,
+    /// The guest was gone without a word.
+    Lost,
+    /// The command took longer than the time limit.
+    TimedOut,
+    /// Ended by Ctrl-C.
+    Interrupted,
+}
+
+/// What a run left behind.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) ending: Ending,
+    /// The run's folder: `console.log`, `stdout`, `stderr`.
+    pub(crate) dir: PathBuf,
+    /// The lines the guest wrote to `/dev/virtio-ports/tracetoll.results`.
+    #[expect(dead_code, reason = "for campaigns, which run several guests")]
+    pub(crate) lines: PathBuf,
+}
+
+impl Machine {
+    /// Two CPUs, 2 GiB, real time, the machine's own root.
+    pub(crate) fn new(kernel: Kernel, command: Vec<OsString>) -> Self {
+        Self {
+            kernel,
+            cpus: 2,
+            memory: "2G".to_owned(),
+            clock: Clock::Wall,
+            seed: None,
+            boot: Boot::NineP,
+            nested: false,
+            files: Vec::new(),
+            results: None,
+            env: Vec::new(),
+            command,
+            shell: false,
+            live: true,
+            timeout: Some(Duration::from_secs(3600)),
+        }
+    }
+
+    /// Boots the guest and waits for its end.
+    ///
+    /// # Errors
+    /// When it could not be started at all. A guest that dies is an [`Ending`], not an error.
+    pub(crate) fn run(&self, install: &Installer) -> Result<Outcome> {
+        qemu::ensure(install)?;
+        let dir = folder()?;
+        guest::write(self, &dir.join("initramfs"), install)?;
+        let mut command = qemu::command(self, &dir);
+        command.stderr(fs::File::create(dir.join("qemu.log"))?);
+        let terminal = rustix::termios::tcgetattr(std::io::stdin()).ok().filter(|_| self.shell);
+        if !self.shell {
+            // In a process group of its own QEMU does not see the terminal's Ctrl-C: xtask ends it.
+            command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
+        }
+        let qemu = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let ending = watch::watch(qemu, self, &dir);
+        if let Some(settings) = terminal {
+            let when = rustix::termios::OptionalActions::Now;
+            rustix::termios::tcsetattr(std::io::stdin(), when, &settings)?;
+        }
+        fs::remove_file(dir.join("initramfs"))?;
+        Ok(Outcome { ending: ending?, lines: self.port(&dir, "results"), dir })
+    }
+
+    /// The file behind one of the guest's ports.
+    fn port(&self, dir: &Path, port: &str) -> PathBuf {
+        match port {
+            "results" => self.results.as_deref().unwrap_or(dir).join("results.jsonl"),
+            other => dir.join(other),
+        }
+    }
+}
+
+impl Outcome {
+    /// The command's status.
+    ///
+    /// # Errors
+    /// When it has none: the guest died or was ended. The text closes with the console's tail.
+    pub(crate) fn status(&self) -> Result<u8> {
+        let what = match self.ending {
+            Ending::Exit(status) => return Ok(status),
+            Ending::Panic => "the guest's kernel panicked",
+            Ending::Lost => "the guest ended without giving an exit status",
+            Ending::TimedOut => "the guest did not end within the time limit (--timeout)",
+            Ending::Interrupted => "interrupted",
+        };
+        let tail: String = ["qemu.log", "console.log"].map(|log| self.tail(log)).concat();
+        bail!("{what}; {} ends with:\n{tail}", self.dir.join("console.log").display())
+    }
+
+    /// The last lines of one of the run's logs.
+    fn tail(&self, log: &str) -> String {
+        let bytes = fs::read(self.dir.join(log)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(40)..].iter().flat_map(|line| [line, "\n"]).collect()
+    }
+}
+
+/// A new folder for one run. Those of earlier runs stay for a look, until there are many.
+fn folder() -> Result<PathBuf> {
+    static RUN: AtomicU32 = AtomicU32::new(0);
+    let store = paths::store("vm")?;
+    prune(&store)?;
+    let time = jiff::Zoned::now().strftime("%Y%m%dT%H%M%S").to_string();
+    let run = RUN.fetch_add(1, Ordering::Relaxed);
+    let dir = store.join(format!("{time}-{}-{run}", std::process::id()));
+    fs::create_dir(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    Ok(dir)
+}
+
+/// Removes the oldest folders, but none of a harness that still runs.
+fn prune(store: &Path) -> Result<()> {
+    const KEPT: usize = 40;
+    let mut names: Vec<String> =
+        fs::read_dir(store)?.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
+    names.sort();
+    for name in names.iter().rev().skip(KEPT) {
+        let running =
+            name.split('-').nth(1).is_some_and(|pid| Path::new("/proc").join(pid).exists());
+        if !running {
+            // Another harness may be pruning too.
+            let _ = fs::remove_dir_all(store.join(name));
+        }
+    }
+    Ok(())
+}

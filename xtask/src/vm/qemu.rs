@@ -1,0 +1,116 @@
+//! QEMU's command line for a [`Machine`].
+
+use super::{Boot, Clock, Machine};
+use crate::install::{self, Installer, Need};
+use anyhow::Result;
+use std::path::Path;
+use std::process::Command;
+
+/// QEMU 7.2 crashes guests when ftrace or kprobes are attached under load, and hangs with -icount.
+const OLDEST: u32 = 10;
+
+/// Makes sure that a QEMU that can be trusted is here.
+///
+/// # Errors
+/// As [`Installer::ensure`].
+pub(super) fn ensure(install: &Installer) -> Result<()> {
+    install.ensure(&[
+        Need {
+            package: "qemu-system-x86",
+            why: "to boot the guests; older ones crash a guest that is traced under load",
+            at_least: Some("1:10"),
+            present: || version().is_some_and(|major| major >= OLDEST),
+        },
+        Need {
+            package: "util-linux",
+            why: "to end QEMU with xtask, whatever ends xtask (setpriv)",
+            at_least: None,
+            present: || install::program("setpriv").is_some(),
+        },
+    ])
+}
+
+/// The major version of the QEMU on PATH.
+fn version() -> Option<u32> {
+    let out = Command::new("qemu-system-x86_64").arg("--version").output().ok()?;
+    let text = String::from_utf8(out.stdout).ok()?;
+    text.split("version ").nth(1)?.split('.').next()?.parse().ok()
+}
+
+/// The command that runs `machine`, whose files are in `dir`.
+///
+/// setpriv makes the kernel kill QEMU when the thread that started it is gone, even by SIGKILL.
+pub(super) fn command(machine: &Machine, dir: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
+    command.args(["-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"]);
+    command.args(["-m", &machine.memory, "-smp", &machine.cpus.to_string()]);
+    command.args(["-cpu", if machine.nested { "EPYC,+svm,+npt" } else { "max" }]);
+    clock(&mut command, machine);
+    command.arg("-kernel").arg(&machine.kernel.image);
+    command.arg("-initrd").arg(dir.join("initramfs"));
+    command.args(["-append", &kernel_line(machine)]);
+    console(&mut command, machine, dir);
+    // Without ioeventfd a write to a port is done when it returns, so that what a killed guest wrote is
+    // here, and no other thread of QEMU takes part in the guest's course.
+    command.args(["-device", "virtio-serial-pci,ioeventfd=off"]);
+    for port in ["exit", "stdout", "stderr", "results"] {
+        let path = escaped(&machine.port(dir, port));
+        command.args(["-chardev", &format!("file,id={port},path={path}")]);
+        command.args(["-device", &format!("virtserialport,chardev={port},name=tracetoll.{port}")]);
+    }
+    if machine.boot == Boot::NineP {
+        share(&mut command, "root", Path::new("/"), ",readonly=on,multidevs=remap");
+        if let Some(results) = &machine.results {
+            share(&mut command, "results", results, "");
+        }
+    }
+    command
+}
+
+fn clock(command: &mut Command, machine: &Machine) {
+    match machine.clock {
+        Clock::Wall => command.args(["-accel", "tcg,thread=multi"]),
+        Clock::Counted { shift } => command
+            .args(["-accel", "tcg,thread=single"])
+            .args(["-icount", &format!("shift={shift},sleep=off")])
+            .args(["-rtc", "base=2024-01-01T00:00:00,clock=vm"]),
+    };
+    if let Some(seed) = machine.seed {
+        command.args(["-seed", &seed.to_string()]);
+    }
+}
+
+/// `tsc=reliable`: under emulation the watchdog may otherwise fall back to hpet.
+fn kernel_line(machine: &Machine) -> String {
+    let common = "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check";
+    match machine.clock {
+        Clock::Wall => format!("{common} tracetoll.clock=wall"),
+        Clock::Counted { .. } => {
+            format!("{common} nokaslr norandmaps tracetoll.clock=counted")
+        }
+    }
+}
+
+fn console(command: &mut Command, machine: &Machine, dir: &Path) {
+    let log = escaped(&dir.join("console.log"));
+    if machine.shell {
+        let stdio = format!("stdio,id=console,mux=on,signal=off,logfile={log}");
+        command.args(["-chardev", &stdio, "-mon", "chardev=console,mode=readline"]);
+    } else {
+        command.args(["-chardev", &format!("file,id=console,path={log}")]);
+    }
+    command.args(["-serial", "chardev:console"]);
+}
+
+fn share(command: &mut Command, tag: &str, path: &Path, extra: &str) {
+    let path = escaped(path);
+    let local = format!("local,id={tag},path={path},security_model=none{extra}");
+    command.args(["-fsdev", &local]);
+    command.args(["-device", &format!("virtio-9p-pci,fsdev={tag},mount_tag={tag}")]);
+}
+
+/// A path inside a QEMU option: a comma is doubled.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}

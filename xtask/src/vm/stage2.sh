@@ -1,0 +1,35 @@
+# Second stage of the guest, on its final root: mounts the kernel's file systems, runs the command as a
+# child of process 1, reports its exit status through a port of its own, and ends the guest.
+. /run/vm/settings
+if [ -x /run/vm/busybox ]; then
+    bb=/run/vm/busybox
+else
+    bb=/bin/busybox
+fi
+for module in $modules; do
+    /sbin/modprobe "$module" || echo "tracetoll: cannot load module $module" >/dev/console
+done
+$bb mkdir -p /dev/pts /dev/shm
+$bb mount -t devpts -o mode=620,ptmxmode=666 devpts /dev/pts
+$bb mount -t tmpfs -o mode=1777 shm /dev/shm
+$bb mount -t tracefs tracefs /sys/kernel/tracing
+$bb mount -t debugfs debugfs /sys/kernel/debug
+$bb mount -t bpf bpf /sys/fs/bpf
+$bb mount -t cgroup2 cgroup2 /sys/fs/cgroup
+for link in fd: stdin:/0 stdout:/1 stderr:/2; do
+    $bb ln -sf "/proc/self/fd${link#*:}" "/dev/${link%:*}"
+done
+$bb hostname tracetoll-guest
+$bb ip link set lo up
+
+ports=/dev/virtio-ports/tracetoll
+if [ "$shell" = yes ]; then
+    $bb setsid $bb cttyhack /bin/sh /run/vm/command
+    status=$?
+else
+    /bin/sh /run/vm/command </dev/null >$ports.stdout 2>$ports.stderr
+    status=$?
+fi
+$bb sync
+echo "exit $status" >$ports.exit
+$bb poweroff -f

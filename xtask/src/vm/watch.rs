@@ -1,0 +1,76 @@
+//! Watches a running guest: passes its output on, and decides how it ended.
+
+use super::{Ending, Machine};
+use crate::interrupt;
+use anyhow::{Context, Result};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+const POLL: Duration = Duration::from_millis(20);
+
+/// Waits for the end of a guest, whatever it is; QEMU is gone when this returns.
+pub(super) fn watch(mut qemu: Child, machine: &Machine, dir: &Path) -> Result<Ending> {
+    let deadline = machine.timeout.map(|limit| Instant::now() + limit);
+    let mut out = Follower::new(&machine.port(dir, "stdout"), machine.live);
+    let mut err = Follower::new(&machine.port(dir, "stderr"), machine.live);
+    let cut_short = loop {
+        let ended = qemu.try_wait().context("cannot wait for QEMU")?.is_some();
+        out.pass_on(&mut io::stdout())?;
+        err.pass_on(&mut io::stderr())?;
+        if ended {
+            break None;
+        }
+        if interrupt::requested() {
+            break Some(Ending::Interrupted);
+        }
+        if deadline.is_some_and(|at| Instant::now() > at) {
+            break Some(Ending::TimedOut);
+        }
+        std::thread::sleep(POLL);
+    };
+    if let Some(ending) = cut_short {
+        qemu.kill()?;
+        qemu.wait()?;
+        return Ok(ending);
+    }
+    Ok(ending(dir))
+}
+
+/// How a guest ended that was left alone: its status is on a port that the kernel's messages and the
+/// command's own words cannot reach.
+fn ending(dir: &Path) -> Ending {
+    let report = fs::read_to_string(dir.join("exit")).unwrap_or_default();
+    if let Some(status) = report.strip_prefix("exit ").and_then(|s| s.trim_end().parse().ok()) {
+        return Ending::Exit(status);
+    }
+    let console = fs::read(dir.join("console.log")).unwrap_or_default();
+    if String::from_utf8_lossy(&console).contains("Kernel panic") {
+        return Ending::Panic;
+    }
+    Ending::Lost
+}
+
+/// A file that grows, passed on as it does.
+struct Follower {
+    file: Option<File>,
+}
+
+impl Follower {
+    fn new(path: &Path, live: bool) -> Self {
+        // Made here, so that QEMU (which truncates it) and this reader have the same file.
+        let file = live.then(|| File::options().create(true).append(true).read(true).open(path));
+        Self { file: file.and_then(Result::ok) }
+    }
+
+    fn pass_on(&mut self, to: &mut impl Write) -> Result<()> {
+        if let Some(file) = &mut self.file
+            && io::copy(file, to)? > 0
+        {
+            to.flush()?;
+        }
+        Ok(())
+    }
+}
