@@ -138,7 +138,8 @@ fn unpack(archive: &Archive, version: &str, tree: &Path) -> Result<()> {
     fs::rename(&part, tree).with_context(|| format!("cannot create {}", tree.display()))
 }
 
-/// The packages that hold the image and the modules: from 6.19 on they are split off.
+/// The packages that hold the image, the modules and the lists: newer kernels split them off and
+/// leave an empty linux-image that depends on them.
 fn packages(archive: &Archive, version: &str) -> Result<Vec<String>> {
     let image = format!("linux-image-{version}");
     let out = archive.tool("apt-cache").args(["show", "--no-all-versions", &image]).output()?;
@@ -147,7 +148,7 @@ fn packages(archive: &Archive, version: &str) -> Result<Vec<String>> {
     let split: Vec<String> = depends
         .split(", ")
         .filter_map(|d| d.split(' ').next())
-        .filter(|d| d.starts_with("linux-binary-") || d.starts_with("linux-modules-"))
+        .filter(|d| d.ends_with(version))
         .map(str::to_owned)
         .collect();
     Ok(if split.is_empty() { vec![image] } else { split })

@@ -67,18 +67,24 @@ enum ClockName {
 }
 
 impl Args {
-    /// Runs the command and returns its exit status as xtask's own.
+    /// Runs the command and returns its exit status as xtask's own; where it has none, 124 for the
+    /// time limit (as timeout(1) does), 130 for Ctrl-C, 125 for a guest that died.
     ///
     /// # Errors
-    /// When the guest cannot be started, or dies.
+    /// When the guest cannot be started.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
         let machine = self.machine(install)?;
         eprintln!("guest: Linux {}, {} CPUs", machine.kernel.version, machine.cpus);
         let outcome = machine.run(install)?;
-        if outcome.ending == Ending::Interrupted {
-            return Ok(ExitCode::from(130));
-        }
-        Ok(ExitCode::from(outcome.status()?))
+        let status = outcome.status().unwrap_or_else(|error| {
+            eprintln!("error: {error:#}");
+            match outcome.ending {
+                Ending::TimedOut => 124,
+                Ending::Interrupted => 130,
+                _ => 125,
+            }
+        });
+        Ok(ExitCode::from(status))
     }
 
     fn machine(self, install: &Installer) -> Result<Machine> {
