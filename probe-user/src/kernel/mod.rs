@@ -1,3 +1,9 @@
 //! Facts about the running kernel, and guards that own pieces of its state.
 
+pub mod holders;
+pub mod kallsyms;
+pub mod online;
 pub mod run;
+pub mod symbols;
+pub mod targets;
+pub mod tracefs;

@@ -1,0 +1,125 @@
+//! Whether another tracer already holds a target.
+//!
+//! Two users of one function push ftrace from a direct call to a list that is walked at every call, so that both
+//! cost several times as much. A measurement must know.
+
+use std::{fs, path::Path};
+
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        targets::listed_name,
+        tracefs::{Tracefs, mounted},
+    },
+    model::target::{Function, Target},
+};
+
+/// Something that is attached to a function of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The function, as tracefs lists it.
+    pub function: String,
+    /// What holds it, as far as the kernel tells.
+    pub by: String,
+}
+
+/// What is attached to the functions of `target` now: ftrace users (function tracers, fprobes, fentry programs,
+/// kprobes at the function's start) from `enabled_functions`, and kprobes anywhere in the function from debugfs,
+/// where that is mounted.
+///
+/// # Errors
+/// One of the lists is there and cannot be read.
+pub fn holders(target: &Target, tracefs: &Tracefs) -> Result<Vec<Holder>> {
+    let mut holders = Vec::new();
+    if let Some(text) = tracefs.read_if_there("enabled_functions")? {
+        holders.extend(target.functions.iter().flat_map(|function| ftrace_users(function, &text)));
+    }
+    if let Some(debugfs) = mounted("debugfs")? {
+        let text = kprobe_list(&debugfs)?;
+        holders.extend(target.functions.iter().flat_map(|function| kprobes(function, &text)));
+    }
+    Ok(holders)
+}
+
+/// The refusal to share a target with `holders`, of which there must be one.
+pub fn refusal(holders: &[Holder]) -> Error {
+    let list: Vec<_> =
+        holders.iter().map(|holder| format!("{} by {}", holder.function, holder.by)).collect();
+    Error::unsupported(
+        "target",
+        format!("another tracer holds it, which multiplies the cost of both: {}", list.join("; ")),
+        "Stop the other tracer, or pass --allow-shared (the result records it)",
+    )
+}
+
+fn kprobe_list(debugfs: &Path) -> Result<String> {
+    let path = debugfs.join("kprobes/list");
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(text),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(e) => Err(Error::file("read", path, e)),
+    }
+}
+
+/// Lines of `enabled_functions` about `function` (kernel/trace/ftrace.c, `print_rec` and `t_show`):
+/// `handle_tx [vhost_net] (1) R   D     \ttramp: ADDRESS (SYMBOL+0x0/0x0) ->SYMBOL+0x0/0x0`.
+fn ftrace_users(function: &Function, text: &str) -> Vec<Holder> {
+    let name = listed_name(function);
+    let about = |line: &str| -> Option<Holder> {
+        let rest = line.strip_prefix(&name)?.strip_prefix(" (")?;
+        let (users, flags) = rest.split_once(')')?;
+        let flags = flags.split_whitespace().collect::<Vec<_>>().join(" ");
+        Some(Holder { function: name.clone(), by: format!("{users} ftrace user(s), {flags}") })
+    };
+    text.lines().filter_map(about).collect()
+}
+
+/// Lines of `kprobes/list` inside `function` (kernel/kprobes.c, `report_probe`):
+/// `ffffffffc0100014  k  handle_tx+0x4  vhost_net [FTRACE]`. The address decides, not the name.
+fn kprobes(function: &Function, text: &str) -> Vec<Holder> {
+    let inside = |line: &str| -> Option<Holder> {
+        let mut words = line.split_whitespace();
+        let address = u64::from_str_radix(words.next()?, 16).ok()?;
+        let kind = match words.next()? {
+            "k" => "a kprobe",
+            "r" => "a kretprobe",
+            _ => "a probe",
+        };
+        let by = format!("{kind} at {}", words.collect::<Vec<_>>().join(" "));
+        let holder = Holder { function: listed_name(function), by };
+        function.addresses.contains(address).then_some(holder)
+    };
+    text.lines().filter_map(inside).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::target::Range;
+
+    fn handle_tx() -> Function {
+        let addresses = Range { start: 0xffff_ffff_c010_0010, end: 0xffff_ffff_c010_0090 };
+        Function { name: "handle_tx".into(), module: Some("vhost_net".into()), addresses }
+    }
+
+    #[test]
+    fn an_ftrace_user_is_told_with_its_flags() {
+        let text = "handle_tx_kick [vhost_net] (1)\nhandle_tx (3) \n\
+            handle_tx [vhost_net] (1) R   D   \ttramp: 0xffffffffc0300000 (bpf_trampoline_64+0x0/0x100)\n";
+        let holders = ftrace_users(&handle_tx(), text);
+        assert_eq!(holders.len(), 1);
+        assert_eq!(holders[0].function, "handle_tx [vhost_net]");
+        assert!(holders[0].by.starts_with("1 ftrace user(s), R D tramp:"), "{}", holders[0].by);
+        let refusal = refusal(&holders).to_string();
+        assert!(refusal.contains("--allow-shared"), "{refusal}");
+    }
+
+    #[test]
+    fn a_kprobe_is_found_by_its_address() {
+        let text = "ffffffffc0100014  k  handle_tx+0x4  vhost_net [FTRACE]\n\
+            ffffffffc0100090  k  handle_rx+0x0  vhost_net [FTRACE]\n";
+        let holders = kprobes(&handle_tx(), text);
+        assert_eq!(holders.len(), 1);
+        assert_eq!(holders[0].by, "a kprobe at handle_tx+0x4 vhost_net [FTRACE]");
+    }
+}

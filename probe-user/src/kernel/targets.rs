@@ -1,0 +1,259 @@
+//! From what a person asks for to functions of the running kernel.
+
+use std::fmt::Write as _;
+
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        kallsyms::{Kallsyms, Symbol},
+        tracefs::Tracefs,
+    },
+    model::target::{Function, Target},
+};
+
+/// A name for functions that belong together.
+#[derive(Debug)]
+pub struct Preset {
+    /// What a person types.
+    pub name: &'static str,
+    /// The module that holds the functions, unless it is built into the kernel.
+    pub module: &'static str,
+    /// The functions.
+    pub functions: &'static [&'static str],
+}
+
+/// All presets.
+pub const PRESETS: &[Preset] =
+    &[Preset { name: "vhost", module: "vhost_net", functions: &["handle_tx", "handle_rx"] }];
+
+/// How many names to offer for one that does not exist.
+const OFFERS: usize = 3;
+
+/// Resolves a comma-separated list of presets and functions (`vhost`, `handle_tx,tun_get_user`,
+/// `vhost_net:handle_tx`). A function keeps the place at which it was first asked for.
+///
+/// # Errors
+/// A function does not exist (the nearest names are offered), stands in several modules, or its module is not
+/// loaded.
+pub fn resolve(request: &str, symbols: &Kallsyms) -> Result<Target> {
+    let mut functions: Vec<Function> = Vec::new();
+    for word in request.split(',').map(str::trim) {
+        let found = match PRESETS.iter().find(|preset| preset.name == word) {
+            Some(preset) => preset.resolve(symbols)?,
+            None => vec![one_function(word, symbols)?],
+        };
+        for function in found {
+            if !functions.contains(&function) {
+                functions.push(function);
+            }
+        }
+    }
+    Ok(Target { functions })
+}
+
+/// What a target resolved to: one line per function.
+pub fn describe(target: &Target) -> Vec<String> {
+    target
+        .functions
+        .iter()
+        .map(|function| {
+            let mut line = listed_name(function);
+            let range = function.addresses;
+            let _ = write!(line, " at {:#x}, {} bytes", range.start, range.end - range.start);
+            line
+        })
+        .collect()
+}
+
+/// Checks that the function tracer can attach to every function of `target`.
+///
+/// # Errors
+/// One of them is not in `available_filter_functions`, or the file cannot be read.
+pub fn check_traceable(target: &Target, tracefs: &Tracefs) -> Result<()> {
+    const FILE: &str = "available_filter_functions";
+    let text = tracefs.read(FILE)?;
+    let missing = |function: &&Function| {
+        let name = listed_name(function);
+        !text.lines().any(|line| line == name)
+    };
+    match target.functions.iter().find(missing) {
+        None => Ok(()),
+        Some(function) => Err(Error::unsupported(
+            listed_name(function),
+            format!("it exists, but the kernel cannot trace it (not in {FILE})"),
+            "It is inlined elsewhere, marked notrace, or assembly: trace one of its callers",
+        )),
+    }
+}
+
+/// A function as tracefs lists it: `handle_tx [vhost_net]`.
+pub fn listed_name(function: &Function) -> String {
+    match &function.module {
+        Some(module) => format!("{} [{module}]", function.name),
+        None => function.name.clone(),
+    }
+}
+
+impl Preset {
+    fn resolve(&self, symbols: &Kallsyms) -> Result<Vec<Function>> {
+        let module = symbols.has_module(self.module).then_some(self.module);
+        let one = |&name: &&str| {
+            let found: Vec<_> = symbols.named(name).filter(|s| s.module == module).collect();
+            match (&found[..], module) {
+                ([symbol], _) => Ok(function(*symbol)),
+                ([], None) => Err(Error::unsupported(
+                    format!("target {}", self.name),
+                    format!("{name} is not there: module {} is not loaded", self.module),
+                    format!("Load it: modprobe {}", self.module),
+                )),
+                ([], Some(module)) => Err(Error::unsupported(
+                    format!("target {}", self.name),
+                    format!("module {module} of this kernel has no function {name}"),
+                    format!("Name functions that it has: grep '\\[{module}\\]' /proc/kallsyms"),
+                )),
+                (several, _) => Err(ambiguous(name, several)),
+            }
+        };
+        self.functions.iter().map(one).collect()
+    }
+}
+
+fn one_function(word: &str, symbols: &Kallsyms) -> Result<Function> {
+    let (module, name) = match word.split_once(':') {
+        Some((module, name)) => (Some(module), name),
+        None => (None, word),
+    };
+    let found: Vec<_> =
+        symbols.named(name).filter(|s| module.is_none() || s.module == module).collect();
+    match &found[..] {
+        [symbol] => Ok(function(*symbol)),
+        [] => Err(unknown(word, name, symbols)),
+        several => Err(ambiguous(name, several)),
+    }
+}
+
+fn function(symbol: Symbol<'_>) -> Function {
+    Function {
+        name: symbol.name.into(),
+        module: symbol.module.map(Into::into),
+        addresses: symbol.addresses,
+    }
+}
+
+fn unknown(word: &str, name: &str, symbols: &Kallsyms) -> Error {
+    let near: Vec<_> = symbols.nearest(name, OFFERS).into_iter().map(|s| listed(&s)).collect();
+    let presets: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
+    let remedy = if near.is_empty() {
+        format!("Load the module that holds it, or use a preset: {}", presets.join(", "))
+    } else {
+        format!("The nearest names are: {}", near.join(", "))
+    };
+    Error::invalid(format!("target `{word}`"), "the running kernel has no such function", remedy)
+}
+
+fn ambiguous(name: &str, found: &[Symbol<'_>]) -> Error {
+    let places: Vec<_> = found.iter().map(listed).collect();
+    let mut modules: Vec<_> = found.iter().map(|s| s.module).collect();
+    modules.sort_unstable();
+    modules.dedup();
+    let remedy = match modules.into_iter().flatten().next() {
+        Some(module) if places.iter().collect::<std::collections::BTreeSet<_>>().len() > 1 => {
+            format!("Name the module too, as in {module}:{name}")
+        }
+        _ => "Trace a function that calls it".to_string(),
+    };
+    let why = format!("{} functions bear this name: {}", found.len(), places.join(", "));
+    Error::invalid(format!("target `{name}`"), why, remedy)
+}
+
+fn listed(symbol: &Symbol<'_>) -> String {
+    listed_name(&function(*symbol))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn symbols() -> Kallsyms {
+        let text = "\
+ffffffff81000000 t handle_tx
+ffffffff81000040 t helper
+ffffffff81000080 t helper
+ffffffff810000c0 T tcp_sendmsg
+ffffffffc0100010 t handle_tx\t[vhost_net]
+ffffffffc0100090 t handle_rx\t[vhost_net]
+ffffffffc0100110 t vhost_net_open\t[vhost_net]
+ffffffffc0200000 t tun_get_user\t[tun]
+";
+        Kallsyms::parse(text.into()).unwrap()
+    }
+
+    fn names(request: &str) -> Vec<String> {
+        resolve(request, &symbols()).unwrap().functions.iter().map(listed_name).collect()
+    }
+
+    fn refusal(request: &str) -> String {
+        resolve(request, &symbols()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_preset_takes_its_own_module_and_no_namesake() {
+        assert_eq!(names("vhost"), ["handle_tx [vhost_net]", "handle_rx [vhost_net]"]);
+        // A kernel with vhost_net built in: no module, and one function of each name.
+        let built_in =
+            "ffffffff81000000 t handle_tx\nffffffff81000040 t handle_rx\nffffffff81000080 D x\n";
+        let target = resolve("vhost", &Kallsyms::parse(built_in.into()).unwrap()).unwrap();
+        assert_eq!(target.functions[1].module, None);
+        assert_eq!(
+            describe(&target),
+            [
+                "handle_tx at 0xffffffff81000000, 64 bytes",
+                "handle_rx at 0xffffffff81000040, 64 bytes"
+            ]
+        );
+    }
+
+    #[test]
+    fn lists_keep_their_order_and_repeat_nothing() {
+        assert_eq!(
+            names("tun_get_user, vhost,vhost_net:handle_rx"),
+            ["tun_get_user [tun]", "handle_tx [vhost_net]", "handle_rx [vhost_net]"]
+        );
+    }
+
+    #[test]
+    fn a_missing_module_is_named_with_what_loads_it() {
+        let bare = Kallsyms::parse("ffffffff81000000 t tcp_sendmsg\n".into()).unwrap();
+        let error = resolve("vhost", &bare).unwrap_err().to_string();
+        assert!(error.contains("modprobe vhost_net"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_function_is_met_with_the_nearest_names() {
+        assert!(
+            refusal("handle_txx").contains("handle_tx [vhost_net]"),
+            "{}",
+            refusal("handle_txx")
+        );
+        assert!(refusal("").contains("no such function"));
+    }
+
+    #[test]
+    fn namesakes_are_refused_with_a_way_to_tell_them_apart() {
+        assert!(refusal("handle_tx").contains("vhost_net:handle_tx"), "{}", refusal("handle_tx"));
+        assert!(refusal("helper").contains("2 functions bear this name"), "{}", refusal("helper"));
+    }
+
+    #[test]
+    fn a_function_that_is_not_listed_cannot_be_traced() {
+        let root = tempfile::tempdir().unwrap();
+        let listed = "tcp_sendmsg\nhandle_tx [vhost_net]\nhandle_rx\n";
+        std::fs::write(root.path().join("available_filter_functions"), listed).unwrap();
+        let tracefs = Tracefs::at(root.path());
+        let check = |request| check_traceable(&resolve(request, &symbols()).unwrap(), &tracefs);
+        check("tcp_sendmsg,vhost_net:handle_tx").unwrap();
+        // handle_rx is listed, but not the one of vhost_net.
+        let error = check("vhost").unwrap_err().to_string();
+        assert!(error.contains("handle_rx [vhost_net]: it exists"), "{error}");
+    }
+}

@@ -1,0 +1,302 @@
+//! tracefs: where it is mounted, and private instances that are removed when their owner is.
+//!
+//! Nothing of the top-level trace is ever changed: all tracing happens in an instance that carries the run's tag.
+
+mod instance;
+
+pub use instance::{CpuStats, Instance};
+
+use std::{
+    ffi::OsString,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::{Path, PathBuf},
+};
+
+use procfs::{FromRead as _, process::MountInfos};
+
+use crate::{
+    error::{Error, Result},
+    kernel::run,
+};
+
+/// Where the kernel lists this process's mounts.
+const MOUNTINFO: &str = "/proc/self/mountinfo";
+
+/// Kernels without tracefs of their own mount, and what to type where it is only not mounted.
+const MOUNT: &str = "Mount it: mount -t tracefs nodev /sys/kernel/tracing";
+
+/// A mounted tracefs.
+#[derive(Debug, Clone)]
+pub struct Tracefs {
+    root: PathBuf,
+}
+
+impl Tracefs {
+    /// Finds where tracefs is mounted.
+    ///
+    /// # Errors
+    /// It is not mounted, or may not be looked into (not root, or a locked-down kernel).
+    pub fn find() -> Result<Self> {
+        let text = fs::read(MOUNTINFO).map_err(|e| Error::file("read", MOUNTINFO, e))?;
+        let root = mount_point(&text, "tracefs")?
+            .ok_or_else(|| Error::unsupported("tracefs", "it is not mounted", MOUNT))?;
+        let tracefs = Self::at(root);
+        tracefs.read("available_tracers")?;
+        Ok(tracefs)
+    }
+
+    /// The tracefs at `root`, unchecked.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Path of one of its files.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.root.join(file)
+    }
+
+    /// Contents of one of its files.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read(&self, file: &str) -> Result<String> {
+        read(&self.path(file))
+    }
+
+    /// Contents of one of its files; none where this kernel has no such file.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn read_if_there(&self, file: &str) -> Result<Option<String>> {
+        match fs::read_to_string(self.path(file)) {
+            Ok(text) => Ok(Some(text)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(refused("read", &self.path(file), e)),
+        }
+    }
+
+    /// Opens one of its files for writing and closes it unwritten: whether the kernel would let us.
+    ///
+    /// # Errors
+    /// It would not.
+    pub fn probe_write(&self, file: &str) -> Result<()> {
+        // Append, because truncating set_ftrace_filter would empty it.
+        let path = self.path(file);
+        OpenOptions::new().append(true).open(&path).map_err(|e| refused("open", &path, e))?;
+        Ok(())
+    }
+
+    /// Makes a private instance, not yet recording; `name` is [`Run::object`]'s.
+    ///
+    /// # Errors
+    /// The kernel refused; nothing is left behind.
+    ///
+    /// [`Run::object`]: super::run::Run::object
+    pub fn create_instance(&self, name: &str) -> Result<Instance> {
+        Instance::create(self.path("instances").join(name))
+    }
+
+    /// Removes the instances and probe events of dead runs, and nothing else's; says what it removed.
+    ///
+    /// # Errors
+    /// The first removal that the kernel refused; the others are made all the same.
+    pub fn sweep(&self) -> Result<Vec<String>> {
+        self.sweep_of(run::is_dead)
+    }
+
+    fn sweep_of(&self, is_dead: impl Fn(u32) -> bool) -> Result<Vec<String>> {
+        let mut swept = Swept::default();
+        let ours = |name: &str| run::tag_of(name).is_some_and(&is_dead);
+        // Instances first: an event that is on in an instance cannot be removed.
+        for name in self.instances()?.into_iter().filter(|name| ours(name)) {
+            let folder = self.path("instances").join(&name);
+            let removed = fs::remove_dir(&folder).map_err(|e| refused("remove", &folder, e));
+            swept.note(format!("tracefs instance {name}"), removed);
+        }
+        let events = self.read_if_there("dynamic_events")?.unwrap_or_default();
+        for (group, event) in events.lines().filter_map(dynamic_event) {
+            if ours(group) {
+                let removed = self.remove_event(group, event);
+                swept.note(format!("probe event {group}/{event}"), removed);
+            }
+        }
+        swept.outcome()
+    }
+
+    /// Names of all instances, whoever made them.
+    fn instances(&self) -> Result<Vec<String>> {
+        let folder = self.path("instances");
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(refused("read", &folder, e)),
+        };
+        Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+    }
+
+    /// Removes one dynamic event, after switching it off.
+    ///
+    /// # Errors
+    /// The kernel refused, for example because somebody else uses the event.
+    pub fn remove_event(&self, group: &str, event: &str) -> Result<()> {
+        write(&self.path(&format!("events/{group}/{event}/enable")), "0", false)?;
+        write(&self.path("dynamic_events"), &format!("-:{group}/{event}\n"), true)
+    }
+}
+
+/// What a sweep did.
+#[derive(Default)]
+struct Swept {
+    removed: Vec<String>,
+    failed: Option<Error>,
+}
+
+impl Swept {
+    fn note(&mut self, what: String, result: Result<()>) {
+        match result {
+            Ok(()) => self.removed.push(what),
+            Err(e) => self.failed = self.failed.take().or(Some(e)),
+        }
+    }
+
+    fn outcome(self) -> Result<Vec<String>> {
+        self.failed.map_or(Ok(self.removed), Err)
+    }
+}
+
+/// Group and name of a line of `dynamic_events`: `p:tracetoll_41/tx handle_tx`, `r8:group/name …`.
+fn dynamic_event(line: &str) -> Option<(&str, &str)> {
+    let (_kind, rest) = line.split_once(':')?;
+    rest.split_whitespace().next()?.split_once('/')
+}
+
+/// First mount point of a file system of this type in `mountinfo`.
+fn mount_point(mountinfo: &[u8], fs_type: &str) -> Result<Option<PathBuf>> {
+    let mounts =
+        MountInfos::from_read(mountinfo).map_err(|e| Error::malformed(MOUNTINFO, e.to_string()))?;
+    let mount = mounts.0.into_iter().find(|mount| mount.fs_type == fs_type);
+    Ok(mount.map(|mount| unescape(mount.mount_point.as_os_str().as_bytes())))
+}
+
+/// Undoes the octal escapes of white space and backslash (fs/seq_file.c, `mangle_path`).
+fn unescape(mangled: &[u8]) -> PathBuf {
+    let mut path = Vec::with_capacity(mangled.len());
+    let mut rest = mangled;
+    while let Some((&byte, behind)) = rest.split_first() {
+        let octal = behind.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match escaped {
+            Some(escaped) if byte == b'\\' => {
+                path.push(escaped);
+                rest = &behind[3..];
+            }
+            _ => {
+                path.push(byte);
+                rest = behind;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(path))
+}
+
+/// Where a pseudo file system of this type is mounted, if it is.
+///
+/// # Errors
+/// The list of mounts cannot be read.
+pub fn mounted(fs_type: &str) -> Result<Option<PathBuf>> {
+    let text = fs::read(MOUNTINFO).map_err(|e| Error::file("read", MOUNTINFO, e))?;
+    mount_point(&text, fs_type)
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|e| refused("read", path, e))
+}
+
+fn write(path: &Path, value: &str, append: bool) -> Result<()> {
+    let mut options = OpenOptions::new();
+    let options = if append { options.append(true) } else { options.write(true).truncate(true) };
+    let mut file = options.open(path).map_err(|e| refused("open", path, e))?;
+    file.write_all(value.as_bytes()).map_err(|e| refused("write", path, e))
+}
+
+/// A file error with the remedy that fits tracefs: root gets EPERM only from a locked-down or restricted kernel.
+fn refused(op: &'static str, path: &Path, source: io::Error) -> Error {
+    let errno = source.raw_os_error();
+    let error = Error::file(op, path, source);
+    match errno {
+        Some(libc::EPERM) if rustix::process::geteuid().is_root() => error.with_remedy(
+            "This kernel restricts tracing even for root: see /sys/kernel/security/lockdown, Secure Boot, or the \
+             container's policy",
+        ),
+        Some(libc::EBUSY) => error.with_remedy("Another process uses it"),
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `mkdir` in a real tracefs would fill in, and our own objects among others'.
+    fn fake() -> (tempfile::TempDir, Tracefs) {
+        let root = tempfile::tempdir().unwrap();
+        let instances = root.path().join("instances");
+        for name in ["tracetoll-41-function", "tracetoll-42-function", "theirs", "tracetoll-x"] {
+            fs::create_dir_all(instances.join(name)).unwrap();
+        }
+        let tracefs = Tracefs::at(root.path());
+        (root, tracefs)
+    }
+
+    #[test]
+    fn the_mount_point_comes_from_mountinfo() {
+        let text = b"22 1 0:20 / /sys rw,nosuid shared:7 - sysfs sysfs rw\n\
+            30 22 0:12 / /mnt/odd\\040place rw shared:9 master:1 - tracefs nodev rw\n";
+        let found = mount_point(text, "tracefs").unwrap();
+        assert_eq!(found, Some(PathBuf::from("/mnt/odd place")));
+        assert_eq!(mount_point(text, "debugfs").unwrap(), None);
+    }
+
+    #[test]
+    fn a_sweep_takes_only_what_dead_runs_left() {
+        let (_root, tracefs) = fake();
+        fs::create_dir_all(tracefs.path("events/tracetoll_41/tx")).unwrap();
+        fs::write(tracefs.path("events/tracetoll_41/tx/enable"), "1").unwrap();
+        let events = "p:tracetoll_41/tx handle_tx\nr4:tracetoll_42/tx handle_tx\np:theirs/x f\n";
+        fs::write(tracefs.path("dynamic_events"), events).unwrap();
+
+        let removed = tracefs.sweep_of(|tag| tag == 41).unwrap();
+
+        assert_eq!(
+            removed,
+            ["tracefs instance tracetoll-41-function", "probe event tracetoll_41/tx"]
+        );
+        let mut left = tracefs.instances().unwrap();
+        left.sort();
+        assert_eq!(left, ["theirs", "tracetoll-42-function", "tracetoll-x"]);
+        // A plain file keeps what a real one would act on: one line is appended, the rest is untouched.
+        let written = tracefs.read("dynamic_events").unwrap();
+        assert_eq!(written, format!("{events}-:tracetoll_41/tx\n"));
+        assert_eq!(tracefs.read("events/tracetoll_41/tx/enable").unwrap(), "0");
+    }
+
+    #[test]
+    fn a_sweep_goes_on_after_a_refusal_and_reports_it() {
+        let (_root, tracefs) = fake();
+        fs::write(tracefs.path("instances/tracetoll-41-function/busy"), "").unwrap();
+        let error = tracefs.sweep_of(|_| true).unwrap_err();
+        assert!(error.to_string().contains("tracetoll-41-function"), "{error}");
+        assert!(!tracefs.path("instances/tracetoll-42-function").exists());
+    }
+
+    #[test]
+    fn an_instance_that_cannot_be_set_up_is_not_left_behind() {
+        // Here `mkdir` brings no files, so the first write fails.
+        let (_root, tracefs) = fake();
+        let error = tracefs.create_instance("tracetoll-43-function").unwrap_err();
+        assert!(error.to_string().contains("tracing_on"), "{error}");
+        assert!(!tracefs.path("instances/tracetoll-43-function").exists());
+    }
+}
