@@ -4,7 +4,7 @@
 //! guest ever sees, so that nothing outside it can make two runs differ.
 
 use super::modules::ModuleTree;
-use super::{Boot, Machine};
+use super::{Boot, Machine, PORTS};
 use crate::apt::Archive;
 use crate::install::Installer;
 use crate::paths;
@@ -89,6 +89,7 @@ fn settings(machine: &Machine, boot_modules: &[&str]) -> Vec<u8> {
         text.push(b'\n');
     };
     set("boot", OsStr::new(machine.boot.as_str()));
+    set("ports", OsStr::new(&PORTS.join(" ")));
     set("boot_modules", OsStr::new(&boot_modules.join(" ")));
     set("modules", OsStr::new(&SUBJECTS.join(" ")));
     set("kernel_modules", machine.kernel.modules.as_os_str());

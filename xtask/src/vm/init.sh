@@ -1,6 +1,7 @@
 #!/bin/busybox sh
 # The guest's first program (process 1): loads what the boot needs, finds the root, and hands over to
-# /run/vm/stage2. Settings written by xtask: boot, boot_modules, kernel_modules, results.
+# /run/vm/stage2. Settings written by xtask: boot, boot_modules, ports,
+# kernel_modules, results.
 for dir in /bin /sbin /usr/bin /usr/sbin /dev /proc /sys /tmp /run /etc /root; do
     /bin/busybox mkdir -p "$dir"
 done
@@ -21,10 +22,23 @@ for module in $boot_modules; do
     modprobe "$module" || fail "modprobe $module"
 done
 
-# There is no udev: name the ports as it would.
+# There is no udev: name the ports as it would. They appear some time after their driver, one by one,
+# and each a moment before its name.
 mkdir -p /dev/virtio-ports
-for port in /sys/class/virtio-ports/*; do
-    ln -s "../${port##*/}" "/dev/virtio-ports/$(cat "$port/name")"
+name_ports() {
+    for name in /sys/class/virtio-ports/*/name; do
+        port=${name%/name}
+        read -r label <"$name" && ln -sf "../${port##*/}" "/dev/virtio-ports/$label"
+    done 2>/dev/null
+    for port in $ports; do
+        [ -e "/dev/virtio-ports/tracetoll.$port" ] || return 1
+    done
+}
+tries=0
+until name_ports; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 500 ] || fail "no virtio ports"
+    sleep 0.02
 done
 
 if [ "$boot" = initramfs ]; then
@@ -38,10 +52,7 @@ mount -t tmpfs -o mode=755 upper /upper
 mkdir /upper/data /upper/work
 mount -t overlay -o lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work root /newroot ||
     fail "overlay"
-for dir in run tmp; do
-    mount -t tmpfs -o mode=1777 "$dir" "/newroot/$dir"
-done
-chmod 755 /newroot/run
+mount -t tmpfs -o mode=755 run /newroot/run
 modules=/newroot/lib/modules/$(uname -r)
 mkdir -p "$modules" && mount --bind "/newroot$kernel_modules" "$modules" || fail "modules"
 if [ -n "$results" ]; then

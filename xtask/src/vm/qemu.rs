@@ -1,6 +1,6 @@
 //! QEMU's command line for a [`Machine`].
 
-use super::{Boot, Clock, Machine};
+use super::{Boot, Clock, Machine, PORTS};
 use crate::install::{self, Installer, Need};
 use anyhow::Result;
 use std::path::Path;
@@ -54,7 +54,7 @@ pub(super) fn command(machine: &Machine, dir: &Path) -> Command {
     // Without ioeventfd a write to a port is done when it returns, so that what a killed guest wrote is
     // here, and no other thread of QEMU takes part in the guest's course.
     command.args(["-device", "virtio-serial-pci,ioeventfd=off"]);
-    for port in ["exit", "stdout", "stderr", "results"] {
+    for port in PORTS {
         let path = escaped(&machine.port(dir, port));
         command.args(["-chardev", &format!("file,id={port},path={path}")]);
         command.args(["-device", &format!("virtserialport,chardev={port},name=tracetoll.{port}")]);

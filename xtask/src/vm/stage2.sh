@@ -22,14 +22,14 @@ done
 $bb hostname tracetoll-guest
 $bb ip link set lo up
 
-ports=/dev/virtio-ports/tracetoll
+port=/dev/virtio-ports/tracetoll
 if [ "$shell" = yes ]; then
     $bb setsid $bb cttyhack /bin/sh /run/vm/command
     status=$?
 else
-    /bin/sh /run/vm/command </dev/null >$ports.stdout 2>$ports.stderr
+    /bin/sh /run/vm/command </dev/null >$port.stdout 2>$port.stderr
     status=$?
 fi
 $bb sync
-echo "exit $status" >$ports.exit
+echo "exit $status" >$port.exit
 $bb poweroff -f
