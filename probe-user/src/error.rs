@@ -37,6 +37,21 @@ pub enum Error {
         /// What would help.
         remedy: Remedy,
     },
+    /// The kernel refused a BPF object, with its own log of why.
+    #[error("{call} on {subject}: {source}{remedy}{}{log}", if log.is_empty() { "" } else { "\n" })]
+    Refused {
+        /// Name of the call, with its command.
+        call: &'static str,
+        /// The program, and the function it was for.
+        subject: String,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+        /// What the verifier wrote; empty where it wrote nothing.
+        log: String,
+        /// What would help.
+        remedy: Remedy,
+    },
     /// Text that a person wrote (a scenario, a rate, a method's id) does not parse.
     #[error("{subject}: {why}{remedy}")]
     Invalid {
@@ -151,6 +166,7 @@ impl Error {
         match &mut self {
             Self::File { remedy, .. }
             | Self::Call { remedy, .. }
+            | Self::Refused { remedy, .. }
             | Self::Invalid { remedy, .. }
             | Self::Unsupported { remedy, .. } => *remedy = new,
             Self::Malformed { .. } | Self::Untrue(_) | Self::Interrupted => {}

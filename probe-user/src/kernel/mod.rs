@@ -1,5 +1,7 @@
 //! Facts about the running kernel, and guards that own pieces of its state.
 
+pub mod bpf;
+pub mod btf;
 pub mod holders;
 pub mod kallsyms;
 pub mod online;

@@ -1,0 +1,128 @@
+//! Kernel functions by the names that the verifier wants: an id in the BTF of the kernel or of a module.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fs, io,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+    sync::Arc,
+};
+
+use crate::{
+    error::{Error, Result},
+    kernel::btf::Functions,
+    model::target::Function,
+    sys::bpf::{self, FunctionType},
+};
+
+/// One file for the kernel and one for each module.
+const BTF: &str = "/sys/kernel/btf";
+
+/// The function types of the running kernel, read as they are asked for.
+#[derive(Debug)]
+pub struct FunctionTypes {
+    vmlinux: Arc<Functions>,
+    modules: BTreeMap<String, Module>,
+}
+
+#[derive(Debug)]
+struct Module {
+    functions: Functions,
+    btf: OwnedFd,
+}
+
+impl FunctionTypes {
+    /// Reads the kernel's own types.
+    ///
+    /// # Errors
+    /// The kernel has no BTF, or one that this version cannot read.
+    pub fn read() -> Result<Self> {
+        let path = Path::new(BTF).join("vmlinux");
+        if !path.exists() {
+            return Err(Error::unsupported(
+                "BPF on function entry",
+                format!("this kernel describes no types ({} is missing)", path.display()),
+                "Use a kernel built with CONFIG_DEBUG_INFO_BTF=y",
+            ));
+        }
+        Ok(Self { vmlinux: Arc::new(functions(&path, None)?), modules: BTreeMap::new() })
+    }
+
+    /// The type of `function`.
+    ///
+    /// # Errors
+    /// Its module is not loaded or has no BTF, or the BTF does not have the function.
+    pub fn find(&mut self, function: &Function) -> Result<FunctionType<'_>> {
+        let name = &function.name;
+        let Some(module) = &function.module else {
+            let id = self.vmlinux.id(name).ok_or_else(|| absent(name, "the kernel"))?;
+            return Ok(FunctionType { module: None, id });
+        };
+        let found = match self.modules.entry(module.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Module::read(module, &self.vmlinux)?),
+        };
+        let id = found.functions.id(name).ok_or_else(|| absent(name, module))?;
+        Ok(FunctionType { module: Some(found.btf.as_fd()), id })
+    }
+}
+
+impl Module {
+    fn read(name: &str, vmlinux: &Arc<Functions>) -> Result<Self> {
+        let path = Path::new(BTF).join(name);
+        if !path.exists() {
+            return Err(without_btf(name, Path::new("/sys/module").join(name).exists()));
+        }
+        let btf = module_btf(name)?.ok_or_else(|| without_btf(name, true))?;
+        Ok(Self { functions: functions(&path, Some(Arc::clone(vmlinux)))?, btf })
+    }
+}
+
+fn functions(path: &Path, base: Option<Arc<Functions>>) -> Result<Functions> {
+    let data = fs::read(path).map_err(|e| Error::file("read", path, e))?;
+    Functions::parse(&data, base)
+        .map_err(|e| Error::malformed(path.display().to_string(), e.to_string()))
+}
+
+/// The BTF that the kernel keeps for the module `name`, found by walking all there are.
+fn module_btf(name: &str) -> Result<Option<OwnedFd>> {
+    let failed = |call, e| Error::call(call, format!("the BTF of {name}"), e);
+    let mut id = 0;
+    while let Some(next) = bpf::next_btf(id).map_err(|e| failed("bpf(BPF_BTF_GET_NEXT_ID)", e))? {
+        id = next;
+        let btf = match bpf::open_btf(id) {
+            // A program's BTF that went away meanwhile.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            other => other.map_err(|e| failed("bpf(BPF_BTF_GET_FD_BY_ID)", e))?,
+        };
+        let named = bpf::kernel_btf_name(btf.as_fd())
+            .map_err(|e| failed("bpf(BPF_OBJ_GET_INFO_BY_FD)", e))?;
+        if named.as_deref() == Some(name) {
+            return Ok(Some(btf));
+        }
+    }
+    Ok(None)
+}
+
+fn absent(function: &str, holder: &str) -> Error {
+    Error::unsupported(
+        format!("BPF on {function}"),
+        format!("the BTF of {holder} does not describe it"),
+        "The compiler may have inlined or split the function, or passes its arguments in another \
+         way than its source says; choose one that /proc/kallsyms and the BTF both have, or a \
+         method of the ftrace family",
+    )
+}
+
+fn without_btf(module: &str, loaded: bool) -> Error {
+    let subject = format!("BPF on functions of {module}");
+    if !loaded {
+        let remedy = format!("Run `modprobe {module}`");
+        return Error::unsupported(subject, "the module is not loaded", remedy);
+    }
+    Error::unsupported(
+        subject,
+        format!("the kernel holds no BTF for the module ({BTF}/{module} is missing)"),
+        "Use a kernel built with CONFIG_DEBUG_INFO_BTF_MODULES=y, and the modules built with it",
+    )
+}

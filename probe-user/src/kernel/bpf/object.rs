@@ -1,0 +1,192 @@
+//! The compiled object, and instances of its programs.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+};
+
+use aya::maps::{MapData, MapError};
+use aya_obj::{Function, ProgramSection, btf::Btf, generated::bpf_attach_type};
+
+use crate::{
+    error::{Error, Remedy, Result},
+    sys::bpf::{self, FunctionType, Records, Refusal, Source},
+};
+
+/// What an `EPERM` from bpf(2) asks for.
+pub(super) const RIGHTS: &str =
+    "Run as root (CAP_BPF and CAP_PERFMON), on a kernel that is not locked down";
+
+const SUBJECT: &str = "the object of kernel programs";
+
+/// The parsed object with its types loaded, ready to be instantiated any number of times.
+#[derive(Debug)]
+pub struct Object {
+    parsed: aya_obj::Object,
+    btf: Option<OwnedFd>,
+}
+
+/// What to load.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    /// Name of the program in the object.
+    pub program: &'a str,
+    /// What the kernel shall call the program and its maps: 15 bytes at most.
+    pub name: &'a str,
+    /// The maps that the program uses, with the number of entries each shall have. The instance owns them alone.
+    pub maps: &'a [(&'a str, u32)],
+    /// The function that it is for, by name.
+    pub function: &'a str,
+    /// The same, for the verifier.
+    pub function_type: FunctionType<'a>,
+}
+
+/// A loaded program with maps of its own. Dropping it unloads both.
+#[derive(Debug)]
+pub struct Instance {
+    /// The program.
+    pub program: OwnedFd,
+    /// Where it attaches within the function.
+    pub attach_type: bpf_attach_type,
+    maps: BTreeMap<String, MapData>,
+}
+
+impl Object {
+    /// Reads the embedded object and loads its types.
+    ///
+    /// # Errors
+    /// The kernel refuses the types; not root.
+    pub fn open() -> Result<Self> {
+        let mut parsed = aya_obj::Object::parse(probe_ebpf::OBJECT).map_err(malformed)?;
+        let types = match aya::features().btf() {
+            Some(features) => parsed.fixup_and_sanitize_btf(features).map_err(malformed)?,
+            None => None,
+        };
+        let btf = types
+            .map(|types: &Btf| bpf::load_btf(&types.to_bytes()))
+            .transpose()
+            .map_err(|refusal| refused("bpf(BPF_BTF_LOAD)", SUBJECT.into(), refusal))?;
+        Ok(Self { parsed, btf })
+    }
+
+    /// Makes the maps and loads the program.
+    ///
+    /// # Errors
+    /// The kernel refuses a map or the program (with the verifier's log); what was made by then is released.
+    pub fn load(&self, plan: &Plan<'_>) -> Result<Instance> {
+        let mut object = self.only(plan.program)?;
+        let maps = self.maps(plan)?;
+        let code = self.relocate(&mut object, plan.program, &maps)?;
+        let functions = code.func_info.func_info_bytes();
+        let lines = code.line_info.line_info_bytes();
+        let source = self.btf.as_ref().map(|btf| Source {
+            btf: btf.as_fd(),
+            functions: Records { bytes: &functions, size: code.func_info_rec_size },
+            lines: Records { bytes: &lines, size: code.line_info_rec_size },
+        });
+        let attach_type = attach_type(&object.programs[plan.program].section)?;
+        let program = bpf::load_program(&bpf::Program {
+            name: plan.name,
+            instructions: &code.instructions,
+            license: &object.license,
+            attach_type,
+            function: plan.function_type,
+            source,
+        });
+        let subject = || format!("{} for {}", plan.program, plan.function);
+        let program = program.map_err(|r| refused("bpf(BPF_PROG_LOAD)", subject(), r))?;
+        Ok(Instance { program, attach_type, maps })
+    }
+
+    /// A copy of the object with one of its programs, and the functions that it may call.
+    fn only(&self, program: &str) -> Result<aya_obj::Object> {
+        let mut object = self.parsed.clone();
+        let others: HashSet<_> = object
+            .programs
+            .extract_if(|name, _| name != program)
+            .map(|(_, other)| other.function_key())
+            .collect();
+        if object.programs.is_empty() {
+            return Err(malformed(format!("it has no program {program}")));
+        }
+        object.functions.retain(|key, _| !others.contains(key));
+        Ok(object)
+    }
+
+    /// The program's instructions with its maps in them, and the functions that it calls behind them.
+    fn relocate(
+        &self,
+        object: &mut aya_obj::Object,
+        program: &str,
+        maps: &BTreeMap<String, MapData>,
+    ) -> Result<Function> {
+        let code: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
+        let maps = maps.iter().map(|(name, map)| {
+            (name.as_str(), map.fd().as_fd().as_raw_fd(), &self.parsed.maps[name])
+        });
+        object.relocate_maps(maps, &code).map_err(malformed)?;
+        object.relocate_calls(&code).map_err(malformed)?;
+        object.sanitize_functions(aya::features());
+        let key = object.programs[program].function_key();
+        let code = object.functions.remove(&key);
+        code.ok_or_else(|| malformed(format!("{program} has no instructions")))
+    }
+
+    fn maps(&self, plan: &Plan<'_>) -> Result<BTreeMap<String, MapData>> {
+        let make = |&(name, entries): &(&str, u32)| {
+            let map = self.parsed.maps.get(name);
+            let mut map = map.cloned().ok_or_else(|| malformed(format!("it has no map {name}")))?;
+            map.set_max_entries(entries);
+            let btf = self.btf.as_ref().map(AsFd::as_fd);
+            let data = MapData::create(map, plan.name, btf)
+                .map_err(|e| not_made(format!("{name} for {}", plan.function), e))?;
+            Ok((name.to_owned(), data))
+        };
+        plan.maps.iter().map(make).collect()
+    }
+}
+
+impl Instance {
+    /// The map `name` of the plan.
+    ///
+    /// # Errors
+    /// The plan had no such map.
+    pub fn map(&self, name: &str) -> Result<BorrowedFd<'_>> {
+        let map =
+            self.maps.get(name).ok_or_else(|| malformed(format!("no map {name} was made")))?;
+        Ok(map.fd().as_fd())
+    }
+}
+
+fn attach_type(section: &ProgramSection) -> Result<bpf_attach_type> {
+    match section {
+        ProgramSection::FEntry { sleepable: false } => Ok(bpf_attach_type::BPF_TRACE_FENTRY),
+        ProgramSection::FExit { sleepable: false } => Ok(bpf_attach_type::BPF_TRACE_FEXIT),
+        other => Err(malformed(format!("a program for {other:?} does not go on a function"))),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as `map_err(malformed)`")]
+fn malformed(why: impl ToString) -> Error {
+    Error::malformed(SUBJECT, why.to_string())
+}
+
+fn refused(call: &'static str, subject: String, refusal: Refusal) -> Error {
+    let Refusal { error: source, log } = refusal;
+    let remedy = match source.raw_os_error() {
+        Some(libc::EPERM) => Remedy::new(RIGHTS),
+        _ => Remedy::NONE,
+    };
+    Error::Refused { call, subject, source, log, remedy }
+}
+
+fn not_made(subject: String, error: MapError) -> Error {
+    let source = match error {
+        MapError::CreateError { io_error, .. } => io_error,
+        other => io::Error::other(other),
+    };
+    let denied = source.raw_os_error() == Some(libc::EPERM);
+    let error = Error::call("bpf(BPF_MAP_CREATE)", subject, source);
+    if denied { error.with_remedy(RIGHTS) } else { error }
+}
