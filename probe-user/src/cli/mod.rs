@@ -1,1 +1,169 @@
 //! clap structs, turned into plain configurations; no logic.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::{
+    scenario::{Rate, duration_text},
+    trial::Part,
+};
+
+/// What a kernel tracing method costs, what it loses, and what it still lets you see.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Cli {
+    /// More of what happens, on stderr; twice for still more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Measure a campaign: every method under the same load, block by block.
+    #[command(after_help = "Example: tracetoll run --methods off,bpf-fentry-count --blocks 10")]
+    Run(RunArgs),
+    /// Make one campaign of several journals.
+    #[command(after_help = "Example: tracetoll merge --out results/all vm1.jsonl vm2.jsonl")]
+    Merge(MergeArgs),
+    /// Print a result again; needs neither root nor a kernel to measure.
+    #[command(after_help = "Example: tracetoll report results/2026-11-22T10-00-00")]
+    Report(ReportArgs),
+    /// Say for every target and method whether this kernel has it, and what would help.
+    #[command(after_help = "Example: tracetoll doctor --format json")]
+    Doctor(DoctorArgs),
+    /// Remove what killed runs left in the kernel; nothing of a living run, nothing of anybody else.
+    #[command(after_help = "Example: tracetoll clean")]
+    Clean,
+    /// List the built-in scenarios, or print one.
+    #[command(after_help = "Example: tracetoll scenarios --print quick > mine.toml")]
+    Scenarios(ScenariosArgs),
+}
+
+/// `tracetoll run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A built-in scenario, or a file that ends in .toml.
+    #[arg(long, default_value = "quick", value_name = "NAME|FILE")]
+    pub scenario: String,
+    /// Methods or groups of methods, separated by commas; the control `off` always runs.
+    #[arg(long, default_value = "default", value_name = "LIST")]
+    pub methods: String,
+    /// What is traced: a preset (`vhost`), or functions separated by commas.
+    #[arg(long, default_value = "vhost", value_name = "LIST")]
+    pub target: String,
+    /// Blocks: each runs every method once, in random order.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub blocks: u32,
+    /// Which trials.
+    #[arg(long, value_enum, default_value_t = Parts::Both)]
+    pub parts: Parts,
+    /// Seed of all that is drawn; taken from the clock unless given.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Folder for the result.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write the journal here (a virtio port, say) and make no result folder.
+    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    pub journal: Option<PathBuf>,
+    /// Offered load of the paced trials, instead of the scenario's.
+    #[arg(long, value_name = "RATE", value_parser = |text: &str| text.parse::<Rate>())]
+    pub rate: Option<Rate>,
+    /// Kicks of a lockstep trial, instead of the scenario's.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub kicks: Option<u64>,
+    /// Length of the paced and flat trials, instead of the scenario's.
+    #[arg(long, value_name = "DURATION", value_parser = duration_text::parse)]
+    pub duration: Option<std::time::Duration>,
+    /// Go on even if another tracer holds a function of the target; recorded in the result.
+    #[arg(long)]
+    pub allow_shared: bool,
+}
+
+/// Which trials a run makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Parts {
+    /// Toll and fidelity.
+    Both,
+    /// What the methods cost.
+    Toll,
+    /// What they still show.
+    Fidelity,
+}
+
+impl Parts {
+    /// As the model has them.
+    pub fn list(self) -> Vec<Part> {
+        match self {
+            Self::Both => vec![Part::Toll, Part::Fidelity],
+            Self::Toll => vec![Part::Toll],
+            Self::Fidelity => vec![Part::Fidelity],
+        }
+    }
+}
+
+/// `tracetoll merge`.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Folder for the merged result.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Journals, or folders that hold one.
+    #[arg(required = true, value_name = "JOURNAL")]
+    pub journals: Vec<PathBuf>,
+}
+
+/// `tracetoll report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A result folder, a campaign.json, or the journal of a run that was killed.
+    #[arg(value_name = "RESULT")]
+    pub result: PathBuf,
+    /// Form of the report.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+}
+
+/// Form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Tables of at most 100 columns.
+    Text,
+    /// The whole campaign.json.
+    Json,
+    /// Tables for a README or a pull request.
+    Markdown,
+}
+
+/// `tracetoll doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Form of the answer.
+    #[arg(long, value_enum, default_value_t = FactFormat::Text)]
+    pub format: FactFormat,
+}
+
+/// `tracetoll scenarios`.
+#[derive(Debug, Args)]
+pub struct ScenariosArgs {
+    /// Print this one as TOML.
+    #[arg(long, value_name = "NAME")]
+    pub print: Option<String>,
+    /// Form of the list.
+    #[arg(long, value_enum, default_value_t = FactFormat::Text)]
+    pub format: FactFormat,
+}
+
+/// Form of printed facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FactFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}

@@ -3,6 +3,7 @@
 pub mod bpf;
 pub mod btf;
 pub mod holders;
+pub mod host;
 pub mod kallsyms;
 pub mod online;
 pub mod run;

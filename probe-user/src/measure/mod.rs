@@ -1,1 +1,5 @@
 //! Blocks, trials, the bin clock, the witness and the journal.
+
+pub mod clock;
+pub mod collector;
+pub mod journal;

@@ -75,8 +75,9 @@ pub struct Run {
     pub platform: Platform,
     /// The machine.
     pub host: Host,
-    /// How the claim "the witness counts what the target counts" was checked here; none in a run without witness.
-    pub witness_check: Option<WitnessCheck>,
+    /// How the claim "the witness counts what the target counts" was checked here, per function; empty in a run
+    /// without witness.
+    pub witness_checks: Vec<WitnessCheck>,
 }
 
 /// The machine that a run ran on.

@@ -2,6 +2,7 @@
 //! analysed and reported anywhere.
 
 pub mod campaign;
+pub mod doctor;
 pub mod figure;
 pub mod loss;
 pub mod method;

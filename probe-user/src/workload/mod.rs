@@ -1,1 +1,3 @@
 //! The load: guests on vhost devices, the network between them and the sink, hogs.
+
+pub mod scenarios;

@@ -1,0 +1,92 @@
+//! The bin clock: one reader that wakes at each bin edge and stamps it.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, Timespec};
+
+use crate::model::units::Nanos;
+
+/// Reads a clock.
+pub fn read(clock: ClockId) -> Nanos {
+    let time = rustix::time::clock_gettime(clock);
+    // These clocks start at zero and never run backwards.
+    Nanos(time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs())
+}
+
+/// `CLOCK_MONOTONIC`, the clock of every time stamp in a result.
+pub fn now() -> Nanos {
+    read(ClockId::Monotonic)
+}
+
+/// Sleeps until `at` on `CLOCK_MONOTONIC`; a signal ends the sleep early.
+fn sleep_until(at: Nanos) {
+    let time = Timespec {
+        tv_sec: i64::try_from(at.0 / 1_000_000_000).unwrap_or(i64::MAX),
+        tv_nsec: i64::try_from(at.0 % 1_000_000_000).unwrap_or(0),
+    };
+    let _ = rustix::thread::clock_nanosleep_absolute(ClockId::Monotonic, &time);
+}
+
+/// Stamps the edges of bins of one width.
+#[derive(Debug)]
+pub struct BinClock {
+    start: Nanos,
+    width: Duration,
+    edges: Vec<Nanos>,
+    jitter: Nanos,
+}
+
+impl BinClock {
+    /// Stamps the first edge now.
+    pub fn start(width: Duration) -> Self {
+        let start = now();
+        Self { start, width, edges: vec![start], jitter: Nanos(0) }
+    }
+
+    /// Sleeps until the next edge is due and stamps it; gives its index. The schedule is absolute: a late edge does
+    /// not move those after it.
+    pub fn next(&mut self) -> usize {
+        let index = self.edges.len();
+        let offset = self.width.as_nanos() * index as u128;
+        let due = Nanos(self.start.0 + u64::try_from(offset).unwrap_or(u64::MAX));
+        while now() < due {
+            sleep_until(due);
+        }
+        self.stamp(due)
+    }
+
+    /// Stamps a last edge now, before it is due: the load has ended.
+    pub fn last(&mut self) -> usize {
+        self.stamp(now())
+    }
+
+    fn stamp(&mut self, due: Nanos) -> usize {
+        let at = now();
+        self.jitter = self.jitter.max(at.since(due));
+        self.edges.push(at);
+        self.edges.len() - 1
+    }
+
+    /// The edges as stamped, and how late the latest was.
+    pub fn finish(self) -> (Vec<Nanos>, Nanos) {
+        (self.edges, self.jitter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_edge_is_stamped_before_it_is_due() {
+        let width = Duration::from_millis(2);
+        let mut clock = BinClock::start(width);
+        assert_eq!((clock.next(), clock.next(), clock.last()), (1, 2, 3));
+        let (edges, _) = clock.finish();
+        assert_eq!(edges.len(), 4);
+        for (index, edge) in edges[..3].iter().enumerate() {
+            let due = Nanos(edges[0].0 + 2_000_000 * index as u64);
+            assert!(*edge >= due);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The journal: one JSON line per thing that is known for good, written when it becomes known.
+//!
+//! A killed or failed campaign loses at most the trial that was running. `campaign.json` is made from it.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    error::{Error, Result},
+    model::campaign::{Campaign, JournalLine},
+};
+
+/// Name of the journal in a result folder.
+pub const JOURNAL: &str = "journal.jsonl";
+
+/// Name of the result in a result folder.
+pub const CAMPAIGN: &str = "campaign.json";
+
+/// An open journal.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+}
+
+impl Journal {
+    /// Opens `path` for appending: a file, or a device that takes bytes in order, such as a virtio port.
+    ///
+    /// # Errors
+    /// It cannot be opened for writing.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(|e| Error::file("open", path, e))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Writes one line. A line that does not fit (a full disk) is taken back, so that those before it stay readable.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn write(&mut self, line: &JournalLine) -> Result<()> {
+        let mut text = serde_json::to_string(line)
+            .map_err(|e| Error::malformed("journal line", e.to_string()))?;
+        text.push('\n');
+        let before = self.file.metadata().map(|data| data.len());
+        self.file.write_all(text.as_bytes()).map_err(|error| {
+            if let Ok(length) = before {
+                // Fails on a device, which has no length to go back to; the reader drops a cut line.
+                let _ = self.file.set_len(length);
+            }
+            Error::file("write", &self.path, error)
+        })?;
+        // A device refuses to sync, and needs none.
+        let _ = self.file.sync_data();
+        Ok(())
+    }
+}
+
+/// Writes `campaign.json` into `folder`, whole or not at all.
+///
+/// # Errors
+/// What the system refused.
+pub fn write_campaign(folder: &Path, campaign: &Campaign) -> Result<PathBuf> {
+    let path = folder.join(CAMPAIGN);
+    let unfinished = folder.join(format!("{CAMPAIGN}.unfinished"));
+    let text =
+        serde_json::to_string(campaign).map_err(|e| Error::malformed("campaign", e.to_string()))?;
+    let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, &path));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&unfinished);
+        Error::file("write", &path, error)
+    })?;
+    Ok(path)
+}
