@@ -82,17 +82,6 @@ impl Installer {
             None => Ok(()),
         }
     }
-
-    /// Announces a download of something that is not installed, only kept below `target/`.
-    ///
-    /// # Errors
-    /// With `--no-install`, which means: fetch nothing.
-    pub(crate) fn may_download(&self, what: &str) -> Result<()> {
-        if self.no_install {
-            bail!("{what} must be downloaded; run again without --no-install");
-        }
-        Ok(())
-    }
 }
 
 /// The full path of a program, looked up on PATH and in the folders of system programs.

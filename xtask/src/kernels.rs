@@ -13,13 +13,27 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The series that the tests cover, oldest first.
-#[expect(dead_code, reason = "for the test command")]
 pub(crate) const TESTED: [&str; 3] = ["6.1", "6.12", "7.3"];
 
 /// Releases whose newest kernels together cover [`TESTED`]: long-term kernels get their builds
 /// through the security archive, later ones through backports.
 const SUITES: [&str; 4] =
     ["bookworm-security", "trixie-security", "bookworm-backports", "trixie-backports"];
+
+/// Computes the modules' dependencies here, and loads modules in guests that have this machine's root.
+pub(crate) const KMOD: Need = Need {
+    package: "kmod",
+    why: "to compute the dependencies of the guests' kernel modules, and to load them",
+    at_least: None,
+    present: || install::program("depmod").is_some() && install::program("modprobe").is_some(),
+};
+
+const KEYS: Need = Need {
+    package: "debian-archive-keyring",
+    why: "to verify the kernels of Debian 13",
+    at_least: Some("2023.3+deb12u2"),
+    present: || install::file("/usr/share/keyrings/debian-archive-trixie-stable.gpg"),
+};
 
 /// One unpacked kernel.
 #[derive(Clone, Debug)]
@@ -71,22 +85,8 @@ fn fetch(series: &str, store: &Path, install: &Installer) -> Result<()> {
     apt::codename().with_context(|| {
         format!("unpack one by hand into {}/VERSION and link {series} to it", store.display())
     })?;
-    install.ensure(&[
-        Need {
-            package: "kmod",
-            why: "to compute the dependencies of the guest's kernel modules",
-            at_least: None,
-            present: || install::program("depmod").is_some(),
-        },
-        Need {
-            package: "debian-archive-keyring",
-            why: "to verify kernels of Debian 13",
-            at_least: Some("2023.3+deb12u2"),
-            present: || install::file("/usr/share/keyrings/debian-archive-trixie-stable.gpg"),
-        },
-    ])?;
+    install.ensure(&[KMOD, KEYS])?;
     let archive = Archive::new("kernels", &SUITES.map(str::to_owned))?;
-    install.may_download(&format!("a Linux {series} kernel for the guests"))?;
     eprintln!("looking for the newest Linux {series} of Debian");
     archive.update()?;
     let version = newest(&archive, series)?;

@@ -3,11 +3,15 @@
 //! Each subcommand is one module; what a module needs from the system it asks of [`install`].
 
 mod apt;
+mod bench;
+mod cargo;
 mod ebpf;
 mod install;
 mod interrupt;
 mod kernels;
 mod paths;
+mod run;
+mod test;
 mod vm;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +31,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Args),
+    Test(test::Args),
+    Bench(bench::Args),
     Vm(vm::Args),
     /// Build the kernel programs and put the object where it is committed
     Ebpf {
@@ -47,6 +54,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     interrupt::listen()?;
     let install = Installer::new(cli.no_install);
     match cli.command {
+        Command::Run(args) => args.run(&install),
+        Command::Test(args) => args.run(&install),
+        Command::Bench(args) => args.run().map(|()| ExitCode::SUCCESS),
         Command::Vm(args) => args.run(&install),
         Command::Ebpf { check } => ebpf::run(check, &install).map(|()| ExitCode::SUCCESS),
     }

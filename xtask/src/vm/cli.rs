@@ -1,6 +1,6 @@
 //! `cargo xtask vm`: arguments to a [`Machine`].
 
-use super::{Boot, Clock, Ending, Machine};
+use super::{Boot, Clock, Ending, Machine, Tools};
 use crate::install::Installer;
 use crate::kernels::Kernel;
 use anyhow::{Context, Result, bail};
@@ -49,10 +49,10 @@ pub(crate) struct Args {
     /// Set a variable for the command
     #[arg(long = "env", value_name = "NAME=VALUE")]
     env: Vec<String>,
-    /// End the guest after this many seconds
+    /// End the guest after this many seconds, its boot included
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     timeout: u64,
-    /// Interactive shell on the guest's console (ctrl-a x ends QEMU)
+    /// Give the console to this terminal: a shell, or the command (ctrl-a x ends QEMU)
     #[arg(long)]
     shell: bool,
     /// The command and its arguments
@@ -73,9 +73,9 @@ impl Args {
     /// # Errors
     /// When the guest cannot be started.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
+        let tools = Tools::ready(install)?;
         let machine = self.machine(install)?;
-        eprintln!("guest: Linux {}, {} CPUs", machine.kernel.version, machine.cpus);
-        let outcome = machine.run(install)?;
+        let outcome = machine.run(&tools)?;
         let status = outcome.status().unwrap_or_else(|error| {
             eprintln!("error: {error:#}");
             match outcome.ending {
@@ -106,7 +106,8 @@ impl Args {
         machine.shell = self.shell;
         machine.timeout = (!self.shell).then(|| Duration::from_secs(self.timeout));
         if self.shell && machine.command.is_empty() {
-            machine.command = vec!["sh".into(), "-l".into()];
+            let own = std::env::var_os("SHELL").filter(|_| machine.boot == Boot::NineP);
+            machine.command = vec![own.unwrap_or_else(|| "/bin/sh".into()), "-l".into()];
             if let Ok(term) = std::env::var("TERM") {
                 machine.env.push(("TERM".to_owned(), term));
             }

@@ -4,10 +4,7 @@
 //! guest ever sees, so that nothing outside it can make two runs differ.
 
 use super::modules::ModuleTree;
-use super::{Boot, Machine, PORTS};
-use crate::apt::Archive;
-use crate::install::Installer;
-use crate::paths;
+use super::{Boot, Machine, PORTS, Tools};
 use anyhow::{Context, Result};
 use cpio::newc::{Builder, trailer};
 use std::collections::BTreeSet;
@@ -30,7 +27,7 @@ const DIRECTORY: u32 = 0o040_755;
 const EXECUTABLE: u32 = 0o100_755;
 
 /// Writes the initramfs of `machine` to `path`.
-pub(super) fn write(machine: &Machine, path: &Path, install: &Installer) -> Result<()> {
+pub(super) fn write(machine: &Machine, path: &Path, tools: &Tools) -> Result<()> {
     let tree = ModuleTree::open(&machine.kernel.modules)?;
     let boot: Vec<&str> = match machine.boot {
         Boot::NineP => PORT_MODULES.into_iter().chain(ROOT_MODULES).collect(),
@@ -43,7 +40,7 @@ pub(super) fn write(machine: &Machine, path: &Path, install: &Installer) -> Resu
     }
     let mut cpio = Cpio::create(path)?;
     cpio.file("init", include_bytes!("init.sh"))?;
-    cpio.file("bin/busybox", &fs::read(busybox(install)?)?)?;
+    cpio.file("bin/busybox", &fs::read(&tools.busybox)?)?;
     cpio.file("run/vm/stage2", include_bytes!("stage2.sh"))?;
     cpio.file("run/vm/settings", &settings(machine, &boot))?;
     cpio.file("run/vm/command", &command(machine)?)?;
@@ -60,23 +57,6 @@ pub(super) fn write(machine: &Machine, path: &Path, install: &Installer) -> Resu
         cpio.file(to.trim_start_matches('/'), &bytes)?;
     }
     cpio.finish()
-}
-
-/// A busybox that needs no libraries: Debian's, unpacked and not installed, since installing it would
-/// push out the machine's own.
-fn busybox(install: &Installer) -> Result<PathBuf> {
-    let tree = paths::store("busybox")?;
-    let lock = File::create(tree.join("lock"))?;
-    lock.lock()?;
-    let path = tree.join("bin/busybox");
-    let merged = tree.join("usr/bin/busybox");
-    if !path.exists() && !merged.exists() {
-        install.may_download("busybox (the guests' first program)")?;
-        let archive = Archive::release()?;
-        archive.update()?;
-        archive.unpack(&["busybox-static".to_owned()], &tree)?;
-    }
-    Ok(if merged.exists() { merged } else { path })
 }
 
 /// What the two stages need to know, as shell assignments.
@@ -108,7 +88,8 @@ fn command(machine: &Machine) -> Result<Vec<u8>> {
         Ok(own) if nine_p => format!("{own}:{system}"),
         _ => system.to_owned(),
     };
-    let fixed = [("PATH", path.as_str()), ("HOME", "/root"), ("TERM", "dumb")];
+    let fixed =
+        [("PATH", path.as_str()), ("HOME", "/root"), ("TERM", "dumb"), ("TRACETOLL_GUEST", "1")];
     let given = machine.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     for (name, value) in fixed.into_iter().chain(given) {
         text.extend(format!("export {name}=").into_bytes());

@@ -7,12 +7,15 @@
 mod cli;
 mod guest;
 mod modules;
+mod pool;
 mod qemu;
+mod tools;
 mod watch;
 
 pub(crate) use cli::Args;
+pub(crate) use pool::run_all;
+pub(crate) use tools::Tools;
 
-use crate::install::Installer;
 use crate::kernels::Kernel;
 use crate::paths;
 use anyhow::{Context, Result, bail};
@@ -107,7 +110,6 @@ pub(crate) struct Outcome {
     /// The run's folder: `console.log`, `stdout`, `stderr`.
     pub(crate) dir: PathBuf,
     /// The lines the guest wrote to `/dev/virtio-ports/tracetoll.results`.
-    #[expect(dead_code, reason = "for campaigns, which run several guests")]
     pub(crate) lines: PathBuf,
 }
 
@@ -136,10 +138,13 @@ impl Machine {
     ///
     /// # Errors
     /// When it could not be started at all. A guest that dies is an [`Ending`], not an error.
-    pub(crate) fn run(&self, install: &Installer) -> Result<Outcome> {
-        qemu::ensure(install)?;
+    pub(crate) fn run(&self, tools: &Tools) -> Result<Outcome> {
         let dir = folder()?;
-        guest::write(self, &dir.join("initramfs"), install)?;
+        guest::write(self, &dir.join("initramfs"), tools)?;
+        if self.live {
+            let console = dir.join("console.log");
+            eprintln!("guest: Linux {}; console: {}", self.kernel.version, console.display());
+        }
         let mut command = qemu::command(self, &dir);
         command.stderr(fs::File::create(dir.join("qemu.log"))?);
         let terminal = rustix::termios::tcgetattr(std::io::stdin()).ok().filter(|_| self.shell);

@@ -1,41 +1,8 @@
 //! QEMU's command line for a [`Machine`].
 
 use super::{Boot, Clock, Machine, PORTS};
-use crate::install::{self, Installer, Need};
-use anyhow::Result;
 use std::path::Path;
 use std::process::Command;
-
-/// QEMU 7.2 crashes guests when ftrace or kprobes are attached under load, and hangs with -icount.
-const OLDEST: u32 = 10;
-
-/// Makes sure that a QEMU that can be trusted is here.
-///
-/// # Errors
-/// As [`Installer::ensure`].
-pub(super) fn ensure(install: &Installer) -> Result<()> {
-    install.ensure(&[
-        Need {
-            package: "qemu-system-x86",
-            why: "to boot the guests; older ones crash a guest that is traced under load",
-            at_least: Some("1:10"),
-            present: || version().is_some_and(|major| major >= OLDEST),
-        },
-        Need {
-            package: "util-linux",
-            why: "to end QEMU with xtask, whatever ends xtask (setpriv)",
-            at_least: None,
-            present: || install::program("setpriv").is_some(),
-        },
-    ])
-}
-
-/// The major version of the QEMU on PATH.
-fn version() -> Option<u32> {
-    let out = Command::new("qemu-system-x86_64").arg("--version").output().ok()?;
-    let text = String::from_utf8(out.stdout).ok()?;
-    text.split("version ").nth(1)?.split('.').next()?.parse().ok()
-}
 
 /// The command that runs `machine`, whose files are in `dir`.
 ///

@@ -1,0 +1,148 @@
+//! Which guests make up a campaign.
+//!
+//! The toll is measured on the counted clock at one instruction per ns, with one CPU, since icount runs
+//! all CPUs on one instruction clock; a guest runs one block. Fidelity needs CPUs that hogs and load
+//! contend for and a longer time, so those guests have two CPUs and a coarser clock; a guest runs one
+//! seed, and the seeds are the sample.
+
+use crate::kernels::Kernel;
+use crate::vm::{Boot, Clock, Machine};
+use anyhow::{Context, Result};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Guests that measure the toll, unless said.
+pub(super) const TOLL_BLOCKS: u32 = 4;
+/// Guests that measure fidelity, unless said.
+pub(super) const FIDELITY_SEEDS: u32 = 4;
+
+const BINARY: &str = "/bin/tracetoll";
+const JOURNAL: &str = "/dev/virtio-ports/tracetoll.results";
+
+/// One part of a campaign, measured alike in each of its guests.
+#[derive(Clone, Copy)]
+struct Part {
+    name: &'static str,
+    cpus: u32,
+    shift: u8,
+}
+
+const TOLL: Part = Part { name: "toll", cpus: 1, shift: 0 };
+const FIDELITY: Part = Part { name: "fidelity", cpus: 2, shift: 2 };
+
+/// The guests of one campaign.
+pub(super) struct Plan {
+    kernel: Kernel,
+    files: Vec<(PathBuf, String)>,
+    rest: Vec<OsString>,
+    guests: Vec<(Part, u64)>,
+}
+
+impl Plan {
+    /// `rest` are arguments for tracetoll; files that they name go into the guests.
+    ///
+    /// # Errors
+    /// When a named file has no path in UTF-8.
+    pub(super) fn new(
+        rest: &[OsString],
+        binary: PathBuf,
+        kernel: Kernel,
+        toll_blocks: u32,
+        fidelity_seeds: u32,
+    ) -> Result<Self> {
+        let mut files = vec![(binary, BINARY.to_owned())];
+        let rest = rest.iter().map(|word| carried(word, &mut files)).collect::<Result<_>>()?;
+        let toll = (1..=u64::from(toll_blocks)).map(|seed| (TOLL, seed));
+        let fidelity = (1..=u64::from(fidelity_seeds)).map(|seed| (FIDELITY, seed));
+        Ok(Self { kernel, files, rest, guests: toll.chain(fidelity).collect() })
+    }
+
+    /// What to call a guest.
+    pub(super) fn name(&self, index: usize) -> String {
+        let (part, seed) = &self.guests[index];
+        format!("{}-{seed}", part.name)
+    }
+
+    /// The machines to boot; each keeps its journal in a folder below `out`.
+    ///
+    /// # Errors
+    /// When such a folder cannot be created.
+    pub(super) fn machines(&self, out: &Path) -> Result<Vec<Machine>> {
+        (0..self.guests.len()).map(|index| self.machine(index, out)).collect()
+    }
+
+    fn machine(&self, index: usize, out: &Path) -> Result<Machine> {
+        let (part, seed) = self.guests[index];
+        let results = out.join("guests").join(self.name(index));
+        fs::create_dir_all(&results)
+            .with_context(|| format!("cannot create {}", results.display()))?;
+        let seed_text = seed.to_string();
+        let fixed = ["run", "--journal", JOURNAL, "--parts", part.name, "--blocks", "1", "--seed"];
+        let words = std::iter::once(BINARY).chain(fixed).chain([seed_text.as_str()]);
+        let command = words.map(OsString::from).chain(self.rest.iter().cloned()).collect();
+        Ok(Machine {
+            cpus: part.cpus,
+            clock: Clock::Counted { shift: part.shift },
+            seed: Some(seed),
+            boot: Boot::Initramfs,
+            files: self.files.clone(),
+            results: Some(results),
+            live: false,
+            ..Machine::new(self.kernel.clone(), command)
+        })
+    }
+}
+
+/// A word that names a file here is made to name it in the guest, and the file goes along.
+fn carried(word: &OsStr, files: &mut Vec<(PathBuf, String)>) -> Result<OsString> {
+    let path = Path::new(word);
+    let named = path.components().count() > 1 || path.extension().is_some_and(|e| e == "toml");
+    if !(named && path.is_file()) {
+        return Ok(word.to_owned());
+    }
+    let here = fs::canonicalize(path)?;
+    let there = here.to_str().with_context(|| format!("{here:?} is not UTF-8"))?.to_owned();
+    files.push((here, there.clone()));
+    Ok(there.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(rest: &[&str]) -> Plan {
+        let kernel =
+            Kernel { version: "6.12.0".into(), image: "vmlinuz".into(), modules: "modules".into() };
+        let rest: Vec<OsString> = rest.iter().map(OsString::from).collect();
+        Plan::new(&rest, "tracetoll".into(), kernel, 2, 1).unwrap()
+    }
+
+    #[test]
+    fn each_guest_has_its_own_name_seed_and_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = plan(&["--methods", "all"]);
+        let machines = plan.machines(dir.path()).unwrap();
+        let names: Vec<String> = (0..machines.len()).map(|index| plan.name(index)).collect();
+        assert_eq!(names, ["toll-1", "toll-2", "fidelity-1"]);
+        assert_eq!(
+            machines.iter().map(|m| m.seed).collect::<Vec<_>>(),
+            [Some(1), Some(2), Some(1)]
+        );
+        let mut folders: Vec<_> = machines.iter().map(|m| m.results.clone()).collect();
+        folders.dedup();
+        assert_eq!(folders.len(), 3);
+        assert!(machines[0].command.ends_with(&["--methods".into(), "all".into()]));
+    }
+
+    #[test]
+    fn a_file_that_is_named_goes_along_and_other_words_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let scenario = dir.path().join("own.toml");
+        fs::write(&scenario, "").unwrap();
+        let plan = plan(&["--scenario", scenario.to_str().unwrap(), "quick"]);
+        assert_eq!(plan.files.len(), 2);
+        assert_eq!(plan.rest[2], "quick");
+        assert_eq!(plan.rest[1], OsString::from(&plan.files[1].1));
+    }
+}

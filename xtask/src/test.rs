@@ -1,0 +1,167 @@
+//! `cargo xtask test`: everything that must hold, on the host and in guests.
+//!
+//! The harness itself is tested here and not by a plain `cargo test`, since its tests boot guests: they
+//! stand in `xtask/tests/vm.rs`, ignored unless asked for.
+
+use crate::install::Installer;
+use crate::kernels::{self, Kernel};
+use crate::vm::{self, Machine, Outcome, Tools};
+use crate::{cargo, ebpf, interrupt};
+use anyhow::{Result, bail};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Run all tests: format, lints, host tests, the committed kernel programs, the VM harness, and the
+/// guest tests on each kernel.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Kernel series of the guest tests (several allowed; all unless given)
+    #[arg(long = "kernel", value_name = "SERIES")]
+    kernels: Vec<String>,
+    /// Only what needs no VM
+    #[arg(long, conflicts_with = "guest_only")]
+    host_only: bool,
+    /// Only the guest tests
+    #[arg(long)]
+    guest_only: bool,
+    /// Arguments for the guest tests: names to choose by, --list, …
+    #[arg(last = true)]
+    filters: Vec<OsString>,
+}
+
+impl Args {
+    /// Runs every stage, also after one has failed.
+    ///
+    /// # Errors
+    /// When interrupted. A stage that fails is printed, and makes the exit status 1.
+    pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
+        let mut stages = Stages::default();
+        if !self.guest_only {
+            stages.run("format", || component("fmt", &["fmt", "--all", "--check"]))?;
+            stages.run("lints", || {
+                let lints = ["clippy", "--workspace", "--all-targets", "--quiet"];
+                component("clippy", &[&lints[..], &["--", "--deny", "warnings"]].concat())
+            })?;
+            stages.run("host tests", || cargo::run(&mut cargo::cargo(&["test", "--workspace"])))?;
+            stages.run("kernel programs", || ebpf::run(true, install))?;
+        }
+        if !self.host_only && !self.guest_only {
+            stages.run("VM harness", || harness(install))?;
+        }
+        if !self.host_only {
+            let chosen = match self.kernels.is_empty() {
+                true => kernels::TESTED.map(str::to_owned).to_vec(),
+                false => self.kernels,
+            };
+            stages.run("guest tests", || guest_tests(&chosen, &self.filters, install))?;
+        }
+        Ok(stages.close())
+    }
+}
+
+/// What ran, and what of it failed.
+#[derive(Default)]
+struct Stages {
+    lines: Vec<String>,
+    failed: bool,
+}
+
+impl Stages {
+    fn run(&mut self, name: &str, stage: impl FnOnce() -> Result<()>) -> Result<()> {
+        eprintln!("\n== {name}");
+        let start = Instant::now();
+        let outcome = stage();
+        if interrupt::requested() {
+            bail!("interrupted");
+        }
+        let word = match &outcome {
+            Ok(()) => "ok",
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                self.failed = true;
+                "FAILED"
+            }
+        };
+        self.lines.push(format!("{name}: {word} ({:.0} s)", start.elapsed().as_secs_f64()));
+        Ok(())
+    }
+
+    fn close(self) -> ExitCode {
+        eprintln!("\n== summary");
+        for line in &self.lines {
+            eprintln!("{line}");
+        }
+        ExitCode::from(u8::from(self.failed))
+    }
+}
+
+/// A tool that rustup's minimal profile lacks.
+fn component(name: &str, arguments: &[&str]) -> Result<()> {
+    if !cargo::cargo(&[name, "--version"]).output()?.status.success() {
+        bail!("cargo {name} is missing: rustup component add {}", name.replace("fmt", "rustfmt"));
+    }
+    cargo::run(&mut cargo::cargo(arguments))
+}
+
+/// The harness's own tests, with everything made ready before, so that they install and fetch nothing.
+fn harness(install: &Installer) -> Result<()> {
+    Tools::ready(install)?;
+    for series in kernels::TESTED {
+        Kernel::get(series, install)?;
+    }
+    let tests = ["test", "--package", "xtask", "--test", "vm", "--"];
+    cargo::run(cargo::cargo(&tests).args(["--ignored", "--test-threads", "2"]))
+}
+
+/// Runs the guest tests on each kernel, and prints each kernel's output in one piece.
+fn guest_tests(chosen: &[String], filters: &[OsString], install: &Installer) -> Result<()> {
+    let tools = Tools::ready(install)?;
+    let tracetoll = cargo::executable(
+        &mut cargo::cargo(&["build", "--package", "probe-user", "--bin", "tracetoll"]),
+        "tracetoll",
+    )?;
+    let tests = cargo::executable(
+        &mut cargo::cargo(&["test", "--package", "tracetoll-tests", "--test", "guest", "--no-run"]),
+        "guest",
+    )?;
+    let mut machines = Vec::new();
+    for series in chosen {
+        let command = std::iter::once(tests.clone().into()).chain(filters.iter().cloned());
+        machines.push(Machine {
+            env: vec![("TRACETOLL_BIN".to_owned(), tracetoll.display().to_string())],
+            live: chosen.len() == 1,
+            timeout: Some(Duration::from_secs(1200)),
+            ..Machine::new(Kernel::get(series, install)?, command.collect())
+        });
+    }
+    let failed = std::sync::Mutex::new(Vec::new());
+    vm::run_all(&machines, &tools, |index, outcome| {
+        let verdict = verdict(&machines[index], outcome);
+        if let Err(error) = verdict {
+            eprintln!("error: {error:#}");
+            failed.lock().expect("no holder panics").push(machines[index].kernel.version.clone());
+        }
+    })?;
+    match failed.into_inner()?.as_slice() {
+        [] => Ok(()),
+        versions => bail!("guest tests failed on {}", versions.join(", ")),
+    }
+}
+
+/// Prints what a guest said, unless it was printed as it came, and judges its end.
+fn verdict(machine: &Machine, outcome: &Outcome) -> Result<()> {
+    if !machine.live {
+        let mut out = io::stdout().lock();
+        println!("-- Linux {}", machine.kernel.version);
+        for stream in ["stdout", "stderr"] {
+            io::copy(&mut File::open(outcome.dir.join(stream))?, &mut out)?;
+        }
+    }
+    match outcome.status()? {
+        0 => Ok(()),
+        status => bail!("the tests on Linux {} ended with {status}", machine.kernel.version),
+    }
+}

@@ -1,0 +1,34 @@
+//! Several guests, some at a time.
+
+use super::{Machine, Outcome, Tools};
+use crate::interrupt;
+use anyhow::Result;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// Runs each machine, and calls `ended` with its index when it ends. After Ctrl-C no further one is
+/// started.
+///
+/// # Errors
+/// The first machine that could not be started; the others ran.
+pub(crate) fn run_all(
+    machines: &[Machine],
+    tools: &Tools,
+    ended: impl Fn(usize, &Outcome) + Sync,
+) -> Result<()> {
+    let cores = thread::available_parallelism().map_or(2, usize::from);
+    let next = AtomicUsize::new(0);
+    // A guest ends with the thread that started it, so each thread stays with its guests.
+    let work = || -> Result<()> {
+        while !interrupt::requested() {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(machine) = machines.get(index) else { break };
+            ended(index, &machine.run(tools)?);
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores.clamp(2, 4)).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().expect("a harness thread panicked"))
+    })
+}

@@ -1,0 +1,68 @@
+//! What the harness needs on the machine, made ready before the first guest.
+
+use crate::apt::Archive;
+use crate::install::{self, Installer, Need};
+use crate::{kernels, paths};
+use anyhow::Result;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Proof that guests can be booted.
+#[derive(Clone, Debug)]
+pub(crate) struct Tools {
+    /// A busybox that needs no libraries.
+    pub(super) busybox: PathBuf,
+}
+
+impl Tools {
+    /// Installs what is missing.
+    ///
+    /// # Errors
+    /// As [`Installer::ensure`]; or when busybox cannot be fetched.
+    pub(crate) fn ready(install: &Installer) -> Result<Self> {
+        install.ensure(&[QEMU, SETPRIV, kernels::KMOD])?;
+        Ok(Self { busybox: busybox()? })
+    }
+}
+
+/// The first major version of QEMU that will do: 7.2 crashes guests when ftrace or kprobes are attached
+/// under load, and hangs with -icount.
+const OLDEST: u32 = 10;
+
+const QEMU: Need = Need {
+    package: "qemu-system-x86",
+    why: "to boot the guests; older ones crash a guest that is traced under load",
+    at_least: Some("1:10"),
+    present: || version().is_some_and(|major| major >= OLDEST),
+};
+
+const SETPRIV: Need = Need {
+    package: "util-linux",
+    why: "so that QEMU ends with xtask, whatever ends xtask (setpriv)",
+    at_least: None,
+    present: || install::program("setpriv").is_some(),
+};
+
+/// The major version of the QEMU on PATH.
+fn version() -> Option<u32> {
+    let out = Command::new("qemu-system-x86_64").arg("--version").output().ok()?;
+    let text = String::from_utf8(out.stdout).ok()?;
+    text.split("version ").nth(1)?.split('.').next()?.parse().ok()
+}
+
+/// Debian's static busybox, unpacked and not installed: installing it would push out the machine's own.
+fn busybox() -> Result<PathBuf> {
+    let tree = paths::store("busybox")?;
+    let lock = File::create(tree.join("lock"))?;
+    lock.lock()?;
+    let places = ["bin/busybox", "usr/bin/busybox"].map(|place| tree.join(place));
+    let found = || places.iter().find(|place| place.exists()).cloned();
+    if let Some(path) = found() {
+        return Ok(path);
+    }
+    let archive = Archive::release()?;
+    archive.update()?;
+    archive.unpack(&["busybox-static".to_owned()], &tree)?;
+    found().ok_or_else(|| anyhow::anyhow!("package busybox-static holds no busybox"))
+}
