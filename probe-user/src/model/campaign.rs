@@ -1,5 +1,7 @@
 //! The result file, `campaign.json`, and the journal it is made from.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +115,8 @@ pub struct WitnessCheck {
 /// What follows from the trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
+    /// The function that `events` and `fidelity` speak of: the target's first that has a witness.
+    pub headline_function: String,
     /// One per method, in the design's order.
     pub methods: Vec<MethodSummary>,
     /// Trials that failed.
@@ -130,8 +134,11 @@ pub struct MethodSummary {
     pub events: Events,
     /// What it costs.
     pub toll: TollFigures,
-    /// What it still shows.
+    /// What it still shows, for the headline function.
     pub fidelity: FidelityFigures,
+    /// What it still shows of the target's other functions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_functions: BTreeMap<String, FidelityFigures>,
 }
 
 /// Totals over the lockstep trials, where the true number is known from the load.
@@ -145,8 +152,33 @@ pub struct Events {
     pub lost: Loss,
     /// Calls at which the probe did not run.
     pub missed: Loss,
-    /// `recorded + lost + missed`, where all three are exact: reconciles with `truth` for exact and recording methods.
+    /// `recorded + lost + missed` of a method that counts or records every call, where all three are exact.
     pub counted_plus_missed: Option<u64>,
+    /// Whether these numbers agree with the truth.
+    pub reconciles: Reconciliation,
+}
+
+/// Whether what a method saw agrees with what happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Reconciliation {
+    /// `counted_plus_missed` is the truth.
+    Exact,
+    /// One in N: the estimate lies within the bound that N, the CPUs and the trials set.
+    WithinBound {
+        /// Calls that the estimate may be away by.
+        bound: u64,
+    },
+    /// It does not agree: the method's counts must not be used.
+    Differs {
+        /// Estimated calls less those that happened.
+        by: i64,
+    },
+    /// There is nothing to compare.
+    NotApplicable {
+        /// Why.
+        why: String,
+    },
 }
 
 /// The toll, by the definitions in METHODOLOGY.md.
@@ -183,6 +215,25 @@ pub struct FidelityFigures {
     pub r_retained: Figure,
     /// `Σ|s·m - w| / Σ w`.
     pub series_error: Figure,
+    /// The same correlations by other coefficients.
+    pub beside: Beside,
+}
+
+/// Correlations that stand beside the headline's Pearson coefficient of raw bins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Beside {
+    /// Spearman's for `r_0`.
+    pub spearman_0: Figure,
+    /// Spearman's for `r_w`.
+    pub spearman_w: Figure,
+    /// Spearman's for `r_m`.
+    pub spearman_m: Figure,
+    /// `r_0` of 10 s moving averages, as the paper plots them; without interval.
+    pub moving_average_0: Figure,
+    /// `r_w` of 10 s moving averages.
+    pub moving_average_w: Figure,
+    /// `r_m` of 10 s moving averages.
+    pub moving_average_m: Figure,
 }
 
 /// A line of `journal.jsonl`, written as soon as it is known.

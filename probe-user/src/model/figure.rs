@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where a figure was measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a figure was measured. The order is that of preference, where one campaign has the same figure from several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {
     /// Real hardware, or hardware virtualisation: wall clock.
     Native,
-    /// An emulated CPU (QEMU TCG): wall clock of the emulation.
-    Emulated,
     /// QEMU's instruction counter: a nanosecond is a fixed number of instructions.
     Counted,
+    /// An emulated CPU (QEMU TCG): wall clock of the emulation.
+    Emulated,
 }
 
 /// An estimate with its interval, or the reason why there is none.
@@ -41,6 +41,9 @@ pub struct Estimate {
     pub detectable: Option<f64>,
     /// Where it was measured.
     pub platform: Platform,
+    /// Differences from the control: two-sided p-value of "no difference", after Holm over the methods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p: Option<f64>,
     /// Remarks that a reader must see: `within this run`, `drift`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

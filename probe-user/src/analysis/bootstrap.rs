@@ -1,0 +1,339 @@
+//! Bootstrap intervals: BCa over independent values (or pairs of them), and blocks of bins within one run.
+//!
+//! The generator is the caller's: equal seeds give equal intervals.
+
+use std::ops::Range;
+
+use rand::{Rng, RngExt as _};
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::interval::{ALPHA, Interval};
+
+/// Resamples behind every bootstrap interval.
+pub const RESAMPLES: usize = 2000;
+
+/// BCa interval (Efron 1987: bias-corrected and accelerated) of `statistic` over `n` independent units.
+///
+/// `statistic` takes the indices of the units that a resample holds. None below two units, or where the statistic
+/// is not a number for some resample.
+pub fn bca(n: usize, statistic: impl Fn(&[usize]) -> f64, rng: &mut impl Rng) -> Option<Interval> {
+    if n < 2 {
+        return None;
+    }
+    let all: Vec<usize> = (0..n).collect();
+    let estimate = statistic(&all);
+    let mut resample = vec![0; n];
+    let mut replicates: Vec<f64> = (0..RESAMPLES)
+        .map(|_| {
+            resample.fill_with(|| rng.random_range(0..n));
+            statistic(&resample)
+        })
+        .collect();
+    if replicates.iter().any(|value| !value.is_finite()) {
+        return None;
+    }
+    replicates.sort_by(f64::total_cmp);
+    if replicates.first() == replicates.last() {
+        return Some(Interval { lo: estimate, hi: estimate });
+    }
+    let normal = Normal::standard();
+    let bias = normal.inverse_cdf(share_below(&replicates, estimate));
+    let acceleration = acceleration(&all, &statistic);
+    let end = |p: f64| {
+        let z = bias + normal.inverse_cdf(p);
+        let level = normal.cdf(bias + z / (1.0 - acceleration * z));
+        quantile(&replicates, level)
+    };
+    Some(Interval { lo: end(ALPHA / 2.0), hi: end(1.0 - ALPHA / 2.0) })
+}
+
+/// Share of the replicates below the estimate, ties counting half; kept off 0 and 1, where its normal score has no end.
+#[expect(clippy::cast_precision_loss, reason = "a few thousand resamples")]
+fn share_below(sorted: &[f64], estimate: f64) -> f64 {
+    let below = sorted.partition_point(|&value| value < estimate);
+    let not_above = sorted.partition_point(|&value| value <= estimate);
+    let n = sorted.len() as f64;
+    ((below + not_above) as f64 / 2.0).clamp(0.5, n - 0.5) / n
+}
+
+/// The acceleration, by the jackknife: `Σd³ / 6(Σd²)^1.5` with d the distances of the leave-one-out values from their
+/// mean.
+fn acceleration(all: &[usize], statistic: impl Fn(&[usize]) -> f64) -> f64 {
+    let left_out: Vec<f64> = (0..all.len())
+        .map(|out| {
+            let rest: Vec<usize> = all.iter().copied().filter(|&index| index != out).collect();
+            statistic(&rest)
+        })
+        .collect();
+    let mean = super::correlation::mean(&left_out);
+    let power = |k: i32| left_out.iter().map(|value| (mean - value).powi(k)).sum::<f64>();
+    let scatter = power(2).powf(1.5);
+    if scatter > 0.0 { power(3) / (6.0 * scatter) } else { 0.0 }
+}
+
+/// The `p` quantile, linear between order statistics.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a place among a few thousand values, p clamped to [0, 1]"
+)]
+fn quantile(sorted: &[f64], p: f64) -> f64 {
+    let place = p.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
+    let (below, part) = (place.floor() as usize, place.fract());
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + part * (sorted[above] - sorted[below])
+}
+
+/// The bins of one run, cut into the sections of its schedule.
+///
+/// A resample draws circular blocks (Politis and Romano 1992) within each section and never across its border: the
+/// sections are the experiment's design, not its noise. A section of `n` bins is drawn in blocks of `⌈1.5·n^(1/3)⌉`:
+/// the cube root is the order at which the error of a block bootstrap's variance is least (Hall, Horowitz and Jing
+/// 1995); the factor held the coverage best in simulation, METHODOLOGY.md has the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sections(Vec<Range<usize>>);
+
+impl Sections {
+    /// `bins` bins, cut before each of `firsts`.
+    pub fn new(bins: usize, firsts: &[usize]) -> Self {
+        let mut cuts: Vec<usize> = firsts.iter().copied().filter(|&first| first < bins).collect();
+        cuts.extend([0, bins]);
+        cuts.sort_unstable();
+        cuts.dedup();
+        Self(cuts.windows(2).map(|pair| pair[0]..pair[1]).collect())
+    }
+
+    /// Draws as many bins as there are into `resample`, section by section.
+    fn draw(&self, rng: &mut impl Rng, resample: &mut Vec<usize>) {
+        resample.clear();
+        for section in &self.0 {
+            let bins = section.len();
+            for drawn in (0..bins).step_by(block_length(bins)) {
+                let from = rng.random_range(0..bins);
+                let length = block_length(bins).min(bins - drawn);
+                resample.extend((from..from + length).map(|bin| section.start + bin % bins));
+            }
+        }
+    }
+
+    /// How much too narrow resamples scatter: blocks of `l` out of `n` bins vary about the section's own mean, which
+    /// takes `l` of its `n` degrees of freedom away. `√(Σn / Σ(n - l))` over the sections.
+    #[expect(clippy::cast_precision_loss, reason = "no run has 2^52 bins")]
+    fn widening(&self) -> f64 {
+        let bins: usize = self.0.iter().map(Range::len).sum();
+        let free: usize =
+            self.0.iter().map(|section| section.len() - block_length(section.len())).sum();
+        (bins as f64 / free.max(1) as f64).sqrt()
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cube root of a number of bins"
+)]
+fn block_length(bins: usize) -> usize {
+    ((1.5 * (bins as f64).cbrt()).ceil() as usize).min(bins)
+}
+
+/// Interval of `statistic` over resamples of one run's bins: the percentiles, moved away from the estimate by
+/// the factor that the resamples scatter too little.
+///
+/// It covers what this run, repeated with the same schedule, would scatter by; not the scatter between seeds.
+/// `statistic` takes the indices of a resample's bins: one that compares two series takes both at the same indices.
+/// None where it is undefined for all bins, or for more than one resample in twenty.
+pub fn within_run(
+    sections: &Sections,
+    statistic: impl Fn(&[usize]) -> Option<f64>,
+    rng: &mut impl Rng,
+) -> Option<Interval> {
+    let mut resample: Vec<usize> = sections.0.iter().cloned().flatten().collect();
+    let estimate = statistic(&resample)?;
+    let mut replicates: Vec<f64> = (0..RESAMPLES)
+        .filter_map(|_| {
+            sections.draw(rng, &mut resample);
+            statistic(&resample).filter(|value| value.is_finite())
+        })
+        .collect();
+    if replicates.len() < RESAMPLES - RESAMPLES / 20 {
+        return None;
+    }
+    replicates.sort_by(f64::total_cmp);
+    let widening = sections.widening();
+    let end = |p| estimate + widening * (quantile(&replicates, p) - estimate);
+    Some(Interval { lo: end(ALPHA / 2.0), hi: end(1.0 - ALPHA / 2.0) })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+    use rand::SeedableRng as _;
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    use super::*;
+    use crate::analysis::{
+        correlation::{mean, pearson},
+        fixture::{coverage, normal},
+    };
+
+    fn rng(seed: u64) -> Xoshiro256PlusPlus {
+        Xoshiro256PlusPlus::seed_from_u64(seed)
+    }
+
+    fn picked(values: &[f64], at: &[usize]) -> Vec<f64> {
+        at.iter().map(|&index| values[index]).collect()
+    }
+
+    fn bca_mean(values: &[f64], seed: u64) -> Option<Interval> {
+        bca(values.len(), |at| mean(&picked(values, at)), &mut rng(seed))
+    }
+
+    #[test]
+    fn bca_covers_the_mean_of_symmetric_and_of_skewed_values() {
+        let mut draws = rng(11);
+        let mut seed = 0;
+        for n in [15, 30] {
+            let covered = coverage(400, 0.0, || {
+                seed += 1;
+                bca_mean(&normal(&mut draws, n, 0.0, 1.0), seed)
+            });
+            println!("BCa, normal, n = {n}: {covered:.3}");
+            assert!((0.89..0.98).contains(&covered), "n = {n}: {covered}");
+        }
+        // exp(N(0, 0.5)) has the mean exp(0.125).
+        let covered = coverage(400, 0.125_f64.exp(), || {
+            seed += 1;
+            let values: Vec<f64> =
+                normal(&mut draws, 30, 0.0, 0.5).into_iter().map(f64::exp).collect();
+            bca_mean(&values, seed)
+        });
+        println!("BCa, log-normal, n = 30: {covered:.3}");
+        assert!((0.88..0.98).contains(&covered), "{covered}");
+    }
+
+    #[test]
+    fn bca_leans_to_the_long_tail() {
+        let values: Vec<f64> = (0..20).map(|i| f64::from(i).exp2()).collect();
+        let Interval { lo, hi } = bca_mean(&values, 1).unwrap();
+        let estimate = mean(&values);
+        assert!(hi - estimate > 1.5 * (estimate - lo), "{lo} {estimate} {hi}");
+    }
+
+    #[test]
+    fn bca_of_equal_values_is_a_point_and_of_one_value_nothing() {
+        assert_eq!(bca_mean(&[0.0; 15], 1), Some(Interval { lo: 0.0, hi: 0.0 }));
+        assert_eq!(bca_mean(&[4.0], 1), None);
+        assert_eq!(bca(3, |_| f64::NAN, &mut rng(1)), None);
+    }
+
+    #[test]
+    fn sections_hold_every_bin_once() {
+        let sections = Sections::new(10, &[0, 4, 4, 9, 12]);
+        assert_eq!(sections, Sections(vec![0..4, 4..9, 9..10]));
+        assert_eq!(Sections::new(5, &[]).0.as_slice(), std::slice::from_ref(&(0..5)));
+        assert_eq!(Sections::new(5, &[2]), Sections(vec![0..2, 2..5]));
+    }
+
+    #[test]
+    fn blocks_are_as_long_as_the_cube_root_asks() {
+        for (bins, length) in [(1, 1), (2, 2), (8, 3), (12, 4), (24, 5), (50, 6), (64, 6)] {
+            assert_eq!(block_length(bins), length, "{bins} bins");
+        }
+    }
+
+    #[test]
+    fn identical_series_differ_by_exactly_nothing() {
+        let x = normal(&mut rng(5), 64, 10.0, 3.0);
+        let y = normal(&mut rng(6), 64, 10.0, 3.0);
+        let difference = |at: &[usize]| {
+            let y = picked(&y, at);
+            Some(pearson(&picked(&x, at), &y).ok()? - pearson(&picked(&x, at), &y).ok()?)
+        };
+        let found = within_run(&Sections::new(64, &[0, 32]), difference, &mut rng(7));
+        assert_eq!(found, Some(Interval { lo: 0.0, hi: 0.0 }));
+    }
+
+    #[test]
+    fn a_statistic_that_is_mostly_undefined_has_no_interval() {
+        let sections = Sections::new(40, &[0]);
+        // A single bin differs: every third resample is constant.
+        let mut x = vec![0.0; 40];
+        x[20] = 1.0;
+        let y = normal(&mut rng(5), 40, 0.0, 1.0);
+        let r = |at: &[usize]| pearson(&picked(&x, at), &picked(&y, at)).ok();
+        assert_eq!(within_run(&sections, r, &mut rng(7)), None);
+    }
+
+    /// Calls and throughput of a run of five sections whose level steps; both follow the level, with AR(1) noise.
+    fn run(draws: &mut Xoshiro256PlusPlus, bins: usize, persistence: f64) -> (Vec<f64>, Vec<f64>) {
+        let mut series = || {
+            let noise = normal(draws, bins * 5, 0.0, 1.0);
+            let mut at = 0.0;
+            let levels = [4.0, 2.0, 1.0, 2.0, 4.0];
+            noise
+                .iter()
+                .enumerate()
+                .map(|(bin, noise)| {
+                    at = persistence * at + (1.0 - persistence * persistence).sqrt() * noise;
+                    levels[bin / bins] + at
+                })
+                .collect()
+        };
+        (series(), series())
+    }
+
+    #[test]
+    fn blocks_cover_the_scatter_of_repeated_runs() {
+        let (bins, persistence) = (12, 0.3);
+        let mut draws = rng(21);
+        let all: Vec<f64> = (0..4000)
+            .map(|_| {
+                let (x, y) = run(&mut draws, bins, persistence);
+                pearson(&x, &y).unwrap()
+            })
+            .collect();
+        let sections = Sections::new(bins * 5, &[0, 12, 24, 36, 48]);
+        let mut seed = 0;
+        let covered = coverage(100, mean(&all), || {
+            let (x, y) = run(&mut draws, bins, persistence);
+            let r = |at: &[usize]| pearson(&picked(&x, at), &picked(&y, at)).ok();
+            seed += 1;
+            within_run(&sections, r, &mut rng(seed))
+        });
+        println!("blocks within a run, AR(1) {persistence}, 5 x {bins} bins: {covered:.3}");
+        assert!(covered > 0.80 && covered < 0.98, "{covered}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn bca_moves_with_its_values(
+            values in vec(-1e3..1e3_f64, 15..30), shift in -1e3..1e3_f64, scale in 0.01..100.0_f64,
+        ) {
+            let plain = bca_mean(&values, 3).unwrap();
+            let moved: Vec<f64> = values.iter().map(|x| scale * x + shift).collect();
+            let moved = bca_mean(&moved, 3).unwrap();
+            let tolerance = 1e-6 * (1.0 + scale * 1e3 + shift.abs());
+            prop_assert!((moved.lo - (scale * plain.lo + shift)).abs() < tolerance);
+            prop_assert!((moved.hi - (scale * plain.hi + shift)).abs() < tolerance);
+        }
+
+        #[test]
+        fn a_resample_stays_within_its_sections(
+            bins in 1..80_usize, firsts in vec(0..90_usize, 0..6), seed: u64,
+        ) {
+            let sections = Sections::new(bins, &firsts);
+            let mut resample = Vec::new();
+            sections.draw(&mut rng(seed), &mut resample);
+            prop_assert_eq!(resample.len(), bins);
+            for section in &sections.0 {
+                for place in section.clone() {
+                    prop_assert!(section.contains(&resample[place]));
+                }
+            }
+        }
+    }
+}
