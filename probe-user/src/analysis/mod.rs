@@ -6,10 +6,23 @@
 //! |---|---|
 //! | [`correlation`] | Pearson, Spearman, moving average |
 //! | [`interval`] | Student's t, smallest detectable effect, p-values and Holm |
-//! | [`bootstrap`] | BCa over independent values, moving blocks within the sections of one run |
+//! | [`bootstrap`] | BCa over independent values, blocks of bins within the sections of one run |
+//! | [`estimate`] | from one value per block to a figure |
+//! | [`pairs`] | which trials a figure is made from |
+//! | [`toll`], [`events`], [`fidelity`] | the three answers |
+//! | [`summary`] | all of them, for every method |
+//! | [`merge`] | several journals into one campaign |
 
 pub mod bootstrap;
 pub mod correlation;
+pub mod estimate;
+pub mod events;
+pub mod fidelity;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod interval;
+pub mod merge;
+pub mod pairs;
+pub mod summary;
+pub mod toll;
+mod view;

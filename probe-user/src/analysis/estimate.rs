@@ -1,0 +1,111 @@
+//! From one value per block to a figure.
+
+use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng as _};
+
+use super::{
+    bootstrap,
+    correlation::mean,
+    interval::{self, Interval},
+};
+use crate::model::figure::{Estimate, Figure, Platform};
+
+/// Blocks from which the interval is BCa's; below, resamples of so few values are too alike and Student's t holds.
+pub const BOOTSTRAP_FROM: usize = 15;
+
+/// Note on a figure whose sample is one pair of trials, or one trial.
+pub const ONE_TRIAL: &str = "one trial: no interval";
+
+/// Values of independent blocks.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// One per block.
+    pub values: Vec<f64>,
+    /// The clock behind all of them.
+    pub platform: Platform,
+    /// Remarks on the choice of trials.
+    pub notes: Vec<String>,
+}
+
+/// What the mean of a sample stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// A mean of differences from the control.
+    Difference,
+    /// A mean of log-ratios to the control, told in per cent.
+    PerCentOfControl,
+    /// A mean that is compared with nothing, within these bounds.
+    Level(Bounds),
+}
+
+/// What values a level can have; its interval ends there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bounds {
+    /// `[-1, 1]`: a correlation.
+    Correlation,
+    /// `[0, ∞)`: a share or an error.
+    Positive,
+    /// Any.
+    None,
+}
+
+impl Sample {
+    /// The figure: the mean, its interval, the smallest detectable effect and, for differences, p.
+    pub fn figure(self, scale: Scale, seed: u64) -> Figure {
+        let Self { values, platform, mut notes } = self;
+        if values.is_empty() {
+            return Figure::null("no trial");
+        }
+        if values.len() == 1 {
+            notes.push(ONE_TRIAL.into());
+        }
+        let of_interval = mean_interval(&values, seed).map(|found| scale.bound(found));
+        Figure::Known(Estimate {
+            estimate: scale.of(mean(&values)),
+            lo: of_interval.map(|found| found.lo),
+            hi: of_interval.map(|found| found.hi),
+            n: values.len(),
+            detectable: interval::detectable(&values).map(|effect| scale.of(effect)),
+            platform,
+            p: if scale.is_compared() { interval::p_value(&values) } else { None },
+            notes,
+        })
+    }
+}
+
+impl Scale {
+    fn is_compared(self) -> bool {
+        matches!(self, Self::Difference | Self::PerCentOfControl)
+    }
+
+    fn of(self, value: f64) -> f64 {
+        match self {
+            Self::Difference | Self::Level(_) => value,
+            Self::PerCentOfControl => 100.0 * value.exp_m1(),
+        }
+    }
+
+    /// The interval of what the values stand for, within its bounds.
+    pub(super) fn bound(self, found: Interval) -> Interval {
+        let found = found.map(|end| self.of(end));
+        match self {
+            Self::Difference | Self::PerCentOfControl | Self::Level(Bounds::None) => found,
+            Self::Level(Bounds::Correlation) => found.map(|end| end.clamp(-1.0, 1.0)),
+            Self::Level(Bounds::Positive) => found.map(|end| end.max(0.0)),
+        }
+    }
+}
+
+/// The generator behind one figure. Each figure starts from the campaign's seed, so that none depends on which others
+/// are computed.
+pub fn generator(seed: u64) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seed)
+}
+
+/// Interval of the mean of independent values: none for one, Student's t below [`BOOTSTRAP_FROM`], else BCa.
+pub fn mean_interval(values: &[f64], seed: u64) -> Option<Interval> {
+    if values.len() < BOOTSTRAP_FROM {
+        return interval::student(values);
+    }
+    let resampled = |at: &[usize]| mean(&at.iter().map(|&index| values[index]).collect::<Vec<_>>());
+    bootstrap::bca(values.len(), resampled, &mut generator(seed))
+}

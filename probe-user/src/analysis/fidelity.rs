@@ -1,0 +1,275 @@
+//! What a method still shows: how much of the correlation between calls and throughput survives it.
+
+use std::collections::BTreeSet;
+
+use super::{
+    bootstrap::{bca, within_run},
+    correlation::{mean, pearson, spearman},
+    estimate::{BOOTSTRAP_FROM, Bounds, ONE_TRIAL, Sample, Scale, generator, mean_interval},
+    events::Function,
+    interval::{self, Interval},
+    pairs::{Chosen, Kind, Pair, Trials},
+    view::{Block, Quantity, Rating, View},
+};
+use crate::model::{
+    campaign::{Beside, FidelityFigures},
+    figure::{Estimate, Figure, Platform},
+    method::{Class, Descriptor, SeriesUnit},
+    trial::Measured,
+    units::Nanos,
+};
+
+/// Below this, `|r_0|` is too small to tell what share of it is left.
+pub const LEAST_R_0: f64 = 0.2;
+
+/// Length of the moving averages: the paper's 10 s.
+pub const MOVING_AVERAGE: Nanos = Nanos(10_000_000_000);
+
+/// Note on an interval that one run's own bins gave.
+pub const WITHIN_RUN: &str = "within this run";
+
+/// The fidelity of `method` for one function of the target; `bin` is the width of the series' bins.
+pub fn figures(
+    trials: &Trials<'_>,
+    method: &Descriptor,
+    function: Function<'_>,
+    bin: Nanos,
+    seed: u64,
+) -> FidelityFigures {
+    let fidelity = Fidelity::of(trials, method, function, seed);
+    let figure = |quantity, rating| match &fidelity {
+        _ if method.class == Class::Nothing && quantity != Quantity::R0 => {
+            Figure::null("the control")
+        }
+        Ok(fidelity) => fidelity.figure(quantity, rating),
+        Err(why) => Figure::null(why.as_str()),
+    };
+    let raw = |quantity| figure(quantity, Rating { r: pearson, window: 1 });
+    let by_rank = |quantity| figure(quantity, Rating { r: spearman, window: 1 });
+    let window = usize::try_from(MOVING_AVERAGE.0 / bin.0.max(1)).unwrap_or(usize::MAX).max(2);
+    let smooth = |quantity| figure(quantity, Rating { r: pearson, window });
+    FidelityFigures {
+        r_0: raw(Quantity::R0),
+        r_w: raw(Quantity::Rw),
+        r_m: raw(Quantity::Rm),
+        perturbation: raw(Quantity::Perturbation),
+        observation_loss: raw(Quantity::ObservationLoss),
+        fidelity_loss: raw(Quantity::FidelityLoss),
+        r_retained: raw(Quantity::Retained),
+        series_error: raw(Quantity::SeriesError),
+        beside: Beside {
+            spearman_0: by_rank(Quantity::R0),
+            spearman_w: by_rank(Quantity::Rw),
+            spearman_m: by_rank(Quantity::Rm),
+            moving_average_0: smooth(Quantity::R0),
+            moving_average_w: smooth(Quantity::Rw),
+            moving_average_m: smooth(Quantity::Rm),
+        },
+    }
+}
+
+/// The series of one method and function: under the control and under the method, block by block.
+struct Fidelity {
+    views: Vec<(View, View)>,
+    platform: Platform,
+    notes: Vec<String>,
+    /// The method's declared sampling factor.
+    factor: Option<f64>,
+    seed: u64,
+}
+
+/// The blocks in which a quantity exists.
+struct Usable<'a> {
+    blocks: Vec<Block<'a>>,
+    values: Vec<f64>,
+    notes: Vec<String>,
+}
+
+impl Fidelity {
+    fn of(
+        trials: &Trials<'_>,
+        method: &Descriptor,
+        function: Function<'_>,
+        seed: u64,
+    ) -> Result<Self, String> {
+        let off = |trial: &Measured| View::of(trial, function, SeriesUnit::Nothing);
+        let (views, platform, notes) = if method.class == Class::Nothing {
+            let Chosen { items, platform, notes } = trials.single(Kind::FIDELITY, &method.id)?;
+            (items.into_iter().map(|trial| (off(trial), off(trial))).collect(), platform, notes)
+        } else {
+            let Chosen { items, platform, notes } = trials.paired(Kind::FIDELITY, &method.id)?;
+            let both =
+                |pair: &Pair<'_>| (off(pair.off), View::of(pair.method, function, method.unit));
+            (items.iter().map(both).collect(), platform, notes)
+        };
+        let factor = match method.unit {
+            SeriesUnit::Calls { factor } => Some(factor),
+            SeriesUnit::CpuShare | SeriesUnit::Nothing => None,
+        };
+        Ok(Self { views, platform, notes, factor, seed })
+    }
+
+    fn figure(&self, quantity: Quantity, rating: Rating) -> Figure {
+        let usable = match self.usable(quantity, rating) {
+            Ok(usable) => usable,
+            Err(why) => return Figure::null(why),
+        };
+        if rating.window > 1 {
+            return self.without_interval(usable);
+        }
+        match (quantity, usable.values.len()) {
+            (_, 1) => self.of_one_run(quantity, rating, usable),
+            (Quantity::Retained, _) => self.ratio(rating, usable),
+            _ => Sample { values: usable.values, platform: self.platform, notes: usable.notes }
+                .figure(scale(quantity), self.seed),
+        }
+    }
+
+    fn usable(&self, quantity: Quantity, rating: Rating) -> Result<Usable<'_>, String> {
+        let mut usable =
+            Usable { blocks: Vec::new(), values: Vec::new(), notes: self.notes.clone() };
+        let mut whys = BTreeSet::new();
+        for (off, method) in &self.views {
+            let block = Block { off, method };
+            match block.value(quantity, rating, self.factor, None) {
+                Ok(value) => {
+                    usable.blocks.push(block);
+                    usable.values.push(value);
+                }
+                Err(why) => {
+                    whys.insert(why);
+                }
+            }
+        }
+        let whys = whys.into_iter().collect::<Vec<_>>().join("; ");
+        let (used, all) = (usable.values.len(), self.views.len());
+        if used == 0 {
+            return Err(whys);
+        }
+        if used < all {
+            usable.notes.push(format!("{} of {all} blocks left out: {whys}", all - used));
+        }
+        usable.notes.extend(incomplete(quantity, &usable.blocks));
+        Ok(usable)
+    }
+
+    fn without_interval(&self, usable: Usable<'_>) -> Figure {
+        self.estimate(mean(&usable.values), None, None, usable)
+    }
+
+    fn estimate(
+        &self,
+        estimate: f64,
+        interval: Option<Interval>,
+        detectable: Option<f64>,
+        usable: Usable<'_>,
+    ) -> Figure {
+        Figure::Known(Estimate {
+            estimate,
+            lo: interval.map(|found| found.lo),
+            hi: interval.map(|found| found.hi),
+            n: usable.values.len(),
+            detectable,
+            platform: self.platform,
+            p: None,
+            notes: usable.notes,
+        })
+    }
+
+    /// One run gives an interval of its own bins' scatter; both trials of the block at the same resampled bins.
+    fn of_one_run(&self, quantity: Quantity, rating: Rating, mut usable: Usable<'_>) -> Figure {
+        let block = usable.blocks[0];
+        if quantity == Quantity::Retained {
+            let r_0 = self.interval_in_run(&block, Quantity::R0, rating);
+            if let Some(why) = too_small(r_0) {
+                return Figure::null(why);
+            }
+        }
+        let found = self.interval_in_run(&block, quantity, rating);
+        usable.notes.push(if found.is_some() { WITHIN_RUN } else { ONE_TRIAL }.into());
+        let found = found.map(|found| scale(quantity).bound(found));
+        self.estimate(usable.values[0], found, None, usable)
+    }
+
+    fn interval_in_run(
+        &self,
+        block: &Block<'_>,
+        quantity: Quantity,
+        rating: Rating,
+    ) -> Option<Interval> {
+        if block.off.sections != block.method.sections {
+            return None;
+        }
+        let value = |at: &[usize]| block.value(quantity, rating, self.factor, Some(at)).ok();
+        within_run(&block.off.sections, value, &mut generator(self.seed))
+    }
+
+    /// `r_retained` over several blocks: the ratio of the means.
+    fn ratio(&self, rating: Rating, usable: Usable<'_>) -> Figure {
+        let each = |quantity| -> Vec<f64> {
+            let value = |block: &Block<'_>| block.value(quantity, rating, None, None).ok();
+            usable.blocks.iter().filter_map(value).collect()
+        };
+        let (r_m, r_0) = (each(Quantity::Rm), each(Quantity::R0));
+        if let Some(why) = too_small(mean_interval(&r_0, self.seed)) {
+            return Figure::null(why);
+        }
+        let ratio = |at: &mut dyn Iterator<Item = usize>| {
+            let (sum_m, sum_0) = at.fold((0.0, 0.0), |(m, o), i| (m + r_m[i], o + r_0[i]));
+            sum_m / sum_0
+        };
+        let n = r_0.len();
+        let estimate = ratio(&mut (0..n));
+        let found = if n < BOOTSTRAP_FROM {
+            interval::ratio(&r_m, &r_0)
+        } else {
+            bca(n, |at| ratio(&mut at.iter().copied()), &mut generator(self.seed))
+        };
+        // The ratio's scatter, to first order about its estimate.
+        let residuals: Vec<f64> =
+            r_m.iter().zip(&r_0).map(|(m, o)| (m - estimate * o) / mean(&r_0)).collect();
+        self.estimate(estimate, found, interval::detectable(&residuals), usable)
+    }
+}
+
+fn scale(quantity: Quantity) -> Scale {
+    match quantity {
+        Quantity::R0 | Quantity::Rw | Quantity::Rm => Scale::Level(Bounds::Correlation),
+        Quantity::Perturbation | Quantity::ObservationLoss | Quantity::FidelityLoss => {
+            Scale::Difference
+        }
+        Quantity::Retained => Scale::Level(Bounds::None),
+        Quantity::SeriesError => Scale::Level(Bounds::Positive),
+    }
+}
+
+/// Why a share of `r_0` cannot be told, where its interval comes too near zero.
+fn too_small(r_0: Option<Interval>) -> Option<String> {
+    let Some(Interval { lo, hi }) = r_0 else {
+        return Some("r_0 has no interval, so it may be near zero".into());
+    };
+    let least = if lo > 0.0 { lo } else { (-hi).max(0.0) };
+    (least <= LEAST_R_0).then(|| {
+        format!("r_0 lies in [{lo:.2}, {hi:.2}]: its lower bound is not above {LEAST_R_0}")
+    })
+}
+
+/// What is missing in the series that `quantity` is made from.
+fn incomplete(quantity: Quantity, blocks: &[Block<'_>]) -> Vec<String> {
+    let n = blocks.len();
+    let method = blocks.iter().filter(|block| !block.method.complete).count();
+    let witness = blocks
+        .iter()
+        .filter(|block| !(block.off.witness_complete && block.method.witness_complete))
+        .count();
+    let mut notes = Vec::new();
+    if method > 0 && quantity.uses_method() {
+        notes.push(format!(
+            "events lost or missed, or that not known, in {method} of {n} trials: their series is not exact"
+        ));
+    }
+    if witness > 0 && quantity.uses_witness() {
+        notes.push(format!("the witness missed calls, or may have, in {witness} of {n} blocks"));
+    }
+    notes
+}

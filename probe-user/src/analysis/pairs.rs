@@ -1,0 +1,190 @@
+//! Which trials a figure is made from: those of one kind on one clock, each beside the control of its own block.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    campaign::Run,
+    figure::Platform,
+    method::MethodId,
+    trial::{Measured, Outcome, Pace, Part, Trial},
+};
+
+/// Everything that was measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Trials<'a> {
+    /// The processes that measured.
+    pub runs: &'a [Run],
+    /// Their trials, failed ones included.
+    pub all: &'a [Trial],
+}
+
+/// A kind of trial; the paces that the figure can be made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// What the trial is for.
+    pub part: Part,
+    /// How the load is offered; none takes any.
+    pub pace: Option<Pace>,
+    /// Whether the witness runs beside it.
+    pub witnessed: bool,
+}
+
+/// The trials behind one figure, ordered by block.
+#[derive(Debug, Clone)]
+pub struct Chosen<T> {
+    /// What was measured, one per block.
+    pub items: Vec<T>,
+    /// The one clock that all of it is in.
+    pub platform: Platform,
+    /// What a reader must know of the choice.
+    pub notes: Vec<String>,
+}
+
+/// A trial under the control and one under the method, from the same block.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair<'a> {
+    /// Under the control.
+    pub off: &'a Measured,
+    /// Under the method.
+    pub method: &'a Measured,
+}
+
+/// A block on one machine, and the pace; trials that agree in it are paired.
+type Key = (usize, u32, Pace);
+
+/// The trials of one kind and method on one clock; a failed one is kept as a gap.
+type Row<'a> = BTreeMap<Key, Option<&'a Measured>>;
+
+impl Kind {
+    /// Toll trials at `pace`: the method alone.
+    pub const fn toll(pace: Pace) -> Self {
+        Self { part: Part::Toll, pace: Some(pace), witnessed: false }
+    }
+
+    /// Fidelity trials: the method and the witness.
+    pub const FIDELITY: Self = Self { part: Part::Fidelity, pace: None, witnessed: true };
+
+    /// Whether `trial` is of this kind.
+    pub(super) fn holds(self, trial: &Trial) -> bool {
+        trial.part == self.part
+            && trial.witnessed == self.witnessed
+            && self.pace.is_none_or(|pace| trial.pace == pace)
+    }
+
+    /// The kind in words: `paced toll`.
+    fn name(self) -> String {
+        let part = match self.part {
+            Part::Toll => "toll",
+            Part::Fidelity => "fidelity",
+        };
+        let pace = match self.pace {
+            Some(Pace::Lockstep) => "lockstep ",
+            Some(Pace::Paced) => "paced ",
+            Some(Pace::Flat) => "flat-out ",
+            None => "",
+        };
+        format!("{pace}{part}")
+    }
+}
+
+impl<'a> Trials<'a> {
+    /// The trials of `method`, without partner.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn single(&self, kind: Kind, method: &MethodId) -> Result<Chosen<&'a Measured>, String> {
+        let rows = self.rows(kind, method);
+        choose(&rows, |row| row.values().copied().collect())
+            .ok_or_else(|| self.why_none(kind, method))
+    }
+
+    /// The trials of `method`, each with the control's from the same block.
+    ///
+    /// # Errors
+    /// Why there is no pair.
+    pub fn paired(&self, kind: Kind, method: &MethodId) -> Result<Chosen<Pair<'a>>, String> {
+        self.between(kind, &MethodId(MethodId::OFF.into()), kind, method)
+    }
+
+    /// The trials of `second` in its kind, each with that of `first` in its own kind from the same block and pace.
+    ///
+    /// # Errors
+    /// Why there is no pair.
+    pub fn between(
+        &self,
+        first_kind: Kind,
+        first: &MethodId,
+        second_kind: Kind,
+        second: &MethodId,
+    ) -> Result<Chosen<Pair<'a>>, String> {
+        let (firsts, seconds) = (self.rows(first_kind, first), self.rows(second_kind, second));
+        let mut both: BTreeMap<Platform, BTreeMap<Key, Option<Pair<'a>>>> = BTreeMap::new();
+        for (platform, row) in firsts.iter().chain(&seconds) {
+            for key in row.keys() {
+                let found = |rows: &BTreeMap<Platform, Row<'a>>| *rows.get(platform)?.get(key)?;
+                let pair =
+                    found(&firsts).zip(found(&seconds)).map(|(off, method)| Pair { off, method });
+                both.entry(*platform).or_default().insert(*key, pair);
+            }
+        }
+        choose(&both, |row| row.values().copied().collect()).ok_or_else(|| {
+            let mut why = [(first_kind, first), (second_kind, second)]
+                .into_iter()
+                .filter(|(kind, method)| self.single(*kind, method).is_err())
+                .map(|(kind, method)| self.why_none(kind, method));
+            why.next().unwrap_or_else(|| {
+                format!(
+                    "no block holds a {} trial of both {first} and {second}",
+                    second_kind.name()
+                )
+            })
+        })
+    }
+
+    fn rows(&self, kind: Kind, method: &MethodId) -> BTreeMap<Platform, Row<'a>> {
+        let mut rows: BTreeMap<Platform, Row<'a>> = BTreeMap::new();
+        for trial in self.all.iter().filter(|trial| trial.method == *method && kind.holds(trial)) {
+            let Some(run) = self.runs.get(trial.run) else { continue };
+            let slot = rows
+                .entry(run.platform)
+                .or_default()
+                .entry((trial.run, trial.block, trial.pace))
+                .or_default();
+            if let Outcome::Done(measured) = &trial.outcome {
+                slot.get_or_insert(measured);
+            }
+        }
+        rows
+    }
+
+    fn why_none(&self, kind: Kind, method: &MethodId) -> String {
+        let mut tried = self.all.iter().filter(|t| t.method == *method && kind.holds(t));
+        let name = kind.name();
+        match tried.next().map(|trial| &trial.outcome) {
+            None => format!("the campaign has no {name} trial of {method}"),
+            Some(Outcome::Failed { why }) => {
+                format!("each {name} trial of {method} failed; the first: {why}")
+            }
+            Some(Outcome::Done(_)) => format!("no {name} trial of {method} names its run"),
+        }
+    }
+}
+
+/// Takes the preferred clock that has anything whole, and says what is left out. Clocks are never mixed.
+fn choose<Row, T>(
+    rows: &BTreeMap<Platform, Row>,
+    items: impl Fn(&Row) -> Vec<Option<T>>,
+) -> Option<Chosen<T>> {
+    let mut whole = rows.iter().map(|(&platform, row)| (platform, items(row)));
+    let (platform, found) = whole.find(|(_, found)| found.iter().any(Option::is_some))?;
+    let blocks = found.len();
+    let items: Vec<T> = found.into_iter().flatten().collect();
+    let mut notes = Vec::new();
+    if items.len() < blocks {
+        notes.push(format!("{} of {blocks} blocks missing: a trial failed", blocks - items.len()));
+    }
+    if rows.len() > 1 {
+        notes.push("trials in other clocks are left out".into());
+    }
+    Some(Chosen { items, platform, notes })
+}
