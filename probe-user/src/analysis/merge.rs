@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     model::{
         campaign::{Campaign, Design, JournalLine, Run, SCHEMA_VERSION},
-        trial::{Measured, Outcome, Trial},
+        trial::{Measured, Outcome, Trial, WitnessCounts},
     },
 };
 
@@ -28,7 +28,8 @@ pub struct Parsed {
 /// A line is no journal line, and is not the last one without its end. The error names the line, not the file.
 pub fn parse_journal(text: &str) -> Result<Parsed> {
     let mut parsed = Parsed { lines: Vec::new(), cut: false };
-    for (number, line) in text.split_inclusive('\n').enumerate() {
+    let lines = text.split_inclusive('\n').enumerate();
+    for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
         match serde_json::from_str(line) {
             Ok(found) => parsed.lines.push(found),
             Err(_) if !line.ends_with('\n') => parsed.cut = true,
@@ -53,8 +54,8 @@ fn without_place(error: &serde_json::Error) -> String {
 /// Makes one campaign of the journals of its runs, in the order given. Blocks are numbered anew, over all runs.
 ///
 /// # Errors
-/// There is no journal, one does not begin with its design and run, has another schema version, measured another
-/// design than the first (the error names the field), or holds a trial whose series do not fit together.
+/// There is no journal, or one does not begin with its design and run, has another schema version, or measured another
+/// design than the first (the error names the field). A trial whose series do not fit together becomes a failed one.
 pub fn merge(journals: Vec<Vec<JournalLine>>) -> Result<Campaign> {
     let mut journals = journals.into_iter().zip(1..).map(|(lines, number)| open(lines, number));
     let Some(first) = journals.next() else {
@@ -62,7 +63,7 @@ pub fn merge(journals: Vec<Vec<JournalLine>>) -> Result<Campaign> {
     };
     let Opened { design, run, trials } = first?;
     let mut campaign = Gathered { runs: vec![run], trials: Vec::new(), blocks: 0 };
-    campaign.add(trials, &design, 1)?;
+    campaign.add(trials, &design);
     for (journal, number) in journals.zip(2..) {
         let journal = journal?;
         if let Some((field, ours, theirs)) = difference(&design, &journal.design)? {
@@ -75,7 +76,7 @@ pub fn merge(journals: Vec<Vec<JournalLine>>) -> Result<Campaign> {
             ));
         }
         campaign.runs.push(journal.run);
-        campaign.add(journal.trials, &design, number)?;
+        campaign.add(journal.trials, &design);
     }
     let Gathered { runs, trials, .. } = campaign;
     let summary = summarize(&design, &runs, &trials, runs[0].seed);
@@ -123,12 +124,13 @@ struct Gathered {
 
 impl Gathered {
     /// Adds the trials of the newest run.
-    fn add(&mut self, trials: Vec<Trial>, design: &Design, number: usize) -> Result<()> {
+    fn add(&mut self, trials: Vec<Trial>, design: &Design) {
         let mut renumbered = BTreeMap::new();
-        for (index, mut trial) in trials.into_iter().enumerate() {
-            check(&trial, design).map_err(|why| {
-                Error::malformed(format!("journal {number}, trial {}", index + 1), why)
-            })?;
+        for mut trial in trials {
+            if let Err(why) = check(&trial, design) {
+                trial.outcome =
+                    Outcome::Failed { why: format!("its data contradicts itself: {why}") };
+            }
             trial.run = self.runs.len() - 1;
             trial.block = *renumbered.entry(trial.block).or_insert_with(|| {
                 self.blocks += 1;
@@ -136,7 +138,6 @@ impl Gathered {
             });
             self.trials.push(trial);
         }
-        Ok(())
     }
 }
 
@@ -146,7 +147,7 @@ fn check(trial: &Trial, design: &Design) -> std::result::Result<(), String> {
         return Err(format!("{} is not among the design's methods", trial.method));
     }
     let Outcome::Done(measured) = &trial.outcome else { return Ok(()) };
-    let Measured { edges, throughput, witness, sections, observation, series, .. } = &**measured;
+    let Measured { edges, throughput, witness, observation, series, .. } = &**measured;
     let (bins, functions) = (throughput.len(), design.target.functions.len());
     let fits = |what: &str, found: usize, wanted: usize| {
         if found == wanted { Ok(()) } else { Err(format!("{found} {what} for {wanted}")) }
@@ -159,7 +160,7 @@ fn check(trial: &Trial, design: &Design) -> std::result::Result<(), String> {
     if let Some(witness) = witness {
         fits("witnesses of functions", witness.functions.len(), functions)?;
         for function in &witness.functions {
-            if let crate::model::trial::WitnessCounts::Calls(calls) = function {
+            if let WitnessCounts::Calls(calls) = function {
                 fits("bins of the witness", calls.len(), bins)?;
             }
         }
@@ -170,10 +171,7 @@ fn check(trial: &Trial, design: &Design) -> std::result::Result<(), String> {
             return Err(format!("a series of {}, which is not in the target", one.function));
         }
     }
-    match sections.iter().find(|section| section.first_bin >= bins) {
-        Some(section) => Err(format!("a section begins at bin {} of {bins}", section.first_bin)),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// The first field in which two designs differ, with both values.
@@ -200,6 +198,9 @@ fn differing(path: &str, ours: &Value, theirs: &Value) -> Option<(String, String
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
             let mut pairs = a.iter().zip(b).enumerate();
             pairs.find_map(|(index, (a, b))| differing(&below(&index), a, b))
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            Some((path.to_owned(), format!("{} entries", a.len()), format!("{} entries", b.len())))
         }
         (ours, theirs) if ours == theirs => None,
         (ours, theirs) => Some((path.to_owned(), ours.to_string(), theirs.to_string())),
