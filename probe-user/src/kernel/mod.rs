@@ -2,6 +2,7 @@
 
 pub mod bpf;
 pub mod btf;
+pub mod clock;
 pub mod holders;
 pub mod host;
 pub mod kallsyms;

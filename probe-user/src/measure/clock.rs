@@ -6,17 +6,7 @@ use rustix::time::{ClockId, Timespec};
 
 use crate::model::units::Nanos;
 
-/// Reads a clock.
-pub fn read(clock: ClockId) -> Nanos {
-    let time = rustix::time::clock_gettime(clock);
-    // These clocks start at zero and never run backwards.
-    Nanos(time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs())
-}
-
-/// `CLOCK_MONOTONIC`, the clock of every time stamp in a result.
-pub fn now() -> Nanos {
-    read(ClockId::Monotonic)
-}
+pub use crate::kernel::clock::{now, read};
 
 /// Sleeps until `at` on `CLOCK_MONOTONIC`; a signal ends the sleep early.
 fn sleep_until(at: Nanos) {

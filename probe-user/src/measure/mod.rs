@@ -3,3 +3,4 @@
 pub mod clock;
 pub mod collector;
 pub mod journal;
+pub mod witness;

@@ -4,6 +4,8 @@
 //! [`Session::disable`] · one last drain · [`Session::detach`]. Whatever attached is released by `detach`, which
 //! reports errors; dropping a session releases it too, silently.
 
+pub mod bpf;
+
 use std::time::Duration;
 
 use crate::{

@@ -107,12 +107,32 @@ impl Counter {
         (0..self.cpus).map(|cpu| self.slots.load(cpu * STRIDE + CALLS)).sum()
     }
 
+    /// Words that [`Counter::calls`] reads.
+    pub fn slots(&self) -> u64 {
+        self.cpus as u64
+    }
+
     /// Calls at which the program did not run, since it was loaded.
     ///
     /// # Errors
     /// The kernel does not tell of its own program.
     pub fn missed(&self) -> Result<Loss> {
         Ok(self.info()?.recursion_misses.map_or(Loss::Unknown, Loss::Exact))
+    }
+
+    /// Calls that were made while the counter was attached: those it counted and those it missed.
+    ///
+    /// # Errors
+    /// The kernel does not tell what was missed.
+    pub fn made(&self) -> Result<u64> {
+        let missed = self.missed()?.exact().ok_or_else(|| {
+            Error::unsupported(
+                format!("exact count of {}", self.function),
+                "this kernel does not tell how often a BPF program was skipped",
+                "Use Linux 5.12 or newer",
+            )
+        })?;
+        Ok(self.calls() + missed)
     }
 
     /// What is attached where, for people.
