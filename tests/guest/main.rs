@@ -1,6 +1,7 @@
 //! Tests that need a kernel of their own. `cargo xtask test` runs them in a VM on each kernel series; anywhere else
 //! they are listed as ignored, since they load modules and change the kernel's state.
 
+mod bpf;
 mod leftovers;
 
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
             "the guest tests need a kernel of their own: `cargo xtask test` runs them in a VM"
         );
     }
-    let trials = [leftovers::tests()]
+    let trials = [bpf::tests(), leftovers::tests()]
         .into_iter()
         .flatten()
         .map(|trial| trial.with_ignored_flag(!in_guest))

@@ -1,0 +1,221 @@
+//! The exact counter: on functions of modules and of the kernel, from several CPUs; what it refuses; what it leaves.
+
+use std::{
+    fs::{self, File},
+    process::Command,
+    thread,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use libtest_mimic::Trial;
+use probe_user::{
+    error::Error,
+    kernel::{
+        bpf::counter::{Counter, Counters},
+        run::Run,
+    },
+    measure::witness::{self, Witness},
+    methods::{Detection, Method as _, Session, Sink, bpf::FentryCount},
+    model::{
+        loss::Loss,
+        target::{Function, Target},
+        trial::WitnessCounts,
+        units::Nanos,
+    },
+};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("bpf::counts_each_call_of_module_and_kernel_functions", counts_each_call),
+        crate::test("bpf::a_failed_enable_detaches_what_had_attached", a_failed_enable),
+        crate::test("bpf::what_cannot_be_counted_is_named_before_anything_attaches", refusals),
+        crate::test("bpf::a_refused_program_brings_the_verifiers_log", verifier_log),
+        crate::test("bpf::the_witness_attaches_to_the_callers", witness_sites),
+        crate::test("bpf::a_dropped_session_leaves_nothing", dropped_session),
+    ]
+}
+
+/// A function, its module, and what calls it once.
+const OPEN_VHOST: (&str, Option<&str>) = ("vhost_net_open", Some("vhost_net"));
+const OPEN_TUN: (&str, Option<&str>) = ("tun_chr_open", Some("tun"));
+const SET_NAME: (&str, Option<&str>) = ("comm_write", None);
+
+fn call_open_vhost() -> Result<()> {
+    File::open("/dev/vhost-net").map(drop).context("/dev/vhost-net")
+}
+
+fn call_open_tun() -> Result<()> {
+    File::open("/dev/net/tun").map(drop).context("/dev/net/tun")
+}
+
+fn call_set_name() -> Result<()> {
+    fs::write("/proc/self/comm", "guest").context("/proc/self/comm")
+}
+
+fn target(functions: &[(&str, Option<&str>)]) -> Target {
+    let function = |(name, module): &(&str, Option<&str>)| Function {
+        name: (*name).to_owned(),
+        module: module.map(str::to_owned),
+        addresses: Default::default(),
+    };
+    Target { functions: functions.iter().map(function).collect() }
+}
+
+fn load_modules() -> Result<()> {
+    let status = Command::new("modprobe").args(["-a", "tun", "vhost_net"]).status()?;
+    ensure!(status.success(), "modprobe: {status}");
+    Ok(())
+}
+
+/// The last total of each function.
+#[derive(Default)]
+struct Totals(Vec<u64>);
+
+impl Sink for Totals {
+    fn count(&mut self, function: usize, total: u64) {
+        self.0.resize(self.0.len().max(function + 1), 0);
+        self.0[function] = total;
+    }
+
+    fn event(&mut self, _: usize, _: Nanos) {}
+
+    fn sample(&mut self, _: Nanos, _: u64, _: Option<usize>) {}
+}
+
+fn counts_each_call() -> Result<()> {
+    const THREADS: u64 = 4;
+    const CALLS: u64 = 500;
+    load_modules()?;
+    let run = Run::start()?;
+    let target = target(&[OPEN_VHOST, OPEN_TUN, SET_NAME]);
+    let mut session = FentryCount::new().attach(&target, &run)?;
+    // Attached but not enabled: not counted.
+    call_open_tun()?;
+    session.enable()?;
+    let threads = (0..THREADS).map(|_| {
+        thread::spawn(|| -> Result<()> {
+            for call in 0..CALLS {
+                call_open_vhost()?;
+                call_open_tun()?;
+                if call % 5 == 0 {
+                    call_set_name()?;
+                }
+            }
+            Ok(())
+        })
+    });
+    for thread in threads.collect::<Vec<_>>() {
+        thread.join().expect("no panic")?;
+    }
+    let calls = THREADS * CALLS;
+    let mut totals = Totals::default();
+    session.drain(&mut totals)?;
+    ensure!(totals.0 == [calls, calls, calls / 5], "counted {:?}", totals.0);
+    session.disable()?;
+    call_open_tun()?;
+    let observation = session.detach()?;
+    ensure!(
+        observation.recorded == [Some(calls), Some(calls), Some(calls / 5)],
+        "observed {:?}",
+        observation.recorded
+    );
+    ensure!(observation.lost == Loss::NONE && observation.missed == Loss::NONE, "{observation:?}");
+    ensure!(observation.attached.len() == 3, "{:?}", observation.attached);
+    ensure!(observation.kernel_memory.0 > 0, "no memory");
+    Ok(())
+}
+
+/// The kernel takes 38 programs on one function; the one that is too many comes after one that attached.
+fn a_failed_enable() -> Result<()> {
+    load_modules()?;
+    let run = Run::start()?;
+    let mut counters = Counters::new()?;
+    let crowded = target(&[OPEN_VHOST]);
+    let mut crowd = Vec::new();
+    let full = loop {
+        ensure!(crowd.len() < 100, "the kernel took 100 programs on one function");
+        let mut counter = counters.load(&crowded.functions[0], "crowd")?;
+        match counter.attach() {
+            Ok(()) => crowd.push(counter),
+            Err(error) => break error,
+        }
+    };
+    ensure!(full.to_string().contains("as many BPF programs as it can"), "{full}");
+    let before = links()?;
+    let mut session = FentryCount::new().attach(&target(&[OPEN_TUN, OPEN_VHOST]), &run)?;
+    let Err(error) = session.enable() else { bail!("one program too many was taken") };
+    ensure!(error.to_string().contains("vhost_net_open"), "{error}");
+    let after = links()?;
+    ensure!(before == after, "links {before:?} became {after:?}");
+    drop(session);
+    crowd.iter_mut().try_for_each(Counter::detach)?;
+    Ok(())
+}
+
+fn links() -> Result<Vec<u32>> {
+    aya::programs::loaded_links().map(|link| Ok(link?.id())).collect()
+}
+
+fn refusals() -> Result<()> {
+    load_modules()?;
+    let refused = |functions: &[(&str, Option<&str>)], words: &[&str]| -> Result<()> {
+        let Detection::Unsupported { why, remedy } = FentryCount::new().detect(&target(functions))
+        else {
+            bail!("{functions:?} was not refused");
+        };
+        let text = format!("{why}. {remedy}");
+        ensure!(words.iter().all(|word| text.contains(word)), "{text}");
+        Ok(())
+    };
+    refused(&[OPEN_TUN, ("no_such_function", None)], &["no_such_function", "the kernel"])?;
+    refused(&[("no_such_function", Some("tun"))], &["no_such_function", "BTF of tun"])?;
+    refused(&[("f", Some("no_such_module"))], &["not loaded", "modprobe no_such_module"])?;
+    let fine = FentryCount::new().detect(&target(&[OPEN_TUN, SET_NAME]));
+    ensure!(matches!(fine, Detection::Available), "{fine:?}");
+    Ok(())
+}
+
+fn verifier_log() -> Result<()> {
+    // fentry cannot save the arguments of a variadic function.
+    let variadic = target(&[("_printk", None)]);
+    match Counters::new()?.load(&variadic.functions[0], "variadic") {
+        Err(Error::Refused { log, source, .. }) => {
+            ensure!(log.contains("variable args"), "{source}: {log}");
+            Ok(())
+        }
+        other => bail!("{other:?}"),
+    }
+}
+
+fn witness_sites() -> Result<()> {
+    load_modules()?;
+    let target =
+        target(&[("handle_tx", Some("vhost_net")), OPEN_TUN, ("handle_rx", Some("vhost_net"))]);
+    let witness = Witness::attach(&target)?;
+    let attached = links()?.len();
+    ensure!(attached == 4, "{attached} links");
+    let idle = witness.read();
+    ensure!(idle == [Some(0), None, Some(0)], "{idle:?}");
+    let series = witness.finish(&[idle.clone(), idle])?;
+    ensure!(series.missed == Loss::NONE, "{series:?}");
+    ensure!(series.functions[0] == WitnessCounts::Calls(vec![0]), "{series:?}");
+    ensure!(matches!(series.functions[1], WitnessCounts::None { .. }), "{series:?}");
+    // A check without load proves nothing, and says so.
+    let unchecked = witness::verify(&target, || Ok(()));
+    ensure!(
+        matches!(&unchecked, Err(Error::Untrue(why)) if why.contains("no call")),
+        "{unchecked:?}"
+    );
+    Ok(())
+}
+
+fn dropped_session() -> Result<()> {
+    load_modules()?;
+    let run = Run::start()?;
+    let mut session: Box<dyn Session> = FentryCount::new().attach(&target(&[OPEN_TUN]), &run)?;
+    session.enable()?;
+    drop(session);
+    let left = links()?;
+    ensure!(left.is_empty(), "links {left:?}");
+    Ok(())
+}
