@@ -1,11 +1,16 @@
 //! Facts about the running kernel, and guards that own pieces of its state.
 
+pub mod affinity;
 pub mod bpf;
 pub mod btf;
 pub mod clock;
+pub mod cputime;
 pub mod holders;
 pub mod host;
 pub mod kallsyms;
+pub mod netdev;
+pub mod netlink;
+pub mod netns;
 pub mod online;
 pub mod run;
 pub mod symbols;

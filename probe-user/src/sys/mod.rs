@@ -2,4 +2,7 @@
 
 pub mod bpf;
 pub mod call;
+pub mod eventfd;
 pub mod mapped;
+pub mod netns;
+pub mod tun;

@@ -1,0 +1,108 @@
+//! Network namespaces without names.
+//!
+//! A namespace of ours is held by a descriptor alone, not by a bind mount in `/run/netns`: when the process ends, also
+//! by SIGKILL, the kernel takes the namespace down with every bridge, veth and TAP in it. There is nothing that a
+//! later run would have to find and sweep. From outside, `nsenter --net=/proc/PID/fd/FD` enters it while it lives.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    panic, thread,
+};
+
+use rustix::{
+    mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
+
+use crate::{
+    error::{Error, Result},
+    sys::netns::unshare_network,
+};
+
+/// A network namespace of our own.
+#[derive(Debug)]
+pub struct Netns {
+    fd: OwnedFd,
+}
+
+impl Netns {
+    /// A new namespace, empty apart from a loopback interface that is down, in which interfaces speak no IPv6 unless
+    /// told to: no neighbour or router solicitation appears among the frames that are counted.
+    ///
+    /// # Errors
+    /// Not root, or the limit `user.max_net_namespaces` is reached.
+    pub fn new() -> Result<Self> {
+        on_thread(|| {
+            unshare_network()
+                .map_err(|e| Error::call("unshare(CLONE_NEWNET)", "this thread", e))?;
+            for scope in ["all", "default"] {
+                disable_ipv6(scope)?;
+            }
+            let path = "/proc/thread-self/ns/net";
+            let fd = File::open(path).map_err(|e| Error::file("open", path, e))?.into();
+            Ok(Self { fd })
+        })?
+    }
+
+    /// Runs `work` on a thread of its own that stands in this namespace.
+    ///
+    /// Sockets, TAPs and mounts that it makes belong to the namespace for good, wherever they are used later.
+    ///
+    /// # Errors
+    /// The thread cannot enter the namespace.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        on_thread(|| {
+            move_into_link_name_space(self.fd.as_fd(), Some(LinkNameSpaceType::Network))
+                .map_err(|e| Error::call("setns(CLONE_NEWNET)", "our namespace", e.into()))?;
+            Ok(work())
+        })?
+    }
+
+    /// The root of a sysfs that shows this namespace's `class/net`.
+    ///
+    /// The mount is attached nowhere (fsmount(2), Linux 5.2): nobody else sees it, and it ends with the descriptor.
+    ///
+    /// # Errors
+    /// The kernel refuses to mount sysfs.
+    pub fn sysfs(&self) -> Result<OwnedFd> {
+        // fsopen notes the caller's network namespace (sysfs_init_fs_context in fs/sysfs/mount.c).
+        self.run(detached_sysfs)?.map_err(|(call, e)| Error::call(call, "sysfs", e.into()))
+    }
+}
+
+impl AsFd for Netns {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn detached_sysfs() -> std::result::Result<OwnedFd, (&'static str, rustix::io::Errno)> {
+    let context = mount::fsopen("sysfs", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| ("fsopen", e))?;
+    mount::fsconfig_create(context.as_fd()).map_err(|e| ("fsconfig", e))?;
+    let safe = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, safe).map_err(|e| ("fsmount", e))
+}
+
+fn disable_ipv6(scope: &str) -> Result<()> {
+    let path = format!("/proc/sys/net/ipv6/conf/{scope}/disable_ipv6");
+    match fs::write(&path, "1") {
+        // A kernel without IPv6.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(|e| Error::file("write", path, e)),
+    }
+}
+
+/// A namespace is a property of the thread, so whatever enters one does so on a thread that ends with it.
+fn on_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
+    thread::scope(|scope| {
+        let worker = thread::Builder::new()
+            .name("netns".into())
+            .spawn_scoped(scope, work)
+            .map_err(|e| Error::call("clone", "a thread", e))?;
+        Ok(worker.join().unwrap_or_else(|cause| panic::resume_unwind(cause)))
+    })
+}

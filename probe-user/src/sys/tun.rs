@@ -1,0 +1,125 @@
+//! TAP devices: the network interface behind a vhost device.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::{fd::AsFd, unix::fs::OpenOptionsExt},
+};
+
+use super::call::{self, Call};
+use crate::error::{Error, Result};
+
+const PATH: &str = "/dev/net/tun";
+
+// linux/if_tun.h; `_IOW('T', …, int)` although TUNSETIFF takes a whole `struct ifreq`.
+const TUNSETIFF: u32 = 0x4004_54ca;
+const TUNSETOFFLOAD: u32 = 0x4004_54d0;
+const TUNSETVNETHDRSZ: u32 = 0x4004_54d8;
+
+/// `sizeof(struct ifreq)`.
+const IFREQ: usize = 40;
+
+/// `ifr_flags` is a short.
+const FLAGS: u16 = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as u16;
+
+/// A TAP interface of the network namespace that it was created in. It vanishes with its last descriptor.
+#[derive(Debug)]
+pub struct Tap {
+    name: String,
+    file: File,
+}
+
+impl Tap {
+    /// Creates `name` in the calling thread's network namespace: no protocol header (`IFF_NO_PI`), a virtio-net
+    /// header of `header` bytes in front of each frame (`IFF_VNET_HDR`), no offloads towards the reader
+    /// (`TUNSETOFFLOAD` 0), so that it gets no frame above the MTU and none without its checksum.
+    ///
+    /// # Errors
+    /// No `/dev/net/tun`, not root, the name is taken (`EBUSY`) or too long.
+    pub fn create(name: &str, header: u32) -> Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(PATH)
+            .map_err(unopened)?;
+        let mut ifreq = ifreq(name)?;
+        let mut header = header.to_ne_bytes();
+        ioctl(&file, "ioctl(TUNSETIFF)", name, TUNSETIFF, &mut ifreq)?;
+        ioctl(&file, "ioctl(TUNSETVNETHDRSZ)", name, TUNSETVNETHDRSZ, &mut header)?;
+        let none = Call::IoctlValue { fd: file.as_fd(), request: TUNSETOFFLOAD, value: 0 };
+        call::make(none).map_err(|e| Error::call("ioctl(TUNSETOFFLOAD)", name, e))?;
+        Ok(Self { name: name.into(), file })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its file, the backend of a vhost queue.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+fn ioctl(
+    file: &File,
+    name: &'static str,
+    tap: &str,
+    request: u32,
+    argument: &mut [u8],
+) -> Result<()> {
+    call::make(Call::IoctlBytes { fd: file.as_fd(), request, argument })
+        .map(drop)
+        .map_err(|e| Error::call(name, tap, e))
+}
+
+/// `struct ifreq` with name and flags.
+fn ifreq(name: &str) -> Result<[u8; IFREQ]> {
+    if name.is_empty() || name.len() >= libc::IFNAMSIZ {
+        let limit = format!("Interface names have 1 to {} bytes", libc::IFNAMSIZ - 1);
+        return Err(Error::invalid(name, "no name for an interface", limit));
+    }
+    let mut ifreq = [0; IFREQ];
+    ifreq[..name.len()].copy_from_slice(name.as_bytes());
+    ifreq[libc::IFNAMSIZ..libc::IFNAMSIZ + 2].copy_from_slice(&FLAGS.to_ne_bytes());
+    Ok(ifreq)
+}
+
+fn unopened(error: io::Error) -> Error {
+    let missing = error.kind() == io::ErrorKind::NotFound || is_no_device(&error);
+    let error = Error::file("open", PATH, error);
+    if missing { error.with_remedy("Load the module: `modprobe tun`") } else { error }
+}
+
+fn is_no_device(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ifreq_holds_name_and_flags() {
+        let ifreq = ifreq("tt41-tap0").unwrap();
+        assert_eq!(&ifreq[..10], b"tt41-tap0\0");
+        // IFF_TAP 0x0002, IFF_NO_PI 0x1000, IFF_VNET_HDR 0x4000.
+        assert_eq!(u16::from_ne_bytes([ifreq[16], ifreq[17]]), 0x5002);
+        assert!(ifreq[18..].iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
+    fn a_name_that_does_not_fit_is_refused() {
+        for name in ["", "tt4194304-tap0123"] {
+            assert!(ifreq(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_missing_module_names_the_remedy() {
+        let error = unopened(io::Error::from_raw_os_error(libc::ENODEV));
+        assert!(error.to_string().ends_with("`modprobe tun`"), "{error}");
+    }
+}
