@@ -165,3 +165,127 @@ fn losses_are_placed(trial: &Measured, function: Function<'_>) -> bool {
         .is_some_and(|(window, session)| window != session);
     !outside && !seen.recorded.iter().enumerate().any(elsewhere)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::fixture::Lab,
+        model::{figure::Platform, observation::Series, trial::Part},
+    };
+
+    const LOCKSTEP: (Part, Pace) = (Part::Toll, Pace::Lockstep);
+    const TX: Function<'_> = Function { index: 0, name: "handle_tx" };
+
+    /// Two trials of 1000 kicks each, `seen` by `method`.
+    fn lab(method: &str, seen: impl Fn(&mut Measured)) -> Lab {
+        let mut lab = Lab::new();
+        lab.run(Platform::Native);
+        for block in 0..2 {
+            lab.done(block, LOCKSTEP, method, |measured| {
+                measured.sent.kicks = 1000;
+                seen(measured);
+            });
+        }
+        lab.failed(2, LOCKSTEP, method, "a failed trial adds nothing");
+        lab
+    }
+
+    fn of(lab: &Lab, method: &str) -> Events {
+        events(&lab.trials(), lab.method(method), TX)
+    }
+
+    fn series(calls: f64) -> Vec<Series> {
+        vec![Series { function: "handle_tx".into(), values: vec![calls], self_share: None }]
+    }
+
+    fn saw(measured: &mut Measured, recorded: u64, lost: Loss, missed: Loss) {
+        measured.observation.recorded = vec![Some(recorded), Some(0)];
+        measured.observation.lost = lost;
+        measured.observation.missed = missed;
+    }
+
+    #[test]
+    fn counted_lost_and_missed_make_up_the_truth() {
+        let lab = lab("ftrace-function", |measured| {
+            saw(measured, 900, Loss::Exact(90), Loss::Exact(10));
+            measured.series = series(900.0);
+        });
+        let found = of(&lab, "ftrace-function");
+        assert_eq!((found.truth, found.recorded), (2000, Some(1800)));
+        assert_eq!((found.lost, found.missed), (Loss::Exact(180), Loss::Exact(20)));
+        assert_eq!(found.counted_plus_missed, Some(2000));
+        assert_eq!(found.reconciles, Reconciliation::Exact);
+    }
+
+    #[test]
+    fn a_wrong_count_says_by_how_much() {
+        let lab = lab("bpf-fentry-count", |measured| saw(measured, 998, Loss::NONE, Loss::NONE));
+        let found = of(&lab, "bpf-fentry-count");
+        assert_eq!(found.counted_plus_missed, Some(1996));
+        assert_eq!(found.reconciles, Reconciliation::Differs { by: -4 });
+    }
+
+    #[test]
+    fn the_window_counts_not_the_session() {
+        // Setting the backend makes one call before the window.
+        let lab = lab("bpf-fentry-count", |measured| {
+            saw(measured, 1001, Loss::NONE, Loss::NONE);
+            measured.series = series(1000.0);
+        });
+        assert_eq!(of(&lab, "bpf-fentry-count").recorded, Some(2000));
+    }
+
+    #[test]
+    fn a_loss_without_a_place_leaves_the_sum_open() {
+        let open = |seen: fn(&mut Measured)| {
+            let found = of(&lab("ftrace-function", seen), "ftrace-function");
+            assert_eq!(found.counted_plus_missed, None, "{found:?}");
+            assert!(matches!(found.reconciles, Reconciliation::NotApplicable { .. }), "{found:?}");
+        };
+        // The kernel does not tell.
+        open(|measured| saw(measured, 990, Loss::AtLeast(10), Loss::NONE));
+        open(|measured| saw(measured, 1000, Loss::NONE, Loss::Unknown));
+        // Another function was called too: the loss may be its.
+        open(|measured| {
+            saw(measured, 990, Loss::Exact(10), Loss::NONE);
+            measured.observation.recorded[1] = Some(5);
+        });
+        // The session saw more than the window: the loss may lie outside.
+        open(|measured| {
+            saw(measured, 995, Loss::Exact(10), Loss::NONE);
+            measured.series = series(990.0);
+        });
+        // The function's count is missing: no zero.
+        open(|measured| measured.observation.recorded = vec![None, Some(0)]);
+    }
+
+    #[test]
+    fn one_in_n_reconciles_within_its_bound() {
+        // N = 10, 2 CPUs, 2 trials: 40 calls may be held back.
+        for (records, expected) in [
+            (100, Reconciliation::WithinBound { bound: 40 }),
+            (98, Reconciliation::WithinBound { bound: 40 }),
+            (97, Reconciliation::Differs { by: -60 }),
+            (103, Reconciliation::Differs { by: 60 }),
+        ] {
+            let lab = lab("perf-kprobe-record-10", |measured| {
+                saw(measured, records, Loss::NONE, Loss::NONE);
+            });
+            let found = of(&lab, "perf-kprobe-record-10");
+            assert_eq!((found.reconciles, found.counted_plus_missed), (expected, None));
+        }
+    }
+
+    #[test]
+    fn shares_and_the_control_do_not_reconcile() {
+        for method in ["off", "perf-sample-999-cpu-clock"] {
+            let lab = lab(method, |measured| saw(measured, 3, Loss::NONE, Loss::NONE));
+            let found = of(&lab, method);
+            assert!(matches!(found.reconciles, Reconciliation::NotApplicable { .. }), "{found:?}");
+            assert_eq!(found.recorded, if method == "off" { None } else { Some(6) });
+        }
+        let found = of(&Lab::new(), "bpf-fentry-count");
+        assert_eq!((found.recorded, found.lost), (None, Loss::Unknown));
+    }
+}
