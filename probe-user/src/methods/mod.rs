@@ -5,6 +5,11 @@
 //! reports errors; dropping a session releases it too, silently.
 
 pub mod bpf;
+mod detection;
+pub mod ftrace;
+pub mod off;
+pub mod perf;
+pub mod registry;
 
 use std::time::Duration;
 

@@ -5,4 +5,5 @@ pub mod call;
 pub mod eventfd;
 pub mod mapped;
 pub mod netns;
+pub mod perf;
 pub mod tun;

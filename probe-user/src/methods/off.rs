@@ -1,0 +1,95 @@
+//! `off`, the control: it goes the same way as every other method, and attaches nothing.
+
+use std::collections::BTreeMap;
+
+use super::{Cadence, Detection, Method, Session, Sink};
+use crate::{
+    error::Result,
+    kernel::{clock, run::Run},
+    model::{
+        loss::Loss,
+        method::{Class, Descriptor, Family, MethodId, SeriesUnit},
+        observation::Observation,
+        target::Target,
+        units::{Bytes, Nanos},
+    },
+};
+
+/// The control.
+#[derive(Debug)]
+pub struct Off {
+    descriptor: Descriptor,
+}
+
+impl Default for Off {
+    fn default() -> Self {
+        let descriptor = Descriptor {
+            id: MethodId(MethodId::OFF.into()),
+            family: Family::Control,
+            class: Class::Nothing,
+            unit: SeriesUnit::Nothing,
+            summary: "the control: nothing is attached".into(),
+            parameters: BTreeMap::new(),
+        };
+        Self { descriptor }
+    }
+}
+
+impl Method for Off {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn detect(&self, _target: &Target) -> Detection {
+        Detection::Available
+    }
+
+    fn attach(&self, target: &Target, _run: &Run) -> Result<Box<dyn Session>> {
+        let functions = target.functions.len();
+        Ok(Box::new(OffSession { functions, enabled: None, observed: Nanos::default() }))
+    }
+}
+
+/// The control in a trial.
+#[derive(Debug)]
+struct OffSession {
+    functions: usize,
+    enabled: Option<Nanos>,
+    observed: Nanos,
+}
+
+impl Session for OffSession {
+    fn cadence(&self) -> Cadence {
+        Cadence::Never
+    }
+
+    fn enable(&mut self) -> Result<()> {
+        self.enabled = Some(clock::now());
+        Ok(())
+    }
+
+    fn drain(&mut self, _sink: &mut dyn Sink) -> Result<()> {
+        Ok(())
+    }
+
+    fn disable(&mut self) -> Result<()> {
+        self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
+        Ok(())
+    }
+
+    fn detach(self: Box<Self>) -> Result<Observation> {
+        let observed = self.observed;
+        Ok(Observation {
+            // It does not look, so it has no counts; and it makes no records that could be lost or missed.
+            recorded: vec![None; self.functions],
+            lost: Loss::NONE,
+            missed: Loss::NONE,
+            enabled: observed,
+            running: observed,
+            attached: Vec::new(),
+            bytes_read: Bytes(0),
+            kernel_memory: Bytes(0),
+            details: BTreeMap::new(),
+        })
+    }
+}

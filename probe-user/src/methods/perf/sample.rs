@@ -1,0 +1,369 @@
+//! `perf-sample-HZ-EVENT`: a system-wide sampling profiler with call chains, as `perf record -a -g -F HZ`.
+//!
+//! A function's series is the share of samples that have it anywhere in their call chain; the share of samples that
+//! hit its own instructions stands beside it. The whole is every sample of the bin on every CPU, user space and the
+//! idle task included:
+//! - `cpu-clock` ticks in idle too, so the whole is all CPU time, and a share does not move because the rest of the
+//!   machine went to sleep.
+//! - `cycles` does not count in idle, so the whole is the busy time; and the kernel adapts its period CPU by CPU to
+//!   hold the frequency, so that samples of a mostly idle CPU stand for fewer cycles than those of a busy one.
+
+use std::{collections::BTreeMap, fs, io, time::Duration};
+
+use serde_json::json;
+
+use super::ring::{Record, Records, SAMPLE_TYPE, Sample};
+use crate::{
+    error::{Error, Result},
+    kernel::{clock, online, run::Run, symbols::AddressMap, targets},
+    methods::{Cadence, Detection, Method, Session, Sink},
+    model::{
+        loss::Loss,
+        method::{Class, Descriptor, Family, MethodId, SeriesUnit},
+        observation::Observation,
+        target::Target,
+        units::{Bytes, Hertz, Nanos},
+    },
+    sys::perf::{Attr, Event, Rate, Reading, Ring},
+};
+
+/// What all ids start with; the frequency follows.
+pub const PREFIX: &str = "perf-sample-";
+
+/// What ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ticker {
+    /// `PERF_COUNT_SW_CPU_CLOCK`: a timer on each CPU.
+    CpuClock,
+    /// `PERF_COUNT_HW_CPU_CYCLES`: the PMU.
+    Cycles,
+}
+
+impl Ticker {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::CpuClock, Self::Cycles];
+
+    /// perf's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CpuClock => "cpu-clock",
+            Self::Cycles => "cycles",
+        }
+    }
+
+    /// `cycles` where this kernel has them, else `cpu-clock`.
+    ///
+    /// # Errors
+    /// The kernel does not let us ask.
+    pub fn best() -> Result<Self> {
+        match Event::open(&Self::Cycles.attr(Rate::Never), 0) {
+            Ok(_) => Ok(Self::Cycles),
+            Err(e) if is_absent(&e) => Ok(Self::CpuClock),
+            Err(e) => Err(refused(Self::Cycles, e)),
+        }
+    }
+
+    fn attr(self, rate: Rate) -> Attr {
+        const HARDWARE_CPU_CYCLES: (u32, u64) = (0, 0);
+        const SOFTWARE_CPU_CLOCK: (u32, u64) = (1, 0);
+        let (kind, config) = match self {
+            Self::CpuClock => SOFTWARE_CPU_CLOCK,
+            Self::Cycles => HARDWARE_CPU_CYCLES,
+        };
+        Attr { kind, config, rate, sample_type: SAMPLE_TYPE }
+    }
+}
+
+/// What shapes the method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameters {
+    /// Samples per second and CPU.
+    pub frequency: Hertz,
+    /// What ticks.
+    pub ticker: Ticker,
+    /// Size of each CPU's ring, a power of two of pages.
+    pub buffer_kib_per_cpu: u32,
+    /// How often the reader wakes up.
+    pub wake_ms: u32,
+}
+
+impl Parameters {
+    /// perf's own ring size (512 KiB), which holds a second at 999 Hz.
+    pub fn new(frequency: Hertz, ticker: Ticker) -> Self {
+        Self { frequency, ticker, buffer_kib_per_cpu: 512, wake_ms: 100 }
+    }
+}
+
+/// The method.
+#[derive(Debug)]
+pub struct SampleProfiler {
+    descriptor: Descriptor,
+    parameters: Parameters,
+}
+
+impl SampleProfiler {
+    /// The method that `id` names: `perf-sample-999-cpu-clock`, or `perf-sample-999` for the best ticker here. None
+    /// where the id is not of this kind.
+    pub fn parse(id: &str) -> Option<Result<Self>> {
+        let rest = id.strip_prefix(PREFIX)?;
+        let (frequency, ticker) = rest.split_once('-').unwrap_or((rest, ""));
+        let frequency = frequency.parse().ok().filter(|&hertz| hertz > 0).map(Hertz)?;
+        let ticker = match ticker {
+            "" => Ticker::best(),
+            name => Ok(Ticker::ALL.into_iter().find(|ticker| ticker.name() == name)?),
+        };
+        Some(ticker.map(|ticker| Self::new(Parameters::new(frequency, ticker))))
+    }
+
+    /// The method with these parameters.
+    pub fn new(parameters: Parameters) -> Self {
+        let Parameters { frequency, ticker, buffer_kib_per_cpu, wake_ms } = parameters;
+        let descriptor = Descriptor {
+            id: MethodId(format!("{PREFIX}{}-{}", frequency.0, ticker.name())),
+            family: Family::Perf,
+            class: Class::Sampled,
+            unit: SeriesUnit::CpuShare,
+            summary: format!("call chains sampled system-wide at {frequency}, share by chain"),
+            parameters: BTreeMap::from([
+                ("frequency_hz".into(), json!(frequency)),
+                ("event".into(), json!(ticker.name())),
+                ("buffer_kib_per_cpu".into(), json!(buffer_kib_per_cpu)),
+                ("wake_ms".into(), json!(wake_ms)),
+                ("clock".into(), json!("monotonic")),
+            ]),
+        };
+        Self { descriptor, parameters }
+    }
+
+    fn attr(&self) -> Attr {
+        self.parameters.ticker.attr(Rate::Frequency(self.parameters.frequency))
+    }
+
+    fn open(&self, cpu: u32) -> Result<Event> {
+        Event::open(&self.attr(), cpu).map_err(|e| refused(self.parameters.ticker, e))
+    }
+
+    fn probe(&self, target: &Target) -> Result<()> {
+        check_size(target)?;
+        check_frequency(self.parameters.frequency)?;
+        self.open(0).map(drop)
+    }
+
+    fn attach_on(&self, cpus: &[u32], target: &Target) -> Result<SampleSession> {
+        check_size(target)?;
+        check_frequency(self.parameters.frequency)?;
+        let page_kib = rustix::param::page_size() / 1024;
+        let pages = self.parameters.buffer_kib_per_cpu as usize / page_kib;
+        let events: Vec<_> = cpus.iter().map(|&cpu| self.open(cpu)).collect::<Result<_>>()?;
+        let rings: Vec<_> = events.iter().map(|event| event.map(pages)).collect::<Result<_>>()?;
+        Ok(SampleSession {
+            rings,
+            events,
+            map: AddressMap::new(target),
+            wake: Duration::from_millis(self.parameters.wake_ms.into()),
+            attached: attached(self.parameters, cpus, target),
+            buffer: Vec::new(),
+            tally: Tally { inclusive: vec![0; target.functions.len()], ..Tally::default() },
+            enabled: None,
+            observed: Nanos::default(),
+        })
+    }
+}
+
+impl Method for SampleProfiler {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn detect(&self, target: &Target) -> Detection {
+        self.probe(target).into()
+    }
+
+    fn attach(&self, target: &Target, _run: &Run) -> Result<Box<dyn Session>> {
+        Ok(Box::new(self.attach_on(&online::cpus()?, target)?))
+    }
+}
+
+fn attached(parameters: Parameters, cpus: &[u32], target: &Target) -> Vec<String> {
+    let Parameters { frequency, ticker, .. } = parameters;
+    let event = format!("{} at {frequency} on CPUs {cpus:?}", ticker.name());
+    [event].into_iter().chain(targets::describe(target)).collect()
+}
+
+/// Whether the errno says that the kernel has no such event.
+fn is_absent(e: &io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV))
+}
+
+fn refused(ticker: Ticker, source: io::Error) -> Error {
+    if is_absent(&source) {
+        return Error::unsupported(
+            ticker.name(),
+            format!("this machine has no such event: {source}"),
+            "Use the event cpu-clock, or a machine whose PMU the kernel can use",
+        );
+    }
+    let denied = source.kind() == io::ErrorKind::PermissionDenied;
+    let error = Error::call("perf_event_open", ticker.name(), source);
+    if denied {
+        return error.with_remedy("Run as root, or: sysctl kernel.perf_event_paranoid=-1");
+    }
+    error
+}
+
+/// A sample names functions by the bits of one word.
+fn check_size(target: &Target) -> Result<()> {
+    let count = target.functions.len();
+    if count <= 64 {
+        return Ok(());
+    }
+    let why = format!("{count} functions, and a sample can tell 64 apart");
+    Err(Error::unsupported("target", why, "Trace fewer functions with this method"))
+}
+
+/// The kernel refuses more than its own limit, which it lowers when interrupts take long.
+fn check_frequency(frequency: Hertz) -> Result<()> {
+    const LIMIT: &str = "/proc/sys/kernel/perf_event_max_sample_rate";
+    let text = fs::read_to_string(LIMIT).map_err(|e| Error::file("read", LIMIT, e))?;
+    let limit: u32 =
+        text.trim().parse().map_err(|_| Error::malformed(LIMIT, format!("`{}`", text.trim())))?;
+    if frequency.0 <= limit {
+        return Ok(());
+    }
+    Err(Error::unsupported(
+        frequency.to_string(),
+        format!("this kernel allows {limit} samples per second"),
+        format!("Raise it: sysctl kernel.perf_event_max_sample_rate={}", frequency.0),
+    ))
+}
+
+/// What was in the rings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Tally {
+    /// Samples with each function in the chain.
+    inclusive: Vec<u64>,
+    samples: u64,
+    idle: u64,
+    lost: u64,
+    throttled: u64,
+    bytes: u64,
+}
+
+/// The method attached.
+#[derive(Debug)]
+struct SampleSession {
+    rings: Vec<Ring>,
+    events: Vec<Event>,
+    map: AddressMap,
+    wake: Duration,
+    attached: Vec<String>,
+    buffer: Vec<u8>,
+    tally: Tally,
+    enabled: Option<Nanos>,
+    observed: Nanos,
+}
+
+impl Session for SampleSession {
+    fn cadence(&self) -> Cadence {
+        Cadence::Every(self.wake)
+    }
+
+    fn enable(&mut self) -> Result<()> {
+        self.enabled = Some(clock::now());
+        self.events.iter().try_for_each(Event::enable)
+    }
+
+    fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let mut damage = None;
+        for (ring, event) in self.rings.iter_mut().zip(&self.events) {
+            self.buffer.clear();
+            self.tally.bytes += ring.drain(&mut self.buffer)? as u64;
+            for record in Records::new(&self.buffer) {
+                match record {
+                    Ok(record) => self.tally.add(record, &self.map, sink),
+                    Err(error) => {
+                        let ring = format!("perf ring of CPU {}", event.cpu());
+                        damage.get_or_insert(Error::malformed(ring, error.to_string()));
+                    }
+                }
+            }
+        }
+        damage.map_or(Ok(()), Err)
+    }
+
+    fn disable(&mut self) -> Result<()> {
+        // All are stopped, even if one refuses.
+        let results: Vec<_> = self.events.iter().map(Event::disable).collect();
+        self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
+        results.into_iter().collect()
+    }
+
+    fn detach(self: Box<Self>) -> Result<Observation> {
+        let readings: Vec<_> = self.events.iter().map(Event::read).collect::<Result<_>>()?;
+        self.account(&readings)
+    }
+}
+
+impl Tally {
+    fn add(&mut self, record: Record<'_>, map: &AddressMap, sink: &mut dyn Sink) {
+        match record {
+            Record::Sample(sample) => {
+                let (functions, innermost) = functions_of(&sample, map);
+                for (function, count) in self.inclusive.iter_mut().enumerate() {
+                    *count += functions >> function & 1;
+                }
+                self.samples += 1;
+                self.idle += u64::from(sample.tid == 0);
+                sink.sample(Nanos(sample.time), functions, innermost);
+            }
+            Record::Lost(n) | Record::LostSamples(n) => self.lost += n,
+            Record::Throttle => self.throttled += 1,
+            Record::Unthrottle | Record::Other(_) => {}
+        }
+    }
+}
+
+/// The target's functions in a sample's call chain, as bits, and the one that was interrupted.
+fn functions_of(sample: &Sample<'_>, map: &AddressMap) -> (u64, Option<usize>) {
+    let innermost = map.find(sample.ip);
+    // A return address may be the first one behind its function, if that ends in a call: look before it.
+    let callers = sample.chain().skip(1).filter_map(|address| map.find(address.wrapping_sub(1)));
+    let functions = innermost.into_iter().chain(callers);
+    (functions.fold(0, |bits, function| bits | 1 << function), innermost)
+}
+
+impl SampleSession {
+    fn account(&self, readings: &[Reading]) -> Result<Observation> {
+        let Tally { inclusive, samples, idle, lost, throttled, bytes } = &self.tally;
+        // Exact where the kernel keeps the count; lost records are written only once there is room again.
+        let exact = readings.iter().map(|reading| reading.lost).sum::<Option<u64>>();
+        if let Some(exact) = exact.filter(|exact| exact < lost) {
+            let why = format!("its rings report {lost} lost records, its counters {exact}");
+            return Err(Error::Untrue(format!("perf contradicts itself: {why}")));
+        }
+        // Multiplexing shows where the PMU ran for less time than the event was enabled; take the worst CPU.
+        let running = readings
+            .iter()
+            .map(|r| r.running.0 as f64 / r.enabled.0.max(1) as f64)
+            .fold(1.0, f64::min);
+        Ok(Observation {
+            recorded: inclusive.iter().map(|&n| Some(n)).collect(),
+            lost: exact.map_or(Loss::AtLeast(*lost), Loss::Exact),
+            missed: Loss::Unknown,
+            enabled: self.observed,
+            running: Duration::from(self.observed).mul_f64(running).into(),
+            attached: self.attached.clone(),
+            bytes_read: Bytes(*bytes),
+            kernel_memory: Bytes(self.rings.iter().map(|ring| ring.mapped() as u64).sum()),
+            details: BTreeMap::from([
+                ("samples".into(), json!(samples)),
+                ("samples_in_idle_task".into(), json!(idle)),
+                ("lost_by_records".into(), json!(lost)),
+                ("throttled".into(), json!(throttled)),
+            ]),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
