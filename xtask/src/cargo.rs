@@ -19,8 +19,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
     if !status.success() {
-        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
-        bail!("cargo {} failed ({status})", words.join(" "));
+        bail!("{command:?} failed ({status})");
     }
     Ok(())
 }

@@ -79,7 +79,8 @@ impl Args {
         let binary = static_tracetoll()?;
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
         let out = fs::canonicalize(out)?;
-        let plan = Plan::new(&self.rest, binary, kernel, self.toll_blocks, self.fidelity_seeds)?;
+        let plan =
+            Plan::new(&self.rest, binary.clone(), kernel, self.toll_blocks, self.fidelity_seeds)?;
         let machines = plan.machines(&out)?;
         let ended = Mutex::new(Vec::new());
         vm::run_all(&machines, &tools, |index, outcome| {
@@ -95,7 +96,7 @@ impl Args {
         let mut ended = ended.into_inner()?;
         ended.sort_by_key(|(index, _)| *index);
         let journals: Vec<&Path> = ended.iter().map(|(_, outcome)| &*outcome.lines).collect();
-        report(&out, &journals)?;
+        report(&binary, &out, &journals)?;
         if interrupt::requested() {
             return Ok(ExitCode::from(130));
         }
@@ -127,15 +128,11 @@ fn words(outcome: &Outcome) -> String {
     text.lines().last().unwrap_or("it said nothing").to_owned()
 }
 
-fn tracetoll() -> Result<PathBuf> {
-    let build = ["build", "--release", "--package", "probe-user", "--bin", "tracetoll"];
-    cargo::executable(&mut cargo::cargo(&build), "tracetoll")
-}
+const BUILD: [&str; 5] = ["build", "--release", "--package", "probe-user", "--bin=tracetoll"];
 
-/// A tracetoll that needs no libraries, for a guest that has none.
+/// A tracetoll that needs no libraries, for guests that have none; it runs here as well.
 fn static_tracetoll() -> Result<PathBuf> {
-    let build = ["build", "--release", "--package", "probe-user", "--bin", "tracetoll"];
-    let mut command = cargo::cargo(&build);
+    let mut command = cargo::cargo(&BUILD);
     // Naming the target keeps the flag away from build scripts and procedural macros.
     command.args(["--target", "x86_64-unknown-linux-gnu", "--target-dir"]);
     command.arg(paths::store("static")?).env("RUSTFLAGS", "-C target-feature=+crt-static");
@@ -143,18 +140,18 @@ fn static_tracetoll() -> Result<PathBuf> {
 }
 
 fn measure_here(out: &Path, rest: &[OsString]) -> Result<ExitCode> {
-    let status = Command::new(tracetoll()?).args(["run", "--out"]).arg(out).args(rest).status()?;
+    let tracetoll = cargo::executable(&mut cargo::cargo(&BUILD), "tracetoll")?;
+    let status = Command::new(tracetoll).args(["run", "--out"]).arg(out).args(rest).status()?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
 /// Makes one campaign of the guests' journals, those of unfinished ones included, and prints it.
-fn report(out: &Path, journals: &[&Path]) -> Result<()> {
+fn report(tracetoll: &Path, out: &Path, journals: &[&Path]) -> Result<()> {
     let written = |journal: &&&Path| fs::metadata(journal).is_ok_and(|file| file.len() > 0);
     let journals: Vec<&&Path> = journals.iter().filter(written).collect();
     if journals.is_empty() {
         bail!("no guest wrote a result");
     }
-    let tracetoll = tracetoll()?;
-    cargo::run(Command::new(&tracetoll).args(["merge", "--out"]).arg(out).args(journals))?;
-    cargo::run(Command::new(&tracetoll).arg("report").arg(out))
+    cargo::run(Command::new(tracetoll).args(["merge", "--out"]).arg(out).args(journals))?;
+    cargo::run(Command::new(tracetoll).arg("report").arg(out))
 }
