@@ -7,7 +7,7 @@
 
 use crate::paths;
 use anyhow::{Context, Result, anyhow, bail};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,8 +25,9 @@ pub(crate) fn codename() -> Result<String> {
             .find_map(|line| line.strip_prefix(name))
             .map(|v| v.trim_matches('"').to_owned())
     };
-    if field("ID=").as_deref() != Some("debian") {
-        bail!("this system is not Debian, so xtask cannot install packages on it");
+    // Testing and unstable have no VERSION_ID, and no backports.
+    if field("ID=").as_deref() != Some("debian") || field("VERSION_ID=").is_none() {
+        bail!("this system is not a release of Debian, so xtask cannot get packages for it");
     }
     field("VERSION_CODENAME=").context("/etc/os-release names no VERSION_CODENAME")
 }
@@ -34,6 +35,8 @@ pub(crate) fn codename() -> Result<String> {
 /// A private view of some of Debian's suites.
 pub(crate) struct Archive {
     dir: PathBuf,
+    /// One user at a time: apt fails rather than waits when another one updates the same lists.
+    _lock: File,
 }
 
 impl Archive {
@@ -55,6 +58,8 @@ impl Archive {
         let dir = paths::store("apt")?.join(name);
         fs::create_dir_all(dir.join("lists/partial"))?;
         fs::create_dir_all(dir.join("cache/archives/partial"))?;
+        let lock = File::create(dir.join("lock"))?;
+        lock.lock()?;
         let own = own_suites()?;
         let mut sources = String::new();
         for suite in suites {
@@ -68,7 +73,7 @@ impl Archive {
             sources.push_str(&format!("deb {key}{uri} {suite} main\n"));
         }
         fs::write(dir.join("sources.list"), sources)?;
-        Ok(Self { dir })
+        Ok(Self { dir, _lock: lock })
     }
 
     /// Whether [`Archive::update`] has succeeded before.
@@ -181,4 +186,22 @@ fn address(own: &[(String, String, bool)], suite: &str) -> Option<String> {
         .filter(|(_, release, debian)| *debian && release.ends_with("-security") == security)
         .map(|(uri, ..)| uri.clone())
         .next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suite_is_looked_for_in_debians_own_archive_of_its_kind() {
+        let row = |uri: &str, suite: &str, debian| (uri.to_owned(), suite.to_owned(), debian);
+        let own = [
+            row("http://vendor/", "bookworm", false),
+            row("http://security/", "bookworm-security", true),
+            row("http://main/", "bookworm", true),
+        ];
+        assert_eq!(address(&own, "trixie-backports").as_deref(), Some("http://main/"));
+        assert_eq!(address(&own, "trixie-security").as_deref(), Some("http://security/"));
+        assert_eq!(address(&own[..1], "trixie"), None);
+    }
 }

@@ -72,9 +72,11 @@ fn settings(machine: &Machine, boot_modules: &[&str]) -> Vec<u8> {
     set("ports", OsStr::new(&PORTS.join(" ")));
     set("boot_modules", OsStr::new(&boot_modules.join(" ")));
     set("modules", OsStr::new(&SUBJECTS.join(" ")));
-    set("kernel_modules", machine.kernel.modules.as_os_str());
-    let results = machine.results.as_ref().filter(|_| machine.boot == Boot::NineP);
-    set("results", results.map(|dir| dir.as_os_str()).unwrap_or_default());
+    if machine.boot == Boot::NineP {
+        // Paths of this machine; a self-contained guest must not depend on them.
+        set("kernel_modules", machine.kernel.modules.as_os_str());
+        set("results", machine.results.as_ref().map(|dir| dir.as_os_str()).unwrap_or_default());
+    }
     set("shell", OsStr::new(if machine.shell { "yes" } else { "no" }));
     text
 }
