@@ -170,6 +170,7 @@ fn refusals() -> Result<()> {
     refused(&[OPEN_TUN, ("no_such_function", None)], &["no_such_function", "the kernel"])?;
     refused(&[("no_such_function", Some("tun"))], &["no_such_function", "BTF of tun"])?;
     refused(&[("f", Some("no_such_module"))], &["not loaded", "modprobe no_such_module"])?;
+    refused(&[("_printk", None)], &["_printk", "variable args"])?;
     let fine = FentryCount::new().detect(&target(&[OPEN_TUN, SET_NAME]));
     ensure!(matches!(fine, Detection::Available), "{fine:?}");
     Ok(())

@@ -23,6 +23,15 @@ impl From<Result<()>> for Detection {
                     remedy: text(&remedy),
                 }
             }
+            // A verifier that had the memory to decide has decided.
+            Error::Refused { call, subject, source, log, remedy }
+                if source.kind() != io::ErrorKind::OutOfMemory =>
+            {
+                Self::Unsupported {
+                    why: format!("{call} on {subject}: {source}: {log}"),
+                    remedy: text(&remedy),
+                }
+            }
             open => Self::Inconclusive(open),
         }
     }

@@ -5,7 +5,7 @@ use std::{
     fs, io,
     os::fd::{AsFd, OwnedFd},
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use crate::{
@@ -32,11 +32,24 @@ struct Module {
 }
 
 impl FunctionTypes {
-    /// Reads the kernel's own types.
+    /// Reads the kernel's own types, the first time that a process asks for them.
     ///
     /// # Errors
     /// The kernel has no BTF, or one that this version cannot read.
     pub fn read() -> Result<Self> {
+        // 5 MB that cannot change while the kernel runs; those of a module can.
+        static VMLINUX: OnceLock<Arc<Functions>> = OnceLock::new();
+        let vmlinux = match VMLINUX.get() {
+            Some(known) => known,
+            None => {
+                let read = Self::read_vmlinux()?;
+                VMLINUX.get_or_init(|| Arc::new(read))
+            }
+        };
+        Ok(Self { vmlinux: Arc::clone(vmlinux), modules: BTreeMap::new() })
+    }
+
+    fn read_vmlinux() -> Result<Functions> {
         let path = Path::new(BTF).join("vmlinux");
         if !path.exists() {
             return Err(Error::unsupported(
@@ -45,7 +58,7 @@ impl FunctionTypes {
                 "Use a kernel built with CONFIG_DEBUG_INFO_BTF=y",
             ));
         }
-        Ok(Self { vmlinux: Arc::new(functions(&path, None)?), modules: BTreeMap::new() })
+        functions(&path, None)
     }
 
     /// The type of `function`.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    error::{Error, Remedy, Result},
+    error::Result,
     kernel::{
         bpf::counter::{Counter, Counters},
         clock,
@@ -33,7 +33,7 @@ impl FentryCount {
     /// Its id.
     pub const ID: &'static str = "bpf-fentry-count";
 
-    /// It has no parameters.
+    /// The method; it has no parameters.
     pub fn new() -> Self {
         Self {
             descriptor: Descriptor {
@@ -42,10 +42,7 @@ impl FentryCount {
                 class: Class::Exact,
                 unit: SeriesUnit::Calls { factor: 1.0 },
                 summary: "fentry programs count each call per CPU; read from shared memory".into(),
-                parameters: BTreeMap::from([(
-                    "map".into(),
-                    "array, one mmapped per function".into(),
-                )]),
+                parameters: BTreeMap::new(),
             },
         }
     }
@@ -64,24 +61,11 @@ impl Method for FentryCount {
 
     fn detect(&self, target: &Target) -> Detection {
         // Loading asks the verifier about each function and changes none of them.
-        match load(target) {
-            Ok(_) => Detection::Available,
-            Err(error) => answer(error),
-        }
+        load(target).map(drop).into()
     }
 
     fn attach(&self, target: &Target, _: &Run) -> Result<Box<dyn Session>> {
         Ok(Box::new(Counting { counters: load(target)?, enabled: None, disabled: None, reads: 0 }))
-    }
-}
-
-fn answer(error: Error) -> Detection {
-    let text = |remedy: &Remedy| remedy.text().unwrap_or_default().to_owned();
-    match error {
-        Error::Unsupported { subject, why, remedy } => {
-            Detection::Unsupported { why: format!("{subject}: {why}"), remedy: text(&remedy) }
-        }
-        other => Detection::Inconclusive(other),
     }
 }
 
