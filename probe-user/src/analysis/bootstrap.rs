@@ -7,12 +7,16 @@ use std::ops::Range;
 use rand::{Rng, RngExt as _};
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::interval::{ALPHA, Interval};
+use super::interval::{self, ALPHA, Interval};
 
 /// Resamples behind every bootstrap interval.
 pub const RESAMPLES: usize = 2000;
 
 /// BCa interval (Efron 1987: bias-corrected and accelerated) of `statistic` over `n` independent units.
+///
+/// Resamples of `n` units scatter by `√((n-1)/n)` of what the units do, and know nothing of the error of that scatter:
+/// the normal quantiles are replaced by `√(n/(n-1)) · t[p, n-1]` (Hesterberg 2015, "expanded"), without which 15
+/// normal values give 92 % for 95 %.
 ///
 /// `statistic` takes the indices of the units that a resample holds. None below two units, or where the statistic
 /// is not a number for some resample.
@@ -39,12 +43,18 @@ pub fn bca(n: usize, statistic: impl Fn(&[usize]) -> f64, rng: &mut impl Rng) ->
     let normal = Normal::standard();
     let bias = normal.inverse_cdf(share_below(&replicates, estimate));
     let acceleration = acceleration(&all, &statistic);
-    let end = |p: f64| {
-        let z = bias + normal.inverse_cdf(p);
+    let expanded = expansion(n) * interval::quantile(1.0 - ALPHA / 2.0, n)?;
+    let end = |z: f64| {
+        let z = bias + z;
         let level = normal.cdf(bias + z / (1.0 - acceleration * z));
         quantile(&replicates, level)
     };
-    Some(Interval { lo: end(ALPHA / 2.0), hi: end(1.0 - ALPHA / 2.0) })
+    Some(Interval { lo: end(-expanded), hi: end(expanded) })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no sample has 2^52 values")]
+fn expansion(n: usize) -> f64 {
+    (n as f64 / (n as f64 - 1.0)).sqrt()
 }
 
 /// Share of the replicates below the estimate, ties counting half; kept off 0 and 1, where its normal score has no end.
@@ -195,22 +205,22 @@ mod tests {
         let mut draws = rng(11);
         let mut seed = 0;
         for n in [15, 30] {
-            let covered = coverage(250, 0.0, || {
+            let covered = coverage(300, 0.0, || {
                 seed += 1;
                 bca_mean(&normal(&mut draws, n, 0.0, 1.0), seed)
             });
             println!("BCa, normal, n = {n}: {covered:.3}");
-            assert!((0.87..0.985).contains(&covered), "n = {n}: {covered}");
+            assert!((0.91..0.985).contains(&covered), "n = {n}: {covered}");
         }
         // exp(N(0, 0.5)) has the mean exp(0.125).
-        let covered = coverage(250, 0.125_f64.exp(), || {
+        let covered = coverage(300, 0.125_f64.exp(), || {
             seed += 1;
             let values: Vec<f64> =
                 normal(&mut draws, 30, 0.0, 0.5).into_iter().map(f64::exp).collect();
             bca_mean(&values, seed)
         });
         println!("BCa, log-normal, n = 30: {covered:.3}");
-        assert!((0.86..0.985).contains(&covered), "{covered}");
+        assert!((0.90..0.985).contains(&covered), "{covered}");
     }
 
     #[test]

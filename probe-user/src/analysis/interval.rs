@@ -109,7 +109,8 @@ fn count(values: &[f64]) -> f64 {
     values.len() as f64
 }
 
-fn quantile(p: f64, n: usize) -> Option<f64> {
+/// The `p` quantile of Student's t for a sample of `n`: `n - 1` degrees of freedom.
+pub(super) fn quantile(p: f64, n: usize) -> Option<f64> {
     Some(student_t(n)?.inverse_cdf(p))
 }
 
