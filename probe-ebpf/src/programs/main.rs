@@ -1,6 +1,5 @@
-//! The kernel programs, one file each.
-#![no_std]
-#![no_main]
+//! The kernel programs, one file each. Any other target than bpf only lints them.
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![expect(
     unsafe_code,
     reason = "kernel programs: the verifier proves each access before the program may run"
@@ -8,14 +7,20 @@
 
 mod fentry_count;
 
-/// Never runs: a program that could panic would loop, and the verifier refuses loops without an end.
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
-
 /// Some helpers are for GPL programs only; the kernel knows this name for what may be used under either licence.
 // SAFETY: the section is the loader's place for the licence; nothing else is put there.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// Never runs: a program that could panic would loop, and the verifier refuses loops without an end.
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[cfg(not(target_arch = "bpf"))]
+fn main() {
+    panic!("these programs run in the kernel: `cargo xtask ebpf` compiles them");
+}
