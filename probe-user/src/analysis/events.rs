@@ -23,8 +23,8 @@ struct Counts {
     recorded: Option<u64>,
     lost: Loss,
     missed: Loss,
-    /// `recorded + lost + missed`, where the losses are exact and known to be calls of the function.
-    accounted: Option<u64>,
+    /// Whether all losses that are known of are known to be calls of the function.
+    placed: bool,
     /// Trials times CPUs: the places in which a sampler's counter may hold back calls at the end.
     counters: u64,
 }
@@ -57,7 +57,7 @@ pub fn events(trials: &Trials<'_>, method: &Descriptor, function: Function<'_>) 
         recorded: counts.recorded,
         lost: counts.lost,
         missed: counts.missed,
-        counted_plus_missed: counts.accounted.filter(|_| sees_every_call(method)),
+        counted_plus_missed: counts.sum().filter(|_| sees_every_call(method)),
         reconciles: counts.reconcile(method),
     }
 }
@@ -73,16 +73,20 @@ impl Counts {
         let missed = trials().map(|t| t.observation.missed).fold(Loss::NONE, Loss::and);
         let recorded: Option<u64> = trials().map(|trial| recorded(trial, method, function)).sum();
         let recorded = recorded.filter(|_| method.class != Class::Nothing);
-        let placed = trials().all(|trial| losses_are_placed(trial, function));
-        let sum = || Some(recorded? + lost.exact()? + missed.exact()?);
         Self {
             truth: trials().map(|trial| trial.sent.kicks).sum(),
             recorded,
             lost,
             missed,
-            accounted: if placed { sum() } else { None },
+            placed: trials().all(|trial| losses_are_placed(trial, function)),
             counters: done.iter().map(|(_, cpus)| *cpus as u64).sum(),
         }
+    }
+
+    /// `recorded + lost + missed`, where the losses are exact and calls of the function.
+    fn sum(&self) -> Option<u64> {
+        let sum = self.recorded? + self.lost.exact()? + self.missed.exact()?;
+        self.placed.then_some(sum)
     }
 
     fn reconcile(&self, method: &Descriptor) -> Reconciliation {
@@ -104,22 +108,38 @@ impl Counts {
         reason = "counts far below 2^53; a sampling factor is at least 1"
     )]
     fn compare(&self, factor: f64, counters: u64) -> Reconciliation {
-        let (Some(accounted), Some(missed)) = (self.accounted, self.missed.exact()) else {
-            return not_applicable(
-                "lost or missed calls are not known exactly, or not by function",
-            );
+        let Some(recorded) = self.recorded else {
+            return not_applicable("a trial has no count of the function");
         };
-        // A missed call was never drawn: it stands for itself.
-        let estimate = ((accounted - missed) as f64 * factor).round() as u64 + missed;
-        let bound = (factor as u64).saturating_mul(counters);
-        match estimate.abs_diff(self.truth) {
-            0 if counters == 0 => Reconciliation::Exact,
-            away if away <= bound => Reconciliation::WithinBound { bound },
-            away => {
-                let away = i64::try_from(away).unwrap_or(i64::MAX);
-                Reconciliation::Differs { by: if estimate < self.truth { -away } else { away } }
-            }
+        if !self.placed {
+            return not_applicable(
+                "its losses may be another function's, or lie outside the window",
+            );
         }
+        // A missed call was never drawn: it stands for itself.
+        let drawn = recorded + known(self.lost);
+        let estimate = (drawn as f64 * factor).round() as u64 + known(self.missed);
+        let bound = (factor as u64).saturating_mul(counters);
+        let away = estimate.abs_diff(self.truth);
+        let open = self.lost.exact().is_none() || self.missed.exact().is_none();
+        if away == 0 && counters == 0 {
+            Reconciliation::Exact
+        } else if away <= bound {
+            Reconciliation::WithinBound { bound }
+        } else if estimate < self.truth && open {
+            Reconciliation::Unaccounted { n: away }
+        } else {
+            let away = i64::try_from(away).unwrap_or(i64::MAX);
+            Reconciliation::Differs { by: if estimate < self.truth { -away } else { away } }
+        }
+    }
+}
+
+/// As many as are known of.
+fn known(loss: Loss) -> u64 {
+    match loss {
+        Loss::Exact(n) | Loss::AtLeast(n) => n,
+        Loss::Unknown => 0,
     }
 }
 
@@ -150,11 +170,11 @@ fn window_sum(trial: &Measured, function: Function<'_>) -> Option<u64> {
     Some(series.values.iter().sum::<f64>().round().max(0.0) as u64)
 }
 
-/// Whether the session's losses are known to be calls of `function` within the window. A loss has neither function
-/// nor bin: it is placed only where there is none, or where nothing was recorded elsewhere.
+/// Whether the losses that are known of are calls of `function` within the window. A loss has neither function nor bin:
+/// it is placed only where there is none, or where nothing was recorded elsewhere.
 fn losses_are_placed(trial: &Measured, function: Function<'_>) -> bool {
     let seen = &trial.observation;
-    if seen.lost == Loss::NONE && seen.missed == Loss::NONE {
+    if known(seen.lost) + known(seen.missed) == 0 {
         return true;
     }
     let elsewhere = |(index, count): (usize, &Option<u64>)| {
@@ -237,15 +257,29 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_does_not_tell_is_shown_by_the_truth_or_stays_open() {
+        let found = |recorded, lost, missed| {
+            let lab = lab("ftrace-function", |measured| saw(measured, recorded, lost, missed));
+            let found = of(&lab, "ftrace-function");
+            assert_eq!(found.counted_plus_missed, None);
+            found.reconciles
+        };
+        assert_eq!(found(1000, Loss::NONE, Loss::Unknown), Reconciliation::Exact);
+        assert_eq!(found(990, Loss::Exact(10), Loss::Unknown), Reconciliation::Exact);
+        let short = Reconciliation::Unaccounted { n: 10 };
+        assert_eq!(found(990, Loss::AtLeast(5), Loss::Unknown), short);
+        assert_eq!(found(995, Loss::NONE, Loss::Unknown), short);
+        let over = Reconciliation::Differs { by: 2 };
+        assert_eq!(found(1001, Loss::NONE, Loss::Unknown), over);
+    }
+
+    #[test]
     fn a_loss_without_a_place_leaves_the_sum_open() {
         let open = |seen: fn(&mut Measured)| {
             let found = of(&lab("ftrace-function", seen), "ftrace-function");
             assert_eq!(found.counted_plus_missed, None, "{found:?}");
             assert!(matches!(found.reconciles, Reconciliation::NotApplicable { .. }), "{found:?}");
         };
-        // The kernel does not tell.
-        open(|measured| saw(measured, 990, Loss::AtLeast(10), Loss::NONE));
-        open(|measured| saw(measured, 1000, Loss::NONE, Loss::Unknown));
         // Another function was called too: the loss may be its.
         open(|measured| {
             saw(measured, 990, Loss::Exact(10), Loss::NONE);

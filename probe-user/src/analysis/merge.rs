@@ -206,3 +206,143 @@ fn differing(path: &str, ours: &Value, theirs: &Value) -> Option<(String, String
         (ours, theirs) => Some((path.to_owned(), ours.to_string(), theirs.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::fixture::Lab,
+        model::{
+            figure::Platform,
+            trial::{Pace, Part},
+        },
+    };
+
+    const FLAT: (Part, Pace) = (Part::Toll, Pace::Flat);
+
+    /// A journal of one run: two blocks, 3 and 7, `off` and one method each.
+    fn lab() -> Lab {
+        let mut lab = Lab::new();
+        lab.run(Platform::Counted);
+        for block in [3, 7] {
+            for method in ["off", "ftrace-function"] {
+                lab.done(block, FLAT, method, |_| {});
+            }
+        }
+        lab
+    }
+
+    fn text(journal: &[JournalLine]) -> String {
+        journal.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect()
+    }
+
+    #[test]
+    fn runs_are_indexed_and_blocks_numbered_anew() {
+        let other = {
+            let mut lab = lab();
+            lab.runs[0].platform = Platform::Emulated;
+            lab.journal()
+        };
+        let campaign = merge(vec![lab().journal(), other]).unwrap();
+        let places: Vec<_> = campaign.trials.iter().map(|t| (t.run, t.block)).collect();
+        let expected = [(0, 0), (0, 0), (0, 1), (0, 1), (1, 2), (1, 2), (1, 3), (1, 3)];
+        assert_eq!(places, expected);
+        assert_eq!(campaign.runs[1].platform, Platform::Emulated);
+        assert_eq!(campaign.schema_version, SCHEMA_VERSION);
+        assert_eq!(campaign.summary.methods.len(), campaign.design.methods.len());
+    }
+
+    #[test]
+    fn a_campaign_reads_back_as_it_was_written() {
+        let campaign = merge(vec![lab().journal()]).unwrap();
+        let text = serde_json::to_string(&campaign).unwrap();
+        assert_eq!(serde_json::from_str::<Campaign>(&text).unwrap(), campaign);
+    }
+
+    #[test]
+    fn a_killed_runs_journal_gives_its_whole_lines() {
+        let journal = lab().journal();
+        let text = text(&journal);
+        let whole = parse_journal(&text).unwrap();
+        assert_eq!((whole.lines.len(), whole.cut), (5, false));
+        assert_eq!(whole.lines, journal);
+        // Cut anywhere within the last line, even just before its end.
+        let last = text.trim_end().rfind('\n').unwrap() + 1;
+        for cut in [last + 1, last + 50, text.len() - 2] {
+            let parsed = parse_journal(&text[..cut]).unwrap();
+            assert_eq!((parsed.lines.len(), parsed.cut), (4, true));
+            assert_eq!(merge(vec![parsed.lines]).unwrap().trials.len(), 3);
+        }
+        // Only the line's end is missing: nothing is lost.
+        let parsed = parse_journal(text.trim_end()).unwrap();
+        assert_eq!((parsed.lines.len(), parsed.cut), (5, false));
+    }
+
+    #[test]
+    fn a_broken_line_within_is_named() {
+        let text = text(&lab().journal()).replacen("{\"trial\"", "{\"trail\"", 1);
+        let error = parse_journal(&text).unwrap_err().to_string();
+        assert!(error.starts_with("line 2, column 8: unknown variant `trail`"), "{error}");
+        assert!(!error.contains("at line 1"), "{error}");
+    }
+
+    #[test]
+    fn designs_must_agree_and_the_field_is_named() {
+        let refused = |change: fn(&mut Design)| {
+            let mut other = lab();
+            change(&mut other.design);
+            merge(vec![lab().journal(), other.journal()]).unwrap_err().to_string()
+        };
+        let error = refused(|design| design.scenario.toll.lockstep.kicks = 2000);
+        assert!(error.contains("scenario.toll.lockstep.kicks is 2000, and 1000 in"), "{error}");
+        let error = refused(|design| design.target.functions[1].name = "tun_get_user".into());
+        assert!(error.contains("target.functions.1.name is \"tun_get_user\""), "{error}");
+        let error = refused(|design| drop(design.methods.pop()));
+        assert!(error.contains("methods is 4 entries, and 5 entries in"), "{error}");
+    }
+
+    #[test]
+    fn addresses_do_not_make_designs_differ() {
+        // The next boot loads the module elsewhere.
+        let mut other = lab();
+        other.design.target.functions[0].addresses.start = 0xffff_ffff_c000_0000;
+        assert!(merge(vec![lab().journal(), other.journal()]).is_ok());
+    }
+
+    #[test]
+    fn journals_that_are_none_are_refused() {
+        let error = |journals| merge(journals).unwrap_err().to_string();
+        assert!(error(vec![]).contains("no journal"));
+        assert!(error(vec![vec![]]).contains("journal 1: it is empty"));
+        let journal = lab().journal();
+        assert!(error(vec![journal[1..].to_vec()]).contains("begins with a trial"));
+        let twice = [journal.clone(), journal.clone()].concat();
+        assert!(error(vec![journal.clone(), twice]).contains("journal 2: it begins twice"));
+        let mut newer = journal;
+        if let JournalLine::Start { schema_version, .. } = &mut newer[0] {
+            *schema_version += 1;
+        }
+        assert!(error(vec![newer]).contains("schema version 2"));
+    }
+
+    #[test]
+    fn a_trial_that_contradicts_itself_becomes_a_failed_one() {
+        let why = |change: fn(&mut Measured)| {
+            let mut lab = Lab::new();
+            lab.run(Platform::Native).done(0, FLAT, "ftrace-function", change);
+            let campaign = merge(vec![lab.journal()]).unwrap();
+            assert_eq!(campaign.summary.failed_trials, 1);
+            match &campaign.trials[0].outcome {
+                Outcome::Failed { why } => why.clone(),
+                Outcome::Done(measured) => panic!("{measured:?}"),
+            }
+        };
+        let contradiction = "its data contradicts itself: ";
+        let text = why(|measured| drop(measured.edges.pop()));
+        assert_eq!(text, format!("{contradiction}1 bin edges for 2"));
+        let text = why(|measured| drop(measured.observation.recorded.pop()));
+        assert_eq!(text, format!("{contradiction}1 totals of functions for 2"));
+        let text = why(|measured| measured.edges.reverse());
+        assert_eq!(text, format!("{contradiction}bin edges go backwards"));
+    }
+}

@@ -110,3 +110,118 @@ fn adjust(methods: &mut [MethodSummary]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::fixture::{Lab, exchanged, shows},
+        model::figure::Platform,
+    };
+
+    const LOCKSTEP: (Part, Pace) = (Part::Toll, Pace::Lockstep);
+    const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Flat);
+    const COUNT: &str = "bpf-fentry-count";
+    const TRACER: &str = "ftrace-function";
+
+    /// Five blocks; the counter costs `200 ± 10` ns, the tracer `5 ± 10`.
+    fn lab() -> Lab {
+        let mut lab = Lab::new();
+        lab.run(Platform::Counted);
+        for (block, wobble) in (0..).zip([0, 20, 10, 5, 15]) {
+            for (method, cost) in [("off", 0), (COUNT, 190 + wobble), (TRACER, wobble - 5)] {
+                lab.done(block, LOCKSTEP, method, |measured| {
+                    measured.sent.kicks = 1000;
+                    measured.cpu.workers[0] = Nanos(u64::try_from(8000 + cost).unwrap() * 1000);
+                });
+                lab.done(block, FIDELITY, method, |measured| {
+                    let exchanges = usize::try_from(wobble / 5).unwrap();
+                    let bins = exchanged(exchanges);
+                    shows(measured, &exchanged(1), (method != "off").then_some((&bins, 1.0)));
+                });
+            }
+        }
+        lab
+    }
+
+    fn summary(lab: &Lab) -> Summary {
+        summarize(&lab.design, &lab.runs, &lab.trials, 1)
+    }
+
+    #[test]
+    fn each_method_is_there_in_the_designs_order_with_the_other_functions_apart() {
+        let summary = summary(&lab());
+        let ids: Vec<_> = summary.methods.iter().map(|method| method.id.0.as_str()).collect();
+        assert_eq!(ids[..3], ["off", COUNT, TRACER]);
+        assert_eq!(ids.len(), 5);
+        assert_eq!(summary.headline_function, "handle_tx");
+        assert!(summary.methods[1].other_functions.contains_key("handle_rx"));
+        // A method that never ran has reasons instead of numbers.
+        let never = serde_json::to_string(&summary.methods[3].toll).unwrap();
+        assert!(!never.contains("\"lo\""), "{never}");
+    }
+
+    #[test]
+    fn the_headline_is_the_first_function_that_has_a_witness() {
+        let mut lab = lab();
+        lab.design.target.functions.swap(0, 1);
+        for trial in &mut lab.trials {
+            let Outcome::Done(measured) = &mut trial.outcome else { continue };
+            if let Some(witness) = &mut measured.witness {
+                witness.functions.swap(0, 1);
+            }
+        }
+        assert_eq!(summary(&lab).headline_function, "handle_tx");
+        assert_eq!(summary(&Lab::new()).headline_function, "handle_tx");
+    }
+
+    #[test]
+    fn p_values_are_adjusted_over_the_methods_of_one_figure() {
+        let lab = lab();
+        let summary = summary(&lab);
+        let alone = |id| {
+            let figures = toll::figures(&lab.trials(), lab.method(id), 1);
+            figures.kernel_ns_per_event.known().unwrap().p.unwrap()
+        };
+        let together = |index: usize| {
+            summary.methods[index].toll.kernel_ns_per_event.known().unwrap().p.unwrap()
+        };
+        assert!(alone(COUNT) < alone(TRACER), "{} {}", alone(COUNT), alone(TRACER));
+        assert_eq!(together(1), 2.0 * alone(COUNT));
+        assert_eq!(together(2), alone(TRACER));
+    }
+
+    #[test]
+    fn the_witness_is_priced_where_the_control_ran_with_and_without_it() {
+        let mut lab = lab();
+        let why = serde_json::to_string(&summary(&lab).witness_worker_cpu_pct).unwrap();
+        assert!(why.contains("with and without witness"), "{why}");
+        for block in 0..3 {
+            for (witnessed, ns) in [(false, 100_000), (true, 103_000)] {
+                let trial = lab.done(block, (Part::Toll, Pace::Paced), "off", |measured| {
+                    measured.sent.frames = 1000;
+                    measured.cpu.workers[0] = Nanos(ns * 1000);
+                });
+                trial.witnessed = witnessed;
+            }
+        }
+        let figure = summary(&lab).witness_worker_cpu_pct;
+        let found = figure.known().unwrap();
+        assert!((found.estimate - 3.0).abs() < 1e-9 && found.n == 3, "{found:?}");
+    }
+
+    #[test]
+    fn the_order_in_which_trials_ended_does_not_matter_and_the_seed_decides_the_rest() {
+        let mut lab = lab();
+        lab.failed(9, LOCKSTEP, TRACER, "a reason");
+        let before = summary(&lab);
+        assert_eq!(before.failed_trials, 1);
+        lab.trials.reverse();
+        assert_eq!(summary(&lab), before);
+        // One block left: its intervals are drawn.
+        lab.trials.retain(|trial| trial.block == 0);
+        let drawn = |seed| summarize(&lab.design, &lab.runs, &lab.trials, seed);
+        assert_eq!(drawn(1), drawn(1));
+        assert_ne!(drawn(1), drawn(2));
+    }
+}

@@ -8,6 +8,7 @@ use super::{
 use crate::model::{
     loss::Loss,
     method::SeriesUnit,
+    observation::Observation,
     trial::{Measured, WitnessCounts},
 };
 
@@ -74,22 +75,18 @@ impl View {
     /// The series of `function` in `trial`, under a method whose series has this `unit`.
     pub(super) fn of(trial: &Measured, function: Function<'_>, unit: SeriesUnit) -> Self {
         let firsts: Vec<usize> = trial.sections.iter().map(|section| section.first_bin).collect();
-        let observation = &trial.observation;
-        let (lost, missed) = (observation.lost, observation.missed);
-        // A profiler looks at moments, not at calls: it misses none.
-        let missed = if unit == SeriesUnit::CpuShare { Loss::NONE } else { missed };
+        let witness = witness(trial, function);
+        let series = trial.series.iter().find(|series| series.function == function.name);
+        let method = series
+            .map(|series| series.values.clone())
+            .ok_or_else(|| format!("the method has no series of {}", function.name));
         Self {
-            witness: witness(trial, function),
             throughput: numbers(&trial.throughput),
-            method: trial
-                .series
-                .iter()
-                .find(|series| series.function == function.name)
-                .map(|series| series.values.clone())
-                .ok_or_else(|| format!("the method has no series of {}", function.name)),
             sections: Sections::new(trial.throughput.len(), &firsts),
-            complete: lost == Loss::NONE && missed == Loss::NONE,
+            complete: is_complete(&trial.observation, unit, || agree(&witness, &method, unit)),
             witness_complete: trial.witness.as_ref().is_some_and(|w| w.missed == Loss::NONE),
+            witness,
+            method,
         }
     }
 
@@ -175,6 +172,29 @@ fn pick(values: &[f64], at: Option<&[usize]>) -> Vec<f64> {
         None => values.to_vec(),
         Some(at) => at.iter().filter_map(|&bin| values.get(bin).copied()).collect(),
     }
+}
+
+/// Whether every call is known to be in the series. Where the kernel does not tell what was missed, `agrees` decides.
+fn is_complete(seen: &Observation, unit: SeriesUnit, agrees: impl Fn() -> bool) -> bool {
+    let nothing_missed = match seen.missed {
+        Loss::NONE => true,
+        // A profiler looks at moments, not at calls: it misses none.
+        Loss::Unknown => unit == SeriesUnit::CpuShare || agrees(),
+        Loss::Exact(_) | Loss::AtLeast(_) => false,
+    };
+    seen.lost == Loss::NONE && nothing_missed
+}
+
+/// Whether a series of all calls holds as many as the witness.
+fn agree(
+    witness: &Result<Vec<f64>, String>,
+    method: &Result<Vec<f64>, String>,
+    unit: SeriesUnit,
+) -> bool {
+    let sum = |series: &Result<Vec<f64>, String>| Some(series.as_ref().ok()?.iter().sum::<f64>());
+    unit == (SeriesUnit::Calls { factor: 1.0 })
+        && sum(witness).is_some()
+        && sum(witness) == sum(method)
 }
 
 fn witness(trial: &Measured, function: Function<'_>) -> Result<Vec<f64>, String> {

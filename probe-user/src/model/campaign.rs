@@ -162,12 +162,18 @@ pub struct Events {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Reconciliation {
-    /// `counted_plus_missed` is the truth.
+    /// Recorded, lost and missed calls make up the truth. Where the kernel does not tell what was missed, this shows
+    /// that nothing was.
     Exact,
     /// One in N: the estimate lies within the bound that N, the CPUs and the trials set.
     WithinBound {
         /// Calls that the estimate may be away by.
         bound: u64,
+    },
+    /// Calls are neither recorded nor known to be lost, by a method that cannot know all that it missed.
+    Unaccounted {
+        /// How many.
+        n: u64,
     },
     /// It does not agree: the method's counts must not be used.
     Differs {
