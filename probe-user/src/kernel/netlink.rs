@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::{AsFd as _, AsRawFd as _},
 };
 
 use netlink_packet_core::{
@@ -19,7 +19,7 @@ use netlink_packet_route::{
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
-use super::netdev::Mac;
+use super::{netdev::Mac, netns::Netns};
 use crate::error::{Error, Result};
 
 /// An rtnetlink socket; it acts on the network namespace in which it was opened.
@@ -37,7 +37,7 @@ pub struct Peer<'a> {
     /// Its address.
     pub mac: Mac,
     /// The network namespace that it is born in.
-    pub netns: BorrowedFd<'a>,
+    pub netns: &'a Netns,
 }
 
 impl Netlink {
@@ -82,7 +82,7 @@ impl Netlink {
             LinkAttribute::IfName(peer.name.into()),
             LinkAttribute::Mtu(mtu),
             LinkAttribute::Address(peer.mac.0.to_vec()),
-            LinkAttribute::NetNsFd(peer.netns.as_raw_fd()),
+            LinkAttribute::NetNsFd(peer.netns.as_fd().as_raw_fd()),
         ];
         let mut near = kind(InfoKind::Veth, InfoData::Veth(InfoVeth::Peer(far)));
         near.attributes.extend([LinkAttribute::IfName(name.into()), LinkAttribute::Mtu(mtu)]);

@@ -1,6 +1,9 @@
 //! The user-space virtio driver on /dev/vhost-net.
 
+pub mod device;
+pub mod queue;
 pub mod ring;
+mod worker;
 
 #[cfg(test)]
 mod oracle_tests;

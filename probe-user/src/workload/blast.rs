@@ -1,0 +1,182 @@
+//! The three paces of a VM-less guest.
+
+use rustix::thread::set_current_timer_slack;
+
+use crate::{
+    error::{Error, Result},
+    kernel::clock,
+    model::{scenario::Rate, units::Nanos},
+    workload::guest::{Guest, Stop, Tally, Until},
+};
+
+/// What a guest offers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Offered {
+    /// One frame at a time, each with a kick of its own, and the next only when the call for the last has ended: as
+    /// many calls of `handle_tx` as kicks.
+    Lockstep {
+        /// How many; then the guest rests.
+        kicks: u64,
+    },
+    /// Frames at fixed times.
+    Paced {
+        /// How many per second.
+        rate: Rate,
+        /// Most frames for one kick.
+        batch: u16,
+    },
+    /// As many frames as the ring takes.
+    Flat {
+        /// Most frames for one kick.
+        batch: u16,
+    },
+}
+
+/// Offers frames until `stop`, or until a lockstep is through.
+///
+/// # Errors
+/// As the methods of [`Guest`]; in lockstep also a device that does not ask for a kick when it should.
+pub(super) fn run(guest: &mut Guest, offered: Offered, stop: &Stop, tally: &Tally) -> Result<()> {
+    match offered {
+        Offered::Lockstep { kicks } => lockstep(guest, kicks, stop, tally),
+        Offered::Paced { rate, batch } => paced(guest, rate, batch, stop, tally),
+        Offered::Flat { batch } => flat(guest, batch, stop, tally),
+    }
+}
+
+/// Takes frames in until `stop`, sending none.
+///
+/// # Errors
+/// As the methods of [`Guest`].
+pub(super) fn rest(guest: &mut Guest, stop: &Stop, tally: &Tally) -> Result<()> {
+    while !stop.is_due() {
+        guest.sleep(Until { stop: Some(stop), ..Until::default() })?;
+        guest.collect(tally)?;
+    }
+    Ok(())
+}
+
+/// Waits until vhost has sent all that is in flight and its worker has nothing left to do for it.
+///
+/// # Errors
+/// As the methods of [`Guest`].
+pub(super) fn drain(guest: &mut Guest, tally: &Tally) -> Result<()> {
+    guest.collect(tally)?;
+    while guest.in_flight() > 0 {
+        guest.sleep(Until { used: Some(guest.in_flight()), ..Until::default() })?;
+        guest.collect(tally)?;
+    }
+    guest.settle()
+}
+
+fn lockstep(guest: &mut Guest, kicks: u64, stop: &Stop, tally: &Tally) -> Result<()> {
+    for _ in 0..kicks {
+        if stop.is_due() {
+            break;
+        }
+        if !guest.add(clock::now()) {
+            return Err(Error::Untrue("the ring is full with nothing in flight".into()));
+        }
+        if !guest.publish(tally)? {
+            return Err(Error::Untrue("vhost had sent everything, yet asks for no kick".into()));
+        }
+        guest.settle()?;
+        guest.collect(tally)?;
+    }
+    Ok(())
+}
+
+fn paced(guest: &mut Guest, rate: Rate, batch: u16, stop: &Stop, tally: &Tally) -> Result<()> {
+    // 50 µs by default, as much as a whole frame takes.
+    set_current_timer_slack(std::num::NonZeroU64::new(1))
+        .map_err(|e| Error::call("prctl(PR_SET_TIMERSLACK)", "this thread", e.into()))?;
+    let schedule = Schedule { start: clock::now(), rate };
+    let mut next = 0;
+    while !stop.is_due() {
+        let now = clock::now();
+        let mut added = 0;
+        while added < batch && schedule.at(next) <= now && guest.add(schedule.at(next)) {
+            added += 1;
+            next += 1;
+        }
+        if added > 0 {
+            guest.publish(tally)?;
+        } else {
+            let at = schedule.at(next);
+            let wait = if at > now { Wait::At(at) } else { Wait::Room };
+            guest.sleep(wait.until(guest, stop))?;
+        }
+        guest.collect(tally)?;
+    }
+    Ok(())
+}
+
+fn flat(guest: &mut Guest, batch: u16, stop: &Stop, tally: &Tally) -> Result<()> {
+    while !stop.is_due() {
+        let now = clock::now();
+        let mut added = 0;
+        while added < batch && guest.add(now) {
+            added += 1;
+        }
+        if added > 0 {
+            guest.publish(tally)?;
+        } else {
+            guest.sleep(Wait::Room.until(guest, stop))?;
+        }
+        guest.collect(tally)?;
+    }
+    Ok(())
+}
+
+/// What a guest with nothing to do waits for.
+enum Wait {
+    At(Nanos),
+    Room,
+}
+
+impl Wait {
+    fn until<'a>(&self, guest: &Guest, stop: &'a Stop) -> Until<'a> {
+        match *self {
+            Self::At(at) => Until { at: Some(at), stop: Some(stop), used: None },
+            // Three quarters of the ring, as Linux's driver does (virtqueue_enable_cb_delayed): a call for each frame
+            // would leave room for just one.
+            Self::Room => {
+                let used = (u32::from(guest.in_flight()) * 3 / 4).max(1) as u16;
+                Until { used: Some(used), stop: Some(stop), at: None }
+            }
+        }
+    }
+}
+
+/// When each frame is due. Each time follows from the start, not from the frame before, so that nothing adds up.
+#[derive(Debug, Clone, Copy)]
+struct Schedule {
+    start: Nanos,
+    rate: Rate,
+}
+
+impl Schedule {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "ns since the start fit 53 bits for 104 days"
+    )]
+    fn at(&self, frame: u64) -> Nanos {
+        Nanos(self.start.0 + (frame as f64 * 1e9 / self.rate.per_second()) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_does_not_drift() {
+        let schedule = Schedule { start: Nanos(5), rate: "3pps".parse().unwrap() };
+        assert_eq!(schedule.at(0), Nanos(5));
+        assert_eq!(schedule.at(1), Nanos(333_333_338));
+        // A whole day later still on the second.
+        assert_eq!(schedule.at(3 * 86_400), Nanos(86_400_000_000_005));
+    }
+}

@@ -1,0 +1,157 @@
+//! Hogs: threads that want a CPU all the time.
+
+use std::{
+    hint::black_box,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+};
+
+use rustix::thread::gettid;
+
+use crate::{
+    error::{Error, Result},
+    kernel::affinity,
+};
+
+/// A herd of spinning threads, of which some run at a time and the others sleep. Dropping it ends them.
+///
+/// All threads exist from the start, so that a change of their number in a trial starts no thread, and their CPU times
+/// can be read from beginning to end.
+pub struct Hogs {
+    herd: Arc<Herd>,
+    tids: Vec<u32>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Herd {
+    /// How many spin: those with a smaller number. Changed under `ended`'s lock, read without.
+    awake: AtomicUsize,
+    ended: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Hogs {
+    /// Up to `most` hogs on `cpus`, all asleep.
+    ///
+    /// # Errors
+    /// A CPU is not online; no more threads can be started.
+    pub fn new(most: usize, cpus: &[u32]) -> Result<Self> {
+        let mut hogs = Self { herd: Arc::default(), tids: Vec::new(), threads: Vec::new() };
+        for number in 0..most {
+            let herd = hogs.herd.clone();
+            let cpus = cpus.to_vec();
+            let (ready, is_ready) = mpsc::channel();
+            let body = move || {
+                let pinned = affinity::pin(None, &cpus);
+                let runs = pinned.is_ok();
+                let _ = ready.send(pinned.map(|()| gettid().as_raw_nonzero().get().unsigned_abs()));
+                if runs {
+                    herd.live(number);
+                }
+            };
+            let thread = thread::Builder::new()
+                .name(format!("tt-hog{number}"))
+                .spawn(body)
+                .map_err(|e| Error::call("clone", format!("the thread of hog {number}"), e))?;
+            hogs.threads.push(thread);
+            let tid = is_ready.recv().map_err(|_| Error::Untrue("a hog panicked".into()))??;
+            hogs.tids.push(tid);
+        }
+        Ok(hogs)
+    }
+
+    /// From now on, `count` hogs spin and the others sleep.
+    ///
+    /// # Errors
+    /// There are not that many.
+    pub fn set(&self, count: usize) -> Result<()> {
+        if count > self.tids.len() {
+            return Err(Error::Untrue(format!("{count} hogs of {} cannot run", self.tids.len())));
+        }
+        self.herd.set(count, false);
+        Ok(())
+    }
+
+    /// Thread ids of all hogs, awake or not.
+    pub fn threads(&self) -> &[u32] {
+        &self.tids
+    }
+}
+
+impl Drop for Hogs {
+    fn drop(&mut self) {
+        self.herd.set(0, true);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Herd {
+    fn set(&self, awake: usize, ended: bool) {
+        let mut state = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = ended;
+        self.awake.store(awake, Ordering::Relaxed);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn live(&self, number: usize) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*ended {
+            if number < self.awake.load(Ordering::Relaxed) {
+                drop(ended);
+                self.spin(number);
+                ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            } else {
+                ended = self.changed.wait(ended).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    fn spin(&self, number: usize) {
+        let mut sum = 0_u64;
+        while number < self.awake.load(Ordering::Relaxed) {
+            // No spin_loop(): its `pause` would tell a hypervisor that nobody needs this CPU.
+            for round in 0..1024 {
+                sum = black_box(sum.wrapping_add(round));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::cputime::ThreadTime;
+
+    #[test]
+    fn as_many_hogs_spin_as_were_asked_for() {
+        let hogs = Hogs::new(2, &[0]).unwrap();
+        let mut times: Vec<_> =
+            hogs.threads().iter().map(|&tid| ThreadTime::of(tid).unwrap()).collect();
+        let mut read = || [times[0].read().unwrap().run, times[1].read().unwrap().run];
+        let asleep = read();
+        hogs.set(1).unwrap();
+        // The figure moves with the scheduler's tick.
+        while read()[0] == asleep[0] {
+            thread::yield_now();
+        }
+        assert_eq!(read()[1], asleep[1]);
+        hogs.set(2).unwrap();
+        while read()[1] == asleep[1] {
+            thread::yield_now();
+        }
+        hogs.set(3).unwrap_err();
+    }
+
+    #[test]
+    fn a_herd_on_a_cpu_that_is_not_there_is_refused() {
+        assert!(Hogs::new(2, &[1000]).is_err());
+    }
+}

@@ -1,0 +1,112 @@
+//! Which thread is a vhost device's worker.
+//!
+//! From Linux 6.4 on it is a thread of the process that owns the device (vhost_task); before, and from 6.17 on if
+//! the `fork_from_owner_default` parameter says so, a kernel thread. Either is named `vhost-` and the id of the thread
+//! that became owner, and so are the workers of that thread's other devices: only what was not there before is new.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use crate::error::{Error, Result};
+
+/// One device at a time becomes owned, or two new workers could not be told apart.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Runs `set_owner`, which starts one worker, and finds the worker's thread id.
+///
+/// # Errors
+/// /proc cannot be read, or shows no worker or several: in a PID namespace of its own a process does not see kernel
+/// threads.
+pub(super) fn spawned_by<T>(set_owner: impl FnOnce() -> T) -> Result<(T, u32)> {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = workers()?;
+    let outcome = set_owner();
+    let mut new = workers()?;
+    new.retain(|tid, _| !before.contains_key(tid));
+    let name = format!("vhost-{}", rustix::thread::gettid());
+    Ok((outcome, only(&new, &name)?))
+}
+
+/// The one worker among `new`; where other processes started some meanwhile, the one called `name`.
+fn only(new: &BTreeMap<u32, String>, name: &str) -> Result<u32> {
+    let mut named = new.iter().filter(|(_, own)| new.len() == 1 || *own == name);
+    match (named.next(), named.next()) {
+        (Some((tid, _)), None) => Ok(*tid),
+        _ => Err(Error::unsupported(
+            "the vhost worker",
+            format!("of the new threads {new:?} not exactly one is called {name}"),
+            "Run in the initial PID namespace, where kernel threads can be seen",
+        )),
+    }
+}
+
+/// All workers in sight, with their names: threads of this process, and kernel threads.
+fn workers() -> Result<BTreeMap<u32, String>> {
+    let mut workers = named_vhost(Path::new("/proc/self/task"))?;
+    workers.extend(named_vhost(Path::new("/proc"))?);
+    Ok(workers)
+}
+
+fn named_vhost(folder: &Path) -> Result<BTreeMap<u32, String>> {
+    let failed = |e: io::Error| Error::file("read", folder, e);
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let Some(tid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // A thread that ended meanwhile is none of ours.
+        let Ok(name) = fs::read_to_string(entry.path().join("comm")) else { continue };
+        if name.starts_with("vhost-") {
+            found.insert(tid, name.trim_end().to_owned());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn threads(list: &[(u32, &str)]) -> BTreeMap<u32, String> {
+        list.iter().map(|&(tid, name)| (tid, name.to_owned())).collect()
+    }
+
+    #[test]
+    fn a_lone_new_worker_is_ours_whatever_its_name() {
+        // In a PID namespace the name carries another number than gettid() gives.
+        assert_eq!(only(&threads(&[(77, "vhost-4012")]), "vhost-12").unwrap(), 77);
+    }
+
+    #[test]
+    fn among_several_the_name_decides() {
+        let new = threads(&[(77, "vhost-4012"), (78, "vhost-12")]);
+        assert_eq!(only(&new, "vhost-12").unwrap(), 78);
+        only(&new, "vhost-13").unwrap_err();
+        only(&threads(&[]), "vhost-12").unwrap_err();
+    }
+
+    #[test]
+    fn a_thread_is_found_by_its_name() {
+        let (found, tid) = spawned_by(|| {
+            let (tell, told) = std::sync::mpsc::channel();
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            let thread = std::thread::Builder::new().name("vhost-0".into()).spawn(move || {
+                tell.send(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()).unwrap();
+                let _ = ended.recv();
+            });
+            (told.recv().unwrap(), end, thread.unwrap())
+        })
+        .map(|((expected, end, thread), tid)| {
+            drop(end);
+            thread.join().unwrap();
+            (expected, tid)
+        })
+        .unwrap();
+        assert_eq!(found, tid);
+    }
+}
