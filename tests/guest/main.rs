@@ -3,6 +3,7 @@
 
 mod bpf;
 mod leftovers;
+mod load;
 
 use std::process::ExitCode;
 
@@ -12,6 +13,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const IN_GUEST: &str = "TRACETOLL_GUEST";
 
 fn main() -> ExitCode {
+    if let Err(error) = load::live_if_victim() {
+        eprintln!("{error:#}");
+        return ExitCode::FAILURE;
+    }
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
     let in_guest = std::env::var_os(IN_GUEST).is_some();
     if !in_guest {
@@ -19,7 +24,7 @@ fn main() -> ExitCode {
             "the guest tests need a kernel of their own: `cargo xtask test` runs them in a VM"
         );
     }
-    let trials = [bpf::tests(), leftovers::tests()]
+    let trials = [bpf::tests(), leftovers::tests(), load::tests()]
         .into_iter()
         .flatten()
         .map(|trial| trial.with_ignored_flag(!in_guest))

@@ -1,0 +1,385 @@
+//! The load on the kernel's own vhost-net: what it makes the kernel do, what arrives, what is left behind.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use libtest_mimic::Trial;
+use probe_user::{
+    kernel::{
+        cputime::{SystemTime, ThreadTime},
+        netdev::NetDevices,
+        netlink::Netlink,
+        online,
+        run::Run,
+    },
+    model::{
+        scenario::{GuestKind, Guests},
+        units::Nanos,
+    },
+    sys::tun::Tap,
+    workload::{Load, Offered, Placement, Stage, network},
+};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("load::lockstep_makes_one_call_per_kick", one_call_per_kick),
+        crate::test("load::setting_the_backend_makes_one_call", one_call_by_itself),
+        crate::test("load::every_frame_sent_arrives_or_is_counted_as_refused", all_frames),
+        crate::test("load::guests_receive_what_is_sent_to_them", receiving),
+        crate::test("load::one_load_runs_at_a_time", one_at_a_time),
+        crate::test("load::what_cannot_be_built_is_refused", refusals),
+        crate::test("load::cpu_times_move", cpu_times),
+        crate::test("load::a_dropped_stage_leaves_nothing", dropped_stage),
+        crate::test("load::a_killed_stage_leaves_nothing", killed_stage),
+    ]
+}
+
+/// Long enough for the slowest of emulated machines; an answer to "does it hang?".
+const NO_HANG: Duration = Duration::from_secs(120);
+
+fn guests(count: usize) -> Guests {
+    let kind = GuestKind::Blast;
+    Guests { kind, count, frame: 1514, ring: 256, batch: 64, event_idx: true }
+}
+
+/// The sink on the last CPU, the load on the others; both on the only one.
+fn placement() -> Result<Placement> {
+    let mut load = online::cpus()?;
+    let sink = vec![load.pop().context("no CPU is online")?];
+    if load.is_empty() {
+        load.clone_from(&sink);
+    }
+    Ok(Placement { load, sink })
+}
+
+fn build(run: &Run, guests: &Guests) -> Result<Stage> {
+    let modprobe = Command::new("modprobe").args(["-a", "tun", "vhost_net"]).status()?;
+    ensure!(modprobe.success(), "modprobe: {modprobe}");
+    Ok(Stage::build(run, guests, &placement()?)?)
+}
+
+/// A third party's count of handle_tx: a kprobe event of the top-level tracer.
+struct HandleTx;
+
+impl HandleTx {
+    const TRACEFS: &str = "/sys/kernel/tracing";
+
+    fn attach() -> Result<Self> {
+        append("kprobe_events", "p:guest_test/handle_tx vhost_net:handle_tx")?;
+        let this = Self;
+        append("events/guest_test/handle_tx/enable", "1")?;
+        Ok(this)
+    }
+
+    /// Calls since it was attached; misses would be in the third column.
+    fn calls(&self) -> Result<u64> {
+        let profile = fs::read_to_string(Path::new(Self::TRACEFS).join("kprobe_profile"))?;
+        let fields: Vec<_> = profile.split_whitespace().collect();
+        match fields[..] {
+            ["handle_tx", hits, "0"] => Ok(hits.parse()?),
+            _ => bail!("kprobe_profile: {profile}"),
+        }
+    }
+}
+
+impl Drop for HandleTx {
+    fn drop(&mut self) {
+        let _ = append("events/guest_test/handle_tx/enable", "0");
+        let _ = append("kprobe_events", "-:guest_test/handle_tx");
+    }
+}
+
+fn append(file: &str, text: &str) -> Result<()> {
+    let path = Path::new(HandleTx::TRACEFS).join(file);
+    let mut file = fs::OpenOptions::new().append(true).open(&path)?;
+    file.write_all(text.as_bytes()).with_context(|| path.display().to_string())
+}
+
+fn lockstep(stage: &Stage, kicks: u64) -> Result<Load> {
+    let mut load = stage.start(Offered::Lockstep { kicks })?;
+    if !load.wait(NO_HANG)? {
+        load.stop()?;
+        bail!("lockstep does not get through");
+    }
+    Ok(load)
+}
+
+fn one_call_per_kick() -> Result<()> {
+    let run = Run::start()?;
+    let usual = guests(1);
+    let cases = [
+        (usual.clone(), 10_000),
+        (Guests { event_idx: false, ..usual.clone() }, 2_000),
+        (Guests { ring: 4, frame: 60, ..usual.clone() }, 2_000),
+        // Longer than a page: vhost sends it without its own batch.
+        (Guests { frame: 9014, ..usual.clone() }, 2_000),
+        (guests(3), 2_000),
+    ];
+    for (guests, kicks) in cases {
+        let stage = build(&run, &guests)?;
+        let calls = HandleTx::attach()?;
+        let sent = lockstep(&stage, kicks)?.stop()?;
+        let all = kicks * guests.count as u64;
+        ensure!((sent.kicks, sent.frames) == (all, all), "{guests:?}: {sent:?}");
+        ensure!(calls.calls()? == all, "{guests:?}: {} calls for {all} kicks", calls.calls()?);
+        let received = stage.sink().read()?;
+        ensure!(received.frames == all, "{guests:?}: {received:?}");
+        ensure!(received.bytes == sent.bytes, "{guests:?}: {received:?}, {sent:?}");
+        drop(calls);
+        stage.close()?;
+    }
+    Ok(())
+}
+
+fn one_call_by_itself() -> Result<()> {
+    let run = Run::start()?;
+    build(&run, &guests(1))?.close()?;
+    let calls = HandleTx::attach()?;
+    let stage = build(&run, &guests(2))?;
+    ensure!(calls.calls()? == 2, "{} calls for 2 backends", calls.calls()?);
+    // A stage serves several loads, and a load that is stopped early has made as many calls as kicks, too.
+    let mut kicks = 2;
+    for offered in [Offered::Lockstep { kicks: 100 }, Offered::Lockstep { kicks: u64::MAX }] {
+        let load = stage.start(offered)?;
+        while load.sent().kicks < 150 {
+            load.check()?;
+            thread::sleep(Duration::from_millis(1));
+        }
+        kicks += load.stop()?.kicks;
+    }
+    ensure!(calls.calls()? == kicks, "{} calls for {kicks}", calls.calls()?);
+    drop(calls);
+    Ok(stage.close()?)
+}
+
+fn all_frames() -> Result<()> {
+    let run = Run::start()?;
+    let rate = "5kpps".parse().map_err(anyhow::Error::msg)?;
+    for guests in [guests(1), guests(4), Guests { event_idx: false, ..guests(1) }] {
+        let batch = guests.batch;
+        for offered in [Offered::Paced { rate, batch }, Offered::Flat { batch }] {
+            let stage = build(&run, &guests)?;
+            let began = Instant::now();
+            let load = stage.start(offered)?;
+            while load.sent_by_guest().iter().any(|sent| sent.frames < 3000) {
+                load.check()?;
+                ensure!(began.elapsed() < NO_HANG, "{offered:?} hangs at {:?}", load.sent());
+                thread::sleep(Duration::from_millis(10));
+            }
+            let sent = load.stop()?;
+            let received = stage.sink().read()?;
+            let refused: u64 = NetDevices::of(stage.network().machine1())?
+                .number(&run.interface("up"), "statistics/tx_dropped")?;
+            ensure!(received.frames + refused == sent.frames, "{received:?} + {refused}, {sent:?}");
+            ensure!(received.bytes.0 == received.frames * guests.frame as u64, "{received:?}");
+            if let Offered::Paced { rate, .. } = offered {
+                let most = began.elapsed().as_secs_f64() * rate.per_second() + 1.0;
+                let most = most * guests.count as f64;
+                ensure!(sent.frames as f64 <= most, "{sent:?}: more than {most} were due");
+                ensure!(refused == 0, "{refused} refused at {rate}");
+            }
+            stage.close()?;
+        }
+    }
+    Ok(())
+}
+
+fn receiving() -> Result<()> {
+    const LENGTHS: [usize; 5] = [60, 1514, 2036, 2037, 9014];
+    const ROUNDS: usize = 300;
+    let run = Run::start()?;
+    for event_idx in [true, false] {
+        let stage = build(&run, &Guests { frame: 9014, event_idx, ring: 64, ..guests(1) })?;
+        let load = stage.start(Offered::Lockstep { kicks: 0 })?;
+        // A second way into the bridge: a TAP that we write to ourselves.
+        let machine1 = stage.network().machine1();
+        let way_in = machine1.run(|| Tap::create(&run.interface("in"), 12))??;
+        let bridge = NetDevices::of(machine1)?.number(&run.interface("br"), "ifindex")?;
+        let mut links = machine1.run(Netlink::open)??;
+        links.join(way_in.name(), 9000, bridge)?;
+        links.up(way_in.name())?;
+        let mut expected = 0;
+        for length in LENGTHS.repeat(ROUNDS) {
+            let mut frame = vec![0; 12 + length];
+            frame[12..18].copy_from_slice(&network::guest_mac(0).0);
+            frame[18..24].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
+            frame[24..26].copy_from_slice(&[0x88, 0xb5]);
+            ensure!(way_in.file().write(&frame)? == frame.len());
+            expected += length as u64;
+            // Behind the port's start, which may swallow the first ones, never more than the TAP's queue holds.
+            await_received(&load, expected)?;
+        }
+        let received = load.received_by_guest()[0];
+        ensure!(received.frames == (LENGTHS.len() * ROUNDS) as u64, "{received:?}");
+        ensure!(received.bytes.0 == expected, "{received:?}, sent {expected}");
+        ensure!(load.stop()?.frames == 0);
+        drop(way_in);
+        stage.close()?;
+    }
+    Ok(())
+}
+
+fn await_received(load: &Load, bytes: u64) -> Result<()> {
+    let began = Instant::now();
+    while load.received_by_guest()[0].bytes.0 < bytes {
+        load.check()?;
+        ensure!(began.elapsed() < NO_HANG, "{:?} of {bytes}", load.received_by_guest());
+        thread::yield_now();
+    }
+    Ok(())
+}
+
+fn one_at_a_time() -> Result<()> {
+    let run = Run::start()?;
+    let stage = build(&run, &guests(2))?;
+    let first = stage.start(Offered::Flat { batch: 1 })?;
+    let refused = stage.start(Offered::Flat { batch: 1 }).err().context("two loads at once")?;
+    ensure!(refused.to_string().contains("already"), "{refused}");
+    first.check()?;
+    first.stop()?;
+    stage.start(Offered::Flat { batch: 1 })?.stop()?;
+    let running = stage.start(Offered::Flat { batch: 1 })?;
+    let closed = stage.close();
+    ensure!(closed.is_err(), "closed under a running load");
+    running.stop()?;
+    Ok(())
+}
+
+fn refusals() -> Result<()> {
+    let run = Run::start()?;
+    build(&run, &guests(1))?.close()?;
+    let usual = guests(1);
+    let nowhere = Placement { load: vec![700], sink: vec![0] };
+    let nothing = Placement { load: vec![], sink: vec![0] };
+    let here = placement()?;
+    let cases = [
+        (Guests { count: 0, ..usual.clone() }, &here, "guests.count"),
+        (Guests { count: 101, ..usual.clone() }, &here, "guests.count"),
+        (Guests { frame: 59, ..usual.clone() }, &here, "guests.frame"),
+        (Guests { frame: 65_536, ..usual.clone() }, &here, "guests.frame"),
+        (Guests { ring: 100, ..usual.clone() }, &here, "ring"),
+        (usual.clone(), &nowhere, "700"),
+        (usual, &nothing, "placement"),
+    ];
+    for (guests, placement, named) in cases {
+        match Stage::build(&run, &guests, placement) {
+            Ok(_) => bail!("{guests:?} on {placement:?} was built"),
+            Err(refused) => ensure!(refused.to_string().contains(named), "{refused}"),
+        }
+    }
+    Ok(())
+}
+
+fn cpu_times() -> Result<()> {
+    let run = Run::start()?;
+    let stage = build(&run, &guests(2))?;
+    let [first, second] = stage.workers() else { bail!("{:?}", stage.workers()) };
+    ensure!(first != second, "both guests have worker {first}");
+    let mut worker = ThreadTime::of(*first)?;
+    let mut system = SystemTime::open()?;
+    let (cpu, all) = (worker.read()?, system.read()?);
+    let load = lockstep(&stage, 500)?;
+    let mut guest = ThreadTime::of(load.threads()[0])?;
+    ensure!(guest.read()?.run > Nanos(0), "a guest that is through has no CPU time");
+    let spent = worker.read()?.since(cpu).run;
+    let busy: u64 =
+        system.read()?.iter().zip(&all).map(|((_, new), (_, old))| new.since(*old).run.0).sum();
+    ensure!(spent > Nanos(0) && busy > spent.0, "worker {spent}, system {busy} ns");
+    load.stop()?;
+    Ok(stage.close()?)
+}
+
+fn dropped_stage() -> Result<()> {
+    let run = Run::start()?;
+    let stage = build(&run, &guests(2))?;
+    let load = stage.start(Offered::Flat { batch: 8 })?;
+    drop(stage);
+    // The guests still have their devices and TAPs, which stand in a network without a bridge.
+    load.check()?;
+    drop(load);
+    let held = descriptors_of(std::process::id())?;
+    ensure!(held.is_empty(), "namespaces held by {held:?}");
+    Ok(())
+}
+
+/// Set for the process that [`killed_stage`] kills.
+const VICTIM: &str = "TRACETOLL_TEST_VICTIM";
+
+/// The victim's life: a stage under load. Does nothing in any other process.
+///
+/// # Errors
+/// The stage cannot be built.
+pub(crate) fn live_if_victim() -> Result<()> {
+    if std::env::var_os(VICTIM).is_none() {
+        return Ok(());
+    }
+    let run = Run::start()?;
+    let stage = build(&run, &guests(2))?;
+    let _load = stage.start(Offered::Flat { batch: 8 })?;
+    println!("ready");
+    loop {
+        thread::park();
+    }
+}
+
+fn killed_stage() -> Result<()> {
+    let mut victim = Command::new(std::env::current_exe()?)
+        .env(VICTIM, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("starting the victim")?;
+    let outcome = watch_its_end(&mut victim);
+    // Killed already, unless the test failed on the way.
+    let _ = victim.kill();
+    victim.wait()?;
+    outcome
+}
+
+/// A namespace without a name cannot be seen from outside once its holder is dead. So put a cable into each: it is the
+/// namespace's end that cuts it.
+fn watch_its_end(victim: &mut Child) -> Result<()> {
+    let mut line = String::new();
+    BufReader::new(victim.stdout.take().context("no pipe")?).read_line(&mut line)?;
+    ensure!(line == "ready\n", "the victim says {line:?}");
+    let namespaces = descriptors_of(victim.id())?;
+    ensure!(namespaces.len() == 2, "{namespaces:?}");
+    let mut cables = Vec::new();
+    for (number, namespace) in namespaces.iter().enumerate() {
+        let cable = format!("canary{number}");
+        let peer = ["type", "veth", "peer", "name", "canary", "netns"];
+        let added =
+            Command::new("ip").args(["link", "add", &cable]).args(peer).arg(namespace).status()?;
+        ensure!(added.success(), "ip link add {cable}: {added}");
+        cables.push(Path::new("/sys/class/net").join(cable));
+    }
+    ensure!(cables.iter().all(|cable| cable.exists()), "{cables:?}");
+    victim.kill()?;
+    victim.wait()?;
+    let began = Instant::now();
+    while cables.iter().any(|cable| cable.exists()) {
+        ensure!(began.elapsed() < NO_HANG, "the victim's namespaces live on: {cables:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+    // Its lock file is what the next run's sweep finds; here we are that run.
+    probe_user::kernel::run::sweep_locks();
+    Ok(())
+}
+
+/// Descriptors of a process that hold a network namespace.
+fn descriptors_of(pid: u32) -> Result<Vec<PathBuf>> {
+    let mut held = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        let path = entry?.path();
+        if fs::read_link(&path).is_ok_and(|to| to.to_string_lossy().starts_with("net:[")) {
+            held.push(path);
+        }
+    }
+    Ok(held)
+}
