@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    process::Command,
     thread,
 };
 
@@ -61,12 +60,6 @@ fn target(functions: &[(&str, Option<&str>)]) -> Target {
     Target { functions: functions.iter().map(function).collect() }
 }
 
-fn load_modules() -> Result<()> {
-    let status = Command::new("modprobe").args(["-a", "tun", "vhost_net"]).status()?;
-    ensure!(status.success(), "modprobe: {status}");
-    Ok(())
-}
-
 /// The last total of each function.
 #[derive(Default)]
 struct Totals(Vec<u64>);
@@ -85,7 +78,7 @@ impl Sink for Totals {
 fn counts_each_call() -> Result<()> {
     const THREADS: u64 = 4;
     const CALLS: u64 = 500;
-    load_modules()?;
+    crate::load_modules()?;
     let run = Run::start()?;
     let target = target(&[OPEN_VHOST, OPEN_TUN, SET_NAME]);
     let mut session = FentryCount::new().attach(&target, &run)?;
@@ -127,7 +120,7 @@ fn counts_each_call() -> Result<()> {
 
 /// The kernel takes 38 programs on one function; the one that is too many comes after one that attached.
 fn a_failed_enable() -> Result<()> {
-    load_modules()?;
+    crate::load_modules()?;
     let run = Run::start()?;
     let mut counters = Counters::new()?;
     let crowded = target(&[OPEN_VHOST]);
@@ -157,7 +150,7 @@ fn links() -> Result<Vec<u32>> {
 }
 
 fn refusals() -> Result<()> {
-    load_modules()?;
+    crate::load_modules()?;
     let refused = |functions: &[(&str, Option<&str>)], words: &[&str]| -> Result<()> {
         let Detection::Unsupported { why, remedy } = FentryCount::new().detect(&target(functions))
         else {
@@ -189,7 +182,7 @@ fn verifier_log() -> Result<()> {
 }
 
 fn witness_sites() -> Result<()> {
-    load_modules()?;
+    crate::load_modules()?;
     let target =
         target(&[("handle_tx", Some("vhost_net")), OPEN_TUN, ("handle_rx", Some("vhost_net"))]);
     let witness = Witness::attach(&target)?;
@@ -211,7 +204,7 @@ fn witness_sites() -> Result<()> {
 }
 
 fn dropped_session() -> Result<()> {
-    load_modules()?;
+    crate::load_modules()?;
     let run = Run::start()?;
     let mut session: Box<dyn Session> = FentryCount::new().attach(&target(&[OPEN_TUN]), &run)?;
     session.enable()?;

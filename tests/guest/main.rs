@@ -4,6 +4,7 @@
 mod bpf;
 mod leftovers;
 mod load;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -24,12 +25,20 @@ fn main() -> ExitCode {
             "the guest tests need a kernel of their own: `cargo xtask test` runs them in a VM"
         );
     }
-    let trials = [bpf::tests(), leftovers::tests(), load::tests()]
+    let trials = [bpf::tests(), leftovers::tests(), load::tests(), witness::tests()]
         .into_iter()
         .flatten()
         .map(|trial| trial.with_ignored_flag(!in_guest))
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// The modules that hold the presets' functions.
+fn load_modules() -> anyhow::Result<()> {
+    let status =
+        std::process::Command::new("modprobe").args(["-a", "tun", "vhost_net"]).status()?;
+    anyhow::ensure!(status.success(), "modprobe: {status}");
+    Ok(())
 }
 
 /// A test that must leave the kernel as it found it.

@@ -1,0 +1,99 @@
+//! The exact counters against a load that knows its calls, and against each other.
+
+use std::{net::UdpSocket, process::Command, time::Duration};
+
+use anyhow::{Result, bail, ensure};
+use libtest_mimic::Trial;
+use probe_user::{
+    error::Error,
+    kernel::{kallsyms::Kallsyms, run::Run, targets},
+    measure::witness,
+    methods::{Method as _, bpf::FentryCount},
+    model::{
+        loss::Loss,
+        scenario::{GuestKind, Guests},
+        target::Target,
+    },
+    workload::{Offered, Placement, Stage},
+};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("witness::fentry_counts_one_call_per_lockstep_kick", one_call_per_kick),
+        crate::test("witness::the_callers_count_what_the_target_counts", callers_and_target),
+    ]
+}
+
+const KICKS: u64 = 10_000;
+
+fn target() -> Result<Target> {
+    crate::load_modules()?;
+    Ok(targets::resolve("vhost", &Kallsyms::load()?)?)
+}
+
+fn stage(run: &Run) -> probe_user::error::Result<Stage> {
+    let guests = Guests {
+        kind: GuestKind::Blast,
+        count: 1,
+        frame: 1514,
+        ring: 256,
+        batch: 1,
+        event_idx: true,
+    };
+    Stage::build(run, &guests, &Placement { load: vec![0], sink: vec![1] })
+}
+
+fn drive(stage: &Stage) -> probe_user::error::Result<u64> {
+    let mut load = stage.start(Offered::Lockstep { kicks: KICKS })?;
+    if !load.wait(Duration::from_secs(300))? {
+        return Err(Error::Untrue("the load takes too long".into()));
+    }
+    Ok(load.stop()?.kicks)
+}
+
+fn one_call_per_kick() -> Result<()> {
+    let run = Run::start()?;
+    let target = target()?;
+    let stage = stage(&run)?;
+    let mut session = FentryCount::new().attach(&target, &run)?;
+    session.enable()?;
+    let kicks = drive(&stage)?;
+    session.disable()?;
+    let observation = session.detach()?;
+    stage.close()?;
+    ensure!(kicks == KICKS, "{kicks} kicks");
+    let handle_tx = target.functions.iter().position(|function| function.name == "handle_tx");
+    let calls = handle_tx.and_then(|index| observation.recorded[index]);
+    ensure!(calls == Some(KICKS), "{calls:?} calls");
+    ensure!(observation.missed == Loss::NONE && observation.lost == Loss::NONE, "{observation:?}");
+    Ok(())
+}
+
+fn callers_and_target() -> Result<()> {
+    let run = Run::start()?;
+    let target = target()?;
+    let stage = stage(&run)?;
+    let checks = witness::verify(&target, || {
+        stage.network().machine1().run(|| broadcast(&run.interface("br")))??;
+        drive(&stage).map(drop)
+    })?;
+    stage.close()?;
+    let [tx, rx] = &checks[..] else { bail!("{checks:?}") };
+    ensure!(tx.function == "handle_tx" && tx.target == KICKS && tx.witness == KICKS, "{tx:?}");
+    ensure!(rx.function == "handle_rx" && rx.target > 0 && rx.witness == rx.target, "{rx:?}");
+    Ok(())
+}
+
+/// Sends frames that the bridge floods to the guest, one by one, so that vhost hands them over.
+fn broadcast(bridge: &str) -> probe_user::error::Result<()> {
+    let sent = || -> std::io::Result<()> {
+        Command::new("ip").args(["address", "add", "192.0.2.1/24", "dev", bridge]).status()?;
+        let socket = UdpSocket::bind("192.0.2.1:0")?;
+        socket.set_broadcast(true)?;
+        for _ in 0..100 {
+            socket.send_to(b"hello", "192.0.2.255:9")?;
+        }
+        Ok(())
+    };
+    sent().map_err(|e| Error::call("sendto", bridge, e))
+}
