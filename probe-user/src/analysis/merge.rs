@@ -297,7 +297,7 @@ mod tests {
         assert!(error.contains("scenario.toll.lockstep.kicks is 2000, and 1000 in"), "{error}");
         let error = refused(|design| design.target.functions[1].name = "tun_get_user".into());
         assert!(error.contains("target.functions.1.name is \"tun_get_user\""), "{error}");
-        let error = refused(|design| drop(design.methods.pop()));
+        let error = refused(|design| design.methods.truncate(4));
         assert!(error.contains("methods is 4 entries, and 5 entries in"), "{error}");
     }
 
@@ -338,9 +338,9 @@ mod tests {
             }
         };
         let contradiction = "its data contradicts itself: ";
-        let text = why(|measured| drop(measured.edges.pop()));
+        let text = why(|measured| measured.edges.truncate(1));
         assert_eq!(text, format!("{contradiction}1 bin edges for 2"));
-        let text = why(|measured| drop(measured.observation.recorded.pop()));
+        let text = why(|measured| measured.observation.recorded.truncate(1));
         assert_eq!(text, format!("{contradiction}1 totals of functions for 2"));
         let text = why(|measured| measured.edges.reverse());
         assert_eq!(text, format!("{contradiction}bin edges go backwards"));

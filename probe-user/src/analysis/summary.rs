@@ -220,6 +220,7 @@ mod tests {
         assert_eq!(summary(&lab), before);
         // One block left: its intervals are drawn.
         lab.trials.retain(|trial| trial.block == 0);
+        lab.design.methods.truncate(2);
         let drawn = |seed| summarize(&lab.design, &lab.runs, &lab.trials, seed);
         assert_eq!(drawn(1), drawn(1));
         assert_ne!(drawn(1), drawn(2));

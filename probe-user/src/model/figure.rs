@@ -41,7 +41,7 @@ pub struct Estimate {
     pub detectable: Option<f64>,
     /// Where it was measured.
     pub platform: Platform,
-    /// Differences from the control: two-sided p-value of "no difference", after Holm over the methods.
+    /// Differences: two-sided p-value of "there is none", after Holm over the methods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
     /// Remarks that a reader must see: `within this run`, `drift`.

@@ -1,1 +1,11 @@
 //! Results for people and programs, made from the model and the analysis alone.
+
+mod caveats;
+mod figures;
+mod grouped;
+pub mod markdown;
+mod number;
+pub mod text;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! What a campaign cannot tell, in sentences: each number that is missing, and each that must be read with care.
+
+use std::collections::BTreeSet;
+
+use super::{
+    figures::{self, Named},
+    grouped::{Group, Grouped},
+    number::{Style, detectable, parts},
+};
+use crate::{
+    analysis::interval::ALPHA,
+    model::{
+        campaign::{Campaign, Design, MethodSummary, Reconciliation, Run, Unavailable},
+        figure::{Figure, Platform},
+        trial::{Outcome, Pace, Part, Trial},
+    },
+};
+
+/// The reason of a figure that the control cannot have; no caveat.
+const CONTROL: &str = "the control";
+
+/// All caveats, the gravest first.
+pub(super) fn list(campaign: &Campaign) -> Vec<String> {
+    let methods = &campaign.summary.methods;
+    let mut all = counts(methods);
+    all.extend(failed(&campaign.trials));
+    all.extend(campaign.design.unavailable.iter().map(unavailable));
+    all.extend(missing(methods));
+    all.extend(undecided(methods));
+    all.extend(notes(methods));
+    all.push(witness_price(&campaign.summary.witness_worker_cpu_pct));
+    all.extend(witness(&campaign.runs));
+    all.extend(shared(&campaign.design));
+    all.extend(clocks(&campaign.runs));
+    all
+}
+
+/// Counts that do not agree with what happened, or cannot be compared with it.
+fn counts(methods: &[MethodSummary]) -> Vec<String> {
+    methods
+        .iter()
+        .filter_map(|method| match &method.events.reconciles {
+            Reconciliation::Differs { by } => Some(format!(
+                "{} is off by {by:+} calls over the lockstep trials: do not use its counts.",
+                method.id
+            )),
+            Reconciliation::Unaccounted { n } => Some(format!(
+                "{n} calls of the lockstep trials are neither recorded by {} nor known to be lost: the kernel does \
+                 not tell all that it misses.",
+                method.id
+            )),
+            Reconciliation::NotApplicable { why } if why != CONTROL && !method.id.is_off() => {
+                Some(format!("Counts of {} are not compared with the truth: {why}.", method.id))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Trials that failed, those of one kind and reason together.
+fn failed(trials: &[Trial]) -> Vec<String> {
+    let mut grouped = Grouped::default();
+    for trial in trials {
+        if let Outcome::Failed { why } = &trial.outcome {
+            let part = if trial.part == Part::Toll { "toll" } else { "fidelity" };
+            let pace = match trial.pace {
+                Pace::Lockstep => "lockstep",
+                Pace::Paced => "paced",
+                Pace::Flat => "flat-out",
+            };
+            grouped.add(
+                why,
+                format!("{pace} {part} of {}", trial.method),
+                (trial.block + 1).to_string(),
+            );
+        }
+    }
+    let told = |Group { text, names, items }: Group| {
+        let blocks = if items.len() == 1 { "block" } else { "blocks" };
+        format!("Failed trials: {} in {blocks} {}: {text}.", names.join(", "), items.join(", "))
+    };
+    grouped.into_groups().map(told).collect()
+}
+
+fn unavailable(method: &Unavailable) -> String {
+    let Unavailable { id, why, remedy } = method;
+    format!("{id} was left out: {why}. {remedy}.")
+}
+
+/// Figures without number.
+fn missing(methods: &[MethodSummary]) -> Vec<String> {
+    let mut grouped = Grouped::default();
+    for (method, Named { name, figure, .. }) in all(methods) {
+        match figure {
+            Figure::Null(absent) if absent.why != CONTROL => {
+                grouped.add(&absent.why, name.into(), method.id.to_string());
+            }
+            Figure::Null(_) | Figure::Known(_) => {}
+        }
+    }
+    let told = |Group { text, names, items }: Group| {
+        format!("No {} of {}: {text}.", names.join(", "), items.join(", "))
+    };
+    grouped.into_groups().map(told).collect()
+}
+
+/// Differences that may be none; with the smallest that would have been seen.
+fn undecided(methods: &[MethodSummary]) -> Vec<String> {
+    let mut grouped = Grouped::default();
+    for (method, Named { name, figure, style }) in all(methods) {
+        let Some(estimate) = figure.known() else { continue };
+        if estimate.p.is_some_and(|p| p >= ALPHA) {
+            let seen = detectable(estimate, style).unwrap_or_default();
+            grouped.add(name, name.into(), format!("{} (d {seen})", method.id));
+        }
+    }
+    let told = |Group { text, items, .. }: Group| {
+        format!(
+            "Not told apart from zero: {text} of {}; less than d may be there.",
+            items.join(", ")
+        )
+    };
+    grouped.into_groups().map(told).collect()
+}
+
+/// Remarks that the analysis made on its figures.
+fn notes(methods: &[MethodSummary]) -> Vec<String> {
+    let mut grouped = Grouped::default();
+    for (method, Named { name, figure, .. }) in all(methods) {
+        for note in figure.known().into_iter().flat_map(|estimate| &estimate.notes) {
+            grouped.add(note, name.into(), method.id.to_string());
+        }
+    }
+    let told = |Group { text, names, items }: Group| {
+        format!("{} of {}: {text}.", names.join(", "), items.join(", "))
+    };
+    grouped.into_groups().map(told).collect()
+}
+
+fn witness_price(figure: &Figure) -> String {
+    match (figure, parts(figure, Style::DIFFERENCE)) {
+        (Figure::Known(_), Some([estimate, interval, n])) => format!(
+            "The witness of the fidelity trials costs the worker {estimate} % per frame itself, {interval}, {n}."
+        ),
+        (Figure::Null(absent), _) => {
+            format!("The price of the witness in the fidelity trials is not known: {}.", absent.why)
+        }
+        (Figure::Known(_), None) => String::new(),
+    }
+}
+
+/// Runs in which the witness did not count what the target did.
+fn witness(runs: &[Run]) -> Vec<String> {
+    let checks = runs.iter().flat_map(|run| &run.witness_checks);
+    let wrong = checks.filter(|check| check.target != check.witness).map(|check| {
+        format!(
+            "The witness of {} counted {} calls where the function had {}: all r_0 and r_w of that run are in doubt.",
+            check.function, check.witness, check.target
+        )
+    });
+    wrong.collect()
+}
+
+fn shared(design: &Design) -> Option<String> {
+    design.shared_target.then(|| {
+        "Another tracer held the target, and --allow-shared let the run go on: ftrace-based costs are not the \
+         method's own."
+            .into()
+    })
+}
+
+/// What the clocks leave out.
+fn clocks(runs: &[Run]) -> Vec<String> {
+    let platforms: BTreeSet<Platform> = runs.iter().map(|run| run.platform).collect();
+    let told = |platform: Platform| {
+        match platform {
+        Platform::Native => None,
+        Platform::Counted => Some(
+            "Clock `counted`: a nanosecond is a fixed number of instructions on one virtual CPU clock. Caches, \
+             frequency and contention between CPUs are not in it."
+                .to_owned(),
+        ),
+        Platform::Emulated => Some(
+            "Clock `emulated`: the wall clock of an emulated CPU. Its costs are not in the proportions of \
+             hardware."
+                .to_owned(),
+        ),
+    }
+    };
+    platforms.into_iter().filter_map(told).collect()
+}
+
+fn all(methods: &[MethodSummary]) -> impl Iterator<Item = (&MethodSummary, Named<'_>)> {
+    methods
+        .iter()
+        .flat_map(|method| figures::of(method).into_iter().map(move |named| (method, named)))
+}

@@ -1,0 +1,70 @@
+//! The figures of a summary by name, so that each place that lists them lists all.
+
+use super::number::Style;
+use crate::model::{
+    campaign::{Beside, FidelityFigures, MethodSummary, TollFigures},
+    figure::Figure,
+};
+
+/// A figure of one method, with its name in the result file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub(super) name: &'static str,
+    pub(super) figure: &'a Figure,
+    pub(super) style: Style,
+}
+
+/// All figures of a method that the tables are made from.
+pub(super) fn of(method: &MethodSummary) -> Vec<Named<'_>> {
+    let mut named = toll(&method.toll);
+    named.extend(fidelity(&method.fidelity));
+    named
+}
+
+fn toll(figures: &TollFigures) -> Vec<Named<'_>> {
+    let TollFigures {
+        kernel_ns_per_event,
+        worker_cpu_pct,
+        reader_cpu_pct,
+        system_cpu_pct,
+        throughput_pct,
+    } = figures;
+    let difference = |name, figure| Named { name, figure, style: Style::DIFFERENCE };
+    vec![
+        difference("kernel_ns_per_event", kernel_ns_per_event),
+        difference("worker_cpu_pct", worker_cpu_pct),
+        Named { name: "reader_cpu_pct", figure: reader_cpu_pct, style: Style::LEVEL },
+        difference("system_cpu_pct", system_cpu_pct),
+        difference("throughput_pct", throughput_pct),
+    ]
+}
+
+fn fidelity(figures: &FidelityFigures) -> Vec<Named<'_>> {
+    let FidelityFigures {
+        r_0,
+        r_w,
+        r_m,
+        perturbation,
+        observation_loss,
+        fidelity_loss,
+        r_retained,
+        series_error,
+        // Not in the tables; in the result file.
+        beside: Beside { .. },
+    } = figures;
+    let named = |style| move |(name, figure)| Named { name, figure, style };
+    let levels = [
+        ("r_0", r_0),
+        ("r_w", r_w),
+        ("r_m", r_m),
+        ("r_retained", r_retained),
+        ("series_error", series_error),
+    ];
+    let differences = [
+        ("perturbation", perturbation),
+        ("observation_loss", observation_loss),
+        ("fidelity_loss", fidelity_loss),
+    ];
+    let levels = levels.into_iter().map(named(Style::CORRELATION));
+    levels.chain(differences.into_iter().map(named(Style::CORRELATIONS))).collect()
+}

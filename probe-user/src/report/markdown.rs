@@ -1,0 +1,85 @@
+//! The summary as one Markdown table, for a README or a pull request.
+
+use super::{
+    number::{self, Style, nanoseconds, parts},
+    text::agreement,
+};
+use crate::model::{
+    campaign::{Campaign, MethodSummary},
+    figure::Figure,
+    loss::Loss,
+    method::MethodId,
+};
+
+/// One table, one row per method, each figure with its interval.
+pub fn render(campaign: &Campaign) -> String {
+    let summary = &campaign.summary;
+    let clock = summary
+        .methods
+        .iter()
+        .find_map(|method| Some(method.toll.kernel_ns_per_event.known()?.platform));
+    let header = [
+        "method".to_owned(),
+        format!("kernel, {} per call", nanoseconds(clock)),
+        "worker CPU, % per frame".into(),
+        "reader CPU, % of one CPU".into(),
+        "throughput, %".into(),
+        "recorded of calls".into(),
+        "lost, missed".into(),
+        "agrees".into(),
+        "r_m (r_0 if off)".into(),
+        "retained".into(),
+        "series error".into(),
+    ];
+    let mut text = row(&header);
+    text.push_str(&row(&header.each_ref().map(|_| "---".to_owned())));
+    for method in &summary.methods {
+        text.push_str(&row(&cells(method)));
+    }
+    let design = &campaign.design;
+    text.push_str(&format!(
+        "\n{}, scenario `{}`, Linux {}; each figure with its 95 % interval and n, the number of blocks.\n",
+        summary.headline_function, design.scenario.name, design.kernel
+    ));
+    text
+}
+
+fn cells(method: &MethodSummary) -> [String; 11] {
+    let (toll, events, fidelity) = (&method.toll, &method.events, &method.fidelity);
+    let recorded = events.recorded.map(|recorded| format!("{recorded} of {}", events.truth));
+    let off = method.id.is_off();
+    let losses = if off { None } else { Some(losses(events.lost, events.missed)) };
+    [
+        code(&method.id),
+        figure(&toll.kernel_ns_per_event, Style::DIFFERENCE),
+        figure(&toll.worker_cpu_pct, Style::DIFFERENCE),
+        figure(&toll.reader_cpu_pct, Style::LEVEL),
+        figure(&toll.throughput_pct, Style::DIFFERENCE),
+        recorded.unwrap_or("-".into()),
+        losses.unwrap_or("-".into()),
+        agreement(&events.reconciles),
+        figure(if off { &fidelity.r_0 } else { &fidelity.r_m }, Style::CORRELATION),
+        figure(&fidelity.r_retained, Style::CORRELATION),
+        figure(&fidelity.series_error, Style::CORRELATION),
+    ]
+}
+
+fn code(id: &MethodId) -> String {
+    format!("`{id}`")
+}
+
+fn losses(lost: Loss, missed: Loss) -> String {
+    format!("{}, {}", number::loss(lost), number::loss(missed))
+}
+
+fn figure(figure: &Figure, style: Style) -> String {
+    let Some(parts) = parts(figure, style) else { return "-".into() };
+    let [estimate, interval, _] = parts;
+    let n = figure.known().map_or(0, |estimate| estimate.n);
+    format!("{estimate} {interval} n {n}")
+}
+
+fn row(cells: &[String]) -> String {
+    let escaped: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+    format!("| {} |\n", escaped.join(" | "))
+}

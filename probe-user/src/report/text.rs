@@ -1,0 +1,251 @@
+//! The report that people read in a terminal.
+
+use std::collections::BTreeSet;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+
+use super::{
+    caveats,
+    number::{self, Style, nanoseconds, parts},
+};
+use crate::model::{
+    campaign::{Campaign, Events, MethodSummary, Reconciliation},
+    figure::{Figure, Platform},
+    trial::Outcome,
+};
+
+/// Columns of a terminal that every line fits into.
+pub const WIDTH: usize = 100;
+
+/// Columns of a method's id; longer ones go on in the next line.
+const ID: usize = 16;
+
+/// The whole report.
+pub fn render(campaign: &Campaign) -> String {
+    let mut text = header(campaign);
+    let methods = &campaign.summary.methods;
+    let function = &campaign.summary.headline_function;
+    let tables = [
+        (
+            format!("What it costs, against `off` in the same block{}", clocks(methods, toll_of)),
+            toll(methods),
+        ),
+        (format!("What it records of {function}, one call per kick"), events(methods)),
+        (
+            format!(
+                "What it still shows of {function}: r(calls, throughput){}",
+                clocks(methods, fidelity_of)
+            ),
+            fidelity(methods),
+        ),
+    ];
+    for (title, table) in tables {
+        text.push('\n');
+        text.push_str(&paragraph("", &title));
+        text.push_str(&format!("{}\n", table.trim_fmt()));
+    }
+    text.push('\n');
+    text.push_str(&paragraph(
+        "",
+        "Below each figure: its 95 % interval; n, the number of blocks; d, the smallest effect that n blocks of this \
+         scatter would have shown (power 0.8). METHODOLOGY.md defines every figure.",
+    ));
+    text.push_str("\nWhat this cannot tell\n");
+    for caveat in caveats::list(campaign) {
+        text.push_str(&paragraph("- ", &caveat));
+    }
+    text
+}
+
+fn header(campaign: &Campaign) -> String {
+    let Campaign { design, runs, trials, .. } = campaign;
+    let failed = trials.iter().filter(|t| matches!(t.outcome, Outcome::Failed { .. })).count();
+    let functions: Vec<_> = design.target.functions.iter().map(|f| f.name.as_str()).collect();
+    let mut lines = vec![
+        format!(
+            "tracetoll {}: scenario {}, target {}, Linux {}",
+            design.version,
+            design.scenario.name,
+            functions.join(" "),
+            design.kernel
+        ),
+        format!("trials: {}, of which {failed} failed; runs: {}", trials.len(), runs.len()),
+    ];
+    let hosts: BTreeSet<String> = runs
+        .iter()
+        .map(|run| {
+            let clock = number::platform(run.platform);
+            format!("{clock} clock: {} CPUs, {}", run.host.cpus, run.host.cpu)
+        })
+        .collect();
+    lines.extend(hosts);
+    lines.iter().map(|line| paragraph("", line)).collect()
+}
+
+fn toll(methods: &[MethodSummary]) -> Table {
+    let per_event =
+        |method: &MethodSummary| Some(method.toll.kernel_ns_per_event.known()?.platform);
+    let clock = methods.iter().find_map(per_event);
+    let mut table = table(&[
+        "method",
+        &format!("kernel\n{}\nper call", nanoseconds(clock)),
+        "worker CPU\n% per frame\nat fixed load",
+        "reader CPU\n% of one CPU",
+        "system CPU\npoints of all\nat fixed load",
+        "throughput\n%\nflat out",
+    ]);
+    for method in methods {
+        let figures = &method.toll;
+        table.add_row([
+            id(method),
+            cell(&figures.kernel_ns_per_event, Style::DIFFERENCE),
+            cell(&figures.worker_cpu_pct, Style::DIFFERENCE),
+            cell(&figures.reader_cpu_pct, Style::LEVEL),
+            cell(&figures.system_cpu_pct, Style::DIFFERENCE),
+            cell(&figures.throughput_pct, Style::DIFFERENCE),
+        ]);
+    }
+    table
+}
+
+fn events(methods: &[MethodSummary]) -> Table {
+    let mut table = table(&[
+        "method",
+        "calls",
+        "recorded",
+        "lost",
+        "missed",
+        "agrees with\nthe truth",
+        "series error\nof all calls",
+    ]);
+    for method in methods {
+        let Events { truth, recorded, lost, missed, counted_plus_missed: _, reconciles } =
+            &method.events;
+        let unless_control = |text: String| if method.id.is_off() { "-".into() } else { text };
+        table.add_row([
+            id(method),
+            truth.to_string(),
+            recorded.map_or("-".into(), |n| n.to_string()),
+            unless_control(number::loss(*lost)),
+            unless_control(number::loss(*missed)),
+            agreement(reconciles),
+            cell(&method.fidelity.series_error, Style::CORRELATION),
+        ]);
+    }
+    table
+}
+
+/// Whether the counts reconcile, in a few words.
+pub(super) fn agreement(reconciles: &Reconciliation) -> String {
+    match reconciles {
+        Reconciliation::Exact => "exactly".into(),
+        Reconciliation::WithinBound { bound } => format!("within {bound}"),
+        Reconciliation::Unaccounted { n } => format!("{n} unaccounted for"),
+        Reconciliation::Differs { by } => format!("NO: off by {by:+}"),
+        Reconciliation::NotApplicable { .. } => "-".into(),
+    }
+}
+
+fn fidelity(methods: &[MethodSummary]) -> Table {
+    let mut table = table(&[
+        "method",
+        "r_w\nof the calls\nthat happened",
+        "r_m\nof what the\nmethod shows",
+        "perturbation\nr_0 - r_w",
+        "observation loss\nr_w - r_m",
+        "retained\nr_m / r_0",
+    ]);
+    for method in methods {
+        let figures = &method.fidelity;
+        // Under the control, the calls that happened are those of r_0.
+        let happened = if method.id.is_off() { &figures.r_0 } else { &figures.r_w };
+        table.add_row([
+            id(method),
+            cell(happened, Style::CORRELATION),
+            cell(&figures.r_m, Style::CORRELATION),
+            cell(&figures.perturbation, Style::CORRELATIONS),
+            cell(&figures.observation_loss, Style::CORRELATIONS),
+            cell(&figures.r_retained, Style::CORRELATION),
+        ]);
+    }
+    table
+}
+
+fn cell(figure: &Figure, style: Style) -> String {
+    parts(figure, style).map_or("-".into(), |parts| parts.join("\n"))
+}
+
+/// The id, broken behind hyphens.
+fn id(method: &MethodSummary) -> String {
+    let mut lines = vec![String::new()];
+    for part in method.id.0.split_inclusive(['-', ':', ' ']) {
+        let full = lines.last().is_some_and(|line| line.len() + part.len() > ID);
+        if full && !lines.last().is_some_and(String::is_empty) {
+            lines.push(String::new());
+        }
+        lines.last_mut().expect("there is one").push_str(part);
+    }
+    lines.join("\n")
+}
+
+fn toll_of(method: &MethodSummary) -> Vec<&Figure> {
+    let toll = &method.toll;
+    vec![&toll.kernel_ns_per_event, &toll.worker_cpu_pct, &toll.throughput_pct]
+}
+
+fn fidelity_of(method: &MethodSummary) -> Vec<&Figure> {
+    let fidelity = &method.fidelity;
+    vec![&fidelity.r_0, &fidelity.r_w, &fidelity.r_m]
+}
+
+/// The clocks behind a table, for its title.
+fn clocks(methods: &[MethodSummary], figures: fn(&MethodSummary) -> Vec<&Figure>) -> String {
+    let platforms: BTreeSet<Platform> = methods
+        .iter()
+        .flat_map(figures)
+        .filter_map(|figure| Some(figure.known()?.platform))
+        .collect();
+    let names: Vec<&str> = platforms.into_iter().map(number::platform).collect();
+    if names.is_empty() { String::new() } else { format!(" ({} clock)", names.join(" and ")) }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .force_no_tty()
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(u16::try_from(WIDTH).unwrap_or(u16::MAX))
+        .set_header(header);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((1, 0));
+        if index > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// `text` in lines of [`WIDTH`], the first behind `bullet`, the others as far in.
+fn paragraph(bullet: &str, text: &str) -> String {
+    let room = WIDTH - bullet.len();
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        // A word that no line can hold, such as a command line without spaces, is cut.
+        let letters: Vec<char> = word.chars().collect();
+        for part in letters.chunks(room) {
+            let line = lines.last_mut().expect("there is one");
+            if line.is_empty() {
+                line.extend(part);
+            } else if line.chars().count() + 1 + part.len() <= room {
+                line.push(' ');
+                line.extend(part);
+            } else {
+                lines.push(part.iter().collect());
+            }
+        }
+    }
+    let indent = " ".repeat(bullet.len());
+    let starts = std::iter::once(bullet).chain(std::iter::repeat(indent.as_str()));
+    starts.zip(&lines).map(|(start, line)| format!("{start}{line}\n")).collect()
+}
