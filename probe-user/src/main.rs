@@ -1,3 +1,41 @@
-//! Parse, call, print the error chain, exit.
+//! Parse, call, print the error, exit.
+//!
+//! Exit status: 0 done · 1 failed · 2 wrong arguments · 130 ended by the user.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use probe_user::{
+    cli::{Cli, Command},
+    commands,
+    error::Error,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = match cli.verbose {
+        0 => log::LevelFilter::Warn,
+        1 => log::LevelFilter::Info,
+        _ => log::LevelFilter::Debug,
+    };
+    env_logger::Builder::new().filter_level(level).format_timestamp(None).init();
+    let done = match cli.command {
+        Command::Run(args) => commands::run(&args),
+        Command::Merge(args) => commands::merge(&args),
+        Command::Report(args) => commands::report(&args),
+        Command::Doctor(args) => commands::doctor(&args),
+        Command::Clean => commands::clean(),
+        Command::Scenarios(args) => commands::scenarios(&args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(Error::Interrupted) => {
+            eprintln!("tracetoll: interrupted; finished trials are kept");
+            ExitCode::from(130)
+        }
+        Err(error) => {
+            eprintln!("tracetoll: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -2,8 +2,12 @@
 //! they are listed as ignored, since they load modules and change the kernel's state.
 
 mod bpf;
+mod campaign;
+mod ending;
+mod input;
 mod leftovers;
 mod load;
+mod tool;
 mod witness;
 
 use std::process::ExitCode;
@@ -25,11 +29,17 @@ fn main() -> ExitCode {
             "the guest tests need a kernel of their own: `cargo xtask test` runs them in a VM"
         );
     }
-    let trials = [bpf::tests(), leftovers::tests(), load::tests(), witness::tests()]
-        .into_iter()
-        .flatten()
-        .map(|trial| trial.with_ignored_flag(!in_guest))
-        .collect();
+    let suites = [
+        leftovers::tests(),
+        bpf::tests(),
+        witness::tests(),
+        load::tests(),
+        input::tests(),
+        campaign::tests(),
+        ending::tests(),
+    ];
+    let trials =
+        suites.into_iter().flatten().map(|trial| trial.with_ignored_flag(!in_guest)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

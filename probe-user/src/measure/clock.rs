@@ -33,12 +33,15 @@ impl BinClock {
         Self { start, width, edges: vec![start], jitter: Nanos(0) }
     }
 
+    /// Time left until the next edge is due.
+    pub fn left(&self) -> Duration {
+        self.due().since(now()).into()
+    }
+
     /// Sleeps until the next edge is due and stamps it; gives its index. The schedule is absolute: a late edge does
     /// not move those after it.
-    pub fn next(&mut self) -> usize {
-        let index = self.edges.len();
-        let offset = self.width.as_nanos() * index as u128;
-        let due = Nanos(self.start.0 + u64::try_from(offset).unwrap_or(u64::MAX));
+    pub fn wait(&mut self) -> usize {
+        let due = self.due();
         while now() < due {
             sleep_until(due);
         }
@@ -48,6 +51,11 @@ impl BinClock {
     /// Stamps a last edge now, before it is due: the load has ended.
     pub fn last(&mut self) -> usize {
         self.stamp(now())
+    }
+
+    fn due(&self) -> Nanos {
+        let offset = self.width.as_nanos() * self.edges.len() as u128;
+        Nanos(self.start.0 + u64::try_from(offset).unwrap_or(u64::MAX))
     }
 
     fn stamp(&mut self, due: Nanos) -> usize {
@@ -71,7 +79,7 @@ mod tests {
     fn no_edge_is_stamped_before_it_is_due() {
         let width = Duration::from_millis(2);
         let mut clock = BinClock::start(width);
-        assert_eq!((clock.next(), clock.next(), clock.last()), (1, 2, 3));
+        assert_eq!((clock.wait(), clock.wait(), clock.last()), (1, 2, 3));
         let (edges, _) = clock.finish();
         assert_eq!(edges.len(), 4);
         for (index, edge) in edges[..3].iter().enumerate() {

@@ -1,6 +1,15 @@
 //! Blocks, trials, the bin clock, the witness and the journal.
 
+pub mod campaign;
 pub mod clock;
 pub mod collector;
+mod cpu;
+pub mod doctor;
 pub mod journal;
+pub mod leftovers;
+pub mod reader;
+pub mod store;
+pub mod trial;
+mod truth;
+mod watch;
 pub mod witness;

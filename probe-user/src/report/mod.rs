@@ -1,6 +1,7 @@
 //! Results for people and programs, made from the model and the analysis alone.
 
 mod caveats;
+pub mod doctor;
 mod figures;
 mod grouped;
 pub mod markdown;

@@ -29,6 +29,14 @@ pub struct Tap {
     file: File,
 }
 
+/// Whether TAPs can be had here; makes none.
+///
+/// # Errors
+/// The module is not there, or the right.
+pub fn detect() -> Result<()> {
+    File::options().read(true).write(true).open(PATH).map(drop).map_err(unopened)
+}
+
 impl Tap {
     /// Creates `name` in the calling thread's network namespace: no protocol header (`IFF_NO_PI`), a virtio-net
     /// header of `header` bytes in front of each frame (`IFF_VNET_HDR`), no offloads towards the reader

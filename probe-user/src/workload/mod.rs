@@ -20,3 +20,14 @@ pub use hogs::Hogs;
 pub use load::Load;
 pub use placement::Placement;
 pub use stage::Stage;
+
+/// The function that vhost calls once for each kick of a lockstep load (`handle_tx_kick` in drivers/vhost/net.c).
+pub const CALLED_PER_KICK: &str = "handle_tx";
+
+/// Whether this host has what a load is made of.
+///
+/// # Errors
+/// What is missing, and how to get it.
+pub fn detect() -> crate::error::Result<()> {
+    vhost::device::detect().and_then(|()| crate::sys::tun::detect())
+}

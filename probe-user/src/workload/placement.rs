@@ -12,6 +12,18 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// Parts the `online` CPUs: the first `load_cpus` to machine 1, the next one to machine 2. Where there are too few,
+    /// the machines share the last one.
+    ///
+    /// # Errors
+    /// No CPU is online, or `load_cpus` is 0.
+    pub fn choose(load_cpus: usize, online: &[u32]) -> Result<Self> {
+        let load = online[..load_cpus.min(online.len())].to_vec();
+        let sink = online.get(load.len()).or(online.last()).copied().into_iter().collect();
+        let placement = Self { load, sink };
+        placement.check().map(|()| placement)
+    }
+
     /// Whether the machines share no CPU, so that a hog on machine 1 takes nothing from machine 2.
     pub fn is_disjoint(&self) -> bool {
         !self.sink.iter().any(|cpu| self.load.contains(cpu))
@@ -25,5 +37,24 @@ impl Placement {
             return Err(Error::invalid("placement", why, "Give each machine a CPU"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machines_share_a_cpu_only_where_there_is_none_left() {
+        let placed = |load_cpus, online: &[u32]| {
+            let Placement { load, sink } = Placement::choose(load_cpus, online).unwrap();
+            (load, sink)
+        };
+        assert_eq!(placed(1, &[0, 1, 2]), (vec![0], vec![1]));
+        assert_eq!(placed(2, &[0, 3, 5]), (vec![0, 3], vec![5]));
+        assert_eq!(placed(2, &[0, 1]), (vec![0, 1], vec![1]));
+        assert_eq!(placed(1, &[0]), (vec![0], vec![0]));
+        assert!(Placement::choose(1, &[]).is_err());
+        assert!(Placement::choose(0, &[0]).is_err());
     }
 }

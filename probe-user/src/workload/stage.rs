@@ -14,6 +14,7 @@ use crate::{
         load::Load,
         network::{MAX_GUESTS, Network},
         sink::Sink,
+        vhost::device::Queue,
     },
 };
 
@@ -84,6 +85,20 @@ impl Stage {
         Load::start(&self.guests, offered, &self.placement.load)
     }
 
+    /// Kicks every receive queue and waits until its handler has found nothing to do: one call of `handle_rx` each.
+    ///
+    /// # Errors
+    /// A load runs, or the kick is refused.
+    pub fn kick_receivers(&self) -> Result<()> {
+        for guest in &self.guests {
+            let guest = guest.try_lock().map_err(|_| busy())?;
+            let kick = &guest.device().events(Queue::Receive).kick;
+            kick.signal().map_err(|e| Error::call("write", "the kick eventfd", e))?;
+            guest.device().flush()?;
+        }
+        Ok(())
+    }
+
     /// Takes everything down.
     ///
     /// # Errors
@@ -97,10 +112,13 @@ impl Stage {
 }
 
 fn close(guest: Arc<Mutex<Guest>>) -> Result<()> {
-    let busy = || Error::Untrue("the stage is closed under a running load".into());
     let guest = Arc::into_inner(guest).ok_or_else(busy)?;
     // A panic leaves the guest's counts in doubt, but its device can be closed.
     guest.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).close()
+}
+
+fn busy() -> Error {
+    Error::Untrue("a load still runs on the stage".into())
 }
 
 fn check(count: usize, frame: usize) -> Result<()> {

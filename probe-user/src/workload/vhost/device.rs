@@ -1,6 +1,6 @@
 //! A vhost-net device between guest memory and a TAP.
 
-use std::{io, sync::Arc};
+use std::{fs::File, io, sync::Arc};
 
 use vhost::{
     VhostBackend as _, VhostUserMemoryRegionInfo, VringConfigData, net::VhostNet as _,
@@ -50,6 +50,14 @@ pub struct Device {
     tap: Tap,
     worker: u32,
     events: [Events; 2],
+}
+
+/// Whether a device can be opened here; takes none.
+///
+/// # Errors
+/// The module is not there, or the right.
+pub fn detect() -> Result<()> {
+    File::options().read(true).write(true).open(PATH).map(drop).map_err(unopened)
 }
 
 impl Device {

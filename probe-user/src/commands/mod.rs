@@ -1,0 +1,61 @@
+//! One file per subcommand; each ties rooms together and holds nothing that another could need.
+
+mod clean;
+mod doctor;
+mod merge;
+mod report;
+mod run;
+mod scenarios;
+
+use std::{
+    io::Write as _,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+pub use self::{
+    clean::clean, doctor::doctor, merge::merge, report::report, run::run, scenarios::scenarios,
+};
+use crate::error::{Error, Result};
+
+/// Prints a result on standard output. A reader that went away (`| head`) is no failure.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::file("write", "standard output", error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints `value` as JSON, for people and programs.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::malformed("output", e.to_string()))?;
+    print(&format!("{text}\n"))
+}
+
+/// Refuses anybody but root, before anything else fails for that reason in a less plain way.
+fn require_root(command: &str) -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Error::unsupported(
+        format!("tracetoll {command}"),
+        "it opens /dev/vhost-net and traces the kernel, which only root may",
+        format!("Run it as root: sudo tracetoll {command}"),
+    ))
+}
+
+/// A flag that SIGINT, SIGTERM and SIGHUP set. A second one ends the process at once; the next start sweeps.
+fn on_interrupt() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
+            .map_err(|e| Error::call("sigaction", "the process", e))?;
+    }
+    Ok(flag)
+}

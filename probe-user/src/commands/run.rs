@@ -1,0 +1,192 @@
+//! `tracetoll run`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use jiff::Timestamp;
+
+use crate::{
+    cli::RunArgs,
+    error::{Error, Result},
+    kernel::{
+        holders::{self, Holder},
+        host,
+        kallsyms::Kallsyms,
+        online,
+        run::Run,
+        targets,
+        tracefs::Tracefs,
+    },
+    measure::{
+        campaign::Campaign,
+        journal::{self, JOURNAL, Journal},
+        leftovers, store,
+        trial::Bench,
+    },
+    methods::{Detection, Method, registry},
+    model::{
+        campaign::{Design, Run as RunRecord, Unavailable},
+        method::MethodId,
+        scenario::Scenario,
+        target::Target,
+        trial::Part,
+    },
+    report,
+    workload::{Placement, scenarios},
+};
+
+/// Measures a campaign.
+///
+/// # Errors
+/// What was asked for is wrong or cannot be had here, a result cannot be written, or the user ended the run.
+pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    let scenario = scenario(args)?;
+    let wanted = wanted(&args.methods)?;
+    super::require_root("run")?;
+    let interrupted = super::on_interrupt()?;
+    for object in leftovers::sweep()? {
+        eprintln!("removed what a killed run had left: {object}");
+    }
+    let run = Run::start()?;
+    let target = targets::resolve(&args.target, &Kallsyms::load()?)?;
+    let holders = check_target(args, &target)?;
+    let (methods, unavailable) = detect(wanted, &target);
+    let design = Design {
+        version: env!("CARGO_PKG_VERSION").into(),
+        kernel: host::release(),
+        scenario: scenario.clone(),
+        target: target.clone(),
+        methods: methods.iter().map(|method| method.descriptor().clone()).collect(),
+        unavailable,
+        shared_target: !holders.is_empty(),
+    };
+    announce(&design);
+    let output = Output::open(args)?;
+    let bench = Bench {
+        run: &run,
+        target: &target,
+        scenario: &scenario,
+        placement: Placement::choose(scenario.load_cpus, &online::cpus()?)?,
+        interrupted: &interrupted,
+    };
+    measure(args, &bench, methods, design, output)
+}
+
+/// Measures, and makes the result of what was measured, however far that came.
+fn measure(
+    args: &RunArgs,
+    bench: &Bench<'_>,
+    methods: Vec<Box<dyn Method>>,
+    design: Design,
+    mut output: Output,
+) -> Result<ExitCode> {
+    let mut record = record(args)?;
+    if record.parts.contains(&Part::Fidelity) {
+        record.witness_checks = bench.check_witness()?;
+    }
+    let campaign = Campaign { bench, methods, design, record, blocks: args.blocks };
+    let measured = campaign.measure(&mut output.journal);
+    if matches!(measured, Ok(_) | Err(Error::Interrupted)) {
+        output.finish()?;
+    }
+    measured.map(|_failed| ExitCode::SUCCESS)
+}
+
+/// The methods of `list`, with the control first: nothing can be compared without it.
+fn wanted(list: &str) -> Result<Vec<Box<dyn Method>>> {
+    registry::select(&format!("{},{list}", MethodId::OFF))
+}
+
+/// The scenario with the command line's overrides.
+fn scenario(args: &RunArgs) -> Result<Scenario> {
+    let mut scenario = scenarios::load(&args.scenario)?;
+    let toll = &mut scenario.toll;
+    toll.paced.rate = args.rate.unwrap_or(toll.paced.rate);
+    toll.lockstep.kicks = args.kicks.unwrap_or(toll.lockstep.kicks);
+    if let Some(duration) = args.duration {
+        toll.paced.duration = duration;
+        toll.flat.duration = duration;
+    }
+    scenarios::check(&args.scenario, &scenario)?;
+    Ok(scenario)
+}
+
+/// Refuses a target that cannot be traced, or that another tracer holds.
+fn check_target(args: &RunArgs, target: &Target) -> Result<Vec<Holder>> {
+    let tracefs = Tracefs::find()?;
+    targets::check_traceable(target, &tracefs)?;
+    let holders = holders::holders(target, &tracefs)?;
+    if holders.is_empty() || args.allow_shared {
+        Ok(holders)
+    } else {
+        Err(holders::refusal(&holders))
+    }
+}
+
+/// Parts the methods into those that can work here and those that cannot. One that could not be asked about is tried.
+fn detect(
+    wanted: Vec<Box<dyn Method>>,
+    target: &Target,
+) -> (Vec<Box<dyn Method>>, Vec<Unavailable>) {
+    let mut unavailable = Vec::new();
+    let usable = wanted.into_iter().filter(|method| match method.detect(target) {
+        Detection::Available => true,
+        Detection::Inconclusive(error) => {
+            log::warn!("{}: could not tell whether it works here: {error}", method.descriptor().id);
+            true
+        }
+        Detection::Unsupported { why, remedy } => {
+            unavailable.push(Unavailable { id: method.descriptor().id.clone(), why, remedy });
+            false
+        }
+    });
+    (usable.collect(), unavailable)
+}
+
+fn announce(design: &Design) {
+    for function in targets::describe(&design.target) {
+        eprintln!("target: {function}");
+    }
+    for method in &design.unavailable {
+        eprintln!("left out: {}: {}. {}", method.id, method.why, method.remedy);
+    }
+}
+
+fn record(args: &RunArgs) -> Result<RunRecord> {
+    let host = host::read()?;
+    let started = Timestamp::now();
+    Ok(RunRecord {
+        started,
+        command_line: std::env::args().collect(),
+        seed: args.seed.unwrap_or_else(|| started.as_nanosecond().unsigned_abs() as u64),
+        parts: args.parts.list(),
+        platform: host::platform(&host),
+        host,
+        witness_checks: Vec::new(),
+    })
+}
+
+/// Where a run writes: a result folder, or a bare journal.
+struct Output {
+    journal: Journal,
+    folder: Option<PathBuf>,
+}
+
+impl Output {
+    fn open(args: &RunArgs) -> Result<Self> {
+        if let Some(path) = &args.journal {
+            return Ok(Self { journal: Journal::open(path)?, folder: None });
+        }
+        let folder = store::create(args.out.as_deref())?;
+        Ok(Self { journal: Journal::open(&folder.join(JOURNAL))?, folder: Some(folder) })
+    }
+
+    /// Makes `campaign.json` of the journal, and prints the tables.
+    fn finish(self) -> Result<()> {
+        let Some(folder) = self.folder else { return Ok(()) };
+        let campaign = store::read(&folder.join(JOURNAL))?;
+        let path = journal::write_campaign(&folder, &campaign)?;
+        super::print(&report::text::render(&campaign))?;
+        eprintln!("result: {}", path.display());
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! A campaign: blocks of trials, each block with every method once per pace, in random order.
+
+use std::{collections::BTreeMap, io::Write as _, sync::atomic::Ordering};
+
+use jiff::Timestamp;
+use rand::{SeedableRng as _, seq::SliceRandom as _};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::{
+    journal::Journal,
+    trial::{Bench, Plan},
+};
+use crate::{
+    error::{Error, Result},
+    methods::Method,
+    model::{
+        campaign::{Design, JournalLine, Run as RunRecord, SCHEMA_VERSION},
+        trial::{Outcome, Pace, Part, Trial},
+    },
+};
+
+/// A campaign, ready to be measured.
+pub struct Campaign<'a> {
+    /// The bench that runs one trial.
+    pub bench: &'a Bench<'a>,
+    /// The methods that can work here; the control first.
+    pub methods: Vec<Box<dyn Method>>,
+    /// What the journal's first line says.
+    pub design: Design,
+    /// The process, likewise.
+    pub record: RunRecord,
+    /// Number of blocks.
+    pub blocks: u32,
+}
+
+/// A trial's place in the campaign.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    block: u32,
+    position: u32,
+    plan: Plan,
+}
+
+impl Campaign<'_> {
+    /// Measures it; each trial is in the journal before the next one starts. Gives the number of failed trials.
+    ///
+    /// # Errors
+    /// The journal cannot be written, or the user ended the run. A trial that fails is a row, not an error.
+    pub fn measure(&self, journal: &mut Journal) -> Result<usize> {
+        journal.write(&JournalLine::Start {
+            schema_version: SCHEMA_VERSION,
+            design: Box::new(self.design.clone()),
+            run: Box::new(self.record.clone()),
+        })?;
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(self.record.seed);
+        let mut failed = 0;
+        for block in 0..self.blocks {
+            for plan in plans(&self.record.parts) {
+                let mut order: Vec<_> = self.methods.iter().collect();
+                order.shuffle(&mut random);
+                for (method, position) in order.into_iter().zip(0..) {
+                    let trial = self.trial(method.as_ref(), Slot { block, position, plan })?;
+                    failed += usize::from(matches!(trial.outcome, Outcome::Failed { .. }));
+                    journal.write(&JournalLine::Trial(Box::new(trial)))?;
+                }
+            }
+        }
+        Ok(failed)
+    }
+
+    fn trial(&self, method: &dyn Method, slot: Slot) -> Result<Trial> {
+        if self.bench.interrupted.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        let started = Timestamp::now();
+        let outcome = match self.bench.measure(method, slot.plan) {
+            Ok(measured) => Outcome::Done(Box::new(measured)),
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => Outcome::Failed { why: error.to_string() },
+        };
+        let id = method.descriptor().id.clone();
+        self.tell(&slot, &id.0, &outcome);
+        Ok(Trial {
+            run: 0,
+            block: slot.block,
+            position: slot.position,
+            part: slot.plan.part,
+            pace: slot.plan.pace,
+            method: id,
+            witnessed: slot.plan.witnessed,
+            started,
+            outcome,
+        })
+    }
+
+    /// One plain line per trial on stderr; standard output is for results.
+    fn tell(&self, slot: &Slot, method: &str, outcome: &Outcome) {
+        let blocks = self.blocks;
+        let (block, plan) = (slot.block + 1, slot.plan);
+        let told = match outcome {
+            Outcome::Done(measured) => {
+                let (sent, seconds) = (measured.sent, measured.cpu.elapsed.as_secs());
+                format!("{} frames, {} kicks in {seconds:.2} s", sent.frames, sent.kicks)
+            }
+            Outcome::Failed { why } => format!("FAILED: {why}"),
+        };
+        // Nobody reads stderr any more: no reason to end a campaign.
+        let _ =
+            writeln!(std::io::stderr(), "block {block}/{blocks}  {plan:<18} {method:<28} {told}");
+    }
+}
+
+/// The trials of one block, in their order; each is run under every method before the next.
+fn plans(parts: &[Part]) -> Vec<Plan> {
+    let toll = [Pace::Lockstep, Pace::Paced, Pace::Flat].map(|pace| Plan {
+        part: Part::Toll,
+        pace,
+        witnessed: false,
+    });
+    let fidelity = [Plan { part: Part::Fidelity, pace: Pace::Flat, witnessed: true }];
+    let by_part = BTreeMap::from([(Part::Toll, &toll[..]), (Part::Fidelity, &fidelity[..])]);
+    parts.iter().flat_map(|part| by_part[part]).copied().collect()
+}

@@ -1,0 +1,94 @@
+//! CPU times of everything a trial is about, read together.
+
+use std::{thread, time::Duration};
+
+use crate::{
+    error::Result,
+    kernel::{
+        clock,
+        cputime::{SystemTime, ThreadTime},
+    },
+    model::units::Nanos,
+};
+
+/// Longer than a worker with nothing to do takes to sleep, on any of the clocks.
+const TO_SLEEP: Duration = Duration::from_millis(2);
+
+/// The threads and CPUs whose time a trial is about.
+#[derive(Debug)]
+pub(super) struct Meters {
+    workers: Vec<ThreadTime>,
+    load: Vec<ThreadTime>,
+    hogs: Vec<ThreadTime>,
+    system: SystemTime,
+    sink: Vec<u32>,
+}
+
+/// The meters at one moment, or what passed between two.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) at: Nanos,
+    pub(super) workers: Vec<Nanos>,
+    pub(super) load: Nanos,
+    pub(super) hogs: Nanos,
+    /// Of all CPUs together.
+    pub(super) system: Nanos,
+    pub(super) cpus: usize,
+    pub(super) sink_run_delay: Nanos,
+}
+
+impl Meters {
+    /// For these threads; `sink` are the CPUs of machine 2.
+    pub(super) fn open(workers: &[u32], load: &[u32], hogs: &[u32], sink: &[u32]) -> Result<Self> {
+        let of = |tids: &[u32]| tids.iter().map(|&tid| ThreadTime::of(tid)).collect::<Result<_>>();
+        let (workers, load, hogs) = (of(workers)?, of(load)?, of(hogs)?);
+        Ok(Self { workers, load, hogs, system: SystemTime::open()?, sink: sink.to_vec() })
+    }
+
+    /// Reads them when the workers sleep. A thread's time is exact only then: while it runs, the scheduler's account of
+    /// it is as old as the last tick. The load has ended, but its worker may be on its way to sleep.
+    pub(super) fn read_at_rest(&mut self) -> Result<Reading> {
+        thread::sleep(TO_SLEEP);
+        self.read()
+    }
+
+    /// Reads them now.
+    pub(super) fn read(&mut self) -> Result<Reading> {
+        let run = |threads: &mut [ThreadTime]| {
+            threads.iter_mut().map(|thread| Ok(thread.read()?.run)).collect::<Result<Vec<_>>>()
+        };
+        let workers = run(&mut self.workers)?;
+        let (load, hogs) = (sum(run(&mut self.load)?), sum(run(&mut self.hogs)?));
+        let cpus = self.system.read()?;
+        let waited = cpus.iter().filter(|(cpu, _)| self.sink.contains(cpu));
+        Ok(Reading {
+            at: clock::now(),
+            workers,
+            load,
+            hogs,
+            system: Nanos(cpus.iter().map(|(_, spent)| spent.run.0).sum()),
+            cpus: cpus.len(),
+            sink_run_delay: Nanos(waited.map(|(_, spent)| spent.delay.0).sum()),
+        })
+    }
+}
+
+impl Reading {
+    /// What passed since `earlier`.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        let workers = self.workers.iter().zip(&earlier.workers);
+        Self {
+            at: self.at.since(earlier.at),
+            workers: workers.map(|(now, then)| now.since(*then)).collect(),
+            load: self.load.since(earlier.load),
+            hogs: self.hogs.since(earlier.hogs),
+            system: self.system.since(earlier.system),
+            cpus: self.cpus,
+            sink_run_delay: self.sink_run_delay.since(earlier.sink_run_delay),
+        }
+    }
+}
+
+fn sum(times: Vec<Nanos>) -> Nanos {
+    Nanos(times.into_iter().map(|time| time.0).sum())
+}

@@ -1,0 +1,119 @@
+//! Asks the host everything that a campaign needs to know, without changing it.
+
+use std::io::ErrorKind;
+
+use crate::{
+    error::{Error, Remedy, Result},
+    kernel::{
+        host,
+        kallsyms::Kallsyms,
+        targets::{self, PRESETS},
+        tracefs::Tracefs,
+    },
+    measure::witness,
+    methods::{Detection, Method, registry},
+    model::{
+        doctor::{Answer, Check, Diagnosis},
+        target::{Function, Target},
+    },
+    workload,
+};
+
+/// Diagnoses this host.
+///
+/// # Errors
+/// /proc cannot be read. Everything else is an answer.
+pub fn diagnose() -> Result<Diagnosis> {
+    let facts = host::read()?;
+    let vhost = &PRESETS[0];
+    let target = Kallsyms::load().and_then(|symbols| targets::resolve(vhost.name, &symbols));
+    let host = vec![
+        check("root", root()),
+        check("tracefs", answer(Tracefs::find().map(|fs| fs.path("").display().to_string()))),
+        check("vhost-net and TAPs", answer(workload::detect().map(|()| ""))),
+    ];
+    let (targets, methods) = match target {
+        Ok(target) => (target_checks(&target), method_checks(&target)?),
+        Err(error) => (vec![check(vhost.name, answer::<&str>(Err(error)))], unasked()?),
+    };
+    let default_campaign = can_run(&host, &targets, &methods)?;
+    let platform = host::platform(&facts);
+    Ok(Diagnosis { kernel: host::release(), platform, host, targets, methods, default_campaign })
+}
+
+/// Everything that the default campaign needs is there.
+fn can_run(host: &[Check], targets: &[Check], methods: &[Check]) -> Result<bool> {
+    let works = |id: &str| methods.iter().any(|c| c.name == id && c.answer.is_available());
+    let defaults = registry::select("default")?;
+    Ok(host.iter().chain(targets).all(|check| check.answer.is_available())
+        && defaults.iter().all(|method| works(&method.descriptor().id.0)))
+}
+
+fn root() -> Answer {
+    if rustix::process::geteuid().is_root() {
+        return Answer::Available { detail: None };
+    }
+    Answer::Unsupported {
+        why: "not root; most answers below are not to be had either".into(),
+        remedy: "Run it as root: sudo tracetoll doctor".into(),
+    }
+}
+
+fn target_checks(target: &Target) -> Vec<Check> {
+    target.functions.iter().flat_map(function_checks).collect()
+}
+
+fn function_checks(function: &Function) -> [Check; 2] {
+    let alone = Target { functions: vec![function.clone()] };
+    let traceable = Tracefs::find().and_then(|tracefs| targets::check_traceable(&alone, &tracefs));
+    let described = traceable.map(|()| targets::describe(&alone).concat());
+    [
+        check(&function.name, answer(described)),
+        check(&format!("witness of {}", function.name), answer(witness::describe(function))),
+    ]
+}
+
+fn method_checks(target: &Target) -> Result<Vec<Check>> {
+    let ask = |method: &dyn Method| match method.detect(target) {
+        Detection::Available => Answer::Available { detail: None },
+        Detection::Unsupported { why, remedy } => Answer::Unsupported { why, remedy },
+        Detection::Inconclusive(error) => Answer::Inconclusive { why: error.to_string() },
+    };
+    let all = registry::select("all")?;
+    Ok(all.iter().map(|method| check(&method.descriptor().id.0, ask(&**method))).collect())
+}
+
+/// Methods can be asked only about a target that is there.
+fn unasked() -> Result<Vec<Check>> {
+    let why = "the target is not there";
+    let all = registry::select("all")?;
+    let unasked = |id: &str| check(id, Answer::Inconclusive { why: why.into() });
+    Ok(all.iter().map(|method| unasked(&method.descriptor().id.0)).collect())
+}
+
+fn check(name: &str, answer: Answer) -> Check {
+    Check { name: name.to_owned(), answer }
+}
+
+fn answer<T: Into<String>>(result: Result<T>) -> Answer {
+    match result {
+        Ok(detail) => Answer::Available { detail: Some(detail.into()).filter(|d| !d.is_empty()) },
+        Err(Error::Unsupported { why, remedy, .. }) => no(why, &remedy),
+        Err(Error::File { op, path, source, remedy }) if is_conclusive(&source) => {
+            no(format!("cannot {op} {}: {source}", path.display()), &remedy)
+        }
+        Err(other) => Answer::Inconclusive { why: other.to_string() },
+    }
+}
+
+fn no(why: String, remedy: &Remedy) -> Answer {
+    let remedy = remedy.text().unwrap_or("No remedy is known").to_owned();
+    Answer::Unsupported { why, remedy }
+}
+
+/// Whether an errno says that the thing is not there, or not for us.
+fn is_conclusive(source: &std::io::Error) -> bool {
+    const NO_DEVICE: [i32; 2] = [libc::ENODEV, libc::ENXIO];
+    matches!(source.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
+        || source.raw_os_error().is_some_and(|errno| NO_DEVICE.contains(&errno))
+}

@@ -1,0 +1,126 @@
+//! Drains a session while the load runs: at the bin edges, or from a thread of the method's own.
+//!
+//! Either way the CPU time that reading takes is the method's, and is measured as the reading thread's own.
+
+use std::{
+    sync::mpsc::{self, RecvTimeoutError, Sender},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use rustix::time::ClockId;
+
+use super::collector::Collector;
+use crate::{
+    error::{Error, Result},
+    kernel::{affinity, clock},
+    methods::{Cadence, Session},
+    model::units::Nanos,
+};
+
+/// A session that is being drained.
+pub struct Reader(Kind);
+
+enum Kind {
+    /// By whoever calls [`Reader::at_edge`].
+    Edges(Reading),
+    /// By a thread of its own, until the sender is dropped.
+    Thread { stop: Sender<()>, thread: JoinHandle<Result<Reading>> },
+    /// Not before the end.
+    AtEnd(Reading),
+}
+
+/// What a reader hands back.
+pub struct Reading {
+    /// The session, still attached.
+    pub session: Box<dyn Session>,
+    /// What it saw.
+    pub collector: Collector,
+    /// CPU time that reading took.
+    pub cpu: Nanos,
+}
+
+impl Reader {
+    /// Starts to drain `session`; a thread of its own runs on `cpus`, the CPUs of the machine that is traced.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(session: Box<dyn Session>, collector: Collector, cpus: &[u32]) -> Result<Self> {
+        let cadence = session.cadence();
+        let reading = Reading { session, collector, cpu: Nanos(0) };
+        let every = match cadence {
+            Cadence::Edges => return Ok(Self(Kind::Edges(reading))),
+            Cadence::Never => return Ok(Self(Kind::AtEnd(reading))),
+            Cadence::Every(interval) => interval,
+        };
+        let (stop, stopped) = mpsc::channel();
+        let cpus = cpus.to_vec();
+        let thread = std::thread::Builder::new()
+            .name("tracetoll-read".into())
+            .spawn(move || {
+                affinity::pin(None, &cpus)?;
+                drain_every(every, reading, &stopped)
+            })
+            .map_err(|e| Error::call("clone", "the method's reader thread", e))?;
+        Ok(Self(Kind::Thread { stop, thread }))
+    }
+
+    /// Called at bin edge `index`, as soon as it is stamped.
+    ///
+    /// # Errors
+    /// What the session's drain reports.
+    pub fn at_edge(&mut self, index: usize) -> Result<()> {
+        match &mut self.0 {
+            Kind::Edges(reading) => {
+                reading.collector.at_edge(index);
+                reading.drain()
+            }
+            Kind::Thread { .. } | Kind::AtEnd(_) => Ok(()),
+        }
+    }
+
+    /// Stops draining.
+    ///
+    /// # Errors
+    /// What the session's drain reported meanwhile.
+    pub fn stop(self) -> Result<Reading> {
+        match self.0 {
+            Kind::Edges(reading) | Kind::AtEnd(reading) => Ok(reading),
+            Kind::Thread { stop, thread } => {
+                drop(stop);
+                thread.join().unwrap_or_else(|_| Err(Error::Untrue("the reader panicked".into())))
+            }
+        }
+    }
+}
+
+impl Reading {
+    /// Drains once more, on the method's account.
+    ///
+    /// # Errors
+    /// What the session's drain reports.
+    pub fn drain(&mut self) -> Result<()> {
+        let before = thread_cpu();
+        let drained = self.session.drain(&mut self.collector);
+        self.cpu.0 += thread_cpu().since(before).0;
+        drained
+    }
+}
+
+/// CPU time of the calling thread so far.
+pub fn thread_cpu() -> Nanos {
+    clock::read(ClockId::ThreadCPUTime)
+}
+
+fn drain_every(
+    interval: Duration,
+    mut reading: Reading,
+    stopped: &mpsc::Receiver<()>,
+) -> Result<Reading> {
+    while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+        reading.session.drain(&mut reading.collector)?;
+    }
+    // The whole thread is the method's: its wake-ups too, not only its reads.
+    reading.cpu = thread_cpu();
+    Ok(reading)
+}

@@ -1,0 +1,111 @@
+//! Result folders: where they are made, and what can be read from them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::journal::{CAMPAIGN, JOURNAL};
+use crate::{
+    analysis,
+    error::{Error, Result},
+    model::campaign::{Campaign, JournalLine, SCHEMA_VERSION},
+};
+
+/// Makes the folder for a result: `out`, or `results/` with the time. An existing result is never written over.
+///
+/// # Errors
+/// It cannot be made, cannot be written, or holds a result already.
+pub fn create(out: Option<&Path>) -> Result<PathBuf> {
+    let folder = match out {
+        Some(folder) => folder.to_owned(),
+        None => {
+            let now = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
+            Path::new("results").join(now)
+        }
+    };
+    if folder.join(JOURNAL).exists() || folder.join(CAMPAIGN).exists() {
+        return Err(Error::invalid(
+            folder.display().to_string(),
+            "the folder holds a result already",
+            "Name another folder with --out",
+        ));
+    }
+    fs::create_dir_all(&folder).map_err(|e| Error::file("create", &folder, e))?;
+    Ok(folder)
+}
+
+/// Reads a result: a folder, a `campaign.json`, or a journal (that of a killed run too).
+///
+/// # Errors
+/// It cannot be read, is no result, or has another schema version.
+pub fn read(path: &Path) -> Result<Campaign> {
+    let file = if path.is_dir() { main_file(path)? } else { path.to_owned() };
+    if file.extension().is_some_and(|extension| extension == "jsonl") {
+        return analysis::merge::merge(vec![read_journal(&file)?]);
+    }
+    let text = fs::read_to_string(&file).map_err(|e| Error::file("read", &file, e))?;
+    check_version(&file, &text)?;
+    serde_json::from_str(&text).map_err(|e| not_a_result(&file, &e.to_string()))
+}
+
+/// Reads a journal: a file, or the one in a folder.
+///
+/// # Errors
+/// It cannot be read, or a line that is whole is no journal line.
+pub fn read_journal(path: &Path) -> Result<Vec<JournalLine>> {
+    let file = if path.is_dir() { path.join(JOURNAL) } else { path.to_owned() };
+    let text = fs::read_to_string(&file).map_err(|e| Error::file("read", &file, e))?;
+    let parsed =
+        analysis::merge::parse_journal(&text).map_err(|e| not_a_result(&file, &e.to_string()))?;
+    if parsed.cut {
+        log::warn!(
+            "{}: the last line is cut, as by a kill; the lines before it are used",
+            file.display()
+        );
+    }
+    Ok(parsed.lines)
+}
+
+fn main_file(folder: &Path) -> Result<PathBuf> {
+    [CAMPAIGN, JOURNAL]
+        .map(|name| folder.join(name))
+        .into_iter()
+        .find(|file| file.exists())
+        .ok_or_else(|| {
+            Error::invalid(
+                folder.display().to_string(),
+                "the folder holds no result",
+                format!(
+                    "Name a folder with {CAMPAIGN} or {JOURNAL}, as `tracetoll run --out` makes it"
+                ),
+            )
+        })
+}
+
+/// Says "another version" instead of naming the first field that has changed.
+fn check_version(file: &Path, text: &str) -> Result<()> {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        schema_version: u32,
+    }
+    let found: Versioned =
+        serde_json::from_str(text).map_err(|e| not_a_result(file, &e.to_string()))?;
+    if found.schema_version == SCHEMA_VERSION {
+        return Ok(());
+    }
+    let (theirs, ours) = (found.schema_version, SCHEMA_VERSION);
+    Err(Error::invalid(
+        file.display().to_string(),
+        format!("schema version {theirs}; this tracetoll reads version {ours}"),
+        "Use the tracetoll that wrote it",
+    ))
+}
+
+fn not_a_result(file: &Path, why: &str) -> Error {
+    Error::invalid(
+        file.display().to_string(),
+        format!("not a result of tracetoll: {why}"),
+        "Name a campaign.json or journal.jsonl that tracetoll wrote",
+    )
+}

@@ -1,0 +1,212 @@
+//! One trial, from stage to account. Every method goes through the same steps, the control too.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    collector::Collector,
+    reader::{self, Reader, Reading},
+    truth,
+    watch::{Watch, Watched},
+    witness::{self, Witness},
+};
+use crate::{
+    error::{Error, Result},
+    kernel::run::Run,
+    methods::Method,
+    model::{
+        campaign::WitnessCheck,
+        method::Descriptor,
+        observation::{Observation, Series},
+        scenario::Scenario,
+        target::Target,
+        trial::{CpuTimes, Measured, Pace, Part, Received, WitnessSeries},
+        units::{Bytes, Nanos},
+    },
+    workload::{Offered, Placement, Stage},
+};
+
+/// Kicks that the witness is checked with.
+const CHECK_KICKS: u64 = 500;
+
+/// What a trial is to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Toll or fidelity.
+    pub part: Part,
+    /// How the load is offered.
+    pub pace: Pace,
+    /// Whether the witness runs beside the method.
+    pub witnessed: bool,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match (self.part, self.pace) {
+            (Part::Toll, Pace::Lockstep) => "toll lockstep",
+            (Part::Toll, Pace::Paced) => "toll paced",
+            (Part::Toll, Pace::Flat) => "toll flat",
+            (Part::Fidelity, _) => "fidelity",
+        })
+    }
+}
+
+/// Everything that trials have in common.
+pub struct Bench<'a> {
+    /// Who owns what the trials make.
+    pub run: &'a Run,
+    /// What is traced.
+    pub target: &'a Target,
+    /// The load.
+    pub scenario: &'a Scenario,
+    /// Which CPUs are machine 1, which machine 2.
+    pub placement: Placement,
+    /// Set when the user asks for the end.
+    pub interrupted: &'a AtomicBool,
+}
+
+/// The method's side of a trial, after it is detached.
+struct Account {
+    observation: Observation,
+    series: Vec<Series>,
+    reader: Nanos,
+    after: Nanos,
+}
+
+impl Bench<'_> {
+    /// Runs one trial.
+    ///
+    /// # Errors
+    /// Anything that fails on the way, and numbers that break one of their own checks.
+    pub fn measure(&self, method: &dyn Method, plan: Plan) -> Result<Measured> {
+        let stage = Stage::build(self.run, &self.scenario.guests, &self.placement)?;
+        self.warm_up(&stage, plan.pace)?;
+        let witness = if plan.witnessed { Some(Witness::attach(self.target)?) } else { None };
+        let mut session = method.attach(self.target, self.run)?;
+        session.enable()?;
+        let collector = Collector::new(self.target);
+        let mut reader = Reader::start(session, collector, &self.placement.load)?;
+        let watched = self.watch(&stage, plan, witness.as_ref(), &mut reader);
+        let reading = reader.stop()?;
+        let watched = watched?;
+        let account = self.account(method.descriptor(), reading, &watched.edges)?;
+        let witness = witness.map(|witness| witness.finish(&watched.witness)).transpose()?;
+        stage.close()?;
+        let measured = assemble(watched, witness, account);
+        truth::check(&measured, method.descriptor(), self.target, plan)?;
+        Ok(measured)
+    }
+
+    /// Runs the load once before anything is attached, until caches, rings and the bridge's table are as they will be.
+    fn warm_up(&self, stage: &Stage, pace: Pace) -> Result<()> {
+        let pace = if pace == Pace::Paced { Pace::Paced } else { Pace::Flat };
+        let load = stage.start(self.offered(pace))?;
+        thread::sleep(self.scenario.settle);
+        load.stop().map(drop)
+    }
+
+    /// What the guests offer at `pace`.
+    pub(super) fn offered(&self, pace: Pace) -> Offered {
+        let Scenario { toll, guests, .. } = self.scenario;
+        match pace {
+            Pace::Lockstep => Offered::Lockstep { kicks: toll.lockstep.kicks },
+            Pace::Paced => Offered::Paced { rate: toll.paced.rate, batch: guests.batch },
+            Pace::Flat => Offered::Flat { batch: guests.batch },
+        }
+    }
+
+    /// What they offer in a fidelity trial.
+    pub(super) fn offered_for_fidelity(&self) -> Offered {
+        match self.scenario.fidelity.rate {
+            Some(rate) => Offered::Paced { rate, batch: self.scenario.guests.batch },
+            None => self.offered(Pace::Flat),
+        }
+    }
+
+    /// Counts the same load on the target and at the witness's sites: the two must agree on this kernel.
+    ///
+    /// # Errors
+    /// They do not, or the load fails.
+    pub fn check_witness(&self) -> Result<Vec<WitnessCheck>> {
+        let stage = Stage::build(self.run, &self.scenario.guests, &self.placement)?;
+        let checks = witness::verify(self.target, || {
+            let mut load = stage.start(Offered::Lockstep { kicks: CHECK_KICKS })?;
+            while !load.wait(Duration::from_millis(100))? {
+                if self.interrupted.load(Ordering::Relaxed) {
+                    return Err(Error::Interrupted);
+                }
+            }
+            load.stop()?;
+            stage.kick_receivers()
+        })?;
+        stage.close()?;
+        Ok(checks)
+    }
+
+    fn watch(
+        &self,
+        stage: &Stage,
+        plan: Plan,
+        witness: Option<&Witness>,
+        reader: &mut Reader,
+    ) -> Result<Watched> {
+        let watch = Watch::new(self, stage, witness, reader);
+        match plan.part {
+            Part::Toll => watch.toll(plan.pace),
+            Part::Fidelity => watch.fidelity(),
+        }
+    }
+
+    /// Ends the session and takes its account.
+    fn account(
+        &self,
+        method: &Descriptor,
+        mut reading: Reading,
+        edges: &[Nanos],
+    ) -> Result<Account> {
+        reading.session.disable()?;
+        let before = reader::thread_cpu();
+        reading.drain()?;
+        let Reading { session, collector, cpu } = reading;
+        let observation = session.detach()?;
+        let series = collector.series(self.target, method.unit, edges);
+        let after = reader::thread_cpu().since(before);
+        Ok(Account { observation, series, reader: cpu, after })
+    }
+}
+
+fn assemble(watched: Watched, witness: Option<WitnessSeries>, account: Account) -> Measured {
+    let Watched { edges, edge_jitter, received, witness: _, sections, sent, spent } = watched;
+    let Account { observation, series, reader, after } = account;
+    let first = received.first().copied().unwrap_or_default();
+    let last = received.last().copied().unwrap_or_default();
+    Measured {
+        sent,
+        received: Received {
+            frames: last.frames - first.frames,
+            bytes: Bytes(last.bytes.0 - first.bytes.0),
+        },
+        cpu: CpuTimes {
+            elapsed: spent.at,
+            workers: spent.workers,
+            load: spent.load,
+            hogs: spent.hogs,
+            reader,
+            after,
+            system: spent.system,
+            cpus: spent.cpus,
+            sink_run_delay: spent.sink_run_delay,
+        },
+        edges,
+        edge_jitter,
+        throughput: received.windows(2).map(|pair| pair[1].bytes.0 - pair[0].bytes.0).collect(),
+        witness,
+        sections,
+        observation,
+        series,
+    }
+}

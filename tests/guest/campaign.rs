@@ -1,0 +1,95 @@
+//! A whole campaign, and what can be done with its result.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context as _, Result, ensure};
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use crate::tool::{Folder, binary, succeed, tiny_run, tracetoll};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("campaign::every_default_method_reconciles", every_method_reconciles),
+        crate::test("campaign::journals_merge_into_one_campaign", journals_merge),
+    ]
+}
+
+fn campaign(folder: &Path) -> Result<Value> {
+    Ok(serde_json::from_str(&fs::read_to_string(folder.join("campaign.json"))?)?)
+}
+
+fn every_method_reconciles() -> Result<()> {
+    let folder = Folder::new()?;
+    let out = folder.path().join("out");
+    succeed(tiny_run(&folder, "default", &out)?)?;
+    let campaign = campaign(&out)?;
+    for trial in campaign["trials"].as_array().context("no trials")? {
+        ensure!(
+            trial["outcome"].get("done").is_some(),
+            "{} failed: {}",
+            trial["method"],
+            trial["outcome"]
+        );
+    }
+    let methods = campaign["summary"]["methods"].as_array().context("no methods")?;
+    ensure!(methods.len() == 4, "{} methods", methods.len());
+    for method in methods {
+        figures_are_known_or_explained(method)?;
+    }
+    for id in ["ftrace-function", "bpf-fentry-count"] {
+        let method = methods.iter().find(|method| method["id"] == id).context(id)?;
+        let events = &method["events"];
+        ensure!(events["truth"] == 300 && events["recorded"] == 300, "{id}: {events}");
+        ensure!(events["counted_plus_missed"] == 300, "{id}: {events}");
+    }
+    // An old result is readable by anybody, anywhere.
+    let mut report = Command::new("setpriv");
+    report.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(binary()?);
+    let text = succeed({
+        report.arg("report").arg(out.join("campaign.json"));
+        report
+    })?;
+    ensure!(
+        text.contains("bpf-fentry-count") && text.lines().all(|l| l.chars().count() <= 100),
+        "{text}"
+    );
+    Ok(())
+}
+
+/// Every figure has an estimate with its interval, or says why not.
+fn figures_are_known_or_explained(method: &Value) -> Result<()> {
+    for part in ["toll", "fidelity"] {
+        for (name, figure) in method[part].as_object().context("no figures")? {
+            let known = figure["estimate"].is_number() && figure["platform"].is_string();
+            let explained = figure["estimate"].is_null() && figure["why"].is_string();
+            ensure!(known || explained, "{} {part}.{name}: {figure}", method["id"]);
+        }
+    }
+    Ok(())
+}
+
+fn journals_merge() -> Result<()> {
+    let folder = Folder::new()?;
+    let mut merge = tracetoll(["merge", "--out"])?;
+    let merged = folder.path().join("merged");
+    merge.arg(&merged);
+    for name in ["one", "two"] {
+        let journal = folder.path().join(format!("{name}.jsonl"));
+        let mut run = tracetoll(["run", "--parts", "toll", "--methods", "bpf-fentry-count"])?;
+        run.args(["--blocks", "2", "--scenario"]).arg(folder.tiny()?);
+        run.arg("--journal").arg(&journal);
+        succeed(run)?;
+        merge.arg(journal);
+    }
+    succeed(merge)?;
+    let campaign = campaign(&merged)?;
+    ensure!(
+        campaign["runs"].as_array().is_some_and(|runs| runs.len() == 2),
+        "{}",
+        campaign["runs"]
+    );
+    let off = &campaign["summary"]["methods"][1]["toll"]["kernel_ns_per_event"];
+    ensure!(off["n"] == 4, "four blocks make four pairs: {off}");
+    Ok(())
+}

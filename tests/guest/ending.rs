@@ -1,0 +1,103 @@
+//! A run that ends before its time: nothing that was recorded is lost, and nothing of it stays in the kernel.
+
+use std::{collections::BTreeSet, fs, process::Child};
+
+use anyhow::{Context as _, Result, ensure};
+use libtest_mimic::Trial;
+use tracetoll_tests::kernel_state;
+
+use crate::tool::{Folder, start_and_await_trials, succeed, tiny_run, tracetoll};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("ending::interrupt_keeps_finished_trials", interrupt),
+        crate::test("ending::clean_removes_what_a_kill_left", clean_after_kill),
+        crate::test("ending::the_next_run_removes_what_a_kill_left", run_after_kill),
+        crate::test("ending::clean_leaves_the_living_alone", clean_beside_a_living_run),
+    ]
+}
+
+const METHODS: &str = "off,ftrace-function,bpf-fentry-count";
+
+fn interrupt() -> Result<()> {
+    let folder = Folder::new()?;
+    let out = folder.path().join("out");
+    let mut child = start_and_await_trials(tiny_run(&folder, METHODS, &out)?, 2)?;
+    signal(&child, "INT")?;
+    let status = child.wait()?;
+    ensure!(status.code() == Some(130), "{status}");
+    let campaign: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(out.join("campaign.json"))?)?;
+    let trials = campaign["trials"].as_array().context("no trials")?;
+    ensure!(trials.len() >= 2, "{} trials kept", trials.len());
+    Ok(())
+}
+
+fn clean_after_kill() -> Result<()> {
+    let folder = Folder::new()?;
+    let (before, left) = kill_in_a_trial(&folder)?;
+    ensure!(!left.is_empty(), "the kill left nothing: this test proves nothing");
+    succeed(tracetoll(["clean"])?)?;
+    let after = kernel_state()?;
+    let still: Vec<_> = after.difference(&before).collect();
+    ensure!(still.is_empty(), "clean left {still:#?}");
+    let again = succeed(tracetoll(["clean"])?)?;
+    ensure!(again.contains("nothing to remove"), "{again}");
+    let mut report = tracetoll(["report"])?;
+    report.arg(folder.path().join("out"));
+    succeed(report).map(drop)
+}
+
+fn run_after_kill() -> Result<()> {
+    let folder = Folder::new()?;
+    kill_in_a_trial(&folder)?;
+    let text = succeed(tiny_run(&folder, "off", &folder.path().join("next"))?)?;
+    ensure!(text.contains("removed what a killed run had left"), "{text}");
+    Ok(())
+}
+
+/// Kills a run while ftrace is attached; gives the kernel's state before it, and what it left.
+fn kill_in_a_trial(folder: &Folder) -> Result<(BTreeSet<String>, Vec<String>)> {
+    let before = kernel_state()?;
+    let out = folder.path().join("out");
+    let mut run = tiny_run(folder, "ftrace-function", &out)?;
+    run.args(["--parts", "toll", "--duration", "30s"]);
+    // Lockstep of both methods has ended: the first of the long, paced trials is next.
+    let mut child = start_and_await_trials(run, 2)?;
+    wait_for(|| {
+        Ok(kernel_state()?.difference(&before).any(|object| object.contains("interface")))
+    })?;
+    signal(&child, "KILL")?;
+    child.wait()?;
+    let left = kernel_state()?.difference(&before).cloned().collect();
+    Ok((before, left))
+}
+
+fn clean_beside_a_living_run() -> Result<()> {
+    let folder = Folder::new()?;
+    let out = folder.path().join("out");
+    let child = start_and_await_trials(tiny_run(&folder, METHODS, &out)?, 1);
+    let mut child = child?;
+    let cleaned = tracetoll(["clean"]).and_then(succeed);
+    let status = child.wait()?;
+    ensure!(status.success(), "the living run was disturbed: {status}");
+    ensure!(cleaned?.contains("nothing to remove"), "it removed something");
+    Ok(())
+}
+
+fn signal(child: &Child, name: &str) -> Result<()> {
+    let mut kill = std::process::Command::new("kill");
+    kill.args([&format!("-{name}"), &child.id().to_string()]);
+    succeed(kill).map(drop)
+}
+
+/// Polls until `condition` holds.
+fn wait_for(condition: impl Fn() -> Result<bool>) -> Result<()> {
+    for _ in 0..600 {
+        if condition()? {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    anyhow::bail!("it never came to pass")
+}

@@ -1,0 +1,130 @@
+//! Runs the `tracetoll` under test as its users do.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+/// A scenario as small as a campaign can be: a few hundred kicks, eight bins.
+const TINY: &str = r#"
+name = "tiny"
+summary = "the smallest campaign"
+bin = "100ms"
+settle = "50ms"
+load_cpus = 1
+[guests]
+kind = "blast"
+count = 1
+frame = 1514
+ring = 256
+batch = 64
+[toll]
+lockstep = { kicks = 300 }
+paced = { rate = "1kpps", duration = "200ms" }
+flat = { duration = "200ms" }
+[fidelity]
+sections = [{ hogs = 0, duration = "400ms" }, { hogs = 1, duration = "400ms" }]
+"#;
+
+/// A folder of the test's own, removed when it is dropped.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Result<Self> {
+        let id = std::process::id();
+        let path = (0..)
+            .map(|n| std::env::temp_dir().join(format!("tracetoll-test-{id}-{n}")))
+            .find(|path| fs::create_dir(path).is_ok())
+            .context("no folder")?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The tiny scenario as a file in the folder.
+    pub(crate) fn tiny(&self) -> Result<PathBuf> {
+        let file = self.0.join("tiny.toml");
+        fs::write(&file, TINY)?;
+        Ok(file)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The binary under test.
+pub(crate) fn binary() -> Result<PathBuf> {
+    let path = std::env::var_os("TRACETOLL_BIN").context("TRACETOLL_BIN is not set")?;
+    Ok(path.into())
+}
+
+/// `tracetoll` with these words.
+pub(crate) fn tracetoll<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Result<Command> {
+    let mut command = Command::new(binary()?);
+    command.args(words).stdin(Stdio::null());
+    Ok(command)
+}
+
+/// `tracetoll run` of the tiny scenario, one block of `methods`, into `out`.
+pub(crate) fn tiny_run(folder: &Folder, methods: &str, out: &Path) -> Result<Command> {
+    let mut command = tracetoll(["run", "--blocks", "1", "--seed", "1", "--methods", methods])?;
+    command.arg("--scenario").arg(folder.tiny()?).arg("--out").arg(out);
+    Ok(command)
+}
+
+/// What it printed on both streams.
+pub(crate) fn said(output: &Output) -> String {
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    format!("{out}{err}")
+}
+
+/// Runs it to success.
+pub(crate) fn succeed(mut command: Command) -> Result<String> {
+    let output = command.output()?;
+    ensure!(output.status.success(), "{command:?}: {}\n{}", output.status, said(&output));
+    Ok(said(&output))
+}
+
+/// Runs it to a failure with exit status `status` that says each of `words` in its last paragraph.
+pub(crate) fn refuse(mut command: Command, status: i32, words: &[&str]) -> Result<()> {
+    let output = command.output()?;
+    let said = said(&output);
+    ensure!(
+        output.status.code() == Some(status),
+        "{command:?}: {} instead of {status}\n{said}",
+        output.status
+    );
+    for word in words {
+        ensure!(said.contains(word), "{command:?} does not say `{word}`:\n{said}");
+    }
+    Ok(())
+}
+
+/// Starts it, and waits until `lines` trials have ended.
+pub(crate) fn start_and_await_trials(mut command: Command, lines: usize) -> Result<Child> {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let stderr = child.stderr.take().context("no stderr")?;
+    let mut seen = String::new();
+    let mut trials = 0;
+    for line in BufReader::new(stderr).lines() {
+        let line = line?;
+        trials += usize::from(line.starts_with("block "));
+        seen += &line;
+        seen.push('\n');
+        if trials == lines {
+            return Ok(child);
+        }
+    }
+    let status = child.wait()?;
+    bail!("it ended before {lines} trials had: {status}\n{seen}")
+}
