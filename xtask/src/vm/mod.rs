@@ -182,19 +182,24 @@ impl Outcome {
             Ending::Panic => "the guest's kernel panicked",
             Ending::Lost => "the guest ended without giving an exit status",
             Ending::TimedOut => "the guest did not end within the time limit (--timeout)",
-            Ending::Interrupted => "interrupted",
+            Ending::Interrupted => bail!("interrupted"),
         };
-        let tail: String = ["qemu.log", "console.log"].map(|log| self.tail(log)).concat();
+        let read = |log: &str| fs::read(self.dir.join(log)).unwrap_or_default();
+        let logs = [read("qemu.log"), read("console.log")].concat();
+        let tail = tail(&String::from_utf8_lossy(&logs));
         bail!("{what}; {} ends with:\n{tail}", self.dir.join("console.log").display())
     }
+}
 
-    /// The last lines of one of the run's logs.
-    fn tail(&self, log: &str) -> String {
-        let bytes = fs::read(self.dir.join(log)).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(40)..].iter().flat_map(|line| [line, "\n"]).collect()
-    }
+/// The last lines of a console, from the kernel's first complaint on if it died of one.
+fn tail(console: &str) -> String {
+    const LINES: usize = 40;
+    let lines: Vec<&str> = console.lines().collect();
+    let complaint =
+        |line: &&str| ["BUG: ", "Oops: ", "Kernel panic"].iter().any(|w| line.contains(w));
+    let last = lines.len().saturating_sub(LINES);
+    let from = lines.iter().position(complaint).map_or(last, |first| first.min(last));
+    lines[from..].iter().flat_map(|line| [line, "\n"]).collect()
 }
 
 /// A new folder for one run. Those of earlier runs stay for a look, until there are many.
@@ -224,4 +229,19 @@ fn prune(store: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consoles_tail_starts_with_the_complaint_however_long_its_trace_is() {
+        let boot: String = (0..100).map(|n| format!("boot {n}\n")).collect();
+        assert!(tail(&boot).starts_with("boot 60\n") && tail(&boot).ends_with("boot 99\n"));
+        let panic = format!("{boot}Kernel panic - not syncing\n{}", "trace\n".repeat(90));
+        assert!(tail(&panic).starts_with("Kernel panic"), "{}", tail(&panic));
+        assert_eq!(tail(&panic).lines().count(), 91);
+        assert_eq!(tail("one\n"), "one\n");
+    }
 }

@@ -13,30 +13,35 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Waits for the end of a guest, whatever it is; QEMU is gone when this returns.
 pub(super) fn watch(mut qemu: Child, machine: &Machine, dir: &Path) -> Result<Ending> {
+    let cut_short = follow(&mut qemu, machine, dir);
+    if !matches!(cut_short, Ok(None)) {
+        qemu.kill()?;
+        qemu.wait()?;
+    }
+    Ok(cut_short?.unwrap_or_else(|| ending(dir)))
+}
+
+/// Passes output on until QEMU ends by itself, or there is a reason to end it.
+fn follow(qemu: &mut Child, machine: &Machine, dir: &Path) -> Result<Option<Ending>> {
     let deadline = machine.timeout.map(|limit| Instant::now() + limit);
-    let mut out = Follower::new(&machine.port(dir, "stdout"), machine.live);
-    let mut err = Follower::new(&machine.port(dir, "stderr"), machine.live);
-    let cut_short = loop {
+    let mut out = Follower::new(&machine.port(dir, "stdout"), machine.live)?;
+    let mut err = Follower::new(&machine.port(dir, "stderr"), machine.live)?;
+    loop {
+        // Asked before the last look at the files, so that nothing is left unread.
         let ended = qemu.try_wait().context("cannot wait for QEMU")?.is_some();
         out.pass_on(&mut io::stdout())?;
         err.pass_on(&mut io::stderr())?;
         if ended {
-            break None;
+            return Ok(None);
         }
         if interrupt::requested() {
-            break Some(Ending::Interrupted);
+            return Ok(Some(Ending::Interrupted));
         }
         if deadline.is_some_and(|at| Instant::now() > at) {
-            break Some(Ending::TimedOut);
+            return Ok(Some(Ending::TimedOut));
         }
         std::thread::sleep(POLL);
-    };
-    if let Some(ending) = cut_short {
-        qemu.kill()?;
-        qemu.wait()?;
-        return Ok(ending);
     }
-    Ok(ending(dir))
 }
 
 /// How a guest ended that was left alone: its status is on a port that the kernel's messages and the
@@ -59,10 +64,14 @@ struct Follower {
 }
 
 impl Follower {
-    fn new(path: &Path, live: bool) -> Self {
-        // Made here, so that QEMU (which truncates it) and this reader have the same file.
-        let file = live.then(|| File::options().create(true).append(true).read(true).open(path));
-        Self { file: file.and_then(Result::ok) }
+    /// Follows nothing unless `live`.
+    fn new(path: &Path, live: bool) -> Result<Self> {
+        if !live {
+            return Ok(Self { file: None });
+        }
+        // QEMU may not have made it yet; whoever is first, both have the same file.
+        let file = File::options().create(true).append(true).read(true).open(path);
+        Ok(Self { file: Some(file.with_context(|| format!("cannot open {}", path.display()))?) })
     }
 
     fn pass_on(&mut self, to: &mut impl Write) -> Result<()> {
