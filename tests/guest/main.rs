@@ -4,9 +4,11 @@
 mod bpf;
 mod campaign;
 mod ending;
+mod ftrace;
 mod input;
 mod leftovers;
 mod load;
+mod perf;
 mod tool;
 mod witness;
 
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
     let suites = [
         leftovers::tests(),
         bpf::tests(),
+        ftrace::tests(),
+        perf::tests(),
         witness::tests(),
         load::tests(),
         input::tests(),

@@ -14,8 +14,9 @@ const KALLSYMS: &str = "/proc/kallsyms";
 #[derive(Debug)]
 pub struct Kallsyms {
     text: String,
-    /// Sorted by name.
     functions: Vec<Entry>,
+    /// Addresses of all symbols, data too, sorted: where one begins, the one before it ends.
+    starts: Vec<u64>,
 }
 
 /// Positions in the text rather than strings: there are some 100,000 functions.
@@ -23,7 +24,7 @@ pub struct Kallsyms {
 struct Entry {
     name: (u32, u32),
     module: Option<(u32, u32)>,
-    addresses: Range,
+    start: u64,
 }
 
 /// One function.
@@ -64,7 +65,7 @@ impl Kallsyms {
                 functions.push(Entry {
                     name: place(&text, symbol.name),
                     module: symbol.module.map(|module| place(&text, module)),
-                    addresses: Range { start: symbol.address, end: symbol.address },
+                    start: symbol.address,
                 });
             }
         }
@@ -77,22 +78,15 @@ impl Kallsyms {
                 "Run as root with CAP_SYSLOG, or: sysctl kernel.kptr_restrict=0",
             ));
         }
-        for function in &mut functions {
-            let start = function.addresses.start;
-            let next = starts.partition_point(|&other| other <= start);
-            function.addresses.end = starts.get(next).copied().unwrap_or(u64::MAX);
-        }
-        functions.sort_by(|a, b| slice(&text, a.name).cmp(slice(&text, b.name)));
-        Ok(Self { text, functions })
+        Ok(Self { text, functions, starts })
     }
 
     /// All functions of this name, in the kernel and in every module.
-    pub fn named<'a>(&'a self, name: &str) -> impl Iterator<Item = Symbol<'a>> {
-        let first = self.functions.partition_point(|f| slice(&self.text, f.name) < name);
-        self.functions[first..]
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Symbol<'a>> {
+        self.functions
             .iter()
+            .filter(move |entry| slice(&self.text, entry.name) == name)
             .map(|entry| self.symbol(entry))
-            .take_while(move |symbol| symbol.name == name)
     }
 
     /// Whether a module of this name has any function loaded.
@@ -119,10 +113,12 @@ impl Kallsyms {
     }
 
     fn symbol(&self, entry: &Entry) -> Symbol<'_> {
+        let next = self.starts.partition_point(|&other| other <= entry.start);
+        let end = self.starts.get(next).copied().unwrap_or(u64::MAX);
         Symbol {
             name: slice(&self.text, entry.name),
             module: entry.module.map(|module| slice(&self.text, module)),
-            addresses: entry.addresses,
+            addresses: Range { start: entry.start, end },
         }
     }
 }

@@ -8,8 +8,8 @@ pub use instance::{CpuStats, Instance};
 
 use std::{
     ffi::OsString,
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
 };
@@ -70,10 +70,11 @@ impl Tracefs {
     /// # Errors
     /// The file is there and cannot be read.
     pub fn read_if_there(&self, file: &str) -> Result<Option<String>> {
-        match fs::read_to_string(self.path(file)) {
-            Ok(text) => Ok(Some(text)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(refused("read", &self.path(file), e)),
+        let path = self.path(file);
+        if fs::exists(&path).map_err(|e| refused("look for", &path, e))? {
+            read(&path).map(Some)
+        } else {
+            Ok(None)
         }
     }
 
@@ -210,8 +211,23 @@ pub fn mounted(fs_type: &str) -> Result<Option<PathBuf>> {
     mount_point(&text, fs_type)
 }
 
+/// Reads a file in large pieces: `header_page` and `header_event` give out what one read can take, and then say that
+/// they end (kernel/trace/trace_events.c, `show_header`), while [`fs::read_to_string`] starts with 32 bytes.
 fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|e| refused("read", path, e))
+    let failed = |e| refused("read", path, e);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut text = Vec::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => text.extend_from_slice(&piece[..length]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(failed(e)),
+        }
+    }
+    String::from_utf8(text)
+        .map_err(|e| Error::malformed(path.display().to_string(), format!("not text: {e}")))
 }
 
 fn write(path: &Path, value: &str, append: bool) -> Result<()> {

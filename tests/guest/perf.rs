@@ -1,0 +1,154 @@
+//! The sampling profiler on a known load: where its samples fall, and what a full ring costs.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Result, bail, ensure};
+use libtest_mimic::Trial;
+use probe_user::{
+    kernel::{clock, kallsyms::Kallsyms, run::Run, targets},
+    methods::{
+        Detection, Method as _, Sink,
+        perf::sample::{Parameters, SampleProfiler, Ticker},
+        registry,
+    },
+    model::{
+        loss::Loss,
+        target::Target,
+        units::{Hertz, Nanos},
+    },
+};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("perf::samples_fall_on_the_functions_that_run", samples_fall),
+        crate::test("perf::a_full_ring_loses_an_exact_number", full_ring),
+        crate::test("perf::the_id_names_the_event_that_is_there", the_id),
+    ]
+}
+
+/// One that every read goes through, and one that nothing calls meanwhile.
+fn target() -> Result<Target> {
+    Ok(targets::resolve("vfs_read,vfs_rename", &Kallsyms::load()?)?)
+}
+
+#[derive(Debug, Default)]
+struct Samples(Vec<(Nanos, u64, Option<usize>)>);
+
+impl Sink for Samples {
+    fn count(&mut self, _: usize, _: u64) {}
+
+    fn event(&mut self, _: usize, _: Nanos) {}
+
+    fn sample(&mut self, at: Nanos, inclusive: u64, innermost: Option<usize>) {
+        self.0.push((at, inclusive, innermost));
+    }
+}
+
+impl Samples {
+    fn with(&self, function: usize) -> u64 {
+        self.0.iter().map(|(_, inclusive, _)| inclusive >> function & 1).sum()
+    }
+}
+
+/// Reads from /dev/zero, nearly all of it inside `vfs_read`, until told to stop.
+fn reading(stop: &AtomicBool) -> Result<()> {
+    let mut zero = File::open("/dev/zero")?;
+    let mut buffer = vec![0; 1 << 20];
+    while !stop.load(Ordering::Relaxed) {
+        zero.read_exact(&mut buffer)?;
+    }
+    Ok(())
+}
+
+/// Runs `body` while another thread reads.
+fn while_reading<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| reading(&stop));
+        let outcome = body();
+        stop.store(true, Ordering::Relaxed);
+        reader.join().expect("no panic")?;
+        outcome
+    })
+}
+
+fn samples_fall() -> Result<()> {
+    let target = target()?;
+    let profiler = SampleProfiler::new(Parameters::new(Hertz(499), Ticker::CpuClock));
+    ensure!(matches!(profiler.detect(&target), Detection::Available));
+    let run = Run::start()?;
+    let mut session = profiler.attach(&target, &run)?;
+    let mut samples = Samples::default();
+    let begin = clock::now();
+    session.enable()?;
+    while_reading(|| {
+        while samples.with(0) < 100 {
+            thread::sleep(Duration::from_millis(20));
+            session.drain(&mut samples)?;
+        }
+        Ok(())
+    })?;
+    session.disable()?;
+    let end = clock::now();
+    session.drain(&mut samples)?;
+    let observation = session.detach()?;
+    let (inclusive, all) = (samples.with(0), samples.0.len() as u64);
+    let own = samples.0.iter().filter(|sample| sample.2 == Some(0)).count() as u64;
+    ensure!(observation.recorded == [Some(inclusive), Some(samples.with(1))], "{observation:?}");
+    ensure!(samples.with(1) == 0, "{} samples in a function that nothing calls", samples.with(1));
+    // The reader fills one CPU: a good part of all samples, though hardly any of them in vfs_read's own code.
+    ensure!(inclusive * 10 > all && own < inclusive, "{inclusive} of {all}, {own} of its own");
+    ensure!(observation.lost == Loss::NONE, "lost {:?}", observation.lost);
+    let outside = samples.0.iter().filter(|sample| !(begin..=end).contains(&sample.0)).count();
+    ensure!(outside == 0, "{outside} time stamps outside of {begin} to {end}");
+    Ok(())
+}
+
+fn full_ring() -> Result<()> {
+    let target = target()?;
+    let parameters =
+        Parameters { buffer_kib_per_cpu: 4, ..Parameters::new(Hertz(997), Ticker::CpuClock) };
+    let run = Run::start()?;
+    let mut session = SampleProfiler::new(parameters).attach(&target, &run)?;
+    session.enable()?;
+    // A ring of 4 KiB holds no more than 85 samples, so three seconds overflow it many times.
+    while_reading(|| {
+        thread::sleep(Duration::from_secs(3));
+        Ok(())
+    })?;
+    session.disable()?;
+    let mut samples = Samples::default();
+    session.drain(&mut samples)?;
+    let observation = session.detach()?;
+    let Loss::Exact(lost) = observation.lost else { bail!("lost {:?}", observation.lost) };
+    let given = samples.0.len() as u64;
+    ensure!(given > 0 && lost > given, "{given} samples, {lost} lost");
+    // Each CPU's clock ticks at most 997 times a second, so no more can have been taken than that.
+    let cpus = thread::available_parallelism()?.get() as u64;
+    let ticks = (observation.enabled.as_secs() * 997.0) as u64 * cpus + cpus;
+    ensure!(given + lost <= ticks, "{given} + {lost} samples of {ticks} ticks");
+    Ok(())
+}
+
+fn the_id() -> Result<()> {
+    let target = target()?;
+    let method = registry::find("perf-sample-999")?;
+    let id = &method.descriptor().id.0;
+    ensure!(matches!(method.detect(&target), Detection::Available), "{id}");
+    // Whether there are cycles decides which one it is; where there are none, asking for them is refused.
+    match registry::find("perf-sample-999-cycles")?.detect(&target) {
+        Detection::Available => ensure!(id == "perf-sample-999-cycles", "{id}"),
+        Detection::Unsupported { remedy, .. } => {
+            ensure!(id == "perf-sample-999-cpu-clock", "{id}");
+            ensure!(remedy.contains("cpu-clock"), "{remedy}");
+        }
+        Detection::Inconclusive(error) => bail!("{error}"),
+    }
+    Ok(())
+}
