@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 
-use crate::tool::{Folder, binary, refuse, succeed, tiny_run, tracetoll};
+use crate::tool::{Folder, binary, refuse, succeed, tiny_blocks, tiny_run, tracetoll};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -144,8 +144,7 @@ fn full_folder() -> Result<()> {
 }
 
 fn fill(folder: &Folder, small: &Path) -> Result<()> {
-    let mut run = tiny_run(folder, "off", &small.join("out"))?;
-    run.args(["--blocks", "50"]);
+    let run = tiny_blocks(folder, "off", &small.join("out"), "50")?;
     refuse(run, 1, &["journal.jsonl", "No space left", "space"])?;
     let journal = fs::read_to_string(small.join("out/journal.jsonl"))?;
     ensure!(journal.lines().count() >= 2, "nothing was kept: {journal}");

@@ -77,7 +77,17 @@ pub(crate) fn tracetoll<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> 
 
 /// `tracetoll run` of the tiny scenario, one block of `methods`, into `out`.
 pub(crate) fn tiny_run(folder: &Folder, methods: &str, out: &Path) -> Result<Command> {
-    let mut command = tracetoll(["run", "--blocks", "1", "--seed", "1", "--methods", methods])?;
+    tiny_blocks(folder, methods, out, "1")
+}
+
+/// As [`tiny_run`], with more blocks.
+pub(crate) fn tiny_blocks(
+    folder: &Folder,
+    methods: &str,
+    out: &Path,
+    blocks: &str,
+) -> Result<Command> {
+    let mut command = tracetoll(["run", "--seed", "1", "--methods", methods, "--blocks", blocks])?;
     command.arg("--scenario").arg(folder.tiny()?).arg("--out").arg(out);
     Ok(command)
 }

@@ -40,8 +40,8 @@ use crate::{
 /// What was asked for is wrong or cannot be had here, a result cannot be written, or the user ended the run.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let scenario = scenario(args)?;
-    let wanted = wanted(&args.methods)?;
     super::require_root("run")?;
+    let wanted = wanted(&args.methods)?;
     let interrupted = super::on_interrupt()?;
     for object in leftovers::sweep()? {
         eprintln!("removed what a killed run had left: {object}");
