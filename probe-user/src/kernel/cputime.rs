@@ -159,35 +159,44 @@ fn parse_cpu(rest: &str) -> Option<(u32, Spent)> {
 mod tests {
     use super::*;
 
-    // Cut from Linux 6.1 (version 15) and 7.3 (version 17), two CPUs each.
-    const V15: &str = "version 15\ntimestamp 4295021391\n\
-        cpu0 0 0 0 0 0 0 5081235711 93871254 14120\n\
-        domain0 3 0 0 0 0 0 0 0 0\n\
-        cpu1 0 0 0 0 0 0 4170926514 101512934 13120\n\
-        domain0 3 0 0 0 0 0 0 0 0\n";
+    // As Linux 6.1 prints it, the domain lines cut short.
+    const V15: &str = "version 15\ntimestamp 4294893287\n\
+        cpu0 0 0 0 0 0 0 2183356017 305946217 1542\n\
+        domain0 3 0 0 0 0 0 0\n\
+        cpu1 0 0 0 0 0 0 2535970174 81704349 733\n\
+        domain0 3 0 0 0 0 0 0\n";
+
+    // Linux 7.3.
+    const V17: &str = "version 17\ntimestamp 4294893378\n\
+        cpu0 0 0 0 0 0 0 2986598856 701664707 1673\n\
+        domain0 MC 3 0 0 0 0 0 0\n\
+        cpu1 0 0 0 0 0 0 1572446555 741206795 1330\n\
+        domain0 MC 3 0 0 0 0 0 0\n";
+
+    fn spent(run: u64, delay: u64) -> Spent {
+        Spent { run: Nanos(run), delay: Nanos(delay) }
+    }
 
     #[test]
     fn cpus_are_read_whatever_their_domains_look_like() {
-        let expected = vec![
-            (0, Spent { run: Nanos(5_081_235_711), delay: Nanos(93_871_254) }),
-            (1, Spent { run: Nanos(4_170_926_514), delay: Nanos(101_512_934) }),
-        ];
-        assert_eq!(parse_system(V15), Ok(expected.clone()));
-        let v17 = V15.replace("version 15", "version 17").replace("domain0 3", "domain0 MC 3");
-        assert_eq!(parse_system(&v17), Ok(expected));
+        let v15 =
+            vec![(0, spent(2_183_356_017, 305_946_217)), (1, spent(2_535_970_174, 81_704_349))];
+        assert_eq!(parse_system(V15), Ok(v15));
+        let v17 =
+            vec![(0, spent(2_986_598_856, 701_664_707)), (1, spent(1_572_446_555, 741_206_795))];
+        assert_eq!(parse_system(V17), Ok(v17));
     }
 
     #[test]
     fn an_unknown_version_and_a_short_line_are_refused() {
         assert!(parse_system(&V15.replace("version 15", "version 18")).is_err());
-        assert!(parse_system(&V15.replace(" 14120", "")).unwrap_err().contains("cpu0"));
+        assert!(parse_system(&V15.replace(" 1542", "")).unwrap_err().contains("cpu0"));
         assert!(parse_system("").is_err());
     }
 
     #[test]
     fn a_thread_is_three_numbers() {
-        let spent = Spent { run: Nanos(771_824), delay: Nanos(91_342) };
-        assert_eq!(parse_thread("771824 91342 12\n"), Ok(spent));
+        assert_eq!(parse_thread("771824 91342 12\n"), Ok(spent(771_824, 91_342)));
         for text in ["", "1 2", "1 2 3 4", "1 -2 3"] {
             assert!(parse_thread(text).is_err(), "{text}");
         }

@@ -65,20 +65,20 @@ impl Network {
         let taps = machine1.run(|| taps(run, guests))??;
         let ports: Vec<&str> = taps.iter().map(Tap::name).chain([uplink.as_str()]).collect();
 
-        let devices = NetDevices::of(&machine1)?;
-        let index = devices.number(&bridge, "ifindex")?;
+        let near = NetDevices::of(&machine1)?;
+        let index = near.number(&bridge, "ifindex")?;
         for &port in &ports {
             links.join(port, mtu, index)?;
             links.up(port)?;
         }
         links.up(&bridge)?;
         machine2.run(Netlink::open)??.up(&sink)?;
-        links.forward(sink_mac(), &uplink, devices.number(&uplink, "ifindex")?)?;
-        await_forwarding(&devices, &ports)?;
+        links.forward(sink_mac(), &uplink, near.number(&uplink, "ifindex")?)?;
+        await_forwarding(&near, &ports)?;
 
-        let devices = NetDevices::of(&machine2)?;
-        steer(&devices, &sink, placement)?;
-        let sink = Sink::open(&devices, &sink)?;
+        let far = NetDevices::of(&machine2)?;
+        steer(&far, &sink, placement)?;
+        let sink = Sink::open((&near, &uplink), (&far, &sink))?;
         Ok((Self { machine1, machine2, links, bridge, uplink, sink }, taps))
     }
 

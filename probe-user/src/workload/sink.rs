@@ -8,8 +8,11 @@ use crate::{
     model::{trial::Received, units::Bytes},
 };
 
-/// The receive counters of the sink's interface. A veth end counts a frame when its CPU's backlog has taken it, so a
-/// frame that the backlog refuses is not in here.
+/// The counters at both ends of the cable to machine 2.
+///
+/// The sink's interface counts a frame when its CPU's backlog takes it. A backlog that holds `net.core.netdev_max_backlog`
+/// frames already, since its CPU did not get to them, refuses more; those count at the near end. So frames received and
+/// frames refused are together what guests sent, to the frame.
 ///
 /// They are read from sysfs, whose files stay open: no lock that configuration elsewhere could hold (an rtnetlink
 /// request waits for the one rtnl lock), no message to parse.
@@ -17,17 +20,19 @@ use crate::{
 pub struct Sink {
     frames: File,
     bytes: File,
+    refused: File,
 }
 
 impl Sink {
-    /// Watches `name`.
+    /// Watches the cable from `near` on machine 1 to `far` on machine 2.
     ///
     /// # Errors
     /// There is no such interface.
-    pub fn open(devices: &NetDevices, name: &str) -> Result<Self> {
+    pub fn open(near: (&NetDevices, &str), far: (&NetDevices, &str)) -> Result<Self> {
         Ok(Self {
-            frames: devices.open(name, "statistics/rx_packets")?,
-            bytes: devices.open(name, "statistics/rx_bytes")?,
+            frames: far.0.open(far.1, "statistics/rx_packets")?,
+            bytes: far.0.open(far.1, "statistics/rx_bytes")?,
+            refused: near.0.open(near.1, "statistics/tx_dropped")?,
         })
     }
 
@@ -38,6 +43,14 @@ impl Sink {
     pub fn read(&self) -> Result<Received> {
         let bytes = Bytes(number(&self.bytes, "rx_bytes")?);
         Ok(Received { frames: number(&self.frames, "rx_packets")?, bytes })
+    }
+
+    /// Frames that machine 2 had no room for.
+    ///
+    /// # Errors
+    /// The interface is gone (`EINVAL`).
+    pub fn refused(&self) -> Result<u64> {
+        number(&self.refused, "tx_dropped")
     }
 }
 

@@ -7,3 +7,5 @@ mod worker;
 
 #[cfg(test)]
 mod oracle_tests;
+#[cfg(test)]
+mod queue_tests;
