@@ -7,6 +7,7 @@ use crate::model::{
     method::{Class, Descriptor, SeriesUnit},
     trial::{Measured, Outcome, Pace},
 };
+pub use crate::workload::CALLED_PER_KICK;
 
 /// A function of the target.
 #[derive(Debug, Clone, Copy)]
@@ -29,10 +30,10 @@ struct Counts {
     counters: u64,
 }
 
-/// Totals of `method` over the lockstep toll trials; `function` is the one that a kick calls.
+/// Totals of `method` over the lockstep toll trials; `kicked` is the target's function that each kick calls once.
 ///
 /// Counts do not depend on the clock: trials of all platforms are summed.
-pub fn events(trials: &Trials<'_>, method: &Descriptor, function: Function<'_>) -> Events {
+pub fn events(trials: &Trials<'_>, method: &Descriptor, kicked: Option<Function<'_>>) -> Events {
     let kind = Kind::toll(Pace::Lockstep);
     let ours = trials.all.iter().filter(|trial| trial.method == method.id && kind.holds(trial));
     let done: Vec<(&Measured, usize)> = ours
@@ -41,16 +42,20 @@ pub fn events(trials: &Trials<'_>, method: &Descriptor, function: Function<'_>) 
             Outcome::Failed { .. } => None,
         })
         .collect();
+    let nothing = |why: &str| Events {
+        truth: done.iter().map(|(trial, _)| trial.sent.kicks).sum(),
+        recorded: None,
+        lost: Loss::Unknown,
+        missed: Loss::Unknown,
+        counted_plus_missed: None,
+        reconciles: not_applicable(why),
+    };
     if done.is_empty() {
-        return Events {
-            truth: 0,
-            recorded: None,
-            lost: Loss::Unknown,
-            missed: Loss::Unknown,
-            counted_plus_missed: None,
-            reconciles: not_applicable("no lockstep trial ended well"),
-        };
+        return nothing("no lockstep trial ended well");
     }
+    let Some(function) = kicked else {
+        return nothing(&format!("{CALLED_PER_KICK}, which each kick calls, is not in the target"));
+    };
     let counts = Counts::of(&done, method, function);
     Events {
         truth: counts.truth,
@@ -212,7 +217,7 @@ mod tests {
     }
 
     fn of(lab: &Lab, method: &str) -> Events {
-        events(&lab.trials(), lab.method(method), TX)
+        events(&lab.trials(), lab.method(method), Some(TX))
     }
 
     fn series(calls: f64) -> Vec<Series> {
@@ -321,5 +326,13 @@ mod tests {
         }
         let found = of(&Lab::new(), "bpf-fentry-count");
         assert_eq!((found.recorded, found.lost), (None, Loss::Unknown));
+    }
+
+    #[test]
+    fn a_target_without_the_kicked_function_has_no_truth_to_agree_with() {
+        let lab = lab("bpf-fentry-count", |measured| saw(measured, 5, Loss::NONE, Loss::NONE));
+        let found = events(&lab.trials(), lab.method("bpf-fentry-count"), None);
+        assert_eq!((found.truth, found.recorded), (2000, None));
+        assert!(matches!(found.reconciles, Reconciliation::NotApplicable { .. }), "{found:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! The whole summary of a campaign.
 
 use super::{
-    events::{self, Function},
+    events::{self, CALLED_PER_KICK, Function},
     fidelity, interval,
     pairs::{Kind, Trials},
     toll,
@@ -19,14 +19,15 @@ use crate::model::{
 pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> Summary {
     let trials = Trials { runs, all: trials };
     let headline = headline(&design.target, &trials);
+    let kicked = functions(&design.target).find(|function| function.name == CALLED_PER_KICK);
     let bin = Nanos::from(design.scenario.bin);
     let of_method = |method: &Descriptor| {
         let fidelity = |function| fidelity::figures(&trials, method, function, bin, seed);
         let others = functions(&design.target).filter(|function| function.index != headline.index);
         MethodSummary {
             id: method.id.clone(),
-            events: events::events(&trials, method, headline),
-            toll: toll::figures(&trials, method, seed),
+            events: events::events(&trials, method, kicked),
+            toll: toll::figures(&trials, method, kicked.is_some(), seed),
             fidelity: fidelity(headline),
             other_functions: others
                 .map(|function| (function.name.to_owned(), fidelity(function)))
@@ -180,7 +181,7 @@ mod tests {
         let lab = lab();
         let summary = summary(&lab);
         let alone = |id| {
-            let figures = toll::figures(&lab.trials(), lab.method(id), 1);
+            let figures = toll::figures(&lab.trials(), lab.method(id), true, 1);
             figures.kernel_ns_per_event.known().unwrap().p.unwrap()
         };
         let together = |index: usize| {

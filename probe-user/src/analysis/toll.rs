@@ -2,6 +2,7 @@
 
 use super::{
     estimate::{Bounds, Sample, Scale},
+    events::CALLED_PER_KICK,
     pairs::{Chosen, Kind, Pair, Trials},
 };
 use crate::model::{
@@ -14,8 +15,8 @@ use crate::model::{
 /// Offered load that differs by more than this share within a pair was not fixed.
 const HELD: f64 = 0.01;
 
-/// The toll of `method`.
-pub fn figures(trials: &Trials<'_>, method: &Descriptor, seed: u64) -> TollFigures {
+/// The toll of `method`; `kicked` says whether the target holds the function that each kick calls once.
+pub fn figures(trials: &Trials<'_>, method: &Descriptor, kicked: bool, seed: u64) -> TollFigures {
     if method.class == Class::Nothing {
         let control = || Figure::null("the control");
         return TollFigures {
@@ -28,7 +29,15 @@ pub fn figures(trials: &Trials<'_>, method: &Descriptor, seed: u64) -> TollFigur
     }
     let paired = |pace| trials.paired(Kind::toll(pace), &method.id);
     TollFigures {
-        kernel_ns_per_event: kernel_ns_per_event(paired(Pace::Lockstep), method, seed),
+        kernel_ns_per_event: match why_no_cost_per_event(method, kicked) {
+            Some(why) => Figure::null(why),
+            None => of_pairs(
+                paired(Pace::Lockstep),
+                Scale::Difference,
+                |pair| Some(worker_ns_per_kick(pair.method)? - worker_ns_per_kick(pair.off)?),
+                seed,
+            ),
+        },
         worker_cpu_pct: worker_cpu_pct(paired(Pace::Paced), seed),
         reader_cpu_pct: reader_cpu_pct(trials.single(Kind::toll(Pace::Paced), &method.id), seed),
         system_cpu_pct: of_pairs(
@@ -56,22 +65,13 @@ pub(super) fn worker_cpu_pct(pairs: Result<Chosen<Pair<'_>>, String>, seed: u64)
     )
 }
 
-fn kernel_ns_per_event(
-    pairs: Result<Chosen<Pair<'_>>, String>,
-    method: &Descriptor,
-    seed: u64,
-) -> Figure {
+fn why_no_cost_per_event(method: &Descriptor, kicked: bool) -> Option<String> {
     if method.unit == SeriesUnit::CpuShare {
-        return Figure::null(
-            "a profiler does no work per call; worker_cpu_pct and system_cpu_pct hold its cost",
-        );
+        let why =
+            "a profiler does no work per call; worker_cpu_pct and system_cpu_pct hold its cost";
+        return Some(why.into());
     }
-    of_pairs(
-        pairs,
-        Scale::Difference,
-        |pair| Some(worker_ns_per_kick(pair.method)? - worker_ns_per_kick(pair.off)?),
-        seed,
-    )
+    (!kicked).then(|| format!("{CALLED_PER_KICK}, which each kick calls, is not in the target"))
 }
 
 fn reader_cpu_pct(trials: Result<Chosen<&Measured>, String>, seed: u64) -> Figure {
@@ -139,8 +139,14 @@ fn worker_ns_per_frame(trial: &Measured) -> Option<f64> {
     per(worker_ns(trial), trial.sent.frames)
 }
 
+/// Over the whole bins: the last one of a toll trial is short, and holds what was still in the rings as the load ended.
 fn bytes_per_second(trial: &Measured) -> Option<f64> {
-    Some(1e9 * per(trial.received.bytes.0, trial.cpu.elapsed.0)?)
+    let bins = match trial.throughput.len() {
+        1 => 1,
+        bins => bins.checked_sub(1)?,
+    };
+    let bytes = trial.throughput[..bins].iter().sum();
+    Some(1e9 * per(bytes, trial.edges.get(bins)?.since(*trial.edges.first()?).0)?)
 }
 
 fn busy_pct(trial: &Measured) -> Option<f64> {
@@ -166,7 +172,7 @@ mod tests {
         model::{
             figure::{Estimate, Platform},
             trial::Part,
-            units::{Bytes, Nanos},
+            units::Nanos,
         },
     };
 
@@ -184,7 +190,7 @@ mod tests {
     }
 
     fn toll(lab: &Lab, method: &str) -> TollFigures {
-        figures(&lab.trials(), lab.method(method), 1)
+        figures(&lab.trials(), lab.method(method), true, 1)
     }
 
     fn known(figure: &Figure) -> &Estimate {
@@ -328,14 +334,15 @@ mod tests {
     }
 
     #[test]
-    fn throughput_is_a_ratio_of_what_arrived_per_second() {
+    fn throughput_is_a_ratio_of_what_arrived_per_second_in_whole_bins() {
         let mut lab = Lab::new();
         lab.run(Platform::Native);
         for block in 0..3 {
-            for (method, bytes, seconds) in [("off", 1_000_000, 2), (COUNT, 1_350_000, 3)] {
+            // 10 bytes per ns against 9, and whatever was left in the rings.
+            for (method, bytes, width, left) in [("off", 1000, 100, 7), (COUNT, 1350, 150, 999)] {
                 lab.done(block, FLAT, method, |measured| {
-                    measured.received.bytes = Bytes(bytes);
-                    measured.cpu.elapsed = Nanos(seconds * 1_000_000_000);
+                    measured.throughput = vec![bytes, bytes, left];
+                    measured.edges = [0, width, 2 * width, 2 * width + 3].map(Nanos).to_vec();
                 });
             }
         }
@@ -364,5 +371,8 @@ mod tests {
         assert_eq!(why(&toll(&lab, "off").kernel_ns_per_event), "the control");
         let profiler = toll(&lab, "perf-sample-999-cpu-clock").kernel_ns_per_event;
         assert!(why(&profiler).starts_with("a profiler does no work per call"), "{profiler:?}");
+        lockstep(&mut lab, 0, COUNT, 8100);
+        let elsewhere = figures(&lab.trials(), lab.method(COUNT), false, 1).kernel_ns_per_event;
+        assert!(why(&elsewhere).contains("is not in the target"), "{elsewhere:?}");
     }
 }

@@ -115,7 +115,7 @@ pub struct WitnessCheck {
 /// What follows from the trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// The function that `events` and `fidelity` speak of: the target's first that has a witness.
+    /// The function that `fidelity` speaks of: the target's first that has a witness.
     pub headline_function: String,
     /// One per method, in the design's order.
     pub methods: Vec<MethodSummary>,
@@ -141,7 +141,7 @@ pub struct MethodSummary {
     pub other_functions: BTreeMap<String, FidelityFigures>,
 }
 
-/// Totals over the lockstep trials, where the true number is known from the load.
+/// Totals over the lockstep trials, of the function that each kick calls once: the load knows the true number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Events {
     /// Calls that happened: kicks in lockstep.

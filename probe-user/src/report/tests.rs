@@ -9,7 +9,7 @@ use crate::{
         loss::Loss,
         method::MethodId,
         trial::{Measured, Pace, Part},
-        units::{Bytes, Nanos},
+        units::Nanos,
     },
 };
 
@@ -65,7 +65,7 @@ fn toll(lab: &mut Lab) {
                 measured.cpu.system = Nanos((500 + reader + wobble) * 1_000_000);
             });
             lab.done(block, FLAT, method, |measured| {
-                measured.received.bytes = Bytes((throughput * 10 + wobble) * 100_000);
+                measured.throughput[0] = (throughput * 10 + wobble) * 100_000;
             });
         }
     }

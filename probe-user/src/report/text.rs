@@ -8,10 +8,13 @@ use super::{
     caveats,
     number::{self, Style, nanoseconds, parts},
 };
-use crate::model::{
-    campaign::{Campaign, Events, MethodSummary, Reconciliation},
-    figure::{Figure, Platform},
-    trial::Outcome,
+use crate::{
+    analysis::events::CALLED_PER_KICK,
+    model::{
+        campaign::{Campaign, Events, MethodSummary, Reconciliation},
+        figure::{Figure, Platform},
+        trial::Outcome,
+    },
 };
 
 /// Columns of a terminal that every line fits into.
@@ -30,7 +33,7 @@ pub fn render(campaign: &Campaign) -> String {
             format!("What it costs, against `off` in the same block{}", clocks(methods, toll_of)),
             toll(methods),
         ),
-        (format!("What it records of {function}, one call per kick"), events(methods)),
+        (format!("What it records of {CALLED_PER_KICK}, one call per kick"), events(methods)),
         (
             format!(
                 "What it still shows of {function}: r(calls, throughput){}",
