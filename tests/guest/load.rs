@@ -25,7 +25,7 @@ use probe_user::{
         units::Nanos,
     },
     sys::tun::Tap,
-    workload::{Load, Offered, Placement, Stage, network},
+    workload::{Load, Offered, Placement, Stage, frame, network},
 };
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -121,6 +121,7 @@ fn one_call_per_kick() -> Result<()> {
         (Guests { ring: 4, frame: 60, ..usual.clone() }, 2_000),
         // Longer than a page: vhost sends it without its own batch.
         (Guests { frame: 9014, ..usual.clone() }, 2_000),
+        (Guests { ring: 64, frame: frame::MAX, ..usual.clone() }, 500),
         (guests(3), 2_000),
     ];
     for (guests, kicks) in cases {
