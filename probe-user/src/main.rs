@@ -1,6 +1,6 @@
 //! Parse, call, print the error, exit.
 //!
-//! Exit status: 0 done · 1 failed · 2 wrong arguments · 130 ended by the user.
+//! Exit status: 0 done · 1 failed, or a trial failed · 2 wrong arguments · 130 ended by the user.
 
 use std::process::ExitCode;
 
@@ -30,11 +30,11 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(Error::Interrupted) => {
-            eprintln!("tracetoll: interrupted; finished trials are kept");
+            commands::tell(format_args!("tracetoll: interrupted; finished trials are kept"));
             ExitCode::from(130)
         }
         Err(error) => {
-            eprintln!("tracetoll: {error}");
+            commands::tell(format_args!("tracetoll: {error}"));
             ExitCode::FAILURE
         }
     }

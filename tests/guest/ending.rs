@@ -1,6 +1,6 @@
 //! A run that ends before its time: nothing that was recorded is lost, and nothing of it stays in the kernel.
 
-use std::{collections::BTreeSet, fs, process::Child};
+use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
@@ -23,7 +23,7 @@ fn interrupt() -> Result<()> {
     let folder = Folder::new()?;
     let out = folder.path().join("out");
     let mut child = start_and_await_trials(tiny_run(&folder, METHODS, &out)?, 2)?;
-    signal(&child, "INT")?;
+    child.signal("INT")?;
     let status = child.wait()?;
     ensure!(status.code() == Some(130), "{status}");
     let campaign: serde_json::Value =
@@ -61,13 +61,12 @@ fn kill_in_a_trial(folder: &Folder) -> Result<(BTreeSet<String>, Vec<String>)> {
     let before = kernel_state()?;
     let out = folder.path().join("out");
     let mut run = tiny_run(folder, "ftrace-function", &out)?;
-    run.args(["--parts", "toll", "--duration", "30s"]);
+    run.args(["--parts", "toll", "--duration", "5s"]);
     // Lockstep of both methods has ended: the first of the long, paced trials is next.
     let mut child = start_and_await_trials(run, 2)?;
-    wait_for(|| {
-        Ok(kernel_state()?.difference(&before).any(|object| object.contains("interface")))
-    })?;
-    signal(&child, "KILL")?;
+    let attached = |object: &String| object.starts_with("tracefs instance tracetoll-");
+    wait_for(|| Ok(kernel_state()?.difference(&before).any(attached)))?;
+    child.signal("KILL")?;
     child.wait()?;
     let left = kernel_state()?.difference(&before).cloned().collect();
     Ok((before, left))
@@ -76,19 +75,12 @@ fn kill_in_a_trial(folder: &Folder) -> Result<(BTreeSet<String>, Vec<String>)> {
 fn clean_beside_a_living_run() -> Result<()> {
     let folder = Folder::new()?;
     let out = folder.path().join("out");
-    let child = start_and_await_trials(tiny_run(&folder, METHODS, &out)?, 1);
-    let mut child = child?;
+    let mut child = start_and_await_trials(tiny_run(&folder, METHODS, &out)?, 1)?;
     let cleaned = tracetoll(["clean"]).and_then(succeed);
     let status = child.wait()?;
     ensure!(status.success(), "the living run was disturbed: {status}");
     ensure!(cleaned?.contains("nothing to remove"), "it removed something");
     Ok(())
-}
-
-fn signal(child: &Child, name: &str) -> Result<()> {
-    let mut kill = std::process::Command::new("kill");
-    kill.args([&format!("-{name}"), &child.id().to_string()]);
-    succeed(kill).map(drop)
 }
 
 /// Polls until `condition` holds.

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -120,10 +120,34 @@ pub(crate) fn refuse(mut command: Command, status: i32, words: &[&str]) -> Resul
     Ok(())
 }
 
-/// Starts it, and waits until `lines` trials have ended.
-pub(crate) fn start_and_await_trials(mut command: Command, lines: usize) -> Result<Child> {
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-    let stderr = child.stderr.take().context("no stderr")?;
+/// A `tracetoll` at work; it is killed with the test.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Sends it a signal, by its short name.
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
+        let mut kill = Command::new("kill");
+        kill.args([&format!("-{name}"), &self.0.id().to_string()]);
+        succeed(kill).map(drop)
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
+        Ok(self.0.wait()?)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts it, and waits until `lines` trials have ended. From then on nobody reads what it says.
+pub(crate) fn start_and_await_trials(mut command: Command, lines: usize) -> Result<Running> {
+    let mut child = Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?);
+    let stderr = child.0.stderr.take().context("no stderr")?;
     let mut seen = String::new();
     let mut trials = 0;
     for line in BufReader::new(stderr).lines() {

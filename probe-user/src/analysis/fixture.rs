@@ -218,6 +218,7 @@ fn quiet(bins: usize, functions: usize) -> Measured {
     Measured {
         sent: Sent::default(),
         received: Received::default(),
+        refused: 0,
         cpu: CpuTimes {
             elapsed,
             workers: vec![Nanos(0)],

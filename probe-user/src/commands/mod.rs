@@ -8,6 +8,7 @@ mod run;
 mod scenarios;
 
 use std::{
+    fmt,
     io::Write as _,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -28,6 +29,11 @@ fn print(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Says how the work goes, on stderr. Nobody may read that any more, which is no reason to end a measurement.
+pub fn tell(what: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{what}");
 }
 
 /// Prints `value` as JSON, for people and programs.

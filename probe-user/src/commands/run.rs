@@ -8,6 +8,7 @@ use crate::{
     cli::RunArgs,
     error::{Error, Result},
     kernel::{
+        affinity,
         holders::{self, Holder},
         host,
         kallsyms::Kallsyms,
@@ -44,7 +45,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let wanted = wanted(&args.methods)?;
     let interrupted = super::on_interrupt()?;
     for object in leftovers::sweep()? {
-        eprintln!("removed what a killed run had left: {object}");
+        super::tell(format_args!("removed what a killed run had left: {object}"));
     }
     let run = Run::start()?;
     let target = targets::resolve(&args.target, &Kallsyms::load()?)?;
@@ -66,6 +67,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         target: &target,
         scenario: &scenario,
         placement: Placement::choose(scenario.load_cpus, &online::cpus()?)?,
+        allow_shared: args.allow_shared,
         interrupted: &interrupted,
     };
     measure(args, &bench, methods, design, output)
@@ -80,6 +82,8 @@ fn measure(
     mut output: Output,
 ) -> Result<ExitCode> {
     let mut record = record(args)?;
+    // The reader at the bin edges stands beside the sink, so that no hog delays it.
+    affinity::pin(None, &bench.placement.sink)?;
     if record.parts.contains(&Part::Fidelity) {
         record.witness_checks = bench.check_witness()?;
     }
@@ -88,7 +92,7 @@ fn measure(
     if matches!(measured, Ok(_) | Err(Error::Interrupted)) {
         output.finish()?;
     }
-    measured.map(|_failed| ExitCode::SUCCESS)
+    measured.map(|failed| ExitCode::from(u8::from(failed > 0)))
 }
 
 /// The methods of `list`, with the control first: nothing can be compared without it.
@@ -144,10 +148,10 @@ fn detect(
 
 fn announce(design: &Design) {
     for function in targets::describe(&design.target) {
-        eprintln!("target: {function}");
+        super::tell(format_args!("target: {function}"));
     }
     for method in &design.unavailable {
-        eprintln!("left out: {}: {}. {}", method.id, method.why, method.remedy);
+        super::tell(format_args!("left out: {}: {}. {}", method.id, method.why, method.remedy));
     }
 }
 
@@ -186,7 +190,7 @@ impl Output {
         let campaign = store::read(&folder.join(JOURNAL))?;
         let path = journal::write_campaign(&folder, &campaign)?;
         super::print(&report::text::render(&campaign))?;
-        eprintln!("result: {}", path.display());
+        super::tell(format_args!("result: {}", path.display()));
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -38,13 +39,18 @@ impl Run {
         fs::create_dir_all(folder).map_err(|e| Error::file("create", folder, e))?;
         let pid = std::process::id();
         let lock = lock_path(folder, pid);
-        let held = File::create(&lock).map_err(|e| Error::file("create", &lock, e))?;
-        match held.try_lock() {
-            Ok(()) => Ok(Self { pid, lock, _held: held }),
-            Err(TryLockError::WouldBlock) => {
-                Err(Error::Untrue("this process has a run already".into()))
+        loop {
+            let held = File::create(&lock).map_err(|e| Error::file("create", &lock, e))?;
+            match held.try_lock() {
+                // A sweep that came between may have taken the file for a dead run's, and its name away.
+                Ok(()) if names(&lock, &held) => return Ok(Self { pid, lock, _held: held }),
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) if is_probed(&lock) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::Untrue("this process has a run already".into()));
+                }
+                Err(TryLockError::Error(e)) => return Err(Error::file("lock", &lock, e)),
             }
-            Err(TryLockError::Error(e)) => Err(Error::file("lock", &lock, e)),
         }
     }
 
@@ -75,18 +81,30 @@ impl Drop for Run {
     }
 }
 
+/// Whether `path` still names the open `file`.
+fn names(path: &Path, file: &File) -> bool {
+    let inode = |data: &fs::Metadata| (data.dev(), data.ino());
+    matches!((fs::metadata(path), file.metadata()), (Ok(a), Ok(b)) if inode(&a) == inode(&b))
+}
+
+/// Whether the lock is held only by somebody who asks whether it is held: those take it shared.
+fn is_probed(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| file.try_lock_shared().is_ok())
+}
+
 fn lock_path(folder: &Path, pid: u32) -> PathBuf {
     folder.join(format!("{pid}.lock"))
 }
 
-/// The tag in an object's name, if one of our kinds of name: `tracetoll-PID-…`, `tracetoll_PID`, `ttPID-…`.
+/// The tag in the name of a tracefs instance, `tracetoll-PID-NAME`, or of a group of probe events, `tracetoll_PID`.
+/// None for any other name.
 pub fn tag_of(name: &str) -> Option<u32> {
-    let rest = name
-        .strip_prefix("tracetoll-")
-        .or_else(|| name.strip_prefix("tracetoll_"))
-        .or_else(|| name.strip_prefix("tt"))?;
-    let digits = rest.split(['-', '_']).next()?;
-    if digits.starts_with('0') { None } else { digits.parse().ok() }
+    let digits = match name.strip_prefix("tracetoll-") {
+        Some(rest) => rest.split_once('-').filter(|(_, name)| !name.is_empty())?.0,
+        None => name.strip_prefix("tracetoll_")?,
+    };
+    let plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { digits.parse().ok() } else { None }
 }
 
 /// Whether the run with this tag has ended.
@@ -97,7 +115,7 @@ pub fn is_dead(tag: u32) -> bool {
 fn is_dead_in(folder: &Path, tag: u32) -> bool {
     // No lock file: the run ended in order, or /run was emptied under a living one. Only then the pid decides.
     match File::open(lock_path(folder, tag)) {
-        Ok(file) => file.try_lock().is_ok(),
+        Ok(file) => file.try_lock_shared().is_ok(),
         Err(_) => !Path::new(&format!("/proc/{tag}")).exists(),
     }
 }
@@ -122,10 +140,18 @@ mod tests {
     fn tags_come_only_from_our_own_names() {
         assert_eq!(tag_of("tracetoll-41-function"), Some(41));
         assert_eq!(tag_of("tracetoll_41"), Some(41));
-        assert_eq!(tag_of("tt41-tap0"), Some(41));
-        for other in
-            ["tap0", "tt", "ttyS0", "tt-41", "tracetoll", "tracetoll-x-1", "tt041-a", "eth0"]
-        {
+        for other in [
+            "tap0",
+            "tt2024",
+            "tt41-tap0",
+            "tracetoll",
+            "tracetoll-41",
+            "tracetoll-x-1",
+            "tracetoll_41_x",
+            "tracetoll-041-a",
+            "tracetoll_+41",
+            "tracetoll-41-",
+        ] {
             assert_eq!(tag_of(other), None, "{other}");
         }
     }

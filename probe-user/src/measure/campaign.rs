@@ -56,7 +56,11 @@ impl Campaign<'_> {
         let mut failed = 0;
         for block in 0..self.blocks {
             for plan in plans(&self.record.parts) {
-                let mut order: Vec<_> = self.methods.iter().collect();
+                let mut order: Vec<_> = self
+                    .methods
+                    .iter()
+                    .filter(|method| plan.runs_under(method.descriptor()))
+                    .collect();
                 order.shuffle(&mut random);
                 for (method, position) in order.into_iter().zip(0..) {
                     let trial = self.trial(method.as_ref(), Slot { block, position, plan })?;
@@ -112,11 +116,14 @@ impl Campaign<'_> {
 
 /// The trials of one block, in their order; each is run under every method before the next.
 fn plans(parts: &[Part]) -> Vec<Plan> {
-    let toll = [Pace::Lockstep, Pace::Paced, Pace::Flat].map(|pace| Plan {
-        part: Part::Toll,
-        pace,
-        witnessed: false,
-    });
+    let toll = |pace, witnessed| Plan { part: Part::Toll, pace, witnessed };
+    let toll = [
+        toll(Pace::Lockstep, false),
+        toll(Pace::Paced, false),
+        toll(Pace::Flat, false),
+        // Under the control alone: the witness's own price.
+        toll(Pace::Paced, true),
+    ];
     let fidelity = [Plan { part: Part::Fidelity, pace: Pace::Flat, witnessed: true }];
     let by_part = BTreeMap::from([(Part::Toll, &toll[..]), (Part::Fidelity, &fidelity[..])]);
     parts.iter().flat_map(|part| by_part[part]).copied().collect()

@@ -52,13 +52,15 @@ impl Collector {
                     Some(Series { function, values: seen.calls(edges)?, self_share: None })
                 })
                 .collect(),
-            SeriesUnit::CpuShare => {
-                names.enumerate().map(|(index, name)| self.shares(index, name, edges)).collect()
-            }
+            SeriesUnit::CpuShare => names
+                .enumerate()
+                .filter_map(|(index, name)| self.shares(index, name, edges))
+                .collect(),
         }
     }
 
-    fn shares(&self, index: usize, function: String, edges: &[Nanos]) -> Series {
+    /// None where a bin has no sample at all: the profiler did not run, or its samples were lost.
+    fn shares(&self, index: usize, function: String, edges: &[Nanos]) -> Option<Series> {
         let bins = edges.len().saturating_sub(1);
         let (mut all, mut inclusive, mut own) = (vec![0_u64; bins], vec![0; bins], vec![0; bins]);
         for sample in &self.samples {
@@ -67,9 +69,12 @@ impl Collector {
             inclusive[bin] += sample.inclusive >> index & 1;
             own[bin] += u64::from(sample.innermost == Some(index));
         }
+        if all.contains(&0) {
+            return None;
+        }
         let share =
             |part: &[u64]| part.iter().zip(&all).map(|(&n, &all)| per_cent(n, all)).collect();
-        Series { function, values: share(&inclusive), self_share: Some(share(&own)) }
+        Some(Series { function, values: share(&inclusive), self_share: Some(share(&own)) })
     }
 }
 
@@ -115,8 +120,7 @@ fn bin_of(at: Nanos, edges: &[Nanos]) -> Option<usize> {
 
 #[expect(clippy::cast_precision_loss, reason = "no bin holds 2^53 samples")]
 fn per_cent(part: u64, all: u64) -> f64 {
-    // A bin without a single sample says that no CPU was busy: a share of nothing is nothing.
-    if all == 0 { 0.0 } else { 100.0 * part as f64 / all as f64 }
+    100.0 * part as f64 / all as f64
 }
 
 #[cfg(test)]
@@ -151,6 +155,18 @@ mod tests {
     }
 
     #[test]
+    fn counts_behind_the_last_edge_change_no_bin() {
+        let target = target(&["f"]);
+        let mut collector = Collector::new(&target);
+        for (edge, total) in [(0, 5), (1, 7), (2, 70)] {
+            collector.at_edge(edge);
+            collector.count(0, total);
+        }
+        let series = collector.series(&target, CALLS, &edges(&[10, 20]));
+        assert_eq!(series[0].values, [2.0]);
+    }
+
+    #[test]
     fn a_counter_that_missed_an_edge_has_no_series() {
         let target = target(&["f", "g"]);
         let mut collector = Collector::new(&target);
@@ -175,9 +191,11 @@ mod tests {
         collector.sample(Nanos(3), 0b00, None);
         collector.sample(Nanos(4), 0b00, None);
         collector.sample(Nanos(12), 0b10, Some(1));
-        let series = collector.series(&target, SeriesUnit::CpuShare, &edges(&[0, 10, 20, 30]));
-        assert_eq!(series[0].values, [50.0, 0.0, 0.0]);
-        assert_eq!(series[0].self_share, Some(vec![25.0, 0.0, 0.0]));
-        assert_eq!(series[1].values, [25.0, 100.0, 0.0]);
+        let series = collector.series(&target, SeriesUnit::CpuShare, &edges(&[0, 10, 20]));
+        assert_eq!(series[0].values, [50.0, 0.0]);
+        assert_eq!(series[0].self_share, Some(vec![25.0, 0.0]));
+        assert_eq!(series[1].values, [25.0, 100.0]);
+        let holed = collector.series(&target, SeriesUnit::CpuShare, &edges(&[0, 10, 20, 30]));
+        assert!(holed.is_empty(), "a bin without samples is a hole, not a zero");
     }
 }

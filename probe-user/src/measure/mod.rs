@@ -1,5 +1,6 @@
 //! Blocks, trials, the bin clock, the witness and the journal.
 
+mod arrivals;
 pub mod campaign;
 pub mod clock;
 pub mod collector;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    arrivals::Arrivals,
     collector::Collector,
     reader::{self, Reader, Reading},
     truth,
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    kernel::run::Run,
+    kernel::{holders, run::Run, tracefs::Tracefs},
     methods::Method,
     model::{
         campaign::WitnessCheck,
@@ -44,9 +45,18 @@ pub struct Plan {
     pub witnessed: bool,
 }
 
+impl Plan {
+    /// Whether trials of this plan are made under `method`. A witnessed toll trial tells what the witness costs, and is
+    /// made under the control only.
+    pub fn runs_under(self, method: &Descriptor) -> bool {
+        self.part == Part::Fidelity || !self.witnessed || method.id.is_off()
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match (self.part, self.pace) {
+            (Part::Toll, _) if self.witnessed => "toll of witness",
             (Part::Toll, Pace::Lockstep) => "toll lockstep",
             (Part::Toll, Pace::Paced) => "toll paced",
             (Part::Toll, Pace::Flat) => "toll flat",
@@ -65,6 +75,8 @@ pub struct Bench<'a> {
     pub scenario: &'a Scenario,
     /// Which CPUs are machine 1, which machine 2.
     pub placement: Placement,
+    /// Whether other tracers may hold the target meanwhile.
+    pub allow_shared: bool,
     /// Set when the user asks for the end.
     pub interrupted: &'a AtomicBool,
 }
@@ -83,6 +95,7 @@ impl Bench<'_> {
     /// # Errors
     /// Anything that fails on the way, and numbers that break one of their own checks.
     pub fn measure(&self, method: &dyn Method, plan: Plan) -> Result<Measured> {
+        self.check_alone()?;
         let stage = Stage::build(self.run, &self.scenario.guests, &self.placement)?;
         self.warm_up(&stage, plan.pace)?;
         let witness = if plan.witnessed { Some(Witness::attach(self.target)?) } else { None };
@@ -101,12 +114,23 @@ impl Bench<'_> {
         Ok(measured)
     }
 
+    /// Another tracer may have come since the campaign began.
+    fn check_alone(&self) -> Result<()> {
+        if self.allow_shared {
+            return Ok(());
+        }
+        let holders = holders::holders(self.target, &Tracefs::find()?)?;
+        if holders.is_empty() { Ok(()) } else { Err(holders::refusal(&holders)) }
+    }
+
     /// Runs the load once before anything is attached, until caches, rings and the bridge's table are as they will be.
     fn warm_up(&self, stage: &Stage, pace: Pace) -> Result<()> {
         let pace = if pace == Pace::Paced { Pace::Paced } else { Pace::Flat };
+        let arrivals = Arrivals::since_now(stage.sink())?;
         let load = stage.start(self.offered(pace))?;
         thread::sleep(self.scenario.settle);
-        load.stop().map(drop)
+        let sent = load.stop()?;
+        arrivals.wait_for(sent.frames)
     }
 
     /// What the guests offer at `pace`.
@@ -154,7 +178,7 @@ impl Bench<'_> {
         witness: Option<&Witness>,
         reader: &mut Reader,
     ) -> Result<Watched> {
-        let watch = Watch::new(self, stage, witness, reader);
+        let watch = Watch::new(self, stage, witness, reader)?;
         match plan.part {
             Part::Toll => watch.toll(plan.pace),
             Part::Fidelity => watch.fidelity(),
@@ -169,8 +193,10 @@ impl Bench<'_> {
         edges: &[Nanos],
     ) -> Result<Account> {
         reading.session.disable()?;
-        let before = reader::thread_cpu();
+        // What comes now belongs to no bin: the last edge's counts stay as they were read there.
+        reading.collector.at_edge(edges.len());
         reading.drain()?;
+        let before = reader::thread_cpu();
         let Reading { session, collector, cpu } = reading;
         let observation = session.detach()?;
         let series = collector.series(self.target, method.unit, edges);
@@ -180,7 +206,8 @@ impl Bench<'_> {
 }
 
 fn assemble(watched: Watched, witness: Option<WitnessSeries>, account: Account) -> Measured {
-    let Watched { edges, edge_jitter, received, witness: _, sections, sent, spent } = watched;
+    let Watched { edges, edge_jitter, received, refused, witness: _, sections, sent, spent } =
+        watched;
     let Account { observation, series, reader, after } = account;
     let first = received.first().copied().unwrap_or_default();
     let last = received.last().copied().unwrap_or_default();
@@ -190,6 +217,7 @@ fn assemble(watched: Watched, witness: Option<WitnessSeries>, account: Account) 
             frames: last.frames - first.frames,
             bytes: Bytes(last.bytes.0 - first.bytes.0),
         },
+        refused,
         cpu: CpuTimes {
             elapsed: spent.at,
             workers: spent.workers,

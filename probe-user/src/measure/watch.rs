@@ -4,6 +4,7 @@
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
 use super::{
+    arrivals::Arrivals,
     clock::BinClock,
     cpu::{self, Meters},
     reader::Reader,
@@ -16,7 +17,7 @@ use crate::{
         trial::{Pace, Received, SectionMark, Sent},
         units::{Bytes, Nanos},
     },
-    workload::{Hogs, Stage},
+    workload::{Hogs, Load, Stage},
 };
 
 /// What was seen and spent in the measured window.
@@ -25,6 +26,8 @@ pub(super) struct Watched {
     pub(super) edge_jitter: Nanos,
     /// Sink readings at the edges.
     pub(super) received: Vec<Received>,
+    /// Frames that machine 2 refused between the first edge and the last.
+    pub(super) refused: u64,
     /// Witness readings at the edges: totals per function.
     pub(super) witness: Vec<Vec<Option<u64>>>,
     pub(super) sections: Vec<SectionMark>,
@@ -38,6 +41,7 @@ pub(super) struct Watch<'a> {
     stage: &'a Stage,
     witness: Option<&'a Witness>,
     reader: &'a mut Reader,
+    arrivals: Arrivals<'a>,
     received: Vec<Received>,
     witnessed: Vec<Vec<Option<u64>>>,
 }
@@ -48,8 +52,10 @@ impl<'a> Watch<'a> {
         stage: &'a Stage,
         witness: Option<&'a Witness>,
         reader: &'a mut Reader,
-    ) -> Self {
-        Self { bench, stage, witness, reader, received: Vec::new(), witnessed: Vec::new() }
+    ) -> Result<Self> {
+        let arrivals = Arrivals::since_now(stage.sink())?;
+        let (received, witnessed) = (Vec::new(), Vec::new());
+        Ok(Self { bench, stage, witness, reader, arrivals, received, witnessed })
     }
 
     /// The load from idle to idle, so that every CPU nanosecond of it falls into the window: the scheduler's account
@@ -61,24 +67,32 @@ impl<'a> Watch<'a> {
             Pace::Paced => Some(toll.paced.duration),
             Pace::Flat => Some(toll.flat.duration),
         };
-        let mut meters = Meters::open(self.stage.workers(), &[], &[], &self.bench.placement.sink)?;
-        let before = meters.read()?;
+        let sink = &self.bench.placement.sink;
+        let mut meters = Meters::open(self.stage.workers(), &[], &[], sink)?;
+        let before = meters.read_at_rest()?;
         let mut clock = BinClock::start(self.bench.scenario.bin);
         self.read_edge(0)?;
         let mut load = self.stage.start(self.bench.offered(pace))?;
+        // The guests' threads begin with the load, so that all they have spent is spent on it.
+        let mut guests = Meters::open(&[], load.threads(), &[], sink)?;
         for _ in 0..length.map_or(usize::MAX, |length| self.bins(length)) {
-            if load.wait(clock.left())? {
-                break;
+            match load.wait(clock.left()) {
+                Ok(false) => {}
+                Ok(true) => break,
+                Err(error) => return Err(cause(load, error)),
             }
             let edge = clock.wait();
             self.read_edge(edge)?;
         }
+        let by_guests = guests.read()?.load;
         let sent = load.stop()?;
-        let spent = meters.read_at_rest()?.since(&before);
-        // What was still in the rings arrives in a last, short bin.
+        let mut spent = meters.read_at_rest()?.since(&before);
+        spent.load = by_guests;
+        self.arrivals.wait_for(sent.frames)?;
+        // What was still under way at the end of the last whole bin is in a last, short one.
         let edge = clock.last();
         self.read_edge(edge)?;
-        Ok(self.finish(clock, sent, spent, Vec::new()))
+        self.finish(clock, sent, spent, Vec::new())
     }
 
     /// Whole bins in the middle of a load that runs on before and behind them.
@@ -103,14 +117,16 @@ impl<'a> Watch<'a> {
             if let Some(section) = sections.iter().find(|section| section.first_bin == edge) {
                 hogs.set(section.hogs)?;
             }
-            load.check()?;
+            if let Err(error) = load.check() {
+                return Err(cause(load, error));
+            }
             edge = clock.wait();
         }
         let spent = meters.read()?.since(&before);
         let sent = since(sent, load.sent());
         drop(hogs);
         load.stop()?;
-        Ok(self.finish(clock, sent, spent, sections))
+        self.finish(clock, sent, spent, sections)
     }
 
     fn bins(&self, length: Duration) -> usize {
@@ -147,11 +163,17 @@ impl<'a> Watch<'a> {
         sent: Sent,
         spent: cpu::Reading,
         sections: Vec<SectionMark>,
-    ) -> Watched {
+    ) -> Result<Watched> {
         let (edges, edge_jitter) = clock.finish();
-        let Self { received, witnessed, .. } = self;
-        Watched { edges, edge_jitter, received, witness: witnessed, sections, sent, spent }
+        let refused = self.arrivals.refused()?;
+        let Self { received, witnessed: witness, .. } = self;
+        Ok(Watched { edges, edge_jitter, received, refused, witness, sections, sent, spent })
     }
+}
+
+/// Why a load failed: its guest knows, and tells when the load is stopped.
+fn cause(load: Load, seen: Error) -> Error {
+    load.stop().err().unwrap_or(seen)
 }
 
 fn since(before: Sent, after: Sent) -> Sent {

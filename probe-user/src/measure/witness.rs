@@ -135,7 +135,8 @@ fn prove(checks: Vec<WitnessCheck>) -> Result<Vec<WitnessCheck>> {
         let WitnessCheck { function, sites, target, witness } = wrong;
         let sites = sites.join(" + ");
         return Err(Error::Untrue(format!(
-            "the witness is not exact on this kernel: {function} was called {target} times, {sites} {witness} times"
+            "the witness did not count what {function} counted ({witness} calls of {sites}, {target} of {function}): \
+             either it is not exact on this kernel, or another program used vhost-net meanwhile; stop that one first"
         )));
     }
     if !checks.is_empty() && checks.iter().all(|check| check.target == 0) {
@@ -208,7 +209,10 @@ mod tests {
         let quiet = || counted("handle_rx", 0, 0);
         assert!(prove(vec![counted("handle_tx", 7, 7), quiet()]).is_ok());
         let more = prove(vec![quiet(), counted("handle_tx", 7, 8)]).unwrap_err().to_string();
-        assert!(more.contains("called 7 times, handle_tx_kick + handle_tx_net 8 times"), "{more}");
+        assert!(
+            more.contains("8 calls of handle_tx_kick + handle_tx_net, 7 of handle_tx"),
+            "{more}"
+        );
         assert!(matches!(prove(vec![quiet()]), Err(Error::Untrue(_))));
         assert!(prove(Vec::new()).is_ok(), "a target without sites has nothing to check");
     }

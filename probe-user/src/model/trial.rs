@@ -68,13 +68,16 @@ pub enum Outcome {
     },
 }
 
-/// What one trial measured. All sums cover the time from the first bin edge to the last.
+/// What one trial measured. In a toll trial all sums cover the load from idle to idle,
+/// in a fidelity trial the time from the first bin edge to the last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// What the load sent.
     pub sent: Sent,
     /// What arrived at the sink.
     pub received: Received,
+    /// Frames that machine 2 had no room for: its CPU did not get to those before them.
+    pub refused: u64,
     /// CPU times.
     pub cpu: CpuTimes,
     /// Bin edges in `CLOCK_MONOTONIC`, one more than there are bins, as really stamped.

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use crate::{
     error::{Error, Result},
     model::scenario::Scenario,
+    workload::frame,
 };
 
 /// The built-in scenarios, by name.
@@ -77,8 +78,12 @@ pub fn check(origin: &str, scenario: &Scenario) -> Result<()> {
             "Use a power of two from 4 to 32768",
         );
     }
-    if !(60..=65_550).contains(&guests.frame) {
-        return refuse("guests.frame", format!("{} bytes", guests.frame), "Use 60 to 65550");
+    if !(frame::MIN..=frame::MAX).contains(&guests.frame) {
+        return refuse(
+            "guests.frame",
+            format!("{} bytes", guests.frame),
+            &format!("Use {} to {}", frame::MIN, frame::MAX),
+        );
     }
     if guests.batch == 0 || guests.batch > guests.ring {
         return refuse(

@@ -7,7 +7,7 @@
 
 use crate::kernels::Kernel;
 use crate::vm::{Boot, Clock, Machine};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,7 @@ impl Plan {
         toll_blocks: u32,
         fidelity_seeds: u32,
     ) -> Result<Self> {
+        refuse_fixed(rest)?;
         let mut files = vec![(binary, BINARY.to_owned())];
         let rest = rest.iter().map(|word| carried(word, &mut files)).collect::<Result<_>>()?;
         let toll = (1..=u64::from(toll_blocks)).map(|seed| (TOLL, seed));
@@ -94,6 +95,24 @@ impl Plan {
     }
 }
 
+/// What each guest is told by the plan, no argument may say otherwise.
+fn refuse_fixed(rest: &[OsString]) -> Result<()> {
+    const FIXED: [(&str, &str); 5] = [
+        ("--blocks", "--toll-blocks and --fidelity-seeds say how many guests measure"),
+        ("--seed", "each guest has a seed of its own"),
+        ("--parts", "--toll-blocks 0 or --fidelity-seeds 0 leaves a part out"),
+        ("--journal", "each guest has a journal of its own, below --out"),
+        ("--out", "put it before the other arguments: cargo xtask run --out DIR …"),
+    ];
+    for word in rest.iter().filter_map(|word| word.to_str()) {
+        let flag = word.split_once('=').map_or(word, |(flag, _)| flag);
+        if let Some((_, instead)) = FIXED.iter().find(|(fixed, _)| *fixed == flag) {
+            bail!("{flag} cannot be given to a campaign in VMs: {instead}");
+        }
+    }
+    Ok(())
+}
+
 /// A word that names a file here is made to name it in the guest, and the file goes along.
 fn carried(word: &OsStr, files: &mut Vec<(PathBuf, String)>) -> Result<OsString> {
     let path = Path::new(word);
@@ -133,6 +152,15 @@ mod tests {
         folders.dedup();
         assert_eq!(folders.len(), 3);
         assert!(machines[0].command.ends_with(&["--methods".into(), "all".into()]));
+    }
+
+    #[test]
+    fn what_the_plan_says_cannot_be_said_again() {
+        for word in ["--blocks", "--seed=3", "--out"] {
+            let error = refuse_fixed(&[word.into()]).unwrap_err().to_string();
+            assert!(error.starts_with(word.split('=').next().unwrap()), "{error}");
+        }
+        refuse_fixed(&["--methods".into(), "all".into()]).unwrap();
     }
 
     #[test]
