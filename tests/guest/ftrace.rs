@@ -5,6 +5,7 @@ use std::{
     io::Write as _,
     process::Command,
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -18,12 +19,20 @@ use probe_user::{
         Detection, Method as _, Session, Sink,
         ftrace::function::{FunctionTracer, Parameters},
     },
-    model::{loss::Loss, observation::Observation, target::Target, units::Nanos},
+    model::{
+        loss::Loss,
+        observation::Observation,
+        scenario::{GuestKind, Guests},
+        target::Target,
+        units::Nanos,
+    },
+    workload::{Offered, Placement, Stage},
 };
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("ftrace::records_each_call_of_module_and_kernel_functions", each_call),
+        crate::test("ftrace::records_one_call_per_lockstep_kick", lockstep),
         crate::test("ftrace::an_overflowing_buffer_loses_an_exact_number", overflow),
         crate::test("ftrace::a_slow_reader_loses_an_exact_number", slow_reader),
         crate::test("ftrace::a_failed_attach_leaves_nothing", failed_attach),
@@ -84,7 +93,7 @@ fn session(run: &Run, target: &Target, buffer_kib: u32) -> Result<Box<dyn Sessio
 
 fn each_call() -> Result<()> {
     const THREADS: u64 = 4;
-    const CALLS: u64 = 500;
+    const CALLS: u64 = 100;
     let target = resolve(TARGET)?;
     let run = Run::start()?;
     let mut session = session(&run, &target, 1408)?;
@@ -126,6 +135,32 @@ fn calls(count: u64) -> Result<()> {
             call_set_name()?;
         }
     }
+    Ok(())
+}
+
+/// Enabled before the load is built, so that the call which setting the backend makes is recorded too.
+fn lockstep() -> Result<()> {
+    const KICKS: u64 = 10_000;
+    let target = resolve("vhost")?;
+    let run = Run::start()?;
+    let mut session = session(&run, &target, 1408)?;
+    session.enable()?;
+    let kind = GuestKind::Blast;
+    let guests = Guests { kind, count: 1, frame: 1514, ring: 256, batch: 1, event_idx: true };
+    let stage = Stage::build(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+    let mut load = stage.start(Offered::Lockstep { kicks: KICKS })?;
+    let mut events = Events::default();
+    while !load.wait(Duration::from_millis(100))? {
+        session.drain(&mut events)?;
+    }
+    let sent = load.stop()?;
+    stage.close()?;
+    session.disable()?;
+    session.drain(&mut events)?;
+    let observation = session.detach()?;
+    ensure!(sent.kicks == KICKS, "{sent:?}");
+    ensure!(observation.recorded[0] == Some(KICKS + 1), "{observation:?}");
+    ensure!(observation.lost == Loss::NONE, "{observation:?}");
     Ok(())
 }
 

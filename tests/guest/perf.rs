@@ -19,14 +19,17 @@ use probe_user::{
     },
     model::{
         loss::Loss,
+        scenario::{GuestKind, Guests},
         target::Target,
         units::{Hertz, Nanos},
     },
+    workload::{Offered, Placement, Stage},
 };
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("perf::samples_fall_on_the_functions_that_run", samples_fall),
+        crate::test("perf::vhost_functions_are_found_in_call_chains", vhost_chains),
         crate::test("perf::a_full_ring_loses_an_exact_number", full_ring),
         crate::test("perf::the_id_names_the_event_that_is_there", the_id),
     ]
@@ -107,6 +110,33 @@ fn samples_fall() -> Result<()> {
     ensure!(observation.lost == Loss::NONE, "lost {:?}", observation.lost);
     let outside = samples.0.iter().filter(|sample| !(begin..=end).contains(&sample.0)).count();
     ensure!(outside == 0, "{outside} time stamps outside of {begin} to {end}");
+    Ok(())
+}
+
+/// What the method is for: handle_tx has hardly any samples of its own, but many in its callees.
+fn vhost_chains() -> Result<()> {
+    crate::load_modules()?;
+    let target = targets::resolve("vhost", &Kallsyms::load()?)?;
+    let run = Run::start()?;
+    let kind = GuestKind::Blast;
+    let guests = Guests { kind, count: 1, frame: 1514, ring: 256, batch: 64, event_idx: true };
+    let stage = Stage::build(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+    let profiler = SampleProfiler::new(Parameters::new(Hertz(997), Ticker::CpuClock));
+    let mut session = profiler.attach(&target, &run)?;
+    let mut samples = Samples::default();
+    session.enable()?;
+    let load = stage.start(Offered::Flat { batch: 64 })?;
+    while samples.with(0) < 100 {
+        thread::sleep(Duration::from_millis(20));
+        session.drain(&mut samples)?;
+    }
+    load.stop()?;
+    session.disable()?;
+    let observation = session.detach()?;
+    stage.close()?;
+    let own = samples.0.iter().filter(|sample| sample.2 == Some(0)).count() as u64;
+    ensure!(own < samples.with(0) / 2, "{own} of {} samples of its own", samples.with(0));
+    ensure!(observation.lost == Loss::NONE, "{observation:?}");
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use std::{
 };
 
 use procfs::{FromRead as _, process::MountInfos};
+use rustix::fs::{Access, access};
 
 use crate::{
     error::{Error, Result},
@@ -78,15 +79,13 @@ impl Tracefs {
         }
     }
 
-    /// Opens one of its files for writing and closes it unwritten: whether the kernel would let us.
+    /// Whether private instances could be made; makes none.
     ///
     /// # Errors
-    /// It would not.
-    pub fn probe_write(&self, file: &str) -> Result<()> {
-        // Append, because truncating set_ftrace_filter would empty it.
-        let path = self.path(file);
-        OpenOptions::new().append(true).open(&path).map_err(|e| refused("open", &path, e))?;
-        Ok(())
+    /// They could not: not root, or mounted read-only, as in a container.
+    pub fn allows_instances(&self) -> Result<()> {
+        let folder = self.path("instances");
+        access(&folder, Access::WRITE_OK).map_err(|e| refused("write", &folder, e.into()))
     }
 
     /// Makes a private instance, not yet recording; `name` is [`Run::object`]'s.

@@ -2,6 +2,9 @@
 //!
 //! The instance keeps the kernel's default of overwriting old events when a buffer is full, as trace-cmd does. Its
 //! loss is exact either way; with overwriting, the pages also say where in the stream events are missing.
+//!
+//! Part of the toll: the tracer makes the kernel note the name of each task that is switched in
+//! (`tracing_start_cmdline_record` in `function_trace_init`), and an instance has no option against it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -92,7 +95,9 @@ impl FunctionTracer {
                 "Use a kernel with CONFIG_FUNCTION_TRACER",
             ));
         }
-        tracefs.probe_write("set_ftrace_filter")?;
+        tracefs.allows_instances()?;
+        // A kernel that restricts tracing refuses even to read it.
+        tracefs.read("set_ftrace_filter")?;
         targets::check_traceable(target, &tracefs)
     }
 
