@@ -96,10 +96,11 @@ impl Args {
         let mut ended = ended.into_inner()?;
         ended.sort_by_key(|(index, _)| *index);
         let journals: Vec<&Path> = ended.iter().map(|(_, outcome)| &*outcome.lines).collect();
-        report(&binary, &out, &journals)?;
+        let reported = report(&binary, &out, &journals);
         if interrupt::requested() {
             return Ok(ExitCode::from(130));
         }
+        reported?;
         let whole = ended.iter().all(|(_, outcome)| outcome.ending == Ending::Exit(0));
         Ok(ExitCode::from(u8::from(!whole)))
     }
