@@ -1,0 +1,122 @@
+//! How fast the decoders of kernel buffers are: events per second on one core.
+//!
+//! Each bench checks beforehand that the decoder finds exactly what is in its input.
+
+use std::{fs, hint::black_box, path::PathBuf};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use probe_user::{
+    kernel::{kallsyms::Kallsyms, symbols::AddressMap, targets},
+    methods::{
+        ftrace::{
+            calls::{CallDecoder, Tally},
+            format::Format,
+            page::PageLayout,
+        },
+        perf::ring::{Record, Records},
+    },
+    model::target::{Function, Range, Target},
+};
+
+criterion_group!(benches, pages, perf_ring);
+criterion_main!(benches);
+
+/// Real pages (tests/data/pages), as the kernel that wrote them describes them.
+struct Golden(PathBuf);
+
+impl Golden {
+    fn text(&self, file: &str) -> String {
+        fs::read_to_string(self.0.join(file)).expect("test data are part of the repository")
+    }
+
+    fn target(&self) -> Target {
+        let symbols = Kallsyms::parse(self.text("kallsyms")).expect("symbols of a kernel");
+        targets::resolve("comm_write,comm_show", &symbols).expect("the traced functions")
+    }
+
+    fn decoder(&self, target: &Target) -> CallDecoder {
+        let (page, event) = (self.text("header_page"), self.text("header_event"));
+        let layout = PageLayout::parse(&page, &event).expect("the layout of a kernel");
+        let format = Format::parse(&self.text("format")).expect("the format of a kernel");
+        CallDecoder::new(layout, &format, "ip", AddressMap::new(target)).expect("a function event")
+    }
+
+    /// Its first page, which is full, 256 times: 1 MiB, more than a first-level cache holds.
+    fn many_pages(&self, page_size: usize) -> Vec<u8> {
+        let bytes = fs::read(self.0.join("pages")).expect("test data are part of the repository");
+        bytes[..page_size].repeat(256)
+    }
+}
+
+/// Decodes all pages; the sum of all times and functions stands for what a consumer would do with them.
+fn decode(decoder: &CallDecoder, pages: &[u8]) -> (Tally, u64) {
+    let (mut tally, mut sum) = (Tally::default(), 0_u64);
+    for page in pages.chunks(decoder.layout().page_size()) {
+        let visit = |function: usize, at: u64| sum = sum.wrapping_add(at ^ function as u64);
+        decoder.page(page, &mut tally, visit).expect("an intact page");
+    }
+    (tally, sum)
+}
+
+fn pages(criterion: &mut Criterion) {
+    let golden = Golden([env!("CARGO_MANIFEST_DIR"), "../tests/data/pages/6.12"].iter().collect());
+    let mut group = criterion.benchmark_group("ftrace pages");
+    let two = golden.target();
+    // As many targets as vhost_net, vhost and tun have functions, the traced two among them.
+    let mut many = two.clone();
+    many.functions.extend((0..400).map(|i| Function {
+        name: format!("f{i}"),
+        module: None,
+        addresses: Range { start: i * 64, end: i * 64 + 64 },
+    }));
+    for (name, target) in [("two functions", two), ("402 functions", many)] {
+        let decoder = golden.decoder(&target);
+        let pages = golden.many_pages(decoder.layout().page_size());
+        let (tally, _) = decode(&decoder, &pages);
+        assert_eq!((tally.calls, tally.pages), (256 * 145, 256), "{tally:?}");
+        group.throughput(Throughput::Elements(tally.calls));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| decode(&decoder, black_box(&pages)));
+        });
+    }
+    group.finish();
+}
+
+/// Records as a profiler's ring holds them: samples with a chain of twelve, now and then another kind.
+fn ring(samples: u64) -> Vec<u8> {
+    let record = |kind: u64, words: &[u64]| {
+        let length = 8 + words.len() as u64 * 8;
+        let header = (kind | length << 48).to_ne_bytes();
+        header.into_iter().chain(words.iter().flat_map(|word| word.to_ne_bytes())).collect()
+    };
+    let sample = |i: u64| -> Vec<u8> {
+        let mut words =
+            vec![0xffff_ffff_8100_0000 + i, 7, 1_000_000 * i, 1, 13, 0_u64.wrapping_sub(128)];
+        words.extend((0..12).map(|frame| 0xffff_ffff_8100_0000 + i + frame * 4096));
+        record(9, &words)
+    };
+    let other = |i: u64| if i.is_multiple_of(1000) { record(2, &[1, 3]) } else { Vec::new() };
+    (0..samples).flat_map(|i| [sample(i), other(i)].concat()).collect()
+}
+
+fn perf_ring(criterion: &mut Criterion) {
+    const SAMPLES: u64 = 4000;
+    let bytes = ring(SAMPLES);
+    let decode = |bytes: &[u8]| {
+        let (mut samples, mut sum) = (0, 0_u64);
+        for record in Records::new(bytes) {
+            if let Record::Sample(sample) = record.expect("an intact record") {
+                samples += 1;
+                sum = sample.chain().fold(sum ^ sample.time, u64::wrapping_add);
+            }
+        }
+        (samples, sum)
+    };
+    assert_eq!(decode(&bytes).0, SAMPLES);
+    let mut group = criterion.benchmark_group("perf ring");
+    group.throughput(Throughput::Elements(SAMPLES));
+    group.bench_function("samples with a chain of 12", |bencher| {
+        bencher.iter(|| decode(black_box(&bytes)));
+    });
+    group.finish();
+}
