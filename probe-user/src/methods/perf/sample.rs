@@ -56,7 +56,8 @@ impl Ticker {
     /// # Errors
     /// The kernel does not let us ask.
     pub fn best() -> Result<Self> {
-        match Event::open(&Self::Cycles.attr(Rate::Never), 0) {
+        // As a sampler: a PMU without interrupts counts cycles, and refuses to sample them.
+        match Event::open(&Self::Cycles.attr(Rate::Frequency(Hertz(1))), 0) {
             Ok(_) => Ok(Self::Cycles),
             Err(e) if is_absent(&e) => Ok(Self::CpuClock),
             Err(e) => Err(refused(Self::Cycles, e)),
