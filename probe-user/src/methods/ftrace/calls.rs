@@ -121,7 +121,12 @@ mod tests {
         }
 
         fn pages(&self) -> Vec<u8> {
-            fs::read(self.0.join("pages")).unwrap()
+            let digits: Vec<u8> = self
+                .text("pages.hex")
+                .chars()
+                .filter_map(|digit| digit.to_digit(16)?.try_into().ok())
+                .collect();
+            digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
         }
 
         fn target(&self, request: &str) -> Target {

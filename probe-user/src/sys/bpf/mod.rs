@@ -1,6 +1,6 @@
 //! The bpf(2) commands that aya does not reach: programs on functions of modules, BTF by id, what a program met.
 //!
-//! Every command goes through [`call`](super::call).
+//! Every command goes through [`super::call`].
 //!
 //! Attributes hold addresses. Each is of a slice or structure that a function here borrows until its call has
 //! returned, and the kernel keeps none: so nothing here needs to be unsafe.
