@@ -1,11 +1,8 @@
 //! The exact counter: on functions of modules and of the kernel, from several CPUs; what it refuses; what it leaves.
 
-use std::{
-    fs::{self, File},
-    thread,
-};
+use std::thread;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
     error::Error,
@@ -23,6 +20,8 @@ use probe_user::{
     },
 };
 
+use crate::triggers::{call_open_tun, call_open_vhost, call_set_name};
+
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("bpf::counts_each_call_of_module_and_kernel_functions", counts_each_call),
@@ -38,18 +37,6 @@ pub(crate) fn tests() -> Vec<Trial> {
 const OPEN_VHOST: (&str, Option<&str>) = ("vhost_net_open", Some("vhost_net"));
 const OPEN_TUN: (&str, Option<&str>) = ("tun_chr_open", Some("tun"));
 const SET_NAME: (&str, Option<&str>) = ("comm_write", None);
-
-fn call_open_vhost() -> Result<()> {
-    File::open("/dev/vhost-net").map(drop).context("/dev/vhost-net")
-}
-
-fn call_open_tun() -> Result<()> {
-    File::open("/dev/net/tun").map(drop).context("/dev/net/tun")
-}
-
-fn call_set_name() -> Result<()> {
-    fs::write("/proc/self/comm", "guest").context("/proc/self/comm")
-}
 
 fn target(functions: &[(&str, Option<&str>)]) -> Target {
     let function = |(name, module): &(&str, Option<&str>)| Function {

@@ -29,6 +29,8 @@ use probe_user::{
     workload::{Offered, Placement, Stage},
 };
 
+use crate::triggers::{call_open_tun, call_open_vhost, call_set_name};
+
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("ftrace::records_each_call_of_module_and_kernel_functions", each_call),
@@ -44,18 +46,6 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 const TARGET: &str = "vhost_net_open,tun_chr_open,comm_write";
-
-fn call_open_vhost() -> Result<()> {
-    File::open("/dev/vhost-net").map(drop).context("/dev/vhost-net")
-}
-
-fn call_open_tun() -> Result<()> {
-    File::open("/dev/net/tun").map(drop).context("/dev/net/tun")
-}
-
-fn call_set_name() -> Result<()> {
-    fs::write("/proc/self/comm", "guest").context("/proc/self/comm")
-}
 
 fn call_show_name() -> Result<()> {
     fs::read("/proc/self/comm").map(drop).context("/proc/self/comm")

@@ -61,8 +61,7 @@ fn placement() -> Result<Placement> {
 }
 
 fn build(run: &Run, guests: &Guests) -> Result<Stage> {
-    let modprobe = Command::new("modprobe").args(["-a", "tun", "vhost_net"]).status()?;
-    ensure!(modprobe.success(), "modprobe: {modprobe}");
+    crate::load_modules()?;
     Ok(Stage::build(run, guests, &placement()?)?)
 }
 

@@ -10,6 +10,7 @@ mod leftovers;
 mod load;
 mod perf;
 mod tool;
+mod triggers;
 mod witness;
 
 use std::process::ExitCode;

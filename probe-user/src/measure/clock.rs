@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec};
 
-use crate::model::units::Nanos;
-
-pub use crate::kernel::clock::{now, read};
+use crate::{kernel::clock::now, model::units::Nanos};
 
 /// Sleeps until `at` on `CLOCK_MONOTONIC`; a signal ends the sleep early.
 fn sleep_until(at: Nanos) {
