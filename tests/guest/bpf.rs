@@ -11,7 +11,7 @@ use probe_user::{
         run::Run,
     },
     measure::witness::{self, Witness},
-    methods::{Detection, Method as _, Session, Sink, bpf::FentryCount},
+    methods::{Detection, Method as _, Scene, Session, Share, Sink, bpf::FentryCount},
     model::{
         loss::Loss,
         target::{Function, Target},
@@ -44,7 +44,7 @@ fn target(functions: &[(&str, Option<&str>)]) -> Target {
         module: module.map(str::to_owned),
         addresses: Default::default(),
     };
-    Target { functions: functions.iter().map(function).collect() }
+    Target { functions: functions.iter().map(function).collect(), ..Target::default() }
 }
 
 /// The last total of each function.
@@ -60,6 +60,10 @@ impl Sink for Totals {
     fn event(&mut self, _: usize, _: Nanos) {}
 
     fn sample(&mut self, _: Nanos, _: u64, _: Option<usize>) {}
+
+    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+
+    fn shares(&mut self, _: u64, _: &[Share]) {}
 }
 
 fn counts_each_call() -> Result<()> {
@@ -68,7 +72,7 @@ fn counts_each_call() -> Result<()> {
     crate::load_modules()?;
     let run = Run::start()?;
     let target = target(&[OPEN_VHOST, OPEN_TUN, SET_NAME]);
-    let mut session = FentryCount::new().attach(&target, &run)?;
+    let mut session = FentryCount::new().attach(&target, &Scene::bare(&run))?;
     // Attached but not enabled: not counted.
     call_open_tun()?;
     session.enable()?;
@@ -122,7 +126,8 @@ fn a_failed_enable() -> Result<()> {
     };
     ensure!(full.to_string().contains("as many BPF programs as it can"), "{full}");
     let before = links()?;
-    let mut session = FentryCount::new().attach(&target(&[OPEN_TUN, OPEN_VHOST]), &run)?;
+    let mut session =
+        FentryCount::new().attach(&target(&[OPEN_TUN, OPEN_VHOST]), &Scene::bare(&run))?;
     let Err(error) = session.enable() else { bail!("one program too many was taken") };
     ensure!(error.to_string().contains("vhost_net_open"), "{error}");
     let after = links()?;
@@ -193,7 +198,8 @@ fn witness_sites() -> Result<()> {
 fn dropped_session() -> Result<()> {
     crate::load_modules()?;
     let run = Run::start()?;
-    let mut session: Box<dyn Session> = FentryCount::new().attach(&target(&[OPEN_TUN]), &run)?;
+    let mut session: Box<dyn Session> =
+        FentryCount::new().attach(&target(&[OPEN_TUN]), &Scene::bare(&run))?;
     session.enable()?;
     drop(session);
     let left = links()?;

@@ -15,10 +15,7 @@ use probe_user::{
         bpf::counter::Counters, clock, holders, kallsyms::Kallsyms, run::Run, targets,
         tracefs::Tracefs,
     },
-    methods::{
-        Detection, Method as _, Session, Sink,
-        ftrace::function::{FunctionTracer, Parameters},
-    },
+    methods::{Detection, Scene, Session, Share, Sink, registry},
     model::{
         loss::Loss,
         observation::Observation,
@@ -74,11 +71,15 @@ impl Sink for Events {
     }
 
     fn sample(&mut self, _: Nanos, _: u64, _: Option<usize>) {}
+
+    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+
+    fn shares(&mut self, _: u64, _: &[Share]) {}
 }
 
 fn session(run: &Run, target: &Target, buffer_kib: u32) -> Result<Box<dyn Session>> {
-    let parameters = Parameters { buffer_kib_per_cpu: buffer_kib, ..Parameters::default() };
-    Ok(FunctionTracer::new(parameters).attach(target, run)?)
+    let tracer = registry::find(&format!("ftrace-function:buffer_kib_per_cpu={buffer_kib}"))?;
+    Ok(tracer.attach(target, &Scene::bare(run))?)
 }
 
 fn each_call() -> Result<()> {
@@ -214,12 +215,12 @@ const UNTRACEABLE: &str = "ftrace_stub";
 fn failed_attach() -> Result<()> {
     let target = resolve(&format!("tun_chr_open,{UNTRACEABLE}"))?;
     let run = Run::start()?;
-    let tracer = FunctionTracer::new(Parameters::default());
+    let tracer = registry::find("ftrace-function")?;
     match tracer.detect(&target) {
         Detection::Unsupported { why, .. } => ensure!(why.contains(UNTRACEABLE), "{why}"),
         other => bail!("detect says {other:?}"),
     }
-    let Err(error) = tracer.attach(&target, &run) else { bail!("it attached") };
+    let Err(error) = tracer.attach(&target, &Scene::bare(&run)) else { bail!("it attached") };
     ensure!(error.to_string().contains("set_ftrace_filter"), "{error}");
     match tracer.detect(&resolve(TARGET)?) {
         Detection::Available => Ok(()),

@@ -12,16 +12,12 @@ use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
     kernel::{clock, kallsyms::Kallsyms, run::Run, targets},
-    methods::{
-        Detection, Method as _, Sink,
-        perf::sample::{Parameters, SampleProfiler, Ticker},
-        registry,
-    },
+    methods::{Detection, Scene, Share, Sink, registry},
     model::{
         loss::Loss,
         scenario::{GuestKind, Guests},
         target::Target,
-        units::{Hertz, Nanos},
+        units::Nanos,
     },
     workload::{Offered, Placement, Stage},
 };
@@ -51,6 +47,10 @@ impl Sink for Samples {
     fn sample(&mut self, at: Nanos, inclusive: u64, innermost: Option<usize>) {
         self.0.push((at, inclusive, innermost));
     }
+
+    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+
+    fn shares(&mut self, _: u64, _: &[Share]) {}
 }
 
 impl Samples {
@@ -83,10 +83,10 @@ fn while_reading<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 
 fn samples_fall() -> Result<()> {
     let target = target()?;
-    let profiler = SampleProfiler::new(Parameters::new(Hertz(499), Ticker::CpuClock));
+    let profiler = registry::find("perf-sample-499:event=cpu-clock")?;
     ensure!(matches!(profiler.detect(&target), Detection::Available));
     let run = Run::start()?;
-    let mut session = profiler.attach(&target, &run)?;
+    let mut session = profiler.attach(&target, &Scene::bare(&run))?;
     let mut samples = Samples::default();
     let begin = clock::now();
     session.enable()?;
@@ -121,8 +121,8 @@ fn vhost_chains() -> Result<()> {
     let kind = GuestKind::Blast;
     let guests = Guests { kind, count: 1, frame: 1514, ring: 256, batch: 64, event_idx: true };
     let stage = Stage::build(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
-    let profiler = SampleProfiler::new(Parameters::new(Hertz(997), Ticker::CpuClock));
-    let mut session = profiler.attach(&target, &run)?;
+    let profiler = registry::find("perf-sample-997:event=cpu-clock")?;
+    let mut session = profiler.attach(&target, &Scene::bare(&run))?;
     let mut samples = Samples::default();
     session.enable()?;
     let load = stage.start(Offered::Flat { batch: 64 })?;
@@ -142,10 +142,9 @@ fn vhost_chains() -> Result<()> {
 
 fn full_ring() -> Result<()> {
     let target = target()?;
-    let parameters =
-        Parameters { buffer_kib_per_cpu: 4, ..Parameters::new(Hertz(997), Ticker::CpuClock) };
+    let profiler = registry::find("perf-sample-997:event=cpu-clock:buffer_kib_per_cpu=4")?;
     let run = Run::start()?;
-    let mut session = SampleProfiler::new(parameters).attach(&target, &run)?;
+    let mut session = profiler.attach(&target, &Scene::bare(&run))?;
     session.enable()?;
     // A ring of 4 KiB holds no more than 85 samples, so three seconds overflow it many times.
     while_reading(|| {
@@ -172,10 +171,10 @@ fn the_id() -> Result<()> {
     let id = &method.descriptor().id.0;
     ensure!(matches!(method.detect(&target), Detection::Available), "{id}");
     // Whether there are cycles decides which one it is; where there are none, asking for them is refused.
-    match registry::find("perf-sample-999-cycles")?.detect(&target) {
-        Detection::Available => ensure!(id == "perf-sample-999-cycles", "{id}"),
+    match registry::find("perf-sample-999:event=cycles")?.detect(&target) {
+        Detection::Available => ensure!(id == "perf-sample-999:event=cycles", "{id}"),
         Detection::Unsupported { remedy, .. } => {
-            ensure!(id == "perf-sample-999-cpu-clock", "{id}");
+            ensure!(id == "perf-sample-999:event=cpu-clock", "{id}");
             ensure!(remedy.contains("cpu-clock"), "{remedy}");
         }
         Detection::Inconclusive(error) => bail!("{error}"),

@@ -18,7 +18,7 @@ use crate::model::{
         CpuTimes, Measured, Outcome, Pace, Part, Received, SectionMark, Sent, Trial, WitnessCounts,
         WitnessSeries,
     },
-    units::{Bytes, Nanos},
+    units::Nanos,
 };
 
 /// `n` draws from a normal distribution.
@@ -68,7 +68,7 @@ impl Lab {
         method: &str,
         change: impl FnOnce(&mut Measured),
     ) -> &mut Trial {
-        let functions = self.design.target.functions.len();
+        let functions = self.design.target.len();
         let mut measured = quiet(if part == Part::Fidelity { BINS } else { 1 }, functions);
         change(&mut measured);
         self.push(block, (part, pace), method, Outcome::Done(Box::new(measured)))
@@ -156,7 +156,10 @@ fn design() -> Design {
         version: "0.1.0".into(),
         kernel: "6.12.0-test".into(),
         scenario: toml::from_str(SCENARIO).unwrap(),
-        target: Target { functions: vec![function("handle_tx"), function("handle_rx")] },
+        target: Target {
+            functions: vec![function("handle_tx"), function("handle_rx")],
+            ..Target::default()
+        },
         methods: vec![
             method("off", Family::Control, Class::Nothing, SeriesUnit::Nothing),
             method("bpf-fentry-count", Family::Bpf, Class::Exact, calls(1.0)),
@@ -244,10 +247,7 @@ fn quiet(bins: usize, functions: usize) -> Measured {
             missed: Loss::NONE,
             enabled: elapsed,
             running: elapsed,
-            attached: Vec::new(),
-            bytes_read: Bytes(0),
-            kernel_memory: Bytes(0),
-            details: BTreeMap::new(),
+            ..Observation::default()
         },
         series: Vec::new(),
     }

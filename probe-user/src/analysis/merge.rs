@@ -148,7 +148,7 @@ fn check(trial: &Trial, design: &Design) -> std::result::Result<(), String> {
     }
     let Outcome::Done(measured) = &trial.outcome else { return Ok(()) };
     let Measured { edges, throughput, witness, observation, series, .. } = &**measured;
-    let (bins, functions) = (throughput.len(), design.target.functions.len());
+    let (bins, items) = (throughput.len(), design.target.len());
     let fits = |what: &str, found: usize, wanted: usize| {
         if found == wanted { Ok(()) } else { Err(format!("{found} {what} for {wanted}")) }
     };
@@ -156,9 +156,9 @@ fn check(trial: &Trial, design: &Design) -> std::result::Result<(), String> {
     if !edges.is_sorted() {
         return Err("bin edges go backwards".into());
     }
-    fits("totals of functions", observation.recorded.len(), functions)?;
+    fits("totals of items", observation.recorded.len(), items)?;
     if let Some(witness) = witness {
-        fits("witnesses of functions", witness.functions.len(), functions)?;
+        fits("witnesses of functions", witness.functions.len(), design.target.functions.len())?;
         for function in &witness.functions {
             if let WitnessCounts::Calls(calls) = function {
                 fits("bins of the witness", calls.len(), bins)?;
@@ -167,7 +167,7 @@ fn check(trial: &Trial, design: &Design) -> std::result::Result<(), String> {
     }
     for one in series {
         fits("bins of the method's series", one.values.len(), bins)?;
-        if !design.target.functions.iter().any(|function| function.name == one.function) {
+        if !design.target.items().any(|item| item == one.function) {
             return Err(format!("a series of {}, which is not in the target", one.function));
         }
     }
@@ -341,7 +341,7 @@ mod tests {
         let text = why(|measured| measured.edges.truncate(1));
         assert_eq!(text, format!("{contradiction}1 bin edges for 2"));
         let text = why(|measured| measured.observation.recorded.truncate(1));
-        assert_eq!(text, format!("{contradiction}1 totals of functions for 2"));
+        assert_eq!(text, format!("{contradiction}1 totals of items for 3"));
         let text = why(|measured| measured.edges.reverse());
         assert_eq!(text, format!("{contradiction}bin edges go backwards"));
     }

@@ -48,7 +48,7 @@ mod tests {
             module: None,
             addresses: Range { start, end },
         };
-        Target { functions: ranges.iter().map(function).collect() }
+        Target { functions: ranges.iter().map(function).collect(), ..Target::default() }
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use crate::{
         kallsyms::{Kallsyms, Symbol},
         tracefs::Tracefs,
     },
-    model::target::{Function, Target},
+    model::target::{Function, Target, Tracepoint},
 };
 
 /// A name for functions that belong together.
@@ -20,38 +20,75 @@ pub struct Preset {
     pub module: &'static str,
     /// The functions.
     pub functions: &'static [&'static str],
+    /// Tracepoints on the same path, group and name, for methods that can see nothing else.
+    pub tracepoints: &'static [(&'static str, &'static str)],
 }
 
 /// All presets.
-pub const PRESETS: &[Preset] =
-    &[Preset { name: "vhost", module: "vhost_net", functions: &["handle_tx", "handle_rx"] }];
+pub const PRESETS: &[Preset] = &[Preset {
+    name: "vhost",
+    module: "vhost_net",
+    functions: &["handle_tx", "handle_rx"],
+    // vhost has none of its own. A frame that the worker takes from the ring goes through the TAP and the bridge to the
+    // next device in the same call, and hits this one once.
+    tracepoints: &[("net", "net_dev_xmit")],
+}];
+
+/// What stands before a tracepoint, as in bpftrace: `tracepoint:net:net_dev_xmit`.
+const TRACEPOINT: &str = "tracepoint:";
 
 /// How many names to offer for one that does not exist.
 const OFFERS: usize = 3;
 
-/// Resolves a comma-separated list of presets and functions (`vhost`, `handle_tx,tun_get_user`,
-/// `vhost_net:handle_tx`). A function keeps the place at which it was first asked for.
+/// Resolves a comma-separated list of presets, functions and tracepoints (`vhost`, `handle_tx,tun_get_user`,
+/// `vhost_net:handle_tx`, `tracepoint:net:net_dev_xmit`). Each keeps the place at which it was first asked for.
 ///
 /// # Errors
 /// A function does not exist (the nearest names are offered), stands in several modules, or its module is not
 /// loaded.
 pub fn resolve(request: &str, symbols: &Kallsyms) -> Result<Target> {
-    let mut functions: Vec<Function> = Vec::new();
+    let mut target = Target::default();
     for word in request.split(',').map(str::trim) {
         let found = match PRESETS.iter().find(|preset| preset.name == word) {
             Some(preset) => preset.resolve(symbols)?,
-            None => vec![one_function(word, symbols)?],
+            None => one(word, symbols)?,
         };
-        for function in found {
-            if !functions.contains(&function) {
-                functions.push(function);
-            }
-        }
+        add_new(&mut target.functions, found.functions);
+        add_new(&mut target.tracepoints, found.tracepoints);
     }
-    Ok(Target { functions })
+    Ok(target)
 }
 
-/// What a target resolved to: one line per function.
+/// What a word other than a preset's name stands for.
+fn one(word: &str, symbols: &Kallsyms) -> Result<Target> {
+    let Some(tracepoint) = word.strip_prefix(TRACEPOINT) else {
+        return Ok(Target { functions: vec![one_function(word, symbols)?], ..Target::default() });
+    };
+    let plain = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    match tracepoint.split_once(':') {
+        Some((group, name)) if plain(group) && plain(name) => Ok(Target {
+            tracepoints: vec![Tracepoint { group: group.into(), name: name.into() }],
+            ..Target::default()
+        }),
+        _ => Err(Error::invalid(
+            format!("target `{word}`"),
+            "a tracepoint has a group and a name",
+            "Write it as tracepoint:net:net_dev_xmit; available_events in tracefs lists all",
+        )),
+    }
+}
+
+fn add_new<T: PartialEq>(all: &mut Vec<T>, found: Vec<T>) {
+    for one in found {
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+}
+
+/// What a target's functions resolved to: one line each.
 pub fn describe(target: &Target) -> Vec<String> {
     target
         .functions
@@ -65,11 +102,15 @@ pub fn describe(target: &Target) -> Vec<String> {
         .collect()
 }
 
-/// Checks that the function tracer can attach to every function of `target`.
+/// Checks that the function tracer can attach to every function of `target`, and that its tracepoints are there.
 ///
 /// # Errors
-/// One of them is not in `available_filter_functions`, or the file cannot be read.
+/// A function is not in `available_filter_functions`, a tracepoint not in `events`, or the file cannot be read.
 pub fn check_traceable(target: &Target, tracefs: &Tracefs) -> Result<()> {
+    target
+        .tracepoints
+        .iter()
+        .try_for_each(|tracepoint| tracefs.tracepoint_id(tracepoint).map(drop))?;
     const FILE: &str = "available_filter_functions";
     let text = tracefs.read(FILE)?;
     let missing = |function: &&Function| {
@@ -95,7 +136,7 @@ pub fn listed_name(function: &Function) -> String {
 }
 
 impl Preset {
-    fn resolve(&self, symbols: &Kallsyms) -> Result<Vec<Function>> {
+    fn resolve(&self, symbols: &Kallsyms) -> Result<Target> {
         let module = symbols.has_module(self.module).then_some(self.module);
         let one = |&name: &&str| {
             let found: Vec<_> = symbols.named(name).filter(|s| s.module == module).collect();
@@ -114,7 +155,14 @@ impl Preset {
                 (several, _) => Err(ambiguous(name, several)),
             }
         };
-        self.functions.iter().map(one).collect()
+        let tracepoint = |(group, name): &(&str, &str)| Tracepoint {
+            group: (*group).into(),
+            name: (*name).into(),
+        };
+        Ok(Target {
+            functions: self.functions.iter().map(one).collect::<Result<_>>()?,
+            tracepoints: self.tracepoints.iter().map(tracepoint).collect(),
+        })
     }
 }
 
@@ -211,6 +259,18 @@ ffffffffc0200000 t tun_get_user\t[tun]
                 "handle_rx at 0xffffffff81000040, 64 bytes"
             ]
         );
+    }
+
+    #[test]
+    fn tracepoints_are_told_from_functions_by_their_prefix() {
+        let target = resolve("tracepoint:net:net_dev_xmit,vhost", &symbols()).unwrap();
+        assert_eq!(
+            target.items().collect::<Vec<_>>(),
+            ["handle_tx", "handle_rx", "net:net_dev_xmit", "frames"]
+        );
+        for word in ["tracepoint:", "tracepoint:net", "tracepoint:net:", "tracepoint:../x:y"] {
+            assert!(refusal(word).contains("available_events"), "{word}");
+        }
     }
 
     #[test]

@@ -1,24 +1,35 @@
 //! Takes what a session saw and puts it into bins when the bins' edges are known.
 
 use crate::{
-    methods::Sink,
+    methods::{Share, Sink},
     model::{method::SeriesUnit, observation::Series, target::Target, units::Nanos},
 };
 
 /// What a session handed over, not yet in bins.
 #[derive(Debug, Default)]
 pub struct Collector {
-    functions: Vec<Seen>,
+    items: Vec<Seen>,
     samples: Vec<Sample>,
+    /// A profiler's totals as read at edge `i`.
+    totals: Vec<Option<Totals>>,
     edge: usize,
 }
 
-/// What was seen of one function.
+/// What was seen of one item of the target.
 #[derive(Debug, Default)]
 struct Seen {
     /// Total as read at edge `i`; a `None` is an edge at which the session said nothing.
     totals: Vec<Option<u64>>,
     events: Vec<Nanos>,
+    /// Events that stand for more or less than one.
+    weighted: Vec<(Nanos, f64)>,
+}
+
+/// What a profiler that counts in the kernel had counted.
+#[derive(Debug, Clone)]
+struct Totals {
+    samples: u64,
+    functions: Vec<Share>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -29,10 +40,10 @@ struct Sample {
 }
 
 impl Collector {
-    /// For the functions of `target`.
+    /// For the items of `target`.
     pub fn new(target: &Target) -> Self {
-        let functions = target.functions.iter().map(|_| Seen::default()).collect();
-        Self { functions, ..Self::default() }
+        let items = target.items().map(|_| Seen::default()).collect();
+        Self { items, ..Self::default() }
     }
 
     /// What is counted from now on was read at edge `index`.
@@ -40,42 +51,75 @@ impl Collector {
         self.edge = index;
     }
 
-    /// The series over the bins between `edges`. Empty where the method observes nothing, and for a counter that
-    /// was not read at every edge: a hole in a series is no zero.
-    pub fn series(&self, target: &Target, unit: SeriesUnit, edges: &[Nanos]) -> Vec<Series> {
-        let names = target.functions.iter().map(|function| function.name.clone());
+    /// The series of `item`, which is called `name`, over the bins between `edges`. None where the method has none, for
+    /// a counter that was not read at every edge (a hole in a series is no zero), and for a profiler that has no sample
+    /// in one of the bins.
+    pub fn series(
+        &self,
+        item: usize,
+        name: String,
+        unit: SeriesUnit,
+        edges: &[Nanos],
+    ) -> Option<Series> {
         match unit {
-            SeriesUnit::Nothing => Vec::new(),
-            SeriesUnit::Calls { .. } => names
-                .zip(&self.functions)
-                .filter_map(|(function, seen)| {
-                    Some(Series { function, values: seen.calls(edges)?, self_share: None })
-                })
-                .collect(),
-            SeriesUnit::CpuShare => names
-                .enumerate()
-                .filter_map(|(index, name)| self.shares(index, name, edges))
-                .collect(),
+            SeriesUnit::Nothing => None,
+            SeriesUnit::Calls { .. } => {
+                let values = self.items.get(item)?.calls(edges)?;
+                Some(Series { function: name, values, self_share: None })
+            }
+            SeriesUnit::CpuShare => {
+                let bins = match self.totals.is_empty() {
+                    true => Some(self.sampled(item, edges)),
+                    false => self.counted(item, edges),
+                };
+                shares(name, &bins?)
+            }
         }
     }
 
-    /// None where a bin has no sample at all: the profiler did not run, or its samples were lost.
-    fn shares(&self, index: usize, function: String, edges: &[Nanos]) -> Option<Series> {
-        let bins = edges.len().saturating_sub(1);
-        let (mut all, mut inclusive, mut own) = (vec![0_u64; bins], vec![0; bins], vec![0; bins]);
+    /// Samples per bin by their times.
+    fn sampled(&self, index: usize, edges: &[Nanos]) -> Vec<(u64, Share)> {
+        let mut bins = vec![(0, Share::default()); edges.len().saturating_sub(1)];
         for sample in &self.samples {
             let Some(bin) = bin_of(sample.at, edges) else { continue };
-            all[bin] += 1;
-            inclusive[bin] += sample.inclusive >> index & 1;
-            own[bin] += u64::from(sample.innermost == Some(index));
+            let (all, share) = &mut bins[bin];
+            *all += 1;
+            share.inclusive += sample.inclusive.checked_shr(index as u32).unwrap_or(0) & 1;
+            share.own += u64::from(sample.innermost == Some(index));
         }
-        if all.contains(&0) {
-            return None;
-        }
-        let share =
-            |part: &[u64]| part.iter().zip(&all).map(|(&n, &all)| per_cent(n, all)).collect();
-        Some(Series { function, values: share(&inclusive), self_share: Some(share(&own)) })
+        bins
     }
+
+    /// Samples per bin by what was read at the edges.
+    fn counted(&self, index: usize, edges: &[Nanos]) -> Option<Vec<(u64, Share)>> {
+        let read = |totals: &Option<Totals>| {
+            let totals = totals.as_ref()?;
+            Some((totals.samples, *totals.functions.get(index)?))
+        };
+        let totals: Vec<_> =
+            self.totals.get(..edges.len())?.iter().map(read).collect::<Option<_>>()?;
+        let between = |pair: &[(u64, Share)]| {
+            let (then, now) = (pair[0], pair[1]);
+            let share = Share {
+                inclusive: now.1.inclusive - then.1.inclusive,
+                own: now.1.own - then.1.own,
+            };
+            (now.0 - then.0, share)
+        };
+        Some(totals.windows(2).map(between).collect())
+    }
+}
+
+/// None where a bin has no sample at all: the profiler did not run, or its samples were lost.
+fn shares(function: String, bins: &[(u64, Share)]) -> Option<Series> {
+    if bins.iter().any(|(all, _)| *all == 0) {
+        return None;
+    }
+    let of = |part: fn(&Share) -> u64| {
+        bins.iter().map(|(all, share)| per_cent(part(share), *all)).collect()
+    };
+    let (values, own) = (of(|share| share.inclusive), of(|share| share.own));
+    Some(Series { function, values, self_share: Some(own) })
 }
 
 impl Seen {
@@ -90,26 +134,44 @@ impl Seen {
         for bin in self.events.iter().filter_map(|&at| bin_of(at, edges)) {
             bins[bin] += 1;
         }
-        Some(bins.into_iter().map(|calls| calls as f64).collect())
+        let mut bins: Vec<f64> = bins.into_iter().map(|calls| calls as f64).collect();
+        for &(at, weight) in &self.weighted {
+            if let Some(bin) = bin_of(at, edges) {
+                bins[bin] += weight;
+            }
+        }
+        Some(bins)
     }
 }
 
 impl Sink for Collector {
-    fn count(&mut self, function: usize, total: u64) {
-        let totals = &mut self.functions[function].totals;
-        if totals.len() <= self.edge {
-            totals.resize(self.edge + 1, None);
-        }
-        totals[self.edge] = Some(total);
+    fn count(&mut self, item: usize, total: u64) {
+        put(&mut self.items[item].totals, self.edge, total);
     }
 
-    fn event(&mut self, function: usize, at: Nanos) {
-        self.functions[function].events.push(at);
+    fn event(&mut self, item: usize, at: Nanos) {
+        self.items[item].events.push(at);
+    }
+
+    fn weighted(&mut self, item: usize, at: Nanos, weight: f64) {
+        self.items[item].weighted.push((at, weight));
+    }
+
+    fn shares(&mut self, samples: u64, functions: &[Share]) {
+        put(&mut self.totals, self.edge, Totals { samples, functions: functions.to_vec() });
     }
 
     fn sample(&mut self, at: Nanos, inclusive: u64, innermost: Option<usize>) {
         self.samples.push(Sample { at, inclusive, innermost });
     }
+}
+
+/// Notes what was read at `edge`.
+fn put<T: Clone>(readings: &mut Vec<Option<T>>, edge: usize, read: T) {
+    if readings.len() <= edge {
+        readings.resize(edge + 1, None);
+    }
+    readings[edge] = Some(read);
 }
 
 /// The bin that `at` falls into: bin `i` is `[edges[i], edges[i + 1])`.
@@ -134,7 +196,12 @@ mod tests {
             module: None,
             addresses: crate::model::target::Range::default(),
         };
-        Target { functions: names.iter().map(function).collect() }
+        Target { functions: names.iter().map(function).collect(), ..Target::default() }
+    }
+
+    fn series(seen: &Collector, target: &Target, unit: SeriesUnit, edges: &[Nanos]) -> Vec<Series> {
+        let names = target.functions.iter().map(|function| function.name.clone()).enumerate();
+        names.filter_map(|(item, name)| seen.series(item, name, unit, edges)).collect()
     }
 
     const CALLS: SeriesUnit = SeriesUnit::Calls { factor: 1.0 };
@@ -150,8 +217,24 @@ mod tests {
         for at in [9, 10, 19, 20, 29, 30] {
             collector.event(0, Nanos(at));
         }
-        let series = collector.series(&target, CALLS, &edges(&[10, 20, 30]));
-        assert_eq!(series[0].values, [2.0, 2.0]);
+        let found = series(&collector, &target, CALLS, &edges(&[10, 20, 30]));
+        assert_eq!(found[0].values, [2.0, 2.0]);
+    }
+
+    #[test]
+    fn weights_add_up_and_totals_of_shares_become_shares_per_bin() {
+        let target = target(&["f"]);
+        let mut collector = Collector::new(&target);
+        collector.weighted(0, Nanos(11), 2.5);
+        collector.weighted(0, Nanos(12), 1.5);
+        collector.event(0, Nanos(13));
+        assert_eq!(series(&collector, &target, CALLS, &edges(&[10, 20]))[0].values, [5.0]);
+        for (edge, samples, inclusive) in [(0, 10, 5), (1, 14, 6), (2, 24, 6)] {
+            collector.at_edge(edge);
+            collector.shares(samples, &[Share { inclusive, own: 0 }]);
+        }
+        let shares = series(&collector, &target, SeriesUnit::CpuShare, &edges(&[10, 20, 30]));
+        assert_eq!(shares[0].values, [25.0, 0.0]);
     }
 
     #[test]
@@ -162,8 +245,8 @@ mod tests {
             collector.at_edge(edge);
             collector.count(0, total);
         }
-        let series = collector.series(&target, CALLS, &edges(&[10, 20]));
-        assert_eq!(series[0].values, [2.0]);
+        let found = series(&collector, &target, CALLS, &edges(&[10, 20]));
+        assert_eq!(found[0].values, [2.0]);
     }
 
     #[test]
@@ -177,9 +260,9 @@ mod tests {
                 collector.count(1, total);
             }
         }
-        let series = collector.series(&target, CALLS, &edges(&[10, 20, 30]));
-        assert_eq!(series.len(), 1);
-        assert_eq!((series[0].function.as_str(), &series[0].values[..]), ("f", &[2.0, 5.0][..]));
+        let found = series(&collector, &target, CALLS, &edges(&[10, 20, 30]));
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].function.as_str(), &found[0].values[..]), ("f", &[2.0, 5.0][..]));
     }
 
     #[test]
@@ -191,11 +274,11 @@ mod tests {
         collector.sample(Nanos(3), 0b00, None);
         collector.sample(Nanos(4), 0b00, None);
         collector.sample(Nanos(12), 0b10, Some(1));
-        let series = collector.series(&target, SeriesUnit::CpuShare, &edges(&[0, 10, 20]));
-        assert_eq!(series[0].values, [50.0, 0.0]);
-        assert_eq!(series[0].self_share, Some(vec![25.0, 0.0]));
-        assert_eq!(series[1].values, [25.0, 100.0]);
-        let holed = collector.series(&target, SeriesUnit::CpuShare, &edges(&[0, 10, 20, 30]));
+        let found = series(&collector, &target, SeriesUnit::CpuShare, &edges(&[0, 10, 20]));
+        assert_eq!(found[0].values, [50.0, 0.0]);
+        assert_eq!(found[0].self_share, Some(vec![25.0, 0.0]));
+        assert_eq!(found[1].values, [25.0, 100.0]);
+        let holed = series(&collector, &target, SeriesUnit::CpuShare, &edges(&[0, 10, 20, 30]));
         assert!(holed.is_empty(), "a bin without samples is a hole, not a zero");
     }
 }

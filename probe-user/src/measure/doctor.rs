@@ -64,7 +64,7 @@ fn target_checks(target: &Target) -> Vec<Check> {
 }
 
 fn function_checks(function: &Function) -> [Check; 2] {
-    let alone = Target { functions: vec![function.clone()] };
+    let alone = Target { functions: vec![function.clone()], ..Target::default() };
     let traceable = Tracefs::find().and_then(|tracefs| targets::check_traceable(&alone, &tracefs));
     let described = traceable.map(|()| targets::describe(&alone).concat());
     [

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     kernel::{holders, run::Run, tracefs::Tracefs},
-    methods::Method,
+    methods::{Method, Scene, Taps},
     model::{
         campaign::WitnessCheck,
         method::Descriptor,
@@ -99,7 +99,9 @@ impl Bench<'_> {
         let stage = Stage::build(self.run, &self.scenario.guests, &self.placement)?;
         self.warm_up(&stage, plan.pace)?;
         let witness = if plan.witnessed { Some(Witness::attach(self.target)?) } else { None };
-        let mut session = method.attach(self.target, self.run)?;
+        let taps = Taps { netns: stage.network().machine1(), names: stage.taps() };
+        let scene = Scene { run: self.run, taps: Some(taps) };
+        let mut session = method.attach(self.target, &scene)?;
         session.enable()?;
         let collector = Collector::new(self.target);
         let mut reader = Reader::start(session, collector, &self.placement.load)?;
@@ -198,10 +200,31 @@ impl Bench<'_> {
         reading.drain()?;
         let before = reader::thread_cpu();
         let Reading { session, collector, cpu } = reading;
-        let observation = session.detach()?;
-        let series = collector.series(self.target, method.unit, edges);
+        let mut observation = session.detach()?;
+        observation.recorded.resize(self.target.len(), None);
+        let series = self.series(method, &observation, &collector, edges);
         let after = reader::thread_cpu().since(before);
-        Ok(Account { observation, series, reader: cpu, after })
+        Ok(Account {
+            reader: Nanos(cpu.0 + observation.processes.0),
+            after: Nanos(after.0 + observation.processes_after.0),
+            observation,
+            series,
+        })
+    }
+
+    /// The series of every item that the method observed.
+    fn series(
+        &self,
+        method: &Descriptor,
+        observation: &Observation,
+        collector: &Collector,
+        edges: &[Nanos],
+    ) -> Vec<Series> {
+        let observed = self.target.items().enumerate().zip(&observation.recorded);
+        observed
+            .filter(|(_, recorded)| recorded.is_some())
+            .filter_map(|((item, name), _)| collector.series(item, name, method.unit, edges))
+            .collect()
     }
 }
 

@@ -107,8 +107,10 @@ impl Witness {
 /// They differ, the load made no call at all, or the kernel refuses a program.
 pub fn verify(target: &Target, load: impl FnOnce() -> Result<()>) -> Result<Vec<WitnessCheck>> {
     let with_sites = |function: &&Function| sites(function).is_ok();
-    let target =
-        Target { functions: target.functions.iter().filter(with_sites).cloned().collect() };
+    let target = Target {
+        functions: target.functions.iter().filter(with_sites).cloned().collect(),
+        ..Target::default()
+    };
     let mut counters = Counters::new()?;
     let own = target.functions.iter().map(|function| attach(&mut counters, function));
     let mut own = own.collect::<Result<Vec<_>>>()?;

@@ -8,6 +8,7 @@ pub mod bpf;
 mod detection;
 pub mod ftrace;
 pub mod off;
+pub mod options;
 pub mod perf;
 pub mod registry;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use crate::{
     error::{Error, Result},
-    kernel::run::Run,
+    kernel::{netns::Netns, run::Run},
     model::{method::Descriptor, observation::Observation, target::Target, units::Nanos},
 };
 
@@ -43,11 +44,36 @@ pub trait Method: Send + Sync {
     /// Asks the kernel for the features it needs, without leaving anything behind.
     fn detect(&self, target: &Target) -> Detection;
 
-    /// Attaches to every function of `target`, disabled as far as the facility allows.
+    /// Attaches to every item of `target` that it can see, disabled as far as the facility allows.
     ///
     /// # Errors
     /// What the kernel refused; whatever had attached by then is released.
-    fn attach(&self, target: &Target, run: &Run) -> Result<Box<dyn Session>>;
+    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>>;
+}
+
+/// Where a method is attached, and on whose behalf.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// Who owns what it makes.
+    pub run: &'a Run,
+    /// The guests' TAPs; none where no load is built.
+    pub taps: Option<Taps<'a>>,
+}
+
+/// The interfaces behind which the guests are.
+#[derive(Debug, Clone, Copy)]
+pub struct Taps<'a> {
+    /// The network namespace that they stand in.
+    pub netns: &'a Netns,
+    /// Their names.
+    pub names: &'a [String],
+}
+
+impl<'a> Scene<'a> {
+    /// Without any load.
+    pub fn bare(run: &'a Run) -> Self {
+        Self { run, taps: None }
+    }
 }
 
 /// When a session wants to be drained.
@@ -91,15 +117,32 @@ pub trait Session: Send {
     fn detach(self: Box<Self>) -> Result<Observation>;
 }
 
-/// Takes what a session saw. Functions go by their index in the target.
+/// Takes what a session saw. Functions, tracepoints and frames go by their index in the target, see [`Target`].
 pub trait Sink {
-    /// `function` was called `total` times since enable, as read at this moment.
-    fn count(&mut self, function: usize, total: u64);
+    /// `item` was hit `total` times since enable, as read at this moment.
+    fn count(&mut self, item: usize, total: u64);
 
-    /// `function` was called at `at` (`CLOCK_MONOTONIC`).
-    fn event(&mut self, function: usize, at: Nanos);
+    /// `item` was hit at `at` (`CLOCK_MONOTONIC`).
+    fn event(&mut self, item: usize, at: Nanos);
+
+    /// `weight` hits of `item` about `at`: a count of a short stretch of time in whose middle `at` lies, or a record
+    /// that stands for several.
+    fn weighted(&mut self, item: usize, at: Nanos, weight: f64);
+
+    /// A profiler's totals since enable, as read at this moment: all samples, and for each function of the target those
+    /// that have it in their call chain, and those whose innermost frame it is.
+    fn shares(&mut self, samples: u64, functions: &[Share]);
 
     /// A profiler's sample at `at`: bit `i` of `inclusive` is set where function `i` is in the call chain,
     /// `innermost` names the function in the innermost frame, if it is one of the target's.
     fn sample(&mut self, at: Nanos, inclusive: u64, innermost: Option<usize>);
+}
+
+/// A profiler's count for one function.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Samples with the function in their call chain.
+    pub inclusive: u64,
+    /// Of those, samples whose innermost frame it is.
+    pub own: u64,
 }

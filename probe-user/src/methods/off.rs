@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cadence, Detection, Method, Session, Sink};
+use super::{Cadence, Detection, Method, Scene, Session, Sink};
 use crate::{
     error::Result,
-    kernel::{clock, run::Run},
+    kernel::clock,
     model::{
         loss::Loss,
         method::{Class, Descriptor, Family, MethodId, SeriesUnit},
         observation::Observation,
         target::Target,
-        units::{Bytes, Nanos},
+        units::Nanos,
     },
 };
 
@@ -44,16 +44,15 @@ impl Method for Off {
         Detection::Available
     }
 
-    fn attach(&self, target: &Target, _run: &Run) -> Result<Box<dyn Session>> {
-        let functions = target.functions.len();
-        Ok(Box::new(OffSession { functions, enabled: None, observed: Nanos::default() }))
+    fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
+        Ok(Box::new(OffSession { items: target.len(), enabled: None, observed: Nanos::default() }))
     }
 }
 
 /// The control in a trial.
 #[derive(Debug)]
 struct OffSession {
-    functions: usize,
+    items: usize,
     enabled: Option<Nanos>,
     observed: Nanos,
 }
@@ -81,15 +80,12 @@ impl Session for OffSession {
         let observed = self.observed;
         Ok(Observation {
             // It does not look, so it has no counts; and it makes no records that could be lost or missed.
-            recorded: vec![None; self.functions],
+            recorded: vec![None; self.items],
             lost: Loss::NONE,
             missed: Loss::NONE,
             enabled: observed,
             running: observed,
-            attached: Vec::new(),
-            bytes_read: Bytes(0),
-            kernel_memory: Bytes(0),
-            details: BTreeMap::new(),
+            ..Observation::default()
         })
     }
 }

@@ -1,55 +1,99 @@
 //! All methods by id, and the groups that stand for several.
 
-use super::{
-    Method,
-    bpf::FentryCount,
-    ftrace::function::{self, FunctionTracer},
-    off::Off,
-    perf::sample::{self, SampleProfiler},
-};
+use super::{Method, bpf, ftrace, off::Off, options::Options, perf};
 use crate::{
     error::{Error, Result},
-    model::method::MethodId,
+    model::method::{Class, Descriptor, Family, MethodId},
 };
 
-/// Makes a method with its default parameters.
-type Make = fn() -> Box<dyn Method>;
+/// Makes a method of the words that name it.
+pub type Make = fn(&mut Options) -> Result<Box<dyn Method>>;
 
-/// Methods whose id has no parameter.
-const PLAIN: &[(&str, Make)] = &[
-    (MethodId::OFF, || Box::new(Off::default())),
-    (function::ID, || Box::new(FunctionTracer::new(function::Parameters::default()))),
-    (FentryCount::ID, || Box::new(FentryCount::new())),
-];
-
-const DEFAULT: &[&str] = &[MethodId::OFF, function::ID, "perf-sample-999", FentryCount::ID];
-
-/// Groups: what a person types, and the ids that it stands for.
-const GROUPS: &[(&str, &[&str])] = &[("default", DEFAULT), ("all", DEFAULT)];
-
-/// Everything that [`select`] accepts, with `HZ` for a number: for help texts.
-pub fn accepted() -> Vec<String> {
-    let sampled = [
-        format!("{}HZ", sample::PREFIX),
-        format!("{}HZ-cpu-clock", sample::PREFIX),
-        format!("{}HZ-cycles", sample::PREFIX),
-    ];
-    let groups = GROUPS.iter().map(|(name, _)| (*name).to_string());
-    groups.chain(PLAIN.iter().map(|(id, _)| (*id).to_string())).chain(sampled).collect()
+/// One method, or one kind of methods that differ by a number in their id.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// The id; `HZ` and `N` stand for numbers: `perf-sample-HZ`.
+    pub id: &'static str,
+    /// The id that stands for the kind in groups: `perf-sample-999`. None for kinds that no group holds.
+    pub grouped: Option<&'static str>,
+    /// Makes it.
+    pub make: Make,
 }
 
-/// The method of this id.
+impl Entry {
+    /// A method whose id has no number.
+    pub const fn plain(id: &'static str, make: Make) -> Self {
+        Self { id, grouped: Some(id), make }
+    }
+
+    /// A kind of methods: `pattern` with a number in its id; `example` is the one that groups hold.
+    pub const fn kind(pattern: &'static str, example: &'static str, make: Make) -> Self {
+        Self { id: pattern, grouped: Some(example), make }
+    }
+
+    /// Whether `id` names this method, or one of this kind.
+    fn names(&self, id: &str) -> bool {
+        number_in(self.id, id).is_some() || self.id == id
+    }
+}
+
+/// The number that stands in `id` where `pattern` has `HZ` or `N`.
+pub fn number_in(pattern: &str, id: &str) -> Option<u32> {
+    let (before, behind) = pattern.split_once("HZ").or_else(|| pattern.split_once('N'))?;
+    let digits = id.strip_prefix(before)?.strip_suffix(behind)?;
+    let plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { digits.parse().ok() } else { None }
+}
+
+const CONTROL: &[Entry] = &[Entry::plain(MethodId::OFF, |_| Ok(Box::new(Off::default())))];
+
+/// Every family's methods, in the order of reports.
+const FAMILIES: &[&[Entry]] = &[CONTROL, ftrace::METHODS, perf::METHODS, bpf::METHODS];
+
+const DEFAULT: &[&str] = &[MethodId::OFF, "ftrace-function", "perf-sample-999", "bpf-fentry-count"];
+
+/// A group by the descriptors that belong to it.
+type Belongs = fn(&Descriptor) -> bool;
+
+/// What a person types, and which methods it stands for. The control belongs to none but `default` and `all`.
+const GROUPS: &[(&str, Belongs)] = &[
+    ("all", |_| true),
+    ("ftrace", |method| method.family == Family::Ftrace),
+    ("perf", |method| method.family == Family::Perf),
+    ("bpf", |method| method.family == Family::Bpf),
+    ("capture", |method| method.family == Family::Capture),
+    ("external", |method| method.family == Family::External),
+    ("count", |method| method.class == Class::Exact),
+    ("record", |method| method.class == Class::Recorded),
+    ("sample", |method| method.class == Class::Sampled),
+];
+
+fn entries() -> impl Iterator<Item = &'static Entry> {
+    FAMILIES.iter().copied().flatten()
+}
+
+/// Names of all groups.
+pub fn groups() -> impl Iterator<Item = &'static str> {
+    std::iter::once("default").chain(GROUPS.iter().map(|(name, _)| *name))
+}
+
+/// Every id that [`select`] accepts, with `HZ` or `N` for a number.
+pub fn ids() -> impl Iterator<Item = &'static str> {
+    entries().map(|entry| entry.id)
+}
+
+/// The method that these words name: an id, and parameters where they differ from the defaults.
 ///
 /// # Errors
-/// There is none (the nearest are offered), or which one it is depends on the kernel and the kernel does not tell.
-pub fn find(id: &str) -> Result<Box<dyn Method>> {
-    if let Some((_, make)) = PLAIN.iter().find(|(plain, _)| *plain == id) {
-        return Ok(make());
-    }
-    match SampleProfiler::parse(id) {
-        Some(profiler) => Ok(Box::new(profiler?)),
-        None => Err(unknown(id)),
-    }
+/// There is none (the nearest are offered), it has no such parameter, or which one it is depends on the kernel and the
+/// kernel does not tell.
+pub fn find(word: &str) -> Result<Box<dyn Method>> {
+    let mut options = Options::parse(word)?;
+    let entry = entries().find(|entry| entry.names(options.base()));
+    let entry = entry.ok_or_else(|| unknown(options.base()))?;
+    let method = (entry.make)(&mut options)?;
+    options.finish()?;
+    Ok(method)
 }
 
 /// The methods of a comma-separated list of ids and groups, each once, in the order of the list.
@@ -59,9 +103,7 @@ pub fn find(id: &str) -> Result<Box<dyn Method>> {
 pub fn select(list: &str) -> Result<Vec<Box<dyn Method>>> {
     let mut methods: Vec<Box<dyn Method>> = Vec::new();
     for word in list.split(',').map(str::trim) {
-        let group = GROUPS.iter().find(|(name, _)| *name == word);
-        for id in group.map_or(&[word][..], |(_, ids)| ids) {
-            let method = find(id)?;
+        for method in group(word)?.map_or_else(|| Ok(vec![find(word)?]), Ok)? {
             if methods.iter().all(|other| other.descriptor().id != method.descriptor().id) {
                 methods.push(method);
             }
@@ -70,10 +112,22 @@ pub fn select(list: &str) -> Result<Vec<Box<dyn Method>>> {
     Ok(methods)
 }
 
+/// The methods of the group of this name; none where there is no such group.
+fn group(name: &str) -> Result<Option<Vec<Box<dyn Method>>>> {
+    if name == "default" {
+        return DEFAULT.iter().map(|id| find(id)).collect::<Result<_>>().map(Some);
+    }
+    let Some((_, belongs)) = GROUPS.iter().find(|(group, _)| *group == name) else {
+        return Ok(None);
+    };
+    let all = entries().filter_map(|entry| entry.grouped).map(find).collect::<Result<Vec<_>>>()?;
+    Ok(Some(all.into_iter().filter(|method| belongs(method.descriptor())).collect()))
+}
+
 fn unknown(id: &str) -> Error {
-    let accepted = accepted();
-    let distance = |known: &String| strsim::osa_distance(known, id);
-    let nearest = accepted.iter().min_by_key(|known| distance(known));
+    let accepted: Vec<&str> = groups().chain(ids()).collect();
+    let distance = |known: &&&str| strsim::osa_distance(known, id);
+    let nearest = accepted.iter().min_by_key(distance);
     let remedy = match nearest.filter(|known| distance(known) <= id.len() / 3) {
         Some(nearest) => format!("Did you mean {nearest}? There are: {}", accepted.join(", ")),
         None => format!("There are: {}", accepted.join(", ")),
@@ -86,24 +140,50 @@ mod tests {
     use super::*;
     use crate::sys::call::Script;
 
-    fn ids(list: &str) -> Vec<String> {
+    fn ids_of(list: &str) -> Vec<String> {
         let methods = select(list).unwrap();
         methods.iter().map(|method| method.descriptor().id.0.clone()).collect()
     }
 
     #[test]
     fn a_list_names_methods_and_groups_once_each() {
-        assert_eq!(ids("ftrace-function, off,ftrace-function"), ["ftrace-function", "off"]);
+        assert_eq!(ids_of("ftrace-function, off,ftrace-function"), ["ftrace-function", "off"]);
         let _script = Script::install([-i64::from(libc::ENOENT)]);
-        let default = ids("default,off");
+        let default = ids_of("default,off");
         assert_eq!(default[..2], ["off", "ftrace-function"]);
-        assert!(default.contains(&"perf-sample-999-cpu-clock".to_string()), "{default:?}");
+        assert!(default.contains(&"perf-sample-999:event=cpu-clock".to_string()), "{default:?}");
     }
 
     #[test]
-    fn every_plain_id_is_its_methods_own() {
-        for (id, make) in PLAIN {
-            assert_eq!(make().descriptor().id.0, *id);
+    fn every_id_is_its_methods_own_and_stands_once() {
+        let mut seen = std::collections::BTreeSet::new();
+        for entry in entries() {
+            assert!(seen.insert(entry.id), "{} stands twice", entry.id);
+            assert_eq!(entries().filter(|other| other.names(entry.id)).count(), 1, "{}", entry.id);
+            // Which ticker a profiler takes, the kernel decides.
+            let Some(id) = entry.grouped.filter(|id| !id.contains("sample")) else { continue };
+            assert_eq!(find(id).unwrap().descriptor().id.0, id);
+        }
+    }
+
+    #[test]
+    fn groups_hold_what_their_name_says() {
+        assert!(ids_of("count").contains(&"bpf-fentry-count".into()));
+        assert!(ids_of("record").contains(&"ftrace-function".into()));
+        assert!(ids_of("ftrace").iter().all(|id| id.starts_with("ftrace-")));
+        assert_eq!(ids_of("all")[0], "off");
+    }
+
+    #[test]
+    fn numbers_in_ids_are_plain() {
+        assert_eq!(number_in("perf-sample-HZ-callchain", "perf-sample-99-callchain"), Some(99));
+        for id in [
+            "perf-sample--callchain",
+            "perf-sample-0-callchain",
+            "perf-sample-+9-callchain",
+            "perf-sample-9",
+        ] {
+            assert_eq!(number_in("perf-sample-HZ-callchain", id), None, "{id}");
         }
     }
 
@@ -117,5 +197,6 @@ mod tests {
         );
         assert!(!error("nonsense-from-nowhere").contains("Did you mean"));
         assert!(error("perf-sample-0").contains("perf-sample-HZ"));
+        assert!(error("bpf-fentry-count:colour=red").contains("no parameter colour"));
     }
 }

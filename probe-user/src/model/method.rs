@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-/// Id of a method with its parameters, as in `perf-sample-999-cpu-clock`. The control is `off`.
+/// Id of a method with its parameters, as in `perf-sample-999:event=cpu-clock`. The control is `off`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MethodId(pub String);

@@ -12,8 +12,19 @@ use super::{
 /// A session's own account of one trial. Counts that are missing are `None`, never zero.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
-    /// Events recorded (or counted, or sampled) per function, in the target's order.
+    /// Events recorded (or counted, or sampled) per item of the target, in its order; items beyond the end, and those
+    /// that are `None`, were not observed.
     pub recorded: Vec<Option<u64>>,
+    /// Methods that count every call and record only some: what they counted, per item as `recorded`. Empty where
+    /// `recorded` is all there is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<Option<u64>>,
+    /// Samplers of calls: what they take the true number for, per item. Empty for all others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub estimates: Vec<Option<Estimate>>,
+    /// Methods that measure how long calls take: per item. Empty for all others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub durations: Vec<Option<Durations>>,
     /// Records that the method made and its buffers lost.
     pub lost: Loss,
     /// Calls at which the method's probe did not run.
@@ -28,14 +39,73 @@ pub struct Observation {
     pub bytes_read: Bytes,
     /// Kernel memory that the method held for its buffers and maps.
     pub kernel_memory: Bytes,
+    /// CPU time of the method's own processes between enable and disable; zero for methods without any.
+    #[serde(default)]
+    pub processes: Nanos,
+    /// CPU time of the method's own processes after disable.
+    #[serde(default)]
+    pub processes_after: Nanos,
     /// The method's other facts, in its own words: samples in all, buffer overruns per CPU, …
     pub details: BTreeMap<String, serde_json::Value>,
 }
 
-/// A method's series for one function: one value per bin.
+impl Default for Observation {
+    /// Of a session that saw nothing and took no time: a base for those that saw something.
+    fn default() -> Self {
+        Self {
+            recorded: Vec::new(),
+            counted: Vec::new(),
+            estimates: Vec::new(),
+            durations: Vec::new(),
+            lost: Loss::Unknown,
+            missed: Loss::Unknown,
+            enabled: Nanos(0),
+            running: Nanos(0),
+            attached: Vec::new(),
+            bytes_read: Bytes(0),
+            kernel_memory: Bytes(0),
+            processes: Nanos(0),
+            processes_after: Nanos(0),
+            details: BTreeMap::new(),
+        }
+    }
+}
+
+/// A sampler's estimate of the number of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The estimate.
+    pub calls: f64,
+    /// Least and most calls that the samples allow.
+    pub lo: f64,
+    /// See `lo`.
+    pub hi: f64,
+    /// What `lo` and `hi` promise.
+    pub promise: Promise,
+}
+
+/// What an interval promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Promise {
+    /// The truth lies inside, always: one in N, taken by counting.
+    Always,
+    /// The truth lies inside in 95 of 100 trials: calls drawn at random.
+    Confidence95,
+}
+
+/// How long the calls of one function took: bucket `i` counts those of `[2^i, 2^(i+1))` ns; the first holds 0 ns too,
+/// the last everything longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Durations {
+    /// Calls per bucket.
+    pub log2_ns: Vec<u64>,
+}
+
+/// A method's series for one item of the target: one value per bin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Series {
-    /// The function's name.
+    /// The item's name.
     pub function: String,
     /// The series that fidelity is computed from: calls, or inclusive share in per cent.
     pub values: Vec<f64>,

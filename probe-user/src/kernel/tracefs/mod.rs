@@ -20,6 +20,7 @@ use rustix::fs::{Access, access};
 use crate::{
     error::{Error, Result},
     kernel::run,
+    model::target::Tracepoint,
 };
 
 /// Where the kernel lists this process's mounts.
@@ -77,6 +78,24 @@ impl Tracefs {
         } else {
             Ok(None)
         }
+    }
+
+    /// The number by which perf_event_open(2) knows a tracepoint, which is also the `common_type` of its events.
+    ///
+    /// # Errors
+    /// There is no such tracepoint, or its file cannot be read.
+    pub fn tracepoint_id(&self, tracepoint: &Tracepoint) -> Result<u64> {
+        let file = format!("events/{}/{}/id", tracepoint.group, tracepoint.name);
+        let text = self.read_if_there(&file)?.ok_or_else(|| {
+            Error::unsupported(
+                format!("tracepoint {tracepoint}"),
+                "this kernel has none of this name, or its module is not loaded",
+                "Choose one of available_events in tracefs",
+            )
+        })?;
+        text.trim().parse().map_err(|_| {
+            Error::malformed(self.path(&file).display().to_string(), format!("`{}`", text.trim()))
+        })
     }
 
     /// Whether private instances could be made; makes none.

@@ -11,9 +11,9 @@ use crate::{
     kernel::{
         bpf::counter::{Counter, Counters},
         clock,
-        run::{PREFIX, Run},
+        run::PREFIX,
     },
-    methods::{Cadence, Detection, Method, Session, Sink},
+    methods::{Cadence, Detection, Method, Scene, Session, Sink},
     model::{
         loss::Loss,
         method::{Class, Descriptor, Family, MethodId, SeriesUnit},
@@ -64,7 +64,7 @@ impl Method for FentryCount {
         load(target).map(drop).into()
     }
 
-    fn attach(&self, target: &Target, _: &Run) -> Result<Box<dyn Session>> {
+    fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
         Ok(Box::new(Counting { counters: load(target)?, enabled: None, disabled: None, reads: 0 }))
     }
 }
@@ -155,6 +155,7 @@ impl Session for Counting {
             bytes_read: Bytes(reads * slots * size_of::<u64>() as u64),
             kernel_memory: Bytes(memory.iter().map(|bytes| bytes.0).sum()),
             details: BTreeMap::from([("recursion_misses_per_function".into(), per_function)]),
+            ..Observation::default()
         })
     }
 }

@@ -20,15 +20,14 @@ use crate::{
     error::{Error, Result},
     kernel::{
         clock,
-        run::Run,
         symbols::AddressMap,
         targets,
         tracefs::{CpuStats, Instance, Tracefs},
     },
-    methods::{Cadence, Detection, Method, Session, Sink},
+    methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
     model::{
         loss::Loss,
-        method::{Class, Descriptor, Family, MethodId, SeriesUnit},
+        method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
         target::{Function, Target},
         units::{Bytes, Nanos},
@@ -50,6 +49,20 @@ pub struct Parameters {
     pub wake_ms: u32,
 }
 
+impl Parameters {
+    /// The parameters that a person gave, and the defaults of the others.
+    ///
+    /// # Errors
+    /// A value is wrong.
+    pub fn take(options: &mut Options) -> Result<Self> {
+        let Self { buffer_kib_per_cpu, wake_ms } = Self::default();
+        Ok(Self {
+            buffer_kib_per_cpu: options.positive("buffer_kib_per_cpu", buffer_kib_per_cpu)?,
+            wake_ms: options.positive("wake_ms", wake_ms)?,
+        })
+    }
+}
+
 impl Default for Parameters {
     /// The kernel's own buffer size (`TRACE_BUF_SIZE_DEFAULT`), which holds 100 ms at 500,000 calls per second.
     fn default() -> Self {
@@ -66,10 +79,10 @@ pub struct FunctionTracer {
 
 impl FunctionTracer {
     /// The method with these parameters.
-    pub fn new(parameters: Parameters) -> Self {
+    pub fn new(parameters: Parameters, options: &Options) -> Self {
         let Parameters { buffer_kib_per_cpu, wake_ms } = parameters;
         let descriptor = Descriptor {
-            id: MethodId(ID.into()),
+            id: options.id(ID),
             family: Family::Ftrace,
             class: Class::Recorded,
             unit: SeriesUnit::Calls { factor: 1.0 },
@@ -138,8 +151,8 @@ impl Method for FunctionTracer {
         Self::probe(target).into()
     }
 
-    fn attach(&self, target: &Target, run: &Run) -> Result<Box<dyn Session>> {
-        let session = self.attach_at(&Tracefs::find()?, target, &run.object("function"))?;
+    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
+        let session = self.attach_at(&Tracefs::find()?, target, &scene.run.object("function"))?;
         Ok(Box::new(session))
     }
 }
@@ -269,6 +282,7 @@ impl FunctionSession {
                 ("missed_by_pages".into(), json!(missed)),
                 ("pages_with_uncounted_misses".into(), json!(missed_uncounted)),
             ]),
+            ..Observation::default()
         })
     }
 }

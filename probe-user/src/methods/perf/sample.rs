@@ -15,11 +15,13 @@ use serde_json::json;
 use super::ring::{Record, Records, SAMPLE_TYPE, Sample};
 use crate::{
     error::{Error, Result},
-    kernel::{clock, online, run::Run, symbols::AddressMap, targets},
-    methods::{Cadence, Detection, Method, Session, Sink},
+    kernel::{clock, online, symbols::AddressMap, targets},
+    methods::{
+        Cadence, Detection, Method, Scene, Session, Sink, options::Options, registry::number_in,
+    },
     model::{
         loss::Loss,
-        method::{Class, Descriptor, Family, MethodId, SeriesUnit},
+        method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
         target::Target,
         units::{Bytes, Hertz, Nanos},
@@ -27,8 +29,8 @@ use crate::{
     sys::perf::{Attr, Event, Rate, Reading, Ring},
 };
 
-/// What all ids start with; the frequency follows.
-pub const PREFIX: &str = "perf-sample-";
+/// The ids, with the frequency for `HZ`.
+pub const PATTERN: &str = "perf-sample-HZ";
 
 /// What ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,24 +105,33 @@ pub struct SampleProfiler {
 }
 
 impl SampleProfiler {
-    /// The method that `id` names: `perf-sample-999-cpu-clock`, or `perf-sample-999` for the best ticker here. None
-    /// where the id is not of this kind.
-    pub fn parse(id: &str) -> Option<Result<Self>> {
-        let rest = id.strip_prefix(PREFIX)?;
-        let (frequency, ticker) = rest.split_once('-').unwrap_or((rest, ""));
-        let frequency = frequency.parse().ok().filter(|&hertz| hertz > 0).map(Hertz)?;
-        let ticker = match ticker {
-            "" => Ticker::best(),
-            name => Ok(Ticker::ALL.into_iter().find(|ticker| ticker.name() == name)?),
+    /// The method that `options` name. Without a word about the event it is the best one here, and the id says which.
+    ///
+    /// # Errors
+    /// A value is wrong, or the kernel does not let us ask for the best event.
+    pub fn of(options: &mut Options) -> Result<Self> {
+        let frequency = number_in(PATTERN, options.base()).map_or(Hertz(999), Hertz);
+        let ticker = match options.choose("event", &["best", "cpu-clock", "cycles"])? {
+            "cpu-clock" => Ticker::CpuClock,
+            "cycles" => Ticker::Cycles,
+            _ => Ticker::best()?,
         };
-        Some(ticker.map(|ticker| Self::new(Parameters::new(frequency, ticker))))
+        options.found("event", ticker.name());
+        let default = Parameters::new(frequency, ticker);
+        let parameters = Parameters {
+            buffer_kib_per_cpu: options
+                .positive("buffer_kib_per_cpu", default.buffer_kib_per_cpu)?,
+            wake_ms: options.positive("wake_ms", default.wake_ms)?,
+            ..default
+        };
+        Ok(Self::new(parameters, options))
     }
 
     /// The method with these parameters.
-    pub fn new(parameters: Parameters) -> Self {
+    pub fn new(parameters: Parameters, options: &Options) -> Self {
         let Parameters { frequency, ticker, buffer_kib_per_cpu, wake_ms } = parameters;
         let descriptor = Descriptor {
-            id: MethodId(format!("{PREFIX}{}-{}", frequency.0, ticker.name())),
+            id: options.id(options.base()),
             family: Family::Perf,
             class: Class::Sampled,
             unit: SeriesUnit::CpuShare,
@@ -180,7 +191,7 @@ impl Method for SampleProfiler {
         self.probe(target).into()
     }
 
-    fn attach(&self, target: &Target, _run: &Run) -> Result<Box<dyn Session>> {
+    fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
         Ok(Box::new(self.attach_on(&online::cpus()?, target)?))
     }
 }
@@ -362,6 +373,7 @@ impl SampleSession {
                 ("lost_by_records".into(), json!(lost)),
                 ("throttled".into(), json!(throttled)),
             ]),
+            ..Observation::default()
         })
     }
 }

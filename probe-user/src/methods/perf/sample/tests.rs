@@ -4,6 +4,7 @@ use std::{
 };
 
 use super::*;
+use crate::methods::Share;
 use crate::{
     model::target::{Function, Range},
     sys::call::Script,
@@ -15,11 +16,14 @@ fn target() -> Target {
         module: None,
         addresses: Range { start, end: start + 0x100 },
     };
-    Target { functions: vec![function("handle_tx", 0x1000), function("handle_rx", 0x1100)] }
+    Target {
+        functions: vec![function("handle_tx", 0x1000), function("handle_rx", 0x1100)],
+        ..Target::default()
+    }
 }
 
 fn profiler() -> SampleProfiler {
-    SampleProfiler::new(Parameters::new(Hertz(99), Ticker::CpuClock))
+    SampleProfiler::of(&mut Options::parse("perf-sample-99:event=cpu-clock").unwrap()).unwrap()
 }
 
 /// A descriptor for the script to give out, and the end that tells when it is closed.
@@ -56,22 +60,22 @@ fn all_events_are_closed_when_a_ring_cannot_be_mapped() {
 
 #[test]
 fn the_id_says_which_event_ticks() {
-    let id = |text: &str| SampleProfiler::parse(text).unwrap().unwrap().descriptor.id.0;
+    let id = |text: &str| {
+        let profiler = SampleProfiler::of(&mut Options::parse(text).unwrap());
+        profiler.unwrap().descriptor.id.0
+    };
     {
         let _script = Script::install([-i64::from(libc::ENOENT)]);
-        assert_eq!(id("perf-sample-999"), "perf-sample-999-cpu-clock");
+        assert_eq!(id("perf-sample-999"), "perf-sample-999:event=cpu-clock");
     }
     {
         let (_end, fd) = watched_fd();
         let _script = Script::install([fd]);
-        assert_eq!(id("perf-sample-999"), "perf-sample-999-cycles");
+        assert_eq!(id("perf-sample-999"), "perf-sample-999:event=cycles");
     }
     // An explicit id asks nothing, and is not replaced.
     let _script = Script::install([]);
-    assert_eq!(id("perf-sample-97-cycles"), "perf-sample-97-cycles");
-    for other in ["perf-sample-", "perf-sample-0", "perf-sample-99-instructions", "perf-stat"] {
-        assert!(SampleProfiler::parse(other).is_none(), "{other}");
-    }
+    assert_eq!(id("perf-sample-97:event=cycles"), "perf-sample-97:event=cycles");
 }
 
 #[test]
@@ -91,7 +95,9 @@ fn a_missing_pmu_and_missing_rights_are_a_no_and_the_rest_is_open() {
 #[test]
 fn more_functions_than_bits_are_refused() {
     let one = target().functions[0].clone();
-    let error = check_size(&Target { functions: vec![one; 65] }).unwrap_err().to_string();
+    let error = check_size(&Target { functions: vec![one; 65], ..Target::default() })
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("65 functions"), "{error}");
 }
 
@@ -119,6 +125,10 @@ impl Sink for Samples {
     fn sample(&mut self, at: Nanos, inclusive: u64, innermost: Option<usize>) {
         self.0.push((at.0, inclusive, innermost));
     }
+
+    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+
+    fn shares(&mut self, _: u64, _: &[Share]) {}
 }
 
 #[test]

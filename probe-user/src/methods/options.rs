@@ -1,0 +1,166 @@
+//! A method as a person names it: an id, and parameters that differ from their defaults.
+//!
+//! `ftrace-function`, `ftrace-function:clock=local`, `ftrace-function:clock=local:wake_ms=10`.
+
+use std::str::FromStr;
+
+use crate::{
+    error::{Error, Result},
+    model::method::MethodId,
+};
+
+/// The words of one method. Every parameter given must be taken by the method: see [`Options::finish`].
+#[derive(Debug, Clone)]
+pub struct Options {
+    id: String,
+    given: Vec<(String, String)>,
+    known: Vec<&'static str>,
+}
+
+impl Options {
+    /// Splits `ID:KEY=VALUE:…`.
+    ///
+    /// # Errors
+    /// A part behind the id is no `KEY=VALUE`, or a key is given twice.
+    pub fn parse(word: &str) -> Result<Self> {
+        let mut parts = word.split(':');
+        let id = parts.next().unwrap_or_default().to_owned();
+        let mut given: Vec<(String, String)> = Vec::new();
+        for part in parts {
+            let (key, value) =
+                part.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
+                    invalid(
+                        word,
+                        format!("`{part}` is no parameter"),
+                        "Write ID:KEY=VALUE, as in ftrace-function:clock=local".into(),
+                    )
+                })?;
+            if given.iter().any(|(other, _)| other == key) {
+                return Err(invalid(word, format!("{key} is given twice"), "Give it once".into()));
+            }
+            given.push((key.into(), value.into()));
+        }
+        Ok(Self { id, given, known: Vec::new() })
+    }
+
+    /// The id without parameters.
+    pub fn base(&self) -> &str {
+        &self.id
+    }
+
+    /// The id of the method that these words define: `base`, which may say more than the words did (the event that a
+    /// profiler found), and the parameters given.
+    pub fn id(&self, base: &str) -> MethodId {
+        let parameters = self.given.iter().map(|(key, value)| format!(":{key}={value}"));
+        MethodId(std::iter::once(base.to_owned()).chain(parameters).collect())
+    }
+
+    /// The value of `key`, or `default`.
+    ///
+    /// # Errors
+    /// It is not of the default's type.
+    pub fn take<T: FromStr>(&mut self, key: &'static str, default: T) -> Result<T> {
+        self.known.push(key);
+        let Some((_, value)) = self.given.iter().find(|(given, _)| given == key) else {
+            return Ok(default);
+        };
+        value.parse().map_err(|_| {
+            let what = std::any::type_name::<T>().rsplit("::").next().unwrap_or_default();
+            self.wrong(key, format!("`{value}` is no {what}"))
+        })
+    }
+
+    /// The value of `key`, a number above zero, or `default`.
+    ///
+    /// # Errors
+    /// It is no such number.
+    pub fn positive(&mut self, key: &'static str, default: u32) -> Result<u32> {
+        match self.take(key, default)? {
+            0 => Err(self.wrong(key, "it must be above zero".into())),
+            value => Ok(value),
+        }
+    }
+
+    /// The value of `key`, which must be one of `choices`; the first of them is the default.
+    ///
+    /// # Errors
+    /// It is none of them.
+    pub fn choose(&mut self, key: &'static str, choices: &[&'static str]) -> Result<&'static str> {
+        let value: String = self.take(key, choices[0].to_owned())?;
+        let found = choices.iter().find(|choice| **choice == value);
+        found
+            .copied()
+            .ok_or_else(|| self.wrong(key, format!("`{value}` is none of {}", choices.join(", "))))
+    }
+
+    /// Notes a value that was found rather than given, so that the id says it.
+    pub fn found(&mut self, key: &'static str, value: &str) {
+        if self.given.iter().all(|(given, _)| given != key) {
+            self.given.push((key.into(), value.into()));
+        }
+    }
+
+    /// Makes sure that every parameter given was taken.
+    ///
+    /// # Errors
+    /// The method has no such parameter; those that it has are named.
+    pub fn finish(&self) -> Result<()> {
+        let Some((key, _)) = self.given.iter().find(|(key, _)| !self.known.contains(&key.as_str()))
+        else {
+            return Ok(());
+        };
+        let remedy = match self.known.as_slice() {
+            [] => "It has no parameters".to_owned(),
+            known => format!("It has {}", known.join(", ")),
+        };
+        Err(invalid(&self.id, format!("it has no parameter {key}"), remedy))
+    }
+
+    fn wrong(&self, key: &str, why: String) -> Error {
+        invalid(
+            &format!("{}:{key}", self.id),
+            why,
+            "`tracetoll methods` names each method's parameters".into(),
+        )
+    }
+}
+
+fn invalid(word: &str, why: String, remedy: String) -> Error {
+    Error::invalid(format!("method `{word}`"), why, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_taken_by_name_and_stay_in_the_id() {
+        let mut options = Options::parse("ftrace-function:clock=local:wake_ms=10").unwrap();
+        assert_eq!(options.base(), "ftrace-function");
+        assert_eq!(options.choose("clock", &["mono", "local"]).unwrap(), "local");
+        assert_eq!(options.positive("wake_ms", 100).unwrap(), 10);
+        assert_eq!(options.positive("buffer_kib", 64).unwrap(), 64);
+        options.finish().unwrap();
+        assert_eq!(options.id("ftrace-function").0, "ftrace-function:clock=local:wake_ms=10");
+    }
+
+    #[test]
+    fn what_no_method_takes_is_named() {
+        let mut options = Options::parse("x:wake=1").unwrap();
+        options.positive("wake_ms", 100).unwrap();
+        let error = options.finish().unwrap_err().to_string();
+        assert!(error.contains("no parameter wake") && error.contains("wake_ms"), "{error}");
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        for word in ["x:clock", "x:=1", "x:a=1:a=2"] {
+            assert!(Options::parse(word).is_err(), "{word}");
+        }
+        for value in ["0", "-1", "many", ""] {
+            let mut options = Options::parse(&format!("x:n={value}")).unwrap();
+            assert!(options.positive("n", 1).is_err(), "{value}");
+        }
+        assert!(Options::parse("x:clock=sundial").unwrap().choose("clock", &["mono"]).is_err());
+    }
+}
