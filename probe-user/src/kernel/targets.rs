@@ -310,10 +310,16 @@ ffffffffc0200000 t tun_get_user\t[tun]
         let listed = "tcp_sendmsg\nhandle_tx [vhost_net]\nhandle_rx\n";
         std::fs::write(root.path().join("available_filter_functions"), listed).unwrap();
         let tracefs = Tracefs::at(root.path());
+        let events = tracefs.path("events/net/net_dev_xmit");
+        std::fs::create_dir_all(&events).unwrap();
+        std::fs::write(events.join("id"), "1234\n").unwrap();
         let check = |request| check_traceable(&resolve(request, &symbols()).unwrap(), &tracefs);
         check("tcp_sendmsg,vhost_net:handle_tx").unwrap();
         // handle_rx is listed, but not the one of vhost_net.
         let error = check("vhost").unwrap_err().to_string();
         assert!(error.contains("handle_rx [vhost_net]: it exists"), "{error}");
+        check("tracepoint:net:net_dev_xmit").unwrap();
+        let error = check("tracepoint:net:no_such").unwrap_err().to_string();
+        assert!(error.contains("net:no_such") && error.contains("available_events"), "{error}");
     }
 }
