@@ -1,39 +1,23 @@
 //! What a method recorded, lost and missed, beside what happened.
 
-use super::pairs::{Kind, Trials};
+use super::{
+    item::{Item, Items},
+    pairs::{Kind, Trials},
+    reconcile::{Counts, known, reconcile},
+};
 use crate::model::{
     campaign::{Events, Reconciliation},
     loss::Loss,
     method::{Class, Descriptor, SeriesUnit},
+    observation::{Estimate, Promise},
     trial::{Measured, Outcome, Pace},
 };
 pub use crate::workload::CALLED_PER_KICK;
 
-/// A function of the target.
-#[derive(Debug, Clone, Copy)]
-pub struct Function<'a> {
-    /// Its index in the target.
-    pub index: usize,
-    /// Its name.
-    pub name: &'a str,
-}
-
-/// Sums over the trials.
-struct Counts {
-    truth: u64,
-    recorded: Option<u64>,
-    lost: Loss,
-    missed: Loss,
-    /// Whether all losses that are known of are known to be calls of the function.
-    placed: bool,
-    /// Trials times CPUs: the places in which a sampler's counter may hold back calls at the end.
-    counters: u64,
-}
-
-/// Totals of `method` over the lockstep toll trials; `kicked` is the target's function that each kick calls once.
+/// Totals of `method` over the lockstep toll trials, of the item of the target that it saw the load by.
 ///
 /// Counts do not depend on the clock: trials of all platforms are summed.
-pub fn events(trials: &Trials<'_>, method: &Descriptor, kicked: Option<Function<'_>>) -> Events {
+pub fn events(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Events {
     let kind = Kind::toll(Pace::Lockstep);
     let ours = trials.all.iter().filter(|trial| trial.method == method.id && kind.holds(trial));
     let done: Vec<(&Measured, usize)> = ours
@@ -42,28 +26,44 @@ pub fn events(trials: &Trials<'_>, method: &Descriptor, kicked: Option<Function<
             Outcome::Failed { .. } => None,
         })
         .collect();
-    let nothing = |why: &str| Events {
-        truth: done.iter().map(|(trial, _)| trial.sent.kicks).sum(),
-        recorded: None,
-        lost: Loss::Unknown,
-        missed: Loss::Unknown,
-        counted_plus_missed: None,
-        reconciles: not_applicable(why),
+    let Some((first, _)) = done.first() else {
+        return nothing(None, "no lockstep trial ended well");
     };
-    if done.is_empty() {
-        return nothing("no lockstep trial ended well");
+    let Some(item) = items.seen(method, first) else {
+        return nothing(
+            None,
+            &format!("{CALLED_PER_KICK}, which each kick calls, is not in the target"),
+        );
+    };
+    let counts = counts(&done, method, item);
+    if method.class == Class::Nothing {
+        let truth = counts.truth;
+        return Events { truth, ..nothing(Some(item), "it records nothing") };
     }
-    let Some(function) = kicked else {
-        return nothing(&format!("{CALLED_PER_KICK}, which each kick calls, is not in the target"));
-    };
-    let counts = Counts::of(&done, method, function);
     Events {
+        item: Some(item.name.to_owned()),
         truth: counts.truth,
         recorded: counts.recorded,
         lost: counts.lost,
         missed: counts.missed,
         counted_plus_missed: counts.sum().filter(|_| sees_every_call(method)),
-        reconciles: counts.reconcile(method),
+        counted: counts.counted,
+        estimate: counts.estimate,
+        reconciles: reconcile(&counts, method),
+    }
+}
+
+fn nothing(item: Option<Item<'_>>, why: &str) -> Events {
+    Events {
+        item: item.map(|item| item.name.to_owned()),
+        truth: None,
+        recorded: None,
+        lost: Loss::Unknown,
+        missed: Loss::Unknown,
+        counted_plus_missed: None,
+        counted: None,
+        estimate: None,
+        reconciles: Reconciliation::NotApplicable { why: why.into() },
     }
 }
 
@@ -71,98 +71,48 @@ fn sees_every_call(method: &Descriptor) -> bool {
     matches!(method.class, Class::Exact | Class::Recorded)
 }
 
-impl Counts {
-    fn of(done: &[(&Measured, usize)], method: &Descriptor, function: Function<'_>) -> Self {
-        let trials = || done.iter().map(|(trial, _)| *trial);
-        let lost = trials().map(|t| t.observation.lost).fold(Loss::NONE, Loss::and);
-        let missed = trials().map(|t| t.observation.missed).fold(Loss::NONE, Loss::and);
-        let recorded: Option<u64> = trials().map(|trial| recorded(trial, method, function)).sum();
-        let recorded = recorded.filter(|_| method.class != Class::Nothing);
-        Self {
-            truth: trials().map(|trial| trial.sent.kicks).sum(),
-            recorded,
-            lost,
-            missed,
-            placed: trials().all(|trial| losses_are_placed(trial, function)),
-            counters: done.iter().map(|(_, cpus)| *cpus as u64).sum(),
-        }
-    }
-
-    /// `recorded + lost + missed`, where the losses are exact and calls of the function.
-    fn sum(&self) -> Option<u64> {
-        let sum = self.recorded? + self.lost.exact()? + self.missed.exact()?;
-        self.placed.then_some(sum)
-    }
-
-    fn reconcile(&self, method: &Descriptor) -> Reconciliation {
-        match (method.class, method.unit) {
-            (Class::Nothing, _) => not_applicable("the control records nothing"),
-            (Class::Inferred, _) => not_applicable("calls are inferred, not seen"),
-            (_, SeriesUnit::CpuShare) => not_applicable("shares of CPU time do not count calls"),
-            (_, SeriesUnit::Nothing) => not_applicable("it has no series"),
-            (Class::Exact | Class::Recorded, SeriesUnit::Calls { .. }) => self.compare(1.0, 0),
-            (Class::Sampled, SeriesUnit::Calls { factor }) => self.compare(factor, self.counters),
-        }
-    }
-
-    /// Compares the estimate with the truth. One in N may be away by less than N for each of `counters`.
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "counts far below 2^53; a sampling factor is at least 1"
-    )]
-    fn compare(&self, factor: f64, counters: u64) -> Reconciliation {
-        let Some(recorded) = self.recorded else {
-            return not_applicable("a trial has no count of the function");
-        };
-        if !self.placed {
-            return not_applicable(
-                "its losses may be another function's, or lie outside the window",
-            );
-        }
-        // A missed call was never drawn: it stands for itself.
-        let drawn = recorded + known(self.lost);
-        let estimate = (drawn as f64 * factor).round() as u64 + known(self.missed);
-        let bound = (factor as u64).saturating_mul(counters);
-        let away = estimate.abs_diff(self.truth);
-        let open = self.lost.exact().is_none() || self.missed.exact().is_none();
-        if away == 0 && counters == 0 {
-            Reconciliation::Exact
-        } else if away <= bound {
-            Reconciliation::WithinBound { bound }
-        } else if estimate < self.truth && open {
-            Reconciliation::Unaccounted { n: away }
-        } else {
-            let away = i64::try_from(away).unwrap_or(i64::MAX);
-            Reconciliation::Differs { by: if estimate < self.truth { -away } else { away } }
-        }
+/// Sums over the trials `done`, each with the number of its CPUs.
+fn counts(done: &[(&Measured, usize)], method: &Descriptor, item: Item<'_>) -> Counts {
+    let trials = || done.iter().map(|(trial, _)| *trial);
+    let of_item = |values: &[Option<u64>]| values.get(item.index).copied().flatten();
+    Counts {
+        truth: trials().map(|trial| item.truth(&trial.sent)).sum(),
+        recorded: trials().map(|trial| recorded(trial, method, item)).sum(),
+        counted: trials().map(|trial| of_item(&trial.observation.counted)).sum(),
+        lost: trials().map(|t| t.observation.lost).fold(Loss::NONE, Loss::and),
+        missed: trials().map(|t| t.observation.missed).fold(Loss::NONE, Loss::and),
+        placed: trials().all(|trial| losses_are_placed(trial, item)),
+        counters: done.iter().map(|(_, cpus)| *cpus as u64).sum(),
+        estimate: together(trials().map(|t| *t.observation.estimates.get(item.index)?)),
     }
 }
 
-/// As many as are known of.
-fn known(loss: Loss) -> u64 {
-    match loss {
-        Loss::Exact(n) | Loss::AtLeast(n) => n,
-        Loss::Unknown => 0,
-    }
-}
-
-fn not_applicable(why: &str) -> Reconciliation {
-    Reconciliation::NotApplicable { why: why.into() }
-}
-
-/// Events of `function` in the window, from the series where that counts events; else the session's own total.
-fn recorded(trial: &Measured, method: &Descriptor, function: Function<'_>) -> Option<u64> {
-    let in_window = match method.unit {
-        SeriesUnit::Calls { .. } => window_sum(trial, function),
-        SeriesUnit::CpuShare | SeriesUnit::Nothing => None,
+/// The estimate of all trials together. Bounds add up; intervals of independent draws add up in squares.
+fn together(estimates: impl Iterator<Item = Option<Estimate>>) -> Option<Estimate> {
+    let all: Vec<Estimate> = estimates.collect::<Option<_>>()?;
+    let promise = all.first()?.promise;
+    let calls: f64 = all.iter().map(|one| one.calls).sum();
+    let add = |sides: &mut dyn Iterator<Item = f64>| match promise {
+        Promise::Always => sides.sum::<f64>(),
+        Promise::Confidence95 => sides.map(|side| side * side).sum::<f64>().sqrt(),
     };
-    in_window.or_else(|| session_total(trial, function))
+    let below = add(&mut all.iter().map(|one| one.calls - one.lo));
+    let above = add(&mut all.iter().map(|one| one.hi - one.calls));
+    Some(Estimate { calls, lo: calls - below, hi: calls + above, promise })
 }
 
-fn session_total(trial: &Measured, function: Function<'_>) -> Option<u64> {
-    trial.observation.recorded.get(function.index).copied().flatten()
+/// Events of `item` in the window, from the series of a recorder; else the session's own total. (A counter's session
+/// is as long as its load, and one that counts in bins of its own cannot tell the window's edges finer than those.)
+fn recorded(trial: &Measured, method: &Descriptor, item: Item<'_>) -> Option<u64> {
+    let in_window = match (method.class, method.unit) {
+        (Class::Recorded | Class::Inferred, SeriesUnit::Calls { .. }) => window_sum(trial, item),
+        _ => None,
+    };
+    in_window.or_else(|| session_total(trial, item))
+}
+
+fn session_total(trial: &Measured, item: Item<'_>) -> Option<u64> {
+    trial.observation.recorded.get(item.index).copied().flatten()
 }
 
 #[expect(
@@ -170,23 +120,23 @@ fn session_total(trial: &Measured, function: Function<'_>) -> Option<u64> {
     clippy::cast_sign_loss,
     reason = "a sum of whole counts, far below 2^53"
 )]
-fn window_sum(trial: &Measured, function: Function<'_>) -> Option<u64> {
-    let series = trial.series.iter().find(|series| series.function == function.name)?;
+fn window_sum(trial: &Measured, item: Item<'_>) -> Option<u64> {
+    let series = trial.series.iter().find(|series| series.function == item.name)?;
     Some(series.values.iter().sum::<f64>().round().max(0.0) as u64)
 }
 
-/// Whether the losses that are known of are calls of `function` within the window. A loss has neither function nor bin:
-/// it is placed only where there is none, or where nothing was recorded elsewhere.
-fn losses_are_placed(trial: &Measured, function: Function<'_>) -> bool {
+/// Whether the losses that are known of are hits of `item` within the window. A loss has neither item nor bin: it is
+/// placed only where there is none, or where nothing was recorded elsewhere.
+fn losses_are_placed(trial: &Measured, item: Item<'_>) -> bool {
     let seen = &trial.observation;
     if known(seen.lost) + known(seen.missed) == 0 {
         return true;
     }
     let elsewhere = |(index, count): (usize, &Option<u64>)| {
-        index != function.index && count.is_some_and(|count| count > 0)
+        index != item.index && count.is_some_and(|count| count > 0)
     };
-    let outside = window_sum(trial, function)
-        .zip(session_total(trial, function))
+    let outside = window_sum(trial, item)
+        .zip(session_total(trial, item))
         .is_some_and(|(window, session)| window != session);
     !outside && !seen.recorded.iter().enumerate().any(elsewhere)
 }
@@ -200,8 +150,6 @@ mod tests {
     };
 
     const LOCKSTEP: (Part, Pace) = (Part::Toll, Pace::Lockstep);
-    const TX: Function<'_> = Function { index: 0, name: "handle_tx" };
-
     /// Two trials of 1000 kicks each, `seen` by `method`.
     fn lab(method: &str, seen: impl Fn(&mut Measured)) -> Lab {
         let mut lab = Lab::new();
@@ -217,7 +165,7 @@ mod tests {
     }
 
     fn of(lab: &Lab, method: &str) -> Events {
-        events(&lab.trials(), lab.method(method), Some(TX))
+        events(&lab.trials(), lab.method(method), &Items::of(&lab.design.target))
     }
 
     fn series(calls: f64) -> Vec<Series> {
@@ -237,7 +185,7 @@ mod tests {
             measured.series = series(900.0);
         });
         let found = of(&lab, "ftrace-function");
-        assert_eq!((found.truth, found.recorded), (2000, Some(1800)));
+        assert_eq!((found.truth, found.recorded), (Some(2000), Some(1800)));
         assert_eq!((found.lost, found.missed), (Loss::Exact(180), Loss::Exact(20)));
         assert_eq!(found.counted_plus_missed, Some(2000));
         assert_eq!(found.reconciles, Reconciliation::Exact);
@@ -252,13 +200,13 @@ mod tests {
     }
 
     #[test]
-    fn the_window_counts_not_the_session() {
+    fn of_a_recorder_the_window_counts_not_the_session() {
         // Setting the backend makes one call before the window.
-        let lab = lab("bpf-fentry-count", |measured| {
+        let lab = lab("ftrace-function", |measured| {
             saw(measured, 1001, Loss::NONE, Loss::NONE);
             measured.series = series(1000.0);
         });
-        assert_eq!(of(&lab, "bpf-fentry-count").recorded, Some(2000));
+        assert_eq!(of(&lab, "ftrace-function").recorded, Some(2000));
     }
 
     #[test]
@@ -317,6 +265,40 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_in_for_calls_is_set_against_frames() {
+        let lab = lab("ftrace-function", |measured| {
+            measured.sent.frames = 990;
+            measured.observation.recorded = vec![None, None, Some(990)];
+            measured.observation.lost = Loss::NONE;
+            measured.observation.missed = Loss::NONE;
+        });
+        let found = of(&lab, "ftrace-function");
+        assert_eq!((found.item.as_deref(), found.truth), (Some("frames"), Some(1980)));
+        assert_eq!(found.reconciles, Reconciliation::Exact);
+    }
+
+    #[test]
+    fn a_random_sampler_is_judged_by_its_own_interval_and_its_exact_count() {
+        let of = |counted, lo| {
+            let lab = lab("perf-kprobe-record-10", |measured| {
+                saw(measured, 98, Loss::NONE, Loss::NONE);
+                measured.observation.counted = vec![Some(counted)];
+                let promise = Promise::Confidence95;
+                let estimate = Estimate { calls: 980.0, lo, hi: 1040.0, promise };
+                measured.observation.estimates = vec![Some(estimate)];
+            });
+            of(&lab, "perf-kprobe-record-10")
+        };
+        let found = of(1000, 920.0);
+        assert_eq!((found.recorded, found.counted), (Some(196), Some(2000)));
+        // Two draws of ± 60 about 980 each.
+        let half = 60.0 * f64::sqrt(2.0);
+        let expected = Reconciliation::WithinInterval { lo: 1960.0 - half, hi: 1960.0 + half };
+        assert_eq!(found.reconciles, expected);
+        assert_eq!(of(999, 920.0).reconciles, Reconciliation::Differs { by: -2 });
+    }
+
+    #[test]
     fn shares_and_the_control_do_not_reconcile() {
         for method in ["off", "perf-sample-999-cpu-clock"] {
             let lab = lab(method, |measured| saw(measured, 3, Loss::NONE, Loss::NONE));
@@ -330,9 +312,10 @@ mod tests {
 
     #[test]
     fn a_target_without_the_kicked_function_has_no_truth_to_agree_with() {
-        let lab = lab("bpf-fentry-count", |measured| saw(measured, 5, Loss::NONE, Loss::NONE));
-        let found = events(&lab.trials(), lab.method("bpf-fentry-count"), None);
-        assert_eq!((found.truth, found.recorded), (2000, None));
+        let mut lab = lab("bpf-fentry-count", |measured| saw(measured, 5, Loss::NONE, Loss::NONE));
+        lab.design.target.functions[0].name = "tun_get_user".into();
+        let found = of(&lab, "bpf-fentry-count");
+        assert_eq!((found.truth, found.recorded, found.item.as_deref()), (None, None, None));
         assert!(matches!(found.reconciles, Reconciliation::NotApplicable { .. }), "{found:?}");
     }
 }

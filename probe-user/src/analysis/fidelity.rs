@@ -6,15 +6,15 @@ use super::{
     bootstrap::{bca, within_run},
     correlation::{mean, pearson, spearman},
     estimate::{BOOTSTRAP_FROM, Bounds, ONE_TRIAL, Sample, Scale, generator, mean_interval},
-    events::Function,
     interval::{self, Interval},
+    item::Item,
     pairs::{Chosen, Kind, Pair, Trials},
     view::{Block, Quantity, Rating, View},
 };
 use crate::model::{
     campaign::{Beside, FidelityFigures},
     figure::{Estimate, Figure, Platform},
-    method::{Class, Descriptor, SeriesUnit},
+    method::{Descriptor, SeriesUnit},
     trial::Measured,
     units::Nanos,
 };
@@ -32,15 +32,13 @@ pub const WITHIN_RUN: &str = "within this run";
 pub fn figures(
     trials: &Trials<'_>,
     method: &Descriptor,
-    function: Function<'_>,
+    function: Item<'_>,
     bin: Nanos,
     seed: u64,
 ) -> FidelityFigures {
     let fidelity = Fidelity::of(trials, method, function, seed);
     let figure = |quantity, rating| match &fidelity {
-        _ if method.class == Class::Nothing && quantity != Quantity::R0 => {
-            Figure::null("the control")
-        }
+        _ if method.id.is_off() && quantity != Quantity::R0 => Figure::null("the control"),
         Ok(fidelity) => fidelity.figure(quantity, rating),
         Err(why) => Figure::null(why.as_str()),
     };
@@ -89,11 +87,11 @@ impl Fidelity {
     fn of(
         trials: &Trials<'_>,
         method: &Descriptor,
-        function: Function<'_>,
+        function: Item<'_>,
         seed: u64,
     ) -> Result<Self, String> {
         let off = |trial: &Measured| View::of(trial, function, SeriesUnit::Nothing);
-        let (views, platform, notes) = if method.class == Class::Nothing {
+        let (views, platform, notes) = if method.id.is_off() {
             let Chosen { items, platform, notes } = trials.single(Kind::FIDELITY, &method.id)?;
             (items.into_iter().map(|trial| (off(trial), off(trial))).collect(), platform, notes)
         } else {
@@ -267,6 +265,11 @@ fn incomplete(quantity: Quantity, blocks: &[Block<'_>]) -> Vec<String> {
         notes.push(format!(
             "events were lost or missed, or may have been, in {method} of {n} trials: their series is not exact"
         ));
+    }
+    let stand_ins: BTreeSet<&str> =
+        blocks.iter().filter_map(|block| block.method.stand_in.as_deref()).collect();
+    if quantity.uses_method() {
+        notes.extend(stand_ins.iter().map(|item| format!("its series is of {item}, not of calls")));
     }
     if witness > 0 && quantity.uses_witness() {
         notes.push(format!("the witness missed calls, or may have, in {witness} of {n} blocks"));

@@ -8,6 +8,7 @@
 //! | [`interval`] | Student's t, smallest detectable effect, p-values and Holm |
 //! | [`bootstrap`] | BCa over independent values, blocks of bins within the sections of one run |
 //! | [`estimate`] | from one value per block to a figure |
+//! | [`item`] | what of the target a method saw |
 //! | [`pairs`] | which trials a figure is made from |
 //! | [`toll`], [`events`], [`fidelity`] | the three answers |
 //! | [`summary`] | all of them, for every method |
@@ -21,8 +22,10 @@ pub mod fidelity;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod interval;
+pub mod item;
 pub mod merge;
 pub mod pairs;
+mod reconcile;
 pub mod summary;
 pub mod toll;
 mod view;

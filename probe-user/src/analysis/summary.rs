@@ -1,8 +1,8 @@
 //! The whole summary of a campaign.
 
 use super::{
-    events::{self, CALLED_PER_KICK, Function},
-    fidelity, interval,
+    events, fidelity, interval,
+    item::{Item, Items},
     pairs::{Kind, Trials},
     toll,
 };
@@ -10,7 +10,6 @@ use crate::model::{
     campaign::{Design, MethodSummary, Run, Summary},
     figure::Figure,
     method::{Descriptor, MethodId},
-    target::Target,
     trial::{Outcome, Pace, Part, Trial, WitnessCounts},
     units::Nanos,
 };
@@ -18,16 +17,16 @@ use crate::model::{
 /// What follows from `trials`. Equal arguments give an equal summary.
 pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> Summary {
     let trials = Trials { runs, all: trials };
-    let headline = headline(&design.target, &trials);
-    let kicked = functions(&design.target).find(|function| function.name == CALLED_PER_KICK);
+    let items = Items::of(&design.target);
+    let headline = headline(&items, &trials);
     let bin = Nanos::from(design.scenario.bin);
     let of_method = |method: &Descriptor| {
         let fidelity = |function| fidelity::figures(&trials, method, function, bin, seed);
-        let others = functions(&design.target).filter(|function| function.index != headline.index);
+        let others = items.functions().filter(|function| function.index != headline.index);
         MethodSummary {
             id: method.id.clone(),
-            events: events::events(&trials, method, kicked),
-            toll: toll::figures(&trials, method, kicked.is_some(), seed),
+            events: events::events(&trials, method, &items),
+            toll: toll::figures(&trials, method, items.kicked().is_some(), seed),
             fidelity: fidelity(headline),
             other_functions: others
                 .map(|function| (function.name.to_owned(), fidelity(function)))
@@ -48,14 +47,9 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
     }
 }
 
-fn functions(target: &Target) -> impl Iterator<Item = Function<'_>> {
-    let named = target.functions.iter().map(|function| function.name.as_str());
-    named.enumerate().map(|(index, name)| Function { index, name })
-}
-
 /// The target's first function that a witness counted; without any, its first.
-fn headline<'a>(target: &'a Target, trials: &Trials<'_>) -> Function<'a> {
-    let witnessed = |function: &Function<'_>| {
+fn headline<'a>(items: &'a Items, trials: &Trials<'_>) -> Item<'a> {
+    let witnessed = |function: &Item<'_>| {
         trials.all.iter().any(|trial| match &trial.outcome {
             Outcome::Done(measured) => measured.witness.as_ref().is_some_and(|witness| {
                 matches!(witness.functions.get(function.index), Some(WitnessCounts::Calls(_)))
@@ -63,10 +57,11 @@ fn headline<'a>(target: &'a Target, trials: &Trials<'_>) -> Function<'a> {
             Outcome::Failed { .. } => false,
         })
     };
-    functions(target)
+    items
+        .functions()
         .find(witnessed)
-        .or_else(|| functions(target).next())
-        .unwrap_or(Function { index: 0, name: "" })
+        .or_else(|| items.functions().next())
+        .unwrap_or(Item { index: 0, name: "" })
 }
 
 /// The witness's own toll: the control with it against the control without, where the campaign has both at one pace.

@@ -8,7 +8,7 @@ use super::{
 use crate::model::{
     campaign::TollFigures,
     figure::Figure,
-    method::{Class, Descriptor, SeriesUnit},
+    method::{Descriptor, SeriesUnit},
     trial::{Measured, Pace},
 };
 
@@ -17,7 +17,7 @@ const HELD: f64 = 0.01;
 
 /// The toll of `method`; `kicked` says whether the target holds the function that each kick calls once.
 pub fn figures(trials: &Trials<'_>, method: &Descriptor, kicked: bool, seed: u64) -> TollFigures {
-    if method.class == Class::Nothing {
+    if method.id.is_off() {
         let control = || Figure::null("the control");
         return TollFigures {
             kernel_ns_per_event: control(),

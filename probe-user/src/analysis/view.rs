@@ -3,7 +3,7 @@
 use super::{
     bootstrap::Sections,
     correlation::{Coefficient, moving_average},
-    events::Function,
+    item::Item,
 };
 use crate::model::{
     loss::Loss,
@@ -11,6 +11,7 @@ use crate::model::{
     observation::Observation,
     trial::{Measured, WitnessCounts},
 };
+use crate::workload::CALLED_PER_KICK;
 
 /// The series of one function in one trial, bin by bin.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub(super) struct View {
     throughput: Vec<f64>,
     /// The method's series, or why there is none.
     method: Result<Vec<f64>, String>,
+    /// What the method's series is of, where it sees no functions.
+    pub(super) stand_in: Option<String>,
     /// The schedule.
     pub(super) sections: Sections,
     /// Whether every call is in the method's series.
@@ -73,11 +76,15 @@ impl Quantity {
 
 impl View {
     /// The series of `function` in `trial`, under a method whose series has this `unit`.
-    pub(super) fn of(trial: &Measured, function: Function<'_>, unit: SeriesUnit) -> Self {
+    pub(super) fn of(trial: &Measured, function: Item<'_>, unit: SeriesUnit) -> Self {
         let firsts: Vec<usize> = trial.sections.iter().map(|section| section.first_bin).collect();
         let witness = witness(trial, function);
-        let series = trial.series.iter().find(|series| series.function == function.name);
-        let method = series
+        let own = trial.series.iter().find(|series| series.function == function.name);
+        // A method that sees no functions shows something else of the same traffic, if anything.
+        let stand_in =
+            trial.series.first().filter(|_| own.is_none() && stood_in_for(function, trial));
+        let method = own
+            .or(stand_in)
             .map(|series| series.values.clone())
             .ok_or_else(|| format!("the method has no series of {}", function.name));
         Self {
@@ -87,6 +94,7 @@ impl View {
             witness_complete: trial.witness.as_ref().is_some_and(|w| w.missed == Loss::NONE),
             witness,
             method,
+            stand_in: stand_in.map(|series| series.function.clone()),
         }
     }
 
@@ -100,6 +108,9 @@ impl View {
 
     fn series_error(&self, factor: Option<f64>, at: Option<&[usize]>) -> Result<f64, String> {
         let factor = factor.ok_or("shares of CPU time cannot be set against calls")?;
+        if let Some(item) = &self.stand_in {
+            return Err(format!("{item} cannot be set against calls"));
+        }
         let (method, witness) = (pick(self.series()?, at), pick(self.witness()?, at));
         if method.len() != witness.len() {
             return Err("the method's series and the witness differ in length".into());
@@ -197,7 +208,15 @@ fn agree(
         && sum(witness) == sum(method)
 }
 
-fn witness(trial: &Measured, function: Function<'_>) -> Result<Vec<f64>, String> {
+/// Whether what the method saw instead stands for `function`: only what each kick causes does, and only where no function
+/// was observed.
+fn stood_in_for(function: Item<'_>, trial: &Measured) -> bool {
+    let functions = trial.witness.as_ref().map_or(0, |witness| witness.functions.len());
+    function.name == CALLED_PER_KICK
+        && trial.observation.recorded.iter().take(functions).all(Option::is_none)
+}
+
+fn witness(trial: &Measured, function: Item<'_>) -> Result<Vec<f64>, String> {
     let witness = trial.witness.as_ref().ok_or("the trial ran without witness")?;
     match witness.functions.get(function.index) {
         Some(WitnessCounts::Calls(calls)) => Ok(numbers(calls)),

@@ -2,14 +2,15 @@
 
 use super::trial::Plan;
 use crate::{
+    analysis::item::Items,
     error::{Error, Result},
     model::{
         loss::Loss,
         method::{Class, Descriptor},
+        observation::{Estimate, Observation, Promise},
         target::Target,
         trial::{Measured, Pace, Part},
     },
-    workload::CALLED_PER_KICK,
 };
 
 /// Checks a trial against what is known of its load.
@@ -47,23 +48,44 @@ fn frames(measured: &Measured, plan: Plan) -> Result<()> {
     Ok(())
 }
 
-/// In lockstep every kick is one call. A method that sees every call must account for each: recorded, lost or missed.
+/// In lockstep every kick is one call, and one frame. A method that sees every hit must account for each: recorded (or
+/// counted), lost or missed. One that samples by counting must hold the truth between its bounds; what is drawn at random
+/// may miss its interval, and that is no error.
 fn calls(measured: &Measured, method: &Descriptor, target: &Target) -> Result<()> {
-    if !matches!(method.class, Class::Exact | Class::Recorded) {
-        return Ok(());
-    }
-    let observation = &measured.observation;
-    let Some(index) = target.functions.iter().position(|f| f.name == CALLED_PER_KICK) else {
-        return Ok(());
+    let items = Items::of(target);
+    let Some(item) = items.seen(method, measured) else { return Ok(()) };
+    let Some(truth) = item.truth(&measured.sent) else { return Ok(()) };
+    let seen = &measured.observation;
+    let of_item = |counts: &[Option<u64>]| counts.get(item.index).copied().flatten();
+    let (all, unseen) = match method.class {
+        Class::Exact | Class::Recorded | Class::Inferred => {
+            (of_item(&seen.recorded), seen.lost.and(seen.missed))
+        }
+        Class::Sampled => (of_item(&seen.counted), seen.missed),
+        Class::Nothing => return Ok(()),
     };
-    let Some(recorded) = observation.recorded.get(index).copied().flatten() else { return Ok(()) };
-    let (kicks, lost, missed) = (measured.sent.kicks, observation.lost, observation.missed);
-    if accounts_for(kicks, recorded, lost.and(missed)) {
-        return Ok(());
+    if let Some(all) = all.filter(|&all| !accounts_for(truth, all, unseen)) {
+        let Observation { lost, missed, .. } = seen;
+        return Err(Error::Untrue(format!(
+            "{truth} hits of {}, but {all} seen, {lost:?} lost, {missed:?} missed",
+            item.name
+        )));
     }
-    Err(Error::Untrue(format!(
-        "{kicks} calls of {CALLED_PER_KICK}, but {recorded} recorded, {lost:?} lost, {missed:?} missed"
-    )))
+    match seen.estimates.get(item.index).copied().flatten() {
+        Some(estimate) => bounds(estimate, truth, item.name),
+        None => Ok(()),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no trial makes 2^53 calls")]
+fn bounds(estimate: Estimate, truth: u64, name: &str) -> Result<()> {
+    let Estimate { calls, lo, hi, promise } = estimate;
+    if promise == Promise::Always && !(lo..=hi).contains(&(truth as f64)) {
+        return Err(Error::Untrue(format!(
+            "{truth} hits of {name}, but the sampler's bounds are {lo} and {hi} about {calls}"
+        )));
+    }
+    Ok(())
 }
 
 /// Whether `recorded` events and what is known to be unseen can be the whole of `calls`. Losses are not told apart by
@@ -80,6 +102,15 @@ fn accounts_for(calls: u64, recorded: u64, unseen: Loss) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_that_are_promised_must_hold_the_truth() {
+        let estimate = |promise| Estimate { calls: 100.0, lo: 100.0, hi: 199.0, promise };
+        assert!(bounds(estimate(Promise::Always), 150, "f").is_ok());
+        assert!(bounds(estimate(Promise::Always), 99, "f").is_err());
+        assert!(bounds(estimate(Promise::Always), 200, "f").is_err());
+        assert!(bounds(estimate(Promise::Confidence95), 200, "f").is_ok());
+    }
 
     #[test]
     fn a_gap_must_be_known_to_be_one() {

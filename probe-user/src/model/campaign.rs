@@ -9,13 +9,14 @@ use super::{
     figure::{Figure, Platform},
     loss::Loss,
     method::{Descriptor, MethodId},
+    observation::Estimate,
     scenario::Scenario,
     target::Target,
     trial::{Part, Trial},
 };
 
 /// Version of the result schema. It changes when a reader of the old one would misread the new one.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// `campaign.json`: everything that was measured, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -141,11 +142,14 @@ pub struct MethodSummary {
     pub other_functions: BTreeMap<String, FidelityFigures>,
 }
 
-/// Totals over the lockstep trials, of the function that each kick calls once: the load knows the true number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Totals over the lockstep trials, of what the load is known to do a known number of times.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Events {
-    /// Calls that happened: kicks in lockstep.
-    pub truth: u64,
+    /// What is counted here: the function that each kick calls once, or what stands in for it under a method that sees
+    /// no functions, a tracepoint or the frames.
+    pub item: Option<String>,
+    /// Hits that happened: kicks, or frames; null where nothing ties the item to the load.
+    pub truth: Option<u64>,
     /// Events recorded, counted or sampled; null for the control.
     pub recorded: Option<u64>,
     /// Lost in buffers.
@@ -154,12 +158,18 @@ pub struct Events {
     pub missed: Loss,
     /// `recorded + lost + missed` of a method that counts or records every call, where all three are exact.
     pub counted_plus_missed: Option<u64>,
+    /// What a method counted that counts every call and records only some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<u64>,
+    /// What a sampler takes the true number for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
     /// Whether these numbers agree with the truth.
     pub reconciles: Reconciliation,
 }
 
 /// Whether what a method saw agrees with what happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Reconciliation {
     /// Recorded, lost and missed calls make up the truth. Where the kernel does not tell what was missed, this shows
@@ -169,6 +179,20 @@ pub enum Reconciliation {
     WithinBound {
         /// Calls that the estimate may be away by.
         bound: u64,
+    },
+    /// Calls drawn at random: the truth lies in the sampler's 95 % interval.
+    WithinInterval {
+        /// Least calls.
+        lo: f64,
+        /// Most calls.
+        hi: f64,
+    },
+    /// Calls drawn at random: the truth lies outside of the sampler's 95 % interval, as it does once in twenty times.
+    OutsideInterval {
+        /// Least calls.
+        lo: f64,
+        /// Most calls.
+        hi: f64,
     },
     /// Calls are neither recorded nor known to be lost, by a method that cannot know all that it missed.
     Unaccounted {

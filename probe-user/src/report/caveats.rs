@@ -8,7 +8,7 @@ use super::{
     number::{Style, detectable, parts},
 };
 use crate::{
-    analysis::interval::ALPHA,
+    analysis::{events::CALLED_PER_KICK, interval::ALPHA},
     model::{
         campaign::{Campaign, Design, MethodSummary, Reconciliation, Run, Unavailable},
         figure::{Figure, Platform},
@@ -23,6 +23,7 @@ const CONTROL: &str = "the control";
 pub(super) fn list(campaign: &Campaign) -> Vec<String> {
     let methods = &campaign.summary.methods;
     let mut all = counts(methods);
+    all.extend(stand_ins(methods));
     all.extend(failed(&campaign.trials));
     all.extend(campaign.design.unavailable.iter().map(unavailable));
     all.extend(missing(methods));
@@ -49,12 +50,35 @@ fn counts(methods: &[MethodSummary]) -> Vec<String> {
                  not tell all that it misses.",
                 method.id
             )),
+            Reconciliation::OutsideInterval { lo, hi } => Some(format!(
+                "The true count lies outside of the 95 % interval that {} gave, [{lo:.0}, {hi:.0}]; that happens once in \
+                 twenty campaigns.",
+                method.id
+            )),
             Reconciliation::NotApplicable { why } if why != CONTROL && !method.id.is_off() => {
                 Some(format!("Counts of {} are not compared with the truth: {why}.", method.id))
             }
             _ => None,
         })
         .collect()
+}
+
+/// What methods that see no functions were judged by.
+fn stand_ins(methods: &[MethodSummary]) -> Vec<String> {
+    let mut grouped = Grouped::default();
+    for method in methods {
+        let item = method.events.item.as_deref().filter(|item| *item != CALLED_PER_KICK);
+        if let (Some(item), Some(_)) = (item, method.events.recorded) {
+            grouped.add(item, item.into(), method.id.to_string());
+        }
+    }
+    let told = |Group { text, items, .. }: Group| {
+        format!(
+            "{} cannot see {CALLED_PER_KICK}; what they show is {text}, which follows from it.",
+            items.join(", ")
+        )
+    };
+    grouped.into_groups().map(told).collect()
 }
 
 /// Trials that failed, those of one kind and reason together.

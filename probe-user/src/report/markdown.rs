@@ -4,8 +4,9 @@ use super::{
     number::{self, Style, nanoseconds, parts},
     text::agreement,
 };
+use crate::analysis::events::CALLED_PER_KICK;
 use crate::model::{
-    campaign::{Campaign, MethodSummary},
+    campaign::{Campaign, Events, MethodSummary},
     figure::Figure,
     loss::Loss,
     method::MethodId,
@@ -46,7 +47,10 @@ pub fn render(campaign: &Campaign) -> String {
 
 fn cells(method: &MethodSummary) -> [String; 11] {
     let (toll, events, fidelity) = (&method.toll, &method.events, &method.fidelity);
-    let recorded = events.recorded.map(|recorded| format!("{recorded} of {}", events.truth));
+    let recorded = events.recorded.map(|recorded| match events.truth {
+        Some(truth) => format!("{recorded} of {truth}{}", stand_in(events)),
+        None => format!("{recorded}{}", stand_in(events)),
+    });
     let off = method.id.is_off();
     let losses = if off { None } else { Some(losses(events.lost, events.missed)) };
     [
@@ -62,6 +66,12 @@ fn cells(method: &MethodSummary) -> [String; 11] {
         figure(&fidelity.r_retained, Style::CORRELATION),
         figure(&fidelity.series_error, Style::CORRELATION),
     ]
+}
+
+/// What is counted, where that is not the function that each kick calls.
+fn stand_in(events: &Events) -> String {
+    let other = events.item.as_deref().filter(|item| *item != CALLED_PER_KICK);
+    other.map(|item| format!(" `{item}`")).unwrap_or_default()
 }
 
 fn code(id: &MethodId) -> String {

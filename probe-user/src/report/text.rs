@@ -33,7 +33,12 @@ pub fn render(campaign: &Campaign) -> String {
             format!("What it costs, against `off` in the same block{}", clocks(methods, toll_of)),
             toll(methods),
         ),
-        (format!("What it records of {CALLED_PER_KICK}, one call per kick"), events(methods)),
+        (
+            format!(
+                "What it records of {CALLED_PER_KICK}, one call per kick, or of what stands in for it"
+            ),
+            events(methods),
+        ),
         (
             format!(
                 "What it still shows of {function}: r(calls, throughput){}",
@@ -122,15 +127,15 @@ fn events(methods: &[MethodSummary]) -> Table {
         "series error\nof all calls",
     ]);
     for method in methods {
-        let Events { truth, recorded, lost, missed, counted_plus_missed: _, reconciles } =
-            &method.events;
-        let unless_control = |text: String| if method.id.is_off() { "-".into() } else { text };
+        let Events { lost, missed, reconciles, .. } = &method.events;
+        let nothing = method.events.recorded.is_none();
+        let unless_nothing = |text: String| if nothing { "-".into() } else { text };
         table.add_row([
             id(method),
-            truth.to_string(),
-            recorded.map_or("-".into(), |n| n.to_string()),
-            unless_control(number::loss(*lost)),
-            unless_control(number::loss(*missed)),
+            happened(&method.events),
+            recorded(&method.events),
+            unless_nothing(number::loss(*lost)),
+            unless_nothing(number::loss(*missed)),
             agreement(reconciles),
             cell(&method.fidelity.series_error, Style::CORRELATION),
         ]);
@@ -138,11 +143,31 @@ fn events(methods: &[MethodSummary]) -> Table {
     table
 }
 
+/// What happened; below it, what of, where that is not the function that each kick calls.
+fn happened(events: &Events) -> String {
+    let truth = events.truth.map_or("-".into(), |n| n.to_string());
+    match events.item.as_deref().filter(|item| *item != CALLED_PER_KICK) {
+        Some(item) => format!("{truth}\n{}", item.replace(':', ":\n")),
+        None => truth,
+    }
+}
+
+/// What was recorded; below it, what a sampler takes the whole for.
+fn recorded(events: &Events) -> String {
+    let recorded = events.recorded.map_or("-".into(), |n| n.to_string());
+    match events.estimate {
+        Some(estimate) => format!("{recorded}\nfor {:.0}", estimate.calls),
+        None => recorded,
+    }
+}
+
 /// Whether the counts reconcile, in a few words.
 pub(super) fn agreement(reconciles: &Reconciliation) -> String {
     match reconciles {
         Reconciliation::Exact => "exactly".into(),
         Reconciliation::WithinBound { bound } => format!("within {bound}"),
+        Reconciliation::WithinInterval { lo, hi } => format!("within\n[{lo:.0}, {hi:.0}]"),
+        Reconciliation::OutsideInterval { lo, hi } => format!("outside\n[{lo:.0}, {hi:.0}]"),
         Reconciliation::Unaccounted { n } => format!("{n} unaccounted for"),
         Reconciliation::Differs { by } => format!("NO: off by {by:+}"),
         Reconciliation::NotApplicable { .. } => "-".into(),

@@ -24,6 +24,10 @@ pub use stage::Stage;
 /// The function that vhost calls once for each kick of a lockstep load (`handle_tx_kick` in drivers/vhost/net.c).
 pub const CALLED_PER_KICK: &str = "handle_tx";
 
+/// The tracepoint that each frame hits once on its way from its TAP through the bridge to the cable (`xmit_one` in
+/// net/core/dev.c).
+pub const HIT_PER_FRAME: &str = "net:net_dev_xmit";
+
 /// Whether this host has what a load is made of.
 ///
 /// # Errors

@@ -9,8 +9,8 @@ use crate::{
 
 const FLAT: (Part, Pace) = (Part::Fidelity, Pace::Flat);
 const COUNT: &str = "bpf-fentry-count";
-const TX: Function<'_> = Function { index: 0, name: "handle_tx" };
-const RX: Function<'_> = Function { index: 1, name: "handle_rx" };
+const TX: Item<'_> = Item { index: 0, name: "handle_tx" };
+const RX: Item<'_> = Item { index: 1, name: "handle_rx" };
 const BIN: Nanos = Nanos(250_000_000);
 
 /// Blocks with r_0 = 1 - i/16, r_w = 1 - j/16, r_m = 1 - k/16.
@@ -33,7 +33,7 @@ fn measured(lab: &mut Lab, trial: usize) -> &mut Measured {
     }
 }
 
-fn of(lab: &Lab, method: &str, function: Function<'_>) -> FidelityFigures {
+fn of(lab: &Lab, method: &str, function: Item<'_>) -> FidelityFigures {
     figures(&lab.trials(), lab.method(method), function, BIN, 1)
 }
 

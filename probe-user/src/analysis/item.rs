@@ -1,0 +1,113 @@
+//! What a method saw of the target, and how often that really happened.
+
+use crate::{
+    model::{
+        method::{Class, Descriptor},
+        target::Target,
+        trial::{Measured, Sent},
+    },
+    workload::{CALLED_PER_KICK, HIT_PER_FRAME},
+};
+
+/// An item of the target: a function, a tracepoint, or the frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item<'a> {
+    /// Its index in the target.
+    pub index: usize,
+    /// Its name.
+    pub name: &'a str,
+}
+
+/// All items of a target.
+#[derive(Debug, Clone)]
+pub struct Items {
+    names: Vec<String>,
+    /// The first so many are functions.
+    functions: usize,
+}
+
+impl Item<'_> {
+    /// How often it was hit by a lockstep load that sent this; none where nothing ties it to the load.
+    pub fn truth(self, sent: &Sent) -> Option<u64> {
+        match self.name {
+            CALLED_PER_KICK => Some(sent.kicks),
+            HIT_PER_FRAME | Target::FRAMES => Some(sent.frames),
+            _ => None,
+        }
+    }
+}
+
+impl Items {
+    /// Those of `target`.
+    pub fn of(target: &Target) -> Self {
+        Self { names: target.items().collect(), functions: target.functions.len() }
+    }
+
+    fn all(&self) -> impl Iterator<Item = Item<'_>> {
+        self.names.iter().enumerate().map(|(index, name)| Item { index, name })
+    }
+
+    /// The functions.
+    pub fn functions(&self) -> impl Iterator<Item = Item<'_>> {
+        self.all().take(self.functions)
+    }
+
+    /// The function that each kick of a lockstep load calls once, if the target holds it.
+    pub fn kicked(&self) -> Option<Item<'_>> {
+        self.functions().find(|item| item.name == CALLED_PER_KICK)
+    }
+
+    /// What tells how `method` saw the load in `trial`: the function that each kick calls; for a method that sees no
+    /// functions, the first tracepoint that it saw, or the frames.
+    pub fn seen(&self, method: &Descriptor, trial: &Measured) -> Option<Item<'_>> {
+        let recorded = &trial.observation.recorded;
+        let observed = |item: &Item<'_>| recorded.get(item.index).copied().flatten().is_some();
+        let stand_in = || self.all().skip(self.functions).find(observed);
+        match self.kicked() {
+            Some(kicked) if method.class == Class::Nothing || observed(&kicked) => Some(kicked),
+            kicked => stand_in().or(kicked),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::fixture::Lab,
+        model::trial::{Outcome, Pace, Part},
+    };
+
+    #[test]
+    fn a_method_that_sees_no_function_is_known_by_what_it_saw() {
+        let items = Items {
+            names: ["handle_tx", HIT_PER_FRAME, Target::FRAMES].map(String::from).into(),
+            functions: 1,
+        };
+        let seen = |recorded: [Option<u64>; 3]| {
+            let mut lab = Lab::new();
+            lab.run(crate::model::figure::Platform::Native);
+            let kind = (Part::Toll, Pace::Lockstep);
+            lab.done(0, kind, "ftrace-function", |measured| {
+                measured.observation.recorded = recorded.to_vec();
+            });
+            let Outcome::Done(measured) = &lab.trials[0].outcome else { panic!("it was done") };
+            items.seen(lab.method("ftrace-function"), measured).map(|item| item.name.to_owned())
+        };
+        assert_eq!(seen([Some(1), Some(2), None]).as_deref(), Some("handle_tx"));
+        assert_eq!(seen([None, Some(2), Some(3)]).as_deref(), Some(HIT_PER_FRAME));
+        assert_eq!(seen([None, None, Some(3)]).as_deref(), Some("frames"));
+        // It saw nothing: the question is still about the function.
+        assert_eq!(seen([None; 3]).as_deref(), Some("handle_tx"));
+    }
+
+    #[test]
+    fn the_load_tells_what_it_caused_and_nothing_else() {
+        let sent = Sent { kicks: 7, frames: 9, ..Sent::default() };
+        let truth = |name| Item { index: 0, name }.truth(&sent);
+        assert_eq!(truth("handle_tx"), Some(7));
+        assert_eq!(truth(HIT_PER_FRAME), Some(9));
+        assert_eq!(truth("frames"), Some(9));
+        assert_eq!(truth("handle_rx"), None);
+    }
+}
