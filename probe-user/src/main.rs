@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => commands::doctor(&args),
         Command::Clean => commands::clean(),
         Command::Scenarios(args) => commands::scenarios(&args),
+        Command::Methods(args) => commands::methods(&args),
     };
     match done {
         Ok(code) => code,

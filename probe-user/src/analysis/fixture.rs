@@ -99,6 +99,7 @@ impl Lab {
             pace,
             method: MethodId(method.into()),
             witnessed: part == Part::Fidelity,
+            functions: None,
             started: Timestamp::UNIX_EPOCH,
             outcome,
         });

@@ -11,6 +11,7 @@
 //! | [`item`] | what of the target a method saw |
 //! | [`pairs`] | which trials a figure is made from |
 //! | [`toll`], [`events`], [`fidelity`] | the three answers |
+//! | [`sizes`] | the toll by number of functions |
 //! | [`summary`] | all of them, for every method |
 //! | [`merge`] | several journals into one campaign |
 
@@ -26,6 +27,7 @@ pub mod item;
 pub mod merge;
 pub mod pairs;
 mod reconcile;
+pub mod sizes;
 pub mod summary;
 pub mod toll;
 mod view;

@@ -27,6 +27,8 @@ pub struct Kind {
     pub pace: Option<Pace>,
     /// Whether the witness runs beside it.
     pub witnessed: bool,
+    /// On only the first so many of the target's functions; none takes trials on all of them.
+    pub functions: Option<usize>,
 }
 
 /// The trials behind one figure, ordered by block.
@@ -58,16 +60,18 @@ type Row<'a> = BTreeMap<Key, Option<&'a Measured>>;
 impl Kind {
     /// Toll trials at `pace`: the method alone.
     pub const fn toll(pace: Pace) -> Self {
-        Self { part: Part::Toll, pace: Some(pace), witnessed: false }
+        Self { part: Part::Toll, pace: Some(pace), witnessed: false, functions: None }
     }
 
     /// Fidelity trials: the method and the witness.
-    pub const FIDELITY: Self = Self { part: Part::Fidelity, pace: None, witnessed: true };
+    pub const FIDELITY: Self =
+        Self { part: Part::Fidelity, pace: None, witnessed: true, functions: None };
 
     /// Whether `trial` is of this kind.
     pub(super) fn holds(self, trial: &Trial) -> bool {
         trial.part == self.part
             && trial.witnessed == self.witnessed
+            && trial.functions == self.functions
             && self.pace.is_none_or(|pace| trial.pace == pace)
     }
 

@@ -4,7 +4,7 @@ use super::{
     events, fidelity, interval,
     item::{Item, Items},
     pairs::{Kind, Trials},
-    toll,
+    sizes, toll,
 };
 use crate::model::{
     campaign::{Design, MethodSummary, Run, Summary},
@@ -27,6 +27,7 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
             id: method.id.clone(),
             events: events::events(&trials, method, &items),
             toll: toll::figures(&trials, method, items.kicked().is_some(), seed),
+            by_size: sizes::figures(&trials, method, items.functions().count(), seed),
             fidelity: fidelity(headline),
             other_functions: others
                 .map(|function| (function.name.to_owned(), fidelity(function)))
@@ -74,7 +75,7 @@ fn witness_worker_cpu_pct(trials: &Trials<'_>, seed: u64) -> Figure {
         (Part::Fidelity, Pace::Flat),
     ];
     let pairs = paces.into_iter().find_map(|(part, pace)| {
-        let kind = |witnessed| Kind { part, pace: Some(pace), witnessed };
+        let kind = |witnessed| Kind { part, pace: Some(pace), witnessed, functions: None };
         trials.between(kind(false), &off, kind(true), &off).ok()
     });
     let pairs = pairs.ok_or("no block holds the control with and without witness at one pace");

@@ -31,12 +31,7 @@ pub fn figures(trials: &Trials<'_>, method: &Descriptor, kicked: bool, seed: u64
     TollFigures {
         kernel_ns_per_event: match why_no_cost_per_event(method, kicked) {
             Some(why) => Figure::null(why),
-            None => of_pairs(
-                paired(Pace::Lockstep),
-                Scale::Difference,
-                |pair| Some(worker_ns_per_kick(pair.method)? - worker_ns_per_kick(pair.off)?),
-                seed,
-            ),
+            None => kernel_ns_per_kick(paired(Pace::Lockstep), seed),
         },
         worker_cpu_pct: worker_cpu_pct(paired(Pace::Paced), seed),
         reader_cpu_pct: reader_cpu_pct(trials.single(Kind::toll(Pace::Paced), &method.id), seed),
@@ -53,6 +48,16 @@ pub fn figures(trials: &Trials<'_>, method: &Descriptor, kicked: bool, seed: u64
             seed,
         ),
     }
+}
+
+/// The worker's CPU time per kick, above that under the pair's first trial.
+pub(super) fn kernel_ns_per_kick(pairs: Result<Chosen<Pair<'_>>, String>, seed: u64) -> Figure {
+    of_pairs(
+        pairs,
+        Scale::Difference,
+        |pair| Some(worker_ns_per_kick(pair.method)? - worker_ns_per_kick(pair.off)?),
+        seed,
+    )
 }
 
 /// Change of the worker's CPU time per frame, in per cent of that under the pair's first trial.

@@ -39,6 +39,9 @@ pub enum Command {
     /// Remove what killed runs left in the kernel; nothing of a living run, nothing of anybody else.
     #[command(after_help = "Example: tracetoll clean")]
     Clean,
+    /// List every method with its parameters, whether this kernel has it or not.
+    #[command(after_help = "Example: tracetoll methods count")]
+    Methods(MethodsArgs),
     /// List the built-in scenarios, or print one.
     #[command(after_help = "Example: tracetoll scenarios --print quick > mine.toml")]
     Scenarios(ScenariosArgs),
@@ -50,12 +53,18 @@ pub struct RunArgs {
     /// A built-in scenario, or a file that ends in .toml.
     #[arg(long, default_value = "quick", value_name = "NAME|FILE")]
     pub scenario: String,
-    /// Methods or groups of methods, separated by commas; the control `off` always runs.
+    /// Methods or groups of methods (default, all, ftrace, perf, bpf, capture, external, count, record, sample),
+    /// separated by commas, with parameters where they are to differ: ftrace-function:clock=local. The control `off`
+    /// always runs; `tracetoll methods` lists all.
     #[arg(long, default_value = "default", value_name = "LIST")]
     pub methods: String,
-    /// What is traced: a preset (`vhost`), or functions separated by commas.
+    /// What is traced: presets (`vhost`), functions (`handle_tx`, `tun:tun_get_user`, `vhost_net:*`, `!vhost_net:vhost_net_open`) and
+    /// tracepoints (`tracepoint:net:net_dev_xmit`), separated by commas.
     #[arg(long, default_value = "vhost", value_name = "LIST")]
     pub target: String,
+    /// Measure the toll in lockstep also on only the first so many of the target's functions.
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    pub sizes: Vec<usize>,
     /// Blocks: each runs every method once, in random order.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub blocks: u32,
@@ -144,6 +153,17 @@ pub enum ReportFormat {
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Form of the answer.
+    #[arg(long, value_enum, default_value_t = FactFormat::Text)]
+    pub format: FactFormat,
+}
+
+/// `tracetoll methods`.
+#[derive(Debug, Args)]
+pub struct MethodsArgs {
+    /// Methods or groups of methods, separated by commas.
+    #[arg(default_value = "all", value_name = "LIST")]
+    pub list: String,
+    /// Form of the list.
     #[arg(long, value_enum, default_value_t = FactFormat::Text)]
     pub format: FactFormat,
 }

@@ -3,6 +3,7 @@
 mod clean;
 mod doctor;
 mod merge;
+mod methods;
 mod report;
 mod run;
 mod scenarios;
@@ -16,7 +17,8 @@ use std::{
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 pub use self::{
-    clean::clean, doctor::doctor, merge::merge, report::report, run::run, scenarios::scenarios,
+    clean::clean, doctor::doctor, merge::merge, methods::methods, report::report, run::run,
+    scenarios::scenarios,
 };
 use crate::error::{Error, Result};
 

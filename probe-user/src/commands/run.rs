@@ -1,6 +1,6 @@
 //! `tracetoll run`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 use jiff::Timestamp;
 
@@ -48,7 +48,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         super::tell(format_args!("removed what a killed run had left: {object}"));
     }
     let run = Run::start()?;
-    let target = targets::resolve(&args.target, &Kallsyms::load()?)?;
+    let target = target(&args.target)?;
     let holders = check_target(args, &target)?;
     let (methods, unavailable) = detect(wanted, &target);
     let design = Design {
@@ -87,12 +87,27 @@ fn measure(
     if record.parts.contains(&Part::Fidelity) {
         record.witness_checks = bench.check_witness()?;
     }
-    let campaign = Campaign { bench, methods, design, record, blocks: args.blocks };
+    let sizes = sizes(&args.sizes, bench.target)?;
+    let campaign = Campaign { bench, methods, design, record, blocks: args.blocks, sizes };
     let measured = campaign.measure(&mut output.journal);
     if matches!(measured, Ok(_) | Err(Error::Interrupted)) {
         output.finish()?;
     }
     measured.map(|failed| ExitCode::from(u8::from(failed > 0)))
+}
+
+/// The numbers of functions that were asked for, fewest first; the target's own number is measured anyway.
+fn sizes(asked: &[usize], target: &Target) -> Result<Vec<usize>> {
+    let all = target.functions.len();
+    if let Some(wrong) = asked.iter().find(|&&size| size == 0 || size > all) {
+        return Err(Error::invalid(
+            format!("--sizes {wrong}"),
+            format!("the target has {all} functions"),
+            "Name numbers from 1 to that, or a larger target: --target 'vhost,vhost_net:*,tun:*'",
+        ));
+    }
+    let smaller = asked.iter().copied().filter(|&size| size < all);
+    Ok(smaller.collect::<BTreeSet<_>>().into_iter().collect())
 }
 
 /// The methods of `list`, with the control first: nothing can be compared without it.
@@ -112,6 +127,16 @@ fn scenario(args: &RunArgs) -> Result<Scenario> {
     }
     scenarios::check(&args.scenario, &scenario)?;
     Ok(scenario)
+}
+
+/// The target that `request` names on this kernel.
+fn target(request: &str) -> Result<Target> {
+    let symbols = Kallsyms::load()?;
+    if !request.contains(['*', '!']) {
+        return targets::resolve(request, &symbols);
+    }
+    let listed = Tracefs::find()?.read("available_filter_functions")?;
+    targets::resolve(&targets::expand(request, &symbols, &listed)?, &symbols)
 }
 
 /// Refuses a target that cannot be traced, or that another tracer holds.

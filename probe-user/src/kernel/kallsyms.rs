@@ -89,6 +89,14 @@ impl Kallsyms {
             .map(|entry| self.symbol(entry))
     }
 
+    /// All functions of this module.
+    pub fn of_module<'a>(&'a self, module: &'a str) -> impl Iterator<Item = Symbol<'a>> {
+        self.functions
+            .iter()
+            .filter(move |entry| entry.module.is_some_and(|m| slice(&self.text, m) == module))
+            .map(|entry| self.symbol(entry))
+    }
+
     /// Whether a module of this name has any function loaded.
     pub fn has_module(&self, module: &str) -> bool {
         self.functions.iter().any(|f| f.module.is_some_and(|m| slice(&self.text, m) == module))

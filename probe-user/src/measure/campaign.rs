@@ -1,6 +1,6 @@
 //! A campaign: blocks of trials, each block with every method once per pace, in random order.
 
-use std::{collections::BTreeMap, io::Write as _, sync::atomic::Ordering};
+use std::{io::Write as _, sync::atomic::Ordering};
 
 use jiff::Timestamp;
 use rand::{SeedableRng as _, seq::SliceRandom as _};
@@ -31,6 +31,8 @@ pub struct Campaign<'a> {
     pub record: RunRecord,
     /// Number of blocks.
     pub blocks: u32,
+    /// Numbers of functions, below the target's, on which the toll is measured as well.
+    pub sizes: Vec<usize>,
 }
 
 /// A trial's place in the campaign.
@@ -55,7 +57,7 @@ impl Campaign<'_> {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(self.record.seed);
         let mut failed = 0;
         for block in 0..self.blocks {
-            for plan in plans(&self.record.parts) {
+            for plan in plans(&self.record.parts, &self.sizes) {
                 let mut order: Vec<_> = self
                     .methods
                     .iter()
@@ -92,6 +94,7 @@ impl Campaign<'_> {
             pace: slot.plan.pace,
             method: id,
             witnessed: slot.plan.witnessed,
+            functions: slot.plan.functions,
             started,
             outcome,
         })
@@ -115,16 +118,18 @@ impl Campaign<'_> {
 }
 
 /// The trials of one block, in their order; each is run under every method before the next.
-fn plans(parts: &[Part]) -> Vec<Plan> {
-    let toll = |pace, witnessed| Plan { part: Part::Toll, pace, witnessed };
-    let toll = [
-        toll(Pace::Lockstep, false),
-        toll(Pace::Paced, false),
-        toll(Pace::Flat, false),
+fn plans(parts: &[Part], sizes: &[usize]) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    if parts.contains(&Part::Toll) {
+        plans.extend([Pace::Lockstep, Pace::Paced, Pace::Flat].map(Plan::toll));
         // Under the control alone: the witness's own price.
-        toll(Pace::Paced, true),
-    ];
-    let fidelity = [Plan { part: Part::Fidelity, pace: Pace::Flat, witnessed: true }];
-    let by_part = BTreeMap::from([(Part::Toll, &toll[..]), (Part::Fidelity, &fidelity[..])]);
-    parts.iter().flat_map(|part| by_part[part]).copied().collect()
+        plans.push(Plan { witnessed: true, ..Plan::toll(Pace::Paced) });
+        let some = |&size| Plan { functions: Some(size), ..Plan::toll(Pace::Lockstep) };
+        plans.extend(sizes.iter().map(some));
+    }
+    if parts.contains(&Part::Fidelity) {
+        let part = Part::Fidelity;
+        plans.push(Plan { part, pace: Pace::Flat, witnessed: true, functions: None });
+    }
+    plans
 }

@@ -1,6 +1,7 @@
 //! One trial, from stage to account. Every method goes through the same steps, the control too.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -43,13 +44,32 @@ pub struct Plan {
     pub pace: Pace,
     /// Whether the witness runs beside the method.
     pub witnessed: bool,
+    /// The first so many of the target's functions; none takes all.
+    pub functions: Option<usize>,
 }
 
 impl Plan {
+    /// A toll trial of the method alone, on the whole target.
+    pub fn toll(pace: Pace) -> Self {
+        Self { part: Part::Toll, pace, witnessed: false, functions: None }
+    }
+
     /// Whether trials of this plan are made under `method`. A witnessed toll trial tells what the witness costs, and is
-    /// made under the control only.
+    /// made under the control only; to the control, all numbers of functions are one.
     pub fn runs_under(self, method: &Descriptor) -> bool {
-        self.part == Part::Fidelity || !self.witnessed || method.id.is_off()
+        let price_of_witness = self.part == Part::Toll && self.witnessed;
+        match method.id.is_off() {
+            true => self.functions.is_none(),
+            false => !price_of_witness,
+        }
+    }
+
+    /// What is traced of `target`.
+    fn part_of(self, target: &Target) -> Cow<'_, Target> {
+        let Some(functions) = self.functions else { return Cow::Borrowed(target) };
+        let functions = target.functions.iter().take(functions).cloned().collect();
+        // Its tracepoints are hit all the same; what costs something is to be the functions' number alone.
+        Cow::Owned(Target { functions, tracepoints: Vec::new() })
     }
 }
 
@@ -57,6 +77,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match (self.part, self.pace) {
             (Part::Toll, _) if self.witnessed => "toll of witness",
+            (Part::Toll, _) if self.functions.is_some() => "toll of some",
             (Part::Toll, Pace::Lockstep) => "toll lockstep",
             (Part::Toll, Pace::Paced) => "toll paced",
             (Part::Toll, Pace::Flat) => "toll flat",
@@ -101,14 +122,15 @@ impl Bench<'_> {
         let witness = if plan.witnessed { Some(Witness::attach(self.target)?) } else { None };
         let taps = Taps { netns: stage.network().machine1(), names: stage.taps() };
         let scene = Scene { run: self.run, taps: Some(taps) };
-        let mut session = method.attach(self.target, &scene)?;
+        let target = plan.part_of(self.target);
+        let mut session = method.attach(&target, &scene)?;
         session.enable()?;
-        let collector = Collector::new(self.target);
+        let collector = Collector::new(&target);
         let mut reader = Reader::start(session, collector, &self.placement.load)?;
         let watched = self.watch(&stage, plan, witness.as_ref(), &mut reader);
         let reading = reader.stop()?;
         let watched = watched?;
-        let account = self.account(method.descriptor(), reading, &watched.edges)?;
+        let account = self.account(method.descriptor(), &target, reading, &watched.edges)?;
         let witness = witness.map(|witness| witness.finish(&watched.witness)).transpose()?;
         stage.close()?;
         let measured = assemble(watched, witness, account);
@@ -191,6 +213,7 @@ impl Bench<'_> {
     fn account(
         &self,
         method: &Descriptor,
+        traced: &Target,
         mut reading: Reading,
         edges: &[Nanos],
     ) -> Result<Account> {
@@ -201,6 +224,10 @@ impl Bench<'_> {
         let before = reader::thread_cpu();
         let Reading { session, collector, cpu } = reading;
         let mut observation = session.detach()?;
+        if traced.len() < self.target.len() {
+            // Behind its functions, a smaller target's items have other indices; nobody asks for them.
+            observation.truncate(traced.functions.len());
+        }
         observation.recorded.resize(self.target.len(), None);
         let series = self.series(method, &observation, &collector, edges);
         let after = reader::thread_cpu().since(before);

@@ -135,11 +135,25 @@ pub struct MethodSummary {
     pub events: Events,
     /// What it costs.
     pub toll: TollFigures,
+    /// What it costs by the number of functions that it traces, fewest first; empty where only one number was measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_size: Vec<SizeFigures>,
     /// What it still shows, for the headline function.
     pub fidelity: FidelityFigures,
     /// What it still shows of the target's other functions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub other_functions: BTreeMap<String, FidelityFigures>,
+}
+
+/// What a method costs on so many functions at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SizeFigures {
+    /// The first so many functions of the target.
+    pub functions: usize,
+    /// CPU ns of the vhost worker per kick, above the control; whatever number of calls one kick makes of them.
+    pub kernel_ns_per_kick: Figure,
+    /// Hits that the method recorded per kick; null where it records nothing.
+    pub events_per_kick: Option<f64>,
 }
 
 /// Totals over the lockstep trials, of what the load is known to do a known number of times.

@@ -55,7 +55,7 @@ pub enum Class {
     Sampled,
     /// Calls are not seen; something that follows from them is.
     Inferred,
-    /// The control observes nothing.
+    /// Nothing is observed: the control, and hooks that only cost.
     Nothing,
 }
 

@@ -71,6 +71,17 @@ impl Default for Observation {
     }
 }
 
+impl Observation {
+    /// Leaves only the first `items` items.
+    pub fn truncate(&mut self, items: usize) {
+        let Self { recorded, counted, estimates, durations, .. } = self;
+        recorded.truncate(items);
+        counted.truncate(items);
+        estimates.truncate(items);
+        durations.truncate(items);
+    }
+}
+
 /// A sampler's estimate of the number of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {

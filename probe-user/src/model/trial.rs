@@ -49,6 +49,9 @@ pub struct Trial {
     pub method: MethodId,
     /// Whether the witness ran beside it.
     pub witnessed: bool,
+    /// In a trial on only some of the target's functions: the first so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub functions: Option<usize>,
     /// When it started.
     pub started: Timestamp,
     /// What came of it.

@@ -5,7 +5,9 @@ pub mod doctor;
 mod figures;
 mod grouped;
 pub mod markdown;
+pub mod methods;
 mod number;
+mod sizes;
 pub mod text;
 
 #[cfg(test)]

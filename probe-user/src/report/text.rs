@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_HORIZO
 use super::{
     caveats,
     number::{self, Style, nanoseconds, parts},
+    sizes,
 };
 use crate::{
     analysis::events::CALLED_PER_KICK,
@@ -47,7 +48,8 @@ pub fn render(campaign: &Campaign) -> String {
             fidelity(methods),
         ),
     ];
-    for (title, table) in tables {
+    let by_size = sizes::table_of(methods).map(|table| (sizes::TITLE.to_owned(), table));
+    for (title, table) in tables.into_iter().chain(by_size) {
         text.push('\n');
         text.push_str(&paragraph("", &title));
         text.push_str(&format!("{}\n", table.trim_fmt()));
@@ -199,12 +201,12 @@ fn fidelity(methods: &[MethodSummary]) -> Table {
     table
 }
 
-fn cell(figure: &Figure, style: Style) -> String {
+pub(super) fn cell(figure: &Figure, style: Style) -> String {
     parts(figure, style).map_or("-".into(), |parts| parts.join("\n"))
 }
 
 /// The id, broken behind hyphens.
-fn id(method: &MethodSummary) -> String {
+pub(super) fn id(method: &MethodSummary) -> String {
     let mut lines = vec![String::new()];
     for part in method.id.0.split_inclusive(['-', ':', ' ']) {
         let full = lines.last().is_some_and(|line| line.len() + part.len() > ID);
@@ -237,7 +239,7 @@ fn clocks(methods: &[MethodSummary], figures: fn(&MethodSummary) -> Vec<&Figure>
     if names.is_empty() { String::new() } else { format!(" ({} clock)", names.join(" and ")) }
 }
 
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(UTF8_HORIZONTAL_ONLY)

@@ -1,7 +1,10 @@
 //! From what a person asks for to functions of the running kernel.
 
-use std::fmt::Write as _;
+mod expand;
 
+use std::{collections::HashSet, fmt::Write as _};
+
+pub use self::expand::expand;
 use crate::{
     error::{Error, Result},
     kernel::{
@@ -113,10 +116,8 @@ pub fn check_traceable(target: &Target, tracefs: &Tracefs) -> Result<()> {
         .try_for_each(|tracepoint| tracefs.tracepoint_id(tracepoint).map(drop))?;
     const FILE: &str = "available_filter_functions";
     let text = tracefs.read(FILE)?;
-    let missing = |function: &&Function| {
-        let name = listed_name(function);
-        !text.lines().any(|line| line == name)
-    };
+    let listed: HashSet<&str> = text.lines().collect();
+    let missing = |function: &&Function| !listed.contains(listed_name(function).as_str());
     match target.functions.iter().find(missing) {
         None => Ok(()),
         Some(function) => Err(Error::unsupported(

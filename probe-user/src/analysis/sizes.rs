@@ -1,0 +1,89 @@
+//! What a method costs by the number of functions that it traces at once.
+
+use std::collections::BTreeSet;
+
+use super::{
+    pairs::{Kind, Trials},
+    toll,
+};
+use crate::model::{
+    campaign::SizeFigures,
+    method::{Descriptor, MethodId},
+    trial::{Measured, Pace},
+};
+
+/// One entry per number of functions, fewest first, `all` of the target's last; empty where only that was measured.
+pub fn figures(
+    trials: &Trials<'_>,
+    method: &Descriptor,
+    all: usize,
+    seed: u64,
+) -> Vec<SizeFigures> {
+    let ours = trials.all.iter().filter(|trial| trial.method == method.id);
+    let some: BTreeSet<usize> = ours.filter_map(|trial| trial.functions).collect();
+    if some.is_empty() {
+        return Vec::new();
+    }
+    let off = MethodId(MethodId::OFF.into());
+    let lockstep = Kind::toll(Pace::Lockstep);
+    let figure = |(functions, kind): (usize, Kind)| SizeFigures {
+        functions,
+        kernel_ns_per_kick: toll::kernel_ns_per_kick(
+            trials.between(lockstep, &off, kind, &method.id),
+            seed,
+        ),
+        events_per_kick: trials.single(kind, &method.id).ok().and_then(|c| per_kick(&c.items)),
+    };
+    let some = some.into_iter().map(|n| (n, Kind { functions: Some(n), ..lockstep }));
+    some.chain([(all, lockstep)]).map(figure).collect()
+}
+
+/// Hits of all functions per kick, over all trials.
+#[expect(clippy::cast_precision_loss, reason = "no campaign holds 2^53 calls")]
+fn per_kick(trials: &[&Measured]) -> Option<f64> {
+    let hits: Option<u64> = trials
+        .iter()
+        .map(|trial| trial.observation.recorded.iter().flatten().copied().reduce(|a, b| a + b))
+        .sum();
+    let kicks: u64 = trials.iter().map(|trial| trial.sent.kicks).sum();
+    (kicks > 0).then_some(hits? as f64 / kicks as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::fixture::Lab,
+        model::{figure::Platform, trial::Part, units::Nanos},
+    };
+
+    const COUNT: &str = "bpf-fentry-count";
+
+    #[test]
+    fn each_number_of_functions_is_set_against_the_same_control() {
+        let mut lab = Lab::new();
+        lab.run(Platform::Counted);
+        for block in 0..3 {
+            for (method, functions, ns, hits) in
+                [("off", None, 8000, 0), (COUNT, None, 8900, 9), (COUNT, Some(1), 8100, 1)]
+            {
+                let trial = lab.done(block, (Part::Toll, Pace::Lockstep), method, |measured| {
+                    measured.sent.kicks = 1000;
+                    measured.cpu.workers[0] = Nanos(ns * 1000);
+                    measured.observation.recorded[0] = Some(hits * 1000);
+                });
+                trial.functions = functions;
+            }
+        }
+        let found = figures(&lab.trials(), lab.method(COUNT), 402, 1);
+        let told: Vec<_> = found
+            .iter()
+            .map(|size| {
+                let cost = size.kernel_ns_per_kick.known().unwrap().estimate;
+                (size.functions, cost, size.events_per_kick)
+            })
+            .collect();
+        assert_eq!(told, [(1, 100.0, Some(1.0)), (402, 900.0, Some(9.0))]);
+        assert!(figures(&lab.trials(), lab.method("off"), 402, 1).is_empty());
+    }
+}

@@ -1,0 +1,146 @@
+//! Patterns in a target: `tun:*` stands for every function of a module that the kernel can trace, `!tun:tun_net_init`
+//! takes one out again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::PRESETS;
+use crate::{
+    error::{Error, Result},
+    kernel::kallsyms::{Kallsyms, Symbol},
+};
+
+/// Replaces the patterns in `request` by the functions that they stand for, in the order of their names, and drops what
+/// is taken out. `listed` is the text of `available_filter_functions`. A name that a module holds twice is left out: no
+/// method could tell the two apart.
+///
+/// # Errors
+/// A pattern names no module, or matches nothing; what is taken out is not in the target.
+pub fn expand(request: &str, symbols: &Kallsyms, listed: &str) -> Result<String> {
+    let words: Vec<&str> = request.split(',').map(str::trim).collect();
+    let (out, patterns): (Vec<&str>, Vec<&str>) =
+        words.iter().partition(|word| word.starts_with('!'));
+    let listed: BTreeSet<&str> = listed.lines().collect();
+    let mut expanded: Vec<String> = Vec::new();
+    for word in patterns {
+        if word.contains('*') {
+            expanded.extend(functions(word, symbols, &listed)?);
+        } else if let Some(preset) = PRESETS.iter().find(|preset| preset.name == word) {
+            // In its parts, so that one can be taken out; where the module is built in, it has no name of its own.
+            let module = symbols.has_module(preset.module).then_some(preset.module);
+            expanded.extend(preset.functions.iter().map(|name| qualified(module, name)));
+            let tracepoint =
+                |(group, name): &(&str, &str)| format!("{}{group}:{name}", super::TRACEPOINT);
+            expanded.extend(preset.tracepoints.iter().map(tracepoint));
+        } else {
+            expanded.push(word.into());
+        }
+    }
+    for word in out {
+        take_out(&mut expanded, word)?;
+    }
+    Ok(expanded.join(","))
+}
+
+/// The traceable functions that `MODULE:PATTERN` stands for, as words.
+fn functions(word: &str, symbols: &Kallsyms, listed: &BTreeSet<&str>) -> Result<Vec<String>> {
+    let wrong = |why: String, remedy: &str| Error::invalid(format!("target `{word}`"), why, remedy);
+    let Some((module, pattern)) = word.split_once(':').filter(|(module, _)| !module.contains('*'))
+    else {
+        let why = "a pattern needs a module".to_owned();
+        return Err(wrong(why, "Name it, as in vhost_net:* or tun:tun_*"));
+    };
+    if !symbols.has_module(module) {
+        let why = format!("module {module} is not loaded, or has no functions");
+        return Err(wrong(why, &format!("Load it: modprobe {module}")));
+    }
+    let traceable =
+        |symbol: &Symbol<'_>| listed.contains(format!("{} [{module}]", symbol.name).as_str());
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    for symbol in symbols.of_module(module).filter(|s| matches(pattern, s.name)).filter(traceable) {
+        *names.entry(symbol.name).or_default() += 1;
+    }
+    let found: Vec<String> = names
+        .into_iter()
+        .filter(|(_, places)| *places == 1)
+        .map(|(name, _)| qualified(Some(module), name))
+        .collect();
+    if found.is_empty() {
+        let why = format!("no function of {module} that can be traced is called so");
+        return Err(wrong(why, "available_filter_functions in tracefs lists all"));
+    }
+    Ok(found)
+}
+
+fn qualified(module: Option<&str>, name: &str) -> String {
+    module.map_or_else(|| name.to_owned(), |module| format!("{module}:{name}"))
+}
+
+/// Removes `!NAME` or `!MODULE:NAME`.
+fn take_out(expanded: &mut Vec<String>, word: &str) -> Result<()> {
+    let name = word.trim_start_matches('!');
+    let is_it = |other: &String| other == name || other.rsplit(':').next() == Some(name);
+    let before = expanded.len();
+    expanded.retain(|other| !is_it(other));
+    if expanded.len() < before {
+        return Ok(());
+    }
+    let remedy = "Take out only what another word of the target brought in";
+    Err(Error::invalid(format!("target `{word}`"), "it is not in the target", remedy))
+}
+
+/// Whether `name` is what `pattern` says, where each `*` stands for any letters.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((before, behind)) = pattern.split_once('*') else { return pattern == name };
+    let Some(rest) = name.strip_prefix(before) else { return false };
+    (0..=rest.len()).filter(|&at| rest.is_char_boundary(at)).any(|at| matches(behind, &rest[at..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LISTED: &str = "handle_tx [vhost_net]\nhandle_rx [vhost_net]\ntun_get_user [tun]\ntun_put_user [tun]\ntwice [tun]\n";
+
+    fn symbols() -> Kallsyms {
+        let names = [
+            ("handle_tx", "vhost_net"),
+            ("handle_rx", "vhost_net"),
+            ("hidden", "vhost_net"),
+            ("tun_put_user", "tun"),
+            ("tun_get_user", "tun"),
+            ("twice", "tun"),
+            ("twice", "tun"),
+        ];
+        let line = |(at, (name, module)): (usize, (&str, &str))| {
+            format!("ffffffffc00{at:05x} t {name}\t[{module}]\n")
+        };
+        Kallsyms::parse(names.into_iter().enumerate().map(line).collect()).unwrap()
+    }
+
+    fn expanded(request: &str) -> String {
+        expand(request, &symbols(), LISTED).unwrap_or_else(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_pattern_stands_for_what_can_be_traced_and_told_apart() {
+        assert_eq!(expanded("vhost_net:*"), "vhost_net:handle_rx,vhost_net:handle_tx");
+        assert_eq!(expanded("tun:*_user"), "tun:tun_get_user,tun:tun_put_user");
+        assert_eq!(expanded("tun:t*n*put*"), "tun:tun_put_user");
+    }
+
+    #[test]
+    fn presets_come_first_in_their_parts_and_words_stay() {
+        assert_eq!(
+            expanded("vhost,tun:tun_get*,comm_write,!handle_rx"),
+            "vhost_net:handle_tx,tracepoint:net:net_dev_xmit,tun:tun_get_user,comm_write"
+        );
+    }
+
+    #[test]
+    fn a_pattern_that_means_nothing_says_so() {
+        assert!(expanded("*").contains("needs a module"));
+        assert!(expanded("bridge:*").contains("modprobe bridge"));
+        assert!(expanded("tun:x*").contains("no function of tun"));
+        assert!(expanded("tun:*,!handle_tx").contains("not in the target"));
+    }
+}

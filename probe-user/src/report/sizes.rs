@@ -1,0 +1,51 @@
+//! What methods cost by the number of functions that they trace.
+
+use comfy_table::Table;
+
+use super::{
+    number::{Style, parts},
+    text::{id, table},
+};
+use crate::model::campaign::{MethodSummary, SizeFigures};
+
+/// Above the table.
+pub(super) const TITLE: &str =
+    "What it costs by the number of functions traced: ns per kick, above `off`; (hits per kick)";
+
+/// Most numbers that fit beside each other.
+const COLUMNS: usize = 6;
+
+/// One row per method, one column per number of functions; none where only one number was measured.
+pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
+    let sizes: Vec<usize> = methods
+        .iter()
+        .find(|method| !method.by_size.is_empty())?
+        .by_size
+        .iter()
+        .map(|size| size.functions)
+        .collect();
+    // The fewest and the most say most.
+    let shown: Vec<usize> = if sizes.len() > COLUMNS {
+        [&sizes[..COLUMNS - 1], &sizes[sizes.len() - 1..]].concat()
+    } else {
+        sizes
+    };
+    let header = shown.iter().map(ToString::to_string);
+    let header: Vec<String> = std::iter::once("method".to_owned()).chain(header).collect();
+    let mut rows = table(&header.iter().map(String::as_str).collect::<Vec<_>>());
+    for method in methods.iter().filter(|method| !method.by_size.is_empty()) {
+        let of = |functions: &usize| {
+            method.by_size.iter().find(|size| size.functions == *functions).map_or("-".into(), cell)
+        };
+        rows.add_row(std::iter::once(id(method)).chain(shown.iter().map(of)));
+    }
+    Some(rows)
+}
+
+fn cell(size: &SizeFigures) -> String {
+    let hits = size.events_per_kick.map_or(String::new(), |hits| format!("\n({hits:.1})"));
+    match parts(&size.kernel_ns_per_kick, Style::DIFFERENCE) {
+        Some([estimate, interval, _]) => format!("{estimate}\n{interval}{hits}"),
+        None => format!("-{hits}"),
+    }
+}
