@@ -11,7 +11,7 @@ use probe_user::{
         run::Run,
     },
     measure::witness::{self, Witness},
-    methods::{Detection, Method as _, Scene, Session, Share, Sink, bpf::FentryCount},
+    methods::{Detection, Method as _, Sample, Scene, Session, Share, Sink, bpf::FentryCount},
     model::{
         loss::Loss,
         target::{Function, Target},
@@ -59,7 +59,7 @@ impl Sink for Totals {
 
     fn event(&mut self, _: usize, _: Nanos) {}
 
-    fn sample(&mut self, _: Nanos, _: u64, _: Option<usize>) {}
+    fn sample(&mut self, _: Sample<'_>) {}
 
     fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
 

@@ -15,7 +15,7 @@ use probe_user::{
         bpf::counter::Counters, clock, holders, kallsyms::Kallsyms, run::Run, targets,
         tracefs::Tracefs,
     },
-    methods::{Detection, Scene, Session, Share, Sink, registry},
+    methods::{Detection, Sample, Scene, Session, Share, Sink, registry},
     model::{
         loss::Loss,
         observation::Observation,
@@ -70,7 +70,7 @@ impl Sink for Events {
         self.0.push((function, at));
     }
 
-    fn sample(&mut self, _: Nanos, _: u64, _: Option<usize>) {}
+    fn sample(&mut self, _: Sample<'_>) {}
 
     fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
 

@@ -12,7 +12,7 @@ use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
     kernel::{clock, kallsyms::Kallsyms, run::Run, targets},
-    methods::{Detection, Scene, Share, Sink, registry},
+    methods::{Detection, Sample, Scene, Share, Sink, registry},
     model::{
         loss::Loss,
         scenario::{GuestKind, Guests},
@@ -37,15 +37,15 @@ fn target() -> Result<Target> {
 }
 
 #[derive(Debug, Default)]
-struct Samples(Vec<(Nanos, u64, Option<usize>)>);
+struct Samples(Vec<(Nanos, Vec<usize>, Option<usize>)>);
 
 impl Sink for Samples {
     fn count(&mut self, _: usize, _: u64) {}
 
     fn event(&mut self, _: usize, _: Nanos) {}
 
-    fn sample(&mut self, at: Nanos, inclusive: u64, innermost: Option<usize>) {
-        self.0.push((at, inclusive, innermost));
+    fn sample(&mut self, sample: Sample<'_>) {
+        self.0.push((sample.at, sample.functions.to_vec(), sample.innermost));
     }
 
     fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
@@ -55,7 +55,7 @@ impl Sink for Samples {
 
 impl Samples {
     fn with(&self, function: usize) -> u64 {
-        self.0.iter().map(|(_, inclusive, _)| inclusive >> function & 1).sum()
+        self.0.iter().filter(|(_, functions, _)| functions.contains(&function)).count() as u64
     }
 }
 

@@ -1,7 +1,7 @@
 //! Takes what a session saw and puts it into bins when the bins' edges are known.
 
 use crate::{
-    methods::{Share, Sink},
+    methods::{self, Share, Sink},
     model::{method::SeriesUnit, observation::Series, target::Target, units::Nanos},
 };
 
@@ -10,6 +10,8 @@ use crate::{
 pub struct Collector {
     items: Vec<Seen>,
     samples: Vec<Sample>,
+    /// Functions of all samples, one sample's behind the other's.
+    functions: Vec<usize>,
     /// A profiler's totals as read at edge `i`.
     totals: Vec<Option<Totals>>,
     edge: usize,
@@ -35,7 +37,9 @@ struct Totals {
 #[derive(Debug, Clone, Copy)]
 struct Sample {
     at: Nanos,
-    inclusive: u64,
+    weight: u64,
+    /// Where its functions end in [`Collector::functions`].
+    end: usize,
     innermost: Option<usize>,
 }
 
@@ -80,12 +84,15 @@ impl Collector {
     /// Samples per bin by their times.
     fn sampled(&self, index: usize, edges: &[Nanos]) -> Vec<(u64, Share)> {
         let mut bins = vec![(0, Share::default()); edges.len().saturating_sub(1)];
+        let mut start = 0;
         for sample in &self.samples {
+            let functions = &self.functions[start..sample.end];
+            start = sample.end;
             let Some(bin) = bin_of(sample.at, edges) else { continue };
             let (all, share) = &mut bins[bin];
-            *all += 1;
-            share.inclusive += sample.inclusive.checked_shr(index as u32).unwrap_or(0) & 1;
-            share.own += u64::from(sample.innermost == Some(index));
+            *all += sample.weight;
+            share.inclusive += sample.weight * u64::from(functions.contains(&index));
+            share.own += sample.weight * u64::from(sample.innermost == Some(index));
         }
         bins
     }
@@ -161,8 +168,10 @@ impl Sink for Collector {
         put(&mut self.totals, self.edge, Totals { samples, functions: functions.to_vec() });
     }
 
-    fn sample(&mut self, at: Nanos, inclusive: u64, innermost: Option<usize>) {
-        self.samples.push(Sample { at, inclusive, innermost });
+    fn sample(&mut self, sample: methods::Sample<'_>) {
+        let methods::Sample { at, weight, functions, innermost } = sample;
+        self.functions.extend_from_slice(functions);
+        self.samples.push(Sample { at, weight, end: self.functions.len(), innermost });
     }
 }
 
@@ -269,11 +278,14 @@ mod tests {
     fn shares_are_of_all_samples_of_the_bin() {
         let target = target(&["f", "g"]);
         let mut collector = Collector::new(&target);
-        collector.sample(Nanos(1), 0b01, Some(0));
-        collector.sample(Nanos(2), 0b11, None);
-        collector.sample(Nanos(3), 0b00, None);
-        collector.sample(Nanos(4), 0b00, None);
-        collector.sample(Nanos(12), 0b10, Some(1));
+        let mut sample = |at, weight, functions: &[usize], innermost| {
+            collector.sample(methods::Sample { at: Nanos(at), weight, functions, innermost });
+        };
+        sample(1, 1, &[0], Some(0));
+        sample(2, 1, &[1, 0], None);
+        // It stands for two.
+        sample(3, 2, &[], None);
+        sample(12, 1, &[1], Some(1));
         let found = series(&collector, &target, SeriesUnit::CpuShare, &edges(&[0, 10, 20]));
         assert_eq!(found[0].values, [50.0, 0.0]);
         assert_eq!(found[0].self_share, Some(vec![25.0, 0.0]));

@@ -133,9 +133,22 @@ pub trait Sink {
     /// that have it in their call chain, and those whose innermost frame it is.
     fn shares(&mut self, samples: u64, functions: &[Share]);
 
-    /// A profiler's sample at `at`: bit `i` of `inclusive` is set where function `i` is in the call chain,
-    /// `innermost` names the function in the innermost frame, if it is one of the target's.
-    fn sample(&mut self, at: Nanos, inclusive: u64, innermost: Option<usize>);
+    /// A profiler's sample.
+    fn sample(&mut self, sample: Sample<'_>);
+}
+
+/// A moment that a profiler saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample<'a> {
+    /// When (`CLOCK_MONOTONIC`).
+    pub at: Nanos,
+    /// What it stands for: the share of a function is the weight of its samples in that of all. 1 where all stand for
+    /// the same.
+    pub weight: u64,
+    /// The target's functions in the call chain, each once; without call chains, the one that was interrupted.
+    pub functions: &'a [usize],
+    /// The function of the target that was interrupted, if it is one.
+    pub innermost: Option<usize>,
 }
 
 /// A profiler's count for one function.

@@ -33,6 +33,8 @@ pub enum Call<'a> {
         pid: i32,
         /// CPU, or -1 for all.
         cpu: i32,
+        /// The event that leads the group it joins.
+        group: Option<BorrowedFd<'a>>,
         /// `PERF_FLAG_*`.
         flags: u64,
     },
@@ -126,12 +128,12 @@ fn make_real(call: Call<'_>) -> io::Result<i64> {
                 attr.as_mut_ptr().cast::<c_void>(),
                 attr.len(),
             ),
-            Call::PerfEventOpen { attr, pid, cpu, flags } => libc::syscall(
+            Call::PerfEventOpen { attr, pid, cpu, group, flags } => libc::syscall(
                 libc::SYS_perf_event_open,
                 attr.as_ptr().cast::<c_void>(),
                 i64::from(pid),
                 i64::from(cpu),
-                -1_i64,
+                group.map_or(-1, |leader| i64::from(leader.as_raw_fd())),
                 flags,
             ),
             Call::IoctlValue { fd, request, value } => {
@@ -156,7 +158,8 @@ mod tests {
     fn a_script_answers_in_turn_and_ends_in_enosys() {
         let script = Script::install([7, -i64::from(libc::EPERM)]);
         let attr = [0_u8; 8];
-        let open = || make(Call::PerfEventOpen { attr: &attr, pid: -1, cpu: 0, flags: 0 });
+        let (pid, cpu, group, flags) = (-1, 0, None, 0);
+        let open = || make(Call::PerfEventOpen { attr: &attr, pid, cpu, group, flags });
         assert_eq!(open().unwrap(), 7);
         assert_eq!(open().unwrap_err().raw_os_error(), Some(libc::EPERM));
         assert_eq!(script.remaining(), 0);

@@ -113,6 +113,7 @@ impl Event {
                 attr: &attr.bytes(read_format),
                 pid: -1,
                 cpu: i32::try_from(cpu).unwrap_or(i32::MAX),
+                group: None,
                 flags: FLAG_FD_CLOEXEC,
             })
         };

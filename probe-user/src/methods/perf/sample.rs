@@ -17,7 +17,8 @@ use crate::{
     error::{Error, Result},
     kernel::{clock, online, symbols::AddressMap, targets},
     methods::{
-        Cadence, Detection, Method, Scene, Session, Sink, options::Options, registry::number_in,
+        self, Cadence, Detection, Method, Scene, Session, Sink, options::Options,
+        registry::number_in,
     },
     model::{
         loss::Loss,
@@ -155,14 +156,12 @@ impl SampleProfiler {
         Event::open(&self.attr(), cpu).map_err(|e| refused(self.parameters.ticker, e))
     }
 
-    fn probe(&self, target: &Target) -> Result<()> {
-        check_size(target)?;
+    fn probe(&self) -> Result<()> {
         check_frequency(self.parameters.frequency)?;
         self.open(0).map(drop)
     }
 
     fn attach_on(&self, cpus: &[u32], target: &Target) -> Result<SampleSession> {
-        check_size(target)?;
         check_frequency(self.parameters.frequency)?;
         let page_kib = rustix::param::page_size() / 1024;
         let pages = self.parameters.buffer_kib_per_cpu as usize / page_kib;
@@ -175,6 +174,7 @@ impl SampleProfiler {
             wake: Duration::from_millis(self.parameters.wake_ms.into()),
             attached: attached(self.parameters, cpus, target),
             buffer: Vec::new(),
+            functions: Vec::new(),
             tally: Tally { inclusive: vec![0; target.functions.len()], ..Tally::default() },
             enabled: None,
             observed: Nanos::default(),
@@ -187,8 +187,8 @@ impl Method for SampleProfiler {
         &self.descriptor
     }
 
-    fn detect(&self, target: &Target) -> Detection {
-        self.probe(target).into()
+    fn detect(&self, _: &Target) -> Detection {
+        self.probe().into()
     }
 
     fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
@@ -221,16 +221,6 @@ fn refused(ticker: Ticker, source: io::Error) -> Error {
         return error.with_remedy("Run as root, or: sysctl kernel.perf_event_paranoid=-1");
     }
     error
-}
-
-/// A sample names functions by the bits of one word.
-fn check_size(target: &Target) -> Result<()> {
-    let count = target.functions.len();
-    if count <= 64 {
-        return Ok(());
-    }
-    let why = format!("{count} functions, and a sample can tell 64 apart");
-    Err(Error::unsupported("target", why, "Trace fewer functions with this method"))
 }
 
 /// The kernel refuses more than its own limit, which it lowers when interrupts take long.
@@ -270,6 +260,8 @@ struct SampleSession {
     wake: Duration,
     attached: Vec<String>,
     buffer: Vec<u8>,
+    /// Of the sample at hand.
+    functions: Vec<usize>,
     tally: Tally,
     enabled: Option<Nanos>,
     observed: Nanos,
@@ -292,7 +284,7 @@ impl Session for SampleSession {
             self.tally.bytes += ring.drain(&mut self.buffer)? as u64;
             for record in Records::new(&self.buffer) {
                 match record {
-                    Ok(record) => self.tally.add(record, &self.map, sink),
+                    Ok(record) => self.tally.add(record, &self.map, &mut self.functions, sink),
                     Err(error) => {
                         let ring = format!("perf ring of CPU {}", event.cpu());
                         damage.get_or_insert(Error::malformed(ring, error.to_string()));
@@ -317,16 +309,24 @@ impl Session for SampleSession {
 }
 
 impl Tally {
-    fn add(&mut self, record: Record<'_>, map: &AddressMap, sink: &mut dyn Sink) {
+    /// `functions` is a place to work in.
+    fn add(
+        &mut self,
+        record: Record<'_>,
+        map: &AddressMap,
+        functions: &mut Vec<usize>,
+        sink: &mut dyn Sink,
+    ) {
         match record {
             Record::Sample(sample) => {
-                let (functions, innermost) = functions_of(&sample, map);
-                for (function, count) in self.inclusive.iter_mut().enumerate() {
-                    *count += functions >> function & 1;
+                let innermost = functions_of(&sample, map, functions);
+                for &function in &*functions {
+                    self.inclusive[function] += 1;
                 }
                 self.samples += 1;
                 self.idle += u64::from(sample.tid == 0);
-                sink.sample(Nanos(sample.time), functions, innermost);
+                let at = Nanos(sample.time);
+                sink.sample(methods::Sample { at, weight: 1, functions, innermost });
             }
             Record::Lost(n) | Record::LostSamples(n) => self.lost += n,
             Record::Throttle => self.throttled += 1,
@@ -335,13 +335,23 @@ impl Tally {
     }
 }
 
-/// The target's functions in a sample's call chain, as bits, and the one that was interrupted.
-fn functions_of(sample: &Sample<'_>, map: &AddressMap) -> (u64, Option<usize>) {
+/// Puts the target's functions in a sample's call chain, each once, in place of `functions`; returns the one that was
+/// interrupted.
+fn functions_of(
+    sample: &Sample<'_>,
+    map: &AddressMap,
+    functions: &mut Vec<usize>,
+) -> Option<usize> {
+    functions.clear();
     let innermost = map.find(sample.ip);
     // A return address may be the first one behind its function, if that ends in a call: look before it.
     let callers = sample.chain().skip(1).filter_map(|address| map.find(address.wrapping_sub(1)));
-    let functions = innermost.into_iter().chain(callers);
-    (functions.fold(0, |bits, function| bits | 1 << function), innermost)
+    for function in innermost.into_iter().chain(callers) {
+        if !functions.contains(&function) {
+            functions.push(function);
+        }
+    }
+    innermost
 }
 
 impl SampleSession {

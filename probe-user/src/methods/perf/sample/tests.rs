@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::*;
-use crate::methods::Share;
+use crate::methods::{self, Share};
 use crate::{
     model::target::{Function, Range},
     sys::call::Script,
@@ -92,15 +92,6 @@ fn a_missing_pmu_and_missing_rights_are_a_no_and_the_rest_is_open() {
     assert!(matches!(answer(libc::EMFILE), Detection::Inconclusive(_)));
 }
 
-#[test]
-fn more_functions_than_bits_are_refused() {
-    let one = target().functions[0].clone();
-    let error = check_size(&Target { functions: vec![one; 65], ..Target::default() })
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("65 functions"), "{error}");
-}
-
 /// One sample as the kernel writes it.
 fn sample_bytes(ip: u64, tid: u32, chain: &[u64]) -> Vec<u8> {
     let length = u16::try_from(8 + 40 + chain.len() * 8).unwrap();
@@ -111,7 +102,7 @@ fn sample_bytes(ip: u64, tid: u32, chain: &[u64]) -> Vec<u8> {
 }
 
 #[derive(Default)]
-struct Samples(Vec<(u64, u64, Option<usize>)>);
+struct Samples(Vec<(u64, Vec<usize>, Option<usize>)>);
 
 impl Sink for Samples {
     fn count(&mut self, _: usize, _: u64) {
@@ -122,8 +113,8 @@ impl Sink for Samples {
         unreachable!("a profiler does not record calls");
     }
 
-    fn sample(&mut self, at: Nanos, inclusive: u64, innermost: Option<usize>) {
-        self.0.push((at.0, inclusive, innermost));
+    fn sample(&mut self, sample: methods::Sample<'_>) {
+        self.0.push((sample.at.0, sample.functions.to_vec(), sample.innermost));
     }
 
     fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
@@ -137,6 +128,7 @@ fn shares_are_by_chain_and_by_innermost_frame() {
     let map = AddressMap::new(&target());
     let mut sink = Samples::default();
     let mut tally = Tally { inclusive: vec![0; 2], ..Tally::default() };
+    let mut functions = Vec::new();
     let samples = [
         // In handle_tx itself.
         sample_bytes(0x1010, 7, &[kernel, 0x1010, 0x5000]),
@@ -148,9 +140,11 @@ fn shares_are_by_chain_and_by_innermost_frame() {
         sample_bytes(0x8000, 0, &[kernel, 0x8000]),
     ];
     for record in Records::new(&samples.concat()) {
-        tally.add(record.unwrap(), &map, &mut sink);
+        tally.add(record.unwrap(), &map, &mut functions, &mut sink);
     }
-    assert_eq!(sink.0, [(5, 1, Some(0)), (5, 1, None), (5, 1, None), (5, 0, None)]);
+    let seen =
+        [(5, vec![0], Some(0)), (5, vec![0], None), (5, vec![0], None), (5, Vec::new(), None)];
+    assert_eq!(sink.0, seen);
     let expected = Tally { inclusive: vec![3, 0], samples: 4, idle: 1, ..Tally::default() };
     assert_eq!(tally, expected);
 }
@@ -163,6 +157,7 @@ fn session_with(tally: Tally) -> SampleSession {
         wake: Duration::ZERO,
         attached: Vec::new(),
         buffer: Vec::new(),
+        functions: Vec::new(),
         tally,
         enabled: None,
         observed: Nanos(2_000_000_000),
