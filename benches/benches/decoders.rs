@@ -6,11 +6,10 @@ use std::{fs, hint::black_box, path::PathBuf};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use probe_user::{
-    kernel::{kallsyms::Kallsyms, symbols::AddressMap, targets},
+    kernel::{kallsyms::Kallsyms, symbols::AddressMap, targets, tracefs::format::Format},
     methods::{
         ftrace::{
             calls::{CallDecoder, Tally},
-            format::Format,
             page::PageLayout,
         },
         perf::ring::{Record, Records},

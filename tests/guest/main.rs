@@ -5,6 +5,7 @@ mod bpf;
 mod campaign;
 mod ending;
 mod ftrace;
+mod ftrace_probes;
 mod input;
 mod leftovers;
 mod load;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         leftovers::tests(),
         bpf::tests(),
         ftrace::tests(),
+        ftrace_probes::tests(),
         perf::tests(),
         witness::tests(),
         load::tests(),

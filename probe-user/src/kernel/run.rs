@@ -66,7 +66,7 @@ impl Run {
 
     /// Name for a group of probe events: `tracetoll_PID`.
     pub fn probe_group(&self) -> String {
-        format!("{PREFIX}_{}", self.pid)
+        probe_group_of(self.pid)
     }
 
     /// Name for a network interface, `ttPID-NAME`: 15 characters at most (IFNAMSIZ), so at most 5 for `name`.
@@ -79,6 +79,12 @@ impl Drop for Run {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.lock);
     }
+}
+
+/// The group of the probe events of process `pid`, which may be without a run: as long as no lock says otherwise, its
+/// objects are those of a living one until the process ends.
+pub fn probe_group_of(pid: u32) -> String {
+    format!("{PREFIX}_{pid}")
 }
 
 /// Whether `path` still names the open `file`.

@@ -1,9 +1,12 @@
-//! tracefs: where it is mounted, and private instances that are removed when their owner is.
+//! tracefs: where it is mounted, and private instances and probe events that are removed when their owner is.
 //!
 //! Nothing of the top-level trace is ever changed: all tracing happens in an instance that carries the run's tag.
 
+pub mod format;
 mod instance;
+pub mod probes;
 
+use format::Format;
 pub use instance::{CpuStats, Instance};
 
 use std::{
@@ -96,6 +99,18 @@ impl Tracefs {
         text.trim().parse().map_err(|_| {
             Error::malformed(self.path(&file).display().to_string(), format!("`{}`", text.trim()))
         })
+    }
+
+    /// The description of the binary events of `group/name`.
+    ///
+    /// # Errors
+    /// There is no such event, or its description cannot be read.
+    pub fn format(&self, group: &str, name: &str) -> Result<Format> {
+        let file = format!("events/{group}/{name}/format");
+        let malformed = |e: format::FormatError| {
+            Error::malformed(self.path(&file).display().to_string(), e.to_string())
+        };
+        Format::parse(&self.read(&file)?).map_err(malformed)
     }
 
     /// Whether private instances could be made; makes none.

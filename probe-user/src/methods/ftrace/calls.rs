@@ -1,10 +1,9 @@
 //! From ring-buffer pages to calls of the target's functions: the hot path of every recording ftrace method.
 
-use crate::kernel::symbols::AddressMap;
-
-use super::{
-    format::{Format, FormatError},
-    page::{Missed, PageError, PageLayout},
+use super::page::{Missed, PageError, PageLayout};
+use crate::kernel::{
+    symbols::AddressMap,
+    tracefs::format::{Format, FormatError},
 };
 
 /// Decodes pages whose events of interest carry the address of a traced function.

@@ -12,7 +12,6 @@ use serde_json::json;
 
 use super::{
     calls::{CallDecoder, Tally},
-    format::{Format, FormatError},
     page::PageLayout,
     reader::PageReader,
 };
@@ -22,7 +21,10 @@ use crate::{
         clock,
         symbols::AddressMap,
         targets,
-        tracefs::{CpuStats, Instance, Tracefs},
+        tracefs::{
+            CpuStats, Instance, Tracefs,
+            format::{Format, FormatError},
+        },
     },
     methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
     model::{

@@ -3,7 +3,7 @@
 //! Pure functions of bytes. A malformed page gives one named error behind the events that precede the damage; the
 //! next page is a new beginning. Every step consumes at least four bytes, so that decoding always ends.
 
-use super::format::{Fields, FormatError, check_event_header};
+use crate::kernel::tracefs::format::{Fields, FormatError, check_event_header};
 
 /// Why a page, or the rest of one, could not be decoded. Offsets count from the first event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

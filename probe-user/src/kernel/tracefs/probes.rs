@@ -1,0 +1,370 @@
+//! Dynamic probe events: kprobes, kretprobes and fprobes that the kernel makes into trace events.
+//!
+//! A probe event belongs to the whole kernel, not to an instance, and outlives its maker. Its group carries the run's
+//! tag, so that [`Tracefs::sweep`] finds it, and its name is this process's alone, since `kprobe_profile` lists names
+//! without their groups.
+
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use super::{Tracefs, format::Format, write};
+use crate::{
+    error::{Error, Remedy, Result},
+    kernel::run,
+    model::target::Function,
+};
+
+/// Where definitions are written, one a line; appended to, as opening it otherwise removes everybody's events.
+const DEFINITIONS: &str = "dynamic_events";
+
+/// Longest part of a function's name that an event's name repeats (`MAX_EVENT_NAME_LEN` is 64, with its end).
+const NAME_PART: usize = 32;
+
+/// What kind of probe stands behind an event (Documentation/trace/kprobetrace.rst, fprobetrace.rst).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// `p`: a kprobe at the function's entry.
+    Kprobe,
+    /// `r`: a kretprobe. It can follow `maxactive` calls at a time and misses those beyond; the kernel chooses where
+    /// there is none.
+    Kretprobe {
+        /// Calls followed at a time.
+        maxactive: Option<u32>,
+    },
+    /// `f`: an fprobe at the function's entry (`CONFIG_FPROBE_EVENTS`, Linux 6.5).
+    Fprobe,
+    /// `f` with `%return`: an fprobe at the function's return.
+    FprobeReturn,
+}
+
+impl Probe {
+    /// The line that makes the event `group/name` at `place`.
+    fn definition(self, event: &str, place: &str) -> String {
+        match self {
+            Self::Kprobe => format!("p:{event} {place}"),
+            Self::Kretprobe { maxactive: Some(n) } => format!("r{n}:{event} {place}"),
+            Self::Kretprobe { maxactive: None } => format!("r:{event} {place}"),
+            Self::Fprobe => format!("f:{event} {place}"),
+            Self::FprobeReturn => format!("f:{event} {place}%return"),
+        }
+    }
+
+    /// How a definition names the function: fprobe events know no modules.
+    fn place(self, function: &Function) -> String {
+        match &function.module {
+            Some(module) if !self.is_fprobe() => format!("{module}:{}", function.name),
+            _ => function.name.clone(),
+        }
+    }
+
+    fn is_fprobe(self) -> bool {
+        matches!(self, Self::Fprobe | Self::FprobeReturn)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kprobe => "kprobe event",
+            Self::Kretprobe { .. } => "kretprobe event",
+            Self::Fprobe | Self::FprobeReturn => "fprobe event",
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Kprobe | Self::Kretprobe { .. } => {
+                "It needs CONFIG_KPROBE_EVENTS and a function that is not in kprobes/blacklist of debugfs"
+            }
+            Self::Fprobe | Self::FprobeReturn => {
+                "It needs CONFIG_FPROBE_EVENTS (Linux 6.5 or later) and a function in available_filter_functions"
+            }
+        }
+    }
+}
+
+/// One probe event that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeEvent {
+    /// Its group.
+    pub group: String,
+    /// Its name.
+    pub name: String,
+    /// Its description; `format.id` is the `config` by which perf_event_open(2) knows it, too.
+    pub format: Format,
+}
+
+impl ProbeEvent {
+    /// Path of one of its files below an instance or the root of tracefs: `events/GROUP/NAME/FILE`.
+    pub fn file(&self, file: &str) -> String {
+        format!("events/{}/{}/{file}", self.group, self.name)
+    }
+}
+
+/// What the kernel counted at one kprobe or kretprobe event, in all its users together (`kprobe_profile`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// Times the probe's handler ran while the event was on.
+    pub hits: u64,
+    /// Times it could not: a kprobe was hit inside another one's handler, or a kretprobe had `maxactive` calls to
+    /// follow already.
+    pub missed: u64,
+}
+
+/// Probe events at functions, one each. [`ProbeEvents::close`] removes them and reports errors; dropping removes too.
+///
+/// The kernel refuses to remove an event that is in use: owners switch it off, or drop what uses it, before.
+#[derive(Debug)]
+pub struct ProbeEvents {
+    tracefs: Tracefs,
+    probe: Probe,
+    events: Vec<ProbeEvent>,
+}
+
+impl ProbeEvents {
+    /// Makes one event for each function, in their order, not yet on. `group` is [`Run::probe_group`]'s.
+    ///
+    /// # Errors
+    /// The kernel refused one: [`Error::Unsupported`] where it says that it has no such probe or cannot set it there.
+    /// None is left behind.
+    ///
+    /// [`Run::probe_group`]: crate::kernel::run::Run::probe_group
+    pub fn create(
+        tracefs: &Tracefs,
+        group: &str,
+        probe: Probe,
+        functions: &[Function],
+    ) -> Result<Self> {
+        if probe.is_fprobe() {
+            check_unique(tracefs, functions)?;
+        }
+        let mut made = Self { tracefs: tracefs.clone(), probe, events: Vec::new() };
+        for function in functions {
+            made.add(group, function)?;
+        }
+        Ok(made)
+    }
+
+    /// Whether such events could be made: makes and removes them.
+    ///
+    /// # Errors
+    /// As [`ProbeEvents::create`] and [`ProbeEvents::close`].
+    pub fn try_out(tracefs: &Tracefs, probe: Probe, functions: &[Function]) -> Result<()> {
+        Self::create(tracefs, &run::probe_group_of(std::process::id()), probe, functions)?.close()
+    }
+
+    fn add(&mut self, group: &str, function: &Function) -> Result<()> {
+        let name = unique_name(&function.name);
+        let event = format!("{group}/{name}");
+        self.define(&event, function)?;
+        let format = match self.tracefs.format(group, &name) {
+            Ok(format) => format,
+            Err(error) => {
+                // It is there, and not yet in the list of what dropping removes.
+                let _ = self.tracefs.remove_event(group, &name);
+                return Err(error);
+            }
+        };
+        self.events.push(ProbeEvent { group: group.into(), name, format });
+        Ok(())
+    }
+
+    fn define(&self, event: &str, function: &Function) -> Result<()> {
+        let place = self.probe.place(function);
+        let line = self.probe.definition(event, &place);
+        let refused = match write(&self.tracefs.path(DEFINITIONS), &format!("{line}\n"), true) {
+            Err(Error::File { source, .. }) if says_no(&source) => source,
+            other => return other,
+        };
+        let log = self.tracefs.read_if_there("error_log").ok().flatten().unwrap_or_default();
+        let why = reason(&log, &line).map_or_else(|| refused.to_string(), str::to_owned);
+        let subject = format!("{} at {place}", self.probe.name());
+        Err(Error::Unsupported { subject, why, remedy: Remedy::new(self.probe.remedy()) })
+    }
+
+    /// The events, in the order of the functions.
+    pub fn events(&self) -> &[ProbeEvent] {
+        &self.events
+    }
+
+    /// What the kernel counted at each event, in their order; `None` for fprobe events, of which no kernel so far
+    /// counts anything that can be read.
+    ///
+    /// # Errors
+    /// The counters cannot be read.
+    pub fn profile(&self) -> Result<Vec<Option<Profile>>> {
+        const FILE: &str = "kprobe_profile";
+        if self.probe.is_fprobe() {
+            return Ok(vec![None; self.events.len()]);
+        }
+        let text = self.tracefs.read(FILE)?;
+        let lines: HashMap<_, _> = text.lines().filter_map(profile_line).collect();
+        let of = |event: &ProbeEvent| {
+            lines.get(event.name.as_str()).copied().map(Some).ok_or_else(|| {
+                let path = self.tracefs.path(FILE).display().to_string();
+                Error::malformed(path, format!("there is no {}", event.name))
+            })
+        };
+        self.events.iter().map(of).collect()
+    }
+
+    /// Removes the events.
+    ///
+    /// # Errors
+    /// The first removal that the kernel refused, for example because the event is in use; the others are made all
+    /// the same.
+    pub fn close(mut self) -> Result<()> {
+        self.remove()
+    }
+
+    fn remove(&mut self) -> Result<()> {
+        let tracefs = &self.tracefs;
+        let removed = self.events.drain(..).map(|e| tracefs.remove_event(&e.group, &e.name));
+        removed.fold(Ok(()), Result::and)
+    }
+}
+
+impl Drop for ProbeEvents {
+    fn drop(&mut self) {
+        if let Err(e) = self.remove() {
+            log::warn!("{e}");
+        }
+    }
+}
+
+/// Checks that fprobes would find one function under each name: they look through the kernel and all modules.
+fn check_unique(tracefs: &Tracefs, functions: &[Function]) -> Result<()> {
+    let text = tracefs.read("available_filter_functions")?;
+    for function in functions {
+        let named = |line: &&str| line.split(' ').next() == Some(&function.name);
+        let same: Vec<&str> = text.lines().filter(named).collect();
+        if same.len() > 1 {
+            return Err(Error::unsupported(
+                format!("fprobe event at {}", function.name),
+                format!("it would be hit by each of {}", same.join(", ")),
+                "Unload the other modules, or use a kprobe event",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A name for an event at `function` that no other event has: letters, digits and underscores only.
+fn unique_name(function: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let name: String = function.chars().take(NAME_PART).map(plain).collect();
+    format!("{name}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Whether the kernel's answer to a definition is about the probe, not about the moment or the caller's rights.
+fn says_no(source: &std::io::Error) -> bool {
+    matches!(
+        source.raw_os_error(),
+        Some(
+            libc::ENOENT
+                | libc::EINVAL
+                | libc::EILSEQ
+                | libc::EOPNOTSUPP
+                | libc::EADDRNOTAVAIL
+                | libc::ECANCELED
+                | libc::ENODEV
+        )
+    )
+}
+
+/// What `error_log` says of a command: `[   12.3] trace_kprobe: error: REASON` stands above `  Command: LINE`.
+fn reason<'a>(log: &'a str, command: &str) -> Option<&'a str> {
+    let mut reason = None;
+    let mut above = "";
+    for line in log.lines() {
+        if line.trim_start().strip_prefix("Command: ").is_some_and(|c| c.trim_end() == command) {
+            reason = above.split_once(" error: ").map(|(_, text)| text.trim());
+        }
+        above = line;
+    }
+    reason.filter(|text| !text.is_empty())
+}
+
+/// `  NAME      HITS      MISSED` (kernel/trace/trace_kprobe.c, `probes_profile_seq_show`).
+fn profile_line(line: &str) -> Option<(&str, Profile)> {
+    let mut words = line.split_whitespace();
+    let name = words.next()?;
+    let (hits, missed) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some((name, Profile { hits, missed }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::target::Range;
+
+    fn function(module: Option<&str>, name: &str) -> Function {
+        Function {
+            name: name.into(),
+            module: module.map(Into::into),
+            addresses: Range { start: 0, end: 1 },
+        }
+    }
+
+    #[test]
+    fn definitions_name_group_event_and_module() {
+        let tx = function(Some("vhost_net"), "handle_tx");
+        let of = |probe: Probe| probe.definition("g/e", &probe.place(&tx));
+        assert_eq!(of(Probe::Kprobe), "p:g/e vhost_net:handle_tx");
+        assert_eq!(of(Probe::Kretprobe { maxactive: None }), "r:g/e vhost_net:handle_tx");
+        assert_eq!(of(Probe::Kretprobe { maxactive: Some(7) }), "r7:g/e vhost_net:handle_tx");
+        assert_eq!(of(Probe::FprobeReturn), "f:g/e handle_tx%return");
+        assert_eq!(Probe::Kprobe.place(&function(None, "f")), "f");
+    }
+
+    #[test]
+    fn a_name_that_fprobes_would_find_twice_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let listed = "handle_tx_kick [vhost_net]\nhandle_tx [vhost_net]\nhandle_tx [other]\nf\n";
+        std::fs::write(root.path().join("available_filter_functions"), listed).unwrap();
+        let tracefs = Tracefs::at(root.path());
+        check_unique(&tracefs, &[function(None, "f")]).unwrap();
+        let error = check_unique(&tracefs, &[function(Some("vhost_net"), "handle_tx")]);
+        assert!(error.unwrap_err().to_string().contains("handle_tx [other]"));
+    }
+
+    #[test]
+    fn event_names_are_identifiers_that_stand_once() {
+        let long = format!("{}.constprop.0", "x".repeat(100));
+        let (first, second) = (unique_name(&long), unique_name("f.isra.0"));
+        assert!(first.len() < 64 && first != unique_name(&long), "{first}");
+        assert!(second.starts_with("f_isra_0_"), "{second}");
+        assert!(first.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{first}");
+    }
+
+    #[test]
+    fn the_kernels_own_reason_is_found_by_its_command() {
+        let log = "[   41.1] trace_kprobe: error: Failed to register probe event\n\
+            \x20 Command: p:g/e other\n           ^\n\
+            [   42.1] trace_fprobe: error: Invalid probed address or symbol\n\
+            \x20 Command: f:g/e f\n           ^\n";
+        assert_eq!(reason(log, "f:g/e f"), Some("Invalid probed address or symbol"));
+        assert_eq!(reason(log, "f:g/e g"), None);
+    }
+
+    #[test]
+    fn a_profile_is_read_by_name() {
+        let (name, profile) = profile_line("  e_1_0          12               3\n").unwrap();
+        assert_eq!((name, profile), ("e_1_0", Profile { hits: 12, missed: 3 }));
+        assert_eq!(profile_line("  e_1_0  12"), None);
+    }
+
+    #[test]
+    fn a_failure_in_the_middle_leaves_nothing() {
+        // Here no write makes an event, so the first definition's format is missing.
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join(DEFINITIONS), "").unwrap();
+        let tracefs = Tracefs::at(root.path());
+        let functions = [function(None, "f"), function(None, "g")];
+        let error = ProbeEvents::create(&tracefs, "tracetoll_1", Probe::Kprobe, &functions);
+        assert!(error.unwrap_err().to_string().contains("format"));
+        let written = tracefs.read(DEFINITIONS).unwrap();
+        assert!(!written.contains(" g"), "{written}");
+    }
+}
