@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     pairs::{Kind, Trials},
+    reconcile::known,
     toll,
 };
 use crate::model::{
@@ -38,13 +39,14 @@ pub fn figures(
     some.chain([(all, lockstep)]).map(figure).collect()
 }
 
-/// Hits of all functions per kick, over all trials.
+/// Hits of all functions per kick, over all trials; those that buffers lost are known to have been.
 #[expect(clippy::cast_precision_loss, reason = "no campaign holds 2^53 calls")]
 fn per_kick(trials: &[&Measured]) -> Option<f64> {
-    let hits: Option<u64> = trials
-        .iter()
-        .map(|trial| trial.observation.recorded.iter().flatten().copied().reduce(|a, b| a + b))
-        .sum();
+    let hits = |trial: &&Measured| {
+        let recorded = trial.observation.recorded.iter().flatten().copied().reduce(|a, b| a + b);
+        Some(recorded? + known(trial.observation.lost))
+    };
+    let hits: Option<u64> = trials.iter().map(hits).sum();
     let kicks: u64 = trials.iter().map(|trial| trial.sent.kicks).sum();
     (kicks > 0).then_some(hits? as f64 / kicks as f64)
 }

@@ -14,6 +14,7 @@ use crate::{
     model::{
         campaign::{Campaign, Events, MethodSummary, Reconciliation},
         figure::{Figure, Platform},
+        target::Target,
         trial::Outcome,
     },
 };
@@ -70,14 +71,11 @@ pub fn render(campaign: &Campaign) -> String {
 fn header(campaign: &Campaign) -> String {
     let Campaign { design, runs, trials, .. } = campaign;
     let failed = trials.iter().filter(|t| matches!(t.outcome, Outcome::Failed { .. })).count();
-    let functions: Vec<_> = design.target.functions.iter().map(|f| f.name.as_str()).collect();
+    let functions = names(&design.target);
     let mut lines = vec![
         format!(
             "tracetoll {}: scenario {}, target {}, Linux {}",
-            design.version,
-            design.scenario.name,
-            functions.join(" "),
-            design.kernel
+            design.version, design.scenario.name, functions, design.kernel
         ),
         format!("trials: {}, of which {failed} failed; runs: {}", trials.len(), runs.len()),
     ];
@@ -90,6 +88,17 @@ fn header(campaign: &Campaign) -> String {
         .collect();
     lines.extend(hosts);
     lines.iter().map(|line| paragraph("", line)).collect()
+}
+
+/// The first functions, and how many more.
+fn names(target: &Target) -> String {
+    const SHOWN: usize = 8;
+    let names = target.functions.iter().map(|function| function.name.as_str());
+    let shown = names.take(SHOWN).collect::<Vec<_>>().join(" ");
+    match target.functions.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 fn toll(methods: &[MethodSummary]) -> Table {

@@ -75,10 +75,12 @@ fn qualified(module: Option<&str>, name: &str) -> String {
     module.map_or_else(|| name.to_owned(), |module| format!("{module}:{name}"))
 }
 
-/// Removes `!NAME` or `!MODULE:NAME`.
+/// Removes `!NAME` or `!MODULE:NAME`; both may be patterns: `!*.*` removes what the compiler split off.
 fn take_out(expanded: &mut Vec<String>, word: &str) -> Result<()> {
     let name = word.trim_start_matches('!');
-    let is_it = |other: &String| other == name || other.rsplit(':').next() == Some(name);
+    let is_it = |other: &String| {
+        matches(name, other) || other.rsplit(':').next().is_some_and(|other| matches(name, other))
+    };
     let before = expanded.len();
     expanded.retain(|other| !is_it(other));
     if expanded.len() < before {
@@ -130,6 +132,7 @@ mod tests {
 
     #[test]
     fn presets_come_first_in_their_parts_and_words_stay() {
+        assert_eq!(expanded("tun:*,!*put*"), "tun:tun_get_user");
         assert_eq!(
             expanded("vhost,tun:tun_get*,comm_write,!handle_rx"),
             "vhost_net:handle_tx,tracepoint:net:net_dev_xmit,tun:tun_get_user,comm_write"
