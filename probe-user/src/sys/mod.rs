@@ -6,4 +6,5 @@ pub mod eventfd;
 pub mod mapped;
 pub mod netns;
 pub mod perf;
+pub mod probe;
 pub mod tun;

@@ -9,6 +9,7 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
 
+use aya_obj::generated::bpf_attach_type;
 use probe_ebpf::fentry_count::{PROGRAM, SLOTS, Slot};
 
 use super::{
@@ -20,11 +21,12 @@ use crate::{
     error::{Error, Result},
     model::{loss::Loss, target::Function, units::Bytes},
     sys::{
-        bpf::{self, ProgramInfo},
+        bpf::{self, Kind, ProgramInfo},
         mapped::MappedArray,
     },
 };
 
+const FENTRY: bpf_attach_type = bpf_attach_type::BPF_TRACE_FENTRY;
 const WORD: usize = size_of::<u64>();
 /// Words from one CPU's slot to the next.
 const STRIDE: usize = size_of::<Slot>() / WORD;
@@ -68,8 +70,9 @@ impl Counters {
             program: PROGRAM,
             name,
             maps: &[(SLOTS, self.cpus)],
-            function: &function.name,
-            function_type: self.types.find(function)?,
+            partner: None,
+            kind: Kind::Tracing { at: FENTRY, function: self.types.find(function)? },
+            subject: &function.name,
         })?;
         let cpus = self.cpus as usize;
         let slots = MappedArray::new(instance.map(SLOTS)?, cpus * STRIDE)
@@ -89,8 +92,7 @@ impl Counter {
     /// # Errors
     /// The function cannot be patched, or something else holds it.
     pub fn attach(&mut self) -> Result<()> {
-        let Instance { program, attach_type, .. } = &self.instance;
-        self.link = Some(Link::attach(program.as_fd(), *attach_type, &self.function)?);
+        self.link = Some(Link::function(self.instance.program.as_fd(), FENTRY, &self.function)?);
         Ok(())
     }
 

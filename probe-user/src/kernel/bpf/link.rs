@@ -1,6 +1,7 @@
-//! A program's hold on a function.
+//! A program's hold on a place in the kernel.
 
 use std::{
+    ffi::CString,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
@@ -9,7 +10,8 @@ use aya_obj::generated::bpf_attach_type;
 
 use crate::{
     error::{Error, Result},
-    sys::bpf,
+    kernel::bpf::object::RIGHTS,
+    sys::bpf::{self, LinkInfo},
 };
 
 /// An attached program: it runs for as long as this lives.
@@ -20,15 +22,82 @@ pub struct Link {
 }
 
 impl Link {
-    /// Attaches `program` to the function that it was loaded for; `subject` names it in errors.
+    /// Attaches a tracing program to the function that it was loaded for; `subject` names it in errors.
     ///
     /// # Errors
     /// The function cannot be patched, or something else holds it.
-    pub fn attach(program: BorrowedFd<'_>, at: bpf_attach_type, subject: &str) -> Result<Self> {
-        let fd = bpf::create_link(program, at).map_err(|e| refused(subject, e))?;
-        let id = bpf::link_id(fd.as_fd())
+    pub fn function(program: BorrowedFd<'_>, at: bpf_attach_type, subject: &str) -> Result<Self> {
+        Self::made(CREATE, bpf::link_function(program, at), subject, function_remedy)
+    }
+
+    /// Attaches a program to a perf event, which the link keeps open from then on.
+    ///
+    /// # Errors
+    /// The kernel has no links to perf events, or refuses the pair.
+    pub fn event(program: BorrowedFd<'_>, event: BorrowedFd<'_>, subject: &str) -> Result<Self> {
+        Self::made(CREATE, bpf::link_event(program, event), subject, |errno| match errno {
+            libc::EINVAL => Some("Links of BPF programs to perf events need Linux 5.15 or newer"),
+            // kernel/trace/bpf_trace.c, BPF_TRACE_MAX_PROGS.
+            libc::E2BIG => Some("The event has as many BPF programs as it can; detach some"),
+            _ => None,
+        })
+    }
+
+    /// Attaches a program to the entries of many functions at once: each by its address, with the cookie that the
+    /// program gets there.
+    ///
+    /// # Errors
+    /// The kernel has no fprobes, or one of the addresses is no function's that can be traced.
+    pub fn functions(
+        program: BorrowedFd<'_>,
+        addresses: &[u64],
+        cookies: &[u64],
+        subject: &str,
+    ) -> Result<Self> {
+        match bpf::link_functions(program, addresses, cookies) {
+            Err(e) if e.raw_os_error() == Some(libc::EOPNOTSUPP) => Err(Error::unsupported(
+                "kprobe_multi",
+                "this kernel has no fprobes",
+                "Use a kernel built with CONFIG_FPROBE=y, 5.18 or newer",
+            )),
+            link => Self::made(CREATE, link, subject, function_remedy),
+        }
+    }
+
+    /// Attaches a program to the tracepoint `name`.
+    ///
+    /// # Errors
+    /// There is no tracepoint of this name.
+    pub fn raw_tracepoint(program: BorrowedFd<'_>, name: &str) -> Result<Self> {
+        let text = CString::new(name).map_err(|e| Error::malformed(name, e.to_string()))?;
+        let call = "bpf(BPF_RAW_TRACEPOINT_OPEN)";
+        Self::made(call, bpf::link_raw_tracepoint(program, &text), name, |errno| {
+            (errno == libc::ENOENT).then_some(
+                "It must be a tracepoint's own name, as in available_events in tracefs; events made of another \
+                 tracepoint (syscalls, probes) have none",
+            )
+        })
+    }
+
+    fn made(
+        call: &'static str,
+        link: io::Result<OwnedFd>,
+        subject: &str,
+        remedy: impl Fn(i32) -> Option<&'static str>,
+    ) -> Result<Self> {
+        let fd = link.map_err(|e| refused(call, subject, e, remedy))?;
+        let info = bpf::link_info(fd.as_fd())
             .map_err(|e| Error::call("bpf(BPF_OBJ_GET_INFO_BY_FD)", subject, e))?;
-        Ok(Self { fd, id })
+        Ok(Self { fd, id: info.id })
+    }
+
+    /// What the kernel knows of it.
+    ///
+    /// # Errors
+    /// The kernel does not tell of its own link.
+    pub fn info(&self) -> Result<LinkInfo> {
+        bpf::link_info(self.fd.as_fd())
+            .map_err(|e| Error::call("bpf(BPF_OBJ_GET_INFO_BY_FD)", format!("link {}", self.id), e))
     }
 
     /// Its id, as in `bpftool link show id`.
@@ -42,7 +111,7 @@ impl Link {
     /// The link is still there: another process opened it.
     pub fn detach(self) -> Result<()> {
         let Self { fd, id } = self;
-        // close(2) of a tracing link is its only detach, and cannot fail; what can is that it was not the last.
+        // close(2) is a link's detach, and cannot fail; what can is that it was not the last.
         drop(fd);
         match bpf::link_exists(id) {
             Ok(false) => Ok(()),
@@ -54,22 +123,40 @@ impl Link {
     }
 }
 
-fn refused(subject: &str, source: io::Error) -> Error {
-    // kernel/bpf/trampoline.c: how many programs a function can have, and what else may hold its entry.
-    let remedy = match source.raw_os_error() {
-        Some(libc::E2BIG) => "The function has as many BPF programs as it can; detach some",
-        Some(libc::EBUSY) => {
-            "Something else holds the function's entry (a live patch, or a BPF program that \
-             replaces it): see `bpftool link`, and enabled_functions in tracefs"
-        }
-        Some(libc::EINVAL | libc::ENODEV) => {
-            "The function's entry cannot be patched: it is not in available_filter_functions in \
-             tracefs"
-        }
-        Some(libc::EPERM) => super::object::RIGHTS,
-        _ => return Error::call("bpf(BPF_LINK_CREATE)", subject, source),
+const CREATE: &str = "bpf(BPF_LINK_CREATE)";
+
+fn refused(
+    call: &'static str,
+    subject: &str,
+    source: io::Error,
+    remedy: impl Fn(i32) -> Option<&'static str>,
+) -> Error {
+    let found = match source.raw_os_error() {
+        Some(libc::EPERM) => Some(RIGHTS),
+        Some(errno) => remedy(errno),
+        None => None,
     };
-    Error::call("bpf(BPF_LINK_CREATE)", subject, source).with_remedy(remedy)
+    let error = Error::call(call, subject, source);
+    match found {
+        Some(text) => error.with_remedy(text),
+        None => error,
+    }
+}
+
+/// kernel/bpf/trampoline.c: how many programs a function can have, and what else may hold its entry.
+fn function_remedy(errno: i32) -> Option<&'static str> {
+    match errno {
+        libc::E2BIG => Some("The function has as many BPF programs as it can; detach some"),
+        libc::EBUSY => Some(
+            "Something else holds the function's entry (a live patch, or a BPF program that \
+             replaces it): see `bpftool link`, and enabled_functions in tracefs",
+        ),
+        libc::EINVAL | libc::ENODEV => Some(
+            "The function's entry cannot be patched: it is not in available_filter_functions in \
+             tracefs",
+        ),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -99,7 +186,7 @@ mod tests {
     fn a_refusal_says_what_would_help() {
         let script = Script::install([-i64::from(libc::EBUSY)]);
         let at = bpf_attach_type::BPF_TRACE_FENTRY;
-        let error = Link::attach(file().as_fd(), at, "handle_tx").unwrap_err().to_string();
+        let error = Link::function(file().as_fd(), at, "handle_tx").unwrap_err().to_string();
         drop(script);
         assert!(error.starts_with("bpf(BPF_LINK_CREATE) on handle_tx: "), "{error}");
         assert!(error.contains("enabled_functions"), "{error}");

@@ -4,14 +4,15 @@ use std::{
     collections::{BTreeMap, HashSet},
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    sync::Arc,
 };
 
 use aya::maps::{MapData, MapError};
-use aya_obj::{Function, ProgramSection, btf::Btf, generated::bpf_attach_type};
+use aya_obj::{Function, btf::Btf};
 
 use crate::{
     error::{Error, Remedy, Result},
-    sys::bpf::{self, FunctionType, Records, Refusal, Source},
+    sys::bpf::{self, Kind, Records, Refusal, Source},
 };
 
 /// What an `EPERM` from bpf(2) asks for.
@@ -19,6 +20,8 @@ pub(super) const RIGHTS: &str =
     "Run as root (CAP_BPF and CAP_PERFMON), on a kernel that is not locked down";
 
 const SUBJECT: &str = "the object of kernel programs";
+
+type Maps = BTreeMap<String, Arc<MapData>>;
 
 /// The parsed object with its types loaded, ready to be instantiated any number of times.
 #[derive(Debug)]
@@ -34,22 +37,22 @@ pub struct Plan<'a> {
     pub program: &'a str,
     /// What the kernel shall call the program and its maps: 15 bytes at most.
     pub name: &'a str,
-    /// The maps that the program uses, with the number of entries each shall have. The instance owns them alone.
+    /// The maps that are made for it, with the number of entries each shall have.
     pub maps: &'a [(&'a str, u32)],
-    /// The function that it is for, by name.
-    pub function: &'a str,
-    /// The same, for the verifier.
-    pub function_type: FunctionType<'a>,
+    /// A program whose maps it uses too.
+    pub partner: Option<&'a Instance>,
+    /// What it may attach to.
+    pub kind: Kind<'a>,
+    /// The same by name, for errors.
+    pub subject: &'a str,
 }
 
-/// A loaded program with maps of its own. Dropping it unloads both.
+/// A loaded program with its maps. Dropping the last program of a map removes that too.
 #[derive(Debug)]
 pub struct Instance {
     /// The program.
     pub program: OwnedFd,
-    /// Where it attaches within the function.
-    pub attach_type: bpf_attach_type,
-    maps: BTreeMap<String, MapData>,
+    maps: Maps,
 }
 
 impl Object {
@@ -76,7 +79,8 @@ impl Object {
     /// The kernel refuses a map or the program (with the verifier's log); what was made by then is released.
     pub fn load(&self, plan: &Plan<'_>) -> Result<Instance> {
         let mut object = self.only(plan.program)?;
-        let maps = self.maps(plan)?;
+        let mut maps = self.maps(plan)?;
+        maps.extend(plan.partner.into_iter().flat_map(|other| other.maps.clone()));
         let code = self.relocate(&mut object, plan.program, &maps)?;
         let functions = code.func_info.func_info_bytes();
         let lines = code.line_info.line_info_bytes();
@@ -85,18 +89,16 @@ impl Object {
             functions: Records { bytes: &functions, size: code.func_info_rec_size },
             lines: Records { bytes: &lines, size: code.line_info_rec_size },
         });
-        let attach_type = attach_type(&object.programs[plan.program].section)?;
         let program = bpf::load_program(&bpf::Program {
             name: plan.name,
             instructions: &code.instructions,
             license: &object.license,
-            attach_type,
-            function: plan.function_type,
+            kind: plan.kind,
             source,
         });
-        let subject = || format!("{} for {}", plan.program, plan.function);
+        let subject = || format!("{} for {}", plan.program, plan.subject);
         let program = program.map_err(|r| refused("bpf(BPF_PROG_LOAD)", subject(), r))?;
-        Ok(Instance { program, attach_type, maps })
+        Ok(Instance { program, maps })
     }
 
     /// A copy of the object with one of its programs, and the functions that it may call.
@@ -119,7 +121,7 @@ impl Object {
         &self,
         object: &mut aya_obj::Object,
         program: &str,
-        maps: &BTreeMap<String, MapData>,
+        maps: &Maps,
     ) -> Result<Function> {
         let code: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
         let maps = maps.iter().map(|(name, map)| {
@@ -133,21 +135,26 @@ impl Object {
         code.ok_or_else(|| malformed(format!("{program} has no instructions")))
     }
 
-    fn maps(&self, plan: &Plan<'_>) -> Result<BTreeMap<String, MapData>> {
+    fn maps(&self, plan: &Plan<'_>) -> Result<Maps> {
         let make = |&(name, entries): &(&str, u32)| {
             let map = self.parsed.maps.get(name);
             let mut map = map.cloned().ok_or_else(|| malformed(format!("it has no map {name}")))?;
             map.set_max_entries(entries);
             let btf = self.btf.as_ref().map(AsFd::as_fd);
             let data = MapData::create(map, plan.name, btf)
-                .map_err(|e| not_made(format!("{name} for {}", plan.function), e))?;
-            Ok((name.to_owned(), data))
+                .map_err(|e| not_made(format!("{name} for {}", plan.subject), e))?;
+            Ok((name.to_owned(), Arc::new(data)))
         };
         plan.maps.iter().map(make).collect()
     }
 }
 
 impl Instance {
+    /// Its maps.
+    pub fn maps(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.maps.values().map(|map| map.fd().as_fd())
+    }
+
     /// The map `name` of the plan.
     ///
     /// # Errors
@@ -156,14 +163,6 @@ impl Instance {
         let map =
             self.maps.get(name).ok_or_else(|| malformed(format!("no map {name} was made")))?;
         Ok(map.fd().as_fd())
-    }
-}
-
-fn attach_type(section: &ProgramSection) -> Result<bpf_attach_type> {
-    match section {
-        ProgramSection::FEntry { sleepable: false } => Ok(bpf_attach_type::BPF_TRACE_FENTRY),
-        ProgramSection::FExit { sleepable: false } => Ok(bpf_attach_type::BPF_TRACE_FEXIT),
-        other => Err(malformed(format!("a program for {other:?} does not go on a function"))),
     }
 }
 

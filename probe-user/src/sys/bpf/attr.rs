@@ -4,7 +4,7 @@
 //! as zero.
 #![expect(unsafe_code, reason = "structures that the kernel reads and fills as bytes")]
 
-use aya_obj::generated::{bpf_btf_info, bpf_link_info, bpf_prog_info};
+use aya_obj::generated::{bpf_btf_info, bpf_prog_info};
 
 /// BPF_PROG_LOAD
 #[repr(C)]
@@ -56,6 +56,27 @@ pub(super) struct LinkCreate {
     pub(super) flags: u32,
 }
 
+/// BPF_LINK_CREATE with BPF_TRACE_KPROBE_MULTI
+#[repr(C)]
+#[derive(Default)]
+pub(super) struct LinkCreateMulti {
+    pub(super) link: LinkCreate,
+    pub(super) flags: u32,
+    pub(super) cnt: u32,
+    pub(super) syms: u64,
+    pub(super) addrs: u64,
+    pub(super) cookies: u64,
+}
+
+/// BPF_RAW_TRACEPOINT_OPEN; `padding` is zero, as whatever stands behind `prog_fd` must be.
+#[repr(C)]
+#[derive(Default)]
+pub(super) struct RawTracepointOpen {
+    pub(super) name: u64,
+    pub(super) prog_fd: u32,
+    pub(super) padding: u32,
+}
+
 /// BPF_*_GET_NEXT_ID (where `id` is the one before) and BPF_*_GET_FD_BY_ID
 #[repr(C)]
 #[derive(Default)]
@@ -87,6 +108,10 @@ unsafe impl Attr for BtfLoad {}
 // SAFETY: as above.
 unsafe impl Attr for LinkCreate {}
 // SAFETY: as above.
+unsafe impl Attr for LinkCreateMulti {}
+// SAFETY: as above.
+unsafe impl Attr for RawTracepointOpen {}
+// SAFETY: as above.
 unsafe impl Attr for ById {}
 // SAFETY: as above.
 unsafe impl Attr for ObjInfo {}
@@ -96,6 +121,25 @@ pub(super) fn bytes<A: Attr>(attr: &mut A) -> &mut [u8] {
     // SAFETY: `attr` is borrowed mutably for as long as the slice lives; by `Attr`'s contract its bytes are all
     // initialised and it stays valid whatever the kernel writes to them.
     unsafe { std::slice::from_raw_parts_mut(std::ptr::from_mut(attr).cast(), size_of::<A>()) }
+}
+
+/// `struct bpf_link_info` up to the last count of missed hits; `rest` is the union of what each kind of link tells.
+#[repr(C)]
+pub(super) struct LinkInfo {
+    pub(super) kind: u32,
+    pub(super) id: u32,
+    pub(super) prog_id: u32,
+    pub(super) padding: u32,
+    pub(super) rest: [u64; 5],
+}
+
+impl LinkInfo {
+    /// The word of `rest` that is `kprobe_multi.missed`.
+    pub(super) const KPROBE_MULTI_MISSED: usize = 2;
+    /// The word of `rest` whose lower half is `perf_event.type`.
+    pub(super) const PERF_EVENT_TYPE: usize = 0;
+    /// The word of `rest` that is `perf_event.kprobe.missed`.
+    pub(super) const PERF_EVENT_MISSED: usize = 4;
 }
 
 /// What `BPF_OBJ_GET_INFO_BY_FD` fills in.
@@ -112,7 +156,7 @@ pub(super) unsafe trait Info: Sized {
 // SAFETY: generated from the kernel's header, which has integers, arrays and bit fields of them alone.
 unsafe impl Info for bpf_btf_info {}
 // SAFETY: as above.
-unsafe impl Info for bpf_link_info {}
+unsafe impl Info for LinkInfo {}
 // SAFETY: as above.
 unsafe impl Info for bpf_prog_info {}
 
@@ -127,8 +171,26 @@ mod tests {
         assert_eq!(size_of::<ProgLoad>(), 16 * 4 + 5 * 8 + 16);
         assert_eq!(size_of::<BtfLoad>(), 4 * 4 + 2 * 8);
         assert_eq!(size_of::<LinkCreate>(), 4 * 4);
+        assert_eq!(size_of::<LinkCreateMulti>(), 6 * 4 + 3 * 8);
+        assert_eq!(size_of::<RawTracepointOpen>(), 8 + 2 * 4);
         assert_eq!(size_of::<ById>(), 3 * 4);
         assert_eq!(size_of::<ObjInfo>(), 2 * 4 + 8);
+    }
+
+    #[test]
+    fn the_missed_hits_of_links_are_where_the_kernel_puts_them() {
+        use aya_obj::generated::{
+            bpf_link_info, bpf_link_info__bindgen_ty_1__bindgen_ty_9 as kprobe_multi,
+            bpf_link_info__bindgen_ty_1__bindgen_ty_11 as perf_event,
+            bpf_link_info__bindgen_ty_1__bindgen_ty_11__bindgen_ty_1__bindgen_ty_2 as kprobe,
+        };
+        let rest = offset_of!(bpf_link_info, __bindgen_anon_1);
+        assert_eq!(rest, offset_of!(LinkInfo, rest));
+        assert_eq!(offset_of!(kprobe_multi, missed), LinkInfo::KPROBE_MULTI_MISSED * 8);
+        assert_eq!(offset_of!(perf_event, type_), LinkInfo::PERF_EVENT_TYPE * 8);
+        let missed = offset_of!(perf_event, __bindgen_anon_1) + offset_of!(kprobe, missed);
+        assert_eq!(missed, LinkInfo::PERF_EVENT_MISSED * 8);
+        assert_eq!(size_of::<LinkInfo>(), rest + missed + 8);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The bpf(2) commands that aya does not reach: programs on functions of modules, BTF by id, what a program met.
+//! The bpf(2) commands that aya does not reach: programs on functions of modules and on many functions at once, BTF by
+//! id, what a program met.
 //!
 //! Every command goes through [`super::call`].
 //!
@@ -6,6 +7,7 @@
 //! returned, and the kernel keeps none: so nothing here needs to be unsafe.
 
 mod attr;
+mod link;
 
 use std::{
     ffi::CStr,
@@ -15,10 +17,14 @@ use std::{
 };
 
 use aya_obj::generated::{
-    bpf_attach_type, bpf_btf_info, bpf_cmd, bpf_insn, bpf_link_info, bpf_prog_info, bpf_prog_type,
+    bpf_attach_type, bpf_btf_info, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type,
 };
 
-use self::attr::{Attr, BtfLoad, ById, Info, LinkCreate, ObjInfo, ProgLoad, bytes};
+use self::attr::{Attr, BtfLoad, ById, Info, ObjInfo, ProgLoad, bytes};
+pub use self::link::{
+    LinkInfo, link_event, link_exists, link_function, link_functions, link_info,
+    link_raw_tracepoint,
+};
 use super::call::{self, Call};
 
 /// A refusal, with the kernel's own log of why; empty where it gave none.
@@ -30,7 +36,7 @@ pub struct Refusal {
     pub log: String,
 }
 
-/// A tracing program, ready for `BPF_PROG_LOAD`.
+/// A program, ready for `BPF_PROG_LOAD`.
 #[derive(Debug, Clone, Copy)]
 pub struct Program<'a> {
     /// Its name for `bpftool`, cut at 15 bytes.
@@ -39,12 +45,60 @@ pub struct Program<'a> {
     pub instructions: &'a [bpf_insn],
     /// Its licence.
     pub license: &'a CStr,
-    /// Where it attaches within the function.
-    pub attach_type: bpf_attach_type,
-    /// The function.
-    pub function: FunctionType<'a>,
+    /// What it may attach to.
+    pub kind: Kind<'a>,
     /// Types and lines of the program's own source, if the object brought them.
     pub source: Option<Source<'a>>,
+}
+
+/// What a program may attach to, which decides what the verifier lets it do.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind<'a> {
+    /// A function, at its entry (`BPF_TRACE_FENTRY`) or its exit (`BPF_TRACE_FEXIT`).
+    Tracing {
+        /// Which of the two.
+        at: bpf_attach_type,
+        /// The function.
+        function: FunctionType<'a>,
+    },
+    /// A kprobe or kretprobe, through its perf event.
+    Kprobe,
+    /// Any number of functions, through one fprobe.
+    KprobeMulti,
+    /// A tracepoint, before its record is made.
+    RawTracepoint,
+    /// A tracepoint, with its record.
+    Tracepoint,
+    /// A perf event's overflow.
+    PerfEvent,
+}
+
+impl<'a> Kind<'a> {
+    fn program_type(self) -> bpf_prog_type {
+        match self {
+            Self::Tracing { .. } => bpf_prog_type::BPF_PROG_TYPE_TRACING,
+            Self::Kprobe | Self::KprobeMulti => bpf_prog_type::BPF_PROG_TYPE_KPROBE,
+            Self::RawTracepoint => bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT,
+            Self::Tracepoint => bpf_prog_type::BPF_PROG_TYPE_TRACEPOINT,
+            Self::PerfEvent => bpf_prog_type::BPF_PROG_TYPE_PERF_EVENT,
+        }
+    }
+
+    /// Zero where the kernel asks for none.
+    fn attach_type(self) -> u32 {
+        match self {
+            Self::Tracing { at, .. } => at as u32,
+            Self::KprobeMulti => bpf_attach_type::BPF_TRACE_KPROBE_MULTI as u32,
+            Self::Kprobe | Self::RawTracepoint | Self::Tracepoint | Self::PerfEvent => 0,
+        }
+    }
+
+    fn function(self) -> Option<FunctionType<'a>> {
+        match self {
+            Self::Tracing { function, .. } => Some(function),
+            _ => None,
+        }
+    }
 }
 
 /// A kernel function as the verifier wants it named.
@@ -106,7 +160,7 @@ fn length(n: usize) -> u32 {
     u32::try_from(n).expect("no program, type section or log reaches 4 GiB")
 }
 
-/// Loads a tracing program.
+/// Loads a program.
 ///
 /// # Errors
 /// The verifier's answer and its log.
@@ -119,18 +173,20 @@ pub fn load_program(program: &Program<'_>) -> Result<OwnedFd, Refusal> {
 
 fn prog_load(program: &Program<'_>, log: &mut [u8]) -> ProgLoad {
     let mut attr = ProgLoad {
-        prog_type: bpf_prog_type::BPF_PROG_TYPE_TRACING as u32,
+        prog_type: program.kind.program_type() as u32,
         insn_cnt: length(program.instructions.len()),
         insns: address(program.instructions),
         license: address(program.license.to_bytes_with_nul()),
         log_level: u32::from(!log.is_empty()),
         log_size: length(log.len()),
         log_buf: if log.is_empty() { 0 } else { address_mut(log) },
-        expected_attach_type: program.attach_type as u32,
-        attach_btf_id: program.function.id,
-        attach_btf_obj_fd: program.function.module.map_or(0, number),
+        expected_attach_type: program.kind.attach_type(),
         ..ProgLoad::default()
     };
+    if let Some(function) = program.kind.function() {
+        attr.attach_btf_id = function.id;
+        attr.attach_btf_obj_fd = function.module.map_or(0, number);
+    }
     // The last byte stays NUL.
     let room = attr.prog_name.len() - 1;
     for (to, from) in attr.prog_name[..room].iter_mut().zip(program.name.bytes()) {
@@ -190,32 +246,6 @@ fn with_log(mut load: impl FnMut(&mut [u8]) -> io::Result<OwnedFd>) -> Result<Ow
     }
     let text = log.split(|byte| *byte == 0).next().unwrap_or_default();
     Err(Refusal { error, log: String::from_utf8_lossy(text).trim_end().to_owned() })
-}
-
-/// Attaches a loaded tracing program to the function it was loaded for; closing the link detaches it.
-///
-/// # Errors
-/// The errno: `EBUSY` where something else holds the function's entry, `E2BIG` where it has too many programs.
-pub fn create_link(program: BorrowedFd<'_>, attach_type: bpf_attach_type) -> io::Result<OwnedFd> {
-    let mut attr = LinkCreate {
-        prog_fd: number(program),
-        attach_type: attach_type as u32,
-        ..LinkCreate::default()
-    };
-    command_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
-}
-
-/// Whether a link with this id exists.
-///
-/// # Errors
-/// Any errno but `ENOENT`, which is the answer "no".
-pub fn link_exists(id: u32) -> io::Result<bool> {
-    let mut attr = ById { id, ..ById::default() };
-    match command_fd(bpf_cmd::BPF_LINK_GET_FD_BY_ID, &mut attr) {
-        Ok(_) => Ok(true),
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 /// The smallest BTF id above `id`; none behind the last.
@@ -286,16 +316,6 @@ pub fn program_info(program: BorrowedFd<'_>) -> io::Result<ProgramInfo> {
     })
 }
 
-/// A link's id.
-///
-/// # Errors
-/// The errno.
-pub fn link_id(link: BorrowedFd<'_>) -> io::Result<u32> {
-    let mut info = bpf_link_info::zero();
-    object_info(link, &mut info)?;
-    Ok(info.id)
-}
-
 /// Lets the kernel fill `info` in; returns how many bytes of it this kernel knows.
 fn object_info<T: Info>(fd: BorrowedFd<'_>, info: &mut T) -> io::Result<usize> {
     let mut attr = ObjInfo {
@@ -317,8 +337,10 @@ mod tests {
             name: "a_name_that_is_far_too_long",
             instructions: &[],
             license: c"GPL",
-            attach_type: bpf_attach_type::BPF_TRACE_FENTRY,
-            function: FunctionType { module: None, id: 7 },
+            kind: Kind::Tracing {
+                at: bpf_attach_type::BPF_TRACE_FENTRY,
+                function: FunctionType { module: None, id: 7 },
+            },
             source: None,
         }
     }
@@ -326,6 +348,15 @@ mod tests {
     #[test]
     fn a_program_name_is_cut_before_its_nul() {
         assert_eq!(&prog_load(&program(), &mut []).prog_name, b"a_name_that_is_\0");
+    }
+
+    #[test]
+    fn only_programs_on_typed_functions_name_one() {
+        let attr = prog_load(&program(), &mut []);
+        assert_eq!((attr.prog_type, attr.expected_attach_type, attr.attach_btf_id), (26, 24, 7));
+        let multi = Program { kind: Kind::KprobeMulti, ..program() };
+        let attr = prog_load(&multi, &mut []);
+        assert_eq!((attr.prog_type, attr.expected_attach_type, attr.attach_btf_id), (2, 42, 0));
     }
 
     #[test]
