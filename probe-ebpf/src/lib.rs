@@ -4,7 +4,18 @@
 //! `src/programs/`, one file each; `cargo xtask ebpf` compiles them into `obj/tracetoll.bpf.o`.
 #![no_std]
 
+pub mod fentry_bins;
+pub mod fentry_budget;
 pub mod fentry_count;
+pub mod fentry_count_hash;
+pub mod fentry_count_percpu;
+pub mod fentry_empty;
+pub mod fentry_perfbuf;
+pub mod fentry_ringbuf;
+pub mod fentry_sample;
+pub mod fentry_timestamp;
+pub mod losses;
+pub mod ring;
 
 /// The compiled programs, as `cargo xtask ebpf --check` proves them to come from the source.
 #[cfg(feature = "object")]

@@ -5,7 +5,17 @@
     reason = "kernel programs: the verifier proves each access before the program may run"
 )]
 
+mod fentry_bins;
+mod fentry_budget;
 mod fentry_count;
+mod fentry_count_hash;
+mod fentry_count_percpu;
+mod fentry_empty;
+mod fentry_perfbuf;
+mod fentry_ringbuf;
+mod fentry_sample;
+mod fentry_timestamp;
+mod shared;
 
 /// Some helpers are for GPL programs only; the kernel knows this name for what may be used under either licence.
 // SAFETY: the section is the loader's place for the licence; nothing else is put there.

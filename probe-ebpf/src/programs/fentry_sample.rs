@@ -1,0 +1,34 @@
+//! See [`probe_ebpf::fentry_sample`].
+
+use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
+    helpers::{bpf_get_prandom_u32, bpf_ktime_get_ns},
+    macros::{fentry, map},
+    maps::Array,
+    programs::FEntryContext,
+};
+use probe_ebpf::{fentry_sample::Slot, ring::Call};
+
+use crate::shared;
+
+#[map]
+static SAMPLE_SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+#[fentry]
+fn fentry_sample(_: FEntryContext) -> i32 {
+    let Some(slot) = shared::slot(&SAMPLE_SLOTS) else { return 0 };
+    // SAFETY: the lookup returned a live slot, and only this program writes to it, on this CPU, one hit at a time;
+    // user space only reads it while the program is attached, word by word.
+    let slot = unsafe { &mut *slot };
+    slot.calls += 1;
+    // SAFETY: the helper takes no argument and only draws from this CPU's generator.
+    let drawn = u64::from(unsafe { bpf_get_prandom_u32() }) < slot.threshold;
+    if drawn {
+        // SAFETY: the helper takes no argument and only reads the clock.
+        let at = unsafe { bpf_ktime_get_ns() };
+        if !shared::write(Call { at }) {
+            slot.lost += 1;
+        }
+    }
+    0
+}

@@ -1,0 +1,43 @@
+//! What several programs have: each instance of a program gets maps of its own of these shapes.
+
+use aya_ebpf::{
+    bindings::{BPF_F_MMAPABLE, BPF_RB_NO_WAKEUP},
+    helpers::bpf_get_smp_processor_id,
+    macros::map,
+    maps::{Array, RingBuf},
+};
+use probe_ebpf::losses::Slot;
+
+/// See [`probe_ebpf::losses`].
+#[map]
+static LOSSES: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// See [`probe_ebpf::ring`].
+#[map]
+static RING: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// The slot of this CPU. There is one for each number that a CPU can have: `None` exists for the verifier alone.
+#[inline(always)]
+pub(crate) fn slot<T>(slots: &Array<T>) -> Option<*mut T> {
+    // SAFETY: the helper takes no argument and only reads the CPU's number.
+    slots.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })
+}
+
+/// Notes that a call could not be written down.
+#[inline(always)]
+pub(crate) fn lose() {
+    if let Some(slot) = slot(&LOSSES) {
+        // SAFETY: the lookup returned a live slot, and only this program writes to it, on this CPU, one hit at a
+        // time; user space reads it as one aligned word.
+        unsafe { (*slot).lost += 1 };
+    }
+}
+
+/// Writes a record, for the reader to find when it looks; false where the ring is full.
+#[inline(always)]
+pub(crate) fn write<T: 'static>(record: T) -> bool {
+    let Some(mut room) = RING.reserve::<T>(0) else { return false };
+    room.write(record);
+    room.submit(u64::from(BPF_RB_NO_WAKEUP));
+    true
+}
