@@ -11,12 +11,14 @@
 //! | [`item`] | what of the target a method saw |
 //! | [`pairs`] | which trials a figure is made from |
 //! | [`toll`], [`events`], [`fidelity`] | the three answers |
+//! | [`durations`] | how long calls took |
 //! | [`sizes`] | the toll by number of functions |
 //! | [`summary`] | all of them, for every method |
 //! | [`merge`] | several journals into one campaign |
 
 pub mod bootstrap;
 pub mod correlation;
+pub mod durations;
 pub mod estimate;
 pub mod events;
 pub mod fidelity;

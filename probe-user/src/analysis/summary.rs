@@ -1,7 +1,7 @@
 //! The whole summary of a campaign.
 
 use super::{
-    events, fidelity, interval,
+    durations, events, fidelity, interval,
     item::{Item, Items},
     pairs::{Kind, Trials},
     sizes, toll,
@@ -27,6 +27,7 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
             id: method.id.clone(),
             events: events::events(&trials, method, &items),
             toll: toll::figures(&trials, method, items.kicked().is_some(), seed),
+            durations: durations::figures(&trials, method, &items),
             by_size: sizes::figures(&trials, method, items.functions().count(), seed),
             fidelity: fidelity(headline),
             other_functions: others

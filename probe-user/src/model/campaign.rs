@@ -135,6 +135,9 @@ pub struct MethodSummary {
     pub events: Events,
     /// What it costs.
     pub toll: TollFigures,
+    /// How long calls took, by a method that measures it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durations: Option<DurationFigures>,
     /// What it costs by the number of functions that it traces, fewest first; empty where only one number was measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_size: Vec<SizeFigures>,
@@ -143,6 +146,21 @@ pub struct MethodSummary {
     /// What it still shows of the target's other functions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub other_functions: BTreeMap<String, FidelityFigures>,
+}
+
+/// How long the calls took of the function that each kick calls, over all lockstep trials, in powers of two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DurationFigures {
+    /// Calls whose duration was measured.
+    pub calls: u64,
+    /// The bucket that holds the median: from, to.
+    pub p50_ns: [u64; 2],
+    /// The bucket that holds the 99th percentile.
+    pub p99_ns: [u64; 2],
+    /// The bucket of the longest call.
+    pub longest_ns: [u64; 2],
+    /// Calls of `[2^i, 2^(i+1))` ns, by `i`.
+    pub log2_ns: Vec<u64>,
 }
 
 /// What a method costs on so many functions at once.

@@ -2,6 +2,7 @@
 
 mod caveats;
 pub mod doctor;
+mod durations;
 mod figures;
 mod grouped;
 pub mod markdown;

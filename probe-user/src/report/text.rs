@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 
 use super::{
-    caveats,
+    caveats, durations,
     number::{self, Style, nanoseconds, parts},
     sizes,
 };
@@ -50,7 +50,9 @@ pub fn render(campaign: &Campaign) -> String {
         ),
     ];
     let by_size = sizes::table_of(methods).map(|table| (sizes::TITLE.to_owned(), table));
-    for (title, table) in tables.into_iter().chain(by_size) {
+    let durations = durations::table_of(methods)
+        .map(|table| (format!("How long calls of {CALLED_PER_KICK} took in lockstep, the tracer's own work included"), table));
+    for (title, table) in tables.into_iter().chain(durations).chain(by_size) {
         text.push('\n');
         text.push_str(&paragraph("", &title));
         text.push_str(&format!("{}\n", table.trim_fmt()));

@@ -1,0 +1,94 @@
+//! How long calls took, by the methods that measure it.
+
+use super::{
+    item::Items,
+    pairs::{Kind, Trials},
+};
+use crate::model::{
+    campaign::DurationFigures,
+    method::Descriptor,
+    observation::Durations,
+    trial::{Measured, Outcome, Pace},
+};
+
+/// Durations of the function that each kick calls, over all lockstep trials of `method`; none where it measured none.
+pub fn figures(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Option<DurationFigures> {
+    let kicked = items.kicked()?.index;
+    let kind = Kind::toll(Pace::Lockstep);
+    let ours = trials.all.iter().filter(|trial| trial.method == method.id && kind.holds(trial));
+    let all = ours.filter_map(|trial| match &trial.outcome {
+        Outcome::Done(measured) => of_item(measured, kicked),
+        Outcome::Failed { .. } => None,
+    });
+    let log2_ns = all.fold(Vec::new(), |sum, one| added(sum, &one.log2_ns));
+    let calls = log2_ns.iter().sum();
+    let bucket = |share: f64| quantile(&log2_ns, share).map(bounds);
+    let (p50_ns, p99_ns, longest_ns) = (bucket(0.5)?, bucket(0.99)?, bucket(1.0)?);
+    Some(DurationFigures { calls, p50_ns, p99_ns, longest_ns, log2_ns })
+}
+
+fn of_item(trial: &Measured, item: usize) -> Option<&Durations> {
+    trial.observation.durations.get(item)?.as_ref()
+}
+
+fn added(mut sum: Vec<u64>, more: &[u64]) -> Vec<u64> {
+    sum.resize(sum.len().max(more.len()), 0);
+    for (all, one) in sum.iter_mut().zip(more) {
+        *all += one;
+    }
+    sum
+}
+
+/// The bucket that holds the `share` quantile; none where there are no calls.
+#[expect(clippy::cast_precision_loss, reason = "no campaign holds 2^53 calls")]
+fn quantile(buckets: &[u64], share: f64) -> Option<usize> {
+    let wanted = share * buckets.iter().sum::<u64>() as f64;
+    let mut below = 0;
+    buckets.iter().position(|&calls| {
+        below += calls;
+        calls > 0 && below as f64 >= wanted
+    })
+}
+
+/// The durations that bucket `i` stands for: `[2^i, 2^(i+1))` ns; the first begins at 0.
+fn bounds(bucket: usize) -> [u64; 2] {
+    let power = |exponent: usize| u32::try_from(exponent).ok().and_then(|e| 1_u64.checked_shl(e));
+    let from = if bucket == 0 { 0 } else { power(bucket).unwrap_or(u64::MAX) };
+    [from, power(bucket + 1).unwrap_or(u64::MAX)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::fixture::Lab,
+        model::{figure::Platform, trial::Part},
+    };
+
+    const LOCKSTEP: (Part, Pace) = (Part::Toll, Pace::Lockstep);
+
+    #[test]
+    fn trials_add_up_and_quantiles_are_buckets() {
+        let mut lab = Lab::new();
+        lab.run(Platform::Counted);
+        for (block, log2_ns) in [(0, vec![0, 0, 98]), (1, vec![0, 0, 0, 101, 1])] {
+            lab.done(block, LOCKSTEP, "ftrace-function", |measured| {
+                measured.observation.durations = vec![Some(Durations { log2_ns }), None];
+            });
+        }
+        let items = Items::of(&lab.design.target);
+        let found = figures(&lab.trials(), lab.method("ftrace-function"), &items).unwrap();
+        assert_eq!((found.calls, found.log2_ns.as_slice()), (200, &[0, 0, 98, 101, 1][..]));
+        assert_eq!((found.p50_ns, found.p99_ns), ([8, 16], [8, 16]));
+        assert_eq!(found.longest_ns, [16, 32]);
+        assert_eq!(figures(&lab.trials(), lab.method("off"), &items), None);
+    }
+
+    #[test]
+    fn buckets_reach_from_nothing_to_the_longest() {
+        assert_eq!(bounds(0), [0, 2]);
+        assert_eq!(bounds(10), [1024, 2048]);
+        assert_eq!(bounds(63), [1 << 63, u64::MAX]);
+        assert_eq!(bounds(64), [u64::MAX, u64::MAX]);
+    }
+}
