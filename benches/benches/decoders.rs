@@ -12,7 +12,7 @@ use probe_user::{
             calls::{CallDecoder, Tally},
             page::PageLayout,
         },
-        perf::ring::{Record, Records},
+        perf::ring::{Layout, Record, Records},
     },
     model::target::{Function, Range, Target},
 };
@@ -93,7 +93,7 @@ fn ring(samples: u64) -> Vec<u8> {
     };
     let sample = |i: u64| -> Vec<u8> {
         let mut words =
-            vec![0xffff_ffff_8100_0000 + i, 7, 1_000_000 * i, 1, 13, 0_u64.wrapping_sub(128)];
+            vec![0xffff_ffff_8100_0000 + i, 7, 1_000_000 * i, 13, 0_u64.wrapping_sub(128)];
         words.extend((0..12).map(|frame| 0xffff_ffff_8100_0000 + i + frame * 4096));
         record(9, &words)
     };
@@ -104,9 +104,10 @@ fn ring(samples: u64) -> Vec<u8> {
 fn perf_ring(criterion: &mut Criterion) {
     const SAMPLES: u64 = 4000;
     let bytes = ring(SAMPLES);
+    let layout = Layout::IP.and(Layout::TID).and(Layout::TIME).and(Layout::CALLCHAIN);
     let decode = |bytes: &[u8]| {
         let (mut samples, mut sum) = (0, 0_u64);
-        for record in Records::new(bytes) {
+        for record in Records::new(bytes, layout) {
             if let Record::Sample(sample) = record.expect("an intact record") {
                 samples += 1;
                 sum = sample.chain().fold(sum ^ sample.time, u64::wrapping_add);

@@ -25,6 +25,7 @@ use probe_user::{
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("perf::samples_fall_on_the_functions_that_run", samples_fall),
+        crate::test("perf::without_chains_a_sample_is_its_instructions", own_samples),
         crate::test("perf::vhost_functions_are_found_in_call_chains", vhost_chains),
         crate::test("perf::a_full_ring_loses_an_exact_number", full_ring),
         crate::test("perf::the_id_names_the_event_that_is_there", the_id),
@@ -83,7 +84,7 @@ fn while_reading<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 
 fn samples_fall() -> Result<()> {
     let target = target()?;
-    let profiler = registry::find("perf-sample-499:event=cpu-clock")?;
+    let profiler = registry::find("perf-sample-499-callchain:event=cpu-clock")?;
     ensure!(matches!(profiler.detect(&target), Detection::Available));
     let run = Run::start()?;
     let mut session = profiler.attach(&target, &Scene::bare(&run))?;
@@ -113,6 +114,54 @@ fn samples_fall() -> Result<()> {
     Ok(())
 }
 
+/// Without chains, a sample is of the function whose instruction it hit, and takes a third of the room.
+fn own_samples() -> Result<()> {
+    // Below vfs_read, one of these fills the buffer with zeros: which, kernel and CPU decide.
+    let fillers = [
+        "read_zero",
+        "read_iter_zero",
+        "iov_iter_zero",
+        "clear_user_erms",
+        "clear_user_rep_good",
+        "clear_user_original",
+        "rep_stos_alternative",
+    ];
+    let symbols = Kallsyms::load()?;
+    let there: Vec<_> = ["vfs_read"].into_iter().chain(fillers).collect();
+    let there: Vec<_> =
+        there.into_iter().filter(|name| targets::resolve(name, &symbols).is_ok()).collect();
+    let target = targets::resolve(&there.join(","), &symbols)?;
+    let filled = |samples: &Samples| (1..there.len()).map(|i| samples.with(i)).sum::<u64>();
+    let profiler = registry::find("perf-sample-499:event=cpu-clock")?;
+    let run = Run::start()?;
+    let mut session = profiler.attach(&target, &Scene::bare(&run))?;
+    let mut samples = Samples::default();
+    session.enable()?;
+    while_reading(|| {
+        while filled(&samples) < 50 {
+            thread::sleep(Duration::from_millis(20));
+            session.drain(&mut samples)?;
+        }
+        Ok(())
+    })?;
+    session.disable()?;
+    session.drain(&mut samples)?;
+    let observation = session.detach()?;
+    let innermost = samples
+        .0
+        .iter()
+        .all(|(_, functions, innermost)| functions.iter().copied().eq(innermost.iter().copied()));
+    ensure!(innermost, "a sample without a chain has more than its own function");
+    // Nearly all of vfs_read's time is its callees'.
+    ensure!(samples.with(0) < filled(&samples), "{} of vfs_read itself", samples.with(0));
+    let counted: Vec<_> = (0..there.len()).map(|i| Some(samples.with(i))).collect();
+    ensure!(observation.recorded == counted, "{observation:?}, not {counted:?}");
+    ensure!(observation.lost == Loss::NONE, "{observation:?}");
+    // Header, instruction, thread and time.
+    ensure!(observation.bytes_read.0 == 32 * samples.0.len() as u64, "{observation:?}");
+    Ok(())
+}
+
 /// What the method is for: handle_tx has hardly any samples of its own, but many in its callees.
 fn vhost_chains() -> Result<()> {
     crate::load_modules()?;
@@ -121,7 +170,7 @@ fn vhost_chains() -> Result<()> {
     let kind = GuestKind::Blast;
     let guests = Guests { kind, count: 1, frame: 1514, ring: 256, batch: 64, event_idx: true };
     let stage = Stage::build(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
-    let profiler = registry::find("perf-sample-997:event=cpu-clock")?;
+    let profiler = registry::find("perf-sample-997-callchain:event=cpu-clock")?;
     let mut session = profiler.attach(&target, &Scene::bare(&run))?;
     let mut samples = Samples::default();
     session.enable()?;
@@ -142,11 +191,12 @@ fn vhost_chains() -> Result<()> {
 
 fn full_ring() -> Result<()> {
     let target = target()?;
-    let profiler = registry::find("perf-sample-997:event=cpu-clock:buffer_kib_per_cpu=4")?;
+    let profiler =
+        registry::find("perf-sample-997-callchain:event=cpu-clock:buffer_kib_per_cpu=4")?;
     let run = Run::start()?;
     let mut session = profiler.attach(&target, &Scene::bare(&run))?;
     session.enable()?;
-    // A ring of 4 KiB holds no more than 85 samples, so three seconds overflow it many times.
+    // A ring of 4 KiB holds no more than 102 samples, so three seconds overflow it many times.
     while_reading(|| {
         thread::sleep(Duration::from_secs(3));
         Ok(())

@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn shares_and_the_control_do_not_reconcile() {
-        for method in ["off", "perf-sample-999-cpu-clock"] {
+        for method in ["off", "perf-sample-999-callchain"] {
             let lab = lab(method, |measured| saw(measured, 3, Loss::NONE, Loss::NONE));
             let found = of(&lab, method);
             assert!(matches!(found.reconciles, Reconciliation::NotApplicable { .. }), "{found:?}");

@@ -165,7 +165,7 @@ fn design() -> Design {
             method("off", Family::Control, Class::Nothing, SeriesUnit::Nothing),
             method("bpf-fentry-count", Family::Bpf, Class::Exact, calls(1.0)),
             method("ftrace-function", Family::Ftrace, Class::Recorded, calls(1.0)),
-            method("perf-sample-999-cpu-clock", Family::Perf, Class::Sampled, SeriesUnit::CpuShare),
+            method("perf-sample-999-callchain", Family::Perf, Class::Sampled, SeriesUnit::CpuShare),
             method("perf-kprobe-record-10", Family::Perf, Class::Sampled, calls(10.0)),
         ],
         unavailable: Vec::new(),

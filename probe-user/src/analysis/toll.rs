@@ -370,11 +370,11 @@ mod tests {
     fn the_control_and_profilers_have_no_cost_per_event() {
         let mut lab = Lab::new();
         lab.run(Platform::Native);
-        for method in ["off", "perf-sample-999-cpu-clock"] {
+        for method in ["off", "perf-sample-999-callchain"] {
             lockstep(&mut lab, 0, method, 8000);
         }
         assert_eq!(why(&toll(&lab, "off").kernel_ns_per_event), "the control");
-        let profiler = toll(&lab, "perf-sample-999-cpu-clock").kernel_ns_per_event;
+        let profiler = toll(&lab, "perf-sample-999-callchain").kernel_ns_per_event;
         assert!(why(&profiler).starts_with("a profiler does no work per call"), "{profiler:?}");
         lockstep(&mut lab, 0, COUNT, 8100);
         let elsewhere = figures(&lab.trials(), lab.method(COUNT), false, 1).kernel_ns_per_event;

@@ -50,7 +50,8 @@ const CONTROL: &[Entry] = &[Entry::plain(MethodId::OFF, |_| Ok(Box::new(Off::def
 /// Every family's methods, in the order of reports.
 const FAMILIES: &[&[Entry]] = &[CONTROL, ftrace::METHODS, perf::METHODS, bpf::METHODS];
 
-const DEFAULT: &[&str] = &[MethodId::OFF, "ftrace-function", "perf-sample-999", "bpf-fentry-count"];
+const DEFAULT: &[&str] =
+    &[MethodId::OFF, "ftrace-function", "perf-sample-999-callchain", "bpf-fentry-count"];
 
 /// A group by the descriptors that belong to it.
 type Belongs = fn(&Descriptor) -> bool;
@@ -151,7 +152,10 @@ mod tests {
         let _script = Script::install([-i64::from(libc::ENOENT)]);
         let default = ids_of("default,off");
         assert_eq!(default[..2], ["off", "ftrace-function"]);
-        assert!(default.contains(&"perf-sample-999:event=cpu-clock".to_string()), "{default:?}");
+        assert!(
+            default.contains(&"perf-sample-999-callchain:event=cpu-clock".to_string()),
+            "{default:?}"
+        );
     }
 
     #[test]

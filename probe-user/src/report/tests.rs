@@ -23,7 +23,7 @@ const COSTS: [(&str, u64, u64, u64, u64); 4] = [
     ("off", 0, 100, 0, 1000),
     ("bpf-fentry-count", 230, 103, 1, 998),
     ("ftrace-function", 590, 107, 25, 960),
-    ("perf-sample-999-cpu-clock", 20, 101, 12, 990),
+    ("perf-sample-999-callchain", 20, 101, 12, 990),
 ];
 
 fn campaign() -> Campaign {
@@ -92,7 +92,7 @@ fn fidelity(lab: &mut Lab) {
             ("off", 1),
             ("bpf-fentry-count", 1),
             ("ftrace-function", 2),
-            ("perf-sample-999-cpu-clock", 7),
+            ("perf-sample-999-callchain", 7),
         ] {
             let happened = exchanged(if block == 2 { 2 } else { 1 });
             let shown = exchanged(exchanges + block as usize % 2);

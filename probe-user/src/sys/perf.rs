@@ -1,16 +1,13 @@
-//! perf_event_open(2): one event on one CPU, and the ring it writes its records to.
-#![expect(unsafe_code, reason = "mmap of the event's ring, shared with the kernel")]
+//! perf_event_open(2): events on one CPU, alone or in groups, and the ring they write their records to.
+
+mod ring;
+
+pub use ring::Ring;
 
 use std::{
     io,
-    num::NonZeroUsize,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-    ptr::{self, NonNull},
-    slice,
-    sync::atomic::{AtomicU64, Ordering},
+    os::fd::{AsFd, AsRawFd as _, OwnedFd},
 };
-
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::call::{self, Call};
 use crate::{
@@ -30,7 +27,8 @@ pub enum Rate {
 }
 
 /// What to count or sample, on one CPU, for all tasks. Events start disabled, take their time from
-/// `CLOCK_MONOTONIC`, and record the kernel's part of call chains only.
+/// `CLOCK_MONOTONIC`, record the kernel's part of call chains only, and wake nobody: who reads the ring comes by
+/// itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attr {
     /// `PERF_TYPE_*`, or the number of a dynamic PMU.
@@ -43,8 +41,8 @@ pub struct Attr {
     pub sample_type: u64,
 }
 
-/// `PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING`.
-const FORMAT_TIMES: u64 = 1 | 2;
+/// `PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING | PERF_FORMAT_GROUP`.
+const FORMAT: u64 = 1 | 2 | 1 << 3;
 /// `PERF_FORMAT_LOST`, since Linux 6.0.
 const FORMAT_LOST: u64 = 1 << 4;
 
@@ -54,18 +52,21 @@ const FLAG_FD_CLOEXEC: u64 = 1 << 3;
 impl Attr {
     /// `struct perf_event_attr` as of `PERF_ATTR_SIZE_VER5` (include/uapi/linux/perf_event.h): every kernel since 4.1
     /// takes this length, and nothing newer is used here.
-    fn bytes(&self, read_format: u64) -> [u8; 112] {
-        const DISABLED: u64 = 1;
+    fn bytes(&self, read_format: u64, disabled: bool) -> [u8; 112] {
         const FREQ: u64 = 1 << 10;
+        const WATERMARK: u64 = 1 << 14;
         const EXCLUDE_CALLCHAIN_USER: u64 = 1 << 22;
         const USE_CLOCKID: u64 = 1 << 25;
+        // The kernel takes the ring's size instead, as the furthest mark that there is: by default it would interrupt
+        // itself at every half ring to wake a reader that does not wait.
+        const NEVER: u32 = u32::MAX;
 
         let (rate, freq) = match self.rate {
             Rate::Frequency(hertz) => (hertz.0.into(), FREQ),
             Rate::Period(period) => (period, 0),
             Rate::Never => (0, 0),
         };
-        let flags = DISABLED | freq | EXCLUDE_CALLCHAIN_USER | USE_CLOCKID;
+        let flags = u64::from(disabled) | freq | WATERMARK | EXCLUDE_CALLCHAIN_USER | USE_CLOCKID;
         let mut attr = [0; 112];
         let mut put = |at: usize, bytes: &[u8]| attr[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, &self.kind.to_ne_bytes());
@@ -75,6 +76,7 @@ impl Attr {
         put(24, &self.sample_type.to_ne_bytes());
         put(32, &read_format.to_ne_bytes());
         put(40, &flags.to_ne_bytes());
+        put(48, &NEVER.to_ne_bytes());
         put(92, &libc::CLOCK_MONOTONIC.to_ne_bytes());
         attr
     }
@@ -88,40 +90,48 @@ pub struct Event {
     reports_loss: bool,
 }
 
-/// What an event counted, from read(2).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What a group of events counted, from one read(2).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// The count.
-    pub value: u64,
-    /// Time that the event was enabled.
+    /// Time that the group was enabled.
     pub enabled: Nanos,
     /// Of that, the time it was on the PMU.
     pub running: Nanos,
-    /// Records that found no room in the ring; none where the kernel does not tell (before 6.0).
+    /// Each event's own: the leader's, then the others' in the order in which they joined.
+    pub counts: Vec<Count>,
+}
+
+/// What one event counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// How often it happened.
+    pub value: u64,
+    /// Records of it that found no room in the ring; none where the kernel does not tell (before 6.0).
     pub lost: Option<u64>,
 }
 
 impl Event {
-    /// Opens the event on `cpu` for all tasks, disabled.
+    /// Opens the event on `cpu` for all tasks: as a leader, disabled; or in the group of a leader on the same CPU,
+    /// to run whenever that does.
     ///
     /// # Errors
     /// The kernel refused: `ENOENT` or `EOPNOTSUPP` where it has no such event, `EACCES` where
     /// `perf_event_paranoid` forbids it.
-    pub fn open(attr: &Attr, cpu: u32) -> io::Result<Self> {
+    pub fn open(attr: &Attr, cpu: u32, leader: Option<&Self>) -> io::Result<Self> {
         let open = |read_format| {
             call::make_fd(Call::PerfEventOpen {
-                attr: &attr.bytes(read_format),
+                attr: &attr.bytes(read_format, leader.is_none()),
                 pid: -1,
                 cpu: i32::try_from(cpu).unwrap_or(i32::MAX),
-                group: None,
+                group: leader.map(|leader| leader.fd.as_fd()),
                 flags: FLAG_FD_CLOEXEC,
             })
         };
-        match open(FORMAT_TIMES | FORMAT_LOST) {
+        match open(FORMAT | FORMAT_LOST) {
             Ok(fd) => Ok(Self { fd, cpu, reports_loss: true }),
             // Kernels before 6.0 refuse the unknown format, but EINVAL has other causes too: then this fails as well.
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
-                Ok(Self { fd: open(FORMAT_TIMES)?, cpu, reports_loss: false })
+                Ok(Self { fd: open(FORMAT)?, cpu, reports_loss: false })
             }
             Err(e) => Err(e),
         }
@@ -132,49 +142,79 @@ impl Event {
         self.cpu
     }
 
-    /// Starts it.
+    /// Starts it, and with a leader its whole group at once.
     ///
     /// # Errors
     /// The kernel refused.
     pub fn enable(&self) -> Result<()> {
         const PERF_EVENT_IOC_ENABLE: u32 = 0x2400;
-        self.ioctl("ioctl(PERF_EVENT_IOC_ENABLE)", PERF_EVENT_IOC_ENABLE)
+        self.ioctl("ioctl(PERF_EVENT_IOC_ENABLE)", PERF_EVENT_IOC_ENABLE, 0)
     }
 
-    /// Stops it; its ring and its counts stay readable.
+    /// Stops it, and with a leader its whole group at once; its ring and its counts stay readable.
     ///
     /// # Errors
     /// The kernel refused.
     pub fn disable(&self) -> Result<()> {
         const PERF_EVENT_IOC_DISABLE: u32 = 0x2401;
-        self.ioctl("ioctl(PERF_EVENT_IOC_DISABLE)", PERF_EVENT_IOC_DISABLE)
+        self.ioctl("ioctl(PERF_EVENT_IOC_DISABLE)", PERF_EVENT_IOC_DISABLE, 0)
     }
 
-    fn ioctl(&self, call: &'static str, request: u32) -> Result<()> {
-        call::make(Call::IoctlValue { fd: self.fd.as_fd(), request, value: 0 })
+    /// Makes it write its records to the ring of `other`, which is mapped and on the same CPU.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn write_to(&self, other: &Self) -> Result<()> {
+        const PERF_EVENT_IOC_SET_OUTPUT: u32 = 0x2405;
+        // A file descriptor that is open is no negative number.
+        let fd = u64::from(other.fd.as_raw_fd().unsigned_abs());
+        self.ioctl("ioctl(PERF_EVENT_IOC_SET_OUTPUT)", PERF_EVENT_IOC_SET_OUTPUT, fd)
+    }
+
+    fn ioctl(&self, call: &'static str, request: u32, value: u64) -> Result<()> {
+        call::make(Call::IoctlValue { fd: self.fd.as_fd(), request, value })
             .map_err(|e| Error::call(call, self.subject(), e))?;
         Ok(())
     }
 
-    /// Reads its counts.
+    /// The number by which its records name it (`PERF_SAMPLE_IDENTIFIER`).
     ///
     /// # Errors
-    /// The kernel refused, or gave fewer bytes than were asked for.
-    pub fn read(&self) -> Result<Reading> {
-        let mut words = [0_u8; 32];
-        let wanted = if self.reports_loss { 32 } else { 24 };
-        let got = rustix::io::read(&self.fd, &mut words)
+    /// The kernel refused.
+    pub fn id(&self) -> Result<u64> {
+        const PERF_EVENT_IOC_ID: u32 = 0x8008_2407;
+        let mut id = [0; 8];
+        let argument = &mut id;
+        call::make(Call::IoctlBytes { fd: self.fd.as_fd(), request: PERF_EVENT_IOC_ID, argument })
+            .map_err(|e| Error::call("ioctl(PERF_EVENT_IOC_ID)", self.subject(), e))?;
+        Ok(u64::from_ne_bytes(id))
+    }
+
+    /// Reads the counts of the group of `members` events that it leads (1 where it is alone). The kernel interrupts
+    /// the group's CPU for it, once for all of them.
+    ///
+    /// # Errors
+    /// The kernel refused, or the group has another number of members.
+    pub fn read(&self, members: usize) -> Result<Reading> {
+        let width = if self.reports_loss { 2 } else { 1 };
+        let wanted = 8 * (3 + width * members);
+        let mut bytes = vec![0_u8; wanted];
+        let got = rustix::io::read(&self.fd, &mut bytes)
             .map_err(|e| Error::call("read", self.subject(), e.into()))?;
-        if got != wanted {
-            return Err(Error::malformed(self.subject(), format!("{got} bytes, not {wanted}")));
-        }
-        let (words, _) = words.as_chunks();
+        let (words, _) = bytes.as_chunks();
         let word = |i: usize| u64::from_ne_bytes(words[i]);
+        if got != wanted || word(0) != members as u64 {
+            let why = format!("{got} bytes for {members} events, not {wanted}");
+            return Err(Error::malformed(self.subject(), why));
+        }
+        let count = |i: usize| Count {
+            value: word(3 + i * width),
+            lost: self.reports_loss.then(|| word(4 + i * width)),
+        };
         Ok(Reading {
-            value: word(0),
             enabled: Nanos(word(1)),
             running: Nanos(word(2)),
-            lost: self.reports_loss.then(|| word(3)),
+            counts: (0..members).map(count).collect(),
         })
     }
 
@@ -193,164 +233,19 @@ impl Event {
     }
 }
 
-/// Offsets in `struct perf_event_mmap_page`, the first page of the mapping.
-const DATA_HEAD: usize = 1024;
-const DATA_TAIL: usize = 1032;
-
-/// The ring that an event writes its records to; read by one reader.
-#[derive(Debug)]
-pub struct Ring {
-    base: NonNull<u8>,
-    /// Of the whole mapping: one page of control, then the data.
-    length: NonZeroUsize,
-    /// Bytes of data, a power of two.
-    size: u64,
-    /// Bytes ever taken out; the kernel's `data_tail`.
-    tail: u64,
-}
-
-// SAFETY: the mapping belongs to this value alone and is not tied to a thread; the kernel shares it by the protocol
-// of data_head and data_tail, whatever thread reads.
-unsafe impl Send for Ring {}
-
-impl Ring {
-    fn map(fd: BorrowedFd<'_>, pages: usize) -> io::Result<Self> {
-        let page = rustix::param::page_size();
-        if !pages.is_power_of_two() {
-            return Err(io::Error::from_raw_os_error(libc::EINVAL));
-        }
-        let length = NonZeroUsize::MIN.saturating_add(page * (1 + pages) - 1);
-        let flags = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
-        // SAFETY: no address is asked for, so the kernel picks one that nothing else uses, for `length` bytes. The
-        // mapping outlives `fd`, and is undone once, when the value is dropped.
-        let base = unsafe { mmap(ptr::null_mut(), length.get(), flags.0, flags.1, fd, 0) }?;
-        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Self { base, length, size: (page * pages) as u64, tail: 0 })
-    }
-
-    /// Appends all records that are there to `into`, whole and in order, and frees their room. Returns their length.
-    ///
-    /// # Errors
-    /// The kernel's head is further ahead of the tail than the ring is long.
-    pub fn drain(&mut self, into: &mut Vec<u8>) -> Result<usize> {
-        // Acquire: what the kernel wrote before it moved the head is visible behind this load
-        // (kernel/events/ring_buffer.c, "perf_output_put_handle").
-        let head = self.control(DATA_HEAD).load(Ordering::Acquire);
-        let length = head.wrapping_sub(self.tail);
-        if length > self.size {
-            let why = format!(
-                "head {head} is {length} bytes ahead of the tail in a ring of {}",
-                self.size
-            );
-            return Err(Error::malformed("perf ring", why));
-        }
-        let start = self.tail & (self.size - 1);
-        let first = length.min(self.size - start);
-        into.extend_from_slice(self.data(start, first));
-        into.extend_from_slice(self.data(0, length - first));
-        self.tail = head;
-        // Release: the kernel may overwrite the room only after the copies above.
-        self.control(DATA_TAIL).store(head, Ordering::Release);
-        Ok(usize::try_from(length).unwrap_or(usize::MAX))
-    }
-
-    /// Bytes of the mapping.
-    pub fn mapped(&self) -> usize {
-        self.length.get()
-    }
-
-    fn control(&self, offset: usize) -> &AtomicU64 {
-        // SAFETY: `offset` is one of the two constants above: inside the mapping's first page and aligned to eight
-        // bytes, as the mapping is to a page. The kernel accesses these words atomically too. The reference lives no
-        // longer than the mapping, by the borrow of self.
-        unsafe { AtomicU64::from_ptr(self.base.as_ptr().add(offset).cast()) }
-    }
-
-    /// `length` bytes of the data from `start`: `start + length <= size`, between tail and head.
-    fn data(&self, start: u64, length: u64) -> &[u8] {
-        debug_assert!(start + length <= self.size);
-        let page = self.length.get() as u64 - self.size;
-        // SAFETY: the range lies inside the mapping, whose data start behind the first page. The kernel does not
-        // write between data_tail and data_head until the tail is moved, which the only caller does after copying.
-        unsafe {
-            slice::from_raw_parts(self.base.as_ptr().add((page + start) as usize), length as usize)
-        }
-    }
-}
-
-impl Drop for Ring {
-    fn drop(&mut self) {
-        // SAFETY: exactly the mapping made by `map`, and no reference to it is left: each borrows self.
-        let undone = unsafe { munmap(self.base.as_ptr().cast(), self.length.get()) };
-        debug_assert!(undone.is_ok(), "{undone:?}");
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, os::unix::fs::FileExt as _};
-
-    use rustix::fs::{MemfdFlags, memfd_create};
-
     use super::*;
-
-    /// A file in place of an event, so that the test plays the kernel's part by writing to it.
-    fn played() -> (File, Ring, u64) {
-        let page = rustix::param::page_size() as u64;
-        let file = File::from(memfd_create("ring", MemfdFlags::CLOEXEC).unwrap());
-        file.set_len(3 * page).unwrap();
-        let ring = Ring::map(file.as_fd(), 2).unwrap();
-        (file, ring, page)
-    }
-
-    fn word(file: &File, at: usize) -> u64 {
-        let mut bytes = [0; 8];
-        file.read_exact_at(&mut bytes, at as u64).unwrap();
-        u64::from_ne_bytes(bytes)
-    }
-
-    fn set_head(file: &File, head: u64) {
-        file.write_all_at(&head.to_ne_bytes(), DATA_HEAD as u64).unwrap();
-    }
-
-    #[test]
-    fn records_are_copied_across_the_end_and_their_room_is_freed() {
-        let (file, mut ring, page) = played();
-        let mut out = Vec::new();
-        assert_eq!(ring.drain(&mut out).unwrap(), 0);
-        // Move to eight bytes before the end.
-        set_head(&file, 2 * page - 8);
-        ring.drain(&mut out).unwrap();
-        out.clear();
-        file.write_all_at(b"01234567", 3 * page - 8).unwrap();
-        file.write_all_at(b"89abcdef", page).unwrap();
-        set_head(&file, 2 * page + 8);
-        assert_eq!(ring.drain(&mut out).unwrap(), 16);
-        assert_eq!(out, b"0123456789abcdef");
-        assert_eq!(word(&file, DATA_TAIL), 2 * page + 8);
-    }
-
-    #[test]
-    fn an_impossible_head_is_refused() {
-        let (file, mut ring, page) = played();
-        set_head(&file, 2 * page + 1);
-        assert!(ring.drain(&mut Vec::new()).is_err());
-    }
-
-    #[test]
-    fn only_powers_of_two_are_mapped() {
-        let (file, _ring, _) = played();
-        assert_eq!(Ring::map(file.as_fd(), 3).unwrap_err().raw_os_error(), Some(libc::EINVAL));
-    }
 
     #[test]
     fn the_attr_is_laid_out_as_the_kernels() {
         let rate = Rate::Frequency(Hertz(999));
-        let attr = Attr { kind: 1, config: 2, rate, sample_type: 0x27 }.bytes(3);
+        let attr = Attr { kind: 1, config: 2, rate, sample_type: 0x27 }.bytes(3, true);
         let word = |at: usize| u64::from_ne_bytes(attr[at..at + 8].try_into().unwrap());
         assert_eq!(word(0), 1 | 112 << 32);
         assert_eq!((word(8), word(16), word(24), word(32)), (2, 999, 0x27, 3));
-        assert_eq!(word(40), 1 | 1 << 10 | 1 << 22 | 1 << 25);
+        assert_eq!(word(40), 1 | 1 << 10 | 1 << 14 | 1 << 22 | 1 << 25);
+        assert_eq!(word(48), u64::from(u32::MAX));
         assert_eq!(word(88) >> 32, 1);
     }
 
@@ -360,7 +255,7 @@ mod tests {
         let fd = std::os::fd::IntoRawFd::into_raw_fd(pipe.1);
         let script = call::Script::install([-i64::from(libc::EINVAL), fd.into()]);
         let attr = Attr { kind: 1, config: 0, rate: Rate::Never, sample_type: 0 };
-        let event = Event::open(&attr, 0).unwrap();
+        let event = Event::open(&attr, 0, None).unwrap();
         assert!(!event.reports_loss);
         assert_eq!(script.remaining(), 0);
     }

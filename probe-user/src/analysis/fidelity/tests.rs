@@ -149,7 +149,7 @@ fn a_sampler_is_scaled_by_its_declared_factor_and_shares_have_no_error() {
     // Half of what the factor promises.
     let found = of(&lab(one_in_ten, 0.05, &[(0, 0, 0), (0, 0, 0)]), one_in_ten, TX);
     close(&found.series_error, 0.5);
-    let profiler = "perf-sample-999-cpu-clock";
+    let profiler = "perf-sample-999-callchain";
     let found = of(&lab(profiler, 0.1, &[(0, 0, 2), (0, 0, 2)]), profiler, TX);
     assert_eq!(why(&found.series_error), "shares of CPU time cannot be set against calls");
     close(&found.r_m, 14.0 / 16.0);

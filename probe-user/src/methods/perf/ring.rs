@@ -3,8 +3,46 @@
 //! Pure functions of bytes. A record that contradicts itself is one named error, and the next record is read; only a
 //! length that leads nowhere ends the buffer.
 
-/// What samples hold: `PERF_SAMPLE_IP | TID | TIME | CALLCHAIN | CPU`. [`Sample`] decodes exactly this.
-pub const SAMPLE_TYPE: u64 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 5 | 1 << 7;
+/// Which fields samples hold, `PERF_SAMPLE_*`; only those that [`Sample`] decodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout(u64);
+
+impl Layout {
+    /// The interrupted instruction.
+    #[doc(alias = "PERF_SAMPLE_IP")]
+    pub const IP: Self = Self(1 << 0);
+    /// The interrupted thread.
+    #[doc(alias = "PERF_SAMPLE_TID")]
+    pub const TID: Self = Self(1 << 1);
+    /// When.
+    #[doc(alias = "PERF_SAMPLE_TIME")]
+    pub const TIME: Self = Self(1 << 2);
+    /// The call chain.
+    #[doc(alias = "PERF_SAMPLE_CALLCHAIN")]
+    pub const CALLCHAIN: Self = Self(1 << 5);
+    /// How many events the sample stands for.
+    #[doc(alias = "PERF_SAMPLE_PERIOD")]
+    pub const PERIOD: Self = Self(1 << 8);
+    /// Which event it is of, where several share a ring.
+    #[doc(alias = "PERF_SAMPLE_IDENTIFIER")]
+    pub const IDENTIFIER: Self = Self(1 << 16);
+
+    /// Both one's fields and the other's.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether it holds all of `fields`.
+    pub const fn has(self, fields: Self) -> bool {
+        self.0 & fields.0 == fields.0
+    }
+
+    /// `perf_event_attr.sample_type`.
+    pub const fn sample_type(self) -> u64 {
+        self.0
+    }
+}
 
 /// Why a record could not be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -69,17 +107,19 @@ pub enum Record<'a> {
     Other(u32),
 }
 
-/// A sample of [`SAMPLE_TYPE`].
+/// A sample. Fields that its [`Layout`] leaves out are zero, and the chain is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample<'a> {
+    /// The event that it is of.
+    pub id: u64,
     /// The interrupted instruction.
     pub ip: u64,
     /// The interrupted thread; 0 is the idle task.
     pub tid: u32,
     /// When.
     pub time: u64,
-    /// On which CPU.
-    pub cpu: u32,
+    /// How many events it stands for.
+    pub period: u64,
     chain: &'a [[u8; 8]],
 }
 
@@ -99,12 +139,13 @@ impl<'a> Sample<'a> {
 pub struct Records<'a> {
     rest: &'a [u8],
     length: usize,
+    layout: Layout,
 }
 
 impl<'a> Records<'a> {
-    /// The records in `bytes`.
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, length: bytes.len() }
+    /// The records in `bytes`, with samples of this layout.
+    pub fn new(bytes: &'a [u8], layout: Layout) -> Self {
+        Self { rest: bytes, length: bytes.len(), layout }
     }
 
     /// Takes the next record's type and body off the buffer.
@@ -138,7 +179,7 @@ impl<'a> Iterator for Records<'a> {
         }
         let offset = self.length - self.rest.len();
         match self.split() {
-            Ok((kind, body)) => Some(decode(kind, body, offset)),
+            Ok((kind, body)) => Some(decode(kind, body, self.layout, offset)),
             Err(error) => {
                 self.rest = &[];
                 Some(Err(error))
@@ -149,7 +190,12 @@ impl<'a> Iterator for Records<'a> {
 
 /// Decodes the body of one record; its length is a multiple of eight.
 #[inline]
-fn decode(kind: u32, body: &[u8], offset: usize) -> Result<Record<'_>, RecordError> {
+fn decode(
+    kind: u32,
+    body: &[u8],
+    layout: Layout,
+    offset: usize,
+) -> Result<Record<'_>, RecordError> {
     let (words, _) = body.as_chunks::<8>();
     let short = RecordError::Short { offset, kind, length: body.len() + 8 };
     let word = |i: usize| words.get(i).map(|&word| u64::from_ne_bytes(word)).ok_or(short);
@@ -157,138 +203,38 @@ fn decode(kind: u32, body: &[u8], offset: usize) -> Result<Record<'_>, RecordErr
         2 => Record::Lost(word(1)?),
         5 => Record::Throttle,
         6 => Record::Unthrottle,
-        9 => Record::Sample(sample(words, offset).ok_or(short)??),
+        9 => Record::Sample(sample(words, layout, offset).ok_or(short)??),
         13 => Record::LostSamples(word(0)?),
         _ => Record::Other(kind),
     })
 }
 
-/// None where the fixed part is cut short.
+/// None where a field is cut short. The order of fields is the kernel's (`perf_output_sample`), not that of the bits.
 #[inline]
-fn sample(words: &[[u8; 8]], offset: usize) -> Option<Result<Sample<'_>, RecordError>> {
-    let (&[ip, pid_tid, time, cpu, frames], behind) = words.split_first_chunk()?;
-    let frames = u64::from_ne_bytes(frames);
-    let chain = usize::try_from(frames).ok().and_then(|frames| behind.get(..frames));
+fn sample(
+    words: &[[u8; 8]],
+    layout: Layout,
+    offset: usize,
+) -> Option<Result<Sample<'_>, RecordError>> {
+    let mut rest = words;
+    let mut field = |field: Layout| {
+        if !layout.has(field) {
+            return Some([0; 8]);
+        }
+        let (&word, behind) = rest.split_first()?;
+        rest = behind;
+        Some(word)
+    };
+    let id = u64::from_ne_bytes(field(Layout::IDENTIFIER)?);
+    let ip = u64::from_ne_bytes(field(Layout::IP)?);
+    let [_, _, _, _, tid @ ..] = field(Layout::TID)?;
+    let time = u64::from_ne_bytes(field(Layout::TIME)?);
+    let period = u64::from_ne_bytes(field(Layout::PERIOD)?);
+    let frames = u64::from_ne_bytes(field(Layout::CALLCHAIN)?);
+    let chain = usize::try_from(frames).ok().and_then(|frames| rest.get(..frames));
     let Some(chain) = chain else { return Some(Err(RecordError::Chain { offset, frames })) };
-    Some(Ok(Sample {
-        ip: u64::from_ne_bytes(ip),
-        tid: u32::from_ne_bytes([pid_tid[4], pid_tid[5], pid_tid[6], pid_tid[7]]),
-        time: u64::from_ne_bytes(time),
-        cpu: u32::from_ne_bytes([cpu[0], cpu[1], cpu[2], cpu[3]]),
-        chain,
-    }))
+    Some(Ok(Sample { id, ip, tid: u32::from_ne_bytes(tid), time, period, chain }))
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[derive(Debug, Clone)]
-    enum Written {
-        Sample { ip: u64, tid: u32, time: u64, cpu: u32, chain: Vec<u64> },
-        Plain(u32, Vec<u64>),
-    }
-
-    fn record(kind: u32, words: &[u64]) -> Vec<u8> {
-        let length = u16::try_from(8 + words.len() * 8).unwrap();
-        let mut bytes = [&kind.to_ne_bytes()[..], &[0; 2], &length.to_ne_bytes()].concat();
-        bytes.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
-        bytes
-    }
-
-    impl Written {
-        fn encode(&self) -> Vec<u8> {
-            match self {
-                Self::Plain(kind, words) => record(*kind, words),
-                Self::Sample { ip, tid, time, cpu, chain } => {
-                    let tids = 7 | u64::from(*tid) << 32;
-                    let mut words = vec![*ip, tids, *time, u64::from(*cpu), chain.len() as u64];
-                    words.extend(chain);
-                    record(9, &words)
-                }
-            }
-        }
-    }
-
-    fn written() -> impl Strategy<Value = Written> {
-        // Below the context markers, as every address is.
-        let address = 0..u64::MAX - 5000;
-        let sample = (address.clone(), any::<u32>(), any::<u64>(), any::<u32>());
-        let sample = (sample, proptest::collection::vec(address, 0..30));
-        prop_oneof![
-            4 => sample.prop_map(|((ip, tid, time, cpu), chain)| Written::Sample { ip, tid, time, cpu, chain }),
-            1 => (0..30_u32, proptest::collection::vec(any::<u64>(), 3..6))
-                .prop_filter("samples are made above", |(kind, _)| *kind != 9)
-                .prop_map(|(kind, words)| Written::Plain(kind, words)),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn what_the_kernel_writes_is_read_back(records in proptest::collection::vec(written(), 0..20)) {
-            let bytes: Vec<u8> = records.iter().flat_map(Written::encode).collect();
-            let decoded: Vec<_> = Records::new(&bytes).collect();
-            prop_assert_eq!(decoded.len(), records.len());
-            for (decoded, written) in decoded.into_iter().zip(&records) {
-                match (decoded.unwrap(), written) {
-                    (Record::Sample(read), Written::Sample { ip, tid, time, cpu, chain }) => {
-                        prop_assert_eq!((read.ip, read.tid, read.time, read.cpu), (*ip, *tid, *time, *cpu));
-                        prop_assert_eq!(&read.chain().collect::<Vec<_>>(), chain);
-                    }
-                    (Record::Lost(n), Written::Plain(2, words)) => prop_assert_eq!(n, words[1]),
-                    (Record::LostSamples(n), Written::Plain(13, words)) => prop_assert_eq!(n, words[0]),
-                    (Record::Throttle, Written::Plain(5, _)) | (Record::Unthrottle, Written::Plain(6, _)) => {}
-                    (Record::Other(kind), Written::Plain(other, _)) => prop_assert_eq!(kind, *other),
-                    (read, written) => prop_assert!(false, "{:?} from {:?}", read, written),
-                }
-            }
-        }
-
-        #[test]
-        fn hostile_bytes_end(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
-            prop_assert!(Records::new(&bytes).count() <= bytes.len() / 8 + 1);
-        }
-
-        /// Small records of every kind, whose lengths lead somewhere, so that their bodies are really reached.
-        #[test]
-        fn hostile_bodies_end(
-            records in proptest::collection::vec((0_u32..16, proptest::collection::vec(any::<u64>(), 0..8)), 0..40),
-        ) {
-            let bytes: Vec<u8> = records.iter().flat_map(|(kind, words)| record(*kind, words)).collect();
-            prop_assert_eq!(Records::new(&bytes).count(), records.len());
-        }
-    }
-
-    #[test]
-    fn markers_are_no_addresses() {
-        let kernel_marker = 128_u64.wrapping_neg();
-        let chain = vec![kernel_marker, 0xffff_ffff_8100_0000, 0xffff_ffff_c000_0001];
-        let bytes = Written::Sample { ip: 1, tid: 2, time: 3, cpu: 4, chain }.encode();
-        let Some(Ok(Record::Sample(sample))) = Records::new(&bytes).next() else { panic!() };
-        assert_eq!(
-            sample.chain().collect::<Vec<_>>(),
-            [0xffff_ffff_8100_0000, 0xffff_ffff_c000_0001]
-        );
-    }
-
-    #[test]
-    fn each_malformation_has_its_name_and_the_next_record_is_read() {
-        let check = |broken: &[u8], expected: &[Result<Record<'_>, RecordError>]| {
-            let bytes = [broken, &record(5, &[0; 3])].concat();
-            assert_eq!(Records::new(&bytes).collect::<Vec<_>>(), expected);
-        };
-        let next = Ok(Record::Throttle);
-        let chain = RecordError::Chain { offset: 0, frames: 2 };
-        check(&record(9, &[0, 0, 0, 0, 2, 7]), &[Err(chain), next]);
-        let sample = RecordError::Short { offset: 0, kind: 9, length: 40 };
-        check(&record(9, &[0; 4]), &[Err(sample), next]);
-        let lost = RecordError::Short { offset: 0, kind: 2, length: 16 };
-        check(&record(2, &[1]), &[Err(lost), next]);
-        // Lengths that lead nowhere.
-        check(&[0; 8], &[Err(RecordError::Length { offset: 0, length: 0 })]);
-        let long = RecordError::Truncated { offset: 0, length: 80, left: 40 };
-        check(&[0, 0, 0, 0, 0, 0, 80, 0], &[Err(long)]);
-    }
-}
+mod tests;

@@ -1,18 +1,23 @@
-//! `perf-sample-HZ-EVENT`: a system-wide sampling profiler with call chains, as `perf record -a -g -F HZ`.
+//! `perf-sample-HZ` and `perf-sample-HZ-callchain`: system-wide sampling profilers, as `perf record -a -F HZ`, without
+//! and with `-g`.
 //!
-//! A function's series is the share of samples that have it anywhere in their call chain; the share of samples that
-//! hit its own instructions stands beside it. The whole is every sample of the bin on every CPU, user space and the
-//! idle task included:
+//! Without call chains, a function's series is the share of samples that hit its own instructions. With them it is the
+//! share of samples that have it anywhere in their chain, and the share of its own instructions stands beside it. The
+//! whole is every sample of the bin on every CPU, user space and the idle task included:
 //! - `cpu-clock` ticks in idle too, so the whole is all CPU time, and a share does not move because the rest of the
 //!   machine went to sleep.
-//! - `cycles` does not count in idle, so the whole is the busy time; and the kernel adapts its period CPU by CPU to
-//!   hold the frequency, so that samples of a mostly idle CPU stand for fewer cycles than those of a busy one.
+//! - `cycles` does not count in idle, so the whole is the busy time. The kernel adapts the period CPU by CPU to hold
+//!   the frequency, so that samples stand for different numbers of cycles: each brings its period along, and weighs as
+//!   much.
 
-use std::{collections::BTreeMap, fs, io, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
 
-use super::ring::{Record, Records, SAMPLE_TYPE, Sample};
+use super::{
+    ring::{Layout, Record, Records, Sample},
+    ticker::{Ticker, check_frequency, refused},
+};
 use crate::{
     error::{Error, Result},
     kernel::{clock, online, symbols::AddressMap, targets},
@@ -27,56 +32,13 @@ use crate::{
         target::Target,
         units::{Bytes, Hertz, Nanos},
     },
-    sys::perf::{Attr, Event, Rate, Reading, Ring},
+    sys::perf::{Event, Reading, Ring},
 };
 
-/// The ids, with the frequency for `HZ`.
-pub const PATTERN: &str = "perf-sample-HZ";
-
-/// What ticks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ticker {
-    /// `PERF_COUNT_SW_CPU_CLOCK`: a timer on each CPU.
-    CpuClock,
-    /// `PERF_COUNT_HW_CPU_CYCLES`: the PMU.
-    Cycles,
-}
-
-impl Ticker {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::CpuClock, Self::Cycles];
-
-    /// perf's name for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::CpuClock => "cpu-clock",
-            Self::Cycles => "cycles",
-        }
-    }
-
-    /// `cycles` where this kernel has them, else `cpu-clock`.
-    ///
-    /// # Errors
-    /// The kernel does not let us ask.
-    pub fn best() -> Result<Self> {
-        // As a sampler: a PMU without interrupts counts cycles, and refuses to sample them.
-        match Event::open(&Self::Cycles.attr(Rate::Frequency(Hertz(1))), 0) {
-            Ok(_) => Ok(Self::Cycles),
-            Err(e) if is_absent(&e) => Ok(Self::CpuClock),
-            Err(e) => Err(refused(Self::Cycles, e)),
-        }
-    }
-
-    fn attr(self, rate: Rate) -> Attr {
-        const HARDWARE_CPU_CYCLES: (u32, u64) = (0, 0);
-        const SOFTWARE_CPU_CLOCK: (u32, u64) = (1, 0);
-        let (kind, config) = match self {
-            Self::CpuClock => SOFTWARE_CPU_CLOCK,
-            Self::Cycles => HARDWARE_CPU_CYCLES,
-        };
-        Attr { kind, config, rate, sample_type: SAMPLE_TYPE }
-    }
-}
+/// Ids of the profiler without call chains, with the frequency for `HZ`.
+pub const OWN: &str = "perf-sample-HZ";
+/// Ids of the profiler with call chains.
+pub const CALLCHAIN: &str = "perf-sample-HZ-callchain";
 
 /// What shapes the method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +47,8 @@ pub struct Parameters {
     pub frequency: Hertz,
     /// What ticks.
     pub ticker: Ticker,
+    /// Whether samples bring their call chain.
+    pub chains: bool,
     /// Size of each CPU's ring, a power of two of pages.
     pub buffer_kib_per_cpu: u32,
     /// How often the reader wakes up.
@@ -92,9 +56,22 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// perf's own ring size (512 KiB), which holds a second at 999 Hz.
-    pub fn new(frequency: Hertz, ticker: Ticker) -> Self {
-        Self { frequency, ticker, buffer_kib_per_cpu: 512, wake_ms: 100 }
+    /// perf's own ring size (512 KiB), which holds a second of call chains at 999 Hz.
+    pub fn new(frequency: Hertz, ticker: Ticker, chains: bool) -> Self {
+        Self { frequency, ticker, chains, buffer_kib_per_cpu: 512, wake_ms: 100 }
+    }
+
+    /// What a sample must hold.
+    fn layout(&self) -> Layout {
+        let mut layout = Layout::IP.and(Layout::TID).and(Layout::TIME);
+        if self.chains {
+            layout = layout.and(Layout::CALLCHAIN);
+        }
+        match self.ticker {
+            // A timer's ticks all stand for the same time.
+            Ticker::CpuClock => layout,
+            Ticker::Cycles => layout.and(Layout::PERIOD),
+        }
     }
 }
 
@@ -111,14 +88,15 @@ impl SampleProfiler {
     /// # Errors
     /// A value is wrong, or the kernel does not let us ask for the best event.
     pub fn of(options: &mut Options) -> Result<Self> {
-        let frequency = number_in(PATTERN, options.base()).map_or(Hertz(999), Hertz);
+        let chains = number_in(CALLCHAIN, options.base());
+        let frequency = chains.or_else(|| number_in(OWN, options.base())).map_or(Hertz(999), Hertz);
         let ticker = match options.choose("event", &["best", "cpu-clock", "cycles"])? {
             "cpu-clock" => Ticker::CpuClock,
             "cycles" => Ticker::Cycles,
             _ => Ticker::best()?,
         };
         options.found("event", ticker.name());
-        let default = Parameters::new(frequency, ticker);
+        let default = Parameters::new(frequency, ticker, chains.is_some());
         let parameters = Parameters {
             buffer_kib_per_cpu: options
                 .positive("buffer_kib_per_cpu", default.buffer_kib_per_cpu)?,
@@ -130,13 +108,14 @@ impl SampleProfiler {
 
     /// The method with these parameters.
     pub fn new(parameters: Parameters, options: &Options) -> Self {
-        let Parameters { frequency, ticker, buffer_kib_per_cpu, wake_ms } = parameters;
+        let Parameters { frequency, ticker, chains, buffer_kib_per_cpu, wake_ms } = parameters;
+        let what = if chains { "call chains" } else { "instructions" };
         let descriptor = Descriptor {
             id: options.id(options.base()),
             family: Family::Perf,
             class: Class::Sampled,
             unit: SeriesUnit::CpuShare,
-            summary: format!("call chains sampled system-wide at {frequency}, share by chain"),
+            summary: format!("{what} sampled system-wide at {frequency}; share of CPU time"),
             parameters: BTreeMap::from([
                 ("frequency_hz".into(), json!(frequency)),
                 ("event".into(), json!(ticker.name())),
@@ -148,12 +127,10 @@ impl SampleProfiler {
         Self { descriptor, parameters }
     }
 
-    fn attr(&self) -> Attr {
-        self.parameters.ticker.attr(Rate::Frequency(self.parameters.frequency))
-    }
-
     fn open(&self, cpu: u32) -> Result<Event> {
-        Event::open(&self.attr(), cpu).map_err(|e| refused(self.parameters.ticker, e))
+        let Parameters { ticker, frequency, .. } = self.parameters;
+        let attr = ticker.attr(frequency, self.parameters.layout());
+        Event::open(&attr, cpu, None).map_err(|e| refused(ticker, e))
     }
 
     fn probe(&self) -> Result<()> {
@@ -170,6 +147,7 @@ impl SampleProfiler {
         Ok(SampleSession {
             rings,
             events,
+            layout: self.parameters.layout(),
             map: AddressMap::new(target),
             wake: Duration::from_millis(self.parameters.wake_ms.into()),
             attached: attached(self.parameters, cpus, target),
@@ -202,47 +180,10 @@ fn attached(parameters: Parameters, cpus: &[u32], target: &Target) -> Vec<String
     [event].into_iter().chain(targets::describe(target)).collect()
 }
 
-/// Whether the errno says that the kernel has no such event.
-fn is_absent(e: &io::Error) -> bool {
-    matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV))
-}
-
-fn refused(ticker: Ticker, source: io::Error) -> Error {
-    if is_absent(&source) {
-        return Error::unsupported(
-            ticker.name(),
-            format!("this machine has no such event: {source}"),
-            "Use the event cpu-clock, or a machine whose PMU the kernel can use",
-        );
-    }
-    let denied = source.kind() == io::ErrorKind::PermissionDenied;
-    let error = Error::call("perf_event_open", ticker.name(), source);
-    if denied {
-        return error.with_remedy("Run as root, or: sysctl kernel.perf_event_paranoid=-1");
-    }
-    error
-}
-
-/// The kernel refuses more than its own limit, which it lowers when interrupts take long.
-fn check_frequency(frequency: Hertz) -> Result<()> {
-    const LIMIT: &str = "/proc/sys/kernel/perf_event_max_sample_rate";
-    let text = fs::read_to_string(LIMIT).map_err(|e| Error::file("read", LIMIT, e))?;
-    let limit: u32 =
-        text.trim().parse().map_err(|_| Error::malformed(LIMIT, format!("`{}`", text.trim())))?;
-    if frequency.0 <= limit {
-        return Ok(());
-    }
-    Err(Error::unsupported(
-        frequency.to_string(),
-        format!("this kernel allows {limit} samples per second"),
-        format!("Raise it: sysctl kernel.perf_event_max_sample_rate={}", frequency.0),
-    ))
-}
-
 /// What was in the rings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Tally {
-    /// Samples with each function in the chain.
+    /// Samples that saw each function.
     inclusive: Vec<u64>,
     samples: u64,
     idle: u64,
@@ -256,6 +197,7 @@ struct Tally {
 struct SampleSession {
     rings: Vec<Ring>,
     events: Vec<Event>,
+    layout: Layout,
     map: AddressMap,
     wake: Duration,
     attached: Vec<String>,
@@ -282,7 +224,7 @@ impl Session for SampleSession {
         for (ring, event) in self.rings.iter_mut().zip(&self.events) {
             self.buffer.clear();
             self.tally.bytes += ring.drain(&mut self.buffer)? as u64;
-            for record in Records::new(&self.buffer) {
+            for record in Records::new(&self.buffer, self.layout) {
                 match record {
                     Ok(record) => self.tally.add(record, &self.map, &mut self.functions, sink),
                     Err(error) => {
@@ -303,7 +245,8 @@ impl Session for SampleSession {
     }
 
     fn detach(self: Box<Self>) -> Result<Observation> {
-        let readings: Vec<_> = self.events.iter().map(Event::read).collect::<Result<_>>()?;
+        let readings: Vec<_> =
+            self.events.iter().map(|event| event.read(1)).collect::<Result<_>>()?;
         self.account(&readings)
     }
 }
@@ -326,7 +269,9 @@ impl Tally {
                 self.samples += 1;
                 self.idle += u64::from(sample.tid == 0);
                 let at = Nanos(sample.time);
-                sink.sample(methods::Sample { at, weight: 1, functions, innermost });
+                // Without a period they all weigh the same.
+                let weight = sample.period.max(1);
+                sink.sample(methods::Sample { at, weight, functions, innermost });
             }
             Record::Lost(n) | Record::LostSamples(n) => self.lost += n,
             Record::Throttle => self.throttled += 1,
@@ -358,7 +303,8 @@ impl SampleSession {
     fn account(&self, readings: &[Reading]) -> Result<Observation> {
         let Tally { inclusive, samples, idle, lost, throttled, bytes } = &self.tally;
         // Exact where the kernel keeps the count; lost records are written only once there is room again.
-        let exact = readings.iter().map(|reading| reading.lost).sum::<Option<u64>>();
+        let counts = readings.iter().flat_map(|reading| &reading.counts);
+        let exact = counts.map(|count| count.lost).sum::<Option<u64>>();
         if let Some(exact) = exact.filter(|exact| exact < lost) {
             let why = format!("its rings report {lost} lost records, its counters {exact}");
             return Err(Error::Untrue(format!("perf contradicts itself: {why}")));

@@ -1,4 +1,5 @@
 use std::{
+    fs,
     io::Read as _,
     os::fd::{IntoRawFd as _, OwnedFd},
 };
@@ -7,7 +8,7 @@ use super::*;
 use crate::methods::{self, Share};
 use crate::{
     model::target::{Function, Range},
-    sys::call::Script,
+    sys::{call::Script, perf::Count},
 };
 
 fn target() -> Target {
@@ -23,7 +24,8 @@ fn target() -> Target {
 }
 
 fn profiler() -> SampleProfiler {
-    SampleProfiler::of(&mut Options::parse("perf-sample-99:event=cpu-clock").unwrap()).unwrap()
+    SampleProfiler::of(&mut Options::parse("perf-sample-99-callchain:event=cpu-clock").unwrap())
+        .unwrap()
 }
 
 /// A descriptor for the script to give out, and the end that tells when it is closed.
@@ -94,15 +96,15 @@ fn a_missing_pmu_and_missing_rights_are_a_no_and_the_rest_is_open() {
 
 /// One sample as the kernel writes it.
 fn sample_bytes(ip: u64, tid: u32, chain: &[u64]) -> Vec<u8> {
-    let length = u16::try_from(8 + 40 + chain.len() * 8).unwrap();
+    let length = u16::try_from(8 + 32 + chain.len() * 8).unwrap();
     let mut bytes = [&9_u32.to_ne_bytes()[..], &[0; 2], &length.to_ne_bytes()].concat();
-    let fixed = [ip, u64::from(tid) << 32, 5, 0, chain.len() as u64];
+    let fixed = [ip, u64::from(tid) << 32, 5, chain.len() as u64];
     bytes.extend(fixed.iter().chain(chain).flat_map(|word| word.to_ne_bytes()));
     bytes
 }
 
 #[derive(Default)]
-struct Samples(Vec<(u64, Vec<usize>, Option<usize>)>);
+struct Samples(Vec<(u64, u64, Vec<usize>, Option<usize>)>);
 
 impl Sink for Samples {
     fn count(&mut self, _: usize, _: u64) {
@@ -114,7 +116,8 @@ impl Sink for Samples {
     }
 
     fn sample(&mut self, sample: methods::Sample<'_>) {
-        self.0.push((sample.at.0, sample.functions.to_vec(), sample.innermost));
+        let methods::Sample { at, weight, functions, innermost } = sample;
+        self.0.push((at.0, weight, functions.to_vec(), innermost));
     }
 
     fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
@@ -139,12 +142,11 @@ fn shares_are_by_chain_and_by_innermost_frame() {
         // Idle.
         sample_bytes(0x8000, 0, &[kernel, 0x8000]),
     ];
-    for record in Records::new(&samples.concat()) {
+    for record in Records::new(&samples.concat(), profiler().parameters.layout()) {
         tally.add(record.unwrap(), &map, &mut functions, &mut sink);
     }
-    let seen =
-        [(5, vec![0], Some(0)), (5, vec![0], None), (5, vec![0], None), (5, Vec::new(), None)];
-    assert_eq!(sink.0, seen);
+    let seen = [(vec![0], Some(0)), (vec![0], None), (vec![0], None), (Vec::new(), None)];
+    assert_eq!(sink.0, seen.map(|(functions, innermost)| (5, 1, functions, innermost)));
     let expected = Tally { inclusive: vec![3, 0], samples: 4, idle: 1, ..Tally::default() };
     assert_eq!(tally, expected);
 }
@@ -153,6 +155,7 @@ fn session_with(tally: Tally) -> SampleSession {
     SampleSession {
         rings: Vec::new(),
         events: Vec::new(),
+        layout: Layout::IP,
         map: AddressMap::new(&target()),
         wake: Duration::ZERO,
         attached: Vec::new(),
@@ -167,7 +170,10 @@ fn session_with(tally: Tally) -> SampleSession {
 #[test]
 fn loss_is_exact_only_where_the_kernel_counts_it() {
     let session = session_with(Tally { lost: 8, ..Tally::default() });
-    let reading = |lost| Reading { value: 0, enabled: Nanos(10), running: Nanos(5), lost };
+    let reading = |lost| {
+        let counts = vec![Count { value: 0, lost }];
+        Reading { enabled: Nanos(10), running: Nanos(5), counts }
+    };
     let account = |readings: &[Reading]| session.account(readings);
     let observation = account(&[reading(Some(9)), reading(Some(5))]).unwrap();
     assert_eq!(observation.lost, Loss::Exact(14));
@@ -175,4 +181,22 @@ fn loss_is_exact_only_where_the_kernel_counts_it() {
     assert_eq!(account(&[reading(Some(9)), reading(None)]).unwrap().lost, Loss::AtLeast(8));
     // Records that tell of more than the counters know.
     assert!(matches!(account(&[reading(Some(7))]), Err(Error::Untrue(_))));
+}
+
+#[test]
+fn a_sample_weighs_the_cycles_that_it_stands_for() {
+    let parameters = |ticker| Parameters::new(Hertz(99), ticker, false);
+    let layout = parameters(Ticker::Cycles).layout();
+    assert_eq!(layout, Layout::IP.and(Layout::TID).and(Layout::TIME).and(Layout::PERIOD));
+    assert!(!parameters(Ticker::CpuClock).layout().has(Layout::PERIOD));
+    let words: [u64; 5] = [9 | 40 << 48, 0x1110, 7 << 32, 5, 12345];
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let mut tally = Tally { inclusive: vec![0; 2], ..Tally::default() };
+    let mut sink = Samples::default();
+    for record in Records::new(&bytes, layout) {
+        let map = AddressMap::new(&target());
+        tally.add(record.unwrap(), &map, &mut Vec::new(), &mut sink);
+    }
+    assert_eq!(sink.0, [(5, 12345, vec![1], Some(1))]);
+    assert_eq!(tally.inclusive, [0, 1]);
 }
