@@ -3,6 +3,7 @@
 
 mod bpf;
 mod campaign;
+mod capture;
 mod ending;
 mod ftrace;
 mod ftrace_probes;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         ftrace::tests(),
         ftrace_probes::tests(),
         perf::tests(),
+        capture::tests(),
         witness::tests(),
         load::tests(),
         input::tests(),

@@ -55,6 +55,12 @@ impl Collector {
         self.edge = index;
     }
 
+    /// Whether the session told when `item` was hit, or that there were samples.
+    pub fn heard(&self, item: usize) -> bool {
+        let sampled = !self.samples.is_empty() || !self.totals.is_empty();
+        sampled || self.items.get(item).is_some_and(Seen::is_told)
+    }
+
     /// The series of `item`, which is called `name`, over the bins between `edges`. None where the method has none, for
     /// a counter that was not read at every edge (a hole in a series is no zero), and for a profiler that has no sample
     /// in one of the bins.
@@ -130,6 +136,10 @@ fn shares(function: String, bins: &[(u64, Share)]) -> Option<Series> {
 }
 
 impl Seen {
+    fn is_told(&self) -> bool {
+        !(self.totals.is_empty() && self.events.is_empty() && self.weighted.is_empty())
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "no bin holds 2^53 calls")]
     fn calls(&self, edges: &[Nanos]) -> Option<Vec<f64>> {
         if !self.totals.is_empty() {

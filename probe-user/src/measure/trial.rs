@@ -239,7 +239,8 @@ impl Bench<'_> {
         })
     }
 
-    /// The series of every item that the method observed.
+    /// The series of every item that the method observed, and whose hits it told the times of: a count of the whole
+    /// trial has none.
     fn series(
         &self,
         method: &Descriptor,
@@ -249,7 +250,9 @@ impl Bench<'_> {
     ) -> Vec<Series> {
         let observed = self.target.items().enumerate().zip(&observation.recorded);
         observed
-            .filter(|(_, recorded)| recorded.is_some())
+            .filter(|((item, _), recorded)| {
+                recorded.is_some_and(|hits| hits == 0 || collector.heard(*item))
+            })
             .filter_map(|((item, name), _)| collector.series(item, name, method.unit, edges))
             .collect()
     }

@@ -5,6 +5,7 @@
 //! reports errors; dropping a session releases it too, silently.
 
 pub mod bpf;
+pub mod capture;
 mod detection;
 pub mod ftrace;
 pub mod off;

@@ -1,6 +1,6 @@
 //! All methods by id, and the groups that stand for several.
 
-use super::{Method, bpf, ftrace, off::Off, options::Options, perf};
+use super::{Method, bpf, capture, ftrace, off::Off, options::Options, perf};
 use crate::{
     error::{Error, Result},
     model::method::{Class, Descriptor, Family, MethodId},
@@ -48,7 +48,8 @@ pub fn number_in(pattern: &str, id: &str) -> Option<u32> {
 const CONTROL: &[Entry] = &[Entry::plain(MethodId::OFF, |_| Ok(Box::new(Off::default())))];
 
 /// Every family's methods, in the order of reports.
-const FAMILIES: &[&[Entry]] = &[CONTROL, ftrace::METHODS, perf::METHODS, bpf::METHODS];
+const FAMILIES: &[&[Entry]] =
+    &[CONTROL, ftrace::METHODS, perf::METHODS, bpf::METHODS, capture::METHODS];
 
 const DEFAULT: &[&str] =
     &[MethodId::OFF, "ftrace-function", "perf-sample-999-callchain", "bpf-fentry-count"];

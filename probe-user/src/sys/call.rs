@@ -1,6 +1,6 @@
 //! The one place that makes raw system calls, with a script in its stead for tests of the error paths.
 //!
-//! Only calls that set tracing up pass here (`bpf`, `perf_event_open`, `ioctl`); the hot paths of the load do not.
+//! Only calls that set tracing up pass here (`bpf`, `perf_event_open`, `ioctl`, socket options); the hot paths of the load do not.
 //! The script is part of every build and thread-local: nothing is compiled differently for tests.
 #![expect(
     unsafe_code,
@@ -55,6 +55,35 @@ pub enum Call<'a> {
         request: u32,
         /// The structure, in and out.
         argument: &'a mut [u8],
+    },
+    /// `setsockopt(fd, level, option, value, sizeof value)`.
+    SetSockOpt {
+        /// The socket.
+        fd: BorrowedFd<'a>,
+        /// `SOL_*`.
+        level: i32,
+        /// The option.
+        option: i32,
+        /// Its value.
+        value: &'a [u8],
+    },
+    /// `getsockopt(fd, level, option, value, &sizeof value)`.
+    GetSockOpt {
+        /// The socket.
+        fd: BorrowedFd<'a>,
+        /// `SOL_*`.
+        level: i32,
+        /// The option.
+        option: i32,
+        /// Its value, out.
+        value: &'a mut [u8],
+    },
+    /// `bind(fd, address, sizeof address)`.
+    Bind {
+        /// The socket.
+        fd: BorrowedFd<'a>,
+        /// `struct sockaddr_*`, whole.
+        address: &'a [u8],
     },
 }
 
@@ -145,9 +174,30 @@ fn make_real(call: Call<'_>) -> io::Result<i64> {
                 argument.as_mut_ptr().cast::<c_void>(),
             )
             .into(),
+            Call::SetSockOpt { fd, level, option, value } => libc::setsockopt(
+                fd.as_raw_fd(),
+                level,
+                option,
+                value.as_ptr().cast::<c_void>(),
+                length(value),
+            )
+            .into(),
+            Call::GetSockOpt { fd, level, option, value } => {
+                let mut length = length(value);
+                let value = value.as_mut_ptr().cast::<c_void>();
+                libc::getsockopt(fd.as_raw_fd(), level, option, value, &raw mut length).into()
+            }
+            Call::Bind { fd, address } => {
+                libc::bind(fd.as_raw_fd(), address.as_ptr().cast(), length(address)).into()
+            }
         }
     };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}
+
+/// As a `socklen_t`; a longer buffer is used up to there.
+fn length(buffer: &[u8]) -> u32 {
+    u32::try_from(buffer.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

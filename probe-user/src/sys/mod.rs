@@ -5,6 +5,7 @@ pub mod call;
 pub mod eventfd;
 pub mod mapped;
 pub mod netns;
+pub mod packet;
 pub mod perf;
 pub mod probe;
 pub mod tun;

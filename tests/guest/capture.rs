@@ -1,0 +1,306 @@
+//! Packet rings on the guests' TAPs, against the TAPs' own counters.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use libtest_mimic::Trial;
+use probe_user::{
+    kernel::{clock, kallsyms::Kallsyms, netdev::NetDevices, netlink::Netlink, run::Run, targets},
+    methods::{Detection, Scene, Session, Share, Sink, Taps, registry},
+    model::{
+        loss::Loss,
+        observation::Observation,
+        scenario::{GuestKind, Guests},
+        target::Target,
+        units::Nanos,
+    },
+    sys::tun::Tap,
+    workload::{Offered, Placement, Stage, network},
+};
+use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
+
+use crate::tool::Folder;
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("capture::frames_are_those_that_the_taps_count", every_frame),
+        crate::test("capture::a_flooded_ring_loses_exactly_the_rest", flood),
+        crate::test("capture::frames_towards_the_guest_are_not_taken", outgoing),
+        crate::test("capture::a_failed_attach_leaves_no_socket", failed_attach),
+        crate::test("capture::a_full_disk_is_told_and_keeps_what_is_there", full_disk),
+        crate::test("capture::a_clock_that_was_set_is_told", clock_step),
+    ]
+}
+
+const FRAME: usize = 1514;
+
+/// When frames came.
+#[derive(Default)]
+struct Frames(Vec<(usize, Nanos)>);
+
+impl Sink for Frames {
+    fn count(&mut self, _: usize, _: u64) {}
+
+    fn event(&mut self, item: usize, at: Nanos) {
+        self.0.push((item, at));
+    }
+
+    fn sample(&mut self, _: Nanos, _: u64, _: Option<usize>) {}
+
+    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+
+    fn shares(&mut self, _: u64, _: &[Share]) {}
+}
+
+struct Bench {
+    run: Run,
+    target: Target,
+    stage: Stage,
+}
+
+impl Bench {
+    fn new(guests: usize) -> Result<Self> {
+        crate::load_modules()?;
+        let run = Run::start()?;
+        let target = targets::resolve("vhost", &Kallsyms::load()?)?;
+        let kind = GuestKind::Blast;
+        let guests =
+            Guests { kind, count: guests, frame: FRAME, ring: 256, batch: 64, event_idx: true };
+        let stage = Stage::build(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+        Ok(Self { run, target, stage })
+    }
+
+    fn attach(&self, method: &str) -> Result<Box<dyn Session>> {
+        let method = registry::find(method)?;
+        match method.detect(&self.target) {
+            Detection::Available => {}
+            other => bail!("{}: {other:?}", method.descriptor().id),
+        }
+        let taps = Taps { netns: self.stage.network().machine1(), names: self.stage.taps() };
+        Ok(method.attach(&self.target, &Scene { run: &self.run, taps: Some(taps) })?)
+    }
+
+    /// Frames that the TAPs counted as received by the host.
+    fn counted(&self) -> Result<u64> {
+        let devices = NetDevices::of(self.stage.network().machine1())?;
+        let names = self.stage.taps().iter();
+        names.map(|tap| Ok(devices.number::<u64>(tap, "statistics/rx_packets")?)).sum()
+    }
+
+    /// Sends; gives the number of frames.
+    fn lockstep(&self, kicks: u64) -> Result<u64> {
+        let mut load = self.stage.start(Offered::Lockstep { kicks })?;
+        ensure!(load.wait(Duration::from_secs(120))?, "lockstep does not get through");
+        Ok(load.stop()?.frames)
+    }
+
+    fn recorded(&self, seen: &Observation) -> Result<u64> {
+        let others = seen.recorded[..self.target.frames()].iter().flatten().count();
+        ensure!(others == 0, "it observed no functions: {:?}", seen.recorded);
+        seen.recorded[self.target.frames()].context("no frames")
+    }
+}
+
+/// Lengths of a pcap file's records: kept, on the wire.
+fn records(path: &Path) -> Result<Vec<(u32, u32)>> {
+    let bytes = fs::read(path)?;
+    let word = |at: usize| Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
+    ensure!(word(0) == Some(0xa1b2_3c4d), "the magic is {:x?}", word(0));
+    let (mut at, mut records) = (24, Vec::new());
+    while at < bytes.len() {
+        let (kept, length) = (word(at + 8).context("cut")?, word(at + 12).context("cut")?);
+        records.push((kept, length));
+        at += 16 + kept as usize;
+    }
+    ensure!(at == bytes.len(), "the last record is cut");
+    Ok(records)
+}
+
+fn every_frame() -> Result<()> {
+    const KICKS: u64 = 1000;
+    let bench = Bench::new(2)?;
+    let folder = Folder::new()?;
+    for (method, kept) in [
+        ("capture-headers", 128),
+        ("capture-headers:snaplen=60:retire_ms=5", 60),
+        ("capture-full", FRAME),
+    ] {
+        let file = folder.path().join("frames.pcap");
+        let mut session = bench.attach(&format!("{method}:file={}", file.display()))?;
+        // Attached but not enabled: not recorded.
+        bench.lockstep(10)?;
+        let (begin, before) = (clock::now(), bench.counted()?);
+        let mut frames = Frames::default();
+        session.enable()?;
+        let sent = bench.lockstep(KICKS)?;
+        session.drain(&mut frames)?;
+        let sent = sent + bench.lockstep(KICKS)?;
+        session.disable()?;
+        let (end, counted) = (clock::now(), bench.counted()? - before);
+        bench.lockstep(10)?;
+        session.drain(&mut frames)?;
+        let seen = session.detach()?;
+        let recorded = bench.recorded(&seen)?;
+        ensure!(
+            (recorded, counted) == (sent, sent),
+            "{method}: {sent} sent, {counted} counted, {recorded} recorded"
+        );
+        ensure!((seen.lost, seen.missed) == (Loss::NONE, Loss::NONE), "{method}: {seen:?}");
+        ensure!(frames.0.len() as u64 == sent, "{method}: {} events", frames.0.len());
+        let item = bench.target.frames();
+        let strange = frames.0.iter().find(|f| f.0 != item || !(begin..=end).contains(&f.1));
+        ensure!(strange.is_none(), "{method}: {strange:?} of item {item}, {begin} to {end}");
+        let records = records(&file)?;
+        let expected = (kept as u32, FRAME as u32);
+        ensure!(records.len() as u64 == sent, "{method}: {} records", records.len());
+        ensure!(records.iter().all(|r| *r == expected), "{method}: {:?}", records[0]);
+        ensure!(seen.details["pcap_bytes"] == fs::metadata(&file)?.len(), "{method}: {seen:?}");
+    }
+    let mut idle = bench.attach("capture-headers")?;
+    idle.enable()?;
+    idle.disable()?;
+    idle.drain(&mut Frames::default())?;
+    let seen = idle.detach()?;
+    ensure!(bench.recorded(&seen)? == 0 && seen.lost == Loss::NONE, "{seen:?}");
+    Ok(bench.stage.close()?)
+}
+
+fn flood() -> Result<()> {
+    let bench = Bench::new(1)?;
+    for method in ["capture-headers:block_kib=4:blocks=2", "capture-full:block_kib=8:blocks=3"] {
+        let before = bench.counted()?;
+        let mut session = bench.attach(method)?;
+        let mut frames = Frames::default();
+        session.enable()?;
+        // Drained between, so that the ring is full, empty and full again.
+        for _ in 0..3 {
+            bench.lockstep(300)?;
+            session.drain(&mut frames)?;
+        }
+        session.disable()?;
+        session.drain(&mut frames)?;
+        let seen = session.detach()?;
+        let counted = bench.counted()? - before;
+        let recorded = bench.recorded(&seen)?;
+        let lost = seen.lost.exact().context("loss is not exact")?;
+        ensure!(recorded == frames.0.len() as u64, "{method}: {} events", frames.0.len());
+        ensure!(lost > 0 && recorded > 0, "{method}: {recorded} recorded, {lost} lost");
+        ensure!(
+            recorded + lost == counted,
+            "{method}: {recorded} recorded + {lost} lost is not {counted}"
+        );
+    }
+    Ok(bench.stage.close()?)
+}
+
+fn outgoing() -> Result<()> {
+    const FRAMES: u64 = 20;
+    let bench = Bench::new(1)?;
+    let machine1 = bench.stage.network().machine1();
+    let way_in = machine1.run(|| Tap::create(&bench.run.interface("in"), 12))??;
+    let devices = NetDevices::of(machine1)?;
+    let bridge = devices.number(&bench.run.interface("br"), "ifindex")?;
+    let mut links = machine1.run(Netlink::open)??;
+    links.join(way_in.name(), 9000, bridge)?;
+    links.up(way_in.name())?;
+    let mut session = bench.attach("capture-headers")?;
+    session.enable()?;
+    let tap = &bench.stage.taps()[0];
+    let load = bench.stage.start(Offered::Lockstep { kicks: 0 })?;
+    let mut frame = vec![0; 12 + 60];
+    frame[12..18].copy_from_slice(&network::guest_mac(0).0);
+    frame[18..24].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
+    frame[24..26].copy_from_slice(&[0x88, 0xb5]);
+    // Those that come before the new port forwards are swallowed; the rest is counted when the guest has taken it.
+    let began = Instant::now();
+    while devices.number::<u64>(tap, "statistics/tx_packets")? < FRAMES {
+        ensure!(began.elapsed() < Duration::from_secs(120), "no frames go out of {tap}");
+        way_in.file().write_all(&frame)?;
+        thread::sleep(Duration::from_millis(1));
+    }
+    session.disable()?;
+    session.drain(&mut Frames::default())?;
+    let seen = session.detach()?;
+    load.stop()?;
+    drop(way_in);
+    ensure!(bench.recorded(&seen)? == 0 && seen.lost == Loss::NONE, "{seen:?}");
+    Ok(bench.stage.close()?)
+}
+
+fn failed_attach() -> Result<()> {
+    let bench = Bench::new(1)?;
+    let machine1 = bench.stage.network().machine1();
+    let sockets = || -> Result<usize> {
+        let listed = machine1.run(|| fs::read_to_string("/proc/thread-self/net/packet"))??;
+        Ok(listed.lines().skip(1).count())
+    };
+    let before = sockets()?;
+    let method = registry::find("capture-full")?;
+    let names = [bench.stage.taps()[0].clone(), "tt0-absent".to_owned()];
+    let taps = Taps { netns: machine1, names: &names };
+    let scene = Scene { run: &bench.run, taps: Some(taps) };
+    let Err(error) = method.attach(&bench.target, &scene) else { bail!("it attached") };
+    ensure!(error.to_string().contains("tt0-absent"), "{error}");
+    ensure!(sockets()? == before, "{} sockets, {before} before", sockets()?);
+    let Err(error) = method.attach(&bench.target, &Scene::bare(&bench.run)) else {
+        bail!("it attached to nothing")
+    };
+    ensure!(error.to_string().contains("no TAPs"), "{error}");
+    Ok(bench.stage.close()?)
+}
+
+fn full_disk() -> Result<()> {
+    let bench = Bench::new(1)?;
+    let folder = Folder::new()?;
+    let mount = |words: &[&str]| -> Result<()> {
+        let status = Command::new(words[0]).args(&words[1..]).arg(folder.path()).status()?;
+        ensure!(status.success(), "{words:?}: {status}");
+        Ok(())
+    };
+    mount(&["mount", "-t", "tmpfs", "-o", "size=32k", "none"])?;
+    let outcome = fill_up(&bench, &folder.path().join("frames.pcap"));
+    mount(&["umount"])?;
+    outcome?;
+    Ok(bench.stage.close()?)
+}
+
+fn fill_up(bench: &Bench, file: &Path) -> Result<()> {
+    let mut session = bench.attach(&format!("capture-full:file={}", file.display()))?;
+    let mut frames = Frames::default();
+    session.enable()?;
+    bench.lockstep(100)?;
+    session.disable()?;
+    let Err(error) = session.drain(&mut frames) else { bail!("100 frames of 1514 bytes fit") };
+    let text = error.to_string();
+    ensure!(text.contains("frames.pcap") && text.contains("No space"), "{text}");
+    ensure!(frames.0.len() == 100, "{} frames", frames.0.len());
+    let records = records(file)?.len();
+    ensure!((15..100).contains(&records), "{records} records fit into 32 KiB");
+    session.detach()?;
+    Ok(())
+}
+
+fn clock_step() -> Result<()> {
+    const STEP: i64 = 3600;
+    let bench = Bench::new(1)?;
+    let set = |by: i64| -> Result<()> {
+        let now = clock_gettime(ClockId::Realtime);
+        Ok(clock_settime(ClockId::Realtime, Timespec { tv_sec: now.tv_sec + by, ..now })?)
+    };
+    let mut session = bench.attach("capture-headers")?;
+    session.enable()?;
+    set(STEP)?;
+    let disabled = session.disable();
+    set(-STEP)?;
+    let Err(error) = disabled else { bail!("a step of {STEP} s was not seen") };
+    ensure!(error.to_string().contains("time of day was set"), "{error}");
+    drop(session);
+    Ok(bench.stage.close()?)
+}
