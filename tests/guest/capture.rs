@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
     kernel::{clock, kallsyms::Kallsyms, netdev::NetDevices, netlink::Netlink, run::Run, targets},
-    methods::{Detection, Scene, Session, Share, Sink, Taps, registry},
+    methods::{Detection, Sample, Scene, Session, Share, Sink, Taps, registry},
     model::{
         loss::Loss,
         observation::Observation,
@@ -52,7 +52,7 @@ impl Sink for Frames {
         self.0.push((item, at));
     }
 
-    fn sample(&mut self, _: Nanos, _: u64, _: Option<usize>) {}
+    fn sample(&mut self, _: Sample<'_>) {}
 
     fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
 
