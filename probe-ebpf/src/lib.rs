@@ -14,8 +14,14 @@ pub mod fentry_perfbuf;
 pub mod fentry_ringbuf;
 pub mod fentry_sample;
 pub mod fentry_timestamp;
+pub mod kprobe_count;
+pub mod kprobe_multi_count;
+pub mod latency;
 pub mod losses;
+pub mod rawtp_count;
 pub mod ring;
+pub mod sample_stacks;
+pub mod tracepoint_count;
 
 /// The compiled programs, as `cargo xtask ebpf --check` proves them to come from the source.
 #[cfg(feature = "object")]

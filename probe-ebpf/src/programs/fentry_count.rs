@@ -10,15 +10,25 @@ use probe_ebpf::fentry_count::Slot;
 
 use crate::shared;
 
+/// Of this program, and of others that count: each instance has a map of its own.
 #[map]
 static SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 #[fentry]
 fn fentry_count(_: FEntryContext) -> i32 {
-    if let Some(slot) = shared::slot(&SLOTS) {
+    count(0);
+    0
+}
+
+/// Counts one hit in this CPU's slot of those that begin at `first`.
+///
+/// For programs that the kernel runs one hit at a time on a CPU, without migrating them, and that alone write to their
+/// slots: so the add is plain.
+#[inline(always)]
+pub(crate) fn count(first: u32) {
+    if let Some(slot) = shared::slot_from(&SLOTS, first) {
         // SAFETY: the lookup returned a live slot, and only this program writes to it, on this CPU, one hit at a
         // time; user space reads it as one aligned word.
         unsafe { (*slot).calls += 1 };
     }
-    0
 }

@@ -15,7 +15,15 @@ mod fentry_perfbuf;
 mod fentry_ringbuf;
 mod fentry_sample;
 mod fentry_timestamp;
+mod kprobe_count;
+mod kprobe_multi_count;
+mod latency;
+mod latency_by_frame;
+mod latency_by_thread;
+mod rawtp_count;
+mod sample_stacks;
 mod shared;
+mod tracepoint_count;
 
 /// Some helpers are for GPL programs only; the kernel knows this name for what may be used under either licence.
 // SAFETY: the section is the loader's place for the licence; nothing else is put there.

@@ -19,8 +19,14 @@ static RING: RingBuf = RingBuf::with_byte_size(4096, 0);
 /// The slot of this CPU. There is one for each number that a CPU can have: `None` exists for the verifier alone.
 #[inline(always)]
 pub(crate) fn slot<T>(slots: &Array<T>) -> Option<*mut T> {
+    slot_from(slots, 0)
+}
+
+/// The slot of this CPU among those that begin at `first`.
+#[inline(always)]
+pub(crate) fn slot_from<T>(slots: &Array<T>, first: u32) -> Option<*mut T> {
     // SAFETY: the helper takes no argument and only reads the CPU's number.
-    slots.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })
+    slots.get_ptr_mut(first.wrapping_add(unsafe { bpf_get_smp_processor_id() }))
 }
 
 /// Notes that a call could not be written down.

@@ -1,0 +1,48 @@
+//! See [`probe_ebpf::latency`].
+
+use aya_ebpf::{
+    bindings::{BPF_ANY, BPF_F_MMAPABLE},
+    helpers::bpf_ktime_get_ns,
+    macros::map,
+    maps::{Array, HashMap},
+};
+use probe_ebpf::latency::{BUCKETS, Durations};
+
+use crate::{fentry_count::count, shared};
+
+/// The kernel takes all of its elements from a reserve that is made with it: no hit allocates.
+#[map]
+static STARTS: HashMap<u64, u64> = HashMap::with_max_entries(1, 0);
+
+#[map]
+static DURATIONS: Array<Durations> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Counts a call that begins, and notes the time.
+#[inline(always)]
+pub(crate) fn enter(key: u64) {
+    count(0);
+    // SAFETY: the helper takes no argument.
+    let now = unsafe { bpf_ktime_get_ns() };
+    // Where the map is full the exit finds nothing, and says so.
+    let _ = STARTS.insert(key, now, u64::from(BPF_ANY));
+}
+
+/// Takes the time of a call that ends.
+#[inline(always)]
+pub(crate) fn leave(key: u64) {
+    // SAFETY: the helper takes no argument.
+    let now = unsafe { bpf_ktime_get_ns() };
+    // SAFETY: an element that another CPU removes meanwhile may be used for another key at once; that CPU would have to
+    // run the exit of the same call.
+    let start = unsafe { STARTS.get(key) }.copied();
+    let Some(durations) = shared::slot(&DURATIONS) else { return };
+    let Some(start) = start else {
+        // SAFETY: the lookup returned a live element; only this program writes to it, on this CPU, one hit at a time.
+        unsafe { (*durations).untimed += 1 };
+        return;
+    };
+    let _ = STARTS.remove(key);
+    let bucket = (now.wrapping_sub(start) | 1).ilog2() as usize % BUCKETS;
+    // SAFETY: as above.
+    unsafe { (*durations).log2_ns[bucket] += 1 };
+}

@@ -1,0 +1,26 @@
+//! The pair of [`probe_ebpf::latency`] on a kprobe and a kretprobe.
+
+use aya_ebpf::{
+    helpers::bpf_get_current_pid_tgid,
+    macros::{kprobe, kretprobe},
+    programs::{ProbeContext, RetProbeContext},
+};
+
+use crate::latency::{enter, leave};
+
+#[kprobe]
+fn latency_kprobe(_: ProbeContext) -> u32 {
+    enter(thread());
+    0
+}
+
+#[kretprobe]
+fn latency_kretprobe(_: RetProbeContext) -> u32 {
+    leave(thread());
+    0
+}
+
+#[inline(always)]
+fn thread() -> u64 {
+    bpf_get_current_pid_tgid() & u64::from(u32::MAX)
+}
