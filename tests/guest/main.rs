@@ -2,6 +2,7 @@
 //! they are listed as ignored, since they load modules and change the kernel's state.
 
 mod bpf;
+mod bpf_probes;
 mod campaign;
 mod capture;
 mod ending;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let suites = [
         leftovers::tests(),
         bpf::tests(),
+        bpf_probes::tests(),
         ftrace::tests(),
         ftrace_probes::tests(),
         perf::tests(),
