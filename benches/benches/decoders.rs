@@ -9,7 +9,7 @@ use probe_user::{
     kernel::{kallsyms::Kallsyms, symbols::AddressMap, targets, tracefs::format::Format},
     methods::{
         ftrace::{
-            calls::{CallDecoder, Tally},
+            calls::{CallDecoder, Kind, Seen, Tally},
             page::PageLayout,
         },
         perf::ring::{Layout, Record, Records},
@@ -37,7 +37,8 @@ impl Golden {
         let (page, event) = (self.text("header_page"), self.text("header_event"));
         let layout = PageLayout::parse(&page, &event).expect("the layout of a kernel");
         let format = Format::parse(&self.text("format")).expect("the format of a kernel");
-        CallDecoder::new(layout, &format, "ip", AddressMap::new(target)).expect("a function event")
+        let kinds = [Kind::call(&format, "ip").expect("a function event")];
+        CallDecoder::new(layout, &kinds, AddressMap::new(target))
     }
 
     /// Its first page, which is full, 256 times: 1 MiB, more than a first-level cache holds.
@@ -54,7 +55,10 @@ impl Golden {
 fn decode(decoder: &CallDecoder, pages: &[u8]) -> (Tally, u64) {
     let (mut tally, mut sum) = (Tally::default(), 0_u64);
     for page in pages.chunks(decoder.layout().page_size()) {
-        let visit = |function: usize, at: u64| sum = sum.wrapping_add(at ^ function as u64);
+        let visit = |function: usize, seen: Seen| {
+            let (Seen::Hit(n) | Seen::Took(n)) = seen;
+            sum = sum.wrapping_add(n ^ function as u64);
+        };
         decoder.page(page, &mut tally, visit).expect("an intact page");
     }
     (tally, sum)

@@ -7,6 +7,7 @@ mod campaign;
 mod capture;
 mod ending;
 mod ftrace;
+mod ftrace_methods;
 mod ftrace_probes;
 mod input;
 mod leftovers;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         bpf::tests(),
         bpf_probes::tests(),
         ftrace::tests(),
+        ftrace_methods::tests(),
         ftrace_probes::tests(),
         perf::tests(),
         capture::tests(),

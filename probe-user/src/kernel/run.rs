@@ -61,7 +61,7 @@ impl Run {
 
     /// Name for a tracefs instance or a network namespace: `tracetoll-PID-NAME`.
     pub fn object(&self, name: &str) -> String {
-        format!("{PREFIX}-{}-{name}", self.pid)
+        object_of(self.pid, name)
     }
 
     /// Name for a group of probe events: `tracetoll_PID`.
@@ -79,6 +79,11 @@ impl Drop for Run {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.lock);
     }
+}
+
+/// Name for a tracefs instance of process `pid`, which may be without a run, see [`probe_group_of`].
+pub fn object_of(pid: u32, name: &str) -> String {
+    format!("{PREFIX}-{pid}-{name}")
 }
 
 /// The group of the probe events of process `pid`, which may be without a run: as long as no lock says otherwise, its

@@ -8,4 +8,5 @@ pub mod netns;
 pub mod packet;
 pub mod perf;
 pub mod probe;
+pub mod trace_ring;
 pub mod tun;

@@ -1,14 +1,69 @@
 //! The kernel's own tracers, through tracefs.
 
+pub mod attachment;
 pub mod calls;
-pub mod function;
+pub mod clocks;
+pub mod durations;
+pub mod hist;
+pub mod mapped;
 pub mod page;
+pub mod parameters;
+pub mod read;
 pub mod reader;
+pub mod recorder;
+pub mod recording;
+pub mod splice;
 
-use self::function::FunctionTracer;
-use super::registry::Entry;
+use self::{
+    hist::Hist,
+    parameters::{Parameters, Reader},
+    recorder::{Recorder, Source},
+};
+use super::{Method, options::Options, registry::Entry};
+use crate::{error::Result, kernel::tracefs::probes::Probe};
 
 /// All methods of this family.
-pub const METHODS: &[Entry] = &[Entry::plain(function::ID, |options| {
-    Ok(Box::new(FunctionTracer::new(function::Parameters::take(options)?, options)))
-})];
+pub const METHODS: &[Entry] = &[
+    Entry::plain("ftrace-function", function),
+    Entry::plain("ftrace-function-mmap", function_mmap),
+    Entry::plain("ftrace-graph", |options| recorder(options, Source::Graph)),
+    Entry::plain("ftrace-kprobe", |options| recorder(options, Source::Probe(Probe::Kprobe))),
+    Entry::plain("ftrace-kretprobe", kretprobe),
+    Entry::plain("ftrace-fprobe", fprobe),
+    Entry::plain("ftrace-tracepoint", |options| recorder(options, Source::Tracepoints)),
+    Entry::plain("ftrace-hist", |_| Ok(Box::new(Hist::new()))),
+];
+
+fn recorder(options: &mut Options, source: Source) -> Result<Box<dyn Method>> {
+    let parameters = Parameters::take(options)?;
+    Ok(Box::new(Recorder::new(source, parameters, options)))
+}
+
+fn function(options: &mut Options) -> Result<Box<dyn Method>> {
+    let reader = Reader::named(options.choose("reader", Reader::CHOICES)?);
+    let parameters = Parameters { reader, ..Parameters::take(options)? };
+    Ok(Box::new(Recorder::new(Source::Function, parameters, options)))
+}
+
+fn function_mmap(options: &mut Options) -> Result<Box<dyn Method>> {
+    let parameters = Parameters { reader: Reader::Mmap, ..Parameters::take(options)? };
+    Ok(Box::new(Recorder::new(Source::Function, parameters, options)))
+}
+
+fn kretprobe(options: &mut Options) -> Result<Box<dyn Method>> {
+    /// Stands for the kernel's own choice (kernel/kprobes.c, `register_kretprobe`).
+    const DEFAULT: u32 = 0;
+    let maxactive = match options.take("maxactive", DEFAULT)? {
+        DEFAULT => None,
+        calls => Some(calls),
+    };
+    recorder(options, Source::Probe(Probe::Kretprobe { maxactive }))
+}
+
+fn fprobe(options: &mut Options) -> Result<Box<dyn Method>> {
+    let probe = match options.choose("at", &["entry", "return"])? {
+        "return" => Probe::FprobeReturn,
+        _ => Probe::Fprobe,
+    };
+    recorder(options, Source::Probe(probe))
+}

@@ -88,29 +88,75 @@ impl PageLayout {
     /// # Errors
     /// The header contradicts the page's length.
     pub fn open<'a>(&self, page: &'a [u8]) -> Result<Page<'a>, PageError> {
-        /// Events were lost before this page.
-        const MISSED_EVENTS: u32 = 1 << 31;
-        /// Their number stands behind the data.
-        const MISSED_STORED: u32 = 1 << 30;
-
         let short = PageError::ShortPage(page.len());
         let (header, body) = page.split_at_checked(self.data).ok_or(short)?;
-        let timestamp = header.get(self.timestamp..).and_then(first_u64).ok_or(short)?;
-        let flags_and_size = header.get(self.commit..).and_then(first_u32).ok_or(short)?;
-        let commit = (flags_and_size & !(MISSED_EVENTS | MISSED_STORED)) as usize;
+        let (timestamp, flags) = self.header(header)?;
+        let commit = flags.length();
         let available = body.len().min(self.data_size);
         let (events, behind) = body[..available]
             .split_at_checked(commit)
             .ok_or(PageError::Commit { commit, available })?;
-        let missed =
-            match (flags_and_size & MISSED_EVENTS != 0, flags_and_size & MISSED_STORED != 0) {
-                (false, _) => Missed::None,
-                (true, false) => Missed::Some,
-                (true, true) => {
-                    Missed::Counted(first_u64(behind).ok_or(PageError::MissedCount { commit })?)
-                }
-            };
-        Ok(Page { timestamp, missed, events })
+        let missed = flags.missed(behind, commit)?;
+        Ok(Page { timestamp, missed, events, skip: 0 })
+    }
+
+    /// Length of a page's header.
+    pub fn header_size(&self) -> usize {
+        self.data
+    }
+
+    /// A page of parts, while it may still be written: its header, the events that are committed so far, of which `skip`
+    /// bytes were handed out before, and the eight bytes behind them.
+    ///
+    /// # Errors
+    /// The header is too short.
+    pub fn assemble<'a>(
+        &self,
+        header: &[u8],
+        events: &'a [u8],
+        behind: [u8; 8],
+        skip: usize,
+    ) -> Result<Page<'a>, PageError> {
+        let (timestamp, flags) = self.header(header)?;
+        // What was lost before the page was told with its first part.
+        let missed = if skip > 0 { Missed::None } else { flags.missed(&behind, events.len())? };
+        Ok(Page { timestamp, missed, events, skip })
+    }
+
+    fn header(&self, header: &[u8]) -> Result<(u64, Commit), PageError> {
+        let short = PageError::ShortPage(header.len());
+        let timestamp = header.get(self.timestamp..).and_then(first_u64).ok_or(short)?;
+        let commit = header.get(self.commit..).and_then(first_u32).ok_or(short)?;
+        Ok((timestamp, Commit(commit)))
+    }
+}
+
+/// The field `commit` of a page's header.
+#[derive(Debug, Clone, Copy)]
+struct Commit(u32);
+
+impl Commit {
+    /// Events were lost before this page.
+    const MISSED_EVENTS: u32 = 1 << 31;
+    /// Their number stands behind the data.
+    const MISSED_STORED: u32 = 1 << 30;
+
+    /// Length of the data.
+    fn length(self) -> usize {
+        (self.0 & !(Self::MISSED_EVENTS | Self::MISSED_STORED)) as usize
+    }
+
+    /// What was lost; `behind` are the bytes behind the data, whose length is `commit`.
+    fn missed(self, behind: &[u8], commit: usize) -> Result<Missed, PageError> {
+        let set = |flag| self.0 & flag != 0;
+        match (set(Self::MISSED_EVENTS), set(Self::MISSED_STORED)) {
+            (false, _) => Ok(Missed::None),
+            (true, false) => Ok(Missed::Some),
+            (true, true) => {
+                let count = first_u64(behind).ok_or(PageError::MissedCount { commit })?;
+                Ok(Missed::Counted(count))
+            }
+        }
     }
 }
 
@@ -132,13 +178,19 @@ pub struct Page<'a> {
     pub timestamp: u64,
     /// What was lost before it.
     pub missed: Missed,
-    events: &'a [u8],
+    pub(super) events: &'a [u8],
+    /// Length of the events that were handed out before, where a page is read while it is being written.
+    pub(super) skip: usize,
 }
 
 impl<'a> Page<'a> {
-    /// Its events, in order. An error is the last item.
+    /// Its events that were not handed out before, in order. An error is the last item.
     pub fn events(&self) -> Events<'a> {
-        Events { rest: self.events, length: self.events.len(), at: self.timestamp }
+        let (before, rest) = self.events.split_at(self.skip.min(self.events.len()));
+        let mut before = Events { rest: before, length: before.len(), at: self.timestamp };
+        // Time stamps count from the events before, so that these are walked through again.
+        while before.next().is_some() {}
+        Events { rest, length: self.events.len(), at: before.at }
     }
 }
 

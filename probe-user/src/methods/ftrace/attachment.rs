@@ -1,0 +1,254 @@
+//! What makes events in a private instance: a tracer, probe events of the run's own, or the kernel's tracepoints.
+
+use serde_json::{Value, json};
+
+use super::calls::{Kind, Tally};
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        targets,
+        tracefs::{
+            Instance, Tracefs,
+            format::{Format, FormatError},
+            probes::{Probe, ProbeEvents},
+        },
+    },
+    model::{
+        loss::Loss,
+        target::{Function, Target},
+    },
+};
+
+/// A thing that makes events, and what is needed to switch it, to read its events and to account for them.
+#[derive(Debug)]
+pub enum Attachment {
+    /// `function`: attached by being the current tracer, started by recording.
+    Function,
+    /// `function_graph`: as `function`; a call leaves an entry and an exit.
+    Graph,
+    /// The run's own probe events, one per function.
+    Probes(ProbeEvents),
+    /// The target's tracepoints.
+    Tracepoints(Vec<String>),
+}
+
+impl Attachment {
+    /// What one kind of event tells, for each kind that it makes.
+    ///
+    /// # Errors
+    /// A format is missing, or is not what the decoder can read.
+    pub fn kinds(&self, tracefs: &Tracefs, target: &Target) -> Result<Vec<Kind>> {
+        match self {
+            Self::Function => Ok(vec![kind(tracefs, "function", |f| Kind::call(f, "ip"))?]),
+            Self::Graph => {
+                let entry = |f: &Format| Kind::call(f, "func");
+                let mut kinds = vec![
+                    kind(tracefs, "funcgraph_entry", entry)?,
+                    kind(tracefs, "funcgraph_exit", Kind::graph_exit)?,
+                ];
+                // Where the option funcgraph-retaddr is on.
+                const RETADDR: &str = "fgraph_retaddr_entry";
+                if tracefs.path(&format!("events/ftrace/{RETADDR}")).exists() {
+                    kinds.push(kind(tracefs, RETADDR, entry)?);
+                }
+                Ok(kinds)
+            }
+            Self::Probes(probes) => {
+                let of = |(item, event): (usize, &_)| event_kind(event, item);
+                probes.events().iter().map(|event| &event.format).enumerate().map(of).collect()
+            }
+            Self::Tracepoints(_) => target
+                .tracepoints
+                .iter()
+                .enumerate()
+                .map(|(place, tracepoint)| {
+                    let format = tracefs.format(&tracepoint.group, &tracepoint.name)?;
+                    event_kind(&format, target.tracepoint(place))
+                })
+                .collect(),
+        }
+    }
+
+    /// The items that it observes.
+    pub fn items(&self, target: &Target) -> std::ops::Range<usize> {
+        match self {
+            Self::Tracepoints(_) => target.functions.len()..target.frames(),
+            _ => 0..target.functions.len(),
+        }
+    }
+
+    /// Does to the instance what can be done before anything is to be recorded.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn prepare(&self, instance: &Instance, target: &Target) -> Result<()> {
+        match self.tracer() {
+            // Patches the target's call sites; nothing is recorded before recording is on.
+            Some(tracer) => {
+                set_filter(instance, target)?;
+                instance.write("current_tracer", tracer)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Starts or stops it. The events of several functions start one after the other.
+    ///
+    /// # Errors
+    /// The kernel refused; the other events are switched all the same when switching off.
+    pub fn switch(&self, instance: &Instance, on: bool) -> Result<()> {
+        let files: Vec<String> = match self {
+            Self::Function | Self::Graph => Vec::new(),
+            Self::Probes(probes) => probes.events().iter().map(|e| e.file("enable")).collect(),
+            Self::Tracepoints(files) => files.clone(),
+        };
+        if on {
+            instance.record(true)?;
+            return files.iter().try_for_each(|file| instance.write(file, "1"));
+        }
+        let switched = files.iter().map(|file| instance.write(file, "0")).fold(Ok(()), Result::and);
+        switched.and(instance.record(false))
+    }
+
+    /// What the kernel counted at the probes, to be read when they have been switched off: the account needs it.
+    ///
+    /// # Errors
+    /// The counters cannot be read.
+    pub fn profile(&self) -> Result<Option<Profile>> {
+        let Self::Probes(probes) = self else { return Ok(None) };
+        let mut sum = Profile::default();
+        for profile in probes.profile()? {
+            let Some(profile) = profile else { return Ok(None) };
+            sum.hits += profile.hits;
+            sum.missed.push(profile.missed);
+        }
+        Ok(Some(sum))
+    }
+
+    /// Takes it out of the instance, which is removed by `close`, and then out of the kernel.
+    ///
+    /// # Errors
+    /// The first refusal; the rest is released all the same.
+    pub fn release(self, instance: Instance) -> Result<()> {
+        let detached = match self.tracer() {
+            Some(_) => instance.write("current_tracer", "nop"),
+            None => Ok(()),
+        };
+        let closed = instance.close();
+        let removed = match self {
+            Self::Probes(probes) => probes.close(),
+            _ => Ok(()),
+        };
+        detached.and(closed).and(removed)
+    }
+
+    /// The calls whose records are among `lost` events that were made and not read.
+    pub fn lost_calls(&self, tally: &Tally, lost: u64) -> Loss {
+        match self {
+            Self::Graph if lost > 0 => {
+                // Calls that had not returned when recording ended have no exit, and nobody counts those.
+                let made = (tally.calls + tally.returns + lost).div_ceil(2);
+                Loss::AtLeast(made.saturating_sub(tally.calls))
+            }
+            _ => Loss::Exact(lost),
+        }
+    }
+
+    /// The calls of which `made` events know nothing.
+    ///
+    /// # Errors
+    /// There are more events than the kernel counted hits.
+    pub fn missed_calls(profile: Option<&Profile>, made: u64) -> Result<Loss> {
+        // Function and graph tracer, fprobes and tracepoints skip a hit made from inside the tracer, and count it
+        // nowhere.
+        let Some(Profile { hits, missed }) = profile else { return Ok(Loss::Unknown) };
+        // A handler that ran and could not record: the ring buffer refuses a writer that interrupts itself.
+        let unrecorded = hits.checked_sub(made).ok_or_else(|| {
+            Error::Untrue(format!("{made} events were made, but the kernel counted {hits} hits"))
+        })?;
+        Ok(Loss::Exact(unrecorded + missed.iter().sum::<u64>()))
+    }
+
+    /// Whether it makes the kernel note the names of the tasks that are switched to, whatever an instance's options:
+    /// both tracers do (`tracing_start_cmdline_record` in `function_trace_init`, `graph_trace_init`).
+    pub fn notes_names(&self) -> bool {
+        self.tracer().is_some()
+    }
+
+    fn tracer(&self) -> Option<&'static str> {
+        match self {
+            Self::Function => Some("function"),
+            Self::Graph => Some("function_graph"),
+            Self::Probes(_) | Self::Tracepoints(_) => None,
+        }
+    }
+}
+
+/// What the kernel counted at all probes of a recording.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Profile {
+    hits: u64,
+    /// Per function.
+    missed: Vec<u64>,
+}
+
+impl Profile {
+    /// For the details of an observation.
+    pub fn describe(&self) -> [(String, Value); 2] {
+        [
+            ("probe_hits".into(), json!(self.hits)),
+            ("nmissed_per_function".into(), json!(self.missed)),
+        ]
+    }
+}
+
+fn kind(
+    tracefs: &Tracefs,
+    name: &str,
+    make: impl FnOnce(&Format) -> std::result::Result<Kind, FormatError>,
+) -> Result<Kind> {
+    let format = tracefs.format("ftrace", name)?;
+    make(&format).map_err(|e| Error::malformed(format!("format of {name}"), e.to_string()))
+}
+
+fn event_kind(format: &Format, item: usize) -> Result<Kind> {
+    let bad =
+        |e: FormatError| Error::malformed(format!("format of {}", format.name), e.to_string());
+    Kind::item(format, item).map_err(bad)
+}
+
+/// Makes one probe event at each function of `target`.
+///
+/// # Errors
+/// The kernel refused one of them, or the target has no function.
+pub fn probes(tracefs: &Tracefs, group: &str, probe: Probe, target: &Target) -> Result<Attachment> {
+    some_functions(target)?;
+    ProbeEvents::create(tracefs, group, probe, &target.functions).map(Attachment::Probes)
+}
+
+/// # Errors
+/// The target has no function.
+pub fn some_functions(target: &Target) -> Result<()> {
+    if target.functions.is_empty() {
+        let remedy = "Add a function, or use ftrace-tracepoint";
+        return Err(Error::unsupported("target", "it has no function", remedy));
+    }
+    Ok(())
+}
+
+/// Filters the instance to exactly the target's functions, and makes sure that the kernel took them all.
+fn set_filter(instance: &Instance, target: &Target) -> Result<()> {
+    const FILE: &str = "set_ftrace_filter";
+    // `:mod:!*` is the kernel itself: without it, a module's function of the same name would match too.
+    let word = |f: &Function| format!("{}:mod:{}\n", f.name, f.module.as_deref().unwrap_or("!*"));
+    instance.write(FILE, &target.functions.iter().map(word).collect::<String>())?;
+    let mut expected: Vec<_> = target.functions.iter().map(targets::listed_name).collect();
+    expected.sort_unstable();
+    let text = instance.read(FILE)?;
+    let mut filter: Vec<_> = text.lines().collect();
+    filter.sort_unstable();
+    if filter == expected {
+        return Ok(());
+    }
+    Err(Error::Untrue(format!("{FILE} holds {filter:?} instead of {expected:?}")))
+}

@@ -1,0 +1,51 @@
+//! How long calls took, in powers of two.
+
+use crate::model::observation::Durations;
+
+/// A histogram per function.
+#[derive(Debug, Clone)]
+pub struct Lengths(Vec<[u64; 64]>);
+
+impl Lengths {
+    /// Empty, for so many functions.
+    pub fn new(functions: usize) -> Self {
+        Self(vec![[0; 64]; functions])
+    }
+
+    /// A call of `function` took `ns`.
+    #[inline]
+    pub fn add(&mut self, function: usize, ns: u64) {
+        if let Some(buckets) = self.0.get_mut(function) {
+            buckets[(ns | 1).ilog2() as usize] += 1;
+        }
+    }
+
+    /// One per function, without the empty buckets at the end; none at all where they were not `measured`.
+    pub fn finish(&self, measured: bool) -> Vec<Option<Durations>> {
+        let trimmed = |buckets: &[u64; 64]| {
+            let used = buckets.iter().rposition(|&n| n > 0).map_or(0, |last| last + 1);
+            Some(Durations { log2_ns: buckets[..used].to_vec() })
+        };
+        if measured { self.0.iter().map(trimmed).collect() } else { Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bucket_i_holds_two_to_the_i_up_to_the_next() {
+        let mut lengths = Lengths::new(2);
+        for ns in [0, 1, 2, 3, 4, 1023, 1024, u64::MAX] {
+            lengths.add(1, ns);
+        }
+        lengths.add(2, 1);
+        let found = lengths.finish(true);
+        assert!(found[0].as_ref().unwrap().log2_ns.is_empty());
+        let buckets = &found[1].as_ref().unwrap().log2_ns;
+        assert_eq!((buckets[0], buckets[1], buckets[2], buckets[9], buckets[10]), (2, 2, 1, 1, 1));
+        assert_eq!((buckets.len(), buckets[63]), (64, 1));
+        assert!(lengths.finish(false).is_empty());
+    }
+}

@@ -1,0 +1,270 @@
+//! `ftrace-hist`: a kprobe event per function, and a hist trigger that counts its hits in the kernel.
+//!
+//! The trigger's only key has one value, so that the histogram is one counter. It is made paused, and continues from
+//! enable to disable; the event itself is never on and records nothing.
+
+use std::{collections::BTreeMap, fs::File, os::unix::fs::FileExt as _, path::PathBuf};
+
+use serde_json::json;
+
+use super::attachment::some_functions;
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        clock, run, targets,
+        tracefs::{
+            Instance, Tracefs,
+            probes::{Probe, ProbeEvent, ProbeEvents, Profile},
+        },
+    },
+    methods::{Cadence, Detection, Method, Scene, Session, Sink},
+    model::{
+        loss::Loss,
+        method::{Class, Descriptor, Family, MethodId, SeriesUnit},
+        observation::Observation,
+        target::Target,
+        units::{Bytes, Nanos},
+    },
+};
+
+/// The smallest table that the kernel makes (`HIST_TRIGGER_BITS_MIN`), for the one entry that there is.
+const TRIGGER: &str = "hist:keys=common_type:size=128";
+
+/// The instance's ring buffer, which stays empty.
+const BUFFER_KIB: u32 = 8;
+
+/// The method.
+#[derive(Debug)]
+pub struct Hist {
+    descriptor: Descriptor,
+}
+
+impl Hist {
+    /// The method; it has no parameters.
+    pub fn new() -> Self {
+        Self {
+            descriptor: Descriptor {
+                id: MethodId("ftrace-hist".into()),
+                family: Family::Ftrace,
+                class: Class::Exact,
+                unit: SeriesUnit::Calls { factor: 1.0 },
+                summary:
+                    "hist triggers on kprobe events count in the kernel; read at each bin's edge"
+                        .into(),
+                parameters: BTreeMap::from([("trigger".into(), json!(TRIGGER))]),
+            },
+        }
+    }
+
+    fn probe(target: &Target) -> Result<()> {
+        let pid = std::process::id();
+        let (group, name) = (run::probe_group_of(pid), run::object_of(pid, "trial"));
+        Counting::attach(&Tracefs::find()?, target, &group, &name)?.release()
+    }
+}
+
+impl Default for Hist {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Method for Hist {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn detect(&self, target: &Target) -> Detection {
+        Self::probe(target).into()
+    }
+
+    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
+        let (group, name) = (scene.run.probe_group(), scene.run.object("hist"));
+        Ok(Box::new(Counting::attach(&Tracefs::find()?, target, &group, &name)?))
+    }
+}
+
+#[derive(Debug)]
+struct Counting {
+    // Before the instance: it cannot be removed while they are open.
+    histograms: Vec<Histogram>,
+    instance: Instance,
+    // Behind the instance: a probe event cannot be removed while it has a trigger there.
+    probes: ProbeEvents,
+    attached: Vec<String>,
+    /// What the kernel had counted before enable, and by disable.
+    before: Vec<Option<Profile>>,
+    after: Vec<Option<Profile>>,
+    enabled: Option<Nanos>,
+    observed: Nanos,
+}
+
+impl Counting {
+    fn attach(tracefs: &Tracefs, target: &Target, group: &str, name: &str) -> Result<Self> {
+        some_functions(target)?;
+        let probes = ProbeEvents::create(tracefs, group, Probe::Kprobe, &target.functions)?;
+        let instance = tracefs.create_instance(name)?;
+        instance.set_buffer_kib(BUFFER_KIB)?;
+        for event in probes.events() {
+            if !instance.path(&event.file("hist")).exists() {
+                return Err(Error::unsupported(
+                    "hist trigger",
+                    "this kernel has none",
+                    "Use a kernel with CONFIG_HIST_TRIGGERS",
+                ));
+            }
+        }
+        command(&instance, &probes, ":pause")?;
+        let open = |event: &ProbeEvent| Histogram::open(&instance, event);
+        Ok(Self {
+            histograms: probes.events().iter().map(open).collect::<Result<_>>()?,
+            attached: targets::describe(target),
+            instance,
+            probes,
+            before: Vec::new(),
+            after: Vec::new(),
+            enabled: None,
+            observed: Nanos::default(),
+        })
+    }
+
+    fn release(self) -> Result<()> {
+        let Self { histograms, instance, probes, .. } = self;
+        drop(histograms);
+        let closed = instance.close();
+        let removed = probes.close();
+        closed.and(removed)
+    }
+
+    /// Calls at which the kprobe's handler could not run, per function.
+    fn missed(&self) -> Vec<u64> {
+        let missed = |profile: &Option<Profile>| profile.map_or(0, |profile| profile.missed);
+        let pairs = self.before.iter().zip(&self.after);
+        pairs.map(|(before, after)| missed(after) - missed(before)).collect()
+    }
+
+    fn account(&mut self) -> Result<Observation> {
+        let totals: Vec<Totals> =
+            self.histograms.iter_mut().map(Histogram::read).collect::<Result<_>>()?;
+        let missed = self.missed();
+        Ok(Observation {
+            recorded: totals.iter().map(|total| Some(total.hits)).collect(),
+            // Hits for which the histogram had no room.
+            lost: Loss::Exact(totals.iter().map(|total| total.dropped).sum()),
+            missed: Loss::Exact(missed.iter().sum()),
+            enabled: self.observed,
+            running: self.observed,
+            attached: self.attached.clone(),
+            bytes_read: Bytes(self.histograms.iter().map(|histogram| histogram.bytes_read).sum()),
+            kernel_memory: Bytes(u64::from(BUFFER_KIB) * 1024 * self.instance.cpus()?.len() as u64),
+            details: BTreeMap::from([("nmissed_per_function".into(), json!(missed))]),
+            ..Observation::default()
+        })
+    }
+}
+
+/// Gives a command to the trigger of each event.
+fn command(instance: &Instance, probes: &ProbeEvents, verb: &str) -> Result<()> {
+    let commands = probes
+        .events()
+        .iter()
+        .map(|event| instance.append(&event.file("trigger"), &format!("{TRIGGER}{verb}")));
+    commands.fold(Ok(()), Result::and)
+}
+
+impl Session for Counting {
+    fn cadence(&self) -> Cadence {
+        Cadence::Edges
+    }
+
+    fn enable(&mut self) -> Result<()> {
+        self.before = self.probes.profile()?;
+        self.enabled = Some(clock::now());
+        command(&self.instance, &self.probes, ":continue")
+    }
+
+    fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        for (function, histogram) in self.histograms.iter_mut().enumerate() {
+            sink.count(function, histogram.read()?.hits);
+        }
+        Ok(())
+    }
+
+    fn disable(&mut self) -> Result<()> {
+        command(&self.instance, &self.probes, ":pause")?;
+        self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
+        self.after = self.probes.profile()?;
+        Ok(())
+    }
+
+    fn detach(mut self: Box<Self>) -> Result<Observation> {
+        let observation = self.account();
+        self.release().and(observation)
+    }
+}
+
+/// The `hist` file of one event, kept open: each read from its beginning makes its text anew.
+#[derive(Debug)]
+struct Histogram {
+    path: PathBuf,
+    file: File,
+    text: Vec<u8>,
+    bytes_read: u64,
+}
+
+/// What stands below a histogram (kernel/trace/trace_events_hist.c, `hist_trigger_show`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Totals {
+    hits: u64,
+    dropped: u64,
+}
+
+impl Histogram {
+    fn open(instance: &Instance, event: &ProbeEvent) -> Result<Self> {
+        let path = instance.path(&event.file("hist"));
+        let file = File::open(&path).map_err(|e| Error::file("open", &path, e))?;
+        // A histogram of one entry has some 300 bytes.
+        Ok(Self { path, file, text: vec![0; 1 << 14], bytes_read: 0 })
+    }
+
+    fn read(&mut self) -> Result<Totals> {
+        let mut length = 0;
+        loop {
+            let piece = self.file.read_at(&mut self.text[length..], length as u64);
+            match piece.map_err(|e| Error::file("read", &self.path, e))? {
+                0 => break,
+                more => length += more,
+            }
+        }
+        self.bytes_read += length as u64;
+        let text = String::from_utf8_lossy(&self.text[..length]);
+        Totals::parse(&text).ok_or_else(|| {
+            Error::malformed(self.path.display().to_string(), format!("no totals in `{text}`"))
+        })
+    }
+}
+
+impl Totals {
+    fn parse(text: &str) -> Option<Self> {
+        let (_, totals) = text.rsplit_once("Totals:")?;
+        let field = |name: &str| {
+            let line = totals.lines().find_map(|line| line.trim().strip_prefix(name))?;
+            line.trim().parse().ok()
+        };
+        Some(Self { hits: field("Hits:")?, dropped: field("Dropped:")? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_stand_below_the_entries() {
+        let text = "# event histogram\n#\n# trigger info: hist:keys=common_type:vals=hitcount:size=128 [active]\n#\n\n\
+            { common_type:       1529 } hitcount:         12\n\nTotals:\n    Hits: 12\n    Entries: 1\n    Dropped: 3\n";
+        assert_eq!(Totals::parse(text), Some(Totals { hits: 12, dropped: 3 }));
+        assert_eq!(Totals::parse("Totals:\n    Hits: 12\n"), None);
+        assert_eq!(Totals::parse(""), None);
+    }
+}

@@ -1,0 +1,106 @@
+//! What shapes a recording, as its methods share it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::{error::Result, methods::options::Options};
+
+/// The trace clocks that a recording may use; the first is the default, and that of the bin edges.
+const CLOCKS: &[&str] = &["mono", "local", "x86-tsc"];
+
+/// What becomes of events when a buffer is full; the first is the default.
+const OVERWRITE: &[&str] = &["true", "false"];
+
+/// What shapes a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameters {
+    /// Size of each CPU's ring buffer; the kernel rounds up to whole pages.
+    pub buffer_kib_per_cpu: u32,
+    /// How often the reader wakes up.
+    pub wake_ms: u32,
+    /// The trace clock.
+    pub clock: &'static str,
+    /// Whether new events take the place of unread ones when a buffer is full; else they are dropped.
+    pub overwrite: bool,
+    /// How pages come to user space.
+    pub reader: Reader,
+}
+
+/// How pages come to user space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// `read(2)` of `trace_pipe_raw`: one copy.
+    Read,
+    /// `splice(2)` of `trace_pipe_raw` into a pipe, as trace-cmd does, and `read(2)` of the pipe.
+    Splice,
+    /// The ring buffer mapped into memory (Linux 6.10).
+    Mmap,
+}
+
+impl Reader {
+    /// The choices of the parameter `reader`; the first is the default.
+    pub const CHOICES: &'static [&'static str] = &["read", "splice"];
+
+    /// The reader of this name.
+    pub fn named(name: &str) -> Self {
+        if name == "splice" { Self::Splice } else { Self::Read }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Splice => "splice",
+            Self::Mmap => "mmap",
+        }
+    }
+}
+
+impl Default for Parameters {
+    /// The kernel's own buffer size (`TRACE_BUF_SIZE_DEFAULT`), which holds 100 ms at 500,000 calls per second, and its
+    /// own way with full buffers.
+    fn default() -> Self {
+        Self {
+            buffer_kib_per_cpu: 1408,
+            wake_ms: 100,
+            clock: CLOCKS[0],
+            overwrite: true,
+            reader: Reader::Read,
+        }
+    }
+}
+
+impl Parameters {
+    /// The parameters that a person gave, and the defaults of the others.
+    ///
+    /// # Errors
+    /// A value is wrong.
+    pub fn take(options: &mut Options) -> Result<Self> {
+        let default = Self::default();
+        Ok(Self {
+            buffer_kib_per_cpu: options
+                .positive("buffer_kib_per_cpu", default.buffer_kib_per_cpu)?,
+            wake_ms: options.positive("wake_ms", default.wake_ms)?,
+            clock: options.choose("clock", CLOCKS)?,
+            overwrite: options.choose("overwrite", OVERWRITE)? == "true",
+            reader: default.reader,
+        })
+    }
+
+    /// How often the reader wakes up.
+    pub fn wake(&self) -> Duration {
+        Duration::from_millis(self.wake_ms.into())
+    }
+
+    /// For the descriptor.
+    pub fn describe(&self) -> BTreeMap<String, Value> {
+        let Self { buffer_kib_per_cpu, wake_ms, clock, overwrite, reader } = *self;
+        BTreeMap::from([
+            ("buffer_kib_per_cpu".into(), json!(buffer_kib_per_cpu)),
+            ("wake_ms".into(), json!(wake_ms)),
+            ("clock".into(), json!(clock)),
+            ("overwrite".into(), json!(overwrite)),
+            ("reader".into(), json!(reader.name())),
+        ])
+    }
+}

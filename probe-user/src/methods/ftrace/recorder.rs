@@ -1,0 +1,235 @@
+//! The recording methods: each is a [`Recording`] of another source of events.
+//!
+//! `ftrace-function` and `ftrace-function-mmap`: the function tracer, filtered to the target. `ftrace-graph`: the
+//! function-graph tracer, likewise; its exits give durations. `ftrace-kprobe`, `ftrace-kretprobe`, `ftrace-fprobe`: probe
+//! events. `ftrace-tracepoint`: the target's tracepoints.
+//!
+//! A kretprobe's and a returning fprobe's time is that of the return.
+
+use serde_json::json;
+
+use super::{
+    attachment::{self, Attachment},
+    mapped::MappedReader,
+    parameters::{Parameters, Reader},
+    recording::{self, Recording},
+};
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        run::{self, Run},
+        targets,
+        tracefs::{
+            Instance, Tracefs,
+            probes::{Probe, ProbeEvents},
+        },
+    },
+    methods::{Detection, Method, Scene, Session, options::Options},
+    model::{
+        method::{Class, Descriptor, Family, SeriesUnit},
+        target::Target,
+    },
+};
+
+/// Where a recording's events come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The function tracer.
+    Function,
+    /// The function-graph tracer.
+    Graph,
+    /// Probe events.
+    Probe(Probe),
+    /// Tracepoints.
+    Tracepoints,
+}
+
+impl Source {
+    fn summary(self) -> &'static str {
+        match self {
+            Self::Function => {
+                "function tracer on a private instance, raw pages, timestamps counted per bin"
+            }
+            Self::Graph => {
+                "function-graph tracer on a private instance: entries, and durations from exits"
+            }
+            Self::Probe(Probe::Kprobe) => "kprobe events in a private instance, raw pages",
+            Self::Probe(Probe::Kretprobe { .. }) => {
+                "kretprobe events in a private instance, at the return"
+            }
+            Self::Probe(Probe::Fprobe) => "fprobe events in a private instance, raw pages",
+            Self::Probe(Probe::FprobeReturn) => {
+                "fprobe events in a private instance, at the return"
+            }
+            Self::Tracepoints => "the target's tracepoints in a private instance, raw pages",
+        }
+    }
+}
+
+/// A recording method.
+#[derive(Debug)]
+pub struct Recorder {
+    descriptor: Descriptor,
+    source: Source,
+    parameters: Parameters,
+}
+
+impl Recorder {
+    /// The method that records `source` in this way.
+    pub fn new(source: Source, parameters: Parameters, options: &Options) -> Self {
+        let mut described = parameters.describe();
+        match source {
+            Source::Probe(Probe::Kretprobe { maxactive }) => {
+                described.insert("maxactive".into(), json!(maxactive));
+            }
+            Source::Probe(Probe::Fprobe) => {
+                described.insert("at".into(), json!("entry"));
+            }
+            Source::Probe(Probe::FprobeReturn) => {
+                described.insert("at".into(), json!("return"));
+            }
+            _ => {}
+        }
+        let descriptor = Descriptor {
+            id: options.id(options.base()),
+            family: Family::Ftrace,
+            class: Class::Recorded,
+            unit: SeriesUnit::Calls { factor: 1.0 },
+            summary: source.summary().into(),
+            parameters: described,
+        };
+        Self { descriptor, source, parameters }
+    }
+
+    fn probe(&self, target: &Target) -> Result<()> {
+        let tracefs = Tracefs::find()?;
+        tracefs.allows_instances()?;
+        match self.source {
+            Source::Function => {
+                traceable(&tracefs, target, "function", "CONFIG_FUNCTION_TRACER")?;
+            }
+            Source::Graph => {
+                traceable(&tracefs, target, "function_graph", "CONFIG_FUNCTION_GRAPH_TRACER")?;
+                all_functions_in_graphs(&tracefs)?;
+            }
+            Source::Probe(probe) => {
+                attachment::some_functions(target)?;
+                return ProbeEvents::try_out(&tracefs, probe, &target.functions);
+            }
+            Source::Tracepoints => return tracepoints(&tracefs, target).map(drop),
+        }
+        if self.source == Source::Graph || self.parameters.reader == Reader::Mmap {
+            return self.try_instance(&tracefs);
+        }
+        Ok(())
+    }
+
+    /// Tries in an instance what only an instance can tell.
+    fn try_instance(&self, tracefs: &Tracefs) -> Result<()> {
+        let name = run::object_of(std::process::id(), "trial");
+        let instance = tracefs.create_instance(&name)?;
+        let tried = match self.source {
+            Source::Graph => accept_graph(&instance),
+            _ => recording::layout(&instance)
+                .and_then(|layout| MappedReader::open(&instance, 0, layout).map(drop)),
+        };
+        let closed = instance.close();
+        tried.and(closed)
+    }
+
+    fn attachment(&self, tracefs: &Tracefs, run: &Run, target: &Target) -> Result<Attachment> {
+        match self.source {
+            Source::Function => attachment::some_functions(target).map(|()| Attachment::Function),
+            Source::Graph => {
+                attachment::some_functions(target)?;
+                all_functions_in_graphs(tracefs)?;
+                Ok(Attachment::Graph)
+            }
+            Source::Probe(probe) => attachment::probes(tracefs, &run.probe_group(), probe, target),
+            Source::Tracepoints => tracepoints(tracefs, target).map(Attachment::Tracepoints),
+        }
+    }
+}
+
+impl Method for Recorder {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn detect(&self, target: &Target) -> Detection {
+        self.probe(target).into()
+    }
+
+    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
+        let tracefs = Tracefs::find()?;
+        let attachment = self.attachment(&tracefs, scene.run, target)?;
+        let recording =
+            Recording::attach(&tracefs, scene.run, "trace", self.parameters, target, attachment)?;
+        Ok(Box::new(recording))
+    }
+}
+
+/// Whether the kernel has the tracer and can trace the target with it.
+fn traceable(tracefs: &Tracefs, target: &Target, tracer: &str, config: &str) -> Result<()> {
+    attachment::some_functions(target)?;
+    let tracers = tracefs.read("available_tracers")?;
+    if !tracers.split_whitespace().any(|word| word == tracer) {
+        let why = format!("this kernel has no {tracer} tracer");
+        return Err(Error::unsupported("tracefs", why, format!("Use a kernel with {config}")));
+    }
+    // A kernel that restricts tracing refuses even to read it.
+    tracefs.read("set_ftrace_filter")?;
+    targets::check_traceable(target, tracefs)
+}
+
+/// The files of the top-level trace that decide what function-graph tracers of all instances see must be as the kernel
+/// made them (kernel/trace/trace_functions_graph.c, `ftrace_graph_ignore_func`).
+fn all_functions_in_graphs(tracefs: &Tracefs) -> Result<()> {
+    let limits = ["set_graph_function", "set_graph_notrace", "max_graph_depth"];
+    for file in limits {
+        let Some(text) = tracefs.read_if_there(file)? else { continue };
+        let limit = text.lines().find(|line| !line.starts_with('#') && line.trim() != "0");
+        if let Some(limit) = limit {
+            return Err(Error::unsupported(
+                tracefs.path(file).display().to_string(),
+                format!(
+                    "it holds `{limit}`, which limits the function-graph tracers of all instances"
+                ),
+                "Empty the file (max_graph_depth: write 0)",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an instance accepts the function-graph tracer. The top-level trace does on every kernel, but it has no name
+/// of its own: nobody could tell, or undo, what a killed run leaves there.
+fn accept_graph(instance: &Instance) -> Result<()> {
+    match instance.write("current_tracer", "function_graph") {
+        Err(Error::File { source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {
+            Err(Error::unsupported(
+                "function_graph",
+                "this kernel has it for the top-level trace only, where a killed run's could not be told from others",
+                "Use a kernel whose instances accept it, such as Linux 6.12",
+            ))
+        }
+        Err(error) => Err(error),
+        Ok(()) => instance.write("current_tracer", "nop"),
+    }
+}
+
+/// The files that switch the target's tracepoints on, of which there must be some.
+fn tracepoints(tracefs: &Tracefs, target: &Target) -> Result<Vec<String>> {
+    if target.tracepoints.is_empty() {
+        return Err(Error::unsupported(
+            "target",
+            "it has no tracepoint",
+            "Add one, as in --target vhost or tracepoint:net:net_dev_xmit",
+        ));
+    }
+    let file = |tracepoint| {
+        tracefs.tracepoint_id(tracepoint)?;
+        Ok(format!("events/{}/{}/enable", tracepoint.group, tracepoint.name))
+    };
+    target.tracepoints.iter().map(file).collect()
+}

@@ -1,0 +1,246 @@
+//! A recording in a private instance: what every recording method of this family attaches.
+//!
+//! The instance keeps the kernel's default of overwriting old events when a buffer is full, as trace-cmd does. Its
+//! loss is exact either way; with overwriting, the pages also say where in the stream events are missing.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{
+    attachment::{Attachment, Profile},
+    calls::{CallDecoder, Seen, Tally},
+    clocks::Timeline,
+    durations::Lengths,
+    page::PageLayout,
+    parameters::Parameters,
+    reader::{self, PageSource},
+};
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        clock,
+        run::Run,
+        symbols::AddressMap,
+        targets,
+        tracefs::{CpuStats, Instance, Tracefs},
+    },
+    methods::{Cadence, Session, Sink},
+    model::{
+        observation::Observation,
+        target::Target,
+        units::{Bytes, Nanos},
+    },
+};
+
+/// A method attached.
+#[derive(Debug)]
+pub struct Recording {
+    // Before the instance: it cannot be removed while they are open.
+    sources: Vec<Box<dyn PageSource>>,
+    instance: Instance,
+    // Behind the instance: a probe event cannot be removed while it is on there.
+    attachment: Attachment,
+    timeline: Timeline,
+    decoder: CallDecoder,
+    parameters: Parameters,
+    buffer_pages: u64,
+    attached: Vec<String>,
+    /// Whether the kernel notes the names of the tasks that it switches to on behalf of this recording.
+    notes_names: bool,
+    recorded: Vec<Option<u64>>,
+    durations: Lengths,
+    tally: Tally,
+    profile: Option<Profile>,
+    enabled: Option<Nanos>,
+    observed: Nanos,
+}
+
+impl Recording {
+    /// Makes the instance `name` of `run`, with `attachment` in it.
+    ///
+    /// # Errors
+    /// What the kernel refused; nothing is left behind.
+    pub fn attach(
+        tracefs: &Tracefs,
+        run: &Run,
+        name: &str,
+        parameters: Parameters,
+        target: &Target,
+        attachment: Attachment,
+    ) -> Result<Self> {
+        let instance = tracefs.create_instance(&run.object(name))?;
+        instance.set_clock(parameters.clock)?;
+        instance.write("options/overwrite", if parameters.overwrite { "1" } else { "0" })?;
+        let buffer_kib = instance.set_buffer_kib(parameters.buffer_kib_per_cpu)?;
+        let notes_names = attachment.notes_names() || !instance.forget_names(tracefs)?;
+        attachment.prepare(&instance, target)?;
+        let layout = layout(&instance)?;
+        let kinds = attachment.kinds(tracefs, target)?;
+        let items = attachment.items(target);
+        let observed = |item| items.contains(&item).then_some(0);
+        Ok(Self {
+            sources: reader::open_all(&instance, layout, parameters.reader)?,
+            timeline: Timeline::new(tracefs, run, parameters.clock)?,
+            decoder: CallDecoder::new(layout, &kinds, AddressMap::new(target)),
+            recorded: (0..items.end).map(observed).collect(),
+            durations: Lengths::new(target.functions.len()),
+            attached: attached(&attachment, target),
+            buffer_pages: (buffer_kib * 1024).div_ceil(layout.data_size() as u64),
+            instance,
+            attachment,
+            parameters,
+            notes_names,
+            tally: Tally::default(),
+            profile: None,
+            enabled: None,
+            observed: Nanos::default(),
+        })
+    }
+
+    /// What was seen, checked against the kernel's own counters.
+    fn account(&self, stats: &[CpuStats]) -> Result<Observation> {
+        let sum = |field: fn(&CpuStats) -> u64| stats.iter().map(field).sum::<u64>();
+        let read = sum(|cpu| cpu.read);
+        let Tally { events, strangers, .. } = self.tally;
+        if read != events {
+            return Err(Error::Untrue(format!("the kernel gave {read} events, {events} decoded")));
+        }
+        if strangers > 0 {
+            let why = "their addresses are not the target's: was the module reloaded?";
+            return Err(Error::Untrue(format!("{strangers} of {events} calls: {why}")));
+        }
+        let lost = sum(|cpu| cpu.lost() + cpu.entries);
+        let page_size = self.decoder.layout().page_size() as u64;
+        let observed = self.observed;
+        Ok(Observation {
+            recorded: self.recorded.clone(),
+            durations: self.durations.finish(matches!(self.attachment, Attachment::Graph)),
+            lost: self.attachment.lost_calls(&self.tally, lost),
+            missed: Attachment::missed_calls(self.profile.as_ref(), read + lost)?,
+            enabled: observed,
+            running: observed,
+            attached: self.attached.clone(),
+            bytes_read: Bytes(self.sources.iter().map(|source| source.bytes_read()).sum()),
+            // Each buffer has one page more, the reader's.
+            kernel_memory: Bytes((self.buffer_pages + 1) * page_size * stats.len() as u64),
+            details: self.details(stats),
+            ..Observation::default()
+        })
+    }
+
+    fn details(&self, stats: &[CpuStats]) -> BTreeMap<String, Value> {
+        let Tally { pages, returns, missed, missed_uncounted, .. } = self.tally;
+        let mut details = BTreeMap::from([
+            ("pages".into(), json!(pages)),
+            ("overrun_per_cpu".into(), json!(per_cpu(stats, |cpu| cpu.overrun))),
+            ("commit_overrun_per_cpu".into(), json!(per_cpu(stats, |cpu| cpu.commit_overrun))),
+            ("dropped_per_cpu".into(), json!(per_cpu(stats, |cpu| cpu.dropped))),
+            ("unread_per_cpu".into(), json!(per_cpu(stats, |cpu| cpu.entries))),
+            ("missed_by_pages".into(), json!(missed)),
+            ("pages_with_uncounted_misses".into(), json!(missed_uncounted)),
+            ("notes_task_names".into(), json!(self.notes_names)),
+        ]);
+        if matches!(self.attachment, Attachment::Graph) {
+            details.insert("returns".into(), json!(returns));
+        }
+        details.extend(self.profile.iter().flat_map(Profile::describe));
+        details.extend(self.timeline.describe());
+        details
+    }
+}
+
+impl Session for Recording {
+    fn cadence(&self) -> Cadence {
+        Cadence::Every(self.parameters.wake())
+    }
+
+    fn enable(&mut self) -> Result<()> {
+        self.timeline.mark()?;
+        self.enabled = Some(clock::now());
+        let on = self.attachment.switch(&self.instance, true);
+        if on.is_err() {
+            // The reason that it failed says more than a failure to undo it; what is left goes with the session.
+            let _ = self.attachment.switch(&self.instance, false);
+        }
+        on
+    }
+
+    fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        self.timeline.mark()?;
+        let mut damage = None;
+        for source in &mut self.sources {
+            // A writer faster than this reader must not keep it here: one buffer's worth, and the reader's own page.
+            for _ in 0..self.buffer_pages + 2 {
+                let page = match source.next_page() {
+                    Ok(Some(page)) => page,
+                    Ok(None) => break,
+                    Err(error @ Error::Malformed { .. }) => {
+                        damage.get_or_insert(error);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+                let decoded =
+                    self.decoder.events(&page, &mut self.tally, |item, seen| match seen {
+                        Seen::Hit(at) => {
+                            if let Some(Some(recorded)) = self.recorded.get_mut(item) {
+                                *recorded += 1;
+                            }
+                            if let Some(at) = self.timeline.mono(at) {
+                                sink.event(item, at);
+                            }
+                        }
+                        Seen::Took(ns) => self.durations.add(item, ns),
+                    });
+                if let Err(error) = decoded {
+                    damage
+                        .get_or_insert_with(|| Error::malformed(source.name(), error.to_string()));
+                }
+            }
+        }
+        damage.map_or(Ok(()), Err)
+    }
+
+    fn disable(&mut self) -> Result<()> {
+        self.attachment.switch(&self.instance, false)?;
+        self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
+        self.profile = self.attachment.profile()?;
+        self.sources.iter_mut().for_each(|source| source.end());
+        Ok(())
+    }
+
+    fn detach(self: Box<Self>) -> Result<Observation> {
+        let stats: Result<Vec<_>> =
+            self.sources.iter().map(|source| self.instance.stats(source.cpu())).collect();
+        let observation = stats.and_then(|stats| self.account(&stats));
+        let Self { sources, instance, attachment, timeline, .. } = *self;
+        drop(sources);
+        attachment.release(instance).and(timeline.close()).and(observation)
+    }
+}
+
+/// The layout of the pages of `instance`.
+///
+/// # Errors
+/// Its description cannot be read, or is not what the decoder knows.
+pub fn layout(instance: &Instance) -> Result<PageLayout> {
+    let (page, event) =
+        (instance.read("events/header_page")?, instance.read("events/header_event")?);
+    PageLayout::parse(&page, &event).map_err(|e| {
+        Error::malformed(instance.path("events/header_page").display().to_string(), e.to_string())
+    })
+}
+
+fn attached(attachment: &Attachment, target: &Target) -> Vec<String> {
+    match attachment {
+        Attachment::Tracepoints(_) => {
+            target.tracepoints.iter().map(|tracepoint| format!("tracepoint {tracepoint}")).collect()
+        }
+        _ => targets::describe(target),
+    }
+}
+
+fn per_cpu(stats: &[CpuStats], field: fn(&CpuStats) -> u64) -> Vec<u64> {
+    stats.iter().map(field).collect()
+}

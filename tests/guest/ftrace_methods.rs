@@ -1,0 +1,298 @@
+//! Every method of the family, by one table: exact in what it counts and in what it loses, and gone afterwards.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{Read as _, Write as _},
+    os::fd::OwnedFd,
+    sync::OnceLock,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use libtest_mimic::Trial;
+use probe_user::{
+    kernel::{clock, kallsyms::Kallsyms, run::Run, targets},
+    methods::{Detection, Method, Sample, Scene, Share, Sink, registry},
+    model::{loss::Loss, observation::Observation, target::Target, units::Nanos},
+};
+
+use crate::triggers::{call_open_tun, call_set_name};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("ftrace_methods::each_counts_every_call_and_nothing_else", each_call),
+        crate::test("ftrace_methods::a_flooded_buffer_loses_an_exact_number", flood),
+        crate::test("ftrace_methods::a_failure_in_the_middle_leaves_nothing", failure),
+        crate::test("ftrace_methods::a_kretprobe_misses_an_exact_number", missed),
+    ]
+}
+
+/// Functions and a tracepoint that only a write of the own name hits; a method observes what it can of them.
+const TARGET: &str = "tun_chr_open,comm_write,tracepoint:task:task_rename";
+
+const METHODS: &[&str] = &[
+    "ftrace-function",
+    "ftrace-function:reader=splice",
+    "ftrace-function:clock=local",
+    "ftrace-function:clock=x86-tsc",
+    "ftrace-function-mmap",
+    "ftrace-graph",
+    "ftrace-kprobe",
+    "ftrace-kretprobe",
+    "ftrace-fprobe",
+    "ftrace-fprobe:at=return",
+    "ftrace-tracepoint",
+    "ftrace-hist",
+];
+
+/// What Linux 6.1 cannot do; every later kernel here must do all.
+const NOT_IN_6_1: &[&str] =
+    &["ftrace-function-mmap", "ftrace-graph", "ftrace-fprobe", "ftrace-fprobe:at=return"];
+
+fn resolve(request: &str) -> Result<Target> {
+    crate::load_modules()?;
+    Ok(targets::resolve(request, &Kallsyms::load()?)?)
+}
+
+/// The methods of the table that this kernel has; the others must be known not to be there. Asked once.
+fn available() -> Result<&'static [&'static str]> {
+    static FOUND: OnceLock<Vec<&str>> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(found);
+    }
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let target = resolve(TARGET)?;
+    let mut found = Vec::new();
+    for id in METHODS {
+        match registry::find(id)?.detect(&target) {
+            Detection::Available => found.push(*id),
+            Detection::Unsupported { why, remedy } => {
+                println!("skipped {id}: {why}. {remedy}");
+                ensure!(release.starts_with("6.1.") && NOT_IN_6_1.contains(id), "{id}: {why}");
+                ensure!(!remedy.is_empty(), "{id}: no remedy");
+            }
+            Detection::Inconclusive(error) => bail!("{id}: {error}"),
+        }
+    }
+    Ok(FOUND.get_or_init(|| found))
+}
+
+/// What came.
+#[derive(Default)]
+struct Seen {
+    events: BTreeMap<usize, Vec<Nanos>>,
+    totals: BTreeMap<usize, u64>,
+}
+
+impl Seen {
+    fn of(&self, item: usize) -> u64 {
+        let events = self.events.get(&item).map_or(0, |events| events.len() as u64);
+        events + self.totals.get(&item).copied().unwrap_or(0)
+    }
+}
+
+impl Sink for Seen {
+    fn count(&mut self, item: usize, total: u64) {
+        self.totals.insert(item, total);
+    }
+
+    fn event(&mut self, item: usize, at: Nanos) {
+        self.events.entry(item).or_default().push(at);
+    }
+
+    fn sample(&mut self, _: Sample<'_>) {}
+
+    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+
+    fn shares(&mut self, _: u64, _: &[Share]) {}
+}
+
+const OPENS: u64 = 300;
+const NAMES: u64 = 100;
+
+fn calls() -> Result<()> {
+    for call in 0..OPENS {
+        call_open_tun()?;
+        if call < NAMES {
+            call_set_name()?;
+        }
+    }
+    Ok(())
+}
+
+fn each_call() -> Result<()> {
+    let target = resolve(TARGET)?;
+    let run = Run::start()?;
+    for id in available()? {
+        one_method(registry::find(id)?.as_ref(), &target, &run).context(*id)?;
+    }
+    Ok(())
+}
+
+fn one_method(method: &dyn Method, target: &Target, run: &Run) -> Result<()> {
+    let mut session = method.attach(target, &Scene::bare(run))?;
+    // Attached but not enabled.
+    call_open_tun()?;
+    call_set_name()?;
+    let mut seen = Seen::default();
+    let begin = clock::now();
+    session.enable()?;
+    session.drain(&mut seen)?;
+    ensure!((0..target.len()).all(|item| seen.of(item) == 0), "calls where none was made");
+    calls()?;
+    session.drain(&mut seen)?;
+    calls()?;
+    session.disable()?;
+    let end = clock::now();
+    call_open_tun()?;
+    call_set_name()?;
+    session.drain(&mut seen)?;
+    let observation = session.detach()?;
+
+    let expected = match method.descriptor().id.0.as_str() {
+        "ftrace-tracepoint" => [None, None, Some(2 * NAMES)].to_vec(),
+        _ => [2 * OPENS, 2 * NAMES].map(Some).to_vec(),
+    };
+    ensure!(observation.recorded == expected, "{observation:?}");
+    ensure!(observation.lost == Loss::NONE, "{observation:?}");
+    let counts_misses = ["ftrace-kprobe", "ftrace-kretprobe", "ftrace-hist"];
+    let missed = match counts_misses.contains(&method.descriptor().id.0.as_str()) {
+        true => Loss::NONE,
+        false => Loss::Unknown,
+    };
+    ensure!(observation.missed == missed, "{observation:?}");
+    for (item, expected) in expected.into_iter().enumerate() {
+        ensure!(seen.of(item) == expected.unwrap_or(0), "{} of item {item}", seen.of(item));
+    }
+    let slack =
+        observation.details.get("clock_pairs_widest_ns").and_then(serde_json::Value::as_u64);
+    let slack = slack.unwrap_or(0);
+    let window = begin.0.saturating_sub(slack)..=end.0 + slack;
+    let outside = seen.events.values().flatten().filter(|at| !window.contains(&at.0)).count();
+    ensure!(outside == 0, "{outside} times outside of {window:?}");
+    durations(method, &observation)
+}
+
+fn durations(method: &dyn Method, observation: &Observation) -> Result<()> {
+    if method.descriptor().id.0 != "ftrace-graph" {
+        ensure!(observation.durations.is_empty(), "durations of {observation:?}");
+        return Ok(());
+    }
+    let taken = |place: usize| {
+        let durations = observation.durations[place].as_ref();
+        durations.map_or(0, |durations| durations.log2_ns.iter().sum::<u64>())
+    };
+    ensure!([taken(0), taken(1)] == [2 * OPENS, 2 * NAMES], "{:?}", observation.durations);
+    Ok(())
+}
+
+fn flood() -> Result<()> {
+    const CALLS: u64 = 1500;
+    let target = resolve("comm_write,tracepoint:task:task_rename")?;
+    let run = Run::start()?;
+    // Clocks and the counter have no part in it.
+    let recorders = available()?.iter().filter(|id| !id.contains("clock") && **id != "ftrace-hist");
+    for id in recorders {
+        let full = if id.contains("probe") { &["true"][..] } else { &["true", "false"] };
+        for overwrite in full {
+            let word = format!("{id}:buffer_kib_per_cpu=8:overwrite={overwrite}");
+            let method = registry::find(&word)?;
+            let observation = flooded(method.as_ref(), &target, &run, CALLS).context(word)?;
+            let recorded: u64 = observation.recorded.iter().flatten().sum();
+            let lost = match observation.lost {
+                Loss::Exact(n) => n,
+                // Its entries and exits are lost alike.
+                Loss::AtLeast(n) if *id == "ftrace-graph" => n,
+                other => bail!("{id}: lost {other:?}"),
+            };
+            ensure!(lost > 0 && recorded > 0, "{id}: {observation:?}");
+            let all = recorded + lost;
+            // A call whose entry found no room leaves no exit either, where nothing is overwritten.
+            let fits = match (*id, *overwrite) {
+                ("ftrace-graph", "false") => all <= CALLS,
+                _ => all == CALLS,
+            };
+            ensure!(fits, "{id}, overwrite={overwrite}: {recorded} + {lost} lost of {CALLS}");
+        }
+    }
+    Ok(())
+}
+
+fn flooded(method: &dyn Method, target: &Target, run: &Run, calls: u64) -> Result<Observation> {
+    let mut session = method.attach(target, &Scene::bare(run))?;
+    session.enable()?;
+    (0..calls).try_for_each(|_| call_set_name())?;
+    session.disable()?;
+    let mut seen = Seen::default();
+    session.drain(&mut seen)?;
+    let observation = session.detach()?;
+    let given: u64 = seen.events.values().map(|events| events.len() as u64).sum();
+    let recorded: u64 = observation.recorded.iter().flatten().sum();
+    ensure!(given == recorded, "{recorded} recorded, {given} given");
+    Ok(observation)
+}
+
+/// A function that exists and that neither ftrace nor kprobes can be attached to.
+const UNTRACEABLE: &str = "ftrace_stub";
+
+fn failure() -> Result<()> {
+    let run = Run::start()?;
+    let good = resolve(TARGET)?;
+    let mut bad = resolve(&format!("tun_chr_open,{UNTRACEABLE}"))?;
+    bad.tracepoints.clone_from(&good.tracepoints);
+    bad.tracepoints.push(probe_user::model::target::Tracepoint {
+        group: "task".into(),
+        name: "no_such_event".into(),
+    });
+    // Parameters change nothing about what is attached.
+    for id in available()?.iter().filter(|id| !id.contains(':')) {
+        let method = registry::find(id)?;
+        if let Detection::Available = method.detect(&bad) {
+            bail!("{id}: detect says that it can be attached to {UNTRACEABLE}")
+        }
+        ensure!(method.attach(&bad, &Scene::bare(&run)).is_err(), "{id} attached");
+        // Dropped while it is enabled: the backstop.
+        let mut session = method.attach(&good, &Scene::bare(&run))?;
+        session.enable()?;
+        call_open_tun()?;
+    }
+    Ok(())
+}
+
+/// Readers that sleep in a traced function at once, more than the kretprobe can follow.
+fn missed() -> Result<()> {
+    const CALLS: u64 = 4;
+    let target = resolve("eventfd_read")?;
+    let run = Run::start()?;
+    let method = registry::find("ftrace-kretprobe:maxactive=1")?;
+    let mut session = method.attach(&target, &Scene::bare(&run))?;
+    session.enable()?;
+    let semaphore = File::from(semaphore()?);
+    let threads: Vec<_> = (0..CALLS)
+        .map(|_| {
+            let mut semaphore = semaphore.try_clone()?;
+            Ok(thread::spawn(move || semaphore.read_exact(&mut [0; 8])))
+        })
+        .collect::<Result<_>>()?;
+    // Until all sleep there; a thread that comes late would only be missed by nobody.
+    thread::sleep(Duration::from_millis(300));
+    (&semaphore).write_all(&CALLS.to_ne_bytes())?;
+    for thread in threads {
+        thread.join().expect("no panic")?;
+    }
+    session.disable()?;
+    session.drain(&mut Seen::default())?;
+    let observation = session.detach()?;
+    let recorded = observation.recorded[0].context("not observed")?;
+    let missed = observation.missed.exact().context("not exact")?;
+    ensure!(missed > 0 && recorded > 0, "{recorded} recorded, {missed} missed");
+    ensure!(recorded + missed == CALLS, "{recorded} recorded + {missed} missed of {CALLS}");
+    Ok(())
+}
+
+fn semaphore() -> Result<OwnedFd> {
+    use rustix::event::{EventfdFlags, eventfd};
+    Ok(eventfd(0, EventfdFlags::SEMAPHORE | EventfdFlags::CLOEXEC)?)
+}
