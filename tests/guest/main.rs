@@ -13,6 +13,7 @@ mod input;
 mod leftovers;
 mod load;
 mod perf;
+mod perf_events;
 mod tool;
 mod triggers;
 mod witness;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         ftrace_probes::tests(),
         perf::tests(),
         capture::tests(),
+        perf_events::tests(),
         witness::tests(),
         load::tests(),
         input::tests(),

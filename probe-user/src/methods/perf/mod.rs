@@ -1,10 +1,16 @@
 //! perf_event_open(2).
 
+mod account;
+mod attached;
+pub mod count;
+mod events;
+mod points;
+pub mod record;
 pub mod ring;
 pub mod sample;
 mod ticker;
 
-use self::sample::SampleProfiler;
+use self::{count::Counter, record::Recorder, sample::SampleProfiler};
 use super::{Method, options::Options, registry::Entry};
 use crate::error::Result;
 
@@ -12,8 +18,22 @@ use crate::error::Result;
 pub const METHODS: &[Entry] = &[
     Entry::kind(sample::OWN, "perf-sample-999", sampler),
     Entry::kind(sample::CALLCHAIN, "perf-sample-999-callchain", sampler),
+    Entry::plain(record::KPROBE, recorder),
+    Entry::kind(record::KPROBE_N, "perf-kprobe-record-100", recorder),
+    Entry::plain(record::TRACEPOINT, recorder),
+    Entry::plain(count::KPROBE, counter),
+    Entry::plain(count::TRACEPOINT, counter),
 ];
 
 fn sampler(options: &mut Options) -> Result<Box<dyn Method>> {
     Ok(Box::new(SampleProfiler::of(options)?))
+}
+
+fn recorder(options: &mut Options) -> Result<Box<dyn Method>> {
+    Ok(Box::new(Recorder::of(options)?))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as the registry makes all methods")]
+fn counter(options: &mut Options) -> Result<Box<dyn Method>> {
+    Ok(Box::new(Counter::of(options)))
 }

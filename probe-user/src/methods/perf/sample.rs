@@ -15,6 +15,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::json;
 
 use super::{
+    events::running,
     ring::{Layout, Record, Records, Sample},
     ticker::{Ticker, check_frequency, refused},
 };
@@ -309,17 +310,12 @@ impl SampleSession {
             let why = format!("its rings report {lost} lost records, its counters {exact}");
             return Err(Error::Untrue(format!("perf contradicts itself: {why}")));
         }
-        // Multiplexing shows where the PMU ran for less time than the event was enabled; take the worst CPU.
-        let running = readings
-            .iter()
-            .map(|r| r.running.0 as f64 / r.enabled.0.max(1) as f64)
-            .fold(1.0, f64::min);
         Ok(Observation {
             recorded: inclusive.iter().map(|&n| Some(n)).collect(),
             lost: exact.map_or(Loss::AtLeast(*lost), Loss::Exact),
             missed: Loss::Unknown,
             enabled: self.observed,
-            running: Duration::from(self.observed).mul_f64(running).into(),
+            running: running(self.observed, readings),
             attached: self.attached.clone(),
             bytes_read: Bytes(*bytes),
             kernel_memory: Bytes(self.rings.iter().map(|ring| ring.mapped() as u64).sum()),

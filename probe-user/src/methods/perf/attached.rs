@@ -1,0 +1,151 @@
+//! Events that are open at their places: what methods that record hits and methods that count them have in common.
+
+use super::{
+    account::Profiles,
+    events::{Events, Taken, running},
+    points::{Point, Points, Source},
+};
+use crate::{
+    error::Result,
+    kernel::{clock, online, run::Run},
+    model::{
+        observation::Observation,
+        target::Target,
+        units::{Bytes, Nanos},
+    },
+    sys::perf::{Rate, Reading},
+};
+
+/// Events at places of a run's own.
+#[derive(Debug)]
+pub(super) struct Attached {
+    // Events are closed before the probes are removed that they are open at.
+    pub(super) events: Events,
+    points: Points,
+    profiles: Profiles,
+    enabled: Option<Nanos>,
+    observed: Nanos,
+    lines: Vec<String>,
+}
+
+/// What there was when the events were closed.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// What each CPU's events counted.
+    pub(super) readings: Vec<Reading>,
+    /// What each CPU's ring held.
+    pub(super) taken: Vec<Taken>,
+    /// Hits of each place, of all CPUs.
+    pub(super) counted: Vec<u64>,
+    /// What all methods of this kind observe; without what they recorded.
+    pub(super) observation: Observation,
+    items: Vec<usize>,
+}
+
+impl Ended {
+    /// `values`, one for each place, by the items of the target; none for those that have no place.
+    pub(super) fn by_item<T: Clone>(&self, values: impl IntoIterator<Item = T>) -> Vec<Option<T>> {
+        let length = self.items.iter().max().map_or(0, |last| last + 1);
+        let mut by_item = vec![None; length];
+        for (&item, value) in self.items.iter().zip(values) {
+            by_item[item] = Some(value);
+        }
+        by_item
+    }
+}
+
+impl Attached {
+    /// Opens events at every place of `source` in `target`; with rings of so many KiB where they record.
+    ///
+    /// # Errors
+    /// The kernel refused a probe, an event or a ring; nothing is left behind.
+    pub(super) fn open(
+        source: Source,
+        target: &Target,
+        run: &Run,
+        rate: Rate,
+        ring_kib: Option<u32>,
+    ) -> Result<Self> {
+        let cpus = online::cpus()?;
+        let points = source.points(target, &run.probe_group())?;
+        let pages = ring_kib.map(|kib| kib as usize * 1024 / rustix::param::page_size());
+        let events = Events::open(points.places(), &cpus, rate, pages)?;
+        let names: Vec<String> = target.items().collect();
+        let line =
+            |place: &Point| format!("{} by {} on CPUs {cpus:?}", names[place.item], place.name);
+        let lines = points.places().iter().map(line).collect();
+        let (profiles, observed) = (Profiles::default(), Nanos(0));
+        Ok(Self { events, points, profiles, enabled: None, observed, lines })
+    }
+
+    /// Whether that would work: opens and closes an event.
+    ///
+    /// # Errors
+    /// It would not.
+    pub(super) fn try_out(source: Source, target: &Target, rate: Rate) -> Result<()> {
+        let points = source.try_out(target)?;
+        let cpus = online::cpus()?;
+        drop(Events::open(points.places(), &cpus[..1], rate, None)?);
+        points.close()
+    }
+
+    /// The item observed at each place.
+    pub(super) fn items(&self) -> Vec<usize> {
+        self.points.places().iter().map(|place| place.item).collect()
+    }
+
+    /// Starts all events.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub(super) fn enable(&mut self) -> Result<()> {
+        self.profiles = Profiles(vec![self.points.profile()?]);
+        self.enabled = Some(clock::now());
+        self.events.enable()?;
+        self.profiles.0.push(self.points.profile()?);
+        Ok(())
+    }
+
+    /// Stops all events.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub(super) fn disable(&mut self) -> Result<()> {
+        self.profiles.0.push(self.points.profile()?);
+        let disabled = self.events.disable();
+        self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
+        self.profiles.0.push(self.points.profile()?);
+        disabled
+    }
+
+    /// Reads what was counted, and releases everything.
+    ///
+    /// # Errors
+    /// What the kernel refused; what is left goes with the process.
+    pub(super) fn close(self) -> Result<Ended> {
+        let Self { events, points, profiles, observed, lines, .. } = self;
+        let readings = events.read()?;
+        let taken: Vec<Taken> = events.taken().cloned().collect();
+        let memory = Bytes(events.memory());
+        let items = points.places().iter().map(|place| place.item).collect::<Vec<_>>();
+        drop(events);
+        points.close()?;
+        let counted = hits(&readings, items.len());
+        let observation = Observation {
+            missed: profiles.missed(&counted),
+            enabled: observed,
+            running: running(observed, &readings),
+            attached: lines,
+            bytes_read: Bytes(taken.iter().map(|taken| taken.bytes).sum()),
+            kernel_memory: memory,
+            ..Observation::default()
+        };
+        Ok(Ended { readings, taken, counted, observation, items })
+    }
+}
+
+/// What the events of each place counted on all CPUs together.
+pub(super) fn hits(readings: &[Reading], places: usize) -> Vec<u64> {
+    let of = |place: usize| readings.iter().map(|reading| reading.counts[place].value).sum();
+    (0..places).map(of).collect()
+}

@@ -1,0 +1,105 @@
+//! `perf-kprobe-count`, `perf-tracepoint-count`: the kernel counts the hits, as `perf stat -a -e EVENT`.
+//!
+//! One event per place and CPU, those of a CPU in one group: a reading takes one read(2) per CPU, and interrupts that CPU
+//! once. There is no shared page with the counts of software events (`rdpmc` is for hardware only).
+
+use std::collections::BTreeMap;
+
+use super::{
+    attached::{Attached, hits},
+    points::Source,
+};
+use crate::{
+    error::Result,
+    methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
+    model::{
+        loss::Loss,
+        method::{Class, Descriptor, Family, SeriesUnit},
+        observation::Observation,
+        target::Target,
+    },
+    sys::perf::Rate,
+};
+
+/// Id of the counter of calls.
+pub const KPROBE: &str = "perf-kprobe-count";
+/// Id of the counter of tracepoint hits.
+pub const TRACEPOINT: &str = "perf-tracepoint-count";
+
+/// The method.
+#[derive(Debug)]
+pub struct Counter {
+    descriptor: Descriptor,
+    source: Source,
+}
+
+impl Counter {
+    /// The method that `options` name; it has no parameters.
+    pub fn of(options: &Options) -> Self {
+        let (source, what) = match options.base() {
+            TRACEPOINT => (Source::Tracepoints, "each tracepoint's hits"),
+            _ => (Source::Kprobes, "each function's calls, by a kprobe,"),
+        };
+        let descriptor = Descriptor {
+            id: options.id(options.base()),
+            family: Family::Perf,
+            class: Class::Exact,
+            unit: SeriesUnit::Calls { factor: 1.0 },
+            summary: format!("{what} are counted per CPU by perf events"),
+            parameters: BTreeMap::new(),
+        };
+        Self { descriptor, source }
+    }
+}
+
+impl Method for Counter {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn detect(&self, target: &Target) -> Detection {
+        Attached::try_out(self.source, target, Rate::Never).into()
+    }
+
+    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
+        let attached = Attached::open(self.source, target, scene.run, Rate::Never, None)?;
+        let items = attached.items();
+        Ok(Box::new(Counting { attached, items }))
+    }
+}
+
+#[derive(Debug)]
+struct Counting {
+    attached: Attached,
+    /// The item at each place.
+    items: Vec<usize>,
+}
+
+impl Session for Counting {
+    fn cadence(&self) -> Cadence {
+        Cadence::Edges
+    }
+
+    fn enable(&mut self) -> Result<()> {
+        self.attached.enable()
+    }
+
+    fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let totals = hits(&self.attached.events.read()?, self.items.len());
+        for (&item, total) in self.items.iter().zip(totals) {
+            sink.count(item, total);
+        }
+        Ok(())
+    }
+
+    fn disable(&mut self) -> Result<()> {
+        self.attached.disable()
+    }
+
+    fn detach(self: Box<Self>) -> Result<Observation> {
+        let ended = self.attached.close()?;
+        let recorded = ended.by_item(ended.counted.iter().copied());
+        // A count needs no room.
+        Ok(Observation { recorded, lost: Loss::NONE, ..ended.observation })
+    }
+}

@@ -1,0 +1,126 @@
+//! The places at which events are counted or recorded: kprobe events of the run's own, or the target's tracepoints.
+//! perf knows both by their number in tracefs.
+
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        run,
+        tracefs::{
+            Tracefs,
+            probes::{Probe, ProbeEvents, Profile},
+        },
+    },
+    model::target::Target,
+    sys::perf::{Attr, Rate},
+};
+
+/// Where a method takes its events from.
+///
+/// A kprobe event of our own, rather than perf's anonymous kprobes (PMU `kprobe`): of those the kernel does not show
+/// how often they were hit, and how often missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A kprobe event at each function.
+    Kprobes,
+    /// Each tracepoint.
+    Tracepoints,
+}
+
+/// One place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Point {
+    /// The item of the target that is observed there.
+    pub(super) item: usize,
+    /// The event's number, `perf_event_attr.config`.
+    pub(super) id: u64,
+    /// What it is called in tracefs: `group/name`.
+    pub(super) name: String,
+}
+
+impl Point {
+    /// The event at this place.
+    pub(super) fn attr(&self, rate: Rate, sample_type: u64) -> Attr {
+        const TRACEPOINT: u32 = 2;
+        Attr { kind: TRACEPOINT, config: self.id, rate, sample_type }
+    }
+}
+
+/// The places, for as long as events are open there.
+#[derive(Debug)]
+pub(super) struct Points {
+    places: Vec<Point>,
+    probes: Option<ProbeEvents>,
+}
+
+impl Source {
+    /// The places in `target`. `group` is the group of the run's own probe events.
+    ///
+    /// # Errors
+    /// There are none, or the kernel refused a probe; nothing is left behind.
+    pub(super) fn points(self, target: &Target, group: &str) -> Result<Points> {
+        let tracefs = Tracefs::find()?;
+        let points = match self {
+            Self::Kprobes => {
+                let functions = &target.functions;
+                let probes = ProbeEvents::create(&tracefs, group, Probe::Kprobe, functions)?;
+                let events = probes.events().iter().enumerate();
+                let places = events.map(|(item, event)| Point {
+                    item,
+                    id: event.format.id.into(),
+                    name: format!("{}/{}", event.group, event.name),
+                });
+                Points { places: places.collect(), probes: Some(probes) }
+            }
+            Self::Tracepoints => {
+                let places = target.tracepoints.iter().enumerate().map(|(place, tracepoint)| {
+                    let name = format!("{}/{}", tracepoint.group, tracepoint.name);
+                    let id = tracefs.tracepoint_id(tracepoint)?;
+                    Ok(Point { item: target.tracepoint(place), id, name })
+                });
+                Points { places: places.collect::<Result<_>>()?, probes: None }
+            }
+        };
+        if points.places.is_empty() {
+            return Err(self.nothing());
+        }
+        Ok(points)
+    }
+
+    /// As [`Source::points`], to find out whether there are any, on behalf of no run.
+    pub(super) fn try_out(self, target: &Target) -> Result<Points> {
+        self.points(target, &run::probe_group_of(std::process::id()))
+    }
+
+    fn nothing(self) -> Error {
+        let (what, example) = match self {
+            Self::Kprobes => ("function", "vhost_net:handle_tx"),
+            Self::Tracepoints => ("tracepoint", "net:net_dev_xmit"),
+        };
+        let remedy = format!("Name one, such as {example}, or use another method");
+        Error::unsupported("target", format!("it has no {what}"), remedy)
+    }
+}
+
+impl Points {
+    /// The places.
+    pub(super) fn places(&self) -> &[Point] {
+        &self.places
+    }
+
+    /// What the kernel counted at each place's probe so far; none where there are no probes.
+    ///
+    /// # Errors
+    /// The counters cannot be read.
+    pub(super) fn profile(&self) -> Result<Option<Vec<Profile>>> {
+        let Some(probes) = &self.probes else { return Ok(None) };
+        Ok(probes.profile()?.into_iter().collect())
+    }
+
+    /// Removes the probes; the events at them must be gone.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub(super) fn close(self) -> Result<()> {
+        self.probes.map_or(Ok(()), ProbeEvents::close)
+    }
+}

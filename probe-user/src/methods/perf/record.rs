@@ -1,0 +1,157 @@
+//! `perf-kprobe-record`, `perf-kprobe-record-N`, `perf-tracepoint-record`: every hit, or one in N, leaves a record in a
+//! ring, as `perf record -a -e EVENT -c N`.
+//!
+//! A record is the time alone, and which event where several share the ring: 16 or 24 bytes, without the event's own
+//! fields (`PERF_SAMPLE_RAW`), which say nothing here. What the events counted
+//! is there for free: the kernel counts every hit, recorded or not, so that one in N comes with the exact number, and
+//! losses follow from it.
+//!
+//! One in N is taken by counting, on each CPU for itself. `PERF_SAMPLE_PERIOD` must not be asked for: with it, the
+//! kernel records every hit of a software event and writes 1 for its period (`perf_swevent_event`).
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::json;
+
+use super::{account::Fate, attached::Attached, events::Taken, points::Source};
+use crate::{
+    error::Result,
+    methods::{
+        Cadence, Detection, Method, Scene, Session, Sink, options::Options, registry::number_in,
+    },
+    model::{
+        loss::Loss,
+        method::{Class, Descriptor, Family, SeriesUnit},
+        observation::Observation,
+        target::Target,
+    },
+    sys::perf::Rate,
+};
+
+/// Id of the recorder of every call.
+pub const KPROBE: &str = "perf-kprobe-record";
+/// Ids of the recorder of one call in `N`.
+pub const KPROBE_N: &str = "perf-kprobe-record-N";
+/// Id of the recorder of every hit of a tracepoint.
+pub const TRACEPOINT: &str = "perf-tracepoint-record";
+
+/// The method.
+#[derive(Debug)]
+pub struct Recorder {
+    descriptor: Descriptor,
+    source: Source,
+    period: u32,
+    buffer_kib_per_cpu: u32,
+    wake: Duration,
+}
+
+impl Recorder {
+    /// The method that `options` name. The ring has perf's own size by default, 512 KiB: as many as 32768 records.
+    ///
+    /// # Errors
+    /// A value is wrong.
+    pub fn of(options: &mut Options) -> Result<Self> {
+        let period = number_in(KPROBE_N, options.base());
+        let (source, what) = match options.base() {
+            TRACEPOINT => (Source::Tracepoints, "tracepoint hit"),
+            _ => (Source::Kprobes, "call, by a kprobe,"),
+        };
+        let buffer_kib_per_cpu = options.positive("buffer_kib_per_cpu", 512)?;
+        let wake_ms = options.positive("wake_ms", 100)?;
+        let (class, which) = match period {
+            Some(period) => (Class::Sampled, format!("one {what} in {period}")),
+            None => (Class::Recorded, format!("each {what}")),
+        };
+        let period = period.unwrap_or(1);
+        let descriptor = Descriptor {
+            id: options.id(options.base()),
+            family: Family::Perf,
+            class,
+            unit: SeriesUnit::Calls { factor: period.into() },
+            summary: format!("{which} leaves its time in perf's ring"),
+            parameters: BTreeMap::from([
+                ("period".into(), json!(period)),
+                ("buffer_kib_per_cpu".into(), json!(buffer_kib_per_cpu)),
+                ("wake_ms".into(), json!(wake_ms)),
+                ("clock".into(), json!("monotonic")),
+            ]),
+        };
+        let wake = Duration::from_millis(wake_ms.into());
+        Ok(Self { descriptor, source, period, buffer_kib_per_cpu, wake })
+    }
+
+    fn rate(&self) -> Rate {
+        Rate::Period(self.period.into())
+    }
+}
+
+impl Method for Recorder {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn detect(&self, target: &Target) -> Detection {
+        Attached::try_out(self.source, target, self.rate()).into()
+    }
+
+    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
+        let ring = Some(self.buffer_kib_per_cpu);
+        let attached = Attached::open(self.source, target, scene.run, self.rate(), ring)?;
+        let items = attached.items();
+        Ok(Box::new(Recording { attached, items, period: self.period.into(), wake: self.wake }))
+    }
+}
+
+#[derive(Debug)]
+struct Recording {
+    attached: Attached,
+    /// The item at each place.
+    items: Vec<usize>,
+    period: u64,
+    wake: Duration,
+}
+
+impl Session for Recording {
+    fn cadence(&self) -> Cadence {
+        Cadence::Every(self.wake)
+    }
+
+    fn enable(&mut self) -> Result<()> {
+        self.attached.enable()
+    }
+
+    fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let Self { attached, items, .. } = self;
+        attached.events.drain(|place, at| sink.event(items[place], at))
+    }
+
+    fn disable(&mut self) -> Result<()> {
+        self.attached.disable()
+    }
+
+    fn detach(self: Box<Self>) -> Result<Observation> {
+        let Self { attached, period, .. } = *self;
+        let ended = attached.close()?;
+        let fates: Vec<Fate> = (0..ended.counted.len())
+            .map(|place| Fate::of(place, period, &ended.readings, ended.taken.iter()))
+            .collect::<Result<_>>()?;
+        let estimates = match period {
+            1 => Vec::new(),
+            _ => ended.by_item(fates.iter().map(|fate| fate.estimate(period))),
+        };
+        let no_room = fates.iter().map(|fate| fate.no_room).sum::<Option<u64>>();
+        let of_taken = |of: fn(&Taken) -> u64| ended.taken.iter().map(of).sum::<u64>();
+        Ok(Observation {
+            recorded: ended.by_item(fates.iter().map(|fate| fate.recorded)),
+            counted: ended.by_item(ended.counted.iter().copied()),
+            estimates,
+            lost: Loss::Exact(fates.iter().map(|fate| fate.lost).sum()),
+            details: BTreeMap::from([
+                ("lost_by_counter".into(), json!(no_room)),
+                ("lost_by_records".into(), json!(of_taken(|taken| taken.lost))),
+                ("throttled".into(), json!(of_taken(|taken| taken.throttled))),
+            ]),
+            ..ended.observation
+        })
+    }
+}
