@@ -1,0 +1,81 @@
+//! The corpus as text: a file of hex digits for each input, `corpus/TARGET/NAME.hex`, and the golden pages of the tests.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+
+/// The kernels whose pages are kept, in the order of the target's choice.
+const SERIES: [&str; 3] = ["6.1", "6.12", "7.3"];
+
+fn root() -> PathBuf {
+    env!("CARGO_MANIFEST_DIR").into()
+}
+
+/// Name and bytes of all inputs of a target.
+///
+/// # Errors
+/// A file cannot be read, or holds no hex digits.
+pub fn inputs(target: &str) -> Result<Vec<(String, Vec<u8>)>> {
+    let folder = root().join("corpus").join(target);
+    let mut inputs = Vec::new();
+    if folder.exists() {
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let bytes = from_hex(&text).with_context(|| path.display().to_string())?;
+            let name = path.file_stem().unwrap_or_default().display().to_string();
+            inputs.push((name, bytes));
+        }
+    }
+    inputs.extend(golden(target)?);
+    inputs.sort();
+    Ok(inputs)
+}
+
+/// What three kernels really wrote, for the targets that read it.
+fn golden(target: &str) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut inputs = Vec::new();
+    for (choice, series) in (0_u8..).zip(SERIES) {
+        let folder = root().join("../tests/data/pages").join(series);
+        let text = |file: &str| {
+            let path = folder.join(file);
+            fs::read_to_string(&path).with_context(|| path.display().to_string())
+        };
+        let pages = from_hex(&text("pages.hex")?)?;
+        for (number, page) in pages.chunks(4096).enumerate() {
+            let name = format!("golden-{series}-{number}");
+            match target {
+                "ftrace_page" => inputs.push((name, [page, &[choice]].concat())),
+                "ftrace_format" if number == 0 => {
+                    let files = ["header_page", "header_event", "format"];
+                    let mut input = Vec::new();
+                    for file in files {
+                        input.extend(text(file)?.bytes().chain([0]));
+                    }
+                    inputs.push((name, [&input, page].concat()));
+                }
+                "kallsyms" if number == 0 => inputs.push((name, text("kallsyms")?.into_bytes())),
+                _ => {}
+            }
+        }
+    }
+    Ok(inputs)
+}
+
+/// Bytes of hex digits; white space is skipped.
+///
+/// # Errors
+/// Something else stands there, or half a byte.
+pub fn from_hex(text: &str) -> Result<Vec<u8>> {
+    let digit = |c: char| c.to_digit(16).with_context(|| format!("`{c}` is no hex digit"));
+    let digits: Vec<u32> =
+        text.chars().filter(|c| !c.is_whitespace()).map(digit).collect::<Result<_>>()?;
+    ensure!(digits.len().is_multiple_of(2), "half a byte at the end");
+    Ok(digits.chunks(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect())
+}
+
+/// Hex digits, 32 bytes a line.
+pub fn to_hex(bytes: &[u8]) -> String {
+    let line = |line: &[u8]| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    bytes.chunks(32).map(|part| line(part) + "\n").collect()
+}

@@ -1,0 +1,130 @@
+//! The targets.
+
+use std::sync::{Arc, LazyLock};
+
+use probe_user::{
+    kernel::{
+        btf::Functions,
+        kallsyms::Kallsyms,
+        symbols::AddressMap,
+        targets,
+        tracefs::format::{Fields, Format},
+    },
+    methods::{
+        ftrace::{
+            calls::{CallDecoder, Tally},
+            page::PageLayout,
+        },
+        perf::ring::{Layout, Record, Records},
+    },
+    model::target::{Function, Range, Target},
+};
+
+macro_rules! golden {
+    ($series:literal, $file:literal) => {
+        include_str!(concat!("../../tests/data/pages/", $series, "/", $file))
+    };
+}
+
+macro_rules! decoder_of {
+    ($series:literal) => {
+        decoder(
+            golden!($series, "header_page"),
+            golden!($series, "header_event"),
+            golden!($series, "format"),
+            golden!($series, "kallsyms"),
+        )
+    };
+}
+
+/// Decoders as three kernels describe their pages.
+static DECODERS: LazyLock<[CallDecoder; 3]> =
+    LazyLock::new(|| [decoder_of!("6.1"), decoder_of!("6.12"), decoder_of!("7.3")]);
+
+fn decoder(page: &str, event: &str, format: &str, kallsyms: &str) -> CallDecoder {
+    let symbols = Kallsyms::parse(kallsyms.to_owned()).expect("symbols of a kernel");
+    let target = targets::resolve("comm_write,comm_show", &symbols).expect("the traced functions");
+    let layout = PageLayout::parse(page, event).expect("the layout of a kernel");
+    let format = Format::parse(format).expect("the format of a kernel");
+    CallDecoder::new(layout, &format, "ip", AddressMap::new(&target)).expect("a function event")
+}
+
+/// A page of one of three kernels; the last byte chooses which.
+pub(crate) fn ftrace_page(data: &[u8]) {
+    let Some((choice, page)) = data.split_last() else { return };
+    check_page(&DECODERS[usize::from(choice % 3)], page);
+}
+
+/// What holds of every page, damaged or not.
+fn check_page(decoder: &CallDecoder, page: &[u8]) {
+    let (mut tally, mut visited) = (Tally::default(), 0);
+    let outcome = decoder.page(page, &mut tally, |_, _| visited += 1);
+    assert_eq!(tally.pages, 1);
+    assert_eq!(tally.calls, visited);
+    assert!(tally.calls + tally.strangers <= tally.events);
+    assert!(tally.events <= page.len() as u64 / 4 + 1, "{} events: {outcome:?}", tally.events);
+}
+
+/// `header_page`, `header_event`, `format` and a page that they describe, with a zero behind each text.
+pub(crate) fn ftrace_format(data: &[u8]) {
+    let mut parts = data.splitn(4, |&byte| byte == 0);
+    let mut text = || String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+    let (header_page, header_event, format) = (text(), text(), text());
+    let page = parts.next().unwrap_or_default();
+    let _ = Fields::parse(&format);
+    let Ok(format) = Format::parse(&format) else { return };
+    let Ok(layout) = PageLayout::parse(&header_page, &header_event) else { return };
+    let function =
+        Function { name: "f".into(), module: None, addresses: Range { start: 0, end: u64::MAX } };
+    let target = Target { functions: vec![function], ..Target::default() };
+    let Ok(decoder) = CallDecoder::new(layout, &format, "ip", AddressMap::new(&target)) else {
+        return;
+    };
+    check_page(&decoder, page);
+}
+
+/// Records; bits of the last byte choose what samples hold.
+pub(crate) fn perf_ring(data: &[u8]) {
+    const FIELDS: [Layout; 6] = [
+        Layout::IP,
+        Layout::TID,
+        Layout::TIME,
+        Layout::CALLCHAIN,
+        Layout::PERIOD,
+        Layout::IDENTIFIER,
+    ];
+    let Some((choice, bytes)) = data.split_last() else { return };
+    let chosen = FIELDS.iter().enumerate().filter(|(bit, _)| choice >> bit & 1 == 1);
+    // There is no record without any field.
+    let layout = chosen.map(|(_, field)| *field).reduce(Layout::and).unwrap_or(Layout::TIME);
+    let mut records = 0;
+    for record in Records::new(bytes, layout) {
+        records += 1;
+        let Ok(Record::Sample(sample)) = record else { continue };
+        assert!(sample.chain().count() <= bytes.len() / 8);
+        assert!(layout.has(Layout::CALLCHAIN) || sample.chain().next().is_none());
+        assert!(layout.has(Layout::IDENTIFIER) || sample.id == 0);
+    }
+    assert!(records <= bytes.len() / 8 + 1, "{records} records in {} bytes", bytes.len());
+}
+
+/// The kernel's BTF and a module's behind it; the last two bytes say how long the first is.
+pub(crate) fn btf(data: &[u8]) {
+    let Some((rest, &length)) = data.split_last_chunk::<2>() else { return };
+    let (kernel, module) = rest.split_at(rest.len().min(u16::from_le_bytes(length).into()));
+    let base = Functions::parse(kernel, None).ok().map(Arc::new);
+    if let Some(base) = &base {
+        base.id("f");
+    }
+    if let Ok(functions) = Functions::parse(module, base) {
+        functions.id("f");
+    }
+}
+
+/// A list of symbols, and a function looked for in it.
+pub(crate) fn kallsyms(data: &[u8]) {
+    let Ok(symbols) = Kallsyms::parse(String::from_utf8_lossy(data).into_owned()) else { return };
+    let Ok(target) = targets::resolve("f", &symbols) else { return };
+    let [function] = &target.functions[..] else { panic!("{target:?}") };
+    assert!(function.addresses.start <= function.addresses.end, "{target:?}");
+}
