@@ -19,6 +19,9 @@ pub fn kernel_state() -> Result<BTreeSet<String>> {
     objects.extend(lines("traced function", &tracefs.join("enabled_functions"))?);
     objects.extend(names("interface", Path::new("/sys/class/net"))?);
     objects.extend(names("network namespace", Path::new("/run/netns"))?);
+    objects.extend(names("cgroup", Path::new("/sys/fs/cgroup"))?);
+    let ours = |name: &String| name.contains(" tracetoll-") && !name.contains("-test-");
+    objects.extend(names("folder", &std::env::temp_dir())?.into_iter().filter(ours));
     objects.extend(names("run lock", Path::new("/run/tracetoll"))?);
     for program in aya::programs::loaded_programs() {
         let program = program.context("listing BPF programs")?;

@@ -6,6 +6,7 @@ mod bpf_probes;
 mod campaign;
 mod capture;
 mod ending;
+mod external;
 mod ftrace;
 mod ftrace_methods;
 mod ftrace_probes;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         perf::tests(),
         capture::tests(),
         perf_events::tests(),
+        external::tests(),
         witness::tests(),
         load::tests(),
         input::tests(),

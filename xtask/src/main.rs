@@ -6,6 +6,7 @@ mod apt;
 mod bench;
 mod cargo;
 mod ebpf;
+mod externals;
 mod install;
 mod interrupt;
 mod kernels;

@@ -4,8 +4,8 @@ mod plan;
 
 use crate::install::Installer;
 use crate::kernels::Kernel;
-use crate::vm::{self, Ending, Outcome, Tools};
-use crate::{cargo, interrupt, paths};
+use crate::vm::{self, Boot, Ending, Outcome, Tools};
+use crate::{cargo, externals, interrupt, paths};
 use anyhow::{Context, Result, bail};
 use plan::Plan;
 use std::ffi::OsString;
@@ -69,18 +69,37 @@ impl Args {
             eprintln!("measuring on this host: {why}");
             return measure_here(&out, &self.rest);
         }
-        eprintln!("measuring in VMs with Linux {}: {why}", self.kernel);
+        let external = externals::are_asked_for(&self.rest);
+        let root = match external {
+            true => {
+                "; with this machine's root, for its programs: costs repeat to about 1 %, not exactly"
+            }
+            false => "",
+        };
+        eprintln!("measuring in VMs with Linux {}: {why}{root}", self.kernel);
         self.measure_in_guests(&out, install)
     }
 
     fn measure_in_guests(self, out: &Path, install: &Installer) -> Result<ExitCode> {
         let tools = Tools::ready(install)?;
+        let boot = match externals::are_asked_for(&self.rest) {
+            true => {
+                install.ensure(&externals::PROGRAMS)?;
+                Boot::NineP
+            }
+            false => Boot::Initramfs,
+        };
         let kernel = Kernel::get(&self.kernel, install)?;
         let binary = static_tracetoll()?;
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
         let out = fs::canonicalize(out)?;
-        let plan =
-            Plan::new(&self.rest, binary.clone(), kernel, self.toll_blocks, self.fidelity_seeds)?;
+        let plan = Plan::new(
+            &self.rest,
+            binary.clone(),
+            (kernel, boot),
+            self.toll_blocks,
+            self.fidelity_seeds,
+        )?;
         let machines = plan.machines(&out)?;
         let ended = Mutex::new(Vec::new());
         vm::run_all(&machines, &tools, |index, outcome| {

@@ -6,7 +6,7 @@
 use crate::install::Installer;
 use crate::kernels::{self, Kernel};
 use crate::vm::{self, Machine, Outcome, Tools};
-use crate::{cargo, ebpf, interrupt};
+use crate::{cargo, ebpf, externals, interrupt};
 use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::fs::File;
@@ -119,6 +119,7 @@ fn harness(install: &Installer) -> Result<()> {
 /// Runs the guest tests on each kernel, and prints each kernel's output in one piece.
 fn guest_tests(chosen: &[String], filters: &[OsString], install: &Installer) -> Result<()> {
     let tools = Tools::ready(install)?;
+    install.ensure(&externals::PROGRAMS)?;
     let tracetoll = cargo::executable(
         &mut cargo::cargo(&["build", "--package", "probe-user", "--bin", "tracetoll"]),
         "tracetoll",

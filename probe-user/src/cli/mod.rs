@@ -58,6 +58,9 @@ pub struct RunArgs {
     /// always runs; `tracetoll methods` lists all.
     #[arg(long, default_value = "default", value_name = "LIST")]
     pub methods: String,
+    /// One more method, whose words may hold commas and spaces: `external:NAME=program arguments…`; may be repeated.
+    #[arg(long, value_name = "METHOD")]
+    pub method: Vec<String>,
     /// What is traced: presets (`vhost`), functions (`handle_tx`, `tun:tun_get_user`, `vhost_net:*`, `!vhost_net:vhost_net_open`) and
     /// tracepoints (`tracepoint:net:net_dev_xmit`), separated by commas.
     #[arg(long, default_value = "vhost", value_name = "LIST")]

@@ -23,7 +23,7 @@ use crate::{
         leftovers, store,
         trial::Bench,
     },
-    methods::{Detection, Method, registry},
+    methods::{Detection, Method, external, registry},
     model::{
         campaign::{Design, Run as RunRecord, Unavailable},
         method::MethodId,
@@ -42,7 +42,7 @@ use crate::{
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let scenario = scenario(args)?;
     super::require_root("run")?;
-    let wanted = wanted(&args.methods)?;
+    let wanted = wanted(args, &scenario)?;
     let interrupted = super::on_interrupt()?;
     for object in leftovers::sweep()? {
         super::tell(format_args!("removed what a killed run had left: {object}"));
@@ -110,9 +110,22 @@ fn sizes(asked: &[usize], target: &Target) -> Result<Vec<usize>> {
     Ok(smaller.collect::<BTreeSet<_>>().into_iter().collect())
 }
 
-/// The methods of `list`, with the control first: nothing can be compared without it.
-fn wanted(list: &str) -> Result<Vec<Box<dyn Method>>> {
-    registry::select(&format!("{},{list}", MethodId::OFF))
+/// The methods that were asked for, with the control first: nothing can be compared without it.
+fn wanted(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Box<dyn Method>>> {
+    let mut wanted = registry::select(&format!("{},{}", MethodId::OFF, args.methods))?;
+    let named = args.method.iter().map(|word| registry::find(word)).collect::<Result<Vec<_>>>()?;
+    for method in external::defined(&scenario.external)?.into_iter().chain(named) {
+        let id = &method.descriptor().id;
+        match wanted.iter().find(|other| other.descriptor().id == *id) {
+            None => wanted.push(method),
+            Some(other) if other.descriptor() == method.descriptor() => {}
+            Some(_) => {
+                let why = "two methods have this name";
+                return Err(Error::invalid(format!("method `{id}`"), why, "Rename one of them"));
+            }
+        }
+    }
+    Ok(wanted)
 }
 
 /// The scenario with the command line's overrides.

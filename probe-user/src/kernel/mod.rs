@@ -3,6 +3,7 @@
 pub mod affinity;
 pub mod bpf;
 pub mod btf;
+pub mod cgroup;
 pub mod clock;
 pub mod cputime;
 pub mod holders;

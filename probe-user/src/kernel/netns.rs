@@ -60,6 +60,14 @@ impl Netns {
         })?
     }
 
+    /// A descriptor of its own for the same namespace.
+    ///
+    /// # Errors
+    /// No descriptors left.
+    pub fn try_clone(&self) -> Result<OwnedFd> {
+        self.fd.try_clone().map_err(|e| Error::call("fcntl(F_DUPFD)", "our namespace", e))
+    }
+
     /// The root of a sysfs that shows this namespace's `class/net`.
     ///
     /// The mount is attached nowhere (fsmount(2), Linux 5.2): nobody else sees it, and it ends with the descriptor.

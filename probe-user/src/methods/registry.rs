@@ -1,6 +1,6 @@
 //! All methods by id, and the groups that stand for several.
 
-use super::{Method, bpf, capture, ftrace, off::Off, options::Options, perf};
+use super::{Method, bpf, capture, external, ftrace, off::Off, options::Options, perf};
 use crate::{
     error::{Error, Result},
     model::method::{Class, Descriptor, Family, MethodId},
@@ -49,7 +49,7 @@ const CONTROL: &[Entry] = &[Entry::plain(MethodId::OFF, |_| Ok(Box::new(Off::def
 
 /// Every family's methods, in the order of reports.
 const FAMILIES: &[&[Entry]] =
-    &[CONTROL, ftrace::METHODS, perf::METHODS, bpf::METHODS, capture::METHODS];
+    &[CONTROL, ftrace::METHODS, perf::METHODS, bpf::METHODS, capture::METHODS, external::METHODS];
 
 const DEFAULT: &[&str] =
     &[MethodId::OFF, "ftrace-function", "perf-sample-999-callchain", "bpf-fentry-count"];
@@ -84,12 +84,16 @@ pub fn ids() -> impl Iterator<Item = &'static str> {
     entries().map(|entry| entry.id)
 }
 
-/// The method that these words name: an id, and parameters where they differ from the defaults.
+/// The method that these words name: an id, and parameters where they differ from the defaults; or a program and its
+/// arguments, `external:NAME=program arguments…`.
 ///
 /// # Errors
 /// There is none (the nearest are offered), it has no such parameter, or which one it is depends on the kernel and the
 /// kernel does not tell.
 pub fn find(word: &str) -> Result<Box<dyn Method>> {
+    if let Some(program) = external::parse(word) {
+        return program;
+    }
     let mut options = Options::parse(word)?;
     let entry = entries().find(|entry| entry.names(options.base()));
     let entry = entry.ok_or_else(|| unknown(options.base()))?;

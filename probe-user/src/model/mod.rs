@@ -3,6 +3,7 @@
 
 pub mod campaign;
 pub mod doctor;
+pub mod external;
 pub mod figure;
 pub mod loss;
 pub mod method;

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::external::External;
+
 /// One scenario file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +28,9 @@ pub struct Scenario {
     pub toll: Toll,
     /// What the fidelity is measured under.
     pub fidelity: Fidelity,
+    /// Programs to measure beside the methods that the command line names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub external: Vec<External>,
 }
 
 /// The load sources.
@@ -195,12 +200,14 @@ pub mod duration_text {
         }
     }
 
-    pub(super) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    /// Writes it so that it reads back.
+    pub fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
         let signed = jiff::SignedDuration::try_from(*value).map_err(serde::ser::Error::custom)?;
         to.collect_str(&format_args!("{signed:#}"))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    /// Reads it as [`parse`] does.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         parse(&String::deserialize(from)?).map_err(D::Error::custom)
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod bpf;
 pub mod call;
+pub mod child;
 pub mod eventfd;
 pub mod mapped;
 pub mod netns;

@@ -34,20 +34,21 @@ const FIDELITY: Part = Part { name: "fidelity", cpus: 2, shift: 2 };
 /// The guests of one campaign.
 pub(super) struct Plan {
     kernel: Kernel,
+    boot: Boot,
     files: Vec<(PathBuf, String)>,
     rest: Vec<OsString>,
     guests: Vec<(Part, u64)>,
 }
 
 impl Plan {
-    /// `rest` are arguments for tracetoll; files that they name go into the guests.
+    /// `rest` are arguments for tracetoll; files that they name go into self-contained guests, the others see them.
     ///
     /// # Errors
     /// When a named file has no path in UTF-8.
     pub(super) fn new(
         rest: &[OsString],
         binary: PathBuf,
-        kernel: Kernel,
+        (kernel, boot): (Kernel, Boot),
         toll_blocks: u32,
         fidelity_seeds: u32,
     ) -> Result<Self> {
@@ -56,7 +57,7 @@ impl Plan {
         let rest = rest.iter().map(|word| carried(word, &mut files)).collect::<Result<_>>()?;
         let toll = (1..=u64::from(toll_blocks)).map(|seed| (TOLL, seed));
         let fidelity = (1..=u64::from(fidelity_seeds)).map(|seed| (FIDELITY, seed));
-        Ok(Self { kernel, files, rest, guests: toll.chain(fidelity).collect() })
+        Ok(Self { kernel, boot, files, rest, guests: toll.chain(fidelity).collect() })
     }
 
     /// What to call a guest.
@@ -80,17 +81,19 @@ impl Plan {
             .with_context(|| format!("cannot create {}", results.display()))?;
         let seed_text = seed.to_string();
         let fixed = ["run", "--journal", JOURNAL, "--parts", part.name, "--blocks", "1", "--seed"];
-        let words = std::iter::once(BINARY).chain(fixed).chain([seed_text.as_str()]);
-        let command = words.map(OsString::from).chain(self.rest.iter().cloned()).collect();
+        let self_contained = self.boot == Boot::Initramfs;
+        let binary = if self_contained { BINARY.into() } else { self.files[0].0.clone() };
+        let words = fixed.into_iter().chain([seed_text.as_str()]).map(OsString::from);
+        let command = std::iter::once(binary.into()).chain(words).chain(self.rest.iter().cloned());
         Ok(Machine {
             cpus: part.cpus,
             clock: Clock::Counted { shift: part.shift },
             seed: Some(seed),
-            boot: Boot::Initramfs,
-            files: self.files.clone(),
+            boot: self.boot,
+            files: if self_contained { self.files.clone() } else { Vec::new() },
             results: Some(results),
             live: false,
-            ..Machine::new(self.kernel.clone(), command)
+            ..Machine::new(self.kernel.clone(), command.collect())
         })
     }
 }
@@ -134,7 +137,7 @@ mod tests {
         let kernel =
             Kernel { version: "6.12.0".into(), image: "vmlinuz".into(), modules: "modules".into() };
         let rest: Vec<OsString> = rest.iter().map(OsString::from).collect();
-        Plan::new(&rest, "tracetoll".into(), kernel, 2, 1).unwrap()
+        Plan::new(&rest, "tracetoll".into(), (kernel, Boot::Initramfs), 2, 1).unwrap()
     }
 
     #[test]

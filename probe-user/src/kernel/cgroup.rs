@@ -1,0 +1,190 @@
+//! A control group (cgroup v2) around another program's processes: it holds all of them, whatever they fork, and accounts
+//! for their CPU time, threads and ended ones included. No controller is needed for that.
+//!
+//! The account of a task that runs at this moment is as old as its last tick or context switch, as everywhere in the
+//! scheduler.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{run, tracefs};
+use crate::{
+    error::{Error, Result},
+    model::units::Nanos,
+};
+
+/// What ends everything inside at once, since Linux 5.14.
+const KILL: &str = "cgroup.kill";
+
+/// How long the kernel may take to let go of killed processes.
+const KILLED_WITHIN: Duration = Duration::from_secs(30);
+
+/// A cgroup of our own. [`Cgroup::close`] removes it and reports errors; dropping it kills what is inside and removes it.
+#[derive(Debug)]
+pub struct Cgroup {
+    /// None once it is removed.
+    folder: Option<PathBuf>,
+}
+
+impl Cgroup {
+    /// Makes the cgroup `name`, which is [`Run::object`]'s, below the one that we are in.
+    ///
+    /// # Errors
+    /// There is no cgroup v2, or we may not make groups in it.
+    ///
+    /// [`Run::object`]: super::run::Run::object
+    pub fn create(name: &str) -> Result<Self> {
+        let folder = own()?.join(name);
+        fs::create_dir(&folder).map_err(|e| Error::file("create", &folder, e))?;
+        let made = Self { folder: Some(folder) };
+        for file in ["cpu.stat", KILL] {
+            if !made.path(file).exists() {
+                return Err(Error::unsupported(
+                    "cgroup v2",
+                    format!("its groups have no {file}"),
+                    "Use Linux 5.14 or later",
+                ));
+            }
+        }
+        Ok(made)
+    }
+
+    /// `cgroup.procs`, through which a process comes in.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn entrance(&self) -> Result<OwnedFd> {
+        let path = self.path("cgroup.procs");
+        let file = File::options().write(true).open(&path);
+        file.map(Into::into).map_err(|e| Error::file("open", path, e))
+    }
+
+    /// CPU time of everything that ever ran inside.
+    ///
+    /// # Errors
+    /// The account cannot be read.
+    pub fn cpu(&self) -> Result<Nanos> {
+        self.number("cpu.stat", "usage_usec").map(|micros| Nanos(1000 * micros))
+    }
+
+    /// Whether a process lives inside; one that ended and was not waited for does not.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn is_populated(&self) -> Result<bool> {
+        self.number("cgroup.events", "populated").map(|populated| populated > 0)
+    }
+
+    /// Its path in `/proc/PID/cgroup` ends in this name.
+    pub fn name(&self) -> &str {
+        self.folder.as_deref().and_then(Path::file_name).and_then(|n| n.to_str()).unwrap_or("")
+    }
+
+    /// Kills everything inside, and waits until it is gone.
+    ///
+    /// # Errors
+    /// The kernel refused, or a process does not go.
+    pub fn kill(&self) -> Result<()> {
+        let path = self.path(KILL);
+        fs::write(&path, "1").map_err(|e| Error::file("write", path, e))?;
+        let began = Instant::now();
+        while self.is_populated()? {
+            if began.elapsed() > KILLED_WITHIN {
+                let why = format!("killed processes are still there after {KILLED_WITHIN:?}");
+                return Err(Error::Untrue(format!("cgroup {}: {why}", self.name())));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    /// Removes the group.
+    ///
+    /// # Errors
+    /// The kernel refused: somebody is inside (`EBUSY`).
+    pub fn close(mut self) -> Result<()> {
+        self.folder.take().map_or(Ok(()), |folder| remove(&folder))
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.as_deref().unwrap_or(Path::new("")).join(file)
+    }
+
+    /// The number behind `key` in a flat keyed file.
+    fn number(&self, file: &str, key: &str) -> Result<u64> {
+        let path = self.path(file);
+        let text = fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
+        let found = text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok());
+        found.ok_or_else(|| Error::malformed(path.display().to_string(), format!("no {key}")))
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        if self.folder.is_none() {
+            return;
+        }
+        let gone = self.is_populated().and_then(|alive| if alive { self.kill() } else { Ok(()) });
+        let gone = gone.and_then(|()| self.folder.take().map_or(Ok(()), |folder| remove(&folder)));
+        if let Err(error) = gone {
+            log::warn!("{error}");
+        }
+    }
+}
+
+/// Removes the groups of dead runs and kills who is in them; says which.
+///
+/// # Errors
+/// The first group that could not be removed.
+pub fn sweep() -> Result<Vec<String>> {
+    // Without cgroup v2 there is nothing of ours in it.
+    let Ok(own) = own() else { return Ok(Vec::new()) };
+    let mut swept = Vec::new();
+    for entry in fs::read_dir(&own).map_err(|e| Error::file("read", &own, e))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() && run::tag_of(&name).is_some_and(run::is_dead) {
+            let left = Cgroup { folder: Some(entry.path()) };
+            if left.is_populated()? {
+                left.kill()?;
+            }
+            left.close()?;
+            swept.push(format!("cgroup {name}"));
+        }
+    }
+    Ok(swept)
+}
+
+/// A process that has just ended may hold its group for a moment longer.
+fn remove(folder: &Path) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        match fs::remove_dir(folder) {
+            Err(e) if e.kind() == io::ErrorKind::ResourceBusy && began.elapsed().as_secs() < 5 => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            other => return other.map_err(|e| Error::file("remove", folder, e)),
+        }
+    }
+}
+
+/// The folder of the cgroup that we are in.
+fn own() -> Result<PathBuf> {
+    const MEMBERSHIP: &str = "/proc/self/cgroup";
+    let unsupported = |why: &str| {
+        Error::unsupported(
+            "cgroup v2",
+            why,
+            "Mount it: `mount -t cgroup2 none /sys/fs/cgroup` (CONFIG_CGROUPS)",
+        )
+    };
+    let root = tracefs::mounted("cgroup2")?.ok_or_else(|| unsupported("it is not mounted"))?;
+    let text = fs::read_to_string(MEMBERSHIP).map_err(|e| Error::file("read", MEMBERSHIP, e))?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/"));
+    path.map(|path| root.join(path)).ok_or_else(|| unsupported("this process is in none"))
+}

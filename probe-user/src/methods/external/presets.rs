@@ -1,0 +1,212 @@
+//! Well-known tools, set up as their experts would.
+//!
+//! Those that can trace a command are given one that says `ready` and sleeps: they start it when everything is attached.
+
+use std::time::Duration;
+
+use super::{
+    pattern::Names,
+    program::{Preset, Program},
+};
+use crate::{
+    error::Result,
+    methods::{Method, options::Options, registry::Entry},
+    model::external::{Counts, External},
+};
+
+/// All methods of this family.
+pub const METHODS: &[Entry] = &[
+    Entry::plain("external-bpftrace-count", |o| bpftrace(o, COUNT)),
+    Entry::plain("external-bpftrace-timestamps", |o| bpftrace(o, TIMESTAMPS)),
+    Entry::plain("external-trace-cmd-record", trace_cmd),
+    Entry::plain("external-perf-stat", perf_stat),
+    Entry::plain("external-perf-record", perf_record),
+    Entry::plain("external-tcpdump", tcpdump),
+];
+
+/// Programs that compile, or read all symbols first, take half a minute to start on an emulated machine.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Says that all is attached, and stays until the signal.
+const SLEEPER: [&str; 3] = ["sh", "-c", "echo ready; exec sleep 1000000"];
+
+const READY: &str = "(?m)^ready$";
+
+fn definition(name: &str) -> External {
+    External { ready: Some(READY.into()), timeout: TIMEOUT, ..External::new(name, Vec::new()) }
+}
+
+fn method(definition: External, preset: Preset, options: &Options) -> Result<Box<dyn Method>> {
+    Ok(Box::new(Program::preset(definition, preset, options.id(preset.id))?))
+}
+
+fn words(parts: &[&[&str]]) -> Vec<String> {
+    parts.concat().into_iter().map(str::to_owned).collect()
+}
+
+/// What a bpftrace program does at each call, and how that is counted.
+#[derive(Clone, Copy)]
+struct Script {
+    preset: Preset,
+    counts: Counts,
+    count: &'static str,
+}
+
+const COUNT: Script = Script {
+    preset: Preset {
+        id: "external-bpftrace-count",
+        package: "bpftrace",
+        summary: "bpftrace counts each call in the kernel: @FUNCTION = count()",
+        choice: "",
+        words: |names, probe| bpftrace_words(names, probe, |name| format!("@{name} = count();")),
+        loses_nothing: true,
+        silent_is_zero: false,
+    },
+    counts: Counts::Exact,
+    count: r"(?m)^@{function}: (\d+)$",
+};
+
+const TIMESTAMPS: Script = Script {
+    preset: Preset {
+        id: "external-bpftrace-timestamps",
+        package: "bpftrace",
+        summary: "bpftrace prints a line with the time (nsecs) for each call",
+        choice: "",
+        words: |names, probe| {
+            bpftrace_words(names, probe, |name| format!(r#"printf("{name} %llu\n", nsecs);"#))
+        },
+        loses_nothing: false,
+        silent_is_zero: false,
+    },
+    counts: Counts::Records,
+    count: r"(?m)^{function} \d+$",
+};
+
+/// `attach=fentry` takes BTF trampolines, which every bpftrace since 0.11 calls `kfunc` (newer ones `fentry` as well);
+/// `attach=kprobe` takes kprobes.
+fn bpftrace(options: &mut Options, script: Script) -> Result<Box<dyn Method>> {
+    let choice = options.choose("attach", &["fentry", "kprobe"])?;
+    let definition = External {
+        counts: script.counts,
+        count: Some(script.count.into()),
+        // Its perf buffers: one message per gap that the reader noticed.
+        lost: Some(r"Lost (\d+) events".into()),
+        ..definition(script.preset.id)
+    };
+    method(definition, Preset { choice, ..script.preset }, options)
+}
+
+fn bpftrace_words(names: &Names, attach: &str, action: fn(&str) -> String) -> Vec<String> {
+    // What BEGIN prints is read only after the last probe is attached.
+    let mut program = String::from(r#"BEGIN { printf("ready\n"); }"#);
+    for (name, module) in &names.functions {
+        let probe = match (attach, module) {
+            ("kprobe", _) => format!("kprobe:{name}"),
+            (_, Some(module)) => format!("kfunc:{module}:{name}"),
+            (_, None) => format!("kfunc:vmlinux:{name}"),
+        };
+        let identifier = name.replace('.', "_");
+        program.push_str(&format!(" {probe} {{ {} }}", action(&identifier)));
+    }
+    vec!["bpftrace".into(), "-e".into(), program]
+}
+
+/// Into an instance of its own, whose name carries the run's tag. The report, which is what a person would run to see
+/// anything, counts the records; the statistics that trace-cmd keeps in its file tell what the buffers lost.
+fn trace_cmd(options: &mut Options) -> Result<Box<dyn Method>> {
+    let script = r#"trace-cmd report -i "$0" && trace-cmd report --stat -i "$0""#;
+    let definition = External {
+        report: words(&[&["sh", "-c", script, "{out}"]]),
+        count: Some(r"(?m) function: +{function}\b".into()),
+        lost: Some(r"(?m)^(?:overrun|commit overrun|dropped events): (\d+)$".into()),
+        lost_is_exact: true,
+        ..definition("trace-cmd")
+    };
+    let preset = Preset {
+        id: "external-trace-cmd-record",
+        package: "trace-cmd",
+        summary: "trace-cmd records the function tracer on an instance of its own, into a file",
+        choice: "",
+        words: |names, _| {
+            let start = ["trace-cmd", "record", "-B", "{run}", "-C", "mono", "-p", "function"];
+            let mut words = words(&[&start]);
+            for (name, module) in &names.functions {
+                let module = module.as_deref().unwrap_or("!*");
+                words.extend(["-l".into(), format!("{name}:mod:{module}")]);
+            }
+            words.extend(self::words(&[&["-o", "{out}"], &SLEEPER]));
+            words
+        },
+        loses_nothing: false,
+        silent_is_zero: false,
+    };
+    method(definition, preset, options)
+}
+
+fn perf_stat(options: &mut Options) -> Result<Box<dyn Method>> {
+    let definition = External {
+        counts: Counts::Exact,
+        count: Some(r"(?m)^(\d+),[^,]*,[^,:]+:{function}_\d+_\d+,".into()),
+        ..definition("perf-stat")
+    };
+    let preset = Preset {
+        id: "external-perf-stat",
+        package: "linux-perf",
+        summary: "perf stat counts a kprobe event on all CPUs",
+        choice: "",
+        words: |_, _| words(&[&["perf", "stat", "-a", "-x,", "-e", "{events}", "--"], &SLEEPER]),
+        loses_nothing: true,
+        silent_is_zero: false,
+    };
+    method(definition, preset, options)
+}
+
+fn perf_record(options: &mut Options) -> Result<Box<dyn Method>> {
+    let definition = External {
+        report: words(&[&["perf", "report", "--stat", "-i", "{out}"]]),
+        count: Some(
+            r"(?m)[^\s:]+:{function}_\d+_\d+ stats:\n(?: +(?:LOST\w*|THROTTLE|UNTHROTTLE) events:.*\n)*(?: +SAMPLE events: +(\d+))?".into(),
+        ),
+        ..definition("perf-record")
+    };
+    let preset = Preset {
+        id: "external-perf-record",
+        package: "linux-perf",
+        summary: "perf record of every hit of a kprobe event on all CPUs, into a file",
+        choice: "",
+        words: |_, _| {
+            let record = ["perf", "record", "-a", "-c", "1", "-e", "{events}", "-o", "{out}", "--"];
+            words(&[&record, &SLEEPER])
+        },
+        loses_nothing: false,
+        silent_is_zero: true,
+    };
+    method(definition, preset, options)
+}
+
+/// What it was shown and did not write when the signal came is lost like what its ring dropped.
+fn tcpdump(options: &mut Options) -> Result<Box<dyn Method>> {
+    let definition = External {
+        ready: Some("listening on ".into()),
+        counts: Counts::Frames,
+        count: Some(r"(?m)^(\d+) packets? captured".into()),
+        total: Some(r"(?m)^(\d+) packets? received by filter".into()),
+        in_netns: true,
+        ..definition("tcpdump")
+    };
+    let preset = Preset {
+        id: "external-tcpdump",
+        package: "tcpdump",
+        summary: "tcpdump writes the first 128 bytes of each frame that comes from the guest's TAP",
+        choice: "",
+        words: |_, _| {
+            words(&[&[
+                "tcpdump", "-i", "{tap}", "-n", "-Q", "in", "-s", "128", "-Z", "root", "-w",
+                "{out}",
+            ]])
+        },
+        loses_nothing: false,
+        silent_is_zero: false,
+    };
+    method(definition, preset, options)
+}

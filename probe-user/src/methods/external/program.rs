@@ -1,0 +1,294 @@
+//! Another program as a method: started at attach, ready before enable, ended at disable.
+//!
+//! It observes from its own start to its own end, which is more than the time between enable and disable; in a toll trial
+//! there is no load outside of that. It has no series: nothing of it is read while it runs.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::{
+    pattern::{Names, Pattern},
+    running::{Rules, Running},
+    tree::Tree,
+};
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        cgroup::Cgroup,
+        run::{self, Run},
+        tracefs::{
+            Tracefs,
+            probes::{Probe, ProbeEvents},
+        },
+    },
+    methods::{Detection, Method, Scene, Session, Taps},
+    model::{
+        external::{Counts, External},
+        method::{Class, Descriptor, Family, MethodId, SeriesUnit},
+        target::Target,
+    },
+};
+
+/// Makes a command line for a target; placeholders are filled in behind it.
+pub type Words = fn(&Names, choice: &str) -> Vec<String>;
+
+/// What a preset knows beyond what a person can say.
+#[derive(Debug, Clone, Copy)]
+pub struct Preset {
+    /// Its method's id.
+    pub id: &'static str,
+    /// The Debian package that brings the program.
+    pub package: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// How it is attached, where there is a choice.
+    pub choice: &'static str,
+    /// The command line.
+    pub words: Words,
+    /// Whether its buffers can lose nothing: it counts in the kernel.
+    pub loses_nothing: bool,
+    /// Whether it says nothing of a function that was never hit; its exit status tells that it looked.
+    pub silent_is_zero: bool,
+}
+
+/// The method.
+#[derive(Debug)]
+pub struct Program {
+    descriptor: Descriptor,
+    definition: External,
+    preset: Option<Preset>,
+    ready: Option<Pattern>,
+    patterns: Patterns,
+}
+
+/// Where to find numbers in what it printed.
+#[derive(Debug, Clone)]
+pub(super) struct Patterns {
+    pub(super) count: Option<Pattern>,
+    pub(super) lost: Option<Pattern>,
+    pub(super) total: Option<Pattern>,
+}
+
+impl Program {
+    /// A program that a person defined.
+    ///
+    /// # Errors
+    /// A pattern is wrong, or argv is empty.
+    pub fn new(definition: External) -> Result<Self> {
+        let id = format!("external:{}", definition.name);
+        let named = !definition.name.is_empty()
+            && definition.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        if !named || definition.argv.is_empty() {
+            return Err(Error::invalid(
+                format!("method `{id}`"),
+                "a program has a name of letters, digits, `-`, `_` and `.`, and a command line",
+                "Write external:NAME=program arguments…",
+            ));
+        }
+        let summary = format!("{} as a process of its own", definition.argv[0]);
+        Self::build(definition, MethodId(id), summary, None)
+    }
+
+    /// A preset, under the id that it got from its parameters.
+    ///
+    /// # Errors
+    /// A pattern is wrong.
+    pub fn preset(mut definition: External, preset: Preset, id: MethodId) -> Result<Self> {
+        definition.argv = (preset.words)(&Names::marked(), preset.choice);
+        Self::build(definition, id, preset.summary.into(), Some(preset))
+    }
+
+    fn build(
+        definition: External,
+        id: MethodId,
+        summary: String,
+        preset: Option<Preset>,
+    ) -> Result<Self> {
+        let pattern = |field: &str, text: &Option<String>| {
+            let subject = format!("{id}, {field}");
+            text.as_deref().map(|text| Pattern::new(text, &subject)).transpose()
+        };
+        let class = match definition.counts {
+            Counts::Exact => Class::Exact,
+            Counts::Records => Class::Recorded,
+            Counts::Frames => Class::Inferred,
+        };
+        let mut parameters = match serde_json::to_value(&definition) {
+            Ok(serde_json::Value::Object(fields)) => fields.into_iter().collect(),
+            _ => BTreeMap::new(),
+        };
+        if let Some(preset) = preset.filter(|preset| !preset.choice.is_empty()) {
+            parameters.insert("attach".into(), json!(preset.choice));
+        }
+        Ok(Self {
+            ready: pattern("ready", &definition.ready)?,
+            patterns: Patterns {
+                count: pattern("count", &definition.count)?,
+                lost: pattern("lost", &definition.lost)?,
+                total: pattern("total", &definition.total)?,
+            },
+            descriptor: Descriptor {
+                id,
+                family: Family::External,
+                class,
+                unit: SeriesUnit::Calls { factor: 1.0 },
+                summary,
+                parameters,
+            },
+            definition,
+            preset,
+        })
+    }
+
+    /// The command line, and the one that reports, for people's words the same for every target.
+    fn words(&self, names: &Names) -> Vec<String> {
+        let words = match &self.preset {
+            Some(preset) => (preset.words)(names, preset.choice),
+            None => self.definition.argv.clone(),
+        };
+        words.iter().map(|word| names.fill(word)).collect()
+    }
+
+    /// Whether one of its command lines has a placeholder that starts so.
+    fn uses(&self, placeholder: &str) -> bool {
+        let External { argv, report, .. } = &self.definition;
+        argv.iter().chain(report).any(|word| word.contains(placeholder))
+    }
+
+    fn probe(&self, target: &Target) -> Result<()> {
+        let program = &self.definition.argv[0];
+        if find_program(program).is_none() {
+            let remedy = match &self.preset {
+                Some(preset) => format!("Install it: `apt install {}`", preset.package),
+                None => "Install it, or give its whole path".into(),
+            };
+            return Err(Error::unsupported(program, "there is no such program", remedy));
+        }
+        if self.preset.is_some() {
+            starts(program)?;
+        }
+        Cgroup::create(&run::object_of(std::process::id(), "probe"))?.close()?;
+        if self.uses("{event") {
+            ProbeEvents::try_out(&Tracefs::find()?, Probe::Kprobe, &target.functions)?;
+        }
+        Ok(())
+    }
+
+    fn check_taps(&self, taps: Option<Taps<'_>>) -> Result<()> {
+        if !self.definition.in_netns && !self.uses("{tap}") {
+            return Ok(());
+        }
+        let refuse = |why: &str, remedy: &str| {
+            Err(Error::unsupported(self.descriptor.id.to_string(), why, remedy))
+        };
+        match taps.map(|taps| taps.names.len()) {
+            None => refuse("there are no TAPs", "Attach it to a load's scene"),
+            Some(1) => Ok(()),
+            Some(n) if self.uses("{tap}") => {
+                refuse(&format!("it listens at one TAP, and there are {n}"), "Use one guest")
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// A folder for `{out}`, if that is used.
+    fn folder(&self, run: &Run) -> Result<Option<TempDir>> {
+        if !self.uses("{out}") {
+            return Ok(None);
+        }
+        let prefix = format!("{}-", run.object("external"));
+        let made = tempfile::Builder::new().prefix(&prefix).tempdir();
+        made.map(Some).map_err(|e| Error::file("create", std::env::temp_dir(), e))
+    }
+}
+
+impl Method for Program {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn detect(&self, target: &Target) -> Detection {
+        self.probe(target).into()
+    }
+
+    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
+        self.check_taps(scene.taps)?;
+        let events = match self.uses("{event") {
+            true => Some(ProbeEvents::create(
+                &Tracefs::find()?,
+                &scene.run.probe_group(),
+                Probe::Kprobe,
+                &target.functions,
+            )?),
+            false => None,
+        };
+        let folder = self.folder(scene.run)?;
+        let names = Names {
+            functions: target
+                .functions
+                .iter()
+                .map(|f| (f.name.clone(), f.module.clone()))
+                .collect(),
+            taps: scene.taps.map(|taps| taps.names.to_vec()).unwrap_or_default(),
+            out: folder
+                .as_ref()
+                .map(|f| f.path().join("out").display().to_string())
+                .unwrap_or_default(),
+            run: scene.run.object("external"),
+            events: events
+                .iter()
+                .flat_map(ProbeEvents::events)
+                .map(|event| format!("{}:{}", event.group, event.name))
+                .collect(),
+        };
+        let netns = scene.taps.filter(|_| self.definition.in_netns).map(|taps| taps.netns);
+        let mut tree = Tree::start(&self.words(&names), &scene.run.object("external"), netns)?;
+        let settle = self.definition.settle;
+        tree.await_ready(self.definition.timeout, |said, age| match &self.ready {
+            Some(pattern) => pattern.matches(said),
+            None => age >= settle,
+        })?;
+        let report = self.definition.report.iter().map(|word| names.fill(word)).collect();
+        let rules = Rules {
+            patterns: self.patterns.clone(),
+            counts: self.definition.counts,
+            lost_is_exact: self.definition.lost_is_exact,
+            loses_nothing: self.preset.is_some_and(|preset| preset.loses_nothing),
+            silent_is_zero: self.preset.is_some_and(|preset| preset.silent_is_zero),
+            stop: self.definition.stop,
+            linger: self.definition.linger,
+            timeout: self.definition.timeout,
+            frames: target.frames(),
+            cgroup: scene.run.object("report"),
+        };
+        Ok(Box::new(Running::new(tree, events, folder, names, report, rules)))
+    }
+}
+
+/// The program of this name on PATH, or at this path.
+fn find_program(name: &str) -> Option<PathBuf> {
+    if name.contains('/') {
+        return Some(PathBuf::from(name)).filter(|path| path.is_file());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// Makes sure that an installed program starts at all: it may lack a library. Not all know `--version`, but whatever the
+/// loader refuses ends with 127.
+fn starts(program: &str) -> Result<()> {
+    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+    let output = output.map_err(|e| Error::call("execve", program, e))?;
+    if output.status.code().is_some_and(|code| code != 127) {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let why = format!("`{program} --version` fails ({}): {said}", output.status);
+    Err(Error::unsupported(program, why, "Install it anew"))
+}

@@ -1,0 +1,280 @@
+//! A program's processes, from its start to the end of the last of them.
+//!
+//! They live in a cgroup of their own, which accounts for their CPU time. We are the subreaper, so that processes whose
+//! parents have ended come to us, and each that we wait for is asked first how much it wrote: `/proc/PID/io` holds what
+//! all its threads wrote and all children that it waited for itself.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt as _,
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process_group,
+    set_child_subreaper, waitid, waitpid,
+};
+
+use crate::{
+    error::{Error, Result},
+    kernel::{cgroup::Cgroup, netns::Netns},
+    model::units::Nanos,
+    sys::child::{self, Place},
+};
+
+/// How often a program that starts or ends is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What a tree wrote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// `wchar`: bytes passed to write(2), to whatever file.
+    pub chars: u64,
+    /// `write_bytes`: bytes that it made dirty on block devices, by whatever call.
+    pub storage: u64,
+}
+
+/// A program that runs, and all that it started.
+#[derive(Debug)]
+pub struct Tree {
+    program: String,
+    // The child is waited for before its group is removed: see `drop`.
+    child: Child,
+    /// Whether it was waited for.
+    reaped: bool,
+    cgroup: Cgroup,
+    /// What it prints, both streams in order.
+    said: File,
+    written: Written,
+}
+
+impl Tree {
+    /// Starts `argv` in a new cgroup of this name; it is killed with the calling thread.
+    ///
+    /// # Errors
+    /// There is no cgroup to put it in, or it cannot be started.
+    pub fn start(argv: &[String], cgroup: &str, netns: Option<&Netns>) -> Result<Self> {
+        let [program, arguments @ ..] = argv else {
+            return Err(Error::invalid("external program", "argv is empty", "Name a program"));
+        };
+        set_child_subreaper(Some(getpid()))
+            .map_err(|e| Error::call("prctl(PR_SET_CHILD_SUBREAPER)", "us", e.into()))?;
+        let cgroup = Cgroup::create(cgroup)?;
+        let netns = netns.map(Netns::try_clone).transpose()?;
+        let place = Place { cgroup: cgroup.entrance()?, netns };
+        let file = |e| Error::file("create", std::env::temp_dir(), e);
+        let said = tempfile::tempfile().map_err(file)?;
+        let [out, err] = [said.try_clone().map_err(file)?, said.try_clone().map_err(file)?];
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(err);
+        let child =
+            child::start(command, place).map_err(|e| Error::call("execve", program.as_str(), e))?;
+        let program = program.clone();
+        Ok(Self { program, child, reaped: false, cgroup, said, written: Written::default() })
+    }
+
+    /// Everything that it has printed so far.
+    ///
+    /// # Errors
+    /// It cannot be read back.
+    pub fn said(&self) -> Result<String> {
+        let failed = |e| Error::file("read", format!("what {} printed", self.program), e);
+        let mut bytes = vec![0; usize::try_from(self.printed()?).unwrap_or(usize::MAX)];
+        self.said.read_exact_at(&mut bytes, 0).map_err(failed)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// How much it has printed so far, in bytes.
+    fn printed(&self) -> Result<u64> {
+        let failed = |e| Error::file("stat", format!("what {} printed", self.program), e);
+        Ok(self.said.metadata().map_err(failed)?.len())
+    }
+
+    /// Waits until `ready` says so of what it has printed and how long it has run.
+    ///
+    /// # Errors
+    /// It has ended, or is not ready in time; the text says what it printed last.
+    pub fn await_ready(
+        &mut self,
+        limit: Duration,
+        ready: impl Fn(&str, Duration) -> bool,
+    ) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            self.check_alive()?;
+            if ready(&self.said()?, began.elapsed()) {
+                return Ok(());
+            }
+            if began.elapsed() > limit {
+                return Err(self.untrue(&format!("was not ready within {limit:?}")));
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Waits until it has printed nothing new for as long as `quiet`, so that it gets to read what its buffers hold; at
+    /// most until `limit`, as some never fall silent.
+    ///
+    /// # Errors
+    /// It has ended, or what it printed cannot be read.
+    pub fn await_quiet(&mut self, quiet: Duration, limit: Duration) -> Result<()> {
+        let began = Instant::now();
+        let (mut length, mut since) = (self.printed()?, Instant::now());
+        while since.elapsed() < quiet && began.elapsed() < limit {
+            thread::sleep(LOOK);
+            self.check_alive()?;
+            let now = self.printed()?;
+            if now != length {
+                (length, since) = (now, Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that it has not ended by itself.
+    ///
+    /// # Errors
+    /// It has.
+    pub fn check_alive(&mut self) -> Result<()> {
+        if self.has_ended()? { Err(self.untrue("ended by itself")) } else { Ok(()) }
+    }
+
+    /// CPU time of all its processes, ended ones included.
+    ///
+    /// # Errors
+    /// The account cannot be read.
+    pub fn cpu(&self) -> Result<Nanos> {
+        self.cgroup.cpu()
+    }
+
+    /// What those of its processes wrote that have ended.
+    pub fn written(&self) -> Written {
+        self.written
+    }
+
+    /// Asks it to end, and waits until the last of its processes has.
+    ///
+    /// # Errors
+    /// It does not end in time; everything is killed then.
+    pub fn stop(&mut self, signal: Signal, limit: Duration) -> Result<ExitStatus> {
+        self.check_alive()?;
+        // Not waited for yet, so the number is still its own.
+        let group = Pid::from_child(&self.child);
+        kill_process_group(group, signal)
+            .map_err(|e| Error::call("kill", self.program.as_str(), e.into()))?;
+        self.finish(limit)
+    }
+
+    /// Waits until the last of its processes has ended.
+    ///
+    /// # Errors
+    /// It does not end in time; everything is killed then.
+    pub fn finish(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let began = Instant::now();
+        while !self.has_ended()? || self.cgroup.is_populated()? {
+            if began.elapsed() > limit {
+                let late = self.untrue(&format!("did not end within {limit:?}, and was killed"));
+                self.cgroup.kill()?;
+                self.reap()?;
+                return Err(late);
+            }
+            thread::sleep(LOOK);
+        }
+        self.reap()
+    }
+
+    /// Removes the group that held it.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn close(mut self) -> Result<()> {
+        self.end()
+    }
+
+    /// Whether the program itself has ended; it is not waited for.
+    fn has_ended(&self) -> Result<bool> {
+        if self.reaped {
+            return Ok(true);
+        }
+        has_ended(Pid::from_child(&self.child))
+    }
+
+    /// Waits for the program, and for those of its processes that have come to us.
+    fn reap(&mut self) -> Result<ExitStatus> {
+        if !self.reaped {
+            self.note(Pid::from_child(&self.child));
+        }
+        let failed = |e| Error::call("waitpid", "an external program", e);
+        let status = self.child.wait().map_err(failed)?;
+        self.reaped = true;
+        for orphan in orphans(self.cgroup.name())? {
+            if has_ended(orphan)? {
+                self.note(orphan);
+                waitpid(Some(orphan), WaitOptions::NOHANG).map_err(|e| failed(e.into()))?;
+            }
+        }
+        Ok(status)
+    }
+
+    /// Adds what an ended process wrote. A process that cannot be asked wrote what we do not know: its share is missing.
+    fn note(&mut self, process: Pid) {
+        let path = format!("/proc/{}/io", process.as_raw_nonzero());
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let number =
+            |key| text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok());
+        self.written.chars += number("wchar:").unwrap_or(0_u64);
+        self.written.storage += number("write_bytes:").unwrap_or(0_u64);
+    }
+
+    fn untrue(&self, what: &str) -> Error {
+        let said = self.said().unwrap_or_default();
+        let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        let last = lines[lines.len().saturating_sub(4)..].join(" / ");
+        let said =
+            if last.is_empty() { "it printed nothing".into() } else { format!("it said: {last}") };
+        Error::Untrue(format!("{} {what}; {said}", self.program))
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if !self.reaped || self.cgroup.is_populated()? {
+            self.cgroup.kill()?;
+            self.reap()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            log::warn!("{error}");
+        }
+    }
+}
+
+fn has_ended(process: Pid) -> Result<bool> {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    match waitid(WaitId::Pid(process), look) {
+        Ok(status) => Ok(status.is_some()),
+        Err(e) => Err(Error::call("waitid", "an external program", e.into())),
+    }
+}
+
+/// Our children that live, or lived, in this cgroup.
+fn orphans(cgroup: &str) -> Result<Vec<Pid>> {
+    let us = std::process::id();
+    let entries = fs::read_dir("/proc").map_err(|e| Error::file("read", "/proc", e))?;
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Ok(pids.filter(|&pid| is_ours(pid, us, cgroup)).filter_map(Pid::from_raw).collect())
+}
+
+fn is_ours(pid: i32, us: u32, cgroup: &str) -> bool {
+    let read = |file| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    // The name, in parentheses, may hold anything; state and parent follow.
+    let stat = read("stat");
+    let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
+    parent.and_then(|parent| parent.parse().ok()) == Some(us)
+        && read("cgroup").lines().any(|line| line.split('/').any(|part| part == cgroup))
+}

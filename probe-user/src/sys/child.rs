@@ -1,0 +1,56 @@
+//! Starting another program's process inside the places that we prepared for it.
+#![expect(unsafe_code, reason = "a closure between fork(2) and execve(2)")]
+
+use std::{
+    io,
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::process::CommandExt as _,
+    },
+    process::{Child, Command},
+};
+
+use rustix::{
+    process::{Signal, getpid, getppid, set_parent_process_death_signal},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
+
+/// Where a child is to live.
+#[derive(Debug)]
+pub struct Place {
+    /// `cgroup.procs` of its cgroup, open for writing.
+    pub cgroup: OwnedFd,
+    /// Its network namespace, unless it is ours.
+    pub netns: Option<OwnedFd>,
+}
+
+/// Starts `command` in `place`, as the leader of a process group of its own.
+///
+/// It is killed when the calling **thread** ends, however that comes about: call this from one that outlives it. (The
+/// kernel ties `PR_SET_PDEATHSIG` to the thread.)
+///
+/// # Errors
+/// The program cannot be started, or the kernel does not let it in.
+pub fn start(mut command: Command, place: Place) -> io::Result<Child> {
+    let parent = getpid();
+    command.process_group(0);
+    let enter = move || {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // Had the parent died before the line above, nobody would tell.
+        if getppid() != Some(parent) {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        // "0" is whoever writes.
+        rustix::io::write(&place.cgroup, b"0")?;
+        let netns: Option<BorrowedFd<'_>> = place.netns.as_ref().map(OwnedFd::as_fd);
+        if let Some(netns) = netns {
+            move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and execve, the child of a threaded process may only make async-signal-safe calls. The closure
+    // makes five system calls by rustix, which wraps them without locks or allocation, and builds an error from a number;
+    // the descriptors are its own, open in the child by the fork.
+    unsafe { command.pre_exec(enter) };
+    command.spawn()
+}

@@ -1,0 +1,291 @@
+//! Other programs as methods: the real ones, and shell scripts that do what programs may do.
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use libtest_mimic::Trial;
+use probe_user::{
+    kernel::{kallsyms::Kallsyms, run::Run, targets},
+    methods::{Detection, Method, Sample, Scene, Session, Share, Sink, Taps, external, registry},
+    model::{
+        external::External,
+        loss::Loss,
+        observation::Observation,
+        scenario::{GuestKind, Guests},
+        target::Target,
+        units::Nanos,
+    },
+    workload::{Offered, Placement, Stage},
+};
+
+use crate::{
+    tool::{Folder, start_and_await_trials, succeed, tiny_run, tracetoll},
+    triggers::{call_open_tun, call_open_vhost},
+};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("external::bpftrace_counts_each_call", || calls("external-bpftrace-count")),
+        crate::test("external::bpftrace_counts_by_kprobe", || {
+            calls("external-bpftrace-count:attach=kprobe")
+        }),
+        crate::test("external::bpftrace_prints_each_call", || {
+            calls("external-bpftrace-timestamps")
+        }),
+        crate::test("external::trace_cmd_records_each_call", || calls("external-trace-cmd-record")),
+        crate::test("external::perf_stat_counts_each_call", || calls("external-perf-stat")),
+        crate::test("external::perf_record_records_each_call", || calls("external-perf-record")),
+        crate::test("external::tcpdump_records_each_frame", frames),
+        crate::test("external::a_tree_is_accounted_for_to_its_last_process", tree),
+        crate::test("external::a_program_that_fails_says_why", failures),
+        crate::test("external::a_dropped_session_leaves_no_process", dropped),
+        crate::test("external::a_campaign_takes_programs_from_anywhere", campaign),
+        crate::test("external::nothing_runs_on_after_a_kill", killed),
+    ]
+}
+
+/// Takes nothing: a program has no series.
+struct Nothing;
+
+impl Sink for Nothing {
+    fn count(&mut self, _: usize, _: u64) {}
+
+    fn event(&mut self, _: usize, _: Nanos) {}
+
+    fn sample(&mut self, _: Sample<'_>) {}
+
+    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+
+    fn shares(&mut self, _: u64, _: &[Share]) {}
+}
+
+fn resolve(request: &str) -> Result<Target> {
+    crate::load_modules()?;
+    Ok(targets::resolve(request, &Kallsyms::load()?)?)
+}
+
+fn available(id: &str, target: &Target) -> Result<Box<dyn Method>> {
+    let method = registry::find(id)?;
+    match method.detect(target) {
+        Detection::Available => Ok(method),
+        other => bail!("{id}: {other:?}"),
+    }
+}
+
+fn finish(mut session: Box<dyn Session>) -> Result<Observation> {
+    session.disable()?;
+    session.drain(&mut Nothing)?;
+    Ok(session.detach()?)
+}
+
+/// Two functions that are called, and one that is not.
+fn calls(id: &str) -> Result<()> {
+    const CALLS: u64 = 200;
+    let target = resolve("vhost_net:vhost_net_open,tun:tun_chr_open,vhost_net:handle_rx")?;
+    let method = available(id, &target)?;
+    let run = Run::start()?;
+    let mut session = method.attach(&target, &Scene::bare(&run))?;
+    session.enable()?;
+    for call in 0..CALLS {
+        call_open_tun()?;
+        if call % 4 == 0 {
+            call_open_vhost()?;
+        }
+    }
+    let seen = finish(session)?;
+    let expected = [CALLS / 4, CALLS, 0].map(Some);
+    ensure!(
+        seen.recorded == expected,
+        "{id}: {:?} instead of {expected:?}: {seen:?}",
+        seen.recorded
+    );
+    ensure!(seen.processes_after > Nanos(0), "{id}: it ended for nothing: {seen:?}");
+    ensure!(seen.details["cpu_ns_before_enable"].as_u64() > Some(0), "{id}: {seen:?}");
+    ensure!(seen.details["written_bytes"].as_u64() > Some(0), "{id}: {seen:?}");
+    if method.descriptor().parameters["argv"].to_string().contains("{out}") {
+        ensure!(seen.details["out_bytes"].as_u64() > Some(0), "{id}: {seen:?}");
+    }
+    Ok(())
+}
+
+fn frames() -> Result<()> {
+    const KICKS: u64 = 500;
+    let target = resolve("vhost")?;
+    let method = available("external-tcpdump", &target)?;
+    let run = Run::start()?;
+    let kind = GuestKind::Blast;
+    let guests = Guests { kind, count: 1, frame: 1514, ring: 256, batch: 64, event_idx: true };
+    let stage = Stage::build(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+    let taps = Taps { netns: stage.network().machine1(), names: stage.taps() };
+    let mut session = method.attach(&target, &Scene { run: &run, taps: Some(taps) })?;
+    session.enable()?;
+    let mut load = stage.start(Offered::Lockstep { kicks: KICKS })?;
+    ensure!(load.wait(Duration::from_secs(120))?, "lockstep does not get through");
+    load.stop()?;
+    let seen = finish(session)?;
+    stage.close()?;
+    let recorded = seen.recorded[target.frames()].context("no count")?;
+    let lost = seen.lost.exact().context("its loss is not exact")?;
+    ensure!(recorded + lost == KICKS, "{recorded} recorded and {lost} lost of {KICKS}: {seen:?}");
+    Ok(())
+}
+
+fn script(text: &str) -> External {
+    let argv = ["sh", "-c", text].map(str::to_owned).into();
+    External { ready: Some("(?m)^ready$".into()), ..External::new("script", argv) }
+}
+
+fn attach(program: External, run: &Run, target: &Target) -> Result<Box<dyn Session>> {
+    let methods = external::defined(&[program])?;
+    Ok(methods[0].attach(target, &Scene::bare(run))?)
+}
+
+/// Processes whose command line holds `mark`, apart from us.
+fn living(mark: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        if line.contains(mark) && entry.file_name() != *std::process::id().to_string() {
+            found.push(line);
+        }
+    }
+    Ok(found)
+}
+
+/// A child that is waited for, a grandchild whose parent ends before it, and one in a session of its own: what each burns
+/// and writes belongs to the tree.
+fn tree() -> Result<()> {
+    const WRITTEN: u64 = 100_000;
+    let burn = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
+    let write = format!("head -c {WRITTEN} /dev/zero > /dev/null");
+    let text = format!(
+        "trap 'sleep 0.2; echo 41 calls; echo 1 calls; exit 3' INT; \
+         ({burn}; {write}); sh -c '({burn}; {write}) &'; setsid sh -c '{burn}; {write}' & \
+         sleep 1; echo ready; while :; do sleep 0.1; done"
+    );
+    let program = External {
+        count: Some(r"(\d+) calls".into()),
+        lost: Some(r"(\d+) lost".into()),
+        ..script(&text)
+    };
+    let target = resolve("tun:tun_chr_open")?;
+    let run = Run::start()?;
+    let mut session = attach(program, &run, &target)?;
+    session.enable()?;
+    let seen = finish(session)?;
+    ensure!(seen.recorded == [Some(42)], "{seen:?}");
+    ensure!((seen.lost, seen.missed) == (Loss::Unknown, Loss::Unknown), "{seen:?}");
+    ensure!(seen.details["exit"].to_string().contains('3'), "{seen:?}");
+    let written = seen.details["written_bytes"].as_u64().context("no number")?;
+    ensure!((3 * WRITTEN..3 * WRITTEN + 1000).contains(&written), "{written} bytes: {seen:?}");
+    let before = seen.details["cpu_ns_before_enable"].as_u64().context("no number")?;
+    ensure!(before > 0 && seen.processes_after > Nanos(0), "{seen:?}");
+    Ok(())
+}
+
+fn failures() -> Result<()> {
+    let target = resolve("tun:tun_chr_open")?;
+    let run = Run::start()?;
+    let short = Duration::from_millis(300);
+    let cases = [
+        (script("echo 'no such thing' >&2; exit 2"), "no such thing"),
+        (External { timeout: short, ..script("echo wait a bit; sleep 1000") }, "wait a bit"),
+        (External::new("absent", vec!["no-such-program".into()]), "no-such-program"),
+    ];
+    for (program, word) in cases {
+        let argv = program.argv.clone();
+        let Err(error) = attach(program, &run, &target) else { bail!("{argv:?} attached") };
+        ensure!(format!("{error:#}").contains(word), "{argv:?}: {error:#}");
+    }
+    let stubborn = External {
+        timeout: short,
+        ..script("trap '' INT; echo ready; while :; do sleep 0.1; done")
+    };
+    // Ready in time, even on a slow machine, or this tests the wrong failure.
+    let stubborn = External { settle: short, ready: None, ..stubborn };
+    let mut session =
+        attach(External { timeout: Duration::from_secs(2), ..stubborn }, &run, &target)?;
+    session.enable()?;
+    let Err(error) = session.disable() else { bail!("it ended on a signal that it ignores") };
+    ensure!(error.to_string().contains("was killed"), "{error}");
+    drop(session);
+    let mut session =
+        attach(External { settle: short, ready: None, ..script("sleep 1") }, &run, &target)?;
+    session.enable()?;
+    std::thread::sleep(Duration::from_secs(2));
+    let Err(error) = session.disable() else { bail!("it had ended before") };
+    ensure!(error.to_string().contains("ended by itself"), "{error}");
+    Ok(())
+}
+
+fn dropped() -> Result<()> {
+    const MARK: &str = "87654321";
+    let target = resolve("tun:tun_chr_open")?;
+    let run = Run::start()?;
+    let session = attach(script(&format!("sleep {MARK} & echo ready; wait")), &run, &target)?;
+    ensure!(living(MARK)?.len() >= 2, "{:?}", living(MARK)?);
+    drop(session);
+    ensure!(living(MARK)?.is_empty(), "{:?}", living(MARK)?);
+    Ok(())
+}
+
+/// From the command line, from the scenario, and a name that is taken.
+fn campaign() -> Result<()> {
+    let folder = Folder::new()?;
+    let scenario = folder.path().join("own.toml");
+    let sleeper = r#"argv = ["sh", "-c", "echo ready; exec sleep 1000"]"#;
+    let table = format!("[[external]]\nname = \"own\"\nready = \"^ready\"\n{sleeper}\n");
+    fs::write(&scenario, fs::read_to_string(folder.tiny()?)? + &table)?;
+    let run = |out: &Path, named: &str| -> Result<Command> {
+        let mut run = tracetoll(["run", "--seed", "1", "--methods", "off", "--blocks", "1"])?;
+        run.args(["--parts", "toll", "--method", named, "--scenario"]).arg(&scenario);
+        run.arg("--out").arg(out);
+        Ok(run)
+    };
+    let out = folder.path().join("out");
+    succeed(run(&out, "external:sleeper=sh -c 'echo a, b; exec sleep 1000'")?)?;
+    let text = fs::read_to_string(out.join("campaign.json"))?;
+    let campaign: serde_json::Value = serde_json::from_str(&text)?;
+    for trial in campaign["trials"].as_array().context("no trials")? {
+        ensure!(trial["outcome"].get("done").is_some(), "{} {}", trial["method"], trial["outcome"]);
+    }
+    for id in ["external:own", "external:sleeper"] {
+        let methods = campaign["summary"]["methods"].as_array().context("no methods")?;
+        ensure!(methods.iter().any(|method| method["id"] == id), "no {id}: {methods:?}");
+    }
+    let taken = run(&folder.path().join("taken"), "external:own=sleep 1000")?;
+    crate::tool::refuse(taken, 1, &["external:own", "Rename"])
+}
+
+/// SIGKILL: nobody is left to clean up but the kernel, and the next `tracetoll clean`.
+fn killed() -> Result<()> {
+    const MARK: &str = "76543210";
+    let folder = Folder::new()?;
+    let mut run = tiny_run(&folder, "off", &folder.path().join("out"))?;
+    run.args(["--parts", "toll", "--duration", "60s", "--method"]);
+    run.arg(format!("external:child=sh -c 'setsid sleep {MARK} & echo ready; exec sleep {MARK}'"));
+    let mut child = start_and_await_trials(run, 2)?;
+    let began = Instant::now();
+    while living(&format!("sleep {MARK}"))?.len() < 3 {
+        ensure!(began.elapsed() < Duration::from_secs(300), "it never started");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.signal("KILL")?;
+    child.wait()?;
+    let began = Instant::now();
+    // The program goes with us; what left it is for the sweep.
+    while living(&format!("sleep {MARK}"))?.len() > 1 {
+        ensure!(began.elapsed() < Duration::from_secs(60), "{:?}", living(MARK)?);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let cleaned = succeed(tracetoll(["clean"])?)?;
+    ensure!(cleaned.contains("cgroup tracetoll-"), "{cleaned}");
+    ensure!(living(MARK)?.is_empty(), "{:?}", living(MARK)?);
+    Ok(())
+}

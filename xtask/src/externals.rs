@@ -1,0 +1,56 @@
+//! The programs that tracetoll's external methods start. A guest with this machine's root has them from here.
+
+use crate::install::{Need, program};
+use std::ffi::OsString;
+
+/// Their packages.
+pub(crate) const PROGRAMS: [Need; 4] = [
+    need("bpftrace", || program("bpftrace").is_some()),
+    need("trace-cmd", || program("trace-cmd").is_some()),
+    need("linux-perf", || program("perf").is_some()),
+    need("tcpdump", || program("tcpdump").is_some()),
+];
+
+const fn need(package: &'static str, present: fn() -> bool) -> Need {
+    Need { package, why: "as an external method to measure", at_least: None, present }
+}
+
+/// Whether these arguments of `tracetoll run` ask for external methods: by name, by the groups `external` and `all`, or
+/// through a scenario of their own. The groups `count` and `record` have some too, but there they are not the point: they
+/// are left out where the programs are not.
+pub(crate) fn are_asked_for(arguments: &[OsString]) -> bool {
+    let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+    let values = |flag: &str| {
+        let joined = format!("{flag}=");
+        let apart = words.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1].to_string());
+        let joined = words.iter().filter_map(|word| Some(word.strip_prefix(&joined)?.to_owned()));
+        apart.chain(joined).collect::<Vec<_>>()
+    };
+    let named = |method: &str| method.trim() == "all" || method.trim().starts_with("external");
+    let defines = |file: &String| {
+        std::fs::read_to_string(file).is_ok_and(|text| text.contains("[[external]]"))
+    };
+    values("--methods").iter().any(|list| list.split(',').any(named))
+        || values("--method").iter().any(|method| named(method))
+        || values("--scenario").iter().any(defines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn external_methods_are_found_however_they_are_asked_for() {
+        let named =
+            |words: &[&str]| are_asked_for(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(named(&["--methods", "off, external-perf-stat"]));
+        assert!(named(&["--methods=external"]));
+        assert!(named(&["--kicks", "10", "--method", "external:x=sleep 10"]));
+        assert!(named(&["--methods", "all"]));
+        let dir = tempfile::tempdir().unwrap();
+        let scenario = dir.path().join("own.toml");
+        std::fs::write(&scenario, "[[external]]\nname = \"x\"\n").unwrap();
+        assert!(named(&["--scenario", scenario.to_str().unwrap()]));
+        assert!(!named(&["--methods", "count,ftrace", "--scenario", "external.toml"]));
+    }
+}
