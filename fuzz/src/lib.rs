@@ -16,6 +16,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ftrace_format", targets::ftrace_format),
     ("ftrace_page", targets::ftrace_page),
     ("kallsyms", targets::kallsyms),
+    ("packet_block", targets::packet_block),
     ("perf_ring", targets::perf_ring),
 ];
 

@@ -11,8 +11,9 @@ use probe_user::{
         tracefs::format::{Fields, Format},
     },
     methods::{
+        capture::block::{Block, FRAME_HEADER},
         ftrace::{
-            calls::{CallDecoder, Tally},
+            calls::{CallDecoder, Kind, Tally},
             page::PageLayout,
         },
         perf::ring::{Layout, Record, Records},
@@ -46,7 +47,8 @@ fn decoder(page: &str, event: &str, format: &str, kallsyms: &str) -> CallDecoder
     let target = targets::resolve("comm_write,comm_show", &symbols).expect("the traced functions");
     let layout = PageLayout::parse(page, event).expect("the layout of a kernel");
     let format = Format::parse(format).expect("the format of a kernel");
-    CallDecoder::new(layout, &format, "ip", AddressMap::new(&target)).expect("a function event")
+    let kind = Kind::call(&format, "ip").expect("a function event");
+    CallDecoder::new(layout, &[kind], AddressMap::new(&target))
 }
 
 /// A page of one of three kernels; the last byte chooses which.
@@ -59,9 +61,9 @@ pub(crate) fn ftrace_page(data: &[u8]) {
 fn check_page(decoder: &CallDecoder, page: &[u8]) {
     let (mut tally, mut visited) = (Tally::default(), 0);
     let outcome = decoder.page(page, &mut tally, |_, _| visited += 1);
-    assert_eq!(tally.pages, 1);
-    assert_eq!(tally.calls, visited);
-    assert!(tally.calls + tally.strangers <= tally.events);
+    assert!(tally.pages <= 1);
+    assert_eq!(tally.calls + tally.returns, visited);
+    assert!(tally.calls + tally.returns + tally.strangers <= tally.events);
     assert!(tally.events <= page.len() as u64 / 4 + 1, "{} events: {outcome:?}", tally.events);
 }
 
@@ -77,10 +79,10 @@ pub(crate) fn ftrace_format(data: &[u8]) {
     let function =
         Function { name: "f".into(), module: None, addresses: Range { start: 0, end: u64::MAX } };
     let target = Target { functions: vec![function], ..Target::default() };
-    let Ok(decoder) = CallDecoder::new(layout, &format, "ip", AddressMap::new(&target)) else {
-        return;
-    };
-    check_page(&decoder, page);
+    for kind in [Kind::call(&format, "ip"), Kind::item(&format, 0), Kind::graph_exit(&format)] {
+        let Ok(kind) = kind else { continue };
+        check_page(&CallDecoder::new(layout.clone(), &[kind], AddressMap::new(&target)), page);
+    }
 }
 
 /// Records; bits of the last byte choose what samples hold.
@@ -106,6 +108,19 @@ pub(crate) fn perf_ring(data: &[u8]) {
         assert!(layout.has(Layout::IDENTIFIER) || sample.id == 0);
     }
     assert!(records <= bytes.len() / 8 + 1, "{records} records in {} bytes", bytes.len());
+}
+
+/// A block of a packet socket's ring.
+pub(crate) fn packet_block(data: &[u8]) {
+    let Ok(block) = Block::parse(data) else { return };
+    let used = block.used();
+    assert!(used <= data.len());
+    let (said, mut frames) = (block.frames(), 0);
+    for frame in block {
+        frames += 1;
+        assert!(frame.is_err() || frame.is_ok_and(|frame| frame.bytes.len() <= used));
+    }
+    assert!(frames <= used / FRAME_HEADER + 1 && frames <= said as usize, "{frames} of {said}");
 }
 
 /// The kernel's BTF and a module's behind it; the last two bytes say how long the first is.
