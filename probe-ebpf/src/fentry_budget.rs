@@ -61,3 +61,31 @@ pub struct Slot {
     /// What a record costs beyond that, in ps.
     pub record_price: u64,
 }
+
+impl Slot {
+    /// Notes a call that was drawn at `threshold` and found the ring full: the estimate needs its weight all the same.
+    #[inline(always)]
+    pub fn lose(&mut self, threshold: u64) {
+        let weight = (1_u64 << (32 + WEIGHT_BITS)).checked_div(threshold).unwrap_or(0);
+        self.lost += 1;
+        self.lost_weight += weight;
+        self.lost_squares += (weight * weight) >> (2 * WEIGHT_BITS);
+    }
+
+    /// Fills the bucket with what the time since the last time was worth, takes out what the calls cost, and sets the
+    /// probability for the next ones.
+    #[inline(always)]
+    pub fn settle(&mut self, now: u64, recorded: bool) {
+        /// More than an hour, which fills any bucket; and no product below reaches 2^64.
+        const LONGEST: u64 = 1 << 42;
+        let elapsed = now.wrapping_sub(self.settled_at).min(LONGEST);
+        let earned = (elapsed * self.rate) >> RATE_BITS;
+        let full = (self.tokens + earned).min(self.capacity);
+        let calls = self.calls - self.settled;
+        let record = if recorded { self.record_price } else { 0 };
+        self.tokens = full.saturating_sub(calls * self.call_price + record);
+        self.threshold = ((self.tokens * self.scale) >> SCALE_BITS).max(LEAST);
+        self.settled = self.calls;
+        self.settled_at = now;
+    }
+}

@@ -11,7 +11,7 @@ use probe_user::{
         run::Run,
     },
     measure::witness::{self, Witness},
-    methods::{Detection, Method as _, Sample, Scene, Session, Share, Sink, bpf::FentryCount},
+    methods::{Detection, Method, Sample, Scene, Session, Share, Sink, registry},
     model::{
         loss::Loss,
         target::{Function, Target},
@@ -47,6 +47,10 @@ fn target(functions: &[(&str, Option<&str>)]) -> Target {
     Target { functions: functions.iter().map(function).collect(), ..Target::default() }
 }
 
+fn fentry_count() -> Result<Box<dyn Method>> {
+    Ok(registry::find("bpf-fentry-count")?)
+}
+
 /// The last total of each function.
 #[derive(Default)]
 struct Totals(Vec<u64>);
@@ -72,7 +76,7 @@ fn counts_each_call() -> Result<()> {
     crate::load_modules()?;
     let run = Run::start()?;
     let target = target(&[OPEN_VHOST, OPEN_TUN, SET_NAME]);
-    let mut session = FentryCount::new().attach(&target, &Scene::bare(&run))?;
+    let mut session = fentry_count()?.attach(&target, &Scene::bare(&run))?;
     // Attached but not enabled: not counted.
     call_open_tun()?;
     session.enable()?;
@@ -127,7 +131,7 @@ fn a_failed_enable() -> Result<()> {
     ensure!(full.to_string().contains("as many BPF programs as it can"), "{full}");
     let before = links()?;
     let mut session =
-        FentryCount::new().attach(&target(&[OPEN_TUN, OPEN_VHOST]), &Scene::bare(&run))?;
+        fentry_count()?.attach(&target(&[OPEN_TUN, OPEN_VHOST]), &Scene::bare(&run))?;
     let Err(error) = session.enable() else { bail!("one program too many was taken") };
     ensure!(error.to_string().contains("vhost_net_open"), "{error}");
     let after = links()?;
@@ -144,7 +148,7 @@ fn links() -> Result<Vec<u32>> {
 fn refusals() -> Result<()> {
     crate::load_modules()?;
     let refused = |functions: &[(&str, Option<&str>)], words: &[&str]| -> Result<()> {
-        let Detection::Unsupported { why, remedy } = FentryCount::new().detect(&target(functions))
+        let Detection::Unsupported { why, remedy } = fentry_count()?.detect(&target(functions))
         else {
             bail!("{functions:?} was not refused");
         };
@@ -156,7 +160,7 @@ fn refusals() -> Result<()> {
     refused(&[("no_such_function", Some("tun"))], &["no_such_function", "BTF of tun"])?;
     refused(&[("f", Some("no_such_module"))], &["not loaded", "modprobe no_such_module"])?;
     refused(&[("_printk", None)], &["_printk", "variable args"])?;
-    let fine = FentryCount::new().detect(&target(&[OPEN_TUN, SET_NAME]));
+    let fine = fentry_count()?.detect(&target(&[OPEN_TUN, SET_NAME]));
     ensure!(matches!(fine, Detection::Available), "{fine:?}");
     Ok(())
 }
@@ -199,7 +203,7 @@ fn dropped_session() -> Result<()> {
     crate::load_modules()?;
     let run = Run::start()?;
     let mut session: Box<dyn Session> =
-        FentryCount::new().attach(&target(&[OPEN_TUN]), &Scene::bare(&run))?;
+        fentry_count()?.attach(&target(&[OPEN_TUN]), &Scene::bare(&run))?;
     session.enable()?;
     drop(session);
     let left = links()?;

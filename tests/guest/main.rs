@@ -2,6 +2,7 @@
 //! they are listed as ignored, since they load modules and change the kernel's state.
 
 mod bpf;
+mod bpf_fentry;
 mod bpf_probes;
 mod campaign;
 mod capture;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         leftovers::tests(),
         bpf::tests(),
         bpf_probes::tests(),
+        bpf_fentry::tests(),
         ftrace::tests(),
         ftrace_methods::tests(),
         ftrace_probes::tests(),

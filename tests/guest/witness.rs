@@ -8,7 +8,7 @@ use probe_user::{
     error::Error,
     kernel::{kallsyms::Kallsyms, run::Run, targets},
     measure::witness,
-    methods::{Method as _, Scene, bpf::FentryCount},
+    methods::{Scene, registry},
     model::{
         loss::Loss,
         scenario::{GuestKind, Guests},
@@ -55,7 +55,7 @@ fn one_call_per_kick() -> Result<()> {
     let run = Run::start()?;
     let target = target()?;
     let stage = stage(&run)?;
-    let mut session = FentryCount::new().attach(&target, &Scene::bare(&run))?;
+    let mut session = registry::find("bpf-fentry-count")?.attach(&target, &Scene::bare(&run))?;
     session.enable()?;
     let kicks = drive(&stage)?;
     session.disable()?;

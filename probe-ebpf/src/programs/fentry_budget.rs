@@ -8,7 +8,7 @@ use aya_ebpf::{
     programs::FEntryContext,
 };
 use probe_ebpf::{
-    fentry_budget::{LEAST, RATE_BITS, SCALE_BITS, SETTLE, Slot, WEIGHT_BITS},
+    fentry_budget::{SETTLE, Slot},
     ring::Drawn,
 };
 
@@ -31,35 +31,9 @@ fn fentry_budget(_: FEntryContext) -> i32 {
         // SAFETY: the helper takes no argument and only reads the clock.
         let at = unsafe { bpf_ktime_get_ns() };
         if drawn && !shared::write(Drawn { at, threshold }) {
-            lose(slot, threshold);
+            slot.lose(threshold);
         }
-        settle(slot, at, drawn);
+        slot.settle(at, drawn);
     }
     0
-}
-
-/// The estimate needs the weight of what was drawn, written down or not.
-#[inline(always)]
-fn lose(slot: &mut Slot, threshold: u64) {
-    let weight = (1_u64 << (32 + WEIGHT_BITS)).checked_div(threshold).unwrap_or(0);
-    slot.lost += 1;
-    slot.lost_weight += weight;
-    slot.lost_squares += (weight * weight) >> (2 * WEIGHT_BITS);
-}
-
-/// Fills the bucket with what the time since the last time was worth, and takes out what the calls cost.
-#[inline(always)]
-fn settle(slot: &mut Slot, now: u64, recorded: bool) {
-    /// More than an hour, which fills any bucket; and no product below reaches 2^64.
-    const LONGEST: u64 = 1 << 42;
-    let elapsed = now.wrapping_sub(slot.settled_at).min(LONGEST);
-    let earned = (elapsed * slot.rate) >> RATE_BITS;
-    let full = (slot.tokens + earned).min(slot.capacity);
-    let calls = slot.calls - slot.settled;
-    let record = if recorded { slot.record_price } else { 0 };
-    let tokens = full.saturating_sub(calls * slot.call_price + record);
-    slot.tokens = tokens;
-    slot.threshold = ((tokens * slot.scale) >> SCALE_BITS).max(LEAST);
-    slot.settled = slot.calls;
-    slot.settled_at = now;
 }

@@ -14,6 +14,7 @@ use crate::shared;
 static HASHED_CALLS: PerCpuHashMap<u64, u64> = PerCpuHashMap::with_max_entries(1, 0);
 
 #[fentry]
+#[expect(clippy::needless_pass_by_value, reason = "the macro hands the context over so")]
 fn fentry_count_hash(context: FEntryContext) -> i32 {
     // SAFETY: the context is the one that this hit came with.
     let function = unsafe { bpf_get_func_ip(context.as_ptr()) };

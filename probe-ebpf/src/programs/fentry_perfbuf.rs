@@ -16,6 +16,7 @@ use crate::shared;
 static PERF_EVENTS: PerfEventArray<Call> = PerfEventArray::new(0);
 
 #[fentry]
+#[expect(clippy::needless_pass_by_value, reason = "the macro hands the context over so")]
 fn fentry_perfbuf(context: FEntryContext) -> i32 {
     // SAFETY: the helper takes no argument and only reads the clock.
     let mut call = Call { at: unsafe { bpf_ktime_get_ns() } };

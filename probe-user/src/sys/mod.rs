@@ -9,5 +9,6 @@ pub mod netns;
 pub mod packet;
 pub mod perf;
 pub mod probe;
+pub mod ringbuf;
 pub mod trace_ring;
 pub mod tun;

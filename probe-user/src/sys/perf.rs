@@ -6,7 +6,7 @@ pub use ring::Ring;
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd as _, OwnedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
 use super::call::{self, Call};
@@ -88,6 +88,12 @@ pub struct Event {
     fd: OwnedFd,
     cpu: u32,
     reports_loss: bool,
+}
+
+impl AsFd for Event {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
 /// What a group of events counted, from one read(2).

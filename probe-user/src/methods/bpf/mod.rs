@@ -2,9 +2,17 @@
 
 pub mod count;
 mod counting;
+mod estimate;
+mod fentry_bins;
+mod fentry_budget;
 mod fentry_count;
-
-pub use fentry_count::FentryCount;
+mod fentry_count_percpu;
+mod fentry_nothing;
+mod fentry_perfbuf;
+mod fentry_ringbuf;
+mod fentry_sample;
+mod prices;
+mod session;
 
 use self::count::{Count, Kind};
 use super::{Method, registry::Entry};
@@ -12,7 +20,16 @@ use crate::error::Result;
 
 /// All methods of this family.
 pub const METHODS: &[Entry] = &[
-    Entry::plain(FentryCount::ID, |_| Ok(Box::new(FentryCount::new()))),
+    Entry::plain(fentry_nothing::EMPTY, fentry_nothing::empty),
+    Entry::plain(fentry_nothing::TIMESTAMP, fentry_nothing::timestamp),
+    Entry::plain(fentry_count::ID, fentry_count::make),
+    Entry::plain(fentry_count_percpu::PERCPU, fentry_count_percpu::percpu),
+    Entry::plain(fentry_count_percpu::HASH, fentry_count_percpu::hash),
+    Entry::plain(fentry_ringbuf::ID, fentry_ringbuf::make),
+    Entry::plain(fentry_perfbuf::ID, fentry_perfbuf::make),
+    Entry::plain(fentry_bins::ID, fentry_bins::make),
+    Entry::kind(fentry_sample::PATTERN, fentry_sample::EXAMPLE, fentry_sample::make),
+    Entry::plain(fentry_budget::ID, fentry_budget::make),
     Entry::plain(Kind::KPROBE.id, |_| count(Kind::KPROBE)),
     Entry::plain(Kind::KPROBE_MULTI.id, |_| count(Kind::KPROBE_MULTI)),
     Entry::plain(Kind::RAW_TRACEPOINT.id, |_| count(Kind::RAW_TRACEPOINT)),

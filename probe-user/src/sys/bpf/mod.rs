@@ -8,6 +8,7 @@
 
 mod attr;
 mod link;
+pub mod maps;
 
 use std::{
     ffi::CStr,

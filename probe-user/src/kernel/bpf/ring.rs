@@ -1,0 +1,257 @@
+//! Records of a BPF ring buffer (kernel/bpf/ringbuf.c).
+//!
+//! A record is a header of eight bytes and its data, rounded up to eight bytes. The header's lower half is the length
+//! of the data with two bits on top: busy, while a program has the record in hand; discarded, where it gave it up. The
+//! decoder is a function of positions and words, and knows nothing of where they come from.
+
+use std::{ops::Range, os::fd::BorrowedFd};
+
+use crate::{
+    error::{Error, Result},
+    sys::ringbuf::RingMemory,
+};
+
+/// `BPF_RINGBUF_BUSY_BIT`
+const BUSY: u32 = 1 << 31;
+/// `BPF_RINGBUF_DISCARD_BIT`
+const DISCARDED: u32 = 1 << 30;
+const HEADER: u64 = 8;
+
+/// Why records could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RingError {
+    /// The positions are no multiples of eight, or the writers' is behind the reader's or more than the ring ahead.
+    #[error("the ring's positions {consumer} and {producer} cannot be")]
+    Positions {
+        /// Where the reader is.
+        consumer: u64,
+        /// Where the writers are.
+        producer: u64,
+    },
+    /// A record reaches beyond what was written; what follows cannot be found.
+    #[error("the record at {position} states {length} bytes and has {left}")]
+    Truncated {
+        /// Where its header is.
+        position: u64,
+        /// The length that it states.
+        length: u32,
+        /// What there is behind its header.
+        left: u64,
+    },
+    /// A record is not as long as the program's.
+    #[error("the record at {position} has {length} bytes, not {expected}")]
+    Length {
+        /// Where its header is.
+        position: u64,
+        /// The length that it states.
+        length: u32,
+        /// The length that it should have.
+        expected: usize,
+    },
+}
+
+/// What was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Read {
+    /// Where the reader is now.
+    pub position: u64,
+    /// The first thing that was wrong; records behind it were read all the same, where they could be found.
+    pub error: Option<RingError>,
+}
+
+/// Hands the records of `N` words that are complete between two positions of a ring of `size` bytes to `take`, oldest
+/// first, and stops at the first that is busy. `word` gives the ring's word at a position; it is asked for a record's
+/// header before its data.
+pub fn records<const N: usize>(
+    span: Range<u64>,
+    size: u64,
+    word: impl Fn(u64) -> u64,
+    mut take: impl FnMut([u64; N]),
+) -> Read {
+    let Range { start: mut position, end } = span;
+    let aligned = position % HEADER == 0 && end % HEADER == 0;
+    if !aligned || end.checked_sub(position).is_none_or(|ahead| ahead > size) {
+        let error = Some(RingError::Positions { consumer: position, producer: end });
+        return Read { position, error };
+    }
+    let mut error = None;
+    while position < end {
+        #[expect(clippy::cast_possible_truncation, reason = "the upper half is the kernel's own")]
+        let header = word(position) as u32;
+        if header & BUSY != 0 {
+            break;
+        }
+        let length = header & !DISCARDED;
+        let (data, left) = (position + HEADER, end - position - HEADER);
+        if u64::from(length) > left {
+            error.get_or_insert(RingError::Truncated { position, length, left });
+            break;
+        }
+        if header & DISCARDED == 0 {
+            match length as usize == size_of::<[u64; N]>() {
+                true => take(std::array::from_fn(|index| word(data + 8 * index as u64))),
+                false => {
+                    let expected = size_of::<[u64; N]>();
+                    error.get_or_insert(RingError::Length { position, length, expected });
+                }
+            }
+        }
+        position = data + u64::from(length).next_multiple_of(HEADER);
+    }
+    Read { position, error }
+}
+
+/// The reader's end of a ring whose records have `N` words.
+#[derive(Debug)]
+pub struct Ring<const N: usize> {
+    memory: RingMemory,
+    bytes: u64,
+}
+
+impl<const N: usize> Ring<N> {
+    /// Maps the ring of `map`, which holds `size` bytes. `subject` names it in errors.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn new(map: BorrowedFd<'_>, size: u32, subject: &str) -> Result<Self> {
+        let memory = RingMemory::new(map, size as usize)
+            .map_err(|e| Error::call("mmap", format!("ring for {subject}"), e))?;
+        Ok(Self { memory, bytes: 0 })
+    }
+
+    /// Hands all complete records to `take`, oldest first, and frees their room.
+    ///
+    /// # Errors
+    /// The ring holds something else than its programs' records.
+    pub fn drain(&mut self, take: impl FnMut([u64; N])) -> Result<()> {
+        let start = self.memory.consumer();
+        let span = start..self.memory.producer();
+        let memory = &self.memory;
+        let read = records(span, memory.size(), |position| memory.word(position), take);
+        self.bytes += read.position - start;
+        self.memory.release(read.position);
+        read.error.map_or(Ok(()), |error| Err(Error::malformed("BPF ring", error.to_string())))
+    }
+
+    /// Bytes that were read, headers and all.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A ring as the kernel fills it.
+    struct Writer {
+        words: Vec<u64>,
+        consumer: u64,
+        producer: u64,
+    }
+
+    impl Writer {
+        fn new(size: usize, start: u64) -> Self {
+            Self { words: vec![0; size / 8], consumer: start, producer: start }
+        }
+
+        fn size(&self) -> u64 {
+            8 * self.words.len() as u64
+        }
+
+        fn put(&mut self, word: u64) {
+            let index = (self.producer % self.size() / 8) as usize;
+            self.words[index] = word;
+            self.producer += 8;
+        }
+
+        /// `__bpf_ringbuf_reserve` takes a record only where it leaves the positions at most `size` apart.
+        fn write(&mut self, bits: u32, record: &[u64]) -> bool {
+            let length = 8 * record.len() as u32;
+            if self.producer + 8 + u64::from(length) - self.consumer > self.size() - 1 {
+                return false;
+            }
+            // The upper half is a page offset, of no use to the reader.
+            self.put(u64::from(length | bits) | 0xabcd << 32);
+            record.iter().for_each(|&word| self.put(word));
+            true
+        }
+
+        fn read(&mut self, into: &mut Vec<u64>) -> Read {
+            let words = &self.words;
+            let size = self.size();
+            let word = |position: u64| words[(position % size / 8) as usize];
+            let read = records(self.consumer..self.producer, size, word, |[at]| into.push(at));
+            self.consumer = read.position;
+            read
+        }
+    }
+
+    #[test]
+    fn a_busy_record_stops_the_reader_until_it_is_done() {
+        let mut ring = Writer::new(128, 0);
+        assert!(ring.write(0, &[1]) && ring.write(DISCARDED, &[2]) && ring.write(BUSY, &[3]));
+        assert!(ring.write(0, &[4]));
+        let mut seen = Vec::new();
+        assert_eq!(ring.read(&mut seen), Read { position: 32, error: None });
+        ring.words[4] &= !u64::from(BUSY);
+        assert_eq!(ring.read(&mut seen), Read { position: 64, error: None });
+        assert_eq!(seen, [1, 3, 4]);
+    }
+
+    #[test]
+    fn a_record_of_another_length_is_named_and_the_next_is_read() {
+        let mut ring = Writer::new(128, 64);
+        assert!(ring.write(0, &[1, 2]) && ring.write(0, &[3]));
+        let mut seen = Vec::new();
+        let error = RingError::Length { position: 64, length: 16, expected: 8 };
+        assert_eq!(ring.read(&mut seen), Read { position: 104, error: Some(error) });
+        assert_eq!(seen, [3]);
+    }
+
+    #[test]
+    fn impossible_positions_move_nothing() {
+        for (consumer, producer) in [(8, 0), (0, 136), (4, 8), (0, 12), (8, u64::MAX)] {
+            let read = records(consumer..producer, 128, |_| 8, |_: [u64; 1]| panic!("a record"));
+            let error = Some(RingError::Positions { consumer, producer });
+            assert_eq!(read, Read { position: consumer, error });
+        }
+    }
+
+    proptest! {
+        /// Whatever is written and read in turns, across the ring's end too: each record is read once and in order,
+        /// unless it was discarded or refused.
+        #[test]
+        fn records_come_out_as_they_went_in(
+            start in (0_u64..1000).prop_map(|word| word * 8),
+            turns in prop::collection::vec((0_usize..12, any::<[bool; 12]>()), 0..40),
+        ) {
+            let mut ring = Writer::new(128, start);
+            let (mut expected, mut seen) = (Vec::new(), Vec::new());
+            for (turn, (count, discarded)) in turns.into_iter().enumerate() {
+                for (nth, &gone) in discarded[..count].iter().enumerate() {
+                    let record = (turn * 100 + nth) as u64;
+                    let bits = if gone { DISCARDED } else { 0 };
+                    if ring.write(bits, &[record]) && !gone {
+                        expected.push(record);
+                    }
+                }
+                let read = ring.read(&mut seen);
+                prop_assert_eq!(read, Read { position: ring.producer, error: None });
+            }
+            prop_assert_eq!(seen, expected);
+        }
+
+        /// Any bytes at all: the decoder ends, and never goes beyond what was written.
+        #[test]
+        fn garbage_ends(words in prop::collection::vec(any::<u64>(), 16), ahead in 0_u64..17) {
+            let word = |position: u64| words[(position % 128 / 8) as usize];
+            let span = 64..64 + ahead * 8;
+            let read = records(span.clone(), 128, word, |_: [u64; 2]| ());
+            let impossible = matches!(read.error, Some(RingError::Positions { .. }));
+            prop_assert_eq!(impossible, ahead > 16);
+            prop_assert!((span.start..=span.end).contains(&read.position));
+        }
+    }
+}

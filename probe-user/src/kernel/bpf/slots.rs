@@ -1,0 +1,67 @@
+//! A map of slots, one for each CPU number: arrays of words that programs write and user space reads in place.
+
+use std::os::fd::BorrowedFd;
+
+use super::probe::Probe;
+use crate::{
+    error::{Error, Result},
+    sys::{bpf::maps, mapped::MappedArray},
+};
+
+const WORD: usize = size_of::<u64>();
+
+/// The slots of one map, of so many words each.
+#[derive(Debug)]
+pub struct Slots {
+    words: MappedArray,
+    cpus: usize,
+    stride: usize,
+}
+
+impl Slots {
+    /// Maps the slots of the probe's map `name`, which holds one `T` for each CPU number below `cpus`.
+    ///
+    /// # Errors
+    /// The probe has no such map, or the kernel refuses to map it.
+    pub fn of<T>(probe: &Probe, name: &str, cpus: u32) -> Result<Self> {
+        let (cpus, stride) = (cpus as usize, size_of::<T>() / WORD);
+        let words = MappedArray::new(probe.map(name)?, cpus * stride)
+            .map_err(|e| Error::call("mmap", format!("{name} for {}", probe.function()), e))?;
+        Ok(Self { words, cpus, stride })
+    }
+
+    /// The field at `offset` bytes of one CPU's slot, without a system call.
+    pub fn load(&self, cpu: usize, offset: usize) -> u64 {
+        self.words.load(cpu * self.stride + offset / WORD)
+    }
+
+    /// Its sum over all CPUs.
+    pub fn sum(&self, offset: usize) -> u64 {
+        (0..self.cpus).map(|cpu| self.load(cpu, offset)).sum()
+    }
+
+    /// CPU numbers that there are slots for.
+    pub fn cpus(&self) -> usize {
+        self.cpus
+    }
+
+    /// Sets whole slots of `map`, which these are of, to the words that `slot` gives for each CPU, and zero behind them.
+    /// Only while its program is not attached.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn fill<const N: usize>(
+        &self,
+        map: BorrowedFd<'_>,
+        slot: impl Fn(usize) -> [u64; N],
+    ) -> Result<()> {
+        for cpu in 0..self.cpus {
+            let key = u32::try_from(cpu).unwrap_or(u32::MAX).to_ne_bytes();
+            let mut value: Vec<u8> = slot(cpu).iter().flat_map(|word| word.to_ne_bytes()).collect();
+            value.resize(self.stride * WORD, 0);
+            maps::update(map, &key, &value)
+                .map_err(|e| Error::call("bpf(BPF_MAP_UPDATE_ELEM)", format!("CPU {cpu}"), e))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! How many calls there were, from those that were drawn at random.
+
+use crate::model::observation::{Estimate, Promise};
+
+/// 97.5 % of a normal distribution lie below.
+const Z: f64 = 1.959_963_985;
+/// `-ln 0.025`: so many calls of probability `1/w` go by without one drawn, over `w`, in one case of 40.
+const NONE_DRAWN: f64 = 3.688_879_454;
+
+/// From `drawn` calls, each drawn on its own with probability `p`: the numbers of calls `n` whose binomial standard
+/// deviation holds `drawn` within 1.96 of `n p` (Wilson's score interval, solved for `n`). It has a meaning where none
+/// was drawn, too.
+pub(super) fn binomial(drawn: u64, p: f64) -> Estimate {
+    #[expect(clippy::cast_precision_loss, reason = "no trial draws 2^53 calls")]
+    let k = drawn as f64;
+    // (k - n p)^2 = Z^2 n p (1 - p)
+    let spread = Z * Z * (1.0 - p);
+    let middle = 2.0 * k + spread;
+    let root = (middle * middle - 4.0 * k * k).max(0.0).sqrt();
+    let bound = |sign: f64| (middle + sign * root) / (2.0 * p);
+    Estimate {
+        calls: k / p,
+        lo: bound(-1.0).max(k),
+        hi: bound(1.0),
+        promise: Promise::Confidence95,
+    }
+}
+
+/// A sum of weights `w = 1/p` over the calls that were drawn, each with a probability that was set before its draw
+/// (Horvitz and Thompson 1952).
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Weights {
+    /// Calls drawn.
+    pub(super) drawn: u64,
+    /// `Σ w`: the estimate. The expectation of each call's term is 1 whatever went before, so it has no bias.
+    pub(super) sum: f64,
+    /// `Σ w²`.
+    pub(super) squares: f64,
+}
+
+impl Weights {
+    /// Of one call more.
+    pub(super) fn add(&mut self, weight: f64) {
+        self.drawn += 1;
+        self.sum += weight;
+        self.squares += weight * weight;
+    }
+
+    /// Of both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            drawn: self.drawn + other.drawn,
+            sum: self.sum + other.sum,
+            squares: self.squares + other.squares,
+        }
+    }
+
+    /// The estimate, ± 1.96 of its standard deviation: its terms are uncorrelated, their variances are `(1 - p)/p`
+    /// per call, and `Σ (1 - p)/p²` over the calls drawn estimates their sum without bias. `now` are the weights that
+    /// the next calls would have: what came after the last draw has left no trace, and may be so many calls more.
+    pub(super) fn estimate(self, now: impl Iterator<Item = f64>) -> Estimate {
+        #[expect(clippy::cast_precision_loss, reason = "no trial draws 2^53 calls")]
+        let least = self.drawn as f64;
+        let deviation = (self.squares - self.sum).max(0.0).sqrt();
+        let unseen: f64 = now.map(|weight| NONE_DRAWN * (weight - 1.0).max(0.0)).sum();
+        Estimate {
+            calls: self.sum,
+            lo: (self.sum - Z * deviation).max(least),
+            hi: self.sum + Z * deviation + unseen,
+            promise: Promise::Confidence95,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt as _, SeedableRng as _};
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    #[test]
+    fn a_certain_draw_is_exact() {
+        let all = binomial(50, 1.0);
+        assert_eq!((all.calls, all.lo, all.hi), (50.0, 50.0, 50.0));
+        let mut weights = Weights::default();
+        (0..50).for_each(|_| weights.add(1.0));
+        let all = weights.estimate([1.0].into_iter());
+        assert_eq!((all.calls, all.lo, all.hi), (50.0, 50.0, 50.0));
+    }
+
+    #[test]
+    fn none_drawn_does_not_mean_none_there() {
+        let none = binomial(0, 0.01);
+        assert_eq!((none.calls, none.lo), (0.0, 0.0));
+        // The exact bound is 367 calls; the score's is wider.
+        assert!((367.0..400.0).contains(&none.hi), "{none:?}");
+        let none = Weights::default().estimate([100.0].into_iter());
+        assert!((360.0..370.0).contains(&none.hi), "{none:?}");
+    }
+
+    #[test]
+    fn intervals_hold_the_truth_as_often_as_they_say() {
+        const CALLS: u32 = 3000;
+        const ROUNDS: u32 = 2000;
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(5);
+        let (mut plain, mut weighted, mut mean) = (0, 0, 0.0);
+        for _ in 0..ROUNDS {
+            let drawn = (0..CALLS).filter(|_| random.random::<f64>() < 0.01).count();
+            let Estimate { lo, hi, .. } = binomial(drawn as u64, 0.01);
+            plain += u32::from((lo..=hi).contains(&f64::from(CALLS)));
+            // A probability that depends on what was drawn before, as the bucket's does.
+            let (mut weights, mut p) = (Weights::default(), 0.5);
+            for _ in 0..CALLS {
+                if random.random::<f64>() < p {
+                    weights.add(1.0 / p);
+                    p = f64::max(p / 1.2, 0.02);
+                } else {
+                    p = f64::min(p * 1.02, 1.0);
+                }
+            }
+            let Estimate { calls, lo, hi, .. } = weights.estimate([1.0 / p].into_iter());
+            weighted += u32::from((lo..=hi).contains(&f64::from(CALLS)));
+            mean += calls / f64::from(ROUNDS);
+        }
+        let share = |hits: u32| f64::from(hits) / f64::from(ROUNDS);
+        assert!((0.93..0.97).contains(&share(plain)), "{}", share(plain));
+        assert!((0.93..0.98).contains(&share(weighted)), "{}", share(weighted));
+        assert!((mean - f64::from(CALLS)).abs() < 10.0, "{mean}");
+    }
+}

@@ -1,0 +1,165 @@
+//! `bpf-fentry-bins`: counts calls by time, in the kernel.
+//!
+//! The program reads the clock and counts in the bin of that time, in its CPU's own row of a table; nothing runs in user
+//! space until the end. The total is exact whatever happens. Calls behind the end of the table are in the total and in
+//! no bin, and the result says how many.
+
+use std::mem::offset_of;
+
+use serde_json::json;
+
+use probe_ebpf::fentry_bins::{BINS, PROGRAM, SLOTS, Slot};
+
+use super::session::{Account, Design, Details, Fentry, Kind, Part};
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        bpf::{
+            probe::{Probe, Probes},
+            slots::Slots,
+        },
+        clock,
+    },
+    methods::{Cadence, Method, Sink, options::Options},
+    model::{
+        method::{Class, SeriesUnit},
+        target::Function,
+        units::Nanos,
+    },
+    sys::mapped::MappedArray,
+};
+
+/// Its id.
+pub(super) const ID: &str = "bpf-fentry-bins";
+
+/// Words of two cache lines, which the processor fetches in pairs: rows of CPUs share none.
+const ROW_UNIT: u32 = 16;
+
+/// The method.
+///
+/// # Errors
+/// A parameter has a wrong value.
+pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
+    let bin_ms = options.positive("bin_ms", 10)?;
+    let span_s = options.positive("span_s", 600)?;
+    let bins = u64::from(span_s) * 1000 / u64::from(bin_ms);
+    // 64 MiB per CPU and function.
+    let bins =
+        u32::try_from(bins).ok().filter(|bins| (1..=8 << 20).contains(bins)).ok_or_else(|| {
+            Error::invalid(
+                format!("method `{ID}`"),
+                format!("{span_s} s hold {bins} bins of {bin_ms} ms"),
+                "Give a span_s and a bin_ms that make 1 to 8388608 bins",
+            )
+        })?;
+    let kind = Kind {
+        class: Class::Exact,
+        unit: SeriesUnit::Calls { factor: 1.0 },
+        summary: format!("fentry programs count calls by bins of {bin_ms} ms; read at the end"),
+        parameters: Details::from([
+            ("bin_ms".into(), json!(bin_ms)),
+            ("span_s".into(), json!(span_s)),
+            ("clock".into(), json!("monotonic")),
+        ]),
+    };
+    let width = Nanos(u64::from(bin_ms) * 1_000_000);
+    Ok(Box::new(Fentry::new(options, kind, Bins { bins, width })))
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bins {
+    bins: u32,
+    width: Nanos,
+}
+
+#[derive(Debug)]
+struct Binning {
+    slots: Slots,
+    /// For each CPU a row: the bins, then the calls behind them, then nothing.
+    table: MappedArray,
+    row: u32,
+    bins: Bins,
+    start: Nanos,
+    recorded: u64,
+    late: u64,
+    /// Words read.
+    read: u64,
+}
+
+impl Design for Bins {
+    type Part = Binning;
+
+    fn cadence(&self) -> Cadence {
+        Cadence::Never
+    }
+
+    fn load(&self, probes: &mut Probes, f: &Function, name: &str) -> Result<(Probe, Binning)> {
+        let cpus = probes.cpus();
+        let row = (self.bins + 1).next_multiple_of(ROW_UNIT);
+        let words = row.checked_mul(cpus).ok_or_else(|| {
+            Error::unsupported(
+                ID,
+                "the table is too long for so many CPUs",
+                "Give a smaller span_s",
+            )
+        })?;
+        let probe = probes.load(PROGRAM, name, &[(SLOTS, cpus), (BINS, words)], f)?;
+        let slots = Slots::of::<Slot>(&probe, SLOTS, cpus)?;
+        let table = MappedArray::new(probe.map(BINS)?, words as usize)
+            .map_err(|e| Error::call("mmap", format!("{BINS} for {}", f.name), e))?;
+        let (start, recorded, late, read) = (Nanos(0), 0, 0, 0);
+        Ok((probe, Binning { slots, table, row, bins: *self, start, recorded, late, read }))
+    }
+}
+
+impl Binning {
+    /// Calls in bin `bin` on all CPUs.
+    fn calls(&self, bin: u32) -> u64 {
+        let row = |cpu: usize| cpu * self.row as usize + bin as usize;
+        (0..self.slots.cpus()).map(|cpu| self.table.load(row(cpu))).sum()
+    }
+
+    /// Bins that have begun.
+    fn begun(&self) -> u32 {
+        let bin = clock::now().since(self.start).0 / self.bins.width.0;
+        u32::try_from(bin + 1).unwrap_or(u32::MAX).min(self.bins.bins)
+    }
+}
+
+impl Part for Binning {
+    fn start(&mut self, probe: &Probe) -> Result<()> {
+        // The order of the slot's words.
+        const { assert!(offset_of!(Slot, start) == 0 && offset_of!(Slot, last) == 24) };
+        self.start = clock::now();
+        let (start, width, last) = (self.start.0, self.bins.width.0, self.bins.bins.into());
+        let row = |cpu: usize| cpu as u64 * u64::from(self.row);
+        self.slots.fill(probe.map(SLOTS)?, |cpu| [start, width, row(cpu), last])
+    }
+
+    /// Called once, at the end.
+    fn drain(&mut self, _: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()> {
+        self.recorded = 0;
+        let begun = self.begun();
+        self.read = (u64::from(begun) + 1) * self.slots.cpus() as u64;
+        for bin in 0..begun {
+            let calls = self.calls(bin);
+            if calls == 0 {
+                continue;
+            }
+            self.recorded += calls;
+            let width = self.bins.width.0;
+            let middle = Nanos(self.start.0 + u64::from(bin) * width + width / 2);
+            #[expect(clippy::cast_precision_loss, reason = "no bin holds 2^53 calls")]
+            sink.weighted(item, middle, calls as f64);
+        }
+        self.late = self.calls(self.bins.bins);
+        self.recorded += self.late;
+        Ok(())
+    }
+
+    fn account(&mut self, _: &Probe, _: Nanos) -> Result<Account> {
+        let late = ("calls_behind_the_last_bin_per_function".into(), json!(self.late));
+        let bytes = self.read * size_of::<u64>() as u64;
+        Ok(Account { details: [late].into(), ..Account::new(Some(self.recorded), bytes) })
+    }
+}

@@ -1,0 +1,96 @@
+//! `bpf-fentry-empty` and `bpf-fentry-timestamp`: programs that observe nothing, to tell a price.
+//!
+//! The empty one is the price of the hook: the patched entry, the trampoline, the call. The other one is that and a read
+//! of the clock, which every record with a time needs. Nothing runs in user space.
+
+use probe_ebpf::{fentry_empty, fentry_timestamp};
+
+use super::session::{Account, Design, Details, Fentry, Kind, Part};
+use crate::{
+    error::Result,
+    kernel::bpf::probe::{Probe, Probes},
+    methods::{Cadence, Method, Sink, options::Options},
+    model::{
+        method::{Class, SeriesUnit},
+        target::Function,
+        units::Nanos,
+    },
+};
+
+/// Id of the one that does nothing.
+pub(super) const EMPTY: &str = "bpf-fentry-empty";
+/// Id of the one that reads the clock.
+pub(super) const TIMESTAMP: &str = "bpf-fentry-timestamp";
+
+/// The price of the hook; it has no parameters.
+#[expect(clippy::unnecessary_wraps, reason = "as the registry makes all methods")]
+pub(super) fn empty(options: &mut Options) -> Result<Box<dyn Method>> {
+    let summary = "fentry programs that do nothing: the price of the hook";
+    Ok(Box::new(method(options, fentry_empty::PROGRAM, summary)))
+}
+
+/// The price of the timestamp; it has no parameters.
+#[expect(clippy::unnecessary_wraps, reason = "as the registry makes all methods")]
+pub(super) fn timestamp(options: &mut Options) -> Result<Box<dyn Method>> {
+    let summary =
+        "fentry programs that read the clock and send nothing: the price of the timestamp";
+    Ok(Box::new(method(options, fentry_timestamp::PROGRAM, summary)))
+}
+
+fn method(options: &Options, program: &'static str, summary: &str) -> Fentry<Nothing> {
+    let kind = Kind {
+        class: Class::Nothing,
+        unit: SeriesUnit::Nothing,
+        summary: summary.into(),
+        parameters: Details::new(),
+    };
+    Fentry::new(options, kind, Nothing { program })
+}
+
+#[derive(Debug)]
+struct Nothing {
+    program: &'static str,
+}
+
+#[derive(Debug)]
+struct Unread;
+
+impl Design for Nothing {
+    type Part = Unread;
+
+    fn cadence(&self) -> Cadence {
+        Cadence::Never
+    }
+
+    fn load(&self, probes: &mut Probes, f: &Function, name: &str) -> Result<(Probe, Unread)> {
+        Ok((probes.load(self.program, name, &[], f)?, Unread))
+    }
+}
+
+impl Part for Unread {
+    fn drain(&mut self, _: &Probe, _: usize, _: &mut dyn Sink) -> Result<()> {
+        Ok(())
+    }
+
+    fn account(&mut self, _: &Probe, _: Nanos) -> Result<Account> {
+        Ok(Account::new(None, 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The compiler may not take the clock's read for useless.
+    #[test]
+    fn only_one_of_them_reads_the_clock() {
+        const CALL: u8 = 0x85;
+        const KTIME_GET_NS: i32 = 5;
+        let object = aya_obj::Object::parse(probe_ebpf::OBJECT).unwrap();
+        let reads = |program: &str| {
+            let code = &object.functions[&object.programs[program].function_key()].instructions;
+            code.iter().filter(|insn| insn.code == CALL && insn.imm == KTIME_GET_NS).count()
+        };
+        assert_eq!((reads(fentry_empty::PROGRAM), reads(fentry_timestamp::PROGRAM)), (0, 1));
+    }
+}

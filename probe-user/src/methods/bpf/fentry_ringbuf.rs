@@ -1,0 +1,144 @@
+//! `bpf-fentry-ringbuf`: a timestamp per call, through a BPF ring buffer, as vNetTracer sends its records.
+//!
+//! Each function has a ring of its own, which all CPUs write to: so a record is a timestamp and nothing else, and what
+//! a full ring lost is known by function. Programs never wake the reader, which comes by time. A program that finds the
+//! ring full counts the call in its CPU's slot: recorded + lost is exact.
+
+use serde_json::json;
+
+use probe_ebpf::{fentry_ringbuf::PROGRAM, losses, ring::RING};
+
+use super::session::{Account, Design, Details, Fentry, Kind, Part, every};
+use crate::{
+    error::{Error, Result},
+    kernel::bpf::{
+        probe::{Probe, Probes},
+        ring::Ring,
+        slots::Slots,
+    },
+    methods::{Cadence, Method, Sink, options::Options},
+    model::{
+        method::{Class, SeriesUnit},
+        target::Function,
+        units::Nanos,
+    },
+};
+
+/// Its id.
+pub(super) const ID: &str = "bpf-fentry-ringbuf";
+
+/// The method.
+///
+/// # Errors
+/// A parameter has a wrong value.
+pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
+    // 65536 records: at the default wake-up the ring holds 655 thousand calls per second.
+    let shape = Shape::take(options, 1024)?;
+    let kind = Kind {
+        class: Class::Recorded,
+        unit: SeriesUnit::Calls { factor: 1.0 },
+        summary: "fentry programs write a timestamp per call to a BPF ring buffer".into(),
+        parameters: shape.parameters(),
+    };
+    Ok(Box::new(Fentry::new(options, kind, Record { shape })))
+}
+
+/// A ring for each function, and how often it is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    buffer_kib: u32,
+    wake_ms: u32,
+}
+
+impl Shape {
+    /// As `options` say, or a ring of `default_kib`, read every 100 ms.
+    pub(super) fn take(options: &mut Options, default_kib: u32) -> Result<Self> {
+        let buffer_kib = options.positive("buffer_kib", default_kib)?;
+        let wake_ms = options.positive("wake_ms", 100)?;
+        let shape = Self { buffer_kib, wake_ms };
+        // kernel/bpf/ringbuf.c: a power of two of at least a page; positions are 32 bits in older kernels' maps.
+        let fits = (rustix::param::page_size()..=1 << 30).contains(&(buffer_kib as usize * 1024));
+        if fits && buffer_kib.is_power_of_two() {
+            return Ok(shape);
+        }
+        Err(Error::invalid(
+            format!("method `{}`:buffer_kib", options.base()),
+            format!("no ring has {buffer_kib} KiB"),
+            "Give a power of two from 4 to 1048576",
+        ))
+    }
+
+    pub(super) fn bytes(self) -> u32 {
+        self.buffer_kib * 1024
+    }
+
+    pub(super) fn cadence(self) -> Cadence {
+        every(self.wake_ms)
+    }
+
+    pub(super) fn parameters(self) -> Details {
+        Details::from([
+            ("buffer_kib".into(), json!(self.buffer_kib)),
+            ("wake_ms".into(), json!(self.wake_ms)),
+            ("clock".into(), json!("monotonic")),
+        ])
+    }
+}
+
+#[derive(Debug)]
+struct Record {
+    shape: Shape,
+}
+
+#[derive(Debug)]
+struct Recording {
+    ring: Ring<1>,
+    losses: Slots,
+    recorded: u64,
+}
+
+impl Design for Record {
+    type Part = Recording;
+
+    fn cadence(&self) -> Cadence {
+        self.shape.cadence()
+    }
+
+    fn load(&self, probes: &mut Probes, f: &Function, name: &str) -> Result<(Probe, Recording)> {
+        let cpus = probes.cpus();
+        let maps = [(RING, self.shape.bytes()), (losses::LOSSES, cpus)];
+        let probe = probes.load(PROGRAM, name, &maps, f)?;
+        let ring = Ring::new(probe.map(RING)?, self.shape.bytes(), probe.function())?;
+        let losses = Slots::of::<losses::Slot>(&probe, losses::LOSSES, cpus)?;
+        Ok((probe, Recording { ring, losses, recorded: 0 }))
+    }
+}
+
+impl Part for Recording {
+    fn drain(&mut self, _: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()> {
+        let Self { ring, recorded, .. } = self;
+        ring.drain(|[at]| {
+            *recorded += 1;
+            sink.event(item, Nanos(at));
+        })
+    }
+
+    fn account(&mut self, _: &Probe, _: Nanos) -> Result<Account> {
+        let lost = self.losses.sum(0);
+        let details = Details::from([("lost_per_function".into(), json!(lost))]);
+        Ok(Account { lost, details, ..Account::new(Some(self.recorded), self.ring.bytes()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_are_powers_of_two_of_pages() {
+        for (kib, fits) in [(4, true), (1024, true), (3, false), (2, false), (1 << 21, false)] {
+            let mut options = Options::parse(&format!("{ID}:buffer_kib={kib}")).unwrap();
+            assert_eq!(make(&mut options).is_ok(), fits, "{kib}");
+        }
+    }
+}

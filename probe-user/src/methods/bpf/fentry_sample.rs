@@ -1,0 +1,125 @@
+//! `bpf-fentry-sample-N`: counts every call, and records one in N with its time.
+//!
+//! Each call is drawn on its own, with probability 1/N, by the kernel's generator: no pattern of the load can fall in
+//! step with it. The number of calls is known exactly beside (`counted`); the estimate is what the draws alone say, and
+//! what a sampler without the count would have to report.
+
+use std::mem::offset_of;
+
+use serde_json::json;
+
+use probe_ebpf::{
+    fentry_sample::{PROGRAM, SLOTS, Slot},
+    ring::RING,
+};
+
+use super::{
+    estimate,
+    fentry_ringbuf::Shape,
+    session::{Account, Design, Details, Fentry, Kind, Part},
+};
+use crate::{
+    error::{Error, Result},
+    kernel::bpf::{
+        probe::{Probe, Probes},
+        ring::Ring,
+        slots::Slots,
+    },
+    methods::{Cadence, Method, Sink, options::Options, registry::number_in},
+    model::{
+        method::{Class, SeriesUnit},
+        target::Function,
+        units::Nanos,
+    },
+};
+
+/// Its ids.
+pub(super) const PATTERN: &str = "bpf-fentry-sample-N";
+/// The one that groups hold.
+pub(super) const EXAMPLE: &str = "bpf-fentry-sample-100";
+
+/// The method.
+///
+/// # Errors
+/// A parameter has a wrong value.
+pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
+    let one_in = number_in(PATTERN, options.base()).unwrap_or(100);
+    if one_in == 0 {
+        let subject = format!("method `{}`", options.base());
+        return Err(Error::invalid(subject, "one in none", "Give a number above zero"));
+    }
+    // 16384 records: one in ten of a million calls per second, and more than the default wake-up needs.
+    let shape = Shape::take(options, 256)?;
+    let mut parameters = shape.parameters();
+    parameters.insert("one_in".into(), json!(one_in));
+    let kind = Kind {
+        class: Class::Sampled,
+        unit: SeriesUnit::Calls { factor: one_in.into() },
+        summary: format!("fentry programs count each call and record one in {one_in} at random"),
+        parameters,
+    };
+    // Half a 2^32nd away at most.
+    let threshold = ((1_u64 << 32) + u64::from(one_in) / 2) / u64::from(one_in);
+    Ok(Box::new(Fentry::new(options, kind, Draw { shape, threshold })))
+}
+
+#[derive(Debug)]
+struct Draw {
+    shape: Shape,
+    threshold: u64,
+}
+
+#[derive(Debug)]
+struct Drawing {
+    ring: Ring<1>,
+    slots: Slots,
+    threshold: u64,
+    recorded: u64,
+}
+
+impl Design for Draw {
+    type Part = Drawing;
+
+    fn cadence(&self) -> Cadence {
+        self.shape.cadence()
+    }
+
+    fn load(&self, probes: &mut Probes, f: &Function, name: &str) -> Result<(Probe, Drawing)> {
+        let cpus = probes.cpus();
+        let probe = probes.load(PROGRAM, name, &[(RING, self.shape.bytes()), (SLOTS, cpus)], f)?;
+        let ring = Ring::new(probe.map(RING)?, self.shape.bytes(), probe.function())?;
+        let slots = Slots::of::<Slot>(&probe, SLOTS, cpus)?;
+        Ok((probe, Drawing { ring, slots, threshold: self.threshold, recorded: 0 }))
+    }
+}
+
+impl Part for Drawing {
+    fn start(&mut self, probe: &Probe) -> Result<()> {
+        // The order of the slot's words.
+        const { assert!(offset_of!(Slot, threshold) == 16) };
+        self.slots.fill(probe.map(SLOTS)?, |_| [0, 0, self.threshold])
+    }
+
+    fn drain(&mut self, _: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()> {
+        let Self { ring, recorded, .. } = self;
+        ring.drain(|[at]| {
+            *recorded += 1;
+            sink.event(item, Nanos(at));
+        })
+    }
+
+    fn account(&mut self, _: &Probe, _: Nanos) -> Result<Account> {
+        let lost = self.slots.sum(offset_of!(Slot, lost));
+        #[expect(clippy::cast_precision_loss, reason = "at most 2^32")]
+        let p = self.threshold as f64 / (1_u64 << 32) as f64;
+        let read = self.ring.bytes();
+        Ok(Account {
+            counted: Some(self.slots.sum(offset_of!(Slot, calls))),
+            // What was drawn and lost was drawn.
+            estimate: Some(estimate::binomial(self.recorded + lost, p)),
+            lost,
+            details: Details::from([("lost_per_function".into(), json!(lost))]),
+            ..Account::new(Some(self.recorded), read)
+        })
+    }
+}

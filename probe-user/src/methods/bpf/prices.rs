@@ -1,0 +1,94 @@
+//! What `fentry_budget` costs on this host: a call that is not recorded, and a record.
+//!
+//! The kernel has functions for testing programs (`bpf_fentry_test1` and its like), which nobody else calls; one command
+//! of bpf(2) calls each of them once. The program is attached to one of them; what a round of commands takes longer
+//! than without it is its price. Of many short rounds the fastest counts: whatever disturbs one only adds to it. The
+//! price is one with warm caches, so of a program that is called often.
+
+use std::{collections::BTreeMap, os::fd::BorrowedFd};
+
+use serde_json::json;
+
+use probe_ebpf::ring::RING;
+
+use super::{
+    fentry_budget::{Rates, load_on},
+    session::Details,
+};
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        bpf::{probe::Probes, ring::Ring},
+        clock,
+    },
+    model::target::Function,
+    sys::bpf::maps,
+};
+
+/// Commands in a round, and rounds.
+const COMMANDS: u32 = 50;
+const ROUNDS: u32 = 40;
+/// A difference that is lost in the noise: no program is free.
+const LEAST_NS: f64 = 1.0;
+
+/// Prices in ns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Prices {
+    /// Of the hook, the count and the draw, and its share of settling the bucket.
+    pub(super) call: f64,
+    /// Of a record beyond that.
+    pub(super) record: f64,
+}
+
+/// Finds the prices, by running the program.
+///
+/// # Errors
+/// The kernel has no test functions, or refuses the program.
+pub(super) fn calibrate() -> Result<(Prices, Details)> {
+    const RING_BYTES: u32 = 64 << 10;
+    let tested =
+        Function { name: "bpf_fentry_test1".into(), module: None, addresses: Default::default() };
+    let mut probes = Probes::new()?;
+    let (mut probe, slots, mut ring): (_, _, Ring<2>) =
+        load_on(&mut probes, &tested, "tracetoll_price", RING_BYTES)?;
+    debug_assert!(probe.map(RING).is_ok());
+    let without = fastest(probe.program(), || Ok(()))?;
+    let mut with = |rates: Rates| {
+        rates.fill(&slots, &probe)?;
+        probe.attach()?;
+        let time = fastest(probe.program(), || ring.drain(|_| ()));
+        probe.detach()?;
+        time
+    };
+    let counting = with(Rates::NEVER)?;
+    let recording = with(Rates::ALWAYS)?;
+    let prices = Prices {
+        call: (counting - without).max(LEAST_NS),
+        record: (recording - counting).max(LEAST_NS),
+    };
+    let details = BTreeMap::from([
+        ("price_of_call_ns".into(), json!(prices.call)),
+        ("price_of_record_ns".into(), json!(prices.record)),
+        (
+            "calibration_ns_per_command".into(),
+            json!({ "without": without, "counting": counting, "recording": recording }),
+        ),
+    ]);
+    Ok((prices, details))
+}
+
+/// ns per command in the fastest round. `clear` makes room between rounds.
+fn fastest(program: BorrowedFd<'_>, mut clear: impl FnMut() -> Result<()>) -> Result<f64> {
+    let mut least = u64::MAX;
+    for _ in 0..ROUNDS {
+        let start = clock::now();
+        for _ in 0..COMMANDS {
+            maps::call_test_functions(program)
+                .map_err(|e| Error::call("bpf(BPF_PROG_TEST_RUN)", "bpf_fentry_test1", e))?;
+        }
+        least = least.min(clock::now().since(start).0);
+        clear()?;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a round takes far less than 2^53 ns")]
+    Ok(least as f64 / f64::from(COMMANDS))
+}

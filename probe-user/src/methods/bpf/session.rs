@@ -1,0 +1,295 @@
+//! The session that all methods on function entries share: one program per function, each with what reads it.
+//!
+//! What differs is a [`Design`]: which program with which maps, and what is read of them.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        bpf::probe::{Probe, Probes},
+        clock,
+        run::PREFIX,
+    },
+    methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
+    model::{
+        loss::Loss,
+        method::{Class, Descriptor, Family, SeriesUnit},
+        observation::{Estimate, Observation},
+        target::{Function, Target},
+        units::{Bytes, Nanos},
+    },
+};
+
+/// What a method does with function entries.
+pub(super) trait Design: fmt::Debug + Send + Sync + 'static {
+    /// What reads one program.
+    type Part: Part + 'static;
+
+    /// When the parts want to be drained.
+    fn cadence(&self) -> Cadence;
+
+    /// Loads the program for `function`, not yet attached. `name` is for the kernel.
+    fn load(
+        &self,
+        probes: &mut Probes,
+        function: &Function,
+        name: &str,
+    ) -> Result<(Probe, Self::Part)>;
+
+    /// Done once, before the parts of a trial are started. Returns what it found, for the observation's details.
+    fn prepare(&self, _: &mut [Traced<Self::Part>]) -> Result<Details> {
+        Ok(Details::new())
+    }
+}
+
+/// What reads the program of one function.
+pub(super) trait Part: fmt::Debug + Send {
+    /// Called before the program is attached.
+    fn start(&mut self, _: &Probe) -> Result<()> {
+        Ok(())
+    }
+
+    /// Hands what is there of `item` to `sink`.
+    fn drain(&mut self, probe: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()>;
+
+    /// Called after the program is detached.
+    fn stop(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What was seen in all, between start and stop.
+    fn account(&mut self, probe: &Probe, observed: Nanos) -> Result<Account>;
+}
+
+/// Facts in the method's own words.
+pub(super) type Details = BTreeMap<String, Value>;
+
+/// What one part saw; see [`Observation`].
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) recorded: Option<u64>,
+    pub(super) counted: Option<u64>,
+    pub(super) estimate: Option<Estimate>,
+    pub(super) lost: u64,
+    /// Calls at which the program ran in vain, beside those at which it did not run.
+    pub(super) missed: u64,
+    pub(super) bytes_read: Bytes,
+    /// Kernel memory beside the program and its maps.
+    pub(super) memory: Bytes,
+    /// Reported per function.
+    pub(super) details: Details,
+}
+
+impl Account {
+    /// Of a part that recorded so many calls and lost none.
+    pub(super) fn new(recorded: Option<u64>, bytes_read: u64) -> Self {
+        Self {
+            recorded,
+            counted: None,
+            estimate: None,
+            lost: 0,
+            missed: 0,
+            bytes_read: Bytes(bytes_read),
+            memory: Bytes(0),
+            details: Details::new(),
+        }
+    }
+}
+
+/// A program and what reads it.
+#[derive(Debug)]
+pub(super) struct Traced<P> {
+    pub(super) probe: Probe,
+    pub(super) part: P,
+}
+
+/// A method on function entries.
+#[derive(Debug)]
+pub(super) struct Fentry<D> {
+    descriptor: Descriptor,
+    design: D,
+}
+
+/// What a method is, beside its design.
+pub(super) struct Kind {
+    pub(super) class: Class,
+    pub(super) unit: SeriesUnit,
+    pub(super) summary: String,
+    pub(super) parameters: Details,
+}
+
+impl<D> Fentry<D> {
+    pub(super) fn new(options: &Options, kind: Kind, design: D) -> Self {
+        let Kind { class, unit, summary, parameters } = kind;
+        let id = options.id(options.base());
+        let family = Family::Bpf;
+        Self { descriptor: Descriptor { id, family, class, unit, summary, parameters }, design }
+    }
+}
+
+impl<D: Design> Fentry<D> {
+    /// None attached. No name of theirs needs the run's tag: they go with the process.
+    fn load(&self, target: &Target) -> Result<Vec<Traced<D::Part>>> {
+        if target.functions.is_empty() {
+            return Err(Error::unsupported(
+                "target",
+                "it has no functions, and this method sees nothing else",
+                "Name a function",
+            ));
+        }
+        let mut probes = Probes::new()?;
+        // Without the family, which takes half of the 15 bytes.
+        let base = self.descriptor.id.0.split(':').next().unwrap_or_default();
+        let short = base.strip_prefix("bpf-fentry-").unwrap_or(base);
+        let name = format!("{PREFIX}_{short}").replace('-', "_");
+        let functions = target.functions.iter();
+        functions
+            .map(|function| {
+                let (probe, part) = self.design.load(&mut probes, function, kernel_name(&name))?;
+                Ok(Traced { probe, part })
+            })
+            .collect()
+    }
+}
+
+/// The kernel refuses longer names of maps.
+fn kernel_name(name: &str) -> &str {
+    &name[..name.len().min(15)]
+}
+
+impl<D: Design> Method for Fentry<D> {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn detect(&self, target: &Target) -> Detection {
+        // Loading asks the verifier about each function and changes none of them.
+        self.load(target).map(drop).into()
+    }
+
+    fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
+        let mut traced = self.load(target)?;
+        let details = self.design.prepare(&mut traced)?;
+        let cadence = self.design.cadence();
+        Ok(Box::new(FentrySession { traced, cadence, details, enabled: None, observed: Nanos(0) }))
+    }
+}
+
+/// Drained every so many ms.
+pub(super) fn every(wake_ms: u32) -> Cadence {
+    Cadence::Every(Duration::from_millis(wake_ms.into()))
+}
+
+#[derive(Debug)]
+struct FentrySession<P> {
+    traced: Vec<Traced<P>>,
+    cadence: Cadence,
+    details: Details,
+    enabled: Option<Enabled>,
+    observed: Nanos,
+}
+
+#[derive(Debug)]
+struct Enabled {
+    at: Nanos,
+    /// What attached, one line each.
+    attached: Vec<String>,
+}
+
+impl<P: Part> FentrySession<P> {
+    fn attach_all(&mut self) -> Result<Vec<String>> {
+        self.traced.iter_mut().try_for_each(|Traced { probe, part }| part.start(probe))?;
+        self.traced.iter_mut().try_for_each(|traced| traced.probe.attach())?;
+        self.traced.iter().map(|traced| traced.probe.describe()).collect()
+    }
+
+    /// Goes on past an error, and reports the first.
+    fn detach_all(&mut self) -> Result<()> {
+        let detached =
+            self.traced.iter_mut().map(|traced| traced.probe.detach()).fold(Ok(()), Result::and);
+        self.traced.iter_mut().map(|traced| traced.part.stop()).fold(detached, Result::and)
+    }
+}
+
+impl<P: Part> Session for FentrySession<P> {
+    fn cadence(&self) -> Cadence {
+        self.cadence
+    }
+
+    fn enable(&mut self) -> Result<()> {
+        match self.attach_all() {
+            Ok(attached) => self.enabled = Some(Enabled { at: clock::now(), attached }),
+            Err(error) => {
+                // The reason that it failed says more than a failure to undo it; what is left goes with the session.
+                let _ = self.detach_all();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let traced = self.traced.iter_mut().enumerate();
+        // What one ring has wrong does not keep the others from being read.
+        traced
+            .map(|(item, Traced { probe, part })| part.drain(probe, item, sink))
+            .fold(Ok(()), Result::and)
+    }
+
+    fn disable(&mut self) -> Result<()> {
+        let released = self.detach_all();
+        if let Some(enabled) = &self.enabled {
+            self.observed = clock::now().since(enabled.at);
+        }
+        released
+    }
+
+    fn detach(mut self: Box<Self>) -> Result<Observation> {
+        self.detach_all()?;
+        let Self { mut traced, details, enabled, observed, .. } = *self;
+        let mut observation = Observation {
+            lost: Loss::NONE,
+            missed: Loss::NONE,
+            enabled: observed,
+            running: observed,
+            attached: enabled.map(|enabled| enabled.attached).unwrap_or_default(),
+            details,
+            ..Observation::default()
+        };
+        let mut skipped = Vec::new();
+        for Traced { probe, part } in &mut traced {
+            let missed = probe.missed()?;
+            skipped.push(missed);
+            observation.missed = observation.missed.and(missed);
+            add(&mut observation, part.account(probe, observed)?, probe.memory()?);
+        }
+        let skipped = serde_json::to_value(skipped).unwrap_or_default();
+        observation.details.insert("recursion_misses_per_function".into(), skipped);
+        Ok(observation)
+    }
+}
+
+fn add(observation: &mut Observation, account: Account, of_program: Bytes) {
+    let Account { recorded, counted, estimate, lost, missed, bytes_read, memory, details } =
+        account;
+    observation.recorded.push(recorded);
+    if counted.is_some() {
+        observation.counted.push(counted);
+    }
+    if estimate.is_some() {
+        observation.estimates.push(estimate);
+    }
+    observation.lost = observation.lost.and(Loss::Exact(lost));
+    observation.missed = observation.missed.and(Loss::Exact(missed));
+    observation.bytes_read.0 += bytes_read.0;
+    observation.kernel_memory.0 += of_program.0 + memory.0;
+    for (name, value) in details {
+        let all = observation.details.entry(name).or_insert_with(|| json!([]));
+        if let Value::Array(all) = all {
+            all.push(value);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Every method on function entries: what it accounts for, what a full ring costs, what it leaves.
+
+use std::{thread, time::Duration};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use libtest_mimic::Trial;
+use probe_user::{
+    kernel::{
+        bpf::counter::{Counter, Counters},
+        clock,
+        run::Run,
+    },
+    methods::{Detection, Method, Sample, Scene, Share, Sink, registry},
+    model::{
+        loss::Loss,
+        method::Class,
+        observation::{Estimate, Observation},
+        target::{Function, Target},
+        units::Nanos,
+    },
+};
+
+use crate::triggers::{call_open_tun, call_open_vhost};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("bpf_fentry::every_call_is_accounted_for", every_call),
+        crate::test("bpf_fentry::a_full_ring_loses_exactly_what_is_not_recorded", full_rings),
+        crate::test("bpf_fentry::a_failed_enable_leaves_nothing", failed_enable),
+        crate::test("bpf_fentry::a_budget_is_kept_to_and_the_estimate_holds", budget),
+        crate::test("bpf_fentry::calls_behind_the_last_bin_are_counted", late_calls),
+    ]
+}
+
+/// All methods of the group whose programs run at function entries.
+const METHODS: &[&str] = &[
+    "bpf-fentry-empty",
+    "bpf-fentry-timestamp",
+    "bpf-fentry-count",
+    "bpf-fentry-count-percpu",
+    "bpf-fentry-count-hash",
+    "bpf-fentry-ringbuf",
+    "bpf-fentry-perfbuf",
+    "bpf-fentry-bins",
+    "bpf-fentry-bins:bin_ms=1:span_s=60",
+    "bpf-fentry-sample-1",
+    "bpf-fentry-sample-3",
+    "bpf-fentry-sample-100",
+    "bpf-fentry-budget",
+    "bpf-fentry-budget:budget_pct=0.01:window_ms=1",
+];
+
+fn target(functions: &[(&str, &str)]) -> Target {
+    let function = |(name, module): &(&str, &str)| Function {
+        name: (*name).to_owned(),
+        module: Some((*module).to_owned()),
+        addresses: Default::default(),
+    };
+    Target { functions: functions.iter().map(function).collect(), ..Target::default() }
+}
+
+const VHOST: (&str, &str) = ("vhost_net_open", "vhost_net");
+const TUN: (&str, &str) = ("tun_chr_open", "tun");
+/// Nothing calls it while no interface is made.
+const UNUSED: (&str, &str) = ("tun_chr_ioctl", "tun");
+
+/// What was handed over, by item.
+#[derive(Debug, Default)]
+struct Seen {
+    totals: Vec<u64>,
+    events: Vec<(usize, Nanos, f64)>,
+}
+
+impl Seen {
+    fn weight(&self, item: usize) -> f64 {
+        self.events.iter().filter(|event| event.0 == item).map(|event| event.2).sum()
+    }
+
+    fn records(&self, item: usize) -> u64 {
+        self.events.iter().filter(|event| event.0 == item).count() as u64
+    }
+}
+
+impl Sink for Seen {
+    fn count(&mut self, item: usize, total: u64) {
+        self.totals.resize(self.totals.len().max(item + 1), 0);
+        self.totals[item] = total;
+    }
+
+    fn event(&mut self, item: usize, at: Nanos) {
+        self.events.push((item, at, 1.0));
+    }
+
+    fn weighted(&mut self, item: usize, at: Nanos, weight: f64) {
+        self.events.push((item, at, weight));
+    }
+
+    fn shares(&mut self, _: u64, _: &[Share]) {}
+
+    fn sample(&mut self, _: Sample<'_>) {}
+}
+
+struct Outcome {
+    seen: Seen,
+    observation: Observation,
+    span: (Nanos, Nanos),
+}
+
+/// Runs `load` under `method`, with a call before and behind that belongs to nobody.
+fn observe(
+    method: &dyn Method,
+    target: &Target,
+    load: impl FnOnce() -> Result<()>,
+) -> Result<Outcome> {
+    let run = Run::start()?;
+    let mut session = method.attach(target, &Scene::bare(&run))?;
+    call_open_vhost()?;
+    let mut seen = Seen::default();
+    let start = clock::now();
+    session.enable()?;
+    load()?;
+    session.disable()?;
+    let end = clock::now();
+    call_open_vhost()?;
+    session.drain(&mut seen)?;
+    let observation = session.detach()?;
+    Ok(Outcome { seen, observation, span: (start, end) })
+}
+
+fn all_methods() -> impl Iterator<Item = Result<Box<dyn Method>>> {
+    METHODS.iter().map(|word| registry::find(word).with_context(|| (*word).to_owned()))
+}
+
+const THREADS: u64 = 3;
+const CALLS: u64 = 300;
+
+/// `vhost_net_open` as many times as it says, `tun_chr_open` half as often, from several threads.
+fn threads() -> Result<()> {
+    let one = || -> Result<()> {
+        for call in 0..CALLS {
+            call_open_vhost()?;
+            if call % 2 == 0 {
+                call_open_tun()?;
+            }
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(one)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().expect("no panic"))
+    })
+}
+
+fn every_call() -> Result<()> {
+    crate::load_modules()?;
+    let target = target(&[VHOST, TUN, UNUSED]);
+    let truth = [THREADS * CALLS, THREADS * CALLS / 2, 0];
+    for method in all_methods() {
+        let method = method?;
+        let id = &method.descriptor().id;
+        let detection = method.detect(&target);
+        ensure!(matches!(detection, Detection::Available), "{id}: {detection:?}");
+        let outcome = observe(&*method, &target, threads).with_context(|| id.to_string())?;
+        check(method.descriptor().class, &outcome, &truth)
+            .with_context(|| format!("{id}: {:?}", outcome.observation))?;
+    }
+    Ok(())
+}
+
+fn check(class: Class, outcome: &Outcome, truth: &[u64]) -> Result<()> {
+    let Outcome { seen, observation, span } = outcome;
+    ensure!(observation.lost == Loss::NONE && observation.missed == Loss::NONE, "losses");
+    ensure!(observation.attached.len() == truth.len() && observation.kernel_memory.0 > 0);
+    ensure!(seen.events.iter().all(|event| (span.0..=span.1).contains(&event.1)), "times");
+    for (item, &truth) in truth.iter().enumerate() {
+        let recorded = observation.recorded[item];
+        match class {
+            Class::Nothing => ensure!(recorded.is_none(), "{item}"),
+            Class::Sampled => sampled(observation, item, truth)?,
+            _ => ensure!(recorded == Some(truth), "{item} of {truth}"),
+        }
+        let Some(recorded) = recorded else { continue };
+        match (class, seen.totals.get(item)) {
+            (Class::Exact, Some(&total)) => ensure!(total == recorded, "{item}: {total}"),
+            // Bins.
+            (Class::Exact, None) => ensure!(seen.weight(item) == recorded as f64, "{item}"),
+            _ => ensure!(seen.records(item) == recorded, "{item}: {}", seen.records(item)),
+        }
+    }
+    Ok(())
+}
+
+/// A count that is exact, and an estimate that holds the truth; five standard deviations where it promises two, so that
+/// one run in a million fails by chance.
+fn sampled(observation: &Observation, item: usize, truth: u64) -> Result<()> {
+    let (counted, estimate) = (observation.counted[item], observation.estimates[item]);
+    ensure!(counted == Some(truth), "counted {counted:?} of {truth}");
+    let Estimate { calls, lo, hi, .. } = estimate.context("no estimate")?;
+    ensure!(lo <= calls && calls <= hi, "{estimate:?}");
+    let truth = truth as f64;
+    let (low, high) = (calls - 2.6 * (calls - lo) - 1.0, calls + 2.6 * (hi - calls) + 1.0);
+    ensure!((low..=high).contains(&truth), "{truth} is not in {low} to {high}");
+    Ok(())
+}
+
+fn full_rings() -> Result<()> {
+    const FLOOD: u64 = 1500;
+    // A ring of a page, or one on each CPU; the smallest record takes 16 bytes.
+    let room = 4096 / 16 * thread::available_parallelism()?.get() as u64;
+    crate::load_modules()?;
+    for word in [
+        "bpf-fentry-ringbuf:buffer_kib=4",
+        "bpf-fentry-perfbuf:buffer_kib_per_cpu=4",
+        "bpf-fentry-sample-1:buffer_kib=4",
+        "bpf-fentry-budget:buffer_kib=4:budget_pct=100:window_ms=60000",
+    ] {
+        let method = registry::find(word)?;
+        let flood = || (0..FLOOD).try_for_each(|_| call_open_vhost());
+        let Outcome { seen, observation, .. } = observe(&*method, &target(&[VHOST]), flood)?;
+        let recorded = observation.recorded[0].context("not observed")?;
+        let lost = observation.lost.exact().context("not exact")?;
+        ensure!(recorded > 0 && recorded == seen.records(0), "{word}: {observation:?}");
+        ensure!(recorded <= room && lost > 0, "{word}: {observation:?}");
+        ensure!(observation.missed == Loss::NONE, "{word}: {observation:?}");
+        // The budget is large enough for all, so each was drawn, give or take what rounding leaves.
+        let drawn = recorded + lost;
+        ensure!(drawn == FLOOD || (word.contains("budget") && drawn <= FLOOD), "{word}: {drawn}");
+        if method.descriptor().class == Class::Sampled {
+            sampled(&observation, 0, FLOOD).with_context(|| word.to_owned())?;
+        }
+    }
+    Ok(())
+}
+
+/// One function takes no further program, the other does: the link on that must go again.
+fn failed_enable() -> Result<()> {
+    crate::load_modules()?;
+    let mut counters = Counters::new()?;
+    let crowded = target(&[VHOST]);
+    let mut crowd = Vec::new();
+    loop {
+        ensure!(crowd.len() < 100, "the kernel took 100 programs on one function");
+        let mut counter = counters.load(&crowded.functions[0], "crowd")?;
+        if counter.attach().is_err() {
+            break;
+        }
+        crowd.push(counter);
+    }
+    let before = links()?;
+    for method in all_methods() {
+        let (method, run) = (method?, Run::start()?);
+        let id = &method.descriptor().id;
+        let mut session = method.attach(&target(&[TUN, VHOST]), &Scene::bare(&run))?;
+        let Err(error) = session.enable() else { bail!("{id}: one program too many was taken") };
+        ensure!(error.to_string().contains("vhost_net_open"), "{id}: {error}");
+        let after = links()?;
+        ensure!(before == after, "{id}: links {before:?} became {after:?}");
+    }
+    crowd.iter_mut().try_for_each(Counter::detach)?;
+    Ok(())
+}
+
+fn links() -> Result<Vec<u32>> {
+    aya::programs::loaded_links().map(|link| Ok(link?.id())).collect()
+}
+
+/// The rate goes up tenfold. What is asserted are numbers of calls: that all were counted, that not all were recorded,
+/// and that the records' weights stand for the calls of each part.
+fn budget() -> Result<()> {
+    const SLOW: u64 = 200;
+    const FAST: u64 = 3000;
+    crate::load_modules()?;
+    let method = registry::find("bpf-fentry-budget:budget_pct=0.1:window_ms=20")?;
+    let mut step = None;
+    let Outcome { seen, observation, .. } = observe(&*method, &target(&[VHOST]), || {
+        for _ in 0..SLOW {
+            call_open_vhost()?;
+            thread::sleep(Duration::from_millis(1));
+        }
+        step = Some(clock::now());
+        (0..FAST).try_for_each(|_| call_open_vhost())
+    })?;
+    let step = step.context("no step")?;
+    sampled(&observation, 0, SLOW + FAST)?;
+    ensure!(observation.recorded[0] < Some(SLOW + FAST), "{observation:?}");
+    for (part, truth) in [(true, SLOW), (false, FAST)] {
+        let of_part = seen.events.iter().filter(|event| (event.1 < step) == part);
+        let (sum, squares, most) = of_part.fold((0.0, 0.0, 1.0), |(sum, squares, most), event| {
+            (sum + event.2, squares + event.2 * event.2, f64::max(most, event.2))
+        });
+        let slack = 5.0 * f64::max(squares - sum, 0.0).sqrt() + 10.0 * most;
+        let away = (sum - truth as f64).abs();
+        ensure!(away <= slack, "{sum} for {truth} calls is {away} away: {observation:?}");
+    }
+    for name in ["budget_exceeded_by_hook", "price_of_call_ns", "price_of_record_ns"] {
+        ensure!(observation.details.contains_key(name), "{name}: {:?}", observation.details);
+    }
+    Ok(())
+}
+
+fn late_calls() -> Result<()> {
+    crate::load_modules()?;
+    let method = registry::find("bpf-fentry-bins:bin_ms=100:span_s=1")?;
+    let Outcome { seen, observation, .. } = observe(&*method, &target(&[VHOST]), || {
+        (0..30).try_for_each(|_| call_open_vhost())?;
+        thread::sleep(Duration::from_millis(1100));
+        (0..20).try_for_each(|_| call_open_vhost())
+    })?;
+    ensure!(observation.recorded == [Some(50)], "{observation:?}");
+    let late = &observation.details["calls_behind_the_last_bin_per_function"][0];
+    let late = late.as_u64().context("no number")?;
+    // On a machine that stands still for a second, more of them are late.
+    ensure!(late >= 20 && seen.weight(0) == (50 - late) as f64, "{late} late: {seen:?}");
+    Ok(())
+}
