@@ -1,5 +1,7 @@
 use std::{fs, path::PathBuf};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::{
     kernel::{kallsyms::Kallsyms, targets},
@@ -75,6 +77,143 @@ fn pages_of_6_12_read_as_the_kernel_reads_them() {
 #[test]
 fn pages_of_7_3_read_as_the_kernel_reads_them() {
     check("7.3");
+}
+
+/// Pages of other events of one kernel.
+fn of_kind(kernel: &str, kind: &str) -> (Golden, Target, PageLayout) {
+    let (above, golden) = (Golden::of(kernel), Golden::of(&format!("{kernel}/{kind}")));
+    let layout =
+        PageLayout::parse(&above.text("header_page"), &above.text("header_event")).unwrap();
+    let target = golden.target("comm_write,comm_show");
+    (golden, target, layout)
+}
+
+fn probe_decoder(golden: &Golden, target: &Target, layout: PageLayout) -> CallDecoder {
+    let kind = |(item, function): (usize, &crate::model::target::Function)| {
+        let format = Format::parse(&golden.text(&format!("format.{}", function.name))).unwrap();
+        Kind::item(&format, item).unwrap()
+    };
+    let kinds: Vec<_> = target.functions.iter().enumerate().map(kind).collect();
+    CallDecoder::new(layout, &kinds, AddressMap::new(target))
+}
+
+fn graph_decoder(golden: &Golden, target: &Target, layout: PageLayout) -> CallDecoder {
+    let format = |name| Format::parse(&golden.text(name)).unwrap();
+    let kinds = [
+        Kind::call(&format("format.entry"), "func").unwrap(),
+        Kind::graph_exit(&format("format.exit")).unwrap(),
+    ];
+    CallDecoder::new(layout, &kinds, AddressMap::new(target))
+}
+
+fn seconds(micros: u64) -> String {
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
+/// All that the pages tell, item by item.
+fn all(golden: &Golden, decoder: &CallDecoder) -> (Tally, Vec<(usize, Seen)>) {
+    let (mut tally, mut seen) = (Tally::default(), Vec::new());
+    for page in golden.pages().chunks(decoder.layout().page_size()) {
+        decoder.page(page, &mut tally, |item, what| seen.push((item, what))).unwrap();
+    }
+    assert_eq!((tally.strangers, tally.events), (0, tally.calls + tally.returns));
+    let stats = golden.text("stats");
+    for line in [format!("entries: {}\n", tally.events), format!("overrun: {}\n", tally.missed)] {
+        assert!(stats.contains(&line), "{tally:?}\n{stats}");
+    }
+    (tally, seen)
+}
+
+#[test]
+fn probe_events_of_each_kernel_read_as_the_kernel_reads_them() {
+    for kernel in ["6.1", "6.12", "7.3"] {
+        for kind in ["kprobe", "kretprobe"] {
+            let (golden, target, layout) = of_kind(kernel, kind);
+            let (_, seen) = all(&golden, &probe_decoder(&golden, &target, layout));
+            let line = |&(item, seen): &(usize, Seen)| match seen {
+                Seen::Hit(at) => {
+                    format!("{} {}\n", seconds((at + 500) / 1000), target.functions[item].name)
+                }
+                Seen::Took(_) => panic!("{kernel} {kind}: a duration"),
+            };
+            let found: String = seen.iter().map(line).collect();
+            assert_eq!(found, golden.text("trace"), "{kernel} {kind}");
+        }
+    }
+}
+
+#[test]
+fn graph_events_are_calls_and_durations_also_where_one_of_a_pair_is_lost() {
+    for kernel in ["6.12", "7.3"] {
+        let (golden, target, layout) = of_kind(kernel, "graph");
+        let (tally, seen) = all(&golden, &graph_decoder(&golden, &target, layout));
+        let mut seen = seen.into_iter().peekable();
+        for line in golden.text("trace").lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            let (mut item, what) = seen.next().unwrap();
+            let (mut at, mut took) = ("-".to_owned(), "-".to_owned());
+            match what {
+                Seen::Hit(entry) => {
+                    // Here the kernel cuts what it rounds elsewhere.
+                    at = seconds(entry / 1000);
+                    // Neither function calls the other.
+                    if let Some((exit, Seen::Took(ns))) =
+                        seen.next_if(|(_, s)| matches!(s, Seen::Took(_)))
+                    {
+                        assert_eq!(exit, item);
+                        (item, took) = (exit, format!("{}.{:03}", ns / 1000, ns % 1000));
+                    }
+                }
+                Seen::Took(ns) => took = format!("{}.{:03}", ns / 1000, ns % 1000),
+            }
+            assert_eq!((at.as_str(), target.functions[item].name.as_str()), (words[0], words[1]));
+            // The kernel prints seven digits, and cuts the others off.
+            assert!(took.starts_with(words[2]), "{kernel}: {took} for {line}");
+        }
+        assert_eq!(seen.next(), None);
+        // The oldest event that was not overwritten is an exit.
+        assert_eq!(tally.returns, tally.calls + 1, "{kernel}: {tally:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_page_of_any_kind_makes_it_panic(
+        at in 0_usize..3 * 4096, damage in proptest::collection::vec(any::<u8>(), 1..64), cut in 0_usize..4097,
+    ) {
+        let (golden, target, layout) = of_kind("7.3", "graph");
+        let decoder = graph_decoder(&golden, &target, layout);
+        let mut bytes = golden.pages();
+        let end = bytes.len().min(at + damage.len());
+        bytes[at..end].copy_from_slice(&damage[..end - at]);
+        let mut tally = Tally::default();
+        for page in bytes.chunks(4096) {
+            // Malformed or not: it ends, and counts no more than there can be.
+            let _ = decoder.page(&page[..cut.min(page.len())], &mut tally, |_, _| {});
+        }
+        prop_assert!(tally.events <= bytes.len() as u64 / 4);
+        prop_assert!(tally.calls + tally.returns + tally.strangers <= tally.events);
+    }
+
+    #[test]
+    fn a_page_read_in_parts_gives_each_event_once(first in 0_usize..4080) {
+        let (golden, target, layout) = of_kind("6.12", "kprobe");
+        let decoder = probe_decoder(&golden, &target, layout);
+        let bytes = &golden.pages()[..layout.page_size()];
+        let mut whole = Vec::new();
+        decoder.page(bytes, &mut Tally::default(), |item, seen| whole.push((item, seen))).unwrap();
+        let (header, body) = bytes.split_at(layout.header_size());
+        let events = layout.open(bytes).unwrap().events;
+        // Where an event ends, as the kernel commits whole events only: header and 16 bytes.
+        let cut = first.min(events.len()) / 20 * 20;
+        let mut parts = Vec::new();
+        for (length, skip) in [(cut, 0), (events.len(), cut)] {
+            let page = layout.assemble(header, &body[..length], [0; 8], skip).unwrap();
+            let visit = |item, seen| parts.push((item, seen));
+            decoder.events(&page, &mut Tally::default(), visit).unwrap();
+        }
+        prop_assert_eq!(parts, whole);
+    }
 }
 
 #[test]
