@@ -11,7 +11,12 @@ use crate::tool::{Folder, start_and_await_trials, succeed, tiny_run, tracetoll};
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("ending::interrupt_keeps_finished_trials", interrupt),
-        crate::test("ending::clean_removes_what_a_kill_left", clean_after_kill),
+        crate::test("ending::clean_removes_what_a_kill_left", || {
+            clean_after_kill("ftrace-function", "tracefs")
+        }),
+        crate::test("ending::clean_removes_probe_events_with_triggers", || {
+            clean_after_kill("ftrace-hist", "dynamic event")
+        }),
         crate::test("ending::the_next_run_removes_what_a_kill_left", run_after_kill),
         crate::test("ending::clean_leaves_the_living_alone", clean_beside_a_living_run),
     ]
@@ -33,10 +38,12 @@ fn interrupt() -> Result<()> {
     Ok(())
 }
 
-fn clean_after_kill() -> Result<()> {
+/// `kind` is what a kill leaves at least.
+fn clean_after_kill(method: &str, kind: &str) -> Result<()> {
     let folder = Folder::new()?;
-    let (before, left) = kill_in_a_trial(&folder)?;
-    ensure!(!left.is_empty(), "the kill left nothing: this test proves nothing");
+    let (before, left) = kill_in_a_trial(&folder, method)?;
+    let proves = left.iter().any(|object| object.starts_with(kind));
+    ensure!(proves, "the kill left no {kind}, so that this test proves nothing: {left:#?}");
     succeed(tracetoll(["clean"])?)?;
     let after = kernel_state()?;
     let still: Vec<_> = after.difference(&before).collect();
@@ -50,17 +57,17 @@ fn clean_after_kill() -> Result<()> {
 
 fn run_after_kill() -> Result<()> {
     let folder = Folder::new()?;
-    kill_in_a_trial(&folder)?;
+    kill_in_a_trial(&folder, "ftrace-function")?;
     let text = succeed(tiny_run(&folder, "off", &folder.path().join("next"))?)?;
     ensure!(text.contains("removed what a killed run had left"), "{text}");
     Ok(())
 }
 
-/// Kills a run while ftrace is attached; gives the kernel's state before it, and what it left.
-fn kill_in_a_trial(folder: &Folder) -> Result<(BTreeSet<String>, Vec<String>)> {
+/// Kills a run while this method of ftrace's is attached; gives the kernel's state before it, and what it left.
+fn kill_in_a_trial(folder: &Folder, method: &str) -> Result<(BTreeSet<String>, Vec<String>)> {
     let before = kernel_state()?;
     let out = folder.path().join("out");
-    let mut run = tiny_run(folder, "ftrace-function", &out)?;
+    let mut run = tiny_run(folder, method, &out)?;
     run.args(["--parts", "toll", "--duration", "5s"]);
     // Lockstep of both methods has ended: the first of the long, paced trials is next.
     let mut child = start_and_await_trials(run, 2)?;
