@@ -3,10 +3,21 @@
 /// Name of the program in the object.
 pub const PROGRAM: &str = "sample_stacks";
 
-/// Name of the map of functions: [`FUNCTIONS_MAX`] values of `[start, end)`, by address, the rest `[u64::MAX; 2]`.
+/// Name of the map of functions: [`FUNCTIONS_MAX`] of [`Function`], by address.
 pub const FUNCTIONS: &str = "FUNCTIONS";
 /// How many functions it can tell apart: a power of two, and one for each bit of a word.
 pub const FUNCTIONS_MAX: usize = 64;
+
+/// One function; those behind the last have the highest of addresses and no bit.
+#[repr(C)]
+pub struct Function {
+    /// Its first address.
+    pub start: u64,
+    /// The first one behind it.
+    pub end: u64,
+    /// What tells it from the others: `1 << place`.
+    pub bit: u64,
+}
 
 /// Name of the map of the stack that is being looked at, one per CPU.
 pub const STACK: &str = "STACK";

@@ -11,11 +11,16 @@ use probe_user::{
     model::{loss::Loss, observation::Observation, target::Target, units::Nanos},
 };
 
-use crate::triggers::{call_open_tun, call_set_name, hit_oom_tracepoint};
+use crate::{
+    perf::while_reading,
+    triggers::{call_open_tun, call_set_name, hit_oom_tracepoint},
+};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("bpf_probes::each_hit_is_counted_and_nothing_else", each_hit),
+        crate::test("bpf_probes::a_full_map_of_starts_leaves_calls_untimed", full_map),
+        crate::test("bpf_probes::samples_fall_on_the_functions_that_run", samples_fall),
         crate::test("bpf_probes::one_bad_place_leaves_none_attached", one_bad_place),
     ]
 }
@@ -26,6 +31,8 @@ const METHODS: &[(&str, &str, &str)] = &[
     ("bpf-kprobe-multi-count", FUNCTIONS, BAD_FUNCTION),
     ("bpf-rawtp-count", TRACEPOINT, BAD_TRACEPOINT),
     ("bpf-tracepoint-count", TRACEPOINT, BAD_TRACEPOINT),
+    ("bpf-fexit-latency", FUNCTIONS, BAD_FUNCTION),
+    ("bpf-kretprobe-latency", FUNCTIONS, BAD_FUNCTION),
 ];
 
 const FUNCTIONS: &str = "tun_chr_open,comm_write";
@@ -138,9 +145,101 @@ fn each_hit() -> Result<()> {
         ensure!(observation.lost == Loss::NONE, "{id}: {observation:?}");
         // Unknown where the kernel does not count what it skips, and nothing was skipped here.
         ensure!(matches!(observation.missed, Loss::NONE | Loss::Unknown), "{id}: {observation:?}");
+        check_durations(&observation).with_context(|| format!("{id}: {observation:?}"))?;
         println!("{id}: missed {:?}, {:?}", observation.missed, observation.attached);
         ensure!(!observation.attached.is_empty() && observation.kernel_memory.0 > 0, "{id}");
         ensure!(observation.bytes_read.0 > 0 && observation.running.0 > 0, "{id}");
+    }
+    Ok(())
+}
+
+/// Every call that is counted is timed: none is missed here, and none nests in another.
+fn check_durations(observation: &Observation) -> Result<()> {
+    for (durations, calls) in observation.durations.iter().zip(&observation.recorded) {
+        let buckets = &durations.as_ref().context("no histogram")?.log2_ns;
+        let timed: u64 = buckets.iter().sum();
+        ensure!(Some(timed) == *calls, "{timed} of {calls:?} calls timed");
+        // No call is over within 2 ns, nor takes an hour.
+        ensure!(buckets[0] == 0 && buckets[42..].iter().all(|&n| n == 0), "{buckets:?}");
+    }
+    Ok(())
+}
+
+/// Threads that sleep in a function at once, and room for one start only.
+fn full_map() -> Result<()> {
+    const SLEEPERS: u64 = 8;
+    for id in ["bpf-fexit-latency:max_keys=1", "bpf-kretprobe-latency:max_keys=1"] {
+        let Some((method, target)) = ready(id, "do_nanosleep")? else { bail!("{id}") };
+        let run = Run::start()?;
+        let mut session = method.attach(&target, &Scene::bare(&run))?;
+        session.enable()?;
+        let nap = || thread::sleep(std::time::Duration::from_millis(200));
+        let threads: Vec<_> = (0..SLEEPERS).map(|_| thread::spawn(nap)).collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        session.disable()?;
+        let observation = session.detach()?;
+        let calls = observation.recorded[0].unwrap_or_default();
+        let buckets = &observation.durations[0].as_ref().context("no histogram")?.log2_ns;
+        let timed: u64 = buckets.iter().sum();
+        let untimed = observation.details["untimed_exits_per_function"][0].as_u64();
+        ensure!(calls >= SLEEPERS && timed > 0 && timed < calls, "{id}: {observation:?}");
+        // What is neither is a sleep of somebody else that began before the end or ended after the beginning.
+        let untimed = untimed.context("no count of untimed exits")?;
+        ensure!(untimed > 0 && timed + untimed + 2 >= calls, "{id}: {observation:?}");
+    }
+    Ok(())
+}
+
+/// The last shares.
+#[derive(Default)]
+struct Shares(u64, Vec<Share>);
+
+impl Sink for Shares {
+    fn count(&mut self, _: usize, _: u64) {}
+
+    fn event(&mut self, _: usize, _: Nanos) {}
+
+    fn sample(&mut self, _: Sample<'_>) {}
+
+    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+
+    fn shares(&mut self, samples: u64, functions: &[Share]) {
+        *self = Self(samples, functions.to_vec());
+    }
+}
+
+fn samples_fall() -> Result<()> {
+    // In the opposite order of their addresses as well: which is which must not depend on it.
+    for request in ["vfs_read,vfs_rename", "vfs_rename,vfs_read"] {
+        let id = "bpf-sample-499:event=cpu-clock";
+        let Some((method, target)) = ready(id, request)? else { bail!("{id}") };
+        let read = usize::from(target.functions[0].name != "vfs_read");
+        let run = Run::start()?;
+        let mut session = method.attach(&target, &Scene::bare(&run))?;
+        let mut shares = Shares::default();
+        session.drain(&mut shares)?;
+        ensure!(shares.0 == 0, "{} samples before enable", shares.0);
+        session.enable()?;
+        while_reading(|| {
+            while shares.1[read].inclusive < 50 {
+                thread::sleep(std::time::Duration::from_millis(20));
+                session.drain(&mut shares)?;
+            }
+            Ok(())
+        })?;
+        session.disable()?;
+        session.drain(&mut shares)?;
+        let observation = session.detach()?;
+        let (Share { inclusive, own }, idle) = (shares.1[read], shares.1[1 - read]);
+        ensure!(observation.recorded[read] == Some(inclusive), "{observation:?}");
+        ensure!(idle == Share::default(), "{idle:?} in a function that nothing calls");
+        // The reader fills one CPU: a good part of all samples, though hardly any of them in vfs_read's own code.
+        let all = shares.0;
+        ensure!(inclusive * 10 > all && own < inclusive, "{inclusive} of {all}, {own} of its own");
+        // Each CPU's clock ticks at most 499 times a second.
+        let cpus = thread::available_parallelism()?.get() as f64;
+        let ticks = (observation.enabled.as_secs() * 499.0 + 1.0) * cpus;
+        ensure!(all as f64 <= ticks, "{all} samples of {ticks} ticks");
     }
     Ok(())
 }

@@ -71,7 +71,7 @@ fn reading(stop: &AtomicBool) -> Result<()> {
 }
 
 /// Runs `body` while another thread reads.
-fn while_reading<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn while_reading<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let reader = scope.spawn(|| reading(&stop));

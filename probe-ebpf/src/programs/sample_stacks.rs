@@ -8,12 +8,12 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray},
     programs::PerfEventContext,
 };
-use probe_ebpf::sample_stacks::{DEPTH, FUNCTIONS_MAX, Share, Shares};
+use probe_ebpf::sample_stacks::{DEPTH, FUNCTIONS_MAX, Function, Share, Shares};
 
 use crate::shared;
 
 #[map]
-static FUNCTIONS: Array<[u64; 2]> = Array::with_max_entries(1, 0);
+static FUNCTIONS: Array<Function> = Array::with_max_entries(1, 0);
 
 #[map]
 static STACK: PerCpuArray<[u64; DEPTH]> = PerCpuArray::with_max_entries(1, 0);
@@ -45,27 +45,20 @@ fn sample(ctx: &PerfEventContext, stack: &mut [u64; DEPTH], shares: &mut Shares)
         return;
     }
     let frames = bytes as usize / size_of::<u64>();
-    let mut found = 0;
+    let (mut found, mut innermost) = (0, 0);
     for depth in 0..DEPTH {
         if depth >= frames {
             break;
         }
         // A return address may be the first one behind its function, if that ends in a call: look before it.
-        let address = stack[depth].wrapping_sub(u64::from(depth > 0));
-        let bit = function(address).map_or(0, |place| 1_u64 << (place % 64));
+        let bit = function(stack[depth].wrapping_sub(u64::from(depth > 0)));
         found |= bit;
         if depth == 0 {
-            own(shares, bit);
+            innermost = bit;
         }
     }
     each(shares, found, |share| share.inclusive += 1);
-}
-
-#[inline(always)]
-fn own(shares: &mut Shares, bit: u64) {
-    if bit != 0 {
-        each(shares, bit, |share| share.own += 1);
-    }
+    each(shares, innermost, |share| share.own += 1);
 }
 
 /// Does `what` with each function whose bit is set.
@@ -78,17 +71,21 @@ fn each(shares: &mut Shares, bits: u64, what: impl Fn(&mut Share)) {
     }
 }
 
-/// The place in the map of the function that holds `address`: a binary search, whose steps the verifier can count.
+/// The bit of the function that holds `address`, none for any other: a binary search, whose steps the verifier can count.
+///
+/// The bit comes from the map, where the verifier does not know it: it would follow every one that it could compute.
 #[inline(always)]
-fn function(address: u64) -> Option<u32> {
+fn function(address: u64) -> u64 {
     let mut place = 0;
     let mut step = FUNCTIONS_MAX as u32 / 2;
     while step > 0 {
-        if FUNCTIONS.get(place + step).is_some_and(|[start, _]| *start <= address) {
+        if FUNCTIONS.get(place + step).is_some_and(|function| function.start <= address) {
             place += step;
         }
         step /= 2;
     }
-    let holds = |[start, end]: &[u64; 2]| (*start..*end).contains(&address);
-    FUNCTIONS.get(place).is_some_and(holds).then_some(place)
+    match FUNCTIONS.get(place) {
+        Some(function) if (function.start..function.end).contains(&address) => function.bit,
+        _ => 0,
+    }
 }

@@ -13,6 +13,7 @@ pub mod off;
 pub mod options;
 pub mod perf;
 pub mod registry;
+pub mod ticker;
 
 use std::time::Duration;
 

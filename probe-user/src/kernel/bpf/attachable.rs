@@ -101,8 +101,7 @@ impl Attachable {
     /// # Errors
     /// As [`Attachable::program_memory`].
     pub fn memory(&self) -> Result<Bytes> {
-        let maps = self.instance.maps().map(memlock).sum::<Result<u64>>()?;
-        Ok(Bytes(self.program_memory()?.0 + maps))
+        memory(&self.instance)
     }
 
     fn info(&self) -> Result<ProgramInfo> {
@@ -125,6 +124,15 @@ fn missed(place: &Place, link: Option<LinkInfo>, skipped: Option<u64>) -> Loss {
     } else {
         skipped
     }
+}
+
+/// Kernel memory of a program and its maps, by the kernel's own account.
+///
+/// # Errors
+/// /proc/self/fdinfo cannot be read, or does not have the account.
+pub(super) fn memory(instance: &Instance) -> Result<Bytes> {
+    let maps = instance.maps().map(memlock).sum::<Result<u64>>()?;
+    Ok(Bytes(memlock(instance.program.as_fd())? + maps))
 }
 
 fn memlock(fd: BorrowedFd<'_>) -> Result<u64> {

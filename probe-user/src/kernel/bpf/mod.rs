@@ -7,6 +7,7 @@
 pub mod attachable;
 pub mod counter;
 pub mod function;
+pub mod latency;
 pub mod link;
 pub mod object;
 pub mod output;
@@ -14,5 +15,6 @@ pub mod percpu;
 pub mod place;
 pub mod probe;
 pub mod ring;
+pub mod sampler;
 pub mod slots;
 pub mod tally;

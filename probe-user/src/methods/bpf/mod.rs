@@ -11,12 +11,18 @@ mod fentry_nothing;
 mod fentry_perfbuf;
 mod fentry_ringbuf;
 mod fentry_sample;
+pub mod latency;
 mod prices;
+pub mod sample;
 mod session;
 
-use self::count::{Count, Kind};
+use self::{
+    count::{Count, Kind},
+    latency::Latency,
+    sample::Sampling,
+};
 use super::{Method, registry::Entry};
-use crate::error::Result;
+use crate::{error::Result, kernel::bpf::latency::Way};
 
 /// All methods of this family.
 pub const METHODS: &[Entry] = &[
@@ -34,6 +40,9 @@ pub const METHODS: &[Entry] = &[
     Entry::plain(Kind::KPROBE_MULTI.id, |_| count(Kind::KPROBE_MULTI)),
     Entry::plain(Kind::RAW_TRACEPOINT.id, |_| count(Kind::RAW_TRACEPOINT)),
     Entry::plain(Kind::TRACEPOINT.id, |_| count(Kind::TRACEPOINT)),
+    Entry::plain(latency::FEXIT, |options| Ok(Box::new(Latency::of(options, Way::Trampoline)?))),
+    Entry::plain(latency::KRETPROBE, |options| Ok(Box::new(Latency::of(options, Way::Kprobes)?))),
+    Entry::kind(sample::PATTERN, "bpf-sample-999", |options| Ok(Box::new(Sampling::of(options)?))),
 ];
 
 #[expect(clippy::unnecessary_wraps, reason = "what the registry calls may fail")]

@@ -8,7 +8,6 @@ mod points;
 pub mod record;
 pub mod ring;
 pub mod sample;
-mod ticker;
 
 use self::{count::Counter, record::Recorder, sample::SampleProfiler};
 use super::{Method, options::Options, registry::Entry};

@@ -17,14 +17,15 @@ use serde_json::json;
 use super::{
     events::running,
     ring::{Layout, Record, Records, Sample},
-    ticker::{Ticker, check_frequency, refused},
 };
 use crate::{
     error::{Error, Result},
     kernel::{clock, online, symbols::AddressMap, targets},
     methods::{
-        self, Cadence, Detection, Method, Scene, Session, Sink, options::Options,
+        self, Cadence, Detection, Method, Scene, Session, Sink,
+        options::Options,
         registry::number_in,
+        ticker::{Ticker, check_frequency, refused},
     },
     model::{
         loss::Loss,
@@ -91,12 +92,7 @@ impl SampleProfiler {
     pub fn of(options: &mut Options) -> Result<Self> {
         let chains = number_in(CALLCHAIN, options.base());
         let frequency = chains.or_else(|| number_in(OWN, options.base())).map_or(Hertz(999), Hertz);
-        let ticker = match options.choose("event", &["best", "cpu-clock", "cycles"])? {
-            "cpu-clock" => Ticker::CpuClock,
-            "cycles" => Ticker::Cycles,
-            _ => Ticker::best()?,
-        };
-        options.found("event", ticker.name());
+        let ticker = Ticker::of(options)?;
         let default = Parameters::new(frequency, ticker, chains.is_some());
         let parameters = Parameters {
             buffer_kib_per_cpu: options
@@ -130,7 +126,7 @@ impl SampleProfiler {
 
     fn open(&self, cpu: u32) -> Result<Event> {
         let Parameters { ticker, frequency, .. } = self.parameters;
-        let attr = ticker.attr(frequency, self.parameters.layout());
+        let attr = ticker.attr(frequency, self.parameters.layout().sample_type());
         Event::open(&attr, cpu, None).map_err(|e| refused(ticker, e))
     }
 

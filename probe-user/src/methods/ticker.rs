@@ -2,7 +2,7 @@
 
 use std::{fs, io};
 
-use super::ring::Layout;
+use super::options::Options;
 use crate::{
     error::{Error, Result},
     model::units::Hertz,
@@ -30,29 +30,42 @@ impl Ticker {
         }
     }
 
+    /// The one that `event` of the options names, and `best()` where they name none; the options' id then says which.
+    ///
+    /// # Errors
+    /// There is no such event, or the kernel does not let us ask for the best.
+    pub fn of(options: &mut Options) -> Result<Self> {
+        let ticker = match options.choose("event", &["best", "cpu-clock", "cycles"])? {
+            "cpu-clock" => Self::CpuClock,
+            "cycles" => Self::Cycles,
+            _ => Self::best()?,
+        };
+        options.found("event", ticker.name());
+        Ok(ticker)
+    }
+
     /// `cycles` where this kernel has them, else `cpu-clock`.
     ///
     /// # Errors
     /// The kernel does not let us ask.
     pub fn best() -> Result<Self> {
         // As a sampler: a PMU without interrupts counts cycles, and refuses to sample them.
-        match Event::open(&Self::Cycles.attr(Hertz(1), Layout::IP), 0, None) {
+        match Event::open(&Self::Cycles.attr(Hertz(1), 0), 0, None) {
             Ok(_) => Ok(Self::Cycles),
             Err(e) if is_absent(&e) => Ok(Self::CpuClock),
             Err(e) => Err(refused(Self::Cycles, e)),
         }
     }
 
-    /// Samples of `layout`, so many per second.
-    pub(super) fn attr(self, frequency: Hertz, layout: Layout) -> Attr {
+    /// So many samples per second, that hold what `sample_type` asks for (`PERF_SAMPLE_*`).
+    pub fn attr(self, frequency: Hertz, sample_type: u64) -> Attr {
         const HARDWARE_CPU_CYCLES: (u32, u64) = (0, 0);
         const SOFTWARE_CPU_CLOCK: (u32, u64) = (1, 0);
         let (kind, config) = match self {
             Self::CpuClock => SOFTWARE_CPU_CLOCK,
             Self::Cycles => HARDWARE_CPU_CYCLES,
         };
-        let (rate, sample_type) = (Rate::Frequency(frequency), layout.sample_type());
-        Attr { kind, config, rate, sample_type }
+        Attr { kind, config, rate: Rate::Frequency(frequency), sample_type }
     }
 }
 
@@ -62,7 +75,7 @@ fn is_absent(e: &io::Error) -> bool {
 }
 
 /// What it means that the kernel refuses this event.
-pub(super) fn refused(ticker: Ticker, source: io::Error) -> Error {
+pub fn refused(ticker: Ticker, source: io::Error) -> Error {
     if is_absent(&source) {
         return Error::unsupported(
             ticker.name(),
@@ -79,7 +92,10 @@ pub(super) fn refused(ticker: Ticker, source: io::Error) -> Error {
 }
 
 /// The kernel refuses more than its own limit, which it lowers when interrupts take long.
-pub(super) fn check_frequency(frequency: Hertz) -> Result<()> {
+///
+/// # Errors
+/// The frequency is above the limit, or the limit cannot be read.
+pub fn check_frequency(frequency: Hertz) -> Result<()> {
     const LIMIT: &str = "/proc/sys/kernel/perf_event_max_sample_rate";
     let text = fs::read_to_string(LIMIT).map_err(|e| Error::file("read", LIMIT, e))?;
     let limit: u32 =

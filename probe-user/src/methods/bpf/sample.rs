@@ -1,0 +1,163 @@
+//! `bpf-sample-HZ`: a system-wide sampling profiler that leaves no records: a program at each tick walks the kernel stack
+//! and counts for each function of the target.
+//!
+//! Its series is that of `perf-sample-HZ-callchain`, the share of samples that have the function anywhere in their stack, with
+//! the share of those that hit the function itself beside it; the whole is every sample on every CPU. All samples weigh
+//! the same: with `cycles`, whose period the kernel adapts CPU by CPU, those of a mostly idle CPU stand for fewer
+//! cycles than those of a busy one.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::json;
+
+use crate::{
+    error::Result,
+    kernel::{bpf::sampler::Sampler, clock, online, run::PREFIX, targets},
+    methods::{
+        Cadence, Detection, Method, Scene, Session, Share, Sink,
+        options::Options,
+        registry::number_in,
+        ticker::{Ticker, check_frequency, refused},
+    },
+    model::{
+        loss::Loss,
+        method::{Class, Descriptor, Family, SeriesUnit},
+        observation::Observation,
+        target::Target,
+        units::{Bytes, Hertz, Nanos},
+    },
+    sys::perf::Event,
+};
+
+/// The ids, with the frequency for `HZ`.
+pub const PATTERN: &str = "bpf-sample-HZ";
+
+/// The method.
+#[derive(Debug)]
+pub struct Sampling {
+    descriptor: Descriptor,
+    frequency: Hertz,
+    ticker: Ticker,
+}
+
+impl Sampling {
+    /// The method that `options` name. Without a word about the event it is the best one here, and the id says which.
+    ///
+    /// # Errors
+    /// A value is wrong, or the kernel does not let us ask for the best event.
+    pub fn of(options: &mut Options) -> Result<Self> {
+        let frequency = number_in(PATTERN, options.base()).map_or(Hertz(999), Hertz);
+        let ticker = Ticker::of(options)?;
+        let descriptor = Descriptor {
+            id: options.id(options.base()),
+            family: Family::Bpf,
+            class: Class::Sampled,
+            unit: SeriesUnit::CpuShare,
+            summary: format!("stacks sampled system-wide at {frequency}, counted in the kernel"),
+            parameters: BTreeMap::from([
+                ("frequency_hz".into(), json!(frequency)),
+                ("event".into(), json!(ticker.name())),
+            ]),
+        };
+        Ok(Self { descriptor, frequency, ticker })
+    }
+
+    /// On `cpus`, attached and not yet ticking.
+    fn open(&self, target: &Target, cpus: &[u32]) -> Result<SampleSession> {
+        check_frequency(self.frequency)?;
+        let mut sampler = Sampler::load(&target.functions, &format!("{PREFIX}_stack"))?;
+        // No record is made, so none needs to hold anything.
+        let attr = self.ticker.attr(self.frequency, 0);
+        let open = |&cpu| Event::open(&attr, cpu, None).map_err(|e| refused(self.ticker, e));
+        let events: Vec<_> = cpus.iter().map(open).collect::<Result<_>>()?;
+        events.iter().try_for_each(|event| sampler.attach(event))?;
+        let event = format!("{} at {} on CPUs {cpus:?}", self.ticker.name(), self.frequency);
+        let attached = [event].into_iter().chain(targets::describe(target)).collect();
+        let observed = Nanos::default();
+        Ok(SampleSession { events, sampler, attached, enabled: None, observed, reads: 0 })
+    }
+}
+
+impl Method for Sampling {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn detect(&self, target: &Target) -> Detection {
+        self.open(target, &[0]).and_then(|mut session| session.sampler.detach()).into()
+    }
+
+    fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
+        Ok(Box::new(self.open(target, &online::cpus()?)?))
+    }
+}
+
+#[derive(Debug)]
+struct SampleSession {
+    events: Vec<Event>,
+    sampler: Sampler,
+    attached: Vec<String>,
+    enabled: Option<Nanos>,
+    observed: Nanos,
+    /// Reads of all counts so far.
+    reads: u64,
+}
+
+impl Session for SampleSession {
+    fn cadence(&self) -> Cadence {
+        Cadence::Edges
+    }
+
+    fn enable(&mut self) -> Result<()> {
+        self.enabled = Some(clock::now());
+        self.events.iter().try_for_each(Event::enable)
+    }
+
+    fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        // Functions first: one that is hit in between is in the whole as well, and no share exceeds it.
+        let functions: Vec<_> = self
+            .sampler
+            .functions()
+            .map(|counts| Share { inclusive: counts.inclusive, own: counts.own })
+            .collect();
+        sink.shares(self.sampler.samples(), &functions);
+        self.reads += 1;
+        Ok(())
+    }
+
+    fn disable(&mut self) -> Result<()> {
+        // All are stopped, even if one refuses.
+        let results: Vec<_> = self.events.iter().map(Event::disable).collect();
+        self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
+        results.into_iter().collect()
+    }
+
+    fn detach(mut self: Box<Self>) -> Result<Observation> {
+        let readings: Vec<_> =
+            self.events.iter().map(|event| event.read(1)).collect::<Result<_>>()?;
+        self.sampler.detach()?;
+        // Multiplexing shows where the PMU ran for less time than the event was enabled; take the worst CPU.
+        let running = readings
+            .iter()
+            .map(|r| r.running.0 as f64 / r.enabled.0.max(1) as f64)
+            .fold(1.0, f64::min);
+        let own: Vec<_> = self.sampler.functions().map(|counts| counts.own).collect();
+        let words = self.sampler.words() as u64;
+        Ok(Observation {
+            recorded: self.sampler.functions().map(|counts| Some(counts.inclusive)).collect(),
+            // Nothing is handed on that could be lost; ticks that find another program running are not told of.
+            lost: Loss::NONE,
+            missed: Loss::Unknown,
+            enabled: self.observed,
+            running: Duration::from(self.observed).mul_f64(running).into(),
+            attached: self.attached.clone(),
+            bytes_read: Bytes(self.reads * words * size_of::<u64>() as u64),
+            kernel_memory: self.sampler.memory()?,
+            details: BTreeMap::from([
+                ("samples".into(), json!(self.sampler.samples())),
+                ("own_per_function".into(), json!(own)),
+            ]),
+            ..Observation::default()
+        })
+    }
+}
