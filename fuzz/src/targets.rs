@@ -81,7 +81,7 @@ pub(crate) fn ftrace_format(data: &[u8]) {
     let target = Target { functions: vec![function], ..Target::default() };
     for kind in [Kind::call(&format, "ip"), Kind::item(&format, 0), Kind::graph_exit(&format)] {
         let Ok(kind) = kind else { continue };
-        check_page(&CallDecoder::new(layout.clone(), &[kind], AddressMap::new(&target)), page);
+        check_page(&CallDecoder::new(layout, &[kind], AddressMap::new(&target)), page);
     }
 }
 

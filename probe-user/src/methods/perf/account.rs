@@ -33,8 +33,8 @@ impl Fate {
     /// follow from the count: what is not there was lost, whatever the reason.
     ///
     /// # Errors
-    /// There are more records than hits allow. Kernels without "Fix to reset period for tracepoint" do that
-    /// (`perf_trace_add` did not set the period, so that the first hit of each CPU counts as two periods).
+    /// There are more records than hits allow, as on kernels without "remove duplicate samples on the first tracepoint
+    /// event" (its `perf_trace_add` sets no period, so that the first hit of each CPU counts as two).
     pub(super) fn of<'a>(
         place: usize,
         period: u64,
