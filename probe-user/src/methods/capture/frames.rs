@@ -54,14 +54,14 @@ pub struct Capture {
 impl Capture {
     /// The method with the parameters that a person gave. By default the ring holds what a guest sends flat out in
     /// between two wake-ups of the reader (10,000 frames and more), so that it loses nothing as long as the reader gets
-    /// its CPU.
+    /// its CPU; and its blocks, each handed over after `retire_ms` however few frames it has, last for 6 s.
     ///
     /// # Errors
     /// A value is wrong.
     pub fn take(kept: Kept, options: &mut Options) -> Result<Self> {
         let (id, block_kib, blocks, summary) = match kept {
-            Kept::Headers => ("capture-headers", 256, 32, "the first bytes of"),
-            Kept::Whole => ("capture-full", 1024, 32, "all of"),
+            Kept::Headers => ("capture-headers", 64, 128, "the first bytes of"),
+            Kept::Whole => ("capture-full", 256, 128, "all of"),
         };
         let snaplen = match kept {
             Kept::Headers => Some(options.positive("snaplen", 128)?),
