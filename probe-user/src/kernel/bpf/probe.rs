@@ -1,21 +1,21 @@
 //! A program on the entry of one function: one copy of it, with maps of its own.
 
-use std::{
-    fs,
-    os::fd::{AsFd, AsRawFd, BorrowedFd},
-};
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use aya_obj::generated::bpf_attach_type;
+use probe_ebpf::ring::RING;
 
 use super::{
+    attachable::Attachable,
     function::FunctionTypes,
-    link::Link,
-    object::{Instance, Object, Plan},
+    object::{Object, Plan},
+    percpu::possible_cpus,
+    place::Place,
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     model::{loss::Loss, target::Function, units::Bytes},
-    sys::bpf::{self, Kind, ProgramInfo},
+    sys::bpf::Kind,
 };
 
 const FENTRY: bpf_attach_type = bpf_attach_type::BPF_TRACE_FENTRY;
@@ -31,11 +31,9 @@ pub struct Probes {
 /// A program that is loaded for a function, and runs at its entry while it is attached.
 #[derive(Debug)]
 pub struct Probe {
-    function: String,
-    // Before the instance: it detaches before the program and its maps go.
-    link: Option<Link>,
-    instance: Instance,
-    maps: Vec<String>,
+    program: Attachable,
+    /// Bytes of its ring; zero where it has none.
+    ring: u64,
 }
 
 impl Probes {
@@ -72,15 +70,16 @@ impl Probes {
             kind: Kind::Tracing { at: FENTRY, function: self.types.find(function)? },
             subject: &function.name,
         })?;
-        let maps = maps.iter().map(|(name, _)| (*name).to_owned()).collect();
-        Ok(Probe { function: function.name.clone(), link: None, instance, maps })
+        let ring = maps.iter().find(|(name, _)| *name == RING).map_or(0, |(_, bytes)| *bytes);
+        let program = Attachable::new(function.name.clone(), Place::Function(FENTRY), instance);
+        Ok(Probe { program, ring: ring.into() })
     }
 }
 
 impl Probe {
     /// The function that it is for.
     pub fn function(&self) -> &str {
-        &self.function
+        &self.program.subject
     }
 
     /// One of its maps.
@@ -88,12 +87,12 @@ impl Probe {
     /// # Errors
     /// It was loaded without.
     pub fn map(&self, name: &str) -> Result<BorrowedFd<'_>> {
-        self.instance.map(name)
+        self.program.instance().map(name)
     }
 
     /// The program.
     pub fn program(&self) -> BorrowedFd<'_> {
-        self.instance.program.as_fd()
+        self.program.instance().program.as_fd()
     }
 
     /// Lets it run from now on.
@@ -101,8 +100,7 @@ impl Probe {
     /// # Errors
     /// The function cannot be patched, or something else holds it.
     pub fn attach(&mut self) -> Result<()> {
-        self.link = Some(Link::function(self.program(), FENTRY, &self.function)?);
-        Ok(())
+        self.program.attach()
     }
 
     /// Ends it; its maps stay readable. Nothing to do where it is not attached.
@@ -110,7 +108,7 @@ impl Probe {
     /// # Errors
     /// The program is still attached.
     pub fn detach(&mut self) -> Result<()> {
-        self.link.take().map_or(Ok(()), Link::detach)
+        self.program.detach()
     }
 
     /// Calls at which the program did not run, since it was loaded.
@@ -118,7 +116,7 @@ impl Probe {
     /// # Errors
     /// The kernel does not tell of its own program.
     pub fn missed(&self) -> Result<Loss> {
-        Ok(self.info()?.recursion_misses.map_or(Loss::Unknown, Loss::Exact))
+        self.program.missed()
     }
 
     /// What is attached where, for people.
@@ -126,63 +124,16 @@ impl Probe {
     /// # Errors
     /// The kernel does not tell of its own program.
     pub fn describe(&self) -> Result<String> {
-        let ProgramInfo { id, verified_instructions, .. } = self.info()?;
-        let verified = verified_instructions
-            .map(|n| format!(", {n} instructions verified"))
-            .unwrap_or_default();
-        let link = match &self.link {
-            Some(link) => format!("by link {}", link.id()),
-            None => "not attached".into(),
-        };
-        Ok(format!("{}: fentry program {id}{verified}, {link}", self.function))
+        self.program.describe()
     }
 
-    /// Kernel memory of the program and its maps, by the kernel's own account.
+    /// Kernel memory of the program and its maps, by the kernel's own account; that of a ring, which older kernels leave
+    /// out of it, by its size.
     ///
     /// # Errors
     /// /proc/self/fdinfo cannot be read, or does not have the account.
     pub fn memory(&self) -> Result<Bytes> {
-        let maps = self.maps.iter().map(|name| memlock(self.map(name)?));
-        let maps = maps.sum::<Result<u64>>()?;
-        Ok(Bytes(memlock(self.program())? + maps))
-    }
-
-    fn info(&self) -> Result<ProgramInfo> {
-        bpf::program_info(self.program())
-            .map_err(|e| Error::call("bpf(BPF_OBJ_GET_INFO_BY_FD)", &self.function, e))
-    }
-}
-
-fn memlock(fd: BorrowedFd<'_>) -> Result<u64> {
-    let path = format!("/proc/self/fdinfo/{}", fd.as_raw_fd());
-    let text = fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
-    text.lines()
-        .find_map(|line| line.strip_prefix("memlock:")?.trim().parse().ok())
-        .ok_or_else(|| Error::malformed(path, "it has no memlock line"))
-}
-
-fn possible_cpus() -> Result<u32> {
-    let path = "/sys/devices/system/cpu/possible";
-    let text = fs::read_to_string(path).map_err(|e| Error::file("read", path, e))?;
-    after_last(&text).ok_or_else(|| Error::malformed(path, format!("{text:?} lists no CPUs")))
-}
-
-/// One more than the last number of a list such as `0-3,8`.
-fn after_last(list: &str) -> Option<u32> {
-    list.trim().rsplit([',', '-']).next()?.parse::<u32>().ok()?.checked_add(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn there_is_a_slot_for_the_highest_cpu() {
-        for (list, cpus) in [("0\n", 1), ("0-3\n", 4), ("0-1,8-11\n", 12), ("0,2\n", 3)] {
-            assert_eq!(after_last(list), Some(cpus), "{list}");
-        }
-        for list in ["", "none", "0-", "4294967295"] {
-            assert_eq!(after_last(list), None, "{list}");
-        }
+        let known = self.program.memory()?.0;
+        Ok(Bytes(if known < self.ring { known + self.ring } else { known }))
     }
 }
