@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Tracefs, read, refused, write};
+use super::{read, refused, write};
 use crate::error::{Error, Result};
 
 /// A private trace instance. [`Instance::close`] removes it and reports errors; dropping it removes it too.
@@ -125,22 +125,6 @@ impl Instance {
             let why = format!("`{}` is not a number", now.trim());
             Error::malformed(self.path("buffer_size_kb").display().to_string(), why)
         })
-    }
-
-    /// Spares the kernel the noting of the names of tasks that it switches to (`record-cmd`) for the events of this
-    /// instance, which have none on yet; says whether it is spared.
-    ///
-    /// The kernel applies a change of this option to the events that are on in all other instances, too
-    /// (`trace_event_enable_cmd_record`): where there are such events, nothing is changed.
-    ///
-    /// # Errors
-    /// A file cannot be read, or the kernel refused.
-    pub fn forget_names(&self, tracefs: &Tracefs) -> Result<bool> {
-        if !tracefs.events_on()?.is_empty() {
-            return Ok(false);
-        }
-        self.write("trace_options", "norecord-cmd")?;
-        Ok(true)
     }
 
     /// The CPUs that have a buffer.

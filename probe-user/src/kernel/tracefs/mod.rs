@@ -159,21 +159,6 @@ impl Tracefs {
         swept.outcome()
     }
 
-    /// Events that are on, in the top-level trace and in all instances: `GROUP:NAME`, with a value in brackets where one
-    /// is only being switched softly.
-    ///
-    /// # Errors
-    /// A list cannot be read.
-    pub fn events_on(&self) -> Result<Vec<String>> {
-        let mut on: Vec<String> = self.read("set_event")?.lines().map(Into::into).collect();
-        for name in self.instances()? {
-            // One that was removed meanwhile has none.
-            let text = self.read_if_there(&format!("instances/{name}/set_event"))?;
-            on.extend(text.unwrap_or_default().lines().map(Into::into));
-        }
-        Ok(on)
-    }
-
     /// Names of all instances, whoever made them.
     fn instances(&self) -> Result<Vec<String>> {
         let folder = self.path("instances");

@@ -169,12 +169,6 @@ impl Attachment {
         Ok(Loss::Exact(unrecorded + missed.iter().sum::<u64>()))
     }
 
-    /// Whether it makes the kernel note the names of the tasks that are switched to, whatever an instance's options:
-    /// both tracers do (`tracing_start_cmdline_record` in `function_trace_init`, `graph_trace_init`).
-    pub fn notes_names(&self) -> bool {
-        self.tracer().is_some()
-    }
-
     fn tracer(&self) -> Option<&'static str> {
         match self {
             Self::Function => Some("function"),

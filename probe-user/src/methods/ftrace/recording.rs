@@ -46,8 +46,6 @@ pub struct Recording {
     parameters: Parameters,
     buffer_pages: u64,
     attached: Vec<String>,
-    /// Whether the kernel notes the names of the tasks that it switches to on behalf of this recording.
-    notes_names: bool,
     recorded: Vec<Option<u64>>,
     durations: Lengths,
     tally: Tally,
@@ -73,7 +71,6 @@ impl Recording {
         instance.set_clock(parameters.clock)?;
         instance.write("options/overwrite", if parameters.overwrite { "1" } else { "0" })?;
         let buffer_kib = instance.set_buffer_kib(parameters.buffer_kib_per_cpu)?;
-        let notes_names = attachment.notes_names() || !instance.forget_names(tracefs)?;
         attachment.prepare(&instance, target)?;
         let layout = layout(&instance)?;
         let kinds = attachment.kinds(tracefs, target)?;
@@ -90,7 +87,6 @@ impl Recording {
             instance,
             attachment,
             parameters,
-            notes_names,
             tally: Tally::default(),
             profile: None,
             enabled: None,
@@ -139,7 +135,6 @@ impl Recording {
             ("unread_per_cpu".into(), json!(per_cpu(stats, |cpu| cpu.entries))),
             ("missed_by_pages".into(), json!(missed)),
             ("pages_with_uncounted_misses".into(), json!(missed_uncounted)),
-            ("notes_task_names".into(), json!(self.notes_names)),
         ]);
         if matches!(self.attachment, Attachment::Graph) {
             details.insert("returns".into(), json!(returns));
