@@ -3,7 +3,7 @@
 use super::{
     item::{Item, Items},
     pairs::{Kind, Trials},
-    reconcile::{Counts, known, reconcile},
+    reconcile::{Counts, reconcile},
 };
 use crate::model::{
     campaign::{Events, Reconciliation},
@@ -20,13 +20,13 @@ pub use crate::workload::CALLED_PER_KICK;
 pub fn events(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Events {
     let kind = Kind::toll(Pace::Lockstep);
     let ours = trials.all.iter().filter(|trial| trial.method == method.id && kind.holds(trial));
-    let done: Vec<(&Measured, usize)> = ours
+    let done: Vec<&Measured> = ours
         .filter_map(|trial| match &trial.outcome {
-            Outcome::Done(measured) => Some((&**measured, trials.runs.get(trial.run)?.host.cpus)),
+            Outcome::Done(measured) => Some(&**measured),
             Outcome::Failed { .. } => None,
         })
         .collect();
-    let Some((first, _)) = done.first() else {
+    let Some(first) = done.first() else {
         return nothing(None, "no lockstep trial ended well");
     };
     let Some(item) = items.seen(method, first) else {
@@ -71,9 +71,9 @@ fn sees_every_call(method: &Descriptor) -> bool {
     matches!(method.class, Class::Exact | Class::Recorded)
 }
 
-/// Sums over the trials `done`, each with the number of its CPUs.
-fn counts(done: &[(&Measured, usize)], method: &Descriptor, item: Item<'_>) -> Counts {
-    let trials = || done.iter().map(|(trial, _)| *trial);
+/// Sums over the trials `done`.
+fn counts(done: &[&Measured], method: &Descriptor, item: Item<'_>) -> Counts {
+    let trials = || done.iter().copied();
     let of_item = |values: &[Option<u64>]| values.get(item.index).copied().flatten();
     Counts {
         truth: trials().map(|trial| item.truth(&trial.sent)).sum(),
@@ -82,7 +82,6 @@ fn counts(done: &[(&Measured, usize)], method: &Descriptor, item: Item<'_>) -> C
         lost: trials().map(|t| t.observation.lost).fold(Loss::NONE, Loss::and),
         missed: trials().map(|t| t.observation.missed).fold(Loss::NONE, Loss::and),
         placed: trials().all(|trial| losses_are_placed(trial, item)),
-        counters: done.iter().map(|(_, cpus)| *cpus as u64).sum(),
         estimate: together(trials().map(|t| *t.observation.estimates.get(item.index)?)),
     }
 }
@@ -129,7 +128,7 @@ fn window_sum(trial: &Measured, item: Item<'_>) -> Option<u64> {
 /// placed only where there is none, or where nothing was recorded elsewhere.
 fn losses_are_placed(trial: &Measured, item: Item<'_>) -> bool {
     let seen = &trial.observation;
-    if known(seen.lost) + known(seen.missed) == 0 {
+    if seen.lost.known() + seen.missed.known() == 0 {
         return true;
     }
     let elsewhere = |(index, count): (usize, &Option<u64>)| {
@@ -249,15 +248,18 @@ mod tests {
 
     #[test]
     fn one_in_n_reconciles_within_its_bound() {
-        // N = 10, 2 CPUs, 2 trials: 40 calls may be held back.
-        for (records, expected) in [
-            (100, Reconciliation::WithinBound { bound: 40 }),
-            (98, Reconciliation::WithinBound { bound: 40 }),
-            (97, Reconciliation::Differs { by: -60 }),
-            (103, Reconciliation::Differs { by: 60 }),
+        // N = 10, and a bound of 20 in each of two trials; what was missed was never drawn from.
+        for (calls, missed, expected) in [
+            (990.0, 0, Reconciliation::WithinBound { bound: 40 }),
+            (980.0, 4, Reconciliation::WithinBound { bound: 40 }),
+            (970.0, 0, Reconciliation::Differs { by: -60 }),
+            (1010.0, 0, Reconciliation::Differs { by: 20 }),
         ] {
             let lab = lab("perf-kprobe-record-10", |measured| {
-                saw(measured, records, Loss::NONE, Loss::NONE);
+                saw(measured, 98, Loss::NONE, Loss::Exact(missed));
+                let promise = Promise::Always;
+                let estimate = Estimate { calls, lo: calls, hi: calls + 20.0, promise };
+                measured.observation.estimates = vec![Some(estimate)];
             });
             let found = of(&lab, "perf-kprobe-record-10");
             assert_eq!((found.reconciles, found.counted_plus_missed), (expected, None));

@@ -27,6 +27,11 @@ pub struct Items {
 }
 
 impl Item<'_> {
+    /// Whether the load tells how often it is hit.
+    fn is_tied(&self) -> bool {
+        self.truth(&Sent::default()).is_some()
+    }
+
     /// How often it was hit by a lockstep load that sent this; none where nothing ties it to the load.
     pub fn truth(self, sent: &Sent) -> Option<u64> {
         match self.name {
@@ -58,11 +63,12 @@ impl Items {
     }
 
     /// What tells how `method` saw the load in `trial`: the function that each kick calls; for a method that sees no
-    /// functions, the first tracepoint that it saw, or the frames.
+    /// functions, what it saw that the load is known to hit, or else the first that it saw.
     pub fn seen(&self, method: &Descriptor, trial: &Measured) -> Option<Item<'_>> {
         let recorded = &trial.observation.recorded;
         let observed = |item: &Item<'_>| recorded.get(item.index).copied().flatten().is_some();
-        let stand_in = || self.all().skip(self.functions).find(observed);
+        let others = || self.all().skip(self.functions).filter(observed);
+        let stand_in = || others().find(Item::is_tied).or_else(|| others().next());
         match self.kicked() {
             Some(kicked) if method.class == Class::Nothing || observed(&kicked) => Some(kicked),
             kicked => stand_in().or(kicked),
@@ -84,7 +90,7 @@ mod tests {
             names: ["handle_tx", HIT_PER_FRAME, Target::FRAMES].map(String::from).into(),
             functions: 1,
         };
-        let seen = |recorded: [Option<u64>; 3]| {
+        let seen_of = |items: &Items, recorded: [Option<u64>; 3]| {
             let mut lab = Lab::new();
             lab.run(crate::model::figure::Platform::Native);
             let kind = (Part::Toll, Pace::Lockstep);
@@ -94,9 +100,16 @@ mod tests {
             let Outcome::Done(measured) = &lab.trials[0].outcome else { panic!("it was done") };
             items.seen(lab.method("ftrace-function"), measured).map(|item| item.name.to_owned())
         };
+        let seen = |recorded| seen_of(&items, recorded);
         assert_eq!(seen([Some(1), Some(2), None]).as_deref(), Some("handle_tx"));
         assert_eq!(seen([None, Some(2), Some(3)]).as_deref(), Some(HIT_PER_FRAME));
         assert_eq!(seen([None, None, Some(3)]).as_deref(), Some("frames"));
+        // A tracepoint that says nothing of the load stands back.
+        let untied = Items {
+            names: ["handle_tx", "a:b", HIT_PER_FRAME].map(String::from).into(),
+            functions: 1,
+        };
+        assert_eq!(seen_of(&untied, [None, Some(2), Some(3)]).as_deref(), Some(HIT_PER_FRAME));
         // It saw nothing: the question is still about the function.
         assert_eq!(seen([None; 3]).as_deref(), Some("handle_tx"));
     }

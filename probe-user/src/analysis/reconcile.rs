@@ -19,8 +19,6 @@ pub(super) struct Counts {
     pub(super) missed: Loss,
     /// Whether all losses that are known of are known to be hits of the item.
     pub(super) placed: bool,
-    /// Trials times CPUs: the places in which a sampler's counter may hold back calls at the end.
-    pub(super) counters: u64,
     /// A sampler's own estimate.
     pub(super) estimate: Option<Estimate>,
 }
@@ -41,7 +39,7 @@ pub(super) fn reconcile(counts: &Counts, method: &Descriptor) -> Reconciliation 
     match (method.class, method.unit) {
         (Class::Nothing, _) | (_, SeriesUnit::Nothing) => not_applicable("it records nothing"),
         (_, SeriesUnit::CpuShare) => not_applicable("shares of CPU time do not count calls"),
-        (Class::Sampled, SeriesUnit::Calls { factor }) => sampled(counts, truth, factor),
+        (Class::Sampled, SeriesUnit::Calls { .. }) => sampled(counts, truth),
         (_, SeriesUnit::Calls { .. }) => every_hit(counts, truth),
     }
 }
@@ -51,13 +49,13 @@ fn every_hit(counts: &Counts, truth: u64) -> Reconciliation {
     match counts.recorded {
         None => not_applicable("a trial has no count of it"),
         Some(_) if !counts.placed => misplaced(),
-        Some(recorded) => whole(recorded + known(counts.lost), counts, truth),
+        Some(recorded) => whole(recorded + counts.lost.known(), counts, truth),
     }
 }
 
 /// Hits that were counted, beside those that were not seen and are known of.
 fn whole(counted: u64, counts: &Counts, truth: u64) -> Reconciliation {
-    let found = counted + known(counts.missed);
+    let found = counted + counts.missed.known();
     let open = counts.lost.exact().is_none() || counts.missed.exact().is_none();
     match found {
         found if found == truth => Reconciliation::Exact,
@@ -66,7 +64,7 @@ fn whole(counted: u64, counts: &Counts, truth: u64) -> Reconciliation {
     }
 }
 
-fn sampled(counts: &Counts, truth: u64, factor: f64) -> Reconciliation {
+fn sampled(counts: &Counts, truth: u64) -> Reconciliation {
     // Where every call was counted as well, that count must be right, whatever the samples say.
     if let Some(counted) = counts.counted {
         let whole = whole(counted, &Counts { lost: Loss::NONE, ..*counts }, truth);
@@ -75,8 +73,9 @@ fn sampled(counts: &Counts, truth: u64, factor: f64) -> Reconciliation {
         }
     }
     match counts.estimate {
-        Some(estimate) => within(estimate, truth),
-        None => one_in_n(counts, truth, factor),
+        // Calls that were missed were never drawn from.
+        Some(estimate) => within(estimate, truth.saturating_sub(counts.missed.known())),
+        None => not_applicable("a trial has no estimate of it"),
     }
 }
 
@@ -100,30 +99,6 @@ fn within(estimate: Estimate, truth: u64) -> Reconciliation {
     }
 }
 
-/// One in N, taken by counting: it may be away by less than N for each counter.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "counts far below 2^53; a sampling factor is at least 1"
-)]
-fn one_in_n(counts: &Counts, truth: u64, factor: f64) -> Reconciliation {
-    let Some(recorded) = counts.recorded else {
-        return not_applicable("a trial has no count of it");
-    };
-    if !counts.placed {
-        return misplaced();
-    }
-    // A missed call was never drawn: it stands for itself.
-    let drawn = recorded + known(counts.lost);
-    let estimate = (drawn as f64 * factor).round() as u64 + known(counts.missed);
-    let bound = (factor as u64).saturating_mul(counts.counters);
-    if estimate.abs_diff(truth) <= bound {
-        return Reconciliation::WithinBound { bound };
-    }
-    whole(estimate - known(counts.missed), counts, truth)
-}
-
 fn differs(found: u64, truth: u64) -> Reconciliation {
     let away = i64::try_from(found.abs_diff(truth)).unwrap_or(i64::MAX);
     Reconciliation::Differs { by: if found < truth { -away } else { away } }
@@ -135,12 +110,4 @@ fn misplaced() -> Reconciliation {
 
 fn not_applicable(why: &str) -> Reconciliation {
     Reconciliation::NotApplicable { why: why.into() }
-}
-
-/// As many as are known of.
-pub(super) fn known(loss: Loss) -> u64 {
-    match loss {
-        Loss::Exact(n) | Loss::AtLeast(n) => n,
-        Loss::Unknown => 0,
-    }
 }

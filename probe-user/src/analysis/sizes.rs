@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::{
     pairs::{Kind, Trials},
-    reconcile::known,
     toll,
 };
 use crate::model::{
@@ -43,8 +42,10 @@ pub fn figures(
 #[expect(clippy::cast_precision_loss, reason = "no campaign holds 2^53 calls")]
 fn per_kick(trials: &[&Measured]) -> Option<f64> {
     let hits = |trial: &&Measured| {
-        let recorded = trial.observation.recorded.iter().flatten().copied().reduce(|a, b| a + b);
-        Some(recorded? + known(trial.observation.lost))
+        let seen = &trial.observation;
+        let sum = |items: &[Option<u64>]| items.iter().flatten().copied().reduce(|a, b| a + b);
+        // A sampler's records are not its hits, but it may have counted those.
+        sum(&seen.counted).or_else(|| Some(sum(&seen.recorded)? + seen.lost.known()))
     };
     let hits: Option<u64> = trials.iter().map(hits).sum();
     let kicks: u64 = trials.iter().map(|trial| trial.sent.kicks).sum();

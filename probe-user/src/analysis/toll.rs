@@ -23,18 +23,21 @@ pub fn figures(trials: &Trials<'_>, method: &Descriptor, kicked: bool, seed: u64
             kernel_ns_per_event: control(),
             worker_cpu_pct: control(),
             reader_cpu_pct: control(),
+            after_s_per_s: control(),
             system_cpu_pct: control(),
             throughput_pct: control(),
         };
     }
     let paired = |pace| trials.paired(Kind::toll(pace), &method.id);
+    let alone = || trials.single(Kind::toll(Pace::Paced), &method.id);
     TollFigures {
         kernel_ns_per_event: match why_no_cost_per_event(method, kicked) {
             Some(why) => Figure::null(why),
             None => kernel_ns_per_kick(paired(Pace::Lockstep), seed),
         },
         worker_cpu_pct: worker_cpu_pct(paired(Pace::Paced), seed),
-        reader_cpu_pct: reader_cpu_pct(trials.single(Kind::toll(Pace::Paced), &method.id), seed),
+        reader_cpu_pct: reader_cpu_pct(alone(), seed),
+        after_s_per_s: after_s_per_s(alone(), seed),
         system_cpu_pct: of_pairs(
             paired(Pace::Paced).map(with_load_note),
             Scale::Difference,
@@ -82,6 +85,11 @@ fn why_no_cost_per_event(method: &Descriptor, kicked: bool) -> Option<String> {
 fn reader_cpu_pct(trials: Result<Chosen<&Measured>, String>, seed: u64) -> Figure {
     let share = |trial: &&Measured| per(trial.cpu.reader.0, trial.cpu.elapsed.0);
     of_trials(trials, Scale::Level(Bounds::Positive), |trial| Some(100.0 * share(trial)?), seed)
+}
+
+fn after_s_per_s(trials: Result<Chosen<&Measured>, String>, seed: u64) -> Figure {
+    let share = |trial: &&Measured| per(trial.cpu.after.0, trial.cpu.elapsed.0);
+    of_trials(trials, Scale::Level(Bounds::Positive), share, seed)
 }
 
 fn of_pairs<'a>(
@@ -305,6 +313,7 @@ mod tests {
                     measured.sent.frames = 10_000;
                     measured.cpu.workers = vec![Nanos(worker * 1_000_000)];
                     measured.cpu.reader = Nanos(reader * 1_000_000);
+                    measured.cpu.after = Nanos(reader * 3_000_000);
                     measured.cpu.system = Nanos(system * 1_000_000);
                 });
             }
@@ -313,6 +322,8 @@ mod tests {
         // 110/100 and 111/101: the geometric mean of the ratios.
         let worker = 100.0 * ((1.1_f64 * 111.0 / 101.0).sqrt() - 1.0);
         assert!((known(&figures.worker_cpu_pct).estimate - worker).abs() < 1e-9);
+        // 60 ms afterwards, of 2 s.
+        assert!((known(&figures.after_s_per_s).estimate - 0.03).abs() < 1e-9, "{figures:?}");
         // 20 ms of 2 s, always: no scatter.
         let reader = known(&figures.reader_cpu_pct);
         assert_eq!((reader.estimate, reader.lo, reader.hi), (1.0, Some(1.0), Some(1.0)));

@@ -68,8 +68,7 @@ impl Plan {
     fn part_of(self, target: &Target) -> Cow<'_, Target> {
         let Some(functions) = self.functions else { return Cow::Borrowed(target) };
         let functions = target.functions.iter().take(functions).cloned().collect();
-        // Its tracepoints are hit all the same; what costs something is to be the functions' number alone.
-        Cow::Owned(Target { functions, tracepoints: Vec::new() })
+        Cow::Owned(Target { functions, tracepoints: target.tracepoints.clone() })
     }
 }
 

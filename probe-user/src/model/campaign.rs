@@ -252,6 +252,9 @@ pub struct TollFigures {
     pub worker_cpu_pct: Figure,
     /// CPU of the method's own threads and processes, in per cent of one CPU.
     pub reader_cpu_pct: Figure,
+    /// CPU time that the method takes once the load is over, in seconds per second of load: turning what it recorded into
+    /// counts.
+    pub after_s_per_s: Figure,
     /// Change of busy CPU at fixed load, in points of all CPUs.
     pub system_cpu_pct: Figure,
     /// Change of throughput flat out, in per cent.

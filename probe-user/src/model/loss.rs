@@ -39,6 +39,14 @@ impl Loss {
         }
     }
 
+    /// As many as are known of.
+    pub fn known(self) -> u64 {
+        match self {
+            Self::Exact(n) | Self::AtLeast(n) => n,
+            Self::Unknown => 0,
+        }
+    }
+
     /// The number, where it is exact.
     pub fn exact(self) -> Option<u64> {
         match self {

@@ -26,6 +26,7 @@ fn toll(figures: &TollFigures) -> Vec<Named<'_>> {
         kernel_ns_per_event,
         worker_cpu_pct,
         reader_cpu_pct,
+        after_s_per_s,
         system_cpu_pct,
         throughput_pct,
     } = figures;
@@ -34,6 +35,7 @@ fn toll(figures: &TollFigures) -> Vec<Named<'_>> {
         difference("kernel_ns_per_event", kernel_ns_per_event),
         difference("worker_cpu_pct", worker_cpu_pct),
         Named { name: "reader_cpu_pct", figure: reader_cpu_pct, style: Style::LEVEL },
+        Named { name: "after_s_per_s", figure: after_s_per_s, style: Style::LEVEL },
         difference("system_cpu_pct", system_cpu_pct),
         difference("throughput_pct", throughput_pct),
     ]

@@ -24,6 +24,7 @@ pub fn render(campaign: &Campaign) -> String {
         format!("kernel, {} per call", nanoseconds(clock)),
         "worker CPU, % per frame".into(),
         "reader CPU, % of one CPU".into(),
+        "afterwards, CPU s per s".into(),
         "throughput, %".into(),
         "recorded of calls".into(),
         "lost, missed".into(),
@@ -45,7 +46,7 @@ pub fn render(campaign: &Campaign) -> String {
     text
 }
 
-fn cells(method: &MethodSummary) -> [String; 11] {
+fn cells(method: &MethodSummary) -> [String; 12] {
     let (toll, events, fidelity) = (&method.toll, &method.events, &method.fidelity);
     let recorded = events.recorded.map(|recorded| match events.truth {
         Some(truth) => format!("{recorded} of {truth}{}", stand_in(events)),
@@ -58,6 +59,7 @@ fn cells(method: &MethodSummary) -> [String; 11] {
         figure(&toll.kernel_ns_per_event, Style::DIFFERENCE),
         figure(&toll.worker_cpu_pct, Style::DIFFERENCE),
         figure(&toll.reader_cpu_pct, Style::LEVEL),
+        figure(&toll.after_s_per_s, Style::LEVEL),
         figure(&toll.throughput_pct, Style::DIFFERENCE),
         recorded.unwrap_or("-".into()),
         losses.unwrap_or("-".into()),

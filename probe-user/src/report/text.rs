@@ -137,6 +137,7 @@ fn events(methods: &[MethodSummary]) -> Table {
         "lost",
         "missed",
         "agrees with\nthe truth",
+        "afterwards\nCPU s per s\nof load",
         "series error\nof all calls",
     ]);
     for method in methods {
@@ -150,6 +151,7 @@ fn events(methods: &[MethodSummary]) -> Table {
             unless_nothing(number::loss(*lost)),
             unless_nothing(number::loss(*missed)),
             agreement(reconciles),
+            cell(&method.toll.after_s_per_s, Style::LEVEL),
             cell(&method.fidelity.series_error, Style::CORRELATION),
         ]);
     }
