@@ -11,8 +11,18 @@ use crate::{
     sys::perf::{Count, Reading},
 };
 
+/// Hits of one CPU that its events may have counted without a record, for no want of room: those that the interrupt that
+/// switched the events off found between the two.
+///
+/// The kernel counts a hit, then switches interrupts off and makes the record only if the event is still on
+/// (`perf_swevent_event`, since "perf: Fix `__perf_event_overflow()` vs `perf_remove_from_context()` race"; kernels
+/// before make it all the same). Such a hit cannot migrate, and perf takes one at a time in each context
+/// (`perf_swevent_get_recursion_context`), of which interrupts are on in two: a task's, and the soft interrupt's above
+/// it.
+const CUT_OFF: u64 = 2;
+
 /// What became of the hits of one place.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Fate {
     /// Hits that the events counted.
     pub(super) counted: u64,
@@ -20,54 +30,89 @@ pub(super) struct Fate {
     pub(super) recorded: u64,
     /// Records that should have been, and were not read.
     pub(super) lost: u64,
-    /// Of those, the ones that the kernel says its rings had no room for; none where it does not tell.
-    pub(super) no_room: Option<u64>,
+    /// Of those, the ones that were cut off when the events were switched off; the kernel's rings had no room for the
+    /// others.
+    pub(super) cut_off: u64,
     /// CPUs that it is the sum of.
     cpus: u64,
 }
 
 impl Fate {
-    /// Of the hits of `place`, of which one in `period` leaves a record.
+    /// Of the hits of each of `places`, of which one in `period` leaves a record.
     ///
-    /// An event counts every hit in the same step in which it decides about a record, so that the records that were due
-    /// follow from the count: what is not there was lost, whatever the reason.
+    /// How many records were due follows from the count of hits; how many found no room, the kernel says for itself
+    /// (since 6.0). What is due must be read or be without room, so that a record that goes lost on the way is found.
+    /// Before 6.0 nothing but the ring's own word stands beside the count: what was due and not read is lost.
     ///
     /// # Errors
-    /// There are more records than hits allow, as on kernels without "remove duplicate samples on the first tracepoint
-    /// event" (its `perf_trace_add` sets no period, so that the first hit of each CPU counts as two).
-    pub(super) fn of<'a>(
-        place: usize,
+    /// The kernel's counts and the records contradict each other. There are more records than hits allow on kernels
+    /// without "remove duplicate samples on the first tracepoint event" (its `perf_trace_add` sets no period, so that
+    /// the first hit of each CPU counts as two).
+    pub(super) fn of_all<'a>(
+        places: usize,
         period: u64,
         readings: &[Reading],
         taken: impl Iterator<Item = &'a Taken>,
-    ) -> Result<Self> {
-        let mut fate = Self { counted: 0, recorded: 0, lost: 0, no_room: Some(0), cpus: 0 };
+    ) -> Result<Vec<Self>> {
+        let mut fates = vec![Self::default(); places];
         for (reading, taken) in readings.iter().zip(taken) {
-            let Count { value, lost: no_room } = reading.counts[place];
-            let (due, recorded) = (value / period, taken.records[place]);
-            let Some(lost) = due.checked_sub(recorded + no_room.unwrap_or(0)) else {
-                let found = format!("{recorded} records and {no_room:?} lost ones of {value} hits");
-                let why = format!("perf made too many records: {found}, one in {period}");
-                return Err(Error::Untrue(why));
-            };
-            fate.counted += value;
-            fate.recorded += recorded;
-            fate.lost += lost + no_room.unwrap_or(0);
-            fate.no_room = fate.no_room.zip(no_room).map(|(sum, n)| sum + n);
-            fate.cpus += 1;
+            let (mut no_room, mut cut_off) = (0, 0);
+            for ((fate, count), &recorded) in
+                fates.iter_mut().zip(&reading.counts).zip(&taken.records)
+            {
+                let one = Self::of(period, *count, recorded)?;
+                no_room += one.lost - one.cut_off;
+                cut_off += one.cut_off;
+                fate.add(&one);
+            }
+            if cut_off > CUT_OFF {
+                return Err(untrue(format!(
+                    "{cut_off} records are missing that the kernel made, beside {no_room} without room"
+                )));
+            }
+            if taken.lost > no_room {
+                let told = taken.lost;
+                return Err(untrue(format!(
+                    "a ring had no room for {told} records, its events for {no_room}"
+                )));
+            }
         }
-        Ok(fate)
+        Ok(fates)
     }
 
-    /// What the records alone say about the number of hits: each stands for `period`, and each CPU may have begun a
-    /// period that it did not end.
+    /// On one CPU.
+    fn of(period: u64, count: Count, recorded: u64) -> Result<Self> {
+        let Count { value: counted, lost: no_room } = count;
+        let due = counted / period;
+        let Some(cut_off) = due.checked_sub(recorded + no_room.unwrap_or(0)) else {
+            let found = format!("{recorded} records and {no_room:?} lost ones of {counted} hits");
+            return Err(untrue(format!("too many records: {found}, one in {period}")));
+        };
+        let cut_off = no_room.map_or(0, |_| cut_off);
+        Ok(Self { counted, recorded, lost: due - recorded, cut_off, cpus: 1 })
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.counted += other.counted;
+        self.recorded += other.recorded;
+        self.lost += other.lost;
+        self.cut_off += other.cut_off;
+        self.cpus += other.cpus;
+    }
+
+    /// What the records alone say about the number of hits that the events counted: each stands for `period`, and each
+    /// CPU may have begun a period that it did not end, and counted hits that were cut off.
     #[expect(clippy::cast_precision_loss, reason = "no trial has 2^53 hits")]
     pub(super) fn estimate(&self, period: u64) -> Estimate {
-        let records = self.recorded + self.no_room.unwrap_or(self.lost);
+        let records = self.recorded + self.lost - self.cut_off;
         let lo = records * period;
-        let hi = lo + (period - 1) * self.cpus;
+        let hi = lo + (period - 1 + CUT_OFF) * self.cpus;
         Estimate { calls: lo as f64, lo: lo as f64, hi: hi as f64, promise: Promise::Always }
     }
+}
+
+fn untrue(why: String) -> Error {
+    Error::Untrue(format!("perf contradicts itself: {why}"))
 }
 
 /// What the kernel counted at the probes, read before and after the events were switched on, and before and after they
@@ -82,17 +127,24 @@ impl Profiles {
     /// takes no event while it works on another in the same context (`perf_swevent_get_recursion_context`), which it
     /// does not count; but then the probe was hit more often than the events counted. Of tracepoints the kernel counts
     /// neither.
+    ///
+    /// The events were on for at least the time between the inner two profiles and at most that between the outer two.
+    /// The number is exact where both say the same.
     pub(super) fn missed(&self, counted: &[u64]) -> Loss {
         let [Some(before), Some(on), Some(off), Some(after)] = &self.0[..] else {
             return Loss::Unknown;
         };
-        let sum = |of: &dyn Fn(usize) -> u64| (0..counted.len()).map(of).sum::<u64>();
-        let skipped = sum(&|i| after[i].missed - before[i].missed);
-        let unseen = sum(&|i| (off[i].hits - on[i].hits).saturating_sub(counted[i]));
-        match unseen {
-            0 => Loss::Exact(skipped),
-            _ => Loss::AtLeast(skipped + unseen),
-        }
+        let places = 0..counted.len();
+        let least = places.clone().map(|i| {
+            let unseen = (off[i].hits - on[i].hits).saturating_sub(counted[i]);
+            off[i].missed - on[i].missed + unseen
+        });
+        let most = places.map(|i| {
+            let unseen = (after[i].hits - before[i].hits).checked_sub(counted[i])?;
+            Some(after[i].missed - before[i].missed + unseen)
+        });
+        let (least, most) = (least.sum(), most.sum::<Option<u64>>());
+        if most == Some(least) { Loss::Exact(least) } else { Loss::AtLeast(least) }
     }
 }
 
@@ -106,47 +158,91 @@ mod tests {
         Reading { enabled: Nanos(1), running: Nanos(1), counts }
     }
 
-    fn taken(records: u64) -> Taken {
-        Taken { records: vec![records], ..Taken::default() }
+    fn taken(records: u64, lost: u64) -> Taken {
+        Taken { records: vec![records], lost, ..Taken::default() }
+    }
+
+    fn fate(period: u64, cpus: &[(Reading, Taken)]) -> Result<Fate> {
+        let (readings, taken): (Vec<_>, Vec<_>) = cpus.iter().cloned().unzip();
+        Ok(Fate::of_all(1, period, &readings, taken.iter())?.remove(0))
+    }
+
+    fn refusal(period: u64, value: u64, lost: Option<u64>, taken: Taken) -> String {
+        fate(period, &[(reading(value, lost), taken)]).unwrap_err().to_string()
     }
 
     #[test]
     fn every_hit_is_recorded_or_lost() {
-        let readings = [reading(10, Some(3)), reading(5, Some(0))];
-        let fate = Fate::of(0, 1, &readings, [taken(7), taken(5)].iter()).unwrap();
-        assert_eq!((fate.counted, fate.recorded, fate.lost, fate.no_room), (15, 12, 3, Some(3)));
+        let cpus = [(reading(10, Some(3)), taken(7, 2)), (reading(5, Some(0)), taken(5, 0))];
+        let sum = Fate { counted: 15, recorded: 12, lost: 3, cut_off: 0, cpus: 2 };
+        assert_eq!(fate(1, &cpus).unwrap(), sum);
         // A kernel that does not tell: the count tells.
-        let fate = Fate::of(0, 1, &[reading(10, None)], [taken(7)].iter()).unwrap();
-        assert_eq!((fate.lost, fate.no_room), (3, None));
-        // A record that is missing for another reason than room.
-        let fate = Fate::of(0, 1, &[reading(10, Some(1))], [taken(8)].iter()).unwrap();
-        assert_eq!((fate.lost, fate.no_room), (2, Some(1)));
+        let untold = fate(1, &[(reading(10, None), taken(7, 3))]).unwrap();
+        assert_eq!(untold, Fate { counted: 10, recorded: 7, lost: 3, cut_off: 0, cpus: 1 });
+    }
+
+    #[test]
+    fn records_that_go_lost_on_the_way_are_no_buffer_loss() {
+        // As many as switching the events off can cut.
+        let cut = fate(1, &[(reading(10, Some(1)), taken(7, 1))]).unwrap();
+        assert_eq!((cut.lost, cut.cut_off), (3, 2));
+        let error = refusal(1, 10, Some(1), taken(6, 1));
+        assert!(error.contains("3 records are missing"), "{error}");
+        // Of all places of a CPU together.
+        let two = |lost| vec![Count { value: 10, lost }, Count { value: 10, lost }];
+        let reading = Reading { counts: two(Some(0)), ..Reading::default() };
+        let taken = Taken { records: vec![8, 9], ..Taken::default() };
+        assert!(Fate::of_all(2, 1, &[reading], [taken].iter()).is_err());
+    }
+
+    #[test]
+    fn a_ring_loses_no_more_than_its_events() {
+        for lost in [Some(3), None] {
+            let error = refusal(1, 10, lost, taken(7, 4));
+            assert!(error.contains("no room for 4 records, its events for 3"), "{error}");
+        }
     }
 
     #[test]
     fn one_in_n_bounds_the_hits_per_cpu() {
-        let readings = [reading(199, Some(0)), reading(300, Some(1))];
-        let fate = Fate::of(0, 100, &readings, [taken(1), taken(2)].iter()).unwrap();
-        assert_eq!((fate.counted, fate.recorded, fate.lost), (499, 3, 1));
-        let estimate = fate.estimate(100);
-        assert_eq!((estimate.calls, estimate.lo, estimate.hi), (400.0, 400.0, 598.0));
+        let cpus = [(reading(199, Some(0)), taken(1, 0)), (reading(300, Some(1)), taken(2, 1))];
+        let sum = fate(100, &cpus).unwrap();
+        assert_eq!((sum.counted, sum.recorded, sum.lost), (499, 3, 1));
+        let estimate = sum.estimate(100);
+        assert_eq!((estimate.calls, estimate.lo, estimate.hi), (400.0, 400.0, 602.0));
         assert_eq!(estimate.promise, Promise::Always);
+    }
+
+    /// The kernel counts a hit that is cut off, and its period goes on without it.
+    #[test]
+    fn the_bounds_hold_hits_that_were_cut_off() {
+        let sum = fate(100, &[(reading(201, Some(0)), taken(1, 0))]).unwrap();
+        assert_eq!((sum.lost, sum.cut_off), (1, 1));
+        let estimate = sum.estimate(100);
+        assert_eq!((estimate.lo, estimate.hi), (100.0, 201.0));
     }
 
     #[test]
     fn more_records_than_hits_are_no_result() {
-        let error = Fate::of(0, 100, &[reading(200, Some(0))], [taken(4)].iter()).unwrap_err();
-        assert!(error.to_string().contains("too many records"), "{error}");
+        let error = refusal(100, 200, Some(0), taken(4, 0));
+        assert!(error.contains("too many records"), "{error}");
     }
 
     #[test]
     fn what_no_event_saw_is_missed() {
-        let profile = |hits, missed| Some(vec![Profile { hits, missed }]);
-        let seen = |on, off, after| Profiles(vec![profile(5, 1), on, off, after]);
-        let missed = seen(profile(6, 1), profile(10, 1), profile(11, 3)).missed(&[5]);
-        assert_eq!(missed, Loss::Exact(2));
-        let missed = seen(profile(6, 1), profile(12, 1), profile(12, 3)).missed(&[5]);
-        assert_eq!(missed, Loss::AtLeast(3));
+        let missed = |profiles: [(u64, u64); 4], counted| {
+            let profile = |(hits, missed)| Some(vec![Profile { hits, missed }]);
+            Profiles(profiles.map(profile).into()).missed(&[counted])
+        };
+        assert_eq!(missed([(5, 1), (5, 1), (10, 3), (10, 3)], 5), Loss::Exact(2));
+        assert_eq!(missed([(5, 1), (5, 1), (12, 3), (12, 3)], 5), Loss::Exact(4));
+        // A probe that was missed while the events went on or off may be in their time or not.
+        assert_eq!(missed([(5, 0), (5, 1), (10, 1), (10, 3)], 5), Loss::AtLeast(0));
+        // And so may hits: five of seven were counted.
+        assert_eq!(missed([(5, 1), (6, 1), (10, 1), (12, 1)], 5), Loss::AtLeast(0));
+        assert_eq!(missed([(5, 1), (6, 1), (12, 2), (12, 2)], 5), Loss::AtLeast(2));
+        // Events that counted more than there was are no proof.
+        assert_eq!(missed([(5, 1), (5, 1), (10, 1), (10, 1)], 6), Loss::AtLeast(0));
         assert_eq!(Profiles(vec![None; 4]).missed(&[5]), Loss::Unknown);
         assert_eq!(Profiles::default().missed(&[5]), Loss::Unknown);
     }

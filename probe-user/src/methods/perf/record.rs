@@ -2,9 +2,8 @@
 //! ring, as `perf record -a -e EVENT -c N`.
 //!
 //! A record is the time alone, and which event where several share the ring: 16 or 24 bytes, without the event's own
-//! fields (`PERF_SAMPLE_RAW`), which say nothing here. What the events counted
-//! is there for free: the kernel counts every hit, recorded or not, so that one in N comes with the exact number, and
-//! losses follow from it.
+//! fields (`PERF_SAMPLE_RAW`), which say nothing here. What the events counted is there for free: the kernel counts every
+//! hit, recorded or not, so that one in N comes with the exact number, and records are checked against it.
 //!
 //! One in N is taken by counting, on each CPU for itself. `PERF_SAMPLE_PERIOD` must not be asked for: with it, the
 //! kernel records every hit of a software event and writes 1 for its period (`perf_swevent_event`).
@@ -132,14 +131,14 @@ impl Session for Recording {
     fn detach(self: Box<Self>) -> Result<Observation> {
         let Self { attached, period, .. } = *self;
         let ended = attached.close()?;
-        let fates: Vec<Fate> = (0..ended.counted.len())
-            .map(|place| Fate::of(place, period, &ended.readings, ended.taken.iter()))
-            .collect::<Result<_>>()?;
+        let places = ended.counted.len();
+        let fates = Fate::of_all(places, period, &ended.readings, ended.taken.iter())?;
         let estimates = match period {
             1 => Vec::new(),
             _ => ended.by_item(fates.iter().map(|fate| fate.estimate(period))),
         };
-        let no_room = fates.iter().map(|fate| fate.no_room).sum::<Option<u64>>();
+        let counts = ended.readings.iter().flat_map(|reading| &reading.counts);
+        let no_room = counts.map(|count| count.lost).sum::<Option<u64>>();
         let of_taken = |of: fn(&Taken) -> u64| ended.taken.iter().map(of).sum::<u64>();
         Ok(Observation {
             recorded: ended.by_item(fates.iter().map(|fate| fate.recorded)),
@@ -148,6 +147,7 @@ impl Session for Recording {
             lost: Loss::Exact(fates.iter().map(|fate| fate.lost).sum()),
             details: BTreeMap::from([
                 ("lost_by_counter".into(), json!(no_room)),
+                ("cut_off".into(), json!(fates.iter().map(|fate| fate.cut_off).sum::<u64>())),
                 ("lost_by_records".into(), json!(of_taken(|taken| taken.lost))),
                 ("throttled".into(), json!(of_taken(|taken| taken.throttled))),
             ]),
