@@ -3,7 +3,8 @@
 //! Each CPU has a bucket of tokens, in picoseconds of its time. They come at the rate of the budget, and each call and
 //! each record takes its price away. The probability with which the next call is recorded is the bucket's level: full
 //! is 1. So what is spent settles where it equals what comes in, without a step or a swing, and the records that the
-//! bucket holds at most are a burst.
+//! bucket holds at most are a burst. What is spent beyond the bucket is owed, up to as much again, and is earned back
+//! before anything else is recorded.
 //!
 //! The probability is set before the draw, from past calls alone: that is what makes Σ 1/p unbiased, whatever the
 //! past was.
@@ -18,8 +19,9 @@ pub const SLOTS: &str = "BUDGET_SLOTS";
 /// more than it tells.
 pub const SETTLE: u64 = 64;
 
-/// No probability is below 2^-20: a call that cannot be drawn would stand for none, and bias the estimate.
-pub const LEAST: u64 = 1 << 12;
+/// No probability is below 2^-16: a call that cannot be drawn would stand for none, and bias the estimate. At a million
+/// calls per second that is 15 records.
+pub const LEAST: u64 = 1 << 16;
 
 /// Bits of fraction in [`Slot::rate`].
 pub const RATE_BITS: u32 = 10;
@@ -27,8 +29,9 @@ pub const RATE_BITS: u32 = 10;
 /// `threshold = tokens * scale >> SCALE_BITS`.
 pub const SCALE_BITS: u32 = 28;
 
-/// Bits of fraction in [`Slot::lost_weight`].
-pub const WEIGHT_BITS: u32 = 8;
+/// Bits of fraction in [`Slot::lost_weight`] and [`Slot::lost_variance`]: as many as let the square of the largest
+/// weight fit a word.
+pub const WEIGHT_BITS: u32 = 16;
 
 /// One CPU's account; written as [`crate::fentry_count::Slot`] is.
 #[repr(C, align(128))]
@@ -39,12 +42,12 @@ pub struct Slot {
     pub lost: u64,
     /// Sum of their weights `2^32 / threshold`, with [`WEIGHT_BITS`] bits of fraction.
     pub lost_weight: u64,
-    /// Sum of the squares of their weights.
-    pub lost_squares: u64,
+    /// Sum of `w^2 - w` of their weights, with as many; the greatest number where it would be greater.
+    pub lost_variance: u64,
     /// The next call is drawn with probability `threshold / 2^32`.
     pub threshold: u64,
-    /// What is in the bucket, in ps.
-    pub tokens: u64,
+    /// What is in the bucket, in ps; below zero what is owed.
+    pub tokens: i64,
     /// Of `calls`, those that were paid for.
     pub settled: u64,
     /// When the bucket was settled, in ns of `CLOCK_MONOTONIC`.
@@ -52,7 +55,7 @@ pub struct Slot {
     /// Tokens that come per ns, with [`RATE_BITS`] bits of fraction. This and all below is written by user space
     /// before the program is attached.
     pub rate: u64,
-    /// What the bucket holds, in ps.
+    /// What the bucket holds, in ps: more than [`SETTLE`] calls cost.
     pub capacity: u64,
     /// `2^60 / capacity`: the probability without a division.
     pub scale: u64,
@@ -66,25 +69,30 @@ impl Slot {
     /// Notes a call that was drawn at `threshold` and found the ring full: the estimate needs its weight all the same.
     #[inline(always)]
     pub fn lose(&mut self, threshold: u64) {
-        let weight = (1_u64 << (32 + WEIGHT_BITS)).checked_div(threshold).unwrap_or(0);
+        // From 1 to 2^16, rounded to the nearest.
+        let doubled = (1_u64 << (33 + WEIGHT_BITS)).checked_div(threshold).unwrap_or(0);
+        let weight = (doubled + 1) >> 1;
         self.lost += 1;
         self.lost_weight += weight;
-        self.lost_squares += (weight * weight) >> (2 * WEIGHT_BITS);
+        let variance = (weight * weight.saturating_sub(1 << WEIGHT_BITS)) >> WEIGHT_BITS;
+        self.lost_variance = self.lost_variance.saturating_add(variance);
     }
 
-    /// Fills the bucket with what the time since the last time was worth, takes out what the calls cost, and sets the
+    /// Takes out of the bucket what the calls cost, fills in what the time since the last time was worth, and sets the
     /// probability for the next ones.
     #[inline(always)]
     pub fn settle(&mut self, now: u64, recorded: bool) {
-        /// More than an hour, which fills any bucket; and no product below reaches 2^64.
+        /// More than an hour, which fills any bucket; and no product below reaches 2^63.
         const LONGEST: u64 = 1 << 42;
         let elapsed = now.wrapping_sub(self.settled_at).min(LONGEST);
         let earned = (elapsed * self.rate) >> RATE_BITS;
-        let full = (self.tokens + earned).min(self.capacity);
         let calls = self.calls - self.settled;
         let record = if recorded { self.record_price } else { 0 };
-        self.tokens = full.saturating_sub(calls * self.call_price + record);
-        self.threshold = ((self.tokens * self.scale) >> SCALE_BITS).max(LEAST);
+        let capacity = self.capacity as i64;
+        // Paid before the bucket runs over: what a stretch earned pays for its calls first.
+        let tokens = self.tokens + earned as i64 - (calls * self.call_price + record) as i64;
+        self.tokens = tokens.clamp(-capacity, capacity);
+        self.threshold = ((self.tokens.max(0) as u64 * self.scale) >> SCALE_BITS).max(LEAST);
         self.settled = self.calls;
         self.settled_at = now;
     }

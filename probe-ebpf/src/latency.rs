@@ -5,8 +5,9 @@
 //! - [`FENTRY`] and [`FEXIT`]: the address of the frame in which the trampoline runs the function. Both programs are
 //!   called from that one frame, and no other call can have it meanwhile: so calls are told apart whatever preempts
 //!   or migrates the task, and however they nest.
-//! - [`KPROBE`] and [`KRETPROBE`]: the id of the thread, as scripts for bpftrace have it. A call inside a call of the same
-//!   function in the same thread, or in an interrupt of it, overwrites the outer call's time.
+//! - [`KPROBE`] and [`KRETPROBE`]: the id of the thread, as scripts for bpftrace have it; of an idle task, whose id is 0 on
+//!   every CPU, [`IDLE`] and the CPU. A call inside a call of the same function in the same thread, or in an interrupt of
+//!   it, overwrites the outer call's time.
 
 /// Name of the program at a function's entry that keys by frame.
 pub const FENTRY: &str = "latency_fentry";
@@ -19,6 +20,9 @@ pub const KRETPROBE: &str = "latency_kretprobe";
 
 /// Name of the map of calls in flight: a hash from key to time (`CLOCK_MONOTONIC`, ns).
 pub const STARTS: &str = "STARTS";
+
+/// What keys of idle tasks have beside the number of their CPU.
+pub const IDLE: u64 = 1 << 63;
 
 /// Name of the map of durations: an array of [`Durations`], one for each CPU number that this host can have.
 pub const DURATIONS: &str = "DURATIONS";
@@ -34,4 +38,6 @@ pub struct Durations {
     pub log2_ns: [u64; BUCKETS],
     /// Exits whose entry had left no time: it was missed, came before the program, or found the map of starts full.
     pub untimed: u64,
+    /// Exits whose entry's time the map did not give up: it takes room until the key comes again.
+    pub kept: u64,
 }

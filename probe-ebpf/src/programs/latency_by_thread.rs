@@ -1,10 +1,11 @@
 //! The pair of [`probe_ebpf::latency`] on a kprobe and a kretprobe.
 
 use aya_ebpf::{
-    helpers::bpf_get_current_pid_tgid,
+    helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id},
     macros::{kprobe, kretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
+use probe_ebpf::latency::IDLE;
 
 use crate::latency::{enter, leave};
 
@@ -22,5 +23,9 @@ fn latency_kretprobe(_: RetProbeContext) -> u32 {
 
 #[inline(always)]
 fn thread() -> u64 {
-    bpf_get_current_pid_tgid() & u64::from(u32::MAX)
+    match bpf_get_current_pid_tgid() & u64::from(u32::MAX) {
+        // SAFETY: the helper takes no argument and only reads the CPU's number.
+        0 => IDLE | u64::from(unsafe { bpf_get_smp_processor_id() }),
+        thread => thread,
+    }
 }

@@ -16,9 +16,9 @@ use super::{
     place::Place,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     model::{loss::Loss, observation::Durations, target::Function, units::Bytes},
-    sys::bpf::Kind,
+    sys::bpf::{Kind, maps},
 };
 
 /// By which way the two programs run, and so what they tell calls apart by.
@@ -151,6 +151,20 @@ impl Timer {
     /// Exits that found no time of their call's entry.
     pub fn untimed(&self) -> u64 {
         self.durations.sum(0, offset_of!(latency::Durations, untimed))
+    }
+
+    /// Exits that could not take their call's time out of the map of starts.
+    pub fn kept(&self) -> u64 {
+        self.durations.sum(0, offset_of!(latency::Durations, kept))
+    }
+
+    /// Starts in the map: after detach, of calls that were running then, and of those whose exit was missed.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn starts_left(&self) -> Result<u64> {
+        maps::count_keys::<8>(self.enter.instance().map(STARTS)?)
+            .map_err(|e| Error::call("bpf(BPF_MAP_GET_NEXT_KEY)", STARTS, e))
     }
 
     /// Calls that were not counted.

@@ -34,8 +34,8 @@ pub(super) struct Weights {
     pub(super) drawn: u64,
     /// `Σ w`: the estimate. The expectation of each call's term is 1 whatever went before, so it has no bias.
     pub(super) sum: f64,
-    /// `Σ w²`.
-    pub(super) squares: f64,
+    /// `Σ (w² - w)`: of its variance.
+    pub(super) variance: f64,
 }
 
 impl Weights {
@@ -43,7 +43,7 @@ impl Weights {
     pub(super) fn add(&mut self, weight: f64) {
         self.drawn += 1;
         self.sum += weight;
-        self.squares += weight * weight;
+        self.variance += weight * (weight - 1.0);
     }
 
     /// Of both.
@@ -51,7 +51,7 @@ impl Weights {
         Self {
             drawn: self.drawn + other.drawn,
             sum: self.sum + other.sum,
-            squares: self.squares + other.squares,
+            variance: self.variance + other.variance,
         }
     }
 
@@ -61,7 +61,7 @@ impl Weights {
     pub(super) fn estimate(self, now: impl Iterator<Item = f64>) -> Estimate {
         #[expect(clippy::cast_precision_loss, reason = "no trial draws 2^53 calls")]
         let least = self.drawn as f64;
-        let deviation = (self.squares - self.sum).max(0.0).sqrt();
+        let deviation = self.variance.sqrt();
         let unseen: f64 = now.map(|weight| NONE_DRAWN * (weight - 1.0).max(0.0)).sum();
         Estimate {
             calls: self.sum,

@@ -4,13 +4,16 @@
 //! among the functions; the prices are found at attach. A record says with which probability it was drawn, so it stands
 //! for `1/p` calls; the estimate is `Σ 1/p`. The reader's time is not in the budget. Where the hook and the count alone
 //! cost more than the budget, no probability helps: the result says so.
+//!
+//! In any stretch of time, each CPU spends what its budget gives in that time and what the bucket held, and no more: the
+//! window's worth, or where that is next to nothing [`RECORDS`] records' or [`SETTLE`] calls'.
 
 use std::mem::offset_of;
 
 use serde_json::json;
 
 use probe_ebpf::{
-    fentry_budget::{LEAST, PROGRAM, RATE_BITS, SCALE_BITS, SLOTS, Slot, WEIGHT_BITS},
+    fentry_budget::{LEAST, PROGRAM, RATE_BITS, SCALE_BITS, SETTLE, SLOTS, Slot, WEIGHT_BITS},
     ring::RING,
 };
 
@@ -43,6 +46,9 @@ pub(super) const ID: &str = "bpf-fentry-budget";
 
 /// What a probability of 1 is in a program.
 const CERTAIN: f64 = (1_u64 << 32) as f64;
+
+/// A bucket holds so many records at least: the level sets the probability, and one record must not be most of it.
+const RECORDS: f64 = 16.0;
 
 /// The method.
 ///
@@ -78,13 +84,14 @@ struct Budget {
     shape: Shape,
     /// Of each CPU.
     budget_pct: f64,
-    /// The bucket holds what the budget gives in this time.
+    /// The bucket holds what the budget gives in this time, or a little more.
     window_ms: u32,
 }
 
 /// What the programs are told, in their units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rates {
+    /// At the start.
     tokens: u64,
     rate: u64,
     capacity: u64,
@@ -102,6 +109,7 @@ impl Rates {
     /// `share` of a CPU at these prices, in a bucket for `window` of it, full.
     #[expect(
         clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
         clippy::cast_sign_loss,
         reason = "positive, and far below 2^60 by the bounds of the parameters"
     )]
@@ -109,7 +117,8 @@ impl Rates {
         const PS_PER_NS: f64 = 1000.0;
         let ps = |ns: f64| (ns * PS_PER_NS).round() as u64;
         let fraction = f64::from(1_u32 << RATE_BITS);
-        let capacity = ps(share * window.as_secs() * 1e9).max(1);
+        let least = f64::max(RECORDS * prices.record, SETTLE as f64 * prices.call);
+        let capacity = ps(f64::max(share * window.as_secs() * 1e9, least));
         Self {
             tokens: capacity,
             rate: (share * PS_PER_NS * fraction).round() as u64,
@@ -170,12 +179,14 @@ impl Design for Budget {
         #[expect(clippy::cast_precision_loss, reason = "no target has 2^53 functions")]
         let share = self.budget_pct / 100.0 / traced.len().max(1) as f64;
         let window = Nanos(u64::from(self.window_ms) * 1_000_000);
+        let rates = Rates::new(share, window, prices);
         for Traced { part, .. } in traced {
-            part.rates = Rates::new(share, window, prices);
+            part.rates = rates;
             part.hook.price = prices.call;
             part.hook.budget = share;
         }
         details.insert("budget_pct_of_cpu_per_function".into(), json!(share * 100.0));
+        details.insert("capacity_ns".into(), json!(rates.capacity / 1000));
         Ok(details)
     }
 }
@@ -241,16 +252,25 @@ impl Spending {
         (0..self.slots.cpus()).map(move |cpu| self.slots.load(cpu, offset))
     }
 
-    /// What was drawn and found the ring full.
-    #[expect(clippy::cast_precision_loss, reason = "sums of a trial, far below 2^53")]
+    /// What was drawn and found the ring full, on all CPUs.
     fn lost(&self) -> Weights {
-        Weights {
-            drawn: self.slots.sum(offset_of!(Slot, lost)),
-            sum: self.slots.sum(offset_of!(Slot, lost_weight)) as f64
-                / f64::from(1_u32 << WEIGHT_BITS),
-            squares: self.slots.sum(offset_of!(Slot, lost_squares)) as f64,
-        }
+        let load = |cpu, offset| self.slots.load(cpu, offset);
+        let of_cpu = |cpu| {
+            lost(
+                load(cpu, offset_of!(Slot, lost)),
+                load(cpu, offset_of!(Slot, lost_weight)),
+                load(cpu, offset_of!(Slot, lost_variance)),
+            )
+        };
+        (0..self.slots.cpus()).map(of_cpu).fold(Weights::default(), Weights::and)
     }
+}
+
+/// From the words of a slot.
+#[expect(clippy::cast_precision_loss, reason = "2^-53 of a sum is far below its own error")]
+fn lost(drawn: u64, weight: u64, variance: u64) -> Weights {
+    let unit = f64::from(1_u32 << WEIGHT_BITS);
+    Weights { drawn, sum: weight as f64 / unit, variance: variance as f64 / unit }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "at most 2^32")]
@@ -275,8 +295,16 @@ impl Part for Spending {
         })
     }
 
-    fn account(&mut self, _: &Probe, _: Nanos) -> Result<Account> {
+    fn account(&mut self, probe: &Probe, _: Nanos) -> Result<Account> {
         let lost = self.lost();
+        let calls = self.slots.sum(offset_of!(Slot, calls));
+        let drawn = self.weights.drawn + lost.drawn;
+        if drawn > calls {
+            return Err(Error::Untrue(format!(
+                "{drawn} calls of {} were drawn, but only {calls} were made",
+                probe.function()
+            )));
+        }
         let used = self.each(offset_of!(Slot, calls)).zip(self.each(offset_of!(Slot, threshold)));
         let now = used.filter(|(calls, _)| *calls > 0).map(|(_, threshold)| weight(threshold));
         let now: Vec<_> = now.collect();
@@ -288,7 +316,7 @@ impl Part for Spending {
             ("budget_exceeded_by_hook".into(), json!(self.hook.exceeds())),
         ]);
         Ok(Account {
-            counted: Some(self.slots.sum(offset_of!(Slot, calls))),
+            counted: Some(calls),
             estimate: Some(self.weights.and(lost).estimate(now.into_iter())),
             lost: lost.drawn,
             details,
@@ -332,10 +360,11 @@ mod tests {
             record_price: 300_000,
         };
         assert_eq!(usual, expected);
-        for (share, window) in [(1.0, 60_000_000_000), (0.0001, 1_000_000)] {
-            let Rates { capacity, .. } = Rates::new(share, Nanos(window), prices);
-            assert!((1..1 << 60).contains(&capacity), "{capacity}");
-        }
+        let longest = Rates::new(1.0, Nanos(60_000_000_000), prices);
+        assert!(longest.capacity < 1 << 60, "{longest:?}");
+        // 100 ns hold neither a record nor the calls between two settlements.
+        let shortest = Rates::new(0.0001, Nanos(1_000_000), prices);
+        assert_eq!(shortest.capacity, 16 * 300_000);
     }
 
     /// A CPU on which calls come every so many ns: what the bucket makes of them, without a kernel.
@@ -349,15 +378,15 @@ mod tests {
     impl Played {
         fn new(rates: Rates) -> Self {
             let Rates { tokens, rate, capacity, call_price, record_price } = rates;
-            let [calls, lost, lost_weight, lost_squares, settled, settled_at] = [0; 6];
+            let [calls, lost, lost_weight, lost_variance, settled, settled_at] = [0; 6];
             let scale = (1 << 60) / capacity;
             let slot = Slot {
                 calls,
                 lost,
                 lost_weight,
-                lost_squares,
+                lost_variance,
                 threshold: 1 << 32,
-                tokens,
+                tokens: tokens.cast_signed(),
                 settled,
                 settled_at,
                 rate,
@@ -392,8 +421,7 @@ mod tests {
 
         /// Standard deviations that the estimate is away from the truth.
         fn away(&self) -> f64 {
-            let deviation = (self.weights.squares - self.weights.sum).sqrt();
-            (self.weights.sum - self.slot.calls as f64) / deviation
+            (self.weights.sum - self.slot.calls as f64) / self.weights.variance.sqrt()
         }
     }
 
@@ -420,23 +448,86 @@ mod tests {
         let mut played = Played::new(rates);
         played.run(100_000, 100_000, prices);
         assert!(played.weights.drawn > 99_000, "{:?}", played.weights);
-        // The hook alone takes 5 %: after the bucket is empty one call in a million is recorded.
+        // The hook alone takes 5 %: after the bucket is empty one call in 2^16 is recorded.
         let mut flooded = Played::new(rates);
         flooded.run(1_000_000, 200, prices);
         let before = flooded.weights.drawn;
         flooded.run(1_000_000, 200, prices);
-        assert!(flooded.weights.drawn - before < 20, "{:?}", flooded.weights);
+        assert!(flooded.weights.drawn - before < 40, "{:?}", flooded.weights);
     }
 
     #[test]
-    fn what_is_lost_keeps_its_weight() {
+    fn a_bucket_of_few_records_is_spent_like_a_large_one() {
+        let prices = Prices { call: 20.0, record: 300.0 };
+        for window in [1_000_000, 1_000_000_000] {
+            // A microsecond in a millisecond, which holds 50 calls; the hook takes a third of the budget, then a
+            // twelfth.
+            for gap in [60_000, 240_000] {
+                let mut played = Played::new(Rates::new(0.001, Nanos(window), prices));
+                played.run(100_000, gap, prices);
+                let settled = played.run(1_000_000, gap, prices);
+                assert!((0.00098..0.00102).contains(&settled), "{settled} of {window} at {gap}");
+            }
+        }
+    }
+
+    fn lost_by(slot: &Slot) -> Weights {
+        lost(slot.lost, slot.lost_weight, slot.lost_variance)
+    }
+
+    #[test]
+    fn what_is_lost_keeps_its_weight_and_its_variance() {
+        for threshold in [1 << 32, (1 << 32) - 1, 15 << 28, 3 << 30, 5 << 29, 1 << 31, 1 << 20] {
+            let mut played = Played::new(Rates::ALWAYS);
+            played.slot.lose(threshold);
+            let (found, mut expected) = (lost_by(&played.slot), Weights::default());
+            expected.add(weight(threshold));
+            // Half of the last bit, and what it makes of the variance.
+            let (away, slack) = ((found.sum - expected.sum).abs(), 1.0 / 131_072.0);
+            assert!(away <= slack, "{found:?} {expected:?}");
+            let away = (found.variance - expected.variance).abs();
+            assert!(away <= 2.0 * slack * (expected.sum + 1.0), "{found:?} {expected:?}");
+        }
+    }
+
+    #[test]
+    fn a_sum_of_variances_ends_at_its_greatest() {
         let mut played = Played::new(Rates::ALWAYS);
-        played.slot.lose(1 << 32);
-        played.slot.lose(3 << 30);
-        played.slot.lose(LEAST);
-        let Slot { lost, lost_weight, lost_squares, .. } = played.slot;
-        assert_eq!((lost, lost_weight), (3, 256 + 341 + (1 << 28)));
-        assert_eq!(lost_squares, 1 + 1 + (1 << 40));
+        for _ in 0..1 << 17 {
+            played.slot.lose(LEAST);
+        }
+        assert_eq!(played.slot.lost_weight, 1 << (17 + 32));
+        assert_eq!(played.slot.lost_variance, u64::MAX);
+    }
+
+    /// Where the ring is full half of the time, the intervals hold the truth as often as they say.
+    #[test]
+    fn losses_at_high_probabilities_leave_the_interval_true() {
+        const CALLS: u32 = 2000;
+        const ROUNDS: u32 = 2000;
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
+        for p in [0.6, 0.62, 0.7, 0.8, 0.9, 0.95] {
+            let threshold = (p * CERTAIN) as u64;
+            let (mut held, mut mean) = (0, 0.0);
+            for _ in 0..ROUNDS {
+                let mut played = Played::new(Rates::ALWAYS);
+                for _ in 0..CALLS {
+                    if u64::from(random.random::<u32>()) < threshold {
+                        match random.random::<bool>() {
+                            true => played.slot.lose(threshold),
+                            false => played.weights.add(weight(threshold)),
+                        }
+                    }
+                }
+                let all = played.weights.and(lost_by(&played.slot));
+                let estimate = all.estimate(std::iter::empty());
+                held += u32::from((estimate.lo..=estimate.hi).contains(&f64::from(CALLS)));
+                mean += estimate.calls / f64::from(ROUNDS);
+            }
+            let share = f64::from(held) / f64::from(ROUNDS);
+            assert!((0.935..0.965).contains(&share), "{share} at {p}");
+            assert!((mean - f64::from(CALLS)).abs() < 4.0, "{mean} at {p}");
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `bpf-fentry-count-percpu` and `bpf-fentry-count-hash`: the textbook's counters, read by system calls.
 //!
 //! The one counts in a per-CPU array, the other in a per-CPU hash by the function's address, as bpftrace's
-//! `@[func] = count()` does. Both find their value by the kernel's own lookup, and user space reads all CPUs' values
-//! with one system call per function and bin edge.
+//! `@[func] = count()` does, with room for as many keys. bpftrace has one hash for all functions; here each program has its
+//! own, in which it finds its one key as fast or faster. Both find their value by the kernel's own lookup, and user space
+//! reads all CPUs' values with one system call per function and bin edge.
 
 use probe_ebpf::{fentry_count_hash, fentry_count_percpu, losses};
 
@@ -26,6 +27,9 @@ use crate::{
 pub(super) const PERCPU: &str = "bpf-fentry-count-percpu";
 /// Id of the one with the hash.
 pub(super) const HASH: &str = "bpf-fentry-count-hash";
+
+/// bpftrace's `max_map_keys`, unless told otherwise: what a lookup costs depends on the number of buckets.
+const HASH_KEYS: u32 = 4096;
 
 /// Counts in a per-CPU array; it has no parameters.
 #[expect(clippy::unnecessary_wraps, reason = "as the registry makes all methods")]
@@ -82,7 +86,7 @@ impl Design for Hash {
     fn load(&self, probes: &mut Probes, f: &Function, name: &str) -> Result<(Probe, PerCpu)> {
         const MAP: &str = fentry_count_hash::CALLS;
         let cpus = probes.cpus();
-        let maps = [(MAP, 1), (losses::LOSSES, cpus)];
+        let maps = [(MAP, HASH_KEYS), (losses::LOSSES, cpus)];
         let probe = probes.load(fentry_count_hash::PROGRAM, name, &maps, f)?;
         let refused = Slots::of::<losses::Slot>(&probe, losses::LOSSES, cpus)?;
         Ok((probe, PerCpu::new(MAP, None, Some(refused), cpus)))

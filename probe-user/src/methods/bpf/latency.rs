@@ -4,8 +4,9 @@
 //! function on its stack, and functions call themselves. So no slot per CPU will do, nor one per task:
 //! - on a trampoline the key of a start is the frame in which the trampoline runs the function: both programs see it,
 //!   and no other call has it before this one has ended;
-//! - on a kprobe and a kretprobe the key is the thread, as scripts for bpftrace have it: of calls of one function that
-//!   nest in a thread, or in an interrupt of it, the inner one takes the outer one's place, which is then untimed.
+//! - on a kprobe and a kretprobe the key is the thread, as scripts for bpftrace have it, or of an idle task its CPU: of
+//!   calls of one function that nest in a thread, or in an interrupt of it, the inner one takes the outer one's place,
+//!   which is then untimed.
 
 use std::collections::BTreeMap;
 
@@ -168,6 +169,8 @@ impl Session for Timing {
         let exits = self.of_each(Timer::missed_exits)?.into_iter().fold(Loss::NONE, Loss::and);
         let memory = self.of_each(Timer::memory)?.iter().map(|bytes| bytes.0).sum();
         let untimed: Vec<_> = self.timers.iter().map(Timer::untimed).collect();
+        let kept: Vec<_> = self.timers.iter().map(Timer::kept).collect();
+        let left = self.of_each(Timer::starts_left)?;
         let words: usize = self.timers.iter().map(Timer::words).sum();
         let end = self.disabled.unwrap_or_else(clock::now);
         let time = self.enabled.map_or(Nanos(0), |at| end.since(at));
@@ -183,6 +186,8 @@ impl Session for Timing {
             kernel_memory: Bytes(memory),
             details: BTreeMap::from([
                 ("untimed_exits_per_function".into(), json!(untimed)),
+                ("starts_left_at_detach_per_function".into(), json!(left)),
+                ("starts_not_removed_per_function".into(), json!(kept)),
                 ("missed_exits".into(), json!(exits)),
             ]),
             ..Observation::default()

@@ -69,7 +69,26 @@ pub fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
 /// # Errors
 /// Any errno but `ENOENT`, which is the answer "empty".
 pub fn first_key(map: BorrowedFd<'_>, key: &mut [u8]) -> io::Result<bool> {
-    let mut attr = MapElem { map_fd: number(map), value: address_mut(key), ..MapElem::default() };
+    some_key(MapElem { map_fd: number(map), value: address_mut(key), ..MapElem::default() })
+}
+
+/// How many keys of `N` bytes a map holds, while nobody changes it.
+///
+/// # Errors
+/// Any errno but `ENOENT`, which ends the walk.
+pub fn count_keys<const N: usize>(map: BorrowedFd<'_>) -> io::Result<u64> {
+    let (mut key, mut count) = ([0; N], 0);
+    let mut found = first_key(map, &mut key)?;
+    while found {
+        count += 1;
+        let mut next = [0; N];
+        found = some_key(MapElem { value: address_mut(&mut next), ..element(map, &key) })?;
+        key = next;
+    }
+    Ok(count)
+}
+
+fn some_key(mut attr: MapElem) -> io::Result<bool> {
     match command(bpf_cmd::BPF_MAP_GET_NEXT_KEY, &mut attr) {
         Ok(_) => Ok(true),
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
@@ -106,6 +125,10 @@ mod tests {
         assert!(first_key(file.as_fd(), &mut [0; 8]).unwrap());
         assert!(!first_key(file.as_fd(), &mut [0; 8]).unwrap());
         assert!(first_key(file.as_fd(), &mut [0; 8]).is_err());
+        drop(script);
+        let script = Script::install([0, 0, 0, -i64::from(libc::ENOENT), 0]);
+        assert_eq!(count_keys::<8>(file.as_fd()).unwrap(), 3);
+        assert_eq!(script.remaining(), 1);
         drop(script);
     }
 }
