@@ -2,7 +2,7 @@
 //!
 //! The one counts in a per-CPU array, the other in a per-CPU hash by the function's address, as bpftrace's
 //! `@[func] = count()` does, with room for as many keys. bpftrace has one hash for all functions; here each program has its
-//! own, in which it finds its one key as fast or faster. Both find their value by the kernel's own lookup, and user space
+//! own, whose other keys are no part of the lookup. Both find their value by the kernel's own lookup, and user space
 //! reads all CPUs' values with one system call per function and bin edge.
 
 use probe_ebpf::{fentry_count_hash, fentry_count_percpu, losses};
