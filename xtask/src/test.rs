@@ -134,7 +134,7 @@ fn guest_tests(chosen: &[String], filters: &[OsString], install: &Installer) -> 
         machines.push(Machine {
             env: vec![("TRACETOLL_BIN".to_owned(), tracetoll.display().to_string())],
             live: chosen.len() == 1,
-            timeout: Some(Duration::from_secs(1200)),
+            timeout: Some(Duration::from_secs(2400)),
             ..Machine::new(Kernel::get(series, install)?, command.collect())
         });
     }
