@@ -84,7 +84,7 @@ impl Bench {
             other => bail!("{}: {other:?}", method.descriptor().id),
         }
         let taps = Taps { netns: self.stage.network().machine1(), names: self.stage.taps() };
-        Ok(method.attach(&self.target, &Scene { run: &self.run, taps: Some(taps) })?)
+        Ok(method.attach(&self.target, &Scene { taps: Some(taps), ..Scene::bare(&self.run) })?)
     }
 
     /// Frames that the TAPs counted as received by the host.
@@ -258,7 +258,7 @@ fn failed_attach() -> Result<()> {
     let method = registry::find("capture-full")?;
     let names = [bench.stage.taps()[0].clone(), "tt0-absent".to_owned()];
     let taps = Taps { netns: machine1, names: &names };
-    let scene = Scene { run: &bench.run, taps: Some(taps) };
+    let scene = Scene { taps: Some(taps), ..Scene::bare(&bench.run) };
     let Err(error) = method.attach(&bench.target, &scene) else { bail!("it attached") };
     ensure!(error.to_string().contains("tt0-absent"), "{error}");
     ensure!(sockets()? == before, "{} sockets, {before} before", sockets()?);

@@ -4,12 +4,17 @@ use std::{
     fs,
     path::Path,
     process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
+    error::Error,
     kernel::{kallsyms::Kallsyms, run::Run, targets},
     methods::{Detection, Method, Sample, Scene, Session, Share, Sink, Taps, external, registry},
     model::{
@@ -43,6 +48,9 @@ pub(crate) fn tests() -> Vec<Trial> {
         crate::test("external::tcpdump_records_each_frame", frames),
         crate::test("external::a_tree_is_accounted_for_to_its_last_process", tree),
         crate::test("external::a_program_that_fails_says_why", failures),
+        crate::test("external::an_end_by_itself_is_judged", endings),
+        crate::test("external::a_program_runs_where_the_load_does", pinned),
+        crate::test("external::an_interrupt_ends_every_wait", interrupted),
         crate::test("external::a_dropped_session_leaves_no_process", dropped),
         crate::test("external::a_campaign_takes_programs_from_anywhere", campaign),
         crate::test("external::nothing_runs_on_after_a_kill", killed),
@@ -122,7 +130,7 @@ fn frames() -> Result<()> {
     let guests = Guests { kind, count: 1, frame: 1514, ring: 256, batch: 64, event_idx: true };
     let stage = Stage::build(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
     let taps = Taps { netns: stage.network().machine1(), names: stage.taps() };
-    let mut session = method.attach(&target, &Scene { run: &run, taps: Some(taps) })?;
+    let mut session = method.attach(&target, &Scene { taps: Some(taps), ..Scene::bare(&run) })?;
     session.enable()?;
     let mut load = stage.start(Offered::Lockstep { kicks: KICKS })?;
     ensure!(load.wait(Duration::from_secs(120))?, "lockstep does not get through");
@@ -172,6 +180,7 @@ fn tree() -> Result<()> {
     let program = External {
         count: Some(r"(\d+) calls".into()),
         lost: Some(r"(\d+) lost".into()),
+        exit: vec![3],
         ..script(&text)
     };
     let target = resolve("tun:tun_chr_open")?;
@@ -221,6 +230,87 @@ fn failures() -> Result<()> {
     std::thread::sleep(Duration::from_secs(2));
     let Err(error) = session.disable() else { bail!("it had ended before") };
     ensure!(error.to_string().contains("ended by itself"), "{error}");
+    Ok(())
+}
+
+/// How a program ends after the signal tells whether it did its work.
+fn endings() -> Result<()> {
+    let target = resolve("tun:tun_chr_open")?;
+    let run = Run::start()?;
+    let ends =
+        |how: &str| script(&format!("trap '{how}' INT; echo ready; while :; do sleep 0.1; done"));
+    let by_signal = script("echo ready; exec sleep 1000");
+    let well = [ends("exit 0"), by_signal, External { exit: vec![3, 4], ..ends("exit 4") }];
+    let badly = [
+        ends("echo disk full; exit 1"),
+        External { exit: vec![3], ..ends("echo disk full; exit 4") },
+        ends("echo disk full; kill -TERM $$"),
+    ];
+    for program in well {
+        let argv = program.argv.clone();
+        let mut session = attach(program, &run, &target)?;
+        session.enable()?;
+        finish(session).with_context(|| format!("{argv:?}"))?;
+    }
+    for program in badly {
+        let argv = program.argv.clone();
+        let mut session = attach(program, &run, &target)?;
+        session.enable()?;
+        let Err(error) = session.disable() else { bail!("{argv:?} is taken for well") };
+        ensure!(error.to_string().contains("disk full"), "{argv:?}: {error}");
+    }
+    Ok(())
+}
+
+/// Its report, too.
+fn pinned() -> Result<()> {
+    const TELL: &str = "grep Cpus_allowed_list /proc/self/status";
+    let target = resolve("tun:tun_chr_open")?;
+    let run = Run::start()?;
+    let program = External {
+        report: ["sh", "-c", TELL].map(str::to_owned).into(),
+        // Matches a list of one CPU; the sum is of two.
+        count: Some(r"(?m)^Cpus_allowed_list:\s+(\d+)$".into()),
+        linger: Duration::ZERO,
+        ..script(&format!("{TELL}; echo ready; exec sleep 1000"))
+    };
+    let method = external::defined(&[program])?.remove(0);
+    for cpu in [0, 1] {
+        let mut session = method.attach(&target, &Scene { cpus: &[cpu], ..Scene::bare(&run) })?;
+        session.enable()?;
+        let seen = finish(session)?;
+        ensure!(seen.recorded == [Some(2 * u64::from(cpu))], "pinned to {cpu}: {seen:?}");
+    }
+    Ok(())
+}
+
+fn interrupted() -> Result<()> {
+    const MARK: &str = "65432109";
+    let target = resolve("tun:tun_chr_open")?;
+    let run = Run::start()?;
+    let asked = Arc::new(AtomicBool::new(true));
+    let scene = Scene { interrupted: Some(&asked), ..Scene::bare(&run) };
+    let attach = |program: &External| {
+        external::defined(std::slice::from_ref(program))?[0].attach(&target, &scene)
+    };
+    let hour = Duration::from_secs(3600);
+    let sleep = format!("exec sleep {MARK}");
+    let never_ready = External { timeout: hour, ..script(&sleep) };
+    let outcome = attach(&never_ready).map(drop);
+    ensure!(matches!(outcome, Err(Error::Interrupted)), "{outcome:?}");
+    let quiet = External { linger: hour, timeout: hour, ..script(&format!("echo ready; {sleep}")) };
+    let stubborn = script(&format!("trap '' INT; echo ready; {sleep}"));
+    let stubborn = External { linger: Duration::ZERO, timeout: hour, ..stubborn };
+    for program in [quiet, stubborn] {
+        asked.store(false, Ordering::Relaxed);
+        let mut session = attach(&program)?;
+        session.enable()?;
+        asked.store(true, Ordering::Relaxed);
+        let outcome = session.disable();
+        ensure!(matches!(outcome, Err(Error::Interrupted)), "{outcome:?}");
+        drop(session);
+        ensure!(living(MARK)?.is_empty(), "{:?}", living(MARK)?);
+    }
     Ok(())
 }
 

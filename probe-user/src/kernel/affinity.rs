@@ -13,14 +13,7 @@ pub fn pin(tid: Option<u32>, cpus: &[u32]) -> Result<()> {
         Some(tid) => format!("thread {tid}, CPUs {cpus:?}"),
         None => format!("the calling thread, CPUs {cpus:?}"),
     };
-    let mut set = CpuSet::new();
-    for &cpu in cpus {
-        if cpu as usize >= CpuSet::MAX_CPU {
-            let limit = format!("CPU numbers end at {}", CpuSet::MAX_CPU - 1);
-            return Err(Error::invalid(subject(), format!("there is no CPU {cpu}"), limit));
-        }
-        set.set(cpu as usize);
-    }
+    let set = set(cpus)?;
     let pid = tid.and_then(|tid| i32::try_from(tid).ok()).and_then(Pid::from_raw);
     sched_setaffinity(pid, &set).map_err(|e| {
         let error = Error::call("sched_setaffinity", subject(), e.into());
@@ -31,6 +24,23 @@ pub fn pin(tid: Option<u32>, cpus: &[u32]) -> Result<()> {
             _ => error,
         }
     })
+}
+
+/// `cpus` as the kernel takes them.
+///
+/// # Errors
+/// A CPU number beyond the kernel's limit.
+pub fn set(cpus: &[u32]) -> Result<CpuSet> {
+    let mut set = CpuSet::new();
+    for &cpu in cpus {
+        if cpu as usize >= CpuSet::MAX_CPU {
+            let (why, limit) = (format!("there is no CPU {cpu}"), CpuSet::MAX_CPU - 1);
+            let subject = format!("CPUs {cpus:?}");
+            return Err(Error::invalid(subject, why, format!("CPU numbers end at {limit}")));
+        }
+        set.set(cpu as usize);
+    }
+    Ok(set)
 }
 
 #[cfg(test)]

@@ -109,6 +109,14 @@ impl Cgroup {
     /// # Errors
     /// The kernel refused: somebody is inside (`EBUSY`).
     pub fn close(mut self) -> Result<()> {
+        self.remove()
+    }
+
+    /// As [`Cgroup::close`], for owners that cannot give it away.
+    ///
+    /// # Errors
+    /// As there; it is not tried again.
+    pub fn remove(&mut self) -> Result<()> {
         self.folder.take().map_or(Ok(()), |folder| remove(&folder))
     }
 
@@ -131,8 +139,7 @@ impl Drop for Cgroup {
             return;
         }
         let gone = self.is_populated().and_then(|alive| if alive { self.kill() } else { Ok(()) });
-        let gone = gone.and_then(|()| self.folder.take().map_or(Ok(()), |folder| remove(&folder)));
-        if let Err(error) = gone {
+        if let Err(error) = gone.and_then(|()| self.remove()) {
             log::warn!("{error}");
         }
     }

@@ -3,7 +3,10 @@
 use std::{
     borrow::Cow,
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -98,7 +101,7 @@ pub struct Bench<'a> {
     /// Whether other tracers may hold the target meanwhile.
     pub allow_shared: bool,
     /// Set when the user asks for the end.
-    pub interrupted: &'a AtomicBool,
+    pub interrupted: &'a Arc<AtomicBool>,
 }
 
 /// The method's side of a trial, after it is detached.
@@ -120,7 +123,12 @@ impl Bench<'_> {
         self.warm_up(&stage, plan.pace)?;
         let witness = if plan.witnessed { Some(Witness::attach(self.target)?) } else { None };
         let taps = Taps { netns: stage.network().machine1(), names: stage.taps() };
-        let scene = Scene { run: self.run, taps: Some(taps) };
+        let scene = Scene {
+            run: self.run,
+            taps: Some(taps),
+            cpus: &self.placement.load,
+            interrupted: Some(self.interrupted),
+        };
         let target = plan.part_of(self.target);
         let mut session = method.attach(&target, &scene)?;
         session.enable()?;

@@ -15,7 +15,10 @@ pub mod perf;
 pub mod registry;
 pub mod ticker;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use crate::{
     error::{Error, Result},
@@ -61,6 +64,10 @@ pub struct Scene<'a> {
     pub run: &'a Run,
     /// The guests' TAPs; none where no load is built.
     pub taps: Option<Taps<'a>>,
+    /// The CPUs that the method's own processes may run on: the traced machine's. Empty: those of the calling thread.
+    pub cpus: &'a [u32],
+    /// Set when the user asks for the end. What can take minutes looks at it.
+    pub interrupted: Option<&'a Arc<AtomicBool>>,
 }
 
 /// The interfaces behind which the guests are.
@@ -75,7 +82,7 @@ pub struct Taps<'a> {
 impl<'a> Scene<'a> {
     /// Without any load.
     pub fn bare(run: &'a Run) -> Self {
-        Self { run, taps: None }
+        Self { run, taps: None, cpus: &[], interrupted: None }
     }
 }
 

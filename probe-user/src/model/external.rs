@@ -36,6 +36,9 @@ pub struct External {
     /// The signal that ends it, sent to its process group, as a terminal's Ctrl-C would be.
     #[serde(default)]
     pub stop: Stop,
+    /// Exit statuses that tell of no failure, beside 0 and an end by that signal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exit: Vec<i32>,
     /// A command that is run after the end, to print what was recorded. Its CPU time is part of what comes after.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub report: Vec<String>,
@@ -116,6 +119,7 @@ impl External {
             timeout: two_minutes(),
             linger: half_a_second(),
             stop: Stop::default(),
+            exit: Vec::new(),
             report: Vec::new(),
             count: None,
             counts: Counts::default(),

@@ -12,7 +12,7 @@ use std::{
 
 use rustix::{
     process::{Signal, getpid, getppid, set_parent_process_death_signal},
-    thread::{LinkNameSpaceType, move_into_link_name_space},
+    thread::{CpuSet, LinkNameSpaceType, move_into_link_name_space, sched_setaffinity},
 };
 
 /// Where a child is to live.
@@ -22,6 +22,8 @@ pub struct Place {
     pub cgroup: OwnedFd,
     /// Its network namespace, unless it is ours.
     pub netns: Option<OwnedFd>,
+    /// The CPUs that it may run on, unless they are those of the thread that starts it.
+    pub cpus: Option<CpuSet>,
 }
 
 /// Starts `command` in `place`, as the leader of a process group of its own.
@@ -46,11 +48,14 @@ pub fn start(mut command: Command, place: Place) -> io::Result<Child> {
         if let Some(netns) = netns {
             move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
         }
+        if let Some(cpus) = &place.cpus {
+            sched_setaffinity(None, cpus)?;
+        }
         Ok(())
     };
     // SAFETY: between fork and execve, the child of a threaded process may only make async-signal-safe calls. The closure
-    // makes five system calls by rustix, which wraps them without locks or allocation, and builds an error from a number;
-    // the descriptors are its own, open in the child by the fork.
+    // makes up to six system calls by rustix, which wraps them without locks or allocation, and builds an error from a
+    // number; the descriptors and the set are its own, open in the child, or copied to it, by the fork.
     unsafe { command.pre_exec(enter) };
     command.spawn()
 }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::{
     pattern::{Names, Pattern},
     running::{Rules, Running},
-    tree::Tree,
+    tree::{Setting, Tree},
 };
 use crate::{
     error::{Error, Result},
@@ -248,7 +248,10 @@ impl Method for Program {
                 .collect(),
         };
         let netns = scene.taps.filter(|_| self.definition.in_netns).map(|taps| taps.netns);
-        let mut tree = Tree::start(&self.words(&names), &scene.run.object("external"), netns)?;
+        let setting =
+            Setting { cpus: scene.cpus.to_vec(), interrupted: scene.interrupted.cloned() };
+        let cgroup = scene.run.object("external");
+        let mut tree = Tree::start(&self.words(&names), &cgroup, netns, setting)?;
         let settle = self.definition.settle;
         tree.await_ready(self.definition.timeout, |said, age| match &self.ready {
             Some(pattern) => pattern.matches(said),
@@ -262,6 +265,7 @@ impl Method for Program {
             loses_nothing: self.preset.is_some_and(|preset| preset.loses_nothing),
             silent_is_zero: self.preset.is_some_and(|preset| preset.silent_is_zero),
             stop: self.definition.stop,
+            exit: self.definition.exit.clone(),
             linger: self.definition.linger,
             timeout: self.definition.timeout,
             frames: target.frames(),

@@ -1,6 +1,9 @@
 //! A program that runs as a method's session.
 
-use std::{collections::BTreeMap, fs, process::ExitStatus, time::Duration};
+use std::{
+    collections::BTreeMap, fs, os::unix::process::ExitStatusExt as _, process::ExitStatus,
+    time::Duration,
+};
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -49,6 +52,8 @@ pub(super) struct Rules {
     /// It names no function that was never hit.
     pub(super) silent_is_zero: bool,
     pub(super) stop: Stop,
+    /// Exit statuses other than 0 that are none of a failure.
+    pub(super) exit: Vec<i32>,
     pub(super) linger: Duration,
     pub(super) timeout: Duration,
     /// Index of the frames among the target's items.
@@ -97,15 +102,25 @@ impl Running {
         if self.report.is_empty() {
             return Ok((String::new(), Nanos(0)));
         }
-        let mut tree = Tree::start(&self.report, &self.rules.cgroup, None)?;
+        let mut tree = self.tree.beside(&self.report, &self.rules.cgroup)?;
         let status = tree.finish(self.rules.timeout)?;
+        if !status.success() {
+            return Err(tree.untrue(&format!("ended with {status}")));
+        }
         let (said, cpu) = (tree.said()?, tree.cpu()?);
         tree.close()?;
-        if status.success() {
-            return Ok((said, cpu));
+        Ok((said, cpu))
+    }
+
+    /// Makes sure that it ended as one does that did its work: well, or of the signal that was sent.
+    fn judge(&self, status: ExitStatus) -> Result<()> {
+        let Rules { stop, exit, .. } = &self.rules;
+        let of_signal = status.signal() == Some(signal(*stop).as_raw());
+        let declared = status.code().is_some_and(|code| exit.contains(&code));
+        match status.success() || of_signal || declared {
+            true => Ok(()),
+            false => Err(self.tree.untrue(&format!("ended with {status}"))),
         }
-        let last = said.lines().last().unwrap_or_default();
-        Err(Error::Untrue(format!("{}: {status}; it said: {last}", self.report[0])))
     }
 }
 
@@ -129,6 +144,7 @@ impl Session for Running {
         self.disabled = Some(self.mark()?);
         self.tree.await_quiet(self.rules.linger, self.rules.timeout)?;
         let status = self.tree.stop(signal(self.rules.stop), self.rules.timeout)?;
+        self.judge(status)?;
         let mut said = self.tree.said()?;
         let (reported, report) = self.report()?;
         said.push_str(&reported);

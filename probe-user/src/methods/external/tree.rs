@@ -8,6 +8,10 @@ use std::{
     fs::{self, File},
     os::unix::fs::FileExt as _,
     process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -19,7 +23,7 @@ use rustix::process::{
 
 use crate::{
     error::{Error, Result},
-    kernel::{cgroup::Cgroup, netns::Netns},
+    kernel::{affinity, cgroup::Cgroup, netns::Netns},
     model::units::Nanos,
     sys::child::{self, Place},
 };
@@ -36,6 +40,24 @@ pub struct Written {
     pub storage: u64,
 }
 
+/// Where a program is started, and on whose behalf.
+#[derive(Debug, Clone, Default)]
+pub struct Setting {
+    /// The CPUs that it may run on; empty for those of the calling thread.
+    pub cpus: Vec<u32>,
+    /// Set when the user asks for the end: nothing is waited for any longer.
+    pub interrupted: Option<Arc<AtomicBool>>,
+}
+
+impl Setting {
+    fn check_interrupted(&self) -> Result<()> {
+        match &self.interrupted {
+            Some(flag) if flag.load(Ordering::Relaxed) => Err(Error::Interrupted),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A program that runs, and all that it started.
 #[derive(Debug)]
 pub struct Tree {
@@ -48,6 +70,7 @@ pub struct Tree {
     /// What it prints, both streams in order.
     said: File,
     written: Written,
+    setting: Setting,
 }
 
 impl Tree {
@@ -55,7 +78,12 @@ impl Tree {
     ///
     /// # Errors
     /// There is no cgroup to put it in, or it cannot be started.
-    pub fn start(argv: &[String], cgroup: &str, netns: Option<&Netns>) -> Result<Self> {
+    pub fn start(
+        argv: &[String],
+        cgroup: &str,
+        netns: Option<&Netns>,
+        setting: Setting,
+    ) -> Result<Self> {
         let [program, arguments @ ..] = argv else {
             return Err(Error::invalid("external program", "argv is empty", "Name a program"));
         };
@@ -63,7 +91,11 @@ impl Tree {
             .map_err(|e| Error::call("prctl(PR_SET_CHILD_SUBREAPER)", "us", e.into()))?;
         let cgroup = Cgroup::create(cgroup)?;
         let netns = netns.map(Netns::try_clone).transpose()?;
-        let place = Place { cgroup: cgroup.entrance()?, netns };
+        let cpus = match &setting.cpus[..] {
+            [] => None,
+            cpus => Some(affinity::set(cpus)?),
+        };
+        let place = Place { cgroup: cgroup.entrance()?, netns, cpus };
         let file = |e| Error::file("create", std::env::temp_dir(), e);
         let said = tempfile::tempfile().map_err(file)?;
         let [out, err] = [said.try_clone().map_err(file)?, said.try_clone().map_err(file)?];
@@ -72,7 +104,16 @@ impl Tree {
         let child =
             child::start(command, place).map_err(|e| Error::call("execve", program.as_str(), e))?;
         let program = program.clone();
-        Ok(Self { program, child, reaped: false, cgroup, said, written: Written::default() })
+        let (reaped, written) = (false, Written::default());
+        Ok(Self { program, child, reaped, cgroup, said, written, setting })
+    }
+
+    /// Starts another program in the same setting, outside of any network namespace.
+    ///
+    /// # Errors
+    /// As [`Tree::start`].
+    pub fn beside(&self, argv: &[String], cgroup: &str) -> Result<Self> {
+        Self::start(argv, cgroup, None, self.setting.clone())
     }
 
     /// Everything that it has printed so far.
@@ -95,7 +136,7 @@ impl Tree {
     /// Waits until `ready` says so of what it has printed and how long it has run.
     ///
     /// # Errors
-    /// It has ended, or is not ready in time; the text says what it printed last.
+    /// It has ended, or is not ready in time; the text says what it printed last. Or the user asked for the end.
     pub fn await_ready(
         &mut self,
         limit: Duration,
@@ -103,6 +144,7 @@ impl Tree {
     ) -> Result<()> {
         let began = Instant::now();
         loop {
+            self.setting.check_interrupted()?;
             self.check_alive()?;
             if ready(&self.said()?, began.elapsed()) {
                 return Ok(());
@@ -118,12 +160,13 @@ impl Tree {
     /// most until `limit`, as some never fall silent.
     ///
     /// # Errors
-    /// It has ended, or what it printed cannot be read.
+    /// It has ended, what it printed cannot be read, or the user asked for the end.
     pub fn await_quiet(&mut self, quiet: Duration, limit: Duration) -> Result<()> {
         let began = Instant::now();
         let (mut length, mut since) = (self.printed()?, Instant::now());
         while since.elapsed() < quiet && began.elapsed() < limit {
             thread::sleep(LOOK);
+            self.setting.check_interrupted()?;
             self.check_alive()?;
             let now = self.printed()?;
             if now != length {
@@ -157,7 +200,7 @@ impl Tree {
     /// Asks it to end, and waits until the last of its processes has.
     ///
     /// # Errors
-    /// It does not end in time; everything is killed then.
+    /// It does not end in time, or the user asked for the end; everything is killed then.
     pub fn stop(&mut self, signal: Signal, limit: Duration) -> Result<ExitStatus> {
         self.check_alive()?;
         // Not waited for yet, so the number is still its own.
@@ -170,27 +213,32 @@ impl Tree {
     /// Waits until the last of its processes has ended.
     ///
     /// # Errors
-    /// It does not end in time; everything is killed then.
+    /// It does not end in time, or the user asked for the end; everything is killed then.
     pub fn finish(&mut self, limit: Duration) -> Result<ExitStatus> {
         let began = Instant::now();
         while !self.has_ended()? || self.cgroup.is_populated()? {
-            if began.elapsed() > limit {
-                let late = self.untrue(&format!("did not end within {limit:?}, and was killed"));
-                self.cgroup.kill()?;
-                self.reap()?;
-                return Err(late);
+            let late = match self.setting.check_interrupted() {
+                Ok(()) if began.elapsed() > limit => {
+                    Err(self.untrue(&format!("did not end within {limit:?}, and was killed")))
+                }
+                other => other,
+            };
+            if let Err(error) = late {
+                self.end()?;
+                return Err(error);
             }
             thread::sleep(LOOK);
         }
         self.reap()
     }
 
-    /// Removes the group that held it.
+    /// Kills what still runs, and removes the group that held it.
     ///
     /// # Errors
     /// The kernel refused.
     pub fn close(mut self) -> Result<()> {
-        self.end()
+        self.end()?;
+        self.cgroup.remove()
     }
 
     /// Whether the program itself has ended; it is not waited for.
@@ -228,7 +276,8 @@ impl Tree {
         self.written.storage += number("write_bytes:").unwrap_or(0_u64);
     }
 
-    fn untrue(&self, what: &str) -> Error {
+    /// An error that says what became of it and what it printed last.
+    pub fn untrue(&self, what: &str) -> Error {
         let said = self.said().unwrap_or_default();
         let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
         let last = lines[lines.len().saturating_sub(4)..].join(" / ");
