@@ -126,7 +126,7 @@ impl Recording {
     }
 
     fn details(&self, stats: &[CpuStats]) -> BTreeMap<String, Value> {
-        let Tally { pages, returns, missed, missed_uncounted, .. } = self.tally;
+        let Tally { pages, calls, returns, missed, missed_uncounted, .. } = self.tally;
         let mut details = BTreeMap::from([
             ("pages".into(), json!(pages)),
             ("overrun_per_cpu".into(), json!(per_cpu(stats, |cpu| cpu.overrun))),
@@ -138,6 +138,11 @@ impl Recording {
         ]);
         if matches!(self.attachment, Attachment::Graph) {
             details.insert("returns".into(), json!(returns));
+            details.insert("unpaired_at_least".into(), json!(calls.abs_diff(returns)));
+            if stats.iter().any(|cpu| cpu.lost() + cpu.entries > 0) {
+                let why = "events were lost: durations are of the calls whose exits were kept, not of a random part";
+                details.insert("durations_of_a_part".into(), json!(why));
+            }
         }
         details.extend(self.profile.iter().flat_map(Profile::describe));
         details.extend(self.timeline.describe());
