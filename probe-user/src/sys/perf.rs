@@ -39,6 +39,8 @@ pub struct Attr {
     pub rate: Rate,
     /// `PERF_SAMPLE_*`: what a record holds.
     pub sample_type: u64,
+    /// Whether it stops while a virtual CPU runs its guest; for events of the PMU.
+    pub exclude_guest: bool,
 }
 
 /// `PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING | PERF_FORMAT_GROUP`.
@@ -55,6 +57,7 @@ impl Attr {
     fn bytes(&self, read_format: u64, disabled: bool) -> [u8; 112] {
         const FREQ: u64 = 1 << 10;
         const WATERMARK: u64 = 1 << 14;
+        const EXCLUDE_GUEST: u64 = 1 << 20;
         const EXCLUDE_CALLCHAIN_USER: u64 = 1 << 22;
         const USE_CLOCKID: u64 = 1 << 25;
         // The kernel takes the ring's size instead, as the furthest mark that there is: by default it would interrupt
@@ -66,7 +69,9 @@ impl Attr {
             Rate::Period(period) => (period, 0),
             Rate::Never => (0, 0),
         };
-        let flags = u64::from(disabled) | freq | WATERMARK | EXCLUDE_CALLCHAIN_USER | USE_CLOCKID;
+        let guest = if self.exclude_guest { EXCLUDE_GUEST } else { 0 };
+        let flags =
+            u64::from(disabled) | freq | guest | WATERMARK | EXCLUDE_CALLCHAIN_USER | USE_CLOCKID;
         let mut attr = [0; 112];
         let mut put = |at: usize, bytes: &[u8]| attr[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, &self.kind.to_ne_bytes());
@@ -246,13 +251,18 @@ mod tests {
     #[test]
     fn the_attr_is_laid_out_as_the_kernels() {
         let rate = Rate::Frequency(Hertz(999));
-        let attr = Attr { kind: 1, config: 2, rate, sample_type: 0x27 }.bytes(3, true);
+        let event = Attr { kind: 1, config: 2, rate, sample_type: 0x27, exclude_guest: false };
+        let attr = event.bytes(3, true);
         let word = |at: usize| u64::from_ne_bytes(attr[at..at + 8].try_into().unwrap());
         assert_eq!(word(0), 1 | 112 << 32);
         assert_eq!((word(8), word(16), word(24), word(32)), (2, 999, 0x27, 3));
         assert_eq!(word(40), 1 | 1 << 10 | 1 << 14 | 1 << 22 | 1 << 25);
         assert_eq!(word(48), u64::from(u32::MAX));
         assert_eq!(word(88) >> 32, 1);
+        // Bit 20 of the flags, little-endian.
+        let host = Attr { exclude_guest: true, ..event }.bytes(3, true);
+        let changed: Vec<_> = (0..112).filter(|&i| host[i] != attr[i]).collect();
+        assert_eq!((changed, host[42] ^ attr[42]), (vec![42], 1 << 4));
     }
 
     #[test]
@@ -260,7 +270,8 @@ mod tests {
         let pipe = rustix::pipe::pipe().unwrap();
         let fd = std::os::fd::IntoRawFd::into_raw_fd(pipe.1);
         let script = call::Script::install([-i64::from(libc::EINVAL), fd.into()]);
-        let attr = Attr { kind: 1, config: 0, rate: Rate::Never, sample_type: 0 };
+        let attr =
+            Attr { kind: 1, config: 0, rate: Rate::Never, sample_type: 0, exclude_guest: false };
         let event = Event::open(&attr, 0, None).unwrap();
         assert!(!event.reports_loss);
         assert_eq!(script.remaining(), 0);

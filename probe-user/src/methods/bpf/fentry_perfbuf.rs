@@ -93,6 +93,7 @@ fn open(cpu: u32) -> Result<Event> {
         config: COUNT_SW_BPF_OUTPUT,
         rate: Rate::Period(1),
         sample_type: SAMPLE_RAW,
+        exclude_guest: false,
     };
     Event::open(&attr, cpu, None).map_err(|e| Error::call("perf_event_open", "BPF output", e))
 }

@@ -6,7 +6,7 @@
 //! the same: with `cycles`, whose period the kernel adapts CPU by CPU, those of a mostly idle CPU stand for fewer
 //! cycles than those of a busy one.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::{
         Cadence, Detection, Method, Scene, Session, Share, Sink,
         options::Options,
         registry::number_in,
-        ticker::{Ticker, check_frequency, refused},
+        ticker::{Ticker, check_frequency, running},
     },
     model::{
         loss::Loss,
@@ -67,8 +67,7 @@ impl Sampling {
         check_frequency(self.frequency)?;
         let mut sampler = Sampler::load(&target.functions, &format!("{PREFIX}_stack"))?;
         // No record is made, so none needs to hold anything.
-        let attr = self.ticker.attr(self.frequency, 0);
-        let open = |&cpu| Event::open(&attr, cpu, None).map_err(|e| refused(self.ticker, e));
+        let open = |&cpu| self.ticker.open(self.frequency, 0, cpu);
         let events: Vec<_> = cpus.iter().map(open).collect::<Result<_>>()?;
         events.iter().try_for_each(|event| sampler.attach(event))?;
         let event = format!("{} at {} on CPUs {cpus:?}", self.ticker.name(), self.frequency);
@@ -136,11 +135,6 @@ impl Session for SampleSession {
         let readings: Vec<_> =
             self.events.iter().map(|event| event.read(1)).collect::<Result<_>>()?;
         self.sampler.detach()?;
-        // Multiplexing shows where the PMU ran for less time than the event was enabled; take the worst CPU.
-        let running = readings
-            .iter()
-            .map(|r| r.running.0 as f64 / r.enabled.0.max(1) as f64)
-            .fold(1.0, f64::min);
         let own: Vec<_> = self.sampler.functions().map(|counts| counts.own).collect();
         let words = self.sampler.words() as u64;
         Ok(Observation {
@@ -149,7 +143,7 @@ impl Session for SampleSession {
             lost: Loss::NONE,
             missed: Loss::Unknown,
             enabled: self.observed,
-            running: Duration::from(self.observed).mul_f64(running).into(),
+            running: running(self.observed, &readings),
             attached: self.attached.clone(),
             bytes_read: Bytes(self.reads * words * size_of::<u64>() as u64),
             kernel_memory: self.sampler.memory()?,

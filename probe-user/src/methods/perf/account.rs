@@ -1,5 +1,7 @@
 //! What became of every hit: pure functions of what the kernel counted.
 
+use std::fmt::Display;
+
 use super::events::Taken;
 use crate::{
     error::{Error, Result},
@@ -111,7 +113,7 @@ impl Fate {
     }
 }
 
-fn untrue(why: String) -> Error {
+fn untrue(why: impl Display) -> Error {
     Error::Untrue(format!("perf contradicts itself: {why}"))
 }
 

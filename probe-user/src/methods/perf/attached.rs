@@ -2,12 +2,13 @@
 
 use super::{
     account::Profiles,
-    events::{Events, Taken, running},
+    events::{Events, Taken},
     points::{Point, Points, Source},
 };
 use crate::{
     error::Result,
     kernel::{clock, online, run::Run},
+    methods::ticker::running,
     model::{
         observation::Observation,
         target::Target,

@@ -3,7 +3,7 @@
 //! Those of one CPU are a group: they start and stop at one moment, and one read(2), for which the kernel interrupts
 //! that CPU once, gives the counts of all. They share one ring.
 
-use std::{io, result, time::Duration};
+use std::{io, result};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -189,16 +189,6 @@ impl Taken {
         }
         Ok(())
     }
-}
-
-/// Of the time `observed`, how much the events were really counting: less where the PMU was shared with others; the
-/// worst CPU's.
-pub(super) fn running(observed: Nanos, readings: &[Reading]) -> Nanos {
-    let ratio = readings
-        .iter()
-        .map(|reading| reading.running.0 as f64 / reading.enabled.0.max(1) as f64)
-        .fold(1.0, f64::min);
-    Duration::from(observed).mul_f64(ratio).into()
 }
 
 fn refused(place: &Point, cpu: u32, source: io::Error) -> Error {

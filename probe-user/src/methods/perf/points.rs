@@ -41,7 +41,7 @@ impl Point {
     /// The event at this place.
     pub(super) fn attr(&self, rate: Rate, sample_type: u64) -> Attr {
         const TRACEPOINT: u32 = 2;
-        Attr { kind: TRACEPOINT, config: self.id, rate, sample_type }
+        Attr { kind: TRACEPOINT, config: self.id, rate, sample_type, exclude_guest: false }
     }
 }
 

@@ -120,6 +120,8 @@ pub struct Sample<'a> {
     pub time: u64,
     /// How many events it stands for.
     pub period: u64,
+    /// Whether the interrupted instruction is that of a virtual CPU's guest (`PERF_RECORD_MISC_GUEST_KERNEL` or `_USER`).
+    pub guest: bool,
     chain: &'a [[u8; 8]],
 }
 
@@ -132,6 +134,18 @@ impl<'a> Sample<'a> {
         const FIRST_MARKER: u64 = 4095_u64.wrapping_neg();
         self.chain.iter().map(|&word| u64::from_ne_bytes(word)).filter(|&word| word < FIRST_MARKER)
     }
+}
+
+/// `PERF_RECORD_MISC_*`: the bits that say what was interrupted, and two of their values.
+const CPUMODE: u16 = 7;
+const GUEST_KERNEL: u16 = 4;
+const GUEST_USER: u16 = 5;
+
+/// `struct perf_event_header`, without the record's size.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    kind: u32,
+    misc: u16,
 }
 
 /// Iterator over the records in a buffer that starts at a record.
@@ -148,8 +162,8 @@ impl<'a> Records<'a> {
         Self { rest: bytes, length: bytes.len(), layout }
     }
 
-    /// Takes the next record's type and body off the buffer.
-    fn split(&mut self) -> Result<(u32, &'a [u8]), RecordError> {
+    /// Takes the next record's header (without its size) and body off the buffer.
+    fn split(&mut self) -> Result<(Header, &'a [u8]), RecordError> {
         let (offset, left) = (self.length - self.rest.len(), self.rest.len());
         let length = match self.rest {
             [_, _, _, _, _, _, low, high, ..] => usize::from(u16::from_ne_bytes([*low, *high])),
@@ -165,7 +179,8 @@ impl<'a> Records<'a> {
         })?;
         self.rest = rest;
         let kind = u32::from_ne_bytes([record[0], record[1], record[2], record[3]]);
-        Ok((kind, &record[8..]))
+        let misc = u16::from_ne_bytes([record[4], record[5]]);
+        Ok((Header { kind, misc }, &record[8..]))
     }
 }
 
@@ -179,7 +194,7 @@ impl<'a> Iterator for Records<'a> {
         }
         let offset = self.length - self.rest.len();
         match self.split() {
-            Ok((kind, body)) => Some(decode(kind, body, self.layout, offset)),
+            Ok((header, body)) => Some(decode(header, body, self.layout, offset)),
             Err(error) => {
                 self.rest = &[];
                 Some(Err(error))
@@ -191,7 +206,7 @@ impl<'a> Iterator for Records<'a> {
 /// Decodes the body of one record; its length is a multiple of eight.
 #[inline]
 fn decode(
-    kind: u32,
+    Header { kind, misc }: Header,
     body: &[u8],
     layout: Layout,
     offset: usize,
@@ -203,7 +218,10 @@ fn decode(
         2 => Record::Lost(word(1)?),
         5 => Record::Throttle,
         6 => Record::Unthrottle,
-        9 => Record::Sample(sample(words, layout, offset).ok_or(short)??),
+        9 => {
+            let guest = matches!(misc & CPUMODE, GUEST_KERNEL | GUEST_USER);
+            Record::Sample(Sample { guest, ..sample(words, layout, offset).ok_or(short)?? })
+        }
         13 => Record::LostSamples(word(0)?),
         _ => Record::Other(kind),
     })
@@ -233,7 +251,8 @@ fn sample(
     let frames = u64::from_ne_bytes(field(Layout::CALLCHAIN)?);
     let chain = usize::try_from(frames).ok().and_then(|frames| rest.get(..frames));
     let Some(chain) = chain else { return Some(Err(RecordError::Chain { offset, frames })) };
-    Some(Ok(Sample { id, ip, tid: u32::from_ne_bytes(tid), time, period, chain }))
+    let tid = u32::from_ne_bytes(tid);
+    Some(Ok(Sample { id, ip, tid, time, period, guest: false, chain }))
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 //!
 //! Without call chains, a function's series is the share of samples that hit its own instructions. With them it is the
 //! share of samples that have it anywhere in their chain, and the share of its own instructions stands beside it. The
-//! whole is every sample of the bin on every CPU, user space and the idle task included:
+//! whole is every sample of the bin on every CPU, user space and the idle task included. What interrupted the guest of
+//! a virtual CPU is left out, by the PMU where it can and here otherwise (a timer's tick during a guest is the host's
+//! interrupt, but says the guest's instruction):
 //! - `cpu-clock` ticks in idle too, so the whole is all CPU time, and a share does not move because the rest of the
 //!   machine went to sleep.
 //! - `cycles` does not count in idle, so the whole is the busy time. The kernel adapts the period CPU by CPU to hold
@@ -14,10 +16,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
 
-use super::{
-    events::running,
-    ring::{Layout, Record, Records, Sample},
-};
+use super::ring::{Layout, Record, Records, Sample};
 use crate::{
     error::{Error, Result},
     kernel::{clock, online, symbols::AddressMap, targets},
@@ -25,7 +24,7 @@ use crate::{
         self, Cadence, Detection, Method, Scene, Session, Sink,
         options::Options,
         registry::number_in,
-        ticker::{Ticker, check_frequency, refused},
+        ticker::{Ticker, check_frequency, running},
     },
     model::{
         loss::Loss,
@@ -126,8 +125,7 @@ impl SampleProfiler {
 
     fn open(&self, cpu: u32) -> Result<Event> {
         let Parameters { ticker, frequency, .. } = self.parameters;
-        let attr = ticker.attr(frequency, self.parameters.layout().sample_type());
-        Event::open(&attr, cpu, None).map_err(|e| refused(ticker, e))
+        ticker.open(frequency, self.parameters.layout().sample_type(), cpu)
     }
 
     fn probe(&self) -> Result<()> {
@@ -184,6 +182,8 @@ struct Tally {
     inclusive: Vec<u64>,
     samples: u64,
     idle: u64,
+    /// Further samples, whose instruction is a guest's.
+    guest: u64,
     lost: u64,
     throttled: u64,
     bytes: u64,
@@ -258,6 +258,7 @@ impl Tally {
         sink: &mut dyn Sink,
     ) {
         match record {
+            Record::Sample(sample) if sample.guest => self.guest += 1,
             Record::Sample(sample) => {
                 let innermost = functions_of(&sample, map, functions);
                 for &function in &*functions {
@@ -298,7 +299,7 @@ fn functions_of(
 
 impl SampleSession {
     fn account(&self, readings: &[Reading]) -> Result<Observation> {
-        let Tally { inclusive, samples, idle, lost, throttled, bytes } = &self.tally;
+        let Tally { inclusive, samples, idle, guest, lost, throttled, bytes } = &self.tally;
         // Exact where the kernel keeps the count; lost records are written only once there is room again.
         let counts = readings.iter().flat_map(|reading| &reading.counts);
         let exact = counts.map(|count| count.lost).sum::<Option<u64>>();
@@ -318,6 +319,7 @@ impl SampleSession {
             details: BTreeMap::from([
                 ("samples".into(), json!(samples)),
                 ("samples_in_idle_task".into(), json!(idle)),
+                ("samples_in_guests".into(), json!(guest)),
                 ("lost_by_records".into(), json!(lost)),
                 ("throttled".into(), json!(throttled)),
             ]),

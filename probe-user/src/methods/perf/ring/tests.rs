@@ -131,6 +131,22 @@ fn markers_are_no_addresses() {
 }
 
 #[test]
+fn the_header_says_whether_it_was_a_guest() {
+    let guest = |misc: u16| {
+        let mut bytes = record(9, &[1]);
+        bytes[4..6].copy_from_slice(&misc.to_ne_bytes());
+        let Some(Ok(Record::Sample(sample))) = Records::new(&bytes, Layout::IP).next() else {
+            panic!()
+        };
+        sample.guest
+    };
+    // Unknown, kernel, user, hypervisor, the guest's kernel and user space.
+    assert_eq!([0, 1, 2, 3, 4, 5].map(guest), [false, false, false, false, true, true]);
+    // PERF_RECORD_MISC_EXACT_IP is another bit.
+    assert_eq!([1, 4].map(|mode| guest(mode | 1 << 14)), [false, true]);
+}
+
+#[test]
 fn each_malformation_has_its_name_and_the_next_record_is_read() {
     let layout = Layout::TIME.and(Layout::CALLCHAIN);
     let check = |broken: &[u8], expected: &[Result<Record<'_>, RecordError>]| {

@@ -132,6 +132,8 @@ fn shares_are_by_chain_and_by_innermost_frame() {
     let mut sink = Samples::default();
     let mut tally = Tally { inclusive: vec![0; 2], ..Tally::default() };
     let mut functions = Vec::new();
+    let mut guest = sample_bytes(0x1110, 7, &[]);
+    guest[4] = 4;
     let samples = [
         // In handle_tx itself.
         sample_bytes(0x1010, 7, &[kernel, 0x1010, 0x5000]),
@@ -141,13 +143,16 @@ fn shares_are_by_chain_and_by_innermost_frame() {
         sample_bytes(0x9000, 7, &[kernel, 0x9000, 0x1100, 0x5000]),
         // Idle.
         sample_bytes(0x8000, 0, &[kernel, 0x8000]),
+        // A guest's kernel, at an address that is handle_rx's in the host.
+        guest,
     ];
     for record in Records::new(&samples.concat(), profiler().parameters.layout()) {
         tally.add(record.unwrap(), &map, &mut functions, &mut sink);
     }
     let seen = [(vec![0], Some(0)), (vec![0], None), (vec![0], None), (Vec::new(), None)];
     assert_eq!(sink.0, seen.map(|(functions, innermost)| (5, 1, functions, innermost)));
-    let expected = Tally { inclusive: vec![3, 0], samples: 4, idle: 1, ..Tally::default() };
+    let expected =
+        Tally { inclusive: vec![3, 0], samples: 4, idle: 1, guest: 1, ..Tally::default() };
     assert_eq!(tally, expected);
 }
 
