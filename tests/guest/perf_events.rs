@@ -220,6 +220,7 @@ fn full_rings() -> Result<()> {
         // Two ways of knowing: the ring's own count, and what the events counted.
         let by_counter = &seen.details["lost_by_counter"];
         ensure!(by_counter == &serde_json::json!(lost), "{method}: {by_counter} and {lost}");
+        ensure!(seen.details["cut_off"] == 0, "{method}: {seen:?}");
     }
     Ok(())
 }

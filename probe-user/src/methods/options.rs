@@ -9,6 +9,15 @@ use crate::{
     model::method::MethodId,
 };
 
+/// The size of one perf ring's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PerfRing {
+    /// In KiB.
+    pub kib: u32,
+    /// In pages, a power of two.
+    pub pages: usize,
+}
+
 /// The words of one method. Every parameter given must be taken by the method: see [`Options::finish`].
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -81,6 +90,26 @@ impl Options {
         }
     }
 
+    /// The size of each CPU's perf ring, `buffer_kib_per_cpu`, or `default`: a power of two of pages (`perf_mmap`).
+    ///
+    /// # Errors
+    /// No ring has this size.
+    pub fn perf_ring(&mut self, default: u32) -> Result<PerfRing> {
+        /// 1 GiB.
+        const MOST: usize = 1 << 20;
+        let kib = self.positive("buffer_kib_per_cpu", default)?;
+        let page = rustix::param::page_size();
+        let least = (page / 1024).max(1);
+        if kib.is_power_of_two() && (least..=MOST).contains(&(kib as usize)) {
+            return Ok(PerfRing { kib, pages: kib as usize * 1024 / page });
+        }
+        Err(invalid(
+            &format!("{}:buffer_kib_per_cpu", self.id),
+            format!("no ring has {kib} KiB"),
+            format!("Give a power of two from {least} to {MOST}"),
+        ))
+    }
+
     /// The value of `key`, which must be one of `choices`; the first of them is the default.
     ///
     /// # Errors
@@ -150,6 +179,21 @@ mod tests {
         options.positive("wake_ms", 100).unwrap();
         let error = options.finish().unwrap_err().to_string();
         assert!(error.contains("no parameter wake") && error.contains("wake_ms"), "{error}");
+    }
+
+    #[test]
+    fn a_perf_ring_is_a_power_of_two_of_pages() {
+        let ring = |word: &str| Options::parse(word).unwrap().perf_ring(512);
+        let page = rustix::param::page_size();
+        assert_eq!(ring("x").unwrap(), PerfRing { kib: 512, pages: 512 * 1024 / page });
+        let least = page as u32 / 1024;
+        let smallest = PerfRing { kib: least, pages: 1 };
+        assert_eq!(ring(&format!("x:buffer_kib_per_cpu={least}")).unwrap(), smallest);
+        for kib in [6, 100, least / 2, 1 << 21, u32::MAX] {
+            let error = ring(&format!("x:buffer_kib_per_cpu={kib}")).unwrap_err().to_string();
+            assert!(error.contains("method `x:buffer_kib_per_cpu`"), "{error}");
+            assert!(error.contains("Give a power of two from 4"), "{error}");
+        }
     }
 
     #[test]

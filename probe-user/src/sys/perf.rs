@@ -234,13 +234,22 @@ impl Event {
     /// # Errors
     /// The kernel refused: too much locked memory, or no power of two.
     pub fn map(&self, pages: usize) -> Result<Ring> {
-        Ring::map(self.fd.as_fd(), pages)
-            .map_err(|e| Error::call("mmap", self.subject(), e))
-            .map_err(|e| e.with_remedy("Run as root, or raise kernel.perf_event_mlock_kb"))
+        Ring::map(self.fd.as_fd(), pages).map_err(|e| refused_ring(self.subject(), e))
     }
 
     fn subject(&self) -> String {
         format!("perf event on CPU {}", self.cpu)
+    }
+}
+
+/// `perf_mmap` answers `EPERM` above the limits of locked memory, `ENOMEM` where there is none.
+fn refused_ring(subject: String, source: io::Error) -> Error {
+    let errno = source.raw_os_error();
+    let error = Error::call("mmap", subject, source);
+    match errno {
+        Some(libc::EPERM) => error.with_remedy("Run as root, or raise kernel.perf_event_mlock_kb"),
+        Some(libc::ENOMEM) => error.with_remedy("Ask for less: buffer_kib_per_cpu"),
+        _ => error,
     }
 }
 
@@ -263,6 +272,15 @@ mod tests {
         let host = Attr { exclude_guest: true, ..event }.bytes(3, true);
         let changed: Vec<_> = (0..112).filter(|&i| host[i] != attr[i]).collect();
         assert_eq!((changed, host[42] ^ attr[42]), (vec![42], 1 << 4));
+    }
+
+    #[test]
+    fn a_refused_ring_has_the_remedy_of_its_cause() {
+        let text =
+            |errno| refused_ring("x".into(), io::Error::from_raw_os_error(errno)).to_string();
+        assert!(text(libc::EPERM).contains("perf_event_mlock_kb"));
+        assert!(text(libc::ENOMEM).contains("buffer_kib_per_cpu"));
+        assert!(text(libc::EINVAL).ends_with("(os error 22)"));
     }
 
     #[test]

@@ -24,7 +24,10 @@ use crate::{
         },
         online,
     },
-    methods::{Cadence, Method, Sink, options::Options},
+    methods::{
+        Cadence, Method, Sink,
+        options::{Options, PerfRing},
+    },
     model::{
         method::{Class, SeriesUnit},
         target::Function,
@@ -45,31 +48,24 @@ pub(super) const ID: &str = "bpf-fentry-perfbuf";
 /// A parameter has a wrong value.
 pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     // 43690 records per CPU: at the default wake-up a ring holds 436 thousand calls per second.
-    let buffer_kib_per_cpu = options.positive("buffer_kib_per_cpu", 1024)?;
+    let ring = options.perf_ring(1024)?;
     let wake_ms = options.positive("wake_ms", 100)?;
-    if !buffer_kib_per_cpu.is_power_of_two() || !(4..=1 << 20).contains(&buffer_kib_per_cpu) {
-        return Err(Error::invalid(
-            format!("method `{ID}`:buffer_kib_per_cpu"),
-            format!("no ring has {buffer_kib_per_cpu} KiB"),
-            "Give a power of two from 4 to 1048576",
-        ));
-    }
     let kind = Kind {
         class: Class::Recorded,
         unit: SeriesUnit::Calls { factor: 1.0 },
         summary: "fentry programs write a timestamp per call to per-CPU perf rings".into(),
         parameters: Details::from([
-            ("buffer_kib_per_cpu".into(), json!(buffer_kib_per_cpu)),
+            ("buffer_kib_per_cpu".into(), json!(ring.kib)),
             ("wake_ms".into(), json!(wake_ms)),
             ("clock".into(), json!("monotonic")),
         ]),
     };
-    Ok(Box::new(Fentry::new(options, kind, Record { buffer_kib_per_cpu, wake_ms })))
+    Ok(Box::new(Fentry::new(options, kind, Record { ring, wake_ms })))
 }
 
 #[derive(Debug)]
 struct Record {
-    buffer_kib_per_cpu: u32,
+    ring: PerfRing,
     wake_ms: u32,
 }
 
@@ -110,9 +106,9 @@ impl Design for Record {
         let maps = [(EVENTS, cpus), (losses::LOSSES, cpus)];
         let probe = probes.load(PROGRAM, name, &maps, f)?;
         let losses = Slots::of::<losses::Slot>(&probe, losses::LOSSES, cpus)?;
-        let pages = self.buffer_kib_per_cpu as usize * 1024 / rustix::param::page_size();
         let events: Vec<_> = online::cpus()?.into_iter().map(open).collect::<Result<_>>()?;
-        let rings: Vec<_> = events.iter().map(|event| event.map(pages)).collect::<Result<_>>()?;
+        let rings: Vec<_> =
+            events.iter().map(|event| event.map(self.ring.pages)).collect::<Result<_>>()?;
         for event in &events {
             let fd = event.as_fd().as_raw_fd();
             maps::update(probe.map(EVENTS)?, &event.cpu().to_ne_bytes(), &fd.to_ne_bytes())

@@ -56,7 +56,7 @@ impl Ended {
 }
 
 impl Attached {
-    /// Opens events at every place of `source` in `target`; with rings of so many KiB where they record.
+    /// Opens events at every place of `source` in `target`; with rings of so many pages where they record.
     ///
     /// # Errors
     /// The kernel refused a probe, an event or a ring; nothing is left behind.
@@ -65,11 +65,10 @@ impl Attached {
         target: &Target,
         run: &Run,
         rate: Rate,
-        ring_kib: Option<u32>,
+        pages: Option<usize>,
     ) -> Result<Self> {
         let cpus = online::cpus()?;
         let points = source.points(target, &run.probe_group())?;
-        let pages = ring_kib.map(|kib| kib as usize * 1024 / rustix::param::page_size());
         let events = Events::open(points.places(), &cpus, rate, pages)?;
         let names: Vec<String> = target.items().collect();
         let line =

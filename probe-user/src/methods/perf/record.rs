@@ -16,7 +16,9 @@ use super::{account::Fate, attached::Attached, events::Taken, points::Source};
 use crate::{
     error::Result,
     methods::{
-        Cadence, Detection, Method, Scene, Session, Sink, options::Options, registry::number_in,
+        Cadence, Detection, Method, Scene, Session, Sink,
+        options::{Options, PerfRing},
+        registry::number_in,
     },
     model::{
         loss::Loss,
@@ -40,7 +42,7 @@ pub struct Recorder {
     descriptor: Descriptor,
     source: Source,
     period: u32,
-    buffer_kib_per_cpu: u32,
+    ring: PerfRing,
     wake: Duration,
 }
 
@@ -55,7 +57,7 @@ impl Recorder {
             TRACEPOINT => (Source::Tracepoints, "tracepoint hit"),
             _ => (Source::Kprobes, "call, by a kprobe,"),
         };
-        let buffer_kib_per_cpu = options.positive("buffer_kib_per_cpu", 512)?;
+        let ring = options.perf_ring(512)?;
         let wake_ms = options.positive("wake_ms", 100)?;
         let (class, which) = match period {
             Some(period) => (Class::Sampled, format!("one {what} in {period}")),
@@ -70,13 +72,13 @@ impl Recorder {
             summary: format!("{which} leaves its time in perf's ring"),
             parameters: BTreeMap::from([
                 ("period".into(), json!(period)),
-                ("buffer_kib_per_cpu".into(), json!(buffer_kib_per_cpu)),
+                ("buffer_kib_per_cpu".into(), json!(ring.kib)),
                 ("wake_ms".into(), json!(wake_ms)),
                 ("clock".into(), json!("monotonic")),
             ]),
         };
         let wake = Duration::from_millis(wake_ms.into());
-        Ok(Self { descriptor, source, period, buffer_kib_per_cpu, wake })
+        Ok(Self { descriptor, source, period, ring, wake })
     }
 
     fn rate(&self) -> Rate {
@@ -94,8 +96,8 @@ impl Method for Recorder {
     }
 
     fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
-        let ring = Some(self.buffer_kib_per_cpu);
-        let attached = Attached::open(self.source, target, scene.run, self.rate(), ring)?;
+        let pages = Some(self.ring.pages);
+        let attached = Attached::open(self.source, target, scene.run, self.rate(), pages)?;
         let items = attached.items();
         Ok(Box::new(Recording { attached, items, period: self.period.into(), wake: self.wake }))
     }

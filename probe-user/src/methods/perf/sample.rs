@@ -22,7 +22,7 @@ use crate::{
     kernel::{clock, online, symbols::AddressMap, targets},
     methods::{
         self, Cadence, Detection, Method, Scene, Session, Sink,
-        options::Options,
+        options::{Options, PerfRing},
         registry::number_in,
         ticker::{Ticker, check_frequency, running},
     },
@@ -50,18 +50,13 @@ pub struct Parameters {
     pub ticker: Ticker,
     /// Whether samples bring their call chain.
     pub chains: bool,
-    /// Size of each CPU's ring, a power of two of pages.
-    pub buffer_kib_per_cpu: u32,
+    /// Size of each CPU's ring.
+    pub ring: PerfRing,
     /// How often the reader wakes up.
     pub wake_ms: u32,
 }
 
 impl Parameters {
-    /// perf's own ring size (512 KiB), which holds a second of call chains at 999 Hz.
-    pub fn new(frequency: Hertz, ticker: Ticker, chains: bool) -> Self {
-        Self { frequency, ticker, chains, buffer_kib_per_cpu: 512, wake_ms: 100 }
-    }
-
     /// What a sample must hold.
     fn layout(&self) -> Layout {
         let mut layout = Layout::IP.and(Layout::TID).and(Layout::TIME);
@@ -92,19 +87,20 @@ impl SampleProfiler {
         let chains = number_in(CALLCHAIN, options.base());
         let frequency = chains.or_else(|| number_in(OWN, options.base())).map_or(Hertz(999), Hertz);
         let ticker = Ticker::of(options)?;
-        let default = Parameters::new(frequency, ticker, chains.is_some());
         let parameters = Parameters {
-            buffer_kib_per_cpu: options
-                .positive("buffer_kib_per_cpu", default.buffer_kib_per_cpu)?,
-            wake_ms: options.positive("wake_ms", default.wake_ms)?,
-            ..default
+            frequency,
+            ticker,
+            chains: chains.is_some(),
+            // perf's own size, which holds a second of call chains at 999 Hz.
+            ring: options.perf_ring(512)?,
+            wake_ms: options.positive("wake_ms", 100)?,
         };
         Ok(Self::new(parameters, options))
     }
 
     /// The method with these parameters.
     pub fn new(parameters: Parameters, options: &Options) -> Self {
-        let Parameters { frequency, ticker, chains, buffer_kib_per_cpu, wake_ms } = parameters;
+        let Parameters { frequency, ticker, chains, ring, wake_ms } = parameters;
         let what = if chains { "call chains" } else { "instructions" };
         let descriptor = Descriptor {
             id: options.id(options.base()),
@@ -115,7 +111,7 @@ impl SampleProfiler {
             parameters: BTreeMap::from([
                 ("frequency_hz".into(), json!(frequency)),
                 ("event".into(), json!(ticker.name())),
-                ("buffer_kib_per_cpu".into(), json!(buffer_kib_per_cpu)),
+                ("buffer_kib_per_cpu".into(), json!(ring.kib)),
                 ("wake_ms".into(), json!(wake_ms)),
                 ("clock".into(), json!("monotonic")),
             ]),
@@ -135,8 +131,7 @@ impl SampleProfiler {
 
     fn attach_on(&self, cpus: &[u32], target: &Target) -> Result<SampleSession> {
         check_frequency(self.parameters.frequency)?;
-        let page_kib = rustix::param::page_size() / 1024;
-        let pages = self.parameters.buffer_kib_per_cpu as usize / page_kib;
+        let pages = self.parameters.ring.pages;
         let events: Vec<_> = cpus.iter().map(|&cpu| self.open(cpu)).collect::<Result<_>>()?;
         let rings: Vec<_> = events.iter().map(|event| event.map(pages)).collect::<Result<_>>()?;
         Ok(SampleSession {

@@ -190,7 +190,7 @@ fn loss_is_exact_only_where_the_kernel_counts_it() {
 
 #[test]
 fn a_sample_weighs_the_cycles_that_it_stands_for() {
-    let parameters = |ticker| Parameters::new(Hertz(99), ticker, false);
+    let parameters = |ticker| Parameters { ticker, chains: false, ..profiler().parameters };
     let layout = parameters(Ticker::Cycles).layout();
     assert_eq!(layout, Layout::IP.and(Layout::TID).and(Layout::TIME).and(Layout::PERIOD));
     assert!(!parameters(Ticker::CpuClock).layout().has(Layout::PERIOD));
