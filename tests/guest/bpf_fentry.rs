@@ -295,9 +295,31 @@ fn budget() -> Result<()> {
         let away = (sum - truth as f64).abs();
         ensure!(away <= slack, "{sum} for {truth} calls is {away} away: {observation:?}");
     }
-    for name in ["budget_exceeded_by_hook", "price_of_call_ns", "price_of_record_ns"] {
-        ensure!(observation.details.contains_key(name), "{name}: {:?}", observation.details);
-    }
+    kept(&observation).with_context(|| format!("{observation:?}"))
+}
+
+/// What was spent, by the prices found, is at most what the budget gave and the buckets held.
+fn kept(observation: &Observation) -> Result<()> {
+    let number = |name: &str| {
+        let value = observation.details.get(name).with_context(|| name.to_owned())?;
+        value.as_f64().with_context(|| name.to_owned())
+    };
+    let (call, record) = (number("price_of_call_ns")?, number("price_of_record_ns")?);
+    let share = number("budget_pct_of_cpu_per_function")? / 100.0;
+    let cpus = thread::available_parallelism()?.get() as f64;
+    let given = cpus * (share * observation.enabled.0 as f64 + number("capacity_ns")?);
+    // Each CPU may go beyond it by what it does between two looks at the bucket, and by the records at the floor of the
+    // probability: 2^-16, so five are many.
+    let calls = observation.counted[0].context("not counted")? as f64;
+    let beyond = cpus * (64.0 * call + record) + 5.0 * record;
+    let exceeded = &observation.details["budget_exceeded_by_hook"][0];
+    // No probability makes the hook cheaper: where it takes all, the records get what is left, and the floor's.
+    let of_calls =
+        if exceeded.as_bool().context("no word on the hook")? { 0.0 } else { calls * call };
+    let lost = observation.lost.exact().context("not exact")?;
+    let records = (observation.recorded[0].context("not observed")? + lost) as f64 * record;
+    let spent = of_calls + records;
+    ensure!(spent <= given + beyond, "spent {spent} ns of {given} and {beyond}");
     Ok(())
 }
 

@@ -50,11 +50,6 @@ impl RingMemory {
         self.size as u64
     }
 
-    /// Bytes of memory that were mapped.
-    pub fn mapped(&self) -> usize {
-        2 * self.page + self.size
-    }
-
     /// Where the reader is.
     pub fn consumer(&self) -> u64 {
         // SAFETY: the first word of a mapped page that lives as long as `self`. Relaxed: only the reader writes it.

@@ -66,17 +66,35 @@ impl FunctionTypes {
     /// # Errors
     /// Its module is not loaded or has no BTF, or the BTF does not have the function.
     pub fn find(&mut self, function: &Function) -> Result<FunctionType<'_>> {
+        self.described(function)?.ok_or_else(|| absent(&[function]))
+    }
+
+    /// Checks that there is a type for each of `functions`.
+    ///
+    /// # Errors
+    /// A module is not loaded or has no BTF; or the BTF lacks some of the functions, which the error names all.
+    pub fn check(&mut self, functions: &[Function]) -> Result<()> {
+        let mut missing = Vec::new();
+        for function in functions {
+            if self.described(function)?.is_none() {
+                missing.push(function);
+            }
+        }
+        if missing.is_empty() { Ok(()) } else { Err(absent(&missing)) }
+    }
+
+    /// None where the BTF does not have it.
+    fn described(&mut self, function: &Function) -> Result<Option<FunctionType<'_>>> {
         let name = &function.name;
         let Some(module) = &function.module else {
-            let id = self.vmlinux.id(name).ok_or_else(|| absent(name, "the kernel"))?;
-            return Ok(FunctionType { module: None, id });
+            return Ok(self.vmlinux.id(name).map(|id| FunctionType { module: None, id }));
         };
         let found = match self.modules.entry(module.clone()) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Module::read(module, &self.vmlinux)?),
         };
-        let id = found.functions.id(name).ok_or_else(|| absent(name, module))?;
-        Ok(FunctionType { module: Some(found.btf.as_fd()), id })
+        let btf = found.btf.as_fd();
+        Ok(found.functions.id(name).map(|id| FunctionType { module: Some(btf), id }))
     }
 }
 
@@ -117,13 +135,19 @@ fn module_btf(name: &str) -> Result<Option<OwnedFd>> {
     Ok(None)
 }
 
-fn absent(function: &str, holder: &str) -> Error {
+/// Of one function at least.
+fn absent(missing: &[&Function]) -> Error {
+    let names: Vec<_> = missing.iter().map(|function| function.name.as_str()).collect();
+    let less: Vec<_> = names.iter().map(|name| format!("!{name}")).collect();
     Error::unsupported(
-        format!("BPF on {function}"),
-        format!("the BTF of {holder} does not describe it"),
-        "The compiler may have inlined or split the function, or passes its arguments in another \
-         way than its source says; choose one that /proc/kallsyms and the BTF both have, or a \
-         method of the ftrace family",
+        format!("BPF on {}", names.join(", ")),
+        format!("the BTF does not describe {}", if names.len() == 1 { "it" } else { "them" }),
+        format!(
+            "The compiler may have inlined or split such a function, or passes its arguments in another way than its \
+             source says. Leave it out, as in `--target '...,{},!*.*'`; choose one that /proc/kallsyms and the BTF \
+             both have; or take a method of the ftrace family",
+            less.join(",")
+        ),
     )
 }
 
@@ -138,4 +162,22 @@ fn without_btf(module: &str, loaded: bool) -> Error {
         format!("the kernel holds no BTF for the module ({BTF}/{module} is missing)"),
         "Use a kernel built with CONFIG_DEBUG_INFO_BTF_MODULES=y, and the modules built with it",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_lack_a_type_are_named_with_how_to_leave_them_out() {
+        let function = |name: &str| Function {
+            name: name.into(),
+            module: None,
+            addresses: Default::default(),
+        };
+        let (one, two) = (function("a.cold"), function("b"));
+        let text = absent(&[&one, &two]).to_string();
+        assert!(text.starts_with("BPF on a.cold, b: the BTF does not describe them. "), "{text}");
+        assert!(text.contains("`--target '...,!a.cold,!b,!*.*'`"), "{text}");
+    }
 }

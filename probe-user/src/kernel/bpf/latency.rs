@@ -65,6 +65,14 @@ impl Timers {
         Ok(Self { object: Object::open()?, way, types, cpus: possible_cpus()?, max_keys, name })
     }
 
+    /// Checks that programs can be loaded for all of `functions`, as far as types go.
+    ///
+    /// # Errors
+    /// Some have no type that they need; the error names all.
+    pub fn check(&mut self, functions: &[Function]) -> Result<()> {
+        self.types.as_mut().map_or(Ok(()), |types| types.check(functions))
+    }
+
     /// Loads both programs for `function`, not yet attached.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use std::{
 };
 
 use aya_obj::generated::bpf_attach_type;
+use rustix::thread::MembarrierCommand;
 
 use crate::{
     error::{Error, Result},
@@ -123,6 +124,20 @@ impl Link {
     }
 }
 
+/// Waits until the programs that were running when their links went have ended: for a grace period of RCU, in whose
+/// readers the kernel runs them. Closing a link does not wait for that.
+///
+/// What it does not reach, on a preemptible kernel: a task that was preempted in a trampoline before its program began.
+/// Whoever reads what programs wrote checks that it is whole.
+///
+/// # Errors
+/// The kernel refuses: it was built without membarrier(2), or runs with `nohz_full`.
+pub fn await_programs() -> Result<()> {
+    // kernel/sched/membarrier.c: `synchronize_rcu`.
+    rustix::thread::membarrier(MembarrierCommand::Global)
+        .map_err(|e| Error::call("membarrier(MEMBARRIER_CMD_GLOBAL)", "running programs", e.into()))
+}
+
 const CREATE: &str = "bpf(BPF_LINK_CREATE)";
 
 fn refused(
@@ -151,7 +166,8 @@ fn function_remedy(errno: i32) -> Option<&'static str> {
             "Something else holds the function's entry (a live patch, or a BPF program that \
              replaces it): see `bpftool link`, and enabled_functions in tracefs",
         ),
-        libc::EINVAL | libc::ENODEV => Some(
+        // ENOENT: kernel/trace/fprobe.c, of an address that ftrace does not have.
+        libc::EINVAL | libc::ENODEV | libc::ENOENT => Some(
             "The function's entry cannot be patched: it is not in available_filter_functions in \
              tracefs",
         ),

@@ -50,6 +50,14 @@ impl Probes {
         self.cpus
     }
 
+    /// Checks that programs can be loaded for all of `functions`, as far as types go.
+    ///
+    /// # Errors
+    /// Some have no type; the error names all.
+    pub fn check(&mut self, functions: &[Function]) -> Result<()> {
+        self.types.check(functions)
+    }
+
     /// Loads `program` for `function`, not yet attached, with the maps that it uses and their numbers of entries.
     /// `name` is what the kernel calls it.
     ///

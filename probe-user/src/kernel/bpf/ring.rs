@@ -59,8 +59,11 @@ pub struct Read {
     pub error: Option<RingError>,
 }
 
+/// So much is read before its room is given back: programs that write meanwhile find some.
+const STEP: u64 = 64 << 10;
+
 /// Hands the records of `N` words that are complete between two positions of a ring of `size` bytes to `take`, oldest
-/// first, and stops at the first that is busy. `word` gives the ring's word at a position; it is asked for a record's
+/// first, and stops at the first that is busy, or after the first 64 KiB. `word` gives the ring's word at a position; it is asked for a record's
 /// header before its data.
 pub fn records<const N: usize>(
     span: Range<u64>,
@@ -75,7 +78,8 @@ pub fn records<const N: usize>(
         return Read { position, error };
     }
     let mut error = None;
-    while position < end {
+    let enough = position.saturating_add(STEP).min(end);
+    while position < enough {
         #[expect(clippy::cast_possible_truncation, reason = "the upper half is the kernel's own")]
         let header = word(position) as u32;
         if header & BUSY != 0 {
@@ -123,14 +127,36 @@ impl<const N: usize> Ring<N> {
     ///
     /// # Errors
     /// The ring holds something else than its programs' records.
-    pub fn drain(&mut self, take: impl FnMut([u64; N])) -> Result<()> {
-        let start = self.memory.consumer();
-        let span = start..self.memory.producer();
-        let memory = &self.memory;
-        let read = records(span, memory.size(), |position| memory.word(position), take);
-        self.bytes += read.position - start;
-        self.memory.release(read.position);
-        read.error.map_or(Ok(()), |error| Err(Error::malformed("BPF ring", error.to_string())))
+    pub fn drain(&mut self, mut take: impl FnMut([u64; N])) -> Result<()> {
+        let (mut start, end) = (self.memory.consumer(), self.memory.producer());
+        let mut wrong = None;
+        loop {
+            let memory = &self.memory;
+            let read = records(start..end, memory.size(), |at| memory.word(at), &mut take);
+            wrong = wrong.or(read.error);
+            if read.position == start {
+                break;
+            }
+            self.bytes += read.position - start;
+            self.memory.release(read.position);
+            start = read.position;
+        }
+        wrong.map_or(Ok(()), |error| Err(Error::malformed("BPF ring", error.to_string())))
+    }
+
+    /// Checks that all was read that programs ever began to write; `subject` names the ring in the error. Called once no
+    /// program can write any more.
+    ///
+    /// # Errors
+    /// Something is left: behind a record that its program never finished, or since the last time that it was drained.
+    pub fn all_read(&self, subject: &str) -> Result<()> {
+        let left = self.memory.producer().saturating_sub(self.memory.consumer());
+        match left {
+            0 => Ok(()),
+            _ => Err(Error::Untrue(format!(
+                "{left} bytes of records of {subject} are neither read nor lost"
+            ))),
+        }
     }
 
     /// Bytes that were read, headers and all.
@@ -208,6 +234,19 @@ mod tests {
         let error = RingError::Length { position: 64, length: 16, expected: 8 };
         assert_eq!(ring.read(&mut seen), Read { position: 104, error: Some(error) });
         assert_eq!(seen, [3]);
+    }
+
+    #[test]
+    fn a_long_way_is_gone_in_steps() {
+        let mut ring = Writer::new(256 << 10, 0);
+        let all = u64::from(ring.write(0, &[0]))
+            + (1..).take_while(|&n| ring.write(0, &[n])).count() as u64;
+        let mut seen = Vec::new();
+        assert_eq!(ring.read(&mut seen), Read { position: STEP, error: None });
+        while ring.consumer < ring.producer {
+            assert_eq!(ring.read(&mut seen).error, None);
+        }
+        assert_eq!(seen, (0..all).collect::<Vec<_>>());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The session of the methods in [`count`](super::count).
 
-use std::collections::BTreeMap;
-
+use super::session::{Details, await_programs};
 use crate::{
     error::Result,
     kernel::{
@@ -24,6 +23,8 @@ pub(super) struct Counting {
     first: usize,
     enabled: Option<Enabled>,
     disabled: Option<Nanos>,
+    /// Said once programs that still ran at the end were waited for.
+    details: Details,
     /// Reads of all tallies so far.
     reads: u64,
 }
@@ -38,7 +39,8 @@ struct Enabled {
 impl Counting {
     /// A session of these tallies, whose items are the target's from `first` on.
     pub(super) fn new(tallies: Vec<Tally>, first: usize) -> Self {
-        Self { tallies, first, enabled: None, disabled: None, reads: 0 }
+        let details = Details::new();
+        Self { tallies, first, enabled: None, disabled: None, details, reads: 0 }
     }
 
     /// Attaches all.
@@ -92,13 +94,15 @@ impl Session for Counting {
     fn disable(&mut self) -> Result<()> {
         let released = self.detach_all();
         self.disabled = Some(clock::now());
+        await_programs(&mut self.details);
         released
     }
 
     fn detach(mut self: Box<Self>) -> Result<Observation> {
         self.detach_all()?;
+        await_programs(&mut self.details);
         let hits: Vec<_> = self.hits().map(Some).collect();
-        let Self { tallies, first, enabled, disabled, reads } = *self;
+        let Self { tallies, first, enabled, disabled, mut details, reads } = *self;
         let programs = || tallies.iter().map(|tally| &tally.program);
         let missed = programs().map(Attachable::missed).collect::<Result<Vec<_>>>()?;
         let memory = programs().map(Attachable::memory).collect::<Result<Vec<_>>>()?;
@@ -107,6 +111,7 @@ impl Session for Counting {
         let end = disabled.unwrap_or_else(clock::now);
         let time = at.map_or(Nanos(0), |at| end.since(at));
         let per_program = serde_json::to_value(&missed).unwrap_or_default();
+        details.insert("missed_per_program".into(), per_program);
         Ok(Observation {
             recorded: std::iter::repeat_n(None, first).chain(hits).collect(),
             lost: Loss::NONE,
@@ -116,7 +121,7 @@ impl Session for Counting {
             attached,
             bytes_read: Bytes(reads * (words * size_of::<u64>()) as u64),
             kernel_memory: Bytes(memory.iter().map(|bytes| bytes.0).sum()),
-            details: BTreeMap::from([("missed_per_program".into(), per_program)]),
+            details,
             ..Observation::default()
         })
     }

@@ -80,6 +80,8 @@ struct Binning {
     row: u32,
     bins: Bins,
     start: Nanos,
+    /// Between which moments it was enabled.
+    enabled: (Nanos, Nanos),
     recorded: u64,
     late: u64,
     /// Words read.
@@ -108,7 +110,11 @@ impl Design for Bins {
         let table = MappedArray::new(probe.map(BINS)?, words as usize)
             .map_err(|e| Error::call("mmap", format!("{BINS} for {}", f.name), e))?;
         let (start, recorded, late, read) = (Nanos(0), 0, 0, 0);
-        Ok((probe, Binning { slots, table, row, bins: *self, start, recorded, late, read }))
+        let enabled = (Nanos(0), Nanos(u64::MAX));
+        Ok((
+            probe,
+            Binning { slots, table, row, bins: *self, start, enabled, recorded, late, read },
+        ))
     }
 }
 
@@ -136,6 +142,11 @@ impl Part for Binning {
         self.slots.fill(probe.map(SLOTS)?, |cpu| [start, width, row(cpu), last])
     }
 
+    fn stop(&mut self, enabled: (Nanos, Nanos)) -> Result<()> {
+        self.enabled = enabled;
+        Ok(())
+    }
+
     /// Called once, at the end.
     fn drain(&mut self, _: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()> {
         self.recorded = 0;
@@ -149,6 +160,7 @@ impl Part for Binning {
             self.recorded += calls;
             let width = self.bins.width.0;
             let middle = Nanos(self.start.0 + u64::from(bin) * width + width / 2);
+            let middle = middle.clamp(self.enabled.0, self.enabled.1);
             #[expect(clippy::cast_precision_loss, reason = "no bin holds 2^53 calls")]
             sink.weighted(item, middle, calls as f64);
         }

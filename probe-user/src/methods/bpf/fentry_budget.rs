@@ -21,7 +21,7 @@ use super::{
     estimate::Weights,
     fentry_ringbuf::Shape,
     prices::{self, Prices},
-    session::{Account, Design, Details, Fentry, Kind, Part, Traced},
+    session::{Account, Design, Details, Fentry, Kind, Part, Traced, check_drawn},
 };
 use crate::{
     error::{Error, Result},
@@ -174,6 +174,10 @@ impl Design for Budget {
         ))
     }
 
+    fn try_out(&self) -> Result<()> {
+        prices::try_out()
+    }
+
     fn prepare(&self, traced: &mut [Traced<Spending>]) -> Result<Details> {
         let (prices, mut details) = prices::calibrate()?;
         #[expect(clippy::cast_precision_loss, reason = "no target has 2^53 functions")]
@@ -296,15 +300,10 @@ impl Part for Spending {
     }
 
     fn account(&mut self, probe: &Probe, _: Nanos) -> Result<Account> {
+        self.ring.all_read(probe.function())?;
         let lost = self.lost();
         let calls = self.slots.sum(offset_of!(Slot, calls));
-        let drawn = self.weights.drawn + lost.drawn;
-        if drawn > calls {
-            return Err(Error::Untrue(format!(
-                "{drawn} calls of {} were drawn, but only {calls} were made",
-                probe.function()
-            )));
-        }
+        check_drawn(self.weights.drawn + lost.drawn, calls, probe.function())?;
         let used = self.each(offset_of!(Slot, calls)).zip(self.each(offset_of!(Slot, threshold)));
         let now = used.filter(|(calls, _)| *calls > 0).map(|(_, threshold)| weight(threshold));
         let now: Vec<_> = now.collect();

@@ -152,7 +152,7 @@ impl Part for Recording {
         drained
     }
 
-    fn stop(&mut self) -> Result<()> {
+    fn stop(&mut self, _: (Nanos, Nanos)) -> Result<()> {
         self.events.iter().map(Event::disable).fold(Ok(()), Result::and)
     }
 

@@ -123,7 +123,8 @@ impl Part for Recording {
         })
     }
 
-    fn account(&mut self, _: &Probe, _: Nanos) -> Result<Account> {
+    fn account(&mut self, probe: &Probe, _: Nanos) -> Result<Account> {
+        self.ring.all_read(probe.function())?;
         let lost = self.losses.sum(0);
         let details = Details::from([("lost_per_function".into(), json!(lost))]);
         Ok(Account { lost, details, ..Account::new(Some(self.recorded), self.ring.bytes()) })

@@ -16,7 +16,7 @@ use probe_ebpf::{
 use super::{
     estimate,
     fentry_ringbuf::Shape,
-    session::{Account, Design, Details, Fentry, Kind, Part},
+    session::{Account, Design, Details, Fentry, Kind, Part, check_drawn},
 };
 use crate::{
     error::{Error, Result},
@@ -108,13 +108,16 @@ impl Part for Drawing {
         })
     }
 
-    fn account(&mut self, _: &Probe, _: Nanos) -> Result<Account> {
+    fn account(&mut self, probe: &Probe, _: Nanos) -> Result<Account> {
+        self.ring.all_read(probe.function())?;
         let lost = self.slots.sum(offset_of!(Slot, lost));
+        let calls = self.slots.sum(offset_of!(Slot, calls));
+        check_drawn(self.recorded + lost, calls, probe.function())?;
         #[expect(clippy::cast_precision_loss, reason = "at most 2^32")]
         let p = self.threshold as f64 / (1_u64 << 32) as f64;
         let read = self.ring.bytes();
         Ok(Account {
-            counted: Some(self.slots.sum(offset_of!(Slot, calls))),
+            counted: Some(calls),
             // What was drawn and lost was drawn.
             estimate: Some(estimate::binomial(self.recorded + lost, p)),
             lost,

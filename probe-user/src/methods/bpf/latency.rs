@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::session::{Details, await_programs};
 use crate::{
     error::{Error, Result},
     kernel::{
@@ -80,9 +81,17 @@ impl Latency {
             ));
         }
         let mut timers = Timers::new(self.way, self.max_keys, format!("{PREFIX}_time"))?;
+        timers.check(&target.functions)?;
         let timers = target.functions.iter().map(|function| timers.load(function));
         let timers = timers.collect::<Result<_>>()?;
-        Ok(Timing { timers, attached: Vec::new(), enabled: None, disabled: None, reads: 0 })
+        Ok(Timing {
+            timers,
+            attached: Vec::new(),
+            enabled: None,
+            disabled: None,
+            details: Details::new(),
+            reads: 0,
+        })
     }
 
     /// Loading asks the verifier about the programs, and only attaching asks the kernel about their place.
@@ -113,6 +122,8 @@ struct Timing {
     attached: Vec<String>,
     enabled: Option<Nanos>,
     disabled: Option<Nanos>,
+    /// Said once programs that still ran at the end were waited for.
+    details: Details,
     /// Reads of all counts so far.
     reads: u64,
 }
@@ -160,11 +171,13 @@ impl Session for Timing {
     fn disable(&mut self) -> Result<()> {
         let released = self.detach_all();
         self.disabled = Some(clock::now());
+        await_programs(&mut self.details);
         released
     }
 
     fn detach(mut self: Box<Self>) -> Result<Observation> {
         self.detach_all()?;
+        await_programs(&mut self.details);
         let missed = self.of_each(Timer::missed)?.into_iter().fold(Loss::NONE, Loss::and);
         let exits = self.of_each(Timer::missed_exits)?.into_iter().fold(Loss::NONE, Loss::and);
         let memory = self.of_each(Timer::memory)?.iter().map(|bytes| bytes.0).sum();
@@ -184,12 +197,16 @@ impl Session for Timing {
             attached: self.attached,
             bytes_read: Bytes(self.reads * (words * size_of::<u64>()) as u64),
             kernel_memory: Bytes(memory),
-            details: BTreeMap::from([
-                ("untimed_exits_per_function".into(), json!(untimed)),
-                ("starts_left_at_detach_per_function".into(), json!(left)),
-                ("starts_not_removed_per_function".into(), json!(kept)),
-                ("missed_exits".into(), json!(exits)),
-            ]),
+            details: self
+                .details
+                .into_iter()
+                .chain([
+                    ("untimed_exits_per_function".into(), json!(untimed)),
+                    ("starts_left_at_detach_per_function".into(), json!(left)),
+                    ("starts_not_removed_per_function".into(), json!(kept)),
+                    ("missed_exits".into(), json!(exits)),
+                ])
+                .collect(),
             ..Observation::default()
         })
     }

@@ -5,11 +5,11 @@
 //! than without it is its price. Of many short rounds the fastest counts: whatever disturbs one only adds to it. The
 //! price is one with warm caches, so of a program that is called often.
 
-use std::{collections::BTreeMap, os::fd::BorrowedFd};
+use std::{collections::BTreeMap, mem::offset_of, os::fd::BorrowedFd};
 
 use serde_json::json;
 
-use probe_ebpf::ring::RING;
+use probe_ebpf::fentry_budget::Slot;
 
 use super::{
     fentry_budget::{Rates, load_on},
@@ -18,7 +18,11 @@ use super::{
 use crate::{
     error::{Error, Result},
     kernel::{
-        bpf::{probe::Probes, ring::Ring},
+        bpf::{
+            probe::{Probe, Probes},
+            ring::Ring,
+            slots::Slots,
+        },
         clock,
     },
     model::target::Function,
@@ -45,13 +49,7 @@ pub(super) struct Prices {
 /// # Errors
 /// The kernel has no test functions, or refuses the program.
 pub(super) fn calibrate() -> Result<(Prices, Details)> {
-    const RING_BYTES: u32 = 64 << 10;
-    let tested =
-        Function { name: "bpf_fentry_test1".into(), module: None, addresses: Default::default() };
-    let mut probes = Probes::new()?;
-    let (mut probe, slots, mut ring): (_, _, Ring<2>) =
-        load_on(&mut probes, &tested, "tracetoll_price", RING_BYTES)?;
-    debug_assert!(probe.map(RING).is_ok());
+    let (mut probe, slots, mut ring) = on_test_function()?;
     let without = fastest(probe.program(), || Ok(()))?;
     let mut with = |rates: Rates| {
         rates.fill(&slots, &probe)?;
@@ -77,14 +75,43 @@ pub(super) fn calibrate() -> Result<(Prices, Details)> {
     Ok((prices, details))
 }
 
+/// Runs the program once, to find out whether it can be.
+///
+/// # Errors
+/// As [`calibrate`].
+pub(super) fn try_out() -> Result<()> {
+    let (mut probe, slots, _ring) = on_test_function()?;
+    Rates::NEVER.fill(&slots, &probe)?;
+    probe.attach()?;
+    call_once(probe.program())?;
+    let calls = slots.sum(offset_of!(Slot, calls));
+    probe.detach()?;
+    // More of them where another process tries the same.
+    if calls >= 1 {
+        return Ok(());
+    }
+    Err(Error::Untrue(format!("a call of {TESTED} was not counted")))
+}
+
+const TESTED: &str = "bpf_fentry_test1";
+
+fn on_test_function() -> Result<(Probe, Slots, Ring<2>)> {
+    const RING_BYTES: u32 = 64 << 10;
+    let tested = Function { name: TESTED.into(), module: None, addresses: Default::default() };
+    load_on(&mut Probes::new()?, &tested, "tracetoll_price", RING_BYTES)
+}
+
+fn call_once(program: BorrowedFd<'_>) -> Result<()> {
+    maps::call_test_functions(program).map_err(|e| Error::call("bpf(BPF_PROG_TEST_RUN)", TESTED, e))
+}
+
 /// ns per command in the fastest round. `clear` makes room between rounds.
 fn fastest(program: BorrowedFd<'_>, mut clear: impl FnMut() -> Result<()>) -> Result<f64> {
     let mut least = u64::MAX;
     for _ in 0..ROUNDS {
         let start = clock::now();
         for _ in 0..COMMANDS {
-            maps::call_test_functions(program)
-                .map_err(|e| Error::call("bpf(BPF_PROG_TEST_RUN)", "bpf_fentry_test1", e))?;
+            call_once(program)?;
         }
         least = least.min(clock::now().since(start).0);
         clear()?;

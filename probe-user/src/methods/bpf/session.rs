@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use crate::{
     error::{Error, Result},
     kernel::{
-        bpf::probe::{Probe, Probes},
+        bpf::{
+            link,
+            probe::{Probe, Probes},
+        },
         clock,
         run::PREFIX,
     },
@@ -39,6 +42,11 @@ pub(super) trait Design: fmt::Debug + Send + Sync + 'static {
         name: &str,
     ) -> Result<(Probe, Self::Part)>;
 
+    /// Does the least of what [`Design::prepare`] needs, to find out whether it can be done.
+    fn try_out(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Done once, before the parts of a trial are started. Returns what it found, for the observation's details.
     fn prepare(&self, _: &mut [Traced<Self::Part>]) -> Result<Details> {
         Ok(Details::new())
@@ -55,8 +63,9 @@ pub(super) trait Part: fmt::Debug + Send {
     /// Hands what is there of `item` to `sink`.
     fn drain(&mut self, probe: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()>;
 
-    /// Called after the program is detached.
-    fn stop(&mut self) -> Result<()> {
+    /// Called after the program is detached and none runs any more; `enabled` is from when all had been attached to
+    /// when they were detached.
+    fn stop(&mut self, _enabled: (Nanos, Nanos)) -> Result<()> {
         Ok(())
     }
 
@@ -66,6 +75,17 @@ pub(super) trait Part: fmt::Debug + Send {
 
 /// Facts in the method's own words.
 pub(super) type Details = BTreeMap<String, Value>;
+
+/// Waits for the programs that still run after they were detached, so that what they write is there when it is read;
+/// once for each `details`, which then say whether they were waited for, or why not.
+pub(super) fn await_programs(details: &mut Details) {
+    details.entry("running_programs_awaited".into()).or_insert_with(
+        || match link::await_programs() {
+            Ok(()) => json!(true),
+            Err(error) => json!(error.to_string()),
+        },
+    );
+}
 
 /// What one part saw; see [`Observation`].
 #[derive(Debug)]
@@ -97,6 +117,15 @@ impl Account {
             details: Details::new(),
         }
     }
+}
+
+/// Checks that no more calls of `function` were drawn than were made.
+pub(super) fn check_drawn(drawn: u64, calls: u64, function: &str) -> Result<()> {
+    if drawn <= calls {
+        return Ok(());
+    }
+    let what = format!("{drawn} calls of {function} were drawn, but only {calls} were made");
+    Err(Error::Untrue(what))
 }
 
 /// A program and what reads it.
@@ -141,6 +170,7 @@ impl<D: Design> Fentry<D> {
             ));
         }
         let mut probes = Probes::new()?;
+        probes.check(&target.functions)?;
         // Without the family, which takes half of the 15 bytes.
         let base = self.descriptor.id.0.split(':').next().unwrap_or_default();
         let short = base.strip_prefix("bpf-fentry-").unwrap_or(base);
@@ -153,6 +183,20 @@ impl<D: Design> Fentry<D> {
             })
             .collect()
     }
+
+    /// Loading asks the verifier about each function, and only attaching asks whether it can be patched and takes one
+    /// program more.
+    fn probe(&self, target: &Target) -> Result<()> {
+        let mut traced = self.load(target)?;
+        traced.iter_mut().try_for_each(|traced| traced.probe.attach())?;
+        detach(&mut traced)?;
+        self.design.try_out()
+    }
+}
+
+/// Goes on past an error, and reports the first.
+fn detach<P>(traced: &mut [Traced<P>]) -> Result<()> {
+    traced.iter_mut().map(|traced| traced.probe.detach()).fold(Ok(()), Result::and)
 }
 
 /// The kernel refuses longer names of maps.
@@ -166,8 +210,7 @@ impl<D: Design> Method for Fentry<D> {
     }
 
     fn detect(&self, target: &Target) -> Detection {
-        // Loading asks the verifier about each function and changes none of them.
-        self.load(target).map(drop).into()
+        self.probe(target).into()
     }
 
     fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
@@ -208,9 +251,12 @@ impl<P: Part> FentrySession<P> {
 
     /// Goes on past an error, and reports the first.
     fn detach_all(&mut self) -> Result<()> {
-        let detached =
-            self.traced.iter_mut().map(|traced| traced.probe.detach()).fold(Ok(()), Result::and);
-        self.traced.iter_mut().map(|traced| traced.part.stop()).fold(detached, Result::and)
+        let detached = detach(&mut self.traced);
+        let Some(Enabled { at, .. }) = self.enabled else { return detached };
+        let enabled = (at, Nanos(at.0 + self.observed.0));
+        await_programs(&mut self.details);
+        let parts = self.traced.iter_mut();
+        parts.map(|traced| traced.part.stop(enabled)).fold(detached, Result::and)
     }
 }
 
@@ -240,11 +286,11 @@ impl<P: Part> Session for FentrySession<P> {
     }
 
     fn disable(&mut self) -> Result<()> {
-        let released = self.detach_all();
+        let detached = detach(&mut self.traced);
         if let Some(enabled) = &self.enabled {
             self.observed = clock::now().since(enabled.at);
         }
-        released
+        detached.and(self.detach_all())
     }
 
     fn detach(mut self: Box<Self>) -> Result<Observation> {
