@@ -91,7 +91,8 @@ impl Slot {
         let capacity = self.capacity as i64;
         // Paid before the bucket runs over: what a stretch earned pays for its calls first.
         let tokens = self.tokens + earned as i64 - (calls * self.call_price + record) as i64;
-        self.tokens = tokens.clamp(-capacity, capacity);
+        // `clamp` can panic, and the verifier knows of no capacity above zero.
+        self.tokens = tokens.min(capacity).max(-capacity);
         self.threshold = ((self.tokens.max(0) as u64 * self.scale) >> SCALE_BITS).max(LEAST);
         self.settled = self.calls;
         self.settled_at = now;
