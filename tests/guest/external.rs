@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Read as _,
     path::Path,
     process::Command,
     sync::{
@@ -47,6 +48,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         crate::test("external::perf_record_records_each_call", || calls("external-perf-record")),
         crate::test("external::tcpdump_records_each_frame", frames),
         crate::test("external::a_tree_is_accounted_for_to_its_last_process", tree),
+        crate::test("external::processes_take_what_they_say_themselves", processes),
+        crate::test("external::groups_of_the_dead_are_swept_wherever_they_are", swept),
         crate::test("external::a_program_that_fails_says_why", failures),
         crate::test("external::an_end_by_itself_is_judged", endings),
         crate::test("external::a_program_runs_where_the_load_does", pinned),
@@ -94,7 +97,15 @@ fn finish(mut session: Box<dyn Session>) -> Result<Observation> {
 /// Two functions that are called, and one that is not.
 fn calls(id: &str) -> Result<()> {
     const CALLS: u64 = 200;
-    let target = resolve("vhost_net:vhost_net_open,tun:tun_chr_open,vhost_net:handle_rx")?;
+    // An event's name has no room for the whole of the last one's.
+    const LONG: &str = "proc_tcp_available_congestion_control";
+    const LONG_FILE: &str = "/proc/sys/net/ipv4/tcp_available_congestion_control";
+    let by_events = id.starts_with("external-perf-");
+    let mut request = "vhost_net:vhost_net_open,tun:tun_chr_open,vhost_net:handle_rx".to_owned();
+    if by_events {
+        request += &format!(",{LONG}");
+    }
+    let target = resolve(&request)?;
     let method = available(id, &target)?;
     let run = Run::start()?;
     let mut session = method.attach(&target, &Scene::bare(&run))?;
@@ -103,10 +114,17 @@ fn calls(id: &str) -> Result<()> {
         call_open_tun()?;
         if call % 4 == 0 {
             call_open_vhost()?;
+            // One read, one call.
+            ensure!(fs::File::open(LONG_FILE)?.read(&mut [0; 4096])? > 0);
         }
     }
     let seen = finish(session)?;
-    let expected = [CALLS / 4, CALLS, 0].map(Some);
+    let mut expected = [CALLS / 4, CALLS, 0].map(Some).to_vec();
+    if by_events {
+        expected.push(Some(CALLS / 4));
+        // The kernel's own count of hits agrees.
+        ensure!((seen.lost, seen.missed) == (Loss::NONE, Loss::NONE), "{id}: {seen:?}");
+    }
     ensure!(
         seen.recorded == expected,
         "{id}: {:?} instead of {expected:?}: {seen:?}",
@@ -139,7 +157,7 @@ fn frames() -> Result<()> {
     stage.close()?;
     let recorded = seen.recorded[target.frames()].context("no count")?;
     let lost = seen.lost.exact().context("its loss is not exact")?;
-    ensure!(recorded + lost == KICKS, "{recorded} recorded and {lost} lost of {KICKS}: {seen:?}");
+    ensure!((recorded, lost) == (KICKS, 0), "{recorded} recorded and {lost} lost: {seen:?}");
     Ok(())
 }
 
@@ -196,6 +214,67 @@ fn tree() -> Result<()> {
     let before = seen.details["cpu_ns_before_enable"].as_u64().context("no number")?;
     ensure!(before > 0 && seen.processes_after > Nanos(0), "{seen:?}");
     Ok(())
+}
+
+/// A child and an orphan tell what they took between enable and disable; so does one that ends before.
+fn processes() -> Result<()> {
+    let folder = Folder::new()?;
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    // The shell's own time on a CPU, in ns, as it is at its end.
+    let burn = |name: &str| {
+        let (made, done) = (at(&format!("{name}-made")), at(name));
+        format!(
+            "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; \
+             read -r ns rest < /proc/$$/schedstat; echo $ns > {made}; mv {made} {done}"
+        )
+    };
+    let text = format!(
+        "sh -c '{}'; echo ready; while [ ! -e {} ]; do sleep 0.1; done; \
+         sh -c '{}'; sh -c 'sh -c \"{}\" &'; while :; do sleep 0.1; done",
+        burn("before"),
+        at("go"),
+        burn("child"),
+        burn("orphan").replace('$', "\\$"),
+    );
+    let target = resolve("tun:tun_chr_open")?;
+    let run = Run::start()?;
+    let mut session = attach(script(&text), &run, &target)?;
+    session.enable()?;
+    fs::write(at("go"), "")?;
+    let began = Instant::now();
+    while !(Path::new(&at("child")).exists() && Path::new(&at("orphan")).exists()) {
+        ensure!(began.elapsed() < Duration::from_secs(120), "they do not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let seen = finish(session)?;
+    let told = |name: &str| -> Result<u64> { Ok(fs::read_to_string(at(name))?.trim().parse()?) };
+    let burned = told("child")? + told("orphan")?;
+    // What the loops that wait take, and starting everything.
+    let most = 2 * burned + 1_000_000_000;
+    ensure!((burned..=most).contains(&seen.processes.0), "{burned} ns burned: {seen:?}");
+    let before = seen.details["cpu_ns_before_enable"].as_u64().context("no number")?;
+    ensure!(before >= told("before")?, "{} ns burned before: {seen:?}", told("before")?);
+    Ok(())
+}
+
+/// A group of a dead run in another group than ours, with a group and a process inside.
+fn swept() -> Result<()> {
+    const MARK: &str = "54321098";
+    let mut dead = Command::new("true").spawn()?;
+    dead.wait()?;
+    let outer = Path::new("/sys/fs/cgroup").join(format!("outer-{}", std::process::id()));
+    let inner = outer.join(format!("tracetoll-{}-external", dead.id())).join("inner");
+    fs::create_dir_all(&inner)?;
+    let mut sleeper = Command::new("sleep").arg(MARK).spawn()?;
+    fs::write(inner.join("cgroup.procs"), sleeper.id().to_string())?;
+    let cleaned = tracetoll(["clean"]).and_then(succeed);
+    let gone = !inner.exists() && !inner.with_file_name("").exists();
+    let _ = sleeper.kill();
+    let status = sleeper.wait()?;
+    let removed = fs::remove_dir(&outer);
+    ensure!(cleaned?.contains(&format!("cgroup tracetoll-{}-external", dead.id())));
+    ensure!(gone && !status.success(), "it is still there; its process: {status}");
+    Ok(removed?)
 }
 
 fn failures() -> Result<()> {

@@ -150,21 +150,53 @@ impl Drop for Cgroup {
 /// # Errors
 /// The first group that could not be removed.
 pub fn sweep() -> Result<Vec<String>> {
-    // Without cgroup v2 there is nothing of ours in it.
-    let Ok(own) = own() else { return Ok(Vec::new()) };
+    // Without cgroup v2 there is nothing of ours in it. The dead run may have been in another group than we are.
+    let Some(root) = tracefs::mounted("cgroup2")? else { return Ok(Vec::new()) };
     let mut swept = Vec::new();
-    for entry in fs::read_dir(&own).map_err(|e| Error::file("read", &own, e))?.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.path().is_dir() && run::tag_of(&name).is_some_and(run::is_dead) {
-            let left = Cgroup { folder: Some(entry.path()) };
-            if left.is_populated()? {
-                left.kill()?;
-            }
-            left.close()?;
-            swept.push(format!("cgroup {name}"));
+    for folder in tagged(&root, run::is_dead)? {
+        let left = Cgroup { folder: Some(folder) };
+        let name = left.name().to_owned();
+        if left.is_populated()? {
+            left.kill()?;
         }
+        left.close()?;
+        swept.push(format!("cgroup {name}"));
     }
     Ok(swept)
+}
+
+/// The groups below `folder` whose name has a tag that `is_dead`, and all inside of those; what is inside comes first.
+fn tagged(folder: &Path, is_dead: fn(u32) -> bool) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for inner in groups_in(folder)? {
+        let name = inner.file_name().unwrap_or_default().to_string_lossy();
+        if run::tag_of(&name).is_some_and(is_dead) {
+            found.extend(with_inner(inner)?);
+        } else {
+            found.extend(tagged(&inner, is_dead)?);
+        }
+    }
+    Ok(found)
+}
+
+/// `folder` and every group inside.
+fn with_inner(folder: PathBuf) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for inner in groups_in(&folder)? {
+        found.extend(with_inner(inner)?);
+    }
+    found.push(folder);
+    Ok(found)
+}
+
+/// The groups right below; none in one that is gone by now.
+fn groups_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(|e| Error::file("read", folder, e))?,
+    };
+    let folders = entries.flatten().filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir()));
+    Ok(folders.map(|entry| entry.path()).collect())
 }
 
 /// A process that has just ended may hold its group for a moment longer.
@@ -194,4 +226,30 @@ fn own() -> Result<PathBuf> {
     let text = fs::read_to_string(MEMBERSHIP).map_err(|e| Error::file("read", MEMBERSHIP, e))?;
     let path = text.lines().find_map(|line| line.strip_prefix("0::/"));
     path.map(|path| root.join(path)).ok_or_else(|| unsupported("this process is in none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_the_dead_are_found_wherever_they_are() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        let dead = ["a/b/tracetoll-41-external", "tracetoll-41-report"];
+        for path in dead.iter().chain(&["tracetoll-42-external/x", "c", "tracetoll-x"]) {
+            fs::create_dir_all(at(path)).unwrap();
+        }
+        fs::create_dir_all(at("tracetoll-41-report/x/y")).unwrap();
+        fs::write(at("c/tracetoll-41-file"), "").unwrap();
+        let mut found = tagged(root.path(), |tag| tag == 41).unwrap();
+        // Folders come in no order, but what is inside comes first.
+        for folder in &found {
+            assert!(fs::remove_dir(folder).is_ok(), "{found:?}");
+        }
+        found.sort();
+        let inner = ["tracetoll-41-report/x", "tracetoll-41-report/x/y"];
+        assert_eq!(found, [dead[0], dead[1], inner[0], inner[1]].map(at));
+        assert!(tagged(&at("gone"), |_| true).unwrap().is_empty());
+    }
 }

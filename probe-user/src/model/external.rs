@@ -44,13 +44,14 @@ pub struct External {
     pub report: Vec<String>,
     /// A regular expression for its count in all that was printed. With one group: the sum of what that captured (a group
     /// that took no part counts as zero; no match at all: the count is not known). Without a group: the number of matches.
-    /// With `{function}` in it, it is tried for each function of the target; without, it counts the target's only one.
+    /// With `{function}` or `{event}` in it, it is tried for each function of the target, with that function's own name or
+    /// event; without, it counts the target's only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<String>,
     /// What it counts.
     #[serde(default)]
     pub counts: Counts,
-    /// As `count`, for events that it lost. No match: not known.
+    /// As `count`, for events that it lost, of all functions together. No match: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,
     /// Whether what it says of losses is all that was lost; otherwise it is a lower bound.

@@ -1,5 +1,6 @@
 //! Other programs as methods: whatever can be started on a command line.
 
+mod hits;
 pub mod pattern;
 pub mod presets;
 pub mod program;

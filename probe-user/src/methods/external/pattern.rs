@@ -5,7 +5,19 @@ use regex::Regex;
 use crate::error::{Error, Result};
 
 /// Stands for the name of a function, in words as in patterns.
-pub const FUNCTION: &str = "{function}";
+const FUNCTION: &str = "{function}";
+
+/// Stands for the kprobe event at that function, `group:name`.
+const EVENT: &str = "{event}";
+
+/// A function of the target, as programs may call it.
+#[derive(Debug, Clone, Copy)]
+pub struct Traced<'a> {
+    /// Its name.
+    pub function: &'a str,
+    /// The kprobe event at it, if one was made.
+    pub event: Option<&'a str>,
+}
 
 /// What a template's placeholders stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +47,14 @@ impl Names {
         }
     }
 
+    /// The functions, each with its event.
+    pub fn traced(&self) -> impl Iterator<Item = Traced<'_>> {
+        let events = self.events.iter().map(|event| Some(event.as_str()));
+        let functions = self.functions.iter().map(|(name, _)| name.as_str());
+        let events = events.chain(std::iter::repeat(None));
+        functions.zip(events).map(|(function, event)| Traced { function, event })
+    }
+
     /// `word` with its placeholders filled in. Any other brace stays as it is: many languages have them.
     pub fn fill(&self, word: &str) -> String {
         let first = self.functions.first();
@@ -49,7 +69,7 @@ impl Names {
             ("{tap}", stand_in(&self.taps)),
             ("{out}", self.out.clone()),
             ("{run}", self.run.clone()),
-            ("{event}", stand_in(&self.events)),
+            (EVENT, stand_in(&self.events)),
             ("{events}", self.events.join(",")),
         ]
         .into_iter()
@@ -82,7 +102,7 @@ impl Pattern {
 
     /// Whether it asks for each function by name.
     pub fn is_per_function(&self) -> bool {
-        self.0.contains(FUNCTION)
+        [FUNCTION, EVENT].iter().any(|name| self.0.contains(name))
     }
 
     /// Whether it is found in `text`.
@@ -92,8 +112,8 @@ impl Pattern {
 
     /// The sum of what its group captured (nothing counts as zero), none where it does not match or captured no number;
     /// without a group, the number of matches.
-    pub fn sum(&self, text: &str, function: Option<&str>) -> Option<u64> {
-        let regex = compile(&self.0, function).ok()?;
+    pub fn sum(&self, text: &str, traced: Option<Traced<'_>>) -> Option<u64> {
+        let regex = compile(&self.0, traced).ok()?;
         let has_group = regex.captures_len() == 2;
         let mut sum = if has_group { None } else { Some(0) };
         for found in regex.captures_iter(text) {
@@ -108,10 +128,12 @@ impl Pattern {
 }
 
 /// Characters that no identifier has match any one character: programs write `_` for the `.` in `f.isra.0`.
-fn compile(text: &str, function: Option<&str>) -> std::result::Result<Regex, regex::Error> {
+fn compile(text: &str, traced: Option<Traced<'_>>) -> std::result::Result<Regex, regex::Error> {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '.' };
-    let name: String = function.unwrap_or("f").chars().map(plain).collect();
-    Regex::new(&text.replace(FUNCTION, &name))
+    let name: String = traced.map_or("f", |t| t.function).chars().map(plain).collect();
+    // Where there is none, a character that no program prints.
+    let event = traced.and_then(|t| t.event).unwrap_or("\0");
+    Regex::new(&text.replace(FUNCTION, &name).replace(EVENT, &regex::escape(event)))
 }
 
 #[cfg(test)]
@@ -135,13 +157,39 @@ mod tests {
 
     #[test]
     fn numbers_are_summed_over_matches() {
-        let sum = |pattern, text| Pattern::new(pattern, "x").unwrap().sum(text, Some("f.isra.0"));
+        let traced = Traced { function: "f.isra.0", event: Some("g:f_isra_1_0") };
+        let sum = |pattern, text| Pattern::new(pattern, "x").unwrap().sum(text, Some(traced));
+        assert_eq!(sum(r"(?m)^{event} (\d+)$", "g:f_isra_1_0 1\ng:f_isra_1_01 2"), Some(1));
         assert_eq!(sum(r"(?m)^(\d+) hits", "3 hits\n1,004 calls\n5 hits"), Some(8));
         assert_eq!(sum(r"(?m)^{function} \d+$", "f_isra_0 1\nf_isra_0 2\ng 3"), Some(2));
         assert_eq!(sum(r"wrote(?: (\d+))?", "wrote"), Some(0));
         assert_eq!(sum(r"(\d+) hits", "none"), None);
         assert_eq!(sum(r"hits", "none"), Some(0));
         assert_eq!(sum(r"(\w+) hits", "many hits"), None);
+    }
+
+    #[test]
+    fn functions_and_their_events_go_together() {
+        let mut names = Names {
+            functions: vec![("tx".into(), None), ("rx".into(), None)],
+            events: vec!["g:tx_1_0".into(), "g:rx_1_1".into()],
+            ..Names::default()
+        };
+        let events = |names: &Names| {
+            let own = |t: Traced<'_>| (t.function.to_owned(), t.event.map(str::to_owned));
+            names.traced().map(own).collect::<Vec<_>>()
+        };
+        let [tx, rx] = ["tx", "rx"].map(str::to_owned);
+        let with = |name: &str| Some(name.to_owned());
+        assert_eq!(
+            events(&names),
+            [(tx.clone(), with("g:tx_1_0")), (rx.clone(), with("g:rx_1_1"))]
+        );
+        names.events.clear();
+        assert_eq!(events(&names), [(tx, None), (rx, None)]);
+        let pattern = Pattern::new("{event}", "x").unwrap();
+        assert!(pattern.is_per_function());
+        assert_eq!(pattern.sum("any text", names.traced().next()), Some(0));
     }
 
     #[test]

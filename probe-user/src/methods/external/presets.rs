@@ -60,7 +60,7 @@ const COUNT: Script = Script {
         choice: "",
         words: |names, probe| bpftrace_words(names, probe, |name| format!("@{name} = count();")),
         loses_nothing: true,
-        silent_is_zero: false,
+        sees_every_hit: false,
     },
     counts: Counts::Exact,
     count: r"(?m)^@{function}: (\d+)$",
@@ -76,7 +76,7 @@ const TIMESTAMPS: Script = Script {
             bpftrace_words(names, probe, |name| format!(r#"printf("{name} %llu\n", nsecs);"#))
         },
         loses_nothing: false,
-        silent_is_zero: false,
+        sees_every_hit: false,
     },
     counts: Counts::Records,
     count: r"(?m)^{function} \d+$",
@@ -138,7 +138,7 @@ fn trace_cmd(options: &mut Options) -> Result<Box<dyn Method>> {
             words
         },
         loses_nothing: false,
-        silent_is_zero: false,
+        sees_every_hit: false,
     };
     method(definition, preset, options)
 }
@@ -146,7 +146,7 @@ fn trace_cmd(options: &mut Options) -> Result<Box<dyn Method>> {
 fn perf_stat(options: &mut Options) -> Result<Box<dyn Method>> {
     let definition = External {
         counts: Counts::Exact,
-        count: Some(r"(?m)^(\d+),[^,]*,[^,:]+:{function}_\d+_\d+,".into()),
+        count: Some(r"(?m)^(\d+),[^,]*,{event},".into()),
         ..definition("perf-stat")
     };
     let preset = Preset {
@@ -156,16 +156,20 @@ fn perf_stat(options: &mut Options) -> Result<Box<dyn Method>> {
         choice: "",
         words: |_, _| words(&[&["perf", "stat", "-a", "-x,", "-e", "{events}", "--"], &SLEEPER]),
         loses_nothing: true,
-        silent_is_zero: false,
+        sees_every_hit: true,
     };
     method(definition, preset, options)
 }
 
 fn perf_record(options: &mut Options) -> Result<Box<dyn Method>> {
     let definition = External {
-        report: words(&[&["perf", "report", "--stat", "-i", "{out}"]]),
-        count: Some(
-            r"(?m)[^\s:]+:{function}_\d+_\d+ stats:\n(?: +(?:LOST\w*|THROTTLE|UNTHROTTLE) events:.*\n)*(?: +SAMPLE events: +(\d+))?".into(),
+        // All events, those that were never hit as well: one that is not listed was not recorded.
+        report: words(&[&["perf", "report", "--stat", "--no-skip-empty", "-i", "{out}"]]),
+        count: Some(r"(?m)^{event} stats:\n(?: +SAMPLE events: +(\d+))?".into()),
+        // What the kernel says at the end, see PERF_FORMAT_LOST. Older kernels and perfs tell of gaps in the rings only,
+        // and their report not how large those were.
+        lost: Some(
+            r"(?m)^{event} stats:\n(?: +SAMPLE events:.*\n)? +LOST_SAMPLES events: +(\d+)".into(),
         ),
         ..definition("perf-record")
     };
@@ -179,7 +183,7 @@ fn perf_record(options: &mut Options) -> Result<Box<dyn Method>> {
             words(&[&record, &SLEEPER])
         },
         loses_nothing: false,
-        silent_is_zero: true,
+        sees_every_hit: true,
     };
     method(definition, preset, options)
 }
@@ -192,6 +196,8 @@ fn tcpdump(options: &mut Options) -> Result<Box<dyn Method>> {
         count: Some(r"(?m)^(\d+) packets? captured".into()),
         total: Some(r"(?m)^(\d+) packets? received by filter".into()),
         in_netns: true,
+        // It learns of the last frames when their block is closed, a second after it was opened (its `to_ms`).
+        linger: Duration::from_millis(1500),
         ..definition("tcpdump")
     };
     let preset = Preset {
@@ -206,7 +212,7 @@ fn tcpdump(options: &mut Options) -> Result<Box<dyn Method>> {
             ]])
         },
         loses_nothing: false,
-        silent_is_zero: false,
+        sees_every_hit: false,
     };
     method(definition, preset, options)
 }

@@ -53,8 +53,8 @@ pub struct Preset {
     pub words: Words,
     /// Whether its buffers can lose nothing: it counts in the kernel.
     pub loses_nothing: bool,
-    /// Whether it says nothing of a function that was never hit; its exit status tells that it looked.
-    pub silent_is_zero: bool,
+    /// Whether each hit of the kprobe events that are made for it should be in its counts.
+    pub sees_every_hit: bool,
 }
 
 /// The method.
@@ -158,7 +158,9 @@ impl Program {
     /// Whether one of its command lines has a placeholder that starts so.
     fn uses(&self, placeholder: &str) -> bool {
         let External { argv, report, .. } = &self.definition;
-        argv.iter().chain(report).any(|word| word.contains(placeholder))
+        let patterns = [&self.definition.count, &self.definition.lost, &self.definition.total];
+        let words = argv.iter().chain(report).chain(patterns.into_iter().flatten());
+        words.into_iter().any(|word| word.contains(placeholder))
     }
 
     fn probe(&self, target: &Target) -> Result<()> {
@@ -263,7 +265,7 @@ impl Method for Program {
             counts: self.definition.counts,
             lost_is_exact: self.definition.lost_is_exact,
             loses_nothing: self.preset.is_some_and(|preset| preset.loses_nothing),
-            silent_is_zero: self.preset.is_some_and(|preset| preset.silent_is_zero),
+            sees_every_hit: self.preset.is_some_and(|preset| preset.sees_every_hit),
             stop: self.definition.stop,
             exit: self.definition.exit.clone(),
             linger: self.definition.linger,

@@ -10,6 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
+    hits::Hits,
     pattern::{Names, Pattern},
     program::Patterns,
     tree::{Tree, Written},
@@ -38,6 +39,7 @@ pub(super) struct Running {
     rules: Rules,
     enabled: Option<Mark>,
     disabled: Option<Mark>,
+    hits: Hits,
     end: Option<End>,
 }
 
@@ -49,8 +51,8 @@ pub(super) struct Rules {
     pub(super) lost_is_exact: bool,
     /// It counts in the kernel.
     pub(super) loses_nothing: bool,
-    /// It names no function that was never hit.
-    pub(super) silent_is_zero: bool,
+    /// Each hit of the events should be in its counts.
+    pub(super) sees_every_hit: bool,
     pub(super) stop: Stop,
     /// Exit statuses other than 0 that are none of a failure.
     pub(super) exit: Vec<i32>,
@@ -89,12 +91,16 @@ impl Running {
         report: Vec<String>,
         rules: Rules,
     ) -> Self {
-        let (enabled, disabled, end) = (None, None, None);
-        Self { tree, events, folder, names, report, rules, enabled, disabled, end }
+        let (enabled, disabled, hits, end) = (None, None, Hits::default(), None);
+        Self { tree, events, folder, names, report, rules, enabled, disabled, hits, end }
     }
 
     fn mark(&self) -> Result<Mark> {
         Ok(Mark { at: clock::now(), cpu: self.tree.cpu()? })
+    }
+
+    fn take_hits(&mut self) -> Result<()> {
+        self.events.as_ref().map_or(Ok(()), |events| self.hits.take(events))
     }
 
     /// Runs the command that prints what was recorded.
@@ -132,6 +138,7 @@ impl Session for Running {
     /// It observes already; only its accounts are split here.
     fn enable(&mut self) -> Result<()> {
         self.tree.check_alive()?;
+        self.take_hits()?;
         self.enabled = Some(self.mark()?);
         Ok(())
     }
@@ -142,9 +149,11 @@ impl Session for Running {
 
     fn disable(&mut self) -> Result<()> {
         self.disabled = Some(self.mark()?);
+        self.take_hits()?;
         self.tree.await_quiet(self.rules.linger, self.rules.timeout)?;
         let status = self.tree.stop(signal(self.rules.stop), self.rules.timeout)?;
         self.judge(status)?;
+        self.take_hits()?;
         let mut said = self.tree.said()?;
         let (reported, report) = self.report()?;
         said.push_str(&reported);
@@ -177,7 +186,7 @@ impl Running {
         let file = fs::metadata(&self.names.out).map_or(0, |data| data.len());
         Ok(Observation {
             lost: self.lost(&end.said, &recorded),
-            missed: self.missed()?,
+            missed: self.missed(&recorded),
             recorded,
             enabled: time,
             running: time,
@@ -198,18 +207,16 @@ impl Running {
 
     /// Its count, for each item that it tells one of.
     fn recorded(&self, said: &str) -> Vec<Option<u64>> {
-        let functions = &self.names.functions;
         let Some(count) = &self.rules.patterns.count else { return Vec::new() };
-        let silent = self.rules.silent_is_zero.then_some(0);
-        let of = |(name, _): &(String, _)| count.sum(said, Some(name)).or(silent);
+        let one = self.names.functions.len() == 1;
         match self.rules.counts {
             Counts::Frames => {
                 let mut recorded = vec![None; self.rules.frames];
                 recorded.push(count.sum(said, None));
                 recorded
             }
-            Counts::Exact | Counts::Records if count.is_per_function() || functions.len() == 1 => {
-                functions.iter().map(of).collect()
+            Counts::Exact | Counts::Records if count.is_per_function() || one => {
+                self.names.traced().map(|traced| count.sum(said, Some(traced))).collect()
             }
             // A sum over several functions is no function's.
             Counts::Exact | Counts::Records => Vec::new(),
@@ -221,22 +228,43 @@ impl Running {
         if *loses_nothing {
             return Loss::NONE;
         }
-        let sum = |pattern: &Option<Pattern>| pattern.as_ref()?.sum(said, None);
+        if let unseen @ Loss::Exact(_) = self.unseen(recorded) {
+            return unseen;
+        }
+        let sum = |pattern: &Option<Pattern>| self.sum(pattern.as_ref()?, said);
         let seen: Option<u64> = recorded.iter().flatten().copied().reduce(|a, b| a + b);
         match (sum(&patterns.total), seen, sum(&patterns.lost)) {
             (Some(total), Some(seen), _) => Loss::Exact(total.saturating_sub(seen)),
             (_, _, Some(lost)) if *lost_is_exact => Loss::Exact(lost),
             (_, _, Some(lost)) => Loss::AtLeast(lost),
-            _ => Loss::Unknown,
+            _ => self.unseen(recorded),
         }
     }
 
-    /// Calls at which our own kprobe events could not run; of a program's own probes nothing is known.
-    fn missed(&self) -> Result<Loss> {
-        let Some(events) = &self.events else { return Ok(Loss::Unknown) };
-        let profiles = events.profile()?.into_iter();
-        let each = profiles.map(|p| p.map_or(Loss::Unknown, |p| Loss::Exact(p.missed)));
-        Ok(each.fold(Loss::NONE, Loss::and))
+    /// What a pattern finds for all functions together.
+    fn sum(&self, pattern: &Pattern, said: &str) -> Option<u64> {
+        if !pattern.is_per_function() {
+            return pattern.sum(said, None);
+        }
+        let each = self.names.traced().filter_map(|traced| pattern.sum(said, Some(traced)));
+        each.reduce(u64::saturating_add)
+    }
+
+    /// Calls at which our own kprobe events could not run, and those that a program without buffers did not count; of a
+    /// program's own probes nothing is known.
+    fn missed(&self, recorded: &[Option<u64>]) -> Loss {
+        match self.rules.loses_nothing && self.rules.sees_every_hit {
+            true => self.hits.missed().and(self.unseen(recorded)),
+            false => self.hits.missed(),
+        }
+    }
+
+    /// Hits of our events that are not in its counts, if they should be.
+    fn unseen(&self, recorded: &[Option<u64>]) -> Loss {
+        match self.rules.sees_every_hit {
+            true => self.hits.unseen(recorded),
+            false => Loss::Unknown,
+        }
     }
 }
 
