@@ -57,7 +57,7 @@ impl Counters {
 pub fn load(probes: &mut Probes, function: &Function, name: &str) -> Result<(Probe, Calls)> {
     let cpus = probes.cpus();
     let probe = probes.load(PROGRAM, name, &[(SLOTS, cpus)], function)?;
-    let calls = Calls(Slots::of::<Slot>(&probe, SLOTS, cpus)?);
+    let calls = Calls(Slots::of::<Slot>(&probe, SLOTS)?);
     Ok((probe, calls))
 }
 

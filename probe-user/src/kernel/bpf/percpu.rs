@@ -32,11 +32,14 @@ impl PerCpu {
         Ok(Self { mapped, stride, cpus })
     }
 
-    /// The sum over all CPUs of what stands at `offset` bytes in an item's values, without a system call.
+    /// What stands at `offset` bytes in one CPU's value of an item, without a system call.
+    pub fn load(&self, item: usize, cpu: usize, offset: usize) -> u64 {
+        self.mapped.load((item * self.cpus + cpu) * self.stride + offset / WORD)
+    }
+
+    /// Its sum over all CPUs.
     pub fn sum(&self, item: usize, offset: usize) -> u64 {
-        let first = item * self.cpus;
-        let word = |value| value * self.stride + offset / WORD;
-        (first..first + self.cpus).map(|value| self.mapped.load(word(value))).sum()
+        (0..self.cpus).map(|cpu| self.load(item, cpu, offset)).sum()
     }
 
     /// CPU numbers that there are values for.

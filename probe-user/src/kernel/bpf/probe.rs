@@ -8,7 +8,7 @@ use probe_ebpf::ring::RING;
 use super::{
     attachable::Attachable,
     function::FunctionTypes,
-    object::{Object, Plan},
+    object::{Instance, Object, Plan},
     percpu::possible_cpus,
     place::Place,
 };
@@ -88,6 +88,11 @@ impl Probe {
     /// The function that it is for.
     pub fn function(&self) -> &str {
         &self.program.subject
+    }
+
+    /// The program and its maps.
+    pub(super) fn instance(&self) -> &Instance {
+        self.program.instance()
     }
 
     /// One of its maps.

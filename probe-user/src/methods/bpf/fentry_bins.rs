@@ -106,7 +106,7 @@ impl Design for Bins {
             )
         })?;
         let probe = probes.load(PROGRAM, name, &[(SLOTS, cpus), (BINS, words)], f)?;
-        let slots = Slots::of::<Slot>(&probe, SLOTS, cpus)?;
+        let slots = Slots::of::<Slot>(&probe, SLOTS)?;
         let table = MappedArray::new(probe.map(BINS)?, words as usize)
             .map_err(|e| Error::call("mmap", format!("{BINS} for {}", f.name), e))?;
         let (start, recorded, late, read) = (Nanos(0), 0, 0, 0);

@@ -154,7 +154,7 @@ pub(super) fn load_on(
     let cpus = probes.cpus();
     let probe = probes.load(PROGRAM, name, &[(RING, ring_bytes), (SLOTS, cpus)], function)?;
     let ring = Ring::new(probe.map(RING)?, ring_bytes, probe.function())?;
-    let slots = Slots::of::<Slot>(&probe, SLOTS, cpus)?;
+    let slots = Slots::of::<Slot>(&probe, SLOTS)?;
     Ok((probe, slots, ring))
 }
 

@@ -88,7 +88,7 @@ impl Design for Hash {
         let cpus = probes.cpus();
         let maps = [(MAP, HASH_KEYS), (losses::LOSSES, cpus)];
         let probe = probes.load(fentry_count_hash::PROGRAM, name, &maps, f)?;
-        let refused = Slots::of::<losses::Slot>(&probe, losses::LOSSES, cpus)?;
+        let refused = Slots::of::<losses::Slot>(&probe, losses::LOSSES)?;
         Ok((probe, PerCpu::new(MAP, None, Some(refused), cpus)))
     }
 }

@@ -105,7 +105,7 @@ impl Design for Record {
         let cpus = probes.cpus();
         let maps = [(EVENTS, cpus), (losses::LOSSES, cpus)];
         let probe = probes.load(PROGRAM, name, &maps, f)?;
-        let losses = Slots::of::<losses::Slot>(&probe, losses::LOSSES, cpus)?;
+        let losses = Slots::of::<losses::Slot>(&probe, losses::LOSSES)?;
         let events: Vec<_> = online::cpus()?.into_iter().map(open).collect::<Result<_>>()?;
         let rings: Vec<_> =
             events.iter().map(|event| event.map(self.ring.pages)).collect::<Result<_>>()?;

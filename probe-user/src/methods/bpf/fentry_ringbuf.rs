@@ -109,7 +109,7 @@ impl Design for Record {
         let maps = [(RING, self.shape.bytes()), (losses::LOSSES, cpus)];
         let probe = probes.load(PROGRAM, name, &maps, f)?;
         let ring = Ring::new(probe.map(RING)?, self.shape.bytes(), probe.function())?;
-        let losses = Slots::of::<losses::Slot>(&probe, losses::LOSSES, cpus)?;
+        let losses = Slots::of::<losses::Slot>(&probe, losses::LOSSES)?;
         Ok((probe, Recording { ring, losses, recorded: 0 }))
     }
 }

@@ -88,7 +88,7 @@ impl Design for Draw {
         let cpus = probes.cpus();
         let probe = probes.load(PROGRAM, name, &[(RING, self.shape.bytes()), (SLOTS, cpus)], f)?;
         let ring = Ring::new(probe.map(RING)?, self.shape.bytes(), probe.function())?;
-        let slots = Slots::of::<Slot>(&probe, SLOTS, cpus)?;
+        let slots = Slots::of::<Slot>(&probe, SLOTS)?;
         Ok((probe, Drawing { ring, slots, threshold: self.threshold, recorded: 0 }))
     }
 }
