@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
+use probe_user::kernel::tracefs::Tracefs;
 use tracetoll_tests::kernel_state;
 
 use crate::tool::{Folder, start_and_await_trials, succeed, tiny_run, tracetoll};
@@ -12,7 +13,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("ending::interrupt_keeps_finished_trials", interrupt),
         crate::test("ending::clean_removes_what_a_kill_left", || {
-            clean_after_kill("ftrace-function", "tracefs")
+            clean_after_kill("ftrace-kprobe", "dynamic event")
         }),
         crate::test("ending::clean_removes_probe_events_with_triggers", || {
             clean_after_kill("ftrace-hist", "dynamic event")
@@ -63,7 +64,7 @@ fn run_after_kill() -> Result<()> {
     Ok(())
 }
 
-/// Kills a run while this method of ftrace's is attached; gives the kernel's state before it, and what it left.
+/// Kills a run while this method of ftrace's is attached, and a probe event of `ftrace-kprobe` is on; gives the kernel's state before it, and what it left.
 fn kill_in_a_trial(folder: &Folder, method: &str) -> Result<(BTreeSet<String>, Vec<String>)> {
     let before = kernel_state()?;
     let out = folder.path().join("out");
@@ -71,12 +72,30 @@ fn kill_in_a_trial(folder: &Folder, method: &str) -> Result<(BTreeSet<String>, V
     run.args(["--parts", "toll", "--duration", "5s"]);
     // Lockstep of both methods has ended: the first of the long, paced trials is next.
     let mut child = start_and_await_trials(run, 2)?;
-    let attached = |object: &String| object.starts_with("tracefs instance tracetoll-");
-    wait_for(|| Ok(kernel_state()?.difference(&before).any(attached)))?;
+    let attached = || -> Result<bool> {
+        let instance = |object: &String| object.starts_with("tracefs instance tracetoll-");
+        let there = kernel_state()?.difference(&before).any(instance);
+        Ok(there && (method != "ftrace-kprobe" || an_event_is_on()?))
+    };
+    wait_for(attached)?;
     child.signal("KILL")?;
     child.wait()?;
+    ensure!(attached()?, "the trial ended before the kill, so that this test proves nothing");
     let left = kernel_state()?.difference(&before).cloned().collect();
     Ok((before, left))
+}
+
+/// Whether an instance of a run's has an event on.
+fn an_event_is_on() -> Result<bool> {
+    for entry in fs::read_dir(Tracefs::find()?.path("instances"))? {
+        let entry = entry?;
+        // An instance that goes meanwhile has none.
+        let on = fs::read_to_string(entry.path().join("set_event")).unwrap_or_default();
+        if entry.file_name().to_string_lossy().starts_with("tracetoll-") && !on.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn clean_beside_a_living_run() -> Result<()> {
