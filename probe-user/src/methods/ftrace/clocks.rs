@@ -240,7 +240,7 @@ mod tests {
     fn found(ms: u64) -> Pair {
         let Pair { traced, mono } = exact(ms);
         let off = 10_000;
-        Pair { traced, mono: if ms % 2 == 0 { mono + off } else { mono - off } }
+        Pair { traced, mono: if ms.is_multiple_of(2) { mono + off } else { mono - off } }
     }
 
     fn curve(marks: impl IntoIterator<Item = u64>) -> Curve {
