@@ -123,7 +123,7 @@ fn missing(methods: &[MethodSummary]) -> Vec<String> {
         }
     }
     let told = |Group { text, names, items }: Group| {
-        format!("No {} of {}: {text}.", names.join(", "), items.join(", "))
+        format!("No {} of {}: {text}.", names.join(", "), several(&items, methods))
     };
     grouped.into_groups().map(told).collect()
 }
@@ -156,9 +156,20 @@ fn notes(methods: &[MethodSummary]) -> Vec<String> {
         }
     }
     let told = |Group { text, names, items }: Group| {
-        format!("{} of {}: {text}.", names.join(", "), items.join(", "))
+        format!("{} of {}: {text}.", names.join(", "), several(&items, methods))
     };
     grouped.into_groups().map(told).collect()
+}
+
+/// The methods' ids, in few words where they are many.
+fn several(ids: &[String], methods: &[MethodSummary]) -> String {
+    const FEW: usize = 8;
+    let known = methods.iter().filter(|method| !method.id.is_off());
+    match ids.len() {
+        n if n <= FEW => ids.join(", "),
+        n if n >= known.count() => "every method".into(),
+        n => format!("{} and {} more", ids[..FEW - 1].join(", "), n + 1 - FEW),
+    }
 }
 
 fn witness_price(figure: &Figure) -> String {

@@ -53,7 +53,7 @@ fn cells(method: &MethodSummary) -> [String; 12] {
         None => format!("{recorded}{}", stand_in(events)),
     });
     let off = method.id.is_off();
-    let losses = if off { None } else { Some(losses(events.lost, events.missed)) };
+    let losses = events.recorded.map(|_| losses(events.lost, events.missed));
     [
         code(&method.id),
         figure(&toll.kernel_ns_per_event, Style::DIFFERENCE),
@@ -92,6 +92,7 @@ fn figure(figure: &Figure, style: Style) -> String {
 }
 
 fn row(cells: &[String]) -> String {
-    let escaped: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+    let escaped: Vec<String> =
+        cells.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
     format!("| {} |\n", escaped.join(" | "))
 }
