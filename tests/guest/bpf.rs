@@ -156,8 +156,11 @@ fn refusals() -> Result<()> {
         ensure!(words.iter().all(|word| text.contains(word)), "{text}");
         Ok(())
     };
-    refused(&[OPEN_TUN, ("no_such_function", None)], &["no_such_function", "the kernel"])?;
-    refused(&[("no_such_function", Some("tun"))], &["no_such_function", "BTF of tun"])?;
+    refused(&[OPEN_TUN, ("no_such_function", None)], &["no_such_function", "not describe it"])?;
+    refused(
+        &[("no_such_function", Some("tun"))],
+        &["no_such_function [tun]", "!no_such_function'"],
+    )?;
     refused(&[("f", Some("no_such_module"))], &["not loaded", "modprobe no_such_module"])?;
     refused(&[("_printk", None)], &["_printk", "variable args"])?;
     let fine = fentry_count()?.detect(&target(&[OPEN_TUN, SET_NAME]));

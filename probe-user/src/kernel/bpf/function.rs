@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    kernel::btf::Functions,
+    kernel::{btf::Functions, targets::listed_name},
     model::target::Function,
     sys::bpf::{self, FunctionType},
 };
@@ -137,14 +137,20 @@ fn module_btf(name: &str) -> Result<Option<OwnedFd>> {
 
 /// Of one function at least.
 fn absent(missing: &[&Function]) -> Error {
-    let names: Vec<_> = missing.iter().map(|function| function.name.as_str()).collect();
-    let less: Vec<_> = names.iter().map(|name| format!("!{name}")).collect();
+    let names: Vec<_> = missing.iter().map(|function| listed_name(function)).collect();
+    let (split, whole): (Vec<&str>, Vec<&str>) =
+        missing.iter().map(|function| function.name.as_str()).partition(|name| name.contains('.'));
+    let mut less: Vec<_> = whole.iter().map(|name| format!("!{name}")).collect();
+    if !split.is_empty() {
+        // What the compiler split off has a dot in its name, and never a type.
+        less.push("!*.*".into());
+    }
     Error::unsupported(
         format!("BPF on {}", names.join(", ")),
         format!("the BTF does not describe {}", if names.len() == 1 { "it" } else { "them" }),
         format!(
             "The compiler may have inlined or split such a function, or passes its arguments in another way than its \
-             source says. Leave it out, as in `--target '...,{},!*.*'`; choose one that /proc/kallsyms and the BTF \
+             source says. Leave it out, as in `--target '...,{}'`; choose one that /proc/kallsyms and the BTF \
              both have; or take a method of the ftrace family",
             less.join(",")
         ),
@@ -178,6 +184,6 @@ mod tests {
         let (one, two) = (function("a.cold"), function("b"));
         let text = absent(&[&one, &two]).to_string();
         assert!(text.starts_with("BPF on a.cold, b: the BTF does not describe them. "), "{text}");
-        assert!(text.contains("`--target '...,!a.cold,!b,!*.*'`"), "{text}");
+        assert!(text.contains("`--target '...,!b,!*.*'`"), "{text}");
     }
 }
