@@ -3,7 +3,7 @@
 use super::{Method, bpf, capture, external, ftrace, off::Off, options::Options, perf};
 use crate::{
     error::{Error, Result},
-    model::method::{Class, Descriptor, Family, MethodId},
+    model::method::{Class, MethodId},
 };
 
 /// Makes a method of the words that name it.
@@ -47,36 +47,31 @@ pub fn number_in(pattern: &str, id: &str) -> Option<u32> {
 
 const CONTROL: &[Entry] = &[Entry::plain(MethodId::OFF, |_| Ok(Box::new(Off::default())))];
 
-/// Every family's methods, in the order of reports.
-const FAMILIES: &[&[Entry]] =
-    &[CONTROL, ftrace::METHODS, perf::METHODS, bpf::METHODS, capture::METHODS, external::METHODS];
+/// The families, each a group of its own, in the order of reports.
+const FAMILIES: &[(&str, &[Entry])] = &[
+    ("ftrace", ftrace::METHODS),
+    ("perf", perf::METHODS),
+    ("bpf", bpf::METHODS),
+    ("capture", capture::METHODS),
+    ("external", external::METHODS),
+];
 
 const DEFAULT: &[&str] =
     &[MethodId::OFF, "ftrace-function", "perf-sample-999-callchain", "bpf-fentry-count"];
 
-/// A group by the descriptors that belong to it.
-type Belongs = fn(&Descriptor) -> bool;
-
-/// What a person types, and which methods it stands for. The control belongs to none but `default` and `all`.
-const GROUPS: &[(&str, Belongs)] = &[
-    ("all", |_| true),
-    ("ftrace", |method| method.family == Family::Ftrace),
-    ("perf", |method| method.family == Family::Perf),
-    ("bpf", |method| method.family == Family::Bpf),
-    ("capture", |method| method.family == Family::Capture),
-    ("external", |method| method.family == Family::External),
-    ("count", |method| method.class == Class::Exact),
-    ("record", |method| method.class == Class::Recorded),
-    ("sample", |method| method.class == Class::Sampled),
-];
+/// The groups by what methods say of themselves.
+const CLASSES: &[(&str, Class)] =
+    &[("count", Class::Exact), ("record", Class::Recorded), ("sample", Class::Sampled)];
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
-    FAMILIES.iter().copied().flatten()
+    CONTROL.iter().chain(FAMILIES.iter().flat_map(|(_, methods)| *methods))
 }
 
 /// Names of all groups.
 pub fn groups() -> impl Iterator<Item = &'static str> {
-    std::iter::once("default").chain(GROUPS.iter().map(|(name, _)| *name))
+    let families = FAMILIES.iter().map(|(name, _)| *name);
+    let classes = CLASSES.iter().map(|(name, _)| *name);
+    ["default", "all"].into_iter().chain(families).chain(classes)
 }
 
 /// Every id that [`select`] accepts, with `HZ` or `N` for a number.
@@ -118,16 +113,26 @@ pub fn select(list: &str) -> Result<Vec<Box<dyn Method>>> {
     Ok(methods)
 }
 
-/// The methods of the group of this name; none where there is no such group.
+/// The methods of the group of this name; none where there is no such group. Only those are made that may belong to it:
+/// making a profiler asks the kernel for its event.
 fn group(name: &str) -> Result<Option<Vec<Box<dyn Method>>>> {
     if name == "default" {
         return DEFAULT.iter().map(|id| find(id)).collect::<Result<_>>().map(Some);
     }
-    let Some((_, belongs)) = GROUPS.iter().find(|(group, _)| *group == name) else {
+    if let Some((_, methods)) = FAMILIES.iter().find(|(family, _)| *family == name) {
+        return grouped(methods.iter()).map(Some);
+    }
+    let class = CLASSES.iter().find(|(group, _)| *group == name).map(|(_, class)| *class);
+    if name != "all" && class.is_none() {
         return Ok(None);
-    };
-    let all = entries().filter_map(|entry| entry.grouped).map(find).collect::<Result<Vec<_>>>()?;
-    Ok(Some(all.into_iter().filter(|method| belongs(method.descriptor())).collect()))
+    }
+    let mut methods = grouped(entries())?;
+    methods.retain(|method| class.is_none_or(|class| method.descriptor().class == class));
+    Ok(Some(methods))
+}
+
+fn grouped(entries: impl Iterator<Item = &'static Entry>) -> Result<Vec<Box<dyn Method>>> {
+    entries.filter_map(|entry| entry.grouped).map(find).collect()
 }
 
 fn unknown(id: &str) -> Error {
