@@ -3,15 +3,11 @@
 //! One ioctl per page, and one per wake-up for a page that is still being written, of which only what is new is handed
 //! out (kernel/trace/ring_buffer.c, `ring_buffer_map_get_reader`).
 
-use std::{
-    fs::{File, OpenOptions},
-    os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
-    path::PathBuf,
-};
+use std::{fs::File, os::fd::AsFd as _, path::PathBuf};
 
 use super::{
     page::{Page, PageLayout},
-    reader::PageSource,
+    reader::{PageSource, open_raw},
 };
 use crate::{
     error::{Error, Result},
@@ -40,12 +36,7 @@ impl MappedReader {
     /// # Errors
     /// [`Error::Unsupported`] where this kernel maps no ring buffers, or the file cannot be opened.
     pub fn open(instance: &Instance, cpu: u32, layout: PageLayout) -> Result<Self> {
-        let path = instance.path(&format!("per_cpu/cpu{cpu}/trace_pipe_raw"));
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(&path)
-            .map_err(|e| Error::file("open", &path, e))?;
+        let (path, file) = open_raw(instance, cpu)?;
         let ring = MappedRing::new(file.as_fd(), layout.page_size()).map_err(|e| {
             let name = path.display().to_string();
             match e.raw_os_error() {

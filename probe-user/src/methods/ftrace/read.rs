@@ -1,15 +1,14 @@
 //! Pages by `read(2)` of `trace_pipe_raw`.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{ErrorKind, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
 };
 
 use super::{
     page::{Page, PageLayout},
-    reader::PageSource,
+    reader::{PageSource, open_raw},
 };
 use crate::{
     error::{Error, Result},
@@ -33,13 +32,7 @@ impl RawReader {
     /// # Errors
     /// The file cannot be opened.
     pub fn open(instance: &Instance, cpu: u32, layout: PageLayout) -> Result<Self> {
-        let path = instance.path(&format!("per_cpu/cpu{cpu}/trace_pipe_raw"));
-        // A read that waits is woken for every event and gets a nearly empty page each time.
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(&path)
-            .map_err(|e| Error::file("open", &path, e))?;
+        let (path, file) = open_raw(instance, cpu)?;
         Ok(Self { cpu, path, file, layout, page: vec![0; layout.page_size()], bytes_read: 0 })
     }
 

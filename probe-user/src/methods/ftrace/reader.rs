@@ -1,6 +1,11 @@
 //! Where pages come from: one CPU's ring buffer, by one of several ways.
 
-use std::fmt::Debug;
+use std::{
+    fmt::Debug,
+    fs::{File, OpenOptions},
+    os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
+};
 
 use super::{
     mapped::MappedReader,
@@ -9,7 +14,10 @@ use super::{
     read::RawReader,
     splice::SpliceReader,
 };
-use crate::{error::Result, kernel::tracefs::Instance};
+use crate::{
+    error::{Error, Result},
+    kernel::tracefs::Instance,
+};
 
 /// One CPU's pages, in order, without ever waiting. The kernel refuses to remove the instance while it is there.
 pub trait PageSource: Debug + Send {
@@ -32,6 +40,18 @@ pub trait PageSource: Debug + Send {
 
     /// Nothing is written any more: what is still held back for want of a full page is ready from now on.
     fn end(&mut self) {}
+}
+
+/// Opens the raw buffer of `cpu`; gives its path as well. A read that waits would be woken for every event and get a nearly
+/// empty page each time.
+pub(super) fn open_raw(instance: &Instance, cpu: u32) -> Result<(PathBuf, File)> {
+    let path = instance.path(&format!("per_cpu/cpu{cpu}/trace_pipe_raw"));
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(&path)
+        .map_err(|e| Error::file("open", &path, e))?;
+    Ok((path, file))
 }
 
 /// Opens the buffer of each CPU of `instance`.
