@@ -13,20 +13,19 @@ use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
     kernel::{clock, kallsyms::Kallsyms, netdev::NetDevices, netlink::Netlink, run::Run, targets},
-    methods::{Detection, Sample, Scene, Session, Share, Sink, Taps, registry},
+    methods::{Detection, Scene, Session, Taps, registry},
     model::{
         loss::Loss,
         observation::Observation,
         scenario::{GuestKind, Guests},
         target::Target,
-        units::Nanos,
     },
     sys::tun::Tap,
     workload::{Offered, Placement, Stage, network},
 };
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
-use crate::tool::Folder;
+use crate::{sink::Events, tool::Folder};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -40,24 +39,6 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 const FRAME: usize = 1514;
-
-/// When frames came.
-#[derive(Default)]
-struct Frames(Vec<(usize, Nanos)>);
-
-impl Sink for Frames {
-    fn count(&mut self, _: usize, _: u64) {}
-
-    fn event(&mut self, item: usize, at: Nanos) {
-        self.0.push((item, at));
-    }
-
-    fn sample(&mut self, _: Sample<'_>) {}
-
-    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
-
-    fn shares(&mut self, _: u64, _: &[Share]) {}
-}
 
 struct Bench {
     run: Run,
@@ -106,7 +87,7 @@ impl Bench {
         &self,
         kicks: u64,
         session: &mut dyn Session,
-        frames: &mut Frames,
+        frames: &mut Events,
     ) -> Result<u64> {
         let mut load = self.stage.start(Offered::Lockstep { kicks })?;
         while !load.wait(Duration::from_millis(20))? {
@@ -151,7 +132,7 @@ fn every_frame() -> Result<()> {
         // Attached but not enabled: not recorded.
         bench.lockstep(10)?;
         let (begin, before) = (clock::now(), bench.counted()?);
-        let mut frames = Frames::default();
+        let mut frames = Events::default();
         session.enable()?;
         let sent = bench.lockstep_read(KICKS, &mut *session, &mut frames)?;
         session.disable()?;
@@ -179,7 +160,7 @@ fn every_frame() -> Result<()> {
     let mut idle = bench.attach("capture-headers")?;
     idle.enable()?;
     idle.disable()?;
-    idle.drain(&mut Frames::default())?;
+    idle.drain(&mut Events::default())?;
     let seen = idle.detach()?;
     ensure!(bench.recorded(&seen)? == 0 && seen.lost == Loss::NONE, "{seen:?}");
     Ok(bench.stage.close()?)
@@ -190,7 +171,7 @@ fn flood() -> Result<()> {
     for method in ["capture-headers:block_kib=4:blocks=2", "capture-full:block_kib=8:blocks=3"] {
         let before = bench.counted()?;
         let mut session = bench.attach(method)?;
-        let mut frames = Frames::default();
+        let mut frames = Events::default();
         session.enable()?;
         // Drained between, so that the ring is full, empty and full again.
         for _ in 0..3 {
@@ -239,7 +220,7 @@ fn outgoing() -> Result<()> {
         thread::sleep(Duration::from_millis(1));
     }
     session.disable()?;
-    session.drain(&mut Frames::default())?;
+    session.drain(&mut Events::default())?;
     let seen = session.detach()?;
     load.stop()?;
     drop(way_in);
@@ -286,7 +267,7 @@ fn full_disk() -> Result<()> {
 
 fn fill_up(bench: &Bench, file: &Path) -> Result<()> {
     let mut session = bench.attach(&format!("capture-full:file={}", file.display()))?;
-    let mut frames = Frames::default();
+    let mut frames = Events::default();
     session.enable()?;
     bench.lockstep(100)?;
     session.disable()?;

@@ -17,7 +17,7 @@ use libtest_mimic::Trial;
 use probe_user::{
     error::Error,
     kernel::{kallsyms::Kallsyms, run::Run, targets},
-    methods::{Detection, Method, Sample, Scene, Session, Share, Sink, Taps, external, registry},
+    methods::{Detection, Method, Scene, Session, Taps, external, registry},
     model::{
         external::External,
         loss::Loss,
@@ -30,6 +30,7 @@ use probe_user::{
 };
 
 use crate::{
+    sink::Events,
     tool::{Folder, start_and_await_trials, succeed, tiny_run, tracetoll},
     triggers::{call_open_tun, call_open_vhost},
 };
@@ -60,21 +61,6 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// Takes nothing: a program has no series.
-struct Nothing;
-
-impl Sink for Nothing {
-    fn count(&mut self, _: usize, _: u64) {}
-
-    fn event(&mut self, _: usize, _: Nanos) {}
-
-    fn sample(&mut self, _: Sample<'_>) {}
-
-    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
-
-    fn shares(&mut self, _: u64, _: &[Share]) {}
-}
-
 fn resolve(request: &str) -> Result<Target> {
     crate::load_modules()?;
     Ok(targets::resolve(request, &Kallsyms::load()?)?)
@@ -90,7 +76,7 @@ fn available(id: &str, target: &Target) -> Result<Box<dyn Method>> {
 
 fn finish(mut session: Box<dyn Session>) -> Result<Observation> {
     session.disable()?;
-    session.drain(&mut Nothing)?;
+    session.drain(&mut Events::default())?;
     Ok(session.detach()?)
 }
 

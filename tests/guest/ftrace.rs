@@ -15,17 +15,17 @@ use probe_user::{
         bpf::counter::Counters, clock, holders, kallsyms::Kallsyms, run::Run, targets,
         tracefs::Tracefs,
     },
-    methods::{Detection, Sample, Scene, Session, Share, Sink, registry},
+    methods::{Detection, Scene, Session, registry},
     model::{
         loss::Loss,
         observation::Observation,
         scenario::{GuestKind, Guests},
         target::Target,
-        units::Nanos,
     },
     workload::{Offered, Placement, Stage},
 };
 
+use crate::sink::Events;
 use crate::triggers::{call_open_tun, call_open_vhost, call_set_name};
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -57,24 +57,6 @@ fn succeed(command: &mut Command) -> Result<()> {
 fn resolve(request: &str) -> Result<Target> {
     crate::load_modules()?;
     Ok(targets::resolve(request, &Kallsyms::load()?)?)
-}
-
-/// What came, and when.
-#[derive(Default)]
-struct Events(Vec<(usize, Nanos)>);
-
-impl Sink for Events {
-    fn count(&mut self, _: usize, _: u64) {}
-
-    fn event(&mut self, function: usize, at: Nanos) {
-        self.0.push((function, at));
-    }
-
-    fn sample(&mut self, _: Sample<'_>) {}
-
-    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
-
-    fn shares(&mut self, _: u64, _: &[Share]) {}
 }
 
 fn session(run: &Run, target: &Target, buffer_kib: u32) -> Result<Box<dyn Session>> {

@@ -16,6 +16,7 @@ mod leftovers;
 mod load;
 mod perf;
 mod perf_events;
+mod sink;
 mod tool;
 mod triggers;
 mod witness;
