@@ -52,9 +52,16 @@ impl Bench {
         let run = Run::start()?;
         let target = targets::resolve("vhost", &Kallsyms::load()?)?;
         let kind = GuestKind::Blast;
-        let guests =
-            Guests { kind, count: guests, frame: FRAME, ring: 256, batch: 64, event_idx: true };
-        let stage = Stage::build(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+        let guests = Guests {
+            kind,
+            count: guests,
+            frame: FRAME,
+            ring: 256,
+            batch: 64,
+            event_idx: true,
+            ..Guests::default()
+        };
+        let stage = Stage::of_guests(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
         Ok(Self { run, target, stage })
     }
 
@@ -64,13 +71,13 @@ impl Bench {
             Detection::Available => {}
             other => bail!("{}: {other:?}", method.descriptor().id),
         }
-        let taps = Taps { netns: self.stage.network().machine1(), names: self.stage.taps() };
+        let taps = Taps { netns: self.stage.machine1(), names: self.stage.taps() };
         Ok(method.attach(&self.target, &Scene { taps: Some(taps), ..Scene::bare(&self.run) })?)
     }
 
     /// Frames that the TAPs counted as received by the host.
     fn counted(&self) -> Result<u64> {
-        let devices = NetDevices::of(self.stage.network().machine1())?;
+        let devices = NetDevices::of(self.stage.machine1())?;
         let names = self.stage.taps().iter();
         names.map(|tap| Ok(devices.number::<u64>(tap, "statistics/rx_packets")?)).sum()
     }
@@ -79,7 +86,7 @@ impl Bench {
     fn lockstep(&self, kicks: u64) -> Result<u64> {
         let mut load = self.stage.start(Offered::Lockstep { kicks })?;
         ensure!(load.wait(Duration::from_secs(120))?, "lockstep does not get through");
-        Ok(load.stop()?.frames)
+        Ok(load.stop()?.sent.frames)
     }
 
     /// Sends while a reader is at work, as in a campaign: a ring that nobody reads is full once each block's time has come.
@@ -93,7 +100,7 @@ impl Bench {
         while !load.wait(Duration::from_millis(20))? {
             session.drain(frames)?;
         }
-        Ok(load.stop()?.frames)
+        Ok(load.stop()?.sent.frames)
     }
 
     fn recorded(&self, seen: &Observation) -> Result<u64> {
@@ -197,7 +204,7 @@ fn flood() -> Result<()> {
 fn outgoing() -> Result<()> {
     const FRAMES: u64 = 20;
     let bench = Bench::new(1)?;
-    let machine1 = bench.stage.network().machine1();
+    let machine1 = bench.stage.machine1();
     let way_in = machine1.run(|| Tap::create(&bench.run.interface("in"), 12))??;
     let devices = NetDevices::of(machine1)?;
     let bridge = devices.number(&bench.run.interface("br"), "ifindex")?;
@@ -230,7 +237,7 @@ fn outgoing() -> Result<()> {
 
 fn failed_attach() -> Result<()> {
     let bench = Bench::new(1)?;
-    let machine1 = bench.stage.network().machine1();
+    let machine1 = bench.stage.machine1();
     let sockets = || -> Result<usize> {
         let listed = machine1.run(|| fs::read_to_string("/proc/thread-self/net/packet"))??;
         Ok(listed.lines().skip(1).count())

@@ -131,9 +131,17 @@ fn frames() -> Result<()> {
     let method = available("external-tcpdump", &target)?;
     let run = Run::start()?;
     let kind = GuestKind::Blast;
-    let guests = Guests { kind, count: 1, frame: 1514, ring: 256, batch: 64, event_idx: true };
-    let stage = Stage::build(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
-    let taps = Taps { netns: stage.network().machine1(), names: stage.taps() };
+    let guests = Guests {
+        kind,
+        count: 1,
+        frame: 1514,
+        ring: 256,
+        batch: 64,
+        event_idx: true,
+        ..Guests::default()
+    };
+    let stage = Stage::of_guests(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+    let taps = Taps { netns: stage.machine1(), names: stage.taps() };
     let mut session = method.attach(&target, &Scene { taps: Some(taps), ..Scene::bare(&run) })?;
     session.enable()?;
     let mut load = stage.start(Offered::Lockstep { kicks: KICKS })?;

@@ -119,19 +119,27 @@ fn lockstep() -> Result<()> {
     let mut session = session(&run, &target, 1408)?;
     session.enable()?;
     let kind = GuestKind::Blast;
-    let guests = Guests { kind, count: 1, frame: 1514, ring: 256, batch: 1, event_idx: true };
-    let stage = Stage::build(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+    let guests = Guests {
+        kind,
+        count: 1,
+        frame: 1514,
+        ring: 256,
+        batch: 1,
+        event_idx: true,
+        ..Guests::default()
+    };
+    let stage = Stage::of_guests(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
     let mut load = stage.start(Offered::Lockstep { kicks: KICKS })?;
     let mut events = Events::default();
     while !load.wait(Duration::from_millis(100))? {
         session.drain(&mut events)?;
     }
-    let sent = load.stop()?;
+    let sent = load.stop()?.sent;
     stage.close()?;
     session.disable()?;
     session.drain(&mut events)?;
     let observation = session.detach()?;
-    ensure!(sent.kicks == KICKS, "{sent:?}");
+    ensure!(sent.kicks == Some(KICKS), "{sent:?}");
     ensure!(observation.recorded[0] == Some(KICKS + 1), "{observation:?}");
     ensure!(observation.lost == Loss::NONE, "{observation:?}");
     Ok(())

@@ -25,7 +25,7 @@ use probe_user::{
         units::Nanos,
     },
     sys::tun::Tap,
-    workload::{Load, Offered, Placement, Stage, frame, network},
+    workload::{Load, Offered, Placement, Stage, blast::frame, network},
 };
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -47,7 +47,7 @@ const NO_HANG: Duration = Duration::from_secs(120);
 
 fn guests(count: usize) -> Guests {
     let kind = GuestKind::Blast;
-    Guests { kind, count, frame: 1514, ring: 256, batch: 64, event_idx: true }
+    Guests { kind, count, frame: 1514, ring: 256, batch: 64, event_idx: true, ..Guests::default() }
 }
 
 /// The sink on the last CPU, the load on the others; both on the only one.
@@ -62,7 +62,7 @@ fn placement() -> Result<Placement> {
 
 fn build(run: &Run, guests: &Guests) -> Result<Stage> {
     crate::load_modules()?;
-    Ok(Stage::build(run, guests, &placement()?)?)
+    Ok(Stage::of_guests(run, guests, &placement()?)?)
 }
 
 /// A third party's count of handle_tx: a kprobe event of the top-level tracer.
@@ -102,7 +102,7 @@ fn append(file: &str, text: &str) -> Result<()> {
     file.write_all(text.as_bytes()).with_context(|| path.display().to_string())
 }
 
-fn lockstep(stage: &Stage, kicks: u64) -> Result<Load> {
+fn lockstep(stage: &Stage, kicks: u64) -> Result<Box<dyn Load>> {
     let mut load = stage.start(Offered::Lockstep { kicks })?;
     if !load.wait(NO_HANG)? {
         load.stop()?;
@@ -126,9 +126,9 @@ fn one_call_per_kick() -> Result<()> {
     for (guests, kicks) in cases {
         let stage = build(&run, &guests)?;
         let calls = HandleTx::attach()?;
-        let sent = lockstep(&stage, kicks)?.stop()?;
+        let sent = lockstep(&stage, kicks)?.stop()?.sent;
         let all = kicks * guests.count as u64;
-        ensure!((sent.kicks, sent.frames) == (all, all), "{guests:?}: {sent:?}");
+        ensure!((sent.kicks, sent.frames) == (Some(all), all), "{guests:?}: {sent:?}");
         ensure!(calls.calls()? == all, "{guests:?}: {} calls for {all} kicks", calls.calls()?);
         reconcile(&stage, &sent, guests.frame)?;
         drop(calls);
@@ -156,12 +156,12 @@ fn one_call_by_itself() -> Result<()> {
     // A stage serves several loads, and a load that is stopped early has made as many calls as kicks, too.
     let mut kicks = 2;
     for offered in [Offered::Lockstep { kicks: 100 }, Offered::Lockstep { kicks: u64::MAX }] {
-        let load = stage.start(offered)?;
-        while load.sent().kicks < 150 {
+        let mut load = stage.start(offered)?;
+        while load.sent()?.kicks < Some(150) {
             load.check()?;
             thread::sleep(Duration::from_millis(1));
         }
-        kicks += load.stop()?.kicks;
+        kicks += load.stop()?.sent.kicks.context("not counted")?;
     }
     ensure!(calls.calls()? == kicks, "{} calls for {kicks}", calls.calls()?);
     drop(calls);
@@ -176,13 +176,13 @@ fn all_frames() -> Result<()> {
         for offered in [Offered::Paced { rate, batch }, Offered::Flat { batch }] {
             let stage = build(&run, &guests)?;
             let began = Instant::now();
-            let load = stage.start(offered)?;
-            while load.sent_by_guest().iter().any(|sent| sent.frames < 3000) {
+            let mut load = stage.start(offered)?;
+            while load.sent_by_guest()?.iter().any(|sent| sent.frames < 3000) {
                 load.check()?;
-                ensure!(began.elapsed() < NO_HANG, "{offered:?} hangs at {:?}", load.sent());
+                ensure!(began.elapsed() < NO_HANG, "{offered:?} hangs at {:?}", load.sent()?);
                 thread::sleep(Duration::from_millis(10));
             }
-            let sent = load.stop()?;
+            let sent = load.stop()?.sent;
             reconcile(&stage, &sent, guests.frame)?;
             if let Offered::Paced { rate, .. } = offered {
                 let most = began.elapsed().as_secs_f64() * rate.per_second() + 1.0;
@@ -201,9 +201,9 @@ fn receiving() -> Result<()> {
     let run = Run::start()?;
     for event_idx in [true, false] {
         let stage = build(&run, &Guests { frame: 9014, event_idx, ring: 64, ..guests(1) })?;
-        let load = stage.start(Offered::Lockstep { kicks: 0 })?;
+        let mut load = stage.start(Offered::Lockstep { kicks: 0 })?;
         // A second way into the bridge: a TAP that we write to ourselves.
-        let machine1 = stage.network().machine1();
+        let machine1 = stage.machine1();
         let way_in = machine1.run(|| Tap::create(&run.interface("in"), 12))??;
         let bridge = NetDevices::of(machine1)?.number(&run.interface("br"), "ifindex")?;
         let mut links = machine1.run(Netlink::open)??;
@@ -218,23 +218,23 @@ fn receiving() -> Result<()> {
             ensure!(way_in.file().write(&frame)? == frame.len());
             expected += length as u64;
             // Behind the port's start, which may swallow the first ones, never more than the TAP's queue holds.
-            await_received(&load, expected)?;
+            await_received(&mut *load, expected)?;
         }
-        let received = load.received_by_guest()[0];
+        let received = load.received_by_guest()?[0];
         ensure!(received.frames == (LENGTHS.len() * ROUNDS) as u64, "{received:?}");
         ensure!(received.bytes.0 == expected, "{received:?}, sent {expected}");
-        ensure!(load.stop()?.frames == 0);
+        ensure!(load.stop()?.sent.frames == 0);
         drop(way_in);
         stage.close()?;
     }
     Ok(())
 }
 
-fn await_received(load: &Load, bytes: u64) -> Result<()> {
+fn await_received(load: &mut dyn Load, bytes: u64) -> Result<()> {
     let began = Instant::now();
-    while load.received_by_guest()[0].bytes.0 < bytes {
+    while load.received_by_guest()?[0].bytes.0 < bytes {
         load.check()?;
-        ensure!(began.elapsed() < NO_HANG, "{:?} of {bytes}", load.received_by_guest());
+        ensure!(began.elapsed() < NO_HANG, "{:?} of {bytes}", load.received_by_guest()?);
         thread::yield_now();
     }
     Ok(())
@@ -243,7 +243,7 @@ fn await_received(load: &Load, bytes: u64) -> Result<()> {
 fn one_at_a_time() -> Result<()> {
     let run = Run::start()?;
     let stage = build(&run, &guests(2))?;
-    let first = stage.start(Offered::Flat { batch: 1 })?;
+    let mut first = stage.start(Offered::Flat { batch: 1 })?;
     let refused = stage.start(Offered::Flat { batch: 1 }).err().context("two loads at once")?;
     ensure!(refused.to_string().contains("already"), "{refused}");
     first.check()?;
@@ -273,7 +273,7 @@ fn refusals() -> Result<()> {
         (usual, &nothing, "placement"),
     ];
     for (guests, placement, named) in cases {
-        match Stage::build(&run, &guests, placement) {
+        match Stage::of_guests(&run, &guests, placement) {
             Ok(_) => bail!("{guests:?} on {placement:?} was built"),
             Err(refused) => ensure!(refused.to_string().contains(named), "{refused}"),
         }
@@ -284,9 +284,10 @@ fn refusals() -> Result<()> {
 fn cpu_times() -> Result<()> {
     let run = Run::start()?;
     let stage = build(&run, &guests(2))?;
-    let [first, second] = stage.workers() else { bail!("{:?}", stage.workers()) };
+    let workers = stage.worker_threads();
+    let [first, second] = workers[..] else { bail!("{workers:?}") };
     ensure!(first != second, "both guests have worker {first}");
-    let mut worker = ThreadTime::of(*first)?;
+    let mut worker = ThreadTime::of(first)?;
     let mut system = SystemTime::open()?;
     let (cpu, all) = (worker.read()?, system.read()?);
     let load = lockstep(&stage, 500)?;
@@ -303,7 +304,7 @@ fn cpu_times() -> Result<()> {
 fn dropped_stage() -> Result<()> {
     let run = Run::start()?;
     let stage = build(&run, &guests(2))?;
-    let load = stage.start(Offered::Flat { batch: 8 })?;
+    let mut load = stage.start(Offered::Flat { batch: 8 })?;
     drop(stage);
     // The guests still have their devices and TAPs, which stand in a network without a bridge.
     load.check()?;

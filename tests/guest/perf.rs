@@ -168,8 +168,16 @@ fn vhost_chains() -> Result<()> {
     let target = targets::resolve("vhost", &Kallsyms::load()?)?;
     let run = Run::start()?;
     let kind = GuestKind::Blast;
-    let guests = Guests { kind, count: 1, frame: 1514, ring: 256, batch: 64, event_idx: true };
-    let stage = Stage::build(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+    let guests = Guests {
+        kind,
+        count: 1,
+        frame: 1514,
+        ring: 256,
+        batch: 64,
+        event_idx: true,
+        ..Guests::default()
+    };
+    let stage = Stage::of_guests(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
     let profiler = registry::find("perf-sample-997-callchain:event=cpu-clock")?;
     let mut session = profiler.attach(&target, &Scene::bare(&run))?;
     let mut samples = Samples::default();

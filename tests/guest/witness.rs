@@ -39,8 +39,9 @@ fn stage(run: &Run) -> probe_user::error::Result<Stage> {
         ring: 256,
         batch: 1,
         event_idx: true,
+        ..Guests::default()
     };
-    Stage::build(run, &guests, &Placement { load: vec![0], sink: vec![1] })
+    Stage::of_guests(run, &guests, &Placement { load: vec![0], sink: vec![1] })
 }
 
 fn drive(stage: &Stage) -> probe_user::error::Result<u64> {
@@ -48,7 +49,7 @@ fn drive(stage: &Stage) -> probe_user::error::Result<u64> {
     if !load.wait(Duration::from_secs(300))? {
         return Err(Error::Untrue("the load takes too long".into()));
     }
-    Ok(load.stop()?.kicks)
+    Ok(load.stop()?.sent.kicks.unwrap_or_default())
 }
 
 fn one_call_per_kick() -> Result<()> {
@@ -74,7 +75,7 @@ fn callers_and_target() -> Result<()> {
     let target = target()?;
     let stage = stage(&run)?;
     let checks = witness::verify(&target, || {
-        stage.network().machine1().run(|| broadcast(&run.interface("br")))??;
+        stage.machine1().run(|| broadcast(&run.interface("br")))??;
         drive(&stage).map(drop)
     })?;
     stage.close()?;

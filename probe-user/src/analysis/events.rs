@@ -155,7 +155,7 @@ mod tests {
         lab.run(Platform::Native);
         for block in 0..2 {
             lab.done(block, LOCKSTEP, method, |measured| {
-                measured.sent.kicks = 1000;
+                measured.sent.kicks = Some(1000);
                 seen(measured);
             });
         }

@@ -236,11 +236,13 @@ fn quiet(bins: usize, functions: usize) -> Measured {
         },
         edges: (0..=bins as u64).map(|edge| Nanos(edge * width)).collect(),
         edge_jitter: Nanos(0),
+        frames: Vec::new(),
+        guests: Vec::new(),
         throughput: vec![0; bins],
         witness: None,
         sections: vec![
-            SectionMark { first_bin: 0, hogs: 0 },
-            SectionMark { first_bin: bins.div_ceil(2), hogs: 1 },
+            SectionMark::default(),
+            SectionMark { first_bin: bins.div_ceil(2), hogs: 1, ..SectionMark::default() },
         ],
         observation: Observation {
             recorded: vec![None; functions],

@@ -29,13 +29,13 @@ pub struct Items {
 impl Item<'_> {
     /// Whether the load tells how often it is hit.
     fn is_tied(&self) -> bool {
-        self.truth(&Sent::default()).is_some()
+        self.truth(&Sent { kicks: Some(0), ..Sent::default() }).is_some()
     }
 
     /// How often it was hit by a lockstep load that sent this; none where nothing ties it to the load.
     pub fn truth(self, sent: &Sent) -> Option<u64> {
         match self.name {
-            CALLED_PER_KICK => Some(sent.kicks),
+            CALLED_PER_KICK => sent.kicks,
             HIT_PER_FRAME | Target::FRAMES => Some(sent.frames),
             _ => None,
         }
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_load_tells_what_it_caused_and_nothing_else() {
-        let sent = Sent { kicks: 7, frames: 9, ..Sent::default() };
+        let sent = Sent { kicks: Some(7), frames: 9, ..Sent::default() };
         let truth = |name| Item { index: 0, name }.truth(&sent);
         assert_eq!(truth("handle_tx"), Some(7));
         assert_eq!(truth(HIT_PER_FRAME), Some(9));

@@ -293,7 +293,7 @@ mod tests {
             change(&mut other.design);
             merge(vec![lab().journal(), other.journal()]).unwrap_err().to_string()
         };
-        let error = refused(|design| design.scenario.toll.lockstep.kicks = 2000);
+        let error = refused(|design| design.scenario.toll.as_mut().unwrap().lockstep.kicks = 2000);
         assert!(error.contains("scenario.toll.lockstep.kicks is 2000, and 1000 in"), "{error}");
         let error = refused(|design| design.target.functions[1].name = "tun_get_user".into());
         assert!(error.contains("target.functions.1.name is \"tun_get_user\""), "{error}");

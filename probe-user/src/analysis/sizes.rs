@@ -48,7 +48,7 @@ fn per_kick(trials: &[&Measured]) -> Option<f64> {
         sum(&seen.counted).or_else(|| Some(sum(&seen.recorded)? + seen.lost.known()))
     };
     let hits: Option<u64> = trials.iter().map(hits).sum();
-    let kicks: u64 = trials.iter().map(|trial| trial.sent.kicks).sum();
+    let kicks: u64 = trials.iter().filter_map(|trial| trial.sent.kicks).sum();
     (kicks > 0).then_some(hits? as f64 / kicks as f64)
 }
 
@@ -71,7 +71,7 @@ mod tests {
                 [("off", None, 8000, 0), (COUNT, None, 8900, 9), (COUNT, Some(1), 8100, 1)]
             {
                 let trial = lab.done(block, (Part::Toll, Pace::Lockstep), method, |measured| {
-                    measured.sent.kicks = 1000;
+                    measured.sent.kicks = Some(1000);
                     measured.cpu.workers[0] = Nanos(ns * 1000);
                     measured.observation.recorded[0] = Some(hits * 1000);
                 });

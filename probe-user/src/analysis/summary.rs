@@ -129,7 +129,7 @@ mod tests {
         for (block, wobble) in (0..).zip([0, 20, 10, 5, 15]) {
             for (method, cost) in [("off", 0), (COUNT, 190 + wobble), (TRACER, wobble - 5)] {
                 lab.done(block, LOCKSTEP, method, |measured| {
-                    measured.sent.kicks = 1000;
+                    measured.sent.kicks = Some(1000);
                     measured.cpu.workers[0] = Nanos(u64::try_from(8000 + cost).unwrap() * 1000);
                 });
                 lab.done(block, FIDELITY, method, |measured| {

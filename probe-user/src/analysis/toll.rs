@@ -145,7 +145,7 @@ fn worker_ns(trial: &Measured) -> u64 {
 }
 
 fn worker_ns_per_kick(trial: &Measured) -> Option<f64> {
-    per(worker_ns(trial), trial.sent.kicks)
+    trial.sent.kicks.and_then(|kicks| per(worker_ns(trial), kicks))
 }
 
 fn worker_ns_per_frame(trial: &Measured) -> Option<f64> {
@@ -196,7 +196,7 @@ mod tests {
 
     fn lockstep(lab: &mut Lab, block: u32, method: &str, ns_per_kick: u64) {
         lab.done(block, LOCKSTEP, method, |measured| {
-            measured.sent.kicks = 1000;
+            measured.sent.kicks = Some(1000);
             // Two workers: their time adds up.
             measured.cpu.workers = vec![Nanos(1000), Nanos(ns_per_kick * 1000 - 1000)];
         });

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::{
-    scenario::{Rate, duration_text},
+    scenario::{GuestKind, Rate, Switch, duration_text},
     trial::Part,
 };
 
@@ -26,7 +26,7 @@ pub struct Cli {
 pub enum Command {
     /// Measure a campaign: every method under the same load, block by block.
     #[command(after_help = "Example: tracetoll run --methods off,bpf-fentry-count --blocks 10")]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Make one campaign of several journals.
     #[command(after_help = "Example: tracetoll merge --out results/all vm1.jsonl vm2.jsonl")]
     Merge(MergeArgs),
@@ -53,6 +53,9 @@ pub struct RunArgs {
     /// A built-in scenario, or a file that ends in .toml.
     #[arg(long, default_value = "quick", value_name = "NAME|FILE")]
     pub scenario: String,
+    /// What of the scenario is to be otherwise.
+    #[command(flatten)]
+    pub overrides: Overrides,
     /// Methods or groups of methods (default, all, ftrace, perf, bpf, capture, external, count, record, sample),
     /// separated by commas, with parameters where they are to differ: ftrace-function:clock=local. The control `off`
     /// always runs; `tracetoll methods` lists all.
@@ -95,6 +98,29 @@ pub struct RunArgs {
     /// Go on even if another tracer holds a function of the target; recorded in the result.
     #[arg(long)]
     pub allow_shared: bool,
+}
+
+/// What of a scenario is to be otherwise.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Overrides {
+    /// Kind of guest, instead of the scenario's. Only `blast` guests measure the toll.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub guests: Option<GuestKind>,
+    /// Folder with the kernel and initramfs of `kvm` guests, as `cargo xtask image` builds it.
+    #[arg(long, value_name = "DIR")]
+    pub guest_image: Option<PathBuf>,
+    /// What joins the guests' TAPs to the cable, instead of the scenario's.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub switch: Option<Switch>,
+    /// Makes the sections of fidelity trials so many times as long: 0.2.
+    #[arg(long, value_name = "FACTOR", value_parser = positive)]
+    pub time_scale: Option<f64>,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+    let fits = number.is_finite() && number > 0.0;
+    if fits { Ok(number) } else { Err(format!("`{text}` is not above zero")) }
 }
 
 /// Which trials a run makes.
@@ -175,9 +201,12 @@ pub struct MethodsArgs {
 #[derive(Debug, Args)]
 pub struct ScenariosArgs {
     /// Print this one as TOML.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME|FILE")]
     pub print: Option<String>,
-    /// Form of the list.
+    /// What of the printed one is to be otherwise.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Form of the list, or of the scenario.
     #[arg(long, value_enum, default_value_t = FactFormat::Text)]
     pub format: FactFormat,
 }

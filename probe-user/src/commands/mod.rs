@@ -20,7 +20,12 @@ pub use self::{
     clean::clean, doctor::doctor, merge::merge, methods::methods, report::report, run::run,
     scenarios::scenarios,
 };
-use crate::error::{Error, Result};
+use crate::{
+    cli::Overrides,
+    error::{Error, Result},
+    model::scenario::{GuestKind, Scenario},
+    workload::scenarios as library,
+};
 
 /// Prints a result on standard output. A reader that went away (`| head`) is no failure.
 fn print(text: &str) -> Result<()> {
@@ -55,6 +60,26 @@ fn require_root(command: &str) -> Result<()> {
         "it opens /dev/vhost-net and traces the kernel, which only root may",
         format!("Run it as root: sudo tracetoll {command}"),
     ))
+}
+
+/// The scenario called `name`, or in that file, as it is asked to be.
+fn scenario(name: &str, overrides: &Overrides) -> Result<Scenario> {
+    let mut scenario = library::load(name)?;
+    let Overrides { guests, guest_image, switch, time_scale } = overrides;
+    scenario.guests.kind = guests.unwrap_or(scenario.guests.kind);
+    scenario.network.switch = switch.unwrap_or(scenario.network.switch);
+    if guest_image.is_some() {
+        scenario.guests.image.clone_from(guest_image);
+    }
+    if let Some(factor) = *time_scale {
+        scenario.fidelity.scale(factor, scenario.bin);
+    }
+    if scenario.guests.kind != GuestKind::Blast {
+        // Other guests do not tell how many calls there were.
+        scenario.toll = None;
+    }
+    library::check(name, &scenario)?;
+    Ok(scenario)
 }
 
 /// A flag that SIGINT, SIGTERM and SIGHUP set. A second one ends the process at once; the next start sweeps.

@@ -1,6 +1,6 @@
 //! `tracetoll run`.
 
-use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
+use std::{cell::RefCell, collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 use jiff::Timestamp;
 
@@ -69,6 +69,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         placement: Placement::choose(scenario.load_cpus, &online::cpus()?)?,
         allow_shared: args.allow_shared,
         interrupted: &interrupted,
+        kept: RefCell::default(),
     };
     measure(args, &bench, methods, design, output)
 }
@@ -81,7 +82,7 @@ fn measure(
     design: Design,
     mut output: Output,
 ) -> Result<ExitCode> {
-    let mut record = record(args)?;
+    let mut record = record(args, bench.scenario)?;
     // The reader at the bin edges stands beside the sink, so that no hog delays it.
     affinity::pin(None, &bench.placement.sink)?;
     if record.parts.contains(&Part::Fidelity) {
@@ -90,6 +91,7 @@ fn measure(
     let sizes = sizes(&args.sizes, bench.target)?;
     let campaign = Campaign { bench, methods, design, record, blocks: args.blocks, sizes };
     let measured = campaign.measure(&mut output.journal);
+    let measured = measured.and_then(|failed| campaign.bench.close().map(|()| failed));
     if matches!(measured, Ok(_) | Err(Error::Interrupted)) {
         output.finish()?;
     }
@@ -130,13 +132,14 @@ fn wanted(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Box<dyn Method>>> {
 
 /// The scenario with the command line's overrides.
 fn scenario(args: &RunArgs) -> Result<Scenario> {
-    let mut scenario = scenarios::load(&args.scenario)?;
-    let toll = &mut scenario.toll;
-    toll.paced.rate = args.rate.unwrap_or(toll.paced.rate);
-    toll.lockstep.kicks = args.kicks.unwrap_or(toll.lockstep.kicks);
-    if let Some(duration) = args.duration {
-        toll.paced.duration = duration;
-        toll.flat.duration = duration;
+    let mut scenario = super::scenario(&args.scenario, &args.overrides)?;
+    if let Some(toll) = &mut scenario.toll {
+        toll.paced.rate = args.rate.unwrap_or(toll.paced.rate);
+        toll.lockstep.kicks = args.kicks.unwrap_or(toll.lockstep.kicks);
+        if let Some(duration) = args.duration {
+            toll.paced.duration = duration;
+            toll.flat.duration = duration;
+        }
     }
     scenarios::check(&args.scenario, &scenario)?;
     Ok(scenario)
@@ -193,14 +196,33 @@ fn announce(design: &Design) {
     }
 }
 
-fn record(args: &RunArgs) -> Result<RunRecord> {
+/// The trials that were asked for; of both parts, those that the scenario has.
+fn parts(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Part>> {
+    let mut parts = args.parts.list();
+    if scenario.toll.is_none() {
+        parts.retain(|part| *part == Part::Fidelity);
+    }
+    if parts.is_empty() {
+        return Err(Error::invalid(
+            "--parts toll",
+            format!(
+                "scenario {} has no [toll] table, or guests that are not `blast`",
+                scenario.name
+            ),
+            "Measure its fidelity, or the toll of --scenario quick",
+        ));
+    }
+    Ok(parts)
+}
+
+fn record(args: &RunArgs, scenario: &Scenario) -> Result<RunRecord> {
     let host = host::read()?;
     let started = Timestamp::now();
     Ok(RunRecord {
         started,
         command_line: std::env::args().collect(),
         seed: args.seed.unwrap_or_else(|| started.as_nanosecond().unsigned_abs() as u64),
-        parts: args.parts.list(),
+        parts: parts(args, scenario)?,
         platform: host::platform(&host),
         host,
         witness_checks: Vec::new(),

@@ -5,34 +5,41 @@ use std::process::ExitCode;
 use crate::{
     cli::{FactFormat, ScenariosArgs},
     error::{Error, Result},
+    model::scenario::Scenario,
     workload::scenarios,
 };
 
 /// Lists the built-in scenarios, or prints one.
 ///
 /// # Errors
-/// There is no scenario of that name.
+/// There is no scenario of that name, or not as it is asked to be.
 pub fn scenarios(args: &ScenariosArgs) -> Result<ExitCode> {
-    if let Some(name) = &args.print {
-        let text = scenarios::text(name).ok_or_else(|| {
-            let known = scenarios::names().collect::<Vec<_>>().join(", ");
-            Error::invalid(
-                format!("scenario `{name}`"),
-                "there is none of that name",
-                format!("Name one of {known}"),
-            )
-        })?;
-        super::print(text)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let all = scenarios::names().map(scenarios::load).collect::<Result<Vec<_>>>()?;
-    match args.format {
-        FactFormat::Json => super::print_json(&all)?,
-        FactFormat::Text => {
-            let line =
-                |s: &crate::model::scenario::Scenario| format!("{:<12} {}\n", s.name, s.summary);
-            super::print(&all.iter().map(line).collect::<String>())?;
-        }
+    match &args.print {
+        Some(name) => print(name, args)?,
+        None => list(args.format)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A built-in scenario that nothing is to be changed of is printed as it was written, comments included.
+fn print(name: &str, args: &ScenariosArgs) -> Result<()> {
+    let scenario = super::scenario(name, &args.overrides)?;
+    match (args.format, scenarios::text(name)) {
+        (FactFormat::Json, _) => super::print_json(&scenario),
+        (FactFormat::Text, Some(text)) if scenario == scenarios::load(name)? => super::print(text),
+        (FactFormat::Text, _) => super::print(
+            &toml::to_string(&scenario).map_err(|e| Error::malformed("output", e.to_string()))?,
+        ),
+    }
+}
+
+fn list(format: FactFormat) -> Result<()> {
+    let all = scenarios::names().map(scenarios::load).collect::<Result<Vec<_>>>()?;
+    match format {
+        FactFormat::Json => super::print_json(&all),
+        FactFormat::Text => {
+            let line = |s: &Scenario| format!("{:<15} {}\n", s.name, s.summary);
+            super::print(&all.iter().map(line).collect::<String>())
+        }
+    }
 }

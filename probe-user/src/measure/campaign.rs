@@ -107,7 +107,8 @@ impl Campaign<'_> {
         let told = match outcome {
             Outcome::Done(measured) => {
                 let (sent, seconds) = (measured.sent, measured.cpu.elapsed.as_secs());
-                format!("{} frames, {} kicks in {seconds:.2} s", sent.frames, sent.kicks)
+                let kicks = sent.kicks.map(|kicks| format!(", {kicks} kicks")).unwrap_or_default();
+                format!("{} frames{kicks} in {seconds:.2} s", sent.frames)
             }
             Outcome::Failed { why } => format!("FAILED: {why}"),
         };

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod collector;
 mod cpu;
 pub mod doctor;
+mod guests;
 pub mod journal;
 pub mod leftovers;
 pub mod reader;

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    cell::RefCell,
     fmt,
     sync::{
         Arc,
@@ -14,6 +15,7 @@ use std::{
 use super::{
     arrivals::Arrivals,
     collector::Collector,
+    guests,
     reader::{self, Reader, Reading},
     truth,
     watch::{Watch, Watched},
@@ -27,7 +29,7 @@ use crate::{
         campaign::WitnessCheck,
         method::Descriptor,
         observation::{Observation, Series},
-        scenario::Scenario,
+        scenario::{GuestKind, Guests, Scenario, Toll},
         target::Target,
         trial::{CpuTimes, Measured, Pace, Part, Received, WitnessSeries},
         units::{Bytes, Nanos},
@@ -102,6 +104,8 @@ pub struct Bench<'a> {
     pub allow_shared: bool,
     /// Set when the user asks for the end.
     pub interrupted: &'a Arc<AtomicBool>,
+    /// A stage that the next trial may use.
+    pub kept: RefCell<Option<Stage>>,
 }
 
 /// The method's side of a trial, after it is detached.
@@ -119,10 +123,10 @@ impl Bench<'_> {
     /// Anything that fails on the way, and numbers that break one of their own checks.
     pub fn measure(&self, method: &dyn Method, plan: Plan) -> Result<Measured> {
         self.check_alone()?;
-        let stage = Stage::build(self.run, &self.scenario.guests, &self.placement)?;
-        self.warm_up(&stage, plan.pace)?;
+        let stage = self.stage()?;
+        self.warm_up(&stage, plan)?;
         let witness = if plan.witnessed { Some(Witness::attach(self.target)?) } else { None };
-        let taps = Taps { netns: stage.network().machine1(), names: stage.taps() };
+        let taps = Taps { netns: stage.machine1(), names: stage.taps() };
         let scene = Scene {
             run: self.run,
             taps: Some(taps),
@@ -139,10 +143,35 @@ impl Bench<'_> {
         let watched = watched?;
         let account = self.account(method.descriptor(), &target, reading, &watched.edges)?;
         let witness = witness.map(|witness| witness.finish(&watched.witness)).transpose()?;
-        stage.close()?;
-        let measured = assemble(watched, witness, account);
+        let measured = assemble(&stage, watched, witness, account);
+        self.leave(stage)?;
         truth::check(&measured, method.descriptor(), self.target, plan)?;
         Ok(measured)
+    }
+
+    /// The stage that was kept, or a new one.
+    fn stage(&self) -> Result<Stage> {
+        match self.kept.take() {
+            Some(stage) => Ok(stage),
+            None => Stage::build(self.run, self.scenario, &self.placement),
+        }
+    }
+
+    /// Keeps a stage that is dear to build for the next trial. One on which a trial failed never comes here.
+    fn leave(&self, stage: Stage) -> Result<()> {
+        if self.scenario.guests.kind == GuestKind::Kvm {
+            self.kept.replace(Some(stage));
+            return Ok(());
+        }
+        stage.close()
+    }
+
+    /// Takes down what is kept.
+    ///
+    /// # Errors
+    /// As [`Stage::close`].
+    pub fn close(&self) -> Result<()> {
+        self.kept.take().map_or(Ok(()), Stage::close)
     }
 
     /// Another tracer may have come since the campaign began.
@@ -154,32 +183,39 @@ impl Bench<'_> {
         if holders.is_empty() { Ok(()) } else { Err(holders::refusal(&holders)) }
     }
 
-    /// Runs the load once before anything is attached, until caches, rings and the bridge's table are as they will be.
-    fn warm_up(&self, stage: &Stage, pace: Pace) -> Result<()> {
-        let pace = if pace == Pace::Paced { Pace::Paced } else { Pace::Flat };
+    /// Runs the load once before anything is attached, until caches, rings and the bridge's table are as they will be. A
+    /// fidelity trial's load runs on by itself before the first bin.
+    fn warm_up(&self, stage: &Stage, plan: Plan) -> Result<()> {
+        if plan.part == Part::Fidelity {
+            return Ok(());
+        }
+        let pace = if plan.pace == Pace::Paced { Pace::Paced } else { Pace::Flat };
         let arrivals = Arrivals::since_now(stage.sink())?;
-        let load = stage.start(self.offered(pace))?;
+        let load = stage.start(self.offered(pace)?)?;
         thread::sleep(self.scenario.settle);
-        let sent = load.stop()?;
-        arrivals.wait_for(sent.frames)
+        let ended = load.stop()?;
+        arrivals.wait_for(ended.sent.frames)
+    }
+
+    /// What the toll is measured under.
+    pub(super) fn toll(&self) -> Result<&Toll> {
+        self.scenario.toll.as_ref().ok_or_else(|| {
+            Error::invalid(
+                format!("scenario {}", self.scenario.name),
+                "it has no [toll] table",
+                "Measure its fidelity: --parts fidelity",
+            )
+        })
     }
 
     /// What the guests offer at `pace`.
-    pub(super) fn offered(&self, pace: Pace) -> Offered {
-        let Scenario { toll, guests, .. } = self.scenario;
-        match pace {
+    pub(super) fn offered(&self, pace: Pace) -> Result<Offered> {
+        let (toll, batch) = (self.toll()?, self.scenario.guests.batch);
+        Ok(match pace {
             Pace::Lockstep => Offered::Lockstep { kicks: toll.lockstep.kicks },
-            Pace::Paced => Offered::Paced { rate: toll.paced.rate, batch: guests.batch },
-            Pace::Flat => Offered::Flat { batch: guests.batch },
-        }
-    }
-
-    /// What they offer in a fidelity trial.
-    pub(super) fn offered_for_fidelity(&self) -> Offered {
-        match self.scenario.fidelity.rate {
-            Some(rate) => Offered::Paced { rate, batch: self.scenario.guests.batch },
-            None => self.offered(Pace::Flat),
-        }
+            Pace::Paced => Offered::Paced { rate: toll.paced.rate, batch },
+            Pace::Flat => Offered::Flat { batch },
+        })
     }
 
     /// Counts the same load on the target and at the witness's sites: the two must agree on this kernel.
@@ -187,7 +223,8 @@ impl Bench<'_> {
     /// # Errors
     /// They do not, or the load fails.
     pub fn check_witness(&self) -> Result<Vec<WitnessCheck>> {
-        let stage = Stage::build(self.run, &self.scenario.guests, &self.placement)?;
+        // Whatever the scenario's guests are: the claim is about the kernel, and only these count their kicks.
+        let stage = Stage::of_guests(self.run, &Guests::default(), &self.placement)?;
         let checks = witness::verify(self.target, || {
             let mut load = stage.start(Offered::Lockstep { kicks: CHECK_KICKS })?;
             while !load.wait(Duration::from_millis(100))? {
@@ -265,9 +302,24 @@ impl Bench<'_> {
     }
 }
 
-fn assemble(watched: Watched, witness: Option<WitnessSeries>, account: Account) -> Measured {
-    let Watched { edges, edge_jitter, received, refused, witness: _, sections, sent, spent } =
-        watched;
+fn assemble(
+    stage: &Stage,
+    watched: Watched,
+    witness: Option<WitnessSeries>,
+    account: Account,
+) -> Measured {
+    let Watched {
+        edges,
+        edge_jitter,
+        received,
+        refused,
+        by_guest,
+        rtt,
+        witness: _,
+        sections,
+        sent,
+        spent,
+    } = watched;
     let Account { observation, series, reader, after } = account;
     let first = received.first().copied().unwrap_or_default();
     let last = received.last().copied().unwrap_or_default();
@@ -289,9 +341,11 @@ fn assemble(watched: Watched, witness: Option<WitnessSeries>, account: Account) 
             cpus: spent.cpus,
             sink_run_delay: spent.sink_run_delay,
         },
+        guests: guests::series(stage.guest_names(), stage.counted_at(), &edges, &by_guest, &rtt),
         edges,
         edge_jitter,
         throughput: received.windows(2).map(|pair| pair[1].bytes.0 - pair[0].bytes.0).collect(),
+        frames: received.windows(2).map(|pair| pair[1].frames - pair[0].frames).collect(),
         witness,
         sections,
         observation,

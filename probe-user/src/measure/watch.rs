@@ -14,10 +14,11 @@ use super::{
 use crate::{
     error::{Error, Result},
     model::{
+        scenario::{GuestKind, Scenario},
         trial::{Pace, Received, SectionMark, Sent},
         units::{Bytes, Nanos},
     },
-    workload::{Hogs, Load, Stage},
+    workload::{Load, Offered, Orders, Stage, fleet::Ended},
 };
 
 /// What was seen and spent in the measured window.
@@ -28,6 +29,10 @@ pub(super) struct Watched {
     pub(super) received: Vec<Received>,
     /// Frames that machine 2 refused between the first edge and the last.
     pub(super) refused: u64,
+    /// Each guest's bytes at the edges; in fidelity trials only.
+    pub(super) by_guest: Vec<Vec<u64>>,
+    /// Round-trip times by guest.
+    pub(super) rtt: Vec<Vec<(Nanos, f64)>>,
     /// Witness readings at the edges: totals per function.
     pub(super) witness: Vec<Vec<Option<u64>>>,
     pub(super) sections: Vec<SectionMark>,
@@ -43,6 +48,7 @@ pub(super) struct Watch<'a> {
     reader: &'a mut Reader,
     arrivals: Arrivals<'a>,
     received: Vec<Received>,
+    by_guest: Vec<Vec<u64>>,
     witnessed: Vec<Vec<Option<u64>>>,
 }
 
@@ -54,25 +60,25 @@ impl<'a> Watch<'a> {
         reader: &'a mut Reader,
     ) -> Result<Self> {
         let arrivals = Arrivals::since_now(stage.sink())?;
-        let (received, witnessed) = (Vec::new(), Vec::new());
-        Ok(Self { bench, stage, witness, reader, arrivals, received, witnessed })
+        let (received, by_guest, witnessed) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { bench, stage, witness, reader, arrivals, received, by_guest, witnessed })
     }
 
     /// The load from idle to idle, so that every CPU nanosecond of it falls into the window: the scheduler's account
     /// of a thread lags by up to a tick while the thread runs, and not at all while it sleeps.
     pub(super) fn toll(mut self, pace: Pace) -> Result<Watched> {
-        let toll = &self.bench.scenario.toll;
+        let toll = self.bench.toll()?;
         let length = match pace {
             Pace::Lockstep => None,
             Pace::Paced => Some(toll.paced.duration),
             Pace::Flat => Some(toll.flat.duration),
         };
         let sink = &self.bench.placement.sink;
-        let mut meters = Meters::open(self.stage.workers(), &[], &[], sink)?;
+        let mut meters = Meters::open(&self.stage.worker_threads(), &[], &[], sink)?;
         let before = meters.read_at_rest()?;
         let mut clock = BinClock::start(self.bench.scenario.bin);
         self.read_edge(0)?;
-        let mut load = self.stage.start(self.bench.offered(pace))?;
+        let mut load = self.stage.start(self.bench.offered(pace)?)?;
         // The guests' threads begin with the load, so that all they have spent is spent on it.
         let mut guests = Meters::open(&[], load.threads(), &[], sink)?;
         for _ in 0..length.map_or(usize::MAX, |length| self.bins(length)) {
@@ -85,48 +91,52 @@ impl<'a> Watch<'a> {
             self.read_edge(edge)?;
         }
         let by_guests = guests.read()?.load;
-        let sent = load.stop()?;
+        let ended = load.stop()?;
         let mut spent = meters.read_at_rest()?.since(&before);
         spent.load = by_guests;
-        self.arrivals.wait_for(sent.frames)?;
+        self.arrivals.wait_for(ended.sent.frames)?;
         // What was still under way at the end of the last whole bin is in a last, short one.
         let edge = clock.last();
         self.read_edge(edge)?;
-        self.finish(clock, sent, spent, Vec::new())
+        self.finish(clock, ended, spent, Vec::new())
     }
 
     /// Whole bins in the middle of a load that runs on before and behind them.
     pub(super) fn fidelity(mut self) -> Result<Watched> {
-        let fidelity = &self.bench.scenario.fidelity;
-        let placement = &self.bench.placement;
-        let sections = self.sections();
-        let most = sections.iter().map(|section| section.hogs).max().unwrap_or(0);
-        let hogs = Hogs::new(most, &placement.load)?;
-        let load = self.stage.start(self.bench.offered_for_fidelity())?;
+        let bins = self.bins(self.bench.scenario.fidelity.duration());
+        let mut sections = self.sections();
+        let (_, first) = sections[0];
+        let mut load = self.stage.start(Orders { hogs: 0, ..first })?;
         thread::sleep(self.bench.scenario.settle);
-        let workers = self.stage.workers();
-        let mut meters = Meters::open(workers, load.threads(), hogs.threads(), &placement.sink)?;
-        let (before, sent) = (meters.read()?, load.sent());
+        let sink = &self.bench.placement.sink;
+        let workers = self.stage.worker_threads();
+        let mut meters = Meters::open(&workers, load.threads(), load.hogs(), sink)?;
+        let (before, sent) = (meters.read()?, load.sent()?);
+        let mut waited = before.sink_run_delay;
         let mut clock = BinClock::start(self.bench.scenario.bin);
-        let mut edge = 0;
+        let (mut edge, mut current) = (0, 0);
         loop {
             self.read_edge(edge)?;
-            if edge == self.bins(fidelity.duration()) {
+            self.by_guest.push(self.stage.bytes_by_guest()?);
+            if edge == bins {
                 break;
             }
-            if let Some(section) = sections.iter().find(|section| section.first_bin == edge) {
-                hogs.set(section.hogs)?;
+            if let Some(next) = sections.iter().position(|(mark, _)| mark.first_bin == edge) {
+                sections[current].0.sink_run_delay = delay_since(&mut waited, &mut meters)?;
+                current = next;
+                load.obey(&sections[current].1)?;
             }
             if let Err(error) = load.check() {
                 return Err(cause(load, error));
             }
             edge = clock.wait();
         }
+        sections[current].0.sink_run_delay = delay_since(&mut waited, &mut meters)?;
         let spent = meters.read()?.since(&before);
-        let sent = since(sent, load.sent());
-        drop(hogs);
-        load.stop()?;
-        self.finish(clock, sent, spent, sections)
+        let sent = since(sent, load.sent()?);
+        let ended = Ended { sent, ..load.stop()? };
+        let marks = sections.into_iter().map(|(mark, _)| mark).collect();
+        self.finish(clock, ended, spent, marks)
     }
 
     fn bins(&self, length: Duration) -> usize {
@@ -134,14 +144,30 @@ impl<'a> Watch<'a> {
         usize::try_from(bins).unwrap_or(usize::MAX).max(1)
     }
 
-    fn sections(&self) -> Vec<SectionMark> {
+    /// The sections with what is ordered in each.
+    fn sections(&self) -> Vec<(SectionMark, Orders)> {
+        let Scenario { guests, fidelity, .. } = self.bench.scenario;
+        let ours = guests.kind != GuestKind::Existing;
         let mut first_bin = 0;
-        let mut marks = Vec::new();
-        for section in &self.bench.scenario.fidelity.sections {
-            marks.push(SectionMark { first_bin, hogs: section.hogs });
+        let mut sections = Vec::new();
+        for section in &fidelity.sections {
+            let senders = section.senders.unwrap_or(guests.count);
+            let mark = SectionMark {
+                first_bin,
+                hogs: section.hogs,
+                senders: ours.then_some(senders),
+                name: section.name.clone(),
+                sink_run_delay: Nanos(0),
+            };
+            let batch = guests.batch;
+            let offered = match section.rate.or(fidelity.rate) {
+                Some(rate) => Offered::Paced { rate, batch },
+                None => Offered::Flat { batch },
+            };
+            sections.push((mark, Orders { offered, senders, hogs: section.hogs }));
             first_bin += self.bins(section.duration);
         }
-        marks
+        sections
     }
 
     /// Everything that is read at a bin edge, the method's counter first: it belongs closest to the stamp.
@@ -160,25 +186,43 @@ impl<'a> Watch<'a> {
     fn finish(
         self,
         clock: BinClock,
-        sent: Sent,
+        ended: Ended,
         spent: cpu::Reading,
         sections: Vec<SectionMark>,
     ) -> Result<Watched> {
         let (edges, edge_jitter) = clock.finish();
         let refused = self.arrivals.refused()?;
-        let Self { received, witnessed: witness, .. } = self;
-        Ok(Watched { edges, edge_jitter, received, refused, witness, sections, sent, spent })
+        let Self { received, by_guest, witnessed: witness, .. } = self;
+        let Ended { sent, rtt } = ended;
+        Ok(Watched {
+            edges,
+            edge_jitter,
+            received,
+            refused,
+            by_guest,
+            rtt,
+            witness,
+            sections,
+            sent,
+            spent,
+        })
     }
 }
 
 /// Why a load failed: its guest knows, and tells when the load is stopped.
-fn cause(load: Load, seen: Error) -> Error {
+fn cause(load: Box<dyn Load>, seen: Error) -> Error {
     load.stop().err().unwrap_or(seen)
+}
+
+/// Run delay on the sink's CPUs since it was `before`, which moves on.
+fn delay_since(before: &mut Nanos, meters: &mut Meters) -> Result<Nanos> {
+    let now = meters.read()?.sink_run_delay;
+    Ok(now.since(std::mem::replace(before, now)))
 }
 
 fn since(before: Sent, after: Sent) -> Sent {
     Sent {
-        kicks: after.kicks - before.kicks,
+        kicks: after.kicks.zip(before.kicks).map(|(after, before)| after - before),
         frames: after.frames - before.frames,
         bytes: Bytes(after.bytes.0 - before.bytes.0),
     }

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Version of the result schema. It changes when a reader of the old one would misread the new one.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// `campaign.json`: everything that was measured, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! One scenario run under one method.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +91,12 @@ pub struct Measured {
     pub edge_jitter: Nanos,
     /// Bytes received at the sink per bin.
     pub throughput: Vec<u64>,
+    /// Frames received at the sink per bin; one of several segments counts once.
+    #[serde(default)]
+    pub frames: Vec<u64>,
+    /// Each guest's share of the series, in fidelity trials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guests: Vec<GuestSeries>,
     /// The witness, in fidelity trials.
     pub witness: Option<WitnessSeries>,
     /// Sections of the hog schedule.
@@ -99,11 +107,39 @@ pub struct Measured {
     pub series: Vec<Series>,
 }
 
+/// What one guest did, bin by bin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GuestSeries {
+    /// Its name: `vm1`, or that of the process that runs it.
+    pub name: String,
+    /// Bytes of its traffic.
+    pub throughput: Vec<u64>,
+    /// Where they were counted.
+    pub counted_at: CountedAt,
+    /// Calls that its vhost workers made, by function, as the witness counted them; only functions with a witness.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub calls: BTreeMap<String, Vec<u64>>,
+    /// Round-trip time that its sending TCP socket had estimated, in µs (`tcpi_rtt`, TCP_INFO, by way of iperf3): the mean
+    /// of the reports that fall into the bin. Empty for guests without TCP.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rtt_us: Vec<Option<f64>>,
+}
+
+/// Where a guest's bytes were counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CountedAt {
+    /// What machine 2's TCP received of it, without headers and repetitions.
+    Sink,
+    /// What came out of its TAP.
+    Tap,
+}
+
 /// What the load sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
-    /// Writes to the kick eventfd.
-    pub kicks: u64,
+    /// Writes to the kick eventfd; null for guests whose driver is out of sight.
+    pub kicks: Option<u64>,
     /// Frames put into TX rings and taken by vhost.
     pub frames: u64,
     /// Bytes of those frames.
@@ -126,7 +162,7 @@ pub struct CpuTimes {
     pub elapsed: Nanos,
     /// Each vhost worker.
     pub workers: Vec<Nanos>,
-    /// The load's own threads (the VM-less guests).
+    /// The load's own threads and processes (the guests).
     pub load: Nanos,
     /// Hog threads.
     pub hogs: Nanos,
@@ -164,11 +200,20 @@ pub enum WitnessCounts {
     },
 }
 
-/// A stretch of constant hogs within the series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A stretch within the series in which guests and hogs did the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SectionMark {
     /// Its first bin.
     pub first_bin: usize,
     /// Hogs that ran in it.
     pub hogs: usize,
+    /// Guests that sent; null for those whose load is not ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub senders: Option<usize>,
+    /// Its name in the scenario.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How long tasks on the sink's CPUs waited in it: high where the sink, not machine 1, held the load back.
+    #[serde(default)]
+    pub sink_run_delay: Nanos,
 }

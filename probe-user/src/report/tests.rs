@@ -53,7 +53,7 @@ fn toll(lab: &mut Lab) {
         let wobble = [0, 7, 3, 9, 5][block as usize];
         for (method, kick, frame, reader, throughput) in COSTS {
             lab.done(block, LOCKSTEP, method, |measured| {
-                measured.sent.kicks = 10_000;
+                measured.sent.kicks = Some(10_000);
                 let own = if kick > 0 { wobble } else { 0 };
                 measured.cpu.workers[0] = Nanos((8380 + kick + own) * 10_000);
                 counts(measured, method, u64::from(block));

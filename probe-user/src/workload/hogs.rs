@@ -15,6 +15,7 @@ use rustix::thread::gettid;
 use crate::{
     error::{Error, Result},
     kernel::affinity,
+    model::scenario::HogKind,
 };
 
 /// A herd of spinning threads, of which some run at a time and the others sleep. Dropping it ends them.
@@ -23,6 +24,7 @@ use crate::{
 /// can be read from beginning to end.
 pub struct Hogs {
     herd: Arc<Herd>,
+    per_hog: usize,
     tids: Vec<u32>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -40,11 +42,16 @@ impl Hogs {
     ///
     /// # Errors
     /// A CPU is not online; no more threads can be started.
-    pub fn new(most: usize, cpus: &[u32]) -> Result<Self> {
-        let mut hogs = Self { herd: Arc::default(), tids: Vec::new(), threads: Vec::new() };
-        for number in 0..most {
+    pub fn new(most: usize, kind: &HogKind, cpus: &[u32]) -> Result<Self> {
+        let per_hog = kind.threads;
+        let mut hogs =
+            Self { herd: Arc::default(), per_hog, tids: Vec::new(), threads: Vec::new() };
+        for number in 0..most * per_hog {
             let herd = hogs.herd.clone();
-            let cpus = cpus.to_vec();
+            let cpus = match kind.pinned {
+                true => vec![cpus[number % cpus.len()]],
+                false => cpus.to_vec(),
+            };
             let (ready, is_ready) = mpsc::channel();
             let body = move || {
                 let pinned = affinity::pin(None, &cpus);
@@ -70,10 +77,15 @@ impl Hogs {
     /// # Errors
     /// There are not that many.
     pub fn set(&self, count: usize) -> Result<()> {
-        if count > self.tids.len() {
-            return Err(Error::Untrue(format!("{count} hogs of {} cannot run", self.tids.len())));
+        let threads = count * self.per_hog;
+        if threads > self.tids.len() {
+            return Err(Error::Untrue(format!(
+                "{count} hogs of {} threads each cannot run: there are {} threads",
+                self.per_hog,
+                self.tids.len()
+            )));
         }
-        self.herd.set(count, false);
+        self.herd.set(threads, false);
         Ok(())
     }
 
@@ -135,7 +147,7 @@ mod tests {
 
     #[test]
     fn as_many_hogs_spin_as_were_asked_for() {
-        let hogs = Hogs::new(2, &[0]).unwrap();
+        let hogs = Hogs::new(2, &HogKind::default(), &[0]).unwrap();
         let mut times: Vec<_> =
             hogs.threads().iter().map(|&tid| ThreadTime::of(tid).unwrap()).collect();
         let mut read = || [times[0].read().unwrap().run, times[1].read().unwrap().run];
@@ -155,7 +167,15 @@ mod tests {
     }
 
     #[test]
+    fn a_hog_has_as_many_threads_as_its_kind_says() {
+        let hogs = Hogs::new(2, &HogKind { threads: 3, pinned: true }, &[0]).unwrap();
+        assert_eq!(hogs.threads().len(), 6);
+        hogs.set(2).unwrap();
+        hogs.set(3).unwrap_err();
+    }
+
+    #[test]
     fn a_herd_on_a_cpu_that_is_not_there_is_refused() {
-        assert!(Hogs::new(2, &[1000]).is_err());
+        assert!(Hogs::new(2, &HogKind::default(), &[1000]).is_err());
     }
 }

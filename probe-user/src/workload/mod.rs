@@ -4,20 +4,18 @@
 //! [`Stage::close`] takes everything down. A stage serves any number of loads in turn.
 
 pub mod blast;
-pub mod frame;
-pub mod guest;
+pub mod fleet;
 pub mod hogs;
-mod load;
 pub mod network;
+mod orders;
 mod placement;
 pub mod scenarios;
-pub mod sink;
 mod stage;
 pub mod vhost;
 
-pub use blast::Offered;
+pub use fleet::Load;
 pub use hogs::Hogs;
-pub use load::Load;
+pub use orders::{Offered, Orders};
 pub use placement::Placement;
 pub use stage::Stage;
 

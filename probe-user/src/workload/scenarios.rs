@@ -4,8 +4,8 @@ use std::{fs, path::Path};
 
 use crate::{
     error::{Error, Result},
-    model::scenario::Scenario,
-    workload::frame,
+    model::scenario::{GuestKind, Guests, Scenario, Section, Switch},
+    workload::blast::frame,
 };
 
 /// The built-in scenarios, by name.
@@ -67,50 +67,131 @@ pub fn parse(origin: &str, text: &str) -> Result<Scenario> {
 /// # Errors
 /// A value out of range, with the field and what would be accepted.
 pub fn check(origin: &str, scenario: &Scenario) -> Result<()> {
-    let refuse = |field: &str, why: String, remedy: &str| {
-        Err(Error::invalid(format!("scenario {origin}, {field}"), why, remedy))
-    };
-    let guests = &scenario.guests;
-    if !guests.ring.is_power_of_two() || !(4..=32768).contains(&guests.ring) {
-        return refuse(
-            "guests.ring",
-            format!("{} descriptors", guests.ring),
-            "Use a power of two from 4 to 32768",
-        );
-    }
-    if !(frame::MIN..=frame::MAX).contains(&guests.frame) {
-        return refuse(
-            "guests.frame",
-            format!("{} bytes", guests.frame),
-            &format!("Use {} to {}", frame::MIN, frame::MAX),
-        );
-    }
-    if guests.batch == 0 || guests.batch > guests.ring {
-        return refuse(
-            "guests.batch",
-            format!("{} frames", guests.batch),
-            "Use 1 up to the ring's size",
-        );
-    }
-    if !(1..=64).contains(&guests.count) {
-        return refuse("guests.count", format!("{} guests", guests.count), "Use 1 to 64");
-    }
-    if scenario.load_cpus == 0 {
-        return refuse("load_cpus", "the load needs a CPU".into(), "Use 1 or more");
-    }
-    if scenario.fidelity.sections.is_empty() {
-        return refuse("fidelity.sections", "there is none".into(), "Give one section or more");
-    }
-    for section in &scenario.fidelity.sections {
-        if section.duration.as_nanos() % scenario.bin.as_nanos() != 0 {
-            return refuse(
-                "fidelity.sections",
-                format!("{:?} is no whole number of bins", section.duration),
-                "Make each section's duration a multiple of `bin`, so that no bin mixes two loads",
-            );
+    let wrong = check_guests(&scenario.guests)
+        .or_else(|| check_network(scenario))
+        .or_else(|| check_schedule(scenario));
+    match wrong {
+        None => Ok(()),
+        Some(Wrong { field, why, remedy }) => {
+            Err(Error::invalid(format!("scenario {origin}, {field}"), why, remedy))
         }
     }
-    Ok(())
+}
+
+/// A field that is out of range.
+struct Wrong {
+    field: &'static str,
+    why: String,
+    remedy: String,
+}
+
+/// `field` with what it is, unless `holds`.
+fn unless(
+    holds: bool,
+    field: &'static str,
+    why: impl std::fmt::Display,
+    remedy: impl Into<String>,
+) -> Option<Wrong> {
+    (!holds).then(|| Wrong { field, why: why.to_string(), remedy: remedy.into() })
+}
+
+fn check_guests(guests: &Guests) -> Option<Wrong> {
+    let &Guests { ring, frame, batch, count, vcpus, queues, memory_mib, .. } = guests;
+    unless(
+        ring.is_power_of_two() && (4..=32768).contains(&ring),
+        "guests.ring",
+        format_args!("{ring} descriptors"),
+        "Use a power of two from 4 to 32768",
+    )
+    .or_else(|| {
+        unless(
+            (frame::MIN..=frame::MAX).contains(&frame),
+            "guests.frame",
+            format_args!("{frame} bytes"),
+            format!("Use {} to {}", frame::MIN, frame::MAX),
+        )
+    })
+    .or_else(|| {
+        let fits = (1..=ring).contains(&batch);
+        unless(fits, "guests.batch", format_args!("{batch} frames"), "Use 1 up to the ring's size")
+    })
+    .or_else(|| {
+        let most = if guests.kind == GuestKind::Kvm { 8 } else { 64 };
+        let fits = (1..=most).contains(&count);
+        unless(fits, "guests.count", format_args!("{count} guests"), format!("Use 1 to {most}"))
+    })
+    .or_else(|| {
+        let fits = (1..=2).contains(&vcpus);
+        unless(fits, "guests.vcpus", format_args!("{vcpus} processors"), "Use 1 or 2")
+    })
+    .or_else(|| {
+        let fits = (1..=vcpus).contains(&queues);
+        unless(fits, "guests.queues", format_args!("{queues} queue pairs"), "Use 1 up to `vcpus`")
+    })
+    .or_else(|| {
+        let fits = (96..=65536).contains(&memory_mib);
+        unless(fits, "guests.memory_mib", format_args!("{memory_mib} MiB"), "Use 96 to 65536")
+    })
+}
+
+fn check_network(scenario: &Scenario) -> Option<Wrong> {
+    let Scenario { network, guests, load_cpus, .. } = scenario;
+    unless(*load_cpus > 0, "load_cpus", "the load needs a CPU", "Use 1 or more").or_else(|| {
+        unless(
+            network.switch != Switch::Direct || guests.count == 1,
+            "network.switch",
+            format_args!("without a switch only one guest reaches the cable, not {}", guests.count),
+            "Use one guest, or a switch: bridge or ovs",
+        )
+    })
+}
+
+fn check_schedule(scenario: &Scenario) -> Option<Wrong> {
+    const FIELD: &str = "fidelity.sections";
+    let Scenario { fidelity, guests, hogs, bin, .. } = scenario;
+    let wrong = |section: &Section| {
+        let senders = section.senders.unwrap_or(guests.count);
+        let (vms, vms_needed) = (guests.count, senders + section.hogs);
+        unless(
+            section.duration.as_nanos().is_multiple_of(bin.as_nanos()),
+            FIELD,
+            format_args!("{:?} is no whole number of bins", section.duration),
+            "Make each section's duration a multiple of `bin`, so that no bin mixes two loads",
+        )
+        .or_else(|| {
+            unless(
+                senders <= guests.count,
+                FIELD,
+                format_args!("{senders} guests cannot send, there are {}", guests.count),
+                "Raise guests.count, or name fewer senders",
+            )
+        })
+        .or_else(|| {
+            unless(
+                guests.kind != GuestKind::Kvm || vms_needed <= vms,
+                FIELD,
+                format_args!(
+                    "{senders} senders and {} hogs need {vms_needed} VMs of {vms}",
+                    section.hogs
+                ),
+                "A VM that sends is no hog: name fewer senders, or raise guests.count",
+            )
+        })
+        .or_else(|| {
+            let ours = section.hogs == 0 && section.senders.is_none() && section.rate.is_none();
+            unless(
+                guests.kind != GuestKind::Existing || ours,
+                FIELD,
+                "VMs that run already take no orders",
+                "Give sections a duration only",
+            )
+        })
+    };
+    unless(!fidelity.sections.is_empty(), FIELD, "there is none", "Give one section or more")
+        .or_else(|| {
+            unless(hogs.threads > 0, "hogs.threads", "a hog needs a thread", "Use 1 or more")
+        })
+        .or_else(|| fidelity.sections.iter().find_map(wrong))
 }
 
 #[cfg(test)]

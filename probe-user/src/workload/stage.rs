@@ -1,60 +1,62 @@
 //! Everything that a load needs, built and taken down as one.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use super::{
+    Hogs, Orders, Placement,
+    blast::{Blast, frame},
+    fleet::{Fleet, Load, Worker},
+    network::{MAX_GUESTS, Network, Sink},
+};
 use crate::{
     error::{Error, Result},
-    kernel::{affinity, run::Run},
-    model::scenario::{GuestKind, Guests},
-    workload::{
-        Placement,
-        blast::Offered,
-        frame,
-        guest::Guest,
-        load::Load,
-        network::{MAX_GUESTS, Network},
-        sink::Sink,
-        vhost::device::Queue,
+    kernel::{netns::Netns, run::Run},
+    model::{
+        scenario::{GuestKind, Guests, HogKind, Scenario},
+        trial::CountedAt,
     },
 };
 
-/// Guests with their vhost devices, the network and the sink. It serves one load after the other.
+/// Guests with their vhost devices, the network, the sink and the hogs. It serves one load after the other.
 ///
 /// Dropping it takes it down as [`Stage::close`] does, without a word about what failed.
 pub struct Stage {
     // Before the network: their devices hold its TAPs.
-    guests: Vec<Arc<Mutex<Guest>>>,
-    workers: Vec<u32>,
-    taps: Vec<String>,
+    fleet: Box<dyn Fleet>,
     network: Network,
-    placement: Placement,
+    hogs: Arc<Hogs>,
 }
 
 impl Stage {
-    /// Builds it for `guests`, whose threads and vhost workers go to the load's CPUs.
+    /// Builds what `scenario` asks for. Guests, their vhost workers and the hogs go to the load's CPUs.
     ///
     /// # Errors
-    /// A value out of range; not root; something that this kernel lacks. What was built by then is taken down.
-    pub fn build(run: &Run, guests: &Guests, placement: &Placement) -> Result<Self> {
-        let Guests { kind: GuestKind::Blast, count, frame, ring, batch: _, event_idx } = *guests;
-        check(count, frame)?;
+    /// A value out of range; not root; something that this host lacks. What was built by then is taken down.
+    pub fn build(run: &Run, scenario: &Scenario, placement: &Placement) -> Result<Self> {
+        let hogs = Hogs::new(scenario.fidelity.most_hogs(), &scenario.hogs, &placement.load)?;
+        Self::assemble(run, &scenario.guests, hogs, placement)
+    }
+
+    /// Builds guests without hogs.
+    ///
+    /// # Errors
+    /// As [`Stage::build`].
+    pub fn of_guests(run: &Run, guests: &Guests, placement: &Placement) -> Result<Self> {
+        Self::assemble(run, guests, Hogs::new(0, &HogKind::default(), &[])?, placement)
+    }
+
+    fn assemble(run: &Run, guests: &Guests, hogs: Hogs, placement: &Placement) -> Result<Self> {
+        check(guests)?;
         placement.check()?;
-        let (network, taps) = Network::build(run, count, frame, placement)?;
-        let mut stage = Self {
-            guests: Vec::new(),
-            workers: Vec::new(),
-            taps: Vec::new(),
-            network,
-            placement: placement.clone(),
+        let (network, taps) = Network::build(run, guests.count, guests.frame, placement)?;
+        let fleet: Box<dyn Fleet> = match guests.kind {
+            GuestKind::Blast => Box::new(Blast::build(taps, guests, placement)?),
+            kind @ (GuestKind::Bridge | GuestKind::Kvm | GuestKind::Existing) => {
+                let why = format!("{kind:?}: not built yet");
+                return Err(Error::invalid("guests.kind", why, "Use blast"));
+            }
         };
-        for (number, tap) in (0..).zip(taps) {
-            let guest = Guest::new(tap, number, ring, frame, event_idx)?;
-            affinity::pin(Some(guest.device().worker()), &placement.load)?;
-            stage.workers.push(guest.device().worker());
-            stage.taps.push(guest.device().tap().name().into());
-            stage.guests.push(Arc::new(Mutex::new(guest)));
-        }
-        Ok(stage)
+        Ok(Self { fleet, network, hogs: Arc::new(hogs) })
     }
 
     /// What arrives at machine 2.
@@ -62,27 +64,50 @@ impl Stage {
         self.network.sink()
     }
 
-    /// The two machines.
-    pub fn network(&self) -> &Network {
-        &self.network
+    /// The network namespace of the guests' TAPs.
+    pub fn machine1(&self) -> &Netns {
+        self.network.machine1()
     }
 
-    /// Thread id of each guest's vhost worker.
-    pub fn workers(&self) -> &[u32] {
-        &self.workers
+    /// All guests' vhost workers.
+    pub fn workers(&self) -> &[Worker] {
+        self.fleet.workers()
     }
 
-    /// Name of each guest's TAP, an interface of machine 1.
+    /// Thread ids of the workers.
+    pub fn worker_threads(&self) -> Vec<u32> {
+        self.workers().iter().map(|worker| worker.tid).collect()
+    }
+
+    /// Name of each guest's TAP, an interface of [`Stage::machine1`].
     pub fn taps(&self) -> &[String] {
-        &self.taps
+        self.fleet.taps()
+    }
+
+    /// Names of the guests for people.
+    pub fn guest_names(&self) -> Vec<String> {
+        (1..=self.taps().len()).map(|number| format!("vm{number}")).collect()
+    }
+
+    /// Bytes of each guest's traffic so far.
+    ///
+    /// # Errors
+    /// A counter is gone.
+    pub fn bytes_by_guest(&self) -> Result<Vec<u64>> {
+        self.network.bytes_by_tap()
+    }
+
+    /// Where [`Stage::bytes_by_guest`] counts.
+    pub fn counted_at(&self) -> CountedAt {
+        CountedAt::Tap
     }
 
     /// Starts a load. It outlives a borrow of the stage, so that the sink can be read meanwhile; there is one at a time.
     ///
     /// # Errors
-    /// A load runs already.
-    pub fn start(&self, offered: Offered) -> Result<Load> {
-        Load::start(&self.guests, offered, &self.placement.load)
+    /// A load runs already; the guests cannot do what is ordered.
+    pub fn start(&self, orders: impl Into<Orders>) -> Result<Box<dyn Load>> {
+        self.fleet.start(&orders.into(), &self.hogs)
     }
 
     /// Kicks every receive queue and waits until its handler has found nothing to do: one call of `handle_rx` each.
@@ -90,13 +115,7 @@ impl Stage {
     /// # Errors
     /// A load runs, or the kick is refused.
     pub fn kick_receivers(&self) -> Result<()> {
-        for guest in &self.guests {
-            let guest = guest.try_lock().map_err(|_| busy())?;
-            let kick = &guest.device().events(Queue::Receive).kick;
-            kick.signal().map_err(|e| Error::call("write", "the kick eventfd", e))?;
-            guest.device().flush()?;
-        }
-        Ok(())
+        self.fleet.kick_receivers()
     }
 
     /// Takes everything down.
@@ -104,24 +123,15 @@ impl Stage {
     /// # Errors
     /// A load still runs; the first thing that the kernel refused. The rest is taken down all the same.
     pub fn close(self) -> Result<()> {
-        let closed: Vec<_> = self.guests.into_iter().map(close).collect();
+        let closed = self.fleet.close();
         // Only now, without the TAPs.
         let network = self.network.close();
-        closed.into_iter().collect::<Result<()>>().and(network)
+        closed.and(network)
     }
 }
 
-fn close(guest: Arc<Mutex<Guest>>) -> Result<()> {
-    let guest = Arc::into_inner(guest).ok_or_else(busy)?;
-    // A panic leaves the guest's counts in doubt, but its device can be closed.
-    guest.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).close()
-}
-
-fn busy() -> Error {
-    Error::Untrue("a load still runs on the stage".into())
-}
-
-fn check(count: usize, frame: usize) -> Result<()> {
+fn check(guests: &Guests) -> Result<()> {
+    let Guests { count, frame, .. } = *guests;
     if !(1..=MAX_GUESTS).contains(&count) {
         let accepted = format!("Use 1 to {MAX_GUESTS}");
         return Err(Error::invalid("guests.count", format!("{count} guests"), accepted));

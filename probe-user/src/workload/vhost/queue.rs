@@ -14,7 +14,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     model::units::Bytes,
-    workload::frame::{STAMP_AT, Stamp},
+    workload::blast::frame::{STAMP_AT, Stamp},
 };
 
 /// Bytes of a receive buffer; longer frames take several ("mergeable").

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     kernel::netdev::Mac,
     model::units::{Bytes, Nanos},
-    workload::frame::{self, Stamp},
+    workload::blast::frame::{self, Stamp},
 };
 
 const RING: u16 = 8;

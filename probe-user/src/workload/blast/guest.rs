@@ -2,7 +2,7 @@
 
 use std::{
     os::fd::AsFd as _,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use rustix::{
@@ -18,9 +18,12 @@ use crate::{
         trial::{Received, Sent},
         units::{Bytes, Nanos},
     },
-    sys::{eventfd::Event, tun::Tap},
+    sys::tun::Tap,
     workload::{
-        frame::{self, Stamp},
+        blast::{
+            bell::Bell,
+            frame::{self, Stamp},
+        },
         network::{guest_mac, sink_mac},
         vhost::{
             device::{Device, Queue},
@@ -47,7 +50,7 @@ impl Tally {
     /// What it sent: frames count once vhost has used them.
     pub fn sent(&self) -> Sent {
         Sent {
-            kicks: self.kicks.load(Ordering::Relaxed),
+            kicks: Some(self.kicks.load(Ordering::Relaxed)),
             frames: self.frames.load(Ordering::Relaxed),
             bytes: Bytes(self.bytes.load(Ordering::Relaxed)),
         }
@@ -62,39 +65,6 @@ impl Tally {
     }
 }
 
-/// How a running guest is told to stop.
-#[derive(Debug)]
-pub struct Stop {
-    stopped: AtomicBool,
-    wake: Event,
-}
-
-impl Stop {
-    /// Not yet.
-    ///
-    /// # Errors
-    /// The errno of eventfd(2).
-    pub fn new() -> Result<Self> {
-        let wake = Event::new().map_err(|e| Error::call("eventfd", "the load", e))?;
-        Ok(Self { stopped: AtomicBool::new(false), wake })
-    }
-
-    /// Now; whoever sleeps in [`Guest::sleep`] wakes.
-    ///
-    /// # Errors
-    /// The errno of write(2).
-    pub fn now(&self) -> Result<()> {
-        self.stopped.store(true, Ordering::Relaxed);
-        // Never cleared, so that it wakes every guest.
-        self.wake.signal().map_err(|e| Error::call("write", "the load's eventfd", e))
-    }
-
-    /// Whether it is time.
-    pub fn is_due(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
-    }
-}
-
 /// What ends a sleep, besides a frame that comes in.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Until<'a> {
@@ -102,8 +72,8 @@ pub struct Until<'a> {
     pub used: Option<u16>,
     /// This instant.
     pub at: Option<Nanos>,
-    /// The load stops.
-    pub stop: Option<&'a Stop>,
+    /// There is a new task.
+    pub bell: Option<&'a Bell>,
 }
 
 /// One guest.
@@ -229,7 +199,7 @@ impl Guest {
             (None, Some(_)) => Some(PATIENCE),
             (None, None) => None,
         };
-        let woken = self.wait_for_calls(limit, until.stop)?;
+        let woken = self.wait_for_calls(limit, until.bell)?;
         self.transmit.ring.no_calls();
         self.receive.ring.no_calls();
         if !woken && until.at.is_none() && !self.transmit.ring.has_used() {
@@ -239,13 +209,13 @@ impl Guest {
     }
 
     /// Whether it was woken, and not the limit passed.
-    fn wait_for_calls(&self, limit: Option<Nanos>, stop: Option<&Stop>) -> Result<bool> {
+    fn wait_for_calls(&self, limit: Option<Nanos>, bell: Option<&Bell>) -> Result<bool> {
         let calls = [Queue::Transmit, Queue::Receive].map(|queue| &self.device.events(queue).call);
         let mut fds = vec![
             PollFd::from_borrowed_fd(calls[0].as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(calls[1].as_fd(), PollFlags::IN),
         ];
-        fds.extend(stop.map(|s| PollFd::from_borrowed_fd(s.wake.as_fd(), PollFlags::IN)));
+        fds.extend(bell.map(|bell| PollFd::from_borrowed_fd(bell.as_fd(), PollFlags::IN)));
         let limit = limit.map(timespec);
         let woken = match poll(&mut fds, limit.as_ref()) {
             Ok(count) => count > 0,

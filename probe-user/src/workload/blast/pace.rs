@@ -6,51 +6,34 @@ use crate::{
     error::{Error, Result},
     kernel::clock,
     model::{scenario::Rate, units::Nanos},
-    workload::guest::{Guest, Stop, Tally, Until},
+    workload::{
+        Offered,
+        blast::{
+            bell::Bell,
+            guest::{Guest, Tally, Until},
+        },
+    },
 };
 
-/// What a guest offers.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Offered {
-    /// One frame at a time, each with a kick of its own, and the next only when the call for the last has ended: as
-    /// many calls of `handle_tx` as kicks.
-    Lockstep {
-        /// How many; then the guest rests.
-        kicks: u64,
-    },
-    /// Frames at fixed times.
-    Paced {
-        /// How many per second.
-        rate: Rate,
-        /// Most frames for one kick.
-        batch: u16,
-    },
-    /// As many frames as the ring takes.
-    Flat {
-        /// Most frames for one kick.
-        batch: u16,
-    },
-}
-
-/// Offers frames until `stop`, or until a lockstep is through.
+/// Offers frames until the bell rings, or until a lockstep is through.
 ///
 /// # Errors
 /// As the methods of [`Guest`]; in lockstep also a device that does not ask for a kick when it should.
-pub(super) fn run(guest: &mut Guest, offered: Offered, stop: &Stop, tally: &Tally) -> Result<()> {
+pub(super) fn run(guest: &mut Guest, offered: Offered, bell: &Bell, tally: &Tally) -> Result<()> {
     match offered {
-        Offered::Lockstep { kicks } => lockstep(guest, kicks, stop, tally),
-        Offered::Paced { rate, batch } => paced(guest, rate, batch, stop, tally),
-        Offered::Flat { batch } => flat(guest, batch, stop, tally),
+        Offered::Lockstep { kicks } => lockstep(guest, kicks, bell, tally),
+        Offered::Paced { rate, batch } => paced(guest, rate, batch, bell, tally),
+        Offered::Flat { batch } => flat(guest, batch, bell, tally),
     }
 }
 
-/// Takes frames in until `stop`, sending none.
+/// Takes frames in until the bell rings, sending none.
 ///
 /// # Errors
 /// As the methods of [`Guest`].
-pub(super) fn rest(guest: &mut Guest, stop: &Stop, tally: &Tally) -> Result<()> {
-    while !stop.is_due() {
-        guest.sleep(Until { stop: Some(stop), ..Until::default() })?;
+pub(super) fn rest(guest: &mut Guest, bell: &Bell, tally: &Tally) -> Result<()> {
+    while !bell.is_rung() {
+        guest.sleep(Until { bell: Some(bell), ..Until::default() })?;
         guest.collect(tally)?;
     }
     Ok(())
@@ -69,9 +52,9 @@ pub(super) fn drain(guest: &mut Guest, tally: &Tally) -> Result<()> {
     guest.settle()
 }
 
-fn lockstep(guest: &mut Guest, kicks: u64, stop: &Stop, tally: &Tally) -> Result<()> {
+fn lockstep(guest: &mut Guest, kicks: u64, bell: &Bell, tally: &Tally) -> Result<()> {
     for _ in 0..kicks {
-        if stop.is_due() {
+        if bell.is_rung() {
             break;
         }
         if !guest.add(clock::now()) {
@@ -86,13 +69,13 @@ fn lockstep(guest: &mut Guest, kicks: u64, stop: &Stop, tally: &Tally) -> Result
     Ok(())
 }
 
-fn paced(guest: &mut Guest, rate: Rate, batch: u16, stop: &Stop, tally: &Tally) -> Result<()> {
+fn paced(guest: &mut Guest, rate: Rate, batch: u16, bell: &Bell, tally: &Tally) -> Result<()> {
     // 50 µs by default, as much as a whole frame takes.
     set_current_timer_slack(std::num::NonZeroU64::new(1))
         .map_err(|e| Error::call("prctl(PR_SET_TIMERSLACK)", "this thread", e.into()))?;
     let schedule = Schedule { start: clock::now(), rate };
     let mut next = 0;
-    while !stop.is_due() {
+    while !bell.is_rung() {
         let now = clock::now();
         let mut added = 0;
         while added < batch && schedule.at(next) <= now && guest.add(schedule.at(next)) {
@@ -104,15 +87,15 @@ fn paced(guest: &mut Guest, rate: Rate, batch: u16, stop: &Stop, tally: &Tally) 
         } else {
             let at = schedule.at(next);
             let wait = if at > now { Wait::At(at) } else { Wait::Room };
-            guest.sleep(wait.until(guest, stop))?;
+            guest.sleep(wait.until(guest, bell))?;
         }
         guest.collect(tally)?;
     }
     Ok(())
 }
 
-fn flat(guest: &mut Guest, batch: u16, stop: &Stop, tally: &Tally) -> Result<()> {
-    while !stop.is_due() {
+fn flat(guest: &mut Guest, batch: u16, bell: &Bell, tally: &Tally) -> Result<()> {
+    while !bell.is_rung() {
         let now = clock::now();
         let mut added = 0;
         while added < batch && guest.add(now) {
@@ -121,7 +104,7 @@ fn flat(guest: &mut Guest, batch: u16, stop: &Stop, tally: &Tally) -> Result<()>
         if added > 0 {
             guest.publish(tally)?;
         } else {
-            guest.sleep(Wait::Room.until(guest, stop))?;
+            guest.sleep(Wait::Room.until(guest, bell))?;
         }
         guest.collect(tally)?;
     }
@@ -135,14 +118,14 @@ enum Wait {
 }
 
 impl Wait {
-    fn until<'a>(&self, guest: &Guest, stop: &'a Stop) -> Until<'a> {
+    fn until<'a>(&self, guest: &Guest, bell: &'a Bell) -> Until<'a> {
         match *self {
-            Self::At(at) => Until { at: Some(at), stop: Some(stop), used: None },
+            Self::At(at) => Until { at: Some(at), bell: Some(bell), used: None },
             // Three quarters of the ring, as Linux's driver does (virtqueue_enable_cb_delayed): a call for each frame
             // would leave room for just one.
             Self::Room => {
                 let used = (u32::from(guest.in_flight()) * 3 / 4).max(1) as u16;
-                Until { used: Some(used), stop: Some(stop), at: None }
+                Until { used: Some(used), bell: Some(bell), at: None }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A running load: one thread per guest.
+//! The running load of VM-less guests: one thread per guest.
 
 use std::{
     any::Any,
@@ -12,23 +12,26 @@ use std::{
 
 use rustix::thread::gettid;
 
+use super::{
+    bell::{Bell, Task},
+    guest::{Guest, Tally},
+    pace,
+};
 use crate::{
     error::{Error, Result},
     kernel::affinity,
-    model::{
-        trial::{Received, Sent},
-        units::Bytes,
-    },
+    model::trial::{Received, Sent},
     workload::{
-        blast::{self, Offered},
-        guest::{Guest, Stop, Tally},
+        Hogs, Orders,
+        fleet::{Ended, Load},
     },
 };
 
 /// Guests at work. Dropping it stops them, silently.
-pub struct Load {
-    stop: Arc<Stop>,
+pub(super) struct Crew {
+    hogs: Arc<Hogs>,
     tids: Vec<u32>,
+    bells: Vec<Arc<Bell>>,
     tallies: Vec<Arc<Tally>>,
     threads: Vec<JoinHandle<Result<()>>>,
     /// Says once per guest that it is through with its pace, or has failed.
@@ -36,48 +39,50 @@ pub struct Load {
     at_work: usize,
 }
 
-impl Load {
+impl Crew {
     /// Starts all `guests` on `cpus`. When it returns, their threads exist, are where they belong and begin.
     ///
     /// # Errors
-    /// A load runs on these guests already, or one panicked on them; a CPU is not online.
+    /// A load runs on these guests already, or one panicked on them; a CPU is not online; more hogs than there are.
     pub(super) fn start(
         guests: &[Arc<Mutex<Guest>>],
-        offered: Offered,
+        orders: &Orders,
+        hogs: &Arc<Hogs>,
         cpus: &[u32],
     ) -> Result<Self> {
         let (tell, through) = mpsc::channel();
-        let mut load = Self {
-            stop: Arc::new(Stop::new()?),
+        let mut crew = Self {
+            hogs: hogs.clone(),
             tids: Vec::new(),
+            bells: Vec::new(),
             tallies: Vec::new(),
             threads: Vec::new(),
             through,
             at_work: guests.len(),
         };
-        // If one guest cannot start, these are dropped before the load, so that no other waits for its sign for good.
+        // If one guest cannot start, these are dropped before the crew, so that no other waits for its sign for good.
         let mut signs = Vec::new();
-        for guest in guests {
+        for (number, guest) in guests.iter().enumerate() {
             let seat = Seat {
                 guest: guest.clone(),
-                offered,
                 cpus: cpus.to_vec(),
-                stop: load.stop.clone(),
+                bell: Arc::new(Bell::new(task(orders, number))?),
                 tally: Arc::default(),
                 through: Through(tell.clone()),
             };
-            signs.push(load.seat(seat)?);
+            signs.push(crew.seat(seat)?);
         }
+        crew.hogs.set(orders.hogs)?;
         for sign in signs {
             let _ = sign.send(());
         }
-        Ok(load)
+        Ok(crew)
     }
 
     /// Starts one guest's thread, which then waits for the returned sign.
     fn seat(&mut self, seat: Seat) -> Result<Sender<()>> {
         let number = self.threads.len();
-        let tally = seat.tally.clone();
+        let (tally, bell) = (seat.tally.clone(), seat.bell.clone());
         let (sign, awaited) = mpsc::channel();
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::Builder::new()
@@ -90,39 +95,48 @@ impl Load {
         };
         self.tids.push(tid);
         self.tallies.push(tally);
+        self.bells.push(bell);
         self.threads.push(thread);
         Ok(sign)
     }
 
-    /// What all guests have sent so far.
-    pub fn sent(&self) -> Sent {
-        self.sent_by_guest().into_iter().fold(Sent::default(), |sum, sent| Sent {
-            kicks: sum.kicks + sent.kicks,
-            frames: sum.frames + sent.frames,
-            bytes: Bytes(sum.bytes.0 + sent.bytes.0),
-        })
+    fn end(&mut self) -> Result<()> {
+        let quiet = self.hogs.set(0);
+        let told: Vec<_> = self.bells.iter().map(|bell| bell.ring(Task::End)).collect();
+        let ended: Vec<_> = self.threads.drain(..).enumerate().map(|(n, t)| join(n, t)).collect();
+        ended.into_iter().chain(told).collect::<Result<()>>().and(quiet)
     }
+}
 
-    /// What each guest has sent so far.
-    pub fn sent_by_guest(&self) -> Vec<Sent> {
-        self.tallies.iter().map(|tally| tally.sent()).collect()
-    }
+/// What guest `number` does under these orders.
+fn task(orders: &Orders, number: usize) -> Task {
+    if number < orders.senders { Task::Work(orders.offered) } else { Task::Rest }
+}
 
-    /// What each guest has received so far.
-    pub fn received_by_guest(&self) -> Vec<Received> {
-        self.tallies.iter().map(|tally| tally.received()).collect()
-    }
-
-    /// Thread ids of the guests, in their order. The threads live until [`Load::stop`], also when they are through.
-    pub fn threads(&self) -> &[u32] {
+impl Load for Crew {
+    fn threads(&self) -> &[u32] {
         &self.tids
     }
 
-    /// Waits until every guest is through with its pace; false if `limit` passes first. Only lockstep ends by itself.
-    ///
-    /// # Errors
-    /// A guest failed; [`Load::stop`] says why.
-    pub fn wait(&mut self, limit: Duration) -> Result<bool> {
+    fn hogs(&self) -> &[u32] {
+        self.hogs.threads()
+    }
+
+    fn obey(&mut self, orders: &Orders) -> Result<()> {
+        self.hogs.set(orders.hogs)?;
+        let mut numbered = self.bells.iter().enumerate();
+        numbered.try_for_each(|(number, bell)| bell.ring(task(orders, number)))
+    }
+
+    fn sent_by_guest(&self) -> Result<Vec<Sent>> {
+        Ok(self.tallies.iter().map(|tally| tally.sent()).collect())
+    }
+
+    fn received_by_guest(&self) -> Result<Vec<Received>> {
+        Ok(self.tallies.iter().map(|tally| tally.received()).collect())
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<bool> {
         let end = Instant::now() + limit;
         while self.at_work > 0 {
             match self.through.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -134,31 +148,17 @@ impl Load {
         self.check().map(|()| true)
     }
 
-    /// Whether all guests still live.
-    ///
-    /// # Errors
-    /// A guest failed; [`Load::stop`] says why.
-    pub fn check(&self) -> Result<()> {
+    fn check(&mut self) -> Result<()> {
         self.threads.iter().position(JoinHandle::is_finished).map_or(Ok(()), |n| Err(early(n)))
     }
 
-    /// Stops the guests, waits until vhost has sent what was in flight, and gives what they sent in all.
-    ///
-    /// # Errors
-    /// That of the first guest that failed.
-    pub fn stop(mut self) -> Result<Sent> {
+    fn stop(mut self: Box<Self>) -> Result<Ended> {
         self.end()?;
-        Ok(self.sent())
-    }
-
-    fn end(&mut self) -> Result<()> {
-        let told = self.stop.now();
-        let ended: Vec<_> = self.threads.drain(..).enumerate().map(|(n, t)| join(n, t)).collect();
-        ended.into_iter().collect::<Result<()>>().and(told)
+        Ok(Ended { sent: self.sent()?, rtt: Vec::new() })
     }
 }
 
-impl Drop for Load {
+impl Drop for Crew {
     fn drop(&mut self) {
         let _ = self.end();
     }
@@ -167,26 +167,39 @@ impl Drop for Load {
 /// What a guest's thread owns.
 struct Seat {
     guest: Arc<Mutex<Guest>>,
-    offered: Offered,
     cpus: Vec<u32>,
-    stop: Arc<Stop>,
+    bell: Arc<Bell>,
     tally: Arc<Tally>,
     through: Through,
 }
 
 impl Seat {
     fn run(self, ready: &Sender<u32>, sign: &Receiver<()>) -> Result<()> {
-        let Self { guest, offered, cpus, stop, tally, through } = self;
+        let Self { guest, cpus, bell, tally, through } = self;
         affinity::pin(None, &cpus)?;
         let mut guest = guest.try_lock().map_err(|refused| taken(&refused))?;
         let _ = ready.send(gettid().as_raw_nonzero().get().unsigned_abs());
         if sign.recv().is_err() {
             return Ok(());
         }
-        blast::run(&mut guest, offered, &stop, &tally)?;
-        blast::drain(&mut guest, &tally)?;
-        drop(through);
-        blast::rest(&mut guest, &stop, &tally)
+        let mut through = Some(through);
+        loop {
+            let task = bell.answer()?;
+            if let Task::Work(offered) = task {
+                pace::run(&mut guest, offered, &bell, &tally)?;
+            }
+            if task != Task::End && bell.is_rung() {
+                continue;
+            }
+            pace::drain(&mut guest, &tally)?;
+            if task == Task::End {
+                return Ok(());
+            }
+            if matches!(task, Task::Work(_)) {
+                drop(through.take());
+            }
+            pace::rest(&mut guest, &bell, &tally)?;
+        }
     }
 }
 

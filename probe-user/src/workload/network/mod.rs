@@ -5,7 +5,7 @@
 //! one. Whatever traces kernel functions does not care; whatever opens a packet socket on a TAP does it in
 //! [`Network::machine1`].
 
-use std::{thread, time::Duration};
+use std::{fs::File, thread, time::Duration};
 
 use crate::{
     error::{Error, Result},
@@ -18,8 +18,12 @@ use crate::{
     },
     model::units::Nanos,
     sys::tun::Tap,
-    workload::{Placement, frame, sink::Sink, vhost::device},
+    workload::{Placement, blast::frame, vhost::device},
 };
+
+mod sink;
+
+pub use sink::Sink;
 
 /// How long a bridge port may take from up to forwarding.
 const PORTS_FORWARD_IN: Nanos = Nanos(10_000_000_000);
@@ -39,6 +43,8 @@ pub struct Network {
     bridge: String,
     uplink: String,
     sink: Sink,
+    /// What each guest's TAP has received from it.
+    from_guests: Vec<File>,
 }
 
 impl Network {
@@ -79,7 +85,17 @@ impl Network {
         let far = NetDevices::of(&machine2)?;
         steer(&far, &sink, placement)?;
         let sink = Sink::open((&near, &uplink), (&far, &sink))?;
-        Ok((Self { machine1, machine2, links, bridge, uplink, sink }, taps))
+        let from_guests = taps.iter().map(|tap| near.open(tap.name(), "statistics/rx_bytes"));
+        let from_guests = from_guests.collect::<Result<_>>()?;
+        Ok((Self { machine1, machine2, links, bridge, uplink, sink, from_guests }, taps))
+    }
+
+    /// Bytes that have come out of each TAP.
+    ///
+    /// # Errors
+    /// An interface is gone (`EINVAL`).
+    pub fn bytes_by_tap(&self) -> Result<Vec<u64>> {
+        self.from_guests.iter().map(|file| sink::number(file, "rx_bytes")).collect()
     }
 
     /// What arrives at machine 2.

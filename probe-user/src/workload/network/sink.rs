@@ -54,7 +54,11 @@ impl Sink {
     }
 }
 
-fn number(file: &File, name: &str) -> Result<u64> {
+/// Reads a counter's file again.
+///
+/// # Errors
+/// The interface is gone (`EINVAL`).
+pub(super) fn number(file: &File, name: &str) -> Result<u64> {
     // Twenty digits and a line feed.
     let mut text = [0; 24];
     let length = file.read_at(&mut text, 0).map_err(|e| Error::file("read", name, e))?;

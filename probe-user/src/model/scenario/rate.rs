@@ -1,0 +1,156 @@
+//! Rates as people write them.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// Frames per second, written `800pps`, `20kpps` or `1.5Mpps`.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Rate(f64);
+
+impl Rate {
+    /// Frames per second; always finite and above zero.
+    pub fn per_second(self) -> f64 {
+        self.0
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no rate; write it as `800pps`, `20kpps` or `1.5Mpps`");
+        let digits = text.strip_suffix("pps").ok_or_else(wrong)?;
+        let (digits, scale) = match digits.strip_suffix(['k', 'M']) {
+            Some(rest) if digits.ends_with('k') => (rest, 1e3),
+            Some(rest) => (rest, 1e6),
+            None => (digits, 1.0),
+        };
+        let rate = digits.parse::<f64>().map_err(|_| wrong())? * scale;
+        if rate.is_finite() && rate > 0.0 { Ok(Self(rate)) } else { Err(wrong()) }
+    }
+}
+
+impl TryFrom<String> for Rate {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Rate> for String {
+    fn from(rate: Rate) -> Self {
+        rate.to_string()
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            rate if rate >= 1e6 => write!(f, "{}Mpps", rate / 1e6),
+            rate if rate >= 1e3 => write!(f, "{}kpps", rate / 1e3),
+            rate => write!(f, "{rate}pps"),
+        }
+    }
+}
+
+/// Bits per second, written `800kbit`, `500Mbit` or `2.5Gbit`.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BitRate(f64);
+
+impl BitRate {
+    /// A rate of so many bits per second; none unless that is finite and at least 1.
+    pub fn new(per_second: f64) -> Option<Self> {
+        (per_second.is_finite() && per_second >= 1.0).then_some(Self(per_second))
+    }
+
+    /// Bits per second.
+    pub fn per_second(self) -> f64 {
+        self.0
+    }
+
+    /// Whole bytes per second.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "above zero; what does not fit saturates"
+    )]
+    pub fn bytes_per_second(self) -> u64 {
+        (self.0 / 8.0).round() as u64
+    }
+}
+
+impl FromStr for BitRate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("`{text}` is no bit rate; write it as `800kbit`, `500Mbit` or `2.5Gbit`");
+        let digits = text.strip_suffix("bit").ok_or_else(wrong)?;
+        let (digits, scale) = match digits.as_bytes().last() {
+            Some(b'k') => (&digits[..digits.len() - 1], 1e3),
+            Some(b'M') => (&digits[..digits.len() - 1], 1e6),
+            Some(b'G') => (&digits[..digits.len() - 1], 1e9),
+            _ => (digits, 1.0),
+        };
+        let rate = digits.parse::<f64>().map_err(|_| wrong())? * scale;
+        Self::new(rate).ok_or_else(wrong)
+    }
+}
+
+impl TryFrom<String> for BitRate {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<BitRate> for String {
+    fn from(rate: BitRate) -> Self {
+        rate.to_string()
+    }
+}
+
+impl fmt::Display for BitRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            rate if rate >= 1e9 => write!(f, "{}Gbit", rate / 1e9),
+            rate if rate >= 1e6 => write!(f, "{}Mbit", rate / 1e6),
+            rate if rate >= 1e3 => write!(f, "{}kbit", rate / 1e3),
+            rate => write!(f, "{rate}bit"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_read_back_as_they_are_written() {
+        for text in ["800pps", "20kpps", "1.5Mpps"] {
+            assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
+        }
+        assert_eq!("20kpps".parse::<Rate>().unwrap().per_second(), 20_000.0);
+        for text in ["800bit", "20kbit", "1.5Mbit", "10Gbit"] {
+            assert_eq!(text.parse::<BitRate>().unwrap().to_string(), text);
+        }
+        assert_eq!("8Mbit".parse::<BitRate>().unwrap().bytes_per_second(), 1_000_000);
+    }
+
+    #[test]
+    fn a_wrong_rate_names_the_remedy() {
+        for text in ["20", "kpps", "-3pps", "0pps", "infpps", "20k pps", "NaNpps"] {
+            let error = text.parse::<Rate>().unwrap_err();
+            assert!(error.contains("20kpps"), "{error}");
+        }
+        for text in ["20", "Mbit", "-3bit", "0bit", "infbit", "5Mbit/s", "5mbit"] {
+            let error = text.parse::<BitRate>().unwrap_err();
+            assert!(error.contains("500Mbit"), "{error}");
+        }
+    }
+}
