@@ -8,8 +8,28 @@ use crate::{
     workload::blast::frame,
 };
 
-/// The built-in scenarios, by name.
-const BUILT_IN: [(&str, &str); 1] = [("quick", include_str!("../../scenarios/quick.toml"))];
+/// Each scenario stands in the file of its name.
+macro_rules! built_in {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../scenarios/", $name, ".toml")))),*]
+    };
+}
+/// The built-in scenarios: name and text.
+const BUILT_IN: &[(&str, &str)] = &built_in![
+    "quick",
+    "blast",
+    "paced",
+    "bursty",
+    "many-guests",
+    "paper-a",
+    "paper-b",
+    "paper-c",
+    "paper-d",
+    "paper-e",
+    "paper-f",
+    "paper-patterns",
+    "paper-fig8",
+];
 
 /// Names of the built-in scenarios.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -205,6 +225,39 @@ mod tests {
         }
         let quick = load("quick").unwrap();
         assert!(quick.fidelity.duration().as_nanos() / quick.bin.as_nanos() >= 60);
+    }
+
+    #[test]
+    fn the_papers_patterns_are_those_of_its_table_2() {
+        let expected =
+            [("a", 2, 0), ("b", 4, 0), ("c", 8, 0), ("d", 2, 2), ("e", 2, 4), ("f", 2, 6)];
+        let all = load("paper-patterns").unwrap().fidelity.sections;
+        for ((letter, senders, hogs), section) in expected.into_iter().zip(&all) {
+            let own = load(&format!("paper-{letter}")).unwrap();
+            assert_eq!((section.senders, section.hogs), (Some(senders), hogs));
+            assert_eq!(own.fidelity.sections, [section.clone()]);
+            assert_eq!((own.guests.count, own.load_cpus), (8, 2));
+        }
+        let figure8 = load("paper-fig8").unwrap().fidelity;
+        assert_eq!(figure8.duration().as_secs(), 200);
+        let hogs: Vec<usize> = figure8.sections.iter().map(|section| section.hogs).collect();
+        assert_eq!(hogs, [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn orders_that_the_guests_cannot_follow_are_refused() {
+        let figure8 = text("paper-fig8").unwrap();
+        for (from, to) in [
+            ("senders = 1, hogs = 7", "senders = 2, hogs = 7"),
+            ("senders = 1, hogs = 0", "senders = 9, hogs = 0"),
+            ("kind = \"kvm\"", "kind = \"existing\""),
+            ("switch = \"ovs\"", "switch = \"direct\""),
+            ("threads = 2", "threads = 0"),
+            ("vcpus = 2", "vcpus = 3"),
+        ] {
+            assert!(figure8.contains(from), "{from}");
+            parse("mine.toml", &figure8.replacen(from, to, 1)).unwrap_err();
+        }
     }
 
     #[test]
