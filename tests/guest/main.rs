@@ -14,6 +14,7 @@ mod ftrace_probes;
 mod input;
 mod leftovers;
 mod load;
+mod network;
 mod perf;
 mod perf_events;
 mod sink;
@@ -29,7 +30,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const IN_GUEST: &str = "TRACETOLL_GUEST";
 
 fn main() -> ExitCode {
-    if let Err(error) = load::live_if_victim() {
+    if let Err(error) = load::live_if_victim().and_then(|()| network::live_if_victim()) {
         eprintln!("{error:#}");
         return ExitCode::FAILURE;
     }
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         external::tests(),
         witness::tests(),
         load::tests(),
+        network::tests(),
         input::tests(),
         campaign::tests(),
         ending::tests(),

@@ -1,14 +1,30 @@
-//! The programs that tracetoll's external methods start. A guest with this machine's root has them from here.
+//! The programs that tracetoll starts: external methods, and what a load is made of. A guest with this machine's root has them from here.
 
 use crate::install::{Need, program};
 use std::ffi::OsString;
 
-/// Their packages.
+/// The external methods' packages.
 pub(crate) const PROGRAMS: [Need; 4] = [
     need("bpftrace", || program("bpftrace").is_some()),
     need("trace-cmd", || program("trace-cmd").is_some()),
     need("linux-perf", || program("perf").is_some()),
     need("tcpdump", || program("tcpdump").is_some()),
+];
+
+/// What real guests and switches need, with their packages.
+pub(crate) const NETWORK: [Need; 2] = [
+    Need {
+        package: "iperf3",
+        why: "to send over TCP from guests to machine 2",
+        at_least: None,
+        present: || program("iperf3").is_some(),
+    },
+    Need {
+        package: "openvswitch-switch",
+        why: "as a switch between guests and machine 2",
+        at_least: None,
+        present: || program("ovs-vswitchd").is_some(),
+    },
 ];
 
 const fn need(package: &'static str, present: fn() -> bool) -> Need {

@@ -120,6 +120,7 @@ fn harness(install: &Installer) -> Result<()> {
 fn guest_tests(chosen: &[String], filters: &[OsString], install: &Installer) -> Result<()> {
     let tools = Tools::ready(install)?;
     install.ensure(&externals::PROGRAMS)?;
+    install.ensure(&externals::NETWORK)?;
     let tracetoll = cargo::executable(
         &mut cargo::cargo(&["build", "--package", "probe-user", "--bin", "tracetoll"]),
         "tracetoll",

@@ -4,8 +4,10 @@
 //! [`Stage::close`] takes everything down. A stage serves any number of loads in turn.
 
 pub mod blast;
+mod crew;
 pub mod fleet;
 pub mod hogs;
+pub mod iperf;
 pub mod network;
 mod orders;
 mod placement;

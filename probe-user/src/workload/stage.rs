@@ -6,13 +6,13 @@ use super::{
     Hogs, Orders, Placement,
     blast::{Blast, frame},
     fleet::{Fleet, Load, Worker},
-    network::{MAX_GUESTS, Network, Sink},
+    network::{Limits, MAX_GUESTS, Network, Sink},
 };
 use crate::{
     error::{Error, Result},
     kernel::{netns::Netns, run::Run},
     model::{
-        scenario::{GuestKind, Guests, HogKind, Scenario},
+        scenario::{GuestKind, Guests, HogKind, Network as Plan, Scenario},
         trial::CountedAt,
     },
 };
@@ -34,7 +34,7 @@ impl Stage {
     /// A value out of range; not root; something that this host lacks. What was built by then is taken down.
     pub fn build(run: &Run, scenario: &Scenario, placement: &Placement) -> Result<Self> {
         let hogs = Hogs::new(scenario.fidelity.most_hogs(), &scenario.hogs, &placement.load)?;
-        Self::assemble(run, &scenario.guests, hogs, placement)
+        Self::assemble(run, &scenario.guests, &scenario.network, hogs, placement)
     }
 
     /// Builds guests without hogs.
@@ -42,13 +42,23 @@ impl Stage {
     /// # Errors
     /// As [`Stage::build`].
     pub fn of_guests(run: &Run, guests: &Guests, placement: &Placement) -> Result<Self> {
-        Self::assemble(run, guests, Hogs::new(0, &HogKind::default(), &[])?, placement)
+        let hogs = Hogs::new(0, &HogKind::default(), &[])?;
+        Self::assemble(run, guests, &Plan::default(), hogs, placement)
     }
 
-    fn assemble(run: &Run, guests: &Guests, hogs: Hogs, placement: &Placement) -> Result<Self> {
+    fn assemble(
+        run: &Run,
+        guests: &Guests,
+        plan: &Plan,
+        hogs: Hogs,
+        placement: &Placement,
+    ) -> Result<Self> {
         check(guests)?;
         placement.check()?;
-        let (network, taps) = Network::build(run, guests.count, guests.frame, placement)?;
+        let (mut network, taps) = Network::build(run, plan, guests.count, guests.frame, placement)?;
+        if guests.kind != GuestKind::Blast {
+            network.speak_ip()?;
+        }
         let fleet: Box<dyn Fleet> = match guests.kind {
             GuestKind::Blast => Box::new(Blast::build(taps, guests, placement)?),
             kind @ (GuestKind::Bridge | GuestKind::Kvm | GuestKind::Existing) => {
@@ -100,6 +110,15 @@ impl Stage {
     /// Where [`Stage::bytes_by_guest`] counts.
     pub fn counted_at(&self) -> CountedAt {
         CountedAt::Tap
+    }
+
+    /// Limits what the guests send from now on; between loads only, since frames that wait for an earlier limit are
+    /// dropped.
+    ///
+    /// # Errors
+    /// The kernel has no HTB or no u32 classifier.
+    pub fn limit(&mut self, limits: Limits) -> Result<()> {
+        self.network.limit(limits)
     }
 
     /// Starts a load. It outlives a borrow of the stage, so that the sink can be read meanwhile; there is one at a time.

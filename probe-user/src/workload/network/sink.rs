@@ -1,67 +1,121 @@
 //! What arrives at machine 2.
 
-use std::{fs::File, os::unix::fs::FileExt as _};
+use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc};
 
+use super::{limit::Limiter, ovs::Datapath};
 use crate::{
     error::{Error, Result},
     kernel::netdev::NetDevices,
     model::{trial::Received, units::Bytes},
 };
 
-/// The counters at both ends of the cable to machine 2.
+/// The counters at both ends of the cable to machine 2, since the network was built.
 ///
 /// The sink's interface counts a frame when its CPU's backlog takes it. A backlog that holds `net.core.netdev_max_backlog`
-/// frames already, since its CPU did not get to them, refuses more; those count at the near end. So frames received and
-/// frames refused are together what guests sent, to the frame.
+/// frames already, since its CPU did not get to them, refuses more; those count at the near end. On their way there,
+/// frames are lost only where a limit's queue or Open vSwitch has no room for them, which both count. So frames received
+/// and frames refused are together what guests sent, to the frame.
 ///
-/// They are read from sysfs, whose files stay open: no lock that configuration elsewhere could hold (an rtnetlink
-/// request waits for the one rtnl lock), no message to parse.
+/// The interfaces' are read from sysfs, whose files stay open: no lock that configuration elsewhere could hold (an
+/// rtnetlink request waits for the one rtnl lock), no message to parse.
 #[derive(Debug)]
 pub struct Sink {
-    frames: File,
-    bytes: File,
-    refused: File,
+    frames: Counter,
+    bytes: Counter,
+    refused: Counter,
+    limiter: Arc<Limiter>,
+    datapath: Option<Datapath>,
+    /// What `datapath` had lost when the network was built.
+    lost: u64,
 }
 
 impl Sink {
-    /// Watches the cable from `near` on machine 1 to `far` on machine 2.
+    /// Watches the cable from `near` on machine 1 to `far` on machine 2, and what frames pass on their way there.
     ///
     /// # Errors
     /// There is no such interface.
-    pub fn open(near: (&NetDevices, &str), far: (&NetDevices, &str)) -> Result<Self> {
+    pub(super) fn open(
+        near: (&NetDevices, &str),
+        far: (&NetDevices, &str),
+        limiter: Arc<Limiter>,
+        datapath: Option<Datapath>,
+    ) -> Result<Self> {
         Ok(Self {
-            frames: far.0.open(far.1, "statistics/rx_packets")?,
-            bytes: far.0.open(far.1, "statistics/rx_bytes")?,
-            refused: near.0.open(near.1, "statistics/tx_dropped")?,
+            frames: Counter::open(far, "rx_packets")?,
+            bytes: Counter::open(far, "rx_bytes")?,
+            refused: Counter::open(near, "tx_dropped")?,
+            limiter,
+            datapath,
+            lost: 0,
         })
     }
 
-    /// What has arrived since the interface began. The two counters are read one after the other, bytes first.
+    /// Counts from now on.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        for counter in [&mut self.frames, &mut self.bytes, &mut self.refused] {
+            counter.begin()?;
+        }
+        self.lost = self.datapath.as_ref().map_or(Ok(0), Datapath::lost)?;
+        Ok(())
+    }
+
+    /// What has arrived. The two counters are read one after the other, bytes first.
     ///
     /// # Errors
     /// The interface is gone (`EINVAL`).
     pub fn read(&self) -> Result<Received> {
-        let bytes = Bytes(number(&self.bytes, "rx_bytes")?);
-        Ok(Received { frames: number(&self.frames, "rx_packets")?, bytes })
+        let bytes = Bytes(self.bytes.read()?);
+        Ok(Received { frames: self.frames.read()?, bytes })
     }
 
-    /// Frames that machine 2 had no room for.
+    /// Frames that machine 2, or something on the way to it, had no room for.
     ///
     /// # Errors
-    /// The interface is gone (`EINVAL`).
+    /// The interface is gone (`EINVAL`), or a queue or the switch does not tell.
     pub fn refused(&self) -> Result<u64> {
-        number(&self.refused, "tx_dropped")
+        let lost = self.datapath.as_ref().map_or(Ok(0), Datapath::lost)? - self.lost;
+        Ok(self.refused.read()? + self.limiter.dropped()? + lost)
     }
 }
 
-/// Reads a counter's file again.
-///
-/// # Errors
-/// The interface is gone (`EINVAL`).
-pub(super) fn number(file: &File, name: &str) -> Result<u64> {
-    // Twenty digits and a line feed.
-    let mut text = [0; 24];
-    let length = file.read_at(&mut text, 0).map_err(|e| Error::file("read", name, e))?;
-    let text = str::from_utf8(&text[..length]).unwrap_or_default().trim_end();
-    text.parse().map_err(|_| Error::malformed(name, format!("`{text}` is no number")))
+/// A counter of an interface, since it was begun.
+#[derive(Debug)]
+pub(super) struct Counter {
+    file: File,
+    name: &'static str,
+    began_at: u64,
+}
+
+impl Counter {
+    /// Opens a counter of this interface.
+    ///
+    /// # Errors
+    /// There is no such interface or counter.
+    pub(super) fn open(
+        (devices, interface): (&NetDevices, &str),
+        name: &'static str,
+    ) -> Result<Self> {
+        let file = devices.open(interface, &format!("statistics/{name}"))?;
+        Ok(Self { file, name, began_at: 0 })
+    }
+
+    /// Counts from now on.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        self.began_at += self.read()?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// The interface is gone (`EINVAL`).
+    pub(super) fn read(&self) -> Result<u64> {
+        // Twenty digits and a line feed.
+        let mut text = [0; 24];
+        let length =
+            self.file.read_at(&mut text, 0).map_err(|e| Error::file("read", self.name, e))?;
+        let text = str::from_utf8(&text[..length]).unwrap_or_default().trim_end();
+        let number: u64 = text
+            .parse()
+            .map_err(|_| Error::malformed(self.name, format!("`{text}` is no number")))?;
+        Ok(number - self.began_at)
+    }
 }

@@ -1,14 +1,15 @@
-//! Links and forwarding entries by rtnetlink, one request and one acknowledgement at a time.
+//! Links, addresses, forwarding entries and queues by rtnetlink.
+
+mod address;
+pub(crate) mod channel;
+mod tc;
 
 use std::{
     io,
     os::fd::{AsFd as _, AsRawFd as _},
 };
 
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
-};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage as Request,
     link::{
@@ -17,16 +18,17 @@ use netlink_packet_route::{
     },
     neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState},
 };
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use netlink_sys::protocols::NETLINK_ROUTE;
 
+use self::channel::Channel;
+pub use self::tc::{Backlog, Class, Link};
 use super::{netdev::Mac, netns::Netns};
 use crate::error::{Error, Result};
 
 /// An rtnetlink socket; it acts on the network namespace in which it was opened.
 #[derive(Debug)]
 pub struct Netlink {
-    socket: Socket,
-    sequence: u32,
+    channel: Channel,
 }
 
 /// The other end of a veth pair.
@@ -46,15 +48,8 @@ impl Netlink {
     /// # Errors
     /// The errno of socket(2) or bind(2).
     pub fn open() -> Result<Self> {
-        let connect = || {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
-            socket.bind_auto()?;
-            socket.connect(&SocketAddr::new(0, 0))?;
-            // Without it an error carries the whole request back.
-            socket.set_cap_ack(true)?;
-            Ok(Self { socket, sequence: 0 })
-        };
-        connect().map_err(|e| Error::call("socket(AF_NETLINK)", "rtnetlink", e))
+        let opened = Channel::open(NETLINK_ROUTE).map(|channel| Self { channel });
+        opened.map_err(|e| Error::call("socket(AF_NETLINK)", "rtnetlink", e))
     }
 
     /// Creates a bridge that only forwards: no spanning tree (ports forward at once), no multicast snooping (no
@@ -97,6 +92,16 @@ impl Netlink {
         let mut link = named(name);
         link.attributes.extend([LinkAttribute::Mtu(mtu), LinkAttribute::Controller(bridge)]);
         self.request("rtnetlink(RTM_SETLINK master)", name, Request::SetLink(link), 0)
+    }
+
+    /// Sets `name`'s MTU.
+    ///
+    /// # Errors
+    /// There is no such link, or it does not take that.
+    pub fn set_mtu(&mut self, name: &str, mtu: u32) -> Result<()> {
+        let mut link = named(name);
+        link.attributes.push(LinkAttribute::Mtu(mtu));
+        self.request("rtnetlink(RTM_SETLINK mtu)", name, Request::SetLink(link), 0)
     }
 
     /// Brings `name` up.
@@ -161,30 +166,7 @@ impl Netlink {
     }
 
     fn exchange(&mut self, request: Request, flags: u16) -> io::Result<()> {
-        self.sequence += 1;
-        let mut header = NetlinkHeader::default();
-        header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-        header.sequence_number = self.sequence;
-        let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(request));
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        self.socket.send(&bytes, 0)?;
-        self.acknowledged()
-    }
-
-    fn acknowledged(&self) -> io::Result<()> {
-        loop {
-            let (datagram, _) = self.socket.recv_from_full()?;
-            let answer = NetlinkMessage::<Request>::deserialize(&datagram)
-                .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
-            if answer.header.sequence_number != self.sequence {
-                continue;
-            }
-            if let NetlinkPayload::Error(error) = answer.payload {
-                return if error.code.is_none() { Ok(()) } else { Err(error.to_io()) };
-            }
-        }
+        self.channel.exchange(request, flags).map(drop)
     }
 }
 

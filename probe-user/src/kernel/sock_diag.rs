@@ -1,0 +1,135 @@
+//! The TCP sockets of a network namespace and what each has received, by sock_diag(7).
+//!
+//! A dump shows the sockets of the moment. What a socket received until its end is told by the kernel when it destroys
+//! it, to those who listen by then (`sock_diag_broadcast_destroy` in net/core/sock_diag.c); it is known for sure only
+//! that way, since a dump comes too early or too late.
+
+use netlink_packet_core::{NLM_F_DUMP, NlasIterator};
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+
+use super::{
+    netlink::channel::{Channel, Raw},
+    netns::Netns,
+};
+use crate::error::{Error, Result};
+
+// linux/sock_diag.h, linux/inet_diag.h, net/tcp_states.h
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const SKNLGRP_INET_TCP_DESTROY: u32 = 1;
+const INET_DIAG_INFO: u16 = 2;
+const TCP_LISTEN: u8 = 10;
+
+/// `sizeof(struct inet_diag_msg)`.
+const MESSAGE: usize = 72;
+
+/// Where `tcpi_bytes_received` stands in `struct tcp_info` (linux/tcp.h), which only ever grows at its end.
+const BYTES_RECEIVED: usize = 128;
+
+/// A socket as the kernel tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpSocket {
+    /// Its number, which no other socket of this boot has.
+    pub cookie: u64,
+    /// Its own port.
+    pub port: u16,
+    /// Whether it waits for connections.
+    pub listens: bool,
+    /// Payload bytes that its peer sent and it acknowledged, in order.
+    #[doc(alias = "tcpi_bytes_received")]
+    pub received: u64,
+}
+
+/// The IPv4 sockets of one network namespace.
+#[derive(Debug)]
+pub struct TcpSockets {
+    dump: Channel,
+    ends: Channel,
+}
+
+impl TcpSockets {
+    /// Looks into `netns`; the ends of sockets are heard from now on.
+    ///
+    /// # Errors
+    /// The kernel has no sock_diag for TCP.
+    pub fn of(netns: &Netns) -> Result<Self> {
+        let mut sockets = netns.run(|| -> Result<Self> {
+            let failed = |e| Error::call("socket(NETLINK_SOCK_DIAG)", "TCP sockets", e);
+            let ends = Channel::listen(NETLINK_SOCK_DIAG, SKNLGRP_INET_TCP_DESTROY);
+            let dump = Channel::open(NETLINK_SOCK_DIAG).map_err(failed)?;
+            Ok(Self { dump, ends: ends.map_err(failed)? })
+        })??;
+        // Also has the kernel load what the ends are told by.
+        sockets.now()?;
+        Ok(sockets)
+    }
+
+    /// The sockets of this moment.
+    ///
+    /// # Errors
+    /// The kernel refuses, or has no such thing.
+    pub fn now(&mut self) -> Result<Vec<TcpSocket>> {
+        let request = Raw { kind: SOCK_DIAG_BY_FAMILY, body: request() };
+        let answers = self.dump.exchange(request, NLM_F_DUMP).map_err(|e| {
+            let unknown = e.raw_os_error() == Some(libc::ENOENT);
+            let error = Error::call("sock_diag(SOCK_DIAG_BY_FAMILY)", "TCP sockets", e);
+            let remedy = "Load the modules: `modprobe -a inet_diag tcp_diag`";
+            if unknown { error.with_remedy(remedy) } else { error }
+        })?;
+        decode_all(answers)
+    }
+
+    /// The sockets that ended since the last look, with all that they ever received.
+    ///
+    /// # Errors
+    /// There were more than the kernel keeps for us (`ENOBUFS`).
+    pub fn ended(&mut self) -> Result<Vec<TcpSocket>> {
+        let heard = self.ends.heard();
+        decode_all(heard.map_err(|e| Error::call("recvmsg", "the ends of TCP sockets", e))?)
+    }
+
+    /// Whether a socket waits for connections on `port`.
+    ///
+    /// # Errors
+    /// As [`TcpSockets::now`].
+    pub fn listens(&mut self, port: u16) -> Result<bool> {
+        Ok(self.now()?.iter().any(|socket| socket.listens && socket.port == port))
+    }
+}
+
+/// `struct inet_diag_req_v2` for all IPv4 TCP sockets of any state, with their `struct tcp_info`.
+fn request() -> Vec<u8> {
+    let mut request = vec![0; 56];
+    request[0] = libc::AF_INET as u8;
+    request[1] = libc::IPPROTO_TCP as u8;
+    request[2] = 1 << (INET_DIAG_INFO - 1);
+    request[4..8].fill(0xff);
+    request
+}
+
+fn decode_all(messages: Vec<Raw>) -> Result<Vec<TcpSocket>> {
+    let ours = messages.into_iter().filter(|message| message.kind == SOCK_DIAG_BY_FAMILY);
+    let malformed = || Error::malformed("struct inet_diag_msg", "it is cut short");
+    ours.map(|message| decode(&message.body).ok_or_else(malformed)).collect()
+}
+
+/// `struct inet_diag_msg` and what follows it. A socket without `struct tcp_info` (one that has given up its buffers,
+/// in TIME_WAIT for example) has received nothing of late.
+fn decode(body: &[u8]) -> Option<TcpSocket> {
+    let head = body.get(..MESSAGE)?;
+    let port = u16::from_be_bytes([head[4], head[5]]);
+    let word = |at: usize| {
+        u64::from(u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]))
+    };
+    let mut attributes = NlasIterator::new(&body[MESSAGE..]).flatten();
+    let info = attributes.find(|attribute| attribute.kind() == INET_DIAG_INFO);
+    let received = info.as_ref().and_then(|info| {
+        let bytes = info.value().get(BYTES_RECEIVED..BYTES_RECEIVED + 8)?;
+        Some(u64::from_ne_bytes(bytes.try_into().ok()?))
+    });
+    Some(TcpSocket {
+        cookie: word(44) | word(48) << 32,
+        port,
+        listens: head[1] == TCP_LISTEN,
+        received: received.unwrap_or(0),
+    })
+}

@@ -1,0 +1,202 @@
+//! Programs that serve a load: a switch's, servers. They live in a cgroup of their own and die with the thread that
+//! started them.
+
+use std::{
+    fs::File,
+    io,
+    os::{fd::OwnedFd, unix::fs::FileExt as _},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use crate::{
+    error::{Error, Result},
+    kernel::{affinity, cgroup::Cgroup, netns::Netns},
+    sys::child::{self, Place},
+};
+
+/// How much of what a program printed an error repeats, in bytes.
+const LAST_WORDS: usize = 2000;
+
+/// Where a crew's programs live.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quarters<'a> {
+    /// Name of their cgroup, which is [`Run::object`]'s.
+    ///
+    /// [`Run::object`]: crate::kernel::run::Run::object
+    pub(crate) cgroup: &'a str,
+    /// Their network namespace.
+    pub(crate) netns: &'a Netns,
+    /// The CPUs that they may run on.
+    pub(crate) cpus: &'a [u32],
+    /// The Debian package that brings them.
+    pub(crate) package: &'static str,
+}
+
+/// The programs. Dropping it kills them.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    members: Vec<Member>,
+    cgroup: Cgroup,
+    netns: OwnedFd,
+    cpus: Vec<u32>,
+    package: &'static str,
+}
+
+/// One that runs.
+#[derive(Debug)]
+struct Member {
+    name: String,
+    child: Child,
+    said: File,
+}
+
+impl Crew {
+    /// A crew of nobody yet.
+    ///
+    /// # Errors
+    /// There is no cgroup v2.
+    pub(crate) fn new(quarters: Quarters<'_>) -> Result<Self> {
+        Ok(Self {
+            members: Vec::new(),
+            cgroup: Cgroup::create(quarters.cgroup)?,
+            netns: quarters.netns.try_clone()?,
+            cpus: quarters.cpus.to_vec(),
+            package: quarters.package,
+        })
+    }
+
+    /// Starts a program that runs until the crew is closed. It is killed when the calling thread ends.
+    ///
+    /// # Errors
+    /// It is not installed, or cannot be started.
+    pub(crate) fn start(&mut self, command: Command) -> Result<u32> {
+        let member = self.spawn(command)?;
+        let pid = member.child.id();
+        self.members.push(member);
+        Ok(pid)
+    }
+
+    /// Runs a program to its end and gives what it printed, on both its streams.
+    ///
+    /// # Errors
+    /// It is not installed, cannot be started, or ends with an error; the text says what it printed.
+    pub(crate) fn run(&self, command: Command) -> Result<String> {
+        let mut member = self.spawn(command)?;
+        let status = member.child.wait();
+        let status = status.map_err(|e| Error::call("waitpid", member.name.as_str(), e))?;
+        match status.success() {
+            true => member.said(),
+            false => Err(member.untrue(&format!("ended with {status}"))),
+        }
+    }
+
+    /// Makes sure that all that were started still run.
+    ///
+    /// # Errors
+    /// One has ended; the text says what it printed last.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        for member in &mut self.members {
+            let status = member.child.try_wait();
+            let status = status.map_err(|e| Error::call("waitpid", member.name.as_str(), e))?;
+            if let Some(status) = status {
+                return Err(member.untrue(&format!("ended by itself with {status}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills all of them and waits until they are gone.
+    ///
+    /// # Errors
+    /// One does not go.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let killed = self.cgroup.kill();
+        for mut member in self.members.drain(..) {
+            // Killed; if not, it must not be waited for.
+            if killed.is_ok() {
+                let _ = member.child.wait();
+            }
+        }
+        killed.and_then(|()| self.cgroup.remove())
+    }
+
+    fn spawn(&self, mut command: Command) -> Result<Member> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let file = |e| Error::file("create", std::env::temp_dir(), e);
+        let said = tempfile::tempfile().map_err(file)?;
+        let [out, err] = [said.try_clone().map_err(file)?, said.try_clone().map_err(file)?];
+        command.stdin(Stdio::null()).stdout(out).stderr(err);
+        let netns = self.netns.try_clone();
+        let place = Place {
+            cgroup: self.cgroup.entrance()?,
+            netns: Some(netns.map_err(|e| Error::call("fcntl(F_DUPFD)", "a namespace", e))?),
+            cpus: Some(affinity::set(&self.cpus)?),
+        };
+        let child = child::start(command, place).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => missing(&name, self.package),
+            _ => Error::call("execve", name.as_str(), e),
+        })?;
+        Ok(Member { name, child, said })
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        if self.cgroup.name().is_empty() {
+            return;
+        }
+        if let Err(error) = self.end() {
+            log::warn!("{error}");
+        }
+    }
+}
+
+impl Member {
+    fn said(&self) -> Result<String> {
+        let failed = |e| Error::file("read", format!("what {} printed", self.name), e);
+        let length = self.said.metadata().map_err(failed)?.len();
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        self.said.read_exact_at(&mut bytes, 0).map_err(failed)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn untrue(&self, why: &str) -> Error {
+        let said = self.said().unwrap_or_default();
+        let from = said.ceil_char_boundary(said.len().saturating_sub(LAST_WORDS));
+        Error::Untrue(format!("{} {why}: {}", self.name, said[from..].trim()))
+    }
+}
+
+/// A program on PATH or among the system's own, as a command.
+///
+/// # Errors
+/// It is not installed.
+pub(crate) fn command(name: &str, package: &str) -> Result<Command> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    let mut places = std::env::split_paths(&path).chain(system).map(|folder| folder.join(name));
+    let found = places.find(|path| path.is_file());
+    found.map(Command::new).ok_or_else(|| missing(name, package))
+}
+
+fn missing(program: &str, package: &str) -> Error {
+    let remedy = format!("Install it: `apt install {package}`");
+    Error::unsupported(program, "there is no such program", remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_not_installed_names_its_package() {
+        assert!(command("sh", "dash").is_ok());
+        let refused = command("no-such-program", "some-package").unwrap_err().to_string();
+        assert!(refused.ends_with("Install it: `apt install some-package`"), "{refused}");
+    }
+}

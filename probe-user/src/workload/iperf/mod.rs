@@ -1,0 +1,111 @@
+//! iperf3: its servers on machine 2, the command line of a client, and what a client says of a test.
+//!
+//! Each guest has a server of its own, since an iperf3 server takes one test at a time.
+
+mod report;
+
+use std::{net::Ipv4Addr, thread, time::Duration};
+
+pub use report::{Interval, Report, parse};
+
+use crate::{
+    error::{Error, Result},
+    kernel::{clock, netns::Netns, run::Run, sock_diag::TcpSockets},
+    model::units::Nanos,
+    workload::{
+        crew::{self, Crew, Quarters},
+        network::{MAX_GUESTS, SINK_IP},
+    },
+};
+
+/// The Debian package, and the program in it.
+pub const PROGRAM: &str = "iperf3";
+
+/// Port of the first guest's server.
+const FIRST_PORT: u16 = 5201;
+
+/// How long a server may take until it listens.
+const LISTENS_WITHIN: Nanos = Nanos(30_000_000_000);
+
+/// The port of the server of guest number `guest`.
+pub fn port(guest: u16) -> u16 {
+    FIRST_PORT + guest
+}
+
+/// The guest whose server has this port.
+pub fn guest_of(port: u16) -> Option<usize> {
+    let guest = usize::from(port.checked_sub(FIRST_PORT)?);
+    (guest < MAX_GUESTS).then_some(guest)
+}
+
+/// The command line of guest number `guest`'s client: one TCP connection to the guest's server, a report each half second,
+/// until a signal.
+pub fn client(guest: u16) -> Vec<String> {
+    client_to(SINK_IP, port(guest), None)
+}
+
+/// The same to any server, for `limit` bytes instead if there is a limit.
+pub fn client_to(server: Ipv4Addr, port: u16, limit: Option<u64>) -> Vec<String> {
+    let (server, port) = (server.to_string(), port.to_string());
+    // `-t 0` never ends by itself.
+    let (flag, limit) = limit.map_or(("-t", 0), |bytes| ("-n", bytes));
+    let limit = limit.to_string();
+    let words = [PROGRAM, "-c", &server, "-p", &port, flag, &limit, "-i", "0.5", "-J"];
+    words.map(str::to_owned).to_vec()
+}
+
+/// The servers. Dropping them kills them.
+#[derive(Debug)]
+pub struct Servers(Crew);
+
+impl Servers {
+    /// Starts one per guest on `machine2`'s address and these CPUs, and waits until they listen. They are killed when the
+    /// calling thread ends.
+    ///
+    /// # Errors
+    /// iperf3 is not installed, or a server does not come up: the text says what it printed.
+    pub fn start(run: &Run, machine2: &Netns, guests: usize, cpus: &[u32]) -> Result<Self> {
+        let name = run.object(PROGRAM);
+        let quarters = Quarters { cgroup: &name, netns: machine2, cpus, package: PROGRAM };
+        let mut servers = Self(Crew::new(quarters)?);
+        let ports: Vec<u16> = (0..).map(port).take(guests).collect();
+        for port in &ports {
+            let (bind, port) = (SINK_IP.to_string(), port.to_string());
+            let mut command = crew::command(PROGRAM, PROGRAM)?;
+            command.args(["-s", "-B", &bind, "-p", &port, "-i", "0"]);
+            servers.0.start(command)?;
+        }
+        servers.await_listening(&mut TcpSockets::of(machine2)?, &ports)?;
+        Ok(servers)
+    }
+
+    fn await_listening(&mut self, sockets: &mut TcpSockets, ports: &[u16]) -> Result<()> {
+        let start = clock::now();
+        for &port in ports {
+            while !sockets.listens(port)? {
+                self.check()?;
+                if clock::now().since(start) > LISTENS_WITHIN {
+                    return Err(Error::Untrue(format!("iperf3 does not listen on port {port}")));
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that all of them run.
+    ///
+    /// # Errors
+    /// One has ended; the text says what it printed.
+    pub fn check(&mut self) -> Result<()> {
+        self.0.check()
+    }
+
+    /// Ends them, and waits until they are gone.
+    ///
+    /// # Errors
+    /// One does not go.
+    pub fn close(self) -> Result<()> {
+        self.0.close()
+    }
+}

@@ -1,0 +1,140 @@
+//! What joins the TAPs to the cable.
+//!
+//! - A Linux bridge, which only forwards.
+//! - Open vSwitch, see [`ovs`](super::ovs).
+//! - Nothing: traffic control passes each frame that comes out of the one TAP to the cable's egress, and back
+//!   (`act_mirred`). It passes queue and limit of the cable as any other frame does, but no forwarding table; and
+//!   machine 1 stays a machine of its own, as it would not if the TAP stood in machine 2.
+//!
+//! Whatever it is, it knows from the start where every address stands, so that no frame is ever flooded.
+
+use std::{thread, time::Duration};
+
+use super::{
+    Port,
+    ovs::{Datapath, Ovs},
+};
+use crate::{
+    error::{Error, Result},
+    kernel::{clock, netdev::NetDevices, netlink::Netlink, netns::Netns, run::Run},
+    model::{scenario::Switch, units::Nanos},
+};
+
+/// How long a bridge port may take from up to forwarding.
+const PORTS_FORWARD_IN: Nanos = Nanos(10_000_000_000);
+
+/// `BR_STATE_FORWARDING` of linux/if_bridge.h.
+const FORWARDING: u8 = 3;
+
+/// Machine 1 as it is wired up.
+pub(super) struct Site<'a> {
+    pub(super) run: &'a Run,
+    pub(super) machine1: &'a Netns,
+    pub(super) devices: &'a NetDevices,
+    pub(super) cpus: &'a [u32],
+    pub(super) mtu: u32,
+    /// The TAPs, then the uplink.
+    pub(super) ports: &'a [Port<'a>],
+}
+
+/// The switch that stands.
+#[derive(Debug)]
+pub(super) enum Fabric {
+    /// A bridge of this name.
+    Bridge(String),
+    /// Open vSwitch.
+    Ovs(Ovs),
+    /// None.
+    Direct,
+}
+
+impl Fabric {
+    /// Joins the ports of `site` and brings them up; and tells where Open vSwitch counts what it loses.
+    pub(super) fn build(
+        switch: Switch,
+        links: &mut Netlink,
+        site: &Site<'_>,
+    ) -> Result<(Self, Option<Datapath>)> {
+        match switch {
+            Switch::Bridge => Ok((bridge(links, site)?, None)),
+            Switch::Ovs => ovs(links, site),
+            Switch::Direct => Ok((direct(links, site)?, None)),
+        }
+    }
+
+    /// # Errors
+    /// It has ended by itself.
+    pub(super) fn check(&mut self) -> Result<()> {
+        match self {
+            Self::Bridge(_) | Self::Direct => Ok(()),
+            Self::Ovs(ovs) => ovs.check(),
+        }
+    }
+
+    /// # Errors
+    /// The kernel refuses to delete the bridge, or a program does not end.
+    pub(super) fn close(self, links: &mut Netlink) -> Result<()> {
+        match self {
+            Self::Bridge(name) => links.delete(&name),
+            Self::Ovs(ovs) => ovs.close(),
+            Self::Direct => Ok(()),
+        }
+    }
+}
+
+fn bridge(links: &mut Netlink, site: &Site<'_>) -> Result<Fabric> {
+    let name = site.run.interface("br");
+    links.add_bridge(&name, site.mtu)?;
+    let index = site.devices.number(&name, "ifindex")?;
+    for port in site.ports {
+        links.join(port.name, site.mtu, index)?;
+        links.up(port.name)?;
+    }
+    links.up(&name)?;
+    for port in site.ports {
+        links.forward(port.mac, port.name, port.index)?;
+    }
+    await_forwarding(site.devices, site.ports)?;
+    Ok(Fabric::Bridge(name))
+}
+
+fn ovs(links: &mut Netlink, site: &Site<'_>) -> Result<(Fabric, Option<Datapath>)> {
+    bring_up(links, site)?;
+    let datapath = Datapath::of(site.machine1)?;
+    let name = site.run.interface("br");
+    let ovs = Ovs::start(site.run, site.machine1, site.cpus, &name, site.ports)?;
+    Ok((Fabric::Ovs(ovs), Some(datapath)))
+}
+
+fn direct(links: &mut Netlink, site: &Site<'_>) -> Result<Fabric> {
+    let [tap, uplink] = site.ports else {
+        let why =
+            format!("direct joins one TAP to the cable, and there are {}", site.ports.len() - 1);
+        return Err(Error::invalid("network.switch", why, "Use one guest, or a bridge"));
+    };
+    bring_up(links, site)?;
+    links.redirect(tap.link(), uplink.link())?;
+    links.redirect(uplink.link(), tap.link())?;
+    Ok(Fabric::Direct)
+}
+
+fn bring_up(links: &mut Netlink, site: &Site<'_>) -> Result<()> {
+    site.ports.iter().try_for_each(|port| {
+        links.set_mtu(port.name, site.mtu)?;
+        links.up(port.name)
+    })
+}
+
+/// A port forwards once the kernel's link watch has seen its carrier, which it may do late.
+fn await_forwarding(devices: &NetDevices, ports: &[Port<'_>]) -> Result<()> {
+    let start = clock::now();
+    for Port { name, .. } in ports {
+        while devices.number::<u8>(name, "brport/state")? != FORWARDING {
+            if clock::now().since(start) > PORTS_FORWARD_IN {
+                return Err(Error::Untrue(format!("bridge port {name} does not come up")));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! The first frames: one from each TAP to machine 2.
+//!
+//! That they arrive shows that everything forwards. And whatever a switch makes of the first frame of a kind (an entry
+//! in a table, a flow) is there before anything is measured.
+
+use std::{io::Write as _, thread, time::Duration};
+
+use super::{guest_mac, sink::Sink, sink_mac};
+use crate::{
+    error::{Error, Result},
+    kernel::clock,
+    model::units::Nanos,
+    sys::tun::Tap,
+    workload::{blast::frame, vhost::device},
+};
+
+/// How long a frame may take to arrive.
+const ARRIVES_IN: Nanos = Nanos(2_000_000_000);
+
+/// How often a frame is sent that does not arrive.
+const TRIES: usize = 10;
+
+/// Sends them, one by one, and waits for each.
+///
+/// # Errors
+/// A TAP refuses its frame, or none of them arrives.
+pub(super) fn send(taps: &[Tap], sink: &Sink) -> Result<()> {
+    (0..).zip(taps).try_for_each(|(guest, tap)| {
+        let mut frame = vec![0; device::HEADER as usize];
+        frame.extend(frame::template(frame::MIN, sink_mac(), guest_mac(guest), guest));
+        for _ in 0..TRIES {
+            let before = sink.read()?.frames;
+            let written = tap.file().write_all(&frame);
+            written.map_err(|e| Error::call("write", tap.name(), e))?;
+            if arrives(sink, before)? {
+                return Ok(());
+            }
+        }
+        Err(Error::Untrue(format!("no frame from {} arrives at the sink", tap.name())))
+    })
+}
+
+fn arrives(sink: &Sink, before: u64) -> Result<bool> {
+    let start = clock::now();
+    while clock::now().since(start) < ARRIVES_IN {
+        if sink.read()?.frames > before {
+            return Ok(true);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(false)
+}

@@ -1,0 +1,230 @@
+//! Open vSwitch: the real `ovs-vswitchd` and `ovsdb-server`, with a database and a run folder of their own.
+//!
+//! Its kernel half, the datapath, belongs to the network namespace that the programs stand in: it is nobody else's and
+//! ends with machine 1. A frame that no flow of the datapath matches goes up to `ovs-vswitchd`, which puts a flow in; where
+//! it does not get to run, the datapath loses what its socket cannot hold and counts it ([`Datapath::lost`]). So flows that
+//! were made stay ([`FOREVER`]), and the network makes them before it is measured.
+
+use std::{
+    fs,
+    process::Command,
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use netlink_packet_core::{NLM_F_DUMP, NlasIterator};
+use tempfile::TempDir;
+
+use super::Port;
+use crate::{
+    error::{Error, Result},
+    kernel::{clock, genetlink::Family, netns::Netns, run::Run},
+    model::units::Nanos,
+    workload::crew::{self, Crew, Quarters},
+};
+
+const PACKAGE: &str = "openvswitch-switch";
+
+/// Settings of `ovs-vswitchd`: a flow is taken out after so many ms without a frame (10,000 by default), and never because
+/// it has few frames in a time when the revalidators hardly run.
+const FOREVER: [&str; 2] = ["other_config:max-idle=86400000", "other_config:min-revalidate-pps=0"];
+
+/// Before this age of the machine, `count_cpu_cores` (lib/ovs-thread.c, Open vSwitch 3.1) says 0, and no thread handles
+/// what the datapath sends up.
+const COUNTS_CPUS_FROM: Nanos = Nanos(10_100_000_000);
+
+/// How long a command waits for the database and for `ovs-vswitchd` to do as it says, in seconds.
+const PATIENCE: &str = "--timeout=60";
+
+// linux/openvswitch.h
+const FAMILY: &str = "ovs_datapath";
+const OVS_DP_CMD_GET: u8 = 3;
+const OVS_DP_ATTR_STATS: u16 = 3;
+
+/// A running switch. Dropping it kills its programs and removes the folder.
+#[derive(Debug)]
+pub(super) struct Ovs {
+    crew: Crew,
+    // After the crew, which writes to it.
+    folder: TempDir,
+}
+
+impl Ovs {
+    /// Starts the switch in `machine1` on these CPUs, with a bridge `bridge` of `ports`. It is killed when the calling thread
+    /// ends.
+    ///
+    /// # Errors
+    /// It is not installed, or does not do as it is told.
+    pub(super) fn start(
+        run: &Run,
+        machine1: &Netns,
+        cpus: &[u32],
+        bridge: &str,
+        ports: &[Port<'_>],
+    ) -> Result<Self> {
+        for program in ["ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ovs-appctl"] {
+            crew::command(program, PACKAGE)?;
+        }
+        let name = run.object("ovs");
+        let folder = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir();
+        let folder = folder.map_err(|e| Error::file("create", std::env::temp_dir(), e))?;
+        let quarters = Quarters { cgroup: &name, netns: machine1, cpus, package: PACKAGE };
+        let crew = Crew::new(quarters)?;
+        let mut ovs = Self { crew, folder };
+        ovs.boot(bridge, ports)?;
+        Ok(ovs)
+    }
+
+    fn boot(&mut self, bridge: &str, ports: &[Port<'_>]) -> Result<()> {
+        let [database, socket] = ["conf.db", "db.sock"].map(|file| self.path(file));
+        self.tell("ovsdb-tool", &["create", &database])?;
+        let [remote, control] =
+            [format!("--remote=punix:{socket}"), self.option("unixctl", "db.ctl")];
+        self.crew.start(self.program("ovsdb-server", &[&database, &remote, &control])?)?;
+        self.configure(&[
+            "--no-wait",
+            "init",
+            "--",
+            "set",
+            "Open_vSwitch",
+            ".",
+            FOREVER[0],
+            FOREVER[1],
+        ])?;
+
+        await_age();
+        let [control, log] =
+            [self.option("unixctl", "switch.ctl"), self.option("log-file", "switch.log")];
+        let database = format!("unix:{socket}");
+        let pid = self.crew.start(self.program("ovs-vswitchd", &[&database, &control, &log])?)?;
+        let mut plan = vec!["add-br", bridge];
+        for port in ports {
+            plan.extend(["--", "add-port", bridge, port.name]);
+        }
+        let said = self.configure(&plan)?;
+        self.crew.check()?;
+        // It says so when the switch could not do it, and ends well all the same.
+        if !said.trim().is_empty() {
+            return Err(Error::Untrue(format!("ovs-vsctl: {}", said.trim())));
+        }
+        check_handlers(pid)?;
+        let control = format!("--target={}", self.path("switch.ctl"));
+        for port in ports {
+            let mac = port.mac.to_string();
+            self.tell(
+                "ovs-appctl",
+                &[&control, PATIENCE, "fdb/add", bridge, port.name, "0", &mac],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that both its programs still run.
+    ///
+    /// # Errors
+    /// One has ended.
+    pub(super) fn check(&mut self) -> Result<()> {
+        self.crew.check()
+    }
+
+    /// Ends it, and waits until it is gone.
+    ///
+    /// # Errors
+    /// A program does not end, or the folder cannot be removed.
+    pub(super) fn close(self) -> Result<()> {
+        let closed = self.crew.close();
+        let path = self.folder.path().to_owned();
+        let removed = self.folder.close().map_err(|e| Error::file("remove", path, e));
+        closed.and(removed)
+    }
+
+    /// Runs `ovs-vsctl` on our database.
+    fn configure(&self, words: &[&str]) -> Result<String> {
+        let database = format!("--db=unix:{}", self.path("db.sock"));
+        self.tell("ovs-vsctl", &[&[&database, "--retry", PATIENCE], words].concat())
+    }
+
+    fn tell(&self, program: &str, words: &[&str]) -> Result<String> {
+        self.crew.run(self.program(program, words)?)
+    }
+
+    /// A program that looks for nothing outside of our folder.
+    fn program(&self, name: &str, words: &[&str]) -> Result<Command> {
+        let mut command = crew::command(name, PACKAGE)?;
+        command.args(words);
+        for variable in ["OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR"] {
+            command.env(variable, self.folder.path());
+        }
+        Ok(command)
+    }
+
+    fn path(&self, file: &str) -> String {
+        self.folder.path().join(file).display().to_string()
+    }
+
+    fn option(&self, name: &str, file: &str) -> String {
+        format!("--{name}={}", self.path(file))
+    }
+}
+
+/// The kernel's half, of the module `openvswitch`.
+#[derive(Debug)]
+pub(super) struct Datapath(Mutex<Family>);
+
+impl Datapath {
+    /// That of `machine1`, whether the switch runs by now or not.
+    ///
+    /// # Errors
+    /// The kernel has none.
+    pub(super) fn of(machine1: &Netns) -> Result<Self> {
+        let family = machine1.run(|| Family::find(FAMILY))??.ok_or_else(|| {
+            Error::unsupported(
+                "Open vSwitch",
+                "this kernel has no datapath for it",
+                "Load the module: `modprobe openvswitch`",
+            )
+        })?;
+        Ok(Self(Mutex::new(family)))
+    }
+
+    /// Frames that went up and found no room, since the switch began.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(super) fn lost(&self) -> Result<u64> {
+        let mut family = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // struct ovs_header: every datapath of the namespace, of which there is one.
+        let answers = family.request(OVS_DP_CMD_GET, &0_i32.to_ne_bytes(), NLM_F_DUMP)?;
+        let lost: Option<u64> = answers.iter().map(|answer| lost(answer)).sum();
+        let lost = lost.filter(|_| !answers.is_empty());
+        lost.ok_or_else(|| Error::malformed("the datapath of Open vSwitch", "it has no statistics"))
+    }
+}
+
+fn await_age() {
+    let young = COUNTS_CPUS_FROM.since(clock::now());
+    thread::sleep(Duration::from_nanos(young.0));
+}
+
+/// Makes sure that there are threads for what the datapath sends up.
+fn check_handlers(pid: u32) -> Result<()> {
+    let folder = format!("/proc/{pid}/task");
+    let threads = fs::read_dir(&folder).map_err(|e| Error::file("read", &folder, e))?;
+    let name = |path: std::path::PathBuf| fs::read_to_string(path.join("comm")).unwrap_or_default();
+    if threads.flatten().any(|thread| name(thread.path()).starts_with("handler")) {
+        return Ok(());
+    }
+    Err(Error::Untrue(
+        "ovs-vswitchd runs without a handler thread: every frame that has no flow would be lost"
+            .into(),
+    ))
+}
+
+/// `n_lost` of `struct ovs_dp_stats`, behind `n_hit` and `n_missed`.
+fn lost(answer: &[u8]) -> Option<u64> {
+    // struct ovs_header: the datapath's interface index.
+    let mut attributes = NlasIterator::new(answer.get(4..)?).flatten();
+    let stats = attributes.find(|attribute| attribute.kind() == OVS_DP_ATTR_STATS)?;
+    Some(u64::from_ne_bytes(stats.value().get(16..24)?.try_into().ok()?))
+}

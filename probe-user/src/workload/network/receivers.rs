@@ -1,0 +1,107 @@
+//! What machine 2 received of each guest, as its TCP sockets say.
+//!
+//! Each guest has a server of its own (see [`iperf`]), so a socket's own port tells the guest. Counted are payload bytes
+//! that arrived in order, whether the server has read them or not; a test's control connection, some hundred bytes, is
+//! among them.
+//!
+//! [`iperf`]: crate::workload::iperf
+
+use std::collections::HashMap;
+
+use crate::{
+    error::Result,
+    kernel::{
+        netns::Netns,
+        sock_diag::{TcpSocket, TcpSockets},
+    },
+    workload::iperf,
+};
+
+/// The receiving ends of the guests' connections.
+#[derive(Debug)]
+pub struct Receivers {
+    sockets: TcpSockets,
+    seen: Seen,
+}
+
+impl Receivers {
+    /// Watches the servers of `guests` guests in `machine2`.
+    ///
+    /// # Errors
+    /// The kernel has no sock_diag for TCP.
+    pub fn open(machine2: &Netns, guests: usize) -> Result<Self> {
+        Ok(Self { sockets: TcpSockets::of(machine2)?, seen: Seen::of(guests) })
+    }
+
+    /// The bytes of each guest since it was opened; they never shrink.
+    ///
+    /// # Errors
+    /// The kernel refuses, or more sockets ended at once than it can tell of.
+    pub fn read(&mut self) -> Result<Vec<u64>> {
+        self.seen.note(&self.sockets.now()?);
+        // A socket that ended before the dump is told of by now; the last word on each is the greatest.
+        self.seen.note(&self.sockets.ended()?);
+        Ok(self.seen.bytes())
+    }
+}
+
+/// The most that each socket was ever seen to have received.
+#[derive(Debug)]
+struct Seen {
+    guests: usize,
+    /// By cookie: the guest, and bytes.
+    sockets: HashMap<u64, (usize, u64)>,
+}
+
+impl Seen {
+    fn of(guests: usize) -> Self {
+        Self { guests, sockets: HashMap::new() }
+    }
+
+    fn note(&mut self, sockets: &[TcpSocket]) {
+        for socket in sockets {
+            let Some(guest) = iperf::guest_of(socket.port).filter(|&guest| guest < self.guests)
+            else {
+                continue;
+            };
+            let (_, bytes) = self.sockets.entry(socket.cookie).or_insert((guest, 0));
+            *bytes = socket.received.max(*bytes);
+        }
+    }
+
+    fn bytes(&self) -> Vec<u64> {
+        let mut sums = vec![0; self.guests];
+        for &(guest, bytes) in self.sockets.values() {
+            sums[guest] += bytes;
+        }
+        sums
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(cookie: u64, port: u16, received: u64) -> TcpSocket {
+        TcpSocket { cookie, port, listens: false, received }
+    }
+
+    #[test]
+    fn what_ended_keeps_its_bytes_and_strangers_have_none() {
+        let mut seen = Seen::of(2);
+        seen.note(&[
+            socket(1, 5201, 10),
+            socket(2, 5202, 5),
+            socket(3, 22, 99),
+            socket(4, 5203, 9),
+        ]);
+        assert_eq!(seen.bytes(), [10, 5]);
+        // Gone from the dump, then told of; and a second connection of the same guest.
+        seen.note(&[socket(5, 5201, 1)]);
+        seen.note(&[socket(1, 5201, 30)]);
+        assert_eq!(seen.bytes(), [31, 5]);
+        // What is left of a socket in TIME_WAIT says nothing.
+        seen.note(&[socket(1, 5201, 0)]);
+        assert_eq!(seen.bytes(), [31, 5]);
+    }
+}

@@ -1,0 +1,342 @@
+//! The network: each kind of switch, its limits, what machine 2 tells of each guest, and what is left of it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use libtest_mimic::Trial;
+use probe_user::{
+    kernel::{
+        netdev::NetDevices,
+        netlink::{Link, Netlink},
+        online,
+        run::Run,
+    },
+    measure::leftovers,
+    model::scenario::{BitRate, GuestKind, Guests, Network as Plan, Scenario, Switch},
+    workload::{
+        Offered, Placement, Stage, iperf,
+        network::{Limits, Network, PREFIX, Receivers, SINK_IP},
+        scenarios,
+    },
+};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("network::each_switch_carries_every_frame", every_frame),
+        crate::test("network::direct_joins_one_guest_only", one_guest_only),
+        crate::test("network::a_link_is_capped_and_every_frame_accounted_for", capped),
+        crate::test("network::each_guest_has_its_own_limit", own_limits),
+        crate::test("network::machine_2_tells_what_it_received_of_each_guest", per_guest),
+        crate::test("network::a_missing_datapath_names_the_remedy", no_datapath),
+        crate::test("network::a_killed_owner_leaves_nothing", killed),
+    ]
+}
+
+/// Long enough for the slowest of emulated machines; an answer to "does it hang?".
+const NO_HANG: Duration = Duration::from_secs(120);
+
+/// How long a load runs whose throughput is compared with another's.
+const SPELL: Duration = Duration::from_secs(2);
+
+const FRAME: usize = 1514;
+
+/// What a test's control connection brings at most, and the greeting of its data connection.
+const CONTROL: u64 = 4000;
+
+fn plan(switch: Switch) -> Plan {
+    Plan { switch, ..Plan::default() }
+}
+
+fn placement() -> Result<Placement> {
+    let online = online::cpus()?;
+    Ok(Placement::choose(online.len().saturating_sub(1).max(1), &online)?)
+}
+
+fn build(run: &Run, count: usize, network: Plan) -> Result<Stage> {
+    crate::load_modules()?;
+    let guests = Guests {
+        kind: GuestKind::Blast,
+        count,
+        frame: FRAME,
+        ring: 256,
+        batch: 64,
+        event_idx: true,
+        ..Guests::default()
+    };
+    let scenario = Scenario { guests, network, ..scenarios::load("quick")? };
+    Ok(Stage::build(run, &scenario, &placement()?)?)
+}
+
+fn every_frame() -> Result<()> {
+    let run = Run::start()?;
+    for (switch, count) in [(Switch::Bridge, 3), (Switch::Ovs, 3), (Switch::Direct, 1)] {
+        let stage = build(&run, count, plan(switch))?;
+        let (nothing, refused) = (stage.sink().read()?, stage.sink().refused()?);
+        ensure!((nothing.frames, nothing.bytes.0, refused) == (0, 0, 0), "{switch:?}: {nothing:?}");
+        let mut sent = 0;
+        for offered in [Offered::Lockstep { kicks: 300 }, Offered::Flat { batch: 64 }] {
+            let mut load = stage.start(offered)?;
+            let began = Instant::now();
+            while load.sent()?.frames < 300 * count as u64 {
+                load.check()?;
+                ensure!(began.elapsed() < NO_HANG, "{switch:?} hangs at {:?}", load.sent());
+                thread::sleep(Duration::from_millis(10));
+            }
+            sent += load.stop()?.sent.frames;
+            reconcile(&stage, sent).with_context(|| format!("{switch:?}, {offered:?}"))?;
+        }
+        let by_guest = stage.bytes_by_guest()?;
+        ensure!(by_guest.iter().sum::<u64>() == sent * FRAME as u64, "{switch:?}: {by_guest:?}");
+        stage.close()?;
+        gone(&["ovs-vswitchd", "ovsdb-server"])?;
+    }
+    Ok(())
+}
+
+/// Every frame arrives, or is counted as refused, and none comes from elsewhere.
+fn reconcile(stage: &Stage, sent: u64) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let (received, refused) = (stage.sink().read()?, stage.sink().refused()?);
+        let all = received.frames + refused;
+        ensure!(all <= sent, "{sent} frames sent, {received:?}, {refused} refused");
+        if all == sent {
+            ensure!(received.bytes.0 == received.frames * FRAME as u64, "{received:?}");
+            return Ok(());
+        }
+        // What waits in a limit's queue is under way.
+        let late = began.elapsed() > NO_HANG;
+        ensure!(!late, "{sent} frames sent, but {received:?}, {refused} refused");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn one_guest_only() -> Result<()> {
+    let run = Run::start()?;
+    let Err(refused) = build(&run, 2, plan(Switch::Direct)) else { bail!("two guests, direct") };
+    ensure!(refused.to_string().contains("Use one guest"), "{refused}");
+    Ok(())
+}
+
+/// Bits per second that arrive of a load that offers as much as it can.
+fn flat_out(stage: &Stage) -> Result<f64> {
+    let mut load = stage.start(Offered::Flat { batch: 64 })?;
+    thread::sleep(SPELL / 4);
+    let (before, began) = (stage.sink().read()?, Instant::now());
+    thread::sleep(SPELL);
+    let (after, spent) = (stage.sink().read()?, began.elapsed());
+    load.check()?;
+    load.stop()?;
+    Ok((after.bytes.0 - before.bytes.0) as f64 * 8.0 / spent.as_secs_f64())
+}
+
+fn limits(link: Option<f64>, guest: Option<f64>) -> Limits {
+    Limits { link: link.and_then(BitRate::new), guest: guest.and_then(BitRate::new) }
+}
+
+fn capped() -> Result<()> {
+    let run = Run::start()?;
+    for switch in [Switch::Bridge, Switch::Ovs, Switch::Direct] {
+        let mut stage = build(&run, 1, plan(switch))?;
+        let free = flat_out(&stage)?;
+        let link = free / 5.0;
+        stage.limit(limits(Some(link), None))?;
+        let (before, refused) = (stage.sink().read()?, stage.sink().refused()?);
+        let load = stage.start(Offered::Flat { batch: 64 })?;
+        thread::sleep(SPELL);
+        let sent = load.stop()?.sent.frames;
+        let began = Instant::now();
+        let account = loop {
+            let received = stage.sink().read()?.frames - before.frames;
+            let dropped = stage.sink().refused()? - refused;
+            if received + dropped == sent || began.elapsed() > NO_HANG {
+                break (received, dropped, sent);
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
+        ensure!(account.0 + account.1 == sent && account.1 > 0, "{switch:?}: {account:?}");
+        let held = flat_out(&stage)?;
+        eprintln!("{switch:?}: {free:.0} bit/s flat out, {held:.0} through {link:.0}");
+        ensure!(held < link * 1.15, "{switch:?}: {held} bit/s through a link of {link}");
+        ensure!(held > link * 0.5, "{switch:?}: only {held} bit/s through a link of {link}");
+        stage.limit(Limits::default())?;
+        let again = flat_out(&stage)?;
+        ensure!(again > 2.0 * link, "{switch:?}: {again} bit/s without the limit of {link}");
+        stage.close()?;
+    }
+    Ok(())
+}
+
+fn own_limits() -> Result<()> {
+    let run = Run::start()?;
+    let mut stage = build(&run, 2, plan(Switch::Bridge))?;
+    let guest = flat_out(&stage)? / 8.0;
+    stage.limit(limits(None, Some(guest)))?;
+    let both = flat_out(&stage)?;
+    eprintln!("{both:.0} bit/s of two guests with {guest:.0} each");
+    // Less if both were in one class; far more if none was in any.
+    ensure!((1.2 * guest..2.3 * guest).contains(&both), "{both} bit/s for two limits of {guest}");
+    // The link is less than both together may send.
+    stage.limit(limits(Some(guest), Some(guest)))?;
+    let both = flat_out(&stage)?;
+    ensure!(both < 1.15 * guest, "{both} bit/s through a link of {guest}");
+    Ok(stage.close()?)
+}
+
+fn per_guest() -> Result<()> {
+    let run = Run::start()?;
+    crate::load_modules()?;
+    let placement = placement()?;
+    let (mut network, taps) = Network::build(&run, &plan(Switch::Bridge), 2, FRAME, &placement)?;
+    network.speak_ip()?;
+    let servers = iperf::Servers::start(&run, network.machine2(), 2, &placement.sink)?;
+    let mut receivers = Receivers::open(network.machine2(), 2)?;
+    ensure!(receivers.read()? == [0, 0]);
+    // Machine 1 itself stands in for the guests, behind the bridge's own interface.
+    let (bridge, machine1) = (run.interface("br"), network.machine1());
+    let index = NetDevices::of(machine1)?.number(&bridge, "ifindex")?;
+    let address = "10.84.9.9".parse()?;
+    let mut links = machine1.run(Netlink::open)??;
+    links.add_address(Link { name: &bridge, index }, address, PREFIX)?;
+
+    let mut bounds = [(0, 0), (0, 0)];
+    for (guest, bytes) in [(0, 3_000_000), (1, 20_000_000), (0, 5_000_000)] {
+        let client = iperf::client_to(SINK_IP, iperf::port(guest), Some(bytes));
+        let report = iperf::parse(&machine1.run(|| output(&client))??)?;
+        ensure!(report.sent >= bytes, "{report:?}");
+        let (read, sent) = &mut bounds[usize::from(guest)];
+        *read += report.received.context("the server's total")?;
+        *sent += report.sent + CONTROL;
+    }
+    let seen = receivers.read()?;
+    for (seen, (read, sent)) in seen.iter().zip(&bounds) {
+        ensure!((read..=sent).contains(&seen), "{seen} bytes, {read} read of {sent}");
+    }
+    interrupted_client(machine1)?;
+    let later = receivers.read()?;
+    ensure!(later[0] == seen[0] && later[1] > seen[1], "{seen:?}, then {later:?}");
+    servers.close()?;
+    gone(&["iperf3"])?;
+    drop(taps);
+    Ok(network.close()?)
+}
+
+fn output(argv: &[String]) -> Result<String> {
+    let output = Command::new(&argv[0]).args(&argv[1..]).output()?;
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// A client that a signal ends has a whole report, apart from what the server says.
+fn interrupted_client(machine1: &probe_user::kernel::netns::Netns) -> Result<()> {
+    let argv = iperf::client(1);
+    let mut command = Command::new(&argv[0]);
+    command.args(&argv[1..]).stdout(Stdio::piped());
+    let client = machine1.run(|| command.spawn())??;
+    thread::sleep(Duration::from_secs(3));
+    let pid = rustix::process::Pid::from_child(&client);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
+    let report = iperf::parse(&String::from_utf8(client.wait_with_output()?.stdout)?)?;
+    ensure!(report.received.is_none() && report.intervals.len() > 2, "{report:?}");
+    ensure!(report.intervals.iter().all(|i| i.rtt.is_some_and(|rtt| rtt > 0.0)), "{report:?}");
+    Ok(())
+}
+
+fn no_datapath() -> Result<()> {
+    const MODPROBE: &str = "/proc/sys/kernel/modprobe";
+    let run = Run::start()?;
+    let loader = fs::read_to_string(MODPROBE)?;
+    let removed = Command::new("modprobe").args(["-r", "openvswitch"]).status()?;
+    ensure!(removed.success(), "modprobe -r openvswitch: {removed}");
+    fs::write(MODPROBE, "/nowhere")?;
+    let built = build(&run, 1, plan(Switch::Ovs));
+    fs::write(MODPROBE, loader.trim())?;
+    let Err(refused) = built else { bail!("Open vSwitch without its module") };
+    ensure!(refused.to_string().contains("modprobe openvswitch"), "{refused}");
+    gone(&["ovs-vswitchd", "ovsdb-server"])
+}
+
+/// Set for the process that [`killed`] kills.
+const VICTIM: &str = "TRACETOLL_TEST_NETWORK_VICTIM";
+
+/// The victim's life: Open vSwitch under load, and servers. Does nothing in any other process.
+///
+/// # Errors
+/// They cannot be built.
+pub(crate) fn live_if_victim() -> Result<()> {
+    if std::env::var_os(VICTIM).is_none() {
+        return Ok(());
+    }
+    let run = Run::start()?;
+    let stage = build(&run, 2, plan(Switch::Ovs))?;
+    let placement = placement()?;
+    let (mut network, _taps) = Network::build(&run, &plan(Switch::Bridge), 1, FRAME, &placement)?;
+    network.speak_ip()?;
+    let _servers = iperf::Servers::start(&run, network.machine2(), 1, &placement.sink)?;
+    let _load = stage.start(Offered::Flat { batch: 8 })?;
+    println!("ready");
+    loop {
+        thread::park();
+    }
+}
+
+fn killed() -> Result<()> {
+    let mut victim = Command::new(std::env::current_exe()?)
+        .env(VICTIM, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("starting the victim")?;
+    let outcome = watch_its_end(&mut victim);
+    // Killed already, unless the test failed on the way.
+    let _ = victim.kill();
+    victim.wait()?;
+    outcome
+}
+
+fn watch_its_end(victim: &mut Child) -> Result<()> {
+    const PROGRAMS: [&str; 3] = ["iperf3", "ovs-vswitchd", "ovsdb-server"];
+    let mut line = String::new();
+    BufReader::new(victim.stdout.take().context("no pipe")?).read_line(&mut line)?;
+    ensure!(line == "ready\n", "the victim says {line:?}");
+    let alive = running(&PROGRAMS)?;
+    ensure!(alive.len() == PROGRAMS.len(), "only {alive:?} run");
+    victim.kill()?;
+    victim.wait()?;
+    gone(&PROGRAMS)?;
+    let swept = leftovers::sweep()?;
+    let named = |part: &str| swept.iter().any(|line| line.contains(part));
+    ensure!(named("-ovs") && named("-iperf3"), "swept {swept:?}");
+    ensure!(leftovers::sweep()?.is_empty(), "a second sweep finds more");
+    Ok(())
+}
+
+/// Waits until none of these programs runs; nobody else's do in a test's machine.
+fn gone(programs: &[&str]) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let left = running(programs)?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < NO_HANG, "still there: {left:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Which of these programs run.
+fn running(programs: &[&str]) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for process in fs::read_dir("/proc")? {
+        let comm = fs::read_to_string(process?.path().join("comm")).unwrap_or_default();
+        if programs.contains(&comm.trim()) {
+            found.insert(comm.trim().to_owned());
+        }
+    }
+    Ok(found)
+}
