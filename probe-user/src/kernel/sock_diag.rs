@@ -34,7 +34,7 @@ pub struct TcpSocket {
     pub port: u16,
     /// Whether it waits for connections.
     pub listens: bool,
-    /// Payload bytes that its peer sent and it acknowledged, in order.
+    /// Payload bytes that its peer sent and it acknowledged, in order. A connection's end (FIN) counts as one.
     #[doc(alias = "tcpi_bytes_received")]
     pub received: u64,
 }
@@ -132,4 +132,41 @@ fn decode(body: &[u8]) -> Option<TcpSocket> {
         listens: head[1] == TCP_LISTEN,
         received: received.unwrap_or(0),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// See tests/data/sock_diag/README.md.
+    fn recorded(name: &str) -> Vec<u8> {
+        let file = format!("{}/../tests/data/sock_diag/{name}.hex", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(file).unwrap();
+        let digits = text.trim().as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
+        digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn sockets_are_read_as_the_kernel_tells_of_them() {
+        let socket =
+            |cookie, listens, received| TcpSocket { cookie, port: 5201, listens, received };
+        assert_eq!(decode(&recorded("listening")), Some(socket(1, true, 0)));
+        assert_eq!(decode(&recorded("server")), Some(socket(2, false, 12_345)));
+        assert_eq!(decode(&recorded("ended")), Some(socket(2, false, 12_446)));
+        // No struct tcp_info.
+        let left = decode(&recorded("time_wait")).unwrap();
+        assert_eq!((left.cookie, left.listens, left.received), (3, false, 0));
+    }
+
+    #[test]
+    fn what_is_cut_short_is_no_socket() {
+        let whole = recorded("server");
+        assert_eq!(decode(&whole[..MESSAGE - 1]), None);
+        // Without its attributes it is one that has received nothing.
+        assert_eq!(decode(&whole[..MESSAGE]).unwrap().received, 0);
+        let mut kind = Raw { kind: 3, body: vec![] };
+        assert_eq!(decode_all(vec![kind.clone()]).unwrap(), []);
+        kind.kind = SOCK_DIAG_BY_FAMILY;
+        assert!(decode_all(vec![kind]).is_err());
+    }
 }

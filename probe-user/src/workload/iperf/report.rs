@@ -56,7 +56,7 @@ impl Report {
     }
 }
 
-/// Reads what a client wrote.
+/// Reads what a client wrote. One that a signal ended before its test began sent nothing, in no intervals.
 ///
 /// # Errors
 /// It says that the test failed (and why), or is no report of iperf3.
@@ -147,8 +147,10 @@ mod tests {
 
     #[test]
     fn an_interrupted_test_has_all_its_intervals() {
+        let early = parse(&recorded("early")).unwrap();
+        assert_eq!(early, Report { intervals: vec![], sent: 0, received: None });
         let report = parse(&recorded("interrupted")).unwrap();
-        assert_eq!((report.intervals.len(), report.received), (4, None));
+        assert_eq!((report.intervals.len(), report.received), (6, None));
         for pair in report.intervals.windows(2) {
             assert_eq!(pair[0].end, pair[1].start);
         }
@@ -162,9 +164,9 @@ mod tests {
         let report = parse(&recorded("interrupted")).unwrap();
         let ended = Nanos(10_000_000_000);
         let rtt = report.rtt(ended);
-        assert_eq!(rtt.len(), 4);
-        assert_eq!(rtt[3].0, ended);
-        let apart = report.intervals[3].end - report.intervals[0].end;
+        assert_eq!(rtt.len(), 6);
+        assert_eq!(rtt[5].0, ended);
+        let apart = report.intervals[5].end - report.intervals[0].end;
         assert!((ended.since(rtt[0].0).as_secs() - apart).abs() < 1e-6);
         assert_eq!(Some(rtt[2].1), report.intervals[2].rtt);
     }
