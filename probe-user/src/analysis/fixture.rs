@@ -212,6 +212,7 @@ fn run(platform: Platform) -> Run {
             hypervisor: Some("a hypervisor".into()),
         },
         witness_checks: Vec::new(),
+        link: None,
     }
 }
 

@@ -69,15 +69,16 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         placement: Placement::choose(scenario.load_cpus, &online::cpus()?)?,
         allow_shared: args.allow_shared,
         interrupted: &interrupted,
+        link: None,
         kept: RefCell::default(),
     };
-    measure(args, &bench, methods, design, output)
+    measure(args, bench, methods, design, output)
 }
 
 /// Measures, and makes the result of what was measured, however far that came.
 fn measure(
     args: &RunArgs,
-    bench: &Bench<'_>,
+    mut bench: Bench<'_>,
     methods: Vec<Box<dyn Method>>,
     design: Design,
     mut output: Output,
@@ -88,6 +89,9 @@ fn measure(
     if record.parts.contains(&Part::Fidelity) {
         record.witness_checks = bench.check_witness()?;
     }
+    bench.link = bench.calibrate()?;
+    record.link = bench.link;
+    let bench = &bench;
     let sizes = sizes(&args.sizes, bench.target)?;
     let campaign = Campaign { bench, methods, design, record, blocks: args.blocks, sizes };
     let measured = campaign.measure(&mut output.journal);
@@ -226,6 +230,7 @@ fn record(args: &RunArgs, scenario: &Scenario) -> Result<RunRecord> {
         platform: host::platform(&host),
         host,
         witness_checks: Vec::new(),
+        link: None,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Blocks, trials, the bin clock, the witness and the journal.
 
 mod arrivals;
+mod calibration;
 pub mod campaign;
 pub mod clock;
 pub mod collector;

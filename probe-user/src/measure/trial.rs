@@ -29,12 +29,12 @@ use crate::{
         campaign::WitnessCheck,
         method::Descriptor,
         observation::{Observation, Series},
-        scenario::{GuestKind, Guests, Scenario, Toll},
+        scenario::{BitRate, GuestKind, Guests, Scenario, Toll},
         target::Target,
         trial::{CpuTimes, Measured, Pace, Part, Received, WitnessSeries},
         units::{Bytes, Nanos},
     },
-    workload::{Offered, Placement, Stage},
+    workload::{Offered, Placement, Stage, network::Limits},
 };
 
 /// Kicks that the witness is checked with.
@@ -104,6 +104,8 @@ pub struct Bench<'a> {
     pub allow_shared: bool,
     /// Set when the user asks for the end.
     pub interrupted: &'a Arc<AtomicBool>,
+    /// What the cable carries at most, see [`Bench::calibrate`].
+    pub link: Option<BitRate>,
     /// A stage that the next trial may use.
     pub kept: RefCell<Option<Stage>>,
 }
@@ -149,16 +151,18 @@ impl Bench<'_> {
         Ok(measured)
     }
 
-    /// The stage that was kept, or a new one.
-    fn stage(&self) -> Result<Stage> {
-        match self.kept.take() {
-            Some(stage) => Ok(stage),
-            None => Stage::build(self.run, self.scenario, &self.placement),
-        }
+    /// The stage that was kept, or a new one, with its limits.
+    pub(super) fn stage(&self) -> Result<Stage> {
+        let mut stage = match self.kept.take() {
+            Some(stage) => stage,
+            None => Stage::build(self.run, self.scenario, &self.placement)?,
+        };
+        stage.limit(Limits { link: self.link, guest: self.scenario.network.guest_limit })?;
+        Ok(stage)
     }
 
     /// Keeps a stage that is dear to build for the next trial. One on which a trial failed never comes here.
-    fn leave(&self, stage: Stage) -> Result<()> {
+    pub(super) fn leave(&self, stage: Stage) -> Result<()> {
         if self.scenario.guests.kind == GuestKind::Kvm {
             self.kept.replace(Some(stage));
             return Ok(());

@@ -10,7 +10,7 @@ use super::{
     loss::Loss,
     method::{Descriptor, MethodId},
     observation::Estimate,
-    scenario::Scenario,
+    scenario::{BitRate, Scenario},
     target::Target,
     trial::{Part, Trial},
 };
@@ -81,6 +81,9 @@ pub struct Run {
     /// How the claim "the witness counts what the target counts" was checked here, per function; empty in a run
     /// without witness.
     pub witness_checks: Vec<WitnessCheck>,
+    /// What the cable to machine 2 carried at most, where the scenario caps it: as it says, or as it was calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<BitRate>,
 }
 
 /// The machine that a run ran on.

@@ -1,0 +1,66 @@
+//! What the cable carries flat out, measured so that it can be capped below that.
+
+use std::{sync::atomic::Ordering, thread, time::Duration};
+
+use super::trial::Bench;
+use crate::{
+    error::{Error, Result},
+    kernel::clock,
+    model::scenario::{BitRate, Link},
+    workload::{Offered, Orders, Stage},
+};
+
+/// How long the flow is watched.
+const WATCHED: Duration = Duration::from_secs(5);
+
+impl Bench<'_> {
+    /// The cap that the scenario asks for: a rate of its own, or a share of what arrives at the sink when as many guests
+    /// send as ever do in the schedule, flat out and without hogs.
+    ///
+    /// # Errors
+    /// The load fails, nothing arrives, or the user ends the run.
+    pub fn calibrate(&self) -> Result<Option<BitRate>> {
+        match self.scenario.network.link {
+            None => Ok(None),
+            Some(Link::Rate(rate)) => Ok(Some(rate)),
+            Some(Link::Share(share)) => {
+                let stage = self.stage()?;
+                let flow = self.flow(&stage)?;
+                self.leave(stage)?;
+                let cap = BitRate::new((share * flow).round());
+                cap.map(Some).ok_or_else(|| Error::Untrue("nothing arrives flat out".into()))
+            }
+        }
+    }
+
+    /// Bits per second at the sink, flat out.
+    #[expect(clippy::cast_precision_loss, reason = "no trial sends 2^53 bytes")]
+    fn flow(&self, stage: &Stage) -> Result<f64> {
+        let guests = self.scenario.guests.count;
+        let sections = &self.scenario.fidelity.sections;
+        let senders = sections.iter().map(|section| section.senders.unwrap_or(guests)).max();
+        let offered = Offered::Flat { batch: self.scenario.guests.batch };
+        let senders = senders.unwrap_or(guests);
+        let mut load = stage.start(Orders { offered, senders, hogs: 0 })?;
+        self.pause(self.scenario.settle)?;
+        let (start, before) = (clock::now(), stage.sink().read()?.bytes.0);
+        self.pause(WATCHED)?;
+        let (end, after) = (clock::now(), stage.sink().read()?.bytes.0);
+        load.check()?;
+        load.stop()?;
+        Ok((after - before) as f64 * 8.0 / end.since(start).as_secs())
+    }
+
+    /// Sleeps, but not past the user's wish to end.
+    fn pause(&self, length: Duration) -> Result<()> {
+        let end = std::time::Instant::now() + length;
+        while !self.interrupted.load(Ordering::Relaxed) {
+            let left = end.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            thread::sleep(left.min(Duration::from_millis(100)));
+        }
+        Err(Error::Interrupted)
+    }
+}
