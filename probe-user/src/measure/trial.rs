@@ -125,7 +125,7 @@ impl Bench<'_> {
     /// Anything that fails on the way, and numbers that break one of their own checks.
     pub fn measure(&self, method: &dyn Method, plan: Plan) -> Result<Measured> {
         self.check_alone()?;
-        let stage = self.stage()?;
+        let mut stage = self.stage()?;
         self.warm_up(&stage, plan)?;
         let witness = if plan.witnessed { Some(Witness::attach(self.target)?) } else { None };
         let taps = Taps { netns: stage.machine1(), names: stage.taps() };
@@ -146,6 +146,7 @@ impl Bench<'_> {
         let account = self.account(method.descriptor(), &target, reading, &watched.edges)?;
         let witness = witness.map(|witness| witness.finish(&watched.witness)).transpose()?;
         let measured = assemble(&stage, watched, witness, account);
+        stage.check()?;
         self.leave(stage)?;
         truth::check(&measured, method.descriptor(), self.target, plan)?;
         Ok(measured)

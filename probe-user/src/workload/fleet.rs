@@ -19,6 +19,11 @@ pub trait Fleet: Send {
     /// The guests' TAPs, one for each, in their order.
     fn taps(&self) -> &[String];
 
+    /// The guests' names for people.
+    fn names(&self) -> Vec<String> {
+        (1..=self.taps().len()).map(|number| format!("guest{number}")).collect()
+    }
+
     /// Sets the guests to work, one load at a time.
     ///
     /// # Errors

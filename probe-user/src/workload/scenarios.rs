@@ -235,7 +235,7 @@ mod tests {
         for ((letter, senders, hogs), section) in expected.into_iter().zip(&all) {
             let own = load(&format!("paper-{letter}")).unwrap();
             assert_eq!((section.senders, section.hogs), (Some(senders), hogs));
-            assert_eq!(own.fidelity.sections, [section.clone()]);
+            assert_eq!(own.fidelity.sections, std::slice::from_ref(section));
             assert_eq!((own.guests.count, own.load_cpus), (8, 2));
         }
         let figure8 = load("paper-fig8").unwrap().fidelity;

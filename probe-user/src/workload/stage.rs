@@ -96,7 +96,7 @@ impl Stage {
 
     /// Names of the guests for people.
     pub fn guest_names(&self) -> Vec<String> {
-        (1..=self.taps().len()).map(|number| format!("vm{number}")).collect()
+        self.fleet.names()
     }
 
     /// Bytes of each guest's traffic so far.
@@ -110,6 +110,14 @@ impl Stage {
     /// Where [`Stage::bytes_by_guest`] counts.
     pub fn counted_at(&self) -> CountedAt {
         CountedAt::Tap
+    }
+
+    /// Whether everything still lives that the load needs but does not run itself.
+    ///
+    /// # Errors
+    /// A program of the network has ended.
+    pub fn check(&mut self) -> Result<()> {
+        self.network.check()
     }
 
     /// Limits what the guests send from now on; between loads only, since frames that wait for an earlier limit are

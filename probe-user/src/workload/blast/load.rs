@@ -27,8 +27,8 @@ use crate::{
     },
 };
 
-/// Guests at work. Dropping it stops them, silently.
-pub(super) struct Crew {
+/// The guests' threads at work. Dropping it stops them, silently.
+pub(super) struct Senders {
     hogs: Arc<Hogs>,
     tids: Vec<u32>,
     bells: Vec<Arc<Bell>>,
@@ -39,7 +39,7 @@ pub(super) struct Crew {
     at_work: usize,
 }
 
-impl Crew {
+impl Senders {
     /// Starts all `guests` on `cpus`. When it returns, their threads exist, are where they belong and begin.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl Crew {
         cpus: &[u32],
     ) -> Result<Self> {
         let (tell, through) = mpsc::channel();
-        let mut crew = Self {
+        let mut senders = Self {
             hogs: hogs.clone(),
             tids: Vec::new(),
             bells: Vec::new(),
@@ -60,7 +60,7 @@ impl Crew {
             through,
             at_work: guests.len(),
         };
-        // If one guest cannot start, these are dropped before the crew, so that no other waits for its sign for good.
+        // If one guest cannot start, these are dropped before the others, so that no other waits for its sign for good.
         let mut signs = Vec::new();
         for (number, guest) in guests.iter().enumerate() {
             let seat = Seat {
@@ -70,13 +70,13 @@ impl Crew {
                 tally: Arc::default(),
                 through: Through(tell.clone()),
             };
-            signs.push(crew.seat(seat)?);
+            signs.push(senders.seat(seat)?);
         }
-        crew.hogs.set(orders.hogs)?;
+        senders.hogs.set(orders.hogs)?;
         for sign in signs {
             let _ = sign.send(());
         }
-        Ok(crew)
+        Ok(senders)
     }
 
     /// Starts one guest's thread, which then waits for the returned sign.
@@ -113,7 +113,7 @@ fn task(orders: &Orders, number: usize) -> Task {
     if number < orders.senders { Task::Work(orders.offered) } else { Task::Rest }
 }
 
-impl Load for Crew {
+impl Load for Senders {
     fn threads(&self) -> &[u32] {
         &self.tids
     }
@@ -158,7 +158,7 @@ impl Load for Crew {
     }
 }
 
-impl Drop for Crew {
+impl Drop for Senders {
     fn drop(&mut self) {
         let _ = self.end();
     }

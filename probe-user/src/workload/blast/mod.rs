@@ -9,7 +9,7 @@ mod pace;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use guest::Guest;
-use load::Crew;
+use load::Senders;
 
 use super::{
     Hogs, Offered, Orders,
@@ -62,7 +62,7 @@ impl Fleet for Blast {
     }
 
     fn start(&self, orders: &Orders, hogs: &Arc<Hogs>) -> Result<Box<dyn Load>> {
-        Ok(Box::new(Crew::start(&self.guests, orders, hogs, &self.cpus)?))
+        Ok(Box::new(Senders::start(&self.guests, orders, hogs, &self.cpus)?))
     }
 
     fn kick_receivers(&self) -> Result<()> {
