@@ -15,7 +15,6 @@ use probe_user::{
     kernel::{
         netdev::NetDevices,
         netlink::{Link, Netlink},
-        netns::Netns,
         online,
         run::Run,
     },
@@ -23,7 +22,7 @@ use probe_user::{
     model::scenario::{BitRate, GuestKind, Guests, Network as Plan, Scenario, Switch},
     workload::{
         Offered, Placement, Stage, iperf,
-        network::{Limits, Network, PREFIX, Receivers, SINK_IP},
+        network::{Limits, Network, PREFIX, SINK_IP},
         scenarios,
     },
 };
@@ -196,10 +195,8 @@ fn per_guest() -> Result<()> {
     crate::load_modules()?;
     let placement = placement()?;
     let (mut network, taps) = Network::build(&run, &plan(Switch::Bridge), 2, FRAME, &placement)?;
-    network.speak_ip()?;
-    let servers = iperf::Servers::start(&run, network.machine2(), 2, &placement.sink)?;
-    let mut receivers = Receivers::open(network.machine2(), 2)?;
-    ensure!(receivers.read()? == [0, 0]);
+    network.serve(&run, &placement.sink)?;
+    ensure!(network.bytes_by_guest()? == [0, 0]);
     // Machine 1 itself stands in for the guests, behind the bridge's own interface.
     let (bridge, machine1) = (run.interface("br"), network.machine1());
     let index = NetDevices::of(machine1)?.number(&bridge, "ifindex")?;
@@ -216,17 +213,16 @@ fn per_guest() -> Result<()> {
         *read += report.received.context("the server's total")?;
         *sent += report.sent + CONTROL;
     }
-    let seen = receivers.read()?;
+    let seen = network.bytes_by_guest()?;
     for (seen, (read, sent)) in seen.iter().zip(&bounds) {
         ensure!((read..=sent).contains(&seen), "{seen} bytes, {read} read of {sent}");
     }
-    interrupted_client(machine1, &mut receivers)?;
-    let later = receivers.read()?;
+    interrupted_client(&network)?;
+    let later = network.bytes_by_guest()?;
     ensure!(later[0] == seen[0] && later[1] > seen[1], "{seen:?}, then {later:?}");
-    servers.close()?;
-    gone(&["iperf3"])?;
     drop(taps);
-    Ok(network.close()?)
+    network.close()?;
+    gone(&["iperf3"])
 }
 
 fn output(argv: &[String]) -> Result<String> {
@@ -235,13 +231,13 @@ fn output(argv: &[String]) -> Result<String> {
 }
 
 /// A client that a signal ends has a whole report, apart from what the server says.
-fn interrupted_client(machine1: &Netns, receivers: &mut Receivers) -> Result<()> {
+fn interrupted_client(network: &Network) -> Result<()> {
     let argv = iperf::client(1);
     let mut command = Command::new(&argv[0]);
     command.args(&argv[1..]).stdout(Stdio::piped());
-    let client = machine1.run(|| command.spawn())??;
-    let (before, began) = (receivers.read()?[1] + CONTROL, Instant::now());
-    while receivers.read()?[1] <= before {
+    let client = network.machine1().run(|| command.spawn())??;
+    let (before, began) = (network.bytes_by_guest()?[1] + CONTROL, Instant::now());
+    while network.bytes_by_guest()?[1] <= before {
         ensure!(began.elapsed() < NO_HANG, "the client does not send");
         thread::sleep(Duration::from_millis(10));
     }
@@ -283,8 +279,7 @@ pub(crate) fn live_if_victim() -> Result<()> {
     let stage = build(&run, 2, plan(Switch::Ovs))?;
     let placement = placement()?;
     let (mut network, _taps) = Network::build(&run, &plan(Switch::Bridge), 1, FRAME, &placement)?;
-    network.speak_ip()?;
-    let _servers = iperf::Servers::start(&run, network.machine2(), 1, &placement.sink)?;
+    network.serve(&run, &placement.sink)?;
     let _load = stage.start(Offered::Flat { batch: 8 })?;
     println!("ready");
     loop {

@@ -57,7 +57,7 @@ impl Stage {
         placement.check()?;
         let (mut network, taps) = Network::build(run, plan, guests.count, guests.frame, placement)?;
         if guests.kind != GuestKind::Blast {
-            network.speak_ip()?;
+            network.serve(run, &placement.sink)?;
         }
         let fleet: Box<dyn Fleet> = match guests.kind {
             GuestKind::Blast => Box::new(Blast::build(taps, guests, placement)?),
@@ -104,12 +104,12 @@ impl Stage {
     /// # Errors
     /// A counter is gone.
     pub fn bytes_by_guest(&self) -> Result<Vec<u64>> {
-        self.network.bytes_by_tap()
+        self.network.bytes_by_guest()
     }
 
     /// Where [`Stage::bytes_by_guest`] counts.
     pub fn counted_at(&self) -> CountedAt {
-        CountedAt::Tap
+        self.network.counted_at()
     }
 
     /// Whether everything still lives that the load needs but does not run itself.

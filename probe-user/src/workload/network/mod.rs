@@ -10,29 +10,33 @@ use std::{net::Ipv4Addr, sync::Arc};
 use crate::{
     error::Result,
     kernel::{
-        netdev::{Mac, NetDevices, cpu_mask},
-        netlink::{Link, Netlink, Peer},
+        netdev::{Mac, NetDevices},
+        netlink::{Link, Netlink},
         netns::Netns,
         run::Run,
     },
-    model::scenario::Network as Plan,
+    model::{scenario::Network as Plan, trial::CountedAt},
     sys::tun::Tap,
     workload::{Placement, blast::frame, vhost::device},
 };
 
 mod fabric;
+mod far;
 mod first;
 mod limit;
+mod machines;
 mod ovs;
 mod receivers;
 mod sink;
 
-use fabric::{Fabric, Site};
-use limit::Limiter;
 pub use limit::Limits;
-pub use receivers::Receivers;
-use sink::Counter;
 pub use sink::Sink;
+
+use fabric::{Fabric, Site};
+use far::Far;
+use limit::Limiter;
+use machines::Machines;
+use sink::Counter;
 
 /// Most guests: `tap99` is the longest name that fits behind the largest tag.
 pub const MAX_GUESTS: usize = 100;
@@ -46,12 +50,9 @@ pub const PREFIX: u8 = 16;
 /// Both machines with their links; everything in it vanishes with the process, however that ends.
 #[derive(Debug)]
 pub struct Network {
-    machine1: Netns,
-    machine2: Netns,
-    links: Netlink,
     fabric: Fabric,
-    uplink: String,
-    sink_device: String,
+    far: Option<Far>,
+    machines: Machines,
     guests: u16,
     limiter: Arc<Limiter>,
     sink: Sink,
@@ -97,71 +98,39 @@ impl Network {
         frame: usize,
         placement: &Placement,
     ) -> Result<(Self, Vec<Tap>)> {
-        let (uplink, sink_device) = (run.interface("up"), run.interface("sink"));
         let mtu = mtu(frame);
-        let (machine1, machine2) = (Netns::new()?, Netns::new()?);
-        let mut links = machine1.run(Netlink::open)??;
-        let peer = Peer { name: &sink_device, mac: sink_mac(), netns: &machine2 };
-        links.add_veth(&uplink, mtu, &peer)?;
-        machine2.run(Netlink::open)??.up(&sink_device)?;
-        let (near, far) = (NetDevices::of(&machine1)?, NetDevices::of(&machine2)?);
-        if placement.is_disjoint() {
-            steer(&far, &sink_device, &placement.sink)?;
-            steer(&near, &uplink, &placement.load)?;
-        }
+        let mut machines = Machines::cabled(run, mtu, placement)?;
+        let taps = machines.machine1.run(|| taps(run, guests))??;
+        let Machines { machine1, links, near, far, uplink, sink, .. } = &mut machines;
+        let cable = Port::of(near, uplink, sink_mac())?;
+        let ports = (0..).map(guest_mac).zip(&taps);
+        let ports = ports.map(|(mac, tap)| Port::of(near, tap.name(), mac)).chain([Ok(cable)]);
+        let ports = ports.collect::<Result<Vec<_>>>()?;
+        let site = Site { run, machine1, devices: near, cpus: &placement.load, mtu, ports: &ports };
+        let (fabric, datapath) = Fabric::build(plan.switch, links, &site)?;
 
-        let taps = machine1.run(|| taps(run, guests))??;
-        let addressed = (0..).map(guest_mac).zip(&taps);
-        let mut ports = addressed
-            .map(|(mac, tap)| Port::of(&near, tap.name(), mac))
-            .collect::<Result<Vec<_>>>()?;
-        let cable = Port::of(&near, &uplink, sink_mac())?;
-        ports.push(cable);
-        let (machine1_cpus, devices) = (&placement.load[..], &near);
-        let site =
-            Site { run, machine1: &machine1, devices, cpus: machine1_cpus, mtu, ports: &ports };
-        let (fabric, datapath) = Fabric::build(plan.switch, &mut links, &site)?;
-
-        let limited = Limiter::new(machine1.run(Netlink::open)??, guests, cable.link(), mtu);
-        let limiter = Arc::new(limited);
-        let ends = ((&near, &*uplink), (&far, &*sink_device));
-        let mut sink = Sink::open(ends.0, ends.1, limiter.clone(), datapath)?;
-        let from_guests = taps.iter().map(|tap| Counter::open((&near, tap.name()), "rx_bytes"));
+        let limiter = Limiter::new(machine1.run(Netlink::open)??, guests, cable.link(), mtu);
+        let limiter = Arc::new(limiter);
+        let mut sink = Sink::open((near, uplink), (far, sink), limiter.clone(), datapath)?;
+        let from_guests = taps.iter().map(|tap| Counter::open((near, tap.name()), "rx_bytes"));
         let mut from_guests = from_guests.collect::<Result<Vec<_>>>()?;
         first::send(&taps, &sink)?;
         sink.begin()?;
         from_guests.iter_mut().try_for_each(Counter::begin)?;
+        limiter.set(Limits::of(plan))?;
         // At most MAX_GUESTS.
         let guests = guests as u16;
-        let mut network = Self {
-            machine1,
-            machine2,
-            links,
-            fabric,
-            uplink,
-            sink_device,
-            guests,
-            limiter,
-            sink,
-            from_guests,
-        };
-        network.limit(Limits::of(plan))?;
-        Ok((network, taps))
+        Ok((Self { fabric, far: None, machines, guests, limiter, sink, from_guests }, taps))
     }
 
-    /// Gives machine 2 its address, [`SINK_IP`], and tells it the guests', so that nobody ever asks for one. Only where guests
-    /// speak IP: without an address nothing of machine 2's own is ever among the frames.
+    /// Has machine 2 serve guests that speak IP: gives it its address, [`SINK_IP`], and starts an iperf3 server for each guest
+    /// on these CPUs. The servers are killed when the calling thread ends.
     ///
     /// # Errors
-    /// The kernel refuses.
-    pub fn speak_ip(&mut self) -> Result<()> {
-        let mut links = self.machine2.run(Netlink::open)??;
-        let index = NetDevices::of(&self.machine2)?.number(&self.sink_device, "ifindex")?;
-        let sink = Link { name: &self.sink_device, index };
-        links.up("lo")?;
-        links.add_address(sink, SINK_IP, PREFIX)?;
-        (0..self.guests)
-            .try_for_each(|guest| links.add_neighbour(sink, guest_ip(guest), guest_mac(guest)))
+    /// iperf3 is not installed, or a server does not come up; the kernel has no sock_diag for TCP.
+    pub fn serve(&mut self, run: &Run, cpus: &[u32]) -> Result<()> {
+        self.far = Some(Far::start(run, &self.machines, self.guests, cpus)?);
+        Ok(())
     }
 
     /// Limits what the guests send to machine 2 from now on. Frames that wait for an earlier limit are dropped, and count as
@@ -173,20 +142,29 @@ impl Network {
         self.limiter.set(limits)
     }
 
-    /// Makes sure that the switch still works, as far as programs are a part of it.
+    /// Makes sure that the switch still works, as far as programs are a part of it, and the servers.
     ///
     /// # Errors
     /// One of them has ended.
     pub fn check(&mut self) -> Result<()> {
-        self.fabric.check()
+        self.fabric.check()?;
+        self.far.as_mut().map_or(Ok(()), Far::check)
     }
 
-    /// Bytes that have come out of each TAP.
+    /// Bytes of each guest's traffic so far, counted where [`Network::counted_at`] says.
     ///
     /// # Errors
-    /// An interface is gone (`EINVAL`).
-    pub fn bytes_by_tap(&self) -> Result<Vec<u64>> {
-        self.from_guests.iter().map(Counter::read).collect()
+    /// A counter is gone.
+    pub fn bytes_by_guest(&self) -> Result<Vec<u64>> {
+        match &self.far {
+            Some(far) => far.bytes(),
+            None => self.from_guests.iter().map(Counter::read).collect(),
+        }
+    }
+
+    /// At machine 2 where it serves, else where frames come out of the TAPs.
+    pub fn counted_at(&self) -> CountedAt {
+        if self.far.is_some() { CountedAt::Sink } else { CountedAt::Tap }
     }
 
     /// What arrives at machine 2.
@@ -196,21 +174,25 @@ impl Network {
 
     /// The namespace of switch and TAPs.
     pub fn machine1(&self) -> &Netns {
-        &self.machine1
+        &self.machines.machine1
     }
 
     /// The namespace of the sink.
     pub fn machine2(&self) -> &Netns {
-        &self.machine2
+        &self.machines.machine2
     }
 
     /// Takes the network down. The namespaces themselves go as soon as the kernel gets to it.
     ///
     /// # Errors
-    /// The kernel refuses to delete a link, or a program of the switch does not end; the rest goes all the same.
+    /// A program of the switch or a server had ended before, or does not end now; the kernel refuses to delete a link. The
+    /// rest goes all the same.
     pub fn close(mut self) -> Result<()> {
-        let fabric = self.fabric.close(&mut self.links);
-        fabric.and(self.links.delete(&self.uplink))
+        let alive = self.check();
+        let far = self.far.map_or(Ok(()), Far::close);
+        let fabric = self.fabric.close(&mut self.machines.links);
+        let cable = self.machines.links.delete(&self.machines.uplink);
+        alive.and(far).and(fabric).and(cable)
     }
 }
 
@@ -239,13 +221,4 @@ fn taps(run: &Run, guests: usize) -> Result<Vec<Tap>> {
     (0..guests)
         .map(|guest| Tap::create(&run.interface(&format!("tap{guest}")), device::HEADER))
         .collect()
-}
-
-/// Has the frames that come in at `name` processed on the CPUs of its machine. Where both machines share a CPU there is
-/// nothing to steer: a frame is processed where it was sent.
-#[doc(alias = "RPS")]
-fn steer(devices: &NetDevices, name: &str, cpus: &[u32]) -> Result<()> {
-    devices.write(name, "queues/rx-0/rps_cpus", &cpu_mask(cpus)).map_err(|e| {
-        e.with_remedy("Run a kernel with CONFIG_RPS, or load and sink on the same CPUs")
-    })
 }

@@ -19,7 +19,7 @@ use crate::{
 
 /// The receiving ends of the guests' connections.
 #[derive(Debug)]
-pub struct Receivers {
+pub(super) struct Receivers {
     sockets: TcpSockets,
     seen: Seen,
 }
@@ -29,7 +29,7 @@ impl Receivers {
     ///
     /// # Errors
     /// The kernel has no sock_diag for TCP.
-    pub fn open(machine2: &Netns, guests: usize) -> Result<Self> {
+    pub(super) fn open(machine2: &Netns, guests: usize) -> Result<Self> {
         Ok(Self { sockets: TcpSockets::of(machine2)?, seen: Seen::of(guests) })
     }
 
@@ -37,7 +37,7 @@ impl Receivers {
     ///
     /// # Errors
     /// The kernel refuses, or more sockets ended at once than it can tell of.
-    pub fn read(&mut self) -> Result<Vec<u64>> {
+    pub(super) fn read(&mut self) -> Result<Vec<u64>> {
         self.seen.note(&self.sockets.now()?);
         // A socket that ended before the dump is told of by now; the last word on each is the greatest.
         self.seen.note(&self.sockets.ended()?);
