@@ -45,6 +45,9 @@ const NO_HANG: Duration = Duration::from_secs(120);
 /// How long a load runs whose throughput is compared with another's.
 const SPELL: Duration = Duration::from_secs(2);
 
+/// How far below what flows without them limits are, so that they bite also while this machine has little time for us.
+const BELOW: f64 = 20.0;
+
 const FRAME: usize = 1514;
 
 /// What a test's control connection brings at most, and the greeting of its data connection.
@@ -146,7 +149,7 @@ fn capped() -> Result<()> {
     for switch in [Switch::Bridge, Switch::Ovs, Switch::Direct] {
         let mut stage = build(&run, 1, plan(switch))?;
         let free = flat_out(&stage)?;
-        let link = free / 5.0;
+        let link = free / BELOW;
         stage.limit(limits(Some(link), None))?;
         let (before, refused) = (stage.sink().read()?, stage.sink().refused()?);
         let load = stage.start(Offered::Flat { batch: 64 })?;
@@ -177,7 +180,7 @@ fn capped() -> Result<()> {
 fn own_limits() -> Result<()> {
     let run = Run::start()?;
     let mut stage = build(&run, 2, plan(Switch::Bridge))?;
-    let guest = flat_out(&stage)? / 8.0;
+    let guest = flat_out(&stage)? / BELOW;
     stage.limit(limits(None, Some(guest)))?;
     let both = flat_out(&stage)?;
     eprintln!("{both:.0} bit/s of two guests with {guest:.0} each");

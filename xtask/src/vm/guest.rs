@@ -20,8 +20,21 @@ const ROOT_MODULES: [&str; 3] = ["9pnet_virtio", "9p", "overlay"];
 /// Loaded before the command runs: the subject of the measurements.
 const SUBJECTS: [&str; 4] = ["vhost_net", "tun", "veth", "bridge"];
 /// Carried by a self-contained guest where the kernel has them, and loaded on demand.
-const ON_DEMAND: [&str; 8] =
-    ["tap", "sch_htb", "sch_netem", "sch_fq", "dummy", "kvm_amd", "openvswitch", "af_packet"];
+const ON_DEMAND: [&str; 13] = [
+    "tap",
+    "sch_htb",
+    "sch_ingress",
+    "sch_netem",
+    "sch_fq",
+    "cls_u32",
+    "act_mirred",
+    "inet_diag",
+    "tcp_diag",
+    "dummy",
+    "kvm_amd",
+    "openvswitch",
+    "af_packet",
+];
 
 const DIRECTORY: u32 = 0o040_755;
 const EXECUTABLE: u32 = 0o100_755;

@@ -1,8 +1,10 @@
 //! The two machines and the cable between them.
 
+use std::io::ErrorKind::NotFound;
+
 use super::sink_mac;
 use crate::{
-    error::Result,
+    error::{Error, Result},
     kernel::{
         netdev::{NetDevices, cpu_mask},
         netlink::{Link, Netlink, Peer},
@@ -53,6 +55,12 @@ impl Machines {
 #[doc(alias = "RPS")]
 fn steer(devices: &NetDevices, name: &str, cpus: &[u32]) -> Result<()> {
     devices.write(name, "queues/rx-0/rps_cpus", &cpu_mask(cpus)).map_err(|e| {
-        e.with_remedy("Run a kernel with CONFIG_RPS, or load and sink on the same CPUs")
+        let missing = matches!(&e, Error::File { source, .. } if source.kind() == NotFound);
+        match missing {
+            true => {
+                e.with_remedy("Run a kernel with CONFIG_RPS, or load and sink on the same CPUs")
+            }
+            false => e.with_remedy(format!("Of the CPUs {cpus:?}, name those that are online")),
+        }
     })
 }
