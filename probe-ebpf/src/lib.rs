@@ -6,6 +6,7 @@
 
 pub mod fentry_bins;
 pub mod fentry_budget;
+pub mod fentry_by_worker;
 pub mod fentry_count;
 pub mod fentry_count_hash;
 pub mod fentry_count_percpu;

@@ -32,3 +32,14 @@ pub(crate) fn count(first: u32) {
         unsafe { (*slot).calls += 1 };
     }
 }
+
+/// Counts one hit in the slot at `index`, which belongs to the thread that runs.
+///
+/// For programs as those of [`count`]: the thread makes one hit at a time, and none of another thread goes here.
+#[inline(always)]
+pub(crate) fn count_at(index: u32) {
+    if let Some(slot) = SLOTS.get_ptr_mut(index) {
+        // SAFETY: as above, with one thread instead of one CPU.
+        unsafe { (*slot).calls += 1 };
+    }
+}

@@ -7,6 +7,7 @@
 
 mod fentry_bins;
 mod fentry_budget;
+mod fentry_by_worker;
 mod fentry_count;
 mod fentry_count_hash;
 mod fentry_count_percpu;

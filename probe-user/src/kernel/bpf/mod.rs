@@ -5,6 +5,7 @@
 //! the command must be handed too.
 
 pub mod attachable;
+pub mod by_worker;
 pub mod counter;
 pub mod function;
 pub mod latency;
