@@ -61,6 +61,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         shared_target: !holders.is_empty(),
     };
     announce(&design);
+    for note in targets::notes(&args.target, &Kallsyms::load()?)? {
+        super::tell(format_args!("target: {note}"));
+    }
     let output = Output::open(args)?;
     let bench = Bench {
         run: &run,

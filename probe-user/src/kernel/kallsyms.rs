@@ -97,6 +97,16 @@ impl Kallsyms {
             .map(|entry| self.symbol(entry))
     }
 
+    /// What the compiler made of a function instead of compiling it as it is, and named after it with a dot:
+    /// `NAME.isra.0`, `NAME.constprop.0`, `NAME.part.0`. (`NAME.cold` stands beside it, not for it.)
+    pub fn split_off(&self, name: &str, module: Option<&str>) -> Option<Symbol<'_>> {
+        let split = |symbol: &Symbol<'_>| {
+            let suffix = symbol.name.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
+            suffix.is_some_and(|suffix| suffix != "cold") && symbol.module == module
+        };
+        self.functions.iter().map(|entry| self.symbol(entry)).find(split)
+    }
+
     /// Whether a module of this name has any function loaded.
     pub fn has_module(&self, module: &str) -> bool {
         self.functions.iter().any(|f| f.module.is_some_and(|m| slice(&self.text, m) == module))

@@ -7,7 +7,7 @@ use crate::{
     kernel::{
         host,
         kallsyms::Kallsyms,
-        targets::{self, PRESETS},
+        targets::{self, PRESETS, Preset},
         tracefs::Tracefs,
     },
     measure::witness,
@@ -26,7 +26,9 @@ use crate::{
 pub fn diagnose() -> Result<Diagnosis> {
     let facts = host::read()?;
     let vhost = &PRESETS[0];
-    let target = Kallsyms::load().and_then(|symbols| targets::resolve(vhost.name, &symbols));
+    let symbols = Kallsyms::load();
+    let presets = preset_checks(symbols.as_ref().ok());
+    let target = symbols.and_then(|symbols| targets::resolve(vhost.name, &symbols));
     let host = vec![
         check("root", root()),
         check("tracefs", answer(Tracefs::find().map(|fs| fs.path("").display().to_string()))),
@@ -38,7 +40,8 @@ pub fn diagnose() -> Result<Diagnosis> {
     };
     let default_campaign = can_run(&host, &targets, &methods)?;
     let platform = host::platform(&facts);
-    Ok(Diagnosis { kernel: host::release(), platform, host, targets, methods, default_campaign })
+    let kernel = host::release();
+    Ok(Diagnosis { kernel, platform, host, targets, presets, methods, default_campaign })
 }
 
 /// Everything that the default campaign needs is there.
@@ -57,6 +60,22 @@ fn root() -> Answer {
         why: "not root; most answers below are not to be had either".into(),
         remedy: "Run it as root: sudo tracetoll doctor".into(),
     }
+}
+
+fn preset_checks(symbols: Option<&Kallsyms>) -> Vec<Check> {
+    let tracefs = Tracefs::find();
+    let one = |preset: &Preset| {
+        let Some(symbols) = symbols else {
+            let why = "the kernel's symbols cannot be read";
+            return check(preset.name, Answer::Inconclusive { why: why.into() });
+        };
+        let resolved = preset.resolve(symbols).and_then(|resolved| match &tracefs {
+            Ok(tracefs) => targets::check_traceable(&resolved.target, tracefs).map(|()| resolved),
+            Err(_) => Ok(resolved),
+        });
+        check(preset.name, answer(resolved.map(|resolved| resolved.to_string())))
+    };
+    PRESETS.iter().map(one).collect()
 }
 
 fn target_checks(target: &Target) -> Vec<Check> {

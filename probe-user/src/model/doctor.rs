@@ -15,6 +15,8 @@ pub struct Diagnosis {
     pub host: Vec<Check>,
     /// The functions of the default target, and their witnesses.
     pub targets: Vec<Check>,
+    /// What each preset comes to.
+    pub presets: Vec<Check>,
     /// Every method.
     pub methods: Vec<Check>,
     /// Whether `tracetoll run` can run as it is.

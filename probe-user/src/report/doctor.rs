@@ -9,9 +9,11 @@ use crate::model::{
 
 /// One line per check; the remedy under what does not work.
 pub fn render(diagnosis: &Diagnosis) -> String {
-    let Diagnosis { kernel, platform, host, targets, methods, default_campaign } = diagnosis;
+    let Diagnosis { kernel, platform, host, targets, presets, methods, default_campaign } =
+        diagnosis;
     let mut text = format!("kernel {kernel}, times are {}\n", platform_name(*platform));
-    for (title, checks) in [("host", host), ("targets", targets), ("methods", methods)] {
+    let rooms = [("host", host), ("targets", targets), ("presets", presets), ("methods", methods)];
+    for (title, checks) in rooms {
         let _ = write!(text, "\n{title}\n");
         for check in checks {
             line(&mut text, check);
@@ -60,6 +62,7 @@ mod tests {
             platform: Platform::Native,
             host: vec![Check { name: "vhost-net".into(), answer: no }],
             targets: Vec::new(),
+            presets: Vec::new(),
             methods: Vec::new(),
             default_campaign: false,
         };

@@ -7,6 +7,7 @@ use super::PRESETS;
 use crate::{
     error::{Error, Result},
     kernel::kallsyms::{Kallsyms, Symbol},
+    model::target::{Function, Tracepoint},
 };
 
 /// Replaces the patterns in `request` by the functions that they stand for, in the order of their names, and drops what
@@ -25,12 +26,12 @@ pub fn expand(request: &str, symbols: &Kallsyms, listed: &str) -> Result<String>
         if word.contains('*') {
             expanded.extend(functions(word, symbols, &listed)?);
         } else if let Some(preset) = PRESETS.iter().find(|preset| preset.name == word) {
-            // In its parts, so that one can be taken out; where the module is built in, it has no name of its own.
-            let module = symbols.has_module(preset.module).then_some(preset.module);
-            expanded.extend(preset.functions.iter().map(|name| qualified(module, name)));
-            let tracepoint =
-                |(group, name): &(&str, &str)| format!("{}{group}:{name}", super::TRACEPOINT);
-            expanded.extend(preset.tracepoints.iter().map(tracepoint));
+            // In its parts, so that one can be taken out.
+            let target = preset.resolve(symbols)?.target;
+            let function = |f: &Function| qualified(f.module.as_deref(), &f.name);
+            expanded.extend(target.functions.iter().map(function));
+            let tracepoint = |one: &Tracepoint| format!("{}{one}", super::TRACEPOINT);
+            expanded.extend(target.tracepoints.iter().map(tracepoint));
         } else {
             expanded.push(word.into());
         }

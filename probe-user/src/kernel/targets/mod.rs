@@ -1,10 +1,14 @@
 //! From what a person asks for to functions of the running kernel.
 
 mod expand;
+mod presets;
 
 use std::{collections::HashSet, fmt::Write as _};
 
-pub use self::expand::expand;
+pub use self::{
+    expand::expand,
+    presets::{PRESETS, Preset, Resolved},
+};
 use crate::{
     error::{Error, Result},
     kernel::{
@@ -13,29 +17,6 @@ use crate::{
     },
     model::target::{Function, Target, Tracepoint},
 };
-
-/// A name for functions that belong together.
-#[derive(Debug)]
-pub struct Preset {
-    /// What a person types.
-    pub name: &'static str,
-    /// The module that holds the functions, unless it is built into the kernel.
-    pub module: &'static str,
-    /// The functions.
-    pub functions: &'static [&'static str],
-    /// Tracepoints on the same path, group and name, for methods that can see nothing else.
-    pub tracepoints: &'static [(&'static str, &'static str)],
-}
-
-/// All presets.
-pub const PRESETS: &[Preset] = &[Preset {
-    name: "vhost",
-    module: "vhost_net",
-    functions: &["handle_tx", "handle_rx"],
-    // vhost has none of its own. A frame that the worker takes from the ring goes through the TAP and the bridge to the
-    // next device in the same call, and hits this one once.
-    tracepoints: &[("net", "net_dev_xmit")],
-}];
 
 /// What stands before a tracepoint, as in bpftrace: `tracepoint:net:net_dev_xmit`.
 const TRACEPOINT: &str = "tracepoint:";
@@ -53,7 +34,7 @@ pub fn resolve(request: &str, symbols: &Kallsyms) -> Result<Target> {
     let mut target = Target::default();
     for word in request.split(',').map(str::trim) {
         let found = match PRESETS.iter().find(|preset| preset.name == word) {
-            Some(preset) => preset.resolve(symbols)?,
+            Some(preset) => preset.resolve(symbols)?.target,
             None => one(word, symbols)?,
         };
         add_new(&mut target.functions, found.functions);
@@ -81,6 +62,17 @@ fn one(word: &str, symbols: &Kallsyms) -> Result<Target> {
             "Write it as tracepoint:net:net_dev_xmit; available_events in tracefs lists all",
         )),
     }
+}
+
+/// What is to be known of the presets in `request` on this kernel: which function stands for which, what was left out.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn notes(request: &str, symbols: &Kallsyms) -> Result<Vec<String>> {
+    let words: Vec<_> = request.split(',').map(str::trim).collect();
+    let named = PRESETS.iter().filter(|preset| words.contains(&preset.name));
+    let notes = named.map(|preset| Ok(preset.resolve(symbols)?.notes));
+    Ok(notes.collect::<Result<Vec<_>>>()?.concat())
 }
 
 fn add_new<T: PartialEq>(all: &mut Vec<T>, found: Vec<T>) {
@@ -133,37 +125,6 @@ pub fn listed_name(function: &Function) -> String {
     match &function.module {
         Some(module) => format!("{} [{module}]", function.name),
         None => function.name.clone(),
-    }
-}
-
-impl Preset {
-    fn resolve(&self, symbols: &Kallsyms) -> Result<Target> {
-        let module = symbols.has_module(self.module).then_some(self.module);
-        let one = |&name: &&str| {
-            let found: Vec<_> = symbols.named(name).filter(|s| s.module == module).collect();
-            match (&found[..], module) {
-                ([symbol], _) => Ok(function(*symbol)),
-                ([], None) => Err(Error::unsupported(
-                    format!("target {}", self.name),
-                    format!("{name} is not there: module {} is not loaded", self.module),
-                    format!("Load it: modprobe {}", self.module),
-                )),
-                ([], Some(module)) => Err(Error::unsupported(
-                    format!("target {}", self.name),
-                    format!("module {module} of this kernel has no function {name}"),
-                    format!("Name functions that it has: grep '\\[{module}\\]' /proc/kallsyms"),
-                )),
-                (several, _) => Err(ambiguous(name, several)),
-            }
-        };
-        let tracepoint = |(group, name): &(&str, &str)| Tracepoint {
-            group: (*group).into(),
-            name: (*name).into(),
-        };
-        Ok(Target {
-            functions: self.functions.iter().map(one).collect::<Result<_>>()?,
-            tracepoints: self.tracepoints.iter().map(tracepoint).collect(),
-        })
     }
 }
 

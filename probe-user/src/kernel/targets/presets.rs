@@ -1,0 +1,354 @@
+//! Names for functions that belong together, and what they come to on the running kernel: a function that one kernel
+//! has is inlined in the next, so some have stand-ins, and others may be missing.
+
+use std::fmt;
+
+use super::{ambiguous, function, listed};
+use crate::{
+    error::{Error, Result},
+    kernel::kallsyms::Kallsyms,
+    model::target::{Function, Target, Tracepoint},
+};
+
+/// A name for functions that belong together.
+#[derive(Debug)]
+pub struct Preset {
+    /// What a person types.
+    pub name: &'static str,
+    /// What it is, for people.
+    pub summary: &'static str,
+    parts: &'static [Part],
+    /// Loads the modules that hold its functions.
+    load: &'static str,
+}
+
+/// One or several places, in their order.
+#[derive(Debug)]
+enum Part {
+    /// It must be there.
+    Needed(Place),
+    /// The first that is there stands for all; one must be.
+    FirstOf(&'static [Place]),
+    /// Left out where this kernel does not have it.
+    IfThere(Place),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// A module and its function; the module may be built into the kernel.
+    Function(&'static str, &'static str),
+    /// The module that has a tracepoint, its group and its name.
+    Tracepoint(Option<&'static str>, &'static str, &'static str),
+}
+
+/// What a preset came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// What is traced.
+    pub target: Target,
+    /// Which function stands for which and why, and what was left out.
+    pub notes: Vec<String>,
+}
+
+const VHOST: &str = "vhost_net";
+
+/// What lets a virtual processor run. The compilers of Debian's kernels inline `vcpu_enter_guest` into its only caller,
+/// `vcpu_run`, and that into its own (arch/x86/kvm/x86.c). What it calls to enter the guest is called by a pointer and
+/// never inlined: once, and again where an exit is dealt with on the spot (`EXIT_FASTPATH_REENTER_GUEST`).
+const ENTER: Part = Part::FirstOf(&[
+    Place::Function("kvm", "vcpu_enter_guest"),
+    Place::Function("kvm_amd", "svm_vcpu_run"),
+    Place::Function("kvm_intel", "vmx_vcpu_run"),
+    Place::Tracepoint(Some("kvm"), "kvm", "kvm_entry"),
+]);
+
+/// Polls for an idle virtual processor, then puts its thread to sleep. Called `kvm_vcpu_block` before Linux 5.17; since
+/// then that is only its second half, without the polling (virt/kvm/kvm_main.c).
+const HALT: Part = Part::FirstOf(&[
+    Place::Function("kvm", "kvm_vcpu_halt"),
+    Place::Function("kvm", "kvm_vcpu_block"),
+]);
+
+const KVM_MODULE: &str = "modprobe kvm_amd (kvm_intel on a processor of Intel's)";
+
+/// All presets, the default first.
+pub const PRESETS: &[Preset] = &[
+    Preset {
+        name: "vhost",
+        summary: "vhost-net's handlers of both directions",
+        parts: &[
+            Part::Needed(Place::Function(VHOST, "handle_tx")),
+            Part::Needed(Place::Function(VHOST, "handle_rx")),
+            // vhost has none of its own. A frame that the worker takes from the ring goes through the TAP and the
+            // bridge to the next device in the same call, and hits this one once.
+            Part::Needed(Place::Tracepoint(None, "net", "net_dev_xmit")),
+        ],
+        load: "modprobe vhost_net",
+    },
+    // Without handle_tx_kick, handle_tx_net and their like of handle_rx: the witness counts there.
+    Preset {
+        name: "vhost-parts",
+        summary: "what vhost-net's handlers call to copy frames",
+        parts: &[
+            Part::Needed(Place::Function(VHOST, "handle_tx_copy")),
+            Part::Needed(Place::Function(VHOST, "handle_tx_zerocopy")),
+            Part::IfThere(Place::Function(VHOST, "vhost_tx_batch")),
+            Part::IfThere(Place::Function(VHOST, "vhost_net_buf_peek")),
+        ],
+        load: "modprobe vhost_net",
+    },
+    Preset {
+        name: "kvm",
+        summary: "entering a guest, and what idle virtual processors do",
+        parts: &[ENTER, HALT, Part::IfThere(Place::Function("kvm", "kvm_vcpu_block"))],
+        load: KVM_MODULE,
+    },
+    Preset {
+        name: "tun",
+        summary: "the TAP's ways in and out",
+        parts: &[
+            Part::IfThere(Place::Function("tun", "tun_sendmsg")),
+            Part::IfThere(Place::Function("tun", "tun_get_user")),
+            Part::IfThere(Place::Function("tun", "tun_build_skb")),
+            Part::IfThere(Place::Function("tun", "tun_net_xmit")),
+            Part::IfThere(Place::Function("tun", "tun_recvmsg")),
+            Part::IfThere(Place::Function("tun", "tun_do_read")),
+        ],
+        load: "modprobe tun",
+    },
+    Preset {
+        name: "paper",
+        summary: "the paper's four functions, in its order",
+        parts: &[
+            ENTER,
+            HALT,
+            Part::Needed(Place::Function(VHOST, "handle_tx")),
+            Part::Needed(Place::Function(VHOST, "handle_rx")),
+        ],
+        load: "modprobe -a vhost_net kvm_amd (kvm_intel on a processor of Intel's)",
+    },
+];
+
+/// Why a place is not in a target.
+enum Missing {
+    /// This kernel does not have it, for a reason.
+    Why(String),
+    /// It cannot be named.
+    Error(Error),
+}
+
+impl Preset {
+    /// What it comes to on this kernel.
+    ///
+    /// # Errors
+    /// A function that it cannot do without, and its stand-ins, are not there; nothing of it is; a name is not unique.
+    pub fn resolve(&self, symbols: &Kallsyms) -> Result<Resolved> {
+        let mut resolved = Resolved::default();
+        for part in self.parts {
+            let (places, optional) = match part {
+                Part::Needed(place) => (std::slice::from_ref(place), false),
+                Part::FirstOf(places) => (*places, false),
+                Part::IfThere(place) => (std::slice::from_ref(place), true),
+            };
+            self.add(places, optional, symbols, &mut resolved)?;
+        }
+        let Target { functions, tracepoints } = &resolved.target;
+        if functions.is_empty() && tracepoints.is_empty() {
+            return Err(self.missing(&resolved.notes));
+        }
+        Ok(resolved)
+    }
+
+    /// Adds the first of `places` that is there.
+    fn add(
+        &self,
+        places: &[Place],
+        optional: bool,
+        symbols: &Kallsyms,
+        to: &mut Resolved,
+    ) -> Result<()> {
+        let mut missing = Vec::new();
+        for place in places {
+            match place.find(symbols) {
+                Ok(found) => {
+                    if !missing.is_empty() {
+                        to.notes.push(format!("{} instead: {}", found.name(), missing.join("; ")));
+                    }
+                    found.join(&mut to.target);
+                    return Ok(());
+                }
+                Err(Missing::Why(why)) => missing.push(why),
+                Err(Missing::Error(error)) => return Err(error),
+            }
+        }
+        if !optional {
+            return Err(self.missing(&missing));
+        }
+        to.notes.extend(missing.into_iter().map(|why| format!("left out: {why}")));
+        Ok(())
+    }
+
+    fn missing(&self, why: &[String]) -> Error {
+        let mut why: Vec<&str> =
+            why.iter().map(|why| why.strip_prefix("left out: ").unwrap_or(why)).collect();
+        why.dedup();
+        let remedy = format!(
+            "If a module is not loaded, load it: {}. Else name functions that the modules have, as /proc/kallsyms lists \
+             them",
+            self.load
+        );
+        Error::unsupported(format!("target {}", self.name), why.join("; "), remedy)
+    }
+}
+
+impl fmt::Display for Resolved {
+    /// Its functions and tracepoints, then what is to be known of them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target: Target { functions, tracepoints }, notes } = self;
+        let functions = functions.iter().map(super::listed_name);
+        let all = functions.chain(tracepoints.iter().map(ToString::to_string));
+        f.write_str(&all.collect::<Vec<_>>().join(", "))?;
+        notes.iter().try_for_each(|note| write!(f, "; {note}"))
+    }
+}
+
+/// A place that is there.
+enum Found {
+    Function(Function),
+    Tracepoint(Tracepoint),
+}
+
+impl Found {
+    fn name(&self) -> String {
+        match self {
+            Self::Function(function) => super::listed_name(function),
+            Self::Tracepoint(tracepoint) => tracepoint.to_string(),
+        }
+    }
+
+    /// Unless the target has it: one function may be a stand-in and a part in its own right.
+    fn join(self, target: &mut Target) {
+        match self {
+            Self::Function(one) => super::add_new(&mut target.functions, vec![one]),
+            Self::Tracepoint(one) => super::add_new(&mut target.tracepoints, vec![one]),
+        }
+    }
+}
+
+impl Place {
+    fn find(self, symbols: &Kallsyms) -> std::result::Result<Found, Missing> {
+        match self {
+            Self::Function(module, name) => find(module, name, symbols).map(Found::Function),
+            Self::Tracepoint(module, group, name) => {
+                if let Some(module) = module {
+                    // Every tracepoint has such a function (include/linux/tracepoint.h, DEFINE_TRACE_FN).
+                    let probe = format!("__traceiter_{name}");
+                    if !symbols.has_module(module) && symbols.named(&probe).next().is_none() {
+                        return Err(Missing::Why(not_loaded(module, &format!("{group}:{name}"))));
+                    }
+                }
+                Ok(Found::Tracepoint(Tracepoint { group: group.into(), name: name.into() }))
+            }
+        }
+    }
+}
+
+fn find(module: &str, name: &str, symbols: &Kallsyms) -> std::result::Result<Function, Missing> {
+    let loaded = symbols.has_module(module).then_some(module);
+    let found: Vec<_> = symbols.named(name).filter(|symbol| symbol.module == loaded).collect();
+    match &found[..] {
+        [symbol] => Ok(function(*symbol)),
+        [] => Err(Missing::Why(match symbols.split_off(name, loaded) {
+            Some(split) => format!(
+                "{name} is there only as {}, which the compiler made of it with other arguments (BPF knows no type for \
+                 that; methods of the ftrace family can be told to trace it by this name)",
+                listed(&split)
+            ),
+            None => match loaded {
+                None => not_loaded(module, name),
+                Some(module) => format!("module {module} of this kernel has no function {name}"),
+            },
+        })),
+        several => Err(Missing::Error(ambiguous(name, several))),
+    }
+}
+
+fn not_loaded(module: &str, name: &str) -> String {
+    format!("{name} is not there: module {module} is not loaded")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::targets::listed_name;
+
+    fn symbols(list: &[(&str, &str)]) -> Kallsyms {
+        let line = |(at, (name, module)): (usize, &(&str, &str))| {
+            format!("ffffffffc00{at:05x} t {name}\t[{module}]\n")
+        };
+        Kallsyms::parse(list.iter().enumerate().map(line).collect()).unwrap()
+    }
+
+    fn preset(name: &str) -> &'static Preset {
+        PRESETS.iter().find(|preset| preset.name == name).unwrap()
+    }
+
+    fn names(resolved: &Resolved) -> Vec<String> {
+        resolved.target.functions.iter().map(listed_name).collect()
+    }
+
+    const HALTS: [(&str, &str); 2] = [("kvm_vcpu_halt", "kvm"), ("kvm_vcpu_block", "kvm")];
+
+    #[test]
+    fn an_inlined_function_has_a_stand_in_and_it_is_said() {
+        let [halt, block] = HALTS;
+        let amd = symbols(&[halt, block, ("svm_vcpu_run", "kvm_amd")]);
+        let resolved = preset("kvm").resolve(&amd).unwrap();
+        let expected = ["svm_vcpu_run [kvm_amd]", "kvm_vcpu_halt [kvm]", "kvm_vcpu_block [kvm]"];
+        assert_eq!(names(&resolved), expected);
+        assert_eq!(resolved.notes.len(), 1);
+        assert!(resolved.notes[0].contains("no function vcpu_enter_guest"), "{resolved:?}");
+
+        let better = symbols(&[halt, ("vcpu_enter_guest", "kvm"), ("vmx_vcpu_run", "kvm_intel")]);
+        let resolved = preset("kvm").resolve(&better).unwrap();
+        assert_eq!(names(&resolved), ["vcpu_enter_guest [kvm]", "kvm_vcpu_halt [kvm]"]);
+        assert!(resolved.notes[0].starts_with("left out: module kvm"), "{resolved:?}");
+    }
+
+    #[test]
+    fn what_the_compiler_renamed_is_named_with_the_reason() {
+        let [halt, _] = HALTS;
+        let split = [halt, ("vcpu_enter_guest.isra.0", "kvm"), ("vmx_vcpu_run", "kvm_intel")];
+        let resolved = preset("kvm").resolve(&symbols(&split)).unwrap();
+        assert_eq!(names(&resolved)[0], "vmx_vcpu_run [kvm_intel]");
+        let note = &resolved.notes[0];
+        assert!(note.contains("only as vcpu_enter_guest.isra.0 [kvm]"), "{note}");
+        assert!(note.contains("BPF knows no type"), "{note}");
+        // A cold part is no whole function.
+        let cold = symbols(&[halt, ("vcpu_enter_guest.cold", "kvm"), ("svm_vcpu_run", "kvm_amd")]);
+        let resolved = preset("kvm").resolve(&cold).unwrap();
+        assert!(!resolved.notes[0].contains("cold"), "{resolved:?}");
+    }
+
+    #[test]
+    fn without_any_function_a_tracepoint_remains_and_without_a_module_nothing() {
+        let resolved = preset("kvm").resolve(&symbols(&HALTS)).unwrap();
+        assert_eq!(resolved.target.tracepoints[0].to_string(), "kvm:kvm_entry");
+        let bare = symbols(&[("handle_tx", "vhost_net"), ("handle_rx", "vhost_net")]);
+        for (name, module) in [("kvm", "kvm_amd"), ("paper", "kvm_amd"), ("tun", "tun")] {
+            let error = preset(name).resolve(&bare).unwrap_err().to_string();
+            assert!(error.contains(&format!("module {module} is not loaded")), "{error}");
+            assert!(error.contains("modprobe"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_papers_functions_keep_its_order_and_older_names_count() {
+        let vhost = [("handle_rx", VHOST), ("handle_tx", VHOST)];
+        let old = [("kvm_vcpu_block", "kvm"), ("svm_vcpu_run", "kvm_amd"), vhost[0], vhost[1]];
+        let resolved = preset("paper").resolve(&symbols(&old)).unwrap();
+        let functions: Vec<_> =
+            resolved.target.functions.iter().map(|function| function.name.as_str()).collect();
+        assert_eq!(functions, ["svm_vcpu_run", "kvm_vcpu_block", "handle_tx", "handle_rx"]);
+    }
+}
