@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Merge(args) => commands::merge(&args),
         Command::Report(args) => commands::report(&args),
         Command::Doctor(args) => commands::doctor(&args),
+        Command::Guests(args) => commands::guests(&args),
         Command::Clean => commands::clean(),
         Command::Scenarios(args) => commands::scenarios(&args),
         Command::Methods(args) => commands::methods(&args),

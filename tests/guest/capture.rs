@@ -25,7 +25,7 @@ use probe_user::{
 };
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
-use crate::{sink::Events, tool::Folder};
+use crate::{load::machine1, sink::Events, tool::Folder};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -71,13 +71,13 @@ impl Bench {
             Detection::Available => {}
             other => bail!("{}: {other:?}", method.descriptor().id),
         }
-        let taps = Taps { netns: self.stage.machine1(), names: self.stage.taps() };
+        let taps = Taps { netns: machine1(&self.stage), names: self.stage.taps() };
         Ok(method.attach(&self.target, &Scene { taps: Some(taps), ..Scene::bare(&self.run) })?)
     }
 
     /// Frames that the TAPs counted as received by the host.
     fn counted(&self) -> Result<u64> {
-        let devices = NetDevices::of(self.stage.machine1())?;
+        let devices = NetDevices::of(machine1(&self.stage))?;
         let names = self.stage.taps().iter();
         names.map(|tap| Ok(devices.number::<u64>(tap, "statistics/rx_packets")?)).sum()
     }
@@ -204,7 +204,7 @@ fn flood() -> Result<()> {
 fn outgoing() -> Result<()> {
     const FRAMES: u64 = 20;
     let bench = Bench::new(1)?;
-    let machine1 = bench.stage.machine1();
+    let machine1 = machine1(&bench.stage);
     let way_in = machine1.run(|| Tap::create(&bench.run.interface("in"), 12))??;
     let devices = NetDevices::of(machine1)?;
     let bridge = devices.number(&bench.run.interface("br"), "ifindex")?;
@@ -237,7 +237,7 @@ fn outgoing() -> Result<()> {
 
 fn failed_attach() -> Result<()> {
     let bench = Bench::new(1)?;
-    let machine1 = bench.stage.machine1();
+    let machine1 = machine1(&bench.stage);
     let sockets = || -> Result<usize> {
         let listed = machine1.run(|| fs::read_to_string("/proc/thread-self/net/packet"))??;
         Ok(listed.lines().skip(1).count())

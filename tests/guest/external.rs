@@ -30,6 +30,7 @@ use probe_user::{
 };
 
 use crate::{
+    load::machine1,
     sink::Events,
     tool::{Folder, start_and_await_trials, succeed, tiny_run, tracetoll},
     triggers::{call_open_tun, call_open_vhost},
@@ -141,7 +142,7 @@ fn frames() -> Result<()> {
         ..Guests::default()
     };
     let stage = Stage::of_guests(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
-    let taps = Taps { netns: stage.machine1(), names: stage.taps() };
+    let taps = Taps { netns: machine1(&stage), names: stage.taps() };
     let mut session = method.attach(&target, &Scene { taps: Some(taps), ..Scene::bare(&run) })?;
     session.enable()?;
     let mut load = stage.start(Offered::Lockstep { kicks: KICKS })?;

@@ -16,6 +16,7 @@ use probe_user::{
         cputime::{SystemTime, ThreadTime},
         netdev::NetDevices,
         netlink::Netlink,
+        netns::Netns,
         online,
         run::Run,
     },
@@ -58,6 +59,11 @@ fn placement() -> Result<Placement> {
         load.clone_from(&sink);
     }
     Ok(Placement { load, sink })
+}
+
+/// The network namespace of a stage's TAPs: our stages have one.
+pub(crate) fn machine1(stage: &Stage) -> &Netns {
+    stage.machine1().expect("one namespace")
 }
 
 fn build(run: &Run, guests: &Guests) -> Result<Stage> {
@@ -203,7 +209,7 @@ fn receiving() -> Result<()> {
         let stage = build(&run, &Guests { frame: 9014, event_idx, ring: 64, ..guests(1) })?;
         let mut load = stage.start(Offered::Lockstep { kicks: 0 })?;
         // A second way into the bridge: a TAP that we write to ourselves.
-        let machine1 = stage.machine1();
+        let machine1 = machine1(&stage);
         let way_in = machine1.run(|| Tap::create(&run.interface("in"), 12))??;
         let bridge = NetDevices::of(machine1)?.number(&run.interface("br"), "ifindex")?;
         let mut links = machine1.run(Netlink::open)??;

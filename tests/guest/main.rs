@@ -7,6 +7,7 @@ mod bpf_probes;
 mod campaign;
 mod capture;
 mod ending;
+mod existing;
 mod external;
 mod ftrace;
 mod ftrace_methods;
@@ -18,6 +19,7 @@ mod network;
 mod perf;
 mod perf_events;
 mod sink;
+mod targets;
 mod tool;
 mod triggers;
 mod witness;
@@ -31,6 +33,10 @@ const IN_GUEST: &str = "TRACETOLL_GUEST";
 
 fn main() -> ExitCode {
     if let Err(error) = load::live_if_victim().and_then(|()| network::live_if_victim()) {
+        eprintln!("{error:#}");
+        return ExitCode::FAILURE;
+    }
+    if let Err(error) = existing::live_if_neighbour() {
         eprintln!("{error:#}");
         return ExitCode::FAILURE;
     }
@@ -56,6 +62,8 @@ fn main() -> ExitCode {
         witness::tests(),
         load::tests(),
         network::tests(),
+        existing::tests(),
+        targets::tests(),
         input::tests(),
         campaign::tests(),
         ending::tests(),

@@ -7,20 +7,24 @@ use libtest_mimic::Trial;
 use probe_user::{
     error::Error,
     kernel::{kallsyms::Kallsyms, run::Run, targets},
-    measure::witness,
+    measure::witness::{self, Witness},
     methods::{Scene, registry},
     model::{
         loss::Loss,
         scenario::{GuestKind, Guests},
         target::Target,
+        trial::WitnessCounts,
     },
-    workload::{Offered, Placement, Stage},
+    workload::{Offered, Orders, Placement, Stage},
 };
+
+use crate::load::machine1;
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("witness::fentry_counts_one_call_per_lockstep_kick", one_call_per_kick),
         crate::test("witness::the_callers_count_what_the_target_counts", callers_and_target),
+        crate::test("witness::each_guests_calls_are_its_own", calls_by_guest),
     ]
 }
 
@@ -52,6 +56,35 @@ fn drive(stage: &Stage) -> probe_user::error::Result<u64> {
     Ok(load.stop()?.sent.kicks.unwrap_or_default())
 }
 
+/// Three guests, of which one rests; the witness is told of the workers of the first and the third alone.
+fn calls_by_guest() -> Result<()> {
+    let run = Run::start()?;
+    let target = target()?;
+    let guests = Guests { count: 3, batch: 1, ..Guests::default() };
+    let stage = Stage::of_guests(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+    let workers: Vec<_> =
+        stage.workers().iter().copied().filter(|worker| worker.guest != 1).collect();
+    let witness = Witness::attach(&target, &workers)?;
+    let before = witness.read();
+    let offered = Offered::Lockstep { kicks: KICKS };
+    let mut load = stage.start(Orders { senders: 2, ..Orders::from(offered) })?;
+    ensure!(load.wait(Duration::from_secs(300))?, "the load takes too long");
+    load.stop()?;
+    let after = witness.read();
+    let witnessed = witness.finish(&[before, after])?;
+    stage.close()?;
+    ensure!(witnessed.series.missed == Loss::NONE, "{witnessed:?}");
+    ensure!(
+        witnessed.series.functions[0] == WitnessCounts::Calls(vec![2 * KICKS]),
+        "{witnessed:?}"
+    );
+    let calls: Vec<_> = witnessed.guests.iter().map(|guest| guest.get("handle_tx")).collect();
+    // The second guest's calls are in the sum, and nobody's.
+    let (all, none) = (vec![KICKS], vec![0]);
+    ensure!(calls == [Some(&all), None, Some(&none)], "{witnessed:?}");
+    Ok(())
+}
+
 fn one_call_per_kick() -> Result<()> {
     let run = Run::start()?;
     let target = target()?;
@@ -75,7 +108,7 @@ fn callers_and_target() -> Result<()> {
     let target = target()?;
     let stage = stage(&run)?;
     let checks = witness::verify(&target, || {
-        stage.machine1().run(|| broadcast(&run.interface("br")))??;
+        machine1(&stage).run(|| broadcast(&run.interface("br")))??;
         drive(&stage).map(drop)
     })?;
     stage.close()?;

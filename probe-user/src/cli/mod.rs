@@ -36,6 +36,9 @@ pub enum Command {
     /// Say for every target and method whether this kernel has it, and what would help.
     #[command(after_help = "Example: tracetoll doctor --format json")]
     Doctor(DoctorArgs),
+    /// List the guests that run here already, as `--guests existing` would measure them.
+    #[command(after_help = "Example: tracetoll guests --format json")]
+    Guests(GuestsArgs),
     /// Remove what killed runs left in the kernel; nothing of a living run, nothing of anybody else.
     #[command(after_help = "Example: tracetoll clean")]
     Clean,
@@ -64,7 +67,7 @@ pub struct RunArgs {
     /// One more method, whose words may hold commas and spaces: `external:NAME=program arguments…`; may be repeated.
     #[arg(long, value_name = "METHOD")]
     pub method: Vec<String>,
-    /// What is traced: presets (`vhost`), functions (`handle_tx`, `tun:tun_get_user`, `vhost_net:*`, `!vhost_net:vhost_net_open`) and
+    /// What is traced: presets (`vhost`, `vhost-parts`, `kvm`, `tun`, `paper`), functions (`handle_tx`, `tun:tun_get_user`, `vhost_net:*`, `!vhost_net:vhost_net_open`) and
     /// tracepoints (`tracepoint:net:net_dev_xmit`), separated by commas.
     #[arg(long, default_value = "vhost", value_name = "LIST")]
     pub target: String,
@@ -182,6 +185,14 @@ pub enum ReportFormat {
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Form of the answer.
+    #[arg(long, value_enum, default_value_t = FactFormat::Text)]
+    pub format: FactFormat,
+}
+
+/// `tracetoll guests`.
+#[derive(Debug, Args)]
+pub struct GuestsArgs {
+    /// Form of the list.
     #[arg(long, value_enum, default_value_t = FactFormat::Text)]
     pub format: FactFormat,
 }

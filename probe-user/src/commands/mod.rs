@@ -2,6 +2,7 @@
 
 mod clean;
 mod doctor;
+mod guests;
 mod merge;
 mod methods;
 mod report;
@@ -17,8 +18,8 @@ use std::{
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 pub use self::{
-    clean::clean, doctor::doctor, merge::merge, methods::methods, report::report, run::run,
-    scenarios::scenarios,
+    clean::clean, doctor::doctor, guests::guests, merge::merge, methods::methods, report::report,
+    run::run, scenarios::scenarios,
 };
 use crate::{
     cli::Overrides,

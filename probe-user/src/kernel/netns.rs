@@ -21,7 +21,7 @@ use crate::{
     sys::netns::unshare_network,
 };
 
-/// A network namespace of our own.
+/// A network namespace: our own, or somebody else's.
 #[derive(Debug)]
 pub struct Netns {
     fd: OwnedFd,
@@ -44,6 +44,24 @@ impl Netns {
             let fd = File::open(path).map_err(|e| Error::file("open", path, e))?.into();
             Ok(Self { fd })
         })?
+    }
+
+    /// The one that a descriptor stands for.
+    pub fn from_fd(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+
+    /// Whether the two are the same namespace.
+    ///
+    /// # Errors
+    /// The errno of fstat(2).
+    pub fn is(&self, other: &Self) -> Result<bool> {
+        let inode = |netns: &Self| {
+            rustix::fs::fstat(&netns.fd)
+                .map(|stat| (stat.st_dev, stat.st_ino))
+                .map_err(|e| Error::call("fstat", "a network namespace", e.into()))
+        };
+        Ok(inode(self)? == inode(other)?)
     }
 
     /// Runs `work` on a thread of its own that stands in this namespace.

@@ -19,11 +19,11 @@ use super::{
     reader::{self, Reader, Reading},
     truth,
     watch::{Watch, Watched},
-    witness::{self, Witness},
+    witness::{self, Witness, Witnessed},
 };
 use crate::{
     error::{Error, Result},
-    kernel::{holders, run::Run, tracefs::Tracefs},
+    kernel::{clock, holders, run::Run, tracefs::Tracefs},
     methods::{Method, Scene, Taps},
     model::{
         campaign::WitnessCheck,
@@ -31,7 +31,7 @@ use crate::{
         observation::{Observation, Series},
         scenario::{BitRate, GuestKind, Guests, Scenario, Toll},
         target::Target,
-        trial::{CpuTimes, Measured, Pace, Part, Received, WitnessSeries},
+        trial::{CpuTimes, Measured, Pace, Part, Received},
         units::{Bytes, Nanos},
     },
     workload::{Offered, Placement, Stage, network::Limits},
@@ -39,6 +39,9 @@ use crate::{
 
 /// Kicks that the witness is checked with.
 const CHECK_KICKS: u64 = 500;
+
+/// How long it is checked beside a load that is not ours.
+const CHECK_SPAN: Nanos = Nanos(5_000_000_000);
 
 /// What a trial is to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,11 +130,14 @@ impl Bench<'_> {
         self.check_alone()?;
         let mut stage = self.stage()?;
         self.warm_up(&stage, plan)?;
-        let witness = if plan.witnessed { Some(Witness::attach(self.target)?) } else { None };
-        let taps = Taps { netns: stage.machine1(), names: stage.taps() };
+        let witness = match plan.witnessed {
+            true => Some(Witness::attach(self.target, stage.workers())?),
+            false => None,
+        };
+        let taps = stage.machine1().map(|netns| Taps { netns, names: stage.taps() });
         let scene = Scene {
             run: self.run,
-            taps: Some(taps),
+            taps,
             cpus: &self.placement.load,
             interrupted: Some(self.interrupted),
         };
@@ -228,6 +234,9 @@ impl Bench<'_> {
     /// # Errors
     /// They do not, or the load fails.
     pub fn check_witness(&self) -> Result<Vec<WitnessCheck>> {
+        if self.scenario.guests.kind == GuestKind::Existing {
+            return self.check_witness_alongside();
+        }
         // Whatever the scenario's guests are: the claim is about the kernel, and only these count their kicks.
         let stage = Stage::of_guests(self.run, &Guests::default(), &self.placement)?;
         let checks = witness::verify(self.target, || {
@@ -242,6 +251,25 @@ impl Bench<'_> {
         })?;
         stage.close()?;
         Ok(checks)
+    }
+
+    /// The same with a load that takes no orders.
+    fn check_witness_alongside(&self) -> Result<Vec<WitnessCheck>> {
+        let stage = self.stage()?;
+        let load = stage.start(Offered::Lockstep { kicks: 0 })?;
+        let checks = witness::verify_alongside(self.target, stage.workers().len(), || {
+            let start = clock::now();
+            while clock::now().since(start) < CHECK_SPAN {
+                if self.interrupted.load(Ordering::Relaxed) {
+                    return Err(Error::Interrupted);
+                }
+                thread::sleep(Duration::from_millis(100));
+            }
+            Ok(())
+        });
+        load.stop()?;
+        stage.close()?;
+        checks
     }
 
     fn watch(
@@ -310,7 +338,7 @@ impl Bench<'_> {
 fn assemble(
     stage: &Stage,
     watched: Watched,
-    witness: Option<WitnessSeries>,
+    mut witness: Option<Witnessed>,
     account: Account,
 ) -> Measured {
     let Watched {
@@ -328,6 +356,12 @@ fn assemble(
     let Account { observation, series, reader, after } = account;
     let first = received.first().copied().unwrap_or_default();
     let last = received.last().copied().unwrap_or_default();
+    let mut guests =
+        guests::series(stage.guest_names(), stage.counted_at(), &edges, &by_guest, &rtt);
+    let calls = witness.as_mut().map(|witness| std::mem::take(&mut witness.guests));
+    for (guest, calls) in guests.iter_mut().zip(calls.into_iter().flatten()) {
+        guest.calls = calls;
+    }
     Measured {
         sent,
         received: Received {
@@ -346,12 +380,12 @@ fn assemble(
             cpus: spent.cpus,
             sink_run_delay: spent.sink_run_delay,
         },
-        guests: guests::series(stage.guest_names(), stage.counted_at(), &edges, &by_guest, &rtt),
+        guests,
         edges,
         edge_jitter,
         throughput: received.windows(2).map(|pair| pair[1].bytes.0 - pair[0].bytes.0).collect(),
         frames: received.windows(2).map(|pair| pair[1].frames - pair[0].frames).collect(),
-        witness,
+        witness: witness.map(|witness| witness.series),
         sections,
         observation,
         series,

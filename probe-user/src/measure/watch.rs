@@ -9,7 +9,7 @@ use super::{
     cpu::{self, Meters},
     reader::Reader,
     trial::Bench,
-    witness::Witness,
+    witness::{self, Witness},
 };
 use crate::{
     error::{Error, Result},
@@ -33,8 +33,8 @@ pub(super) struct Watched {
     pub(super) by_guest: Vec<Vec<u64>>,
     /// Round-trip times by guest.
     pub(super) rtt: Vec<Vec<(Nanos, f64)>>,
-    /// Witness readings at the edges: totals per function.
-    pub(super) witness: Vec<Vec<Option<u64>>>,
+    /// Witness readings at the edges.
+    pub(super) witness: Vec<witness::Reading>,
     pub(super) sections: Vec<SectionMark>,
     pub(super) sent: Sent,
     pub(super) spent: cpu::Reading,
@@ -49,7 +49,7 @@ pub(super) struct Watch<'a> {
     arrivals: Arrivals<'a>,
     received: Vec<Received>,
     by_guest: Vec<Vec<u64>>,
-    witnessed: Vec<Vec<Option<u64>>>,
+    witnessed: Vec<witness::Reading>,
 }
 
 impl<'a> Watch<'a> {
@@ -103,11 +103,28 @@ impl<'a> Watch<'a> {
 
     /// Whole bins in the middle of a load that runs on before and behind them.
     pub(super) fn fidelity(mut self) -> Result<Watched> {
-        let bins = self.bins(self.bench.scenario.fidelity.duration());
         let mut sections = self.sections();
         let (_, first) = sections[0];
         let mut load = self.stage.start(Orders { hogs: 0, ..first })?;
         thread::sleep(self.bench.scenario.settle);
+        match self.run_through(&mut sections, &mut *load) {
+            Ok((clock, sent, spent)) => {
+                let ended = Ended { sent, ..load.stop()? };
+                let marks = sections.into_iter().map(|(mark, _)| mark).collect();
+                self.finish(clock, ended, spent, marks)
+            }
+            Err(Error::Interrupted) => Err(Error::Interrupted),
+            Err(seen) => Err(cause(load, seen)),
+        }
+    }
+
+    /// The bins of all sections, with what was sent and spent in them.
+    fn run_through(
+        &mut self,
+        sections: &mut [(SectionMark, Orders)],
+        load: &mut dyn Load,
+    ) -> Result<(BinClock, Sent, cpu::Reading)> {
+        let bins = self.bins(self.bench.scenario.fidelity.duration());
         let sink = &self.bench.placement.sink;
         let workers = self.stage.worker_threads();
         let mut meters = Meters::open(&workers, load.threads(), load.hogs(), sink)?;
@@ -126,17 +143,12 @@ impl<'a> Watch<'a> {
                 current = next;
                 load.obey(&sections[current].1)?;
             }
-            if let Err(error) = load.check() {
-                return Err(cause(load, error));
-            }
+            load.check()?;
             edge = clock.wait();
         }
         sections[current].0.sink_run_delay = delay_since(&mut waited, &mut meters)?;
         let spent = meters.read()?.since(&before);
-        let sent = since(sent, load.sent()?);
-        let ended = Ended { sent, ..load.stop()? };
-        let marks = sections.into_iter().map(|(mark, _)| mark).collect();
-        self.finish(clock, ended, spent, marks)
+        Ok((clock, since(sent, load.sent()?), spent))
     }
 
     fn bins(&self, length: Duration) -> usize {

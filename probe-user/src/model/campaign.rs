@@ -114,6 +114,9 @@ pub struct WitnessCheck {
     pub target: u64,
     /// Calls counted at the sites.
     pub witness: u64,
+    /// What the two may differ by: 0, unless the load was somebody else's and ran on while they were read.
+    #[serde(default)]
+    pub slack: u64,
 }
 
 /// What follows from the trials.

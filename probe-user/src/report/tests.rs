@@ -37,6 +37,7 @@ fn campaign() -> Campaign {
         sites: vec!["handle_tx_kick".into(), "handle_tx_net".into()],
         target: 1000,
         witness: 999,
+        slack: 0,
     }];
     lab.design.unavailable = vec![Unavailable {
         id: MethodId("bpf-kprobe-multi-count".into()),

@@ -3,7 +3,10 @@
 use std::{
     fs::{File, OpenOptions},
     io,
-    os::{fd::AsFd, unix::fs::OpenOptionsExt},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::OpenOptionsExt,
+    },
 };
 
 use super::call::{self, Call};
@@ -15,6 +18,7 @@ const PATH: &str = "/dev/net/tun";
 const TUNSETIFF: u32 = 0x4004_54ca;
 const TUNSETOFFLOAD: u32 = 0x4004_54d0;
 const TUNSETVNETHDRSZ: u32 = 0x4004_54d8;
+const TUNGETDEVNETNS: u32 = 0x54e3;
 
 /// `sizeof(struct ifreq)`.
 const IFREQ: usize = 40;
@@ -69,6 +73,14 @@ impl Tap {
     pub fn file(&self) -> &File {
         &self.file
     }
+}
+
+/// The network namespace of the interface behind `tap`, a descriptor of /dev/net/tun that has one.
+///
+/// # Errors
+/// The errno: `EBADFD` where it has no interface, `EPERM` without CAP_NET_ADMIN there, `EINVAL` before Linux 5.6.
+pub fn netns(tap: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    call::make_fd(Call::IoctlValue { fd: tap, request: TUNGETDEVNETNS, value: 0 })
 }
 
 fn ioctl(

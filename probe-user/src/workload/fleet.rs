@@ -42,6 +42,14 @@ pub trait Fleet: Send {
         ))
     }
 
+    /// Bytes of each guest's traffic so far, where the network between the machines cannot tell.
+    ///
+    /// # Errors
+    /// A counter is gone.
+    fn bytes_by_guest(&self) -> Option<Result<Vec<u64>>> {
+        None
+    }
+
     /// Takes the guests down.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 pub mod blast;
 mod crew;
+pub mod existing;
 pub mod fleet;
 pub mod hogs;
 pub mod iperf;

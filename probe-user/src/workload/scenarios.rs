@@ -29,6 +29,7 @@ const BUILT_IN: &[(&str, &str)] = &built_in![
     "paper-f",
     "paper-patterns",
     "paper-fig8",
+    "existing",
 ];
 
 /// Names of the built-in scenarios.

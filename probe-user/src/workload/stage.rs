@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Hogs, Orders, Placement,
     blast::{Blast, frame},
+    existing::{self, Existing},
     fleet::{Fleet, Load, Worker},
     network::{Limits, MAX_GUESTS, Network, Sink},
 };
@@ -23,8 +24,16 @@ use crate::{
 pub struct Stage {
     // Before the network: their devices hold its TAPs.
     fleet: Box<dyn Fleet>,
-    network: Network,
+    ground: Ground,
     hogs: Arc<Hogs>,
+}
+
+/// What the guests stand on.
+enum Ground {
+    /// Two machines of ours.
+    Ours(Network),
+    /// Whatever the guests' owners made.
+    Theirs(existing::Ground),
 }
 
 impl Stage {
@@ -55,6 +64,11 @@ impl Stage {
     ) -> Result<Self> {
         check(guests)?;
         placement.check()?;
+        if guests.kind == GuestKind::Existing {
+            let (fleet, ground) = Existing::find()?;
+            let ground = Ground::Theirs(ground);
+            return Ok(Self { fleet: Box::new(fleet), ground, hogs: Arc::new(hogs) });
+        }
         let (mut network, taps) = Network::build(run, plan, guests.count, guests.frame, placement)?;
         if guests.kind != GuestKind::Blast {
             network.serve(run, &placement.sink)?;
@@ -66,17 +80,26 @@ impl Stage {
                 return Err(Error::invalid("guests.kind", why, "Use blast"));
             }
         };
-        Ok(Self { fleet, network, hogs: Arc::new(hogs) })
+        Ok(Self { fleet, ground: Ground::Ours(network), hogs: Arc::new(hogs) })
     }
 
-    /// What arrives at machine 2.
+    /// What arrives at machine 2; of guests that ran already, what comes out of their TAPs.
     pub fn sink(&self) -> &Sink {
-        self.network.sink()
+        match &self.ground {
+            Ground::Ours(network) => network.sink(),
+            Ground::Theirs(ground) => &ground.sink,
+        }
     }
 
-    /// The network namespace of the guests' TAPs.
-    pub fn machine1(&self) -> &Netns {
-        self.network.machine1()
+    /// The network namespace of the guests' TAPs; none where they stand in several.
+    pub fn machine1(&self) -> Option<&Netns> {
+        match &self.ground {
+            Ground::Ours(network) => Some(network.machine1()),
+            Ground::Theirs(ground) => match &ground.places[..] {
+                [one] => Some(one),
+                _ => None,
+            },
+        }
     }
 
     /// All guests' vhost workers.
@@ -104,12 +127,19 @@ impl Stage {
     /// # Errors
     /// A counter is gone.
     pub fn bytes_by_guest(&self) -> Result<Vec<u64>> {
-        self.network.bytes_by_guest()
+        match (self.fleet.bytes_by_guest(), &self.ground) {
+            (Some(bytes), _) => bytes,
+            (None, Ground::Ours(network)) => network.bytes_by_guest(),
+            (None, Ground::Theirs(_)) => Ok(Vec::new()),
+        }
     }
 
     /// Where [`Stage::bytes_by_guest`] counts.
     pub fn counted_at(&self) -> CountedAt {
-        self.network.counted_at()
+        match &self.ground {
+            Ground::Ours(network) => network.counted_at(),
+            Ground::Theirs(_) => CountedAt::Tap,
+        }
     }
 
     /// Whether everything still lives that the load needs but does not run itself.
@@ -117,16 +147,27 @@ impl Stage {
     /// # Errors
     /// A program of the network has ended.
     pub fn check(&mut self) -> Result<()> {
-        self.network.check()
+        match &mut self.ground {
+            Ground::Ours(network) => network.check(),
+            Ground::Theirs(_) => Ok(()),
+        }
     }
 
     /// Limits what the guests send from now on; between loads only, since frames that wait for an earlier limit are
     /// dropped.
     ///
     /// # Errors
-    /// The kernel has no HTB or no u32 classifier.
+    /// The kernel has no HTB or no u32 classifier; the guests are not ours.
     pub fn limit(&mut self, limits: Limits) -> Result<()> {
-        self.network.limit(limits)
+        match &mut self.ground {
+            Ground::Ours(network) => network.limit(limits),
+            Ground::Theirs(_) if limits == Limits::default() => Ok(()),
+            Ground::Theirs(_) => Err(Error::invalid(
+                "network",
+                "guests that run already are left as they are, without a limit of ours",
+                "Leave guest_limit and link out",
+            )),
+        }
     }
 
     /// Starts a load. It outlives a borrow of the stage, so that the sink can be read meanwhile; there is one at a time.
@@ -152,7 +193,10 @@ impl Stage {
     pub fn close(self) -> Result<()> {
         let closed = self.fleet.close();
         // Only now, without the TAPs.
-        let network = self.network.close();
+        let network = match self.ground {
+            Ground::Ours(network) => network.close(),
+            Ground::Theirs(_) => Ok(()),
+        };
         closed.and(network)
     }
 }

@@ -130,7 +130,9 @@ impl Method for Capture {
     fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
         let taps = scene.taps.ok_or_else(|| {
             let id = self.descriptor.id.to_string();
-            Error::unsupported(id, "there are no TAPs to capture at", "Attach it to a load's scene")
+            let why =
+                "there are no TAPs to capture at, or they stand in several network namespaces";
+            Error::unsupported(id, why, "Measure guests whose TAPs stand in one")
         })?;
         Ok(Box::new(Capturing {
             ears: self.open(taps)?,

@@ -31,6 +31,7 @@ mod sink;
 
 pub use limit::Limits;
 pub use sink::Sink;
+pub(in crate::workload) use sink::{Counters, Way};
 
 use fabric::{Fabric, Site};
 use far::Far;

@@ -9,6 +9,16 @@ use crate::{
     model::{trial::Received, units::Bytes},
 };
 
+/// Where traffic is counted.
+#[derive(Debug)]
+pub struct Sink(Place);
+
+#[derive(Debug)]
+enum Place {
+    Cable(Box<Cable>),
+    Taps(Vec<Counters>),
+}
+
 /// The counters at both ends of the cable to machine 2, since the network was built.
 ///
 /// The sink's interface counts a frame when its CPU's backlog takes it. A backlog that holds `net.core.netdev_max_backlog`
@@ -19,9 +29,8 @@ use crate::{
 /// The interfaces' are read from sysfs, whose files stay open: no lock that configuration elsewhere could hold (an
 /// rtnetlink request waits for the one rtnl lock), no message to parse.
 #[derive(Debug)]
-pub struct Sink {
-    frames: Counter,
-    bytes: Counter,
+struct Cable {
+    received: Counters,
     refused: Counter,
     limiter: Arc<Limiter>,
     datapath: Option<Datapath>,
@@ -40,22 +49,25 @@ impl Sink {
         limiter: Arc<Limiter>,
         datapath: Option<Datapath>,
     ) -> Result<Self> {
-        Ok(Self {
-            frames: Counter::open(far, "rx_packets")?,
-            bytes: Counter::open(far, "rx_bytes")?,
-            refused: Counter::open(near, "tx_dropped")?,
-            limiter,
-            datapath,
-            lost: 0,
-        })
+        let received = Counters::open(far, Way::Received)?;
+        let refused = Counter::open(near, "tx_dropped")?;
+        let cable = Cable { received, refused, limiter, datapath, lost: 0 };
+        Ok(Self(Place::Cable(Box::new(cable))))
+    }
+
+    /// In place of a machine 2 that is not ours: what came out of guests' TAPs, since the interfaces began.
+    pub(in crate::workload) fn of_taps(taps: Vec<Counters>) -> Self {
+        Self(Place::Taps(taps))
     }
 
     /// Counts from now on.
     pub(super) fn begin(&mut self) -> Result<()> {
-        for counter in [&mut self.frames, &mut self.bytes, &mut self.refused] {
+        let Place::Cable(cable) = &mut self.0 else { return Ok(()) };
+        let Counters { frames, bytes } = &mut cable.received;
+        for counter in [frames, bytes, &mut cable.refused] {
             counter.begin()?;
         }
-        self.lost = self.datapath.as_ref().map_or(Ok(0), Datapath::lost)?;
+        cable.lost = cable.datapath.as_ref().map_or(Ok(0), Datapath::lost)?;
         Ok(())
     }
 
@@ -64,8 +76,14 @@ impl Sink {
     /// # Errors
     /// The interface is gone (`EINVAL`).
     pub fn read(&self) -> Result<Received> {
-        let bytes = Bytes(self.bytes.read()?);
-        Ok(Received { frames: self.frames.read()?, bytes })
+        match &self.0 {
+            Place::Cable(cable) => cable.received.read(),
+            Place::Taps(taps) => taps.iter().try_fold(Received::default(), |all, tap| {
+                let one = tap.read()?;
+                let bytes = Bytes(all.bytes.0 + one.bytes.0);
+                Ok(Received { frames: all.frames + one.frames, bytes })
+            }),
+        }
     }
 
     /// Frames that machine 2, or something on the way to it, had no room for.
@@ -73,8 +91,49 @@ impl Sink {
     /// # Errors
     /// The interface is gone (`EINVAL`), or a queue or the switch does not tell.
     pub fn refused(&self) -> Result<u64> {
-        let lost = self.datapath.as_ref().map_or(Ok(0), Datapath::lost)? - self.lost;
-        Ok(self.refused.read()? + self.limiter.dropped()? + lost)
+        let Place::Cable(cable) = &self.0 else { return Ok(0) };
+        let lost = cable.datapath.as_ref().map_or(Ok(0), Datapath::lost)? - cable.lost;
+        Ok(cable.refused.read()? + cable.limiter.dropped()? + lost)
+    }
+}
+
+/// Frames and bytes in one direction of an interface.
+#[derive(Debug)]
+pub(in crate::workload) struct Counters {
+    frames: Counter,
+    bytes: Counter,
+}
+
+/// A direction, as the interface sees it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::workload) enum Way {
+    Received,
+    Sent,
+}
+
+impl Counters {
+    /// Opens those of this interface.
+    ///
+    /// # Errors
+    /// There is no such interface.
+    pub(in crate::workload) fn open(interface: (&NetDevices, &str), way: Way) -> Result<Self> {
+        let (frames, bytes) = match way {
+            Way::Received => ("rx_packets", "rx_bytes"),
+            Way::Sent => ("tx_packets", "tx_bytes"),
+        };
+        Ok(Self {
+            frames: Counter::open(interface, frames)?,
+            bytes: Counter::open(interface, bytes)?,
+        })
+    }
+
+    /// Reads them, bytes first.
+    ///
+    /// # Errors
+    /// The interface is gone (`EINVAL`).
+    pub(in crate::workload) fn read(&self) -> Result<Received> {
+        let bytes = Bytes(self.bytes.read()?);
+        Ok(Received { frames: self.frames.read()?, bytes })
     }
 }
 

@@ -1,0 +1,233 @@
+//! The exact count beside a method: programs at places from which alone the target is entered, or that each of its calls
+//! passes, never on the target itself.
+//!
+//! Two tracers on one function cost more than the sum of both: ftrace then walks a list on every call. So the witness
+//! counts elsewhere, and its counts add up to the target's. That claim rests on the compiled code: [`verify`] tests it
+//! on the running kernel.
+
+mod sites;
+mod verify;
+
+use std::collections::BTreeMap;
+
+use self::sites::{Place, Site, Sites};
+pub use self::verify::{verify, verify_alongside};
+use crate::{
+    error::Result,
+    kernel::bpf::by_worker::Calls,
+    model::{
+        loss::Loss,
+        target::{Function, Target},
+        trial::{WitnessCounts, WitnessSeries},
+    },
+    workload::fleet::Worker,
+};
+
+/// Counts the calls of a target's functions while it lives.
+#[derive(Debug)]
+pub struct Witness {
+    /// In the target's order.
+    functions: Vec<Watched>,
+    workers: Vec<Worker>,
+}
+
+/// One function of the target.
+#[derive(Debug)]
+struct Watched {
+    name: String,
+    /// The sites whose sum is the function's count, or why there are none.
+    sites: std::result::Result<Vec<Site>, String>,
+}
+
+/// What the witness had counted at one moment, by function; none where there is no site.
+pub type Reading = Vec<Option<Calls>>;
+
+/// What the witness counted, bin by bin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Witnessed {
+    /// Calls of all threads.
+    pub series: WitnessSeries,
+    /// Calls that each guest's workers made, by function; a function is missing where the witness does not see who calls.
+    pub guests: Vec<BTreeMap<String, Vec<u64>>>,
+}
+
+/// What counts the calls of `function`, for people.
+///
+/// # Errors
+/// There is no exact site for it.
+pub fn describe(function: &Function) -> Result<String> {
+    let places = sites::of(function)?;
+    let functions = places.iter().filter_map(|place| match place {
+        Place::Function(site) => Some(site.name.as_str()),
+        Place::Tracepoint(_) => None,
+    });
+    let functions: Vec<_> = functions.collect();
+    let tracepoints = places.iter().filter_map(|place| match place {
+        Place::Tracepoint(tracepoint) => Some(format!("tracepoint {tracepoint}")),
+        Place::Function(_) => None,
+    });
+    let fentry = (!functions.is_empty()).then(|| format!("fentry on {}", functions.join(" + ")));
+    Ok(fentry.into_iter().chain(tracepoints).collect::<Vec<_>>().join(", "))
+}
+
+impl Witness {
+    /// Attaches to the sites of every function that has some, and tells the calls of `workers` apart.
+    ///
+    /// # Errors
+    /// The kernel refuses a program; what had attached by then is detached.
+    pub fn attach(target: &Target, workers: &[Worker]) -> Result<Self> {
+        let threads: Vec<_> = workers.iter().map(|worker| worker.tid).collect();
+        let mut sites = Sites::new(&threads)?;
+        let functions = target.functions.iter().map(|function| {
+            let sites = match sites::of(function) {
+                Ok(places) => Ok(places.iter().map(|p| sites.attach(p)).collect::<Result<_>>()?),
+                Err(none) => Err(none.to_string()),
+            };
+            Ok(Watched { name: function.name.clone(), sites })
+        });
+        Ok(Self { functions: functions.collect::<Result<_>>()?, workers: workers.to_vec() })
+    }
+
+    /// Calls of each function since the witness was attached, without a system call. None where there is no site.
+    pub fn read(&self) -> Reading {
+        let sum = |sites: &Vec<Site>| sites.iter().map(Site::calls).reduce(add).unwrap_or_default();
+        self.functions.iter().map(|watched| watched.sites.as_ref().ok().map(sum)).collect()
+    }
+
+    /// Calls at which the witness did not run.
+    ///
+    /// # Errors
+    /// The kernel does not tell of its programs.
+    pub fn missed(&self) -> Result<Loss> {
+        self.sites().map(Site::missed).try_fold(Loss::NONE, |all, one| Ok(all.and(one?)))
+    }
+
+    /// Detaches, and turns what was read at the edges of the bins into series: one value for each pair of edges.
+    ///
+    /// # Errors
+    /// A program is still attached, or the kernel does not tell of it.
+    pub fn finish(mut self, readings: &[Reading]) -> Result<Witnessed> {
+        self.detach_all()?;
+        let missed = self.missed()?;
+        let series = |(index, watched): (usize, &Watched)| match &watched.sites {
+            Ok(_) => WitnessCounts::Calls(differences(readings, index, |calls| calls.all)),
+            Err(why) => WitnessCounts::None { why: why.clone() },
+        };
+        let functions = self.functions.iter().enumerate().map(series).collect();
+        Ok(Witnessed {
+            series: WitnessSeries { functions, missed },
+            guests: self.by_guest(readings),
+        })
+    }
+
+    /// A guest may have several workers: one for each pair of queues.
+    fn by_guest(&self, readings: &[Reading]) -> Vec<BTreeMap<String, Vec<u64>>> {
+        let guests = self.workers.iter().map(|worker| worker.guest + 1).max().unwrap_or(0);
+        let of = |guest: usize| {
+            let own: Vec<_> =
+                (0..self.workers.len()).filter(|&w| self.workers[w].guest == guest).collect();
+            let told_apart = |index: &usize| {
+                let all = readings.iter().map(|reading| reading[*index].as_ref());
+                own.iter().max().is_some_and(|&last| {
+                    all.clone().all(|calls| calls.is_some_and(|c| c.workers.len() > last))
+                })
+            };
+            let calls = |calls: &Calls| own.iter().map(|&worker| calls.workers[worker]).sum();
+            let series = |index: usize| {
+                (self.functions[index].name.clone(), differences(readings, index, calls))
+            };
+            (0..self.functions.len()).filter(told_apart).map(series).collect()
+        };
+        (0..guests).map(of).collect()
+    }
+
+    /// Calls made while it was attached, of each function that has sites.
+    fn made(&self) -> Result<Vec<u64>> {
+        let sum = |sites: &Vec<Site>| sites.iter().map(Site::made).sum();
+        self.functions.iter().filter_map(|watched| watched.sites.as_ref().ok()).map(sum).collect()
+    }
+
+    /// The sites of each function that has some.
+    fn site_names(&self) -> impl Iterator<Item = Vec<String>> {
+        let names = |sites: &Vec<Site>| sites.iter().map(|site| site.name().to_owned()).collect();
+        self.functions.iter().filter_map(|watched| watched.sites.as_ref().ok()).map(names)
+    }
+
+    /// Goes on past an error, and reports the first.
+    fn detach_all(&mut self) -> Result<()> {
+        let sites = self.functions.iter_mut().flat_map(|watched| &mut watched.sites).flatten();
+        sites.map(Site::detach).fold(Ok(()), Result::and)
+    }
+
+    fn sites(&self) -> impl Iterator<Item = &Site> {
+        self.functions.iter().flat_map(|watched| &watched.sites).flatten()
+    }
+}
+
+/// The sum of two sites. One that does not tell workers apart makes the sum unable to, too.
+fn add(mut one: Calls, other: Calls) -> Calls {
+    one.all += other.all;
+    one.workers.truncate(other.workers.len());
+    for (sum, calls) in one.workers.iter_mut().zip(other.workers) {
+        *sum += calls;
+    }
+    one
+}
+
+/// What `of` grew by between each two readings. Totals never fall, so a difference is never negative.
+fn differences(readings: &[Reading], function: usize, of: impl Fn(&Calls) -> u64) -> Vec<u64> {
+    let total = |reading: &Reading| reading.get(function).and_then(Option::as_ref).map_or(0, &of);
+    readings.windows(2).map(|pair| total(&pair[1]).saturating_sub(total(&pair[0]))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(name: &str) -> Function {
+        let addresses = Default::default();
+        Function { name: name.into(), module: Some("vhost_net".into()), addresses }
+    }
+
+    #[test]
+    fn people_are_told_where_the_witness_stands() {
+        let told = |name| describe(&function(name)).unwrap();
+        assert_eq!(told("handle_tx"), "fentry on handle_tx_kick + handle_tx_net");
+        assert_eq!(told("svm_vcpu_run"), "tracepoint kvm:kvm_entry");
+    }
+
+    fn calls(all: u64, workers: &[u64]) -> Option<Calls> {
+        Some(Calls { all, workers: workers.to_vec() })
+    }
+
+    #[test]
+    fn a_series_has_one_value_less_than_edges() {
+        let readings = [vec![calls(5, &[]), None], vec![calls(5, &[]), None]];
+        let readings = [&readings[..], &[vec![calls(9, &[]), None]]].concat();
+        assert_eq!(differences(&readings, 0, |calls| calls.all), [0, 4]);
+        assert!(differences(&[], 0, |calls| calls.all).is_empty());
+    }
+
+    #[test]
+    fn a_guests_calls_are_those_of_all_its_workers() {
+        let watched = |name: &str, sites| Watched { name: name.into(), sites };
+        let worker = |guest, tid| Worker { guest, tid };
+        let witness = Witness {
+            functions: vec![
+                watched("handle_tx", Ok(Vec::new())),
+                watched("svm_vcpu_run", Ok(Vec::new())),
+                watched("tun_get_user", Err("no".into())),
+            ],
+            workers: vec![worker(0, 11), worker(1, 12), worker(0, 13)],
+        };
+        let readings = [
+            vec![calls(10, &[1, 2, 3]), calls(7, &[]), None],
+            vec![calls(30, &[2, 5, 9]), calls(8, &[]), None],
+        ];
+        let guests = witness.by_guest(&readings);
+        assert_eq!(guests.len(), 2);
+        assert_eq!(guests[0], BTreeMap::from([("handle_tx".to_owned(), vec![7])]));
+        assert_eq!(guests[1]["handle_tx"], [3]);
+        assert_eq!(add(calls(1, &[1]).unwrap(), calls(2, &[]).unwrap()).workers, [0; 0]);
+    }
+}

@@ -1,0 +1,154 @@
+//! Tests on the running kernel that the witness's sites count what the functions themselves count.
+
+use super::{Witness, sites};
+use crate::{
+    error::{Error, Result},
+    kernel::{
+        bpf::{
+            counter::{Counter, Counters},
+            percpu::possible_cpus,
+        },
+        run::PREFIX,
+    },
+    model::{
+        campaign::WitnessCheck,
+        target::{Function, Target},
+    },
+};
+
+/// Both counts of a target's functions.
+struct Pairs {
+    own: Vec<Counter>,
+    witness: Witness,
+}
+
+/// Counts both while `load` runs, which must have come to rest when it returns: the two must be equal. Functions without
+/// a site are left out. A function that the load did not call stands at zero: nothing is proved of it.
+///
+/// # Errors
+/// They differ, the load made no call at all, or the kernel refuses a program.
+pub fn verify(target: &Target, load: impl FnOnce() -> Result<()>) -> Result<Vec<WitnessCheck>> {
+    let mut pairs = Pairs::attach(target)?;
+    load()?;
+    pairs.own.iter_mut().map(Counter::detach).fold(Ok(()), Result::and)?;
+    pairs.witness.detach_all()?;
+    let (own, witness) = (pairs.own()?, pairs.witness()?);
+    let checks = pairs.names().zip(own).zip(witness);
+    let check = |(((function, sites), target), witness)| WitnessCheck {
+        function,
+        sites,
+        target,
+        witness,
+        slack: 0,
+    };
+    prove(checks.map(check).collect())
+}
+
+/// The same while a load runs that never rests, somebody else's; `span` passes the time.
+///
+/// Each reading of the witness stands between two of the functions' own counters, and no call is on its way between a
+/// site and its function but one of each worker, or of each CPU: so what the witness counted meanwhile has bounds, which
+/// are as far apart as calls come in the time of a few reads, however long the span.
+///
+/// # Errors
+/// The witness is out of its bounds, nothing was called, or the kernel refuses a program.
+pub fn verify_alongside(
+    target: &Target,
+    workers: usize,
+    span: impl FnOnce() -> Result<()>,
+) -> Result<Vec<WitnessCheck>> {
+    let pairs = Pairs::attach(target)?;
+    let under_way = workers as u64 + u64::from(possible_cpus()?);
+    let read = || Ok::<_, Error>([pairs.own()?, pairs.witness()?, pairs.own()?]);
+    let before = read()?;
+    span()?;
+    let after = read()?;
+    let check = |(index, (function, sites)): (usize, _)| {
+        let [low, witness, high] = [0, 1, 2].map(|at| (before[at][index], after[at][index]));
+        let target = low.1 - low.0;
+        let (least, most) = (low.1.saturating_sub(high.0), high.1 - low.0);
+        let slack = under_way + (most - target).max(target - least);
+        WitnessCheck { function, sites, target, witness: witness.1 - witness.0, slack }
+    };
+    prove(pairs.names().enumerate().map(check).collect())
+}
+
+impl Pairs {
+    fn attach(target: &Target) -> Result<Self> {
+        let with_sites = |function: &&Function| sites::of(function).is_ok();
+        let functions = target.functions.iter().filter(with_sites).cloned().collect();
+        let target = Target { functions, ..Target::default() };
+        let mut counters = Counters::new()?;
+        let own = target.functions.iter().map(|function| {
+            let mut counter = counters.load(function, &format!("{PREFIX}_check"))?;
+            counter.attach()?;
+            Ok(counter)
+        });
+        Ok(Self { own: own.collect::<Result<_>>()?, witness: Witness::attach(&target, &[])? })
+    }
+
+    fn own(&self) -> Result<Vec<u64>> {
+        self.own.iter().map(Counter::made).collect()
+    }
+
+    fn witness(&self) -> Result<Vec<u64>> {
+        self.witness.made()
+    }
+
+    /// Each function with its sites.
+    fn names(&self) -> impl Iterator<Item = (String, Vec<String>)> {
+        let own = self.own.iter().map(|counter| counter.function().to_owned());
+        own.zip(self.witness.site_names())
+    }
+}
+
+fn prove(checks: Vec<WitnessCheck>) -> Result<Vec<WitnessCheck>> {
+    if let Some(wrong) = checks.iter().find(|c| c.target.abs_diff(c.witness) > c.slack) {
+        let WitnessCheck { function, sites, target, witness, .. } = wrong;
+        let sites = sites.join(" + ");
+        return Err(Error::Untrue(format!(
+            "the witness did not count what {function} counted ({witness} calls of {sites}, {target} of {function}): \
+             either it is not exact on this kernel, or another program used vhost-net meanwhile; stop that one first"
+        )));
+    }
+    if !checks.is_empty() && checks.iter().all(|check| check.target == 0) {
+        return Err(Error::Untrue(
+            "the witness could not be checked: the load made no call".into(),
+        ));
+    }
+    Ok(checks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(function: &str, target: u64, witness: u64) -> WitnessCheck {
+        let sites = vec![format!("{function}_kick"), format!("{function}_net")];
+        WitnessCheck { function: function.into(), sites, target, witness, slack: 0 }
+    }
+
+    #[test]
+    fn a_difference_is_untrue_and_so_is_a_check_of_nothing() {
+        let quiet = || counted("handle_rx", 0, 0);
+        assert!(prove(vec![counted("handle_tx", 7, 7), quiet()]).is_ok());
+        let more = prove(vec![quiet(), counted("handle_tx", 7, 8)]).unwrap_err().to_string();
+        assert!(
+            more.contains("8 calls of handle_tx_kick + handle_tx_net, 7 of handle_tx"),
+            "{more}"
+        );
+        assert!(matches!(prove(vec![quiet()]), Err(Error::Untrue(_))));
+        assert!(prove(Vec::new()).is_ok(), "a target without sites has nothing to check");
+    }
+
+    #[test]
+    fn a_running_load_is_allowed_its_slack_and_no_more() {
+        let off_by = |witness| WitnessCheck { slack: 3, ..counted("handle_tx", 100, witness) };
+        for witness in [97, 100, 103] {
+            assert!(prove(vec![off_by(witness)]).is_ok(), "{witness}");
+        }
+        for witness in [96, 104] {
+            assert!(prove(vec![off_by(witness)]).is_err(), "{witness}");
+        }
+    }
+}

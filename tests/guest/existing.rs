@@ -1,0 +1,221 @@
+//! Guests that somebody else runs: found, counted one by one, left alone.
+
+use std::{
+    fs,
+    io::{self, BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use libtest_mimic::Trial;
+use probe_user::{
+    kernel::{kallsyms::Kallsyms, run::Run, targets},
+    measure::witness::{self, Witness},
+    model::{
+        loss::Loss,
+        scenario::{GuestKind, Guests},
+        trial::WitnessCounts,
+    },
+    workload::{Offered, Placement, Stage, existing, fleet::Worker},
+};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("existing::each_neighbours_calls_and_bytes_are_its_own", neighbours),
+        crate::test("existing::the_witness_is_checked_while_others_load_runs_on", alongside),
+        crate::test("existing::a_guest_that_ends_is_named", ended),
+        crate::test("existing::without_any_guest_it_says_what_was_looked_for", nobody),
+    ]
+}
+
+/// Set for the processes that stand in for virtual machines.
+const NEIGHBOUR: &str = "TRACETOLL_TEST_NEIGHBOUR";
+
+fn here() -> Placement {
+    Placement { load: vec![0], sink: vec![0] }
+}
+
+/// A neighbour's life: a guest of its own, which makes as many kicks as each line of standard input says, until there is
+/// no more. Does nothing in any other process.
+///
+/// # Errors
+/// The stage cannot be built.
+pub(crate) fn live_if_neighbour() -> Result<()> {
+    if std::env::var_os(NEIGHBOUR).is_none() {
+        return Ok(());
+    }
+    let run = Run::start()?;
+    let stage = Stage::of_guests(&run, &Guests { batch: 1, ..Guests::default() }, &here())?;
+    println!("{} {}", stage.taps()[0], stage.workers()[0].tid);
+    for line in io::stdin().lines() {
+        let mut load = stage.start(Offered::Lockstep { kicks: line?.parse()? })?;
+        load.wait(Duration::from_secs(300))?;
+        println!("{}", load.stop()?.sent.bytes.0);
+    }
+    stage.close()?;
+    // With its lock file, which an exit would leave.
+    drop(run);
+    std::process::exit(0)
+}
+
+/// A process with a guest. Ended, and waited for, when it is dropped.
+struct Neighbour {
+    child: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    tap: String,
+    worker: u32,
+}
+
+impl Neighbour {
+    fn start() -> Result<Self> {
+        crate::load_modules()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.env(NEIGHBOUR, "1").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().context("starting a neighbour")?;
+        let orders = child.stdin.take();
+        let answers = BufReader::new(child.stdout.take().context("no pipe")?);
+        let mut this = Self { child, orders, answers, tap: String::new(), worker: 0 };
+        let line = this.answer()?;
+        let (tap, worker) = line.split_once(' ').with_context(|| line.clone())?;
+        (this.tap, this.worker) = (tap.into(), worker.parse()?);
+        Ok(this)
+    }
+
+    fn answer(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        Ok(line.trim_end().to_owned())
+    }
+
+    fn order(&mut self, kicks: u64) -> Result<()> {
+        Ok(writeln!(self.orders.as_mut().context("closed")?, "{kicks}")?)
+    }
+
+    /// Bytes that it sent with so many kicks.
+    fn kick(&mut self, kicks: u64) -> Result<u64> {
+        self.order(kicks)?;
+        Ok(self.answer()?.parse()?)
+    }
+
+    /// What must not change: where its threads may run, what they are called, what it has open.
+    fn state(&self) -> Result<Vec<String>> {
+        let process = format!("/proc/{}", self.child.id());
+        let mut state = Vec::new();
+        for task in fs::read_dir(format!("{process}/task"))? {
+            let status = fs::read_to_string(task?.path().join("status"))?;
+            let keep = |line: &&str| line.starts_with("Name:") || line.starts_with("Cpus_allowed:");
+            state.extend(status.lines().filter(keep).map(str::to_owned));
+        }
+        for descriptor in fs::read_dir(format!("{process}/fd"))? {
+            let path = descriptor?.path();
+            state.push(format!("{} {}", path.display(), fs::read_link(&path)?.display()));
+        }
+        let worker = format!("/proc/{}/status", self.worker);
+        state.push(fs::read_to_string(worker)?.lines().filter(|l| l.contains("Cpus")).collect());
+        state.sort();
+        Ok(state)
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        // Its stage goes when its orders end; killed, should that take it long, by whoever kills this process.
+        self.orders.take();
+        let _ = self.child.wait();
+    }
+}
+
+fn theirs(run: &Run) -> probe_user::error::Result<Stage> {
+    let guests = Guests { kind: GuestKind::Existing, ..Guests::default() };
+    Stage::of_guests(run, &guests, &here())
+}
+
+fn neighbours() -> Result<()> {
+    let run = Run::start()?;
+    let mut neighbours = [Neighbour::start()?, Neighbour::start()?];
+    let before = [neighbours[0].state()?, neighbours[1].state()?];
+    let found = existing::guests()?;
+    // In the order of their process ids.
+    neighbours.sort_by_key(|neighbour| neighbour.child.id());
+    for (neighbour, found) in neighbours.iter().zip(&found) {
+        ensure!(found.pid == neighbour.child.id() && found.devices == 1, "{found:?}");
+        ensure!(found.workers == [neighbour.worker], "{found:?}: {}", neighbour.worker);
+        let taps: Vec<_> = found.taps.iter().map(|tap| &tap.name).collect();
+        ensure!(taps == [&neighbour.tap], "{found:?}: {}", neighbour.tap);
+    }
+    ensure!(found.len() == 2, "{found:?}");
+
+    let stage = theirs(&run)?;
+    // Each stands in a namespace of its own, so no capture could open both.
+    ensure!(stage.machine1().is_none() && stage.taps().len() == 2, "{:?}", stage.taps());
+    let target = targets::resolve("vhost", &Kallsyms::load()?)?;
+    let witness = Witness::attach(&target, stage.workers())?;
+    let (calls, bytes) = (witness.read(), stage.bytes_by_guest()?);
+    let sent = [neighbours[0].kick(1500)?, neighbours[1].kick(400)?];
+    let readings = [calls, witness.read()];
+    let grown: Vec<u64> =
+        stage.bytes_by_guest()?.iter().zip(&bytes).map(|(now, then)| now - then).collect();
+    let received = stage.sink().read()?.bytes.0;
+    let witnessed = witness.finish(&readings)?;
+    stage.close()?;
+    ensure!(witnessed.series.missed == Loss::NONE, "{witnessed:?}");
+    ensure!(witnessed.series.functions[0] == WitnessCounts::Calls(vec![1900]), "{witnessed:?}");
+    let calls: Vec<_> = witnessed.guests.iter().map(|guest| &guest["handle_tx"][..]).collect();
+    ensure!(calls == [[1500], [400]], "{witnessed:?}");
+    // The TAP counts a frame without its virtio-net header, as the guest does.
+    ensure!(grown == sent && received >= sent.iter().sum(), "{grown:?}, sent {sent:?}");
+    neighbours.sort_by_key(|neighbour| neighbour.child.id());
+    let after = [neighbours[0].state()?, neighbours[1].state()?];
+    let both = |mut state: [Vec<String>; 2]| {
+        state.sort();
+        state
+    };
+    ensure!(both(before) == both(after), "something of theirs was changed");
+    Ok(())
+}
+
+fn alongside() -> Result<()> {
+    let mut neighbour = Neighbour::start()?;
+    let target = targets::resolve("vhost", &Kallsyms::load()?)?;
+    // More than it can do before it is told that there is no more.
+    neighbour.order(20_000)?;
+    let checks = witness::verify_alongside(&target, 1, || {
+        std::thread::sleep(Duration::from_secs(1));
+        Ok(())
+    })?;
+    neighbour.answer()?;
+    let handle_tx = checks.first().context("no check")?;
+    ensure!(handle_tx.target > 0 && handle_tx.slack < handle_tx.target, "{handle_tx:?}");
+    Ok(())
+}
+
+fn ended() -> Result<()> {
+    let run = Run::start()?;
+    let neighbour = Neighbour::start()?;
+    let stage = theirs(&run)?;
+    let mut load = stage.start(Offered::Lockstep { kicks: 0 })?;
+    load.check()?;
+    let pid = neighbour.child.id();
+    drop(neighbour);
+    ensure!(!Path::new(&format!("/proc/{pid}")).exists(), "it lives");
+    for error in [load.check().err(), stage.bytes_by_guest().err(), load.stop().err()] {
+        let error = error.context("nobody missed it")?.to_string();
+        ensure!(error.contains(&format!("(pid {pid})")), "{error}");
+    }
+    Ok(stage.close()?)
+}
+
+fn nobody() -> Result<()> {
+    crate::load_modules()?;
+    let error = theirs(&Run::start()?).err().context("found somebody")?.to_string();
+    ensure!(error.contains("vhost-PID") && error.contains("vhost=on"), "{error}");
+    // A stage of ours is no neighbour.
+    let run = Run::start()?;
+    let stage = Stage::of_guests(&run, &Guests::default(), &here())?;
+    let (workers, found) = (stage.workers().to_vec(), existing::guests()?);
+    ensure!(found.is_empty() && matches!(workers[..], [Worker { guest: 0, .. }]), "{found:?}");
+    Ok(stage.close()?)
+}
