@@ -1,4 +1,4 @@
-//! Everything a developer types: `cargo xtask run|test|bench|ebpf|vm`.
+//! Everything a developer types: `cargo xtask run|test|bench|ebpf|image|vm`.
 //!
 //! Each subcommand is one module; what a module needs from the system it asks of [`install`].
 
@@ -7,9 +7,12 @@ mod bench;
 mod cargo;
 mod ebpf;
 mod externals;
+mod image;
 mod install;
 mod interrupt;
 mod kernels;
+mod modules;
+mod newc;
 mod paths;
 mod run;
 mod test;
@@ -36,6 +39,7 @@ enum Command {
     Test(test::Args),
     Bench(bench::Args),
     Vm(vm::Args),
+    Image(image::Args),
     /// Build the kernel programs and put the object where it is committed
     Ebpf {
         /// Change nothing: prove that the committed object is what the source gives
@@ -59,6 +63,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Test(args) => args.run(&install),
         Command::Bench(args) => args.run().map(|()| ExitCode::SUCCESS),
         Command::Vm(args) => args.run(&install),
+        Command::Image(args) => args.run(&install),
         Command::Ebpf { check } => ebpf::run(check, &install).map(|()| ExitCode::SUCCESS),
     }
 }

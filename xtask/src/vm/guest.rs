@@ -3,14 +3,12 @@
 //! With boot `9p` it only finds its way to the machine's own root; with boot `initramfs` it is all the
 //! guest ever sees, so that nothing outside it can make two runs differ.
 
-use super::modules::ModuleTree;
 use super::{Boot, Machine, PORTS, Tools};
+use crate::modules::ModuleTree;
+use crate::newc::Cpio;
 use anyhow::{Context, Result};
-use cpio::newc::{Builder, trailer};
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -36,9 +34,6 @@ const ON_DEMAND: [&str; 13] = [
     "af_packet",
 ];
 
-const DIRECTORY: u32 = 0o040_755;
-const EXECUTABLE: u32 = 0o100_755;
-
 /// Writes the initramfs of `machine` to `path`.
 pub(super) fn write(machine: &Machine, path: &Path, tools: &Tools) -> Result<()> {
     let tree = ModuleTree::open(&machine.kernel.modules)?;
@@ -53,18 +48,11 @@ pub(super) fn write(machine: &Machine, path: &Path, tools: &Tools) -> Result<()>
     }
     let mut cpio = Cpio::create(path)?;
     cpio.file("init", include_bytes!("init.sh"))?;
-    cpio.file("bin/busybox", &fs::read(&tools.busybox)?)?;
+    cpio.file("bin/busybox", &fs::read(tools.busybox())?)?;
     cpio.file("run/vm/stage2", include_bytes!("stage2.sh"))?;
     cpio.file("run/vm/settings", &settings(machine, &boot))?;
     cpio.file("run/vm/command", &command(machine)?)?;
-    let modules = format!("lib/modules/{}", machine.kernel.version);
-    cpio.file(&format!("{modules}/modules.dep"), tree.dependencies(&files).as_bytes())?;
-    cpio.file(&format!("{modules}/modules.alias"), tree.aliases(&files)?.as_bytes())?;
-    cpio.file(&format!("{modules}/modules.builtin"), tree.builtin().as_bytes())?;
-    for file in &files {
-        let (name, bytes) = tree.read(file)?;
-        cpio.file(&format!("{modules}/{name}"), &bytes)?;
-    }
+    tree.pack(&machine.kernel.version, &files, &mut cpio)?;
     for (from, to) in &machine.files {
         let bytes = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
         cpio.file(to.trim_start_matches('/'), &bytes)?;
@@ -136,45 +124,6 @@ fn quoted(word: &OsStr) -> Vec<u8> {
     text
 }
 
-/// A newc archive whose bytes depend on nothing but its files: no times, no owners.
-struct Cpio {
-    out: BufWriter<File>,
-    inode: u32,
-    dirs: BTreeSet<String>,
-}
-
-impl Cpio {
-    fn create(path: &Path) -> Result<Self> {
-        let file =
-            File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
-        Ok(Self { out: BufWriter::new(file), inode: 0, dirs: BTreeSet::new() })
-    }
-
-    fn file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        let slashes = name.match_indices('/').map(|(at, _)| &name[..at]);
-        for dir in slashes {
-            if self.dirs.insert(dir.to_owned()) {
-                self.entry(dir, DIRECTORY, &[])?;
-            }
-        }
-        self.entry(name, EXECUTABLE, bytes)
-    }
-
-    fn entry(&mut self, name: &str, mode: u32, bytes: &[u8]) -> Result<()> {
-        self.inode += 1;
-        let size = u32::try_from(bytes.len()).context("a file of an initramfs is below 4 GiB")?;
-        let mut writer = Builder::new(name).ino(self.inode).mode(mode).write(&mut self.out, size);
-        writer.write_all(bytes)?;
-        writer.finish()?;
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<()> {
-        trailer(&mut self.out)?;
-        Ok(self.out.flush()?)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,26 +137,5 @@ mod tests {
             let out = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
             assert_eq!(String::from_utf8(out.stdout).unwrap(), word);
         }
-    }
-
-    #[test]
-    fn an_archive_has_each_folder_once_and_before_its_files() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("cpio");
-        let mut cpio = Cpio::create(&path).unwrap();
-        cpio.file("a/b/one", b"1").unwrap();
-        cpio.file("a/two", b"2").unwrap();
-        cpio.finish().unwrap();
-        let mut names = Vec::new();
-        let mut input = File::open(&path).unwrap();
-        loop {
-            let reader = cpio::NewcReader::new(input).unwrap();
-            if reader.entry().is_trailer() {
-                break;
-            }
-            names.push(reader.entry().name().to_owned());
-            input = reader.finish().unwrap();
-        }
-        assert_eq!(names, ["a", "a/b", "a/b/one", "a/two"]);
     }
 }

@@ -6,7 +6,6 @@
 
 mod cli;
 mod guest;
-mod modules;
 mod pool;
 mod qemu;
 mod tools;

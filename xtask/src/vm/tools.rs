@@ -5,14 +5,13 @@ use crate::install::{self, Installer, Need};
 use crate::{kernels, paths};
 use anyhow::Result;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Proof that guests can be booted.
 #[derive(Clone, Debug)]
 pub(crate) struct Tools {
-    /// A busybox that needs no libraries.
-    pub(super) busybox: PathBuf,
+    busybox: PathBuf,
 }
 
 impl Tools {
@@ -23,6 +22,11 @@ impl Tools {
     pub(crate) fn ready(install: &Installer) -> Result<Self> {
         install.ensure(&[QEMU, SETPRIV, kernels::KMOD])?;
         Ok(Self { busybox: busybox()? })
+    }
+
+    /// A busybox that needs no libraries.
+    pub(crate) fn busybox(&self) -> &Path {
+        &self.busybox
     }
 }
 

@@ -1,5 +1,6 @@
-//! Kernel modules for a guest's initramfs: which files, in which order, unpacked.
+//! Kernel modules for an initramfs: which files, in which order, unpacked.
 
+use crate::newc::Cpio;
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -7,7 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// A kernel's `/lib/modules/VERSION` with its dependency lists.
-pub(super) struct ModuleTree {
+pub(crate) struct ModuleTree {
     dir: PathBuf,
     /// By module name: its file and all files it needs, as depmod lists them.
     modules: BTreeMap<String, (String, Vec<String>)>,
@@ -19,7 +20,7 @@ impl ModuleTree {
     ///
     /// # Errors
     /// When the tree has no `modules.dep`.
-    pub(super) fn open(dir: &Path) -> Result<Self> {
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
         let modules = read_list(dir, "modules.dep")?
             .lines()
             .filter_map(|line| line.split_once(':'))
@@ -36,7 +37,7 @@ impl ModuleTree {
     ///
     /// # Errors
     /// When a module exists neither as a file nor in the kernel.
-    pub(super) fn closure<'a>(
+    pub(crate) fn closure<'a>(
         &self,
         wanted: impl IntoIterator<Item = &'a str>,
     ) -> Result<BTreeSet<String>> {
@@ -52,17 +53,38 @@ impl ModuleTree {
     }
 
     /// Whether the kernel has it, as a file or built in.
-    pub(super) fn has(&self, module: &str) -> bool {
+    pub(crate) fn has(&self, module: &str) -> bool {
         self.modules.contains_key(module) || self.builtin.contains(module)
     }
 
+    /// Puts these files into an initramfs for kernel `version`, with the lists that modprobe goes by.
+    ///
+    /// # Errors
+    /// As [`ModuleTree::read`]; or the archive cannot be written.
+    pub(crate) fn pack(
+        &self,
+        version: &str,
+        files: &BTreeSet<String>,
+        cpio: &mut Cpio,
+    ) -> Result<()> {
+        let dir = format!("lib/modules/{version}");
+        cpio.file(&format!("{dir}/modules.dep"), self.dependencies(files).as_bytes())?;
+        cpio.file(&format!("{dir}/modules.alias"), self.aliases(files)?.as_bytes())?;
+        cpio.file(&format!("{dir}/modules.builtin"), self.builtin().as_bytes())?;
+        for file in files {
+            let (name, bytes) = self.read(file)?;
+            cpio.file(&format!("{dir}/{name}"), &bytes)?;
+        }
+        Ok(())
+    }
+
     /// `modules.builtin`: what modprobe may call loaded without a file.
-    pub(super) fn builtin(&self) -> String {
+    fn builtin(&self) -> String {
         self.builtin.iter().map(|name| format!("kernel/{name}.ko\n")).collect()
     }
 
     /// `modules.dep` for these files only, under their unpacked names.
-    pub(super) fn dependencies(&self, files: &BTreeSet<String>) -> String {
+    fn dependencies(&self, files: &BTreeSet<String>) -> String {
         let mut text = String::new();
         for (file, needs) in self.modules.values().filter(|(file, _)| files.contains(file)) {
             let needs: Vec<&str> = needs.iter().map(|need| unpacked(need)).collect();
@@ -75,7 +97,7 @@ impl ModuleTree {
     ///
     /// # Errors
     /// When the tree has no `modules.alias`.
-    pub(super) fn aliases(&self, files: &BTreeSet<String>) -> Result<String> {
+    fn aliases(&self, files: &BTreeSet<String>) -> Result<String> {
         let names: BTreeSet<String> = files.iter().map(|file| name(file)).collect();
         let list = read_list(&self.dir, "modules.alias")?;
         let ours =
@@ -87,7 +109,7 @@ impl ModuleTree {
     ///
     /// # Errors
     /// When the file is unreadable or packed in a way this program does not know.
-    pub(super) fn read<'a>(&self, file: &'a str) -> Result<(&'a str, Vec<u8>)> {
+    fn read<'a>(&self, file: &'a str) -> Result<(&'a str, Vec<u8>)> {
         let path = self.dir.join(file);
         let mut bytes = Vec::new();
         let mut input = File::open(&path).with_context(|| path.display().to_string())?;

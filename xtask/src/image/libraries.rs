@@ -1,0 +1,69 @@
+//! The shared libraries of a program, as the loader itself finds them.
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// One library, or the loader.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Library {
+    /// Where it is on this machine.
+    pub(super) file: PathBuf,
+    /// Where it goes in the image, without the leading slash.
+    pub(super) place: String,
+}
+
+/// All that `program` needs, the loader included; nothing for a static one.
+///
+/// # Errors
+/// ldd cannot be run, or a library is missing.
+pub(super) fn of(program: &Path) -> Result<Vec<Library>> {
+    let out = Command::new("ldd").arg(program).output().context("cannot run ldd")?;
+    let text = String::from_utf8_lossy(&out.stdout);
+    // ldd says "not a dynamic executable" with status 1.
+    if !out.status.success() && !String::from_utf8_lossy(&out.stderr).contains("not a dynamic") {
+        bail!("ldd {} failed: {}", program.display(), String::from_utf8_lossy(&out.stderr));
+    }
+    parse(&text)
+}
+
+/// Lines are `NAME => FILE (address)`, `LOADER (address)`, or a name alone for what the kernel provides.
+fn parse(text: &str) -> Result<Vec<Library>> {
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim) {
+        let named = line.split_once(" => ");
+        let file = named.map_or(line, |(_, file)| file).split(" (").next().unwrap_or_default();
+        match named {
+            Some((name, _)) if file.starts_with('/') => {
+                found.push(Library { file: file.into(), place: format!("lib/{name}") });
+            }
+            Some((name, _)) => bail!("library {name} of iperf3 is not on this machine"),
+            None if file.starts_with('/') => {
+                let place = file.trim_start_matches('/').to_owned();
+                found.push(Library { file: file.into(), place });
+            }
+            None => {}
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_go_by_name_and_the_loader_by_its_path() {
+        let text = "\tlinux-vdso.so.1 (0x00007f64)\n\
+                    \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f50)\n\
+                    \t/lib64/ld-linux-x86-64.so.2 (0x00007f64a)\n";
+        let library = |file: &str, place: &str| Library { file: file.into(), place: place.into() };
+        let expected = [
+            library("/lib/x86_64-linux-gnu/libc.so.6", "lib/libc.so.6"),
+            library("/lib64/ld-linux-x86-64.so.2", "lib64/ld-linux-x86-64.so.2"),
+        ];
+        assert_eq!(parse(text).unwrap(), expected);
+        assert_eq!(parse("\tstatically linked\n").unwrap(), []);
+        assert!(parse("\tlibsctp.so.1 => not found\n").is_err());
+    }
+}

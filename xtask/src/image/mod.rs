@@ -1,0 +1,95 @@
+//! `cargo xtask image`: what kvm guests boot.
+//!
+//! A stock Debian kernel, unpacked so that a guest need not do it (that takes seconds where KVM itself is emulated), and
+//! an initramfs that holds nothing but what a guest of an experiment runs: busybox, iperf3, the virtio drivers.
+
+mod libraries;
+mod vmlinux;
+
+use crate::install::{self, Installer, Need};
+use crate::kernels::Kernel;
+use crate::modules::ModuleTree;
+use crate::newc::Cpio;
+use crate::paths;
+use crate::vm::Tools;
+use anyhow::{Context, Result};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Loaded by the init script, in this order.
+const MODULES: [&str; 3] = ["virtio_pci", "virtio_console", "virtio_net"];
+
+pub(crate) const IPERF3: Need = Need {
+    package: "iperf3",
+    why: "as the load of real guests, and as its receiver",
+    at_least: None,
+    present: || install::program("iperf3").is_some(),
+};
+
+/// Build the image that kvm guests boot, and print its folder.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Kernel series of the guests
+    #[arg(long, default_value = SERIES)]
+    kernel: String,
+}
+
+/// The guests' kernel unless asked otherwise, whatever the kernel below them: what is compared is only that one.
+pub(crate) const SERIES: &str = "6.12";
+
+impl Args {
+    /// Builds it.
+    ///
+    /// # Errors
+    /// As [`ready`].
+    pub(crate) fn run(&self, install: &Installer) -> Result<ExitCode> {
+        println!("{}", ready(&self.kernel, install)?.display());
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The folder of the image, with its `kernel` and `initramfs`; made where it is missing or another xtask made it.
+///
+/// # Errors
+/// As [`Kernel::get`] and [`Tools::ready`]; iperf3 cannot be installed.
+pub(crate) fn ready(series: &str, install: &Installer) -> Result<PathBuf> {
+    let tools = Tools::ready(install)?;
+    install.ensure(&[IPERF3])?;
+    let kernel = Kernel::get(series, install)?;
+    let dir = paths::store("image")?.join(&kernel.version);
+    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let lock = File::create(dir.join("lock"))?;
+    lock.lock()?;
+    if !dir.join("kernel").exists() {
+        whole(&dir, "kernel", |part| vmlinux::unpack(&kernel.image, part))?;
+    }
+    // Takes no time worth a test of whether it is still right.
+    whole(&dir, "initramfs", |part| initramfs(&kernel, &tools, part))?;
+    Ok(dir)
+}
+
+/// Makes a file that appears under its name only when it is whole, so that guests may boot from the old one meanwhile.
+fn whole(dir: &Path, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let part = dir.join(format!("{name}.part"));
+    make(&part)?;
+    fs::rename(&part, dir.join(name)).with_context(|| format!("cannot rename {}", part.display()))
+}
+
+fn initramfs(kernel: &Kernel, tools: &Tools, path: &Path) -> Result<()> {
+    let tree = ModuleTree::open(&kernel.modules)?;
+    let files = tree.closure(MODULES)?;
+    let mut cpio = Cpio::create(path)?;
+    cpio.file("init", include_bytes!("init.sh"))?;
+    cpio.file("bin/busybox", &fs::read(tools.busybox())?)?;
+    tree.pack(&kernel.version, &files, &mut cpio)?;
+    let iperf3 = install::program("iperf3").context("iperf3 is missing")?;
+    cpio.file("bin/iperf3", &fs::read(&iperf3)?)?;
+    for library in libraries::of(&iperf3)? {
+        // Under the name it is looked up by, in a folder that the loader searches anyway.
+        let bytes = fs::read(&library.file)
+            .with_context(|| format!("cannot read {}", library.file.display()))?;
+        cpio.file(&library.place, &bytes)?;
+    }
+    cpio.finish()
+}
