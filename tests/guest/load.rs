@@ -72,12 +72,12 @@ fn build(run: &Run, guests: &Guests) -> Result<Stage> {
 }
 
 /// A third party's count of handle_tx: a kprobe event of the top-level tracer.
-struct HandleTx;
+pub(crate) struct HandleTx;
 
 impl HandleTx {
     const TRACEFS: &str = "/sys/kernel/tracing";
 
-    fn attach() -> Result<Self> {
+    pub(crate) fn attach() -> Result<Self> {
         append("kprobe_events", "p:guest_test/handle_tx vhost_net:handle_tx")?;
         let this = Self;
         append("events/guest_test/handle_tx/enable", "1")?;
@@ -85,7 +85,7 @@ impl HandleTx {
     }
 
     /// Calls since it was attached; misses would be in the third column.
-    fn calls(&self) -> Result<u64> {
+    pub(crate) fn calls(&self) -> Result<u64> {
         let profile = fs::read_to_string(Path::new(Self::TRACEFS).join("kprobe_profile"))?;
         let fields: Vec<_> = profile.split_whitespace().collect();
         match fields[..] {

@@ -13,6 +13,7 @@ mod ftrace;
 mod ftrace_methods;
 mod ftrace_probes;
 mod input;
+mod kvm;
 mod leftovers;
 mod load;
 mod network;
@@ -32,7 +33,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const IN_GUEST: &str = "TRACETOLL_GUEST";
 
 fn main() -> ExitCode {
-    if let Err(error) = load::live_if_victim().and_then(|()| network::live_if_victim()) {
+    if let Err(error) = load::live_if_victim()
+        .and_then(|()| network::live_if_victim())
+        .and_then(|()| kvm::live_if_victim())
+    {
         eprintln!("{error:#}");
         return ExitCode::FAILURE;
     }
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         input::tests(),
         campaign::tests(),
         ending::tests(),
+        kvm::tests(),
     ];
     let trials =
         suites.into_iter().flatten().map(|trial| trial.with_ignored_flag(!in_guest)).collect();

@@ -321,7 +321,7 @@ fn watch_its_end(victim: &mut Child) -> Result<()> {
 }
 
 /// Waits until none of these programs runs; nobody else's do in a test's machine.
-fn gone(programs: &[&str]) -> Result<()> {
+pub(crate) fn gone(programs: &[&str]) -> Result<()> {
     let began = Instant::now();
     loop {
         let left = running(programs)?;

@@ -11,14 +11,17 @@ pub(crate) const PROGRAMS: [Need; 4] = [
     need("tcpdump", || program("tcpdump").is_some()),
 ];
 
+/// Real guests carry it along, and machine 2 serves it.
+pub(crate) const IPERF3: Need = Need {
+    package: "iperf3",
+    why: "to send over TCP from guests to machine 2",
+    at_least: None,
+    present: || program("iperf3").is_some(),
+};
+
 /// What real guests and switches need, with their packages.
 pub(crate) const NETWORK: [Need; 2] = [
-    Need {
-        package: "iperf3",
-        why: "to send over TCP from guests to machine 2",
-        at_least: None,
-        present: || program("iperf3").is_some(),
-    },
+    IPERF3,
     Need {
         package: "openvswitch-switch",
         why: "as a switch between guests and machine 2",
@@ -35,20 +38,22 @@ const fn need(package: &'static str, present: fn() -> bool) -> Need {
 /// through a scenario of their own. The groups `count` and `record` have some too, but there they are not the point: they
 /// are left out where the programs are not.
 pub(crate) fn are_asked_for(arguments: &[OsString]) -> bool {
-    let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
-    let values = |flag: &str| {
-        let joined = format!("{flag}=");
-        let apart = words.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1].to_string());
-        let joined = words.iter().filter_map(|word| Some(word.strip_prefix(&joined)?.to_owned()));
-        apart.chain(joined).collect::<Vec<_>>()
-    };
     let named = |method: &str| method.trim() == "all" || method.trim().starts_with("external");
     let defines = |file: &String| {
         std::fs::read_to_string(file).is_ok_and(|text| text.contains("[[external]]"))
     };
-    values("--methods").iter().any(|list| list.split(',').any(named))
-        || values("--method").iter().any(|method| named(method))
-        || values("--scenario").iter().any(defines)
+    values(arguments, "--methods").iter().any(|list| list.split(',').any(named))
+        || values(arguments, "--method").iter().any(|method| named(method))
+        || values(arguments, "--scenario").iter().any(defines)
+}
+
+/// All values of a flag, written `--flag value` or `--flag=value`.
+pub(crate) fn values(arguments: &[OsString], flag: &str) -> Vec<String> {
+    let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+    let joined = format!("{flag}=");
+    let apart = words.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1].to_string());
+    let joined = words.iter().filter_map(|word| Some(word.strip_prefix(&joined)?.to_owned()));
+    apart.chain(joined).collect()
 }
 
 #[cfg(test)]

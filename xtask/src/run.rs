@@ -1,13 +1,15 @@
 //! `cargo xtask run`: the main job, on this host where it can be done, otherwise in guests.
 
+mod asked;
 mod plan;
 
 use crate::install::Installer;
 use crate::kernels::Kernel;
 use crate::vm::{self, Boot, Ending, Outcome, Tools};
-use crate::{cargo, externals, interrupt, paths};
+use crate::{cargo, externals, image, interrupt, paths};
 use anyhow::{Context, Result, bail};
-use plan::Plan;
+use asked::Asked;
+use plan::{Plan, Size};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -69,40 +71,27 @@ impl Args {
             eprintln!("measuring on this host: {why}");
             return measure_here(&out, &self.rest);
         }
-        let external = externals::are_asked_for(&self.rest);
-        let root = match external {
-            true => {
-                "; with this machine's root, for its programs: costs repeat to about 1 %, not exactly"
-            }
-            false => "",
-        };
-        eprintln!("measuring in VMs with Linux {}: {why}{root}", self.kernel);
+        eprintln!("measuring in VMs with Linux {}: {why}", self.kernel);
         self.measure_in_guests(&out, install)
     }
 
     fn measure_in_guests(self, out: &Path, install: &Installer) -> Result<ExitCode> {
         let tools = Tools::ready(install)?;
-        let boot = match externals::are_asked_for(&self.rest) {
-            true => {
-                install.ensure(&externals::PROGRAMS)?;
-                Boot::NineP
-            }
-            false => Boot::Initramfs,
-        };
-        let kernel = Kernel::get(&self.kernel, install)?;
         let binary = static_tracetoll()?;
+        let asked = Asked::ask(&binary, &self.rest)?;
+        let boot = boot(&asked, &self.rest, install)?;
+        let mut rest = self.rest;
+        if asked.kvm() && externals::values(&rest, "--guest-image").is_empty() {
+            rest.extend(["--guest-image".into(), image::ready(image::SERIES, install)?.into()]);
+        }
+        let kernel = Kernel::get(&self.kernel, install)?;
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
         let out = fs::canonicalize(out)?;
-        let plan = Plan::new(
-            &self.rest,
-            binary.clone(),
-            (kernel, boot),
-            self.toll_blocks,
-            self.fidelity_seeds,
-        )?;
+        let size = Size { toll_blocks: self.toll_blocks, fidelity_seeds: self.fidelity_seeds };
+        let plan = Plan::new(&rest, binary.clone(), (kernel, boot), asked, size)?;
         let machines = plan.machines(&out)?;
         let ended = Mutex::new(Vec::new());
-        vm::run_all(&machines, &tools, |index, outcome| {
+        vm::run_all(&machines, plan.at_once(), &tools, |index, outcome| {
             let mut ended = ended.lock().expect("no holder panics");
             ended.push((index, outcome.clone()));
             let line = match outcome.status() {
@@ -123,6 +112,28 @@ impl Args {
         let whole = ended.iter().all(|(_, outcome)| outcome.ending == Ending::Exit(0));
         Ok(ExitCode::from(u8::from(!whole)))
     }
+}
+
+/// Where the machines have their programs from; installs those that they need.
+fn boot(asked: &Asked, arguments: &[OsString], install: &Installer) -> Result<Boot> {
+    let external = externals::are_asked_for(arguments);
+    if external {
+        install.ensure(&externals::PROGRAMS)?;
+    }
+    if asked.programs() {
+        install.ensure(&externals::NETWORK)?;
+    }
+    if !external && !asked.programs() {
+        return Ok(Boot::Initramfs);
+    }
+    eprintln!(
+        "with this machine's root, for its programs: {}",
+        match asked.kvm() {
+            true => "and on the wall clock, since KVM is emulated; no two runs are alike",
+            false => "costs repeat to about 1 %, not exactly",
+        }
+    );
+    Ok(Boot::NineP)
 }
 
 /// What keeps the campaign from running on this host.

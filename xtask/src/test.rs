@@ -3,6 +3,7 @@
 //! The harness itself is tested here and not by a plain `cargo test`, since its tests boot guests: they
 //! stand in `xtask/tests/vm.rs`, ignored unless asked for.
 
+use crate::image;
 use crate::install::Installer;
 use crate::kernels::{self, Kernel};
 use crate::vm::{self, Machine, Outcome, Tools};
@@ -11,6 +12,7 @@ use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -129,18 +131,29 @@ fn guest_tests(chosen: &[String], filters: &[OsString], install: &Installer) -> 
         &mut cargo::cargo(&["test", "--package", "tracetoll-tests", "--test", "guest", "--no-run"]),
         "guest",
     )?;
+    let image = image::ready(image::SERIES, install)?;
     let mut machines = Vec::new();
     for series in chosen {
-        let command = std::iter::once(tests.clone().into()).chain(filters.iter().cloned());
-        machines.push(Machine {
-            env: vec![("TRACETOLL_BIN".to_owned(), tracetoll.display().to_string())],
-            live: chosen.len() == 1,
-            timeout: Some(Duration::from_secs(2400)),
-            ..Machine::new(Kernel::get(series, install)?, command.collect())
-        });
+        let kernel = Kernel::get(series, install)?;
+        for (nested, words) in shares(filters) {
+            let command = std::iter::once(tests.clone().into()).chain(words);
+            let variable = |name: &str, path: &Path| (name.to_owned(), path.display().to_string());
+            machines.push(Machine {
+                env: vec![
+                    variable("TRACETOLL_BIN", &tracetoll),
+                    variable("TRACETOLL_IMAGE", &image),
+                ],
+                timeout: Some(Duration::from_secs(2400)),
+                nested,
+                cpus: if nested { 3 } else { 2 },
+                ..Machine::new(kernel.clone(), command.collect())
+            });
+        }
     }
+    let alone = machines.len() == 1;
+    machines.iter_mut().for_each(|machine| machine.live = alone);
     let failed = std::sync::Mutex::new(Vec::new());
-    vm::run_all(&machines, &tools, |index, outcome| {
+    vm::run_all(&machines, vm::carried(), &tools, |index, outcome| {
         let verdict = verdict(&machines[index], outcome);
         if let Err(error) = verdict {
             eprintln!("error: {error:#}");
@@ -150,6 +163,26 @@ fn guest_tests(chosen: &[String], filters: &[OsString], install: &Installer) -> 
     match failed.into_inner()?.as_slice() {
         [] => Ok(()),
         versions => bail!("guest tests failed on {}", versions.join(", ")),
+    }
+}
+
+/// Names of the tests that boot VMs themselves begin so.
+const KVM_TESTS: &str = "kvm::";
+
+/// What runs in a plain machine and what in one with KVM (true), each with its arguments. What is asked for by name runs
+/// in one of them.
+fn shares(filters: &[OsString]) -> Vec<(bool, Vec<OsString>)> {
+    let of_kvm = |word: &OsString| word.to_string_lossy().starts_with(KVM_TESTS);
+    let names = filters.iter().filter(|word| !word.to_string_lossy().starts_with('-')).count();
+    let of_kvm = filters.iter().filter(|word| of_kvm(word)).count();
+    let own = filters.to_vec();
+    match (names, of_kvm) {
+        (0, _) => vec![
+            (false, [own.clone(), vec!["--skip".into(), KVM_TESTS.into()]].concat()),
+            (true, [own, vec![KVM_TESTS.into()]].concat()),
+        ],
+        (_, 0) => vec![(false, own)],
+        _ => vec![(true, own)],
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustix::{
+    io::{FdFlags, fcntl_setfd},
     process::{Signal, getpid, getppid, set_parent_process_death_signal},
     thread::{CpuSet, LinkNameSpaceType, move_into_link_name_space, sched_setaffinity},
 };
@@ -33,7 +34,19 @@ pub struct Place {
 ///
 /// # Errors
 /// The program cannot be started, or the kernel does not let it in.
-pub fn start(mut command: Command, place: Place) -> io::Result<Child> {
+pub fn start(command: Command, place: Place) -> io::Result<Child> {
+    start_with(command, place, Vec::new())
+}
+
+/// The same, with descriptors that it inherits under the numbers that they have here.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(
+    mut command: Command,
+    place: Place,
+    inherited: Vec<OwnedFd>,
+) -> io::Result<Child> {
     let parent = getpid();
     command.process_group(0);
     let enter = move || {
@@ -51,10 +64,13 @@ pub fn start(mut command: Command, place: Place) -> io::Result<Child> {
         if let Some(cpus) = &place.cpus {
             sched_setaffinity(None, cpus)?;
         }
+        for fd in &inherited {
+            fcntl_setfd(fd, FdFlags::empty())?;
+        }
         Ok(())
     };
     // SAFETY: between fork and execve, the child of a threaded process may only make async-signal-safe calls. The closure
-    // makes up to six system calls by rustix, which wraps them without locks or allocation, and builds an error from a
+    // only makes system calls by rustix, which wraps them without locks or allocation, and builds an error from a
     // number; the descriptors and the set are its own, open in the child, or copied to it, by the fork.
     unsafe { command.pre_exec(enter) };
     command.spawn()

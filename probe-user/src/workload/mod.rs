@@ -9,6 +9,7 @@ pub mod existing;
 pub mod fleet;
 pub mod hogs;
 pub mod iperf;
+mod kvm;
 pub mod network;
 mod orders;
 mod placement;

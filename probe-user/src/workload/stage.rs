@@ -7,6 +7,7 @@ use super::{
     blast::{Blast, frame},
     existing::{self, Existing},
     fleet::{Fleet, Load, Worker},
+    kvm::Kvm,
     network::{Limits, MAX_GUESTS, Network, Sink},
 };
 use crate::{
@@ -42,7 +43,7 @@ impl Stage {
     /// # Errors
     /// A value out of range; not root; something that this host lacks. What was built by then is taken down.
     pub fn build(run: &Run, scenario: &Scenario, placement: &Placement) -> Result<Self> {
-        let hogs = Hogs::new(scenario.fidelity.most_hogs(), &scenario.hogs, &placement.load)?;
+        let hogs = (scenario.fidelity.most_hogs(), &scenario.hogs);
         Self::assemble(run, &scenario.guests, &scenario.network, hogs, placement)
     }
 
@@ -51,7 +52,7 @@ impl Stage {
     /// # Errors
     /// As [`Stage::build`].
     pub fn of_guests(run: &Run, guests: &Guests, placement: &Placement) -> Result<Self> {
-        let hogs = Hogs::new(0, &HogKind::default(), &[])?;
+        let hogs = (0, &HogKind::default());
         Self::assemble(run, guests, &Plan::default(), hogs, placement)
     }
 
@@ -59,11 +60,14 @@ impl Stage {
         run: &Run,
         guests: &Guests,
         plan: &Plan,
-        hogs: Hogs,
+        (most_hogs, hog): (usize, &HogKind),
         placement: &Placement,
     ) -> Result<Self> {
         check(guests)?;
         placement.check()?;
+        // The hogs of VMs are processes inside.
+        let spinning = if guests.kind == GuestKind::Kvm { 0 } else { most_hogs };
+        let hogs = Hogs::new(spinning, hog, &placement.load)?;
         if guests.kind == GuestKind::Existing {
             let (fleet, ground) = Existing::find()?;
             let ground = Ground::Theirs(ground);
@@ -75,7 +79,8 @@ impl Stage {
         }
         let fleet: Box<dyn Fleet> = match guests.kind {
             GuestKind::Blast => Box::new(Blast::build(taps, guests, placement)?),
-            kind @ (GuestKind::Bridge | GuestKind::Kvm | GuestKind::Existing) => {
+            GuestKind::Kvm => Box::new(Kvm::build(run, taps, (guests, hog), &network, placement)?),
+            kind @ (GuestKind::Bridge | GuestKind::Existing) => {
                 let why = format!("{kind:?}: not built yet");
                 return Err(Error::invalid("guests.kind", why, "Use blast"));
             }

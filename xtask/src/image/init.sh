@@ -2,11 +2,12 @@
 # The first and only program of a kvm guest: does what the lines on the control port say, and tells on the same port
 # what came of it (probe-user/src/workload/kvm/channel.rs is the other end).
 #
-#   address IP/BITS PEER PEER_MAC   configure eth0          -> done
-#   send PEER PORT ARGUMENTS…       start iperf3            -> sending, once it is connected
-#   quiet                           end iperf3              -> report BYTES, and so many bytes of JSON
-#   hogs N                          N `yes` from now on     -> done
-#   off                             power off
+#   address IP/BITS PEER PEER_MAC   configure eth0                              -> done
+#   send PORT COMMAND…              start an iperf3 client, which uses PORT     -> sending, once it is connected
+#   quiet                           end it                                      -> report BYTES, then so many of JSON
+#   hogs N                          from now on, N `yes` run                    -> done
+#
+# What ends without having been told to is told: "ended NAME STATUS".
 #
 # Everything that it tells is told by the loop below, so that no two lines mix. What ends by itself tells the loop, by
 # way of the same pipe as the port.
@@ -44,58 +45,83 @@ address() {
         arp -s "$2" "$3"
 }
 
-# iperf3's control connection and its data connection, both established (state 01).
+# Starts a program under a name, and tells the loop below when it has ended.
+run() {
+    name=$1
+    shift
+    (
+        "$@" &
+        echo $! >"/tmp/$name"
+        wait $!
+        echo "@ended $name $?" >&4
+    ) &
+    until [ -s "/tmp/$name" ]; do sleep 0.01; done
+}
+
+# Has it end.
+stop() {
+    mv "/tmp/$2" "/tmp/$2.stopped"
+    kill "-$1" "$(cat "/tmp/$2.stopped")"
+}
+
+# Control and data connection are both established (state 01).
 connected() {
-    port=$(printf ':%04X 01' "$1")
-    [ "$(grep -c "$port" /proc/net/tcp)" -ge 2 ]
+    [ "$(grep -c "$(printf ':%04X 01' "$1")" /proc/net/tcp)" -ge 2 ]
 }
 
 send() {
-    peer=$1 at=$2
-    shift 2
-    iperf3 --client "$peer" --port "$at" --json "$@" >/tmp/report 2>/tmp/complaint &
-    iperf3=$!
+    at=$1
+    shift
+    # The one before may not have ended yet.
+    clients=$((clients + 1))
+    client=iperf3-$clients
+    run "$client" "$@" >"/tmp/$client.report" 2>&1
     (
-        while [ -d "/proc/$iperf3" ] && ! connected "$at"; do sleep 0.02; done
-        [ -d "/proc/$iperf3" ] && echo "@sending"
-    ) >&4 &
+        until connected "$at" || ! [ -e "/tmp/$client" ]; do sleep 0.02; done
+        echo "@connected $client" >&4
+    ) &
 }
 
-quiet() {
-    if [ -n "$iperf3" ]; then
-        kill -INT "$iperf3" 2>/dev/null
-        wait "$iperf3"
-        iperf3=
-    fi
-    tell "report $(wc -c </tmp/report)"
-    cat /tmp/report >&3
+report() {
+    tell "report $(wc -c <"/tmp/$1.report")"
+    cat "/tmp/$1.report" >&3
 }
 
 hogs() {
     while [ "$running" -lt "$1" ]; do
-        yes >/dev/null &
-        pids="$! $pids"
         running=$((running + 1))
+        run "yes$running" yes >/dev/null
     done
     while [ "$running" -gt "$1" ]; do
-        kill "${pids%% *}"
-        pids=${pids#* }
+        stop KILL "yes$running"
         running=$((running - 1))
     done
 }
 
-iperf3=
+# Of what was to end, only iperf3 has something to say.
+ended() {
+    if [ -e "/tmp/$1.stopped" ]; then
+        case $1 in iperf3-*) report "$1" ;; esac
+    else
+        case $1 in iperf3-*) cat "/tmp/$1.report" >/dev/console ;; esac
+        tell "ended $1 $2"
+    fi
+    rm -f "/tmp/$1" "/tmp/$1.stopped" "/tmp/$1.report"
+}
+
+clients=0
 running=0
-pids=
-command -v iperf3 >/dev/null && tell ready || tell ready without iperf3
+if [ -x /bin/iperf3 ]; then tell ready; else tell ready without iperf3; fi
 while read -r word rest <&4; do
+    # shellcheck disable=SC2086 # the rest are words
     case $word in
-    address) address $rest && tell "done" || tell "failed: cannot configure eth0" ;;
+    address) if address $rest; then tell "done"; else tell "failed: cannot configure eth0"; fi ;;
     send) send $rest ;;
-    quiet) quiet ;;
+    quiet) stop INT "$client" ;;
     hogs) hogs "$rest" && tell "done" ;;
-    off) poweroff -f ;;
-    @sending) tell sending ;;
+    @connected) if [ -e "/tmp/$rest" ]; then tell sending; fi ;;
+    @ended) ended $rest ;;
     *) tell "failed: unknown order $word" ;;
     esac
 done
+fail "the control port is gone"

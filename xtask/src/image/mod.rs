@@ -6,7 +6,8 @@
 mod libraries;
 mod vmlinux;
 
-use crate::install::{self, Installer, Need};
+use crate::externals::IPERF3;
+use crate::install::{self, Installer};
 use crate::kernels::Kernel;
 use crate::modules::ModuleTree;
 use crate::newc::Cpio;
@@ -19,13 +20,6 @@ use std::process::ExitCode;
 
 /// Loaded by the init script, in this order.
 const MODULES: [&str; 3] = ["virtio_pci", "virtio_console", "virtio_net"];
-
-pub(crate) const IPERF3: Need = Need {
-    package: "iperf3",
-    why: "as the load of real guests, and as its receiver",
-    at_least: None,
-    present: || install::program("iperf3").is_some(),
-};
 
 /// Build the image that kvm guests boot, and print its folder.
 #[derive(clap::Args)]

@@ -4,13 +4,18 @@
 //! all CPUs on one instruction clock; a guest runs one block. Fidelity needs CPUs that hogs and load
 //! contend for and a longer time, so those guests have two CPUs and a coarser clock; a guest runs one
 //! seed, and the seeds are the sample.
+//!
+//! Where the guests of the scenario are VMs themselves, one machine after the other measures, on the wall clock: on the
+//! counted clock, which takes one host CPU for all of a machine's, eight VMs would not even boot in an hour.
 
+use super::asked::Asked;
 use crate::kernels::Kernel;
-use crate::vm::{Boot, Clock, Machine};
+use crate::vm::{self, Boot, Clock, Machine};
 use anyhow::{Context, Result, bail};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Guests that measure the toll, unless said.
 pub(super) const TOLL_BLOCKS: u32 = 4;
@@ -21,15 +26,30 @@ const BINARY: &str = "/bin/tracetoll";
 const JOURNAL: &str = "/dev/virtio-ports/tracetoll.results";
 
 /// One part of a campaign, measured alike in each of its guests.
-#[derive(Clone, Copy)]
-struct Part {
-    name: &'static str,
-    cpus: u32,
-    shift: u8,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Toll,
+    Fidelity,
 }
 
-const TOLL: Part = Part { name: "toll", cpus: 1, shift: 0 };
-const FIDELITY: Part = Part { name: "fidelity", cpus: 2, shift: 2 };
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Toll => "toll",
+            Self::Fidelity => "fidelity",
+        }
+    }
+}
+
+/// How many guests measure each part.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    pub(super) toll_blocks: u32,
+    pub(super) fidelity_seeds: u32,
+}
+
+/// The longest that a machine may take: full-length trials under a dozen methods.
+const TIMEOUT: Duration = Duration::from_secs(12 * 3600);
 
 /// The guests of one campaign.
 pub(super) struct Plan {
@@ -37,6 +57,7 @@ pub(super) struct Plan {
     boot: Boot,
     files: Vec<(PathBuf, String)>,
     rest: Vec<OsString>,
+    asked: Asked,
     guests: Vec<(Part, u64)>,
 }
 
@@ -49,21 +70,27 @@ impl Plan {
         rest: &[OsString],
         binary: PathBuf,
         (kernel, boot): (Kernel, Boot),
-        toll_blocks: u32,
-        fidelity_seeds: u32,
+        asked: Asked,
+        size: Size,
     ) -> Result<Self> {
         refuse_fixed(rest)?;
         let mut files = vec![(binary, BINARY.to_owned())];
         let rest = rest.iter().map(|word| carried(word, &mut files)).collect::<Result<_>>()?;
-        let toll = (1..=u64::from(toll_blocks)).map(|seed| (TOLL, seed));
-        let fidelity = (1..=u64::from(fidelity_seeds)).map(|seed| (FIDELITY, seed));
-        Ok(Self { kernel, boot, files, rest, guests: toll.chain(fidelity).collect() })
+        let blocks = if asked.toll { size.toll_blocks } else { 0 };
+        let toll = (1..=u64::from(blocks)).map(|seed| (Part::Toll, seed));
+        let fidelity = (1..=u64::from(size.fidelity_seeds)).map(|seed| (Part::Fidelity, seed));
+        Ok(Self { kernel, boot, files, rest, asked, guests: toll.chain(fidelity).collect() })
     }
 
     /// What to call a guest.
     pub(super) fn name(&self, index: usize) -> String {
         let (part, seed) = &self.guests[index];
-        format!("{}-{seed}", part.name)
+        format!("{}-{seed}", part.name())
+    }
+
+    /// How many machines measure side by side: on the wall clock none may take another's time.
+    pub(super) fn at_once(&self) -> usize {
+        if self.asked.kvm() { 1 } else { vm::carried() }
     }
 
     /// The machines to boot; each keeps its journal in a folder below `out`.
@@ -80,14 +107,24 @@ impl Plan {
         fs::create_dir_all(&results)
             .with_context(|| format!("cannot create {}", results.display()))?;
         let seed_text = seed.to_string();
-        let fixed = ["run", "--journal", JOURNAL, "--parts", part.name, "--blocks", "1", "--seed"];
+        let fixed =
+            ["run", "--journal", JOURNAL, "--parts", part.name(), "--blocks", "1", "--seed"];
         let self_contained = self.boot == Boot::Initramfs;
         let binary = if self_contained { BINARY.into() } else { self.files[0].0.clone() };
         let words = fixed.into_iter().chain([seed_text.as_str()]).map(OsString::from);
         let command = std::iter::once(binary.into()).chain(words).chain(self.rest.iter().cloned());
+        let cpus = if part == Part::Toll { 1 } else { self.asked.cpus() };
+        let clock = match part {
+            _ if self.asked.kvm() => Clock::Wall,
+            Part::Toll => Clock::Counted { shift: 0 },
+            Part::Fidelity => Clock::Counted { shift: 2 },
+        };
         Ok(Machine {
-            cpus: part.cpus,
-            clock: Clock::Counted { shift: part.shift },
+            cpus,
+            memory: self.asked.memory(),
+            clock,
+            nested: self.asked.kvm(),
+            timeout: Some(TIMEOUT),
             seed: Some(seed),
             boot: self.boot,
             files: if self_contained { self.files.clone() } else { Vec::new() },
@@ -137,7 +174,9 @@ mod tests {
         let kernel =
             Kernel { version: "6.12.0".into(), image: "vmlinuz".into(), modules: "modules".into() };
         let rest: Vec<OsString> = rest.iter().map(OsString::from).collect();
-        Plan::new(&rest, "tracetoll".into(), (kernel, Boot::Initramfs), 2, 1).unwrap()
+        let size = Size { toll_blocks: 2, fidelity_seeds: 1 };
+        let asked = Asked::of("blast", true);
+        Plan::new(&rest, "tracetoll".into(), (kernel, Boot::Initramfs), asked, size).unwrap()
     }
 
     #[test]

@@ -73,6 +73,7 @@ fn settings(machine: &Machine, boot_modules: &[&str]) -> Vec<u8> {
     set("ports", OsStr::new(&PORTS.join(" ")));
     set("boot_modules", OsStr::new(&boot_modules.join(" ")));
     set("modules", OsStr::new(&SUBJECTS.join(" ")));
+    set("nested", OsStr::new(if machine.nested { "yes" } else { "no" }));
     if machine.boot == Boot::NineP {
         // Paths of this machine; a self-contained guest must not depend on them.
         set("kernel_modules", machine.kernel.modules.as_os_str());

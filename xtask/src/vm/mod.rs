@@ -12,7 +12,7 @@ mod tools;
 mod watch;
 
 pub(crate) use cli::Args;
-pub(crate) use pool::run_all;
+pub(crate) use pool::{carried, run_all};
 pub(crate) use tools::Tools;
 
 use crate::kernels::Kernel;

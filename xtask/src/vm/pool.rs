@@ -6,17 +6,22 @@ use anyhow::Result;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Runs each machine, and calls `ended` with its index when it ends. After Ctrl-C no further one is
+/// How many machines this one carries side by side, where they need not have it for themselves.
+pub(crate) fn carried() -> usize {
+    thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
+}
+
+/// Runs each machine, `at_once` side by side, and calls `ended` with its index when it ends. After Ctrl-C no further one is
 /// started.
 ///
 /// # Errors
 /// The first machine that could not be started; the others ran.
 pub(crate) fn run_all(
     machines: &[Machine],
+    at_once: usize,
     tools: &Tools,
     ended: impl Fn(usize, &Outcome) + Sync,
 ) -> Result<()> {
-    let cores = thread::available_parallelism().map_or(2, usize::from);
     let next = AtomicUsize::new(0);
     // A guest ends with the thread that started it, so each thread stays with its guests.
     let work = || -> Result<()> {
@@ -28,7 +33,7 @@ pub(crate) fn run_all(
         Ok(())
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..cores.clamp(2, 4)).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
         threads.into_iter().try_for_each(|thread| thread.join().expect("a harness thread panicked"))
     })
 }

@@ -3,7 +3,7 @@
 pub mod device;
 pub mod queue;
 pub mod ring;
-mod worker;
+pub(crate) mod worker;
 
 #[cfg(test)]
 mod oracle_tests;

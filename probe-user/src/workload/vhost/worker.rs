@@ -31,6 +31,26 @@ pub(super) fn spawned_by<T>(set_owner: impl FnOnce() -> T) -> Result<(T, u32)> {
     Ok((outcome, only(&new, &name)?))
 }
 
+/// The workers of the devices that thread `owner` of process `process` opened, in the order of their ids.
+///
+/// # Errors
+/// /proc cannot be read; there is none, or it is out of sight.
+pub(crate) fn of_owner(process: u32, owner: u32) -> Result<Vec<u32>> {
+    let mut found = named_vhost(&Path::new("/proc").join(process.to_string()).join("task"))?;
+    found.extend(named_vhost(Path::new("/proc"))?);
+    let name = format!("vhost-{owner}");
+    let tids: Vec<u32> =
+        found.into_iter().filter(|(_, own)| *own == name).map(|(tid, _)| tid).collect();
+    match tids.is_empty() {
+        false => Ok(tids),
+        true => Err(Error::unsupported(
+            "the vhost worker",
+            format!("no thread of process {process} and no kernel thread is called {name}"),
+            "Run in the initial PID namespace, where kernel threads can be seen",
+        )),
+    }
+}
+
 /// The one worker among `new`; where other processes started some meanwhile, the one called `name`.
 fn only(new: &BTreeMap<u32, String>, name: &str) -> Result<u32> {
     let mut named = new.iter().filter(|(_, own)| new.len() == 1 || *own == name);

@@ -1,0 +1,240 @@
+//! One VM: its QEMU process, its console, and the line to its guest.
+//!
+//! It has what the experiment needs and no more: a processor or two, memory, a network card on vhost, a serial console
+//! and a port for orders. Nothing of it has a name in the file system: TAP and vhost device, port and console are
+//! descriptors that the process inherits, and the console is a file without a name.
+
+use std::{
+    fs::{self, File},
+    os::{
+        fd::{AsFd as _, AsRawFd, OwnedFd},
+        unix::{fs::FileExt as _, net::UnixStream},
+    },
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use super::{
+    channel::{Channel, Order},
+    needs::{self, Image},
+};
+use crate::{
+    error::{Error, Result},
+    kernel::{affinity, cgroup::Cgroup, netns::Netns},
+    model::scenario::Guests,
+    sys::{
+        child::{self, Place},
+        tun::Tap,
+    },
+    workload::{network::guest_mac, vhost::worker},
+};
+
+/// How much of a console an error repeats, in bytes.
+const TAIL: usize = 1500;
+
+/// The guest's kernel says little, and gives up for good at the first failure: with -no-reboot QEMU ends then.
+const KERNEL_LINE: &str = "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check";
+
+/// Where VMs live.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quarters<'a> {
+    pub(super) cgroup: &'a Cgroup,
+    pub(super) machine1: &'a Netns,
+    pub(super) cpus: &'a [u32],
+}
+
+/// A VM. Dropping it kills it.
+#[derive(Debug)]
+pub(super) struct Vm {
+    number: u16,
+    child: Child,
+    /// What console and QEMU printed.
+    console: File,
+    channel: Channel,
+}
+
+impl Vm {
+    /// Starts guest number `number` on `tap`. It is killed when the calling thread ends.
+    ///
+    /// # Errors
+    /// No vhost-net; QEMU cannot be started.
+    pub(super) fn start(
+        qemu: &Path,
+        image: &Image,
+        spec: &Guests,
+        (number, tap): (u16, &Tap),
+        quarters: Quarters<'_>,
+    ) -> Result<Self> {
+        let file = |e| Error::file("create", std::env::temp_dir(), e);
+        let console = tempfile::tempfile().map_err(file)?;
+        let [out, err] = [console.try_clone().map_err(file)?, console.try_clone().map_err(file)?];
+        let (ours, theirs) =
+            UnixStream::pair().map_err(|e| Error::call("socketpair", "a guest's port", e))?;
+        let descriptors = Descriptors::new(tap, theirs.into())?;
+        let mut command = Command::new(qemu);
+        command.args(arguments(image, spec, number, &descriptors));
+        command.stdin(Stdio::null()).stdout(out).stderr(err);
+        let netns = Some(quarters.machine1.try_clone()?);
+        let cpus = Some(affinity::set(quarters.cpus)?);
+        let place = Place { cgroup: quarters.cgroup.entrance()?, netns, cpus };
+        let child = child::start_with(command, place, descriptors.all())
+            .map_err(|e| Error::call("execve", qemu.display().to_string(), e))?;
+        Ok(Self { number, child, console, channel: Channel::new(ours) })
+    }
+
+    /// Waits until the guest is up, and gives it its address.
+    ///
+    /// # Errors
+    /// It does not boot within `limit`, or has no iperf3.
+    pub(super) fn await_boot(&mut self, limit: Duration, address: Order) -> Result<()> {
+        self.on_line(|channel| channel.await_ready(limit))?;
+        self.on_line(|channel| channel.order(address))?;
+        self.on_line(Channel::settle)
+    }
+
+    /// Does something on the line to the guest.
+    ///
+    /// # Errors
+    /// That of the line, with which VM it is, whether it still lives, and the tail of its console.
+    pub(super) fn on_line<T>(&mut self, act: impl FnOnce(&mut Channel) -> Result<T>) -> Result<T> {
+        act(&mut self.channel).map_err(|error| match error {
+            unsupported @ Error::Unsupported { .. } => unsupported,
+            error => Error::Untrue(self.describe(&error)),
+        })
+    }
+
+    /// Threads of its vhost workers.
+    ///
+    /// # Errors
+    /// They are not to be found.
+    pub(super) fn workers(&self) -> Result<Vec<u32>> {
+        // QEMU's first thread opens its devices.
+        worker::of_owner(self.child.id(), self.child.id())
+    }
+
+    /// QEMU's own thread and those of the processors; not the vhost workers.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub(super) fn threads(&self) -> Result<Vec<u32>> {
+        let mut found = vec![self.child.id()];
+        found.extend(self.processors()?);
+        Ok(found)
+    }
+
+    /// The threads of the virtual processors.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub(super) fn processors(&self) -> Result<Vec<u32>> {
+        let folder = format!("/proc/{}/task", self.child.id());
+        let entries = fs::read_dir(&folder).map_err(|e| Error::file("read", &folder, e))?;
+        let named = |entry: fs::DirEntry| {
+            let name = fs::read_to_string(entry.path().join("comm")).ok()?;
+            let tid = entry.file_name().to_str()?.parse().ok()?;
+            name.starts_with("CPU ").then_some(tid)
+        };
+        Ok(entries.flatten().filter_map(named).collect())
+    }
+
+    /// What is wrong with it, for people.
+    fn describe(&mut self, error: &Error) -> String {
+        let state = match self.child.try_wait() {
+            Ok(Some(status)) => format!("QEMU has ended ({status})"),
+            _ => error.to_string(),
+        };
+        let text = self.printed();
+        let from = text.ceil_char_boundary(text.len().saturating_sub(TAIL));
+        let tail = match text[from..].trim() {
+            "" => "its console is empty".to_owned(),
+            tail => format!("its console ends with:\n{tail}"),
+        };
+        format!("vm{}: {state}; {tail}", self.number + 1)
+    }
+
+    fn printed(&self) -> String {
+        let length = self.console.metadata().map_or(0, |data| data.len());
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
+        let read = self.console.read_at(&mut bytes, 0).unwrap_or_default();
+        String::from_utf8_lossy(&bytes[..read]).into_owned()
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        // The guest has no disk: there is nothing that it could want to finish. An error says that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What QEMU inherits.
+struct Descriptors {
+    port: OwnedFd,
+    tap: OwnedFd,
+    vhost: OwnedFd,
+}
+
+impl Descriptors {
+    /// The TAP with a vhost device of its own.
+    fn new(tap: &Tap, port: OwnedFd) -> Result<Self> {
+        let copied = tap.file().as_fd().try_clone_to_owned();
+        let copied = copied.map_err(|e| Error::call("fcntl(F_DUPFD)", tap.name(), e))?;
+        Ok(Self { port, tap: copied, vhost: needs::vhost()?.into() })
+    }
+
+    fn all(self) -> Vec<OwnedFd> {
+        vec![self.tap, self.vhost, self.port]
+    }
+}
+
+/// QEMU's command line.
+fn arguments(image: &Image, spec: &Guests, number: u16, fds: &Descriptors) -> Vec<String> {
+    let [tap, vhost] = [&fds.tap, &fds.vhost].map(AsRawFd::as_raw_fd);
+    let netdev = format!("tap,id=net,fd={tap},vhost=on,vhostfd={vhost}");
+    let words = [
+        ["-name", &format!("tracetoll-vm{},debug-threads=on", number + 1)],
+        ["-machine", "pc,accel=kvm,usb=off,vmport=off"],
+        ["-cpu", "host"],
+        ["-smp", &spec.vcpus.to_string()],
+        ["-m", &format!("{}M", spec.memory_mib)],
+        ["-display", "none"],
+        ["-kernel", &image.kernel.display().to_string()],
+        ["-initrd", &image.initramfs.display().to_string()],
+        ["-append", KERNEL_LINE],
+        ["-chardev", "stdio,id=console,signal=off"],
+        ["-serial", "chardev:console"],
+        ["-chardev", &format!("socket,id=orders,fd={}", fds.port.as_raw_fd())],
+        ["-device", "virtio-serial-pci"],
+        ["-device", "virtserialport,chardev=orders,name=tracetoll"],
+        ["-netdev", &netdev],
+        ["-device", &card(spec, number)],
+    ];
+    let alone = ["-no-user-config", "-nodefaults", "-no-reboot"].into_iter();
+    alone.chain(words.iter().flatten().copied()).map(str::to_owned).collect()
+}
+
+/// The network card with its virtio features.
+fn card(spec: &Guests, number: u16) -> String {
+    // Everything else of the kind depends on these two in the guest's driver (virtnet_probe in drivers/net/virtio_net.c),
+    // but QEMU must not tell the TAP otherwise either.
+    const NONE: &str = ",csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,\
+                        host_tso4=off,host_tso6=off,host_ecn=off,host_ufo=off";
+    let offloads = if spec.offloads { "" } else { NONE };
+    format!("virtio-net-pci,netdev=net,romfile=,mac={}{offloads}", guest_mac(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_says_its_address_and_offloads() {
+        let spec = Guests { offloads: false, ..Guests::default() };
+        let words = card(&spec, 3);
+        assert!(words.contains("mac=02:74:74:00:00:03,csum=off"), "{words}");
+        let plain = card(&Guests::default(), 0);
+        assert!(plain.ends_with("mac=02:74:74:00:00:00"), "{plain}");
+    }
+}

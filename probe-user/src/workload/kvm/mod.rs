@@ -1,0 +1,135 @@
+//! Guests that are real: QEMU/KVM virtual machines with virtio-net cards on vhost, iperf3 and `yes`.
+
+mod channel;
+mod counters;
+mod load;
+mod machine;
+mod needs;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use channel::Order;
+use counters::Counters;
+use load::Work;
+use machine::{Quarters, Vm};
+
+use super::{
+    Hogs, Orders, Placement,
+    fleet::{Fleet, Load, Worker},
+    network::{self, Network},
+};
+use crate::{
+    error::{Error, Result},
+    kernel::{affinity, cgroup::Cgroup, netdev::NetDevices, run::Run},
+    model::scenario::{Guests, HogKind},
+    sys::tun::Tap,
+};
+
+/// How long one guest may take to boot while all others do; where KVM itself is emulated, eight take minutes.
+const BOOTS_WITHIN: Duration = Duration::from_secs(900);
+
+/// The VMs of a stage.
+pub(super) struct Kvm {
+    // Before the cgroup, which they live in, and before the TAPs, which they use.
+    vms: Arc<Mutex<Vms>>,
+    cgroup: Cgroup,
+    workers: Vec<Worker>,
+    /// QEMU's threads, of all VMs.
+    threads: Vec<u32>,
+    names: Vec<String>,
+    counters: Arc<Vec<Counters>>,
+    _taps: Vec<Tap>,
+}
+
+/// What a load works with.
+pub(super) struct Vms {
+    each: Vec<Vm>,
+    cpus: Vec<u32>,
+    hogs: HogKind,
+    frame: usize,
+}
+
+impl Kvm {
+    /// Boots one VM behind each of `taps`, all at once. They are killed when the calling thread ends.
+    ///
+    /// # Errors
+    /// This host has no KVM, QEMU, vhost-net, or too little memory; there is no image; a guest does not boot. What was
+    /// started by then is killed.
+    pub(super) fn build(
+        run: &Run,
+        taps: Vec<Tap>,
+        (spec, hogs): (&Guests, &HogKind),
+        network: &Network,
+        placement: &Placement,
+    ) -> Result<Self> {
+        let (qemu, image) = needs::check(spec)?;
+        let cgroup = Cgroup::create(&run.object("vms"))?;
+        let quarters =
+            Quarters { cgroup: &cgroup, machine1: network.machine1(), cpus: &placement.load };
+        let mut each = Vec::new();
+        for (number, tap) in (0..).zip(&taps) {
+            each.push(Vm::start(&qemu, &image, spec, (number, tap), quarters)?);
+        }
+        for (number, vm) in (0..).zip(&mut each) {
+            vm.await_boot(BOOTS_WITHIN, address(number))?;
+        }
+        let devices = NetDevices::of(network.machine1())?;
+        let (mut workers, mut threads, mut counters) = (Vec::new(), Vec::new(), Vec::new());
+        for (guest, (vm, tap)) in each.iter().zip(&taps).enumerate() {
+            workers.extend(vm.workers()?.into_iter().map(|tid| Worker { guest, tid }));
+            threads.extend(vm.threads()?);
+            counters.push(Counters::open(&devices, tap.name())?);
+        }
+        for worker in &workers {
+            // Before Linux 6.4 a worker is no thread of QEMU's, and runs anywhere.
+            affinity::pin(Some(worker.tid), &placement.load)?;
+        }
+        let names = taps.iter().map(|tap| tap.name().to_owned()).collect();
+        let vms = Vms { each, cpus: placement.load.clone(), hogs: hogs.clone(), frame: spec.frame };
+        let (vms, counters) = (Arc::new(Mutex::new(vms)), Arc::new(counters));
+        Ok(Self { vms, cgroup, workers, threads, names, counters, _taps: taps })
+    }
+}
+
+impl Fleet for Kvm {
+    fn workers(&self) -> &[Worker] {
+        &self.workers
+    }
+
+    fn taps(&self) -> &[String] {
+        &self.names
+    }
+
+    fn names(&self) -> Vec<String> {
+        (1..=self.names.len()).map(|number| format!("vm{number}")).collect()
+    }
+
+    fn start(&self, orders: &Orders, _: &Arc<Hogs>) -> Result<Box<dyn Load>> {
+        // Each load holds the VMs.
+        if Arc::strong_count(&self.vms) > 1 {
+            return Err(busy());
+        }
+        let work = Work::start(&self.vms, &self.counters, &self.threads, orders)?;
+        Ok(Box::new(work))
+    }
+
+    fn close(mut self: Box<Self>) -> Result<()> {
+        let vms = Arc::into_inner(self.vms).ok_or_else(busy);
+        drop(vms.map(|vms| vms.into_inner().unwrap_or_else(PoisonError::into_inner))?);
+        self.cgroup.kill()?;
+        self.cgroup.remove()
+    }
+}
+
+fn busy() -> Error {
+    Error::Untrue("a load still runs on the VMs".into())
+}
+
+/// The network as guest `number` is to see it. Both sides know each other's MAC, so that no frame but the load's flows.
+fn address(number: u16) -> Order {
+    let own = format!("{}/{}", network::guest_ip(number), network::PREFIX);
+    Order::Address(own, network::SINK_IP.to_string(), network::sink_mac().to_string())
+}

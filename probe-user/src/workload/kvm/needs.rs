@@ -1,0 +1,152 @@
+//! What VMs need of the host, looked at before the first one starts.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    error::{Error, Result},
+    model::scenario::Guests,
+};
+
+const KVM: &str = "/dev/kvm";
+const VHOST: &str = "/dev/vhost-net";
+
+/// What a VM takes beyond its own memory, in MiB: QEMU and the kernel's tables (measured: 30 to 50).
+pub(super) const OVERHEAD_MIB: u64 = 64;
+
+/// What guests boot.
+#[derive(Debug, Clone)]
+pub(super) struct Image {
+    pub(super) kernel: PathBuf,
+    pub(super) initramfs: PathBuf,
+}
+
+/// Everything that the guests of `spec` need.
+///
+/// # Errors
+/// The first thing that is missing, with its remedy.
+pub(super) fn check(spec: &Guests) -> Result<(PathBuf, Image)> {
+    if !(1..=2).contains(&spec.vcpus) {
+        let why = format!("{} virtual processors", spec.vcpus);
+        return Err(Error::invalid("guests.vcpus", why, "Use 1 or 2"));
+    }
+    if spec.queues != 1 {
+        let why = format!("{} queue pairs: TAPs of this suite have one queue", spec.queues);
+        return Err(Error::invalid("guests.queues", why, "Use 1"));
+    }
+    let image = image(spec.image.as_deref())?;
+    kvm()?;
+    let meminfo = "/proc/meminfo";
+    let text = fs::read_to_string(meminfo).map_err(|e| Error::file("read", meminfo, e))?;
+    memory(spec, &text)?;
+    Ok((qemu()?, image))
+}
+
+fn image(folder: Option<&Path>) -> Result<Image> {
+    let Some(folder) = folder else {
+        return Err(Error::invalid(
+            "guests.image",
+            "kvm guests need an image to boot",
+            "Build one with `cargo xtask image`, and give its folder as --guest-image",
+        ));
+    };
+    let image = Image { kernel: folder.join("kernel"), initramfs: folder.join("initramfs") };
+    for file in [&image.kernel, &image.initramfs] {
+        File::open(file).map_err(|e| {
+            Error::file("open", file, e).with_remedy("Build the image with `cargo xtask image`")
+        })?;
+    }
+    Ok(image)
+}
+
+fn kvm() -> Result<()> {
+    match File::options().read(true).write(true).open(KVM) {
+        Ok(_) => Ok(()),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENODEV | libc::ENXIO)) => {
+            Err(Error::file("open", KVM, e).with_remedy(
+                "Load the module, `modprobe kvm_amd` or `modprobe kvm_intel`, and enable virtualization in the firmware",
+            ))
+        }
+        Err(e) => Err(Error::file("open", KVM, e)),
+    }
+}
+
+/// Opens a vhost device for QEMU, which would silently do without if it could not itself.
+///
+/// # Errors
+/// The module is not there, or the right.
+pub(super) fn vhost() -> Result<File> {
+    File::options().read(true).write(true).open(VHOST).map_err(|e| {
+        let missing = e.kind() == io::ErrorKind::NotFound;
+        let error = Error::file("open", VHOST, e);
+        if missing { error.with_remedy("Load the module: `modprobe vhost_net`") } else { error }
+    })
+}
+
+fn memory(spec: &Guests, meminfo: &str) -> Result<()> {
+    let available = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let available = available.and_then(|kib| kib.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let available = available
+        .map(|kib| kib / 1024)
+        .ok_or_else(|| Error::malformed("/proc/meminfo", "no MemAvailable"))?;
+    let each = u64::from(spec.memory_mib) + OVERHEAD_MIB;
+    let needed = each.saturating_mul(spec.count as u64);
+    if needed > available {
+        let why = format!(
+            "{} VMs of {} MiB and {OVERHEAD_MIB} MiB for QEMU need {needed} MiB, and {available} MiB are available",
+            spec.count, spec.memory_mib
+        );
+        return Err(Error::unsupported(
+            "memory for the guests",
+            why,
+            "Use fewer guests (guests.count), smaller ones (guests.memory_mib), or a larger machine",
+        ));
+    }
+    Ok(())
+}
+
+fn qemu() -> Result<PathBuf> {
+    const PROGRAM: &str = "qemu-system-x86_64";
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(PROGRAM));
+    places.find(|place| place.is_file()).ok_or_else(|| {
+        let remedy = "Install it: `apt install qemu-system-x86`";
+        Error::unsupported(PROGRAM, "there is no such program", remedy)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_counted_for_all_guests_with_what_qemu_takes() {
+        let meminfo = "MemTotal: 9 kB\nMemAvailable:    1024000 kB\n";
+        let spec = |count| Guests { count, memory_mib: 136, ..Guests::default() };
+        memory(&spec(5), meminfo).unwrap();
+        let error = memory(&spec(6), meminfo).unwrap_err().to_string();
+        assert!(error.contains("1200 MiB") && error.contains("1000 MiB"), "{error}");
+        assert!(memory(&spec(1), "").is_err());
+    }
+
+    #[test]
+    fn numbers_of_processors_and_queues_are_checked_first() {
+        let check = |vcpus, queues| check(&Guests { vcpus, queues, ..Guests::default() });
+        for (vcpus, queues) in [(0, 1), (3, 1), (2, 2), (2, 0)] {
+            let error = check(vcpus, queues).unwrap_err().to_string();
+            assert!(error.starts_with("guests."), "{error}");
+        }
+        let error = check(1, 1).unwrap_err().to_string();
+        assert!(error.contains("--guest-image"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_without_an_image_names_the_file_and_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = image(Some(folder.path())).unwrap_err().to_string();
+        assert!(error.contains("/kernel") && error.contains("cargo xtask image"), "{error}");
+    }
+}

@@ -1,0 +1,244 @@
+//! Guests that are real VMs, in a machine that emulates the processor's virtualization.
+//!
+//! They run in a machine of their own (`cargo xtask test` starts it for the tests whose names begin with `kvm::`), since
+//! none of the others needs KVM, three CPUs, or so much time.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use libtest_mimic::Trial;
+use probe_user::{
+    kernel::{cputime::ThreadTime, online, run::Run},
+    measure::leftovers,
+    model::{
+        scenario::{GuestKind, Guests, HogKind, Scenario},
+        units::Nanos,
+    },
+    sys::tun,
+    workload::{Load, Offered, Orders, Placement, Stage, scenarios},
+};
+
+use crate::{load::HandleTx, network::gone};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("kvm::guests_send_and_hog_as_they_are_told", send_and_hog),
+        crate::test("kvm::a_killed_vm_is_an_error_and_leaves_nothing", killed_vm),
+        crate::test("kvm::what_is_missing_is_named", missing),
+        crate::test("kvm::a_killed_owner_leaves_nothing", killed_owner),
+    ]
+}
+
+/// Long enough for VMs on an emulated processor that others use too; an answer to "does it hang?".
+const NO_HANG: Duration = Duration::from_secs(300);
+
+const PROGRAMS: [&str; 2] = ["qemu-system-x86", "iperf3"];
+
+/// Folder of the image, from the harness.
+fn image() -> Result<PathBuf> {
+    let folder = std::env::var_os("TRACETOLL_IMAGE").context("TRACETOLL_IMAGE is not set")?;
+    Ok(folder.into())
+}
+
+fn guests(count: usize) -> Result<Guests> {
+    Ok(Guests { kind: GuestKind::Kvm, count, image: Some(image()?), ..Guests::default() })
+}
+
+fn build(run: &Run, guests: Guests) -> Result<Stage> {
+    crate::load_modules()?;
+    let online = online::cpus()?;
+    let placement = Placement::choose(online.len().saturating_sub(1).max(1), &online)?;
+    let hogs = HogKind { threads: 2, pinned: false };
+    let scenario = Scenario { guests, hogs, ..scenarios::load("quick")? };
+    Ok(Stage::build(run, &scenario, &placement)?)
+}
+
+fn orders(senders: usize, hogs: usize) -> Orders {
+    Orders { offered: Offered::Flat { batch: 1 }, senders, hogs }
+}
+
+/// Waits until `done`, and looks after the load meanwhile.
+fn until(load: &mut dyn Load, what: &str, done: impl Fn(&dyn Load) -> Result<bool>) -> Result<()> {
+    let began = Instant::now();
+    while !done(load)? {
+        load.check()?;
+        ensure!(began.elapsed() < NO_HANG, "{what}: not within {NO_HANG:?}");
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+fn send_and_hog() -> Result<()> {
+    let run = Run::start()?;
+    let stage = build(&run, guests(2)?)?;
+    let numbers: Vec<_> = stage.workers().iter().map(|worker| worker.guest).collect();
+    ensure!(numbers == [0, 1], "workers of guests {numbers:?}");
+    let calls = HandleTx::attach()?;
+    let mut load = stage.start(orders(1, 0))?;
+    until(&mut *load, "frames of vm1", |load| Ok(load.sent_by_guest()?[0].frames > 2000))?;
+    ensure!(calls.calls()? > 0, "no call of handle_tx");
+    // What machine 2 answers comes through the other direction.
+    ensure!(load.received_by_guest()?[0].frames > 0, "nothing came back to vm1");
+
+    hogs_spin_and_rest(&mut *load)?;
+    let ended = load.stop()?;
+    ensure!(ended.sent.frames > 2000, "{:?}", ended.sent);
+    let [sender, idle] = &ended.rtt[..] else { anyhow::bail!("rtt of {} guests", ended.rtt.len()) };
+    ensure!(!sender.is_empty() && idle.is_empty(), "rtt {sender:?}, {idle:?}");
+    ensure!(sender.iter().all(|&(_, micros)| micros > 0.0), "rtt {sender:?}");
+    ensure!(sender.is_sorted_by_key(|&(at, _)| at), "rtt {sender:?}");
+
+    // Another load on the same VMs, in which both send.
+    let before = stage.bytes_by_guest()?[1];
+    let mut load = stage.start(orders(2, 0))?;
+    until(&mut *load, "bytes of vm2", |_| Ok(stage.bytes_by_guest()?[1] > before + 1_000_000))?;
+    let refused = load.obey(&orders(2, 1)).unwrap_err().to_string();
+    ensure!(refused.contains("1 hogs beside 2 senders"), "{refused}");
+    load.stop()?;
+    drop(calls);
+    stage.close()?;
+    gone(&PROGRAMS)
+}
+
+/// The second VM's processor is used while two `yes` run in it, and not before and after.
+fn hogs_spin_and_rest(load: &mut dyn Load) -> Result<()> {
+    // A processor that spins has this within seconds; one that rests has it within minutes at most.
+    const SPUN: Nanos = Nanos(2_000_000_000);
+    let processor = *load.threads().last().context("no threads")?;
+    let name = fs::read_to_string(format!("/proc/{processor}/comm"))?;
+    ensure!(name.starts_with("CPU "), "the last thread is {name}");
+    let used = || -> Result<Nanos> { Ok(ThreadTime::of(processor)?.read()?.run) };
+    load.obey(&orders(1, 1))?;
+    let before = used()?;
+    until(load, "a hog spins", |_| Ok(used()?.since(before) > SPUN))?;
+    load.obey(&orders(1, 0))?;
+    // Rested: for once no tenth of a second in one.
+    until(load, "a hog rests", |_| {
+        let before = used()?;
+        thread::sleep(Duration::from_secs(1));
+        Ok(used()?.since(before) < Nanos(100_000_000))
+    })
+}
+
+fn killed_vm() -> Result<()> {
+    let run = Run::start()?;
+    let stage = build(&run, guests(2)?)?;
+    let mut load = stage.start(orders(1, 0))?;
+    let qemu = load.threads()[0];
+    ensure!(Command::new("kill").args(["-9", &qemu.to_string()]).status()?.success(), "kill");
+    let began = Instant::now();
+    let error = loop {
+        if let Err(error) = load.check() {
+            break error.to_string();
+        }
+        ensure!(began.elapsed() < NO_HANG, "nobody misses the VM");
+        thread::sleep(Duration::from_millis(50));
+    };
+    ensure!(error.contains("vm1: QEMU has ended (signal: 9"), "{error}");
+    ensure!(load.stop().is_err(), "the load ends as if nothing had been");
+    stage.close()?;
+    gone(&PROGRAMS)
+}
+
+fn missing() -> Result<()> {
+    let run = Run::start()?;
+    let says = |guests: Guests, parts: &[&str]| -> Result<()> {
+        let error = build(&run, guests).map(drop).unwrap_err().to_string();
+        ensure!(parts.iter().all(|part| error.contains(part)), "{error}");
+        Ok(())
+    };
+    let folder = tempfile::tempdir()?;
+    let within =
+        || Ok::<_, anyhow::Error>(Guests { image: Some(folder.path().into()), ..guests(1)? });
+    says(within()?, &["/kernel", "cargo xtask image"])?;
+    says(Guests { image: None, ..guests(1)? }, &["--guest-image"])?;
+    says(Guests { memory_mib: 1 << 20, ..guests(1)? }, &["MiB are available", "memory_mib"])?;
+
+    let kvm = Path::new("/dev/kvm");
+    let away = kvm.with_extension("away");
+    fs::rename(kvm, &away)?;
+    let refused = says(guests(1)?, &["/dev/kvm", "modprobe kvm_amd", "firmware"]);
+    fs::rename(&away, kvm)?;
+    refused?;
+
+    fs::write(folder.path().join("kernel"), "no kernel")?;
+    fs::write(folder.path().join("initramfs"), "")?;
+    says(within()?, &["vm1: QEMU has ended", "console"])?;
+
+    fs::copy(image()?.join("kernel"), folder.path().join("kernel"))?;
+    // The kernel gives up without a first program.
+    says(within()?, &["vm1: QEMU has ended", "panic"])?;
+    let mut initramfs = fs::read(image()?.join("initramfs"))?;
+    initramfs.extend(without_iperf3());
+    fs::write(folder.path().join("initramfs"), initramfs)?;
+    says(within()?, &["no iperf3", "cargo xtask image"])?;
+    gone(&PROGRAMS)
+}
+
+/// An archive (Documentation/driver-api/early-userspace/buffer-format.rst) that, behind the image's own, makes its iperf3
+/// a file that cannot be run.
+fn without_iperf3() -> Vec<u8> {
+    let mut archive = Vec::new();
+    for (name, mode) in [("bin/iperf3\0", 0o100_644), ("TRAILER!!!\0", 0)] {
+        archive.extend(b"070701");
+        let fields = [9999, mode, 0, 0, 1, 0, 0, 0, 0, 0, 0, name.len(), 0];
+        fields.iter().for_each(|field| archive.extend(format!("{field:08x}").into_bytes()));
+        archive.extend(name.as_bytes());
+        archive.resize(archive.len().next_multiple_of(4), 0);
+    }
+    archive
+}
+
+/// Set in the process that is to be killed.
+const VICTIM: &str = "TRACETOLL_TEST_KVM_VICTIM";
+
+/// The victim's life: a VM under load. Does nothing in any other process.
+///
+/// # Errors
+/// It cannot be built.
+pub(crate) fn live_if_victim() -> Result<()> {
+    if std::env::var_os(VICTIM).is_none() {
+        return Ok(());
+    }
+    let run = Run::start()?;
+    let stage = build(&run, guests(1)?)?;
+    let _load = stage.start(orders(1, 0))?;
+    println!("ready");
+    thread::sleep(NO_HANG);
+    Ok(())
+}
+
+fn killed_owner() -> Result<()> {
+    tun::detect()?;
+    let mut victim = Command::new(std::env::current_exe()?)
+        .env(VICTIM, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("starting the victim")?;
+    let outcome = watch_its_end(&mut victim);
+    // Killed already, unless the test failed on the way.
+    let _ = victim.kill();
+    victim.wait()?;
+    outcome
+}
+
+fn watch_its_end(victim: &mut Child) -> Result<()> {
+    let mut line = String::new();
+    BufReader::new(victim.stdout.take().context("no pipe")?).read_line(&mut line)?;
+    ensure!(line == "ready\n", "the victim says {line:?}");
+    victim.kill()?;
+    victim.wait()?;
+    // The TAP is in a namespace without a name, and goes with the last descriptor, which was QEMU's.
+    gone(&PROGRAMS)?;
+    let swept = leftovers::sweep()?;
+    ensure!(swept.iter().any(|line| line.contains("-vms")), "swept {swept:?}");
+    ensure!(leftovers::sweep()?.is_empty(), "a second sweep finds more");
+    Ok(())
+}
