@@ -5,8 +5,8 @@
 //! contend for and a longer time, so those guests have two CPUs and a coarser clock; a guest runs one
 //! seed, and the seeds are the sample.
 //!
-//! Where the guests of the scenario are VMs themselves, one machine after the other measures, on the wall clock: on the
-//! counted clock, which takes one host CPU for all of a machine's, eight VMs would not even boot in an hour.
+//! Where the guests of the scenario are VMs themselves, one machine after the other measures, on the wall clock: the
+//! counted clock takes one host CPU for all of a machine's, and two VMs had not booted after minutes (METHODOLOGY.md, Clocks).
 
 use super::asked::Asked;
 use crate::kernels::Kernel;
