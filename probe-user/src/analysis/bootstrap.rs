@@ -88,7 +88,7 @@ fn acceleration(all: &[usize], statistic: impl Fn(&[usize]) -> f64) -> f64 {
     clippy::cast_sign_loss,
     reason = "a place among a few thousand values, p clamped to [0, 1]"
 )]
-fn quantile(sorted: &[f64], p: f64) -> f64 {
+pub(super) fn quantile(sorted: &[f64], p: f64) -> f64 {
     let place = p.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
     let (below, part) = (place.floor() as usize, place.fract());
     let above = (below + 1).min(sorted.len() - 1);
@@ -112,6 +112,17 @@ impl Sections {
         cuts.sort_unstable();
         cuts.dedup();
         Self(cuts.windows(2).map(|pair| pair[0]..pair[1]).collect())
+    }
+
+    /// These stretches, none of them empty, in this order.
+    pub(super) fn of(ranges: Vec<Range<usize>>) -> Self {
+        debug_assert!(ranges.iter().all(|range| !range.is_empty()));
+        Self(ranges)
+    }
+
+    /// The stretches.
+    pub(super) fn ranges(&self) -> &[Range<usize>] {
+        &self.0
     }
 
     /// Draws as many bins as there are into `resample`, section by section.

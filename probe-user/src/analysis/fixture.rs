@@ -1,5 +1,7 @@
 //! Known truths for the tests: simulated noise, and a campaign whose figures can be computed by hand.
 
+pub(crate) mod steps;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;

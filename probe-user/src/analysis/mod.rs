@@ -13,9 +13,13 @@
 //! | [`toll`], [`events`], [`fidelity`] | the three answers |
 //! | [`durations`] | how long calls took |
 //! | [`sizes`] | the toll by number of functions |
+//! | [`sections`] | what each section of the schedule shows, figures 4 to 7 of the paper |
+//! | [`rtt`] | time between calls against round-trip time |
+//! | `paper` | the paper's statements beside what was measured |
 //! | [`summary`] | all of them, for every method |
 //! | [`merge`] | several journals into one campaign |
 
+mod binned;
 pub mod bootstrap;
 pub mod correlation;
 pub mod durations;
@@ -28,8 +32,12 @@ pub mod interval;
 pub mod item;
 pub mod merge;
 pub mod pairs;
+mod paper;
 mod reconcile;
+pub mod rtt;
+pub mod sections;
 pub mod sizes;
+mod stretch;
 pub mod summary;
 pub mod toll;
 mod view;

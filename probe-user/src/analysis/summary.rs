@@ -4,7 +4,7 @@ use super::{
     durations, events, fidelity, interval,
     item::{Item, Items},
     pairs::{Kind, Trials},
-    sizes, toll,
+    paper, rtt, sections, sizes, toll,
 };
 use crate::model::{
     campaign::{Design, MethodSummary, Run, Summary},
@@ -33,10 +33,20 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
             other_functions: others
                 .map(|function| (function.name.to_owned(), fidelity(function)))
                 .collect(),
+            rtt: rtt::figures(&trials, method, headline, seed),
         }
     };
     let mut methods: Vec<MethodSummary> = design.methods.iter().map(of_method).collect();
     adjust(&mut methods);
+    let sections = sections::figures(design, &trials, &items, seed);
+    let paper = paper::statements(&paper::Context {
+        design,
+        trials: &trials,
+        items: &items,
+        methods: &methods,
+        sections: &sections,
+        seed,
+    });
     Summary {
         headline_function: headline.name.to_owned(),
         methods,
@@ -46,6 +56,8 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
             .filter(|trial| matches!(trial.outcome, Outcome::Failed { .. }))
             .count(),
         witness_worker_cpu_pct: witness_worker_cpu_pct(&trials, seed),
+        sections,
+        paper,
     }
 }
 

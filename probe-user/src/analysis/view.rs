@@ -216,7 +216,8 @@ fn stood_in_for(function: Item<'_>, trial: &Measured) -> bool {
         && trial.observation.recorded.iter().take(functions).all(Option::is_none)
 }
 
-fn witness(trial: &Measured, function: Item<'_>) -> Result<Vec<f64>, String> {
+/// Calls per bin by the witness, or why there are none.
+pub(super) fn witness(trial: &Measured, function: Item<'_>) -> Result<Vec<f64>, String> {
     let witness = trial.witness.as_ref().ok_or("the trial ran without witness")?;
     match witness.functions.get(function.index) {
         Some(WitnessCounts::Calls(calls)) => Ok(numbers(calls)),
@@ -226,6 +227,6 @@ fn witness(trial: &Measured, function: Item<'_>) -> Result<Vec<f64>, String> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no bin holds 2^53 calls or bytes")]
-fn numbers(values: &[u64]) -> Vec<f64> {
+pub(super) fn numbers(values: &[u64]) -> Vec<f64> {
     values.iter().map(|&value| value as f64).collect()
 }

@@ -10,7 +10,9 @@ use super::{
     loss::Loss,
     method::{Descriptor, MethodId},
     observation::Estimate,
+    paper::Statement,
     scenario::{BitRate, Scenario},
+    sections::{RttFigures, SectionFigures},
     target::Target,
     trial::{Part, Trial},
 };
@@ -130,6 +132,12 @@ pub struct Summary {
     pub failed_trials: usize,
     /// The witness's own toll: `off` with witness against `off`, worker CPU per frame, in per cent.
     pub witness_worker_cpu_pct: Figure,
+    /// The sections of the fidelity trials' schedule, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sections: Vec<SectionFigures>,
+    /// The paper's statements beside what was measured; empty where the guests speak no TCP.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paper: Vec<Statement>,
 }
 
 /// All figures of one method.
@@ -152,6 +160,9 @@ pub struct MethodSummary {
     /// What it still shows of the target's other functions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub other_functions: BTreeMap<String, FidelityFigures>,
+    /// Time between calls against round-trip time; absent where no guest tells of the latter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt: Option<RttFigures>,
 }
 
 /// How long the calls took of the function that each kick calls, over all lockstep trials, in powers of two.

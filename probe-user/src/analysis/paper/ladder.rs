@@ -1,0 +1,167 @@
+//! Sections that differ in one thing alone, and how a quantity goes with it.
+
+use crate::analysis::stretch::Two;
+use crate::model::{campaign::Design, scenario::Rate, sections::SectionFigures};
+
+/// Sections that differ in nothing but the number of hogs, or of senders.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Ladder {
+    /// Their indices, in the order of the schedule.
+    pub(super) sections: Vec<usize>,
+    /// The number that differs, for each.
+    pub(super) steps: Vec<f64>,
+}
+
+/// One value of a section, or why there is none.
+pub(super) type Level = fn(&[Two]) -> Result<f64, String>;
+
+impl Ladder {
+    /// The sections with the same senders and rate that differ most in hogs.
+    pub(super) fn by_hogs(design: &Design, sections: &[SectionFigures]) -> Option<Self> {
+        let same = |a: usize, b: usize| {
+            sections[a].senders == sections[b].senders && rate(design, a) == rate(design, b)
+        };
+        Self::longest(sections, same, |section| Some(section.hogs))
+    }
+
+    /// The sections without hogs and with the same rate that differ in senders.
+    pub(super) fn by_senders(design: &Design, sections: &[SectionFigures]) -> Option<Self> {
+        let same = |a: usize, b: usize| {
+            sections[a].hogs == 0 && sections[b].hogs == 0 && rate(design, a) == rate(design, b)
+        };
+        Self::longest(sections, same, |section| section.senders)
+    }
+
+    fn longest(
+        sections: &[SectionFigures],
+        same: impl Fn(usize, usize) -> bool,
+        step: impl Fn(&SectionFigures) -> Option<usize>,
+    ) -> Option<Self> {
+        let of = |first: usize| {
+            let alike = (0..sections.len()).filter(|&other| same(first, other));
+            let (sections, steps) =
+                alike.filter_map(|at| Some((at, number(step(&sections[at])?)))).unzip();
+            Self { sections, steps }
+        };
+        let ladders = (0..sections.len()).map(of);
+        // The first of those that are equally long.
+        let longest = ladders
+            .reduce(|best, next| if next.different() > best.different() { next } else { best })?;
+        (longest.different() > 1).then_some(longest)
+    }
+
+    fn different(&self) -> usize {
+        let mut steps = self.steps.clone();
+        steps.sort_by(f64::total_cmp);
+        steps.dedup();
+        steps.len()
+    }
+
+    /// Index of the section with the fewest, and of the one with the most.
+    pub(super) fn ends(&self) -> [usize; 2] {
+        let at = |step: f64| {
+            let place = self.steps.iter().position(|&known| known == step).unwrap_or_default();
+            self.sections[place]
+        };
+        [at(self.least()), at(self.most())]
+    }
+
+    fn least(&self) -> f64 {
+        self.steps.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    fn most(&self) -> f64 {
+        self.steps.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// Least-squares slope of `level` over the steps.
+    pub(super) fn slope(&self, level: Level, parts: &[Two]) -> Result<f64, String> {
+        let levels = levels(level, parts)?;
+        let (x, y) = (mean(&self.steps), mean(&levels));
+        let pairs = || self.steps.iter().map(|step| step - x).zip(&levels);
+        let across: f64 = pairs().map(|(step, level)| step * (level - y)).sum();
+        Ok(across / pairs().map(|(step, _)| step * step).sum::<f64>())
+    }
+
+    /// [`Self::slope`] in per cent of the level with the fewest.
+    pub(super) fn relative_slope(&self, level: Level, parts: &[Two]) -> Result<f64, String> {
+        let base = self.level_at(self.least(), level, parts)?;
+        per_cent(self.slope(level, parts)?, base)
+    }
+
+    /// Change of `level` from the fewest to the most, in per cent.
+    pub(super) fn change(&self, level: Level, parts: &[Two]) -> Result<f64, String> {
+        let base = self.level_at(self.least(), level, parts)?;
+        per_cent(self.level_at(self.most(), level, parts)? - base, base)
+    }
+
+    fn level_at(&self, step: f64, level: Level, parts: &[Two]) -> Result<f64, String> {
+        let at: Vec<f64> = levels(level, parts)?
+            .into_iter()
+            .zip(&self.steps)
+            .filter_map(|(level, &known)| (known == step).then_some(level))
+            .collect();
+        Ok(mean(&at))
+    }
+
+    /// Neighbours in the schedule of which the second has more: indices of two sections.
+    pub(super) fn rises(&self) -> impl Iterator<Item = [usize; 2]> + '_ {
+        let steps = self.steps.windows(2).map(|pair| pair[1] > pair[0]);
+        self.sections.windows(2).zip(steps).filter_map(|(pair, more)| {
+            (more && pair[1] == pair[0] + 1).then_some([pair[0], pair[1]])
+        })
+    }
+}
+
+/// Change of `level` from the first part to the second, in per cent.
+pub(super) fn step(level: Level, parts: &[Two]) -> Result<f64, String> {
+    let levels = levels(level, parts)?;
+    per_cent(levels[1] - levels[0], levels[0])
+}
+
+fn levels(level: Level, parts: &[Two]) -> Result<Vec<f64>, String> {
+    parts.iter().map(|part| level(std::slice::from_ref(part))).collect()
+}
+
+fn per_cent(part: f64, whole: f64) -> Result<f64, String> {
+    if whole > 0.0 { Ok(100.0 * part / whole) } else { Err("it begins at nothing".into()) }
+}
+
+fn rate(design: &Design, section: usize) -> Option<f64> {
+    let fidelity = &design.scenario.fidelity;
+    let own = fidelity.sections.get(section).and_then(|section| section.rate);
+    own.or(fidelity.rate).map(Rate::per_second)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    crate::analysis::correlation::mean(values)
+}
+
+fn number(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::stretch::ratio;
+
+    fn part(level: f64) -> Two {
+        Two { a: vec![level, level], b: vec![1.0, 1.0] }
+    }
+
+    #[test]
+    fn slope_and_change_by_hand() {
+        let ladder = Ladder { sections: vec![0, 1, 2, 3], steps: vec![0.0, 1.0, 3.0, 0.0] };
+        // Mean step 1, mean level 7: Σ(x-1)(y-7) = -1·1 + 0 + 2·(-4) - 1·3 = -12; Σ(x-1)² = 6.
+        let parts = [part(8.0), part(7.0), part(3.0), part(10.0)];
+        assert_eq!(ladder.slope(ratio, &parts), Ok(-2.0));
+        // Without hogs: 9 on average.
+        assert_eq!(ladder.relative_slope(ratio, &parts), Ok(-100.0 * 2.0 / 9.0));
+        assert_eq!(ladder.change(ratio, &parts), Ok(-100.0 * 6.0 / 9.0));
+        assert_eq!(ladder.ends(), [0, 2]);
+        assert_eq!(ladder.rises().collect::<Vec<_>>(), [[0, 1], [1, 2]]);
+        assert_eq!(step(ratio, &[part(4.0), part(5.0)]), Ok(25.0));
+        assert!(step(ratio, &[part(0.0), part(5.0)]).is_err());
+    }
+}

@@ -1,0 +1,134 @@
+//! Statements about shares of CPU time.
+
+use super::{
+    CALLED_PER_KICK, Context, RECEIVE,
+    claim::{Claim, Draft, all as all_of, beside},
+    ladder::Ladder,
+    off,
+};
+use crate::analysis::{binned, item::Item, pairs::Kind, stretch::ratio};
+use crate::model::{
+    method::{MethodId, SeriesUnit},
+    paper::{Agreement, Statement},
+    trial::Measured,
+};
+
+/// Runs a virtual processor; where the compiler inlined the first, what it calls stands for it.
+const ENTER: [&str; 3] = ["vcpu_enter_guest", "svm_vcpu_run", "vmx_vcpu_run"];
+
+/// Polls for an idle virtual processor; Linux 5.17 moved that from the second into the first (virt/kvm/kvm_main.c).
+const HALT: [&str; 2] = ["kvm_vcpu_halt", "kvm_vcpu_block"];
+
+const NO_PROFILER: &str = "no profiler that follows call chains ran";
+
+const SAMPLED: &str = "samples that hit a guest's own code are left out of the profile; the paper does not say whether \
+                       its were";
+
+pub(super) fn all(context: &Context<'_>) -> Vec<Statement> {
+    vec![four_functions(context), polling(context), alone(context)]
+}
+
+fn four_functions(context: &Context<'_>) -> Statement {
+    let draft = Draft {
+        id: "four_functions_share",
+        statement: "four functions take most of the CPU time: entering guests, polling, handle_tx, handle_rx",
+        place: "4.3, figure 6",
+        paper: "about 90 %",
+    };
+    let roles: [&[&str]; 4] = [&ENTER, &HALT, &[CALLED_PER_KICK], &[RECEIVE]];
+    let found: Option<Vec<Item<'_>>> = roles.iter().map(|names| first(context, names)).collect();
+    let Some(four) = found else {
+        return draft.not_here("the target does not hold all four functions");
+    };
+    let Some(profiler) = profiler(context) else { return draft.not_here(NO_PROFILER) };
+    let every: Vec<usize> = (0..context.sections.len()).collect();
+    let figure = context.figure(&profiler, &every, |trial| binned::shares(trial, &four), ratio);
+    let names: Vec<&str> = four.iter().map(|item| item.name).collect();
+    let what = format!("share of {}, %", names.join(" + "));
+    let near = Claim::Near { value: 90.0, by: 5.0 };
+    draft.judged(near, 1, vec![beside(what, &profiler, figure)], vec![SAMPLED.into()])
+}
+
+fn polling(context: &Context<'_>) -> Statement {
+    let draft = Draft {
+        id: "polling_falls_with_load",
+        statement: "polling for idle VMs falls as load rises",
+        place: "4.5",
+        paper: "falls",
+    };
+    let Some(halt) = first(context, &HALT) else {
+        return draft.not_here("the target holds neither kvm_vcpu_halt nor kvm_vcpu_block");
+    };
+    let Some(ladder) = Ladder::by_hogs(context.design, context.sections) else {
+        return draft.not_here("no two sections differ in hogs alone");
+    };
+    let Some(profiler) = profiler(context) else { return draft.not_here(NO_PROFILER) };
+    let slope = |parts: &[_]| ladder.slope(ratio, parts);
+    let figure =
+        context.figure(&profiler, &ladder.sections, |trial| binned::share(trial, halt), slope);
+    let what = format!("share of {}, points per hog", halt.name);
+    draft.judged(Claim::Falls, 1, vec![beside(what, &profiler, figure)], Vec::new())
+}
+
+/// The share changes by more than the margin while throughput stays within it.
+fn alone(context: &Context<'_>) -> Statement {
+    let draft = Draft {
+        id: "share_varies_alone",
+        statement: "handle_tx's share of CPU time changes where throughput hardly does",
+        place: "4.5, patterns A, B, C",
+        paper: "changes greatly",
+    };
+    let Some(ladder) = Ladder::by_senders(context.design, context.sections) else {
+        return draft
+            .not_here("no two sections without hogs differ in the number of guests that send");
+    };
+    let Some(handler) = context.function(CALLED_PER_KICK) else {
+        return draft.not_here("handle_tx is not in the target");
+    };
+    let Some(profiler) = profiler(context) else { return draft.not_here(NO_PROFILER) };
+    let change = |parts: &[_]| ladder.change(ratio, parts);
+    let share =
+        context.figure(&profiler, &ladder.sections, |trial| binned::share(trial, handler), change);
+    let throughput = context.figure(&profiler, &ladder.sections, binned::throughput, change);
+    let agrees = match Claim::Steady.judge(&throughput) {
+        Agreement::No => {
+            let why = "throughput itself changed with the number of guests that send";
+            return draft.not_here(why);
+        }
+        steady => all_of([steady, opposite(Claim::Steady.judge(&share))]),
+    };
+    let measured = vec![
+        beside("share from fewest to most senders, %", &profiler, share),
+        beside("throughput from fewest to most senders, %", &profiler, throughput),
+    ];
+    draft.told(measured, agrees, Vec::new())
+}
+
+fn opposite(verdict: Agreement) -> Agreement {
+    match verdict {
+        Agreement::Yes => Agreement::No,
+        Agreement::No => Agreement::Yes,
+        other => other,
+    }
+}
+
+/// The first of these functions that is in the target.
+fn first<'a>(context: &'a Context<'_>, names: &[&str]) -> Option<Item<'a>> {
+    names.iter().find_map(|name| context.function(name))
+}
+
+/// The first profiler whose shares hold what a function calls, which shows where they differ from its own share.
+fn profiler(context: &Context<'_>) -> Option<MethodId> {
+    let follows = |trial: &&Measured| {
+        let mut series = trial.series.iter();
+        series.any(|series| series.self_share.as_ref().is_some_and(|own| *own != series.values))
+    };
+    let profilers =
+        context.design.methods.iter().filter(|method| method.unit == SeriesUnit::CpuShare);
+    let mut ids = profilers.map(|method| &method.id).filter(|id| **id != off());
+    ids.find(|id| {
+        let chosen = context.trials.single(Kind::FIDELITY, id);
+        chosen.is_ok_and(|chosen| chosen.items.iter().any(follows))
+    })
+    .cloned()
+}

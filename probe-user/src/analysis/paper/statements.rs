@@ -1,0 +1,286 @@
+//! Statements about throughput, calls and round-trip times.
+
+use super::{
+    CALLED_PER_KICK, Context,
+    claim::{Claim, Draft, MARGIN_PCT, all as all_of, beside, interval},
+    ladder::{Ladder, Level, step},
+    off,
+};
+use crate::analysis::{
+    binned,
+    interval::Interval,
+    item::Item,
+    stretch::{ratio, variation},
+};
+use crate::model::{
+    campaign::{FidelityFigures, MethodSummary},
+    figure::Figure,
+    paper::{Agreement, Beside, Statement},
+};
+
+/// The paper's r, and the widest interval that can agree with it.
+const R: Claim = Claim::Is { value: 0.605, widest: 0.6 };
+
+/// The tracer that the paper took its calls from.
+const TRACER: &str = "ftrace-function";
+
+const NO_HOGS: &str = "no two sections differ in hogs alone";
+const NO_SENDERS: &str = "no two sections without hogs differ in the number of guests that send";
+const NO_HANDLER: &str = "neither handle_tx nor handle_rx is in the target";
+
+pub(super) fn all(context: &Context<'_>) -> Vec<Statement> {
+    vec![
+        correlation(context),
+        throughput_over_hogs(
+            context,
+            Draft {
+                id: "throughput_falls_with_hogs",
+                statement: "throughput falls as VMs that load the CPU are added",
+                place: "4.3, figure 5; 4.4, figure 8",
+                paper: "falls",
+            },
+            ("throughput per hog, % of that with fewest", ratio),
+            Claim::Falls,
+        ),
+        throughput_over_hogs(
+            context,
+            Draft {
+                id: "spread_grows_with_hogs",
+                statement: "throughput swings more as load is added",
+                place: "4.3, figure 5",
+                paper: "grows",
+            },
+            ("throughput's coefficient of variation per hog, % of that with fewest", variation),
+            Claim::Grows,
+        ),
+        calls_over_hogs(context),
+        throughput_over_senders(context),
+        calls_over_senders(context),
+        odd_rise(context),
+        rtt(context),
+    ]
+}
+
+/// Equation 1 over the whole schedule; the paper's own tracer decides where it ran.
+fn correlation(context: &Context<'_>) -> Statement {
+    let draft = Draft {
+        id: "r_calls_throughput",
+        statement: "calls of handle_tx and throughput are correlated, bin by bin",
+        place: "4.4, equation 1",
+        paper: "r = 0.605",
+    };
+    let Some(ladder) = Ladder::by_hogs(context.design, context.sections) else {
+        return draft.not_here(NO_HOGS);
+    };
+    if context.function(CALLED_PER_KICK).is_none() {
+        return draft.not_here("handle_tx is not in the target");
+    }
+    let mut measured: Vec<Beside> = context
+        .methods
+        .iter()
+        .map(|method| {
+            let of = of_handle_tx(method);
+            let figure = if method.id.is_off() { &of.r_0 } else { &of.r_m };
+            let what = if method.id.is_off() { "r by the witness" } else { "r of its series" };
+            beside(what, &method.id, figure.clone())
+        })
+        .filter(|beside| beside.method.is_off() || beside.figure.known().is_some())
+        .collect();
+    measured.sort_by_key(|beside| beside.method.0 != TRACER || beside.figure.known().is_none());
+    draft.judged(R, 1, measured, context.batching(ladder.ends()).into_iter().collect())
+}
+
+/// `fidelity` is of the headline function; any other is in `other_functions`.
+fn of_handle_tx(method: &MethodSummary) -> &FidelityFigures {
+    method.other_functions.get(CALLED_PER_KICK).unwrap_or(&method.fidelity)
+}
+
+fn throughput_over_hogs(
+    context: &Context<'_>,
+    draft: Draft,
+    (what, level): (&'static str, Level),
+    claim: Claim,
+) -> Statement {
+    let Some(ladder) = Ladder::by_hogs(context.design, context.sections) else {
+        return draft.not_here(NO_HOGS);
+    };
+    let slope = |parts: &[_]| ladder.relative_slope(level, parts);
+    let figure = context.figure(&off(), &ladder.sections, binned::throughput, slope);
+    let remarks = context.sink_waits(ladder.ends()).into_iter().collect();
+    draft.judged(claim, 1, vec![beside(what, &off(), figure)], remarks)
+}
+
+fn calls_over_hogs(context: &Context<'_>) -> Statement {
+    let draft = Draft {
+        id: "calls_fall_with_hogs",
+        statement: "calls of handle_tx and handle_rx fall as VMs that load the CPU are added",
+        place: "4.4, figure 7",
+        paper: "fall",
+    };
+    let Some(ladder) = Ladder::by_hogs(context.design, context.sections) else {
+        return draft.not_here(NO_HOGS);
+    };
+    let slope = |parts: &[_]| ladder.relative_slope(ratio, parts);
+    let of = |handler: Item<'_>| {
+        let calls = |trial: &_| binned::calls(trial, handler);
+        let figure = context.figure(&off(), &ladder.sections, calls, slope);
+        beside(format!("calls of {} per hog, % of those with fewest", handler.name), &off(), figure)
+    };
+    calls(context, draft, Claim::Falls, &ladder, of)
+}
+
+fn throughput_over_senders(context: &Context<'_>) -> Statement {
+    let draft = Draft {
+        id: "throughput_steady_over_senders",
+        statement: "total throughput hardly changes with the number of VMs that communicate",
+        place: "4.3, patterns A, B, C",
+        paper: "about 9.2 Gbit/s each",
+    };
+    let Some(ladder) = Ladder::by_senders(context.design, context.sections) else {
+        return draft.not_here(NO_SENDERS);
+    };
+    let change = |parts: &[_]| ladder.change(ratio, parts);
+    let figure = context.figure(&off(), &ladder.sections, binned::throughput, change);
+    let measured = vec![beside("change from fewest to most senders, %", &off(), figure)];
+    let remarks = context.sink_waits(ladder.ends()).into_iter().collect();
+    draft.judged(Claim::Steady, 1, measured, remarks)
+}
+
+fn calls_over_senders(context: &Context<'_>) -> Statement {
+    let draft = Draft {
+        id: "calls_steady_over_senders",
+        statement: "calls of handle_tx and handle_rx hardly change with the number of VMs that communicate",
+        place: "4.4, figure 7",
+        paper: "little influence",
+    };
+    let Some(ladder) = Ladder::by_senders(context.design, context.sections) else {
+        return draft.not_here(NO_SENDERS);
+    };
+    let change = |parts: &[_]| ladder.change(ratio, parts);
+    let of = |handler: Item<'_>| {
+        let calls = |trial: &_| binned::calls(trial, handler);
+        let figure = context.figure(&off(), &ladder.sections, calls, change);
+        beside(format!("calls of {} from fewest to most senders, %", handler.name), &off(), figure)
+    };
+    calls(context, draft, Claim::Steady, &ladder, of)
+}
+
+fn calls<'a>(
+    context: &'a Context<'_>,
+    draft: Draft,
+    claim: Claim,
+    ladder: &Ladder,
+    of: impl Fn(Item<'a>) -> Beside,
+) -> Statement {
+    let measured: Vec<Beside> = context.handlers().into_iter().map(of).collect();
+    if measured.is_empty() {
+        return draft.not_here(NO_HANDLER);
+    }
+    let remarks = context.batching(ladder.ends()).into_iter().collect();
+    draft.judged(claim, measured.len(), measured, remarks)
+}
+
+/// A step of the schedule at which calls rise by more than the margin and throughput does not rise by as much.
+fn odd_rise(context: &Context<'_>) -> Statement {
+    let draft = Draft {
+        id: "odd_rise",
+        statement: "in one section calls of handle_tx rise while throughput does not",
+        place: "4.4, figure 8, 50-75 s",
+        paper: "rise from the second to the third section",
+    };
+    let Some(ladder) = Ladder::by_hogs(context.design, context.sections) else {
+        return draft.not_here(NO_HOGS);
+    };
+    let Some(handler) = context.function(CALLED_PER_KICK) else {
+        return draft.not_here("handle_tx is not in the target");
+    };
+    let steps: Vec<Step> =
+        ladder.rises().map(|sections| Step::of(context, handler, sections)).collect();
+    let found = steps.iter().find(|step| step.verdict() == Agreement::Yes);
+    let largest = || steps.iter().max_by(|a, b| a.rise().total_cmp(&b.rise()));
+    let Some(shown) = found.or_else(largest) else {
+        return draft.not_here("no section follows another with fewer hogs");
+    };
+    // One step is enough for it, all must speak against it.
+    let agrees = match found {
+        Some(_) => Agreement::Yes,
+        None if steps.iter().all(|step| step.verdict() == Agreement::No) => Agreement::No,
+        None => Agreement::CannotTell,
+    };
+    let looked = format!("{} steps looked at, each with a 95 % interval of its own", steps.len());
+    let remarks = context.batching(shown.sections).into_iter().chain([looked]).collect();
+    draft.told(shown.measured(context), agrees, remarks)
+}
+
+/// From one section to the next, which has more hogs.
+struct Step {
+    sections: [usize; 2],
+    calls: Figure,
+    throughput: Figure,
+}
+
+impl Step {
+    fn of(context: &Context<'_>, handler: Item<'_>, sections: [usize; 2]) -> Self {
+        let change = |parts: &[_]| step(ratio, parts);
+        let calls = |trial: &_| binned::calls(trial, handler);
+        Self {
+            sections,
+            calls: context.figure(&off(), &sections, calls, change),
+            throughput: context.figure(&off(), &sections, binned::throughput, change),
+        }
+    }
+
+    fn verdict(&self) -> Agreement {
+        let calls = match interval(&self.calls) {
+            Some(Interval { lo, .. }) if lo > MARGIN_PCT => Agreement::Yes,
+            Some(Interval { hi, .. }) if hi <= MARGIN_PCT => return Agreement::No,
+            _ => Agreement::CannotTell,
+        };
+        let throughput = match interval(&self.throughput) {
+            Some(Interval { hi, .. }) if hi < MARGIN_PCT => Agreement::Yes,
+            Some(Interval { lo, .. }) if lo >= MARGIN_PCT => Agreement::No,
+            _ => Agreement::CannotTell,
+        };
+        all_of([calls, throughput])
+    }
+
+    fn rise(&self) -> f64 {
+        self.calls.known().map_or(f64::NEG_INFINITY, |found| found.estimate)
+    }
+
+    fn measured(&self, context: &Context<'_>) -> Vec<Beside> {
+        let [from, to] = self.sections.map(|index| &context.sections[index].label);
+        let what = |of| format!("{of}, `{from}` to `{to}`, %");
+        vec![
+            beside(what("calls"), &off(), self.calls.clone()),
+            beside(what("throughput"), &off(), self.throughput.clone()),
+        ]
+    }
+}
+
+/// Section 3.2's expectation.
+fn rtt(context: &Context<'_>) -> Statement {
+    let draft = Draft {
+        id: "timestamps_tell_rtt",
+        statement: "times of function calls tell the trend of the round-trip time",
+        place: "3.2",
+        paper: "expected, not measured",
+    };
+    let measured: Vec<Beside> = context
+        .methods
+        .iter()
+        .filter_map(|method| {
+            let found = method.rtt.as_ref()?;
+            let figure = found.r_m.as_ref().unwrap_or(&found.r_w);
+            let what = format!("r(time between calls of {}, rtt)", found.function);
+            Some(beside(what, &method.id, figure.clone()))
+        })
+        .filter(|beside| beside.method.is_off() || beside.figure.known().is_some())
+        .collect();
+    if measured.is_empty() {
+        return draft.not_here("no guest told a round-trip time");
+    }
+    let remarks =
+        vec!["rtt is the sending sockets' own estimate (TCP_INFO), smoothed by TCP".into()];
+    draft.judged(Claim::Grows, 1, measured, remarks)
+}

@@ -1,0 +1,49 @@
+//! The paper's statements beside what was measured.
+
+use serde::{Deserialize, Serialize};
+
+use super::{figure::Figure, method::MethodId};
+
+/// One statement of the paper.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Statement {
+    /// A short name that stays: `falls_with_hogs`.
+    pub id: String,
+    /// What the paper says.
+    pub statement: String,
+    /// Where: section, figure, equation.
+    pub place: String,
+    /// The paper's value, in words.
+    pub paper: String,
+    /// What was measured here; the first decides. Empty where the scenario does not hold the comparison.
+    pub measured: Vec<Beside>,
+    /// Whether that agrees.
+    pub agrees: Agreement,
+    /// By what rule, how far it is off, and what is known of why.
+    pub remarks: Vec<String>,
+}
+
+/// A figure beside a statement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Beside {
+    /// What it is, with its unit.
+    pub what: String,
+    /// The method that it was measured under; `off` for the witness and the sink alone.
+    pub method: MethodId,
+    /// The figure.
+    pub figure: Figure,
+}
+
+/// Whether a statement holds here, by the rules in METHODOLOGY.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Agreement {
+    /// The whole interval says so.
+    Yes,
+    /// The whole interval contradicts it.
+    No,
+    /// The interval allows both, or there is none.
+    CannotTell,
+    /// The sections, the guests or the target do not hold the comparison.
+    NotInThisScenario,
+}

@@ -1,0 +1,104 @@
+//! What the sections of the schedule show, method by method: figures 4 to 8 of the paper.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{figure::Figure, method::MethodId};
+
+/// One section of the fidelity trials' schedule: a pattern of the paper, or a step of its figure 8.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SectionFigures {
+    /// Its name in the scenario, or `2 send, 1 hog`.
+    pub label: String,
+    /// Guests that send; null for those whose load is not ours.
+    pub senders: Option<usize>,
+    /// Hogs that run.
+    pub hogs: usize,
+    /// Where it begins, in seconds from the first bin, by the schedule.
+    pub from_s: f64,
+    /// Where it ends.
+    pub to_s: f64,
+    /// What each method that ran shows in it, the control first.
+    pub methods: Vec<MethodInSection>,
+}
+
+/// One section under one method.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MethodInSection {
+    /// The method.
+    pub id: MethodId,
+    /// What the sink received of all guests together, bits per second.
+    pub throughput_bps: Figure,
+    /// How that is spread over the bins; absent where there is no trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bins_bps: Option<Quantiles>,
+    /// Standard deviation of the bins' throughput over its mean.
+    pub throughput_cv: Figure,
+    /// Each guest's part of the throughput, bits per second; counted where `GuestSeries::counted_at` says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub guests_bps: BTreeMap<String, Figure>,
+    /// Frames at the sink per call of `handle_tx`, by the witness.
+    pub frames_per_call: Figure,
+    /// Time that tasks on the sink's CPU waited for it, in per cent of the section's length.
+    pub sink_run_delay_pct: Figure,
+    /// Each function of the target.
+    pub functions: BTreeMap<String, FunctionInSection>,
+}
+
+/// One function in one section under one method. What a method of this kind cannot have is absent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FunctionInSection {
+    /// Calls per second by the witness.
+    pub calls_per_s_w: Figure,
+    /// r(witness, throughput) over the section's bins.
+    pub r_w: Figure,
+    /// Calls per second by the method, times its declared sampling factor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_per_s_m: Option<Figure>,
+    /// Profilers: share of CPU time with all that the function calls (without call chains: its own), per cent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_pct: Option<Figure>,
+    /// Profilers: share of CPU time of the function's own code, per cent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_share_pct: Option<Figure>,
+    /// r(method's series, throughput) over the section's bins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r_m: Option<Figure>,
+}
+
+/// Quantiles over the bins of a section, each the mean of the blocks' quantiles.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Quantiles {
+    /// The least.
+    pub p0: f64,
+    /// 5 of 100 bins are below it.
+    pub p5: f64,
+    /// The first quartile.
+    pub p25: f64,
+    /// The median.
+    pub p50: f64,
+    /// The third quartile.
+    pub p75: f64,
+    /// 95 of 100 bins are below it.
+    pub p95: f64,
+    /// The greatest.
+    pub p100: f64,
+}
+
+/// How the time between two calls goes with the round-trip time that the guests' sockets had estimated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RttFigures {
+    /// The function.
+    pub function: String,
+    /// r(mean time between calls by the witness, rtt).
+    pub r_w: Figure,
+    /// Spearman's for `r_w`.
+    pub spearman_w: Figure,
+    /// r(mean time between calls by the method's own series, rtt); absent for the control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r_m: Option<Figure>,
+    /// Spearman's for `r_m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spearman_m: Option<Figure>,
+}
