@@ -2,6 +2,7 @@
 
 use super::{
     number::{self, Style, nanoseconds, parts},
+    paper, sections,
     text::agreement,
 };
 use crate::analysis::events::CALLED_PER_KICK;
@@ -12,7 +13,8 @@ use crate::model::{
     method::MethodId,
 };
 
-/// One table, one row per method, each figure with its interval.
+/// One table, one row per method, each figure with its interval; where the guests speak TCP, another of the sections and
+/// one of the paper's statements.
 pub fn render(campaign: &Campaign) -> String {
     let summary = &campaign.summary;
     let clock = summary
@@ -43,6 +45,10 @@ pub fn render(campaign: &Campaign) -> String {
         "\n{}, scenario `{}`, Linux {}; each figure with its 95 % interval and n, the number of blocks.\n",
         summary.headline_function, design.scenario.name, design.kernel
     ));
+    if !summary.paper.is_empty() {
+        text.push_str(&format!("\n{}\n\n", sections::markdown(summary)));
+        text.push_str(&paper::markdown(&summary.paper));
+    }
     text
 }
 
@@ -91,8 +97,9 @@ fn figure(figure: &Figure, style: Style) -> String {
     format!("{estimate} {interval} n {n}")
 }
 
-fn row(cells: &[String]) -> String {
-    let escaped: Vec<String> =
-        cells.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
+/// One row, of cells that may hold anything.
+pub(super) fn row<Cell: AsRef<str>>(cells: &[Cell]) -> String {
+    let escape = |cell: &Cell| cell.as_ref().replace('|', "\\|").replace('\n', " ");
+    let escaped: Vec<String> = cells.iter().map(escape).collect();
     format!("| {} |\n", escaped.join(" | "))
 }

@@ -1,6 +1,7 @@
 //! Results for people and programs, made from the model and the analysis alone.
 
 mod caveats;
+mod chart;
 pub mod doctor;
 mod durations;
 mod figures;
@@ -8,6 +9,8 @@ mod grouped;
 pub mod markdown;
 pub mod methods;
 mod number;
+mod paper;
+mod sections;
 mod sizes;
 pub mod text;
 

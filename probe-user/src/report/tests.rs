@@ -2,12 +2,16 @@
 
 use super::{markdown, text};
 use crate::{
-    analysis::fixture::{Lab, exchanged, shows},
+    analysis::fixture::{
+        Lab, exchanged, shows,
+        steps::{Step, climb, counts as traced, profiles},
+    },
     model::{
         campaign::{Campaign, Unavailable, WitnessCheck},
         figure::Platform,
         loss::Loss,
         method::MethodId,
+        scenario::GuestKind,
         trial::{Measured, Pace, Part},
         units::Nanos,
     },
@@ -112,6 +116,65 @@ fn the_text_report() {
 #[test]
 fn the_markdown_table() {
     insta::assert_snapshot!(markdown::render(&campaign()));
+}
+
+/// VMs of which one sends while others begin to load the CPU; one block.
+fn machines() -> Campaign {
+    let steps: Vec<Step> = (0..4_u8)
+        .map(|hogs| Step {
+            shares: [20.0 + f64::from(hogs), 5.0, 0.0, 0.0],
+            ..Step::of(1, hogs.into(), 1e7 - 2e6 * f64::from(hogs), 9e3 - 1e3 * f64::from(hogs))
+        })
+        .collect();
+    let mut lab = Lab::new();
+    lab.design.scenario.guests.kind = GuestKind::Kvm;
+    lab.design.scenario.bin = std::time::Duration::from_secs(1);
+    lab.run(Platform::Emulated);
+    for method in ["off", "ftrace-function", "perf-sample-999-callchain"] {
+        lab.done(0, FIDELITY, method, |measured| {
+            climb(measured, &steps, 2);
+            match method {
+                "off" => {}
+                "ftrace-function" => traced(measured, &steps),
+                _ => profiles(measured, &steps, &["handle_tx", "handle_rx"]),
+            }
+        });
+    }
+    lab.campaign()
+}
+
+/// From the sections on: what stands above is told of every campaign.
+fn of_sections(campaign: &Campaign) -> String {
+    let text = text::render(campaign);
+    let start = text.find("Sections under").unwrap();
+    let end = text.find("Below each figure").unwrap();
+    text[start..end].to_owned()
+}
+
+#[test]
+fn the_sections_the_chart_and_the_papers_statements() {
+    insta::assert_snapshot!(of_sections(&machines()));
+}
+
+#[test]
+fn the_markdown_of_vms_holds_their_sections_and_the_papers_statements() {
+    let text = markdown::render(&machines());
+    assert!(text.contains("| 1 sends, 3 hogs | 32.0"), "{text}");
+    assert!(text.contains("| throughput falls as VMs that load the CPU are added"), "{text}");
+}
+
+#[test]
+fn every_line_of_the_papers_tables_fits() {
+    let mut campaign = machines();
+    let long = "a long reason without an end ".repeat(9) + &"x".repeat(150);
+    campaign.summary.sections[0].label = long.clone();
+    campaign.summary.paper[0].remarks.push(long.clone());
+    for section in &mut campaign.summary.sections {
+        section.methods[1].id.0 = format!("external:{}", "name-".repeat(30));
+    }
+    for line in text::render(&campaign).lines() {
+        assert!(line.chars().count() <= text::WIDTH, "{} columns: {line}", line.chars().count());
+    }
 }
 
 #[test]

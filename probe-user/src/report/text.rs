@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 
 use super::{
-    caveats, durations,
+    caveats, chart, durations,
     number::{self, Style, nanoseconds, parts},
-    sizes,
+    paper, sections, sizes,
 };
 use crate::{
     analysis::events::CALLED_PER_KICK,
@@ -52,10 +52,17 @@ pub fn render(campaign: &Campaign) -> String {
     let by_size = sizes::table_of(methods).map(|table| (sizes::TITLE.to_owned(), table));
     let durations = durations::table_of(methods)
         .map(|table| (format!("How long calls of {CALLED_PER_KICK} took in lockstep, the tracer's own work included"), table));
-    for (title, table) in tables.into_iter().chain(durations).chain(by_size) {
+    let by_section = sections::tables(campaign);
+    let said = &campaign.summary.paper;
+    let paper = paper::table_of(said).map(|table| (paper::title(said), table));
+    let optional = durations.into_iter().chain(by_size).chain(by_section).chain(paper);
+    for (title, table) in tables.into_iter().chain(optional) {
         text.push('\n');
         text.push_str(&paragraph("", &title));
         text.push_str(&format!("{}\n", table.trim_fmt()));
+    }
+    if sections::is_drawn(campaign) {
+        text.extend(chart::render(campaign).map(|chart| format!("\n{chart}")));
     }
     text.push('\n');
     text.push_str(&paragraph(

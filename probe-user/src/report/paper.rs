@@ -1,0 +1,103 @@
+//! The paper's statements beside what was measured.
+
+use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
+
+use super::{
+    markdown,
+    number::{Style, parts},
+    text::table,
+};
+use crate::{
+    analysis::fidelity::WITHIN_RUN,
+    model::{
+        figure::Figure,
+        paper::{Agreement, Beside, Statement},
+    },
+};
+
+/// Columns of the statement and of the verdict; what was measured has the others.
+const NARROW: [(usize, u16); 2] = [(0, 30), (2, 13)];
+
+/// Above the table.
+pub(super) fn title(statements: &[Statement]) -> String {
+    let mut notes = statements
+        .iter()
+        .flat_map(|statement| &statement.measured)
+        .filter_map(|beside| beside.figure.known())
+        .flat_map(|found| &found.notes);
+    let within = notes.any(|note| note == WITHIN_RUN);
+    let worth = if within { "; one block: intervals are of its own bins" } else { "" };
+    format!("The paper's statements (Fujita, Abe and Lee) beside what was measured{worth}")
+}
+
+/// One row per statement; none where there is none.
+pub(super) fn table_of(statements: &[Statement]) -> Option<Table> {
+    if statements.is_empty() {
+        return None;
+    }
+    let mut rows = table(&["the paper says", "here", "agrees"]);
+    for column in rows.column_iter_mut() {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    for (index, width) in NARROW {
+        let column = rows.column_mut(index).expect("there are three");
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+    }
+    for statement in statements {
+        let Statement { id: _, statement: text, place, paper, measured: _, agrees, remarks: _ } =
+            statement;
+        rows.add_row([
+            format!("{text}: {paper} ({place})"),
+            here(statement).join("\n"),
+            agreement(*agrees).into(),
+        ]);
+    }
+    Some(rows)
+}
+
+/// The same as Markdown.
+pub(super) fn markdown(statements: &[Statement]) -> String {
+    let mut text = markdown::row(&["the paper says", "its value", "here", "agrees"]);
+    text.push_str(&markdown::row(&["---"; 4]));
+    for statement in statements {
+        let said = format!("{} ({})", statement.statement, statement.place);
+        let here = here(statement).join("; ");
+        let agrees = agreement(statement.agrees);
+        text.push_str(&markdown::row(&[&said, &statement.paper, &here, agrees]));
+    }
+    text
+}
+
+/// What was measured, then what is to be said of it.
+fn here(statement: &Statement) -> Vec<String> {
+    let measured = statement.measured.iter().map(line);
+    measured.chain(statement.remarks.iter().cloned()).collect()
+}
+
+fn line(Beside { what, method, figure }: &Beside) -> String {
+    let value = match (parts(figure, style(what)), figure) {
+        (Some([estimate, interval, _]), Figure::Known(found)) => {
+            // Of one block, all are; the title says so.
+            let notes = found.notes.iter().filter(|note| *note != WITHIN_RUN);
+            let notes = notes.map(|note| format!(", {note}")).collect::<String>();
+            format!("{estimate} {interval}{notes}")
+        }
+        (_, Figure::Null(absent)) => format!("none: {}", absent.why),
+        (None, Figure::Known(_)) => "-".into(),
+    };
+    format!("{method}: {what}: {value}")
+}
+
+/// What is called `r` is a correlation.
+fn style(what: &str) -> Style {
+    if what.starts_with("r ") || what.starts_with("r(") { Style::CORRELATION } else { Style::LEVEL }
+}
+
+fn agreement(agrees: Agreement) -> &'static str {
+    match agrees {
+        Agreement::Yes => "yes",
+        Agreement::No => "NO",
+        Agreement::CannotTell => "cannot tell",
+        Agreement::NotInThisScenario => "not in this scenario",
+    }
+}
