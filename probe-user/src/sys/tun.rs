@@ -20,6 +20,12 @@ const TUNSETOFFLOAD: u32 = 0x4004_54d0;
 const TUNSETVNETHDRSZ: u32 = 0x4004_54d8;
 const TUNGETDEVNETNS: u32 = 0x54e3;
 
+// linux/if_tun.h: what the reader of a TAP takes in its virtio-net headers.
+const TUN_F_CSUM: u64 = 0x01;
+const TUN_F_TSO4: u64 = 0x02;
+const TUN_F_TSO6: u64 = 0x04;
+const TUN_F_TSO_ECN: u64 = 0x08;
+
 /// `sizeof(struct ifreq)`.
 const IFREQ: usize = 40;
 
@@ -59,9 +65,25 @@ impl Tap {
         let mut header = header.to_ne_bytes();
         ioctl(&file, "ioctl(TUNSETIFF)", name, TUNSETIFF, &mut ifreq)?;
         ioctl(&file, "ioctl(TUNSETVNETHDRSZ)", name, TUNSETVNETHDRSZ, &mut header)?;
-        let none = Call::IoctlValue { fd: file.as_fd(), request: TUNSETOFFLOAD, value: 0 };
-        call::make(none).map_err(|e| Error::call("ioctl(TUNSETOFFLOAD)", name, e))?;
-        Ok(Self { name: name.into(), file })
+        let tap = Self { name: name.into(), file };
+        tap.set_offloads(0)?;
+        Ok(tap)
+    }
+
+    /// From now on the reader fills in checksums and cuts TCP segments itself: it gets frames of up to 64 KB, whose
+    /// virtio-net headers say what is left to be done. What is written to a TAP may always be like that.
+    ///
+    /// # Errors
+    /// The errno of `TUNSETOFFLOAD`.
+    #[doc(alias = "TUNSETOFFLOAD")]
+    pub fn offload(&self) -> Result<()> {
+        self.set_offloads(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
+    }
+
+    fn set_offloads(&self, value: u64) -> Result<()> {
+        let set = Call::IoctlValue { fd: self.file.as_fd(), request: TUNSETOFFLOAD, value };
+        let set = call::make(set).map(drop);
+        set.map_err(|e| Error::call("ioctl(TUNSETOFFLOAD)", self.name.as_str(), e))
     }
 
     /// Its name.

@@ -2,6 +2,7 @@
 
 pub mod device;
 pub mod queue;
+pub mod relay;
 pub mod ring;
 pub(crate) mod worker;
 
@@ -9,3 +10,5 @@ pub(crate) mod worker;
 mod oracle_tests;
 #[cfg(test)]
 mod queue_tests;
+#[cfg(test)]
+mod relay_tests;

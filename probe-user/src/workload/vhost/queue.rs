@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// Bytes of a receive buffer; longer frames take several ("mergeable").
-const RECEIVE_BUFFER: usize = 2048;
+pub(super) const RECEIVE_BUFFER: usize = 2048;
 
 /// Where `num_buffers` stands in `struct virtio_net_hdr_v1`.
-const NUM_BUFFERS_AT: usize = 10;
+pub(super) const NUM_BUFFERS_AT: usize = 10;
 
 const HEADER_LEN: usize = HEADER as usize;
 
@@ -61,6 +61,16 @@ impl Plan {
                 "Use a smaller ring or shorter frames",
             )
         })
+    }
+
+    /// Where the receive buffers lie, one behind the other.
+    pub(super) fn receive_buffers(&self) -> usize {
+        self.receive_buffers
+    }
+
+    /// Where the transmit buffers lie, and how far one is from the next.
+    pub(super) fn transmit_buffers(&self) -> (usize, usize) {
+        (self.transmit_buffers, self.stride)
     }
 
     /// The rings: receive, transmit.
@@ -168,7 +178,7 @@ impl Receive {
         let ring = Ring::new(memory.clone(), plan.receive, event_idx, 0).ok_or_else(misplanned)?;
         let mut queue =
             Self { ring, memory: memory.clone(), buffers: plan.receive_buffers, rest: 0 };
-        queue.refill();
+        let _ = refill(&mut queue.ring, queue.buffers);
         Ok(queue)
     }
 
@@ -187,7 +197,7 @@ impl Receive {
             }
             self.rest = self.rest.saturating_sub(1);
         }
-        incoming.kick = self.refill();
+        incoming.kick = refill(&mut self.ring, self.buffers);
         Ok(incoming)
     }
 
@@ -197,18 +207,18 @@ impl Receive {
         let count = self.memory.get_atomic_ref::<AtomicU16>(at);
         u16::from_le(count.expect("buffers lie in the memory").load(Ordering::Relaxed))
     }
-
-    fn refill(&mut self) -> bool {
-        let start = self.buffers;
-        while self.ring.add(|slot| Buffer {
-            address: (start + usize::from(slot) * RECEIVE_BUFFER) as u64,
-            len: RECEIVE_BUFFER as u32,
-            writable: true,
-        }) {}
-        self.ring.publish()
-    }
 }
 
-fn misplanned() -> Error {
+/// Gives the device every free buffer; whether it asks to be kicked for them.
+pub(super) fn refill(ring: &mut Ring, buffers: usize) -> bool {
+    while ring.add(|slot| Buffer {
+        address: (buffers + usize::from(slot) * RECEIVE_BUFFER) as u64,
+        len: RECEIVE_BUFFER as u32,
+        writable: true,
+    }) {}
+    ring.publish()
+}
+
+pub(super) fn misplanned() -> Error {
     Error::Untrue("the plan of the guest's memory does not fit its memory".into())
 }

@@ -190,6 +190,11 @@ impl Ring {
         self.layout.size - self.free()
     }
 
+    /// The descriptor that the next [`Ring::add`] takes; none if no descriptor is free.
+    pub fn next_free(&self) -> Option<u16> {
+        self.free.last().copied()
+    }
+
     /// Offers the buffer that `describe` makes for the descriptor it is given; false if no descriptor is free.
     ///
     /// The device learns of it with the next [`Ring::publish`].
