@@ -4,6 +4,7 @@
 mod bpf;
 mod bpf_fentry;
 mod bpf_probes;
+mod bridge;
 mod campaign;
 mod capture;
 mod ending;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         network::tests(),
         existing::tests(),
         targets::tests(),
+        bridge::tests(),
         input::tests(),
         campaign::tests(),
         ending::tests(),

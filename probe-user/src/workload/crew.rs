@@ -7,7 +7,11 @@ use std::{
     os::{fd::OwnedFd, unix::fs::FileExt as _},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     error::{Error, Result},
@@ -104,6 +108,40 @@ impl Crew {
             }
         }
         Ok(())
+    }
+
+    /// What the one that was started last said, if it has ended; it is no longer of the crew then.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub(crate) fn ended(&mut self) -> Result<Option<String>> {
+        let Some(member) = self.members.last_mut() else { return Ok(None) };
+        let status = member.child.try_wait();
+        let status = status.map_err(|e| Error::call("waitpid", member.name.as_str(), e))?;
+        let gone = status.and_then(|_| self.members.pop());
+        gone.map(|member| member.said()).transpose()
+    }
+
+    /// Sends the one that was started last a signal, and waits until it has ended; what it said.
+    ///
+    /// # Errors
+    /// It does not end within `limit`.
+    pub(crate) fn finish(&mut self, signal: Signal, limit: Duration) -> Result<String> {
+        let Some(member) = self.members.last_mut() else { return Ok(String::new()) };
+        // Not waited for yet, so the number is still its own.
+        kill_process(Pid::from_child(&member.child), signal)
+            .map_err(|e| Error::call("kill", member.name.as_str(), e.into()))?;
+        let began = Instant::now();
+        loop {
+            if let Some(said) = self.ended()? {
+                return Ok(said);
+            }
+            if began.elapsed() > limit {
+                let late = format!("has not ended within {limit:?}");
+                return Err(self.members.last().map_or(Error::Interrupted, |m| m.untrue(&late)));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Kills all of them and waits until they are gone.

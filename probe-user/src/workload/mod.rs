@@ -4,6 +4,7 @@
 //! [`Stage::close`] takes everything down. A stage serves any number of loads in turn.
 
 pub mod blast;
+mod bridge;
 mod crew;
 pub mod existing;
 pub mod fleet;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Hogs, Orders, Placement,
     blast::{Blast, frame},
+    bridge::Bridge,
     existing::{self, Existing},
     fleet::{Fleet, Load, Worker},
     kvm::Kvm,
@@ -32,7 +33,7 @@ pub struct Stage {
 /// What the guests stand on.
 enum Ground {
     /// Two machines of ours.
-    Ours(Network),
+    Ours(Box<Network>),
     /// Whatever the guests' owners made.
     Theirs(existing::Ground),
 }
@@ -68,24 +69,34 @@ impl Stage {
         // The hogs of VMs are processes inside.
         let spinning = if guests.kind == GuestKind::Kvm { 0 } else { most_hogs };
         let hogs = Hogs::new(spinning, hog, &placement.load)?;
-        if guests.kind == GuestKind::Existing {
-            let (fleet, ground) = Existing::find()?;
-            let ground = Ground::Theirs(ground);
-            return Ok(Self { fleet: Box::new(fleet), ground, hogs: Arc::new(hogs) });
-        }
-        let (mut network, taps) = Network::build(run, plan, guests.count, guests.frame, placement)?;
-        if guests.kind != GuestKind::Blast {
+        let network = || Network::build(run, plan, guests.count, guests.frame, placement);
+        let serving = || {
+            let (mut network, taps) = network()?;
             network.serve(run, &placement.sink)?;
-        }
-        let fleet: Box<dyn Fleet> = match guests.kind {
-            GuestKind::Blast => Box::new(Blast::build(taps, guests, placement)?),
-            GuestKind::Kvm => Box::new(Kvm::build(run, taps, (guests, hog), &network, placement)?),
-            kind @ (GuestKind::Bridge | GuestKind::Existing) => {
-                let why = format!("{kind:?}: not built yet");
-                return Err(Error::invalid("guests.kind", why, "Use blast"));
+            Ok((network, taps))
+        };
+        let (fleet, ground): (Box<dyn Fleet>, _) = match guests.kind {
+            GuestKind::Blast => {
+                let (network, taps) = network()?;
+                let fleet = Blast::build(taps, guests, placement)?;
+                (Box::new(fleet), Ground::Ours(Box::new(network)))
+            }
+            GuestKind::Bridge => {
+                let (network, taps) = serving()?;
+                let fleet = Bridge::build(run, taps, guests, &network, placement)?;
+                (Box::new(fleet), Ground::Ours(Box::new(network)))
+            }
+            GuestKind::Kvm => {
+                let (network, taps) = serving()?;
+                let fleet = Kvm::build(run, taps, (guests, hog), &network, placement)?;
+                (Box::new(fleet), Ground::Ours(Box::new(network)))
+            }
+            GuestKind::Existing => {
+                let (fleet, ground) = Existing::find()?;
+                (Box::new(fleet), Ground::Theirs(ground))
             }
         };
-        Ok(Self { fleet, ground: Ground::Ours(network), hogs: Arc::new(hogs) })
+        Ok(Self { fleet, ground, hogs: Arc::new(hogs) })
     }
 
     /// What arrives at machine 2; of guests that ran already, what comes out of their TAPs.

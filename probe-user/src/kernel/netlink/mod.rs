@@ -104,6 +104,16 @@ impl Netlink {
         self.request("rtnetlink(RTM_SETLINK mtu)", name, Request::SetLink(link), 0)
     }
 
+    /// Sets `name`'s Ethernet address.
+    ///
+    /// # Errors
+    /// There is no such link, or it does not take that.
+    pub fn set_address(&mut self, name: &str, mac: Mac) -> Result<()> {
+        let mut link = named(name);
+        link.attributes.push(LinkAttribute::Address(mac.0.to_vec()));
+        self.request("rtnetlink(RTM_SETLINK address)", name, Request::SetLink(link), 0)
+    }
+
     /// Brings `name` up.
     ///
     /// # Errors

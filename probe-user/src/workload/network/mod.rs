@@ -213,7 +213,8 @@ pub fn guest_ip(guest: u16) -> Ipv4Addr {
     Ipv4Addr::from_bits(Ipv4Addr::new(10, 84, 0, 1).to_bits() + u32::from(guest))
 }
 
-fn mtu(frame: usize) -> u32 {
+/// Largest packet in frames of up to `frame` bytes.
+pub(super) fn mtu(frame: usize) -> u32 {
     // A frame is at most frame::MAX long.
     frame.saturating_sub(frame::HEADER).max(1500) as u32
 }

@@ -1,0 +1,46 @@
+//! Where a guest's programs live: a network namespace with one TAP.
+
+use crate::{
+    error::Result,
+    kernel::{
+        netdev::NetDevices,
+        netlink::{Link, Netlink},
+        netns::Netns,
+        run::Run,
+    },
+    model::scenario::Guests,
+    sys::tun::Tap,
+    workload::{
+        network::{PREFIX, SINK_IP, guest_ip, guest_mac, mtu, sink_mac},
+        vhost::device::HEADER,
+    },
+};
+
+/// Frames that may wait in the TAP until they are carried. A TAP drops what is more (`tun_net_xmit` in drivers/net/tun.c),
+/// where a guest's own driver would stop the queue above it: this is more than a TCP socket's largest window
+/// (`net.ipv4.tcp_wmem`, 4 MiB) holds of the shortest full frames.
+const WAITING: &str = "4096";
+
+/// The namespace of guest number `number`, which can speak to machine 2 as soon as its frames are carried, and its TAP.
+///
+/// # Errors
+/// Not root; something that this kernel lacks.
+pub(super) fn build(run: &Run, number: u16, spec: &Guests) -> Result<(Netns, Tap)> {
+    let netns = Netns::new()?;
+    let name = run.interface("eth0");
+    let tap = netns.run(|| Tap::create(&name, HEADER))??;
+    if spec.offloads {
+        tap.offload()?;
+    }
+    let devices = NetDevices::of(&netns)?;
+    devices.write(&name, "tx_queue_len", WAITING)?;
+    let mut links = netns.run(Netlink::open)??;
+    links.set_mtu(&name, mtu(spec.frame))?;
+    links.set_address(&name, guest_mac(number))?;
+    links.up("lo")?;
+    links.up(&name)?;
+    let link = Link { name: &name, index: devices.number(&name, "ifindex")? };
+    links.add_address(link, guest_ip(number), PREFIX)?;
+    links.add_neighbour(link, SINK_IP, sink_mac())?;
+    Ok((netns, tap))
+}

@@ -1,0 +1,126 @@
+//! VM-less guests with TCP: each is a network namespace with a TAP of its own, whose frames a thread of ours carries over
+//! the rings of a vhost device in both directions. A real iperf3 in the namespace sends.
+//!
+//! Of the virtio-net features, vhost knows only the header and mergeable buffers (`VHOST_NET_FEATURES` in
+//! drivers/vhost/net.c); checksums and segmentation are agreed on between driver and TAP (`TUNSETOFFLOAD`), here between
+//! the namespace's TAP and that of machine 1, so that a header means the same on both sides.
+
+mod carrier;
+mod client;
+mod guest;
+mod load;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use carrier::Carrier;
+use load::Ferry;
+
+use super::{
+    Hogs, Offered, Orders,
+    fleet::{Fleet, Load, Worker},
+    network::Network,
+    placement::Placement,
+};
+use crate::{
+    error::{Error, Result},
+    kernel::{affinity, netns::Netns, run::Run, sock_diag::TcpSockets},
+    model::scenario::Guests,
+    sys::tun::Tap,
+};
+
+/// The bridge guests of a stage.
+pub(super) struct Bridge {
+    guests: Vec<Arc<Guest>>,
+    workers: Vec<Worker>,
+    taps: Vec<String>,
+    /// Machine 2's.
+    sockets: Arc<Mutex<TcpSockets>>,
+    /// What the names of clients' cgroups start with.
+    name: String,
+    cpus: Vec<u32>,
+    /// Bytes of the frames that a rate in frames means.
+    frame: usize,
+}
+
+/// One guest.
+struct Guest {
+    carrier: Mutex<Carrier>,
+    netns: Netns,
+}
+
+impl Bridge {
+    /// One guest behind each of `taps`, of a network that serves iperf3 already.
+    ///
+    /// # Errors
+    /// A value out of range; something that this kernel lacks.
+    pub(super) fn build(
+        run: &Run,
+        taps: Vec<Tap>,
+        spec: &Guests,
+        network: &Network,
+        placement: &Placement,
+    ) -> Result<Self> {
+        let mut guests = Vec::new();
+        let (mut workers, mut names) = (Vec::new(), Vec::new());
+        for (number, tap) in (0..).zip(taps) {
+            names.push(tap.name().to_owned());
+            let (netns, own) = guest::build(run, number, spec)?;
+            let carrier = Carrier::new(tap, own, spec)?;
+            affinity::pin(Some(carrier.worker()), &placement.load)?;
+            workers.push(Worker { guest: number.into(), tid: carrier.worker() });
+            guests.push(Arc::new(Guest { carrier: Mutex::new(carrier), netns }));
+        }
+        let sockets = TcpSockets::of(network.machine2())?;
+        Ok(Self {
+            guests,
+            workers,
+            taps: names,
+            sockets: Arc::new(Mutex::new(sockets)),
+            name: run.object("client"),
+            cpus: placement.load.clone(),
+            frame: spec.frame,
+        })
+    }
+}
+
+impl Fleet for Bridge {
+    fn workers(&self) -> &[Worker] {
+        &self.workers
+    }
+
+    fn taps(&self) -> &[String] {
+        &self.taps
+    }
+
+    fn start(&self, orders: &Orders, hogs: &Arc<Hogs>) -> Result<Box<dyn Load>> {
+        Ok(Box::new(Ferry::start(self, orders, hogs)?))
+    }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        let busy = || Error::Untrue("a load still runs on the stage".into());
+        let close = |guest: Arc<Guest>| {
+            let guest = Arc::into_inner(guest).ok_or_else(busy)?;
+            // A panic leaves the counts in doubt, but the device can be closed.
+            guest.carrier.into_inner().unwrap_or_else(PoisonError::into_inner).close()
+        };
+        let closed: Vec<_> = self.guests.into_iter().map(close).collect();
+        closed.into_iter().collect()
+    }
+}
+
+/// What a client is to hold to, in bits per second; none for as much as it can.
+///
+/// # Errors
+/// A lockstep: TCP decides itself when it sends.
+fn limit(offered: Offered, frame: usize) -> Result<Option<u64>> {
+    match offered {
+        Offered::Flat { .. } => Ok(None),
+        // At most what a scenario's rate can say.
+        Offered::Paced { rate, .. } => Ok(Some((rate.per_second() * frame as f64 * 8.0) as u64)),
+        Offered::Lockstep { .. } => Err(Error::unsupported(
+            "a lockstep load",
+            "bridge guests speak TCP, which sends when it wants to",
+            "Use guests of kind blast",
+        )),
+    }
+}
