@@ -80,7 +80,7 @@ fn turns() -> Result<()> {
     let mut load = stage.start(Orders { offered: flat, senders: 1, hogs: 0 })?;
     let idle = load.sent_by_guest()?[1];
     ensure!(idle.bytes.0 == 0, "guest 1 was to rest: {idle:?}");
-    let rate = "1000pps".parse()?;
+    let rate = "1000pps".parse().map_err(anyhow::Error::msg)?;
     for offered in [Offered::Paced { rate, batch: 1 }, flat, Offered::Paced { rate, batch: 1 }] {
         load.obey(&Orders { offered, senders: 2, hogs: 0 })?;
         let (before, began) = (load.sent_by_guest()?, Instant::now());

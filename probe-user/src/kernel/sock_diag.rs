@@ -18,6 +18,8 @@ const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const SKNLGRP_INET_TCP_DESTROY: u32 = 1;
 const INET_DIAG_INFO: u16 = 2;
 const TCP_LISTEN: u8 = 10;
+/// `TCP_ESTABLISHED`, `TCP_SYN_RECV`, `TCP_CLOSE_WAIT`, `TCP_NEW_SYN_RECV`.
+const CONNECTED: [u8; 4] = [1, 3, 8, 12];
 
 /// `sizeof(struct inet_diag_msg)`.
 const MESSAGE: usize = 72;
@@ -34,6 +36,8 @@ pub struct TcpSocket {
     pub port: u16,
     /// Whether it waits for connections.
     pub listens: bool,
+    /// Whether its owner has a connection yet to end: it is established, about to be, or ended by the peer only.
+    pub connected: bool,
     /// Payload bytes that its peer sent and it acknowledged, in order. A connection's end (FIN) counts as one.
     #[doc(alias = "tcpi_bytes_received")]
     pub received: u64,
@@ -130,6 +134,7 @@ fn decode(body: &[u8]) -> Option<TcpSocket> {
         cookie: word(44) | word(48) << 32,
         port,
         listens: head[1] == TCP_LISTEN,
+        connected: CONNECTED.contains(&head[1]),
         received: received.unwrap_or(0),
     })
 }
@@ -148,14 +153,21 @@ mod tests {
 
     #[test]
     fn sockets_are_read_as_the_kernel_tells_of_them() {
-        let socket =
-            |cookie, listens, received| TcpSocket { cookie, port: 5201, listens, received };
+        let socket = |cookie, listens, received| TcpSocket {
+            cookie,
+            port: 5201,
+            listens,
+            connected: false,
+            received,
+        };
         assert_eq!(decode(&recorded("listening")), Some(socket(1, true, 0)));
-        assert_eq!(decode(&recorded("server")), Some(socket(2, false, 12_345)));
+        let server = TcpSocket { connected: true, ..socket(2, false, 12_345) };
+        assert_eq!(decode(&recorded("server")), Some(server));
         assert_eq!(decode(&recorded("ended")), Some(socket(2, false, 12_446)));
         // No struct tcp_info.
         let left = decode(&recorded("time_wait")).unwrap();
-        assert_eq!((left.cookie, left.listens, left.received), (3, false, 0));
+        assert_eq!((left.cookie, left.listens, left.connected), (3, false, false));
+        assert_eq!(left.received, 0);
     }
 
     #[test]

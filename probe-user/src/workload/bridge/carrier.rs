@@ -147,8 +147,10 @@ impl Carrier {
                 self.sleep(Some(stop))?;
             }
         }
-        while self.reclaim(tally)? || self.outbound.ring.in_flight() > 0 {
+        self.reclaim(tally)?;
+        while self.outbound.ring.in_flight() > 0 {
             self.sleep(None)?;
+            self.reclaim(tally)?;
         }
         self.device.await_handler(Queue::Transmit)
     }

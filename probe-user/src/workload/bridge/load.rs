@@ -122,7 +122,7 @@ impl Ferry {
         loop {
             let now = self.sockets.lock().unwrap_or_else(PoisonError::into_inner).now()?;
             let port = iperf::port(guest);
-            let count = now.iter().filter(|s| !s.listens && s.port == port).count();
+            let count = now.iter().filter(|s| s.connected && s.port == port).count();
             if enough(count) {
                 return Ok(());
             }
@@ -150,12 +150,19 @@ impl Ferry {
         outcome
     }
 
-    fn end(&mut self) -> Result<()> {
+    /// Ends clients, connections, carriers and hogs, in this order; the clients report unless they are `silenced`.
+    fn end(&mut self, silenced: bool) -> Result<()> {
         let quiet = self.hogs.set(0);
         let tested: Vec<u16> = self.clients.keys().copied().collect();
-        let mut told = self.dismiss(|_, _| false);
+        let mut told = match silenced {
+            true => {
+                self.clients.clear();
+                Ok(())
+            }
+            false => self.dismiss(|_, _| false),
+        };
         for guest in tested {
-            // The ends of connections have to be carried, too.
+            // The ends of connections have to be carried, too, or the server waits for more for good.
             told = told.and_then(|()| self.await_connections(guest, |count| count == 0));
         }
         let stopped = self.stop.now();
@@ -212,7 +219,7 @@ impl Load for Ferry {
     }
 
     fn stop(mut self: Box<Self>) -> Result<Ended> {
-        self.end()?;
+        self.end(false)?;
         Ok(Ended { sent: self.sent()?, rtt: std::mem::take(&mut self.rtt) })
     }
 }
@@ -220,9 +227,7 @@ impl Load for Ferry {
 impl Drop for Ferry {
     fn drop(&mut self) {
         if !self.threads.is_empty() {
-            // At once, without their reports.
-            self.clients.clear();
-            let _ = self.end();
+            let _ = self.end(true);
         }
     }
 }

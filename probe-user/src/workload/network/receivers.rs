@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     fn socket(cookie: u64, port: u16, received: u64) -> TcpSocket {
-        TcpSocket { cookie, port, listens: false, received }
+        TcpSocket { cookie, port, listens: false, connected: true, received }
     }
 
     #[test]
