@@ -3,23 +3,33 @@
 use aya_ebpf::{
     helpers::bpf_get_current_pid_tgid,
     macros::{fentry, map},
-    maps::HashMap,
+    maps::Array,
     programs::FEntryContext,
 };
+use probe_ebpf::fentry_by_worker::{ENTRIES, PROBES, Worker};
 
 use crate::fentry_count::{count, count_at};
 
 #[map]
-static WORKERS: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
+static WORKERS: Array<Worker> = Array::with_max_entries(ENTRIES + PROBES, 0);
 
 #[fentry]
 fn fentry_by_worker(_: FEntryContext) -> i32 {
     // The lower half is what user space calls a thread id.
     let thread = bpf_get_current_pid_tgid() as u32;
-    // SAFETY: nobody writes to the map while the program is attached.
-    match unsafe { WORKERS.get(thread) } {
-        Some(&slot) => count_at(slot),
-        None => count(0),
+    let first = thread % ENTRIES;
+    for place in first..first + PROBES {
+        match WORKERS.get(place) {
+            // The idle thread's id is 0, too: it is no worker.
+            Some(worker) if worker.thread != 0 => {
+                if worker.thread == thread {
+                    count_at(worker.slot);
+                    return 0;
+                }
+            }
+            _ => break,
+        }
     }
+    count(0);
     0
 }

@@ -4,7 +4,7 @@
 use std::{fs, mem::offset_of};
 
 use probe_ebpf::{
-    fentry_by_worker::{PROGRAM, WORKERS},
+    fentry_by_worker::{ENTRIES, PROBES, PROGRAM, WORKERS},
     fentry_count::{SLOTS, Slot},
 };
 
@@ -65,18 +65,36 @@ impl WorkerCounters {
         let (cpus, workers) = (self.probes.cpus(), self.workers.len());
         let number = u32::try_from(workers).unwrap_or(u32::MAX);
         let slots = cpus.saturating_add(number);
-        // A hash of no entries cannot be made.
-        let maps = [(SLOTS, slots), (WORKERS, number.max(1))];
+        let maps = [(SLOTS, slots), (WORKERS, ENTRIES + PROBES)];
         let probe = self.probes.load(PROGRAM, name, &maps, function)?;
-        for (slot, worker) in (cpus..).zip(&self.workers) {
-            maps::update(probe.map(WORKERS)?, &worker.to_ne_bytes(), &slot.to_ne_bytes()).map_err(
-                |e| Error::call("bpf(BPF_MAP_UPDATE_ELEM)", format!("worker {worker}"), e),
-            )?;
+        for (place, worker, slot) in places(&self.workers, cpus)? {
+            let value = [worker.to_ne_bytes(), slot.to_ne_bytes()].concat();
+            maps::update(probe.map(WORKERS)?, &place.to_ne_bytes(), &value).map_err(|e| {
+                Error::call("bpf(BPF_MAP_UPDATE_ELEM)", format!("worker {worker}"), e)
+            })?;
         }
         let slots = MappedArray::new(probe.map(SLOTS)?, slots as usize * WORDS)
             .map_err(|e| Error::call("mmap", format!("{SLOTS} for {}", function.name), e))?;
         Ok(WorkerCounter { probe, slots, cpus: cpus as usize, workers })
     }
+}
+
+/// Where in [`WORKERS`] each worker stands, with its slot; those from `first` on are theirs.
+fn places(workers: &[u32], first: u32) -> Result<Vec<(u32, u32, u32)>> {
+    let mut taken: Vec<(u32, u32, u32)> = Vec::new();
+    for (slot, &worker) in (first..).zip(workers) {
+        let own = worker % ENTRIES;
+        let free = |place: &u32| taken.iter().all(|(other, ..)| other != place);
+        let place = (own..own + PROBES).find(free).ok_or_else(|| {
+            Error::unsupported(
+                "calls by worker",
+                format!("{} workers have ids that are too much alike", workers.len()),
+                "Measure with fewer guests, or start them again",
+            )
+        })?;
+        taken.push((place, worker, slot));
+    }
+    Ok(taken)
 }
 
 /// Words from one slot to the next.
@@ -125,14 +143,32 @@ impl WorkerCounter {
 
 #[cfg(test)]
 mod tests {
+    use probe_ebpf::fentry_by_worker::Worker;
+
     use super::*;
 
     #[test]
     fn the_object_has_what_the_counter_asks_for() {
         let object = aya_obj::Object::parse(probe_ebpf::OBJECT).unwrap();
         assert!(object.programs.contains_key(PROGRAM));
-        let workers = &object.maps[WORKERS];
-        assert_eq!((workers.key_size(), workers.value_size()), (4, 4));
+        assert_eq!(object.maps[WORKERS].value_size() as usize, size_of::<Worker>());
         assert_eq!(object.maps[SLOTS].value_size() as usize, WORDS * size_of::<u64>());
+    }
+
+    #[test]
+    fn ids_that_are_alike_stand_one_behind_the_other() {
+        let far = |id: u32| id + ENTRIES;
+        let found = places(&[7, far(7), 8, ENTRIES - 1, 2 * ENTRIES - 1], 2).unwrap();
+        let expected = [
+            (7, 7, 2),
+            (8, far(7), 3),
+            (9, 8, 4),
+            (ENTRIES - 1, ENTRIES - 1, 5),
+            // Behind the last place, not around.
+            (ENTRIES, 2 * ENTRIES - 1, 6),
+        ];
+        assert_eq!(found, expected);
+        let alike: Vec<u32> = (0..=PROBES).map(|times| 5 + times * ENTRIES).collect();
+        places(&alike, 0).unwrap_err();
     }
 }
