@@ -121,6 +121,13 @@ pub struct WitnessCheck {
     pub slack: u64,
 }
 
+impl WitnessCheck {
+    /// Whether the witness counted what the function counted.
+    pub fn holds(&self) -> bool {
+        self.target.abs_diff(self.witness) <= self.slack
+    }
+}
+
 /// What follows from the trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {

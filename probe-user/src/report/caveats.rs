@@ -187,7 +187,7 @@ fn witness_price(figure: &Figure) -> String {
 /// Runs in which the witness did not count what the target did.
 fn witness(runs: &[Run]) -> Vec<String> {
     let checks = runs.iter().flat_map(|run| &run.witness_checks);
-    let wrong = checks.filter(|check| check.target != check.witness).map(|check| {
+    let wrong = checks.filter(|check| !check.holds()).map(|check| {
         format!(
             "The witness of {} counted {} calls where the function had {}: all r_0 and r_w of that run are in doubt.",
             check.function, check.witness, check.target
