@@ -11,8 +11,9 @@ use std::{
         unix::{fs::FileExt as _, net::UnixStream},
     },
     path::Path,
-    process::{Child, Command, Stdio},
-    time::Duration,
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -32,6 +33,9 @@ use crate::{
 
 /// How much of a console an error repeats, in bytes.
 const TAIL: usize = 1500;
+
+/// How long a QEMU that closed its port may take to be gone.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The guest's kernel says little, and gives up for good at the first failure: with -no-reboot QEMU ends then.
 const KERNEL_LINE: &str = "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check";
@@ -140,9 +144,9 @@ impl Vm {
 
     /// What is wrong with it, for people.
     fn describe(&mut self, error: &Error) -> String {
-        let state = match self.child.try_wait() {
-            Ok(Some(status)) => format!("QEMU has ended ({status})"),
-            _ => error.to_string(),
+        let state = match self.end() {
+            Some(status) => format!("QEMU has ended ({status})"),
+            None => error.to_string(),
         };
         let text = self.printed();
         let from = text.ceil_char_boundary(text.len().saturating_sub(TAIL));
@@ -151,6 +155,18 @@ impl Vm {
             tail => format!("its console ends with:\n{tail}"),
         };
         format!("vm{}: {state}; {tail}", self.number + 1)
+    }
+
+    /// How QEMU ended, if it does: its port closes before it is gone.
+    fn end(&mut self) -> Option<ExitStatus> {
+        let limit = Instant::now() + ENDS_WITHIN;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if Instant::now() < limit => thread::sleep(Duration::from_millis(10)),
+                Ok(None) | Err(_) => return None,
+            }
+        }
     }
 
     fn printed(&self) -> String {
