@@ -69,7 +69,7 @@ impl Args {
         let out = self.out.clone().unwrap_or_else(|| paths::root().join("results").join(time));
         if on_host {
             eprintln!("measuring on this host: {why}");
-            return measure_here(&out, &self.rest);
+            return measure_here(&out, self.rest, install);
         }
         eprintln!("measuring in VMs with Linux {}: {why}", self.kernel);
         self.measure_in_guests(&out, install)
@@ -80,10 +80,7 @@ impl Args {
         let binary = static_tracetoll()?;
         let asked = Asked::ask(&binary, &self.rest)?;
         let boot = boot(&asked, &self.rest, install)?;
-        let mut rest = self.rest;
-        if asked.kvm() && externals::values(&rest, "--guest-image").is_empty() {
-            rest.extend(["--guest-image".into(), image::ready(image::SERIES, install)?.into()]);
-        }
+        let rest = with_image(&asked, self.rest, install)?;
         let kernel = Kernel::get(&self.kernel, install)?;
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
         let out = fs::canonicalize(out)?;
@@ -171,10 +168,27 @@ fn static_tracetoll() -> Result<PathBuf> {
     cargo::executable(&mut command, "tracetoll")
 }
 
-fn measure_here(out: &Path, rest: &[OsString]) -> Result<ExitCode> {
+fn measure_here(out: &Path, rest: Vec<OsString>, install: &Installer) -> Result<ExitCode> {
     let tracetoll = cargo::executable(&mut cargo::cargo(&BUILD), "tracetoll")?;
+    let asked = Asked::ask(&tracetoll, &rest)?;
+    if asked.programs() {
+        install.ensure(&externals::NETWORK)?;
+    }
+    let rest = with_image(&asked, rest, install)?;
     let status = Command::new(tracetoll).args(["run", "--out"]).arg(out).args(rest).status()?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+/// The arguments with the image that VMs boot, unless they name one.
+fn with_image(
+    asked: &Asked,
+    mut rest: Vec<OsString>,
+    install: &Installer,
+) -> Result<Vec<OsString>> {
+    if asked.kvm() && externals::values(&rest, "--guest-image").is_empty() {
+        rest.extend(["--guest-image".into(), image::ready(image::SERIES, install)?.into()]);
+    }
+    Ok(rest)
 }
 
 /// Makes one campaign of the guests' journals, those of unfinished ones included, and prints it.

@@ -140,6 +140,18 @@ fn wanted(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Box<dyn Method>>> {
 /// The scenario with the command line's overrides.
 fn scenario(args: &RunArgs) -> Result<Scenario> {
     let mut scenario = super::scenario(&args.scenario, &args.overrides)?;
+    let given = [
+        ("--rate", args.rate.is_some()),
+        ("--kicks", args.kicks.is_some()),
+        ("--duration", args.duration.is_some()),
+    ];
+    if let (None, Some((flag, _))) = (&scenario.toll, given.iter().find(|(_, given)| *given)) {
+        return Err(Error::invalid(
+            *flag,
+            format!("it is of toll trials, and scenario {} has none here", scenario.name),
+            "Leave it out, or use a scenario of `blast` guests",
+        ));
+    }
     if let Some(toll) = &mut scenario.toll {
         toll.paced.rate = args.rate.unwrap_or(toll.paced.rate);
         toll.lockstep.kicks = args.kicks.unwrap_or(toll.lockstep.kicks);

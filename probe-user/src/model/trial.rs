@@ -164,7 +164,7 @@ pub struct CpuTimes {
     pub workers: Vec<Nanos>,
     /// The load's own threads and processes (the guests).
     pub load: Nanos,
-    /// Hog threads.
+    /// Hog threads; zero where hogs are processes in VMs, whose time is the load's.
     pub hogs: Nanos,
     /// The method's own threads and processes.
     pub reader: Nanos,

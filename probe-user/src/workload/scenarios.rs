@@ -146,8 +146,8 @@ fn check_guests(guests: &Guests) -> Option<Wrong> {
         unless(fits, "guests.vcpus", format_args!("{vcpus} processors"), "Use 1 or 2")
     })
     .or_else(|| {
-        let fits = (1..=vcpus).contains(&queues);
-        unless(fits, "guests.queues", format_args!("{queues} queue pairs"), "Use 1 up to `vcpus`")
+        let why = "TAPs of this suite have one queue pair";
+        unless(queues == 1, "guests.queues", format_args!("{queues}: {why}"), "Use 1")
     })
     .or_else(|| {
         let fits = (96..=65536).contains(&memory_mib);
@@ -157,14 +157,27 @@ fn check_guests(guests: &Guests) -> Option<Wrong> {
 
 fn check_network(scenario: &Scenario) -> Option<Wrong> {
     let Scenario { network, guests, load_cpus, .. } = scenario;
-    unless(*load_cpus > 0, "load_cpus", "the load needs a CPU", "Use 1 or more").or_else(|| {
-        unless(
-            network.switch != Switch::Direct || guests.count == 1,
-            "network.switch",
-            format_args!("without a switch only one guest reaches the cable, not {}", guests.count),
-            "Use one guest, or a switch: bridge or ovs",
-        )
-    })
+    unless(*load_cpus > 0, "load_cpus", "the load needs a CPU", "Use 1 or more")
+        .or_else(|| {
+            unless(
+                network.switch != Switch::Direct || guests.count == 1,
+                "network.switch",
+                format_args!(
+                    "without a switch only one guest reaches the cable, not {}",
+                    guests.count
+                ),
+                "Use one guest, or a switch: bridge or ovs",
+            )
+        })
+        .or_else(|| {
+            let limited = network.link.is_some() || network.guest_limit.is_some();
+            unless(
+                guests.kind != GuestKind::Existing || !limited,
+                "network",
+                "VMs that run already stand on a network that is not ours to limit",
+                "Leave `link` and `guest_limit` out: --scenario existing",
+            )
+        })
 }
 
 fn check_schedule(scenario: &Scenario) -> Option<Wrong> {
@@ -204,7 +217,7 @@ fn check_schedule(scenario: &Scenario) -> Option<Wrong> {
                 guests.kind != GuestKind::Existing || ours,
                 FIELD,
                 "VMs that run already take no orders",
-                "Give sections a duration only",
+                "Give sections a duration only, as --scenario existing does",
             )
         })
     };

@@ -39,7 +39,8 @@ impl Receivers {
     /// The kernel refuses, or more sockets ended at once than it can tell of.
     pub(super) fn read(&mut self) -> Result<Vec<u64>> {
         self.seen.note(&self.sockets.now()?);
-        // A socket that ended before the dump is told of by now; the last word on each is the greatest.
+        // The kernel tells of a socket's end from a work queue, so perhaps only by the next look; the last word on each is
+        // the greatest.
         self.seen.note(&self.sockets.ended()?);
         Ok(self.seen.bytes())
     }
