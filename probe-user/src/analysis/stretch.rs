@@ -19,6 +19,10 @@ use crate::model::{
     trial::Measured,
 };
 
+/// Shortest section whose bins can be resampled: a shorter one is hardly more than a single block of them, so that every
+/// resample would be the section itself and the interval nothing.
+const LEAST_BINS: usize = 8;
+
 /// Two series over the same bins.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Two {
@@ -109,7 +113,9 @@ impl<'a> Stretches<'a> {
             [] => Figure::null(whys),
             [(two, sections, estimate)] => {
                 let again = |bins: &[usize]| value(&two.cut(sections, bins).ok()?).ok();
-                let found = within_run(sections, again, &mut generator(self.seed));
+                let resampled = || within_run(sections, again, &mut generator(self.seed));
+                let long = sections.ranges().iter().all(|range| range.len() >= LEAST_BINS);
+                let found = long.then(resampled).flatten();
                 self.of_one_run(*estimate, found.map(|found| scale.bound(found)), notes)
             }
             several => {

@@ -75,7 +75,7 @@ fn alone(context: &Context<'_>) -> Statement {
     let draft = Draft {
         id: "share_varies_alone",
         statement: "handle_tx's share of CPU time changes where throughput hardly does",
-        place: "4.5, patterns A, B, C",
+        place: "4.5, here A, B, C",
         paper: "changes greatly",
     };
     let Some(ladder) = Ladder::by_senders(context.design, context.sections) else {
