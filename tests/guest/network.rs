@@ -333,12 +333,14 @@ pub(crate) fn gone(programs: &[&str]) -> Result<()> {
     }
 }
 
-/// Which of these programs run.
+/// Which of these programs run. One that has ended and is not yet waited for holds nothing any more.
 fn running(programs: &[&str]) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for process in fs::read_dir("/proc")? {
-        let comm = fs::read_to_string(process?.path().join("comm")).unwrap_or_default();
-        if programs.contains(&comm.trim()) {
+        let path = process?.path();
+        let comm = fs::read_to_string(path.join("comm")).unwrap_or_default();
+        let status = fs::read_to_string(path.join("status")).unwrap_or_default();
+        if programs.contains(&comm.trim()) && !status.contains("State:\tZ") {
             found.insert(comm.trim().to_owned());
         }
     }
