@@ -5,9 +5,8 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     thread,
     time::{Duration, Instant},
 };
@@ -25,7 +24,7 @@ use probe_user::{
     workload::{Load, Offered, Orders, Placement, Stage, scenarios},
 };
 
-use crate::{load::HandleTx, network::gone};
+use crate::{load::HandleTx, victim};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -104,7 +103,7 @@ fn send_and_hog() -> Result<()> {
     load.stop()?;
     drop(calls);
     stage.close()?;
-    gone(&PROGRAMS)
+    victim::gone(&PROGRAMS)
 }
 
 /// The second VM's processor is used while two `yes` run in it, and not before and after.
@@ -144,7 +143,7 @@ fn killed_vm() -> Result<()> {
     ensure!(error.contains("vm1: QEMU has ended (signal: 9"), "{error}");
     ensure!(load.stop().is_err(), "the load ends as if nothing had been");
     stage.close()?;
-    gone(&PROGRAMS)
+    victim::gone(&PROGRAMS)
 }
 
 fn missing() -> Result<()> {
@@ -179,7 +178,7 @@ fn missing() -> Result<()> {
     initramfs.extend(without_iperf3());
     fs::write(folder.path().join("initramfs"), initramfs)?;
     says(within()?, &["no iperf3", "cargo xtask image"])?;
-    gone(&PROGRAMS)
+    victim::gone(&PROGRAMS)
 }
 
 /// An archive (Documentation/driver-api/early-userspace/buffer-format.rst) that, behind the image's own, makes its iperf3
@@ -217,26 +216,14 @@ pub(crate) fn live_if_victim() -> Result<()> {
 
 fn killed_owner() -> Result<()> {
     tun::detect()?;
-    let mut victim = Command::new(std::env::current_exe()?)
-        .env(VICTIM, "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("starting the victim")?;
-    let outcome = watch_its_end(&mut victim);
-    // Killed already, unless the test failed on the way.
-    let _ = victim.kill();
-    victim.wait()?;
-    outcome
+    victim::watch(VICTIM, watch_its_end)
 }
 
 fn watch_its_end(victim: &mut Child) -> Result<()> {
-    let mut line = String::new();
-    BufReader::new(victim.stdout.take().context("no pipe")?).read_line(&mut line)?;
-    ensure!(line == "ready\n", "the victim says {line:?}");
     victim.kill()?;
     victim.wait()?;
     // The TAP is in a namespace without a name, and goes with the last descriptor, which was QEMU's.
-    gone(&PROGRAMS)?;
+    victim::gone(&PROGRAMS)?;
     let swept = leftovers::sweep()?;
     ensure!(swept.iter().any(|line| line.contains("-vms")), "swept {swept:?}");
     ensure!(leftovers::sweep()?.is_empty(), "a second sweep finds more");

@@ -2,9 +2,9 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::Write as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     thread,
     time::{Duration, Instant},
 };
@@ -28,6 +28,8 @@ use probe_user::{
     sys::tun::Tap,
     workload::{Load, Offered, Placement, Stage, blast::frame, network},
 };
+
+use crate::victim;
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -341,24 +343,12 @@ pub(crate) fn live_if_victim() -> Result<()> {
 }
 
 fn killed_stage() -> Result<()> {
-    let mut victim = Command::new(std::env::current_exe()?)
-        .env(VICTIM, "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("starting the victim")?;
-    let outcome = watch_its_end(&mut victim);
-    // Killed already, unless the test failed on the way.
-    let _ = victim.kill();
-    victim.wait()?;
-    outcome
+    victim::watch(VICTIM, watch_its_end)
 }
 
 /// A namespace without a name cannot be seen from outside once its holder is dead. So put a cable into each: it is the
 /// namespace's end that cuts it.
 fn watch_its_end(victim: &mut Child) -> Result<()> {
-    let mut line = String::new();
-    BufReader::new(victim.stdout.take().context("no pipe")?).read_line(&mut line)?;
-    ensure!(line == "ready\n", "the victim says {line:?}");
     let namespaces = descriptors_of(victim.id())?;
     ensure!(namespaces.len() == 2, "{namespaces:?}");
     let mut cables = Vec::new();

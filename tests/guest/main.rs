@@ -24,6 +24,7 @@ mod sink;
 mod targets;
 mod tool;
 mod triggers;
+mod victim;
 mod witness;
 
 use std::process::ExitCode;

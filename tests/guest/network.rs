@@ -1,9 +1,7 @@
 //! The network: each kind of switch, its limits, what machine 2 tells of each guest, and what is left of it.
 
 use std::{
-    collections::BTreeSet,
     fs,
-    io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -26,6 +24,8 @@ use probe_user::{
         scenarios,
     },
 };
+
+use crate::victim;
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -98,7 +98,7 @@ fn every_frame() -> Result<()> {
         let by_guest = stage.bytes_by_guest()?;
         ensure!(by_guest.iter().sum::<u64>() == sent * FRAME as u64, "{switch:?}: {by_guest:?}");
         stage.close()?;
-        gone(&["ovs-vswitchd", "ovsdb-server"])?;
+        victim::gone(&["ovs-vswitchd", "ovsdb-server"])?;
     }
     Ok(())
 }
@@ -225,7 +225,7 @@ fn per_guest() -> Result<()> {
     ensure!(later[0] == seen[0] && later[1] > seen[1], "{seen:?}, then {later:?}");
     drop(taps);
     network.close()?;
-    gone(&["iperf3"])
+    victim::gone(&["iperf3"])
 }
 
 fn output(argv: &[String]) -> Result<String> {
@@ -264,7 +264,7 @@ fn no_datapath() -> Result<()> {
     fs::write(MODPROBE, loader.trim())?;
     let Err(refused) = built else { bail!("Open vSwitch without its module") };
     ensure!(refused.to_string().contains("modprobe openvswitch"), "{refused}");
-    gone(&["ovs-vswitchd", "ovsdb-server"])
+    victim::gone(&["ovs-vswitchd", "ovsdb-server"])
 }
 
 /// Set for the process that [`killed`] kills.
@@ -291,58 +291,19 @@ pub(crate) fn live_if_victim() -> Result<()> {
 }
 
 fn killed() -> Result<()> {
-    let mut victim = Command::new(std::env::current_exe()?)
-        .env(VICTIM, "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("starting the victim")?;
-    let outcome = watch_its_end(&mut victim);
-    // Killed already, unless the test failed on the way.
-    let _ = victim.kill();
-    victim.wait()?;
-    outcome
+    victim::watch(VICTIM, watch_its_end)
 }
 
 fn watch_its_end(victim: &mut Child) -> Result<()> {
     const PROGRAMS: [&str; 3] = ["iperf3", "ovs-vswitchd", "ovsdb-server"];
-    let mut line = String::new();
-    BufReader::new(victim.stdout.take().context("no pipe")?).read_line(&mut line)?;
-    ensure!(line == "ready\n", "the victim says {line:?}");
-    let alive = running(&PROGRAMS)?;
+    let alive = victim::running(&PROGRAMS)?;
     ensure!(alive.len() == PROGRAMS.len(), "only {alive:?} run");
     victim.kill()?;
     victim.wait()?;
-    gone(&PROGRAMS)?;
+    victim::gone(&PROGRAMS)?;
     let swept = leftovers::sweep()?;
     let named = |part: &str| swept.iter().any(|line| line.contains(part));
     ensure!(named("-ovs") && named("-iperf3"), "swept {swept:?}");
     ensure!(leftovers::sweep()?.is_empty(), "a second sweep finds more");
     Ok(())
-}
-
-/// Waits until none of these programs runs; nobody else's do in a test's machine.
-pub(crate) fn gone(programs: &[&str]) -> Result<()> {
-    let began = Instant::now();
-    loop {
-        let left = running(programs)?;
-        if left.is_empty() {
-            return Ok(());
-        }
-        ensure!(began.elapsed() < NO_HANG, "still there: {left:?}");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Which of these programs run. One that has ended and is not yet waited for holds nothing any more.
-fn running(programs: &[&str]) -> Result<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
-    for process in fs::read_dir("/proc")? {
-        let path = process?.path();
-        let comm = fs::read_to_string(path.join("comm")).unwrap_or_default();
-        let status = fs::read_to_string(path.join("status")).unwrap_or_default();
-        if programs.contains(&comm.trim()) && !status.contains("State:\tZ") {
-            found.insert(comm.trim().to_owned());
-        }
-    }
-    Ok(found)
 }
