@@ -7,6 +7,8 @@ pub mod ring;
 pub(crate) mod worker;
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod oracle_tests;
 #[cfg(test)]
 mod queue_tests;

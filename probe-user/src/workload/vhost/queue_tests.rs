@@ -1,11 +1,10 @@
 //! The queues against a device of a few lines on top of the oracle's ring.
 
-use std::sync::Arc;
-
 use virtio_queue::{Queue, QueueT};
-use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion};
+use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap};
 
 use super::{
+    bench::Bench,
     queue::{Incoming, Plan, Receive, Transmit},
     ring::Layout,
 };
@@ -19,29 +18,8 @@ const RING: u16 = 8;
 const FRAME: usize = 100;
 const HEADER: u64 = 12;
 
-/// Memory with both queues in it, and the device's end of one of them.
-struct Bench {
-    plan: Plan,
-    region: Arc<MmapRegion>,
-    memory: GuestMemoryMmap,
-    device: Queue,
-}
-
 fn bench(layout: impl FnOnce(&Plan) -> Layout) -> Bench {
-    let plan = Plan::new(RING, FRAME).unwrap();
-    let region = plan.map().unwrap();
-    let guest = GuestRegionMmap::with_arc(region.clone(), GuestAddress(0)).unwrap();
-    let memory = GuestMemoryMmap::from_regions(vec![guest]).unwrap();
-    let layout = layout(&plan);
-    let mut device = Queue::new(RING).unwrap();
-    device.set_size(RING);
-    device.try_set_desc_table_address(GuestAddress(layout.descriptors())).unwrap();
-    device.try_set_avail_ring_address(GuestAddress(layout.available())).unwrap();
-    device.try_set_used_ring_address(GuestAddress(layout.used())).unwrap();
-    device.set_event_idx(true);
-    device.set_ready(true);
-    assert!(device.is_valid(&memory));
-    Bench { plan, region, memory, device }
+    Bench::new(Plan::new(RING, FRAME).unwrap(), RING, layout)
 }
 
 #[test]

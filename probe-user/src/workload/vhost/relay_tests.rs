@@ -1,14 +1,12 @@
 //! The pipes against a device of a few lines on top of the oracle's ring.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use virtio_queue::{Queue, QueueT};
-use vm_memory::{
-    Bytes as _, GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion, VolatileMemoryError,
-    VolatileSlice,
-};
+use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap, VolatileMemoryError, VolatileSlice};
 
 use super::{
+    bench::Bench,
     queue::Plan,
     relay::{Added, Amount, Inbound, Outbound},
     ring::Layout,
@@ -20,28 +18,8 @@ const HEADER: usize = 12;
 const LONGEST: usize = 65_549;
 const BUFFER: usize = 2048;
 
-struct Bench {
-    plan: Plan,
-    region: Arc<MmapRegion>,
-    memory: GuestMemoryMmap,
-    device: Queue,
-}
-
 fn bench(layout: impl FnOnce(&Plan) -> Layout) -> Bench {
-    let plan = Outbound::plan(RING, LONGEST).unwrap();
-    let region = plan.map().unwrap();
-    let guest = GuestRegionMmap::with_arc(region.clone(), GuestAddress(0)).unwrap();
-    let memory = GuestMemoryMmap::from_regions(vec![guest]).unwrap();
-    let layout = layout(&plan);
-    let mut device = Queue::new(RING).unwrap();
-    device.set_size(RING);
-    device.try_set_desc_table_address(GuestAddress(layout.descriptors())).unwrap();
-    device.try_set_avail_ring_address(GuestAddress(layout.available())).unwrap();
-    device.try_set_used_ring_address(GuestAddress(layout.used())).unwrap();
-    device.set_event_idx(true);
-    device.set_ready(true);
-    assert!(device.is_valid(&memory));
-    Bench { plan, region, memory, device }
+    Bench::new(Outbound::plan(RING, LONGEST).unwrap(), RING, layout)
 }
 
 /// `len` bytes that differ from those of another salt, at every place.
