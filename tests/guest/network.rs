@@ -235,7 +235,7 @@ fn output(argv: &[String]) -> Result<String> {
 
 /// A client that a signal ends has a whole report, apart from what the server says.
 fn interrupted_client(network: &Network) -> Result<()> {
-    let argv = iperf::client(1);
+    let argv = iperf::client(1, None);
     let mut command = Command::new(&argv[0]);
     command.args(&argv[1..]).stdout(Stdio::piped());
     let client = network.machine1().run(|| command.spawn())??;

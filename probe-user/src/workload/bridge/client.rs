@@ -26,12 +26,12 @@ pub(super) struct Client {
     crew: Crew,
     cgroup: String,
     guest: u16,
-    limit: Option<u64>,
+    rate: Option<u64>,
     tries: u32,
 }
 
 impl Client {
-    /// Starts guest number `number`'s client in a cgroup of this name; it is killed when the calling thread ends. `limit`
+    /// Starts guest number `number`'s client in a cgroup of this name; it is killed when the calling thread ends. `rate`
     /// is in bits per second.
     ///
     /// # Errors
@@ -39,14 +39,13 @@ impl Client {
     pub(super) fn start(
         guest: &Guest,
         number: u16,
-        limit: Option<u64>,
+        rate: Option<u64>,
         cgroup: String,
         cpus: &[u32],
     ) -> Result<Self> {
         let netns = &guest.netns;
         let quarters = Quarters { cgroup: &cgroup, netns, cpus, package: iperf::PROGRAM };
-        let mut client =
-            Self { crew: Crew::new(quarters)?, cgroup, guest: number, limit, tries: 0 };
+        let mut client = Self { crew: Crew::new(quarters)?, cgroup, guest: number, rate, tries: 0 };
         client.launch()?;
         Ok(client)
     }
@@ -54,16 +53,13 @@ impl Client {
     fn launch(&mut self) -> Result<()> {
         self.tries += 1;
         let mut command = crew::command(iperf::PROGRAM, iperf::PROGRAM)?;
-        command.args(&iperf::client(self.guest)[1..]);
-        if let Some(limit) = self.limit {
-            command.args(["-b", &limit.to_string()]);
-        }
+        command.args(&iperf::client(self.guest, self.rate)[1..]);
         self.crew.start(command).map(drop)
     }
 
     /// What it holds to, in bits per second.
-    pub(super) fn limit(&self) -> Option<u64> {
-        self.limit
+    pub(super) fn rate(&self) -> Option<u64> {
+        self.rate
     }
 
     /// Makes sure that it runs. One that its server turned away, since it was still at the end of the last test, is started

@@ -13,7 +13,6 @@ use super::{
     Bridge, Guest,
     carrier::{Stop, Tally},
     client::Client,
-    limit,
 };
 use crate::{
     error::{Error, Result},
@@ -62,7 +61,7 @@ impl Ferry {
     /// A load runs already, or an earlier one panicked; orders that TCP cannot obey; no iperf3; a client that does not
     /// reach its server.
     pub(super) fn start(fleet: &Bridge, orders: &Orders, hogs: &Arc<Hogs>) -> Result<Self> {
-        limit(orders.offered, fleet.frame)?;
+        iperf::rate(orders.offered, fleet.frame)?;
         let mut ferry = Self {
             guests: fleet.guests.clone(),
             sockets: fleet.sockets.clone(),
@@ -184,14 +183,14 @@ impl Load for Ferry {
     }
 
     fn obey(&mut self, orders: &Orders) -> Result<()> {
-        let limit = limit(orders.offered, self.frame)?;
+        let rate = iperf::rate(orders.offered, self.frame)?;
         let senders = orders.senders.min(self.guests.len());
-        self.dismiss(|number, client| usize::from(number) < senders && client.limit() == limit)?;
+        self.dismiss(|number, client| usize::from(number) < senders && client.rate() == rate)?;
         self.hogs.set(orders.hogs)?;
         for (number, guest) in (0..).zip(&self.guests[..senders]) {
             if !self.clients.contains_key(&number) {
                 let cgroup = format!("{}{number}", self.name);
-                let client = Client::start(guest, number, limit, cgroup, &self.cpus)?;
+                let client = Client::start(guest, number, rate, cgroup, &self.cpus)?;
                 self.clients.insert(number, client);
             }
         }

@@ -16,7 +16,7 @@ use carrier::Carrier;
 use load::Ferry;
 
 use super::{
-    Hogs, Offered, Orders,
+    Hogs, Orders,
     fleet::{Fleet, Load, Worker},
     network::Network,
     placement::Placement,
@@ -105,22 +105,5 @@ impl Fleet for Bridge {
         };
         let closed: Vec<_> = self.guests.into_iter().map(close).collect();
         closed.into_iter().collect()
-    }
-}
-
-/// What a client is to hold to, in bits per second; none for as much as it can.
-///
-/// # Errors
-/// A lockstep: TCP decides itself when it sends.
-fn limit(offered: Offered, frame: usize) -> Result<Option<u64>> {
-    match offered {
-        Offered::Flat { .. } => Ok(None),
-        // At most what a scenario's rate can say.
-        Offered::Paced { rate, .. } => Ok(Some((rate.per_second() * frame as f64 * 8.0) as u64)),
-        Offered::Lockstep { .. } => Err(Error::unsupported(
-            "a lockstep load",
-            "bridge guests speak TCP, which sends when it wants to",
-            "Use guests of kind blast",
-        )),
     }
 }

@@ -18,7 +18,7 @@ pub use self::found::{Found, FoundTap, guests};
 use super::{
     Hogs, Orders,
     fleet::{Ended, Fleet, Load, Worker},
-    network::{Counters, Sink, Way},
+    network::{Counters, Sink, TapCounters, Way},
 };
 use crate::{
     error::{Error, Result},
@@ -54,11 +54,10 @@ struct Guest {
     signs: Vec<File>,
 }
 
-/// Both directions of a TAP, by the interface's own words.
+/// A TAP that is somebody else's.
 struct Tap {
     name: String,
-    from_guest: Counters,
-    to_guest: Counters,
+    counters: TapCounters,
 }
 
 impl Existing {
@@ -109,8 +108,7 @@ impl Existing {
             counters.push(Counters::open((&devices, &tap.name), Way::Received)?);
             own.push(Tap {
                 name: tap.name.clone(),
-                from_guest: Counters::open((&devices, &tap.name), Way::Received)?,
-                to_guest: Counters::open((&devices, &tap.name), Way::Sent)?,
+                counters: TapCounters::open((&devices, &tap.name))?,
             });
         }
         Ok((Guest { name: name.clone(), taps: own, signs }, counters))
@@ -212,10 +210,10 @@ impl Guest {
         self.sum(|tap| &tap.from_guest)
     }
 
-    fn sum(&self, of: impl Fn(&Tap) -> &Counters) -> Result<Received> {
+    fn sum(&self, of: impl Fn(&TapCounters) -> &Counters) -> Result<Received> {
         let mut all = Received::default();
         for tap in &self.taps {
-            let one = of(tap).read().map_err(|_| gone(&self.name, &tap.name))?;
+            let one = of(&tap.counters).read().map_err(|_| gone(&self.name, &tap.name))?;
             all = Received {
                 frames: all.frames + one.frames,
                 bytes: Bytes(all.bytes.0 + one.bytes.0),

@@ -13,6 +13,7 @@ use crate::{
     kernel::{clock, netns::Netns, run::Run, sock_diag::TcpSockets},
     model::units::Nanos,
     workload::{
+        Offered,
         crew::{self, Crew, Quarters},
         network::{MAX_GUESTS, SINK_IP},
     },
@@ -39,9 +40,31 @@ pub fn guest_of(port: u16) -> Option<usize> {
 }
 
 /// The command line of guest number `guest`'s client: one TCP connection to the guest's server, a report each half second,
-/// until a signal.
-pub fn client(guest: u16) -> Vec<String> {
-    client_to(SINK_IP, port(guest), None)
+/// until a signal. `rate` is in bits per second; as fast as it can unless given.
+pub fn client(guest: u16, rate: Option<u64>) -> Vec<String> {
+    let mut words = client_to(SINK_IP, port(guest), None);
+    if let Some(rate) = rate {
+        words.extend(["-b".into(), rate.to_string()]);
+    }
+    words
+}
+
+/// What a client is to hold to, in bits per second, where a rate in frames means frames of `frame` bytes; none for as much
+/// as it can.
+///
+/// # Errors
+/// A lockstep: TCP decides itself when it sends.
+pub fn rate(offered: Offered, frame: usize) -> Result<Option<u64>> {
+    match offered {
+        Offered::Flat { .. } => Ok(None),
+        // At most what a scenario's rate can say.
+        Offered::Paced { rate, .. } => Ok(Some((rate.per_second() * frame as f64 * 8.0) as u64)),
+        Offered::Lockstep { .. } => Err(Error::unsupported(
+            "a lockstep load",
+            "these guests speak TCP, which sends when it wants to",
+            "Use guests of kind blast",
+        )),
+    }
 }
 
 /// The same to any server, for `limit` bytes instead if there is a limit.

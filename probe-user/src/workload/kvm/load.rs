@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Counters, Vms,
+    Vms,
     channel::{Channel, Order},
     machine::Vm,
 };
@@ -22,6 +22,7 @@ use crate::{
         Offered, Orders,
         fleet::{Ended, Load},
         iperf,
+        network::TapCounters,
     },
 };
 
@@ -41,7 +42,7 @@ struct Duty {
 /// A load on VMs. Dropping it tells them to rest, silently.
 pub(super) struct Work {
     vms: Arc<Mutex<Vms>>,
-    counters: Arc<Vec<Counters>>,
+    counters: Arc<Vec<TapCounters>>,
     threads: Vec<u32>,
     duties: Vec<Duty>,
     stopped: bool,
@@ -54,7 +55,7 @@ impl Work {
     /// As [`Load::obey`]; a client does not get through to its server.
     pub(super) fn start(
         vms: &Arc<Mutex<Vms>>,
-        counters: &Arc<Vec<Counters>>,
+        counters: &Arc<Vec<TapCounters>>,
         threads: &[u32],
         orders: &Orders,
     ) -> Result<Self> {
@@ -166,11 +167,18 @@ impl Load for Work {
     }
 
     fn sent_by_guest(&self) -> Result<Vec<Sent>> {
-        self.counters.iter().map(Counters::sent).collect()
+        let sent = |tap: &TapCounters| {
+            tap.from_guest.read().map(|Received { frames, bytes }| Sent {
+                kicks: None,
+                frames,
+                bytes,
+            })
+        };
+        self.counters.iter().map(sent).collect()
     }
 
     fn received_by_guest(&self) -> Result<Vec<Received>> {
-        self.counters.iter().map(Counters::received).collect()
+        self.counters.iter().map(|tap| tap.to_guest.read()).collect()
     }
 
     /// No pace of theirs ends by itself.
@@ -210,22 +218,7 @@ impl Drop for Work {
 fn client(number: usize, offered: Offered, frame: usize) -> Result<Order> {
     // At most network::MAX_GUESTS.
     let number = number as u16;
-    let mut words = iperf::client(number);
-    match offered {
-        Offered::Flat { .. } => {}
-        Offered::Paced { rate, .. } => {
-            let bits = rate.per_second() * frame as f64 * 8.0;
-            words.extend(["-b".into(), format!("{bits:.0}")]);
-        }
-        Offered::Lockstep { .. } => {
-            return Err(Error::unsupported(
-                "lockstep",
-                "a VM's kernel decides when it kicks",
-                "Use guests of kind blast",
-            ));
-        }
-    }
-    Ok(Order::Send(iperf::port(number), words))
+    Ok(Order::Send(iperf::port(number), iperf::client(number, iperf::rate(offered, frame)?)))
 }
 
 /// Has the processors of a VM run here.

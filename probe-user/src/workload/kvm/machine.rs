@@ -10,8 +10,7 @@ use std::{
         fd::{AsFd as _, AsRawFd, OwnedFd},
         unix::{fs::FileExt as _, net::UnixStream},
     },
-    path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -64,7 +63,6 @@ impl Vm {
     /// # Errors
     /// No vhost-net; QEMU cannot be started.
     pub(super) fn start(
-        qemu: &Path,
         image: &Image,
         spec: &Guests,
         (number, tap): (u16, &Tap),
@@ -76,14 +74,14 @@ impl Vm {
         let (ours, theirs) =
             UnixStream::pair().map_err(|e| Error::call("socketpair", "a guest's port", e))?;
         let descriptors = Descriptors::new(tap, theirs.into())?;
-        let mut command = Command::new(qemu);
+        let mut command = needs::qemu()?;
         command.args(arguments(image, spec, number, &descriptors));
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         let netns = Some(quarters.machine1.try_clone()?);
         let cpus = Some(affinity::set(quarters.cpus)?);
         let place = Place { cgroup: quarters.cgroup.entrance()?, netns, cpus };
         let child = child::start_with(command, place, descriptors.all())
-            .map_err(|e| Error::call("execve", qemu.display().to_string(), e))?;
+            .map_err(|e| Error::call("execve", "QEMU", e))?;
         Ok(Self { number, child, console, channel: Channel::new(ours) })
     }
 

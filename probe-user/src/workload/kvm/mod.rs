@@ -1,7 +1,6 @@
 //! Guests that are real: QEMU/KVM virtual machines with virtio-net cards on vhost, iperf3 and `yes`.
 
 mod channel;
-mod counters;
 mod load;
 mod machine;
 mod needs;
@@ -12,14 +11,13 @@ use std::{
 };
 
 use channel::Order;
-use counters::Counters;
 use load::Work;
 use machine::{Quarters, Vm};
 
 use super::{
     Hogs, Orders, Placement,
     fleet::{Fleet, Load, Worker},
-    network::{self, Network},
+    network::{self, Network, TapCounters},
 };
 use crate::{
     error::{Error, Result},
@@ -40,7 +38,7 @@ pub(super) struct Kvm {
     /// QEMU's threads, of all VMs.
     threads: Vec<u32>,
     names: Vec<String>,
-    counters: Arc<Vec<Counters>>,
+    counters: Arc<Vec<TapCounters>>,
     _taps: Vec<Tap>,
 }
 
@@ -65,13 +63,13 @@ impl Kvm {
         network: &Network,
         placement: &Placement,
     ) -> Result<Self> {
-        let (qemu, image) = needs::check(spec)?;
+        let image = needs::check(spec)?;
         let cgroup = Cgroup::create(&run.object("vms"))?;
         let quarters =
             Quarters { cgroup: &cgroup, machine1: network.machine1(), cpus: &placement.load };
         let mut each = Vec::new();
         for (number, tap) in (0..).zip(&taps) {
-            each.push(Vm::start(&qemu, &image, spec, (number, tap), quarters)?);
+            each.push(Vm::start(&image, spec, (number, tap), quarters)?);
         }
         for (number, vm) in (0..).zip(&mut each) {
             vm.await_boot(BOOTS_WITHIN, address(number))?;
@@ -81,7 +79,7 @@ impl Kvm {
         for (guest, (vm, tap)) in each.iter().zip(&taps).enumerate() {
             workers.extend(vm.workers()?.into_iter().map(|tid| Worker { guest, tid }));
             threads.extend(vm.threads()?);
-            counters.push(Counters::open(&devices, tap.name())?);
+            counters.push(TapCounters::open((&devices, tap.name()))?);
         }
         for worker in &workers {
             // Before Linux 6.4 a worker is no thread of QEMU's, and runs anywhere.

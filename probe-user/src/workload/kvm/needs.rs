@@ -4,11 +4,13 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::{
     error::{Error, Result},
     model::scenario::Guests,
+    workload::crew,
 };
 
 const KVM: &str = "/dev/kvm";
@@ -28,7 +30,7 @@ pub(super) struct Image {
 ///
 /// # Errors
 /// The first thing that is missing, with its remedy.
-pub(super) fn check(spec: &Guests) -> Result<(PathBuf, Image)> {
+pub(super) fn check(spec: &Guests) -> Result<Image> {
     if !(1..=2).contains(&spec.vcpus) {
         let why = format!("{} virtual processors", spec.vcpus);
         return Err(Error::invalid("guests.vcpus", why, "Use 1 or 2"));
@@ -42,7 +44,7 @@ pub(super) fn check(spec: &Guests) -> Result<(PathBuf, Image)> {
     let meminfo = "/proc/meminfo";
     let text = fs::read_to_string(meminfo).map_err(|e| Error::file("read", meminfo, e))?;
     memory(spec, &text)?;
-    Ok((qemu()?, image))
+    qemu().map(|_| image)
 }
 
 fn image(folder: Option<&Path>) -> Result<Image> {
@@ -108,14 +110,12 @@ fn memory(spec: &Guests, meminfo: &str) -> Result<()> {
     Ok(())
 }
 
-fn qemu() -> Result<PathBuf> {
-    const PROGRAM: &str = "qemu-system-x86_64";
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::env::split_paths(&path).map(|folder| folder.join(PROGRAM));
-    places.find(|place| place.is_file()).ok_or_else(|| {
-        let remedy = "Install it: `apt install qemu-system-x86`";
-        Error::unsupported(PROGRAM, "there is no such program", remedy)
-    })
+/// QEMU's command, without arguments.
+///
+/// # Errors
+/// It is not installed.
+pub(super) fn qemu() -> Result<Command> {
+    crew::command("qemu-system-x86_64", "qemu-system-x86")
 }
 
 #[cfg(test)]

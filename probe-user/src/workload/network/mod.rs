@@ -31,7 +31,7 @@ mod sink;
 
 pub use limit::Limits;
 pub use sink::Sink;
-pub(in crate::workload) use sink::{Counters, Way};
+pub(in crate::workload) use sink::{Counters, TapCounters, Way};
 
 use fabric::{Fabric, Site};
 use far::Far;

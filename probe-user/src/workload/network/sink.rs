@@ -137,6 +137,27 @@ impl Counters {
     }
 }
 
+/// Both directions of a guest's TAP, by the interface's own words: what it receives is what its guest sent. A frame of up
+/// to 64 KB that the guest leaves to be segmented is one frame.
+#[derive(Debug)]
+pub(in crate::workload) struct TapCounters {
+    pub(in crate::workload) from_guest: Counters,
+    pub(in crate::workload) to_guest: Counters,
+}
+
+impl TapCounters {
+    /// Opens those of this interface.
+    ///
+    /// # Errors
+    /// There is no such interface.
+    pub(in crate::workload) fn open(interface: (&NetDevices, &str)) -> Result<Self> {
+        Ok(Self {
+            from_guest: Counters::open(interface, Way::Received)?,
+            to_guest: Counters::open(interface, Way::Sent)?,
+        })
+    }
+}
+
 /// A counter of an interface, since it was begun.
 #[derive(Debug)]
 pub(super) struct Counter {
