@@ -19,7 +19,7 @@ const ENDED_BY_SIGNAL: &str = "interrupt - the client has terminated";
 /// What a client says of its test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// Stretches of the test in order, each right behind the one before.
+    /// Stretches of the test in order, each right behind the one before, without one that a signal cut short.
     pub intervals: Vec<Interval>,
     /// Bytes that the client sent.
     pub sent: u64,
@@ -73,7 +73,7 @@ pub fn parse(json: &str) -> Result<Report> {
         return Err(Error::malformed("what iperf3 wrote", "the end of a TCP test is not in it"));
     };
     let received = sum_received.filter(|_| finished).map(|sum| sum.bytes);
-    let intervals = said.intervals.into_iter().map(SaidInterval::interval).collect();
+    let intervals = said.intervals.into_iter().filter_map(SaidInterval::interval).collect();
     Ok(Report { intervals, sent: sent.bytes, received })
 }
 
@@ -86,10 +86,13 @@ struct Said {
     error: Option<String>,
 }
 
+/// A signal that comes while iperf3 writes one of these down leaves it as it is at the moment: iperf3 jumps out of the
+/// handler to its end (`sigend_handler` in src/main.c).
 #[derive(Deserialize)]
 struct SaidInterval {
+    #[serde(default)]
     streams: Vec<Stream>,
-    sum: Sum,
+    sum: Option<Sum>,
 }
 
 #[derive(Deserialize)]
@@ -118,11 +121,12 @@ struct Total {
 }
 
 impl SaidInterval {
-    fn interval(self) -> Interval {
-        let Sum { start, end, bytes, bits_per_second, retransmits } = self.sum;
+    /// None of one that was not written to its end.
+    fn interval(self) -> Option<Interval> {
+        let Sum { start, end, bytes, bits_per_second, retransmits } = self.sum?;
         // Our clients have one stream.
         let rtt = self.streams.first().and_then(|stream| stream.rtt);
-        Interval { start, end, bytes, bits_per_second, rtt, retransmits }
+        Some(Interval { start, end, bytes, bits_per_second, rtt, retransmits })
     }
 }
 
@@ -157,6 +161,18 @@ mod tests {
         let Interval { start, end, bytes, bits_per_second, rtt, retransmits } = report.intervals[0];
         assert!((bits_per_second * (end - start) / 8.0 - bytes as f64).abs() < bytes as f64 * 1e-4);
         assert!(start == 0.0 && rtt.is_some() && retransmits.is_some());
+    }
+
+    #[test]
+    fn an_interval_that_the_signal_cut_short_is_left_out() {
+        let whole = recorded("interrupted");
+        let mut said: serde_json::Value = serde_json::from_str(&whole).unwrap();
+        let intervals = said["intervals"].as_array_mut().unwrap();
+        let mut cut = intervals[5].clone();
+        cut.as_object_mut().unwrap().remove("sum");
+        intervals.insert(5, cut);
+        intervals.insert(5, serde_json::json!({}));
+        assert_eq!(parse(&said.to_string()).unwrap(), parse(&whole).unwrap());
     }
 
     #[test]

@@ -144,7 +144,8 @@ impl Vm {
     /// What is wrong with it, for people.
     fn describe(&mut self, error: &Error) -> String {
         // Only the end of the line means that QEMU ends; a guest that fails or is late still has one.
-        let patience = if matches!(error, Error::Call { .. }) { ENDS_WITHIN } else { Duration::ZERO };
+        let patience =
+            if matches!(error, Error::Call { .. }) { ENDS_WITHIN } else { Duration::ZERO };
         let state = match self.end(patience) {
             Some(status) => format!("QEMU has ended ({status})"),
             None => error.to_string(),
