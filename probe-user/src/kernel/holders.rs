@@ -41,6 +41,16 @@ pub fn holders(target: &Target, tracefs: &Tracefs) -> Result<Vec<Holder>> {
     Ok(holders)
 }
 
+/// The functions of `target` at which no user of ftrace shows; none where the kernel keeps no list of them.
+///
+/// # Errors
+/// The list is there and cannot be read.
+pub fn unheld<'a>(target: &'a Target, tracefs: &Tracefs) -> Result<Vec<&'a Function>> {
+    let Some(text) = tracefs.read_if_there("enabled_functions")? else { return Ok(Vec::new()) };
+    let unheld = |function: &&Function| ftrace_users(function, &text).is_empty();
+    Ok(target.functions.iter().filter(unheld).collect())
+}
+
 /// The refusal to share a target with `holders`, of which there must be one.
 pub fn refusal(holders: &[Holder]) -> Error {
     let list: Vec<_> =
@@ -112,6 +122,19 @@ mod tests {
         assert!(holders[0].by.starts_with("1 ftrace user(s), R D tramp:"), "{}", holders[0].by);
         let refusal = refusal(&holders).to_string();
         assert!(refusal.contains("--allow-shared"), "{refusal}");
+    }
+
+    #[test]
+    fn a_function_without_an_ftrace_user_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let target = Target { functions: vec![handle_tx()], ..Target::default() };
+        let tracefs = Tracefs::at(root.path());
+        assert_eq!(unheld(&target, &tracefs).unwrap(), Vec::<&Function>::new());
+        let list = root.path().join("enabled_functions");
+        fs::write(&list, "handle_tx_kick [vhost_net] (1)\n").unwrap();
+        assert_eq!(unheld(&target, &tracefs).unwrap(), [&handle_tx()]);
+        fs::write(&list, "handle_tx [vhost_net] (1) R   D\n").unwrap();
+        assert_eq!(unheld(&target, &tracefs).unwrap(), Vec::<&Function>::new());
     }
 
     #[test]

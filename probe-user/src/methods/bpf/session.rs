@@ -13,8 +13,10 @@ use crate::{
             link,
             probe::{Probe, Probes},
         },
-        clock,
+        clock, holders,
         run::PREFIX,
+        targets::listed_name,
+        tracefs::Tracefs,
     },
     methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
     model::{
@@ -189,9 +191,25 @@ impl<D: Design> Fentry<D> {
     fn probe(&self, target: &Target) -> Result<()> {
         let mut traced = self.load(target)?;
         traced.iter_mut().try_for_each(|traced| traced.probe.attach())?;
+        let patched = check_patched(target);
         detach(&mut traced)?;
+        patched?;
         self.design.try_out()
     }
+}
+
+/// Makes sure that ftrace leads to each of the functions while they are attached to. The kernel's word is not enough: there
+/// are functions whose programs it accepts and never runs (METHODOLOGY.md, "A trampoline can stand where the function is
+/// not"). Where tracefs cannot be seen, nothing can be told.
+fn check_patched(target: &Target) -> Result<()> {
+    let Ok(tracefs) = Tracefs::find() else { return Ok(()) };
+    let [first, ..] = holders::unheld(target, &tracefs)?[..] else { return Ok(()) };
+    Err(Error::unsupported(
+        listed_name(first),
+        "the kernel accepts a BPF program at its entry, but does not lead its calls there (enabled_functions in tracefs \
+         does not show it)",
+        "Use a kprobe or ftrace for this function",
+    ))
 }
 
 /// Goes on past an error, and reports the first.
