@@ -22,6 +22,7 @@ mod perf;
 mod perf_events;
 mod sink;
 mod targets;
+mod times;
 mod tool;
 mod triggers;
 mod victim;
@@ -78,7 +79,9 @@ fn main() -> ExitCode {
     ];
     let trials =
         suites.into_iter().flatten().map(|trial| trial.with_ignored_flag(!in_guest)).collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    times::print();
+    conclusion.exit_code()
 }
 
 /// The modules that hold the presets' functions.
@@ -91,7 +94,9 @@ fn load_modules() -> anyhow::Result<()> {
 
 /// A test that must leave the kernel as it found it.
 fn test(name: &str, body: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
+    let own = name.to_owned();
     Trial::test(name, move || {
+        let _stopwatch = times::start(own);
         let before = tracetoll_tests::kernel_state().map_err(failed)?;
         let outcome = body();
         let after = tracetoll_tests::kernel_state().map_err(failed)?;

@@ -8,9 +8,9 @@ use crate::install::Installer;
 use crate::kernels::{self, Kernel};
 use crate::vm::{self, Machine, Outcome, Tools};
 use crate::{cargo, ebpf, externals, interrupt};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -154,15 +154,14 @@ fn guest_tests(chosen: &[String], filters: &[OsString], install: &Installer) -> 
     machines.iter_mut().for_each(|machine| machine.live = alone);
     let failed = std::sync::Mutex::new(Vec::new());
     vm::run_all(&machines, vm::carried(), &tools, |index, outcome| {
-        let verdict = verdict(&machines[index], outcome);
-        if let Err(error) = verdict {
-            eprintln!("error: {error:#}");
-            failed.lock().expect("no holder panics").push(machines[index].kernel.version.clone());
+        if let Err(error) = verdict(&machines[index], outcome) {
+            failed.lock().expect("no holder panics").push(format!("{error:#}"));
         }
     })?;
+    // All at the end, where they are looked for.
     match failed.into_inner()?.as_slice() {
         [] => Ok(()),
-        versions => bail!("guest tests failed on {}", versions.join(", ")),
+        failed => bail!("{}", failed.join("\n")),
     }
 }
 
@@ -195,8 +194,31 @@ fn verdict(machine: &Machine, outcome: &Outcome) -> Result<()> {
             io::copy(&mut File::open(outcome.dir.join(stream))?, &mut out)?;
         }
     }
-    match outcome.status()? {
+    let version = &machine.kernel.version;
+    let said = fs::read_to_string(outcome.dir.join("stdout")).unwrap_or_default();
+    let status = outcome.status().with_context(|| format!("on Linux {version}"))?;
+    match status {
         0 => Ok(()),
-        status => bail!("the tests on Linux {} ended with {status}", machine.kernel.version),
+        status => bail!("on Linux {version} the tests ended with {status}\n{}", failures(&said)),
+    }
+}
+
+/// What the runner says of the tests that failed, without those that did not.
+fn failures(said: &str) -> &str {
+    let from = said.find("\nfailures:\n").unwrap_or(said.len());
+    said[from..].trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::failures;
+
+    #[test]
+    fn failures_are_cut_out_of_what_the_runner_says() {
+        let said = "test a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b ----\nwhy\n\n\
+                    failures:\n    b\n\ntest result: FAILED. 1 passed\n";
+        assert!(failures(said).starts_with("failures:\n\n---- b ----\nwhy"));
+        assert!(failures(said).ends_with("test result: FAILED. 1 passed"));
+        assert_eq!(failures("test a ... ok\n\ntest result: ok.\n"), "");
     }
 }
