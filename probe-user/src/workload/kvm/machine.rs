@@ -159,6 +159,12 @@ impl Vm {
         format!("vm{}: {state}; {tail}", self.number + 1)
     }
 
+    /// Whether QEMU has ended as if the guest had switched itself off, and neither of them told why.
+    pub(super) fn ended_without_a_word(&mut self) -> bool {
+        let ended = self.end(Duration::ZERO).is_some_and(|status| status.success());
+        ended && self.printed().trim().is_empty()
+    }
+
     /// How QEMU ended, if it does: its port closes before it is gone.
     fn end(&mut self, patience: Duration) -> Option<ExitStatus> {
         let limit = Instant::now() + patience;
