@@ -1,6 +1,7 @@
 //! Parse, call, print the error, exit.
 //!
-//! Exit status: 0 done · 1 failed, or a trial failed · 2 wrong arguments · 130 ended by the user.
+//! Exit status: 0 done · 1 failed, or a trial failed · 2 wrong arguments · 3 a comparison found something worse · 4 results that
+//! cannot be compared · 130 ended by the user.
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run(&args),
         Command::Merge(args) => commands::merge(&args),
         Command::Report(args) => commands::report(&args),
+        Command::Compare(args) => commands::compare(&args),
         Command::Doctor(args) => commands::doctor(&args),
         Command::Guests(args) => commands::guests(&args),
         Command::Clean => commands::clean(),

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::tool::{Folder, binary, succeed, tiny_run, tracetoll};
+use crate::tool::{Folder, binary, refuse, succeed, tiny_run, tracetoll};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -94,5 +94,26 @@ fn journals_merge() -> Result<()> {
     );
     let off = &campaign["summary"]["methods"][1]["toll"]["kernel_ns_per_event"];
     ensure!(off["n"] == 4, "four blocks make four pairs: {off}");
-    Ok(())
+    compares_with_itself(&merged)
+}
+
+/// Nothing is worse than it is itself, however much this clock scatters.
+fn compares_with_itself(result: &Path) -> Result<()> {
+    let compare = || -> Result<Command> {
+        let mut compare = tracetoll(["compare"])?;
+        compare.arg(result).arg(result.join("campaign.json"));
+        Ok(compare)
+    };
+    let text = succeed(compare()?)?;
+    ensure!(text.contains("Figures: ") && text.contains("worse 0, better 0"), "{text}");
+    ensure!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    let mut gated = compare()?;
+    gated.args(["--fail-if", "toll.kernel_ns_per_event>1000000"]);
+    succeed(gated)?;
+    let mut nothing = compare()?;
+    nothing.args(["--fail-if", "toll.kernel_ns_per_evnt>5%"]);
+    refuse(nothing, 1, &["no method has this figure"])?;
+    let mut wrong = compare()?;
+    wrong.args(["--fail-if", "toll.kernel_ns_per_event"]);
+    refuse(wrong, 2, &["there is no `>`"])
 }

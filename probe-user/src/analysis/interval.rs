@@ -54,7 +54,7 @@ pub fn p_value(values: &[f64]) -> Option<f64> {
     if error == 0.0 {
         return Some(0.0);
     }
-    Some(2.0 * student_t(values.len())?.sf((mean / error).abs()))
+    Some(two_sided(mean / error, freedom(values.len())?))
 }
 
 /// Holm's step-down adjustment of the p-values of one family, in the order given.
@@ -109,14 +109,29 @@ fn count(values: &[f64]) -> f64 {
     values.len() as f64
 }
 
-/// The `p` quantile of Student's t for a sample of `n`: `n - 1` degrees of freedom.
+/// The `p` quantile of Student's t for a sample of `n`: `n - 1` degrees of freedom. None below two.
 pub(super) fn quantile(p: f64, n: usize) -> Option<f64> {
-    Some(student_t(n)?.inverse_cdf(p))
+    Some(t_quantile(p, freedom(n)?))
 }
 
-fn student_t(n: usize) -> Option<StudentsT> {
-    let freedom = f64::from(u32::try_from(n.checked_sub(1)?).ok()?);
-    StudentsT::new(0.0, 1.0, freedom).ok()
+/// The `p` quantile of Student's t with so many degrees of freedom, which are above zero.
+pub(super) fn t_quantile(p: f64, freedom: f64) -> f64 {
+    student_t(freedom).inverse_cdf(p)
+}
+
+/// Probability that Student's t is as far from zero as `t`, or further.
+pub(super) fn two_sided(t: f64, freedom: f64) -> f64 {
+    2.0 * student_t(freedom).sf(t.abs())
+}
+
+/// Degrees of freedom of a sample of `n`; none below two.
+pub(super) fn freedom(n: usize) -> Option<f64> {
+    let freedom = n.checked_sub(1).filter(|&freedom| freedom > 0)?;
+    Some(f64::from(u32::try_from(freedom).ok()?))
+}
+
+fn student_t(freedom: f64) -> StudentsT {
+    StudentsT::new(0.0, 1.0, freedom).expect("degrees of freedom are above zero")
 }
 
 #[cfg(test)]

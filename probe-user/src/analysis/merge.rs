@@ -182,7 +182,12 @@ fn difference(ours: &Design, theirs: &Design) -> Result<Option<(String, String, 
     Ok(differing("", &json(ours)?, &json(theirs)?))
 }
 
-fn differing(path: &str, ours: &Value, theirs: &Value) -> Option<(String, String, String)> {
+/// The first field below `path` in which two values differ, with both.
+pub(super) fn differing(
+    path: &str,
+    ours: &Value,
+    theirs: &Value,
+) -> Option<(String, String, String)> {
     let below = |key: &dyn std::fmt::Display| {
         if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
     };

@@ -18,9 +18,11 @@
 //! | `paper` | the paper's statements beside what was measured |
 //! | [`summary`] | all of them, for every method |
 //! | [`merge`] | several journals into one campaign |
+//! | [`compare`] | two campaigns: what is worse, better or the same |
 
 mod binned;
 pub mod bootstrap;
+pub mod compare;
 pub mod correlation;
 pub mod durations;
 pub mod estimate;

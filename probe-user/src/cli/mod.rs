@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::model::{
-    scenario::{GuestKind, Rate, Switch, duration_text},
-    trial::Part,
+use crate::{
+    analysis::compare::Gate,
+    model::{
+        scenario::{GuestKind, Rate, Switch, duration_text},
+        trial::Part,
+    },
 };
 
 /// What a kernel tracing method costs, what it loses, and what it still lets you see.
@@ -33,6 +36,13 @@ pub enum Command {
     /// Print a result again; needs neither root nor a kernel to measure.
     #[command(after_help = "Example: tracetoll report results/2026-11-22T10-00-00")]
     Report(ReportArgs),
+    /// Say what is worse, better or the same in a new result than in an older one; needs neither root nor a kernel.
+    #[command(
+        after_help = "Exit status: 0 same or better, or nothing can be told; 3 worse; 4 not comparable; 1 failed, or a \
+        gate that these results cannot decide; 2 wrong arguments.\n\n\
+        Example: tracetoll compare results/base results/new --fail-if 'toll.kernel_ns_per_event>5%+10'"
+    )]
+    Compare(CompareArgs),
     /// Say for every target and method whether this kernel has it, and what would help.
     #[command(after_help = "Example: tracetoll doctor --format json")]
     Doctor(DoctorArgs),
@@ -179,6 +189,38 @@ pub enum ReportFormat {
     Json,
     /// Tables for a README or a pull request.
     Markdown,
+}
+
+/// `tracetoll compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// What to compare with: a result folder or a campaign.json.
+    #[arg(value_name = "BASE")]
+    pub base: PathBuf,
+    /// What is compared: a result folder or a campaign.json.
+    #[arg(value_name = "NEW")]
+    pub new: PathBuf,
+    /// Exit with 3 only if this figure is worse by more than LIMIT and its interval excludes zero: `5%` of the base, `12`
+    /// in the figure's own unit, or `5%+12`. FIGURE is its path in the summary of a method; without METHOD, each
+    /// method that has it is watched. May be repeated. A limit below what the results can resolve is refused.
+    #[arg(long, value_name = "[METHOD:]FIGURE>LIMIT")]
+    pub fail_if: Vec<Gate>,
+    /// Form of the comparison.
+    #[arg(long, value_enum, default_value_t = CompareFormat::Text)]
+    pub format: CompareFormat,
+}
+
+/// Form of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompareFormat {
+    /// Tables of at most 100 columns.
+    Text,
+    /// Everything, for programs.
+    Json,
+    /// Tables for a pull request.
+    Markdown,
+    /// Bencher Metric Format: the new result's figures.
+    Bmf,
 }
 
 /// `tracetoll doctor`.

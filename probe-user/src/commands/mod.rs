@@ -1,6 +1,7 @@
 //! One file per subcommand; each ties rooms together and holds nothing that another could need.
 
 mod clean;
+mod compare;
 mod doctor;
 mod guests;
 mod merge;
@@ -18,8 +19,8 @@ use std::{
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 pub use self::{
-    clean::clean, doctor::doctor, guests::guests, merge::merge, methods::methods, report::report,
-    run::run, scenarios::scenarios,
+    clean::clean, compare::compare, doctor::doctor, guests::guests, merge::merge, methods::methods,
+    report::report, run::run, scenarios::scenarios,
 };
 use crate::{
     cli::Overrides,

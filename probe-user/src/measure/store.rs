@@ -49,6 +49,19 @@ pub fn read(path: &Path) -> Result<Campaign> {
     serde_json::from_str(&text).map_err(|e| not_a_result(&file, &e.to_string()))
 }
 
+/// The schema version of a result, where it says so itself: a `campaign.json`, not a journal.
+///
+/// # Errors
+/// It cannot be read, or is no result.
+pub fn schema_version(path: &Path) -> Result<Option<u32>> {
+    let file = if path.is_dir() { main_file(path)? } else { path.to_owned() };
+    if file.extension().is_some_and(|extension| extension == "jsonl") {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(&file).map_err(|e| Error::file("read", &file, e))?;
+    version(&file, &text).map(Some)
+}
+
 /// Reads a journal: a file, or the one in a folder.
 ///
 /// # Errors
@@ -83,18 +96,22 @@ fn main_file(folder: &Path) -> Result<PathBuf> {
         })
 }
 
-/// Says "another version" instead of naming the first field that has changed.
-fn check_version(file: &Path, text: &str) -> Result<()> {
+fn version(file: &Path, text: &str) -> Result<u32> {
     #[derive(serde::Deserialize)]
     struct Versioned {
         schema_version: u32,
     }
     let found: Versioned =
         serde_json::from_str(text).map_err(|e| not_a_result(file, &e.to_string()))?;
-    if found.schema_version == SCHEMA_VERSION {
+    Ok(found.schema_version)
+}
+
+/// Says "another version" instead of naming the first field that has changed.
+fn check_version(file: &Path, text: &str) -> Result<()> {
+    let (theirs, ours) = (version(file, text)?, SCHEMA_VERSION);
+    if theirs == ours {
         return Ok(());
     }
-    let (theirs, ours) = (found.schema_version, SCHEMA_VERSION);
     Err(Error::invalid(
         file.display().to_string(),
         format!("schema version {theirs}; this tracetoll reads version {ours}"),

@@ -2,6 +2,7 @@
 
 mod caveats;
 mod chart;
+pub mod compare;
 pub mod doctor;
 mod durations;
 mod figures;

@@ -30,7 +30,7 @@ const COSTS: [(&str, u64, u64, u64, u64); 4] = [
     ("perf-sample-999-callchain", 20, 101, 12, 990),
 ];
 
-fn campaign() -> Campaign {
+pub(super) fn campaign() -> Campaign {
     let mut lab = Lab::new();
     lab.run(Platform::Counted);
     toll(&mut lab);

@@ -23,7 +23,7 @@ use crate::{
 pub const WIDTH: usize = 100;
 
 /// Columns of a method's id; longer ones go on in the next line.
-const ID: usize = 16;
+pub(super) const ID: usize = 16;
 
 /// The whole report.
 pub fn render(campaign: &Campaign) -> String {
@@ -227,9 +227,14 @@ pub(super) fn cell(figure: &Figure, style: Style) -> String {
 
 /// The id, broken behind hyphens.
 pub(super) fn id(method: &MethodSummary) -> String {
+    broken(&method.id.0, ID)
+}
+
+/// A name, broken behind hyphens and their like, so that its lines are no longer than `width` where its parts are not.
+pub(super) fn broken(name: &str, width: usize) -> String {
     let mut lines = vec![String::new()];
-    for part in method.id.0.split_inclusive(['-', ':', ' ']) {
-        let full = lines.last().is_some_and(|line| line.len() + part.len() > ID);
+    for part in name.split_inclusive(['-', ':', ' ', '.', '_']) {
+        let full = lines.last().is_some_and(|line| line.len() + part.len() > width);
         if full && !lines.last().is_some_and(String::is_empty) {
             lines.push(String::new());
         }
@@ -277,7 +282,7 @@ pub(super) fn table(header: &[&str]) -> Table {
 }
 
 /// `text` in lines of [`WIDTH`], the first behind `bullet`, the others as far in.
-fn paragraph(bullet: &str, text: &str) -> String {
+pub(super) fn paragraph(bullet: &str, text: &str) -> String {
     let room = WIDTH - bullet.len();
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {

@@ -1,0 +1,171 @@
+//! `tracetoll compare`.
+
+use std::process::ExitCode;
+
+use crate::{
+    analysis::compare::{self, Comparison, Incomparable},
+    cli::{CompareArgs, CompareFormat},
+    error::Result,
+    measure::store,
+    report::compare::{bmf, markdown, text},
+};
+
+/// Exit status: something is worse.
+const WORSE: u8 = 3;
+
+/// Exit status: the results cannot be compared.
+const INCOMPARABLE: u8 = 4;
+
+/// Compares two results. Exit status 0 same or better, 3 worse, 4 not comparable.
+///
+/// # Errors
+/// A result cannot be read, or a gate asks for what these results cannot tell.
+pub fn compare(args: &CompareArgs) -> Result<ExitCode> {
+    let compared = match versions(args)? {
+        Some(differ) => Err(differ),
+        None => {
+            let [base, new] = [&args.base, &args.new].map(|path| store::read(path));
+            compare::compare(&base?, &new?, &args.fail_if)
+        }
+    };
+    let comparison = match compared {
+        Ok(comparison) => comparison,
+        Err(differ) => {
+            super::tell(format_args!("tracetoll: {differ}"));
+            return Ok(ExitCode::from(INCOMPARABLE));
+        }
+    };
+    print(&comparison, args.format)?;
+    for (gate, method, why) in comparison.refused() {
+        super::tell(format_args!("tracetoll: --fail-if {gate}, {method}: {why}"));
+    }
+    if comparison.is_worse() {
+        return Ok(ExitCode::from(WORSE));
+    }
+    Ok(if comparison.refused().next().is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn print(comparison: &Comparison, format: CompareFormat) -> Result<()> {
+    match format {
+        CompareFormat::Text => super::print(&text::render(comparison)),
+        CompareFormat::Json => super::print_json(comparison),
+        CompareFormat::Markdown => super::print(&markdown::render(comparison)),
+        CompareFormat::Bmf => super::print_json(&bmf::metrics(comparison)),
+    }
+}
+
+/// Whether the results say that they are of different schemas, before either is read by this one's.
+fn versions(args: &CompareArgs) -> Result<Option<Incomparable>> {
+    let [base, new] = [&args.base, &args.new].map(|path| store::schema_version(path));
+    let differ = base?.zip(new?).filter(|(base, new)| base != new);
+    Ok(differ.map(|(base, new)| Incomparable {
+        field: "schema_version".into(),
+        base: base.to_string(),
+        new: new.to_string(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::{
+        analysis::fixture::Lab,
+        cli::{Cli, Command},
+        measure::journal,
+        model::{
+            campaign::Campaign,
+            figure::Platform,
+            trial::{Pace, Part},
+            units::Nanos,
+        },
+    };
+
+    /// Three blocks of a counter that costs about this much per kick, in a result folder.
+    fn result(folder: &Path, name: &str, cost: u64, change: impl FnOnce(&mut Campaign)) -> String {
+        let mut lab = Lab::new();
+        lab.run(Platform::Counted);
+        for block in 0..3 {
+            for (method, cost) in [("off", 0), ("bpf-fentry-count", cost + u64::from(block))] {
+                lab.done(block, (Part::Toll, Pace::Lockstep), method, |measured| {
+                    measured.sent.kicks = Some(1000);
+                    measured.cpu.workers[0] = Nanos((8000 + cost) * 1000);
+                });
+            }
+        }
+        let mut campaign = lab.campaign();
+        change(&mut campaign);
+        let folder = folder.join(name);
+        fs::create_dir(&folder).unwrap();
+        journal::write_campaign(&folder, &campaign).unwrap();
+        folder.display().to_string()
+    }
+
+    fn status(words: &[&str]) -> ExitCode {
+        let words = ["tracetoll", "compare"].iter().chain(words);
+        let Command::Compare(args) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("another command")
+        };
+        compare(&args).unwrap()
+    }
+
+    #[test]
+    fn the_exit_status_tells_what_came_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let result = |name, cost| result(folder.path(), name, cost, |_| {});
+        let (base, worse) = (result("base", 400), result("worse", 450));
+        for format in ["text", "json", "markdown", "bmf"] {
+            assert_eq!(status(&[&base, &base, "--format", format]), ExitCode::SUCCESS);
+            assert_eq!(status(&[&base, &worse, "--format", format]), ExitCode::from(3));
+        }
+        assert_eq!(status(&[&worse, &base]), ExitCode::SUCCESS);
+        let gated = |gate| status(&[&base, &worse, "--fail-if", gate]);
+        assert_eq!(gated("toll.kernel_ns_per_event>5%"), ExitCode::from(3));
+        assert_eq!(gated("toll.kernel_ns_per_event>20%"), ExitCode::SUCCESS);
+        // Below the resolution, or about nothing: neither passed nor failed.
+        assert_eq!(gated("toll.kernel_ns_per_event>1%"), ExitCode::FAILURE);
+        assert_eq!(gated("toll.no_such_figure>5%"), ExitCode::FAILURE);
+        let two = [
+            "--fail-if",
+            "toll.kernel_ns_per_event>1%",
+            "--fail-if",
+            "toll.kernel_ns_per_event>9%",
+        ];
+        let both = [&[base.as_str(), worse.as_str()][..], &two[..]].concat();
+        assert_eq!(status(&both), ExitCode::from(3));
+    }
+
+    #[test]
+    fn results_that_cannot_be_compared_have_a_status_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = result(folder.path(), "base", 400, |_| {});
+        let kernel = result(folder.path(), "kernel", 400, |c| c.design.kernel = "7.3".into());
+        let schema = result(folder.path(), "schema", 400, |c| c.schema_version += 1);
+        assert_eq!(status(&[&base, &kernel]), ExitCode::from(4));
+        assert_eq!(status(&[&base, &schema]), ExitCode::from(4));
+    }
+
+    #[test]
+    fn a_gate_that_is_none_is_a_wrong_argument() {
+        let words = ["tracetoll", "compare", "a", "b", "--fail-if", "toll.kernel_ns_per_event"];
+        let refused = Cli::try_parse_from(words).unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+        assert!(refused.to_string().contains("there is no `>`"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_no_result_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = result(folder.path(), "base", 400, |_| {});
+        let words = ["tracetoll", "compare", &base, &folder.path().display().to_string()]
+            .map(str::to_owned);
+        let Command::Compare(args) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("another command")
+        };
+        let error = compare(&args).unwrap_err().to_string();
+        assert!(error.contains("holds no result"), "{error}");
+    }
+}
