@@ -6,12 +6,12 @@ use probe_user::{
     kernel::{
         btf::Functions,
         kallsyms::Kallsyms,
+        packets::block::{Block, FRAME_HEADER},
         symbols::AddressMap,
         targets,
         tracefs::format::{Fields, Format},
     },
     methods::{
-        capture::block::{Block, FRAME_HEADER},
         ftrace::{
             calls::{CallDecoder, Kind, Tally},
             page::PageLayout,

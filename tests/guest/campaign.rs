@@ -37,6 +37,9 @@ fn every_method_reconciles() -> Result<()> {
     for method in methods {
         figures_are_known_or_explained(method)?;
     }
+    let off = methods.iter().find(|method| method["id"] == "off").context("no control")?;
+    let longest = off["toll"]["latency_us"]["max"]["estimate"].as_f64().context("no latency")?;
+    ensure!(longest > 0.0, "frames took {longest} µs");
     for id in ["ftrace-function", "bpf-fentry-count"] {
         let method = methods.iter().find(|method| method["id"] == id).context(id)?;
         let events = &method["events"];
@@ -62,8 +65,11 @@ fn figures_are_known_or_explained(method: &Value) -> Result<()> {
     for part in ["toll", "fidelity"] {
         let figures = method[part].as_object().context("no figures")?;
         let beside = figures.get("beside").and_then(Value::as_object);
-        let shown = figures.iter().filter(|(name, _)| *name != "beside");
-        for (name, figure) in shown.chain(beside.into_iter().flatten()) {
+        let percentiles = |name: &String| name.starts_with("latency");
+        let shown = figures.iter().filter(|(name, _)| *name != "beside" && !percentiles(name));
+        let latency = figures.iter().filter(|(name, _)| percentiles(name));
+        let latency = latency.filter_map(|(_, of)| of.as_object()).flatten();
+        for (name, figure) in shown.chain(beside.into_iter().flatten()).chain(latency) {
             let known = figure["estimate"].is_number() && figure["platform"].is_string();
             let explained = figure["estimate"].is_null() && figure["why"].is_string();
             ensure!(known || explained, "{} {part}.{name}: {figure}", method["id"]);

@@ -32,6 +32,7 @@ pub mod fidelity;
 pub(crate) mod fixture;
 pub mod interval;
 pub mod item;
+mod latency;
 pub mod merge;
 pub mod pairs;
 mod paper;

@@ -3,6 +3,7 @@
 use super::{
     estimate::{Bounds, Sample, Scale},
     events::CALLED_PER_KICK,
+    latency,
     pairs::{Chosen, Kind, Pair, Trials},
 };
 use crate::model::{
@@ -17,6 +18,7 @@ const HELD: f64 = 0.01;
 
 /// The toll of `method`; `kicked` says whether the target holds the function that each kick calls once.
 pub fn figures(trials: &Trials<'_>, method: &Descriptor, kicked: bool, seed: u64) -> TollFigures {
+    let alone = || trials.single(Kind::toll(Pace::Paced), &method.id);
     if method.id.is_off() {
         let control = || Figure::null("the control");
         return TollFigures {
@@ -26,10 +28,14 @@ pub fn figures(trials: &Trials<'_>, method: &Descriptor, kicked: bool, seed: u64
             after_s_per_s: control(),
             system_cpu_pct: control(),
             throughput_pct: control(),
+            latency_us: latency::levels(alone(), seed),
+            latency_pct: latency::all(control),
+            memory_kib: control(),
+            read_kib_per_s: control(),
+            wakeups_per_s: control(),
         };
     }
     let paired = |pace| trials.paired(Kind::toll(pace), &method.id);
-    let alone = || trials.single(Kind::toll(Pace::Paced), &method.id);
     TollFigures {
         kernel_ns_per_event: match why_no_cost_per_event(method, kicked) {
             Some(why) => Figure::null(why),
@@ -50,6 +56,11 @@ pub fn figures(trials: &Trials<'_>, method: &Descriptor, kicked: bool, seed: u64
             |pair| log_ratio(bytes_per_second(pair.method)?, bytes_per_second(pair.off)?),
             seed,
         ),
+        latency_us: latency::levels(alone(), seed),
+        latency_pct: latency::changes(paired(Pace::Paced), seed),
+        memory_kib: memory_kib(alone(), seed),
+        read_kib_per_s: read_kib_per_s(alone(), seed),
+        wakeups_per_s: wakeups_per_s(alone(), seed),
     }
 }
 
@@ -92,7 +103,31 @@ fn after_s_per_s(trials: Result<Chosen<&Measured>, String>, seed: u64) -> Figure
     of_trials(trials, Scale::Level(Bounds::Positive), share, seed)
 }
 
-fn of_pairs<'a>(
+fn memory_kib(trials: Result<Chosen<&Measured>, String>, seed: u64) -> Figure {
+    let kib = |trial: &&Measured| per(trial.observation.kernel_memory.0, 1024);
+    of_trials(trials, Scale::Level(Bounds::Positive), kib, seed)
+}
+
+fn read_kib_per_s(trials: Result<Chosen<&Measured>, String>, seed: u64) -> Figure {
+    let kib_per_s = |trial: &&Measured| {
+        let bytes_per_ns = per(trial.observation.bytes_read.0, trial.cpu.elapsed.0)?;
+        Some(1e9 / 1024.0 * bytes_per_ns)
+    };
+    of_trials(trials, Scale::Level(Bounds::Positive), kib_per_s, seed)
+}
+
+fn wakeups_per_s(trials: Result<Chosen<&Measured>, String>, seed: u64) -> Figure {
+    let known = |trials: &Chosen<&Measured>| {
+        trials.items.iter().any(|trial| trial.cpu.reader_wakeups.is_some())
+    };
+    if trials.as_ref().is_ok_and(|trials| !known(trials)) {
+        return Figure::null("its processes' wake-ups are not counted");
+    }
+    let rate = |trial: &&Measured| Some(1e9 * per(trial.cpu.reader_wakeups?, trial.cpu.elapsed.0)?);
+    of_trials(trials, Scale::Level(Bounds::Positive), rate, seed)
+}
+
+pub(super) fn of_pairs<'a>(
     pairs: Result<Chosen<Pair<'a>>, String>,
     scale: Scale,
     value: impl Fn(&Pair<'a>) -> Option<f64>,
@@ -102,7 +137,7 @@ fn of_pairs<'a>(
 }
 
 /// A figure from one value per block; a block whose value does not exist is left out, and that is said.
-fn of_trials<T>(
+pub(super) fn of_trials<T>(
     chosen: Result<Chosen<T>, String>,
     scale: Scale,
     value: impl Fn(&T) -> Option<f64>,
@@ -124,7 +159,7 @@ fn of_trials<T>(
 }
 
 /// Says where the offered load, which is to be the same on both sides, was not.
-fn with_load_note(mut pairs: Chosen<Pair<'_>>) -> Chosen<Pair<'_>> {
+pub(super) fn with_load_note(mut pairs: Chosen<Pair<'_>>) -> Chosen<Pair<'_>> {
     let rate = |trial: &Measured| per(trial.sent.frames, trial.cpu.elapsed.0);
     let moved = |pair: &&Pair<'_>| match (rate(pair.off), rate(pair.method)) {
         (Some(off), Some(method)) => (method / off - 1.0).abs() > HELD,
@@ -173,7 +208,7 @@ fn per(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn log_ratio(method: f64, off: f64) -> Option<f64> {
+pub(super) fn log_ratio(method: f64, off: f64) -> Option<f64> {
     (method > 0.0 && off > 0.0).then(|| (method / off).ln())
 }
 

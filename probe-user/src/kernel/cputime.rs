@@ -8,7 +8,7 @@
 //! (a hog without rivals) is missing until it is switched out.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
@@ -33,6 +33,19 @@ impl Spent {
     pub fn since(self, earlier: Self) -> Self {
         Self { run: self.run.since(earlier.run), delay: self.delay.since(earlier.delay) }
     }
+}
+
+/// How often the calling thread has gone to sleep since it began, and so how often it was woken: its voluntary context
+/// switches (`/proc/thread-self/status`).
+///
+/// # Errors
+/// The file cannot be read, or has no such line.
+pub fn sleeps() -> Result<u64> {
+    const STATUS: &str = "/proc/thread-self/status";
+    let text = fs::read_to_string(STATUS).map_err(|e| Error::file("read", STATUS, e))?;
+    let count = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    let count = count.and_then(|count| count.trim().parse().ok());
+    count.ok_or_else(|| Error::malformed(STATUS, "no voluntary_ctxt_switches"))
 }
 
 /// CPU time of one thread; the file stays open.

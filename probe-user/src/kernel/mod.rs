@@ -14,6 +14,7 @@ pub mod netdev;
 pub mod netlink;
 pub mod netns;
 pub mod online;
+pub mod packets;
 pub mod run;
 pub mod sock_diag;
 pub mod symbols;

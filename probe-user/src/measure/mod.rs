@@ -9,6 +9,7 @@ mod cpu;
 pub mod doctor;
 mod guests;
 pub mod journal;
+mod latency;
 pub mod leftovers;
 pub mod reader;
 pub mod store;

@@ -13,7 +13,7 @@ use rustix::time::ClockId;
 use super::collector::Collector;
 use crate::{
     error::{Error, Result},
-    kernel::{affinity, clock},
+    kernel::{affinity, clock, cputime},
     methods::{Cadence, Session},
     model::units::Nanos,
 };
@@ -38,6 +38,8 @@ pub struct Reading {
     pub collector: Collector,
     /// CPU time that reading took.
     pub cpu: Nanos,
+    /// How often a thread of its own went to sleep.
+    pub wakeups: u64,
 }
 
 impl Reader {
@@ -47,7 +49,7 @@ impl Reader {
     /// The thread cannot be started.
     pub fn start(session: Box<dyn Session>, collector: Collector, cpus: &[u32]) -> Result<Self> {
         let cadence = session.cadence();
-        let reading = Reading { session, collector, cpu: Nanos(0) };
+        let reading = Reading { session, collector, cpu: Nanos(0), wakeups: 0 };
         let every = match cadence {
             Cadence::Edges => return Ok(Self(Kind::Edges(reading))),
             Cadence::Never => return Ok(Self(Kind::AtEnd(reading))),
@@ -122,5 +124,6 @@ fn drain_every(
     }
     // The whole thread is the method's: its wake-ups too, not only its reads.
     reading.cpu = thread_cpu();
+    reading.wakeups = cputime::sleeps()?;
     Ok(reading)
 }

@@ -118,6 +118,7 @@ struct Account {
     observation: Observation,
     series: Vec<Series>,
     reader: Nanos,
+    wakeups: Option<u64>,
     after: Nanos,
 }
 
@@ -299,7 +300,7 @@ impl Bench<'_> {
         reading.collector.at_edge(edges.len());
         reading.drain()?;
         let before = reader::thread_cpu();
-        let Reading { session, collector, cpu } = reading;
+        let Reading { session, collector, cpu, wakeups } = reading;
         let mut observation = session.detach()?;
         if traced.len() < self.target.len() {
             // Behind its functions, a smaller target's items have other indices; nobody asks for them.
@@ -310,6 +311,7 @@ impl Bench<'_> {
         let after = reader::thread_cpu().since(before);
         Ok(Account {
             reader: Nanos(cpu.0 + observation.processes.0),
+            wakeups: (observation.processes == Nanos(0)).then_some(wakeups),
             after: Nanos(after.0 + observation.processes_after.0),
             observation,
             series,
@@ -347,13 +349,14 @@ fn assemble(
         received,
         refused,
         by_guest,
+        latency,
         rtt,
         witness: _,
         sections,
         sent,
         spent,
     } = watched;
-    let Account { observation, series, reader, after } = account;
+    let Account { observation, series, reader, wakeups, after } = account;
     let first = received.first().copied().unwrap_or_default();
     let last = received.last().copied().unwrap_or_default();
     let mut guests =
@@ -375,11 +378,13 @@ fn assemble(
             load: spent.load,
             hogs: spent.hogs,
             reader,
+            reader_wakeups: wakeups,
             after,
             system: spent.system,
             cpus: spent.cpus,
             sink_run_delay: spent.sink_run_delay,
         },
+        latency,
         guests,
         edges,
         edge_jitter,

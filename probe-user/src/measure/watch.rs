@@ -7,6 +7,7 @@ use super::{
     arrivals::Arrivals,
     clock::BinClock,
     cpu::{self, Meters},
+    latency::Stopwatch,
     reader::Reader,
     trial::Bench,
     witness::{self, Witness},
@@ -14,6 +15,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     model::{
+        latency::Latency,
         scenario::{GuestKind, Scenario},
         trial::{Pace, Received, SectionMark, Sent},
         units::{Bytes, Nanos},
@@ -31,6 +33,8 @@ pub(super) struct Watched {
     pub(super) refused: u64,
     /// Each guest's bytes at the edges; in fidelity trials only.
     pub(super) by_guest: Vec<Vec<u64>>,
+    /// How long frames took; in paced toll trials of guests that stamp them.
+    pub(super) latency: Option<Latency>,
     /// Round-trip times by guest.
     pub(super) rtt: Vec<Vec<(Nanos, f64)>>,
     /// Witness readings at the edges.
@@ -50,6 +54,7 @@ pub(super) struct Watch<'a> {
     received: Vec<Received>,
     by_guest: Vec<Vec<u64>>,
     witnessed: Vec<witness::Reading>,
+    stopwatch: Option<Stopwatch>,
 }
 
 impl<'a> Watch<'a> {
@@ -61,7 +66,17 @@ impl<'a> Watch<'a> {
     ) -> Result<Self> {
         let arrivals = Arrivals::since_now(stage.sink())?;
         let (received, by_guest, witnessed) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { bench, stage, witness, reader, arrivals, received, by_guest, witnessed })
+        Ok(Self {
+            bench,
+            stage,
+            witness,
+            reader,
+            arrivals,
+            received,
+            by_guest,
+            witnessed,
+            stopwatch: None,
+        })
     }
 
     /// The load from idle to idle, so that every CPU nanosecond of it falls into the window: the scheduler's account
@@ -73,6 +88,10 @@ impl<'a> Watch<'a> {
             Pace::Paced => Some(toll.paced.duration),
             Pace::Flat => Some(toll.flat.duration),
         };
+        // At another pace there is no schedule that a frame could be late by.
+        if pace == Pace::Paced && self.bench.scenario.guests.kind == GuestKind::Blast {
+            self.stopwatch = Stopwatch::start(self.stage)?;
+        }
         let sink = &self.bench.placement.sink;
         let mut meters = Meters::open(&self.stage.worker_threads(), &[], &[], sink)?;
         let before = meters.read_at_rest()?;
@@ -192,7 +211,7 @@ impl<'a> Watch<'a> {
             self.witnessed.push(witness.read());
         }
         self.received.push(self.stage.sink().read()?);
-        Ok(())
+        self.stopwatch.as_mut().map_or(Ok(()), Stopwatch::drain)
     }
 
     fn finish(
@@ -204,7 +223,8 @@ impl<'a> Watch<'a> {
     ) -> Result<Watched> {
         let (edges, edge_jitter) = clock.finish();
         let refused = self.arrivals.refused()?;
-        let Self { received, by_guest, witnessed: witness, .. } = self;
+        let Self { received, by_guest, witnessed: witness, stopwatch, .. } = self;
+        let latency = stopwatch.map(Stopwatch::finish).transpose()?;
         let Ended { sent, rtt } = ended;
         Ok(Watched {
             edges,
@@ -212,6 +232,7 @@ impl<'a> Watch<'a> {
             received,
             refused,
             by_guest,
+            latency,
             rtt,
             witness,
             sections,

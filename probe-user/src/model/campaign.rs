@@ -283,6 +283,31 @@ pub struct TollFigures {
     pub system_cpu_pct: Figure,
     /// Change of throughput flat out, in per cent.
     pub throughput_pct: Figure,
+    /// How long frames took to machine 2, at fixed load, in µs; of the control, too.
+    pub latency_us: Percentiles,
+    /// Change of that, in per cent.
+    pub latency_pct: Percentiles,
+    /// Kernel memory of buffers, maps and programs, in KiB.
+    pub memory_kib: Figure,
+    /// What the reader took from the kernel, in KiB per second of load.
+    pub read_kib_per_s: Figure,
+    /// How often per second of load the reader was woken.
+    pub wakeups_per_s: Figure,
+}
+
+/// Figures of a distribution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Half of all are below.
+    pub p50: Figure,
+    /// 90 % are.
+    pub p90: Figure,
+    /// 99 % are.
+    pub p99: Figure,
+    /// 99.9 % are.
+    pub p99_9: Figure,
+    /// The largest.
+    pub max: Figure,
 }
 
 /// The fidelity, by the definitions in METHODOLOGY.md.

@@ -5,6 +5,7 @@ pub mod campaign;
 pub mod doctor;
 pub mod external;
 pub mod figure;
+pub mod latency;
 pub mod loss;
 pub mod method;
 pub mod observation;

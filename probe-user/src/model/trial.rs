@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    latency::Latency,
     loss::Loss,
     method::MethodId,
     observation::{Observation, Series},
@@ -94,6 +95,9 @@ pub struct Measured {
     /// Frames received at the sink per bin; one of several segments counts once.
     #[serde(default)]
     pub frames: Vec<u64>,
+    /// How long frames took to machine 2, in paced toll trials of guests that stamp them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
     /// Each guest's share of the series, in fidelity trials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guests: Vec<GuestSeries>,
@@ -168,6 +172,9 @@ pub struct CpuTimes {
     pub hogs: Nanos,
     /// The method's own threads and processes.
     pub reader: Nanos,
+    /// How often the method's own thread was woken in the window; null where it has processes, which are not counted.
+    #[serde(default)]
+    pub reader_wakeups: Option<u64>,
     /// The method's work after the window.
     pub after: Nanos,
     /// Time that any task ran on any CPU (`rq_cpu_time`, /proc/schedstat).

@@ -29,15 +29,27 @@ fn toll(figures: &TollFigures) -> Vec<Named<'_>> {
         after_s_per_s,
         system_cpu_pct,
         throughput_pct,
+        latency_us,
+        latency_pct,
+        memory_kib,
+        read_kib_per_s,
+        wakeups_per_s,
     } = figures;
     let difference = |name, figure| Named { name, figure, style: Style::DIFFERENCE };
+    let level = |name, figure| Named { name, figure, style: Style::LEVEL };
     vec![
         difference("kernel_ns_per_event", kernel_ns_per_event),
         difference("worker_cpu_pct", worker_cpu_pct),
-        Named { name: "reader_cpu_pct", figure: reader_cpu_pct, style: Style::LEVEL },
-        Named { name: "after_s_per_s", figure: after_s_per_s, style: Style::LEVEL },
+        level("reader_cpu_pct", reader_cpu_pct),
+        level("after_s_per_s", after_s_per_s),
         difference("system_cpu_pct", system_cpu_pct),
         difference("throughput_pct", throughput_pct),
+        // Their other percentiles are of the same trials: what keeps one from being known keeps all.
+        level("latency_us", &latency_us.p50),
+        difference("latency_pct", &latency_pct.p50),
+        level("memory_kib", memory_kib),
+        level("read_kib_per_s", read_kib_per_s),
+        level("wakeups_per_s", wakeups_per_s),
     ]
 }
 

@@ -7,6 +7,8 @@ pub mod doctor;
 mod durations;
 mod figures;
 mod grouped;
+mod holdings;
+mod latency;
 pub mod markdown;
 pub mod methods;
 mod number;

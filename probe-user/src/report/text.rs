@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 
 use super::{
-    caveats, chart, durations,
+    caveats, chart, durations, holdings, latency,
     number::{self, Style, nanoseconds, parts},
     paper, sections, sizes,
 };
@@ -52,10 +52,13 @@ pub fn render(campaign: &Campaign) -> String {
     let by_size = sizes::table_of(methods).map(|table| (sizes::TITLE.to_owned(), table));
     let durations = durations::table_of(methods)
         .map(|table| (format!("How long calls of {CALLED_PER_KICK} took in lockstep, the tracer's own work included"), table));
+    let latency = latency::table_of(methods).map(|table| (latency::TITLE.to_owned(), table));
+    let holdings = holdings::table_of(methods).map(|table| (holdings::TITLE.to_owned(), table));
     let by_section = sections::tables(campaign);
     let said = &campaign.summary.paper;
     let paper = paper::table_of(said).map(|table| (paper::title(said), table));
-    let optional = durations.into_iter().chain(by_size).chain(by_section).chain(paper);
+    let of_toll = latency.into_iter().chain(holdings).chain(durations).chain(by_size);
+    let optional = of_toll.chain(by_section).chain(paper);
     for (title, table) in tables.into_iter().chain(optional) {
         text.push('\n');
         text.push_str(&paragraph("", &title));

@@ -118,6 +118,15 @@ impl Stage {
         }
     }
 
+    /// The network namespace of machine 2, and the name of the interface there at which frames arrive; none where that is
+    /// not ours.
+    pub fn far_end(&self) -> Option<(&Netns, &str)> {
+        match &self.ground {
+            Ground::Ours(network) => Some(network.far_end()),
+            Ground::Theirs(_) => None,
+        }
+    }
+
     /// All guests' vhost workers.
     pub fn workers(&self) -> &[Worker] {
         self.fleet.workers()

@@ -1,24 +1,21 @@
 //! `capture-headers` and `capture-full`: a packet socket with a `TPACKET_V3` ring on each guest's TAP, written to a pcap
-//! file.
-//!
-//! Only what guests send is taken: to the kernel, a frame that a guest sends through its TAP is one that it receives from
-//! the interface. A frame that finds no free block is dropped and counted by the socket. Nothing else can go missing:
-//! `tpacket_rcv` counts each frame that `__netif_receive_skb_core` shows it as kept or as dropped, and vhost's frames take
-//! no other way.
+//! file. What guests send is taken, and what goes to them is not (`PACKET_IGNORE_OUTGOING`).
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde_json::json;
 
-use super::{block::Block, pcap::PcapFile, realtime::Offset};
+use super::pcap::PcapFile;
 use crate::{
     error::{Error, Result},
-    kernel::clock,
+    kernel::{
+        clock,
+        packets::{
+            block::Frame,
+            listener::{Listener, Taker},
+            realtime::Offset,
+        },
+    },
     methods::{Cadence, Detection, Method, Scene, Session, Sink, Taps, options::Options},
     model::{
         loss::Loss,
@@ -27,7 +24,7 @@ use crate::{
         target::Target,
         units::{Bytes, Nanos},
     },
-    sys::packet::{Shape, Socket, Statistics},
+    sys::packet::{Shape, Socket},
 };
 
 /// What is kept of each frame.
@@ -105,12 +102,8 @@ impl Capture {
     }
 
     /// A socket with its ring on each TAP, none listening.
-    fn open(&self, taps: Taps<'_>) -> Result<Vec<Ear>> {
-        let open = |name: &String| {
-            let socket = Socket::open(&self.shape)?;
-            let interface = socket.interface(name)?;
-            Ok(Ear { name: name.clone(), interface, socket, tally: Tally::default() })
-        };
+    fn open(&self, taps: Taps<'_>) -> Result<Vec<Listener>> {
+        let open = |name: &String| Listener::open(name, &self.shape);
         taps.netns.run(|| taps.names.iter().map(open).collect::<Result<_>>())?
     }
 }
@@ -135,110 +128,44 @@ impl Method for Capture {
             Error::unsupported(id, why, "Measure guests whose TAPs stand in one")
         })?;
         Ok(Box::new(Capturing {
-            ears: self.open(taps)?,
+            listeners: self.open(taps)?,
             pcap: PcapFile::create(self.file.as_deref(), self.shape.snaplen.unwrap_or(WHOLE))?,
             item: target.frames(),
             wake: self.wake,
-            retire: Duration::from_millis(self.shape.retire_ms.into()),
             enabled: None,
             observed: Nanos(0),
         }))
     }
 }
 
-/// One TAP's socket.
-#[derive(Debug)]
-struct Ear {
-    name: String,
-    interface: u32,
-    socket: Socket,
-    tally: Tally,
-}
-
-/// What came out of one ring.
-#[derive(Debug, Clone, Copy, Default)]
-struct Tally {
-    frames: u64,
-    blocks: u64,
-    bytes: u64,
-    statistics: Statistics,
-}
-
-impl Ear {
-    /// Reads what the ring holds: at most once around, so that a writer that is faster cannot keep the reader here.
-    /// Goes on behind damage, and tells the first.
-    fn drain(&mut self, pcap: &mut PcapFile, mut frame: impl FnMut(u64)) -> Result<()> {
-        let mut outcome = Ok(());
-        for _ in 0..self.socket.blocks() {
-            let Some(bytes) = self.socket.block() else { break };
-            self.tally.blocks += 1;
-            let name = &self.name;
-            let damaged = |e| Error::malformed(format!("packet ring of {name}"), format!("{e}"));
-            match Block::parse(bytes) {
-                Ok(block) => {
-                    self.tally.bytes += block.used() as u64;
-                    for read in block {
-                        match read {
-                            Ok(read) => {
-                                self.tally.frames += 1;
-                                pcap.push(&read);
-                                frame(read.at);
-                            }
-                            Err(e) => outcome = outcome.and(Err(damaged(e))),
-                        }
-                    }
-                }
-                Err(e) => outcome = outcome.and(Err(damaged(e))),
-            }
-            outcome = outcome.and(pcap.flush());
-            self.socket.give_back();
-        }
-        outcome
-    }
-
-    /// Frames in blocks that were handed over and not read yet.
-    fn waiting(&self) -> u64 {
-        let handed_over =
-            (0..self.socket.blocks()).map_while(|ahead| self.socket.block_ahead(ahead));
-        handed_over
-            .filter_map(|bytes| Block::parse(bytes).ok())
-            .map(|b| u64::from(b.frames()))
-            .sum()
-    }
-
-    /// Frames that the kernel kept, by its own account, and that it dropped. It counts in 32 bits.
-    fn kept(&self) -> u64 {
-        u64::from(self.tally.statistics.frames.wrapping_sub(self.tally.statistics.dropped))
-    }
-
-    /// Waits until the block that was last written to is handed over, which its timer does.
-    fn settle(&self, retire: Duration) -> Result<()> {
-        let began = Instant::now();
-        // Frames of 32 bits, as the kernel's count.
-        while u64::from((self.tally.frames + self.waiting()) as u32) != self.kept() {
-            if began.elapsed() > 100 * retire + Duration::from_secs(10) {
-                let (seen, kept) = (self.tally.frames + self.waiting(), self.kept());
-                return Err(Error::Untrue(format!(
-                    "{}: the kernel kept {kept} frames, {seen} came out of the ring",
-                    self.name
-                )));
-            }
-            thread::sleep(retire / 8);
-        }
-        Ok(())
-    }
-}
-
 /// The method attached.
 #[derive(Debug)]
 struct Capturing {
-    ears: Vec<Ear>,
+    listeners: Vec<Listener>,
     pcap: PcapFile,
     item: usize,
     wake: Duration,
-    retire: Duration,
     enabled: Option<(Nanos, Offset)>,
     observed: Nanos,
+}
+
+/// Writes each frame down, and tells of it.
+struct Writing<'a> {
+    pcap: &'a mut PcapFile,
+    sink: &'a mut dyn Sink,
+    item: usize,
+    offset: Offset,
+}
+
+impl Taker for Writing<'_> {
+    fn frame(&mut self, frame: &Frame<'_>) {
+        self.pcap.push(frame);
+        self.sink.event(self.item, self.offset.monotonic(frame.at));
+    }
+
+    fn end_of_block(&mut self) -> Result<()> {
+        self.pcap.flush()
+    }
 }
 
 impl Session for Capturing {
@@ -248,28 +175,21 @@ impl Session for Capturing {
 
     fn enable(&mut self) -> Result<()> {
         self.enabled = Some((clock::now(), Offset::read()));
-        self.ears.iter().try_for_each(|ear| ear.socket.listen(ear.interface))
+        self.listeners.iter().try_for_each(Listener::start)
     }
 
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
         let Some((_, offset)) = self.enabled else { return Ok(()) };
-        let Self { ears, pcap, item, .. } = self;
-        let mut outcome = Ok(());
-        for ear in ears {
-            let drained = ear.drain(pcap, |at| sink.event(*item, offset.monotonic(at)));
-            outcome = outcome.and(drained);
-        }
-        outcome
+        let mut writing = Writing { pcap: &mut self.pcap, sink, item: self.item, offset };
+        let drained = self.listeners.iter_mut().map(|listener| listener.drain(&mut writing));
+        drained.fold(Ok(()), Result::and)
     }
 
     fn disable(&mut self) -> Result<()> {
-        for ear in &mut self.ears {
-            ear.socket.ignore(ear.interface)?;
-            ear.tally.statistics = ear.socket.statistics()?;
-        }
+        self.listeners.iter_mut().try_for_each(Listener::stop)?;
         let Some((at, offset)) = self.enabled else { return Ok(()) };
         self.observed = clock::now().since(at);
-        self.ears.iter().try_for_each(|ear| ear.settle(self.retire))?;
+        self.listeners.iter().try_for_each(Listener::settle)?;
         match offset.step_to(Offset::read()) {
             0 => Ok(()),
             step => Err(Error::Untrue(format!(
@@ -279,8 +199,8 @@ impl Session for Capturing {
     }
 
     fn detach(self: Box<Self>) -> Result<Observation> {
-        let sum = |of: fn(&Ear) -> u64| self.ears.iter().map(of).sum::<u64>();
-        let [frames, kept] = [sum(|ear| ear.tally.frames), sum(Ear::kept)];
+        let sum = |of: fn(&Listener) -> u64| self.listeners.iter().map(of).sum::<u64>();
+        let [frames, kept] = [sum(|one| one.tally().frames), sum(|one| one.kept().into())];
         if frames as u32 != kept as u32 {
             return Err(Error::Untrue(format!(
                 "the kernel kept {kept} frames, {frames} were read"
@@ -288,19 +208,19 @@ impl Session for Capturing {
         }
         let mut recorded = vec![None; self.item];
         recorded.push(Some(frames));
-        let names = self.ears.iter().map(|ear| ear.name.clone());
+        let names = self.listeners.iter().map(|one| one.name().to_owned());
         Ok(Observation {
             recorded,
-            lost: Loss::Exact(sum(|ear| ear.tally.statistics.dropped.into())),
+            lost: Loss::Exact(sum(|one| one.statistics().dropped.into())),
             missed: Loss::NONE,
             enabled: self.observed,
             running: self.observed,
             attached: names.collect(),
-            bytes_read: Bytes(sum(|ear| ear.tally.bytes)),
-            kernel_memory: Bytes(sum(|ear| ear.socket.ring_bytes())),
+            bytes_read: Bytes(sum(|one| one.tally().bytes)),
+            kernel_memory: Bytes(sum(Listener::ring_bytes)),
             details: BTreeMap::from([
-                ("blocks".into(), json!(sum(|ear| ear.tally.blocks))),
-                ("freezes".into(), json!(sum(|ear| ear.tally.statistics.freezes.into()))),
+                ("blocks".into(), json!(sum(|one| one.tally().blocks))),
+                ("freezes".into(), json!(sum(|one| one.statistics().freezes.into()))),
                 ("pcap_bytes".into(), json!(self.pcap.written)),
             ]),
             ..Observation::default()

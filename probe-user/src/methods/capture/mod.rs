@@ -4,10 +4,8 @@
 //! tell: how many calls it took (one call takes 1 to 255 frames and more), calls that found an empty ring, polling, and
 //! everything of `handle_rx` that is not a frame towards the guest, which these methods do not look at.
 
-pub mod block;
 pub mod frames;
 pub mod pcap;
-mod realtime;
 
 use self::frames::{Capture, Kept};
 use super::registry::Entry;

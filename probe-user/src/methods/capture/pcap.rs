@@ -8,8 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::block::Frame;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    kernel::packets::block::Frame,
+};
 
 /// "This file has nanoseconds", in the machine's order of bytes.
 const MAGIC: u32 = 0xa1b2_3c4d;

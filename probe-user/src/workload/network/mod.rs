@@ -183,6 +183,11 @@ impl Network {
         &self.machines.machine2
     }
 
+    /// Where frames arrive: machine 2's end of the cable, with its namespace.
+    pub fn far_end(&self) -> (&Netns, &str) {
+        (&self.machines.machine2, &self.machines.sink)
+    }
+
     /// Takes the network down. The namespaces themselves go as soon as the kernel gets to it.
     ///
     /// # Errors

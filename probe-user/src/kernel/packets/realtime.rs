@@ -7,7 +7,7 @@ use crate::{kernel::clock, model::units::Nanos};
 /// How far `CLOCK_REALTIME` was ahead of `CLOCK_MONOTONIC` at one moment. NTP speeds both up alike; only a step of the
 /// time of day changes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Offset {
+pub struct Offset {
     /// In ns.
     ahead: i64,
     /// It may be wrong by as much.
@@ -16,7 +16,7 @@ pub(super) struct Offset {
 
 impl Offset {
     /// Reads both clocks: the best of a few tries, since an interrupt may come between.
-    pub(super) fn read() -> Self {
+    pub fn read() -> Self {
         let tries = (0..5).map(|_| {
             let before = clock::now();
             let real = clock::read(ClockId::Realtime);
@@ -33,13 +33,13 @@ impl Offset {
     }
 
     /// The moment at which the time of day was `real`.
-    pub(super) fn monotonic(self, real: u64) -> Nanos {
+    pub fn monotonic(self, real: u64) -> Nanos {
         Nanos(real.wrapping_sub(self.ahead.cast_unsigned()))
     }
 
     /// By how much the time of day was set between the two readings, in ns; zero where it was not, as far as readings
     /// can tell.
-    pub(super) fn step_to(self, later: Self) -> i64 {
+    pub fn step_to(self, later: Self) -> i64 {
         let step = later.ahead - self.ahead;
         if step.unsigned_abs() > self.uncertain + later.uncertain { step } else { 0 }
     }

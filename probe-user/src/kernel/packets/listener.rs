@@ -1,0 +1,176 @@
+//! A packet socket on one interface, with a ring that loses nothing without counting it.
+//!
+//! Only what the interface gets is taken: to the kernel, a frame that a guest sends through its TAP is one that it
+//! receives from that interface. A frame that finds no free block is dropped and counted by the socket. Nothing else can
+//! go missing: `tpacket_rcv` counts each frame that `__netif_receive_skb_core` shows it as kept or as dropped.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::block::{Block, Frame};
+use crate::{
+    error::{Error, Result},
+    sys::packet::{Shape, Socket, Statistics},
+};
+
+/// Who takes the frames.
+pub trait Taker {
+    /// One frame, in the ring.
+    fn frame(&mut self, frame: &Frame<'_>);
+
+    /// All frames of a block have been given.
+    ///
+    /// # Errors
+    /// Its own.
+    fn end_of_block(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The socket.
+#[derive(Debug)]
+pub struct Listener {
+    name: String,
+    interface: u32,
+    socket: Socket,
+    retire: Duration,
+    tally: Tally,
+    statistics: Statistics,
+}
+
+/// What came out of the ring.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Frames.
+    pub frames: u64,
+    /// Blocks.
+    pub blocks: u64,
+    /// Bytes of blocks that were in use.
+    pub bytes: u64,
+}
+
+impl Listener {
+    /// Opens a socket for the interface `name` of the calling thread's network namespace; it hears nothing yet.
+    ///
+    /// # Errors
+    /// As [`Socket::open`]; there is no such interface.
+    pub fn open(name: &str, shape: &Shape) -> Result<Self> {
+        let socket = Socket::open(shape)?;
+        let interface = socket.interface(name)?;
+        let retire = Duration::from_millis(shape.retire_ms.into());
+        let (tally, statistics) = (Tally::default(), Statistics::default());
+        Ok(Self { name: name.to_owned(), interface, socket, retire, tally, statistics })
+    }
+
+    /// Takes every frame from now on.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn start(&self) -> Result<()> {
+        self.socket.listen(self.interface)
+    }
+
+    /// Takes none any more.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn stop(&mut self) -> Result<()> {
+        self.socket.ignore(self.interface)?;
+        self.statistics = self.socket.statistics()?;
+        Ok(())
+    }
+
+    /// Gives what the ring holds to `taker`: at most once around, so that a writer that is faster cannot keep the reader
+    /// here. Goes on behind damage, and tells the first.
+    ///
+    /// # Errors
+    /// A block is damaged; what the taker reports.
+    pub fn drain(&mut self, taker: &mut impl Taker) -> Result<()> {
+        let mut outcome = Ok(());
+        for _ in 0..self.socket.blocks() {
+            let Some(bytes) = self.socket.block() else { break };
+            self.tally.blocks += 1;
+            let name = &self.name;
+            let damaged = |e| Error::malformed(format!("packet ring of {name}"), format!("{e}"));
+            match Block::parse(bytes) {
+                Ok(block) => {
+                    self.tally.bytes += block.used() as u64;
+                    for read in block {
+                        match read {
+                            Ok(frame) => {
+                                self.tally.frames += 1;
+                                taker.frame(&frame);
+                            }
+                            Err(e) => outcome = outcome.and(Err(damaged(e))),
+                        }
+                    }
+                }
+                Err(e) => outcome = outcome.and(Err(damaged(e))),
+            }
+            outcome = outcome.and(taker.end_of_block());
+            self.socket.give_back();
+        }
+        outcome
+    }
+
+    /// The interface.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What was drained so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Frames that the kernel kept until [`Listener::stop`], by its own account. It counts in 32 bits.
+    pub fn kept(&self) -> u32 {
+        self.statistics.frames.wrapping_sub(self.statistics.dropped)
+    }
+
+    /// What the kernel counted until [`Listener::stop`].
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// Bytes of the ring.
+    pub fn ring_bytes(&self) -> u64 {
+        self.socket.ring_bytes()
+    }
+
+    /// Once it is stopped: waits until the block that was last written to is handed over, which its timer does, so that
+    /// all can be drained.
+    ///
+    /// # Errors
+    /// The kernel does not hand over what it says it has.
+    pub fn settle(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            // As many bits as the kernel's count has.
+            let seen = (self.tally.frames + self.waiting()) as u32;
+            let kept = self.kept();
+            if seen == kept {
+                return Ok(());
+            }
+            if began.elapsed() > 100 * self.retire + Duration::from_secs(10) {
+                return Err(Error::Untrue(format!(
+                    "{}: the kernel kept {kept} frames, {seen} came out of the ring",
+                    self.name
+                )));
+            }
+            thread::sleep(self.retire / 8);
+        }
+    }
+
+    /// Frames in blocks that were handed over and not read yet.
+    fn waiting(&self) -> u64 {
+        let handed_over =
+            (0..self.socket.blocks()).map_while(|ahead| self.socket.block_ahead(ahead));
+        handed_over
+            .filter_map(|bytes| Block::parse(bytes).ok())
+            .map(|b| u64::from(b.frames()))
+            .sum()
+    }
+}

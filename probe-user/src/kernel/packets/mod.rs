@@ -1,0 +1,5 @@
+//! Frames as packet sockets hand them over, with the time at which the kernel saw each.
+
+pub mod block;
+pub mod listener;
+pub mod realtime;

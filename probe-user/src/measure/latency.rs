@@ -1,0 +1,91 @@
+//! How long frames take to machine 2, by the stamps that guests put into them.
+//!
+//! A packet socket at machine 2's end of the cable looks at each. It is there under every method alike, the control
+//! included: where load and sink share a CPU, what it takes there of the vhost worker's time is in both sides of a pair.
+
+use hdrhistogram::Histogram;
+
+use crate::{
+    error::{Error, Result},
+    kernel::packets::{
+        block::Frame,
+        listener::{Listener, Taker},
+        realtime::Offset,
+    },
+    model::{latency::Latency, units::Nanos},
+    sys::packet::Shape,
+    workload::{Stage, blast::frame},
+};
+
+/// Room for some 200,000 frames, so that nothing is dropped between two bin edges at any rate that guests reach. Only the
+/// stamp is looked at.
+const RING: Shape =
+    Shape { block_size: 1 << 18, blocks: 128, retire_ms: 20, snaplen: Some(frame::MIN as u32) };
+
+/// The longest time that is told apart: a minute.
+const LONGEST: u64 = 60_000_000_000;
+
+/// Three digits of each time.
+const DIGITS: u8 = 3;
+
+/// The socket, and what came of it so far.
+pub(super) struct Stopwatch {
+    listener: Listener,
+    times: Times,
+}
+
+struct Times {
+    offset: Offset,
+    of_frames: Histogram<u64>,
+}
+
+impl Stopwatch {
+    /// Looks at every frame from now on; none where there is no machine 2 of ours.
+    ///
+    /// # Errors
+    /// As [`Listener::open`].
+    pub(super) fn start(stage: &Stage) -> Result<Option<Self>> {
+        let Some((machine2, interface)) = stage.far_end() else { return Ok(None) };
+        let listener = machine2.run(|| Listener::open(interface, &RING))??;
+        let of_frames = Histogram::new_with_bounds(1, LONGEST, DIGITS)
+            .map_err(|e| Error::Untrue(format!("a histogram up to a minute: {e}")))?;
+        listener.start()?;
+        Ok(Some(Self { listener, times: Times { offset: Offset::read(), of_frames } }))
+    }
+
+    /// Takes what has come.
+    ///
+    /// # Errors
+    /// As [`Listener::drain`].
+    pub(super) fn drain(&mut self) -> Result<()> {
+        self.listener.drain(&mut self.times)
+    }
+
+    /// Ends it, once all frames have arrived.
+    ///
+    /// # Errors
+    /// As [`Listener::settle`]; somebody set the time of day meanwhile.
+    pub(super) fn finish(mut self) -> Result<Latency> {
+        self.listener.stop()?;
+        self.listener.settle()?;
+        self.drain()?;
+        match self.times.offset.step_to(Offset::read()) {
+            0 => {}
+            step => {
+                let why = "frames' latency is not known";
+                return Err(Error::Untrue(format!("the time of day was set by {step} ns: {why}")));
+            }
+        }
+        Latency::new(&self.times.of_frames, self.listener.statistics().dropped.into())
+    }
+}
+
+impl Taker for Times {
+    fn frame(&mut self, frame: &Frame<'_>) {
+        let Some((_, stamp)) = frame::parse(frame.bytes) else { return };
+        let arrived = self.offset.monotonic(frame.at);
+        let Nanos(took) = arrived.since(stamp.scheduled);
+        // The clocks' offset is known to some ten ns only; no frame takes less than one.
+        self.of_frames.saturating_record(took.max(1));
+    }
+}
