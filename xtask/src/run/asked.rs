@@ -13,10 +13,6 @@ const VM_OVERHEAD_MIB: u64 = 64;
 /// The machine's own memory, in MiB.
 const MACHINE_MIB: u64 = 2048;
 
-/// The same where it has VMs: with eight of the paper's, all of it then lies below 4 GiB. Above, QEMU's emulation of nested
-/// page tables was seen to corrupt the machine.
-const MACHINE_OF_VMS_MIB: u64 = 1024;
-
 /// The needs of one scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
@@ -95,11 +91,8 @@ impl Asked {
 
     /// As QEMU's `-m` takes it.
     pub(super) fn memory(&self) -> String {
-        let mib = match self.kvm() {
-            true => MACHINE_OF_VMS_MIB + self.count * (self.memory_mib + VM_OVERHEAD_MIB),
-            false => MACHINE_MIB,
-        };
-        format!("{mib}M")
+        let guests = if self.kvm() { self.count * (self.memory_mib + VM_OVERHEAD_MIB) } else { 0 };
+        format!("{}M", MACHINE_MIB + guests)
     }
 }
 
@@ -117,7 +110,7 @@ mod tests {
         });
         let asked = Asked::read(&scenario).unwrap();
         assert!(asked.kvm() && asked.programs() && !asked.toll);
-        assert_eq!((asked.cpus(), asked.memory()), (3, "3072M".to_owned()));
+        assert_eq!((asked.cpus(), asked.memory()), (3, "4096M".to_owned()));
         assert!(Asked::read(&json!({ "load_cpus": 2 })).is_err());
     }
 

@@ -49,15 +49,8 @@ fn clock(command: &mut Command, machine: &Machine) {
 }
 
 /// `tsc=reliable`: under emulation the watchdog may otherwise fall back to hpet.
-///
-/// `transparent_hugepage=never`: with huge pages below the machine's own VMs, QEMU 10.0's emulation of nested page tables
-/// lost one of eight VMs now and then (a triple fault while it booted), or corrupted the machine's kernel.
 fn kernel_line(machine: &Machine) -> String {
-    let mut common =
-        "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check".to_owned();
-    if machine.nested {
-        common.push_str(" transparent_hugepage=never");
-    }
+    let common = "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check";
     match machine.clock {
         Clock::Wall => format!("{common} tracetoll.clock=wall"),
         Clock::Counted { .. } => {
