@@ -17,8 +17,8 @@ use crate::model::{
     observation::{Observation, Series},
     target::{Function, Range, Target},
     trial::{
-        CpuTimes, Measured, Outcome, Pace, Part, Received, SectionMark, Sent, Trial, WitnessCounts,
-        WitnessSeries,
+        CountedAt, CpuTimes, Measured, Outcome, Pace, Part, Received, SectionMark, Sent, Trial,
+        WitnessCounts, WitnessSeries,
     },
     units::Nanos,
 };
@@ -244,6 +244,7 @@ fn quiet(bins: usize, functions: usize) -> Measured {
         latency: None,
         guests: Vec::new(),
         throughput: vec![0; bins],
+        counted_at: Some(CountedAt::Sink),
         witness: None,
         sections: vec![
             SectionMark::default(),

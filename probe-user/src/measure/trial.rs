@@ -389,6 +389,7 @@ fn assemble(
         edges,
         edge_jitter,
         throughput: received.windows(2).map(|pair| pair[1].bytes.0 - pair[0].bytes.0).collect(),
+        counted_at: Some(stage.sink().counted_at()),
         frames: received.windows(2).map(|pair| pair[1].frames - pair[0].frames).collect(),
         witness: witness.map(|witness| witness.series),
         sections,

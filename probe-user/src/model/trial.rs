@@ -92,6 +92,9 @@ pub struct Measured {
     pub edge_jitter: Nanos,
     /// Bytes received at the sink per bin.
     pub throughput: Vec<u64>,
+    /// Where these bytes, and `frames`, were counted; null in results of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_at: Option<CountedAt>,
     /// Frames received at the sink per bin; one of several segments counts once.
     #[serde(default)]
     pub frames: Vec<u64>,
@@ -129,13 +132,14 @@ pub struct GuestSeries {
     pub rtt_us: Vec<Option<f64>>,
 }
 
-/// Where a guest's bytes were counted.
+/// Where bytes were counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CountedAt {
-    /// What machine 2's TCP received of it, without headers and repetitions.
+    /// On machine 2. Of one guest: what its TCP received, without headers and repetitions; of all: what its interface
+    /// received.
     Sink,
-    /// What came out of its TAP.
+    /// What came out of the TAPs.
     Tap,
 }
 

@@ -223,6 +223,14 @@ fn check_schedule(scenario: &Scenario) -> Option<Wrong> {
     };
     unless(!fidelity.sections.is_empty(), FIELD, "there is none", "Give one section or more")
         .or_else(|| {
+            unless(
+                guests.kind != GuestKind::Existing || fidelity.rate.is_none(),
+                "fidelity.rate",
+                "VMs that run already take no orders",
+                "Leave it out, as --scenario existing does",
+            )
+        })
+        .or_else(|| {
             unless(hogs.threads > 0, "hogs.threads", "a hog needs a thread", "Use 1 or more")
         })
         .or_else(|| fidelity.sections.iter().find_map(wrong))
@@ -272,6 +280,14 @@ mod tests {
             assert!(figure8.contains(from), "{from}");
             parse("mine.toml", &figure8.replacen(from, to, 1)).unwrap_err();
         }
+    }
+
+    #[test]
+    fn guests_that_run_already_are_offered_no_rate() {
+        let existing = text("existing").unwrap();
+        let paced = existing.replace("[fidelity]", "[fidelity]\nrate = \"5kpps\"");
+        let error = parse("mine.toml", &paced).unwrap_err().to_string();
+        assert!(error.contains("fidelity.rate"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,10 @@ use super::{limit::Limiter, ovs::Datapath};
 use crate::{
     error::{Error, Result},
     kernel::netdev::NetDevices,
-    model::{trial::Received, units::Bytes},
+    model::{
+        trial::{CountedAt, Received},
+        units::Bytes,
+    },
 };
 
 /// Where traffic is counted.
@@ -69,6 +72,14 @@ impl Sink {
         }
         cable.lost = cable.datapath.as_ref().map_or(Ok(0), Datapath::lost)?;
         Ok(())
+    }
+
+    /// Where that is.
+    pub fn counted_at(&self) -> CountedAt {
+        match self.0 {
+            Place::Cable(_) => CountedAt::Sink,
+            Place::Taps(_) => CountedAt::Tap,
+        }
     }
 
     /// What has arrived. The two counters are read one after the other, bytes first.
