@@ -3,10 +3,15 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use probe_user::analysis::{
-    bootstrap::{Sections, bca, within_run},
-    correlation::{pearson, spearman},
-    merge::{merge, parse_journal},
+use probe_user::{
+    analysis::{
+        bootstrap::{Sections, bca, within_run},
+        correlation::{Coefficient, pearson, spearman},
+        interval::ALPHA,
+        merge::{merge, parse_journal},
+        weighted::Weighted,
+    },
+    model::campaign::SCHEMA_VERSION,
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -15,10 +20,23 @@ use serde_json::{Value, json};
 /// Bins of a run of the paper's length: 200 s in bins of 0.5 s.
 const BINS: usize = 400;
 
-/// Blocks of the journal.
-const BLOCKS: u32 = 10;
+/// What a journal holds.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    blocks: u32,
+    /// Methods, the control among them.
+    methods: usize,
+    functions: usize,
+    /// Sections of the schedule, of equal length.
+    sections: usize,
+    guests: usize,
+}
 
-const METHODS: [&str; 4] = ["off", "bpf-fentry-count", "ftrace-function", "bpf-kprobe-count"];
+/// A campaign of the default scenario.
+const BLOCKS: Shape = Shape { blocks: 10, methods: 4, functions: 1, sections: 1, guests: 0 };
+
+/// The paper's figure 8 once under every method: each interval is resampled from the bins of a run.
+const ONE_RUN: Shape = Shape { blocks: 1, methods: 40, functions: 4, sections: 8, guests: 8 };
 
 fn noise(rng: &mut Xoshiro256PlusPlus, n: usize) -> Vec<f64> {
     (0..n).map(|_| rng.random_range(100.0..200.0)).collect()
@@ -40,75 +58,95 @@ fn intervals(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("interval");
     group.bench_function("BCa of the mean of 30 blocks", |b| {
         let mean = |at: &[usize]| at.iter().map(|&i| values[i]).sum::<f64>() / at.len() as f64;
-        b.iter(|| bca(values.len(), mean, &mut Xoshiro256PlusPlus::seed_from_u64(3)));
+        b.iter(|| bca(values.len(), ALPHA, mean, &mut Xoshiro256PlusPlus::seed_from_u64(3)));
     });
     let (x, y) = (noise(&mut rng, BINS), noise(&mut rng, BINS));
     let sections = Sections::new(BINS, &[0, 50, 100, 150, 200, 250, 300, 350]);
     group.sample_size(20).bench_function("r within one run of 400 bins", |b| {
-        let pick = |v: &[f64], at: &[usize]| at.iter().map(|&i| v[i]).collect::<Vec<f64>>();
-        let r = |at: &[usize]| pearson(&pick(&x, at), &pick(&y, at)).ok();
-        b.iter(|| within_run(&sections, r, &mut Xoshiro256PlusPlus::seed_from_u64(4)));
+        let r = Weighted::new(Coefficient::Pearson, &x, &y).unwrap();
+        b.iter(|| within_run(&sections, |at| r.at(at), &mut Xoshiro256PlusPlus::seed_from_u64(4)));
     });
     group.finish();
 }
 
 fn campaign(criterion: &mut Criterion) {
-    let text = journal();
     let mut group = criterion.benchmark_group("campaign");
-    group.sample_size(20).throughput(Throughput::Bytes(text.len() as u64));
-    group.bench_function("journal of 160 trials to figures", |b| {
-        b.iter(|| {
-            let campaign = merge(vec![parse_journal(&text).unwrap().lines]).unwrap();
-            // A bench of failed trials would be a fast one.
-            assert_eq!(campaign.summary.failed_trials, 0);
-            assert!(campaign.summary.methods[1].fidelity.r_retained.known().is_some());
-            campaign
+    group.sample_size(10);
+    for (name, shape) in
+        [("journal of 160 trials to figures", BLOCKS), ("one run of 40 methods", ONE_RUN)]
+    {
+        let text = journal(shape);
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let campaign = merge(vec![parse_journal(&text).unwrap().lines]).unwrap();
+                // A bench of failed trials would be a fast one.
+                assert_eq!(campaign.summary.failed_trials, 0);
+                assert!(campaign.summary.methods[1].fidelity.r_retained.known().is_some());
+                assert_eq!(campaign.summary.sections.len(), shape.sections);
+                campaign
+            });
         });
-    });
+    }
     group.finish();
 }
 
 /// A journal with three toll trials and one fidelity trial per method and block.
-fn journal() -> String {
+fn journal(shape: Shape) -> String {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
-    let mut lines = vec![start()];
-    for block in 0..BLOCKS {
-        for method in METHODS {
+    let mut lines = vec![start(shape)];
+    for block in 0..shape.blocks {
+        for method in 0..shape.methods {
             for pace in ["lockstep", "paced", "flat"] {
-                lines.push(trial(&mut rng, block, ("toll", pace), method, 1));
+                lines.push(trial(&mut rng, (shape, block, method), ("toll", pace), 1));
             }
-            lines.push(trial(&mut rng, block, ("fidelity", "flat"), method, BINS));
+            lines.push(trial(&mut rng, (shape, block, method), ("fidelity", "flat"), BINS));
         }
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-fn start() -> Value {
-    let method = |id: &str| {
-        let (family, class, unit) = if id == "off" {
+fn id(method: usize) -> String {
+    if method == 0 { "off".into() } else { format!("method-{method}") }
+}
+
+fn function(index: usize) -> String {
+    if index == 0 { "handle_tx".into() } else { format!("function_{index}") }
+}
+
+fn start(shape: Shape) -> Value {
+    let method = |method: usize| {
+        let (family, class, unit) = if method == 0 {
             ("control", "nothing", json!({ "kind": "nothing" }))
         } else {
             ("bpf", "exact", json!({ "kind": "calls", "factor": 1.0 }))
         };
         json!({
-            "id": id, "family": family, "class": class, "unit": unit, "summary": "", "parameters": {},
+            "id": id(method), "family": family, "class": class, "unit": unit, "summary": "",
+            "parameters": {},
         })
     };
+    let methods: Vec<Value> = (0..shape.methods).map(method).collect();
+    let functions: Vec<Value> = (0..shape.functions)
+        .map(|index| json!({ "name": function(index), "module": "vhost_net" }))
+        .collect();
+    let section = |hogs| json!({ "hogs": hogs, "duration": format!("{}s", 200 / shape.sections) });
+    let sections: Vec<Value> = (0..shape.sections).map(section).collect();
     json!({ "start": {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "design": {
             "version": "0", "kernel": "0", "unavailable": [], "shared_target": false,
-            "target": { "functions": [{ "name": "handle_tx", "module": "vhost_net" }] },
-            "methods": METHODS.map(method),
+            "target": { "functions": functions },
+            "methods": methods,
             "scenario": {
                 "name": "bench", "summary": "", "bin": "500ms", "settle": "1s", "load_cpus": 1,
-                "guests": { "kind": "blast", "count": 1, "frame": 1514, "ring": 256, "batch": 64 },
+                "guests": { "kind": "bridge", "count": shape.guests.max(1) },
                 "toll": {
                     "lockstep": { "kicks": 1000 },
                     "paced": { "rate": "5kpps", "duration": "2s" },
                     "flat": { "duration": "2s" },
                 },
-                "fidelity": { "sections": [{ "hogs": 0, "duration": "200s" }] },
+                "fidelity": { "sections": sections },
             },
         },
         "run": {
@@ -124,23 +162,43 @@ fn start() -> Value {
 
 fn trial(
     rng: &mut Xoshiro256PlusPlus,
-    block: u32,
+    (shape, block, method): (Shape, u32, usize),
     (part, pace): (&str, &str),
-    method: &str,
     bins: usize,
 ) -> Value {
     let calls: Vec<u64> = (0..bins).map(|_| rng.random_range(100..1000)).collect();
     let throughput: Vec<u64> =
         calls.iter().map(|calls| calls * 1514 + rng.random_range(0..200_000)).collect();
-    let (fidelity, off) = (part == "fidelity", method == "off");
+    let fidelity = part == "fidelity";
     let total: u64 = calls.iter().sum();
     let worker: u64 = rng.random_range(90_000_000..100_000_000);
+    let sections: Vec<Value> = (0..if fidelity { shape.sections } else { 1 })
+        .map(
+            |hogs| json!({ "first_bin": hogs * bins / shape.sections, "hogs": hogs, "senders": 1 }),
+        )
+        .collect();
+    let guest = |guest: usize| {
+        let rtt: Vec<u64> = (0..bins).map(|_| rng.random_range(100..1000)).collect();
+        json!({
+            "name": format!("vm{guest}"), "throughput": throughput, "counted_at": "sink", "rtt_us": rtt,
+        })
+    };
+    let guests: Vec<Value> = (0..if fidelity { shape.guests } else { 0 }).map(guest).collect();
+    let seen = if method == 0 { 0 } else { shape.functions };
+    let series: Vec<Value> = (0..if fidelity { seen } else { 0 })
+        .map(|index| json!({ "function": function(index), "values": calls }))
+        .collect();
+    // The last item of a target are the frames.
+    let recorded: Vec<Option<u64>> =
+        (0..=shape.functions).map(|index| (index < seen).then_some(total)).collect();
+    let witnessed = vec![json!({ "calls": calls }); shape.functions];
     json!({ "trial": {
-        "run": 0, "block": block, "position": 0, "part": part, "pace": pace, "method": method,
+        "run": 0, "block": block, "position": 0, "part": part, "pace": pace, "method": id(method),
         "witnessed": fidelity, "started": "2026-01-01T00:00:00Z",
         "outcome": { "done": {
             "sent": { "kicks": total, "frames": 10_000, "bytes": 15_140_000 },
             "received": { "frames": 10_000, "bytes": 15_140_000 },
+            "refused": 0,
             "cpu": {
                 "elapsed": 2_000_000_000_u64, "workers": [worker], "load": 1, "hogs": 0, "reader": 1,
                 "after": 0, "system": 500_000_000, "cpus": 2, "sink_run_delay": 0,
@@ -148,21 +206,21 @@ fn trial(
             "edges": (0..=bins as u64).map(|edge| edge * 500_000_000).collect::<Vec<_>>(),
             "edge_jitter": 0,
             "throughput": throughput,
+            "frames": calls,
+            "guests": guests,
             "witness": if fidelity {
-                json!({ "functions": [{ "calls": calls }], "missed": { "kind": "exact", "n": 0 } })
+                json!({ "functions": witnessed, "missed": { "kind": "exact", "n": 0 } })
             } else {
                 Value::Null
             },
-            "sections": [{ "first_bin": 0, "hogs": 0 }],
+            "sections": sections,
             "observation": {
-                "recorded": [if off { None } else { Some(total) }],
+                "recorded": recorded,
                 "lost": { "kind": "exact", "n": 0 }, "missed": { "kind": "exact", "n": 0 },
                 "enabled": 2_000_000_000_u64, "running": 2_000_000_000_u64, "attached": [],
                 "bytes_read": 0, "kernel_memory": 0, "details": {},
             },
-            "series": if off { json!([]) } else {
-                json!([{ "function": "handle_tx", "values": calls }])
-            },
+            "series": series,
         }},
     }})
 }

@@ -4,9 +4,10 @@
 
 use probe_user::analysis::{
     bootstrap::{Sections, within_run},
-    correlation::{mean, pearson},
+    correlation::{Coefficient, mean, pearson},
     estimate::mean_interval,
     interval::{Interval, ratio},
+    weighted::Weighted,
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -102,11 +103,10 @@ fn in_run(noise: &mut Noise, bins: usize, persistence: f64) -> String {
     let truth = mean(&(0..20_000).map(|_| r(run())).collect::<Vec<_>>());
     let firsts: Vec<usize> = (0..5).map(|section| section * bins).collect();
     let sections = Sections::new(5 * bins, &firsts);
-    let pick = |values: &[f64], at: &[usize]| at.iter().map(|&i| values[i]).collect::<Vec<_>>();
     covered(RUNS, truth, |seed| {
         let (x, y) = run();
-        let r = |at: &[usize]| pearson(&pick(&x, at), &pick(&y, at)).ok();
-        within_run(&sections, r, &mut Xoshiro256PlusPlus::seed_from_u64(seed))
+        let r = Weighted::new(Coefficient::Pearson, &x, &y).ok()?;
+        within_run(&sections, |at| r.at(at), &mut Xoshiro256PlusPlus::seed_from_u64(seed))
     })
 }
 

@@ -1,83 +1,130 @@
 //! What a trial tells of each of its bins, as pairs of series: what is counted, and over what.
 
 use super::{
+    gaps::Gaps,
     item::Item,
-    stretch::Two,
-    view::{numbers, witness},
+    stretch::{Binned, Two},
+    view::{View, numbers, witness},
 };
 use crate::model::{
-    observation::Series,
+    loss::Loss,
+    method::SeriesUnit,
     trial::{GuestSeries, Measured},
 };
 
+/// A function as a method shows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Own<'a> {
+    pub(super) function: Item<'a>,
+    /// Unit of the method's series.
+    pub(super) unit: SeriesUnit,
+}
+
 /// Bits at the sink, and seconds.
-pub(super) fn throughput(trial: &Measured) -> Result<Two, String> {
-    Two::new(bits(&trial.throughput), seconds(trial))
+pub(super) fn throughput(trial: &Measured) -> Result<Binned, String> {
+    Two::new(bits(&trial.throughput), seconds(trial)).map(Binned::from)
 }
 
 /// Bits of one guest, and seconds.
-pub(super) fn guest_throughput(trial: &Measured, name: &str) -> Result<Two, String> {
+pub(super) fn guest_throughput(trial: &Measured, name: &str) -> Result<Binned, String> {
     let guest = trial.guests.iter().find(|guest| guest.name == name);
     let guest = guest.ok_or_else(|| format!("no series of {name}"))?;
-    Two::new(bits(&guest.throughput), seconds(trial))
+    Two::new(bits(&guest.throughput), seconds(trial)).map(Binned::from)
 }
 
 /// Calls by the witness, and seconds.
-pub(super) fn calls(trial: &Measured, function: Item<'_>) -> Result<Two, String> {
-    Two::new(witness(trial, function)?, seconds(trial))
-}
-
-/// Calls by the method, each record standing for `factor` of them, and seconds.
-pub(super) fn own_calls(trial: &Measured, function: Item<'_>, factor: f64) -> Result<Two, String> {
-    let calls = own(trial, function)?.values.iter().map(|value| factor * value).collect();
-    Two::new(calls, seconds(trial))
-}
-
-/// A profiler's share with all that the function calls, in per cent; and ones, so that a ratio is a mean over bins.
-pub(super) fn share(trial: &Measured, function: Item<'_>) -> Result<Two, String> {
-    Ok(per_bin(own(trial, function)?.values.clone()))
-}
-
-/// A profiler's share of the function's own code; and ones.
-pub(super) fn self_share(trial: &Measured, function: Item<'_>) -> Result<Two, String> {
-    let own = own(trial, function)?.self_share.clone();
-    Ok(per_bin(own.ok_or("the method tells no share of the function's own code")?))
-}
-
-/// The sum of the shares of several functions; and ones.
-pub(super) fn shares(trial: &Measured, functions: &[Item<'_>]) -> Result<Two, String> {
-    let mut sum = vec![0.0; trial.throughput.len()];
-    for function in functions {
-        let values = &own(trial, *function)?.values;
-        sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-    }
-    Ok(per_bin(sum))
+pub(super) fn calls(trial: &Measured, function: Item<'_>) -> Result<Binned, String> {
+    witnessed(trial, witness(trial, function)?, seconds(trial))
 }
 
 /// Frames at the sink, and calls by the witness.
-pub(super) fn frames_by_call(trial: &Measured, function: Item<'_>) -> Result<Two, String> {
+pub(super) fn frames_by_call(trial: &Measured, function: Item<'_>) -> Result<Binned, String> {
     if trial.frames.is_empty() {
         return Err("the sink counted no frames by bin".into());
     }
-    Two::new(numbers(&trial.frames), witness(trial, function)?)
+    witnessed(trial, numbers(&trial.frames), witness(trial, function)?)
 }
 
 /// Calls by the witness, and bits at the sink.
-pub(super) fn calls_and_bits(trial: &Measured, function: Item<'_>) -> Result<Two, String> {
-    Two::new(witness(trial, function)?, bits(&trial.throughput))
-}
-
-/// The method's own series, and bits at the sink.
-pub(super) fn own_and_bits(trial: &Measured, function: Item<'_>) -> Result<Two, String> {
-    Two::new(own(trial, function)?.values.clone(), bits(&trial.throughput))
+pub(super) fn calls_and_bits(trial: &Measured, function: Item<'_>) -> Result<Binned, String> {
+    witnessed(trial, witness(trial, function)?, bits(&trial.throughput))
 }
 
 /// Time between two calls in µs, the bin's mean (NaN in a bin without call), and the guests' round-trip time in µs.
-pub(super) fn between_calls_and_rtt(trial: &Measured, calls: &Two) -> Result<Two, String> {
+pub(super) fn between_calls_and_rtt(trial: &Measured, calls: Binned) -> Result<Binned, String> {
     let between = |(calls, seconds): (&f64, &f64)| {
         if *calls > 0.0 { 1e6 * seconds / calls } else { f64::NAN }
     };
-    Two::new(calls.a.iter().zip(&calls.b).map(between).collect(), rtt_us(trial)?)
+    let Binned { two: calls, gaps } = calls;
+    let between = calls.a.iter().zip(&calls.b).map(between).collect();
+    Ok(Binned { two: Two::new(between, rtt_us(trial)?)?, gaps })
+}
+
+impl Own<'_> {
+    /// Calls by the method, each record standing for as many as its declared factor says, and seconds.
+    pub(super) fn calls(self, trial: &Measured) -> Result<Binned, String> {
+        let SeriesUnit::Calls { factor } = self.unit else {
+            return Err("shares of CPU time are no calls".into());
+        };
+        let view = self.view(trial);
+        let calls = view.calls()?.iter().map(|value| factor * value).collect();
+        told(&view, calls, seconds(trial))
+    }
+
+    /// A profiler's share with all that the function calls, in per cent; and ones, so that a ratio is a mean over bins.
+    pub(super) fn share(self, trial: &Measured) -> Result<Binned, String> {
+        let view = self.view(trial);
+        let share = view.calls()?.to_vec();
+        let ones = vec![1.0; share.len()];
+        told(&view, share, ones)
+    }
+
+    /// A profiler's share of the function's own code; and ones.
+    pub(super) fn self_share(self, trial: &Measured) -> Result<Binned, String> {
+        let found = trial.series.iter().find(|series| series.function == self.function.name);
+        let own = found.and_then(|series| series.self_share.clone());
+        let own = own.ok_or("the method tells no share of the function's own code")?;
+        let ones = vec![1.0; own.len()];
+        told(&self.view(trial), own, ones)
+    }
+
+    /// The method's own series, or what stands in for it; and bits at the sink.
+    pub(super) fn series_and_bits(self, trial: &Measured) -> Result<Binned, String> {
+        let view = self.view(trial);
+        told(&view, view.series()?.to_vec(), bits(&trial.throughput))
+    }
+
+    fn view(self, trial: &Measured) -> View {
+        View::of(trial, self.function, self.unit)
+    }
+}
+
+/// The sum of the shares of several functions; and ones.
+pub(super) fn shares(trial: &Measured, functions: &[Item<'_>]) -> Result<Binned, String> {
+    let mut sum = Binned::from(Two {
+        a: vec![0.0; trial.throughput.len()],
+        b: vec![1.0; trial.throughput.len()],
+    });
+    for &function in functions {
+        let Binned { two, gaps } = Own { function, unit: SeriesUnit::CpuShare }.share(trial)?;
+        sum.two.a.iter_mut().zip(two.a).for_each(|(sum, value)| *sum += value);
+        sum.gaps = gaps;
+    }
+    Ok(sum)
+}
+
+/// A pair of series of which one is the witness's.
+fn witnessed(trial: &Measured, a: Vec<f64>, b: Vec<f64>) -> Result<Binned, String> {
+    let whole = trial.witness.as_ref().is_some_and(|witness| witness.missed == Loss::NONE);
+    let gaps = Gaps { witness: !whole, ..Gaps::default() };
+    Ok(Binned { two: Two::new(a, b)?, gaps })
+}
+
+/// A pair of series of which one is the method's.
+fn told(view: &View, a: Vec<f64>, b: Vec<f64>) -> Result<Binned, String> {
+    let stand_in = view.stand_in.clone();
+    let gaps = Gaps { method: !view.complete, witness: false, stand_in };
+    Ok(Binned { two: Two::new(a, b)?, gaps })
 }
 
 /// The guests' round-trip times, bin by bin: the mean over the guests that tell one in the bin, NaN where none does.
@@ -94,16 +141,6 @@ fn rtt_us(trial: &Measured) -> Result<Vec<f64>, String> {
         sum / count
     };
     Ok((0..trial.throughput.len()).map(of_bin).collect())
-}
-
-fn own<'a>(trial: &'a Measured, function: Item<'_>) -> Result<&'a Series, String> {
-    let found = trial.series.iter().find(|series| series.function == function.name);
-    found.ok_or_else(|| format!("the method has no series of {}", function.name))
-}
-
-fn per_bin(values: Vec<f64>) -> Two {
-    let ones = vec![1.0; values.len()];
-    Two { a: values, b: ones }
 }
 
 fn bits(bytes: &[u64]) -> Vec<f64> {

@@ -12,7 +12,7 @@ use super::interval::{self, ALPHA, Interval};
 /// Resamples behind every bootstrap interval.
 pub const RESAMPLES: usize = 2000;
 
-/// BCa interval (Efron 1987: bias-corrected and accelerated) of `statistic` over `n` independent units.
+/// BCa interval (Efron 1987: bias-corrected and accelerated) of `statistic` over `n` independent units, at `1 - alpha`.
 ///
 /// Resamples of `n` units scatter by `√((n-1)/n)` of what the units do, and know nothing of the error of that scatter:
 /// the normal quantiles are replaced by `√(n/(n-1)) · t[p, n-1]` (Hesterberg 2015, "expanded"), without which 15
@@ -20,7 +20,12 @@ pub const RESAMPLES: usize = 2000;
 ///
 /// `statistic` takes the indices of the units that a resample holds. None below two units, or where the statistic
 /// is not a number for some resample.
-pub fn bca(n: usize, statistic: impl Fn(&[usize]) -> f64, rng: &mut impl Rng) -> Option<Interval> {
+pub fn bca(
+    n: usize,
+    alpha: f64,
+    statistic: impl Fn(&[usize]) -> f64,
+    rng: &mut impl Rng,
+) -> Option<Interval> {
     if n < 2 {
         return None;
     }
@@ -43,7 +48,7 @@ pub fn bca(n: usize, statistic: impl Fn(&[usize]) -> f64, rng: &mut impl Rng) ->
     let normal = Normal::standard();
     let bias = normal.inverse_cdf(share_below(&replicates, estimate));
     let acceleration = acceleration(&all, &statistic);
-    let expanded = expansion(n) * interval::quantile(1.0 - ALPHA / 2.0, n)?;
+    let expanded = expansion(n) * interval::quantile(1.0 - alpha / 2.0, n)?;
     let end = |z: f64| {
         let z = bias + z;
         let level = normal.cdf(bias + z / (1.0 - acceleration * z));
@@ -125,19 +130,6 @@ impl Sections {
         &self.0
     }
 
-    /// Draws as many bins as there are into `resample`, section by section.
-    fn draw(&self, rng: &mut impl Rng, resample: &mut Vec<usize>) {
-        resample.clear();
-        for section in &self.0 {
-            let bins = section.len();
-            for drawn in (0..bins).step_by(block_length(bins)) {
-                let from = rng.random_range(0..bins);
-                let length = block_length(bins).min(bins - drawn);
-                resample.extend((from..from + length).map(|bin| section.start + bin % bins));
-            }
-        }
-    }
-
     /// How much too narrow resamples scatter: blocks of `l` out of `n` bins vary about the section's own mean, which
     /// takes `l` of its `n` degrees of freedom away. `√(Σn / Σ(n - l))` over the sections.
     #[expect(clippy::cast_precision_loss, reason = "no run has 2^52 bins")]
@@ -159,32 +151,86 @@ fn block_length(bins: usize) -> usize {
     ((1.5 * (bins as f64).cbrt()).ceil() as usize).min(bins)
 }
 
-/// Interval of `statistic` over resamples of one run's bins: the percentiles, moved away from the estimate by
-/// the factor that the resamples scatter too little.
-///
-/// It covers what this run, repeated with the same schedule, would scatter by; not the scatter between seeds.
-/// `statistic` takes the indices of a resample's bins: one that compares two series takes both at the same indices.
-/// None where it is undefined for all bins, or for more than one resample in twenty.
+/// What is computed of a resample, from how often it holds each bin; none where that is not defined.
+pub(super) type Statistic<'a> = Box<dyn Fn(&[f64]) -> Option<f64> + 'a>;
+
+/// Resamples of one run's bins, drawn once for all that is computed of them: equal sections and an equal generator give
+/// equal resamples.
+#[derive(Debug, Clone)]
+pub struct Resamples {
+    /// How often each bin is in each of them, resample by resample; the bins of all sections in their order.
+    counts: Vec<u16>,
+    bins: usize,
+    widening: f64,
+}
+
+impl Resamples {
+    /// Draws [`RESAMPLES`] of them.
+    pub fn draw(sections: &Sections, rng: &mut impl Rng) -> Self {
+        let bins: usize = sections.0.iter().map(Range::len).sum();
+        let mut counts = vec![0_u16; RESAMPLES * bins];
+        for resample in counts.chunks_exact_mut(bins.max(1)) {
+            let mut rest = resample;
+            for section in &sections.0 {
+                let (own, others) = rest.split_at_mut(section.len());
+                draw(own, rng);
+                rest = others;
+            }
+        }
+        Self { counts, bins, widening: sections.widening() }
+    }
+
+    /// Interval of `statistic` at `1 - alpha`: the percentiles, moved away from `estimate` by the factor that the resamples
+    /// scatter too little.
+    ///
+    /// It covers what this run, repeated with the same schedule, would scatter by; not the scatter between seeds.
+    /// `statistic` takes how often each bin is in a resample: one that compares two series takes both at the same bins.
+    /// None where it is undefined for more than one resample in twenty.
+    pub fn interval(
+        &self,
+        estimate: f64,
+        alpha: f64,
+        statistic: impl Fn(&[f64]) -> Option<f64>,
+    ) -> Option<Interval> {
+        let mut weights = vec![0.0; self.bins];
+        let mut replicates: Vec<f64> = self
+            .counts
+            .chunks_exact(self.bins.max(1))
+            .filter_map(|counts| {
+                for (weight, &count) in weights.iter_mut().zip(counts) {
+                    *weight = f64::from(count);
+                }
+                statistic(&weights).filter(|value| value.is_finite())
+            })
+            .collect();
+        if replicates.len() < RESAMPLES - RESAMPLES / 20 {
+            return None;
+        }
+        replicates.sort_unstable_by(f64::total_cmp);
+        let end = |p| estimate + self.widening * (quantile(&replicates, p) - estimate);
+        Some(Interval { lo: end(alpha / 2.0), hi: end(1.0 - alpha / 2.0) })
+    }
+}
+
+/// Draws as many bins as the section has, in circular blocks.
+fn draw(section: &mut [u16], rng: &mut impl Rng) {
+    let bins = section.len();
+    for drawn in (0..bins).step_by(block_length(bins)) {
+        let from = rng.random_range(0..bins);
+        let length = block_length(bins).min(bins - drawn);
+        (from..from + length).for_each(|bin| section[bin % bins] += 1);
+    }
+}
+
+/// [`Resamples::interval`] of one statistic at 95 %. None where it is undefined for the run itself.
 pub fn within_run(
     sections: &Sections,
-    statistic: impl Fn(&[usize]) -> Option<f64>,
+    statistic: impl Fn(&[f64]) -> Option<f64>,
     rng: &mut impl Rng,
 ) -> Option<Interval> {
-    let mut resample: Vec<usize> = sections.0.iter().cloned().flatten().collect();
-    let estimate = statistic(&resample)?;
-    let mut replicates: Vec<f64> = (0..RESAMPLES)
-        .filter_map(|_| {
-            sections.draw(rng, &mut resample);
-            statistic(&resample).filter(|value| value.is_finite())
-        })
-        .collect();
-    if replicates.len() < RESAMPLES - RESAMPLES / 20 {
-        return None;
-    }
-    replicates.sort_by(f64::total_cmp);
-    let widening = sections.widening();
-    let end = |p| estimate + widening * (quantile(&replicates, p) - estimate);
-    Some(Interval { lo: end(ALPHA / 2.0), hi: end(1.0 - ALPHA / 2.0) })
+    let resamples = Resamples::draw(sections, rng);
+    let estimate = statistic(&vec![1.0; resamples.bins])?;
+    resamples.interval(estimate, ALPHA, statistic)
 }
 
 #[cfg(test)]
@@ -195,21 +241,22 @@ mod tests {
 
     use super::*;
     use crate::analysis::{
-        correlation::{mean, pearson},
+        correlation::{Coefficient, mean, pearson},
         fixture::{coverage, normal},
+        weighted::Weighted,
     };
 
     fn rng(seed: u64) -> Xoshiro256PlusPlus {
         Xoshiro256PlusPlus::seed_from_u64(seed)
     }
 
-    fn picked(values: &[f64], at: &[usize]) -> Vec<f64> {
-        at.iter().map(|&index| values[index]).collect()
+    fn weighed(x: &[f64], y: &[f64]) -> Weighted {
+        Weighted::new(Coefficient::Pearson, x, y).unwrap()
     }
 
     fn bca_mean(values: &[f64], seed: u64) -> Option<Interval> {
         let sum = |at: &[usize]| at.iter().map(|&index| values[index]).sum::<f64>();
-        bca(values.len(), |at| sum(at) / at.len() as f64, &mut rng(seed))
+        bca(values.len(), ALPHA, |at| sum(at) / at.len() as f64, &mut rng(seed))
     }
 
     #[test]
@@ -247,7 +294,7 @@ mod tests {
     fn bca_of_equal_values_is_a_point_and_of_one_value_nothing() {
         assert_eq!(bca_mean(&[0.0; 15], 1), Some(Interval { lo: 0.0, hi: 0.0 }));
         assert_eq!(bca_mean(&[4.0], 1), None);
-        assert_eq!(bca(3, |_| f64::NAN, &mut rng(1)), None);
+        assert_eq!(bca(3, ALPHA, |_| f64::NAN, &mut rng(1)), None);
     }
 
     #[test]
@@ -269,10 +316,8 @@ mod tests {
     fn identical_series_differ_by_exactly_nothing() {
         let x = normal(&mut rng(5), 64, 10.0, 3.0);
         let y = normal(&mut rng(6), 64, 10.0, 3.0);
-        let difference = |at: &[usize]| {
-            let y = picked(&y, at);
-            Some(pearson(&picked(&x, at), &y).ok()? - pearson(&picked(&x, at), &y).ok()?)
-        };
+        let (one, other) = (weighed(&x, &y), weighed(&x, &y));
+        let difference = |at: &[f64]| Some(one.at(at)? - other.at(at)?);
         let found = within_run(&Sections::new(64, &[0, 32]), difference, &mut rng(7));
         assert_eq!(found, Some(Interval { lo: 0.0, hi: 0.0 }));
     }
@@ -284,8 +329,8 @@ mod tests {
         let mut x = vec![0.0; 40];
         x[20] = 1.0;
         let y = normal(&mut rng(5), 40, 0.0, 1.0);
-        let r = |at: &[usize]| pearson(&picked(&x, at), &picked(&y, at)).ok();
-        assert_eq!(within_run(&sections, r, &mut rng(7)), None);
+        let r = weighed(&x, &y);
+        assert_eq!(within_run(&sections, |at| r.at(at), &mut rng(7)), None);
     }
 
     /// Calls and throughput of a run of five sections whose level steps; both follow the level, with AR(1) noise.
@@ -320,9 +365,9 @@ mod tests {
         let mut seed = 0;
         let covered = coverage(100, mean(&all), || {
             let (x, y) = run(&mut draws, bins, persistence);
-            let r = |at: &[usize]| pearson(&picked(&x, at), &picked(&y, at)).ok();
+            let r = weighed(&x, &y);
             seed += 1;
-            within_run(&sections, r, &mut rng(seed))
+            within_run(&sections, |at| r.at(at), &mut rng(seed))
         });
         println!("blocks within a run, AR(1) {persistence}, 5 x {bins} bins: {covered:.3}");
         assert!(covered > 0.80 && covered < 0.98, "{covered}");
@@ -348,12 +393,11 @@ mod tests {
             bins in 1..80_usize, firsts in vec(0..90_usize, 0..6), seed: u64,
         ) {
             let sections = Sections::new(bins, &firsts);
-            let mut resample = Vec::new();
-            sections.draw(&mut rng(seed), &mut resample);
-            prop_assert_eq!(resample.len(), bins);
-            for section in &sections.0 {
-                for place in section.clone() {
-                    prop_assert!(section.contains(&resample[place]));
+            let resamples = Resamples::draw(&sections, &mut rng(seed));
+            for counts in resamples.counts.chunks_exact(bins) {
+                for section in &sections.0 {
+                    let drawn: usize = counts[section.clone()].iter().map(|&n| usize::from(n)).sum();
+                    prop_assert_eq!(drawn, section.len());
                 }
             }
         }

@@ -47,7 +47,26 @@ impl fmt::Display for Undefined {
 }
 
 /// A coefficient of correlation, in `[-1, 1]`.
-pub type Coefficient = fn(&[f64], &[f64]) -> Result<f64, Undefined>;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coefficient {
+    /// [`pearson`].
+    Pearson,
+    /// [`spearman`].
+    Spearman,
+}
+
+impl Coefficient {
+    /// The coefficient of two series.
+    ///
+    /// # Errors
+    /// As [`pearson`].
+    pub fn of(self, x: &[f64], y: &[f64]) -> Result<f64, Undefined> {
+        match self {
+            Self::Pearson => pearson(x, y),
+            Self::Spearman => spearman(x, y),
+        }
+    }
+}
 
 /// Pearson's coefficient, equation 1 of the paper: `Σ(x - x̄)(y - ȳ) / √(Σ(x - x̄)² · Σ(y - ȳ)²)`.
 ///
@@ -111,7 +130,8 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-fn deviations(values: &[f64]) -> Vec<f64> {
+/// Distances from the mean, in parts of the greatest value.
+pub(super) fn deviations(values: &[f64]) -> Vec<f64> {
     // Scaled by the largest, so that neither the mean nor a square leaves the range of a double.
     let largest = values.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
     let scaled: Vec<f64> = values.iter().map(|value| value / largest).collect();
@@ -219,14 +239,14 @@ mod tests {
             pairs in series(), shift in -1e6..1e6_f64, scale in 1e-3..1e3_f64,
         ) {
             let (x, y): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-            for r in [pearson as Coefficient, spearman] {
-                let plain = r(&x, &y).unwrap();
+            for r in [Coefficient::Pearson, Coefficient::Spearman] {
+                let plain = r.of(&x, &y).unwrap();
                 prop_assert!(plain.abs() <= 1.0);
-                prop_assert!((plain - r(&y, &x).unwrap()).abs() < 1e-9);
+                prop_assert!((plain - r.of(&y, &x).unwrap()).abs() < 1e-9);
                 let moved: Vec<f64> = x.iter().map(|x| x * scale + shift).collect();
-                prop_assert!((plain - r(&moved, &y).unwrap()).abs() < 1e-6);
+                prop_assert!((plain - r.of(&moved, &y).unwrap()).abs() < 1e-6);
                 let mirrored: Vec<f64> = x.iter().map(|x| -x).collect();
-                prop_assert!((plain + r(&mirrored, &y).unwrap()).abs() < 1e-9);
+                prop_assert!((plain + r.of(&mirrored, &y).unwrap()).abs() < 1e-9);
             }
         }
 

@@ -5,7 +5,7 @@ use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng as _};
 use super::{
     bootstrap,
     correlation::mean,
-    interval::{self, Interval},
+    interval::{self, ALPHA, Interval},
 };
 use crate::model::figure::{Estimate, Figure, Platform};
 
@@ -49,8 +49,13 @@ pub enum Bounds {
 }
 
 impl Sample {
-    /// The figure: the mean, its interval, the smallest detectable effect and, for differences, p.
+    /// The figure: the mean, its 95 % interval, the smallest detectable effect and, for differences, p.
     pub fn figure(self, scale: Scale, seed: u64) -> Figure {
+        self.figure_at(scale, ALPHA, seed)
+    }
+
+    /// [`Self::figure`] with an interval at `1 - alpha`.
+    pub fn figure_at(self, scale: Scale, alpha: f64, seed: u64) -> Figure {
         let Self { values, platform, mut notes } = self;
         if values.is_empty() {
             return Figure::null("no trial");
@@ -58,7 +63,7 @@ impl Sample {
         if values.len() == 1 {
             notes.push(ONE_TRIAL.into());
         }
-        let of_interval = mean_interval(&values, seed).map(|found| scale.bound(found));
+        let of_interval = mean_interval_at(&values, alpha, seed).map(|found| scale.bound(found));
         Figure::Known(Estimate {
             estimate: scale.of(mean(&values)),
             lo: of_interval.map(|found| found.lo),
@@ -101,13 +106,18 @@ pub fn generator(seed: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed)
 }
 
-/// Interval of the mean of independent values: none for one, Student's t below [`BOOTSTRAP_FROM`], else BCa.
+/// 95 % interval of the mean of independent values: none for one, Student's t below [`BOOTSTRAP_FROM`], else BCa.
 pub fn mean_interval(values: &[f64], seed: u64) -> Option<Interval> {
+    mean_interval_at(values, ALPHA, seed)
+}
+
+/// [`mean_interval`] at `1 - alpha`.
+pub fn mean_interval_at(values: &[f64], alpha: f64, seed: u64) -> Option<Interval> {
     if values.len() < BOOTSTRAP_FROM {
-        return interval::student(values);
+        return interval::student_at(values, alpha);
     }
     let resampled = |at: &[usize]| mean_at(values, at);
-    bootstrap::bca(values.len(), resampled, &mut generator(seed))
+    bootstrap::bca(values.len(), alpha, resampled, &mut generator(seed))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no sample has 2^52 values")]

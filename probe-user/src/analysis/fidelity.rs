@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+pub use super::view::series;
 use super::{
-    bootstrap::{bca, within_run},
-    correlation::{mean, pearson, spearman},
+    bootstrap::bca,
+    correlation::{Coefficient, mean},
     estimate::{BOOTSTRAP_FROM, Bounds, ONE_TRIAL, Sample, Scale, generator, mean_interval},
-    interval::{self, Interval},
+    gaps::{self, Gaps},
+    interval::{self, ALPHA, Interval},
     item::Item,
     pairs::{Chosen, Kind, Pair, Trials},
     view::{Block, Quantity, Rating, View},
@@ -42,10 +44,10 @@ pub fn figures(
         Ok(fidelity) => fidelity.figure(quantity, rating),
         Err(why) => Figure::null(why.as_str()),
     };
-    let raw = |quantity| figure(quantity, Rating { r: pearson, window: 1 });
-    let by_rank = |quantity| figure(quantity, Rating { r: spearman, window: 1 });
+    let raw = |quantity| figure(quantity, Rating { r: Coefficient::Pearson, window: 1 });
+    let by_rank = |quantity| figure(quantity, Rating { r: Coefficient::Spearman, window: 1 });
     let window = usize::try_from(MOVING_AVERAGE.0 / bin.0.max(1)).unwrap_or(usize::MAX).max(2);
-    let smooth = |quantity| figure(quantity, Rating { r: pearson, window });
+    let smooth = |quantity| figure(quantity, Rating { r: Coefficient::Pearson, window });
     FidelityFigures {
         r_0: raw(Quantity::R0),
         r_w: raw(Quantity::Rw),
@@ -129,7 +131,7 @@ impl Fidelity {
         let mut whys = BTreeSet::new();
         for (off, method) in &self.views {
             let block = Block { off, method };
-            match block.value(quantity, rating, self.factor, None) {
+            match block.value(quantity, rating, self.factor) {
                 Ok(value) => {
                     usable.blocks.push(block);
                     usable.values.push(value);
@@ -147,7 +149,8 @@ impl Fidelity {
         if used < all {
             usable.notes.push(format!("{} of {all} blocks left out: {whys}", all - used));
         }
-        usable.notes.extend(incomplete(quantity, &usable.blocks));
+        let gaps: Vec<Gaps> = usable.blocks.iter().map(|block| gaps(quantity, block)).collect();
+        usable.notes.extend(gaps::notes(&gaps));
         Ok(usable)
     }
 
@@ -195,17 +198,16 @@ impl Fidelity {
         quantity: Quantity,
         rating: Rating,
     ) -> Option<Interval> {
-        if block.off.sections != block.method.sections {
-            return None;
-        }
-        let value = |at: &[usize]| block.value(quantity, rating, self.factor, Some(at)).ok();
-        within_run(&block.off.sections, value, &mut generator(self.seed))
+        let resamples = block.resamples(self.seed)?;
+        let value = block.value(quantity, rating, self.factor).ok()?;
+        let weighed = block.weighed(quantity, rating.r, self.factor).ok()?;
+        resamples.interval(value, ALPHA, weighed)
     }
 
     /// `r_retained` over several blocks: the ratio of the means.
     fn ratio(&self, rating: Rating, usable: Usable<'_>) -> Figure {
         let each = |quantity| -> Vec<f64> {
-            let value = |block: &Block<'_>| block.value(quantity, rating, None, None).ok();
+            let value = |block: &Block<'_>| block.value(quantity, rating, None).ok();
             usable.blocks.iter().filter_map(value).collect()
         };
         let (r_m, r_0) = (each(Quantity::Rm), each(Quantity::R0));
@@ -221,7 +223,7 @@ impl Fidelity {
         let found = if n < BOOTSTRAP_FROM {
             interval::ratio(&r_m, &r_0)
         } else {
-            bca(n, |at| ratio(&mut at.iter().copied()), &mut generator(self.seed))
+            bca(n, ALPHA, |at| ratio(&mut at.iter().copied()), &mut generator(self.seed))
         };
         // The ratio's scatter, to first order about its estimate.
         let residuals: Vec<f64> =
@@ -253,28 +255,14 @@ fn too_small(r_0: Option<Interval>) -> Option<String> {
 }
 
 /// What is missing in the series that `quantity` is made from.
-fn incomplete(quantity: Quantity, blocks: &[Block<'_>]) -> Vec<String> {
-    let n = blocks.len();
-    let method = blocks.iter().filter(|block| !block.method.complete).count();
-    let witness = blocks
-        .iter()
-        .filter(|block| !(block.off.witness_complete && block.method.witness_complete))
-        .count();
-    let mut notes = Vec::new();
-    if method > 0 && quantity.uses_method() {
-        notes.push(format!(
-            "events were lost or missed, or may have been, in {method} of {n} trials: their series is not exact"
-        ));
+fn gaps(quantity: Quantity, block: &Block<'_>) -> Gaps {
+    let Block { off, method } = block;
+    let own = quantity.uses_method();
+    Gaps {
+        method: own && !method.complete,
+        witness: quantity.uses_witness() && !(off.witness_complete && method.witness_complete),
+        stand_in: method.stand_in.clone().filter(|_| own),
     }
-    let stand_ins: BTreeSet<&str> =
-        blocks.iter().filter_map(|block| block.method.stand_in.as_deref()).collect();
-    if quantity.uses_method() {
-        notes.extend(stand_ins.iter().map(|item| format!("its series is of {item}, not of calls")));
-    }
-    if witness > 0 && quantity.uses_witness() {
-        notes.push(format!("the witness missed calls, or may have, in {witness} of {n} blocks"));
-    }
-    notes
 }
 
 #[cfg(test)]

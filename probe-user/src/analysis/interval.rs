@@ -30,9 +30,14 @@ impl Interval {
     }
 }
 
-/// Student's t interval of the mean: `x̄ ± t[1-α/2, n-1] · s/√n`. None below two values.
+/// Student's t interval of the mean at 95 %: `x̄ ± t[1-α/2, n-1] · s/√n`. None below two values.
 pub fn student(values: &[f64]) -> Option<Interval> {
-    let half = quantile(1.0 - ALPHA / 2.0, values.len())? * standard_error(values)?;
+    student_at(values, ALPHA)
+}
+
+/// [`student`] at `1 - alpha`.
+pub fn student_at(values: &[f64], alpha: f64) -> Option<Interval> {
+    let half = quantile(1.0 - alpha / 2.0, values.len())? * standard_error(values)?;
     let mean = mean(values);
     Some(Interval { lo: mean - half, hi: mean + half })
 }

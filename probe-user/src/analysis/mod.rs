@@ -5,6 +5,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`correlation`] | Pearson, Spearman, moving average |
+//! | [`weighted`] | the same of resamples |
 //! | [`interval`] | Student's t, smallest detectable effect, p-values and Holm |
 //! | [`bootstrap`] | BCa over independent values, blocks of bins within the sections of one run |
 //! | [`estimate`] | from one value per block to a figure |
@@ -30,6 +31,7 @@ pub mod events;
 pub mod fidelity;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod gaps;
 pub mod interval;
 pub mod item;
 mod latency;
@@ -44,3 +46,4 @@ mod stretch;
 pub mod summary;
 pub mod toll;
 mod view;
+pub mod weighted;

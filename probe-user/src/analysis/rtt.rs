@@ -1,12 +1,12 @@
 //! Whether the time between calls tells of the round-trip time, as section 3.2 of the paper expects.
 
 use super::{
-    binned::{between_calls_and_rtt, calls, own_calls},
-    correlation::{Coefficient, pearson, spearman},
+    binned::{Own, between_calls_and_rtt, calls},
+    correlation::Coefficient::{self, Pearson, Spearman},
     estimate::{Bounds, Scale},
     item::Item,
     pairs::{Kind, Trials},
-    stretch::{Stretches, Two, correlation},
+    stretch::{Binned, Stretches},
 };
 use crate::model::{
     figure::Figure,
@@ -29,32 +29,32 @@ pub fn figures(
     let schedule = chosen.items.iter().find(|trial| tells(trial))?;
     let all: Vec<usize> = (0..schedule.sections.len()).collect();
     let stretches = Stretches::of(trials, &method.id, &all, seed);
-    let figure = |r: Coefficient, series: &dyn Fn(&Measured) -> Result<Two, String>| {
-        let both = |trial: &Measured| between_calls_and_rtt(trial, &series(trial)?);
+    let figure = |r: Coefficient, calls: &dyn Fn(&Measured) -> Result<Binned, String>| {
+        let both = |trial: &Measured| between_calls_and_rtt(trial, calls(trial)?);
         match &stretches {
-            Ok(found) => found.figure(
+            Ok(found) => found.correlation(
                 Scale::Level(Bounds::Correlation),
                 both,
-                correlation(r, ("time between calls", "round-trip time")),
+                r,
+                ["time between calls", "round-trip time"],
             ),
             Err(why) => Figure::null(why.as_str()),
         }
     };
     let by_witness = |r| figure(r, &|trial| calls(trial, function));
+    let own = Own { function, unit: method.unit };
     let by_method = |r| match method.unit {
         SeriesUnit::Nothing => None,
         SeriesUnit::CpuShare => {
             Some(Figure::null("shares of CPU time do not tell the time between calls"))
         }
-        SeriesUnit::Calls { factor } => {
-            Some(figure(r, &|trial| own_calls(trial, function, factor)))
-        }
+        SeriesUnit::Calls { .. } => Some(figure(r, &|trial| own.calls(trial))),
     };
     Some(RttFigures {
         function: function.name.to_owned(),
-        r_w: by_witness(pearson),
-        spearman_w: by_witness(spearman),
-        r_m: by_method(pearson),
-        spearman_m: by_method(spearman),
+        r_w: by_witness(Pearson),
+        spearman_w: by_witness(Spearman),
+        r_m: by_method(Pearson),
+        spearman_m: by_method(Spearman),
     })
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    binned,
+    binned::{self, Own},
     bootstrap::quantile,
-    correlation::{mean, pearson},
+    correlation::{Coefficient, mean},
     estimate::{Bounds, Scale},
     item::{Item, Items},
     pairs::Trials,
-    stretch::{Stretches, Two, correlation, ranges, ratio, variation},
+    stretch::{Binned, Stretches, Two, ranges, ratio, variation},
 };
 use crate::{
     model::{
@@ -103,31 +103,36 @@ impl InSection<'_> {
         }
     }
 
-    fn rate(&self, series: impl Fn(&Measured) -> Result<Two, String>) -> Figure {
+    fn rate(&self, series: impl Fn(&Measured) -> Result<Binned, String>) -> Figure {
         self.stretches.figure(LEVEL, series, ratio)
     }
 
     fn function(&self, function: Item<'_>) -> FunctionInSection {
         let unit = self.method.unit;
-        let share = unit == SeriesUnit::CpuShare;
-        let factor = match unit {
-            SeriesUnit::Calls { factor } => Some(factor),
-            SeriesUnit::CpuShare | SeriesUnit::Nothing => None,
+        let own = Own { function, unit };
+        let (share, calls) = match unit {
+            SeriesUnit::Calls { .. } => (false, true),
+            SeriesUnit::CpuShare => (true, false),
+            SeriesUnit::Nothing => (false, false),
         };
         FunctionInSection {
             calls_per_s_w: self.rate(|trial| binned::calls(trial, function)),
             r_w: self.r("witness", |trial| binned::calls_and_bits(trial, function)),
-            calls_per_s_m: factor
-                .map(|factor| self.rate(|trial| binned::own_calls(trial, function, factor))),
-            share_pct: share.then(|| self.rate(|trial| binned::share(trial, function))),
-            self_share_pct: share.then(|| self.rate(|trial| binned::self_share(trial, function))),
+            calls_per_s_m: calls.then(|| self.rate(|trial| own.calls(trial))),
+            share_pct: share.then(|| self.rate(|trial| own.share(trial))),
+            self_share_pct: share.then(|| self.rate(|trial| own.self_share(trial))),
             r_m: (unit != SeriesUnit::Nothing)
-                .then(|| self.r("method's series", |trial| binned::own_and_bits(trial, function))),
+                .then(|| self.r("method's series", |trial| own.series_and_bits(trial))),
         }
     }
 
-    fn r(&self, name: &'static str, series: impl Fn(&Measured) -> Result<Two, String>) -> Figure {
-        self.stretches.figure(CORRELATION, series, correlation(pearson, (name, "throughput")))
+    fn r(
+        &self,
+        name: &'static str,
+        series: impl Fn(&Measured) -> Result<Binned, String>,
+    ) -> Figure {
+        let names = [name, "throughput"];
+        self.stretches.correlation(CORRELATION, series, Coefficient::Pearson, names)
     }
 
     /// Quantiles within each block, and their means.
@@ -172,7 +177,7 @@ impl InSection<'_> {
 }
 
 fn sorted_bps(trial: &Measured, bins: std::ops::Range<usize>) -> Option<Vec<f64>> {
-    let Two { a, b } = binned::throughput(trial).ok()?;
+    let Two { a, b } = binned::throughput(trial).ok()?.two;
     let mut each: Vec<f64> =
         a.get(bins.clone())?.iter().zip(b.get(bins)?).map(|(bits, s)| bits / s).collect();
     each.sort_by(f64::total_cmp);

@@ -3,15 +3,17 @@
 //! A figure over several blocks has one value per block and the interval of their mean; over one block it has the
 //! interval of that run's own bins, resampled within their sections.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{cell::OnceCell, collections::BTreeSet, ops::Range};
 
 use super::{
-    bootstrap::{Sections, within_run},
-    correlation::{Coefficient, mean},
+    bootstrap::{Resamples, Sections, Statistic},
+    correlation::Coefficient,
     estimate::{Sample, Scale, generator},
     fidelity::WITHIN_RUN,
-    interval::Interval,
+    gaps::{self, Gaps},
+    interval::{ALPHA, Interval},
     pairs::{Chosen, Kind, Trials},
+    weighted::Weighted,
 };
 use crate::model::{
     figure::{Estimate, Figure, Platform},
@@ -30,12 +32,42 @@ pub(super) struct Two {
     pub(super) b: Vec<f64>,
 }
 
+/// Two series of one trial, and what a reader must know of them.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Binned {
+    pub(super) two: Two,
+    pub(super) gaps: Gaps,
+}
+
+/// Two series within a section, whose bins count as often as their weights say.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Slice<'a> {
+    pub(super) a: &'a [f64],
+    pub(super) b: &'a [f64],
+    pub(super) weights: &'a [f64],
+}
+
+/// A quantity of two series over chosen sections: its value, and what it is for other weights of the bins.
+struct Quantity<'a> {
+    value: f64,
+    at: Statistic<'a>,
+}
+
 /// Chosen sections of a method's fidelity trials, block by block.
 pub(super) struct Stretches<'a> {
-    each: Vec<(&'a Measured, Sections)>,
+    each: Vec<Stretch<'a>>,
     platform: Platform,
     notes: Vec<String>,
     seed: u64,
+    alpha: f64,
+}
+
+/// Those of one trial.
+struct Stretch<'a> {
+    trial: &'a Measured,
+    sections: Sections,
+    /// Drawn when they are first asked for; equal for all figures.
+    resamples: OnceCell<Resamples>,
 }
 
 impl<'a> Stretches<'a> {
@@ -51,7 +83,10 @@ impl<'a> Stretches<'a> {
     ) -> Result<Self, String> {
         let Chosen { items, platform, mut notes } = trials.single(Kind::FIDELITY, method)?;
         let blocks = items.len();
-        let cut = |trial: &'a Measured| Some((trial, Sections::of(picked(trial, which)?)));
+        let cut = |trial: &'a Measured| {
+            let sections = Sections::of(picked(trial, which)?);
+            Some(Stretch { trial, sections, resamples: OnceCell::new() })
+        };
         let each: Vec<_> = items.into_iter().filter_map(cut).collect();
         if each.is_empty() {
             return Err("no trial holds these sections".into());
@@ -59,12 +94,17 @@ impl<'a> Stretches<'a> {
         if each.len() < blocks {
             notes.push(format!("{} of {blocks} blocks lack a section", blocks - each.len()));
         }
-        Ok(Self { each, platform, notes, seed })
+        Ok(Self { each, platform, notes, seed, alpha: ALPHA })
+    }
+
+    /// The same with intervals at `1 - alpha`.
+    pub(super) fn at(self, alpha: f64) -> Self {
+        Self { alpha, ..self }
     }
 
     /// The trials, each with its bins.
     pub(super) fn trials(&self) -> impl Iterator<Item = (&'a Measured, Range<usize>)> + '_ {
-        self.each.iter().flat_map(|(trial, sections)| {
+        self.each.iter().flat_map(|Stretch { trial, sections, .. }| {
             sections.ranges().iter().map(move |range| (*trial, range.clone()))
         })
     }
@@ -76,10 +116,9 @@ impl<'a> Stretches<'a> {
         value: impl Fn(&Measured) -> Result<f64, String>,
     ) -> Figure {
         let values: Result<Vec<f64>, String> =
-            self.each.iter().map(|(trial, _)| value(trial)).collect();
+            self.each.iter().map(|stretch| value(stretch.trial)).collect();
         match values {
-            Ok(values) => Sample { values, platform: self.platform, notes: self.notes.clone() }
-                .figure(scale, self.seed),
+            Ok(values) => self.sample(values, self.notes.clone(), scale),
             Err(why) => Figure::null(why),
         }
     }
@@ -88,18 +127,39 @@ impl<'a> Stretches<'a> {
     pub(super) fn figure(
         &self,
         scale: Scale,
-        series: impl Fn(&Measured) -> Result<Two, String>,
-        value: impl Fn(&[Two]) -> Result<f64, String>,
+        series: impl Fn(&Measured) -> Result<Binned, String>,
+        value: impl Fn(&[Slice<'_>]) -> Result<f64, String>,
     ) -> Figure {
-        let (mut usable, mut whys) = (Vec::new(), BTreeSet::new());
-        for (trial, sections) in &self.each {
-            let found = series(trial).and_then(|two| {
-                let bins: Vec<usize> = sections.ranges().iter().cloned().flatten().collect();
-                let value = value(&two.cut(sections, &bins)?)?;
-                Ok((two, sections, value))
-            });
+        self.of_quantity(scale, series, |parts| Quantity::of_parts(parts, &value))
+    }
+
+    /// A coefficient of correlation per block, over the bins of all sections together; bins in which one of the series is
+    /// not known (NaN) are left out. `names` are those of the two series.
+    pub(super) fn correlation(
+        &self,
+        scale: Scale,
+        series: impl Fn(&Measured) -> Result<Binned, String>,
+        coefficient: Coefficient,
+        names: [&'static str; 2],
+    ) -> Figure {
+        self.of_quantity(scale, series, |parts| Quantity::correlation(&parts, coefficient, names))
+    }
+
+    fn of_quantity<'v>(
+        &self,
+        scale: Scale,
+        series: impl Fn(&Measured) -> Result<Binned, String>,
+        quantity: impl Fn(Vec<Two>) -> Result<Quantity<'v>, String>,
+    ) -> Figure {
+        let (mut usable, mut gaps, mut whys) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for stretch in &self.each {
+            let found = series(stretch.trial)
+                .and_then(|found| Ok((quantity(found.two.cut(&stretch.sections)?)?, found.gaps)));
             match found {
-                Ok(found) => usable.push(found),
+                Ok((quantity, gap)) => {
+                    usable.push((stretch, quantity));
+                    gaps.push(gap);
+                }
                 Err(why) => _ = whys.insert(why),
             }
         }
@@ -109,20 +169,26 @@ impl<'a> Stretches<'a> {
         if used < all {
             notes.push(format!("{} of {all} blocks left out: {whys}", all - used));
         }
+        notes.extend(gaps::notes(&gaps));
+        if self.alpha < ALPHA {
+            notes.push(format!("interval at {:.1} %", 100.0 * (1.0 - self.alpha)));
+        }
         match &usable[..] {
             [] => Figure::null(whys),
-            [(two, sections, estimate)] => {
-                let again = |bins: &[usize]| value(&two.cut(sections, bins).ok()?).ok();
-                let resampled = || within_run(sections, again, &mut generator(self.seed));
-                let long = sections.ranges().iter().all(|range| range.len() >= LEAST_BINS);
-                let found = long.then(resampled).flatten();
-                self.of_one_run(*estimate, found.map(|found| scale.bound(found)), notes)
+            [(stretch, quantity)] => {
+                let found = stretch.interval(quantity, self.alpha, self.seed);
+                self.of_one_run(quantity.value, found.map(|found| scale.bound(found)), notes)
             }
             several => {
-                let values = several.iter().map(|(_, _, value)| *value).collect();
-                Sample { values, platform: self.platform, notes }.figure(scale, self.seed)
+                let values = several.iter().map(|(_, quantity)| quantity.value).collect();
+                self.sample(values, notes, scale)
             }
         }
+    }
+
+    fn sample(&self, values: Vec<f64>, notes: Vec<String>, scale: Scale) -> Figure {
+        let sample = Sample { values, platform: self.platform, notes };
+        sample.figure_at(scale, self.alpha, self.seed)
     }
 
     fn of_one_run(&self, estimate: f64, found: Option<Interval>, mut notes: Vec<String>) -> Figure {
@@ -140,6 +206,61 @@ impl<'a> Stretches<'a> {
     }
 }
 
+impl Stretch<'_> {
+    /// That of the trial's own bins; none where a section is too short.
+    fn interval(&self, quantity: &Quantity<'_>, alpha: f64, seed: u64) -> Option<Interval> {
+        let long = self.sections.ranges().iter().all(|range| range.len() >= LEAST_BINS);
+        let draw = || Resamples::draw(&self.sections, &mut generator(seed));
+        long.then(|| self.resamples.get_or_init(draw).interval(quantity.value, alpha, &quantity.at))
+            .flatten()
+    }
+}
+
+impl<'a> Quantity<'a> {
+    fn of_parts(
+        parts: Vec<Two>,
+        value: &'a dyn Fn(&[Slice<'_>]) -> Result<f64, String>,
+    ) -> Result<Self, String> {
+        let bins = parts.iter().map(|two| two.a.len()).sum();
+        let of_all = weigh(&parts, &vec![1.0; bins], value)?;
+        Ok(Self { value: of_all, at: Box::new(move |weights| weigh(&parts, weights, value).ok()) })
+    }
+
+    fn correlation(
+        parts: &[Two],
+        coefficient: Coefficient,
+        [first, second]: [&str; 2],
+    ) -> Result<Self, String> {
+        let [a, b] = [|two: &Two| two.a.clone(), |two: &Two| two.b.clone()]
+            .map(|of| parts.iter().flat_map(of).collect::<Vec<f64>>());
+        let weighted = Weighted::new(coefficient, &a, &b);
+        let weighted = weighted.map_err(|undefined| undefined.why(first, second))?;
+        Ok(Self { value: weighted.whole(), at: Box::new(move |weights| weighted.at(weights)) })
+    }
+}
+
+/// `value` of the parts, whose bins have these weights one after the other.
+fn weigh(
+    parts: &[Two],
+    weights: &[f64],
+    value: &dyn Fn(&[Slice<'_>]) -> Result<f64, String>,
+) -> Result<f64, String> {
+    // Most often there is one: no list of it is made for each of thousands of resamples.
+    if let [Two { a, b }] = parts {
+        return value(&[Slice { a, b, weights }]);
+    }
+    let mut rest = weights;
+    let parts: Vec<Slice<'_>> = parts
+        .iter()
+        .map(|Two { a, b }| {
+            let (weights, behind) = rest.split_at(a.len());
+            rest = behind;
+            Slice { a, b, weights }
+        })
+        .collect();
+    value(&parts)
+}
+
 impl Two {
     /// Of two series that must be as long as each other.
     pub(super) fn new(a: Vec<f64>, b: Vec<f64>) -> Result<Self, String> {
@@ -149,18 +270,19 @@ impl Two {
         Err(format!("series of {} and {} bins", a.len(), b.len()))
     }
 
-    /// The values at `bins`, which are as many as `sections` hold and stand in their order.
-    fn cut(&self, sections: &Sections, bins: &[usize]) -> Result<Vec<Self>, String> {
-        let pick = |values: &[f64], at: &[usize]| {
-            at.iter().map(|&bin| values.get(bin).copied()).collect::<Option<Vec<f64>>>()
-        };
-        let mut rest = bins;
-        let cut = sections.ranges().iter().map(|range| {
-            let (at, behind) = rest.split_at(range.len());
-            rest = behind;
-            Some(Self { a: pick(&self.a, at)?, b: pick(&self.b, at)? })
-        });
-        cut.collect::<Option<_>>().ok_or_else(|| "the series ends before the section".into())
+    /// The series within each of `sections`.
+    fn cut(&self, sections: &Sections) -> Result<Vec<Self>, String> {
+        let pick = |values: &[f64], range: &Range<usize>| Some(values.get(range.clone())?.to_vec());
+        let cut = |range| Some(Self { a: pick(&self.a, range)?, b: pick(&self.b, range)? });
+        let all = sections.ranges().iter().map(cut).collect::<Option<_>>();
+        all.ok_or_else(|| "the series ends before the section".into())
+    }
+}
+
+impl From<Two> for Binned {
+    /// Of series that neither the witness nor a method is part of.
+    fn from(two: Two) -> Self {
+        Self { two, gaps: Gaps::default() }
     }
 }
 
@@ -177,35 +299,55 @@ fn picked(trial: &Measured, which: &[usize]) -> Option<Vec<Range<usize>>> {
 }
 
 /// `Σa / Σb` over all of `parts`.
-pub(super) fn ratio(parts: &[Two]) -> Result<f64, String> {
-    let sum = |of: fn(&Two) -> &Vec<f64>| -> f64 { parts.iter().flat_map(of).sum() };
-    let below = sum(|two| &two.b);
-    if below > 0.0 { Ok(sum(|two| &two.a) / below) } else { Err("nothing to divide by".into()) }
+pub(super) fn ratio(parts: &[Slice<'_>]) -> Result<f64, String> {
+    let above: f64 = parts.iter().map(|part| dot(part.weights, part.a)).sum();
+    let below: f64 = parts.iter().map(|part| dot(part.weights, part.b)).sum();
+    if below > 0.0 { Ok(above / below) } else { Err("nothing to divide by".into()) }
+}
+
+/// Standard deviation of `a / b`, bin by bin.
+pub(super) fn deviation(parts: &[Slice<'_>]) -> Result<f64, String> {
+    scatter(parts).map(|(deviation, _)| deviation)
 }
 
 /// Coefficient of variation of `a / b`, bin by bin: standard deviation over mean.
-pub(super) fn variation(parts: &[Two]) -> Result<f64, String> {
-    let each: Vec<f64> =
-        parts.iter().flat_map(|two| two.a.iter().zip(&two.b)).map(|(a, b)| a / b).collect();
-    let mean = mean(&each);
-    if each.len() < 2 || mean <= 0.0 {
-        return Err("fewer than two bins, or nothing in them".into());
-    }
-    let squares: f64 = each.iter().map(|value| (value - mean).powi(2)).sum();
-    Ok((squares / (each.len() - 1) as f64).sqrt() / mean)
+pub(super) fn variation(parts: &[Slice<'_>]) -> Result<f64, String> {
+    scatter(parts).map(|(deviation, mean)| deviation / mean)
 }
 
-/// A coefficient of correlation over all of `parts`; bins in which one of the series is not known (NaN) are left out.
-pub(super) fn correlation(
-    r: Coefficient,
-    (first, second): (&'static str, &'static str),
-) -> impl Fn(&[Two]) -> Result<f64, String> {
-    move |parts| {
-        let bins = parts.iter().flat_map(|two| two.a.iter().zip(&two.b));
-        let (a, b): (Vec<f64>, Vec<f64>) =
-            bins.filter(|(a, b)| !a.is_nan() && !b.is_nan()).map(|(a, b)| (*a, *b)).unzip();
-        r(&a, &b).map_err(|undefined| undefined.why(first, second))
+/// Standard deviation and mean of `a / b`.
+fn scatter(parts: &[Slice<'_>]) -> Result<(f64, f64), String> {
+    let bins = sum(parts, |_| 1.0);
+    let mean = sum(parts, |value| value) / bins;
+    if bins < 2.0 || mean <= 0.0 {
+        return Err("fewer than two bins, or nothing in them".into());
     }
+    let squares = sum(parts, |value| (value - mean).powi(2));
+    Ok(((squares / (bins - 1.0)).sqrt(), mean))
+}
+
+/// `Σ weight · of(a / b)`.
+fn sum(parts: &[Slice<'_>], of: impl Fn(f64) -> f64) -> f64 {
+    let of_part = |Slice { a, b, weights }: &Slice<'_>| -> f64 {
+        a.iter().zip(*b).zip(*weights).map(|((a, b), weight)| weight * of(a / b)).sum()
+    };
+    parts.iter().map(of_part).sum()
+}
+
+/// `Σ weight · value`, in four lanes that do not wait for each other.
+pub(super) fn dot(weights: &[f64], values: &[f64]) -> f64 {
+    const LANES: usize = 4;
+    let (weights, last_weights) = weights.as_chunks::<LANES>();
+    let (values, last_values) = values.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
+    for (weights, values) in weights.iter().zip(values) {
+        for lane in 0..LANES {
+            lanes[lane] += weights[lane] * values[lane];
+        }
+    }
+    let last: f64 =
+        last_weights.iter().zip(last_values).map(|(weight, value)| weight * value).sum();
+    lanes.iter().sum::<f64>() + last
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! One function's series in one trial, and what is computed from them.
 
+use std::cell::OnceCell;
+
 use super::{
-    bootstrap::Sections,
+    bootstrap::{Resamples, Sections, Statistic},
     correlation::{Coefficient, moving_average},
+    estimate::generator,
     item::Item,
+    stretch::dot,
+    weighted::Weighted,
 };
 use crate::model::{
     loss::Loss,
     method::SeriesUnit,
-    observation::Observation,
+    observation::{Observation, Series},
     trial::{Measured, WitnessCounts},
 };
 use crate::workload::CALLED_PER_KICK;
@@ -26,6 +31,8 @@ pub(super) struct View {
     pub(super) stand_in: Option<String>,
     /// The schedule.
     pub(super) sections: Sections,
+    /// Of the bins; drawn when they are first asked for.
+    resamples: OnceCell<Resamples>,
     /// Whether every call is in the method's series.
     pub(super) complete: bool,
     /// Whether every call is in the witness's series.
@@ -79,17 +86,15 @@ impl View {
     pub(super) fn of(trial: &Measured, function: Item<'_>, unit: SeriesUnit) -> Self {
         let firsts: Vec<usize> = trial.sections.iter().map(|section| section.first_bin).collect();
         let witness = witness(trial, function);
-        let own = trial.series.iter().find(|series| series.function == function.name);
-        // A method that sees no functions shows something else of the same traffic, if anything.
-        let stand_in =
-            trial.series.first().filter(|_| own.is_none() && stood_in_for(function, trial));
-        let method = own
-            .or(stand_in)
+        let seen = series(trial, function.name);
+        let method = seen
             .map(|series| series.values.clone())
             .ok_or_else(|| format!("the method has no series of {}", function.name));
+        let stand_in = seen.filter(|series| series.function != function.name);
         Self {
             throughput: numbers(&trial.throughput),
             sections: Sections::new(trial.throughput.len(), &firsts),
+            resamples: OnceCell::new(),
             complete: is_complete(&trial.observation, unit, || agree(&witness, &method, unit)),
             witness_complete: trial.witness.as_ref().is_some_and(|w| w.missed == Loss::NONE),
             witness,
@@ -98,42 +103,43 @@ impl View {
         }
     }
 
-    fn r_witness(&self, rating: Rating, at: Option<&[usize]>) -> Result<f64, String> {
-        rating.compare("witness", self.witness()?, &self.throughput, at)
-    }
-
-    fn r_method(&self, rating: Rating, at: Option<&[usize]>) -> Result<f64, String> {
-        rating.compare("method's series", self.series()?, &self.throughput, at)
-    }
-
-    fn series_error(&self, factor: Option<f64>, at: Option<&[usize]>) -> Result<f64, String> {
-        let factor = factor.ok_or("shares of CPU time cannot be set against calls")?;
-        if let Some(item) = &self.stand_in {
-            return Err(format!("{item} cannot be set against calls"));
+    /// The method's series, of calls.
+    ///
+    /// # Errors
+    /// There is none, or it is of something else.
+    pub(super) fn calls(&self) -> Result<&[f64], String> {
+        match &self.stand_in {
+            Some(item) => Err(format!("{item} cannot be set against calls")),
+            None => self.series(),
         }
-        let (method, witness) = (pick(self.series()?, at), pick(self.witness()?, at));
+    }
+
+    /// In each bin, calls that the method's series is away from the witness's, and calls by the witness.
+    fn away(&self, factor: Option<f64>) -> Result<[Vec<f64>; 2], String> {
+        let factor = factor.ok_or("shares of CPU time cannot be set against calls")?;
+        let (method, witness) = (self.calls()?, self.witness()?);
         if method.len() != witness.len() {
             return Err("the method's series and the witness differ in length".into());
         }
-        let calls: f64 = witness.iter().sum();
-        if calls == 0.0 {
+        if witness.iter().sum::<f64>() == 0.0 {
             return Err("the witness counted no call".into());
         }
         let away = |(m, w): (&f64, &f64)| (factor * m - w).abs();
-        Ok(method.iter().zip(&witness).map(away).sum::<f64>() / calls)
+        Ok([method.iter().zip(witness).map(away).collect(), witness.to_vec()])
     }
 
-    fn witness(&self) -> Result<&[f64], String> {
+    pub(super) fn witness(&self) -> Result<&[f64], String> {
         self.witness.as_deref().map_err(Clone::clone)
     }
 
-    fn series(&self) -> Result<&[f64], String> {
+    /// The method's series, or what stands in for it.
+    pub(super) fn series(&self) -> Result<&[f64], String> {
         self.method.as_deref().map_err(Clone::clone)
     }
 }
 
 impl Block<'_> {
-    /// The quantity over the bins `at`, or over all of them in order.
+    /// The quantity over all bins; `factor` is the method's declared one.
     ///
     /// # Errors
     /// Why it does not exist.
@@ -142,46 +148,96 @@ impl Block<'_> {
         quantity: Quantity,
         rating: Rating,
         factor: Option<f64>,
-        at: Option<&[usize]>,
     ) -> Result<f64, String> {
-        let r_0 = || self.off.r_witness(rating, at);
-        let r_w = || self.method.r_witness(rating, at);
-        let r_m = || self.method.r_method(rating, at);
+        let r = |side| self.side(side).and_then(|(name, a, b)| rating.compare(name, a, b));
         match quantity {
-            Quantity::R0 => r_0(),
-            Quantity::Rw => r_w(),
-            Quantity::Rm => r_m(),
-            Quantity::Perturbation => Ok(r_0()? - r_w()?),
-            Quantity::ObservationLoss => Ok(r_w()? - r_m()?),
-            Quantity::FidelityLoss => Ok(r_0()? - r_m()?),
-            Quantity::Retained => Ok(r_m()? / r_0()?),
-            Quantity::SeriesError => self.method.series_error(factor, at),
+            Quantity::R0 => r(Side::Off),
+            Quantity::Rw => r(Side::Witness),
+            Quantity::Rm => r(Side::Method),
+            Quantity::Perturbation => Ok(r(Side::Off)? - r(Side::Witness)?),
+            Quantity::ObservationLoss => Ok(r(Side::Witness)? - r(Side::Method)?),
+            Quantity::FidelityLoss => Ok(r(Side::Off)? - r(Side::Method)?),
+            Quantity::Retained => Ok(r(Side::Method)? / r(Side::Off)?),
+            Quantity::SeriesError => {
+                let [away, calls] = self.method.away(factor)?.map(|each| each.iter().sum::<f64>());
+                Ok(away / calls)
+            }
         }
     }
+
+    /// The same of raw bins, for any weights of them: both trials of the block at the same bins.
+    ///
+    /// # Errors
+    /// Why it does not exist.
+    pub(super) fn weighed(
+        &self,
+        quantity: Quantity,
+        coefficient: Coefficient,
+        factor: Option<f64>,
+    ) -> Result<Statistic<'static>, String> {
+        let r = |side| {
+            let (name, a, b) = self.side(side)?;
+            let found = Weighted::new(coefficient, a, b);
+            found.map_err(|undefined| undefined.why(name, "throughput"))
+        };
+        let one = |found: Weighted| -> Statistic<'static> { Box::new(move |at| found.at(at)) };
+        let both = |a: Weighted, b: Weighted, of: fn(f64, f64) -> f64| -> Statistic<'static> {
+            Box::new(move |at| Some(of(a.at(at)?, b.at(at)?)))
+        };
+        let less = |a, b| both(a, b, |a, b| a - b);
+        Ok(match quantity {
+            Quantity::R0 => one(r(Side::Off)?),
+            Quantity::Rw => one(r(Side::Witness)?),
+            Quantity::Rm => one(r(Side::Method)?),
+            Quantity::Perturbation => less(r(Side::Off)?, r(Side::Witness)?),
+            Quantity::ObservationLoss => less(r(Side::Witness)?, r(Side::Method)?),
+            Quantity::FidelityLoss => less(r(Side::Off)?, r(Side::Method)?),
+            Quantity::Retained => both(r(Side::Method)?, r(Side::Off)?, |m, o| m / o),
+            Quantity::SeriesError => {
+                let [away, calls] = self.method.away(factor)?;
+                Box::new(move |at| Some(dot(at, &away) / dot(at, &calls)))
+            }
+        })
+    }
+
+    /// Resamples of the bins, equal for both trials; none where their schedules differ.
+    pub(super) fn resamples(&self, seed: u64) -> Option<&Resamples> {
+        let Self { off, method } = self;
+        let draw = || Resamples::draw(&off.sections, &mut generator(seed));
+        (off.sections == method.sections).then(|| off.resamples.get_or_init(draw))
+    }
+
+    /// A series by its name, and the throughput that goes with it.
+    fn side(&self, side: Side) -> Result<(&'static str, &[f64], &[f64]), String> {
+        let Self { off, method } = self;
+        Ok(match side {
+            Side::Off => ("witness", off.witness()?, &off.throughput),
+            Side::Witness => ("witness", method.witness()?, &method.throughput),
+            Side::Method => ("method's series", method.series()?, &method.throughput),
+        })
+    }
+}
+
+/// A series of a block that is set against the throughput of its trial.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    /// The witness's under the control.
+    Off,
+    /// The witness's under the method.
+    Witness,
+    /// The method's own.
+    Method,
 }
 
 impl Rating {
-    fn compare(
-        self,
-        name: &str,
-        series: &[f64],
-        throughput: &[f64],
-        at: Option<&[usize]>,
-    ) -> Result<f64, String> {
-        let (series, throughput) = (pick(series, at), pick(throughput, at));
-        let smooth = |values: Vec<f64>| {
-            if self.window > 1 { moving_average(&values, self.window) } else { values }
+    fn compare(self, name: &str, series: &[f64], throughput: &[f64]) -> Result<f64, String> {
+        let found = if self.window > 1 {
+            let smooth = |values| moving_average(values, self.window);
+            self.r.of(&smooth(series), &smooth(throughput))
+        } else {
+            self.r.of(series, throughput)
         };
-        let (series, throughput) = (smooth(series), smooth(throughput));
-        (self.r)(&series, &throughput).map_err(|undefined| undefined.why(name, "throughput"))
-    }
-}
-
-/// The values at these bins. A series that is too short for them is left as it is, for the length check to find.
-fn pick(values: &[f64], at: Option<&[usize]>) -> Vec<f64> {
-    match at {
-        None => values.to_vec(),
-        Some(at) => at.iter().filter_map(|&bin| values.get(bin).copied()).collect(),
+        found.map_err(|undefined| undefined.why(name, "throughput"))
     }
 }
 
@@ -208,12 +264,14 @@ fn agree(
         && sum(witness) == sum(method)
 }
 
-/// Whether what the method saw instead stands for `function`: only what each kick causes does, and only where no function
-/// was observed.
-fn stood_in_for(function: Item<'_>, trial: &Measured) -> bool {
+/// The method's series of `function`. A method that sees no functions shows something else of the same traffic, if
+/// anything; that stands only for what each kick causes.
+pub fn series<'a>(trial: &'a Measured, function: &str) -> Option<&'a Series> {
+    let own = trial.series.iter().find(|series| series.function == function);
     let functions = trial.witness.as_ref().map_or(0, |witness| witness.functions.len());
-    function.name == CALLED_PER_KICK
-        && trial.observation.recorded.iter().take(functions).all(Option::is_none)
+    let sees_none = trial.observation.recorded.iter().take(functions).all(Option::is_none);
+    let stands = function == CALLED_PER_KICK && sees_none;
+    own.or_else(|| trial.series.first().filter(|_| stands))
 }
 
 /// Calls per bin by the witness, or why there are none.

@@ -19,6 +19,9 @@ pub struct Statement {
     pub measured: Vec<Beside>,
     /// Whether that agrees.
     pub agrees: Agreement,
+    /// What the deciding intervals are of; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
     /// By what rule, how far it is off, and what is known of why.
     pub remarks: Vec<String>,
 }
@@ -32,6 +35,16 @@ pub struct Beside {
     pub method: MethodId,
     /// The figure.
     pub figure: Figure,
+}
+
+/// What an interval covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// How blocks differ.
+    Blocks,
+    /// How the bins of one run differ; how runs differ is not in it.
+    WithinRun,
 }
 
 /// Whether a statement holds here, by the rules in METHODOLOGY.md.

@@ -6,6 +6,7 @@ use super::{
     figures::{self, Named},
     grouped::{Group, Grouped},
     number::{Style, detectable, parts},
+    remarks,
 };
 use crate::{
     analysis::{events::CALLED_PER_KICK, interval::ALPHA},
@@ -29,6 +30,7 @@ pub(super) fn list(campaign: &Campaign) -> Vec<String> {
     all.extend(missing(methods));
     all.extend(undecided(methods));
     all.extend(notes(methods));
+    all.extend(remarks::list(campaign));
     all.push(witness_price(&campaign.summary.witness_worker_cpu_pct));
     all.extend(witness(&campaign.runs));
     all.extend(shared(&campaign.design));

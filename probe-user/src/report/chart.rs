@@ -2,16 +2,16 @@
 
 use std::fmt::Write as _;
 
+use super::shown::first_trial;
 use crate::{
     analysis::{
-        correlation::{mean, moving_average},
-        fidelity::MOVING_AVERAGE,
+        correlation::{mean, moving_average, pearson},
+        fidelity::{MOVING_AVERAGE, series},
     },
     model::{
         campaign::Campaign,
-        figure::Figure,
         method::{Descriptor, SeriesUnit},
-        trial::{Measured, Outcome, Part, SectionMark, WitnessCounts},
+        trial::{Measured, SectionMark, WitnessCounts},
         units::Nanos,
     },
 };
@@ -29,40 +29,53 @@ pub(super) fn render(campaign: &Campaign) -> Option<String> {
     let window = usize::try_from(MOVING_AVERAGE.0 / window.0.max(1)).unwrap_or(usize::MAX);
     let mut text = String::new();
     for method in &campaign.design.methods {
-        let Some(trial) = first(campaign, method) else { continue };
+        let Some(trial) = first_trial(campaign, method) else { continue };
         if text.is_empty() {
-            text = format!("Throughput and calls of {function} over the schedule, first block;\n");
-            text.push_str("each line from 0 to its greatest value; below it, its 10 s means\n");
-            let _ = writeln!(text, "{:LABEL$}{}", "", marks(&trial.sections, trial));
+            let _ = writeln!(
+                text,
+                "Throughput, and what each method shows of {function}, over the schedule: first block;"
+            );
+            text.push_str("each line from 0 to its greatest value; below it, its 10 s means;\n");
+            text.push_str("r: of the bins of this one trial with its throughput\n");
+            let _ = writeln!(text, "{:LABEL$}{}", "", marks(trial));
         }
-        let _ = writeln!(text, "{}{}", cut(&method.id.0), r(campaign, method));
+        let seen = shown(campaign, method, trial);
+        let r = seen.as_ref().map_or_else(String::new, |seen| r(seen, trial));
+        let _ = writeln!(text, "{}{r}", cut(&method.id.0));
         if method.id.is_off() {
-            let rates = per_second(&trial.throughput, trial);
+            let rates = over_time(&numbers(&trial.throughput), trial);
             let most = greatest(&rates) * 8.0 / 1e6;
             lines(&mut text, &format!("  Mbit/s, to {most:.1}"), &rates, window);
         }
-        if let Some((label, series)) = shown(campaign, method, trial) {
-            lines(&mut text, &label, &series, window);
+        if let Some(Shown { of, drawn, .. }) = seen {
+            let label = match of {
+                Of::Share => format!("  % of CPU, to {:.1}", greatest(&drawn)),
+                Of::Hits(name) => format!("  {name}/s, to {:.0}", greatest(&drawn)),
+            };
+            lines(&mut text, &label, &drawn, window);
         }
     }
     (!text.is_empty()).then_some(text)
 }
 
-fn first<'a>(campaign: &'a Campaign, method: &Descriptor) -> Option<&'a Measured> {
-    let fidelity = campaign.trials.iter().filter(|trial| {
-        trial.part == Part::Fidelity && trial.witnessed && trial.method == method.id
-    });
-    let done = fidelity.filter_map(|trial| match &trial.outcome {
-        Outcome::Done(measured) if !measured.throughput.is_empty() => {
-            Some(((trial.run, trial.block), &**measured))
-        }
-        _ => None,
-    });
-    done.min_by_key(|(place, _)| *place).map(|(_, measured)| measured)
+/// A series to be drawn.
+struct Shown {
+    of: Of,
+    /// Bin by bin, as the trial has it.
+    values: Vec<f64>,
+    /// In the unit of its label.
+    drawn: Vec<f64>,
+}
+
+/// What a series is of.
+enum Of {
+    Share,
+    /// Hits per second, of calls or of what the method saw instead.
+    Hits(String),
 }
 
 /// What the method shows of the headline function, or the witness under the control.
-fn shown(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Option<(String, Vec<f64>)> {
+fn shown(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Option<Shown> {
     let function = campaign.summary.headline_function.as_str();
     let factor = match method.unit {
         SeriesUnit::Nothing => {
@@ -70,28 +83,27 @@ fn shown(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Option<(
             let index = functions.iter().position(|known| known.name == function)?;
             let counts = trial.witness.as_ref()?.functions.get(index)?;
             let WitnessCounts::Calls(calls) = counts else { return None };
-            let rates = per_second(calls, trial);
-            return Some((format!("  calls/s, to {:.0}", greatest(&rates)), rates));
+            let values = numbers(calls);
+            let drawn = over_time(&values, trial);
+            return Some(Shown { of: Of::Hits("calls".into()), values, drawn });
         }
         SeriesUnit::CpuShare => None,
         SeriesUnit::Calls { factor } => Some(factor),
     };
-    let values = &trial.series.iter().find(|series| series.function == function)?.values;
+    let seen = series(trial, function)?;
+    let values = seen.values.clone();
     let Some(factor) = factor else {
-        return Some((format!("  % of CPU, to {:.1}", greatest(values)), values.clone()));
+        return Some(Shown { of: Of::Share, drawn: values.clone(), values });
     };
-    let rates: Vec<f64> = over_time(values.iter().map(|value| factor * value), trial);
-    Some((format!("  calls/s, to {:.0}", greatest(&rates)), rates))
+    let calls: Vec<f64> = values.iter().map(|value| factor * value).collect();
+    let name = if seen.function == function { "calls" } else { &seen.function };
+    Some(Shown { of: Of::Hits(name.into()), drawn: over_time(&calls, trial), values })
 }
 
-fn r(campaign: &Campaign, method: &Descriptor) -> String {
-    let found = campaign.summary.methods.iter().find(|found| found.id == method.id);
-    let figure = found
-        .map(|found| if method.id.is_off() { &found.fidelity.r_0 } else { &found.fidelity.r_m });
-    match figure {
-        Some(Figure::Known(found)) => format!("  r = {:.3}", found.estimate),
-        _ => String::new(),
-    }
+/// Of the series that is drawn; nothing where it is not defined.
+fn r(seen: &Shown, trial: &Measured) -> String {
+    let r = pearson(&seen.values, &numbers(&trial.throughput));
+    r.map_or_else(|_| String::new(), |r| format!("  r = {r:.3}"))
 }
 
 /// The series, and its moving averages where they hold more than a few windows. An average stands at its window's end.
@@ -125,30 +137,39 @@ fn columns(bins: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     (0..columns).map(move |column| column * bins / columns..(column + 1) * bins / columns)
 }
 
-/// Where sections begin, and as much of what they are as fits in: senders and hogs.
-fn marks(sections: &[SectionMark], trial: &Measured) -> String {
-    let bins = trial.throughput.len();
+/// Where sections begin, and as much of what they are as fits in: their names, or what differs between them.
+fn marks(trial: &Measured) -> String {
+    let (sections, bins) = (&trial.sections, trial.throughput.len());
+    let by_hogs = sections.iter().any(|section| section.hogs != sections[0].hogs);
+    let by_senders = sections.iter().any(|section| section.senders != sections[0].senders);
+    let told = |section: &SectionMark| match (&section.name, section.senders) {
+        (Some(name), _) => name.clone(),
+        (None, Some(senders)) if by_senders && by_hogs => {
+            format!("{senders} + {} hogs", section.hogs)
+        }
+        (None, Some(senders)) if by_senders => format!("{senders} send"),
+        _ => format!("{} hog{}", section.hogs, if section.hogs == 1 { "" } else { "s" }),
+    };
     let mut line = vec![' '; bins.min(COLUMNS)];
     let column = |bin: usize| columns(bins).position(|range| range.contains(&bin));
     for (index, section) in sections.iter().enumerate() {
         let Some(start) = column(section.first_bin) else { continue };
         let end = sections.get(index + 1).and_then(|next| column(next.first_bin));
-        let hogs = format!("{} hog{}", section.hogs, if section.hogs == 1 { "" } else { "s" });
-        let told = section.name.clone().unwrap_or(hogs);
         let places = &mut line[start..end.unwrap_or(bins.min(COLUMNS)).max(start)];
-        places.iter_mut().zip(format!("|{told}").chars()).for_each(|(place, sign)| *place = sign);
+        let told = format!("|{}", told(section));
+        places.iter_mut().zip(told.chars()).for_each(|(place, sign)| *place = sign);
     }
     line.into_iter().collect::<String>().trim_end().into()
 }
 
-fn per_second(values: &[u64], trial: &Measured) -> Vec<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "no bin holds 2^53 calls or bytes")]
-    over_time(values.iter().map(|&value| value as f64), trial)
+#[expect(clippy::cast_precision_loss, reason = "no bin holds 2^53 calls or bytes")]
+fn numbers(values: &[u64]) -> Vec<f64> {
+    values.iter().map(|&value| value as f64).collect()
 }
 
-fn over_time(values: impl Iterator<Item = f64>, trial: &Measured) -> Vec<f64> {
+fn over_time(values: &[f64], trial: &Measured) -> Vec<f64> {
     let seconds = trial.edges.windows(2).map(|edge| edge[1].since(edge[0]).as_secs());
-    values.zip(seconds).map(|(value, seconds)| value / seconds).collect()
+    values.iter().zip(seconds).map(|(value, seconds)| value / seconds).collect()
 }
 
 fn greatest(series: &[f64]) -> f64 {
@@ -164,6 +185,16 @@ fn cut(label: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        analysis::fixture::{
+            Lab,
+            steps::{Step, climb},
+        },
+        model::{
+            figure::Platform,
+            trial::{Outcome, Pace, Part},
+        },
+    };
 
     #[test]
     fn a_line_has_a_mark_per_column_and_none_where_nothing_is_known() {
@@ -172,6 +203,23 @@ mod tests {
         let steps: Vec<f64> = (0..144).map(|bin| if bin < 72 { 0.0 } else { 2.0 }).collect();
         let line = sparks(&steps, 2.0);
         assert_eq!(line, format!("{}{}", "▁".repeat(36), "█".repeat(36)));
+    }
+
+    #[test]
+    fn a_ladder_of_senders_is_marked_by_them() {
+        let mut lab = Lab::new();
+        lab.run(Platform::Native);
+        let marked = |lab: &mut Lab, steps: &[(usize, usize)]| {
+            let steps: Vec<Step> =
+                steps.iter().map(|&(senders, hogs)| Step::of(senders, hogs, 1e6, 1e3)).collect();
+            let kind = (Part::Fidelity, Pace::Flat);
+            let trial = lab.done(0, kind, "off", |measured| climb(measured, &steps, 2));
+            let Outcome::Done(measured) = &trial.outcome else { panic!("it was done") };
+            marks(measured).split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(marked(&mut lab, &[(1, 0), (2, 0)]), "|1 send |2 send");
+        assert_eq!(marked(&mut lab, &[(1, 0), (1, 1)]), "|0 hogs |1 hog");
+        assert_eq!(marked(&mut lab, &[(1, 0), (2, 3)]), "|1 + 0 hogs |2 + 3 hogs");
     }
 
     #[test]

@@ -13,7 +13,9 @@ pub mod markdown;
 pub mod methods;
 mod number;
 mod paper;
+mod remarks;
 mod sections;
+mod shown;
 mod sizes;
 pub mod text;
 

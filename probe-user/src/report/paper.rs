@@ -5,13 +5,14 @@ use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
 use super::{
     markdown,
     number::{Style, parts},
+    shown::{STAR, star},
     text::table,
 };
 use crate::{
     analysis::fidelity::WITHIN_RUN,
     model::{
         figure::Figure,
-        paper::{Agreement, Beside, Statement},
+        paper::{Agreement, Basis, Beside, Statement},
     },
 };
 
@@ -20,14 +21,13 @@ const NARROW: [(usize, u16); 2] = [(0, 30), (2, 13)];
 
 /// Above the table.
 pub(super) fn title(statements: &[Statement]) -> String {
-    let mut notes = statements
+    let mut known = statements
         .iter()
         .flat_map(|statement| &statement.measured)
-        .filter_map(|beside| beside.figure.known())
-        .flat_map(|found| &found.notes);
-    let within = notes.any(|note| note == WITHIN_RUN);
-    let worth = if within { "; one block: intervals are of its own bins" } else { "" };
-    format!("The paper's statements (Fujita, Abe and Lee) beside what was measured{worth}")
+        .filter_map(|beside| beside.figure.known());
+    let star = if known.any(|found| !star(found).is_empty()) { STAR } else { "" };
+    let title = "The paper's statements (Fujita, Abe and Lee) beside what was measured";
+    [title, star].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// One row per statement; none where there is none.
@@ -44,12 +44,11 @@ pub(super) fn table_of(statements: &[Statement]) -> Option<Table> {
         column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
     }
     for statement in statements {
-        let Statement { id: _, statement: text, place, paper, measured: _, agrees, remarks: _ } =
-            statement;
+        let Statement { statement: text, place, paper, .. } = statement;
         rows.add_row([
             format!("{text}: {paper} ({place})"),
             here(statement).join("\n"),
-            agreement(*agrees).into(),
+            agreement(statement),
         ]);
     }
     Some(rows)
@@ -62,8 +61,8 @@ pub(super) fn markdown(statements: &[Statement]) -> String {
     for statement in statements {
         let said = format!("{} ({})", statement.statement, statement.place);
         let here = here(statement).join("; ");
-        let agrees = agreement(statement.agrees);
-        text.push_str(&markdown::row(&[&said, &statement.paper, &here, agrees]));
+        let agrees = agreement(statement);
+        text.push_str(&markdown::row(&[&said, &statement.paper, &here, &agrees]));
     }
     text
 }
@@ -77,10 +76,10 @@ fn here(statement: &Statement) -> Vec<String> {
 fn line(Beside { what, method, figure }: &Beside) -> String {
     let value = match (parts(figure, style(what)), figure) {
         (Some([estimate, interval, _]), Figure::Known(found)) => {
-            // Of one block, all are; the title says so.
+            // The star says so.
             let notes = found.notes.iter().filter(|note| *note != WITHIN_RUN);
             let notes = notes.map(|note| format!(", {note}")).collect::<String>();
-            format!("{estimate} {interval}{notes}")
+            format!("{estimate} {interval}{}{notes}", star(found))
         }
         (_, Figure::Null(absent)) => format!("none: {}", absent.why),
         (None, Figure::Known(_)) => "-".into(),
@@ -93,11 +92,14 @@ fn style(what: &str) -> Style {
     if what.starts_with("r ") || what.starts_with("r(") { Style::CORRELATION } else { Style::LEVEL }
 }
 
-fn agreement(agrees: Agreement) -> &'static str {
-    match agrees {
+/// The verdict, with a star where one run led to it.
+fn agreement(statement: &Statement) -> String {
+    let verdict = match statement.agrees {
         Agreement::Yes => "yes",
         Agreement::No => "NO",
         Agreement::CannotTell => "cannot tell",
         Agreement::NotInThisScenario => "not in this scenario",
-    }
+    };
+    let star = if statement.basis == Some(Basis::WithinRun) { "*" } else { "" };
+    format!("{verdict}{star}")
 }

@@ -5,17 +5,15 @@ use comfy_table::Table;
 use super::{
     markdown,
     number::{Style, parts},
+    shown::{STAR, star, what},
     text::{WIDTH, table},
 };
-use crate::{
-    analysis::fidelity::WITHIN_RUN,
-    model::{
-        campaign::{Campaign, Summary},
-        figure::{Estimate, Figure},
-        method::MethodId,
-        scenario::GuestKind,
-        sections::{FunctionInSection, MethodInSection, SectionFigures},
-    },
+use crate::model::{
+    campaign::{Campaign, Summary},
+    figure::{Estimate, Figure},
+    method::{Descriptor, MethodId},
+    scenario::GuestKind,
+    sections::{FunctionInSection, MethodInSection, SectionFigures},
 };
 
 /// Functions, or methods, that fit beside each other.
@@ -43,25 +41,37 @@ pub(super) fn tables(campaign: &Campaign) -> Vec<(String, Table)> {
         return tables;
     }
     tables.extend(guests(sections));
-    tables.push(("Calls per second, section by section".into(), calls(sections)));
+    let few = left_out(sections);
+    tables.push((format!("Calls per second, section by section{few}"), calls(sections)));
     for method in methods(sections) {
         tables.extend(shares(sections, method));
     }
-    let ids: Vec<&MethodId> = methods(sections).collect();
-    for ids in ids.chunks(COLUMNS) {
-        let title = format!("r(calls of {headline}, throughput) within each section");
-        tables.push((title, correlations(sections, headline, ids)));
+    let ran = |method: &&Descriptor| methods(sections).any(|id| *id == method.id);
+    let all: Vec<&Descriptor> = campaign.design.methods.iter().filter(ran).collect();
+    for some in all.chunks(COLUMNS) {
+        let title =
+            format!("r with throughput within each section, of what each shows of {headline}");
+        tables.push((title, correlations(campaign, some)));
     }
     tables
 }
 
-/// What intervals of one block are worth.
-fn within_run(sections: &[SectionFigures]) -> &'static str {
-    let mut figures =
-        sections.iter().filter_map(|section| of(section, None)?.throughput_bps.known());
-    match figures.any(|found| found.notes.iter().any(|note| note == WITHIN_RUN)) {
-        true => "; one block: intervals are of its own bins",
-        false => "",
+/// What intervals of one block are worth, where there are any.
+fn within_run(sections: &[SectionFigures]) -> String {
+    let mut all = sections.iter().flat_map(|section| &section.methods);
+    let starred = |method: &MethodInSection| {
+        method.throughput_bps.known().is_some_and(|f| !star(f).is_empty())
+    };
+    if all.any(starred) { format!("; {STAR}") } else { String::new() }
+}
+
+/// How many functions the tables do not hold.
+fn left_out(sections: &[SectionFigures]) -> String {
+    let first = sections.iter().flat_map(|section| &section.methods).next();
+    let all = first.map_or(0, |method| method.functions.len());
+    match all.saturating_sub(COLUMNS) {
+        0 => String::new(),
+        more => format!("; {more} more functions stand in campaign.json, `summary.sections`"),
     }
 }
 
@@ -203,18 +213,24 @@ fn shares(sections: &[SectionFigures], id: &MethodId) -> Option<(String, Table)>
         };
         Some(names.iter().map(|name| cell(name).unwrap_or("-".into())).collect())
     });
-    Some((format!("Share of CPU time in %, with all that is called; by {id}"), table))
+    let few = left_out(sections);
+    Some((format!("Share of CPU time in %, with all that is called; by {id}{few}"), table))
 }
 
-fn correlations(sections: &[SectionFigures], headline: &str, ids: &[&MethodId]) -> Table {
-    let header = std::iter::once("section".to_owned()).chain(ids.iter().map(|id| broken(&id.0)));
-    rows(&header.collect::<Vec<_>>(), sections, |section| {
-        let cell = |id: &&MethodId| {
-            let function = of(section, Some(id))?.functions.get(headline)?;
+fn correlations(campaign: &Campaign, methods: &[&Descriptor]) -> Table {
+    let headline = campaign.summary.headline_function.as_str();
+    let told = |method: &&Descriptor| {
+        let what = what(campaign, method);
+        format!("{}\n{}", broken(&method.id.0), broken(&what))
+    };
+    let header = std::iter::once("section".to_owned()).chain(methods.iter().map(told));
+    rows(&header.collect::<Vec<_>>(), &campaign.summary.sections, |section| {
+        let cell = |method: &&Descriptor| {
+            let function = of(section, Some(&method.id))?.functions.get(headline)?;
             let figure = function.r_m.as_ref().unwrap_or(&function.r_w);
             Some(short(figure, Style::CORRELATION))
         };
-        Some(ids.iter().map(|id| cell(id).unwrap_or("-".into())).collect())
+        Some(methods.iter().map(|method| cell(method).unwrap_or("-".into())).collect())
     })
 }
 
@@ -238,9 +254,13 @@ fn functions(sections: &[SectionFigures]) -> Vec<&String> {
 
 /// An estimate above its interval.
 pub(super) fn short(figure: &Figure, style: Style) -> String {
-    let Some([estimate, interval, _]) = parts(figure, style) else { return "-".into() };
-    let has_interval = figure.known().is_some_and(|found| found.lo.is_some());
-    if has_interval { format!("{estimate}\n{interval}") } else { estimate }
+    match (parts(figure, style), figure.known()) {
+        (Some([estimate, interval, _]), Some(found)) if found.lo.is_some() => {
+            format!("{estimate}\n{interval}{}", star(found))
+        }
+        (Some([estimate, ..]), _) => estimate,
+        (None, _) => "-".into(),
+    }
 }
 
 /// Bits per second as Mbit/s.

@@ -12,7 +12,7 @@ use crate::{
         loss::Loss,
         method::MethodId,
         scenario::GuestKind,
-        trial::{Measured, Pace, Part},
+        trial::{CountedAt, Measured, Outcome, Pace, Part},
         units::Nanos,
     },
 };
@@ -118,14 +118,19 @@ fn the_markdown_table() {
     insta::assert_snapshot!(markdown::render(&campaign()));
 }
 
-/// VMs of which one sends while others begin to load the CPU; one block.
-fn machines() -> Campaign {
-    let steps: Vec<Step> = (0..4_u8)
+/// The sections of [`machines`].
+fn steps() -> Vec<Step> {
+    (0..4_u8)
         .map(|hogs| Step {
             shares: [20.0 + f64::from(hogs), 5.0, 0.0, 0.0],
             ..Step::of(1, hogs.into(), 1e7 - 2e6 * f64::from(hogs), 9e3 - 1e3 * f64::from(hogs))
         })
-        .collect();
+        .collect()
+}
+
+/// VMs of which one sends while others begin to load the CPU; one block.
+fn machines() -> Lab {
+    let steps = steps();
     let mut lab = Lab::new();
     lab.design.scenario.guests.kind = GuestKind::Kvm;
     lab.design.scenario.bin = std::time::Duration::from_secs(1);
@@ -140,7 +145,7 @@ fn machines() -> Campaign {
             }
         });
     }
-    lab.campaign()
+    lab
 }
 
 /// From the sections on: what stands above is told of every campaign.
@@ -153,19 +158,67 @@ fn of_sections(campaign: &Campaign) -> String {
 
 #[test]
 fn the_sections_the_chart_and_the_papers_statements() {
-    insta::assert_snapshot!(of_sections(&machines()));
+    insta::assert_snapshot!(of_sections(&machines().campaign()));
 }
 
 #[test]
 fn the_markdown_of_vms_holds_their_sections_and_the_papers_statements() {
-    let text = markdown::render(&machines());
+    let text = markdown::render(&machines().campaign());
     assert!(text.contains("| 1 sends, 3 hogs | 32.0"), "{text}");
     assert!(text.contains("| throughput falls as VMs that load the CPU are added"), "{text}");
 }
 
 #[test]
+fn only_what_one_run_decides_is_starred() {
+    let mut lab = machines();
+    lab.done(1, FIDELITY, "off", |measured| climb(measured, &steps(), 2));
+    let campaign = lab.campaign();
+    let verdicts = markdown::render(&campaign);
+    let verdict = |what: &str| {
+        let row = verdicts.lines().find(|line| line.contains(what)).unwrap();
+        row.rsplit('|').nth(1).unwrap().trim().to_owned()
+    };
+    // Two blocks of the control, one of the tracer.
+    assert_eq!(verdict("throughput falls as VMs"), "yes");
+    assert_eq!(verdict("are correlated, bin by bin"), "NO*");
+    let text = of_sections(&campaign);
+    let row = text.lines().find(|line| line.contains("[1.000, 1.000]")).unwrap();
+    assert!(row.contains("[1.000, 1.000]  [1.000, 1.000]*"), "{row}");
+}
+
+#[test]
+fn what_a_capture_shows_is_called_frames() {
+    let mut lab = machines();
+    let Outcome::Done(measured) = &mut lab.trials[1].outcome else { panic!("it was done") };
+    measured.series[0].function = "frames".into();
+    measured.counted_at = Some(CountedAt::Tap);
+    let text = text::render(&lab.campaign());
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("frames/s, to 9900"), "{text}");
+    assert!(
+        words.contains("r_m of handle_tx under ftrace-function: its series is of frames"),
+        "{text}"
+    );
+    assert!(words.contains("Throughput is what came out of the guests' TAPs"), "{text}");
+}
+
+#[test]
+fn functions_that_the_tables_do_not_hold_are_counted() {
+    let mut campaign = machines().campaign();
+    for section in &mut campaign.summary.sections {
+        for method in &mut section.methods {
+            let known = method.functions["handle_tx"].clone();
+            let more = (0..5).map(|n| (format!("another_{n}"), known.clone()));
+            method.functions.extend(more);
+        }
+    }
+    let text = text::render(&campaign).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("2 more functions stand in campaign.json, `summary.sections`"), "{text}");
+}
+
+#[test]
 fn every_line_of_the_papers_tables_fits() {
-    let mut campaign = machines();
+    let mut campaign = machines().campaign();
     let long = "a long reason without an end ".repeat(9) + &"x".repeat(150);
     campaign.summary.sections[0].label = long.clone();
     campaign.summary.paper[0].remarks.push(long.clone());

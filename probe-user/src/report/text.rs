@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_HORIZO
 use super::{
     caveats, chart, durations, holdings, latency,
     number::{self, Style, nanoseconds, parts},
-    paper, sections, sizes,
+    paper, sections, shown, sizes,
 };
 use crate::{
     analysis::events::CALLED_PER_KICK,
@@ -43,10 +43,10 @@ pub fn render(campaign: &Campaign) -> String {
         ),
         (
             format!(
-                "What it still shows of {function}: r(calls, throughput){}",
+                "What it still shows of {function}: r with throughput, of calls unless the cell says of what{}",
                 clocks(methods, fidelity_of)
             ),
-            fidelity(methods),
+            fidelity(campaign),
         ),
     ];
     let by_size = sizes::table_of(methods).map(|table| (sizes::TITLE.to_owned(), table));
@@ -199,7 +199,7 @@ pub(super) fn agreement(reconciles: &Reconciliation) -> String {
     }
 }
 
-fn fidelity(methods: &[MethodSummary]) -> Table {
+fn fidelity(campaign: &Campaign) -> Table {
     let mut table = table(&[
         "method",
         "r_w\nof the calls\nthat happened",
@@ -208,20 +208,28 @@ fn fidelity(methods: &[MethodSummary]) -> Table {
         "observation loss\nr_w - r_m",
         "retained\nr_m / r_0",
     ]);
-    for method in methods {
+    for method in &campaign.summary.methods {
         let figures = &method.fidelity;
+        let shown = cell(&figures.r_m, Style::CORRELATION) + &other_than_calls(campaign, method);
         // Under the control, the calls that happened are those of r_0.
         let happened = if method.id.is_off() { &figures.r_0 } else { &figures.r_w };
         table.add_row([
             id(method),
             cell(happened, Style::CORRELATION),
-            cell(&figures.r_m, Style::CORRELATION),
+            shown,
             cell(&figures.perturbation, Style::CORRELATIONS),
             cell(&figures.observation_loss, Style::CORRELATIONS),
             cell(&figures.r_retained, Style::CORRELATION),
         ]);
     }
     table
+}
+
+/// What the method's series is of, where that is not calls.
+fn other_than_calls(campaign: &Campaign, method: &MethodSummary) -> String {
+    let described = campaign.design.methods.iter().find(|known| known.id == method.id);
+    let what = described.map(|described| shown::what(campaign, described));
+    what.filter(|what| what != "calls").map_or_else(String::new, |what| format!("\n{what}"))
 }
 
 pub(super) fn cell(figure: &Figure, style: Style) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::figures::{Source, Unit};
 use crate::{
     analysis::{
-        correlation::{mean, pearson},
+        correlation::{Coefficient, mean},
         item::{Item, Items},
         pairs::{Kind, Trials},
         sizes, toll,
@@ -118,8 +118,8 @@ fn fidelity(
         SeriesUnit::Calls { factor } => Some(factor),
         SeriesUnit::CpuShare | SeriesUnit::Nothing => None,
     };
-    let rating = Rating { r: pearson, window: 1 };
-    Pair { off: &off, method: &under }.value(quantity, rating, factor, None).ok()
+    let rating = Rating { r: Coefficient::Pearson, window: 1 };
+    Pair { off: &off, method: &under }.value(quantity, rating, factor).ok()
 }
 
 /// `r_retained` is a ratio of means, so that a block's part in it is told to first order: `R + (r_m - R r_0) / mean(r_0)`,

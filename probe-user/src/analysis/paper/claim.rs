@@ -1,10 +1,10 @@
 //! What it takes for a statement to hold here: rules about a whole interval, never about an estimate alone.
 
-use crate::analysis::interval::Interval;
+use crate::analysis::{fidelity::WITHIN_RUN, interval::Interval};
 use crate::model::{
     figure::Figure,
     method::MethodId,
-    paper::{Agreement, Beside, Statement},
+    paper::{Agreement, Basis, Beside, Statement},
 };
 
 /// Changes within ± so many per cent count as none.
@@ -93,7 +93,7 @@ pub(super) fn all(verdicts: impl IntoIterator<Item = Agreement>) -> Agreement {
 impl Draft {
     /// There is nothing here to compare.
     pub(super) fn not_here(self, why: impl Into<String>) -> Statement {
-        self.told(Vec::new(), Agreement::NotInThisScenario, vec![why.into()])
+        self.told(0, Vec::new(), Agreement::NotInThisScenario, vec![why.into()])
     }
 
     /// `claim` for each of the first `judged` figures; the others only stand beside them.
@@ -107,17 +107,19 @@ impl Draft {
         let decide = measured.iter().take(judged).map(|beside| &beside.figure);
         let agrees = all(decide.clone().map(|figure| claim.judge(figure)));
         remarks.splice(0..0, decide.filter_map(|figure| claim.distance(figure)));
-        self.told(measured, agrees, remarks)
+        self.told(judged, measured, agrees, remarks)
     }
 
-    /// With a verdict of its own rule.
+    /// With a verdict of its own rule about the first `judged` figures.
     pub(super) fn told(
         self,
+        judged: usize,
         measured: Vec<Beside>,
         agrees: Agreement,
         remarks: Vec<String>,
     ) -> Statement {
         let Self { id, statement, place, paper } = self;
+        let basis = basis(measured.iter().take(judged).map(|beside| &beside.figure));
         Statement {
             id: id.into(),
             statement: statement.into(),
@@ -125,9 +127,21 @@ impl Draft {
             paper: paper.into(),
             measured,
             agrees,
+            basis,
             remarks,
         }
     }
+}
+
+/// What the intervals of these figures are of: of one run, as soon as one of them is. None where there is no interval.
+fn basis<'a>(figures: impl Iterator<Item = &'a Figure>) -> Option<Basis> {
+    let known = figures.filter_map(Figure::known).filter(|found| found.lo.is_some());
+    let within_run = |notes: &[String]| notes.iter().any(|note| note == WITHIN_RUN);
+    let each = known.map(|found| match within_run(&found.notes) {
+        true => Basis::WithinRun,
+        false => Basis::Blocks,
+    });
+    each.max()
 }
 
 /// A figure beside a statement.

@@ -1,6 +1,6 @@
 //! Sections that differ in one thing alone, and how a quantity goes with it.
 
-use crate::analysis::stretch::Two;
+use crate::analysis::stretch::Slice;
 use crate::model::{campaign::Design, scenario::Rate, sections::SectionFigures};
 
 /// Sections that differ in nothing but the number of hogs, or of senders.
@@ -13,7 +13,7 @@ pub(super) struct Ladder {
 }
 
 /// One value of a section, or why there is none.
-pub(super) type Level = fn(&[Two]) -> Result<f64, String>;
+pub(super) type Level = fn(&[Slice<'_>]) -> Result<f64, String>;
 
 impl Ladder {
     /// The sections with the same senders and rate that differ most in hogs.
@@ -75,7 +75,7 @@ impl Ladder {
     }
 
     /// Least-squares slope of `level` over the steps.
-    pub(super) fn slope(&self, level: Level, parts: &[Two]) -> Result<f64, String> {
+    pub(super) fn slope(&self, level: Level, parts: &[Slice<'_>]) -> Result<f64, String> {
         let levels = levels(level, parts)?;
         let (x, y) = (mean(&self.steps), mean(&levels));
         let pairs = || self.steps.iter().map(|step| step - x).zip(&levels);
@@ -84,18 +84,18 @@ impl Ladder {
     }
 
     /// [`Self::slope`] in per cent of the level with the fewest.
-    pub(super) fn relative_slope(&self, level: Level, parts: &[Two]) -> Result<f64, String> {
+    pub(super) fn relative_slope(&self, level: Level, parts: &[Slice<'_>]) -> Result<f64, String> {
         let base = self.level_at(self.least(), level, parts)?;
         per_cent(self.slope(level, parts)?, base)
     }
 
     /// Change of `level` from the fewest to the most, in per cent.
-    pub(super) fn change(&self, level: Level, parts: &[Two]) -> Result<f64, String> {
+    pub(super) fn change(&self, level: Level, parts: &[Slice<'_>]) -> Result<f64, String> {
         let base = self.level_at(self.least(), level, parts)?;
         per_cent(self.level_at(self.most(), level, parts)? - base, base)
     }
 
-    fn level_at(&self, step: f64, level: Level, parts: &[Two]) -> Result<f64, String> {
+    fn level_at(&self, step: f64, level: Level, parts: &[Slice<'_>]) -> Result<f64, String> {
         let at: Vec<f64> = levels(level, parts)?
             .into_iter()
             .zip(&self.steps)
@@ -114,12 +114,12 @@ impl Ladder {
 }
 
 /// Change of `level` from the first part to the second, in per cent.
-pub(super) fn step(level: Level, parts: &[Two]) -> Result<f64, String> {
+pub(super) fn step(level: Level, parts: &[Slice<'_>]) -> Result<f64, String> {
     let levels = levels(level, parts)?;
     per_cent(levels[1] - levels[0], levels[0])
 }
 
-fn levels(level: Level, parts: &[Two]) -> Result<Vec<f64>, String> {
+fn levels(level: Level, parts: &[Slice<'_>]) -> Result<Vec<f64>, String> {
     parts.iter().map(|part| level(std::slice::from_ref(part))).collect()
 }
 
@@ -137,7 +137,7 @@ fn mean(values: &[f64]) -> f64 {
     crate::analysis::correlation::mean(values)
 }
 
-fn number(count: usize) -> f64 {
+pub(super) fn number(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
 
@@ -146,22 +146,23 @@ mod tests {
     use super::*;
     use crate::analysis::stretch::ratio;
 
-    fn part(level: f64) -> Two {
-        Two { a: vec![level, level], b: vec![1.0, 1.0] }
+    fn parts<const N: usize>(levels: &[[f64; 2]; N]) -> [Slice<'_>; N] {
+        levels.each_ref().map(|a| Slice { a, b: &[1.0; 2], weights: &[1.0; 2] })
     }
 
     #[test]
     fn slope_and_change_by_hand() {
         let ladder = Ladder { sections: vec![0, 1, 2, 3], steps: vec![0.0, 1.0, 3.0, 0.0] };
         // Mean step 1, mean level 7: Σ(x-1)(y-7) = -1·1 + 0 + 2·(-4) - 1·3 = -12; Σ(x-1)² = 6.
-        let parts = [part(8.0), part(7.0), part(3.0), part(10.0)];
+        let levels = [8.0, 7.0, 3.0, 10.0].map(|level| [level; 2]);
+        let parts = parts(&levels);
         assert_eq!(ladder.slope(ratio, &parts), Ok(-2.0));
         // Without hogs: 9 on average.
         assert_eq!(ladder.relative_slope(ratio, &parts), Ok(-100.0 * 2.0 / 9.0));
         assert_eq!(ladder.change(ratio, &parts), Ok(-100.0 * 6.0 / 9.0));
         assert_eq!(ladder.ends(), [0, 2]);
         assert_eq!(ladder.rises().collect::<Vec<_>>(), [[0, 1], [1, 2]]);
-        assert_eq!(step(ratio, &[part(4.0), part(5.0)]), Ok(25.0));
-        assert!(step(ratio, &[part(0.0), part(5.0)]).is_err());
+        assert_eq!(step(ratio, &self::parts(&[[4.0; 2], [5.0; 2]])), Ok(25.0));
+        assert!(step(ratio, &self::parts(&[[0.0; 2], [5.0; 2]])).is_err());
     }
 }

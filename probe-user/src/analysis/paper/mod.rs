@@ -8,9 +8,10 @@ mod statements;
 
 use super::{
     estimate::{Bounds, Scale},
+    interval::ALPHA,
     item::{Item, Items},
     pairs::Trials,
-    stretch::{Stretches, Two},
+    stretch::{Binned, Slice, Stretches},
 };
 use crate::{
     model::{
@@ -55,11 +56,22 @@ impl Context<'_> {
         &self,
         method: &MethodId,
         sections: &[usize],
-        series: impl Fn(&Measured) -> Result<Two, String>,
-        value: impl Fn(&[Two]) -> Result<f64, String>,
+        series: impl Fn(&Measured) -> Result<Binned, String>,
+        value: impl Fn(&[Slice<'_>]) -> Result<f64, String>,
+    ) -> Figure {
+        self.figure_at(ALPHA, (method, sections), series, value)
+    }
+
+    /// [`Self::figure`] with an interval at `1 - alpha`.
+    fn figure_at(
+        &self,
+        alpha: f64,
+        (method, sections): (&MethodId, &[usize]),
+        series: impl Fn(&Measured) -> Result<Binned, String>,
+        value: impl Fn(&[Slice<'_>]) -> Result<f64, String>,
     ) -> Figure {
         match Stretches::of(self.trials, method, sections, self.seed) {
-            Ok(stretches) => stretches.figure(Scale::Level(Bounds::None), series, value),
+            Ok(found) => found.at(alpha).figure(Scale::Level(Bounds::None), series, value),
             Err(why) => Figure::null(why),
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     },
     model::{
         figure::Platform,
-        paper::Agreement,
+        paper::{Agreement, Basis},
         scenario::GuestKind,
         target::{Function, Range},
         trial::{Pace, Part},
@@ -78,16 +78,64 @@ fn statements_about_hogs_by_hand() {
     };
     // 100, 80, 60, 40: -20 of 100 per hog.
     yes("throughput_falls_with_hogs", -20.0);
-    // Swings of 5, 10, 15, 20 %: each hog adds as much as there was without.
-    yes("spread_grows_with_hogs", 100.0);
+    // Swings of 5, 8, 9, 8 kB: (-1.5·5 - 0.5·8 + 0.5·9 + 1.5·8) / 5 = 1, of 5.
+    yes("spread_grows_with_hogs", 20.0);
+    // In per cent of the mean, 5, 10, 15, 20: each hog adds as much as there was without.
+    assert!((estimate(find(&all, "spread_grows_with_hogs"), 1) - 100.0).abs() < 1e-6);
     // 10, 8, 12, 4 over 0..3: (-1.5·10 - 0.5·8 + 0.5·12 + 1.5·4) / 5 = -1.4, of 10.
     yes("calls_fall_with_hogs", -14.0);
     yes("polling_falls_with_load", -10.0);
-    yes("four_functions_share", 90.0);
-    // From 8 to 12 while throughput goes from 80 to 60.
+    // From 8 to 12 while throughput goes from 80 to 60; three steps share the 5 %.
     yes("odd_rise", 50.0);
-    assert!((estimate(find(&all, "odd_rise"), 1) + 25.0).abs() < 1e-6);
+    let rise = find(&all, "odd_rise");
+    assert!((estimate(rise, 1) + 25.0).abs() < 1e-6);
+    assert!(rise.measured[0].figure.known().unwrap().notes.contains(&"interval at 98.3 %".into()));
     yes("timestamps_tell_rtt", 1.0);
+}
+
+#[test]
+fn swings_that_grow_only_against_a_falling_mean_are_no_growth() {
+    let mut steps = hogs();
+    steps.iter_mut().zip([0.1, 0.11, 0.12, 0.13]).for_each(|(step, swing)| step.swing = swing);
+    let all = judged(&lab(GuestKind::Kvm, &steps));
+    let spread = find(&all, "spread_grows_with_hogs");
+    assert!(estimate(spread, 0) < 0.0 && estimate(spread, 1) > 0.0, "{spread:?}");
+    assert_eq!(spread.agrees, Agreement::No);
+}
+
+#[test]
+fn each_pattern_must_bear_out_the_share_of_the_four_functions() {
+    let pattern = |senders, hogs, share| Step {
+        shares: [share, 5.0, 40.0, 30.0],
+        ..Step::of(senders, hogs, 100_000.0, 1000.0)
+    };
+    // Two patterns of the paper, and a section that is none.
+    let steps = [pattern(2, 0, 15.0), pattern(2, 4, 14.0), pattern(1, 4, 0.0)];
+    let all = judged(&lab(GuestKind::Kvm, &steps));
+    let found = find(&all, "four_functions_share");
+    assert_eq!((found.measured.len(), found.agrees), (2, Agreement::Yes), "{found:?}");
+    assert!((estimate(found, 1) - 89.0).abs() < 1e-9);
+    // 95 and 80 are 87.5 on average.
+    let steps = [pattern(2, 0, 19.0), pattern(2, 4, 5.0)];
+    let all = judged(&lab(GuestKind::Kvm, &steps));
+    assert_eq!(find(&all, "four_functions_share").agrees, Agreement::No);
+    let all = judged(&lab(GuestKind::Kvm, &hogs()));
+    let none = find(&all, "four_functions_share");
+    assert_eq!(none.agrees, Agreement::NotInThisScenario);
+    assert!(none.remarks[0].contains("paper-patterns"), "{none:?}");
+}
+
+#[test]
+fn a_verdict_says_whether_blocks_or_one_run_decide() {
+    let mut lab = lab(GuestKind::Kvm, &hogs());
+    let of = |lab: &Lab, id: &str| find(&judged(lab), id).basis;
+    assert_eq!(of(&lab, "throughput_falls_with_hogs"), Some(Basis::WithinRun));
+    assert_eq!(of(&lab, "odd_rise"), Some(Basis::WithinRun));
+    assert_eq!(of(&lab, "throughput_steady_over_senders"), None);
+    lab.done(1, FIDELITY, "off", |measured| climb(measured, &hogs(), 4));
+    assert_eq!(of(&lab, "throughput_falls_with_hogs"), Some(Basis::Blocks));
+    // The profiler still has one block.
+    assert_eq!(of(&lab, "polling_falls_with_load"), Some(Basis::WithinRun));
 }
 
 #[test]

@@ -10,6 +10,8 @@ use crate::{
     model::{
         campaign::Summary,
         figure::Platform,
+        loss::Loss,
+        observation::Series,
         trial::{Pace, Part},
     },
 };
@@ -113,4 +115,64 @@ fn guests_without_tcp_have_no_round_trip_time() {
     let summary = summarize(&lab.design, &lab.runs, &lab.trials, 1);
     assert!(summary.methods[0].rtt.is_none());
     assert!(summary.sections[0].methods[0].guests_bps.is_empty());
+}
+
+/// Of a tracer's figures of handle_tx in the second section, after `change` of its trial.
+fn traced(change: impl FnOnce(&mut Measured)) -> (MethodInSection, Summary) {
+    let steps = [Step::of(1, 0, 1e6, 1000.0), Step::of(1, 1, 5e5, 800.0)];
+    let mut lab = Lab::new();
+    lab.run(Platform::Native);
+    lab.done(0, FIDELITY, "off", |measured| climb(measured, &steps, 2));
+    lab.done(0, FIDELITY, TRACER, |measured| {
+        climb(measured, &steps, 2);
+        counts(measured, &steps);
+        change(measured);
+    });
+    let summary = summarize(&lab.design, &lab.runs, &lab.trials, 1);
+    (summary.sections[1].methods[1].clone(), summary)
+}
+
+fn notes(figure: &Figure) -> String {
+    figure.known().unwrap_or_else(|| panic!("{figure:?}")).notes.join("; ")
+}
+
+#[test]
+fn figures_of_a_series_that_is_not_exact_say_so() {
+    let inexact = "in 1 of 1 trials: their series is not exact";
+    let (section, summary) = traced(|measured| measured.observation.lost = Loss::Exact(3));
+    let function = &section.functions["handle_tx"];
+    for figure in [&function.calls_per_s_m, &function.r_m] {
+        assert!(notes(figure.as_ref().unwrap()).contains(inexact), "{figure:?}");
+    }
+    for figure in [&section.throughput_bps, &function.r_w, &section.frames_per_call] {
+        assert_eq!(notes(figure), "within this run");
+    }
+    let rtt = summary.methods.iter().find(|method| method.id.0 == TRACER).unwrap().rtt.as_ref();
+    assert!(notes(rtt.unwrap().r_m.as_ref().unwrap()).contains(inexact));
+    assert_eq!(notes(&rtt.unwrap().r_w), "within this run");
+    let (section, _) = traced(|measured| {
+        measured.witness.as_mut().unwrap().missed = Loss::Unknown;
+    });
+    let function = &section.functions["handle_tx"];
+    for figure in [&function.r_w, &function.calls_per_s_w, &section.frames_per_call] {
+        assert!(notes(figure).contains("the witness missed calls"), "{figure:?}");
+    }
+    assert_eq!(notes(function.r_m.as_ref().unwrap()), "within this run");
+}
+
+#[test]
+fn what_stands_in_for_calls_is_correlated_and_never_counted_as_calls() {
+    let (section, summary) = traced(|measured| {
+        let values = measured.frames.iter().map(|&frames| frames as f64).collect();
+        measured.series = vec![Series { function: "frames".into(), values, self_share: None }];
+    });
+    let seen = &section.functions["handle_tx"];
+    assert!((estimate(seen.r_m.as_ref().unwrap()) - 1.0).abs() < 1e-9);
+    assert!(notes(seen.r_m.as_ref().unwrap()).contains("its series is of frames, not of calls"));
+    let counted = serde_json::to_string(seen.calls_per_s_m.as_ref().unwrap()).unwrap();
+    assert!(counted.contains("frames cannot be set against calls"), "{counted}");
+    // Nothing stands in for what kicks do not cause.
+    assert!(section.functions["handle_rx"].r_m.as_ref().unwrap().known().is_none());
+    let tracer = summary.methods.iter().find(|method| method.id.0 == TRACER).unwrap();
+    assert!(tracer.rtt.as_ref().unwrap().r_m.as_ref().unwrap().known().is_none());
 }

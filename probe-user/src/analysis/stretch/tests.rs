@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     analysis::{
         binned,
-        correlation::pearson,
+        correlation::Coefficient,
         estimate::Bounds,
         fixture::{
             Lab,
@@ -79,12 +79,20 @@ fn sections_end_where_the_next_begins() {
 
 #[test]
 fn what_is_made_of_bins_by_hand() {
-    let parts = [Two { a: vec![2.0, 6.0], b: vec![1.0, 2.0] }, Two { a: vec![4.0], b: vec![1.0] }];
+    let parts = [
+        Slice { a: &[2.0, 6.0], b: &[1.0, 2.0], weights: &[1.0; 2] },
+        Slice { a: &[4.0], b: &[1.0], weights: &[1.0] },
+    ];
     assert_eq!(ratio(&parts), Ok(3.0));
     // 2, 3 and 4: standard deviation 1, mean 3.
-    assert_eq!(variation(&parts), Ok(1.0 / 3.0));
-    assert!(ratio(&[Two { a: vec![1.0], b: vec![0.0] }]).is_err());
-    assert!(variation(&[Two { a: vec![0.0; 3], b: vec![1.0; 3] }]).is_err());
+    assert_eq!((deviation(&parts), variation(&parts)), (Ok(1.0), Ok(1.0 / 3.0)));
+    // The first of them twice, the second not at all: 2, 2, 4.
+    let again = [Slice { weights: &[2.0, 0.0], ..parts[0] }, parts[1]];
+    assert_eq!(ratio(&again), Ok(8.0 / 3.0));
+    assert!((deviation(&again).unwrap() - (4.0_f64 / 3.0).sqrt()).abs() < 1e-12);
+    assert!(ratio(&[Slice { a: &[1.0], b: &[0.0], weights: &[1.0] }]).is_err());
+    let nothing = Slice { a: &[0.0; 3], b: &[1.0; 3], weights: &[1.0; 3] };
+    assert!(variation(&[nothing]).is_err());
 }
 
 #[test]
@@ -92,9 +100,32 @@ fn r_leaves_out_what_is_not_known() {
     let a: Vec<f64> = (0..31).map(f64::from).collect();
     let mut b = a.clone();
     b[7] = f64::NAN;
-    let r = correlation(pearson, ("calls", "throughput"));
-    assert!((r(&[Two { a: a.clone(), b: b.clone() }]).unwrap() - 1.0).abs() < 1e-12);
+    let r = |a: &[f64], b: &[f64]| {
+        let two = Two { a: a.to_vec(), b: b.to_vec() };
+        Quantity::correlation(&[two], Coefficient::Pearson, ["calls", "throughput"])
+    };
+    assert!((r(&a, &b).unwrap().value - 1.0).abs() < 1e-12);
     b[8] = f64::NAN;
-    let why = r(&[Two { a, b }]).unwrap_err();
-    assert_eq!(why, "29 bins; r needs 30");
+    assert_eq!(r(&a, &b).err().unwrap(), "29 bins; r needs 30");
+}
+
+#[test]
+fn a_smaller_alpha_widens_the_interval_and_says_so() {
+    let lab = lab(&[1000.0, 2000.0, 3000.0]);
+    let off = MethodId(MethodId::OFF.into());
+    let stretches = Stretches::of(&lab.trials(), &off, &[1], 1).unwrap().at(0.01);
+    let figure = stretches.figure(LEVEL, binned::throughput, ratio);
+    let found = figure.known().unwrap();
+    // t[0.995, 2] = 9.92484.
+    assert!((found.hi.unwrap() - 61_841.0).abs() < 1.0, "{found:?}");
+    assert_eq!(found.notes, ["interval at 99.0 %"]);
+    // Within one run.
+    let lab = self::lab(&[2000.0]);
+    let of = |alpha| {
+        let stretches = Stretches::of(&lab.trials(), &off, &[1], 1).unwrap().at(alpha);
+        let figure = stretches.figure(LEVEL, binned::throughput, ratio);
+        let found = figure.known().unwrap().clone();
+        found.hi.unwrap() - found.lo.unwrap()
+    };
+    assert!(of(0.001) > of(0.05));
 }

@@ -1,0 +1,34 @@
+//! What a reader must know of the series behind a figure: calls that are not in them, and series of something else.
+
+use std::collections::BTreeSet;
+
+/// Of the series of one trial, or of the two trials of one block.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Gaps {
+    /// Calls are not in the method's series, or may not be.
+    pub(super) method: bool,
+    /// Calls are not in the witness's series, or may not be.
+    pub(super) witness: bool,
+    /// What the method's series is of, where it sees no functions.
+    pub(super) stand_in: Option<String>,
+}
+
+/// Remarks on a figure that is made of these trials.
+pub(super) fn notes(all: &[Gaps]) -> Vec<String> {
+    let n = all.len();
+    let method = all.iter().filter(|gaps| gaps.method).count();
+    let witness = all.iter().filter(|gaps| gaps.witness).count();
+    let mut notes = Vec::new();
+    if method > 0 {
+        notes.push(format!(
+            "events were lost or missed, or may have been, in {method} of {n} trials: their series is not exact"
+        ));
+    }
+    let stand_ins: BTreeSet<&str> =
+        all.iter().filter_map(|gaps| gaps.stand_in.as_deref()).collect();
+    notes.extend(stand_ins.iter().map(|item| format!("its series is of {item}, not of calls")));
+    if witness > 0 {
+        notes.push(format!("the witness missed calls, or may have, in {witness} of {n} blocks"));
+    }
+    notes
+}

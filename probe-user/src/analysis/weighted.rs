@@ -1,0 +1,215 @@
+//! Correlations of resamples, in which a bin counts as often as the resample holds it.
+//!
+//! What can be computed once for all resamples is: the deviations that Pearson's coefficient is made of, and the order
+//! that ranks follow. A resample then costs a few sums over the bins.
+
+use super::correlation::{Coefficient, FEWEST_BINS, Undefined, deviations};
+
+/// Below this part of the greatest deviation, squared, the variance of a resample is what rounding makes of equal values.
+const ROUNDING: f64 = 1e-24;
+
+#[expect(clippy::cast_precision_loss, reason = "a small number")]
+const FEWEST: f64 = FEWEST_BINS as f64;
+
+/// Two series, of which a coefficient of correlation is computed for any weights of their bins.
+#[derive(Debug, Clone)]
+pub struct Weighted {
+    /// 0 for bins in which one of the series is not known, else 1.
+    known: Vec<f64>,
+    series: Series,
+    whole: f64,
+}
+
+#[derive(Debug, Clone)]
+enum Series {
+    Deviations([Vec<f64>; 2]),
+    Rankings([Ranking; 2]),
+}
+
+impl Weighted {
+    /// Of two series as long as each other; bins in which one of them is NaN count nothing, whatever their weight.
+    ///
+    /// # Errors
+    /// The coefficient is not defined for all bins together.
+    pub fn new(coefficient: Coefficient, x: &[f64], y: &[f64]) -> Result<Self, Undefined> {
+        let known: Vec<bool> = x.iter().zip(y).map(|(x, y)| !x.is_nan() && !y.is_nan()).collect();
+        let all = |values: &[f64]| -> Vec<f64> {
+            values
+                .iter()
+                .zip(&known)
+                .filter_map(|(&value, &known)| known.then_some(value))
+                .collect()
+        };
+        if x.len() != y.len() {
+            return Err(Undefined::Unpaired(x.len(), y.len()));
+        }
+        let whole = [all(x), all(y)];
+        let of_all = coefficient.of(&whole[0], &whole[1])?;
+        let series = match coefficient {
+            Coefficient::Pearson => {
+                Series::Deviations(whole.map(|values| spread(&scaled(deviations(&values)), &known)))
+            }
+            Coefficient::Spearman => {
+                Series::Rankings([x, y].map(|values| Ranking::of(values, &known)))
+            }
+        };
+        let known = known.into_iter().map(|known| f64::from(u8::from(known))).collect();
+        Ok(Self { known, series, whole: of_all })
+    }
+
+    /// The coefficient of all bins, each once.
+    pub fn whole(&self) -> f64 {
+        self.whole
+    }
+
+    /// The coefficient of the bins, each as often as `weights` says; none where it is not defined.
+    pub fn at(&self, weights: &[f64]) -> Option<f64> {
+        match &self.series {
+            Series::Deviations([x, y]) => pearson(&self.known, weights, x, y),
+            Series::Rankings(both) => {
+                let [x, y] = both.each_ref().map(|ranking| ranking.at(weights));
+                pearson(&self.known, weights, &x, &y)
+            }
+        }
+    }
+}
+
+/// The bins' order by value, those of equal value together.
+#[derive(Debug, Clone)]
+struct Ranking {
+    groups: Vec<Vec<usize>>,
+    bins: usize,
+}
+
+impl Ranking {
+    fn of(values: &[f64], known: &[bool]) -> Self {
+        let mut order: Vec<usize> = (0..values.len()).filter(|&bin| known[bin]).collect();
+        order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+        let groups = order.chunk_by(|&a, &b| values[a] == values[b]).map(<[usize]>::to_vec);
+        Self { groups: groups.collect(), bins: values.len() }
+    }
+
+    /// Ranks in the middle of those that the bins of equal value take up, between -1 and 1: deviations need no more.
+    fn at(&self, weights: &[f64]) -> Vec<f64> {
+        let all: f64 = self.groups.iter().flatten().map(|&bin| weights[bin]).sum();
+        let mut ranks = vec![0.0; self.bins];
+        let mut below = 0.0;
+        for group in &self.groups {
+            let own: f64 = group.iter().map(|&bin| weights[bin]).sum();
+            let rank = (2.0 * below + own - all) / all;
+            group.iter().for_each(|&bin| ranks[bin] = rank);
+            below += own;
+        }
+        ranks
+    }
+}
+
+/// Of deviations that are at most 1.
+fn pearson(known: &[f64], weights: &[f64], x: &[f64], y: &[f64]) -> Option<f64> {
+    let [n, sum_x, sum_y] =
+        sums(known, weights, x, y, |weight, x, y| [weight, weight * x, weight * y]);
+    if n < FEWEST {
+        return None;
+    }
+    let (mean_x, mean_y) = (sum_x / n, sum_y / n);
+    let [xx, yy, xy] = sums(known, weights, x, y, |weight, x, y| {
+        let (x, y) = (x - mean_x, y - mean_y);
+        [weight * x * x, weight * y * y, weight * x * y]
+    });
+    if xx <= ROUNDING * n || yy <= ROUNDING * n {
+        return None;
+    }
+    Some((xy / (xx.sqrt() * yy.sqrt())).clamp(-1.0, 1.0))
+}
+
+/// Three sums over the bins at once, in four lanes that do not wait for each other. All are as long as `known`.
+fn sums(
+    known: &[f64],
+    weights: &[f64],
+    x: &[f64],
+    y: &[f64],
+    term: impl Fn(f64, f64, f64) -> [f64; 3],
+) -> [f64; 3] {
+    const LANES: usize = 4;
+    let mut lanes = [[0.0; LANES]; 3];
+    let bins = known.len();
+    let (weights, x, y) = (&weights[..bins], &x[..bins], &y[..bins]);
+    let mut add = |bin: usize, lane: usize| {
+        let terms = term(known[bin] * weights[bin], x[bin], y[bin]);
+        lanes.iter_mut().zip(terms).for_each(|(lanes, term)| lanes[lane] += term);
+    };
+    for first in (0..bins - bins % LANES).step_by(LANES) {
+        (0..LANES).for_each(|lane| add(first + lane, lane));
+    }
+    (bins - bins % LANES..bins).for_each(|bin| add(bin, 0));
+    lanes.map(|lanes| lanes.iter().sum())
+}
+
+/// So that the greatest is 1.
+fn scaled(deviations: Vec<f64>) -> Vec<f64> {
+    let most = deviations.iter().fold(0.0_f64, |most, deviation| most.max(deviation.abs()));
+    deviations.into_iter().map(|deviation| deviation / most).collect()
+}
+
+/// The values of the known bins at their places, 0 at the others.
+fn spread(values: &[f64], known: &[bool]) -> Vec<f64> {
+    let mut values = values.iter();
+    known
+        .iter()
+        .map(|&known| known.then(|| values.next().copied()).flatten().unwrap_or(0.0))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    /// Each bin as often as its weight says.
+    fn repeated(values: &[f64], weights: &[u8]) -> Vec<f64> {
+        let times = |(&value, &weight): (&f64, &u8)| std::iter::repeat_n(value, weight.into());
+        values.iter().zip(weights).flat_map(times).collect()
+    }
+
+    fn bins() -> impl Strategy<Value = Vec<((i8, i8), u8)>> {
+        vec(((-6..6_i8, -6..6_i8), 0..4_u8), 30..90)
+    }
+
+    proptest! {
+        #[test]
+        fn a_weight_is_a_number_of_repetitions(bins in bins(), level in -1e9..1e9_f64) {
+            let x: Vec<f64> = bins.iter().map(|((x, _), _)| level + f64::from(*x)).collect();
+            let y: Vec<f64> = bins.iter().map(|((_, y), _)| f64::from(*y)).collect();
+            let weights: Vec<u8> = bins.iter().map(|(_, weight)| *weight).collect();
+            let at: Vec<f64> = weights.iter().copied().map(f64::from).collect();
+            for coefficient in [Coefficient::Pearson, Coefficient::Spearman] {
+                let Ok(weighted) = Weighted::new(coefficient, &x, &y) else { continue };
+                let expected = coefficient.of(&repeated(&x, &weights), &repeated(&y, &weights)).ok();
+                match (weighted.at(&at), expected) {
+                    (Some(found), Some(expected)) => {
+                        prop_assert!((found - expected).abs() < 1e-6, "{} {}", found, expected);
+                    }
+                    (found, expected) => prop_assert_eq!(found, expected),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_counts_nothing() {
+        let x: Vec<f64> = (0..40).map(f64::from).collect();
+        let mut y: Vec<f64> = x.iter().map(|x| x * x).collect();
+        let at = [1.0; 40];
+        for coefficient in [Coefficient::Pearson, Coefficient::Spearman] {
+            let whole = coefficient.of(&x[1..], &y[1..]).unwrap();
+            let mut gap = y.clone();
+            gap[0] = f64::NAN;
+            let found = Weighted::new(coefficient, &x, &gap).unwrap().at(&at).unwrap();
+            assert!((found - whole).abs() < 1e-12, "{found} {whole}");
+        }
+        y[10..].fill(f64::NAN);
+        let few = Weighted::new(Coefficient::Pearson, &x, &y).unwrap_err();
+        assert_eq!(few, Undefined::Short(10));
+    }
+}
