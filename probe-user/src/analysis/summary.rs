@@ -99,11 +99,16 @@ fn witness_worker_cpu_pct(trials: &Trials<'_>, seed: u64) -> Figure {
 
 /// Holm over the methods, figure by figure: each figure is one family of questions.
 fn adjust(methods: &mut [MethodSummary]) {
-    let families: [fn(&mut MethodSummary) -> &mut Figure; 7] = [
+    let families: [fn(&mut MethodSummary) -> &mut Figure; 12] = [
         |method| &mut method.toll.kernel_ns_per_event,
         |method| &mut method.toll.worker_cpu_pct,
         |method| &mut method.toll.system_cpu_pct,
         |method| &mut method.toll.throughput_pct,
+        |method| &mut method.toll.latency_pct.p50,
+        |method| &mut method.toll.latency_pct.p90,
+        |method| &mut method.toll.latency_pct.p99,
+        |method| &mut method.toll.latency_pct.p99_9,
+        |method| &mut method.toll.latency_pct.max,
         |method| &mut method.fidelity.perturbation,
         |method| &mut method.fidelity.observation_loss,
         |method| &mut method.fidelity.fidelity_loss,

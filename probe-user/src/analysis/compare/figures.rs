@@ -101,13 +101,18 @@ impl Named<'_> {
 
 type Toll = (&'static str, Unit, Worse, fn(&TollFigures) -> &Figure);
 
-const TOLL: [Toll; 6] = [
+const TOLL: [Toll; 11] = [
     ("kernel_ns_per_event", Unit::Ns, Worse::Up, |toll| &toll.kernel_ns_per_event),
     ("worker_cpu_pct", Unit::PerCentOfControl, Worse::Up, |toll| &toll.worker_cpu_pct),
     ("reader_cpu_pct", Unit::PerCent, Worse::Up, |toll| &toll.reader_cpu_pct),
     ("after_s_per_s", Unit::SecondsPerSecond, Worse::Up, |toll| &toll.after_s_per_s),
     ("system_cpu_pct", Unit::PerCent, Worse::Up, |toll| &toll.system_cpu_pct),
     ("throughput_pct", Unit::PerCentOfControl, Worse::Down, |toll| &toll.throughput_pct),
+    ("latency_pct.p50", Unit::PerCentOfControl, Worse::Up, |toll| &toll.latency_pct.p50),
+    ("latency_pct.p90", Unit::PerCentOfControl, Worse::Up, |toll| &toll.latency_pct.p90),
+    ("latency_pct.p99", Unit::PerCentOfControl, Worse::Up, |toll| &toll.latency_pct.p99),
+    ("latency_pct.p99_9", Unit::PerCentOfControl, Worse::Up, |toll| &toll.latency_pct.p99_9),
+    ("latency_pct.max", Unit::PerCentOfControl, Worse::Up, |toll| &toll.latency_pct.max),
 ];
 
 type Fidelity = (&'static str, Quantity, Worse, fn(&FidelityFigures) -> &Figure);
