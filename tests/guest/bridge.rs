@@ -94,7 +94,25 @@ fn turns() -> Result<()> {
             thread::sleep(Duration::from_millis(50));
         }
     }
+    // The last client of these runs once those before have ended.
+    let paced = Offered::Paced { rate, batch: 1 };
+    for (offered, senders) in [(flat, 2), (paced, 2), (flat, 0), (paced, 1), (flat, 2)] {
+        load.obey(&Orders { offered, senders, hogs: 0 })?;
+    }
+    let (before, began) = (load.sent_by_guest()?, Instant::now());
+    // More than what was under way can be.
+    while load
+        .sent_by_guest()?
+        .iter()
+        .zip(&before)
+        .any(|(now, old)| now.bytes.0 < old.bytes.0 + 20_000_000)
+    {
+        load.check()?;
+        ensure!(began.elapsed() < NO_HANG, "it hangs at {:?}", load.sent_by_guest()?);
+        thread::sleep(Duration::from_millis(50));
+    }
     let ended = load.stop()?;
+    ensure!(ended.rtt.iter().all(|rtt| !rtt.is_empty()), "{:?}", ended.rtt);
     ensure!(ended.rtt.iter().all(|rtt| rtt.is_sorted_by_key(|&(at, _)| at)), "{:?}", ended.rtt);
     Ok(stage.close()?)
 }

@@ -4,6 +4,8 @@
 //! it, to those who listen by then (`sock_diag_broadcast_destroy` in net/core/sock_diag.c); it is known for sure only
 //! that way, since a dump comes too early or too late.
 
+use std::io;
+
 use netlink_packet_core::{NLM_F_DUMP, NlasIterator};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
@@ -45,24 +47,21 @@ pub struct TcpSocket {
 
 /// The IPv4 sockets of one network namespace.
 #[derive(Debug)]
-pub struct TcpSockets {
-    dump: Channel,
-    ends: Channel,
-}
+pub struct TcpSockets(Channel);
+
+/// The ends of IPv4 sockets of one network namespace. Whoever asks for them has to listen: what nobody takes fills the
+/// kernel's queue, and then some are lost.
+#[derive(Debug)]
+pub struct TcpEnds(Channel);
 
 impl TcpSockets {
-    /// Looks into `netns`; the ends of sockets are heard from now on.
+    /// Looks into `netns`.
     ///
     /// # Errors
     /// The kernel has no sock_diag for TCP.
     pub fn of(netns: &Netns) -> Result<Self> {
-        let mut sockets = netns.run(|| -> Result<Self> {
-            let failed = |e| Error::call("socket(NETLINK_SOCK_DIAG)", "TCP sockets", e);
-            let ends = Channel::listen(NETLINK_SOCK_DIAG, SKNLGRP_INET_TCP_DESTROY);
-            let dump = Channel::open(NETLINK_SOCK_DIAG).map_err(failed)?;
-            Ok(Self { dump, ends: ends.map_err(failed)? })
-        })??;
-        // Also has the kernel load what the ends are told by.
+        let channel = netns.run(|| Channel::open(NETLINK_SOCK_DIAG))?;
+        let mut sockets = Self(channel.map_err(unopened)?);
         sockets.now()?;
         Ok(sockets)
     }
@@ -73,22 +72,13 @@ impl TcpSockets {
     /// The kernel refuses, or has no such thing.
     pub fn now(&mut self) -> Result<Vec<TcpSocket>> {
         let request = Raw { kind: SOCK_DIAG_BY_FAMILY, body: request() };
-        let answers = self.dump.exchange(request, NLM_F_DUMP).map_err(|e| {
+        let answers = self.0.exchange(request, NLM_F_DUMP).map_err(|e| {
             let unknown = e.raw_os_error() == Some(libc::ENOENT);
             let error = Error::call("sock_diag(SOCK_DIAG_BY_FAMILY)", "TCP sockets", e);
             let remedy = "Load the modules: `modprobe -a inet_diag tcp_diag`";
             if unknown { error.with_remedy(remedy) } else { error }
         })?;
         decode_all(answers)
-    }
-
-    /// The sockets that ended since the last look, with all that they ever received.
-    ///
-    /// # Errors
-    /// There were more than the kernel keeps for us (`ENOBUFS`).
-    pub fn ended(&mut self) -> Result<Vec<TcpSocket>> {
-        let heard = self.ends.heard();
-        decode_all(heard.map_err(|e| Error::call("recvmsg", "the ends of TCP sockets", e))?)
     }
 
     /// Whether a socket waits for connections on `port`.
@@ -98,6 +88,30 @@ impl TcpSockets {
     pub fn listens(&mut self, port: u16) -> Result<bool> {
         Ok(self.now()?.iter().any(|socket| socket.listens && socket.port == port))
     }
+}
+
+impl TcpEnds {
+    /// Listens in `netns` from now on, once the kernel has loaded what they are told by: [`TcpSockets`] have it do so.
+    ///
+    /// # Errors
+    /// The kernel has no sock_diag.
+    pub fn of(netns: &Netns) -> Result<Self> {
+        let listen = || Channel::listen(NETLINK_SOCK_DIAG, SKNLGRP_INET_TCP_DESTROY);
+        netns.run(listen)?.map(Self).map_err(unopened)
+    }
+
+    /// The sockets that ended since the last look, with all that they ever received.
+    ///
+    /// # Errors
+    /// There were more than the kernel keeps for us (`ENOBUFS`).
+    pub fn heard(&mut self) -> Result<Vec<TcpSocket>> {
+        let heard = self.0.heard();
+        decode_all(heard.map_err(|e| Error::call("recvmsg", "the ends of TCP sockets", e))?)
+    }
+}
+
+fn unopened(error: io::Error) -> Error {
+    Error::call("socket(NETLINK_SOCK_DIAG)", "TCP sockets", error)
 }
 
 /// `struct inet_diag_req_v2` for all IPv4 TCP sockets of any state, with their `struct tcp_info`.

@@ -1,6 +1,14 @@
-//! A guest's iperf3 client, from its start to what it reports.
+//! A guest's iperf3 clients, one after the other, in a thread of their own: to end one and start the next takes longer than
+//! there is time at the edge of a bin.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 use rustix::process::Signal;
 
@@ -18,48 +26,154 @@ use crate::{
 /// How long a client may take to report once it is told to end; an emulated machine full of hogs is slow.
 const REPORTS_WITHIN: Duration = Duration::from_secs(60);
 
+/// How often it is looked whether a client still runs.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// How often a client is started anew whose server had not done with the one before.
-const TRIES: u32 = 50;
+const TRIES: u32 = 300;
+
+/// What a client does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Test {
+    /// In bits per second; as fast as it can unless given.
+    pub(super) rate: Option<u64>,
+}
+
+/// Where a guest's clients live.
+pub(super) struct Home {
+    pub(super) guest: Arc<Guest>,
+    pub(super) number: u16,
+    /// Name of their cgroup.
+    pub(super) cgroup: String,
+    pub(super) cpus: Vec<u32>,
+}
+
+/// Round-trip times in µs, and when each was taken.
+type Rtt = Vec<(Nanos, f64)>;
+
+/// The clients of a guest. Dropping it ends the one that runs.
+pub(super) struct Clients {
+    /// None once there will be no more.
+    orders: Option<Sender<Option<Test>>>,
+    thread: Option<JoinHandle<Result<Rtt>>>,
+    ordered: Option<Test>,
+    number: u16,
+}
+
+impl Clients {
+    /// Makes ready for clients; none runs yet.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub(super) fn new(home: Home) -> Result<Self> {
+        let number = home.number;
+        let (orders, to_obey) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name(format!("tt-client{number}"))
+            .spawn(move || live(&home, &to_obey))
+            .map_err(|e| Error::call("clone", format!("the clients of guest {number}"), e))?;
+        Ok(Self { orders: Some(orders), thread: Some(thread), ordered: None, number })
+    }
+
+    /// From now on, a client does this, or none runs. It is not waited for.
+    pub(super) fn order(&mut self, test: Option<Test>) {
+        if self.ordered != test {
+            // If nobody is there any more, the next look says why.
+            let _ = self.orders.as_ref().map(|orders| orders.send(test));
+            self.ordered = test;
+        }
+    }
+
+    /// Makes sure that the client runs.
+    ///
+    /// # Errors
+    /// It has ended by itself, or could not be started; the text says what it reported.
+    pub(super) fn check(&mut self) -> Result<()> {
+        if self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return Ok(());
+        }
+        let why = self.join().err();
+        Err(why.unwrap_or_else(|| Error::Untrue("a client ended before its time".into())))
+    }
+
+    /// Has the client end, and does not wait.
+    pub(super) fn end(&mut self) {
+        self.orders = None;
+    }
+
+    /// Waits until it has ended; what all of them told.
+    ///
+    /// # Errors
+    /// One did not report, or reported a failure.
+    pub(super) fn finish(mut self) -> Result<Rtt> {
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<Rtt> {
+        self.end();
+        // One that failed has been asked why.
+        let Some(thread) = self.thread.take() else { return Ok(Vec::new()) };
+        let panicked = Error::Untrue(format!("the clients of guest {} panicked", self.number));
+        thread.join().unwrap_or(Err(panicked))
+    }
+}
+
+impl Drop for Clients {
+    fn drop(&mut self) {
+        let _ = self.join();
+    }
+}
+
+/// Runs clients as the orders say, until there are no more orders. They are killed when this thread ends, whyever.
+fn live(home: &Home, orders: &Receiver<Option<Test>>) -> Result<Rtt> {
+    let quarters = Quarters {
+        cgroup: &home.cgroup,
+        netns: &home.guest.netns,
+        cpus: &home.cpus,
+        package: iperf::PROGRAM,
+    };
+    let mut crew = Crew::new(quarters)?;
+    let (mut running, mut told) = (None, Vec::new());
+    loop {
+        let order = match running {
+            Some(_) => orders.recv_timeout(LOOK),
+            None => orders.recv().map_err(RecvTimeoutError::from),
+        };
+        if let Some(mut client) = running.take() {
+            if order == Err(RecvTimeoutError::Timeout) {
+                Client::check(&mut client, &mut crew)?;
+                running = Some(client);
+                continue;
+            }
+            told.extend(client.finish(&mut crew)?);
+        }
+        match order {
+            Ok(Some(test)) => running = Some(Client::start(home.number, test, &mut crew)?),
+            Ok(None) => {}
+            Err(_) => return crew.close().map(|()| told),
+        }
+    }
+}
 
 /// A client that runs.
-pub(super) struct Client {
-    crew: Crew,
-    cgroup: String,
+struct Client {
     guest: u16,
-    rate: Option<u64>,
+    test: Test,
     tries: u32,
 }
 
 impl Client {
-    /// Starts guest number `number`'s client in a cgroup of this name; it is killed when the calling thread ends. `rate`
-    /// is in bits per second.
-    ///
-    /// # Errors
-    /// There is no iperf3, or no cgroup v2.
-    pub(super) fn start(
-        guest: &Guest,
-        number: u16,
-        rate: Option<u64>,
-        cgroup: String,
-        cpus: &[u32],
-    ) -> Result<Self> {
-        let netns = &guest.netns;
-        let quarters = Quarters { cgroup: &cgroup, netns, cpus, package: iperf::PROGRAM };
-        let mut client = Self { crew: Crew::new(quarters)?, cgroup, guest: number, rate, tries: 0 };
-        client.launch()?;
+    fn start(guest: u16, test: Test, crew: &mut Crew) -> Result<Self> {
+        let mut client = Self { guest, test, tries: 0 };
+        client.launch(crew)?;
         Ok(client)
     }
 
-    fn launch(&mut self) -> Result<()> {
+    fn launch(&mut self, crew: &mut Crew) -> Result<()> {
         self.tries += 1;
         let mut command = crew::command(iperf::PROGRAM, iperf::PROGRAM)?;
-        command.args(&iperf::client(self.guest, self.rate)[1..]);
-        self.crew.start(command).map(drop)
-    }
-
-    /// What it holds to, in bits per second.
-    pub(super) fn rate(&self) -> Option<u64> {
-        self.rate
+        command.args(&iperf::client(self.guest, self.test.rate)[1..]);
+        crew.start(command).map(drop)
     }
 
     /// Makes sure that it runs. One that its server turned away, since it was still at the end of the last test, is started
@@ -67,34 +181,40 @@ impl Client {
     ///
     /// # Errors
     /// It has ended; the text says what it reported.
-    pub(super) fn check(&mut self) -> Result<()> {
-        let Some(said) = self.crew.ended()? else { return Ok(()) };
-        let why = match iperf::parse(&said) {
+    fn check(&mut self, crew: &mut Crew) -> Result<()> {
+        let Some(said) = crew.ended()? else { return Ok(()) };
+        if turned_away(&said) && self.tries < TRIES {
+            return self.launch(crew);
+        }
+        Err(self.failed(&said))
+    }
+
+    /// Ends the test; what it told. One that its server had turned away had none.
+    ///
+    /// # Errors
+    /// It does not report, it reports a failure, or it had ended by itself.
+    fn finish(self, crew: &mut Crew) -> Result<Rtt> {
+        let told = clock::now();
+        let (said, by_itself) = match crew.ended()? {
+            Some(said) => (said, true),
+            None => (crew.finish(Signal::INT, REPORTS_WITHIN)?, false),
+        };
+        match by_itself {
+            _ if turned_away(&said) => Ok(Rtt::new()),
+            true => Err(self.failed(&said)),
+            false => iperf::rtt(&said, told),
+        }
+    }
+
+    fn failed(&self, said: &str) -> Error {
+        let why = match iperf::parse(said) {
             Err(error) => error.to_string(),
             Ok(_) => "it ended its test by itself".into(),
         };
-        let turned_away = why.contains("busy running a test") || why.contains("Connection refused");
-        if turned_away && self.tries < TRIES {
-            return self.launch();
-        }
-        Err(Error::Untrue(format!("the iperf3 client of guest {} has ended: {why}", self.guest)))
+        Error::Untrue(format!("the iperf3 client of guest {} has ended: {why}", self.guest))
     }
+}
 
-    /// Ends the test; the round-trip times in µs, and when each was taken.
-    ///
-    /// # Errors
-    /// It does not report, or it reports a failure.
-    pub(super) fn finish(mut self) -> Result<Vec<(Nanos, f64)>> {
-        self.check()?;
-        let told = clock::now();
-        let said = self.crew.finish(Signal::INT, REPORTS_WITHIN)?;
-        let Self { crew, cgroup, .. } = self;
-        crew.close()?;
-        if said.trim().is_empty() {
-            // A signal that came before iperf3 was ready for it.
-            log::warn!("{cgroup}: iperf3 ended without a report");
-            return Ok(Vec::new());
-        }
-        iperf::parse(&said).map(|report| report.rtt(told))
-    }
+fn turned_away(said: &str) -> bool {
+    said.contains("busy running a test") || said.contains("Connection refused")
 }

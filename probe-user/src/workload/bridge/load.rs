@@ -1,8 +1,8 @@
 //! The running load of bridge guests: a carrier's thread for each, and the clients of those that send.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    collections::{BTreeMap, btree_map::Entry},
+    sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -12,11 +12,11 @@ use rustix::thread::gettid;
 use super::{
     Bridge, Guest,
     carrier::{Stop, Tally},
-    client::Client,
+    client::{Clients, Home, Test},
 };
 use crate::{
     error::{Error, Result},
-    kernel::{affinity, clock, sock_diag::TcpSockets},
+    kernel::affinity,
     model::{
         trial::{Received, Sent},
         units::Nanos,
@@ -24,29 +24,20 @@ use crate::{
     workload::{
         Hogs, Orders,
         fleet::{Ended, Load},
-        iperf,
+        iperf::{self, Connections, PER_TEST},
     },
 };
-
-/// How long connections may take to come about, or to end.
-const CONNECTED_WITHIN: Nanos = Nanos(60_000_000_000);
-
-/// How often it is looked.
-const LOOK: Duration = Duration::from_millis(5);
-
-/// Connections of one test: the one that controls it, and the one that carries data.
-const PER_TEST: usize = 2;
 
 /// Guests at work. Dropping it stops them, silently.
 pub(super) struct Ferry {
     guests: Vec<Arc<Guest>>,
-    sockets: Arc<Mutex<TcpSockets>>,
+    connections: Arc<Connections>,
     hogs: Arc<Hogs>,
     name: String,
     cpus: Vec<u32>,
     frame: usize,
     // Clients end before their carriers.
-    clients: BTreeMap<u16, Client>,
+    clients: BTreeMap<u16, Clients>,
     rtt: Vec<Vec<(Nanos, f64)>>,
     stop: Arc<Stop>,
     tids: Vec<u32>,
@@ -64,7 +55,7 @@ impl Ferry {
         iperf::rate(orders.offered, fleet.frame)?;
         let mut ferry = Self {
             guests: fleet.guests.clone(),
-            sockets: fleet.sockets.clone(),
+            connections: fleet.connections.clone(),
             hogs: hogs.clone(),
             name: fleet.name.clone(),
             cpus: fleet.cpus.clone(),
@@ -82,7 +73,8 @@ impl Ferry {
         ferry.obey(&Orders { hogs: 0, ..*orders })?;
         let senders: Vec<u16> = ferry.clients.keys().copied().collect();
         for guest in senders {
-            ferry.await_connections(guest, |count| count >= PER_TEST)?;
+            let connections = ferry.connections.clone();
+            connections.wait(guest, |count| count >= PER_TEST, || ferry.check())?;
         }
         ferry.hogs.set(orders.hogs)?;
         Ok(ferry)
@@ -115,61 +107,36 @@ impl Ferry {
         Ok(())
     }
 
-    /// Waits until the connections at the server of `guest` are as many as they should be.
-    fn await_connections(&mut self, guest: u16, enough: impl Fn(usize) -> bool) -> Result<()> {
-        let start = clock::now();
-        loop {
-            let now = self.sockets.lock().unwrap_or_else(PoisonError::into_inner).now()?;
-            let port = iperf::port(guest);
-            let count = now.iter().filter(|s| s.connected && s.port == port).count();
-            if enough(count) {
-                return Ok(());
-            }
-            self.check()?;
-            if clock::now().since(start) > CONNECTED_WITHIN {
-                let why = format!("{count} connections at the server of guest {guest}");
-                return Err(Error::Untrue(format!("iperf3: {why} after a minute")));
-            }
-            thread::sleep(LOOK);
-        }
-    }
-
-    /// Ends the clients that should not run as they do; what they told is kept.
-    fn dismiss(&mut self, stays: impl Fn(u16, &Client) -> bool) -> Result<()> {
-        let gone: Vec<u16> =
-            self.clients.iter().filter(|(n, c)| !stays(**n, c)).map(|(n, _)| *n).collect();
-        let mut outcome = Ok(());
-        for number in gone {
-            let Some(client) = self.clients.remove(&number) else { continue };
-            match client.finish() {
-                Ok(rtt) => self.rtt[usize::from(number)].extend(rtt),
-                Err(error) => outcome = outcome.and(Err(error)),
-            }
-        }
-        outcome
-    }
-
-    /// Ends clients, connections, carriers and hogs, in this order; the clients report unless they are `silenced`.
-    fn end(&mut self, silenced: bool) -> Result<()> {
+    /// Ends clients, connections, carriers and hogs, in this order.
+    fn end(&mut self) -> Result<()> {
         let quiet = self.hogs.set(0);
-        let tested: Vec<u16> = self.clients.keys().copied().collect();
-        let mut told = match silenced {
-            true => {
-                self.clients.clear();
-                Ok(())
-            }
-            false => self.dismiss(|_, _| false),
-        };
-        for guest in tested {
-            // The ends of connections have to be carried, too, or the server waits for more for good.
-            told = told.and_then(|()| self.await_connections(guest, |count| count == 0));
-        }
+        let told = self.end_clients();
         let stopped = self.stop.now();
         let ended: Vec<_> = self.threads.drain(..).enumerate().map(|(n, t)| join(n, t)).collect();
         for (number, tally) in self.tallies.iter().enumerate().filter(|(_, t)| t.dropped() > 0) {
             log::warn!("guest {number}: {} frames could not be carried", tally.dropped());
         }
         ended.into_iter().collect::<Result<()>>().and(told).and(stopped).and(quiet)
+    }
+
+    /// Ends all of them at once, and takes what they told.
+    fn end_clients(&mut self) -> Result<()> {
+        let mut clients = std::mem::take(&mut self.clients);
+        clients.values_mut().for_each(Clients::end);
+        let tested: Vec<u16> = clients.keys().copied().collect();
+        let mut outcome = Ok(());
+        for (number, clients) in clients {
+            match clients.finish() {
+                Ok(rtt) => self.rtt[usize::from(number)].extend(rtt),
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        outcome?;
+        let connections = self.connections.clone();
+        // The ends of connections have to be carried, too, or the server waits for more for good.
+        tested
+            .into_iter()
+            .try_for_each(|n| connections.wait(n, |count| count == 0, || self.check()))
     }
 }
 
@@ -184,14 +151,17 @@ impl Load for Ferry {
 
     fn obey(&mut self, orders: &Orders) -> Result<()> {
         let rate = iperf::rate(orders.offered, self.frame)?;
-        let senders = orders.senders.min(self.guests.len());
-        self.dismiss(|number, client| usize::from(number) < senders && client.rate() == rate)?;
         self.hogs.set(orders.hogs)?;
-        for (number, guest) in (0..).zip(&self.guests[..senders]) {
-            if !self.clients.contains_key(&number) {
-                let cgroup = format!("{}{number}", self.name);
-                let client = Client::start(guest, number, rate, cgroup, &self.cpus)?;
-                self.clients.insert(number, client);
+        for (number, guest) in (0..).zip(&self.guests) {
+            let test = (usize::from(number) < orders.senders).then_some(Test { rate });
+            match self.clients.entry(number) {
+                Entry::Occupied(mut known) => known.get_mut().order(test),
+                Entry::Vacant(_) if test.is_none() => {}
+                Entry::Vacant(new) => {
+                    let cgroup = format!("{}{number}", self.name);
+                    let (guest, cpus) = (guest.clone(), self.cpus.clone());
+                    new.insert(Clients::new(Home { guest, number, cgroup, cpus })?).order(test);
+                }
             }
         }
         Ok(())
@@ -214,11 +184,11 @@ impl Load for Ferry {
         if let Some(number) = self.threads.iter().position(JoinHandle::is_finished) {
             return Err(early(number));
         }
-        self.clients.values_mut().try_for_each(Client::check)
+        self.clients.values_mut().try_for_each(Clients::check)
     }
 
     fn stop(mut self: Box<Self>) -> Result<Ended> {
-        self.end(false)?;
+        self.end()?;
         Ok(Ended { sent: self.sent()?, rtt: std::mem::take(&mut self.rtt) })
     }
 }
@@ -226,7 +196,7 @@ impl Load for Ferry {
 impl Drop for Ferry {
     fn drop(&mut self) {
         if !self.threads.is_empty() {
-            let _ = self.end(true);
+            let _ = self.end();
         }
     }
 }

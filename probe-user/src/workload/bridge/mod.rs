@@ -18,12 +18,13 @@ use load::Ferry;
 use super::{
     Hogs, Orders,
     fleet::{Fleet, Load, Worker},
+    iperf::Connections,
     network::Network,
     placement::Placement,
 };
 use crate::{
     error::{Error, Result},
-    kernel::{affinity, netns::Netns, run::Run, sock_diag::TcpSockets},
+    kernel::{affinity, netns::Netns, run::Run},
     model::scenario::Guests,
     sys::tun::Tap,
 };
@@ -33,8 +34,7 @@ pub(super) struct Bridge {
     guests: Vec<Arc<Guest>>,
     workers: Vec<Worker>,
     taps: Vec<String>,
-    /// Machine 2's.
-    sockets: Arc<Mutex<TcpSockets>>,
+    connections: Arc<Connections>,
     /// What the names of clients' cgroups start with.
     name: String,
     cpus: Vec<u32>,
@@ -70,12 +70,11 @@ impl Bridge {
             workers.push(Worker { guest: number.into(), tid: carrier.worker() });
             guests.push(Arc::new(Guest { carrier: Mutex::new(carrier), netns }));
         }
-        let sockets = TcpSockets::of(network.machine2())?;
         Ok(Self {
             guests,
             workers,
             taps: names,
-            sockets: Arc::new(Mutex::new(sockets)),
+            connections: Arc::new(Connections::of(network.machine2())?),
             name: run.object("client"),
             cpus: placement.load.clone(),
             frame: spec.frame,

@@ -2,11 +2,13 @@
 //!
 //! Each guest has a server of its own, since an iperf3 server takes one test at a time.
 
+mod connections;
 mod report;
 
 use std::{net::Ipv4Addr, thread, time::Duration};
 
-pub use report::{Interval, Report, parse};
+pub use connections::{Connections, PER_TEST};
+pub use report::{Interval, Report, parse, rtt};
 
 use crate::{
     error::{Error, Result},

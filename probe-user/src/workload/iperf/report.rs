@@ -56,6 +56,19 @@ impl Report {
     }
 }
 
+/// The round-trip times in µs, and when each was taken, of what a client wrote that was told to end at `ended`. One that was
+/// told before it could listen wrote nothing.
+///
+/// # Errors
+/// As [`parse`].
+pub fn rtt(words: &str, ended: Nanos) -> Result<Vec<(Nanos, f64)>> {
+    if words.trim().is_empty() {
+        log::warn!("an iperf3 client ended without a report");
+        return Ok(Vec::new());
+    }
+    parse(words).map(|report| report.rtt(ended))
+}
+
 /// Reads what a client wrote. One that a signal ended before its test began sent nothing, in no intervals.
 ///
 /// # Errors
@@ -185,6 +198,9 @@ mod tests {
         let apart = report.intervals[5].end - report.intervals[0].end;
         assert!((ended.since(rtt[0].0).as_secs() - apart).abs() < 1e-6);
         assert_eq!(Some(rtt[2].1), report.intervals[2].rtt);
+        assert_eq!(super::rtt(&recorded("interrupted"), ended).unwrap(), rtt);
+        assert_eq!(super::rtt("\n", ended).unwrap(), []);
+        super::rtt(&recorded("refused"), ended).unwrap_err();
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     kernel::{
         netns::Netns,
-        sock_diag::{TcpSocket, TcpSockets},
+        sock_diag::{TcpEnds, TcpSocket, TcpSockets},
     },
     workload::iperf,
 };
@@ -21,6 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Receivers {
     sockets: TcpSockets,
+    ends: TcpEnds,
     seen: Seen,
 }
 
@@ -30,7 +31,8 @@ impl Receivers {
     /// # Errors
     /// The kernel has no sock_diag for TCP.
     pub(super) fn open(machine2: &Netns, guests: usize) -> Result<Self> {
-        Ok(Self { sockets: TcpSockets::of(machine2)?, seen: Seen::of(guests) })
+        let (sockets, ends) = (TcpSockets::of(machine2)?, TcpEnds::of(machine2)?);
+        Ok(Self { sockets, ends, seen: Seen::of(guests) })
     }
 
     /// The bytes of each guest since it was opened; they never shrink.
@@ -41,7 +43,7 @@ impl Receivers {
         self.seen.note(&self.sockets.now()?);
         // The kernel tells of a socket's end from a work queue, so perhaps only by the next look; the last word on each is
         // the greatest.
-        self.seen.note(&self.sockets.ended()?);
+        self.seen.note(&self.ends.heard()?);
         Ok(self.seen.bytes())
     }
 }

@@ -1,0 +1,63 @@
+//! The connections of guests' clients at their servers.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use super::port;
+use crate::{
+    error::{Error, Result},
+    kernel::{clock, netns::Netns, sock_diag::TcpSockets},
+    model::units::Nanos,
+};
+
+/// Connections of one test: the one that controls it, and the one that carries data.
+pub const PER_TEST: usize = 2;
+
+/// How long connections may take to come about, or to end.
+const WITHIN: Nanos = Nanos(60_000_000_000);
+
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The servers of machine 2, as seen from there.
+#[derive(Debug)]
+pub struct Connections(Mutex<TcpSockets>);
+
+impl Connections {
+    /// Those of this namespace.
+    ///
+    /// # Errors
+    /// The kernel has no sock_diag for TCP.
+    pub fn of(machine2: &Netns) -> Result<Self> {
+        TcpSockets::of(machine2).map(Mutex::new).map(Self)
+    }
+
+    /// Waits until the connections at the server of `guest` are as many as they should be; `alive` is asked meanwhile.
+    ///
+    /// # Errors
+    /// They are not within a minute, or that of `alive`.
+    pub fn wait(
+        &self,
+        guest: u16,
+        enough: impl Fn(usize) -> bool,
+        mut alive: impl FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let start = clock::now();
+        loop {
+            let now = self.0.lock().unwrap_or_else(PoisonError::into_inner).now()?;
+            let count = now.iter().filter(|s| s.connected && s.port == port(guest)).count();
+            if enough(count) {
+                return Ok(());
+            }
+            alive()?;
+            if clock::now().since(start) > WITHIN {
+                let why = format!("{count} connections at the server of guest {guest}");
+                return Err(Error::Untrue(format!("iperf3: {why} after a minute")));
+            }
+            thread::sleep(LOOK);
+        }
+    }
+}
