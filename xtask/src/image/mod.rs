@@ -75,6 +75,7 @@ fn initramfs(kernel: &Kernel, tools: &Tools, path: &Path) -> Result<()> {
     let files = tree.closure(MODULES)?;
     let mut cpio = Cpio::create(path)?;
     cpio.file("init", include_bytes!("init.sh"))?;
+    cpio.file("orders.sh", include_bytes!("orders.sh"))?;
     cpio.file("bin/busybox", &fs::read(tools.busybox())?)?;
     tree.pack(&kernel.version, &files, &mut cpio)?;
     let iperf3 = install::program("iperf3").context("iperf3 is missing")?;

@@ -48,7 +48,7 @@ pub struct Interval {
 impl Report {
     /// The round-trip times in µs and when each was taken, given when the test ended: iperf3 itself tells the time of day of
     /// its beginning, and that in whole seconds.
-    pub fn rtt(&self, ended: Nanos) -> Vec<(Nanos, f64)> {
+    fn rtt(&self, ended: Nanos) -> Vec<(Nanos, f64)> {
         let last = self.intervals.last().map_or(0.0, |interval| interval.end);
         let before = |end: f64| Duration::try_from_secs_f64(last - end).unwrap_or_default();
         let at = |end| Nanos(ended.0.saturating_sub(before(end).as_nanos() as u64));

@@ -1,4 +1,4 @@
-//! The line to a guest: orders go in, words come out (the other end is the image's init script, `xtask/src/image/init.sh`).
+//! The line to a guest: orders go in, words come out (the other end is the image's `xtask/src/image/orders.sh`).
 //!
 //! Orders do not wait for their answers, since they are given in the middle of a trial. Whoever has time reads what has
 //! come in, and an answer that does not come in time is an error then.
@@ -10,10 +10,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    kernel::clock,
+    model::units::Nanos,
+};
 
 /// How long a guest may take to answer: its processors may have to wait for many others.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(120);
+
+/// How often a guest is asked what the time is: the quickest answer says it best.
+const ASKED: u32 = 4;
 
 /// What a guest may be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,19 +61,34 @@ pub(super) struct Channel {
     stream: UnixStream,
     unread: Vec<u8>,
     awaited: VecDeque<(Order, Instant)>,
-    reports: Vec<String>,
+    reports: Vec<Report>,
+    /// What our clock showed when the guest's showed zero.
+    began: Option<i64>,
+}
+
+/// What a client said that was told to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Report {
+    /// When it was, by our clock.
+    pub(super) ended: Nanos,
+    /// Empty where there was no client any more.
+    pub(super) words: String,
 }
 
 /// One thing that a guest said.
 #[derive(Debug, PartialEq, Eq)]
 enum Word {
     Line(String),
-    Report(String),
+    /// What the guest's clock shows.
+    Clock(Nanos),
+    /// When a client was told to end, by the guest's clock, and what it said.
+    Report(Nanos, String),
 }
 
 impl Channel {
     pub(super) fn new(stream: UnixStream) -> Self {
-        Self { stream, unread: Vec::new(), awaited: VecDeque::new(), reports: Vec::new() }
+        let (unread, awaited, reports) = (Vec::new(), VecDeque::new(), Vec::new());
+        Self { stream, unread, awaited, reports, began: None }
     }
 
     /// Waits until the guest is up.
@@ -86,12 +108,37 @@ impl Channel {
         }
     }
 
+    /// Learns how the guest's clock stands to ours, while nothing else is asked of it: to half of the quickest answer's
+    /// time, and to a hundredth of a second, which is what it shows.
+    ///
+    /// # Errors
+    /// As [`Channel::settle`].
+    pub(super) fn learn_clock(&mut self) -> Result<()> {
+        let mut quickest = Nanos(u64::MAX);
+        for _ in 0..ASKED {
+            let asked = clock::now();
+            self.say("clock\n")?;
+            let word = self.word(Instant::now() + ANSWERS_WITHIN)?;
+            let took = clock::now().since(asked);
+            match word.ok_or_else(|| late("clock"))? {
+                Word::Clock(_) if took >= quickest => {}
+                Word::Clock(uptime) => {
+                    quickest = took;
+                    self.began = Some((asked.0 + took.0 / 2).wrapping_sub(uptime.0) as i64);
+                }
+                other => return Err(unexpected(&other)),
+            }
+        }
+        log::debug!("the clock of a guest is known to {quickest:?}");
+        Ok(())
+    }
+
     /// Gives an order, and does not wait.
     ///
     /// # Errors
     /// The guest has ended.
     pub(super) fn order(&mut self, order: Order) -> Result<()> {
-        self.stream.write_all(order.line().as_bytes()).map_err(gone)?;
+        self.say(&order.line())?;
         self.awaited.push_back((order, Instant::now()));
         Ok(())
     }
@@ -105,7 +152,7 @@ impl Channel {
             self.take(word)?;
         }
         match self.awaited.front() {
-            Some((order, since)) if since.elapsed() > ANSWERS_WITHIN => Err(late(order)),
+            Some((order, since)) if since.elapsed() > ANSWERS_WITHIN => Err(late(&order.line())),
             _ => Ok(()),
         }
     }
@@ -117,22 +164,31 @@ impl Channel {
     pub(super) fn settle(&mut self) -> Result<()> {
         while let Some((order, since)) = self.awaited.front() {
             let (order, limit) = (order.clone(), *since + ANSWERS_WITHIN);
-            let word = self.word(limit)?.ok_or_else(|| late(&order))?;
+            let word = self.word(limit)?.ok_or_else(|| late(&order.line()))?;
             self.take(word)?;
         }
         Ok(())
     }
 
     /// The reports that have come since this was called last.
-    pub(super) fn reports(&mut self) -> Vec<String> {
+    pub(super) fn reports(&mut self) -> Vec<Report> {
         std::mem::take(&mut self.reports)
+    }
+
+    fn say(&mut self, line: &str) -> Result<()> {
+        self.stream.write_all(line.as_bytes()).map_err(gone)
     }
 
     fn take(&mut self, word: Word) -> Result<()> {
         let answer = self.awaited.front().map(|(order, _)| order.answer());
         match (word, answer) {
             (Word::Line(line), Some(answer)) if line == answer => {}
-            (Word::Report(report), Some("report")) => self.reports.push(report),
+            (Word::Report(uptime, words), Some("report")) => {
+                let began =
+                    self.began.ok_or_else(|| Error::Untrue("its clock is unknown".into()))?;
+                let ended = Nanos(uptime.0.saturating_add_signed(began));
+                self.reports.push(Report { ended, words });
+            }
             (other, _) => return Err(unexpected(&other)),
         }
         self.awaited.pop_front();
@@ -171,34 +227,40 @@ fn is_passing(kind: io::ErrorKind) -> bool {
 fn cut(unread: &mut Vec<u8>) -> Result<Option<Word>> {
     let Some(end) = unread.iter().position(|&byte| byte == b'\n') else { return Ok(None) };
     let line = String::from_utf8_lossy(&unread[..end]).into_owned();
-    let Some(length) = line.strip_prefix("report ") else {
-        unread.drain(..=end);
-        return Ok(Some(Word::Line(line)));
+    let wrong = || Error::malformed("what the guest said", format!("`{line}`"));
+    let (word, length) = match line.split(' ').collect::<Vec<_>>()[..] {
+        ["clock", uptime] => (Word::Clock(seconds(uptime).ok_or_else(wrong)?), 0),
+        ["report", length, uptime] => {
+            let length: usize = length.parse().map_err(|_| wrong())?;
+            let Some(words) = unread.get(end + 1..end + 1 + length) else { return Ok(None) };
+            let words = String::from_utf8_lossy(words).into_owned();
+            (Word::Report(seconds(uptime).ok_or_else(wrong)?, words), length)
+        }
+        _ => (Word::Line(line), 0),
     };
-    let length: usize = length
-        .parse()
-        .map_err(|_| Error::malformed("what the guest said", format!("`{line}` has no length")))?;
-    if unread.len() - end - 1 < length {
-        return Ok(None);
-    }
-    let report = String::from_utf8_lossy(&unread[end + 1..end + 1 + length]).into_owned();
     unread.drain(..end + 1 + length);
-    Ok(Some(Word::Report(report)))
+    Ok(Some(word))
+}
+
+/// As /proc/uptime has them.
+fn seconds(text: &str) -> Option<Nanos> {
+    let seconds: f64 = text.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok().map(Nanos::from)
 }
 
 fn gone(error: io::Error) -> Error {
     Error::call("read", "the guest's control port", error)
 }
 
-fn late(order: &Order) -> Error {
-    let order = order.line();
+fn late(order: &str) -> Error {
     Error::Untrue(format!("no answer to `{}` within {ANSWERS_WITHIN:?}", order.trim_end()))
 }
 
 fn unexpected(word: &Word) -> Error {
     match word {
         Word::Line(line) => Error::Untrue(format!("it says: {line}")),
-        Word::Report(_) => Error::Untrue("it gives a report that nobody asked for".into()),
+        Word::Clock(_) => Error::Untrue("it tells the time, and nobody asked".into()),
+        Word::Report(..) => Error::Untrue("it gives a report that nobody asked for".into()),
     }
 }
 
@@ -214,14 +276,16 @@ mod tests {
     #[test]
     fn answers_belong_to_orders_in_their_order_and_a_report_may_come_in_pieces() {
         let (mut channel, mut guest) = pair();
+        channel.began = Some(-1_000_000_000);
         channel.order(Order::Hogs(2)).unwrap();
         channel.order(Order::Quiet).unwrap();
-        guest.write_all(b"done\nreport 11\n{\"a\":").unwrap();
+        guest.write_all(b"done\nreport 11 7.25\n{\"a\":").unwrap();
         channel.check().unwrap();
         assert!(channel.reports().is_empty());
         guest.write_all(b"\n\"b\n\"}").unwrap();
         channel.settle().unwrap();
-        assert_eq!(channel.reports(), ["{\"a\":\n\"b\n\"}"]);
+        let words = "{\"a\":\n\"b\n\"}".to_owned();
+        assert_eq!(channel.reports(), [Report { ended: Nanos(6_250_000_000), words }]);
         let mut said = [0; 13];
         guest.read_exact(&mut said).unwrap();
         assert_eq!(&said, b"hogs 2\nquiet\n");
@@ -231,11 +295,14 @@ mod tests {
     fn what_was_not_asked_for_is_an_error_that_says_it() {
         let (mut channel, mut guest) = pair();
         channel.check().unwrap();
-        guest.write_all(b"ended iperf3 1\n").unwrap();
+        guest.write_all(b"ended client1 1\n").unwrap();
         let error = channel.check().unwrap_err().to_string();
-        assert!(error.contains("ended iperf3 1"), "{error}");
-        guest.write_all(b"report 1\nx").unwrap();
-        channel.check().unwrap_err();
+        assert!(error.contains("ended client1 1"), "{error}");
+        for unasked in ["report 1 0.5\nx", "clock 1.5\n", "report x 0.5\n", "clock never\n"] {
+            let (mut channel, mut guest) = pair();
+            guest.write_all(unasked.as_bytes()).unwrap();
+            channel.check().unwrap_err();
+        }
     }
 
     #[test]
@@ -243,6 +310,7 @@ mod tests {
         let (mut channel, guest) = pair();
         drop(guest);
         channel.check().unwrap_err();
+        channel.learn_clock().unwrap_err();
         channel.await_ready(Duration::from_secs(1)).unwrap_err();
     }
 

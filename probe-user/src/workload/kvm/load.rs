@@ -8,12 +8,12 @@ use std::{
 
 use super::{
     Vms,
-    channel::{Channel, Order},
+    channel::{Channel, Order, Report},
     machine::Vm,
 };
 use crate::{
     error::{Error, Result},
-    kernel::{affinity, clock},
+    kernel::affinity,
     model::{
         trial::{Received, Sent},
         units::Nanos,
@@ -21,7 +21,7 @@ use crate::{
     workload::{
         Offered, Orders,
         fleet::{Ended, Load},
-        iperf,
+        iperf::{self, Connections},
         network::TapCounters,
     },
 };
@@ -31,40 +31,33 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// What one guest was told to do, as far as it has been.
 #[derive(Debug, Default)]
-struct Duty {
-    sends: Option<Offered>,
+pub(super) struct Duty {
+    /// The client that runs.
+    sends: Option<Order>,
     hogs: usize,
-    /// When each of its clients was told to end, until its report has come.
-    ended: Vec<Nanos>,
     rtt: Vec<(Nanos, f64)>,
 }
 
 /// A load on VMs. Dropping it tells them to rest, silently.
 pub(super) struct Work {
-    vms: Arc<Mutex<Vms>>,
-    counters: Arc<Vec<TapCounters>>,
-    threads: Vec<u32>,
-    duties: Vec<Duty>,
-    stopped: bool,
+    pub(super) vms: Arc<Mutex<Vms>>,
+    pub(super) counters: Arc<Vec<TapCounters>>,
+    pub(super) connections: Arc<Connections>,
+    pub(super) threads: Vec<u32>,
+    pub(super) duties: Vec<Duty>,
+    pub(super) stopped: bool,
 }
 
 impl Work {
     /// Sets the guests to work; it returns when they do.
     ///
     /// # Errors
-    /// As [`Load::obey`]; a client does not get through to its server.
-    pub(super) fn start(
-        vms: &Arc<Mutex<Vms>>,
-        counters: &Arc<Vec<TapCounters>>,
-        threads: &[u32],
-        orders: &Orders,
-    ) -> Result<Self> {
-        let duties = counters.iter().map(|_| Duty::default()).collect();
-        let (vms, counters) = (vms.clone(), counters.clone());
-        let mut work = Self { vms, counters, threads: threads.to_vec(), duties, stopped: false };
-        work.obey(orders)?;
-        work.each(|vm, _| vm.on_line(Channel::settle))?;
-        Ok(work)
+    /// As [`Load::obey`]; a client does not get through to its server; a guest does not tell the time.
+    pub(super) fn start(mut self, orders: &Orders) -> Result<Self> {
+        self.each(|vm, _| vm.on_line(Channel::learn_clock))?;
+        self.obey(orders)?;
+        self.each(|vm, _| vm.on_line(Channel::settle))?;
+        Ok(self)
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut Vm, &mut Duty) -> Result<()>) -> Result<()> {
@@ -77,14 +70,14 @@ impl Work {
         let Vms { each, hogs, cpus, frame } = &mut *vms;
         for (number, (vm, duty)) in each.iter_mut().zip(&mut self.duties).enumerate() {
             let sends = (number < orders.senders).then_some(orders.offered);
-            duty.send(vm, number, sends, *frame)?;
+            let sends = sends.map(|offered| client(number, offered, *frame)).transpose()?;
             let hog = number.checked_sub(orders.senders).filter(|&hog| hog < orders.hogs);
             if let (Some(hog), true) = (hog, hogs.pinned) {
                 confine(vm, &[cpus[hog % cpus.len()]])?;
             } else if hogs.pinned {
                 confine(vm, cpus)?;
             }
-            duty.hog(vm, hog.map_or(0, |_| hogs.threads))?;
+            duty.set(vm, sends, hog.map_or(0, |_| hogs.threads))?;
         }
         Ok(())
     }
@@ -92,9 +85,8 @@ impl Work {
     /// Takes the reports that have come in.
     fn collect(&mut self) -> Result<()> {
         self.each(|vm, duty| {
-            for report in vm.on_line(|channel| Ok(channel.reports()))? {
-                let ended = duty.ended.remove(0);
-                duty.rtt.extend(iperf::parse(&report)?.rtt(ended));
+            for Report { ended, words } in vm.on_line(|channel| Ok(channel.reports()))? {
+                duty.rtt.extend(iperf::rtt(&words, ended)?);
             }
             Ok(())
         })
@@ -104,40 +96,32 @@ impl Work {
         self.stopped = true;
         self.tell(&Orders { offered: Offered::Lockstep { kicks: 0 }, senders: 0, hogs: 0 })?;
         self.each(|vm, _| vm.on_line(Channel::settle))?;
-        self.collect()
+        self.collect()?;
+        // So that the next load finds servers that have done with this one.
+        let connections = self.connections.clone();
+        // At most network::MAX_GUESTS.
+        let mut guests = 0..self.duties.len() as u16;
+        guests.try_for_each(|n| connections.wait(n, |count| count == 0, || self.check()))
     }
 }
 
 impl Duty {
-    /// Has the guest send this from now on.
-    fn send(
-        &mut self,
-        vm: &mut Vm,
-        number: usize,
-        offered: Option<Offered>,
-        frame: usize,
-    ) -> Result<()> {
-        if self.sends == offered {
-            return Ok(());
-        }
-        if self.sends.is_some() {
-            vm.on_line(|channel| channel.order(Order::Quiet))?;
-            self.ended.push(clock::now());
-        }
-        if let Some(offered) = offered {
-            let order = client(number, offered, frame)?;
-            vm.on_line(|channel| channel.order(order))?;
-        }
-        self.sends = offered;
-        Ok(())
-    }
-
-    /// Has so many `yes` run in the guest.
-    fn hog(&mut self, vm: &mut Vm, count: usize) -> Result<()> {
-        if self.hogs != count {
-            vm.on_line(|channel| channel.order(Order::Hogs(count)))?;
-            self.hogs = count;
-        }
+    /// Has the guest do this from now on. It does one thing after the other: a new client comes last, since its server may
+    /// not have done with the one before.
+    fn set(&mut self, vm: &mut Vm, sends: Option<Order>, hogs: usize) -> Result<()> {
+        vm.on_line(|channel| {
+            if self.sends.is_some() && self.sends != sends {
+                channel.order(Order::Quiet)?;
+            }
+            if self.hogs != hogs {
+                channel.order(Order::Hogs(hogs))?;
+            }
+            match &sends {
+                Some(order) if self.sends != sends => channel.order(order.clone()),
+                _ => Ok(()),
+            }
+        })?;
+        (self.sends, self.hogs) = (sends, hogs);
         Ok(())
     }
 }

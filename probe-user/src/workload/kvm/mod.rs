@@ -4,6 +4,8 @@ mod channel;
 mod load;
 mod machine;
 mod needs;
+#[cfg(test)]
+mod orders_tests;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -11,12 +13,13 @@ use std::{
 };
 
 use channel::Order;
-use load::Work;
+use load::{Duty, Work};
 use machine::{Quarters, Vm};
 
 use super::{
     Hogs, Orders, Placement,
     fleet::{Fleet, Load, Worker},
+    iperf::Connections,
     network::{self, Network, TapCounters},
 };
 use crate::{
@@ -43,6 +46,7 @@ pub(super) struct Kvm {
     threads: Vec<u32>,
     names: Vec<String>,
     counters: Arc<Vec<TapCounters>>,
+    connections: Arc<Connections>,
     _taps: Vec<Tap>,
 }
 
@@ -100,7 +104,8 @@ impl Kvm {
         let names = taps.iter().map(|tap| tap.name().to_owned()).collect();
         let vms = Vms { each, cpus: placement.load.clone(), hogs: hogs.clone(), frame: spec.frame };
         let (vms, counters) = (Arc::new(Mutex::new(vms)), Arc::new(counters));
-        Ok(Self { vms, cgroup, workers, threads, names, counters, _taps: taps })
+        let connections = Arc::new(Connections::of(network.machine2())?);
+        Ok(Self { vms, cgroup, workers, threads, names, counters, connections, _taps: taps })
     }
 }
 
@@ -122,8 +127,15 @@ impl Fleet for Kvm {
         if Arc::strong_count(&self.vms) > 1 {
             return Err(busy());
         }
-        let work = Work::start(&self.vms, &self.counters, &self.threads, orders)?;
-        Ok(Box::new(work))
+        let work = Work {
+            vms: self.vms.clone(),
+            counters: self.counters.clone(),
+            connections: self.connections.clone(),
+            threads: self.threads.clone(),
+            duties: self.names.iter().map(|_| Duty::default()).collect(),
+            stopped: false,
+        };
+        work.start(orders).map(|work| Box::new(work) as Box<dyn Load>)
     }
 
     fn close(mut self: Box<Self>) -> Result<()> {
