@@ -7,6 +7,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command},
+    sync::atomic::AtomicBool,
     thread,
     time::{Duration, Instant},
 };
@@ -56,7 +57,7 @@ fn build(run: &Run, guests: Guests) -> Result<Stage> {
     let placement = Placement::choose(online.len().saturating_sub(1).max(1), &online)?;
     let hogs = HogKind { threads: 2, pinned: false };
     let scenario = Scenario { guests, hogs, ..scenarios::load("quick")? };
-    Ok(Stage::build(run, &scenario, &placement)?)
+    Ok(Stage::build(run, &scenario, &placement, &AtomicBool::new(false))?)
 }
 
 fn orders(senders: usize, hogs: usize) -> Orders {

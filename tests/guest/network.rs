@@ -3,6 +3,7 @@
 use std::{
     fs,
     process::{Child, Command, Stdio},
+    sync::atomic::AtomicBool,
     thread,
     time::{Duration, Instant},
 };
@@ -17,7 +18,7 @@ use probe_user::{
         run::Run,
     },
     measure::leftovers,
-    model::scenario::{BitRate, GuestKind, Guests, Network as Plan, Scenario, Switch},
+    model::scenario::{BitRate, Guests, Network as Plan, Scenario, Switch},
     workload::{
         Offered, Placement, Stage, iperf,
         network::{Limits, Network, PREFIX, SINK_IP},
@@ -62,19 +63,14 @@ fn placement() -> Result<Placement> {
     Ok(Placement::choose(online.len().saturating_sub(1).max(1), &online)?)
 }
 
+fn guests(count: usize) -> Guests {
+    Guests { count, frame: FRAME, ..Guests::default() }
+}
+
 fn build(run: &Run, count: usize, network: Plan) -> Result<Stage> {
     crate::load_modules()?;
-    let guests = Guests {
-        kind: GuestKind::Blast,
-        count,
-        frame: FRAME,
-        ring: 256,
-        batch: 64,
-        event_idx: true,
-        ..Guests::default()
-    };
-    let scenario = Scenario { guests, network, ..scenarios::load("quick")? };
-    Ok(Stage::build(run, &scenario, &placement()?)?)
+    let scenario = Scenario { guests: guests(count), network, ..scenarios::load("quick")? };
+    Ok(Stage::build(run, &scenario, &placement()?, &AtomicBool::new(false))?)
 }
 
 fn every_frame() -> Result<()> {

@@ -32,7 +32,7 @@ use crate::{
         trial::Part,
     },
     report,
-    workload::{Placement, scenarios},
+    workload::{Placement, Stage, scenarios},
 };
 
 /// Measures a campaign.
@@ -64,12 +64,14 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     for note in targets::notes(&args.target, &Kallsyms::load()?)? {
         super::tell(format_args!("target: {note}"));
     }
+    let placement = Placement::choose(scenario.load_cpus, &online::cpus()?)?;
+    Stage::detect(&scenario, &placement)?;
     let output = Output::open(args)?;
     let bench = Bench {
         run: &run,
         target: &target,
         scenario: &scenario,
-        placement: Placement::choose(scenario.load_cpus, &online::cpus()?)?,
+        placement,
         allow_shared: args.allow_shared,
         interrupted: &interrupted,
         link: None,

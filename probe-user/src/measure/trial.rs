@@ -163,7 +163,7 @@ impl Bench<'_> {
     pub(super) fn stage(&self) -> Result<Stage> {
         let mut stage = match self.kept.take() {
             Some(stage) => stage,
-            None => Stage::build(self.run, self.scenario, &self.placement)?,
+            None => Stage::build(self.run, self.scenario, &self.placement, self.interrupted)?,
         };
         stage.limit(Limits { link: self.link, guest: self.scenario.network.guest_limit })?;
         Ok(stage)

@@ -1,14 +1,16 @@
 //! Everything that a load needs, built and taken down as one.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use super::{
     Hogs, Orders, Placement,
     blast::{Blast, frame},
     bridge::Bridge,
+    crew,
     existing::{self, Existing},
     fleet::{Fleet, Load, Worker},
-    kvm::Kvm,
+    iperf,
+    kvm::{self, Kvm},
     network::{Limits, MAX_GUESTS, Network, Sink},
 };
 use crate::{
@@ -19,6 +21,9 @@ use crate::{
         trial::CountedAt,
     },
 };
+
+/// Of those who cannot be interrupted.
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// Guests with their vhost devices, the network, the sink and the hogs. It serves one load after the other.
 ///
@@ -39,13 +44,37 @@ enum Ground {
 }
 
 impl Stage {
-    /// Builds what `scenario` asks for. Guests, their vhost workers and the hogs go to the load's CPUs.
+    /// Builds what `scenario` asks for. Guests, their vhost workers and the hogs go to the load's CPUs. Once `interrupted` is
+    /// set, VMs that boot are no longer waited for.
     ///
     /// # Errors
-    /// A value out of range; not root; something that this host lacks. What was built by then is taken down.
-    pub fn build(run: &Run, scenario: &Scenario, placement: &Placement) -> Result<Self> {
+    /// A value out of range; not root; something that this host lacks; the user ends the run. What was built by then is
+    /// taken down.
+    pub fn build(
+        run: &Run,
+        scenario: &Scenario,
+        placement: &Placement,
+        interrupted: &AtomicBool,
+    ) -> Result<Self> {
         let hogs = (scenario.fidelity.most_hogs(), &scenario.hogs);
-        Self::assemble(run, &scenario.guests, &scenario.network, hogs, placement)
+        Self::assemble(run, (&scenario.guests, interrupted), &scenario.network, hogs, placement)
+    }
+
+    /// Looks whether this host has what the guests of `scenario` need, and makes nothing.
+    ///
+    /// # Errors
+    /// The first thing that is missing, or a value out of range.
+    pub fn detect(scenario: &Scenario, placement: &Placement) -> Result<()> {
+        let guests = &scenario.guests;
+        check(guests)?;
+        placement.check()?;
+        if guests.kind.speaks_tcp() {
+            crew::command(iperf::PROGRAM, iperf::PROGRAM)?;
+        }
+        match guests.kind {
+            GuestKind::Kvm => kvm::Plan::new(guests, &scenario.hogs, &NEVER).map(drop),
+            GuestKind::Blast | GuestKind::Bridge | GuestKind::Existing => Ok(()),
+        }
     }
 
     /// Builds guests without hogs.
@@ -54,12 +83,12 @@ impl Stage {
     /// As [`Stage::build`].
     pub fn of_guests(run: &Run, guests: &Guests, placement: &Placement) -> Result<Self> {
         let hogs = (0, &HogKind::default());
-        Self::assemble(run, guests, &Plan::default(), hogs, placement)
+        Self::assemble(run, (guests, &NEVER), &Plan::default(), hogs, placement)
     }
 
     fn assemble(
         run: &Run,
-        guests: &Guests,
+        (guests, interrupted): (&Guests, &AtomicBool),
         plan: &Plan,
         (most_hogs, hog): (usize, &HogKind),
         placement: &Placement,
@@ -87,8 +116,9 @@ impl Stage {
                 (Box::new(fleet), Ground::Ours(Box::new(network)))
             }
             GuestKind::Kvm => {
+                let vms = kvm::Plan::new(guests, hog, interrupted)?;
                 let (network, taps) = serving()?;
-                let fleet = Kvm::build(run, taps, (guests, hog), &network, placement)?;
+                let fleet = Kvm::build(run, taps, &vms, &network, placement)?;
                 (Box::new(fleet), Ground::Ours(Box::new(network)))
             }
             GuestKind::Existing => {

@@ -7,6 +7,7 @@ use std::{
     collections::VecDeque,
     io::{self, Read as _, Write as _},
     os::unix::net::UnixStream,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -18,6 +19,9 @@ use crate::{
 
 /// How long a guest may take to answer: its processors may have to wait for many others.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(120);
+
+/// How often it is looked whether the user wants to end while a guest boots.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How often a guest is asked what the time is: the quickest answer says it best.
 const ASKED: u32 = 4;
@@ -94,9 +98,18 @@ impl Channel {
     /// Waits until the guest is up.
     ///
     /// # Errors
-    /// It is not within `limit`, or has ended, or has no iperf3.
-    pub(super) fn await_ready(&mut self, limit: Duration) -> Result<()> {
-        match self.word(Instant::now() + limit)? {
+    /// It is not by `end`, or has ended, or has no iperf3; the user ends the run.
+    pub(super) fn await_ready(&mut self, (end, interrupted): (Instant, &AtomicBool)) -> Result<()> {
+        let word = loop {
+            if interrupted.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            let word = self.word(end.min(Instant::now() + LOOK))?;
+            if word.is_some() || Instant::now() >= end {
+                break word;
+            }
+        };
+        match word {
             Some(Word::Line(line)) if line == "ready" => Ok(()),
             Some(Word::Line(line)) if line == "ready without iperf3" => Err(Error::unsupported(
                 "the guest image",
@@ -104,7 +117,7 @@ impl Channel {
                 "Build it with `cargo xtask image`",
             )),
             Some(other) => Err(unexpected(&other)),
-            None => Err(Error::Untrue(format!("it is not up within {limit:?}"))),
+            None => Err(Error::Untrue("it has not booted in time".into())),
         }
     }
 
@@ -273,6 +286,11 @@ mod tests {
         (Channel::new(ours), theirs)
     }
 
+    fn forever() -> (Instant, &'static AtomicBool) {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        (Instant::now() + Duration::from_secs(600), &NEVER)
+    }
+
     #[test]
     fn answers_belong_to_orders_in_their_order_and_a_report_may_come_in_pieces() {
         let (mut channel, mut guest) = pair();
@@ -311,14 +329,24 @@ mod tests {
         drop(guest);
         channel.check().unwrap_err();
         channel.learn_clock().unwrap_err();
-        channel.await_ready(Duration::from_secs(1)).unwrap_err();
+        channel.await_ready(forever()).unwrap_err();
+    }
+
+    #[test]
+    fn who_is_late_or_no_longer_waited_for_is_told_apart() {
+        let (mut channel, _guest) = pair();
+        let late = channel.await_ready((Instant::now(), &AtomicBool::new(false))).unwrap_err();
+        assert!(late.to_string().contains("not booted"), "{late}");
+        let (end, _) = forever();
+        let interrupted = channel.await_ready((end, &AtomicBool::new(true))).unwrap_err();
+        assert!(matches!(interrupted, Error::Interrupted));
     }
 
     #[test]
     fn an_image_without_iperf3_names_the_remedy() {
         let (mut channel, mut guest) = pair();
         guest.write_all(b"ready without iperf3\n").unwrap();
-        let error = channel.await_ready(Duration::from_secs(1)).unwrap_err().to_string();
+        let error = channel.await_ready(forever()).unwrap_err().to_string();
         assert!(error.contains("cargo xtask image"), "{error}");
     }
 }

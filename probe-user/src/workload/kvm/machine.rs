@@ -11,6 +11,7 @@ use std::{
         unix::{fs::FileExt as _, net::UnixStream},
     },
     process::{Child, ExitStatus, Stdio},
+    sync::atomic::AtomicBool,
     thread,
     time::{Duration, Instant},
 };
@@ -89,8 +90,12 @@ impl Vm {
     /// Waits until the guest is up, and gives it its address.
     ///
     /// # Errors
-    /// It does not boot within `limit`, or has no iperf3.
-    pub(super) fn await_boot(&mut self, limit: Duration, address: Order) -> Result<()> {
+    /// As [`Channel::await_ready`]; it refuses its address.
+    pub(super) fn await_boot(
+        &mut self,
+        limit: (Instant, &AtomicBool),
+        address: Order,
+    ) -> Result<()> {
         self.on_line(|channel| channel.await_ready(limit))?;
         self.on_line(|channel| channel.order(address))?;
         self.on_line(Channel::settle)
@@ -102,7 +107,7 @@ impl Vm {
     /// That of the line, with which VM it is, whether it still lives, and the tail of its console.
     pub(super) fn on_line<T>(&mut self, act: impl FnOnce(&mut Channel) -> Result<T>) -> Result<T> {
         act(&mut self.channel).map_err(|error| match error {
-            unsupported @ Error::Unsupported { .. } => unsupported,
+            plain @ (Error::Unsupported { .. } | Error::Interrupted) => plain,
             error => Error::Untrue(self.describe(&error)),
         })
     }

@@ -8,13 +8,14 @@ mod needs;
 mod orders_tests;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    time::{Duration, Instant},
 };
 
 use channel::Order;
 use load::{Duty, Work};
 use machine::{Quarters, Vm};
+use needs::Image;
 
 use super::{
     Hogs, Orders, Placement,
@@ -29,8 +30,8 @@ use crate::{
     sys::tun::Tap,
 };
 
-/// How long one guest may take to boot while all others do; where KVM itself is emulated, eight take minutes.
-const BOOTS_WITHIN: Duration = Duration::from_secs(900);
+/// How long all guests together may take to boot; where KVM itself is emulated, eight take minutes.
+const BOOT_WITHIN: Duration = Duration::from_secs(900);
 
 /// How often a VM is started whose processor stops while it boots, before its kernel says anything: an emulated KVM loses
 /// one now and then. No mistake of ours ends so; they are all told on the console, or by QEMU.
@@ -58,35 +59,55 @@ pub(super) struct Vms {
     frame: usize,
 }
 
+/// What VMs are to be, looked at before anything is built.
+pub(super) struct Plan<'a> {
+    image: Image,
+    spec: &'a Guests,
+    hogs: &'a HogKind,
+    interrupted: &'a AtomicBool,
+}
+
+impl<'a> Plan<'a> {
+    /// Looks whether this host has all that they need. `interrupted` ends their boot.
+    ///
+    /// # Errors
+    /// It has no KVM, QEMU, vhost-net, or too little memory; there is no image.
+    pub(super) fn new(
+        spec: &'a Guests,
+        hogs: &'a HogKind,
+        interrupted: &'a AtomicBool,
+    ) -> Result<Self> {
+        Ok(Self { image: needs::check(spec)?, spec, hogs, interrupted })
+    }
+}
+
 impl Kvm {
     /// Boots one VM behind each of `taps`, all at once. They are killed when the calling thread ends.
     ///
     /// # Errors
-    /// This host has no KVM, QEMU, vhost-net, or too little memory; there is no image; a guest does not boot. What was
-    /// started by then is killed.
+    /// A guest does not boot, or the user ends the run meanwhile. What was started by then is killed.
     pub(super) fn build(
         run: &Run,
         taps: Vec<Tap>,
-        (spec, hogs): (&Guests, &HogKind),
+        plan: &Plan<'_>,
         network: &Network,
         placement: &Placement,
     ) -> Result<Self> {
-        let image = needs::check(spec)?;
         let cgroup = Cgroup::create(&run.object("vms"))?;
         let quarters =
             Quarters { cgroup: &cgroup, machine1: network.machine1(), cpus: &placement.load };
-        let mut each = Vec::new();
-        for (number, tap) in (0..).zip(&taps) {
-            each.push(Vm::start(&image, spec, (number, tap), quarters)?);
-        }
+        let start = |number, tap| Vm::start(&plan.image, plan.spec, (number, tap), quarters);
+        let each = (0..).zip(&taps).map(|(number, tap)| start(number, tap));
+        let mut each = each.collect::<Result<Vec<_>>>()?;
+        let end = Instant::now() + BOOT_WITHIN;
         for (number, (vm, tap)) in (0..).zip(each.iter_mut().zip(&taps)) {
             let mut starts = 1;
-            while let Err(error) = vm.await_boot(BOOTS_WITHIN, address(number)) {
+            while let Err(error) = vm.await_boot((end, plan.interrupted), address(number)) {
                 if starts == STARTS || !vm.ended_without_a_word() {
                     return Err(error);
                 }
                 log::warn!("{error}; it is started again");
-                *vm = Vm::start(&image, spec, (number, tap), quarters)?;
+                *vm = start(number, tap)?;
                 starts += 1;
             }
         }
@@ -102,9 +123,10 @@ impl Kvm {
             affinity::pin(Some(worker.tid), &placement.load)?;
         }
         let names = taps.iter().map(|tap| tap.name().to_owned()).collect();
-        let vms = Vms { each, cpus: placement.load.clone(), hogs: hogs.clone(), frame: spec.frame };
-        let (vms, counters) = (Arc::new(Mutex::new(vms)), Arc::new(counters));
+        let (cpus, frame) = (placement.load.clone(), plan.spec.frame);
+        let vms = Arc::new(Mutex::new(Vms { each, cpus, hogs: plan.hogs.clone(), frame }));
         let connections = Arc::new(Connections::of(network.machine2())?);
+        let counters = Arc::new(counters);
         Ok(Self { vms, cgroup, workers, threads, names, counters, connections, _taps: taps })
     }
 }
