@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
-    kernel::{cputime::ThreadTime, online, run::Run},
+    kernel::{cputime::ThreadTime, netdev::NetDevices, online, run::Run},
     measure::leftovers,
     model::{
         scenario::{GuestKind, Guests, HogKind, Scenario},
@@ -30,6 +30,8 @@ use crate::{load::HandleTx, victim};
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("kvm::guests_send_and_hog_as_they_are_told", send_and_hog),
+        crate::test("kvm::each_pair_of_queues_has_a_worker", queues),
+        crate::test("kvm::a_boot_can_be_interrupted", interrupted),
         crate::test("kvm::a_killed_vm_is_an_error_and_leaves_nothing", killed_vm),
         crate::test("kvm::what_is_missing_is_named", missing),
         crate::test("kvm::a_killed_owner_leaves_nothing", killed_owner),
@@ -42,7 +44,7 @@ const NO_HANG: Duration = Duration::from_secs(300);
 const PROGRAMS: [&str; 2] = ["qemu-system-x86", "iperf3"];
 
 /// Folder of the image, from the harness.
-fn image() -> Result<PathBuf> {
+pub(crate) fn image() -> Result<PathBuf> {
     let folder = std::env::var_os("TRACETOLL_IMAGE").context("TRACETOLL_IMAGE is not set")?;
     Ok(folder.into())
 }
@@ -52,12 +54,16 @@ fn guests(count: usize) -> Result<Guests> {
 }
 
 fn build(run: &Run, guests: Guests) -> Result<Stage> {
+    build_unless(run, guests, &AtomicBool::new(false))
+}
+
+fn build_unless(run: &Run, guests: Guests, interrupted: &AtomicBool) -> Result<Stage> {
     crate::load_modules()?;
     let online = online::cpus()?;
     let placement = Placement::choose(online.len().saturating_sub(1).max(1), &online)?;
     let hogs = HogKind { threads: 2, pinned: false };
     let scenario = Scenario { guests, hogs, ..scenarios::load("quick")? };
-    Ok(Stage::build(run, &scenario, &placement, &AtomicBool::new(false))?)
+    Ok(Stage::build(run, &scenario, &placement, interrupted)?)
 }
 
 fn orders(senders: usize, hogs: usize) -> Orders {
@@ -125,6 +131,36 @@ fn hogs_spin_and_rest(load: &mut dyn Load) -> Result<()> {
         thread::sleep(Duration::from_secs(1));
         Ok(used()?.since(before) < Nanos(100_000_000))
     })
+}
+
+fn queues() -> Result<()> {
+    let run = Run::start()?;
+    let stage = build(&run, Guests { vcpus: 2, queues: 2, ..guests(1)? })?;
+    let [one, two] = stage.workers() else { anyhow::bail!("workers {:?}", stage.workers()) };
+    ensure!(one.guest == 0 && two.guest == 0 && one.tid != two.tid, "{one:?}, {two:?}");
+    // QEMU detaches all but the first until the guest's driver uses them.
+    let devices = NetDevices::of(stage.machine1().context("several namespaces")?)?;
+    devices
+        .number::<u32>(&stage.taps()[0], "queues/tx-1/tx_timeout")
+        .context("the second queue")?;
+    let calls = HandleTx::attach()?;
+    let mut load = stage.start(orders(1, 0))?;
+    until(&mut *load, "frames", |load| Ok(load.sent_by_guest()?[0].frames > 2000))?;
+    ensure!(calls.calls()? > 0, "no call of handle_tx");
+    for worker in [one, two] {
+        ensure!(ThreadTime::of(worker.tid)?.read()?.run > Nanos(0), "{worker:?} never ran");
+    }
+    load.stop()?;
+    drop(calls);
+    stage.close()?;
+    victim::gone(&PROGRAMS)
+}
+
+fn interrupted() -> Result<()> {
+    let run = Run::start()?;
+    let error = build_unless(&run, guests(2)?, &AtomicBool::new(true)).map(drop).unwrap_err();
+    ensure!(error.to_string() == "interrupted", "{error}");
+    victim::gone(&PROGRAMS)
 }
 
 fn killed_vm() -> Result<()> {

@@ -14,11 +14,13 @@ use probe_user::{
     kernel::{
         netdev::NetDevices,
         netlink::{Link, Netlink},
+        netns::Netns,
         online,
         run::Run,
     },
     measure::leftovers,
     model::scenario::{BitRate, Guests, Network as Plan, Scenario, Switch},
+    sys::tun::Tap,
     workload::{
         Offered, Placement, Stage, iperf,
         network::{Limits, Network, PREFIX, SINK_IP},
@@ -35,6 +37,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         crate::test("network::a_link_is_capped_and_every_frame_accounted_for", capped),
         crate::test("network::each_guest_has_its_own_limit", own_limits),
         crate::test("network::machine_2_tells_what_it_received_of_each_guest", per_guest),
+        crate::test("network::a_tap_has_as_many_queues_as_it_was_asked_for", queues),
         crate::test("network::a_missing_datapath_names_the_remedy", no_datapath),
         crate::test("network::a_killed_owner_leaves_nothing", killed),
     ]
@@ -189,11 +192,28 @@ fn own_limits() -> Result<()> {
     Ok(stage.close()?)
 }
 
+fn queues() -> Result<()> {
+    crate::load_modules()?;
+    let netns = Netns::new()?;
+    let tap = netns.run(|| Tap::with_queues("tap0", 12, 2))??;
+    ensure!(tap.files().len() == 2, "{tap:?}");
+    let devices = NetDevices::of(&netns)?;
+    devices.number::<u32>("tap0", "queues/tx-1/tx_timeout").context("the second queue")?;
+    devices.open("tap0", "queues/tx-2/tx_timeout").map(drop).unwrap_err();
+    // Of queues that nobody has detached, none has to be attached.
+    tap.attach()?;
+    for queues in [1, 2] {
+        let taken = netns.run(|| Tap::with_queues("tap0", 12, queues))?.map(drop);
+        ensure!(taken.is_err(), "{queues} queues on a name that is taken");
+    }
+    Ok(())
+}
+
 fn per_guest() -> Result<()> {
     let run = Run::start()?;
     crate::load_modules()?;
     let placement = placement()?;
-    let (mut network, taps) = Network::build(&run, &plan(Switch::Bridge), 2, FRAME, &placement)?;
+    let (mut network, taps) = Network::build(&run, &plan(Switch::Bridge), &guests(2), &placement)?;
     network.serve(&run, &placement.sink)?;
     ensure!(network.bytes_by_guest()? == [0, 0]);
     // Machine 1 itself stands in for the guests, behind the bridge's own interface.
@@ -277,7 +297,7 @@ pub(crate) fn live_if_victim() -> Result<()> {
     let run = Run::start()?;
     let stage = build(&run, 2, plan(Switch::Ovs))?;
     let placement = placement()?;
-    let (mut network, _taps) = Network::build(&run, &plan(Switch::Bridge), 1, FRAME, &placement)?;
+    let (mut network, _taps) = Network::build(&run, &plan(Switch::Bridge), &guests(1), &placement)?;
     network.serve(&run, &placement.sink)?;
     let _load = stage.start(Offered::Flat { batch: 8 })?;
     println!("ready");

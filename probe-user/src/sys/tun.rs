@@ -18,6 +18,7 @@ const PATH: &str = "/dev/net/tun";
 const TUNSETIFF: u32 = 0x4004_54ca;
 const TUNSETOFFLOAD: u32 = 0x4004_54d0;
 const TUNSETVNETHDRSZ: u32 = 0x4004_54d8;
+const TUNSETQUEUE: u32 = 0x4004_54d9;
 const TUNGETDEVNETNS: u32 = 0x54e3;
 
 // linux/if_tun.h: what the reader of a TAP takes in its virtio-net headers.
@@ -32,11 +33,21 @@ const IFREQ: usize = 40;
 /// `ifr_flags` is a short.
 const FLAGS: u16 = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as u16;
 
+/// Each file that is opened for the interface is a pair of queues.
+const MULTI_QUEUE: u16 = libc::IFF_MULTI_QUEUE as u16;
+
+/// A pair of queues that was detached takes part again.
+const ATTACH: u16 = libc::IFF_ATTACH_QUEUE as u16;
+
+/// The interface is not there yet.
+const EXCLUSIVE: u16 = libc::IFF_TUN_EXCL as u16;
+
 /// A TAP interface of the network namespace that it was created in. It vanishes with its last descriptor.
 #[derive(Debug)]
 pub struct Tap {
     name: String,
-    file: File,
+    /// One for each pair of queues.
+    files: Vec<File>,
 }
 
 /// Whether TAPs can be had here; makes none.
@@ -55,17 +66,29 @@ impl Tap {
     /// # Errors
     /// No `/dev/net/tun`, not root, the name is taken (`EBUSY`) or too long.
     pub fn create(name: &str, header: u32) -> Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(PATH)
-            .map_err(unopened)?;
-        let mut ifreq = ifreq(name)?;
+        Self::of(vec![open(name, FLAGS)?], name, header)
+    }
+
+    /// The same with so many pairs of queues; of more than one, all are attached.
+    ///
+    /// # Errors
+    /// As [`Tap::create`]; the kernel has no so many (`E2BIG`).
+    #[doc(alias = "IFF_MULTI_QUEUE")]
+    pub fn with_queues(name: &str, header: u32, queues: u32) -> Result<Self> {
+        if queues == 1 {
+            return Self::create(name, header);
+        }
+        let mut files = vec![open(name, FLAGS | MULTI_QUEUE | EXCLUSIVE)?];
+        for _ in 1..queues {
+            files.push(open(name, FLAGS | MULTI_QUEUE)?);
+        }
+        Self::of(files, name, header)
+    }
+
+    fn of(files: Vec<File>, name: &str, header: u32) -> Result<Self> {
+        let tap = Self { name: name.into(), files };
         let mut header = header.to_ne_bytes();
-        ioctl(&file, "ioctl(TUNSETIFF)", name, TUNSETIFF, &mut ifreq)?;
-        ioctl(&file, "ioctl(TUNSETVNETHDRSZ)", name, TUNSETVNETHDRSZ, &mut header)?;
-        let tap = Self { name: name.into(), file };
+        ioctl(tap.file(), "ioctl(TUNSETVNETHDRSZ)", name, TUNSETVNETHDRSZ, &mut header)?;
         tap.set_offloads(0)?;
         Ok(tap)
     }
@@ -80,8 +103,26 @@ impl Tap {
         self.set_offloads(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
     }
 
+    /// Attaches those pairs of queues again that whoever used them has detached, as QEMU does while its guest does not use
+    /// them; as long as they are, the next QEMU cannot even ask what they are.
+    ///
+    /// # Errors
+    /// The errno of `TUNSETQUEUE`.
+    #[doc(alias = "TUNSETQUEUE")]
+    pub fn attach(&self) -> Result<()> {
+        for file in &self.files[1..] {
+            let mut ifreq = ifreq(&self.name, ATTACH)?;
+            match ioctl(file, "ioctl(TUNSETQUEUE)", &self.name, TUNSETQUEUE, &mut ifreq) {
+                // It is attached.
+                Err(Error::Call { source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
     fn set_offloads(&self, value: u64) -> Result<()> {
-        let set = Call::IoctlValue { fd: self.file.as_fd(), request: TUNSETOFFLOAD, value };
+        let set = Call::IoctlValue { fd: self.file().as_fd(), request: TUNSETOFFLOAD, value };
         let set = call::make(set).map(drop);
         set.map_err(|e| Error::call("ioctl(TUNSETOFFLOAD)", self.name.as_str(), e))
     }
@@ -91,9 +132,14 @@ impl Tap {
         &self.name
     }
 
-    /// Its file, the backend of a vhost queue.
+    /// The file of its first pair of queues, the backend of a vhost device.
     pub fn file(&self) -> &File {
-        &self.file
+        &self.files[0]
+    }
+
+    /// The files of all pairs of queues.
+    pub fn files(&self) -> &[File] {
+        &self.files
     }
 }
 
@@ -103,6 +149,15 @@ impl Tap {
 /// The errno: `EBADFD` where it has no interface, `EPERM` without CAP_NET_ADMIN there, `EINVAL` before Linux 5.6.
 pub fn netns(tap: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     call::make_fd(Call::IoctlValue { fd: tap, request: TUNGETDEVNETNS, value: 0 })
+}
+
+/// Opens a pair of queues of the interface `name`, which comes about by the first.
+fn open(name: &str, flags: u16) -> Result<File> {
+    let mut ifreq = ifreq(name, flags)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(libc::O_NONBLOCK);
+    let file = options.open(PATH).map_err(unopened)?;
+    ioctl(&file, "ioctl(TUNSETIFF)", name, TUNSETIFF, &mut ifreq).map(|()| file)
 }
 
 fn ioctl(
@@ -118,14 +173,14 @@ fn ioctl(
 }
 
 /// `struct ifreq` with name and flags.
-fn ifreq(name: &str) -> Result<[u8; IFREQ]> {
+fn ifreq(name: &str, flags: u16) -> Result<[u8; IFREQ]> {
     if name.is_empty() || name.len() >= libc::IFNAMSIZ {
         let limit = format!("Interface names have 1 to {} bytes", libc::IFNAMSIZ - 1);
         return Err(Error::invalid(name, "no name for an interface", limit));
     }
     let mut ifreq = [0; IFREQ];
     ifreq[..name.len()].copy_from_slice(name.as_bytes());
-    ifreq[libc::IFNAMSIZ..libc::IFNAMSIZ + 2].copy_from_slice(&FLAGS.to_ne_bytes());
+    ifreq[libc::IFNAMSIZ..libc::IFNAMSIZ + 2].copy_from_slice(&flags.to_ne_bytes());
     Ok(ifreq)
 }
 
@@ -145,7 +200,7 @@ mod tests {
 
     #[test]
     fn an_ifreq_holds_name_and_flags() {
-        let ifreq = ifreq("tt41-tap0").unwrap();
+        let ifreq = ifreq("tt41-tap0", FLAGS).unwrap();
         assert_eq!(&ifreq[..10], b"tt41-tap0\0");
         // IFF_TAP 0x0002, IFF_NO_PI 0x1000, IFF_VNET_HDR 0x4000.
         assert_eq!(u16::from_ne_bytes([ifreq[16], ifreq[17]]), 0x5002);
@@ -155,7 +210,7 @@ mod tests {
     #[test]
     fn a_name_that_does_not_fit_is_refused() {
         for name in ["", "tt4194304-tap0123"] {
-            assert!(ifreq(name).is_err(), "{name}");
+            assert!(ifreq(name, FLAGS).is_err(), "{name}");
         }
     }
 

@@ -146,8 +146,10 @@ fn check_guests(guests: &Guests) -> Option<Wrong> {
         unless(fits, "guests.vcpus", format_args!("{vcpus} processors"), "Use 1 or 2")
     })
     .or_else(|| {
-        let why = "TAPs of this suite have one queue pair";
-        unless(queues == 1, "guests.queues", format_args!("{queues}: {why}"), "Use 1")
+        // A guest uses no more queues than it has processors.
+        let fits = (1..=vcpus).contains(&queues);
+        let why = format_args!("{queues} pairs of queues for {vcpus} processors");
+        unless(fits, "guests.queues", why, "Use 1, or as many as guests.vcpus")
     })
     .or_else(|| {
         let fits = (96..=65536).contains(&memory_mib);

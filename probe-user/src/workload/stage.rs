@@ -98,7 +98,7 @@ impl Stage {
         // The hogs of VMs are processes inside.
         let spinning = if guests.kind == GuestKind::Kvm { 0 } else { most_hogs };
         let hogs = Hogs::new(spinning, hog, &placement.load)?;
-        let network = || Network::build(run, plan, guests.count, guests.frame, placement);
+        let network = || Network::build(run, plan, guests, placement);
         let serving = || {
             let (mut network, taps) = network()?;
             network.serve(run, &placement.sink)?;

@@ -28,7 +28,7 @@ pub struct Guests {
     pub offloads: bool,
     /// `kvm`: virtual processors per VM, 1 or 2.
     pub vcpus: u32,
-    /// `kvm`: queue pairs per network card. More than one is refused: the suite's TAPs have one queue.
+    /// `kvm`: pairs of queues per network card, each with a vhost worker of its own; at most one per virtual processor.
     pub queues: u32,
     /// `kvm`: memory per VM in MiB.
     pub memory_mib: u32,

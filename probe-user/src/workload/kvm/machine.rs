@@ -112,13 +112,18 @@ impl Vm {
         })
     }
 
-    /// Threads of its vhost workers.
+    /// Threads of its vhost workers, one for each of `queues` pairs of queues.
     ///
     /// # Errors
     /// They are not to be found.
-    pub(super) fn workers(&self) -> Result<Vec<u32>> {
+    pub(super) fn workers(&self, queues: u32) -> Result<Vec<u32>> {
         // QEMU's first thread opens its devices.
-        worker::of_owner(self.child.id(), self.child.id())
+        let found = worker::of_owner(self.child.id(), self.child.id())?;
+        if found.len() != queues as usize {
+            let why = format!("workers {found:?} of {queues} vhost devices");
+            return Err(Error::Untrue(format!("vm{}: {why}", self.number + 1)));
+        }
+        Ok(found)
     }
 
     /// QEMU's own thread and those of the processors; not the vhost workers.
@@ -201,27 +206,37 @@ impl Drop for Vm {
 /// What QEMU inherits.
 struct Descriptors {
     port: OwnedFd,
-    tap: OwnedFd,
-    vhost: OwnedFd,
+    /// The TAP's, and a vhost device for each.
+    queues: Vec<[OwnedFd; 2]>,
 }
 
 impl Descriptors {
-    /// The TAP with a vhost device of its own.
     fn new(tap: &Tap, port: OwnedFd) -> Result<Self> {
-        let copied = tap.file().as_fd().try_clone_to_owned();
-        let copied = copied.map_err(|e| Error::call("fcntl(F_DUPFD)", tap.name(), e))?;
-        Ok(Self { port, tap: copied, vhost: needs::vhost()?.into() })
+        tap.attach()?;
+        let queue = |file: &File| {
+            let copied = file.as_fd().try_clone_to_owned();
+            let copied = copied.map_err(|e| Error::call("fcntl(F_DUPFD)", tap.name(), e))?;
+            Ok([copied, needs::vhost()?.into()])
+        };
+        Ok(Self { port, queues: tap.files().iter().map(queue).collect::<Result<_>>()? })
+    }
+
+    /// What `-netdev` is to say.
+    fn backend(&self) -> String {
+        let all = |which: usize| {
+            let numbers = self.queues.iter().map(|queue| queue[which].as_raw_fd().to_string());
+            numbers.collect::<Vec<_>>().join(":")
+        };
+        format!("tap,id=net,fds={},vhost=on,vhostfds={}", all(0), all(1))
     }
 
     fn all(self) -> Vec<OwnedFd> {
-        vec![self.tap, self.vhost, self.port]
+        self.queues.into_iter().flatten().chain([self.port]).collect()
     }
 }
 
 /// QEMU's command line.
 fn arguments(image: &Image, spec: &Guests, number: u16, fds: &Descriptors) -> Vec<String> {
-    let [tap, vhost] = [&fds.tap, &fds.vhost].map(AsRawFd::as_raw_fd);
-    let netdev = format!("tap,id=net,fd={tap},vhost=on,vhostfd={vhost}");
     let words = [
         ["-name", &format!("tracetoll-vm{},debug-threads=on", number + 1)],
         ["-machine", "pc,accel=kvm,usb=off,vmport=off"],
@@ -237,7 +252,7 @@ fn arguments(image: &Image, spec: &Guests, number: u16, fds: &Descriptors) -> Ve
         ["-chardev", &format!("socket,id=orders,fd={}", fds.port.as_raw_fd())],
         ["-device", "virtio-serial-pci"],
         ["-device", "virtserialport,chardev=orders,name=tracetoll"],
-        ["-netdev", &netdev],
+        ["-netdev", &fds.backend()],
         ["-device", &card(spec, number)],
     ];
     let alone = ["-no-user-config", "-nodefaults", "-no-reboot"].into_iter();
@@ -251,7 +266,12 @@ fn card(spec: &Guests, number: u16) -> String {
     const NONE: &str = ",csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,\
                         host_tso4=off,host_tso6=off,host_ecn=off,host_ufo=off";
     let offloads = if spec.offloads { "" } else { NONE };
-    format!("virtio-net-pci,netdev=net,romfile=,mac={}{offloads}", guest_mac(number))
+    // Each queue has an interrupt of its own; so have the control queue and changes of configuration.
+    let queues = match spec.queues {
+        1 => String::new(),
+        pairs => format!(",mq=on,vectors={}", 2 * pairs + 2),
+    };
+    format!("virtio-net-pci,netdev=net,romfile=,mac={}{offloads}{queues}", guest_mac(number))
 }
 
 #[cfg(test)]
@@ -263,6 +283,8 @@ mod tests {
         let spec = Guests { offloads: false, ..Guests::default() };
         let words = card(&spec, 3);
         assert!(words.contains("mac=02:74:74:00:00:03,csum=off"), "{words}");
+        let words = card(&Guests { queues: 2, ..Guests::default() }, 0);
+        assert!(words.ends_with(",mq=on,vectors=6"), "{words}");
         let plain = card(&Guests::default(), 0);
         assert!(plain.ends_with("mac=02:74:74:00:00:00"), "{plain}");
     }

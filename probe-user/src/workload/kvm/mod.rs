@@ -114,7 +114,8 @@ impl Kvm {
         let devices = NetDevices::of(network.machine1())?;
         let (mut workers, mut threads, mut counters) = (Vec::new(), Vec::new(), Vec::new());
         for (guest, (vm, tap)) in each.iter().zip(&taps).enumerate() {
-            workers.extend(vm.workers()?.into_iter().map(|tid| Worker { guest, tid }));
+            workers
+                .extend(vm.workers(plan.spec.queues)?.into_iter().map(|tid| Worker { guest, tid }));
             threads.extend(vm.threads()?);
             counters.push(TapCounters::open((&devices, tap.name()))?);
         }

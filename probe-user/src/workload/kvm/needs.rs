@@ -35,9 +35,9 @@ pub(super) fn check(spec: &Guests) -> Result<Image> {
         let why = format!("{} virtual processors", spec.vcpus);
         return Err(Error::invalid("guests.vcpus", why, "Use 1 or 2"));
     }
-    if spec.queues != 1 {
-        let why = format!("{} queue pairs: TAPs of this suite have one queue", spec.queues);
-        return Err(Error::invalid("guests.queues", why, "Use 1"));
+    if !(1..=spec.vcpus).contains(&spec.queues) {
+        let why = format!("{} pairs of queues for {} virtual processors", spec.queues, spec.vcpus);
+        return Err(Error::invalid("guests.queues", why, "Use 1, or as many as guests.vcpus"));
     }
     let image = image(spec.image.as_deref())?;
     kvm()?;
@@ -135,12 +135,14 @@ mod tests {
     #[test]
     fn numbers_of_processors_and_queues_are_checked_first() {
         let check = |vcpus, queues| check(&Guests { vcpus, queues, ..Guests::default() });
-        for (vcpus, queues) in [(0, 1), (3, 1), (2, 2), (2, 0)] {
+        for (vcpus, queues) in [(0, 1), (3, 1), (1, 2), (2, 3), (2, 0)] {
             let error = check(vcpus, queues).unwrap_err().to_string();
             assert!(error.starts_with("guests."), "{error}");
         }
-        let error = check(1, 1).unwrap_err().to_string();
-        assert!(error.contains("--guest-image"), "{error}");
+        for (vcpus, queues) in [(1, 1), (2, 1), (2, 2)] {
+            let error = check(vcpus, queues).unwrap_err().to_string();
+            assert!(error.contains("--guest-image"), "{error}");
+        }
     }
 
     #[test]

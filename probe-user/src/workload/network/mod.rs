@@ -15,7 +15,10 @@ use crate::{
         netns::Netns,
         run::Run,
     },
-    model::{scenario::Network as Plan, trial::CountedAt},
+    model::{
+        scenario::{GuestKind, Guests, Network as Plan},
+        trial::CountedAt,
+    },
     sys::tun::Tap,
     workload::{Placement, blast::frame, vhost::device},
 };
@@ -81,7 +84,7 @@ impl<'a> Port<'a> {
 }
 
 impl Network {
-    /// Builds the network of `plan` for `guests` guests that send frames of up to `frame` bytes, and a TAP for each. When it
+    /// Builds the network of `plan` for `guests`, and a TAP for each. When it
     /// returns, frames flow from each TAP to machine 2, within the limits that `plan` names; what it leaves to be measured
     /// (a [`Share`]) is not limited yet.
     ///
@@ -95,11 +98,10 @@ impl Network {
     pub fn build(
         run: &Run,
         plan: &Plan,
-        guests: usize,
-        frame: usize,
+        guests: &Guests,
         placement: &Placement,
     ) -> Result<(Self, Vec<Tap>)> {
-        let mtu = mtu(frame);
+        let mtu = mtu(guests.frame);
         let mut machines = Machines::cabled(run, mtu, placement)?;
         let taps = machines.machine1.run(|| taps(run, guests))??;
         let Machines { machine1, links, near, far, uplink, sink, .. } = &mut machines;
@@ -110,7 +112,7 @@ impl Network {
         let site = Site { run, machine1, devices: near, cpus: &placement.load, mtu, ports: &ports };
         let (fabric, datapath) = Fabric::build(plan.switch, links, &site)?;
 
-        let limiter = Limiter::new(machine1.run(Netlink::open)??, guests, cable.link(), mtu);
+        let limiter = Limiter::new(machine1.run(Netlink::open)??, guests.count, cable.link(), mtu);
         let limiter = Arc::new(limiter);
         let mut sink = Sink::open((near, uplink), (far, sink), limiter.clone(), datapath)?;
         let from_guests = taps.iter().map(|tap| Counter::open((near, tap.name()), "rx_bytes"));
@@ -120,7 +122,7 @@ impl Network {
         from_guests.iter_mut().try_for_each(Counter::begin)?;
         limiter.set(Limits::of(plan))?;
         // At most MAX_GUESTS.
-        let guests = guests as u16;
+        let guests = guests.count as u16;
         Ok((Self { fabric, far: None, machines, guests, limiter, sink, from_guests }, taps))
     }
 
@@ -224,8 +226,11 @@ pub(super) fn mtu(frame: usize) -> u32 {
     frame.saturating_sub(frame::HEADER).max(1500) as u32
 }
 
-fn taps(run: &Run, guests: usize) -> Result<Vec<Tap>> {
-    (0..guests)
-        .map(|guest| Tap::create(&run.interface(&format!("tap{guest}")), device::HEADER))
-        .collect()
+fn taps(run: &Run, guests: &Guests) -> Result<Vec<Tap>> {
+    let queues = if guests.kind == GuestKind::Kvm { guests.queues } else { 1 };
+    let tap = |guest| {
+        let name = run.interface(&format!("tap{guest}"));
+        Tap::with_queues(&name, device::HEADER, queues)
+    };
+    (0..guests.count).map(tap).collect()
 }
