@@ -432,7 +432,7 @@ fn killed() -> Result<()> {
     const MARK: &str = "76543210";
     let folder = Folder::new()?;
     let mut run = tiny_run(&folder, "off", &folder.path().join("out"))?;
-    run.args(["--parts", "toll", "--duration", "60s", "--method"]);
+    run.args(["--parts", "toll", "--duration", "10s", "--method"]);
     run.arg(format!("external:child=sh -c 'setsid sleep {MARK} & echo ready; exec sleep {MARK}'"));
     let mut child = start_and_await_trials(run, 2)?;
     let began = Instant::now();
