@@ -121,7 +121,7 @@ fn wakeups_per_s(trials: Result<Chosen<&Measured>, String>, seed: u64) -> Figure
         trials.items.iter().any(|trial| trial.cpu.reader_wakeups.is_some())
     };
     if trials.as_ref().is_ok_and(|trials| !known(trials)) {
-        return Figure::null("its processes' wake-ups are not counted");
+        return Figure::null("wake-ups of processes are not counted");
     }
     let rate = |trial: &&Measured| Some(1e9 * per(trial.cpu.reader_wakeups?, trial.cpu.elapsed.0)?);
     of_trials(trials, Scale::Level(Bounds::Positive), rate, seed)

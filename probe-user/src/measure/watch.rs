@@ -90,7 +90,13 @@ impl<'a> Watch<'a> {
         };
         // At another pace there is no schedule that a frame could be late by.
         if pace == Pace::Paced && self.bench.scenario.guests.kind == GuestKind::Blast {
-            self.stopwatch = Stopwatch::start(self.stage)?;
+            self.stopwatch = match Stopwatch::start(self.stage) {
+                Err(lacks @ Error::Unsupported { .. }) => {
+                    log::warn!("how long frames take is not measured: {lacks}");
+                    None
+                }
+                started => started?,
+            };
         }
         let sink = &self.bench.placement.sink;
         let mut meters = Meters::open(&self.stage.worker_threads(), &[], &[], sink)?;

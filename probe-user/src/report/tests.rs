@@ -1,5 +1,7 @@
 //! Reports of a campaign that holds one of everything.
 
+use hdrhistogram::Histogram;
+
 use super::{markdown, text};
 use crate::{
     analysis::fixture::{
@@ -9,11 +11,12 @@ use crate::{
     model::{
         campaign::{Campaign, Unavailable, WitnessCheck},
         figure::Platform,
+        latency::Latency,
         loss::Loss,
         method::MethodId,
         scenario::GuestKind,
         trial::{CountedAt, Measured, Outcome, Pace, Part},
-        units::Nanos,
+        units::{Bytes, Nanos},
     },
 };
 
@@ -68,6 +71,10 @@ fn toll(lab: &mut Lab) {
                 measured.cpu.workers[0] = Nanos((frame * 10 + wobble) * 100_000);
                 measured.cpu.reader = Nanos(reader * 1_000_000);
                 measured.cpu.system = Nanos((500 + reader + wobble) * 1_000_000);
+                measured.cpu.reader_wakeups = Some(reader);
+                measured.observation.kernel_memory = Bytes(reader << 16);
+                measured.observation.bytes_read = Bytes(reader << 20);
+                measured.latency = Some(latency(frame * 10 + wobble));
             });
             lab.done(block, FLAT, method, |measured| {
                 measured.throughput[0] = (throughput * 10 + wobble) * 100_000;
@@ -77,6 +84,13 @@ fn toll(lab: &mut Lab) {
     for block in [5, 6] {
         lab.failed(block, FLAT, "ftrace-function", "10000 calls were expected, 9999 counted");
     }
+}
+
+/// A thousand frames that take up to as many µs.
+fn latency(micros: u64) -> Latency {
+    let mut times = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).expect("bounds");
+    (1..=1000).for_each(|part| times.record(part * micros).expect("within bounds"));
+    Latency::new(&times, 0).expect("a histogram")
 }
 
 fn counts(measured: &mut Measured, method: &str, block: u64) {
