@@ -11,17 +11,21 @@
 //! | [`estimate`] | from one value per block to a figure |
 //! | [`item`] | what of the target a method saw |
 //! | [`pairs`] | which trials a figure is made from |
+//! | `blocks` | the value of a figure in each block |
+//! | `figures` | the figures by name |
 //! | [`toll`], [`events`], [`fidelity`] | the three answers |
 //! | [`durations`] | how long calls took |
 //! | [`sizes`] | the toll by number of functions |
 //! | [`sections`] | what each section of the schedule shows, figures 4 to 7 of the paper |
 //! | [`rtt`] | time between calls against round-trip time |
 //! | `paper` | the paper's statements beside what was measured |
+//! | [`order`], `outliers` | whether the blocks are alike |
 //! | [`summary`] | all of them, for every method |
 //! | [`merge`] | several journals into one campaign |
 //! | [`compare`] | two campaigns: what is worse, better or the same |
 
 mod binned;
+mod blocks;
 pub mod bootstrap;
 pub mod compare;
 pub mod correlation;
@@ -29,6 +33,7 @@ pub mod durations;
 pub mod estimate;
 pub mod events;
 pub mod fidelity;
+mod figures;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod gaps;
@@ -36,6 +41,8 @@ pub mod interval;
 pub mod item;
 mod latency;
 pub mod merge;
+pub mod order;
+mod outliers;
 pub mod pairs;
 mod paper;
 mod reconcile;

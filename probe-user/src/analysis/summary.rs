@@ -1,13 +1,16 @@
 //! The whole summary of a campaign.
 
 use super::{
+    blocks::Blocks,
     durations, events, fidelity, interval,
     item::{Item, Items},
+    order, outliers,
     pairs::{Kind, Trials},
     paper, rtt, sections, sizes, toll,
 };
 use crate::model::{
     campaign::{Design, MethodSummary, Run, Summary},
+    checks::Checks,
     figure::Figure,
     method::{Descriptor, MethodId},
     trial::{Outcome, Pace, Part, Trial, WitnessCounts},
@@ -47,6 +50,13 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
         sections: &sections,
         seed,
     });
+    let checks = Checks {
+        trends: order::trends(&trials, &design.methods),
+        outliers: outliers::outliers(
+            &methods,
+            &Blocks::of(design, runs, trials.all, headline.name),
+        ),
+    };
     Summary {
         headline_function: headline.name.to_owned(),
         methods,
@@ -58,6 +68,7 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
         witness_worker_cpu_pct: witness_worker_cpu_pct(&trials, seed),
         sections,
         paper,
+        checks,
     }
 }
 

@@ -179,16 +179,18 @@ fn worker_ns(trial: &Measured) -> u64 {
     trial.cpu.workers.iter().map(|worker| worker.0).sum()
 }
 
-fn worker_ns_per_kick(trial: &Measured) -> Option<f64> {
+/// CPU time of all workers per kick.
+pub(super) fn worker_ns_per_kick(trial: &Measured) -> Option<f64> {
     trial.sent.kicks.and_then(|kicks| per(worker_ns(trial), kicks))
 }
 
-fn worker_ns_per_frame(trial: &Measured) -> Option<f64> {
+/// CPU time of all workers per frame taken.
+pub(super) fn worker_ns_per_frame(trial: &Measured) -> Option<f64> {
     per(worker_ns(trial), trial.sent.frames)
 }
 
-/// Over the whole bins: the last one of a toll trial is short, and holds what was still in the rings as the load ended.
-fn bytes_per_second(trial: &Measured) -> Option<f64> {
+/// Bytes at the sink over the whole bins: the last one of a toll trial is short, and holds what was still in the rings as the load ended.
+pub(super) fn bytes_per_second(trial: &Measured) -> Option<f64> {
     let bins = match trial.throughput.len() {
         1 => 1,
         bins => bins.checked_sub(1)?,

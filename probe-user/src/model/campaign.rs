@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    checks::Checks,
     figure::{Figure, Platform},
     loss::Loss,
     method::{Descriptor, MethodId},
@@ -145,6 +146,9 @@ pub struct Summary {
     /// The paper's statements beside what was measured; empty where the guests speak no TCP.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paper: Vec<Statement>,
+    /// Whether the blocks are alike; empty in results of before there was such a check.
+    #[serde(default)]
+    pub checks: Checks,
 }
 
 /// All figures of one method.

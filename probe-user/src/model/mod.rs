@@ -2,6 +2,7 @@
 //! analysed and reported anywhere.
 
 pub mod campaign;
+pub mod checks;
 pub mod doctor;
 pub mod external;
 pub mod figure;

@@ -12,6 +12,7 @@ use crate::{
     analysis::{events::CALLED_PER_KICK, interval::ALPHA},
     model::{
         campaign::{Campaign, Design, MethodSummary, Reconciliation, Run, Unavailable},
+        checks::{Along, Outlier, Quantity, Trend},
         figure::{Figure, Platform},
         trial::{Outcome, Pace, Part, Trial},
     },
@@ -31,6 +32,8 @@ pub(super) fn list(campaign: &Campaign) -> Vec<String> {
     all.extend(undecided(methods));
     all.extend(notes(methods));
     all.extend(remarks::list(campaign));
+    all.extend(trends(&campaign.summary.checks.trends));
+    all.extend(outliers(&campaign.summary.checks.outliers));
     all.push(witness_price(&campaign.summary.witness_worker_cpu_pct));
     all.extend(witness(&campaign.runs));
     all.extend(shared(&campaign.design));
@@ -174,6 +177,56 @@ fn several(ids: &[String], methods: &[MethodSummary]) -> String {
     }
 }
 
+/// Values that move along the blocks, or along the places within them, beyond chance.
+fn trends(trends: &[Trend]) -> Vec<String> {
+    let mut grouped = Grouped::default();
+    for trend in trends.iter().filter(|trend| trend.p < ALPHA) {
+        let Trend { along, quantity, method, pct_per_step, .. } = trend;
+        let quantity = match quantity {
+            Quantity::WorkerNsPerKick => "worker CPU per kick",
+            Quantity::WorkerNsPerFrame => "worker CPU per frame",
+            Quantity::FlatThroughput => "throughput flat out",
+            Quantity::FidelityThroughput => "throughput of the fidelity trials",
+        };
+        let (text, whose) = match (along, method) {
+            (Along::Blocks, Some(method)) if !method.is_off() => {
+                ("from block to block, against `off`", format!(" of {method}"))
+            }
+            (Along::Blocks, _) => ("from block to block", " of off".into()),
+            (Along::Places, _) => ("from place to place within a block", String::new()),
+        };
+        grouped.add(text, format!("{quantity}{whose} {pct_per_step:+.2} %"), String::new());
+    }
+    let told = |Group { text, names, .. }: Group| {
+        format!(
+            "A trend beyond chance {text}: {}. The order of methods is random, so that figures are not biased, but \
+             their intervals hold it.",
+            names.join(", ")
+        )
+    };
+    grouped.into_groups().map(told).collect()
+}
+
+/// Values that stand apart; by block, since what disturbs one often disturbs several figures.
+fn outliers(outliers: &[Outlier]) -> Vec<String> {
+    let mut grouped = Grouped::default();
+    for Outlier { method, figure, block, .. } in outliers {
+        let name = figure.rsplit('.').next().unwrap_or(figure);
+        grouped.add(&format!("block {}", block + 1), name.into(), method.to_string());
+    }
+    let told = |Group { text, names, items }: Group| {
+        format!("{} of {} in {text}", names.join(", "), items.join(", "))
+    };
+    let told: Vec<String> = grouped.into_groups().map(told).collect();
+    if told.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "Values that stand apart from those of the other blocks, and are in the figures all the same: {}.",
+        told.join("; ")
+    )]
+}
+
 fn witness_price(figure: &Figure) -> String {
     match (figure, parts(figure, Style::DIFFERENCE)) {
         (Figure::Known(_), Some([estimate, interval, n])) => format!(
@@ -231,4 +284,60 @@ fn all(methods: &[MethodSummary]) -> impl Iterator<Item = (&MethodSummary, Named
     methods
         .iter()
         .flat_map(|method| figures::of(method).into_iter().map(move |named| (method, named)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::method::MethodId;
+
+    #[test]
+    fn trends_beyond_chance_are_told_together_and_others_are_not() {
+        let trend = |along, quantity, method: Option<&str>, p| Trend {
+            along,
+            quantity,
+            method: method.map(|id| MethodId(id.into())),
+            pct_per_step: -0.456,
+            n: 12,
+            p,
+        };
+        let told = trends(&[
+            trend(Along::Blocks, Quantity::WorkerNsPerKick, Some("off"), 0.01),
+            trend(Along::Blocks, Quantity::FlatThroughput, Some("off"), 0.049),
+            trend(Along::Blocks, Quantity::WorkerNsPerKick, Some("ftrace-function"), 0.001),
+            trend(Along::Places, Quantity::WorkerNsPerFrame, None, 0.051),
+        ]);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told[0].starts_with(
+                "A trend beyond chance from block to block: worker CPU per kick of off -0.46 %, throughput flat out of \
+                 off -0.46 %."
+            ),
+            "{told:?}"
+        );
+        assert!(told[1].contains("against `off`: worker CPU per kick of ftrace-function"));
+    }
+
+    #[test]
+    fn values_that_stand_apart_are_told_by_block() {
+        let outlier = |method: &str, figure: &str, block| Outlier {
+            method: MethodId(method.into()),
+            figure: figure.into(),
+            block,
+            deviations: 9.0,
+        };
+        let told = outliers(&[
+            outlier("a", "toll.worker_cpu_pct", 2),
+            outlier("a", "toll.throughput_pct", 2),
+            outlier("b", "fidelity.r_m", 0),
+        ]);
+        assert_eq!(
+            told,
+            [
+                "Values that stand apart from those of the other blocks, and are in the figures all the same: \
+              worker_cpu_pct, throughput_pct of a in block 3; r_m of b in block 1."
+            ]
+        );
+        assert!(outliers(&[]).is_empty());
+    }
 }

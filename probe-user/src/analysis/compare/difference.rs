@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
-use super::{blocks::Values, figures::Unit};
 use crate::{
-    analysis::interval::{ALPHA, POWER, freedom, standard_error, t_quantile, two_sided},
+    analysis::{
+        blocks::Values,
+        figures::Unit,
+        interval::{ALPHA, POWER, freedom, standard_error, t_quantile, two_sided},
+    },
     model::figure::Estimate,
 };
 

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
 
-use super::{Change, Gone, figures::Worse};
+use super::{Change, Gone, Worse};
 use crate::model::method::MethodId;
 
 /// `[METHOD:]FIGURE>LIMIT`: the figure must not get worse by more than the limit.

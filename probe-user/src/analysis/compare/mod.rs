@@ -2,10 +2,8 @@
 //!
 //! METHODOLOGY.md, "Comparing two campaigns", says what each verdict means and how it is found.
 
-mod blocks;
 mod comparable;
 mod difference;
-mod figures;
 mod gate;
 mod verdict;
 
@@ -13,13 +11,17 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use self::{blocks::Blocks, difference::Difference, figures::Named};
+use self::difference::Difference;
 pub use self::{
     comparable::Incomparable,
     difference::Basis,
-    figures::{Unit, Worse},
     gate::{Answer, Gate, Judged, Judgement},
     verdict::Verdict,
+};
+pub use super::figures::{Unit, Worse};
+use super::{
+    blocks::Blocks,
+    figures::{self, Named},
 };
 use crate::model::{
     campaign::{Campaign, Design, MethodSummary},
@@ -109,7 +111,10 @@ pub fn compare(
     gates: &[Gate],
 ) -> Result<Comparison, Incomparable> {
     comparable::check(base, new)?;
-    let blocks = [Blocks::of(base), Blocks::of(new)];
+    let blocks = [base, new].map(|campaign| {
+        let headline = &campaign.summary.headline_function;
+        Blocks::of(&campaign.design, &campaign.runs, &campaign.trials, headline)
+    });
     let replays = replays(&base.design) && replays(&new.design);
     let (mut changes, mut gone) = (Vec::new(), Vec::new());
     for before in &base.summary.methods {

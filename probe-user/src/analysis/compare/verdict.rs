@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Change, figures::Worse};
+use super::{Change, Worse};
 use crate::analysis::interval::{ALPHA, holm};
 
 /// What a difference comes to.

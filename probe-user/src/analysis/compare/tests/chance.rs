@@ -7,9 +7,9 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::{COST, COUNT, compared, costs, of};
 use crate::{
     analysis::{
+        blocks::Values,
         compare::{
-            Change, Comparison, Difference, Gate, Unit, Verdict, blocks::Values,
-            difference::Spread, verdict,
+            Change, Comparison, Difference, Gate, Unit, Verdict, difference::Spread, verdict,
         },
         correlation::mean,
         fixture::normal,

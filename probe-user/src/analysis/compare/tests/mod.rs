@@ -88,7 +88,7 @@ fn whole(platform: Platform) -> Lab {
 #[test]
 fn a_figure_is_the_mean_of_its_blocks() {
     let campaign = whole(Platform::Native).campaign();
-    let blocks = Blocks::of(&campaign);
+    let blocks = Blocks::of(&campaign.design, &campaign.runs, &campaign.trials, "handle_tx");
     let mut seen = Vec::new();
     for method in &campaign.summary.methods {
         for named in figures::of(method) {

@@ -1,13 +1,11 @@
-//! The figures that are compared, and what is worse about each.
+//! The figures of a method by name, with what their numbers are and which way is worse.
 
 use serde::Serialize;
 
-use crate::{
-    analysis::view::Quantity,
-    model::{
-        campaign::{FidelityFigures, MethodSummary, TollFigures},
-        figure::{Estimate, Figure},
-    },
+use super::view::Quantity;
+use crate::model::{
+    campaign::{FidelityFigures, MethodSummary, TollFigures},
+    figure::{Estimate, Figure},
 };
 
 /// What a figure's numbers are.
@@ -128,7 +126,7 @@ const FIDELITY: [Fidelity; 8] = [
     ("series_error", Quantity::SeriesError, Worse::Up, |figures| &figures.series_error),
 ];
 
-/// The figures of a method that are compared, those without a number included; of the control, what there is to see.
+/// The figures of a method, those without a number included; of the control, what there is to see.
 pub(super) fn of(method: &MethodSummary) -> impl Iterator<Item = Named<'_>> {
     let toll = TOLL.iter().map(|&(name, unit, worse, pick)| Named {
         path: format!("toll.{name}"),

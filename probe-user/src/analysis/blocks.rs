@@ -2,21 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::figures::{Source, Unit};
-use crate::{
-    analysis::{
-        correlation::{Coefficient, mean},
-        item::{Item, Items},
-        pairs::{Kind, Trials},
-        sizes, toll,
-        view::{Block as Pair, Quantity, Rating, View},
-    },
-    model::{
-        campaign::Campaign,
-        figure::Platform,
-        method::{Descriptor, MethodId, SeriesUnit},
-        trial::Trial,
-    },
+use super::{
+    correlation::{Coefficient, mean},
+    figures::{Source, Unit},
+    item::{Item, Items},
+    pairs::{Kind, Trials},
+    sizes, toll,
+    view::{Block as Pair, Quantity, Rating, View},
+};
+use crate::model::{
+    campaign::{Design, Run},
+    figure::Platform,
+    method::{Descriptor, MethodId, SeriesUnit},
+    trial::{Part, Trial},
 };
 
 /// A block's place in its campaign, which a replay of it has too: the seed of its run, and its number among the blocks of
@@ -28,28 +26,44 @@ pub(super) type Values = BTreeMap<Place, f64>;
 
 /// A campaign taken apart into its blocks, each a small campaign of its own.
 pub(super) struct Blocks<'a> {
-    campaign: &'a Campaign,
+    design: &'a Design,
+    runs: &'a [Run],
+    headline: &'a str,
     items: Items,
-    blocks: Vec<(Place, Platform, Vec<Trial>)>,
+    blocks: Vec<Block>,
+}
+
+struct Block {
+    place: Place,
+    /// Its number in the campaign.
+    number: u32,
+    platform: Platform,
+    trials: Vec<Trial>,
 }
 
 impl<'a> Blocks<'a> {
-    pub(super) fn of(campaign: &'a Campaign) -> Self {
-        let mut trials: BTreeMap<(usize, u32), Vec<Trial>> = BTreeMap::new();
-        for trial in &campaign.trials {
-            trials.entry((trial.run, trial.block)).or_default().push(trial.clone());
+    /// Of these trials; `headline` is the function that `fidelity` speaks of.
+    pub(super) fn of(
+        design: &'a Design,
+        runs: &'a [Run],
+        trials: &[Trial],
+        headline: &'a str,
+    ) -> Self {
+        let mut together: BTreeMap<(usize, u32), Vec<Trial>> = BTreeMap::new();
+        for trial in trials {
+            together.entry((trial.run, trial.block)).or_default().push(trial.clone());
         }
         let mut numbers: BTreeMap<(u64, bool), usize> = BTreeMap::new();
-        let blocks = trials.into_iter().filter_map(|((run, _), trials)| {
-            let run = campaign.runs.get(run)?;
+        let blocks = together.into_iter().filter_map(|((run, number), trials)| {
+            let run = runs.get(run)?;
             // Guests of both parts have the same seeds, each in a run of its own.
-            let toll = trials.iter().any(|trial| trial.part == crate::model::trial::Part::Toll);
-            let number = numbers.entry((run.seed, toll)).or_default();
-            *number += 1;
-            Some(((run.seed, *number), run.platform, trials))
+            let toll = trials.iter().any(|trial| trial.part == Part::Toll);
+            let of_seed = numbers.entry((run.seed, toll)).or_default();
+            *of_seed += 1;
+            Some(Block { place: (run.seed, *of_seed), number, platform: run.platform, trials })
         });
         let blocks = blocks.collect();
-        Self { campaign, items: Items::of(&campaign.design.target), blocks }
+        Self { design, runs, headline, items: Items::of(&design.target), blocks }
     }
 
     /// The figure's value in each block of this clock that has one.
@@ -60,14 +74,16 @@ impl<'a> Blocks<'a> {
         unit: Unit,
         platform: Platform,
     ) -> Values {
-        let design = &self.campaign.design;
-        let Some(method) = design.methods.iter().find(|other| other.id == *method) else {
+        let Some(method) = self.design.methods.iter().find(|other| other.id == *method) else {
             return Values::new();
         };
         let by_block = |value: &dyn Fn(&Trials<'_>) -> Option<f64>| -> Values {
-            let blocks = self.blocks.iter().filter(|(_, clock, _)| *clock == platform);
-            let trials = |trials| Trials { runs: &self.campaign.runs, all: trials };
-            blocks.filter_map(|(place, _, of)| Some((*place, value(&trials(of))?))).collect()
+            let blocks = self.blocks.iter().filter(|block| block.platform == platform);
+            let found = blocks.filter_map(|block| {
+                let trials = Trials { runs: self.runs, all: &block.trials };
+                Some((block.place, value(&trials)?))
+            });
+            found.collect()
         };
         match source {
             Source::Toll(pick) => by_block(&|trials| {
@@ -93,8 +109,14 @@ impl<'a> Blocks<'a> {
         }
     }
 
+    /// The campaign's number of the block at this place that holds trials of `part`.
+    pub(super) fn number(&self, place: Place, part: Part) -> Option<u32> {
+        let of_part = |block: &&Block| block.trials.iter().any(|trial| trial.part == part);
+        self.blocks.iter().filter(of_part).find(|block| block.place == place).map(|b| b.number)
+    }
+
     fn function(&self, name: Option<&str>) -> Option<Item<'_>> {
-        let name = name.unwrap_or(&self.campaign.summary.headline_function);
+        let name = name.unwrap_or(self.headline);
         self.items.functions().find(|function| function.name == name)
     }
 }
