@@ -7,6 +7,7 @@ use probe_user::analysis::{
     correlation::{Coefficient, mean, pearson},
     estimate::mean_interval,
     interval::{Interval, ratio},
+    stop,
     weighted::Weighted,
 };
 use rand::{RngExt as _, SeedableRng as _};
@@ -17,6 +18,9 @@ const CAMPAIGNS: u32 = 4000;
 
 /// Simulated runs behind each number of the table within one run.
 const RUNS: u32 = 1500;
+
+/// Simulated campaigns behind each number of the stop rule's table, whose intervals are found anew at each block.
+const STOPPED: u32 = 1000;
 
 /// Numbers of blocks.
 const BLOCKS: [usize; 7] = [2, 3, 5, 10, 15, 20, 30];
@@ -44,6 +48,33 @@ fn main() {
         let found = [12, 24, 50].map(|bins| in_run(&mut noise, bins, persistence));
         println!("| noise AR(1), φ = {persistence} | {} |", found.join(" | "));
     }
+    println!("\n| half width at the stop, in standard deviations | 0.9 | 0.6 | 0.45 | 0.3 |");
+    println!("|---|---|---|---|---|");
+    stopped("normal", &mut noise, |noise| noise.normal(0.0, 1.0));
+    stopped("log-normal, σ = 0.5", &mut noise, |noise| noise.normal(0.0, 0.5).exp());
+}
+
+/// Prints how often the interval at the stop holds the truth, and after how many blocks it stops: widths, as shares of the
+/// blocks' scatter, and 100 blocks at most.
+fn stopped(label: &str, noise: &mut Noise, value: impl Fn(&mut Noise) -> f64) {
+    let all: Vec<f64> = (0..1_000_000).map(|_| value(noise)).collect();
+    let truth = mean(&all);
+    let scatter = mean(&all.iter().map(|x| (x - truth).powi(2)).collect::<Vec<_>>()).sqrt();
+    let cells = [0.9, 0.6, 0.45, 0.3].map(|width| {
+        let mut blocks = 0;
+        let held = covered(STOPPED, truth, |seed| {
+            let mut values: Vec<f64> = (0..stop::LEAST_BLOCKS).map(|_| value(noise)).collect();
+            while values.len() < 100
+                && stop::half_width(&values, scatter, seed).is_none_or(|half| half > width)
+            {
+                values.push(value(noise));
+            }
+            blocks += values.len();
+            mean_interval(&values, seed)
+        });
+        format!("{held} ({:.0})", blocks as f64 / f64::from(STOPPED))
+    });
+    println!("| {label} | {} |", cells.join(" | "));
 }
 
 /// Source of the simulated noise.

@@ -20,6 +20,7 @@
 //! | [`rtt`] | time between calls against round-trip time |
 //! | `paper` | the paper's statements beside what was measured |
 //! | [`order`], `outliers` | whether the blocks are alike |
+//! | [`stop`] | when a campaign has measured enough |
 //! | [`summary`] | all of them, for every method |
 //! | [`merge`] | several journals into one campaign |
 //! | [`compare`] | two campaigns: what is worse, better or the same |
@@ -49,6 +50,7 @@ mod reconcile;
 pub mod rtt;
 pub mod sections;
 pub mod sizes;
+pub mod stop;
 mod stretch;
 pub mod summary;
 pub mod toll;

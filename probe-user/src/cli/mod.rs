@@ -84,9 +84,14 @@ pub struct RunArgs {
     /// Measure the toll in lockstep also on only the first so many of the target's functions.
     #[arg(long, value_name = "N,…", value_delimiter = ',')]
     pub sizes: Vec<usize>,
-    /// Blocks: each runs every method once, in random order.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    pub blocks: u32,
+    /// Blocks: each runs every method once, in random order. 10 unless given; with --until-ci at most so many, 100 unless
+    /// given.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub blocks: Option<u32>,
+    /// Stop as soon as each method's cost is known within this share of the worker's CPU time under `off` (half the width
+    /// of its 95 % interval), after 10 blocks or more: 1%.
+    #[arg(long, value_name = "PER CENT", value_parser = share)]
+    pub until_ci: Option<f64>,
     /// Which trials.
     #[arg(long, value_enum, default_value_t = Parts::Both)]
     pub parts: Parts,
@@ -134,6 +139,12 @@ fn positive(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
     let fits = number.is_finite() && number > 0.0;
     if fits { Ok(number) } else { Err(format!("`{text}` is not above zero")) }
+}
+
+/// `1%` as 0.01.
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').ok_or(format!("`{text}` does not end in %"))?;
+    Ok(positive(number.trim())? / 100.0)
 }
 
 /// Which trials a run makes.

@@ -5,6 +5,7 @@ use std::{cell::RefCell, collections::BTreeSet, path::PathBuf, process::ExitCode
 use jiff::Timestamp;
 
 use crate::{
+    analysis::stop,
     cli::RunArgs,
     error::{Error, Result},
     kernel::{
@@ -98,13 +99,35 @@ fn measure(
     record.link = bench.link;
     let bench = &bench;
     let sizes = sizes(&args.sizes, bench.target)?;
-    let campaign = Campaign { bench, methods, design, record, blocks: args.blocks, sizes };
+    let (blocks, until) = (blocks(args, &record.parts)?, args.until_ci);
+    let campaign = Campaign { bench, methods, design, record, blocks, until, sizes };
     let measured = campaign.measure(&mut output.journal);
     let measured = measured.and_then(|failed| campaign.bench.close().map(|()| failed));
     if matches!(measured, Ok(_) | Err(Error::Interrupted)) {
         output.finish()?;
     }
     measured.map(|failed| ExitCode::from(u8::from(failed > 0)))
+}
+
+/// The number of blocks, or the most where a stop rule may end it before.
+fn blocks(args: &RunArgs, parts: &[Part]) -> Result<u32> {
+    const MOST: u32 = 100;
+    if args.until_ci.is_none() {
+        return Ok(args.blocks.unwrap_or(10));
+    }
+    let blocks = args.blocks.unwrap_or(MOST);
+    let refused = |why: &str, remedy: &str| Err(Error::invalid("--until-ci", why, remedy));
+    if !parts.contains(&Part::Toll) {
+        return refused(
+            "it looks at costs, and this run measures none",
+            "Leave it out, or measure the toll: --parts toll, with a scenario of `blast` guests",
+        );
+    }
+    if (blocks as usize) < stop::LEAST_BLOCKS {
+        let needed = format!("Give --blocks {} or more, or leave that out", stop::LEAST_BLOCKS);
+        return refused("the first look is after 10 blocks", &needed);
+    }
+    Ok(blocks)
 }
 
 /// The numbers of functions that were asked for, fewest first; the target's own number is measured anyway.

@@ -11,6 +11,7 @@ use super::{
     trial::{Bench, Plan},
 };
 use crate::{
+    analysis::{pairs::Trials, stop},
     error::{Error, Result},
     methods::Method,
     model::{
@@ -31,6 +32,8 @@ pub struct Campaign<'a> {
     pub record: RunRecord,
     /// Number of blocks.
     pub blocks: u32,
+    /// Fewer are enough when each method's cost is known within this share of the control's CPU time.
+    pub until: Option<f64>,
     /// Numbers of functions, below the target's, on which the toll is measured as well.
     pub sizes: Vec<usize>,
 }
@@ -56,6 +59,7 @@ impl Campaign<'_> {
         })?;
         let mut random = Xoshiro256PlusPlus::seed_from_u64(self.record.seed);
         let mut failed = 0;
+        let mut costs = Vec::new();
         for block in 0..self.blocks {
             for plan in plans(&self.record.parts, &self.sizes) {
                 let mut order: Vec<_> = self
@@ -67,11 +71,44 @@ impl Campaign<'_> {
                 for (method, position) in order.into_iter().zip(0..) {
                     let trial = self.trial(method.as_ref(), Slot { block, position, plan })?;
                     failed += usize::from(matches!(trial.outcome, Outcome::Failed { .. }));
-                    journal.write(&JournalLine::Trial(Box::new(trial)))?;
+                    let line = JournalLine::Trial(Box::new(trial));
+                    journal.write(&line)?;
+                    costs.extend(self.cost(line));
                 }
+            }
+            if self.is_enough(block + 1, &costs) {
+                break;
             }
         }
         Ok(failed)
+    }
+
+    /// The trial, if the stop rule looks at it.
+    fn cost(&self, line: JournalLine) -> Option<Trial> {
+        match line {
+            JournalLine::Trial(trial) if self.until.is_some() && trial.part == Part::Toll => {
+                Some(*trial)
+            }
+            JournalLine::Trial(_) | JournalLine::Start { .. } => None,
+        }
+    }
+
+    /// Whether so many blocks have told what there is to know; says so, or how far it is.
+    fn is_enough(&self, blocks: u32, costs: &[Trial]) -> bool {
+        let Some(width) = self.until else { return false };
+        let trials = Trials { runs: std::slice::from_ref(&self.record), all: costs };
+        let progress = stop::progress(&trials, &self.design, self.record.seed);
+        let enough = stop::is_enough(&progress, width);
+        let known = progress.iter().filter_map(|one| Some((one.half_width?, &one.method)));
+        if let Some((half, method)) = known.max_by(|a, b| a.0.total_cmp(&b.0)) {
+            let _ = writeln!(
+                std::io::stderr(),
+                "block {blocks}: {method} is known least, within {:.2} % of the worker's time under off{}",
+                100.0 * half,
+                if enough { ": enough" } else { "" }
+            );
+        }
+        enough
     }
 
     fn trial(&self, method: &dyn Method, slot: Slot) -> Result<Trial> {

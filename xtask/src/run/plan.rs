@@ -137,8 +137,12 @@ impl Plan {
 
 /// What each guest is told by the plan, no argument may say otherwise.
 fn refuse_fixed(rest: &[OsString]) -> Result<()> {
-    const FIXED: [(&str, &str); 5] = [
+    const FIXED: [(&str, &str); 6] = [
         ("--blocks", "--toll-blocks and --fidelity-seeds say how many guests measure"),
+        (
+            "--until-ci",
+            "each guest measures one block; --toll-blocks and --fidelity-seeds say how many measure",
+        ),
         ("--seed", "each guest has a seed of its own"),
         ("--parts", "--toll-blocks 0 or --fidelity-seeds 0 leaves a part out"),
         ("--journal", "each guest has a journal of its own, below --out"),

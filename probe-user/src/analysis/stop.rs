@@ -1,0 +1,174 @@
+//! When a campaign has measured enough: by the width of its intervals alone, never by what they hold.
+//!
+//! Stopping as soon as a difference is "significant" finds one sooner or later where there is none. The width says nothing of
+//! the difference, so that an interval at the stop holds the truth almost as often as one of a fixed number of blocks
+//! (METHODOLOGY.md, "Until it is known well enough").
+
+use super::{
+    correlation::mean,
+    estimate::mean_interval,
+    item::Items,
+    pairs::{Kind, Pair, Trials},
+    toll,
+};
+use crate::model::{
+    campaign::Design,
+    method::{Descriptor, MethodId, SeriesUnit},
+    trial::Pace,
+};
+
+/// Fewest blocks before the first look: of fewer the width itself is hardly known.
+pub const LEAST_BLOCKS: usize = 10;
+
+/// How well each method's cost is known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// Half the width of its interval as a share of the control's CPU time; none before [`LEAST_BLOCKS`].
+    pub half_width: Option<f64>,
+    /// The method.
+    pub method: MethodId,
+}
+
+/// How well the cost of each method is known that has any value: CPU time of the worker per kick, of profilers per frame.
+pub fn progress(trials: &Trials<'_>, design: &Design, seed: u64) -> Vec<Progress> {
+    let kicked = Items::of(&design.target).kicked().is_some();
+    let methods = design.methods.iter().filter(|method| !method.id.is_off());
+    let told = methods.filter_map(|method| {
+        let (values, level) = cost(trials, method, kicked)?;
+        Some(Progress { half_width: half_width(&values, level, seed), method: method.id.clone() })
+    });
+    told.collect()
+}
+
+/// Whether each is known within `width`. A campaign in which nothing has a value is never enough.
+pub fn is_enough(progress: &[Progress], width: f64) -> bool {
+    let known = |one: &Progress| one.half_width.is_some_and(|half| half <= width);
+    !progress.is_empty() && progress.iter().all(known)
+}
+
+/// Half the width of the interval of the values' mean, in parts of `level`; none below [`LEAST_BLOCKS`].
+pub fn half_width(values: &[f64], level: f64, seed: u64) -> Option<f64> {
+    if values.len() < LEAST_BLOCKS {
+        return None;
+    }
+    let found = mean_interval(values, seed)?;
+    Some((found.hi - found.lo) / 2.0 / level)
+}
+
+/// The cost in each block, and what it is a part of: of calls in ns and of the control's own, of profilers as the logarithm of
+/// a ratio and of 1. None where no block has one.
+fn cost(trials: &Trials<'_>, method: &Descriptor, kicked: bool) -> Option<(Vec<f64>, f64)> {
+    let per_kick = kicked && method.unit != SeriesUnit::CpuShare;
+    let pace = if per_kick { Pace::Lockstep } else { Pace::Paced };
+    let pairs = trials.paired(Kind::toll(pace), &method.id).ok()?.items;
+    let of = if per_kick { toll::worker_ns_per_kick } else { toll::worker_ns_per_frame };
+    let both = |pair: &Pair<'_>| {
+        let (off, method) = (of(pair.off)?, of(pair.method)?);
+        (off > 0.0 && method > 0.0).then_some((off, method))
+    };
+    let both: Vec<(f64, f64)> = pairs.iter().filter_map(both).collect();
+    if both.is_empty() {
+        return None;
+    }
+    if !per_kick {
+        return Some((both.iter().map(|(off, method)| (method / off).ln()).collect(), 1.0));
+    }
+    let controls: Vec<f64> = both.iter().map(|(off, _)| *off).collect();
+    Some((both.iter().map(|(off, method)| method - off).collect(), mean(&controls)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    use super::*;
+    use crate::{
+        analysis::fixture::{Lab, coverage, normal},
+        model::{figure::Platform, trial::Part, units::Nanos},
+    };
+
+    const COUNT: &str = "bpf-fentry-count";
+    const PROFILER: &str = "perf-sample-999-callchain";
+
+    /// Blocks in which the counter costs 200 ns, give or take `spread`, and the profiler 1 % of 10 µs per frame.
+    fn lab(blocks: u32, spread: u64) -> Lab {
+        let mut lab = Lab::new();
+        lab.run(Platform::Native);
+        for block in 0..blocks {
+            let wobble = spread * u64::from(block % 2) * 2;
+            for (method, cost) in [("off", 0), (COUNT, 200 - spread + wobble), (PROFILER, 50)] {
+                lab.done(block, (Part::Toll, Pace::Lockstep), method, |measured| {
+                    measured.sent.kicks = Some(1000);
+                    measured.cpu.workers[0] = Nanos((8000 + cost) * 1000);
+                });
+                lab.done(block, (Part::Toll, Pace::Paced), method, |measured| {
+                    measured.sent.frames = 1000;
+                    measured.cpu.workers[0] =
+                        Nanos((10_000 + 2 * cost + u64::from(block % 3)) * 1000);
+                });
+            }
+        }
+        lab
+    }
+
+    fn found(lab: &Lab) -> Vec<Progress> {
+        progress(&lab.trials(), &lab.design, 1)
+    }
+
+    #[test]
+    fn each_methods_width_is_told_as_a_share_of_the_controls_time() {
+        let found = found(&lab(10, 80));
+        let ids: Vec<&str> = found.iter().map(|one| one.method.0.as_str()).collect();
+        assert_eq!(ids, [COUNT, PROFILER]);
+        // 120 and 280 in turn: s = 80 √(10/9), times t[0.975, 9]/√10 = 0.71536, of 8000.
+        let half = found[0].half_width.unwrap();
+        assert!(
+            (half - 80.0 * (10.0_f64 / 9.0).sqrt() * 0.715_357 / 8000.0).abs() < 1e-7,
+            "{half}"
+        );
+        assert!(found[1].half_width.unwrap() < 1e-4, "{found:?}");
+        assert!(is_enough(&found, 0.0076) && !is_enough(&found, 0.0075));
+    }
+
+    #[test]
+    fn nothing_is_enough_before_ten_blocks_or_without_any_value() {
+        assert!(!is_enough(&found(&lab(9, 0)), 0.5));
+        assert!(is_enough(&found(&lab(10, 0)), 0.5));
+        let mut empty = Lab::new();
+        empty.run(Platform::Native);
+        assert!(!is_enough(&found(&empty), 0.5));
+    }
+
+    #[test]
+    fn a_method_that_always_fails_is_not_waited_for_and_one_that_failed_once_is() {
+        let broken = |blocks: std::ops::Range<u32>| {
+            let mut lab = lab(10, 0);
+            for trial in &mut lab.trials {
+                if trial.method.0 == COUNT && blocks.contains(&trial.block) {
+                    trial.outcome = crate::model::trial::Outcome::Failed { why: "EPERM".into() };
+                }
+            }
+            is_enough(&found(&lab), 0.5)
+        };
+        assert!(broken(0..10) && !broken(0..1));
+    }
+
+    #[test]
+    fn an_interval_at_the_stop_holds_the_truth_nearly_as_often_as_it_says() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(8);
+        let mut blocks = 0;
+        let covered = coverage(2000, 5.0, || {
+            let mut values = normal(&mut rng, LEAST_BLOCKS, 5.0, 1.0);
+            // Of 14 blocks at most: Student's t, which costs no resamples.
+            while half_width(&values, 1.0, 1)? > 0.7 && values.len() < 14 {
+                values.extend(normal(&mut rng, 1, 5.0, 1.0));
+            }
+            blocks += values.len();
+            mean_interval(&values, 1)
+        });
+        println!("stopped after {:.1} blocks: {covered:.3}", blocks as f64 / 2000.0);
+        assert!((0.93..0.965).contains(&covered), "{covered}");
+        assert!((20_500..27_500).contains(&blocks), "{blocks}");
+    }
+}
