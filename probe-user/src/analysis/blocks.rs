@@ -11,7 +11,7 @@ use super::{
     view::{Block as Pair, Quantity, Rating, View},
 };
 use crate::model::{
-    campaign::{Design, Run},
+    campaign::{Design, Run, TollFigures},
     figure::Platform,
     method::{Descriptor, MethodId, SeriesUnit},
     trial::{Part, Trial},
@@ -66,47 +66,16 @@ impl<'a> Blocks<'a> {
         Self { design, runs, headline, items: Items::of(&design.target), blocks }
     }
 
-    /// The figure's value in each block of this clock that has one.
-    pub(super) fn values(
-        &self,
-        method: &MethodId,
-        source: Source<'_>,
-        unit: Unit,
-        platform: Platform,
-    ) -> Values {
-        let Some(method) = self.design.methods.iter().find(|other| other.id == *method) else {
-            return Values::new();
-        };
-        let by_block = |value: &dyn Fn(&Trials<'_>) -> Option<f64>| -> Values {
-            let blocks = self.blocks.iter().filter(|block| block.platform == platform);
-            let found = blocks.filter_map(|block| {
-                let trials = Trials { runs: self.runs, all: &block.trials };
-                Some((block.place, value(&trials)?))
-            });
-            found.collect()
-        };
-        match source {
-            Source::Toll(pick) => by_block(&|trials| {
-                let figures = toll::figures(trials, method, self.items.kicked().is_some(), 0);
-                Some(unit.scaled(pick(&figures).known()?.estimate))
-            }),
-            Source::Size(functions) => by_block(&|trials| {
-                let all = self.items.functions().count();
-                let figures = sizes::figures(trials, method, all, 0);
-                let size = figures.into_iter().find(|size| size.functions == functions)?;
-                Some(unit.scaled(size.kernel_ns_per_kick.known()?.estimate))
-            }),
-            Source::Fidelity(function, Quantity::Retained) => {
-                let function = self.function(function);
-                let each =
-                    |quantity| by_block(&|trials| fidelity(trials, method, function?, quantity));
-                retained(&each(Quantity::Rm), &each(Quantity::R0))
-            }
-            Source::Fidelity(function, quantity) => {
-                let function = self.function(function);
-                by_block(&|trials| fidelity(trials, method, function?, quantity))
-            }
-        }
+    /// Those of a method; none that the design does not know.
+    pub(super) fn under(&self, method: &MethodId) -> Option<Under<'_>> {
+        let method = self.design.methods.iter().find(|other| other.id == *method)?;
+        let kicked = self.items.kicked().is_some();
+        let toll = |block: &Block| toll::figures(&self.trials(block), method, kicked, 0);
+        Some(Under { blocks: self, method, toll: self.blocks.iter().map(toll).collect() })
+    }
+
+    fn trials<'b>(&'b self, block: &'b Block) -> Trials<'b> {
+        Trials { runs: self.runs, all: &block.trials }
     }
 
     /// The campaign's number of the block at this place that holds trials of `part`.
@@ -118,6 +87,54 @@ impl<'a> Blocks<'a> {
     fn function(&self, name: Option<&str>) -> Option<Item<'_>> {
         let name = name.unwrap_or(self.headline);
         self.items.functions().find(|function| function.name == name)
+    }
+}
+
+/// A campaign's blocks under one method.
+pub(super) struct Under<'a> {
+    blocks: &'a Blocks<'a>,
+    method: &'a Descriptor,
+    /// Block by block: what the toll would be if there were no other.
+    toll: Vec<TollFigures>,
+}
+
+impl Under<'_> {
+    /// The figure's value in each block of this clock that has one.
+    pub(super) fn values(&self, source: Source<'_>, unit: Unit, platform: Platform) -> Values {
+        match source {
+            Source::Toll(pick) => self.by_block(platform, |index, _| {
+                Some(unit.scaled(pick(&self.toll[index]).known()?.estimate))
+            }),
+            Source::Size(functions) => self.by_block(platform, |_, trials| {
+                let all = self.blocks.items.functions().count();
+                let figures = sizes::figures(trials, self.method, all, 0);
+                let size = figures.into_iter().find(|size| size.functions == functions)?;
+                Some(unit.scaled(size.kernel_ns_per_kick.known()?.estimate))
+            }),
+            Source::Fidelity(function, Quantity::Retained) => {
+                let each = |quantity| self.fidelity(function, quantity, platform);
+                retained(&each(Quantity::Rm), &each(Quantity::R0))
+            }
+            Source::Fidelity(function, quantity) => self.fidelity(function, quantity, platform),
+        }
+    }
+
+    fn fidelity(&self, function: Option<&str>, quantity: Quantity, platform: Platform) -> Values {
+        let function = self.blocks.function(function);
+        self.by_block(platform, |_, trials| fidelity(trials, self.method, function?, quantity))
+    }
+
+    fn by_block(
+        &self,
+        platform: Platform,
+        value: impl Fn(usize, &Trials<'_>) -> Option<f64>,
+    ) -> Values {
+        let blocks = self.blocks.blocks.iter().enumerate();
+        let found =
+            blocks.filter(|(_, block)| block.platform == platform).filter_map(|(index, block)| {
+                Some((block.place, value(index, &self.blocks.trials(block))?))
+            });
+        found.collect()
     }
 }
 

@@ -20,6 +20,14 @@ pub enum Unit {
     PerCent,
     /// Seconds per second.
     SecondsPerSecond,
+    /// Microseconds.
+    Micros,
+    /// KiB.
+    Kib,
+    /// KiB per second.
+    KibPerSecond,
+    /// Times per second.
+    PerSecond,
     /// A correlation, a difference of such or a share of one.
     Correlation,
 }
@@ -67,7 +75,7 @@ impl Unit {
     pub(super) fn scaled(self, value: f64) -> f64 {
         match self {
             Self::PerCentOfControl => (value / 100.0).ln_1p(),
-            Self::Ns | Self::PerCent | Self::SecondsPerSecond | Self::Correlation => value,
+            _ => value,
         }
     }
 
@@ -75,8 +83,13 @@ impl Unit {
     pub(super) fn unscaled(self, base: f64, difference: f64) -> f64 {
         match self {
             Self::PerCentOfControl => (100.0 + base) * difference.exp_m1(),
-            Self::Ns | Self::PerCent | Self::SecondsPerSecond | Self::Correlation => difference,
+            _ => difference,
         }
+    }
+
+    /// Whether differences are told in per cent of the base: not of what is in per cent itself, nor of correlations.
+    pub fn is_amount(self) -> bool {
+        matches!(self, Self::Ns | Self::Micros | Self::Kib | Self::KibPerSecond | Self::PerSecond)
     }
 
     /// The widest "same": an interval that reaches further from zero tells nothing. A convention, as any such margin is.
@@ -85,6 +98,7 @@ impl Unit {
             Self::Ns => (0.05 * base.abs()).max(20.0),
             Self::PerCentOfControl | Self::PerCent => 1.0,
             Self::SecondsPerSecond => 0.01,
+            Self::Micros | Self::Kib | Self::KibPerSecond | Self::PerSecond => 0.05 * base.abs(),
             Self::Correlation => 0.05,
         }
     }
@@ -99,18 +113,26 @@ impl Named<'_> {
 
 type Toll = (&'static str, Unit, Worse, fn(&TollFigures) -> &Figure);
 
-const TOLL: [Toll; 11] = [
+const TOLL: [Toll; 19] = [
     ("kernel_ns_per_event", Unit::Ns, Worse::Up, |toll| &toll.kernel_ns_per_event),
     ("worker_cpu_pct", Unit::PerCentOfControl, Worse::Up, |toll| &toll.worker_cpu_pct),
     ("reader_cpu_pct", Unit::PerCent, Worse::Up, |toll| &toll.reader_cpu_pct),
     ("after_s_per_s", Unit::SecondsPerSecond, Worse::Up, |toll| &toll.after_s_per_s),
     ("system_cpu_pct", Unit::PerCent, Worse::Up, |toll| &toll.system_cpu_pct),
     ("throughput_pct", Unit::PerCentOfControl, Worse::Down, |toll| &toll.throughput_pct),
+    ("latency_us.p50", Unit::Micros, Worse::Up, |toll| &toll.latency_us.p50),
+    ("latency_us.p90", Unit::Micros, Worse::Up, |toll| &toll.latency_us.p90),
+    ("latency_us.p99", Unit::Micros, Worse::Up, |toll| &toll.latency_us.p99),
+    ("latency_us.p99_9", Unit::Micros, Worse::Up, |toll| &toll.latency_us.p99_9),
+    ("latency_us.max", Unit::Micros, Worse::Up, |toll| &toll.latency_us.max),
     ("latency_pct.p50", Unit::PerCentOfControl, Worse::Up, |toll| &toll.latency_pct.p50),
     ("latency_pct.p90", Unit::PerCentOfControl, Worse::Up, |toll| &toll.latency_pct.p90),
     ("latency_pct.p99", Unit::PerCentOfControl, Worse::Up, |toll| &toll.latency_pct.p99),
     ("latency_pct.p99_9", Unit::PerCentOfControl, Worse::Up, |toll| &toll.latency_pct.p99_9),
     ("latency_pct.max", Unit::PerCentOfControl, Worse::Up, |toll| &toll.latency_pct.max),
+    ("memory_kib", Unit::Kib, Worse::Up, |toll| &toll.memory_kib),
+    ("read_kib_per_s", Unit::KibPerSecond, Worse::Up, |toll| &toll.read_kib_per_s),
+    ("wakeups_per_s", Unit::PerSecond, Worse::Up, |toll| &toll.wakeups_per_s),
 ];
 
 type Fidelity = (&'static str, Quantity, Worse, fn(&FidelityFigures) -> &Figure);

@@ -21,6 +21,7 @@ const LEAST_BLOCKS: usize = 8;
 pub(super) fn outliers(methods: &[MethodSummary], blocks: &Blocks<'_>) -> Vec<Outlier> {
     let mut outliers = Vec::new();
     for method in methods {
+        let Some(under) = blocks.under(&method.id) else { continue };
         for named in figures::of(method) {
             let part = match named.source {
                 Source::Fidelity(Some(_), _) => continue,
@@ -31,7 +32,7 @@ pub(super) fn outliers(methods: &[MethodSummary], blocks: &Blocks<'_>) -> Vec<Ou
             if estimate.n < LEAST_BLOCKS {
                 continue;
             }
-            let values = blocks.values(&method.id, named.source, named.unit, estimate.platform);
+            let values = under.values(named.source, named.unit, estimate.platform);
             let found = apart(&values).into_iter().filter_map(|(place, deviations)| {
                 Some(Outlier {
                     method: method.id.clone(),

@@ -20,11 +20,11 @@ pub use self::{
 };
 pub use super::figures::{Unit, Worse};
 use super::{
-    blocks::Blocks,
+    blocks::{Blocks, Under},
     figures::{self, Named},
 };
 use crate::model::{
-    campaign::{Campaign, Design, MethodSummary},
+    campaign::{Campaign, Design},
     figure::{Estimate, Figure, Platform},
     method::{Family, MethodId},
     trial::Outcome,
@@ -69,7 +69,7 @@ pub struct Change {
     /// New less base, in the unit, with its interval.
     #[serde(flatten)]
     pub difference: Difference,
-    /// The difference in per cent of the base; for costs in ns.
+    /// The difference in per cent of the base; for figures that are in per cent or correlations none.
     pub difference_pct: Option<f64>,
     /// What follows.
     pub verdict: Verdict,
@@ -123,10 +123,15 @@ pub fn compare(
         };
         let others: BTreeMap<String, Named<'_>> =
             figures::of(after).map(|named| (named.path.clone(), named)).collect();
+        let under = blocks.each_ref().map(|blocks| blocks.under(&before.id));
+        let [Some(of_base), Some(of_new)] = under else { continue };
         for named in figures::of(before) {
             let Some(base) = named.figure.known() else { continue };
             match there(base, others.get(&named.path).map(|other| other.figure)) {
-                Ok(new) => changes.push(change(before, &named, [base, new], &blocks, replays)),
+                Ok(new) => {
+                    let sides = [(base, &of_base), (new, &of_new)];
+                    changes.push(change(&before.id, &named, sides, replays));
+                }
                 Err(why) => {
                     gone.push(Gone { method: before.id.clone(), figure: named.path, why });
                 }
@@ -165,15 +170,14 @@ fn replays(design: &Design) -> bool {
 }
 
 fn change(
-    method: &MethodSummary,
+    method: &MethodId,
     named: &Named<'_>,
-    [base, new]: [&Estimate; 2],
-    blocks: &[Blocks<'_>; 2],
+    sides: [(&Estimate, &Under<'_>); 2],
     replays: bool,
 ) -> Change {
-    let [before, after] = [(&blocks[0], base), (&blocks[1], new)].map(|(blocks, estimate)| {
-        blocks.values(&method.id, named.source, named.unit, estimate.platform)
-    });
+    let [before, after] =
+        sides.map(|(estimate, under)| under.values(named.source, named.unit, estimate.platform));
+    let [base, new] = sides.map(|(estimate, _)| estimate);
     let repeatability = (replays && base.platform == Platform::Counted)
         .then(|| named.repeatability(base))
         .flatten();
@@ -183,10 +187,10 @@ fn change(
         base.platform == Platform::Counted,
         repeatability,
     );
-    let difference_pct = (named.unit == Unit::Ns && base.estimate != 0.0)
+    let difference_pct = (named.unit.is_amount() && base.estimate != 0.0)
         .then(|| 100.0 * difference.difference / base.estimate.abs());
     Change {
-        method: method.id.clone(),
+        method: method.clone(),
         figure: named.path.clone(),
         unit: named.unit,
         worse: named.worse,

@@ -57,8 +57,8 @@ fn written(estimate: Estimate, style: Style) -> Option<[String; 3]> {
 fn style(change: &Change) -> Style {
     match change.unit {
         Unit::Ns | Unit::PerCentOfControl => Style::DIFFERENCE,
-        Unit::PerCent | Unit::SecondsPerSecond => Style::LEVEL,
         Unit::Correlation => Style::CORRELATION,
+        _ => Style::LEVEL,
     }
 }
 
@@ -68,7 +68,7 @@ fn verdict(change: &Change) -> String {
         Verdict::Better => "better".into(),
         Verdict::CannotTell => "cannot tell".into(),
         Verdict::Same { within } => match change.unit {
-            Unit::Ns if change.base.estimate != 0.0 => {
+            unit if unit.is_amount() && change.base.estimate != 0.0 => {
                 format!("same within {:.1} %", 100.0 * within / change.base.estimate.abs())
             }
             // The figure's name holds the unit.
@@ -85,6 +85,10 @@ fn amount(change: &Change, value: f64) -> String {
         Unit::Ns => format!("{value:.1} {}", nanoseconds(Some(change.platform))),
         Unit::PerCentOfControl | Unit::PerCent => format!("{value:.2} points"),
         Unit::SecondsPerSecond => format!("{value:.4} s per s"),
+        Unit::Micros => format!("{value:.2} µs"),
+        Unit::Kib => format!("{value:.1} KiB"),
+        Unit::KibPerSecond => format!("{value:.1} KiB per s"),
+        Unit::PerSecond => format!("{value:.1} per s"),
         Unit::Correlation => format!("{value:.3}"),
     }
 }
