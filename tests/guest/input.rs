@@ -119,6 +119,7 @@ fn malformed_flags() -> Result<()> {
     refuse(tracetoll(["run", "--rate", "5"])?, 2, &["--rate", "20kpps"])?;
     refuse(tracetoll(["run", "--duration", "0s"])?, 2, &["--duration", "250ms"])?;
     refuse(tracetoll(["run", "--blocks", "0"])?, 2, &["--blocks"])?;
+    refuse(tracetoll(["run", "--until-ci", "0.01"])?, 2, &["--until-ci", "does not end in %"])?;
     refuse(tracetoll(["run", "--scenario", "quikc"])?, 1, &["quikc", "quick"])
 }
 

@@ -90,6 +90,7 @@ fn measure(
     mut output: Output,
 ) -> Result<ExitCode> {
     let mut record = record(args, bench.scenario)?;
+    let blocks = blocks(args, &record.parts)?;
     // The reader at the bin edges stands beside the sink, so that no hog delays it.
     affinity::pin(None, &bench.placement.sink)?;
     if record.parts.contains(&Part::Fidelity) {
@@ -99,7 +100,7 @@ fn measure(
     record.link = bench.link;
     let bench = &bench;
     let sizes = sizes(&args.sizes, bench.target)?;
-    let (blocks, until) = (blocks(args, &record.parts)?, args.until_ci);
+    let until = args.until_ci;
     let campaign = Campaign { bench, methods, design, record, blocks, until, sizes };
     let measured = campaign.measure(&mut output.journal);
     let measured = measured.and_then(|failed| campaign.bench.close().map(|()| failed));
