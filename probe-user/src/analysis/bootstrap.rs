@@ -151,9 +151,6 @@ fn block_length(bins: usize) -> usize {
     ((1.5 * (bins as f64).cbrt()).ceil() as usize).min(bins)
 }
 
-/// What is computed of a resample, from how often it holds each bin; none where that is not defined.
-pub(super) type Statistic<'a> = Box<dyn Fn(&[f64]) -> Option<f64> + 'a>;
-
 /// Resamples of one run's bins, drawn once for all that is computed of them: equal sections and an equal generator give
 /// equal resamples.
 #[derive(Debug, Clone)]
@@ -180,29 +177,31 @@ impl Resamples {
         Self { counts, bins, widening: sections.widening() }
     }
 
-    /// Interval of `statistic` at `1 - alpha`: the percentiles, moved away from `estimate` by the factor that the resamples
-    /// scatter too little.
+    /// `statistic` of each resample, from how often it holds each bin; NaN where that is not defined. One that compares two
+    /// series takes both at the same bins.
+    pub fn replicates(&self, statistic: impl Fn(&[f64]) -> Option<f64>) -> Vec<f64> {
+        let mut weights = vec![0.0; self.bins];
+        let of = |counts: &[u16]| {
+            for (weight, &count) in weights.iter_mut().zip(counts) {
+                *weight = f64::from(count);
+            }
+            statistic(&weights).unwrap_or(f64::NAN)
+        };
+        self.counts.chunks_exact(self.bins.max(1)).map(of).collect()
+    }
+
+    /// Interval at `1 - alpha` of a statistic with these `replicates`: their percentiles, moved away from `estimate` by the
+    /// factor that the resamples scatter too little.
     ///
-    /// It covers what this run, repeated with the same schedule, would scatter by; not the scatter between seeds.
-    /// `statistic` takes how often each bin is in a resample: one that compares two series takes both at the same bins.
-    /// None where it is undefined for more than one resample in twenty.
+    /// It covers what this run, repeated with the same schedule, would scatter by; not the scatter between seeds. None where
+    /// more than one replicate in twenty is not defined.
     pub fn interval(
         &self,
         estimate: f64,
         alpha: f64,
-        statistic: impl Fn(&[f64]) -> Option<f64>,
+        mut replicates: Vec<f64>,
     ) -> Option<Interval> {
-        let mut weights = vec![0.0; self.bins];
-        let mut replicates: Vec<f64> = self
-            .counts
-            .chunks_exact(self.bins.max(1))
-            .filter_map(|counts| {
-                for (weight, &count) in weights.iter_mut().zip(counts) {
-                    *weight = f64::from(count);
-                }
-                statistic(&weights).filter(|value| value.is_finite())
-            })
-            .collect();
+        replicates.retain(|value| value.is_finite());
         if replicates.len() < RESAMPLES - RESAMPLES / 20 {
             return None;
         }
@@ -230,7 +229,7 @@ pub fn within_run(
 ) -> Option<Interval> {
     let resamples = Resamples::draw(sections, rng);
     let estimate = statistic(&vec![1.0; resamples.bins])?;
-    resamples.interval(estimate, ALPHA, statistic)
+    resamples.interval(estimate, ALPHA, resamples.replicates(statistic))
 }
 
 #[cfg(test)]

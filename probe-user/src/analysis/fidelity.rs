@@ -1,5 +1,8 @@
 //! What a method still shows: how much of the correlation between calls and throughput survives it.
 
+mod lag;
+mod width;
+
 use std::collections::BTreeSet;
 
 pub use super::view::series;
@@ -11,6 +14,7 @@ use super::{
     interval::{self, ALPHA, Interval},
     item::Item,
     pairs::{Chosen, Kind, Pair, Trials},
+    stretch::LEAST_BINS,
     view::{Block, Quantity, Rating, View},
 };
 use crate::model::{
@@ -65,6 +69,8 @@ pub fn figures(
             moving_average_w: smooth(Quantity::Rw),
             moving_average_m: smooth(Quantity::Rm),
         },
+        lag: fidelity.as_ref().ok().map(|found| lag::figures(found, &method.id, bin)),
+        by_width: fidelity.as_ref().ok().map(|found| width::figures(found, &method.id, bin)),
     }
 }
 
@@ -75,6 +81,8 @@ struct Fidelity {
     notes: Vec<String>,
     /// The method's declared sampling factor.
     factor: Option<f64>,
+    /// Shortest section, in bins, that gives an interval within one run.
+    least_bins: usize,
     seed: u64,
 }
 
@@ -106,7 +114,21 @@ impl Fidelity {
             SeriesUnit::Calls { factor } => Some(factor),
             SeriesUnit::CpuShare | SeriesUnit::Nothing => None,
         };
-        Ok(Self { views, platform, notes, factor, seed })
+        Ok(Self { views, platform, notes, factor, least_bins: 1, seed })
+    }
+
+    /// The same in bins that are `by` times as wide. Sections get short, so that one run gives an interval only where
+    /// they can still be resampled.
+    fn widened(&self, by: usize) -> Self {
+        let views = self.views.iter().map(|(off, method)| (off.widened(by), method.widened(by)));
+        Self {
+            views: views.collect(),
+            platform: self.platform,
+            notes: self.notes.clone(),
+            factor: self.factor,
+            least_bins: if by > 1 { LEAST_BINS } else { self.least_bins },
+            seed: self.seed,
+        }
     }
 
     fn figure(&self, quantity: Quantity, rating: Rating) -> Figure {
@@ -198,10 +220,14 @@ impl Fidelity {
         quantity: Quantity,
         rating: Rating,
     ) -> Option<Interval> {
+        let sections = block.off.sections.ranges();
+        if sections.iter().any(|section| section.len() < self.least_bins) {
+            return None;
+        }
         let resamples = block.resamples(self.seed)?;
         let value = block.value(quantity, rating, self.factor).ok()?;
-        let weighed = block.weighed(quantity, rating.r, self.factor).ok()?;
-        resamples.interval(value, ALPHA, weighed)
+        let replicates = block.replicates(quantity, rating.r, self.factor, resamples).ok()?;
+        resamples.interval(value, ALPHA, replicates)
     }
 
     /// `r_retained` over several blocks: the ratio of the means.

@@ -6,7 +6,7 @@
 use std::{cell::OnceCell, collections::BTreeSet, ops::Range};
 
 use super::{
-    bootstrap::{Resamples, Sections, Statistic},
+    bootstrap::{Resamples, Sections},
     correlation::Coefficient,
     estimate::{Sample, Scale, generator},
     fidelity::WITHIN_RUN,
@@ -23,7 +23,7 @@ use crate::model::{
 
 /// Shortest section whose bins can be resampled: a shorter one is hardly more than a single block of them, so that every
 /// resample would be the section itself and the interval nothing.
-const LEAST_BINS: usize = 8;
+pub(super) const LEAST_BINS: usize = 8;
 
 /// Two series over the same bins.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +46,9 @@ pub(super) struct Slice<'a> {
     pub(super) b: &'a [f64],
     pub(super) weights: &'a [f64],
 }
+
+/// What is computed of a resample, from how often it holds each bin; none where that is not defined.
+type Statistic<'a> = Box<dyn Fn(&[f64]) -> Option<f64> + 'a>;
 
 /// A quantity of two series over chosen sections: its value, and what it is for other weights of the bins.
 struct Quantity<'a> {
@@ -209,10 +212,12 @@ impl<'a> Stretches<'a> {
 impl Stretch<'_> {
     /// That of the trial's own bins; none where a section is too short.
     fn interval(&self, quantity: &Quantity<'_>, alpha: f64, seed: u64) -> Option<Interval> {
-        let long = self.sections.ranges().iter().all(|range| range.len() >= LEAST_BINS);
+        if self.sections.ranges().iter().any(|range| range.len() < LEAST_BINS) {
+            return None;
+        }
         let draw = || Resamples::draw(&self.sections, &mut generator(seed));
-        long.then(|| self.resamples.get_or_init(draw).interval(quantity.value, alpha, &quantity.at))
-            .flatten()
+        let resamples = self.resamples.get_or_init(draw);
+        resamples.interval(quantity.value, alpha, resamples.replicates(&quantity.at))
     }
 }
 

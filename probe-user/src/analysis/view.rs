@@ -1,9 +1,9 @@
 //! One function's series in one trial, and what is computed from them.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, ops::Range};
 
 use super::{
-    bootstrap::{Resamples, Sections, Statistic},
+    bootstrap::{Resamples, Sections},
     correlation::{Coefficient, moving_average},
     estimate::generator,
     item::Item,
@@ -24,7 +24,7 @@ pub(super) struct View {
     /// Calls by the witness, or why there are none.
     witness: Result<Vec<f64>, String>,
     /// Bytes at the sink; r is blind to the factor 8 of bits.
-    throughput: Vec<f64>,
+    pub(super) throughput: Vec<f64>,
     /// The method's series, or why there is none.
     method: Result<Vec<f64>, String>,
     /// What the method's series is of, where it sees no functions.
@@ -33,10 +33,18 @@ pub(super) struct View {
     pub(super) sections: Sections,
     /// Of the bins; drawn when they are first asked for.
     resamples: OnceCell<Resamples>,
+    replicates: Replicates,
     /// Whether every call is in the method's series.
     pub(super) complete: bool,
     /// Whether every call is in the witness's series.
     pub(super) witness_complete: bool,
+}
+
+/// Coefficients of the resamples, Pearson's and Spearman's, of each series with the throughput.
+#[derive(Debug, Clone, Default)]
+struct Replicates {
+    witness: [OnceCell<Result<Vec<f64>, String>>; 2],
+    method: [OnceCell<Result<Vec<f64>, String>>; 2],
 }
 
 /// How two series are compared.
@@ -95,11 +103,43 @@ impl View {
             throughput: numbers(&trial.throughput),
             sections: Sections::new(trial.throughput.len(), &firsts),
             resamples: OnceCell::new(),
+            replicates: Replicates::default(),
             complete: is_complete(&trial.observation, unit, || agree(&witness, &method, unit)),
             witness_complete: trial.witness.as_ref().is_some_and(|w| w.missed == Loss::NONE),
             witness,
             method,
             stand_in: stand_in.map(|series| series.function.clone()),
+        }
+    }
+
+    /// The same in bins of which each holds `by` neighbours within one section; what is left over at a section's end is
+    /// left out.
+    pub(super) fn widened(&self, by: usize) -> Self {
+        let whole = self.sections.ranges().iter().map(|range| {
+            let left_over = range.len() % by.max(1);
+            range.start..range.end - left_over
+        });
+        let whole: Vec<Range<usize>> = whole.filter(|range| !range.is_empty()).collect();
+        let sum = |values: &[f64]| -> Vec<f64> {
+            let bins = whole.iter().filter_map(|range| values.get(range.clone()));
+            bins.flat_map(|bins| bins.chunks(by.max(1))).map(|bins| bins.iter().sum()).collect()
+        };
+        let each =
+            |series: &Result<Vec<f64>, String>| series.as_deref().map(sum).map_err(Clone::clone);
+        let throughput = sum(&self.throughput);
+        let firsts = whole.iter().scan(0, |first, range| {
+            Some(std::mem::replace(first, *first + range.len() / by.max(1)))
+        });
+        Self {
+            witness: each(&self.witness),
+            method: each(&self.method),
+            stand_in: self.stand_in.clone(),
+            sections: Sections::new(throughput.len(), &firsts.collect::<Vec<_>>()),
+            resamples: OnceCell::new(),
+            replicates: Replicates::default(),
+            complete: self.complete,
+            witness_complete: self.witness_complete,
+            throughput,
         }
     }
 
@@ -165,39 +205,62 @@ impl Block<'_> {
         }
     }
 
-    /// The same of raw bins, for any weights of them: both trials of the block at the same bins.
+    /// The same of raw bins in each of these resamples, both trials of the block at the same bins; NaN where it is not
+    /// defined.
     ///
     /// # Errors
     /// Why it does not exist.
-    pub(super) fn weighed(
+    pub(super) fn replicates(
         &self,
         quantity: Quantity,
         coefficient: Coefficient,
         factor: Option<f64>,
-    ) -> Result<Statistic<'static>, String> {
-        let r = |side| {
-            let (name, a, b) = self.side(side)?;
-            let found = Weighted::new(coefficient, a, b);
-            found.map_err(|undefined| undefined.why(name, "throughput"))
-        };
-        let one = |found: Weighted| -> Statistic<'static> { Box::new(move |at| found.at(at)) };
-        let both = |a: Weighted, b: Weighted, of: fn(f64, f64) -> f64| -> Statistic<'static> {
-            Box::new(move |at| Some(of(a.at(at)?, b.at(at)?)))
+        resamples: &Resamples,
+    ) -> Result<Vec<f64>, String> {
+        let r = |side| self.r_replicates(side, coefficient, resamples);
+        let both = |a: &[f64], b: &[f64], of: fn(f64, f64) -> f64| -> Vec<f64> {
+            a.iter().zip(b).map(|(&a, &b)| of(a, b)).collect()
         };
         let less = |a, b| both(a, b, |a, b| a - b);
         Ok(match quantity {
-            Quantity::R0 => one(r(Side::Off)?),
-            Quantity::Rw => one(r(Side::Witness)?),
-            Quantity::Rm => one(r(Side::Method)?),
+            Quantity::R0 => r(Side::Off)?.to_vec(),
+            Quantity::Rw => r(Side::Witness)?.to_vec(),
+            Quantity::Rm => r(Side::Method)?.to_vec(),
             Quantity::Perturbation => less(r(Side::Off)?, r(Side::Witness)?),
             Quantity::ObservationLoss => less(r(Side::Witness)?, r(Side::Method)?),
             Quantity::FidelityLoss => less(r(Side::Off)?, r(Side::Method)?),
             Quantity::Retained => both(r(Side::Method)?, r(Side::Off)?, |m, o| m / o),
             Quantity::SeriesError => {
                 let [away, calls] = self.method.away(factor)?;
-                Box::new(move |at| Some(dot(at, &away) / dot(at, &calls)))
+                resamples.replicates(|at| Some(dot(at, &away) / dot(at, &calls)))
             }
         })
+    }
+
+    /// Of a coefficient, computed once: several quantities are made of it.
+    fn r_replicates(
+        &self,
+        side: Side,
+        coefficient: Coefficient,
+        resamples: &Resamples,
+    ) -> Result<&[f64], String> {
+        let (name, series, throughput) = self.side(side)?;
+        let Self { off, method } = self;
+        let kept = match side {
+            Side::Off => &off.replicates.witness,
+            Side::Witness => &method.replicates.witness,
+            Side::Method => &method.replicates.method,
+        };
+        let kept = match coefficient {
+            Coefficient::Pearson => &kept[0],
+            Coefficient::Spearman => &kept[1],
+        };
+        let found = kept.get_or_init(|| {
+            let weighted = Weighted::new(coefficient, series, throughput)
+                .map_err(|undefined| undefined.why(name, "throughput"))?;
+            Ok(resamples.replicates(|at| weighted.at(at)))
+        });
+        found.as_deref().map_err(Clone::clone)
     }
 
     /// Resamples of the bins, equal for both trials; none where their schedules differ.

@@ -74,33 +74,41 @@ impl Weighted {
     }
 }
 
-/// The bins' order by value, those of equal value together.
+/// The bins' order by value.
 #[derive(Debug, Clone)]
 struct Ranking {
-    groups: Vec<Vec<usize>>,
-    bins: usize,
+    /// For each bin, the place of its value among all values that there are; the last for bins that are not known.
+    places: Vec<usize>,
+    /// How many values there are.
+    values: usize,
 }
 
 impl Ranking {
     fn of(values: &[f64], known: &[bool]) -> Self {
         let mut order: Vec<usize> = (0..values.len()).filter(|&bin| known[bin]).collect();
         order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
-        let groups = order.chunk_by(|&a, &b| values[a] == values[b]).map(<[usize]>::to_vec);
-        Self { groups: groups.collect(), bins: values.len() }
+        let groups: Vec<&[usize]> = order.chunk_by(|&a, &b| values[a] == values[b]).collect();
+        let mut places = vec![groups.len(); values.len()];
+        for (place, group) in groups.iter().enumerate() {
+            group.iter().for_each(|&bin| places[bin] = place);
+        }
+        Self { places, values: groups.len() }
     }
 
     /// Ranks in the middle of those that the bins of equal value take up, between -1 and 1: deviations need no more.
     fn at(&self, weights: &[f64]) -> Vec<f64> {
-        let all: f64 = self.groups.iter().flatten().map(|&bin| weights[bin]).sum();
-        let mut ranks = vec![0.0; self.bins];
+        let mut ranks = vec![0.0; self.values + 1];
+        for (&place, &weight) in self.places.iter().zip(weights) {
+            ranks[place] += weight;
+        }
+        let all: f64 = ranks[..self.values].iter().sum();
         let mut below = 0.0;
-        for group in &self.groups {
-            let own: f64 = group.iter().map(|&bin| weights[bin]).sum();
-            let rank = (2.0 * below + own - all) / all;
-            group.iter().for_each(|&bin| ranks[bin] = rank);
+        for rank in &mut ranks {
+            let own = *rank;
+            *rank = (2.0 * below + own - all) / all;
             below += own;
         }
-        ranks
+        self.places.iter().map(|&place| ranks[place]).collect()
     }
 }
 
@@ -122,7 +130,7 @@ fn pearson(known: &[f64], weights: &[f64], x: &[f64], y: &[f64]) -> Option<f64> 
     Some((xy / (xx.sqrt() * yy.sqrt())).clamp(-1.0, 1.0))
 }
 
-/// Three sums over the bins at once, in four lanes that do not wait for each other. All are as long as `known`.
+/// Three sums over the bins at once, in four lanes that do not wait for each other.
 fn sums(
     known: &[f64],
     weights: &[f64],
@@ -130,18 +138,19 @@ fn sums(
     y: &[f64],
     term: impl Fn(f64, f64, f64) -> [f64; 3],
 ) -> [f64; 3] {
-    const LANES: usize = 4;
-    let mut lanes = [[0.0; LANES]; 3];
-    let bins = known.len();
-    let (weights, x, y) = (&weights[..bins], &x[..bins], &y[..bins]);
-    let mut add = |bin: usize, lane: usize| {
-        let terms = term(known[bin] * weights[bin], x[bin], y[bin]);
-        lanes.iter_mut().zip(terms).for_each(|(lanes, term)| lanes[lane] += term);
-    };
-    for first in (0..bins - bins % LANES).step_by(LANES) {
-        (0..LANES).for_each(|lane| add(first + lane, lane));
+    let mut lanes = [[0.0; 4]; 3];
+    let (known, weights) = (known.as_chunks::<4>(), weights.as_chunks::<4>());
+    let (x, y) = (x.as_chunks::<4>(), y.as_chunks::<4>());
+    for (((known, weights), x), y) in known.0.iter().zip(weights.0).zip(x.0).zip(y.0) {
+        for lane in 0..4 {
+            let terms = term(known[lane] * weights[lane], x[lane], y[lane]);
+            (0..3).for_each(|sum| lanes[sum][lane] += terms[sum]);
+        }
     }
-    (bins - bins % LANES..bins).for_each(|bin| add(bin, 0));
+    for (((known, weight), &x), &y) in known.1.iter().zip(weights.1).zip(x.1).zip(y.1) {
+        let terms = term(known * weight, x, y);
+        (0..3).for_each(|sum| lanes[sum][0] += terms[sum]);
+    }
     lanes.map(|lanes| lanes.iter().sum())
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     checks::Checks,
-    figure::{Figure, Platform},
+    figure::{Absent, Figure, Platform},
     loss::Loss,
     method::{Descriptor, MethodId},
     observation::Estimate,
@@ -335,6 +335,85 @@ pub struct FidelityFigures {
     pub series_error: Figure,
     /// The same correlations by other coefficients.
     pub beside: Beside,
+    /// The lag at which a series goes best with the throughput; absent where no trial ended well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<LagFigures>,
+    /// What is left in wider bins; absent where no trial ended well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_width: Option<WidthFigures>,
+}
+
+/// At which lag two series go best with the throughput.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LagFigures {
+    /// The witness's, under the method (of the control: under itself).
+    pub witness: Lagged,
+    /// The method's own series'; absent for the control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Lagged>,
+}
+
+/// A lag, or why there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Lagged {
+    /// There is one.
+    Known(Lag),
+    /// A series cannot be correlated.
+    Null(Absent),
+}
+
+/// The lag with the greatest |r|, of means over blocks. The choice among several has no interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lag {
+    /// Bins by which the throughput follows the series; negative where the series follows the throughput.
+    pub bins: i32,
+    /// The same in seconds.
+    pub seconds: f64,
+    /// r at this lag.
+    pub r: f64,
+    /// Blocks in which this lag is the best by itself.
+    pub in_blocks: usize,
+    /// Blocks.
+    pub n: usize,
+    /// r at each lag from -4 to 4 bins.
+    pub by_lag: Vec<f64>,
+}
+
+/// What a method shows in bins of several widths.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WidthFigures {
+    /// The scenario's own bin first, then wider ones.
+    pub widths: Vec<AtWidth>,
+    /// The finest of them at which the method tells the truth, by several bounds.
+    pub finest: Vec<Finest>,
+}
+
+/// What a method shows in bins of one width.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AtWidth {
+    /// Seconds.
+    pub width_s: f64,
+    /// r(witness, throughput) under the control.
+    pub r_0: Figure,
+    /// r(witness, throughput) under the method.
+    pub r_w: Figure,
+    /// r(method, throughput).
+    pub r_m: Figure,
+    /// `Σ|s·m - w| / Σ w`.
+    pub series_error: Figure,
+}
+
+/// The finest width at which the whole interval of `series_error` lies below a bound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finest {
+    /// The bound.
+    pub error_below: f64,
+    /// Seconds. Finer bins than the scenario's were not looked at.
+    pub width_s: Option<f64>,
+    /// Why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// Correlations that stand beside the headline's Pearson coefficient of raw bins.

@@ -65,6 +65,8 @@ fn fidelity(figures: &FidelityFigures) -> Vec<Named<'_>> {
         series_error,
         // Not in the tables; in the result file.
         beside: Beside { .. },
+        lag: _,
+        by_width: _,
     } = figures;
     let named = |style| move |(name, figure)| Named { name, figure, style };
     let levels = [

@@ -18,6 +18,7 @@ mod sections;
 mod shown;
 mod sizes;
 pub mod text;
+mod widths;
 
 #[cfg(test)]
 mod tests;

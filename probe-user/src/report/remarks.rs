@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::widths;
 use crate::{
     analysis::fidelity::WITHIN_RUN,
     model::{
@@ -34,7 +35,8 @@ pub(super) fn list(campaign: &Campaign) -> Vec<String> {
     });
     let place = "Throughput is what came out of the guests' TAPs, not what a machine 2 received.";
     let place = at_taps.then(|| place.to_owned());
-    place.into_iter().chain(by_section(&campaign.summary)).collect()
+    let lags = widths::lags(&campaign.summary.methods);
+    place.into_iter().chain(lags).chain(by_section(&campaign.summary)).collect()
 }
 
 /// One sentence per reason and remark; a star in the tables already tells of intervals within one run.

@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_HORIZO
 use super::{
     caveats, chart, durations, holdings, latency,
     number::{self, Style, nanoseconds, parts},
-    paper, sections, shown, sizes,
+    paper, sections, shown, sizes, widths,
 };
 use crate::{
     analysis::events::CALLED_PER_KICK,
@@ -54,10 +54,12 @@ pub fn render(campaign: &Campaign) -> String {
         .map(|table| (format!("How long calls of {CALLED_PER_KICK} took in lockstep, the tracer's own work included"), table));
     let latency = latency::table_of(methods).map(|table| (latency::TITLE.to_owned(), table));
     let holdings = holdings::table_of(methods).map(|table| (holdings::TITLE.to_owned(), table));
+    let by_width = widths::table_of(methods).map(|table| (widths::TITLE.to_owned(), table));
     let by_section = sections::tables(campaign);
     let said = &campaign.summary.paper;
     let paper = paper::table_of(said).map(|table| (paper::title(said), table));
-    let of_toll = latency.into_iter().chain(holdings).chain(durations).chain(by_size);
+    let of_toll =
+        latency.into_iter().chain(holdings).chain(durations).chain(by_size).chain(by_width);
     let optional = of_toll.chain(by_section).chain(paper);
     for (title, table) in tables.into_iter().chain(optional) {
         text.push('\n');

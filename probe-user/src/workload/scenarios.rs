@@ -19,6 +19,7 @@ const BUILT_IN: &[(&str, &str)] = &built_in![
     "quick",
     "blast",
     "paced",
+    "bin-width",
     "bursty",
     "many-guests",
     "paper-a",

@@ -1,7 +1,10 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::{
     analysis::fixture::{Lab, exchanged, on_and_off, shows},
     model::{
+        campaign::{Lag, Lagged},
         loss::Loss,
         trial::{Outcome, Pace, Part},
     },
@@ -209,4 +212,135 @@ fn moving_averages_stand_without_interval() {
     let found = figures(&lab.trials(), lab.method(COUNT), TX, Nanos(3_300_000_000), 1);
     let smooth = known(&found.beside.moving_average_0);
     assert_eq!((smooth.lo, smooth.hi, smooth.detectable, smooth.n), (None, None, None, 2));
+}
+
+/// Blocks whose witness, throughput and method are these, per bin; the sections are those of [`shows`].
+fn series(blocks: &[[Vec<u64>; 3]]) -> Lab {
+    let mut lab = Lab::new();
+    lab.run(Platform::Counted);
+    for (block, [witness, throughput, own]) in (0..).zip(blocks) {
+        let fill = |measured: &mut Measured, seen: bool| {
+            shows(measured, &on_and_off(), seen.then_some((&on_and_off(), 1.0)));
+            measured.throughput.clone_from(throughput);
+            let counts = &mut measured.witness.as_mut().unwrap().functions[0];
+            *counts = crate::model::trial::WitnessCounts::Calls(witness.clone());
+            if seen {
+                measured.series[0].values = own.iter().map(|&calls| calls as f64).collect();
+            }
+        };
+        lab.done(block, FLAT, "off", |measured| fill(measured, false));
+        lab.done(block, FLAT, COUNT, |measured| fill(measured, true));
+    }
+    lab
+}
+
+/// 64 bins of which each goes on `by` bins later, and the last stand in front.
+fn later(values: &[u64], by: usize) -> Vec<u64> {
+    let mut values = values.to_vec();
+    values.rotate_right(by);
+    values
+}
+
+fn lag(lagged: &Lagged) -> &Lag {
+    match lagged {
+        Lagged::Known(lag) => lag,
+        Lagged::Null(absent) => panic!("{absent:?}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_series_that_is_late_goes_best_as_many_bins_back(
+        calls in proptest::collection::vec(1..10_000_u64, 64), by in 0..4_usize,
+    ) {
+        let lab = series(&[[calls.clone(), calls.clone(), later(&calls, by)]]);
+        let found = of(&lab, COUNT, TX).lag.unwrap();
+        let (witness, own) = (lag(&found.witness), lag(found.method.as_ref().unwrap()));
+        prop_assert_eq!((witness.bins, witness.in_blocks, witness.n), (0, 1, 1));
+        prop_assert_eq!(own.bins, -i32::try_from(by).unwrap());
+        prop_assert!((own.seconds + 0.25 * by as f64).abs() < 1e-12);
+        prop_assert!((own.r - 1.0).abs() < 1e-9, "{:?}", own);
+        prop_assert_eq!(own.by_lag.len(), 9);
+    }
+
+    #[test]
+    fn an_exact_series_has_no_error_at_any_width_and_wider_bins_have_no_greater_one(
+        bins in proptest::collection::vec((1..10_000_u64, 0..3_000_u64), 64),
+    ) {
+        let (calls, extra): (Vec<u64>, Vec<u64>) = bins.into_iter().unzip();
+        let lab = series(&[[calls.clone(), calls.clone(), calls.clone()]]);
+        let exact = of(&lab, COUNT, TX).by_width.unwrap();
+        for at in &exact.widths {
+            prop_assert_eq!(known(&at.series_error).estimate, 0.0);
+        }
+        prop_assert!(exact.finest.iter().all(|finest| finest.width_s == Some(0.25)));
+        let more: Vec<u64> = calls.iter().zip(later(&extra, 1)).map(|(a, b)| a + b).collect();
+        let less: Vec<u64> = more.iter().zip(&extra).map(|(a, b)| a.saturating_sub(*b)).collect();
+        let lab = series(&[[calls.clone(), calls.clone(), less]]);
+        let widths = of(&lab, COUNT, TX).by_width.unwrap().widths;
+        // 250 ms, 500 ms, 1 s, 2 s: sections of 32 bins hold all of them whole.
+        prop_assert_eq!(widths.len(), 4);
+        let errors: Vec<f64> = widths.iter().map(|at| known(&at.series_error).estimate).collect();
+        prop_assert!(errors.is_sorted_by(|a, b| *b <= a + 1e-12), "{:?}", errors);
+    }
+}
+
+#[test]
+fn the_finest_true_width_by_hand() {
+    // Every other bin's calls are counted a bin late: off by half in each bin, by nothing in two together.
+    let calls = vec![100; 64];
+    let swing: Vec<u64> = (0..64).map(|bin| if bin % 2 == 0 { 50 } else { 150 }).collect();
+    let lab =
+        series(&[[calls.clone(), calls.clone(), swing.clone()], [calls.clone(), calls, swing]]);
+    let found = of(&lab, COUNT, TX).by_width.unwrap();
+    let errors: Vec<f64> = found.widths.iter().map(|at| known(&at.series_error).estimate).collect();
+    assert_eq!(errors, [0.5, 0.0, 0.0, 0.0]);
+    assert_eq!(found.finest[0].width_s, Some(0.5));
+    assert_eq!((found.finest[0].error_below, &found.finest[0].why), (0.01, &None));
+    assert_eq!(why(&found.widths[0].r_m), "the throughput is constant");
+}
+
+#[test]
+fn bins_are_joined_within_sections_and_the_rest_is_left_out() {
+    // 32 bins per section: joined by three, ten of each are whole and two bins left out.
+    let calls: Vec<u64> = (0..64).collect();
+    let lab = series(&[[calls.clone(), calls.clone(), calls]]);
+    let trials = lab.trials();
+    let fidelity = Fidelity::of(&trials, lab.method(COUNT), TX, 1).unwrap();
+    let wide = fidelity.views[0].1.widened(3);
+    assert_eq!(wide.sections, super::super::bootstrap::Sections::new(20, &[0, 10]));
+    assert_eq!(wide.throughput[..2], [3.0, 12.0]);
+    assert_eq!(wide.throughput[10], 32.0 + 33.0 + 34.0);
+    assert_eq!(wide.witness().unwrap(), wide.throughput);
+}
+
+#[test]
+fn without_a_true_width_the_reason_stands() {
+    let calls: Vec<u64> = (0..64).map(|bin| 100 + bin % 5).collect();
+    let double: Vec<u64> = calls.iter().map(|calls| 2 * calls).collect();
+    let block = [calls.clone(), calls.clone(), double];
+    let found = of(&series(&[block.clone(), block]), COUNT, TX).by_width.unwrap();
+    for finest in &found.finest {
+        assert_eq!(finest.width_s, None);
+        assert!(finest.why.as_ref().unwrap().contains("1.000 at best"), "{finest:?}");
+    }
+    let profiler = "perf-sample-999-callchain";
+    let lab = lab(profiler, 0.1, &[(0, 0, 2), (0, 0, 2)]);
+    let found = of(&lab, profiler, TX).by_width.unwrap();
+    assert!(found.finest[0].why.as_ref().unwrap().contains("shares"), "{found:?}");
+    // r needs 30 bins: 64 of them are 32 twice as wide, in which each two neighbours are alike, and 16 four times.
+    assert_eq!(why(&found.widths[1].r_m), "the method's series is constant");
+    assert_eq!(why(&found.widths[2].r_m), "16 bins; r needs 30");
+}
+
+#[test]
+fn one_run_with_short_sections_has_no_interval_in_wide_bins() {
+    let calls: Vec<u64> = (0..64).map(|bin| 100 + bin * 7 % 13).collect();
+    let lab = series(&[[calls.clone(), calls.clone(), calls]]);
+    let widths = of(&lab, COUNT, TX).by_width.unwrap().widths;
+    // Sections of 32, 16, 8 and 4 bins.
+    let ends: Vec<bool> = widths.iter().map(|at| known(&at.series_error).hi.is_some()).collect();
+    assert_eq!(ends, [true, true, true, false]);
 }

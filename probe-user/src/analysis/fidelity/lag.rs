@@ -1,0 +1,84 @@
+//! At which lag a series goes best with the throughput.
+
+use std::collections::BTreeSet;
+
+use super::{
+    super::{
+        correlation::{mean, pearson},
+        view::View,
+    },
+    Fidelity,
+};
+use crate::model::{
+    campaign::{Lag, LagFigures, Lagged},
+    figure::Absent,
+    method::MethodId,
+    units::Nanos,
+};
+
+/// Most bins by which the throughput is shifted, either way.
+const MOST: i32 = 4;
+
+/// The witness's lag under the method, and the method's own.
+pub(super) fn figures(fidelity: &Fidelity, method: &MethodId, bin: Nanos) -> LagFigures {
+    let of = |series: fn(&View) -> Result<&[f64], String>, name| {
+        let by_block = fidelity.views.iter().map(|(_, view)| by_lag(series(view)?, view, name));
+        lagged(by_block.collect(), bin)
+    };
+    LagFigures {
+        witness: of(View::witness, "witness"),
+        method: (!method.is_off()).then(|| of(View::series, "method's series")),
+    }
+}
+
+/// r(series in bin b, throughput in bin b + k) for k from -[`MOST`] to [`MOST`].
+fn by_lag(series: &[f64], view: &View, name: &str) -> Result<Vec<f64>, String> {
+    let throughput = &view.throughput[..];
+    let r = |lag: i32| {
+        let by = usize::try_from(lag.unsigned_abs()).unwrap_or(usize::MAX);
+        let front = |values: &[f64]| values[..values.len().saturating_sub(by)].to_vec();
+        let back = |values: &[f64]| values.get(by..).unwrap_or_default().to_vec();
+        let (series, throughput) = if lag < 0 {
+            (back(series), front(throughput))
+        } else {
+            (front(series), back(throughput))
+        };
+        pearson(&series, &throughput).map_err(|undefined| undefined.why(name, "throughput"))
+    };
+    (-MOST..=MOST).map(r).collect()
+}
+
+/// The lag with the greatest |r|, of means over the blocks; of equal ones the nearest to none.
+fn lagged(blocks: Vec<Result<Vec<f64>, String>>, bin: Nanos) -> Lagged {
+    let (known, whys): (Vec<_>, Vec<_>) = blocks.into_iter().partition(Result::is_ok);
+    let known: Vec<Vec<f64>> = known.into_iter().flatten().collect();
+    if known.is_empty() {
+        let whys: BTreeSet<String> = whys.into_iter().filter_map(Result::err).collect();
+        let why = whys.into_iter().collect::<Vec<_>>().join("; ");
+        return Lagged::Null(Absent { estimate: (), why });
+    }
+    let mean_at = |at: usize| mean(&known.iter().map(|block| block[at]).collect::<Vec<_>>());
+    let by_lag: Vec<f64> = (0..known[0].len()).map(mean_at).collect();
+    let bins = best(&by_lag);
+    Lagged::Known(Lag {
+        bins,
+        seconds: f64::from(bins) * bin.as_secs(),
+        r: by_lag[place(bins)],
+        in_blocks: known.iter().filter(|block| best(block) == bins).count(),
+        n: known.len(),
+        by_lag,
+    })
+}
+
+fn best(by_lag: &[f64]) -> i32 {
+    let nearest_first = (0..=MOST).flat_map(|lag| [lag, -lag]);
+    let strength = |lag: i32| by_lag[place(lag)].abs();
+    // An earlier one stands unless a later one is greater.
+    nearest_first
+        .reduce(|best, lag| if strength(lag) > strength(best) { lag } else { best })
+        .unwrap_or(0)
+}
+
+fn place(lag: i32) -> usize {
+    usize::try_from(lag + MOST).unwrap_or_default()
+}

@@ -1,0 +1,85 @@
+//! What a method still shows by the width of the bins, and the finest width at which it tells the truth.
+
+use super::{Fidelity, Quantity, Rating};
+use crate::analysis::correlation::Coefficient;
+use crate::model::{
+    campaign::{AtWidth, Finest, WidthFigures},
+    figure::Figure,
+    method::MethodId,
+    units::Nanos,
+};
+
+/// Widths that are looked at beside the scenario's own, where they are whole multiples of it, in ms.
+const WIDTHS_MS: [u64; 8] = [10, 20, 50, 100, 200, 500, 1000, 2000];
+
+/// What a series error must stay below for the series to be called true.
+const BOUNDS: [f64; 2] = [0.01, 0.05];
+
+/// By width, the narrowest first.
+pub(super) fn figures(fidelity: &Fidelity, method: &MethodId, bin: Nanos) -> WidthFigures {
+    let at = |by: u64| {
+        let wider;
+        let fidelity = if by == 1 {
+            fidelity
+        } else {
+            wider = fidelity.widened(usize::try_from(by).unwrap_or(usize::MAX));
+            &wider
+        };
+        let figure = |quantity| match quantity {
+            Quantity::R0 => fidelity.figure(quantity, RAW),
+            _ if method.is_off() => Figure::null("the control"),
+            _ => fidelity.figure(quantity, RAW),
+        };
+        AtWidth {
+            width_s: Nanos(by * bin.0).as_secs(),
+            r_0: figure(Quantity::R0),
+            r_w: figure(Quantity::Rw),
+            r_m: figure(Quantity::Rm),
+            series_error: figure(Quantity::SeriesError),
+        }
+    };
+    let widths: Vec<AtWidth> = multiples(bin).map(at).collect();
+    let finest = BOUNDS.map(|bound| finest(&widths, bound)).into();
+    WidthFigures { widths, finest }
+}
+
+const RAW: Rating = Rating { r: Coefficient::Pearson, window: 1 };
+
+/// The scenario's bin, and of the others its whole multiples: how many bins each holds.
+fn multiples(bin: Nanos) -> impl Iterator<Item = u64> {
+    let width = bin.0.max(1);
+    let others = WIDTHS_MS.into_iter().map(|ms| ms * 1_000_000);
+    let wider = others.filter(move |other| *other > width && other.is_multiple_of(width));
+    std::iter::once(1).chain(wider.map(move |other| other / width))
+}
+
+/// The narrowest width at which all of the error's interval lies below `bound`.
+fn finest(widths: &[AtWidth], bound: f64) -> Finest {
+    let ends = || widths.iter().filter_map(|at| Some((at.width_s, at.series_error.known()?.hi?)));
+    let found = ends().find(|(_, hi)| *hi < bound).map(|(width, _)| width);
+    let least = ends().min_by(|a, b| a.1.total_cmp(&b.1));
+    let why = match (found, least, widths.first().map(|at| &at.series_error)) {
+        (Some(_), ..) => None,
+        (None, Some((width, hi)), _) => Some(format!(
+            "the upper end of series_error is {hi:.3} at best, in bins of {width} s: not below {bound}"
+        )),
+        (None, None, Some(Figure::Null(absent))) => Some(absent.why.clone()),
+        (None, None, _) => Some("series_error has no interval at any width".into()),
+    };
+    Finest { error_below: bound, width_s: found, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_whole_multiples_of_the_scenarios_bin() {
+        let of =
+            |ms: u64| -> Vec<u64> { multiples(Nanos(ms * 1_000_000)).map(|by| by * ms).collect() };
+        assert_eq!(of(10), [10, 20, 50, 100, 200, 500, 1000, 2000]);
+        assert_eq!(of(250), [250, 500, 1000, 2000]);
+        assert_eq!(of(300), [300]);
+        assert_eq!(of(5000), [5000]);
+    }
+}
