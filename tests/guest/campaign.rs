@@ -6,12 +6,13 @@ use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::tool::{Folder, binary, refuse, succeed, tiny_run, tracetoll};
+use crate::tool::{Folder, binary, refuse, succeed, tiny_blocks, tiny_run, tracetoll};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("campaign::every_default_method_reconciles", every_method_reconciles),
         crate::test("campaign::journals_merge_into_one_campaign", journals_merge),
+        crate::test("campaign::a_run_ends_when_its_costs_are_known", ends_when_known),
     ]
 }
 
@@ -101,6 +102,20 @@ fn journals_merge() -> Result<()> {
     let off = &campaign["summary"]["methods"][1]["toll"]["kernel_ns_per_event"];
     ensure!(off["n"] == 4, "four blocks make four pairs: {off}");
     compares_with_itself(&merged)
+}
+
+/// Costs that may be wrong by any factor are known after the ten blocks before which nothing is looked at.
+fn ends_when_known() -> Result<()> {
+    let folder = Folder::new()?;
+    let out = folder.path().join("out");
+    let mut run = tiny_blocks(&folder, "bpf-fentry-count", &out, "12")?;
+    run.args(["--parts", "toll", "--until-ci", "1000000%"]);
+    let said = succeed(run)?;
+    ensure!(said.contains("block 10: bpf-fentry-count is known least"), "{said}");
+    let campaign = campaign(&out)?;
+    let cost = &campaign["summary"]["methods"][1]["toll"]["kernel_ns_per_event"];
+    ensure!(cost["n"] == 10, "{cost}");
+    Ok(())
 }
 
 /// Nothing is worse than it is itself, however much this clock scatters.
