@@ -22,6 +22,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         crate::test("input::malformed_scenario", malformed_scenario),
         crate::test("input::malformed_flags", malformed_flags),
         crate::test("input::unwritable_folder", unwritable_folder),
+        crate::test("input::vms_without_an_image_leave_nothing", no_image),
         crate::test("input::full_folder_keeps_what_was_written", full_folder),
         crate::test("input::doctor_tells_a_lacking_host_by_its_status", doctor),
     ]
@@ -127,6 +128,16 @@ fn unwritable_folder() -> Result<()> {
     let folder = Folder::new()?;
     let out = Path::new("/proc/nowhere");
     refuse(tiny_run(&folder, "off", out)?, 1, &["/proc/nowhere"])
+}
+
+fn no_image() -> Result<()> {
+    let folder = Folder::new()?;
+    let out = folder.path().join("out");
+    let mut run = tracetoll(["run", "--scenario", "paper-a", "--out"])?;
+    run.arg(&out);
+    refuse(run, 1, &["guests.image", "--guest-image"])?;
+    ensure!(!out.exists(), "a refused run made a result");
+    Ok(())
 }
 
 /// A file system with room for the journal's first lines only.

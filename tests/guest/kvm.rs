@@ -105,9 +105,23 @@ fn send_and_hog() -> Result<()> {
     let before = stage.bytes_by_guest()?[1];
     let mut load = stage.start(orders(2, 0))?;
     until(&mut *load, "bytes of vm2", |_| Ok(stage.bytes_by_guest()?[1] > before + 1_000_000))?;
+    // The last client of each runs once its server has done with those before.
+    let rate = "1000pps".parse().map_err(anyhow::Error::msg)?;
+    load.obey(&Orders { offered: Offered::Paced { rate, batch: 1 }, ..orders(2, 0) })?;
+    load.obey(&orders(1, 1))?;
+    load.obey(&orders(2, 0))?;
+    let before = stage.bytes_by_guest()?;
+    // More than what was under way can be.
+    until(&mut *load, "bytes of both", |_| {
+        let now = stage.bytes_by_guest()?;
+        Ok(now.iter().zip(&before).all(|(now, before)| *now > before + 10_000_000))
+    })?;
     let refused = load.obey(&orders(2, 1)).unwrap_err().to_string();
     ensure!(refused.contains("1 hogs beside 2 senders"), "{refused}");
-    load.stop()?;
+    let ended = load.stop()?;
+    ensure!(ended.rtt.iter().all(|rtt| rtt.is_sorted_by_key(|&(at, _)| at)), "{:?}", ended.rtt);
+    // One right behind the other, and ended as soon as it runs.
+    stage.start(orders(2, 0))?.stop()?;
     drop(calls);
     stage.close()?;
     victim::gone(&PROGRAMS)

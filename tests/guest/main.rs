@@ -5,6 +5,7 @@ mod bpf;
 mod bpf_fentry;
 mod bpf_probes;
 mod bridge;
+mod byhand;
 mod campaign;
 mod capture;
 mod ending;
@@ -18,6 +19,7 @@ mod kvm;
 mod leftovers;
 mod load;
 mod network;
+mod paper;
 mod perf;
 mod perf_events;
 mod sink;
@@ -76,6 +78,8 @@ fn main() -> ExitCode {
         campaign::tests(),
         ending::tests(),
         kvm::tests(),
+        paper::tests(),
+        byhand::tests(),
     ];
     let trials =
         suites.into_iter().flatten().map(|trial| trial.with_ignored_flag(!in_guest)).collect();
