@@ -67,7 +67,9 @@ fn figures_are_known_or_explained(method: &Value) -> Result<()> {
         let figures = method[part].as_object().context("no figures")?;
         let beside = figures.get("beside").and_then(Value::as_object);
         let percentiles = |name: &String| name.starts_with("latency");
-        let shown = figures.iter().filter(|(name, _)| *name != "beside" && !percentiles(name));
+        // These hold others, which are not in every campaign.
+        let grouped = |name: &String| ["beside", "lag", "by_width"].contains(&&**name);
+        let shown = figures.iter().filter(|(name, _)| !grouped(name) && !percentiles(name));
         let latency = figures.iter().filter(|(name, _)| percentiles(name));
         let latency = latency.filter_map(|(_, of)| of.as_object()).flatten();
         for (name, figure) in shown.chain(beside.into_iter().flatten()).chain(latency) {
