@@ -11,8 +11,9 @@ use super::{
     view::{Block as Pair, Quantity, Rating, View},
 };
 use crate::model::{
-    campaign::{Design, Run, TollFigures},
+    campaign::{Design, Run},
     figure::Platform,
+    figures::TollFigures,
     method::{Descriptor, MethodId, SeriesUnit},
     trial::{Part, Trial},
 };

@@ -5,7 +5,7 @@ use super::{
     pairs::{Kind, Trials},
 };
 use crate::model::{
-    campaign::DurationFigures,
+    figures::DurationFigures,
     method::Descriptor,
     observation::Durations,
     trial::{Measured, Outcome, Pace},

@@ -18,8 +18,8 @@ use super::{
     view::{Block, Quantity, Rating, View},
 };
 use crate::model::{
-    campaign::{Beside, FidelityFigures},
     figure::{Estimate, Figure, Platform},
+    figures::{Beside, FidelityFigures},
     method::{Descriptor, SeriesUnit},
     trial::Measured,
     units::Nanos,

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::view::Quantity;
 use crate::model::{
-    campaign::{FidelityFigures, MethodSummary, TollFigures},
+    campaign::MethodSummary,
     figure::{Estimate, Figure},
+    figures::{FidelityFigures, TollFigures},
 };
 
 /// What a figure's numbers are.

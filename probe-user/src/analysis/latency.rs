@@ -7,7 +7,7 @@ use super::{
     pairs::{Chosen, Pair},
     toll::{log_ratio, with_load_note},
 };
-use crate::model::{campaign::Percentiles, figure::Figure, trial::Measured};
+use crate::model::{figure::Figure, figures::Percentiles, trial::Measured};
 
 /// Share of the frames that are below; 1 for the largest.
 const P50: f64 = 0.5;
@@ -93,8 +93,8 @@ mod tests {
     use crate::{
         analysis::{fixture::Lab, toll},
         model::{
-            campaign::TollFigures,
             figure::Platform,
+            figures::TollFigures,
             latency::Latency,
             trial::{Pace, Part},
         },

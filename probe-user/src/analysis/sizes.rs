@@ -7,7 +7,7 @@ use super::{
     toll,
 };
 use crate::model::{
-    campaign::SizeFigures,
+    figures::SizeFigures,
     method::{Descriptor, MethodId},
     trial::{Measured, Pace},
 };

@@ -7,8 +7,8 @@ use super::{
     pairs::{Chosen, Kind, Pair, Trials},
 };
 use crate::model::{
-    campaign::TollFigures,
     figure::Figure,
+    figures::TollFigures,
     method::{Descriptor, SeriesUnit},
     trial::{Measured, Pace},
 };

@@ -6,6 +6,7 @@ pub mod checks;
 pub mod doctor;
 pub mod external;
 pub mod figure;
+pub mod figures;
 pub mod latency;
 pub mod loss;
 pub mod method;

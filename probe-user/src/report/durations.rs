@@ -3,7 +3,8 @@
 use comfy_table::Table;
 
 use super::text::{id, table};
-use crate::model::campaign::{DurationFigures, MethodSummary};
+use crate::model::campaign::MethodSummary;
+use crate::model::figures::DurationFigures;
 
 /// One row per method that measures durations; none where no method does.
 pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {

@@ -2,8 +2,9 @@
 
 use super::number::Style;
 use crate::model::{
-    campaign::{Beside, FidelityFigures, MethodSummary, TollFigures},
+    campaign::MethodSummary,
     figure::Figure,
+    figures::{Beside, FidelityFigures, TollFigures},
 };
 
 /// A figure of one method, with its name in the result file.

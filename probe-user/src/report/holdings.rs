@@ -6,7 +6,8 @@ use super::{
     number::Style,
     text::{cell, id, table},
 };
-use crate::model::campaign::{MethodSummary, TollFigures};
+use crate::model::campaign::MethodSummary;
+use crate::model::figures::TollFigures;
 
 /// Above the table.
 pub(super) const TITLE: &str = "What it takes beside CPU time, at fixed load";

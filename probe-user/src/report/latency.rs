@@ -6,7 +6,8 @@ use super::{
     number::Style,
     text::{cell, id, table},
 };
-use crate::model::campaign::{MethodSummary, Percentiles};
+use crate::model::campaign::MethodSummary;
+use crate::model::figures::Percentiles;
 
 /// Above the table.
 pub(super) const TITLE: &str = "How long frames take from when they are to be sent until machine 2 has them, at fixed load: \

@@ -6,7 +6,8 @@ use super::{
     number::{Style, parts},
     text::{id, table},
 };
-use crate::model::campaign::{MethodSummary, SizeFigures};
+use crate::model::campaign::MethodSummary;
+use crate::model::figures::SizeFigures;
 
 /// Above the table.
 pub(super) const TITLE: &str =

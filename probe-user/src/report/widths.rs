@@ -7,8 +7,9 @@ use super::{
     text::{id, table},
 };
 use crate::model::{
-    campaign::{AtWidth, Finest, Lag, Lagged, MethodSummary, WidthFigures},
+    campaign::MethodSummary,
     figure::Figure,
+    figures::{AtWidth, Finest, Lag, Lagged, WidthFigures},
 };
 
 /// Above the table.

@@ -10,8 +10,8 @@ use super::{
     Fidelity,
 };
 use crate::model::{
-    campaign::{Lag, LagFigures, Lagged},
     figure::Absent,
+    figures::{Lag, LagFigures, Lagged},
     method::MethodId,
     units::Nanos,
 };

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     analysis::fixture::{Lab, exchanged, on_and_off, shows},
     model::{
-        campaign::{Lag, Lagged},
+        figures::{Lag, Lagged},
         loss::Loss,
         trial::{Outcome, Pace, Part},
     },

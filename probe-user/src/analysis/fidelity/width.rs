@@ -3,8 +3,8 @@
 use super::{Fidelity, Quantity, Rating};
 use crate::analysis::correlation::Coefficient;
 use crate::model::{
-    campaign::{AtWidth, Finest, WidthFigures},
     figure::Figure,
+    figures::{AtWidth, Finest, WidthFigures},
     method::MethodId,
     units::Nanos,
 };

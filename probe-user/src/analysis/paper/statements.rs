@@ -13,8 +13,9 @@ use crate::analysis::{
     stretch::{Slice, deviation, ratio, variation},
 };
 use crate::model::{
-    campaign::{FidelityFigures, MethodSummary},
+    campaign::MethodSummary,
     figure::Figure,
+    figures::FidelityFigures,
     method::SeriesUnit,
     paper::{Agreement, Beside, Statement},
 };
