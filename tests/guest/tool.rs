@@ -144,7 +144,8 @@ impl Drop for Running {
     }
 }
 
-/// Starts it, and waits until `lines` trials have ended. From then on nobody reads what it says.
+/// Starts it, and waits until `lines` trials have ended; for none, until it says anything. From then on nobody reads what it
+/// says.
 pub(crate) fn start_and_await_trials(mut command: Command, lines: usize) -> Result<Running> {
     let mut child = Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?);
     let stderr = child.0.stderr.take().context("no stderr")?;
