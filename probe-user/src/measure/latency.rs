@@ -69,13 +69,7 @@ impl Stopwatch {
         self.listener.stop()?;
         self.listener.settle()?;
         self.drain()?;
-        match self.times.offset.step_to(Offset::read()) {
-            0 => {}
-            step => {
-                let why = "frames' latency is not known";
-                return Err(Error::Untrue(format!("the time of day was set by {step} ns: {why}")));
-            }
-        }
+        self.times.offset.check()?;
         Latency::new(&self.times.of_frames, self.listener.statistics().dropped.into())
     }
 }

@@ -2,7 +2,11 @@
 
 use rustix::time::ClockId;
 
-use crate::{kernel::clock, model::units::Nanos};
+use crate::{
+    error::{Error, Result},
+    kernel::clock,
+    model::units::Nanos,
+};
 
 /// How far `CLOCK_REALTIME` was ahead of `CLOCK_MONOTONIC` at one moment. NTP speeds both up alike; only a step of the
 /// time of day changes it.
@@ -37,9 +41,22 @@ impl Offset {
         Nanos(real.wrapping_sub(self.ahead.cast_unsigned()))
     }
 
+    /// Makes sure that nobody has set the time of day since it was read.
+    ///
+    /// # Errors
+    /// Somebody has: frames are stamped in it, and when they came cannot be told.
+    pub fn check(self) -> Result<()> {
+        match self.step_to(Self::read()) {
+            0 => Ok(()),
+            step => Err(Error::Untrue(format!(
+                "the time of day was set by {step} ns meanwhile: frames are stamped in it, and when they came cannot be told"
+            ))),
+        }
+    }
+
     /// By how much the time of day was set between the two readings, in ns; zero where it was not, as far as readings
     /// can tell.
-    pub fn step_to(self, later: Self) -> i64 {
+    fn step_to(self, later: Self) -> i64 {
         let step = later.ahead - self.ahead;
         if step.unsigned_abs() > self.uncertain + later.uncertain { step } else { 0 }
     }

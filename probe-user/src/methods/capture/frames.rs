@@ -190,12 +190,7 @@ impl Session for Capturing {
         let Some((at, offset)) = self.enabled else { return Ok(()) };
         self.observed = clock::now().since(at);
         self.listeners.iter().try_for_each(Listener::settle)?;
-        match offset.step_to(Offset::read()) {
-            0 => Ok(()),
-            step => Err(Error::Untrue(format!(
-                "the time of day was set by {step} ns meanwhile: frames are stamped in it, and when they came cannot be told"
-            ))),
-        }
+        offset.check()
     }
 
     fn detach(self: Box<Self>) -> Result<Observation> {
