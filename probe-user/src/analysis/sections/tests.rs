@@ -20,18 +20,25 @@ const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Flat);
 const TRACER: &str = "ftrace-function";
 const PROFILER: &str = "perf-sample-999-callchain";
 
+/// Two guests under the control and under a tracer, whose trial is `change`d.
+fn lab(steps: &[Step], change: impl FnOnce(&mut Measured)) -> Lab {
+    let mut lab = Lab::new();
+    lab.run(Platform::Native);
+    lab.done(0, FIDELITY, "off", |measured| climb(measured, steps, 2));
+    lab.done(0, FIDELITY, TRACER, |measured| {
+        climb(measured, steps, 2);
+        counts(measured, steps);
+        change(measured);
+    });
+    lab
+}
+
 fn summary() -> Summary {
     let steps = [
         Step { shares: [40.0, 10.0, 0.0, 0.0], ..Step::of(2, 0, 1e6, 1000.0) },
         Step { shares: [20.0, 10.0, 0.0, 0.0], ..Step::of(2, 1, 5e5, 800.0) },
     ];
-    let mut lab = Lab::new();
-    lab.run(Platform::Native);
-    lab.done(0, FIDELITY, "off", |measured| climb(measured, &steps, 2));
-    lab.done(0, FIDELITY, TRACER, |measured| {
-        climb(measured, &steps, 2);
-        counts(measured, &steps);
-    });
+    let mut lab = lab(&steps, |_| ());
     lab.done(0, FIDELITY, PROFILER, |measured| {
         climb(measured, &steps, 2);
         profiles(measured, &steps, &["handle_tx", "handle_rx"]);
@@ -120,14 +127,7 @@ fn guests_without_tcp_have_no_round_trip_time() {
 /// Of a tracer's figures of handle_tx in the second section, after `change` of its trial.
 fn traced(change: impl FnOnce(&mut Measured)) -> (MethodInSection, Summary) {
     let steps = [Step::of(1, 0, 1e6, 1000.0), Step::of(1, 1, 5e5, 800.0)];
-    let mut lab = Lab::new();
-    lab.run(Platform::Native);
-    lab.done(0, FIDELITY, "off", |measured| climb(measured, &steps, 2));
-    lab.done(0, FIDELITY, TRACER, |measured| {
-        climb(measured, &steps, 2);
-        counts(measured, &steps);
-        change(measured);
-    });
+    let lab = lab(&steps, change);
     let summary = summarize(&lab.design, &lab.runs, &lab.trials, 1);
     (summary.sections[1].methods[1].clone(), summary)
 }
