@@ -1,4 +1,4 @@
-//! How long it takes to turn trials into figures.
+//! How long it takes to turn trials into figures, and figures into reports.
 
 use std::hint::black_box;
 
@@ -12,6 +12,7 @@ use probe_user::{
         weighted::Weighted,
     },
     model::campaign::SCHEMA_VERSION,
+    report::{html, results::named, tables::Table, text},
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -34,6 +35,9 @@ struct Shape {
 
 /// A campaign of the default scenario.
 const BLOCKS: Shape = Shape { blocks: 10, methods: 4, functions: 1, sections: 1, guests: 0 };
+
+/// A campaign of 208 trials.
+const MANY: Shape = Shape { blocks: 13, ..BLOCKS };
 
 /// The paper's figure 8 once under every method: each interval is resampled from the bins of a run.
 const ONE_RUN: Shape = Shape { blocks: 1, methods: 40, functions: 4, sections: 8, guests: 8 };
@@ -88,6 +92,20 @@ fn campaign(criterion: &mut Criterion) {
             });
         });
     }
+    group.finish();
+}
+
+fn report(criterion: &mut Criterion) {
+    let campaign = merge(vec![parse_journal(&journal(MANY)).unwrap().lines]).unwrap();
+    assert_eq!(campaign.trials.len(), 208);
+    let results = named(vec![("bench".into(), campaign)]);
+    let campaign = &results[0].campaign;
+    let mut group = criterion.benchmark_group("report of 208 trials");
+    group.sample_size(10);
+    group.bench_function("text", |b| b.iter(|| text::render(black_box(campaign))));
+    group.bench_function("html", |b| b.iter(|| html::render(black_box(campaign))));
+    group.bench_function("bins as csv", |b| b.iter(|| Table::Bins.csv(&results).unwrap()));
+    group.bench_function("bins as parquet", |b| b.iter(|| Table::Bins.parquet(&results).unwrap()));
     group.finish();
 }
 
@@ -225,5 +243,5 @@ fn trial(
     }})
 }
 
-criterion_group!(benches, correlation, intervals, campaign);
+criterion_group!(benches, correlation, intervals, campaign, report);
 criterion_main!(benches);

@@ -159,6 +159,17 @@ impl Error {
         Self::Malformed { subject: subject.into(), why: why.into() }
     }
 
+    /// The same error; with this remedy where none is known yet.
+    #[must_use]
+    pub fn or_remedy(self, text: impl Into<String>) -> Self {
+        match &self {
+            Self::File { remedy: Remedy(None), .. } | Self::Call { remedy: Remedy(None), .. } => {
+                self.with_remedy(text)
+            }
+            _ => self,
+        }
+    }
+
     /// The same error with another remedy.
     #[must_use]
     pub fn with_remedy(mut self, text: impl Into<String>) -> Self {
@@ -187,5 +198,13 @@ mod tests {
             text,
             "cannot write set_ftrace_filter: Permission denied (os error 13). Run as root"
         );
+    }
+
+    #[test]
+    fn the_remedy_of_the_errno_comes_before_that_of_the_place() {
+        let error = |errno| Error::file("read", "a", io::Error::from_raw_os_error(errno));
+        let told = |errno| error(errno).or_remedy("Name another").to_string();
+        assert!(told(libc::ENOENT).ends_with(". Name another"), "{}", told(libc::ENOENT));
+        assert!(told(libc::EACCES).ends_with(". Run as root"), "{}", told(libc::EACCES));
     }
 }

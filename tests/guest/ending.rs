@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use probe_user::kernel::tracefs::Tracefs;
 use tracetoll_tests::kernel_state;
 
-use crate::tool::{Folder, start_and_await_trials, succeed, tiny_run, tracetoll};
+use crate::tool::{Folder, start_and_await_trials, succeed, tiny_run, tracetoll, wait_for};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -107,15 +107,4 @@ fn clean_beside_a_living_run() -> Result<()> {
     ensure!(status.success(), "the living run was disturbed: {status}");
     ensure!(cleaned?.contains("nothing to remove"), "it removed something");
     Ok(())
-}
-
-/// Polls until `condition` holds.
-fn wait_for(condition: impl Fn() -> Result<bool>) -> Result<()> {
-    for _ in 0..600 {
-        if condition()? {
-            return Ok(());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    anyhow::bail!("it never came to pass")
 }

@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -32,7 +32,7 @@ use probe_user::{
 use crate::{
     load::machine1,
     sink::Events,
-    tool::{Folder, start_and_await_trials, succeed, tiny_run, tracetoll},
+    tool::{Folder, start_and_await_trials, succeed, tiny_run, tracetoll, wait_for},
     triggers::{call_open_tun, call_open_vhost},
 };
 
@@ -236,11 +236,7 @@ fn processes() -> Result<()> {
     let mut session = attach(script(&text), &run, &target)?;
     session.enable()?;
     fs::write(at("go"), "")?;
-    let began = Instant::now();
-    while !(Path::new(&at("child")).exists() && Path::new(&at("orphan")).exists()) {
-        ensure!(began.elapsed() < Duration::from_secs(120), "they do not end");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_for(|| Ok(["child", "orphan"].iter().all(|name| Path::new(&at(name)).exists())))?;
     let seen = finish(session)?;
     let told = |name: &str| -> Result<u64> { Ok(fs::read_to_string(at(name))?.trim().parse()?) };
     let burned = told("child")? + told("orphan")?;
@@ -393,7 +389,8 @@ fn dropped() -> Result<()> {
     let target = resolve("tun:tun_chr_open")?;
     let run = Run::start()?;
     let session = attach(script(&format!("sleep {MARK} & echo ready; wait")), &run, &target)?;
-    ensure!(living(MARK)?.len() >= 2, "{:?}", living(MARK)?);
+    // It says that it is ready as soon as the other one is forked, which has no command line while it executes `sleep`.
+    wait_for(|| Ok(living(MARK)?.len() >= 2))?;
     drop(session);
     ensure!(living(MARK)?.is_empty(), "{:?}", living(MARK)?);
     Ok(())
@@ -436,19 +433,11 @@ fn killed() -> Result<()> {
     run.arg(format!("external:child=sh -c 'setsid sleep {MARK} & echo ready; exec sleep {MARK}'"));
     // No trial under the program may have to end first: what it left does not heed the signal, and is waited for.
     let mut child = start_and_await_trials(run, 0)?;
-    let began = Instant::now();
-    while living(&format!("sleep {MARK}"))?.len() < 3 {
-        ensure!(began.elapsed() < Duration::from_secs(300), "it never started");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_for(|| Ok(living(&format!("sleep {MARK}"))?.len() >= 3))?;
     child.signal("KILL")?;
     child.wait()?;
-    let began = Instant::now();
     // The program goes with us; what left it is for the sweep.
-    while living(&format!("sleep {MARK}"))?.len() > 1 {
-        ensure!(began.elapsed() < Duration::from_secs(60), "{:?}", living(MARK)?);
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_for(|| Ok(living(&format!("sleep {MARK}"))?.len() <= 1))?;
     let cleaned = succeed(tracetoll(["clean"])?)?;
     ensure!(cleaned.contains("cgroup tracetoll-"), "{cleaned}");
     ensure!(living(MARK)?.is_empty(), "{:?}", living(MARK)?);

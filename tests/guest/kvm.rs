@@ -7,7 +7,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command},
-    sync::atomic::AtomicBool,
+    sync::{Arc, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
 };
@@ -50,14 +50,15 @@ pub(crate) fn image() -> Result<PathBuf> {
 }
 
 fn guests(count: usize) -> Result<Guests> {
-    Ok(Guests { kind: GuestKind::Kvm, count, image: Some(image()?), ..Guests::default() })
+    let image = Some(image()?);
+    Ok(Guests { kind: GuestKind::Kvm, count, image, huge_pages: true, ..Guests::default() })
 }
 
 fn build(run: &Run, guests: Guests) -> Result<Stage> {
-    build_unless(run, guests, &AtomicBool::new(false))
+    build_unless(run, guests, &Arc::default())
 }
 
-fn build_unless(run: &Run, guests: Guests, interrupted: &AtomicBool) -> Result<Stage> {
+fn build_unless(run: &Run, guests: Guests, interrupted: &Arc<AtomicBool>) -> Result<Stage> {
     crate::load_modules()?;
     let online = online::cpus()?;
     let placement = Placement::choose(online.len().saturating_sub(1).max(1), &online)?;
@@ -172,7 +173,8 @@ fn queues() -> Result<()> {
 
 fn interrupted() -> Result<()> {
     let run = Run::start()?;
-    let error = build_unless(&run, guests(2)?, &AtomicBool::new(true)).map(drop).unwrap_err();
+    let error =
+        build_unless(&run, guests(2)?, &Arc::new(AtomicBool::new(true))).map(drop).unwrap_err();
     ensure!(error.to_string() == "interrupted", "{error}");
     victim::gone(&PROGRAMS)
 }
@@ -209,7 +211,9 @@ fn missing() -> Result<()> {
         || Ok::<_, anyhow::Error>(Guests { image: Some(folder.path().into()), ..guests(1)? });
     says(within()?, &["/kernel", "cargo xtask image"])?;
     says(Guests { image: None, ..guests(1)? }, &["--guest-image"])?;
-    says(Guests { memory_mib: 1 << 20, ..guests(1)? }, &["MiB are available", "memory_mib"])?;
+    let much = Guests { memory_mib: 1 << 20, ..guests(1)? };
+    says(much.clone(), &["524288 pages of 2 MiB", "vm.nr_hugepages"])?;
+    says(Guests { huge_pages: false, ..much }, &["MiB are available", "memory_mib"])?;
 
     let kvm = Path::new("/dev/kvm");
     let away = kvm.with_extension("away");

@@ -14,6 +14,7 @@ mod external;
 mod ftrace;
 mod ftrace_methods;
 mod ftrace_probes;
+mod hook;
 mod input;
 mod kvm;
 mod leftovers;
@@ -22,6 +23,7 @@ mod network;
 mod paper;
 mod perf;
 mod perf_events;
+mod programs;
 mod sink;
 mod targets;
 mod times;
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         bpf::tests(),
         bpf_probes::tests(),
         bpf_fentry::tests(),
+        programs::tests(),
         ftrace::tests(),
         ftrace_methods::tests(),
         ftrace_probes::tests(),
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         network::tests(),
         existing::tests(),
         targets::tests(),
+        hook::tests(),
         bridge::tests(),
         input::tests(),
         campaign::tests(),

@@ -3,7 +3,7 @@
 use std::{
     fs,
     process::{Child, Command, Stdio},
-    sync::atomic::AtomicBool,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -73,7 +73,7 @@ fn guests(count: usize) -> Guests {
 fn build(run: &Run, count: usize, network: Plan) -> Result<Stage> {
     crate::load_modules()?;
     let scenario = Scenario { guests: guests(count), network, ..scenarios::load("quick")? };
-    Ok(Stage::build(run, &scenario, &placement()?, &AtomicBool::new(false))?)
+    Ok(Stage::build(run, &scenario, &placement()?, &Arc::default())?)
 }
 
 fn every_frame() -> Result<()> {

@@ -49,7 +49,9 @@ fn in_small() -> Result<()> {
     let (file, out) = (folder.path().join("in-small.toml"), folder.path().join("out"));
     fs::write(&file, IN_SMALL)?;
     let mut run = tracetoll(["run", "--seed", "1", "--parts", "fidelity", "--blocks", "1"])?;
-    run.args(["--methods", &METHODS.join(",")]).arg("--guest-image").arg(kvm::image()?);
+    run.args(["--methods", &METHODS.join(",")])
+        .args(["--huge-pages", "--guest-image"])
+        .arg(kvm::image()?);
     run.arg("--scenario").arg(&file).arg("--out").arg(&out);
     let said = succeed(run)?;
     let campaign: Value = serde_json::from_str(&fs::read_to_string(out.join("campaign.json"))?)?;

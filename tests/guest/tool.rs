@@ -6,6 +6,8 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -162,4 +164,15 @@ pub(crate) fn start_and_await_trials(mut command: Command, lines: usize) -> Resu
     }
     let status = child.wait()?;
     bail!("it ended before {lines} trials had: {status}\n{seen}")
+}
+
+/// Polls until `condition` holds. What never does fails; how long it takes is no matter.
+pub(crate) fn wait_for(condition: impl Fn() -> Result<bool>) -> Result<()> {
+    const NO_HANG: Duration = Duration::from_secs(300);
+    let began = Instant::now();
+    while !condition()? {
+        ensure!(began.elapsed() < NO_HANG, "it never came to pass");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::{net::UdpSocket, process::Command, thread, time::Duration};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
     error::Error,
@@ -77,15 +77,16 @@ fn calls_by_guest() -> Result<()> {
     let after = witness.read();
     let witnessed = witness.finish(&[before, after])?;
     stage.close()?;
-    ensure!(witnessed.series.missed == Loss::NONE, "{witnessed:?}");
-    ensure!(
-        witnessed.series.functions[0] == WitnessCounts::Calls(vec![2 * KICKS]),
-        "{witnessed:?}"
-    );
+    // A worker that is preempted in the middle of the program keeps others on its CPU from it; the kernel counts those.
+    let missed = witnessed.series.missed.exact().context("what it missed is not known")?;
+    ensure!(missed <= KICKS / 1000, "{witnessed:?}");
+    let among = |calls: u64, made: u64| calls <= made && calls + missed >= made;
+    let WitnessCounts::Calls(all) = &witnessed.series.functions[0] else { bail!("{witnessed:?}") };
+    ensure!(all.len() == 1 && among(all[0], 2 * KICKS), "{witnessed:?}");
     let calls: Vec<_> = witnessed.guests.iter().map(|guest| guest.get("handle_tx")).collect();
     // The second guest's calls are in the sum, and nobody's.
-    let (all, none) = (vec![KICKS], vec![0]);
-    ensure!(calls == [Some(&all), None, Some(&none)], "{witnessed:?}");
+    let [Some(first), None, Some(resting)] = calls[..] else { bail!("{witnessed:?}") };
+    ensure!(first.len() == 1 && among(first[0], KICKS) && *resting == [0], "{witnessed:?}");
     Ok(())
 }
 

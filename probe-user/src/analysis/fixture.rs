@@ -127,6 +127,7 @@ impl Lab {
         let newest = self.runs.len() - 1;
         let start = JournalLine::Start {
             schema_version: SCHEMA_VERSION,
+            planned: None,
             design: Box::new(self.design.clone()),
             run: Box::new(self.runs[newest].clone()),
         };
@@ -147,6 +148,7 @@ fn design() -> Design {
         family,
         class,
         unit,
+        durations: false,
         summary: String::new(),
         parameters: BTreeMap::new(),
     };
@@ -172,6 +174,8 @@ fn design() -> Design {
         ],
         unavailable: Vec::new(),
         shared_target: false,
+        object: None,
+        bpf_stats: false,
     }
 }
 

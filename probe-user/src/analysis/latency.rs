@@ -3,11 +3,30 @@
 use hdrhistogram::Histogram;
 
 use super::{
+    correlation::mean,
     estimate::{Bounds, Sample, Scale},
-    pairs::{Chosen, Pair},
+    pairs::{Chosen, Kind, Pair, Trials},
     toll::{log_ratio, with_load_note},
 };
-use crate::model::{figure::Figure, figures::Percentiles, trial::Measured};
+use crate::model::{
+    figure::Figure,
+    figures::Percentiles,
+    method::MethodId,
+    trial::{Measured, Pace},
+};
+
+/// At each share of the frames, the µs that this share took at most, under `method` at fixed load: the mean over blocks.
+/// None where a block has too few frames to tell.
+pub fn curve_us(trials: &Trials<'_>, method: &MethodId, shares: &[f64]) -> Vec<Option<f64>> {
+    let chosen = trials.single(Kind::toll(Pace::Paced), method);
+    let items = chosen.map_or_else(|_| Vec::new(), |chosen| chosen.items);
+    let read: Vec<Histogram<u64>> = items.iter().filter_map(|trial| times(trial)).collect();
+    let level = |&share: &f64| {
+        let all: Option<Vec<f64>> = read.iter().map(|times| quantile(times, share)).collect();
+        all.filter(|all| !all.is_empty()).map(|all| mean(&all) / 1000.0)
+    };
+    shares.iter().map(level).collect()
+}
 
 /// Share of the frames that are below; 1 for the largest.
 const P50: f64 = 0.5;
@@ -92,12 +111,7 @@ mod tests {
     use super::*;
     use crate::{
         analysis::{fixture::Lab, toll},
-        model::{
-            figure::Platform,
-            figures::TollFigures,
-            latency::Latency,
-            trial::{Pace, Part},
-        },
+        model::{figure::Platform, figures::TollFigures, latency::Latency, trial::Part},
     };
 
     const COUNT: &str = "bpf-fentry-count";
@@ -140,6 +154,21 @@ mod tests {
         close(&method.latency_us.p90, 5400.0);
         let Percentiles { p50, p90, p99, p99_9, max } = &method.latency_pct;
         [p50, p90, p99, p99_9, max].into_iter().for_each(|figure| close(figure, 200.0));
+    }
+
+    #[test]
+    fn a_curve_is_the_mean_of_the_blocks_where_each_has_frames_enough() {
+        let mut lab = Lab::new();
+        lab.run(Platform::Native);
+        for (block, frames) in [(0, 2000), (1, 500)] {
+            lab.done(block, (Part::Toll, Pace::Paced), "off", |measured| {
+                measured.latency = Some(latency(frames, 1));
+            });
+        }
+        let curve = |id: &str| curve_us(&lab.trials(), &MethodId(id.into()), &[0.5, 0.999]);
+        let [Some(median), None] = curve("off")[..] else { panic!("{:?}", curve("off")) };
+        assert!((median - 625.0).abs() < 2.0, "{median}");
+        assert_eq!(curve(COUNT), [None, None]);
     }
 
     #[test]

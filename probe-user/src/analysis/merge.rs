@@ -94,7 +94,9 @@ fn open(lines: Vec<JournalLine>, number: usize) -> Result<Opened> {
     let name = || format!("journal {number}");
     let mut lines = lines.into_iter();
     let (design, run) = match lines.next() {
-        Some(JournalLine::Start { schema_version: SCHEMA_VERSION, design, run }) => (*design, *run),
+        Some(JournalLine::Start { schema_version: SCHEMA_VERSION, planned: _, design, run }) => {
+            (*design, *run)
+        }
         Some(JournalLine::Start { schema_version, .. }) => {
             return Err(Error::invalid(
                 name(),
@@ -183,7 +185,7 @@ fn difference(ours: &Design, theirs: &Design) -> Result<Option<(String, String, 
 }
 
 /// The first field below `path` in which two values differ, with both.
-pub(super) fn differing(
+pub(crate) fn differing(
     path: &str,
     ours: &Value,
     theirs: &Value,

@@ -14,7 +14,10 @@
 //! | `blocks` | the value of a figure in each block |
 //! | `figures` | the figures by name |
 //! | [`toll`], [`events`], [`fidelity`] | the three answers |
+//! | [`split`] | the kernel's part of the toll, on the scale of the others |
+//! | [`latency`] | how long frames took |
 //! | [`durations`] | how long calls took |
+//! | [`program_runs`] | what the kernel says that BPF programs take |
 //! | [`sizes`] | the toll by number of functions |
 //! | [`sections`] | what each section of the schedule shows, figures 4 to 7 of the paper |
 //! | [`rtt`] | time between calls against round-trip time |
@@ -28,6 +31,8 @@
 mod binned;
 mod blocks;
 pub mod bootstrap;
+#[cfg(test)]
+mod chance;
 pub mod compare;
 pub mod correlation;
 pub mod durations;
@@ -40,16 +45,18 @@ pub(crate) mod fixture;
 mod gaps;
 pub mod interval;
 pub mod item;
-mod latency;
+pub mod latency;
 pub mod merge;
 pub mod order;
 mod outliers;
 pub mod pairs;
 mod paper;
+pub mod program_runs;
 mod reconcile;
 pub mod rtt;
 pub mod sections;
 pub mod sizes;
+pub mod split;
 pub mod stop;
 mod stretch;
 pub mod summary;

@@ -6,7 +6,7 @@ use super::{
     item::{Item, Items},
     order, outliers,
     pairs::{Kind, Trials},
-    paper, rtt, sections, sizes, toll,
+    paper, program_runs, rtt, sections, sizes, toll,
 };
 use crate::model::{
     campaign::{Design, MethodSummary, Run, Summary},
@@ -31,6 +31,7 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
             events: events::events(&trials, method, &items),
             toll: toll::figures(&trials, method, items.kicked().is_some(), seed),
             durations: durations::figures(&trials, method, &items),
+            program_runs: program_runs::figures(&trials, method, items.kicked().is_some(), seed),
             by_size: sizes::figures(&trials, method, items.functions().count(), seed),
             fidelity: fidelity(headline),
             other_functions: others

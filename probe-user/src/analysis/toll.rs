@@ -84,7 +84,7 @@ pub(super) fn worker_cpu_pct(pairs: Result<Chosen<Pair<'_>>, String>, seed: u64)
     )
 }
 
-fn why_no_cost_per_event(method: &Descriptor, kicked: bool) -> Option<String> {
+pub(super) fn why_no_cost_per_event(method: &Descriptor, kicked: bool) -> Option<String> {
     if method.unit == SeriesUnit::CpuShare {
         let why =
             "a profiler does no work per call; worker_cpu_pct and system_cpu_pct hold its cost";
@@ -206,7 +206,7 @@ fn busy_pct(trial: &Measured) -> Option<f64> {
 
 /// `part / whole`; none of nothing.
 #[expect(clippy::cast_precision_loss, reason = "2^53 ns are 104 days; no run sends 2^53 frames")]
-fn per(part: u64, whole: u64) -> Option<f64> {
+pub(super) fn per(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 

@@ -2,16 +2,27 @@
 
 use std::process::ExitCode;
 
-use crate::{error::Result, measure};
+use crate::{
+    cli::{CleanArgs, FactFormat},
+    error::Result,
+    measure,
+};
 
 /// Removes the leftovers of killed runs and says what it removed.
 ///
 /// # Errors
 /// Something that belongs to a dead run could not be removed.
-pub fn clean() -> Result<ExitCode> {
+pub fn clean(args: &CleanArgs) -> Result<ExitCode> {
     super::require_root("clean")?;
     let removed = measure::leftovers::sweep()?;
-    let text = removed.iter().map(|object| format!("removed {object}\n")).collect::<String>();
-    super::print(if text.is_empty() { "nothing to remove\n" } else { &text })?;
+    match args.format {
+        FactFormat::Json => super::print_json(&removed)?,
+        FactFormat::Text if removed.is_empty() => super::print("nothing to remove\n")?,
+        FactFormat::Text => super::print(&removed.iter().map(line).collect::<String>())?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn line(object: &String) -> String {
+    format!("removed {object}\n")
 }

@@ -2,21 +2,16 @@
 
 use std::process::ExitCode;
 
+use super::terminal;
 use crate::{
     analysis::compare::{self, Comparison, Incomparable},
-    cli::{CompareArgs, CompareFormat},
+    cli::{CompareArgs, CompareFormat, Status},
     error::Result,
     measure::store,
     report::compare::{bmf, markdown, text},
 };
 
-/// Exit status: something is worse.
-const WORSE: u8 = 3;
-
-/// Exit status: the results cannot be compared.
-const INCOMPARABLE: u8 = 4;
-
-/// Compares two results. Exit status 0 same or better, 3 worse, 4 not comparable.
+/// Compares two results; the exit status says what came of it.
 ///
 /// # Errors
 /// A result cannot be read, or a gate asks for what these results cannot tell.
@@ -31,18 +26,19 @@ pub fn compare(args: &CompareArgs) -> Result<ExitCode> {
     let comparison = match compared {
         Ok(comparison) => comparison,
         Err(differ) => {
-            super::tell(format_args!("tracetoll: {differ}"));
-            return Ok(ExitCode::from(INCOMPARABLE));
+            terminal::complain(format_args!("tracetoll: {differ}"));
+            return Ok(Status::Incomparable.into());
         }
     };
     print(&comparison, args.format)?;
     for (gate, method, why) in comparison.refused() {
-        super::tell(format_args!("tracetoll: --fail-if {gate}, {method}: {why}"));
+        terminal::complain(format_args!("tracetoll: --fail-if {gate}, {method}: {why}"));
     }
     if comparison.is_worse() {
-        return Ok(ExitCode::from(WORSE));
+        return Ok(Status::Worse.into());
     }
-    Ok(if comparison.refused().next().is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let refused = comparison.refused().next().is_some();
+    Ok(if refused { Status::Failed } else { Status::Done }.into())
 }
 
 fn print(comparison: &Comparison, format: CompareFormat) -> Result<()> {

@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
+use super::files::Files;
 use crate::{
     analysis,
-    cli::MergeArgs,
+    cli::{FactFormat, MergeArgs},
     error::Result,
-    measure::{journal, store},
+    measure::store,
 };
 
-/// Makes one `campaign.json` of several journals.
+/// Makes one result of several journals.
 ///
 /// # Errors
 /// A journal cannot be read, journals do not belong together, or the result cannot be written.
@@ -17,7 +18,10 @@ pub fn merge(args: &MergeArgs) -> Result<ExitCode> {
     let journals = args.journals.iter().map(|path| store::read_journal(path));
     let campaign = analysis::merge::merge(journals.collect::<Result<_>>()?)?;
     let folder = store::create(Some(&args.out))?;
-    let path = journal::write_campaign(&folder, &campaign)?;
-    super::print(&format!("{}\n", path.display()))?;
+    let files = Files::write(&folder, &campaign)?;
+    match args.format {
+        FactFormat::Json => super::print_json(&files)?,
+        FactFormat::Text => super::print(&files.to_string())?,
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,16 +2,21 @@
 
 mod clean;
 mod compare;
+mod completions;
 mod doctor;
+mod files;
 mod guests;
+mod man;
 mod merge;
 mod methods;
+mod progress;
 mod report;
 mod run;
 mod scenarios;
+mod schema;
+pub mod terminal;
 
 use std::{
-    fmt,
     io::Write as _,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -19,8 +24,9 @@ use std::{
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 pub use self::{
-    clean::clean, compare::compare, doctor::doctor, guests::guests, merge::merge, methods::methods,
-    report::report, run::run, scenarios::scenarios,
+    clean::clean, compare::compare, completions::completions, doctor::doctor, guests::guests,
+    man::man, merge::merge, methods::methods, report::report, run::run,
+    scenarios::scenarios, schema::schema,
 };
 use crate::{
     cli::Overrides,
@@ -40,16 +46,16 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Says how the work goes, on stderr. Nobody may read that any more, which is no reason to end a measurement.
-pub fn tell(what: fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "{what}");
-}
-
 /// Prints `value` as JSON, for people and programs.
 fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    print(&json(value)?)
+}
+
+/// As JSON, in lines.
+fn json(value: &impl serde::Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|e| Error::malformed("output", e.to_string()))?;
-    print(&format!("{text}\n"))
+    Ok(format!("{text}\n"))
 }
 
 /// Refuses anybody but root, before anything else fails for that reason in a less plain way.
@@ -67,8 +73,9 @@ fn require_root(command: &str) -> Result<()> {
 /// The scenario called `name`, or in that file, as it is asked to be.
 fn scenario(name: &str, overrides: &Overrides) -> Result<Scenario> {
     let mut scenario = library::load(name)?;
-    let Overrides { guests, guest_image, switch, time_scale } = overrides;
+    let Overrides { guests, guest_image, huge_pages, switch, time_scale } = overrides;
     scenario.guests.kind = guests.unwrap_or(scenario.guests.kind);
+    scenario.guests.huge_pages |= huge_pages;
     scenario.network.switch = switch.unwrap_or(scenario.network.switch);
     if guest_image.is_some() {
         scenario.guests.image.clone_from(guest_image);
@@ -85,7 +92,10 @@ fn scenario(name: &str, overrides: &Overrides) -> Result<Scenario> {
 }
 
 /// A flag that SIGINT, SIGTERM and SIGHUP set. A second one ends the process at once; the next start sweeps.
-fn on_interrupt() -> Result<Arc<AtomicBool>> {
+///
+/// # Errors
+/// The handlers cannot be set.
+pub fn on_interrupt() -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))

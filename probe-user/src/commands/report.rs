@@ -1,24 +1,85 @@
 //! `tracetoll report`.
 
-use std::process::ExitCode;
+use std::{fs, path::Path, process::ExitCode};
 
 use crate::{
-    cli::{ReportArgs, ReportFormat},
-    error::Result,
-    measure::store,
-    report,
+    cli::{ReportArgs, ReportFormat, ReportTable},
+    error::{Error, Result},
+    measure::{journal, store},
+    report::{
+        html, markdown,
+        results::{self, Named},
+        several,
+        tables::Table,
+        text,
+    },
 };
 
-/// Prints a result again.
+/// Prints a result again, or several side by side, or writes them.
 ///
 /// # Errors
-/// It cannot be read, or is no result.
+/// One cannot be read, is no result, or nothing can be written there.
 pub fn report(args: &ReportArgs) -> Result<ExitCode> {
-    let campaign = store::read(&args.result)?;
-    match args.format {
-        ReportFormat::Text => super::print(&report::text::render(&campaign))?,
-        ReportFormat::Markdown => super::print(&report::markdown::render(&campaign))?,
-        ReportFormat::Json => super::print_json(&campaign)?,
+    let read = args.results.iter().map(|path| Ok((path.display().to_string(), store::read(path)?)));
+    let results = results::named(read.collect::<Result<_>>()?);
+    match &args.out {
+        None => super::print(&text(args, &results)?)?,
+        Some(out) => match files(args.format, &results)? {
+            Some(files) => write(out, &files)?,
+            None => journal::write_whole(out, text(args, &results)?)?,
+        },
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As one text.
+fn text(args: &ReportArgs, results: &[Named]) -> Result<String> {
+    let table = match args.table.unwrap_or(ReportTable::Trials) {
+        ReportTable::Trials => Table::Trials,
+        ReportTable::Bins => Table::Bins,
+    };
+    match (args.format, results) {
+        (ReportFormat::Text, [one]) => Ok(text::render(&one.campaign)),
+        (ReportFormat::Text, several) => Ok(several::text::render(several)),
+        (ReportFormat::Markdown, [one]) => Ok(markdown::render(&one.campaign)),
+        (ReportFormat::Markdown, several) => Ok(several::markdown::render(several)),
+        (ReportFormat::Html, [one]) => Ok(html::render(&one.campaign)),
+        (ReportFormat::Html, several) => Ok(html::several::render(several)),
+        (ReportFormat::Json, [one]) => super::json(&one.campaign),
+        (ReportFormat::Json, several) => super::json(&several),
+        (ReportFormat::Csv, results) => table.csv(results),
+        (ReportFormat::Parquet | ReportFormat::Svg, _) => Err(Error::invalid(
+            "--format parquet or svg",
+            "they are several files each",
+            "Name a folder for them with --out",
+        )),
+    }
+}
+
+type Files = Vec<(String, Vec<u8>)>;
+
+/// By name, where the form is several files.
+fn files(format: ReportFormat, results: &[Named]) -> Result<Option<Files>> {
+    match format {
+        ReportFormat::Csv => tables("csv", |table| Ok(table.csv(results)?.into_bytes())).map(Some),
+        ReportFormat::Parquet => tables("parquet", |table| table.parquet(results)).map(Some),
+        ReportFormat::Svg => {
+            let drawings = match results {
+                [one] => html::drawings(&one.campaign),
+                several => html::several::drawings(several),
+            };
+            Ok(Some(drawings.into_iter().map(|(name, svg)| (name, svg.into_bytes())).collect()))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn tables(extension: &str, made: impl Fn(Table) -> Result<Vec<u8>>) -> Result<Files> {
+    let file = |table: Table| Ok((format!("{}.{extension}", table.name()), made(table)?));
+    Table::ALL.into_iter().map(file).collect()
+}
+
+fn write(folder: &Path, files: &Files) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|e| Error::file("create", folder, e))?;
+    files.iter().try_for_each(|(name, bytes)| journal::write_whole(&folder.join(name), bytes))
 }

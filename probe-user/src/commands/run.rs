@@ -4,12 +4,14 @@ use std::{cell::RefCell, collections::BTreeSet, path::PathBuf, process::ExitCode
 
 use jiff::Timestamp;
 
+use super::{files::Files, progress::Progress, terminal};
 use crate::{
     analysis::stop,
     cli::RunArgs,
     error::{Error, Result},
     kernel::{
         affinity,
+        bpf::{chosen, statistics},
         holders::{self, Holder},
         host,
         kallsyms::Kallsyms,
@@ -20,7 +22,7 @@ use crate::{
     },
     measure::{
         campaign::Campaign,
-        journal::{self, JOURNAL, Journal},
+        journal::{JOURNAL, Journal},
         leftovers, store,
         trial::Bench,
     },
@@ -30,7 +32,7 @@ use crate::{
         method::MethodId,
         scenario::Scenario,
         target::Target,
-        trial::Part,
+        trial::{Pace, Part},
     },
     report,
     workload::{Placement, Stage, scenarios},
@@ -46,8 +48,11 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let wanted = wanted(args, &scenario)?;
     let interrupted = super::on_interrupt()?;
     for object in leftovers::sweep()? {
-        super::tell(format_args!("removed what a killed run had left: {object}"));
+        terminal::tell(format_args!("removed what a killed run had left: {object}"));
     }
+    let object = args.object.as_deref().map(chosen::choose).transpose()?;
+    // Under every trial alike, the control's and the witness's too, until this run ends.
+    let _kept = args.bpf_stats.then(statistics::keep).transpose()?;
     let run = Run::start()?;
     let target = target(&args.target)?;
     let holders = check_target(args, &target)?;
@@ -60,10 +65,12 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         methods: methods.iter().map(|method| method.descriptor().clone()).collect(),
         unavailable,
         shared_target: !holders.is_empty(),
+        object,
+        bpf_stats: args.bpf_stats || statistics::are_on(),
     };
     announce(&design);
     for note in targets::notes(&args.target, &Kallsyms::load()?)? {
-        super::tell(format_args!("target: {note}"));
+        terminal::tell(format_args!("target: {note}"));
     }
     let placement = Placement::choose(scenario.load_cpus, &online::cpus()?)?;
     Stage::detect(&scenario, &placement)?;
@@ -100,10 +107,12 @@ fn measure(
     record.link = bench.link;
     let bench = &bench;
     let sizes = sizes(&args.sizes, bench.target)?;
-    let until = args.until_ci;
-    let campaign = Campaign { bench, methods, design, record, blocks, until, sizes };
+    let (until, progress) = (args.until_ci, Progress::begin());
+    let audience = &progress;
+    let campaign = Campaign { bench, methods, design, record, blocks, until, sizes, audience };
     let measured = campaign.measure(&mut output.journal);
-    let measured = measured.and_then(|failed| campaign.bench.close().map(|()| failed));
+    drop(progress);
+    let measured = measured.and_then(|failed| bench.close().map(|()| failed));
     if matches!(measured, Ok(_) | Err(Error::Interrupted)) {
         output.finish()?;
     }
@@ -166,24 +175,27 @@ fn wanted(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Box<dyn Method>>> {
 /// The scenario with the command line's overrides.
 fn scenario(args: &RunArgs) -> Result<Scenario> {
     let mut scenario = super::scenario(&args.scenario, &args.overrides)?;
+    let has = |pace| scenario.toll.as_ref().is_some_and(|toll| toll.has(pace));
     let given = [
-        ("--rate", args.rate.is_some()),
-        ("--kicks", args.kicks.is_some()),
-        ("--duration", args.duration.is_some()),
+        ("--rate", args.rate.is_some(), has(Pace::Paced)),
+        ("--kicks", args.kicks.is_some(), has(Pace::Lockstep)),
+        ("--duration", args.duration.is_some(), has(Pace::Paced) || has(Pace::Flat)),
     ];
-    if let (None, Some((flag, _))) = (&scenario.toll, given.iter().find(|(_, given)| *given)) {
+    if let Some((flag, ..)) = given.into_iter().find(|(_, given, applies)| *given && !applies) {
         return Err(Error::invalid(
-            *flag,
-            format!("it is of toll trials, and scenario {} has none here", scenario.name),
-            "Leave it out, or use a scenario of `blast` guests",
+            flag,
+            format!("it is of toll trials that scenario {} does not have here", scenario.name),
+            "Leave it out, or use a scenario of `blast` guests that has them, such as quick",
         ));
     }
     if let Some(toll) = &mut scenario.toll {
-        toll.paced.rate = args.rate.unwrap_or(toll.paced.rate);
         toll.lockstep.kicks = args.kicks.unwrap_or(toll.lockstep.kicks);
-        if let Some(duration) = args.duration {
-            toll.paced.duration = duration;
-            toll.flat.duration = duration;
+        if let Some(paced) = &mut toll.paced {
+            paced.rate = args.rate.unwrap_or(paced.rate);
+            paced.duration = args.duration.unwrap_or(paced.duration);
+        }
+        if let Some(flat) = &mut toll.flat {
+            flat.duration = args.duration.unwrap_or(flat.duration);
         }
     }
     scenarios::check(&args.scenario, &scenario)?;
@@ -234,10 +246,10 @@ fn detect(
 
 fn announce(design: &Design) {
     for function in targets::describe(&design.target) {
-        super::tell(format_args!("target: {function}"));
+        terminal::tell(format_args!("target: {function}"));
     }
     for method in &design.unavailable {
-        super::tell(format_args!("left out: {}: {}. {}", method.id, method.why, method.remedy));
+        terminal::tell(format_args!("left out: {}: {}. {}", method.id, method.why, method.remedy));
     }
 }
 
@@ -290,13 +302,12 @@ impl Output {
         Ok(Self { journal: Journal::open(&folder.join(JOURNAL))?, folder: Some(folder) })
     }
 
-    /// Makes `campaign.json` of the journal, and prints the tables.
+    /// Makes the result of the journal, prints its report, and says where it lies.
     fn finish(self) -> Result<()> {
         let Some(folder) = self.folder else { return Ok(()) };
         let campaign = store::read(&folder.join(JOURNAL))?;
-        let path = journal::write_campaign(&folder, &campaign)?;
+        let files = Files::write(&folder, &campaign);
         super::print(&report::text::render(&campaign))?;
-        super::tell(format_args!("result: {}", path.display()));
-        Ok(())
+        super::print(&format!("\n{}", files?))
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     cli::{FactFormat, ScenariosArgs},
     error::{Error, Result},
     model::scenario::Scenario,
+    report::text::paragraph,
     workload::scenarios,
 };
 
@@ -38,7 +39,7 @@ fn list(format: FactFormat) -> Result<()> {
     match format {
         FactFormat::Json => super::print_json(&all),
         FactFormat::Text => {
-            let line = |s: &Scenario| format!("{:<15} {}\n", s.name, s.summary);
+            let line = |s: &Scenario| paragraph(&format!("{:<15} ", s.name), &s.summary);
             super::print(&all.iter().map(line).collect::<String>())
         }
     }

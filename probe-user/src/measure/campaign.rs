@@ -1,12 +1,16 @@
 //! A campaign: blocks of trials, each block with every method once per pace, in random order.
 
-use std::{io::Write as _, sync::atomic::Ordering};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use rand::{SeedableRng as _, seq::SliceRandom as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::{
+    ahead::Ahead,
     journal::Journal,
     trial::{Bench, Plan},
 };
@@ -16,9 +20,24 @@ use crate::{
     methods::Method,
     model::{
         campaign::{Design, JournalLine, Run as RunRecord, SCHEMA_VERSION},
-        trial::{Outcome, Pace, Part, Trial},
+        trial::{Measured, Outcome, Pace, Part, Trial},
     },
 };
+
+/// Who hears how a campaign goes.
+pub trait Audience {
+    /// A trial begins: its block, what it measures, the method.
+    fn begins(&self, trial: &str, ahead: &Ahead);
+
+    /// It has ended, and this came of it.
+    fn ended(&self, trial: &str, outcome: &str, ahead: &Ahead);
+
+    /// It failed, or something else that nobody should miss.
+    fn failed(&self, trial: &str, why: &str, ahead: &Ahead);
+
+    /// A block has ended, and this is to be said of it.
+    fn note(&self, text: &str);
+}
 
 /// A campaign, ready to be measured.
 pub struct Campaign<'a> {
@@ -36,6 +55,8 @@ pub struct Campaign<'a> {
     pub until: Option<f64>,
     /// Numbers of functions, below the target's, on which the toll is measured as well.
     pub sizes: Vec<usize>,
+    /// Who hears how it goes.
+    pub audience: &'a dyn Audience,
 }
 
 /// A trial's place in the campaign.
@@ -52,8 +73,10 @@ impl Campaign<'_> {
     /// # Errors
     /// The journal cannot be written, or the user ended the run. A trial that fails is a row, not an error.
     pub fn measure(&self, journal: &mut Journal) -> Result<usize> {
+        let mut ahead = self.ahead();
         journal.write(&JournalLine::Start {
             schema_version: SCHEMA_VERSION,
+            planned: Some(ahead.planned()),
             design: Box::new(self.design.clone()),
             run: Box::new(self.record.clone()),
         })?;
@@ -61,15 +84,12 @@ impl Campaign<'_> {
         let mut failed = 0;
         let mut costs = Vec::new();
         for block in 0..self.blocks {
-            for plan in plans(&self.record.parts, &self.sizes) {
-                let mut order: Vec<_> = self
-                    .methods
-                    .iter()
-                    .filter(|method| plan.runs_under(method.descriptor()))
-                    .collect();
+            for plan in self.plans() {
+                let mut order: Vec<_> = self.methods_of(plan).collect();
                 order.shuffle(&mut random);
                 for (method, position) in order.into_iter().zip(0..) {
-                    let trial = self.trial(method.as_ref(), Slot { block, position, plan })?;
+                    let slot = Slot { block, position, plan };
+                    let trial = self.trial(method.as_ref(), slot, &mut ahead)?;
                     failed += usize::from(matches!(trial.outcome, Outcome::Failed { .. }));
                     let line = JournalLine::Trial(Box::new(trial));
                     journal.write(&line)?;
@@ -81,6 +101,54 @@ impl Campaign<'_> {
             }
         }
         Ok(failed)
+    }
+
+    /// All its trials.
+    fn ahead(&self) -> Ahead {
+        let mut ahead = Ahead::default();
+        for plan in self.plans() {
+            let trials = self.methods_of(plan).count() * self.blocks as usize;
+            ahead.expect(plan, trials, self.scheduled(plan));
+        }
+        ahead
+    }
+
+    fn methods_of(&self, plan: Plan) -> impl Iterator<Item = &Box<dyn Method>> {
+        self.methods.iter().filter(move |method| plan.runs_under(method.descriptor()))
+    }
+
+    /// How long the load of one trial runs, as far as the scenario says so.
+    fn scheduled(&self, plan: Plan) -> Duration {
+        let scenario = self.bench.scenario;
+        let toll = scenario.toll.as_ref();
+        let load = match (plan.part, plan.pace) {
+            (Part::Fidelity, _) => Some(scenario.fidelity.duration()),
+            (Part::Toll, Pace::Lockstep) => None,
+            (Part::Toll, Pace::Paced) => toll.and_then(|toll| Some(toll.paced.as_ref()?.duration)),
+            (Part::Toll, Pace::Flat) => toll.and_then(|toll| Some(toll.flat.as_ref()?.duration)),
+        };
+        scenario.settle + load.unwrap_or_default()
+    }
+
+    /// The trials of one block, in their order; each is run under every method before the next.
+    fn plans(&self) -> Vec<Plan> {
+        let parts = &self.record.parts;
+        let mut plans = Vec::new();
+        if let Some(toll) =
+            self.bench.scenario.toll.as_ref().filter(|_| parts.contains(&Part::Toll))
+        {
+            plans.extend([Pace::Lockstep, Pace::Paced, Pace::Flat].map(Plan::toll));
+            // Under the control alone: the witness's own price.
+            plans.push(Plan { witnessed: true, ..Plan::toll(Pace::Paced) });
+            let some = |&size| Plan { functions: Some(size), ..Plan::toll(Pace::Lockstep) };
+            plans.extend(self.sizes.iter().map(some));
+            plans.retain(|plan| toll.has(plan.pace));
+        }
+        if parts.contains(&Part::Fidelity) {
+            let part = Part::Fidelity;
+            plans.push(Plan { part, pace: Pace::Flat, witnessed: true, functions: None });
+        }
+        plans
     }
 
     /// The trial, if the stop rule looks at it.
@@ -101,73 +169,52 @@ impl Campaign<'_> {
         let enough = stop::is_enough(&progress, width);
         let known = progress.iter().filter_map(|one| Some((one.half_width?, &one.method)));
         if let Some((half, method)) = known.max_by(|a, b| a.0.total_cmp(&b.0)) {
-            let _ = writeln!(
-                std::io::stderr(),
-                "block {blocks}: {method} is known least, within {:.2} % of the worker's time under off{}",
+            let enough = if enough { ": enough" } else { "" };
+            self.audience.note(&format!(
+                "block {blocks}: {method} is known least, within {:.2} % of the worker's time under off{enough}",
                 100.0 * half,
-                if enough { ": enough" } else { "" }
-            );
+            ));
         }
         enough
     }
 
-    fn trial(&self, method: &dyn Method, slot: Slot) -> Result<Trial> {
+    fn trial(&self, method: &dyn Method, slot: Slot, ahead: &mut Ahead) -> Result<Trial> {
         if self.bench.interrupted.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
-        let started = Timestamp::now();
-        let outcome = match self.bench.measure(method, slot.plan) {
+        let id = method.descriptor().id.clone();
+        let Slot { block, position, plan } = slot;
+        let name = format!("block {}/{}  {plan:<18} {:<28}", block + 1, self.blocks, id.0);
+        self.audience.begins(&name, ahead);
+        let (started, began) = (Timestamp::now(), Instant::now());
+        let outcome = match self.bench.measure(method, plan) {
             Ok(measured) => Outcome::Done(Box::new(measured)),
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => Outcome::Failed { why: error.to_string() },
         };
-        let id = method.descriptor().id.clone();
-        self.tell(&slot, &id.0, &outcome);
+        ahead.ended(plan, began.elapsed());
+        match &outcome {
+            Outcome::Done(measured) => self.audience.ended(&name, &told(measured), ahead),
+            Outcome::Failed { why } => self.audience.failed(&name, why, ahead),
+        }
         Ok(Trial {
             run: 0,
-            block: slot.block,
-            position: slot.position,
-            part: slot.plan.part,
-            pace: slot.plan.pace,
+            block,
+            position,
+            part: plan.part,
+            pace: plan.pace,
             method: id,
-            witnessed: slot.plan.witnessed,
-            functions: slot.plan.functions,
+            witnessed: plan.witnessed,
+            functions: plan.functions,
             started,
             outcome,
         })
     }
-
-    /// One plain line per trial on stderr; standard output is for results.
-    fn tell(&self, slot: &Slot, method: &str, outcome: &Outcome) {
-        let blocks = self.blocks;
-        let (block, plan) = (slot.block + 1, slot.plan);
-        let told = match outcome {
-            Outcome::Done(measured) => {
-                let (sent, seconds) = (measured.sent, measured.cpu.elapsed.as_secs());
-                let kicks = sent.kicks.map(|kicks| format!(", {kicks} kicks")).unwrap_or_default();
-                format!("{} frames{kicks} in {seconds:.2} s", sent.frames)
-            }
-            Outcome::Failed { why } => format!("FAILED: {why}"),
-        };
-        // Nobody reads stderr any more: no reason to end a campaign.
-        let _ =
-            writeln!(std::io::stderr(), "block {block}/{blocks}  {plan:<18} {method:<28} {told}");
-    }
 }
 
-/// The trials of one block, in their order; each is run under every method before the next.
-fn plans(parts: &[Part], sizes: &[usize]) -> Vec<Plan> {
-    let mut plans = Vec::new();
-    if parts.contains(&Part::Toll) {
-        plans.extend([Pace::Lockstep, Pace::Paced, Pace::Flat].map(Plan::toll));
-        // Under the control alone: the witness's own price.
-        plans.push(Plan { witnessed: true, ..Plan::toll(Pace::Paced) });
-        let some = |&size| Plan { functions: Some(size), ..Plan::toll(Pace::Lockstep) };
-        plans.extend(sizes.iter().map(some));
-    }
-    if parts.contains(&Part::Fidelity) {
-        let part = Part::Fidelity;
-        plans.push(Plan { part, pace: Pace::Flat, witnessed: true, functions: None });
-    }
-    plans
+/// What came of a trial, for people.
+fn told(measured: &Measured) -> String {
+    let (sent, seconds) = (measured.sent, measured.cpu.elapsed.as_secs());
+    let kicks = sent.kicks.map(|kicks| format!(", {kicks} kicks")).unwrap_or_default();
+    format!("{} frames{kicks} in {seconds:.2} s", sent.frames)
 }

@@ -68,13 +68,53 @@ impl Journal {
 /// What the system refused.
 pub fn write_campaign(folder: &Path, campaign: &Campaign) -> Result<PathBuf> {
     let path = folder.join(CAMPAIGN);
-    let unfinished = folder.join(format!("{CAMPAIGN}.unfinished"));
     let text =
         serde_json::to_string(campaign).map_err(|e| Error::malformed("campaign", e.to_string()))?;
-    let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, &path));
+    write_whole(&path, text)?;
+    Ok(path)
+}
+
+/// Writes a file, whole or not at all: until it is whole, what was there before stays. Devices and pipes are written to.
+///
+/// # Errors
+/// What the system refused.
+pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return fs::write(path, content).map_err(|error| Error::file("write", path, error));
+    }
+    let mut unfinished = path.to_owned().into_os_string();
+    unfinished.push(".unfinished");
+    let written = fs::write(&unfinished, content).and_then(|()| fs::rename(&unfinished, path));
     written.map_err(|error| {
         let _ = fs::remove_file(&unfinished);
-        Error::file("write", &path, error)
-    })?;
-    Ok(path)
+        Error::file("write", path, error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_there_stays_until_the_new_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.html");
+        fs::write(&path, "old").unwrap();
+        // No space for the new: its place is taken.
+        fs::create_dir(folder.path().join("report.html.unfinished")).unwrap();
+        assert!(write_whole(&path, "new").is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        fs::remove_dir(folder.path().join("report.html.unfinished")).unwrap();
+        write_whole(&path, "new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device");
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        write_whole(&path, "text").unwrap();
+        assert!(!fs::metadata(&path).unwrap().is_file());
+    }
 }

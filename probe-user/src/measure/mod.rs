@@ -1,5 +1,6 @@
 //! Blocks, trials, the bin clock, the witness and the journal.
 
+pub mod ahead;
 mod arrivals;
 mod calibration;
 pub mod campaign;
@@ -8,6 +9,7 @@ pub mod collector;
 mod cpu;
 pub mod doctor;
 mod guests;
+pub mod hook;
 pub mod journal;
 mod latency;
 pub mod leftovers;

@@ -1,7 +1,7 @@
 //! Result folders: where they are made, and what can be read from them.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -31,7 +31,9 @@ pub fn create(out: Option<&Path>) -> Result<PathBuf> {
             "Name another folder with --out",
         ));
     }
-    fs::create_dir_all(&folder).map_err(|e| Error::file("create", &folder, e))?;
+    fs::create_dir_all(&folder).map_err(|e| {
+        Error::file("create", &folder, e).or_remedy("Name a folder that can be made: --out DIR")
+    })?;
     Ok(folder)
 }
 
@@ -44,7 +46,7 @@ pub fn read(path: &Path) -> Result<Campaign> {
     if file.extension().is_some_and(|extension| extension == "jsonl") {
         return analysis::merge::merge(vec![read_journal(&file)?]);
     }
-    let text = fs::read_to_string(&file).map_err(|e| Error::file("read", &file, e))?;
+    let text = fs::read_to_string(&file).map_err(|e| unreadable(&file, e))?;
     check_version(&file, &text)?;
     serde_json::from_str(&text).map_err(|e| not_a_result(&file, &e.to_string()))
 }
@@ -58,7 +60,7 @@ pub fn schema_version(path: &Path) -> Result<Option<u32>> {
     if file.extension().is_some_and(|extension| extension == "jsonl") {
         return Ok(None);
     }
-    let text = fs::read_to_string(&file).map_err(|e| Error::file("read", &file, e))?;
+    let text = fs::read_to_string(&file).map_err(|e| unreadable(&file, e))?;
     version(&file, &text).map(Some)
 }
 
@@ -68,9 +70,16 @@ pub fn schema_version(path: &Path) -> Result<Option<u32>> {
 /// It cannot be read, or a line that is whole is no journal line.
 pub fn read_journal(path: &Path) -> Result<Vec<JournalLine>> {
     let file = if path.is_dir() { path.join(JOURNAL) } else { path.to_owned() };
-    let text = fs::read_to_string(&file).map_err(|e| Error::file("read", &file, e))?;
+    let text = fs::read_to_string(&file).map_err(|e| unreadable(&file, e))?;
     let parsed =
         analysis::merge::parse_journal(&text).map_err(|e| not_a_result(&file, &e.to_string()))?;
+    if parsed.lines.is_empty() {
+        return Err(Error::invalid(
+            file.display().to_string(),
+            "the journal is empty: its run ended before it began",
+            "Leave it out, or measure again",
+        ));
+    }
     if parsed.cut {
         log::warn!(
             "{}: the last line is cut, as by a kill; the lines before it are used",
@@ -116,6 +125,12 @@ fn check_version(file: &Path, text: &str) -> Result<()> {
         file.display().to_string(),
         format!("schema version {theirs}; this tracetoll reads version {ours}"),
         "Use the tracetoll that wrote it",
+    ))
+}
+
+fn unreadable(file: &Path, error: io::Error) -> Error {
+    Error::file("read", file, error).or_remedy(format!(
+        "Name a folder with {CAMPAIGN} or {JOURNAL}, or one of these files, as `tracetoll run --out` makes them"
     ))
 }
 

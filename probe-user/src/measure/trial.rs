@@ -220,12 +220,26 @@ impl Bench<'_> {
         })
     }
 
+    /// The scenario's table of a pace that it may do without.
+    pub(super) fn table<'t, T>(&self, name: &str, table: Option<&'t T>) -> Result<&'t T> {
+        table.ok_or_else(|| {
+            Error::invalid(
+                format!("scenario {}", self.scenario.name),
+                format!("it has no [toll.{name}] table"),
+                "Use one that has, such as quick",
+            )
+        })
+    }
+
     /// What the guests offer at `pace`.
     pub(super) fn offered(&self, pace: Pace) -> Result<Offered> {
         let (toll, batch) = (self.toll()?, self.scenario.guests.batch);
         Ok(match pace {
             Pace::Lockstep => Offered::Lockstep { kicks: toll.lockstep.kicks },
-            Pace::Paced => Offered::Paced { rate: toll.paced.rate, batch },
+            Pace::Paced => {
+                let rate = self.table("paced", toll.paced.as_ref())?.rate;
+                Offered::Paced { rate, batch }
+            }
             Pace::Flat => Offered::Flat { batch },
         })
     }

@@ -2,12 +2,12 @@
 
 use super::trial::Plan;
 use crate::{
-    analysis::item::Items,
+    analysis::item::{Item, Items},
     error::{Error, Result},
     model::{
         loss::Loss,
         method::{Class, Descriptor},
-        observation::{Estimate, Promise},
+        observation::{Estimate, Observation, Promise},
         target::Target,
         trial::{Measured, Pace, Part},
     },
@@ -49,14 +49,23 @@ fn frames(measured: &Measured, plan: Plan) -> Result<()> {
     Ok(())
 }
 
-/// In lockstep every kick is one call, and one frame. A method that sees every hit must account for each: recorded (or
-/// counted), lost or missed. One that samples by counting must hold the truth between its bounds; what is drawn at random
-/// may miss its interval, and that is no error.
+/// In lockstep every kick is one call, and one frame.
 fn calls(measured: &Measured, method: &Descriptor, target: &Target) -> Result<()> {
     let items = Items::of(target);
     let Some(item) = items.seen(method, measured) else { return Ok(()) };
     let Some(truth) = item.truth(&measured.sent) else { return Ok(()) };
-    let seen = &measured.observation;
+    hits(&measured.observation, method, item, truth)
+}
+
+/// A method that sees every hit must account for each: recorded (or counted), lost or missed. One that samples by counting
+/// must hold the truth between its bounds; what is drawn at random may miss its interval, and that is no error. Nothing is
+/// asked of one that does not observe the item.
+pub(super) fn hits(
+    seen: &Observation,
+    method: &Descriptor,
+    item: Item<'_>,
+    truth: u64,
+) -> Result<()> {
     let of_item = |counts: &[Option<u64>]| counts.get(item.index).copied().flatten();
     let (all, lost) = match method.class {
         Class::Exact | Class::Recorded | Class::Inferred => (of_item(&seen.recorded), seen.lost),

@@ -85,8 +85,8 @@ impl<'a> Watch<'a> {
         let toll = self.bench.toll()?;
         let length = match pace {
             Pace::Lockstep => None,
-            Pace::Paced => Some(toll.paced.duration),
-            Pace::Flat => Some(toll.flat.duration),
+            Pace::Paced => Some(self.bench.table("paced", toll.paced.as_ref())?.duration),
+            Pace::Flat => Some(self.bench.table("flat", toll.flat.as_ref())?.duration),
         };
         // At another pace there is no schedule that a frame could be late by.
         if pace == Pace::Paced && self.bench.scenario.guests.kind == GuestKind::Blast {

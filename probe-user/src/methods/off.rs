@@ -1,4 +1,5 @@
-//! `off`, the control: it goes the same way as every other method, and attaches nothing.
+//! `off`, the control: it goes the same way as every other method, and attaches nothing. `off-again` does the same under a
+//! name of its own, so that a campaign can set the control against itself: what that shows is chance.
 
 use std::collections::BTreeMap;
 
@@ -21,17 +22,32 @@ pub struct Off {
     descriptor: Descriptor,
 }
 
-impl Default for Off {
-    fn default() -> Self {
+impl Off {
+    /// The id of the control that is judged as a method.
+    pub const AGAIN: &'static str = "off-again";
+
+    /// The control once more, to be judged as any method is.
+    pub fn again() -> Self {
+        Self::named(Self::AGAIN, "the control once more: what it seems to cost is chance")
+    }
+
+    fn named(id: &str, summary: &str) -> Self {
         let descriptor = Descriptor {
-            id: MethodId(MethodId::OFF.into()),
+            id: MethodId(id.into()),
             family: Family::Control,
             class: Class::Nothing,
             unit: SeriesUnit::Nothing,
-            summary: "the control: nothing is attached".into(),
+            durations: false,
+            summary: summary.into(),
             parameters: BTreeMap::new(),
         };
         Self { descriptor }
+    }
+}
+
+impl Default for Off {
+    fn default() -> Self {
+        Self::named(MethodId::OFF, "the control: nothing is attached")
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     checks::Checks,
     figure::{Figure, Platform},
-    figures::{DurationFigures, FidelityFigures, SizeFigures, TollFigures},
+    figures::{DurationFigures, FidelityFigures, RunFigures, SizeFigures, TollFigures},
     loss::Loss,
     method::{Descriptor, MethodId},
     observation::Estimate,
@@ -23,7 +24,7 @@ use super::{
 pub const SCHEMA_VERSION: u32 = 3;
 
 /// `campaign.json`: everything that was measured, and what follows from it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Campaign {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -38,7 +39,7 @@ pub struct Campaign {
 }
 
 /// What all runs of one campaign share; runs that differ in it cannot be merged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Design {
     /// Version of tracetoll.
     pub version: String,
@@ -54,10 +55,16 @@ pub struct Design {
     pub unavailable: Vec<Unavailable>,
     /// Whether another tracer held the target and `--allow-shared` let the run go on.
     pub shared_target: bool,
+    /// SHA-256 of the file that the kernel programs came from; absent where they are those built into tracetoll.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// Whether the kernel timed each run of BPF programs, which costs time itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bpf_stats: bool,
 }
 
 /// A method that cannot work on this kernel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unavailable {
     /// Its id.
     pub id: MethodId,
@@ -68,7 +75,7 @@ pub struct Unavailable {
 }
 
 /// One process that ran trials.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// When it started.
     pub started: Timestamp,
@@ -91,7 +98,7 @@ pub struct Run {
 }
 
 /// The machine that a run ran on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// Model name from /proc/cpuinfo.
     pub cpu: String,
@@ -108,7 +115,7 @@ pub struct Host {
 }
 
 /// Calls counted on the target and by the witness over the same load.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WitnessCheck {
     /// Function.
     pub function: String,
@@ -131,7 +138,7 @@ impl WitnessCheck {
 }
 
 /// What follows from the trials.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// The function that `fidelity` speaks of: the target's first that has a witness.
     pub headline_function: String,
@@ -153,7 +160,7 @@ pub struct Summary {
 }
 
 /// All figures of one method.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MethodSummary {
     /// The method.
     pub id: MethodId,
@@ -164,6 +171,9 @@ pub struct MethodSummary {
     /// How long calls took, by a method that measures it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub durations: Option<DurationFigures>,
+    /// What the kernel says that its BPF programs take; absent where it was not asked to time them, or they never ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program_runs: Option<RunFigures>,
     /// What it costs by the number of functions that it traces, fewest first; empty where only one number was measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_size: Vec<SizeFigures>,
@@ -178,7 +188,7 @@ pub struct MethodSummary {
 }
 
 /// Totals over the lockstep trials, of what the load is known to do a known number of times.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Events {
     /// What is counted here: the function that each kick calls once, or what stands in for it under a method that sees
     /// no functions, a tracepoint or the frames.
@@ -204,7 +214,7 @@ pub struct Events {
 }
 
 /// Whether what a method saw agrees with what happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Reconciliation {
     /// Recorded, lost and missed calls make up the truth. Where the kernel does not tell what was missed, this shows
@@ -254,6 +264,9 @@ pub enum JournalLine {
     Start {
         /// [`SCHEMA_VERSION`].
         schema_version: u32,
+        /// Trials that will follow, unless a rule or the user ends the run before; journals of old do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        planned: Option<usize>,
         /// What is measured.
         design: Box<Design>,
         /// Where.

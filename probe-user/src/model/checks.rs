@@ -1,11 +1,12 @@
 //! What may be wrong with a campaign's blocks: trends, and values that stand apart.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::method::MethodId;
 
 /// Checks of the blocks behind the figures. What they find is told, and nothing is left out for it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Checks {
     /// Trends that were looked for, found or not; empty with too few blocks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -16,7 +17,7 @@ pub struct Checks {
 }
 
 /// A trend of one quantity.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trend {
     /// Along what.
     pub along: Along,
@@ -33,7 +34,7 @@ pub struct Trend {
 }
 
 /// Along what a trend may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Along {
     /// From block to block of a run: under the control the value itself, under a method its ratio to the control.
@@ -43,7 +44,9 @@ pub enum Along {
 }
 
 /// What is looked at; figures are made of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
     /// CPU time of the vhost workers per kick, lockstep.
@@ -57,7 +60,7 @@ pub enum Quantity {
 }
 
 /// A value of a figure that stands apart. It stays in the figure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Outlier {
     /// The method.
     pub method: MethodId,

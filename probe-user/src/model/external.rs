@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scenario::duration_text;
@@ -13,7 +14,7 @@ use super::scenario::duration_text;
 /// guest's TAP; `{out}` a private file, removed in the end; `{run}` a name that carries the run's tag, so that `tracetoll
 /// clean` finds a tracefs instance which is called so; `{event}` and `{events}` the first, or all (separated by commas),
 /// of the kprobe events that are made at the target's functions if one of the two is used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct External {
     /// Its method's id is `external:NAME`.
@@ -25,13 +26,16 @@ pub struct External {
     pub ready: Option<String>,
     /// Without `ready`: it is once it has lived for this long.
     #[serde(default = "a_second", with = "duration_text")]
+    #[schemars(with = "String")]
     pub settle: Duration,
     /// It must be ready, and ended after the signal, within this time.
     #[serde(default = "two_minutes", with = "duration_text")]
+    #[schemars(with = "String")]
     pub timeout: Duration,
     /// At disable, it is left alone until it has printed nothing new for this long: what its buffers still hold is lost
     /// with many a program when the signal comes.
     #[serde(default = "half_a_second", with = "duration_text")]
+    #[schemars(with = "String")]
     pub linger: Duration,
     /// The signal that ends it, sent to its process group, as a terminal's Ctrl-C would be.
     #[serde(default)]
@@ -66,7 +70,7 @@ pub struct External {
 }
 
 /// What a program counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Counts {
     /// Every call, without a record of it.
@@ -79,7 +83,7 @@ pub enum Counts {
 }
 
 /// A signal that asks a program to end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Stop {
     /// `SIGINT`.

@@ -1,9 +1,12 @@
 //! A number that says how it is known.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where a figure was measured. The order is that of preference, where one campaign has the same figure from several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {
     /// Real hardware, or hardware virtualisation: wall clock.
@@ -17,7 +20,7 @@ pub enum Platform {
 /// An estimate with its interval, or the reason why there is none.
 ///
 /// In JSON `{"estimate", "lo", "hi", "n", "detectable", "platform"}` or `{"estimate": null, "why"}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Figure {
     /// There is a number.
@@ -27,7 +30,7 @@ pub enum Figure {
 }
 
 /// A number with its 95 % interval.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// The estimate, in the figure's unit.
     pub estimate: f64,
@@ -50,7 +53,7 @@ pub struct Estimate {
 }
 
 /// No number, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Absent {
     /// Always null; keeps the key present.
     pub estimate: (),

@@ -1,11 +1,12 @@
 //! What is told of a method in figures, by the definitions in METHODOLOGY.md.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::figure::{Absent, Figure};
 
 /// The toll, by the definitions in METHODOLOGY.md.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TollFigures {
     /// CPU ns of the vhost worker per call, above the control.
     pub kernel_ns_per_event: Figure,
@@ -33,7 +34,7 @@ pub struct TollFigures {
 }
 
 /// Figures of a distribution.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Percentiles {
     /// Half of all are below.
     pub p50: Figure,
@@ -48,7 +49,7 @@ pub struct Percentiles {
 }
 
 /// What a method costs on so many functions at once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SizeFigures {
     /// The first so many functions of the target.
     pub functions: usize,
@@ -59,7 +60,7 @@ pub struct SizeFigures {
 }
 
 /// How long the calls took of the function that each kick calls, over all lockstep trials, in powers of two.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DurationFigures {
     /// Calls whose duration was measured.
     pub calls: u64,
@@ -73,8 +74,19 @@ pub struct DurationFigures {
     pub log2_ns: Vec<u64>,
 }
 
+/// What the kernel says that runs of a method's BPF programs took, over all lockstep trials.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunFigures {
+    /// Runs of all its programs.
+    pub runs: u64,
+    /// ns of one run.
+    pub ns_per_run: Figure,
+    /// ns of all runs that one kick makes: what `kernel_ns_per_event` is without the way to the programs.
+    pub ns_per_event: Figure,
+}
+
 /// The fidelity, by the definitions in METHODOLOGY.md.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FidelityFigures {
     /// r(witness, throughput) under the control.
     pub r_0: Figure,
@@ -103,7 +115,7 @@ pub struct FidelityFigures {
 }
 
 /// Correlations that stand beside the headline's Pearson coefficient of raw bins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Beside {
     /// Spearman's for `r_0`.
     pub spearman_0: Figure,
@@ -120,7 +132,7 @@ pub struct Beside {
 }
 
 /// At which lag two series go best with the throughput.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LagFigures {
     /// The witness's, under the method (of the control: under itself).
     pub witness: Lagged,
@@ -130,7 +142,7 @@ pub struct LagFigures {
 }
 
 /// A lag, or why there is none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Lagged {
     /// There is one.
@@ -140,7 +152,7 @@ pub enum Lagged {
 }
 
 /// The lag with the greatest |r|, of means over blocks. The choice among several has no interval.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lag {
     /// Bins by which the throughput follows the series; negative where the series follows the throughput.
     pub bins: i32,
@@ -157,7 +169,7 @@ pub struct Lag {
 }
 
 /// What a method shows in bins of several widths.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WidthFigures {
     /// The scenario's own bin first, then wider ones.
     pub widths: Vec<AtWidth>,
@@ -166,7 +178,7 @@ pub struct WidthFigures {
 }
 
 /// What a method shows in bins of one width.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AtWidth {
     /// Seconds.
     pub width_s: f64,
@@ -181,7 +193,7 @@ pub struct AtWidth {
 }
 
 /// The finest width at which the whole interval of `series_error` lies below a bound.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finest {
     /// The bound.
     pub error_below: f64,

@@ -1,12 +1,13 @@
 //! Loss as a first-class value.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How many events went unrecorded, and how well that is known.
 ///
 /// In JSON: `{"kind": "exact", "n": 3}`, `{"kind": "at_least", "n": 3}`, `{"kind": "unknown"}`.
 /// "None" is `exact` with `n = 0`; a loss that is not known is never zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", content = "n", rename_all = "snake_case")]
 pub enum Loss {
     /// Exactly this many.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
 };
 
 /// A session's own account of one trial. Counts that are missing are `None`, never zero.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Observation {
     /// Events recorded (or counted, or sampled) per item of the target, in its order; items beyond the end, and those
     /// that are `None`, were not observed.
@@ -45,6 +46,9 @@ pub struct Observation {
     /// CPU time of the method's own processes after disable.
     #[serde(default)]
     pub processes_after: Nanos,
+    /// What the kernel says of the runs of the method's BPF programs; empty where it kept no statistics of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub program_runs: Vec<ProgramRuns>,
     /// The method's other facts, in its own words: samples in all, buffer overruns per CPU, …
     pub details: BTreeMap<String, serde_json::Value>,
 }
@@ -66,6 +70,7 @@ impl Default for Observation {
             kernel_memory: Bytes(0),
             processes: Nanos(0),
             processes_after: Nanos(0),
+            program_runs: Vec::new(),
             details: BTreeMap::new(),
         }
     }
@@ -83,7 +88,8 @@ impl Observation {
 }
 
 /// A sampler's estimate of the number of calls.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "EstimatedCalls")]
 pub struct Estimate {
     /// The estimate.
     pub calls: f64,
@@ -96,7 +102,7 @@ pub struct Estimate {
 }
 
 /// What an interval promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Promise {
     /// The truth lies inside, always: one in N, taken by counting.
@@ -105,16 +111,28 @@ pub enum Promise {
     Confidence95,
 }
 
+/// What the kernel's statistics say of one BPF program: the time between its first and last instruction, without what
+/// led to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProgramRuns {
+    /// Where it is attached, and by which way.
+    pub program: String,
+    /// How often it ran.
+    pub runs: u64,
+    /// What all of that took.
+    pub time: Nanos,
+}
+
 /// How long the calls of one function took: bucket `i` counts those of `[2^i, 2^(i+1))` ns; the first holds 0 ns too,
 /// the last everything longer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Durations {
     /// Calls per bucket.
     pub log2_ns: Vec<u64>,
 }
 
 /// A method's series for one item of the target: one value per bin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Series {
     /// The item's name.
     pub function: String,

@@ -1,11 +1,12 @@
 //! The paper's statements beside what was measured.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{figure::Figure, method::MethodId};
 
 /// One statement of the paper.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Statement {
     /// A short name that stays: `falls_with_hogs`.
     pub id: String,
@@ -27,7 +28,8 @@ pub struct Statement {
 }
 
 /// A figure beside a statement.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "MeasuredBeside")]
 pub struct Beside {
     /// What it is, with its unit.
     pub what: String,
@@ -38,7 +40,9 @@ pub struct Beside {
 }
 
 /// What an interval covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// How blocks differ.
@@ -48,7 +52,7 @@ pub enum Basis {
 }
 
 /// Whether a statement holds here, by the rules in METHODOLOGY.md.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Agreement {
     /// The whole interval says so.

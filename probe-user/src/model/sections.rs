@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{figure::Figure, method::MethodId};
 
 /// One section of the fidelity trials' schedule: a pattern of the paper, or a step of its figure 8.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SectionFigures {
     /// Its name in the scenario, or `2 send, 1 hog`.
     pub label: String,
@@ -24,7 +25,7 @@ pub struct SectionFigures {
 }
 
 /// One section under one method.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MethodInSection {
     /// The method.
     pub id: MethodId,
@@ -47,7 +48,7 @@ pub struct MethodInSection {
 }
 
 /// One function in one section under one method. What a method of this kind cannot have is absent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionInSection {
     /// Calls per second by the witness.
     pub calls_per_s_w: Figure,
@@ -68,7 +69,7 @@ pub struct FunctionInSection {
 }
 
 /// Quantiles over the bins of a section, each the mean of the blocks' quantiles.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quantiles {
     /// The least.
     pub p0: f64,
@@ -87,7 +88,7 @@ pub struct Quantiles {
 }
 
 /// How the time between two calls goes with the round-trip time that the guests' sockets had estimated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RttFigures {
     /// The function.
     pub function: String,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A resolved target: functions and tracepoints that exist on this kernel, in the order in which they were asked for.
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// What a method can see of it are its *items*: the functions, then the tracepoints, then the frames of the guests'
 /// TAPs, which are there under every load. An item's place in that order is its index everywhere else: in a method's
 /// records, in a series. Most methods see items of one kind only.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Target {
     /// The functions.
     pub functions: Vec<Function>,
@@ -51,7 +52,7 @@ impl Target {
 }
 
 /// One tracepoint, as tracefs names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tracepoint {
     /// Its group (`TRACE_SYSTEM`): `net`.
     pub group: String,
@@ -67,7 +68,7 @@ impl fmt::Display for Tracepoint {
 }
 
 /// One kernel function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Function {
     /// Its name in /proc/kallsyms.
     pub name: String,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,7 +15,9 @@ use super::{
 };
 
 /// What a trial is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// The method alone: what it costs.
@@ -24,7 +27,9 @@ pub enum Part {
 }
 
 /// How the load offers its frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Pace {
     /// The next kick only after the last one was served: one call per kick.
@@ -36,7 +41,7 @@ pub enum Pace {
 }
 
 /// One trial, as written to the journal when it ends.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trial {
     /// Index into the campaign's runs: which process, on which machine.
     pub run: usize,
@@ -62,7 +67,7 @@ pub struct Trial {
 }
 
 /// What came of a trial. A failure is a result, not a gap.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// It ran, and its own checks held.
@@ -76,7 +81,7 @@ pub enum Outcome {
 
 /// What one trial measured. In a toll trial all sums cover the load from idle to idle,
 /// in a fidelity trial the time from the first bin edge to the last.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measured {
     /// What the load sent.
     pub sent: Sent,
@@ -115,7 +120,7 @@ pub struct Measured {
 }
 
 /// What one guest did, bin by bin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GuestSeries {
     /// Its name: `vm1`, or that of the process that runs it.
     pub name: String,
@@ -133,7 +138,7 @@ pub struct GuestSeries {
 }
 
 /// Where bytes were counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CountedAt {
     /// On machine 2. Of one guest: what its TCP received, without headers and repetitions; of all: what its interface
@@ -144,7 +149,7 @@ pub enum CountedAt {
 }
 
 /// What the load sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sent {
     /// Writes to the kick eventfd; null for guests whose driver is out of sight.
     pub kicks: Option<u64>,
@@ -155,7 +160,7 @@ pub struct Sent {
 }
 
 /// What the sink's interface received.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Received {
     /// Frames.
     pub frames: u64,
@@ -164,7 +169,7 @@ pub struct Received {
 }
 
 /// CPU time in nanoseconds, from schedstat (not from ticks).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CpuTimes {
     /// Length of the window.
     pub elapsed: Nanos,
@@ -190,7 +195,7 @@ pub struct CpuTimes {
 }
 
 /// Calls of each function by the exact counter on its callers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WitnessSeries {
     /// One per function of the target: calls per bin, or why there is no witness.
     pub functions: Vec<WitnessCounts>,
@@ -199,7 +204,7 @@ pub struct WitnessSeries {
 }
 
 /// The witness of one function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WitnessCounts {
     /// Calls per bin.
@@ -212,7 +217,7 @@ pub enum WitnessCounts {
 }
 
 /// A stretch within the series in which guests and hogs did the same.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SectionMark {
     /// Its first bin.
     pub first_bin: usize,

@@ -6,7 +6,7 @@ use super::{
     figures::{self, Named},
     grouped::{Group, Grouped},
     number::{Style, detectable, parts},
-    remarks,
+    program_runs, remarks,
 };
 use crate::{
     analysis::{events::CALLED_PER_KICK, interval::ALPHA},
@@ -37,6 +37,8 @@ pub(super) fn list(campaign: &Campaign) -> Vec<String> {
     all.push(witness_price(&campaign.summary.witness_worker_cpu_pct));
     all.extend(witness(&campaign.runs));
     all.extend(shared(&campaign.design));
+    all.extend(program_runs::caveat(campaign).map(str::to_owned));
+    all.extend(programs(&campaign.design));
     all.extend(clocks(&campaign.runs));
     all
 }
@@ -257,6 +259,14 @@ fn shared(design: &Design) -> Option<String> {
          method's own."
             .into()
     })
+}
+
+fn programs(design: &Design) -> Option<String> {
+    let sha256 = design.object.as_ref()?;
+    Some(format!(
+        "The kernel programs are not those built into tracetoll {}, but of a file with SHA-256 {sha256} (--object).",
+        design.version
+    ))
 }
 
 /// What the clocks leave out.

@@ -25,8 +25,7 @@ const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 /// The chart of each method's first trial; none where no fidelity trial ended well.
 pub(super) fn render(campaign: &Campaign) -> Option<String> {
     let function = campaign.summary.headline_function.as_str();
-    let window = Nanos::from(campaign.design.scenario.bin);
-    let window = usize::try_from(MOVING_AVERAGE.0 / window.0.max(1)).unwrap_or(usize::MAX);
+    let window = window(campaign);
     let mut text = String::new();
     for method in &campaign.design.methods {
         let Some(trial) = first_trial(campaign, method) else { continue };
@@ -58,35 +57,53 @@ pub(super) fn render(campaign: &Campaign) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// Bins in the paper's moving averages.
+pub(super) fn window(campaign: &Campaign) -> usize {
+    let bin = Nanos::from(campaign.design.scenario.bin);
+    usize::try_from(MOVING_AVERAGE.0 / bin.0.max(1)).unwrap_or(usize::MAX)
+}
+
+/// The averages, each at its window's end; none where the series holds less than a few windows.
+pub(super) fn means(series: &[f64], window: usize) -> Option<Vec<f64>> {
+    (window > 1 && series.len() / 3 >= window).then(|| {
+        let blank = std::iter::repeat_n(f64::NAN, window - 1);
+        blank.chain(moving_average(series, window)).collect()
+    })
+}
+
 /// A series to be drawn.
-struct Shown {
-    of: Of,
+pub(super) struct Shown {
+    pub(super) of: Of,
     /// Bin by bin, as the trial has it.
     values: Vec<f64>,
     /// In the unit of its label.
-    drawn: Vec<f64>,
+    pub(super) drawn: Vec<f64>,
 }
 
 /// What a series is of.
-enum Of {
+pub(super) enum Of {
     Share,
     /// Hits per second, of calls or of what the method saw instead.
     Hits(String),
 }
 
+/// Calls of the headline function by the witness.
+pub(super) fn happened(campaign: &Campaign, trial: &Measured) -> Option<Shown> {
+    let functions = &campaign.design.target.functions;
+    let headline = campaign.summary.headline_function.as_str();
+    let index = functions.iter().position(|known| known.name == headline)?;
+    let counts = trial.witness.as_ref()?.functions.get(index)?;
+    let WitnessCounts::Calls(calls) = counts else { return None };
+    let values = numbers(calls);
+    let drawn = over_time(&values, trial);
+    Some(Shown { of: Of::Hits("calls".into()), values, drawn })
+}
+
 /// What the method shows of the headline function, or the witness under the control.
-fn shown(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Option<Shown> {
+pub(super) fn shown(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Option<Shown> {
     let function = campaign.summary.headline_function.as_str();
     let factor = match method.unit {
-        SeriesUnit::Nothing => {
-            let functions = &campaign.design.target.functions;
-            let index = functions.iter().position(|known| known.name == function)?;
-            let counts = trial.witness.as_ref()?.functions.get(index)?;
-            let WitnessCounts::Calls(calls) = counts else { return None };
-            let values = numbers(calls);
-            let drawn = over_time(&values, trial);
-            return Some(Shown { of: Of::Hits("calls".into()), values, drawn });
-        }
+        SeriesUnit::Nothing => return happened(campaign, trial),
         SeriesUnit::CpuShare => None,
         SeriesUnit::Calls { factor } => Some(factor),
     };
@@ -101,18 +118,16 @@ fn shown(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Option<S
 }
 
 /// Of the series that is drawn; nothing where it is not defined.
-fn r(seen: &Shown, trial: &Measured) -> String {
+pub(super) fn r(seen: &Shown, trial: &Measured) -> String {
     let r = pearson(&seen.values, &numbers(&trial.throughput));
     r.map_or_else(|_| String::new(), |r| format!("  r = {r:.3}"))
 }
 
-/// The series, and its moving averages where they hold more than a few windows. An average stands at its window's end.
+/// The series, and its moving averages.
 fn lines(text: &mut String, label: &str, series: &[f64], window: usize) {
     let most = greatest(series);
     let _ = writeln!(text, "{}{}", cut(label), sparks(series, most));
-    if window > 1 && series.len() >= 3 * window {
-        let blank = std::iter::repeat_n(f64::NAN, window - 1);
-        let means: Vec<f64> = blank.chain(moving_average(series, window)).collect();
+    if let Some(means) = means(series, window) {
         let _ = writeln!(text, "{:LABEL$}{}", "    10 s means", sparks(&means, most).trim_end());
     }
 }
@@ -137,9 +152,8 @@ fn columns(bins: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     (0..columns).map(move |column| column * bins / columns..(column + 1) * bins / columns)
 }
 
-/// Where sections begin, and as much of what they are as fits in: their names, or what differs between them.
-fn marks(trial: &Measured) -> String {
-    let (sections, bins) = (&trial.sections, trial.throughput.len());
+/// What each section is: its name, or what differs between them.
+pub(super) fn labels(sections: &[SectionMark]) -> Vec<String> {
     let by_hogs = sections.iter().any(|section| section.hogs != sections[0].hogs);
     let by_senders = sections.iter().any(|section| section.senders != sections[0].senders);
     let told = |section: &SectionMark| match (&section.name, section.senders) {
@@ -150,24 +164,31 @@ fn marks(trial: &Measured) -> String {
         (None, Some(senders)) if by_senders => format!("{senders} send"),
         _ => format!("{} hog{}", section.hogs, if section.hogs == 1 { "" } else { "s" }),
     };
+    sections.iter().map(told).collect()
+}
+
+/// Where sections begin, and as much of what they are as fits in.
+fn marks(trial: &Measured) -> String {
+    let (sections, bins) = (&trial.sections, trial.throughput.len());
+    let told = labels(sections);
     let mut line = vec![' '; bins.min(COLUMNS)];
     let column = |bin: usize| columns(bins).position(|range| range.contains(&bin));
     for (index, section) in sections.iter().enumerate() {
         let Some(start) = column(section.first_bin) else { continue };
         let end = sections.get(index + 1).and_then(|next| column(next.first_bin));
         let places = &mut line[start..end.unwrap_or(bins.min(COLUMNS)).max(start)];
-        let told = format!("|{}", told(section));
+        let told = format!("|{}", told[index]);
         places.iter_mut().zip(told.chars()).for_each(|(place, sign)| *place = sign);
     }
     line.into_iter().collect::<String>().trim_end().into()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no bin holds 2^53 calls or bytes")]
-fn numbers(values: &[u64]) -> Vec<f64> {
+pub(super) fn numbers(values: &[u64]) -> Vec<f64> {
     values.iter().map(|&value| value as f64).collect()
 }
 
-fn over_time(values: &[f64], trial: &Measured) -> Vec<f64> {
+pub(super) fn over_time(values: &[f64], trial: &Measured) -> Vec<f64> {
     let seconds = trial.edges.windows(2).map(|edge| edge[1].since(edge[0]).as_secs());
     values.iter().zip(seconds).map(|(value, seconds)| value / seconds).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::text::paragraph;
 use crate::model::{
     doctor::{Answer, Check, Diagnosis},
     figure::Platform,
@@ -37,13 +38,18 @@ fn platform_name(platform: Platform) -> &'static str {
 
 fn line(text: &mut String, check: &Check) {
     let name = &check.name;
-    let _ = match &check.answer {
-        Answer::Available { detail: None } => writeln!(text, "  yes  {name}"),
-        Answer::Available { detail: Some(detail) } => writeln!(text, "  yes  {name}: {detail}"),
-        Answer::Unsupported { why, remedy } => {
-            writeln!(text, "  no   {name}: {why}\n       {remedy}.")
+    *text += &match &check.answer {
+        Answer::Available { detail: None } => paragraph("  yes  ", name),
+        Answer::Available { detail: Some(detail) } => {
+            paragraph("  yes  ", &format!("{name}: {detail}"))
         }
-        Answer::Inconclusive { why } => writeln!(text, "  ?    {name}: could not tell: {why}"),
+        Answer::Unsupported { why, remedy } => {
+            paragraph("  no   ", &format!("{name}: {why}"))
+                + &paragraph("       ", &format!("{remedy}."))
+        }
+        Answer::Inconclusive { why } => {
+            paragraph("  ?    ", &format!("{name}: could not tell: {why}"))
+        }
     };
 }
 

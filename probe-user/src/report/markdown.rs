@@ -2,7 +2,7 @@
 
 use super::{
     number::{self, Style, nanoseconds, parts},
-    paper, sections,
+    paper, program_runs, sections,
     text::agreement,
 };
 use crate::analysis::events::CALLED_PER_KICK;
@@ -45,6 +45,7 @@ pub fn render(campaign: &Campaign) -> String {
         "\n{}, scenario `{}`, Linux {}; each figure with its 95 % interval and n, the number of blocks.\n",
         summary.headline_function, design.scenario.name, design.kernel
     ));
+    text.push_str(&program_runs::markdown(&summary.methods).unwrap_or_default());
     if !summary.paper.is_empty() {
         text.push_str(&format!("\n{}\n\n", sections::markdown(summary)));
         text.push_str(&paper::markdown(&summary.paper));
@@ -82,7 +83,7 @@ fn stand_in(events: &Events) -> String {
     other.map(|item| format!(" `{item}`")).unwrap_or_default()
 }
 
-fn code(id: &MethodId) -> String {
+pub(super) fn code(id: &MethodId) -> String {
     format!("`{id}`")
 }
 
@@ -90,7 +91,7 @@ fn losses(lost: Loss, missed: Loss) -> String {
     format!("{}, {}", number::loss(lost), number::loss(missed))
 }
 
-fn figure(figure: &Figure, style: Style) -> String {
+pub(super) fn figure(figure: &Figure, style: Style) -> String {
     let Some(parts) = parts(figure, style) else { return "-".into() };
     let [estimate, interval, _] = parts;
     let n = figure.known().map_or(0, |estimate| estimate.n);

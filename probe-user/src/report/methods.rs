@@ -2,22 +2,29 @@
 
 use std::fmt::Write as _;
 
+use super::text::paragraph;
 use crate::model::method::{Class, Descriptor};
 
-/// Two lines per method: what it does, and its parameters with their values.
+/// Some lines per method: what it does, what it gives, and its parameters with their values.
 pub fn render(methods: &[&Descriptor], groups: &[&str]) -> String {
     let mut text = String::new();
     for method in methods {
-        let Descriptor { id, family: _, class, unit: _, summary, parameters } = method;
-        let _ = writeln!(text, "{id}  ({})\n    {summary}", kind(*class));
+        let Descriptor { id, family: _, class, unit: _, durations: _, summary, parameters } =
+            method;
+        let _ = writeln!(text, "{id}  ({})", kind(*class));
+        text += &paragraph("    ", summary);
+        let gives = method.gives();
+        if !gives.is_empty() {
+            let names: Vec<String> = gives.iter().map(ToString::to_string).collect();
+            text += &paragraph("    gives ", &names.join(", "));
+        }
         if !parameters.is_empty() {
             let told: Vec<String> =
                 parameters.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
-            let _ = writeln!(text, "    {}", told.join(" "));
+            text += &paragraph("    ", &told.join(" "));
         }
     }
-    let _ = writeln!(text, "\nGroups: {}", groups.join(", "));
-    text
+    text + "\n" + &paragraph("Groups: ", &groups.join(", "))
 }
 
 fn kind(class: Class) -> &'static str {

@@ -8,17 +8,23 @@ mod durations;
 mod figures;
 mod grouped;
 mod holdings;
+pub mod html;
 mod latency;
 pub mod markdown;
 pub mod methods;
 mod number;
 mod paper;
+mod program_runs;
 mod remarks;
+pub mod results;
 mod sections;
+pub mod several;
 mod shown;
 mod sizes;
+pub mod tables;
 pub mod text;
+mod verdict;
 mod widths;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

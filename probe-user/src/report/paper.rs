@@ -68,7 +68,7 @@ pub(super) fn markdown(statements: &[Statement]) -> String {
 }
 
 /// What was measured, then what is to be said of it.
-fn here(statement: &Statement) -> Vec<String> {
+pub(super) fn here(statement: &Statement) -> Vec<String> {
     let measured = statement.measured.iter().map(line);
     measured.chain(statement.remarks.iter().cloned()).collect()
 }
@@ -93,7 +93,7 @@ fn style(what: &str) -> Style {
 }
 
 /// The verdict, with a star where one run led to it.
-fn agreement(statement: &Statement) -> String {
+pub(super) fn agreement(statement: &Statement) -> String {
     let verdict = match statement.agrees {
         Agreement::Yes => "yes",
         Agreement::No => "NO",

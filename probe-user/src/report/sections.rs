@@ -107,7 +107,7 @@ fn rows(
     rows
 }
 
-const OVERVIEW: [&str; 8] = [
+pub(super) const OVERVIEW: [&str; 8] = [
     "section",
     "throughput\nMbit/s",
     "its bins:\n5, 50, 95 %",
@@ -122,7 +122,7 @@ fn overview(sections: &[SectionFigures], headline: &str) -> Table {
     rows(&OVERVIEW.map(String::from), sections, |section| overview_cells(section, headline))
 }
 
-fn overview_cells(section: &SectionFigures, headline: &str) -> Option<Vec<String>> {
+pub(super) fn overview_cells(section: &SectionFigures, headline: &str) -> Option<Vec<String>> {
     let off = of(section, None)?;
     let bins = off.bins_bps.map_or("-".into(), |bins| {
         [bins.p5, bins.p50, bins.p95].map(|bps| format!("{:.1}", bps / 1e6)).join("\n")
@@ -235,7 +235,10 @@ fn correlations(campaign: &Campaign, methods: &[&Descriptor]) -> Table {
 }
 
 /// The section under a method, or under the control.
-fn of<'a>(section: &'a SectionFigures, id: Option<&MethodId>) -> Option<&'a MethodInSection> {
+pub(super) fn of<'a>(
+    section: &'a SectionFigures,
+    id: Option<&MethodId>,
+) -> Option<&'a MethodInSection> {
     section.methods.iter().find(|method| match id {
         Some(id) => method.id == *id,
         None => method.id.is_off(),

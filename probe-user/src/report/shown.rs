@@ -5,7 +5,7 @@ use crate::{
     model::{
         campaign::Campaign,
         figure::Estimate,
-        method::{Descriptor, SeriesUnit},
+        method::{Descriptor, MethodId, SeriesUnit},
         trial::{Measured, Outcome, Part},
     },
 };
@@ -17,6 +17,11 @@ pub(super) const STAR: &str =
 /// Behind an interval, or the verdict that it led to.
 pub(super) fn star(found: &Estimate) -> &'static str {
     if found.notes.iter().any(|note| note == WITHIN_RUN) { "*" } else { "" }
+}
+
+/// The method by its id; results hold each method that they have figures of.
+pub(super) fn described<'a>(campaign: &'a Campaign, id: &MethodId) -> Option<&'a Descriptor> {
+    campaign.design.methods.iter().find(|method| method.id == *id)
 }
 
 /// A method's first fidelity trial that ended well: run and block come before the order of the file.

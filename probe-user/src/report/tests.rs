@@ -33,7 +33,7 @@ const COSTS: [(&str, u64, u64, u64, u64); 4] = [
     ("perf-sample-999-callchain", 20, 101, 12, 990),
 ];
 
-pub(super) fn campaign() -> Campaign {
+pub(crate) fn campaign() -> Campaign {
     let mut lab = Lab::new();
     lab.run(Platform::Counted);
     toll(&mut lab);
@@ -143,7 +143,7 @@ fn steps() -> Vec<Step> {
 }
 
 /// VMs of which one sends while others begin to load the CPU; one block.
-fn machines() -> Lab {
+pub(crate) fn machines() -> Lab {
     let steps = steps();
     let mut lab = Lab::new();
     lab.design.scenario.guests.kind = GuestKind::Kvm;

@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_HORIZO
 use super::{
     caveats, chart, durations, holdings, latency,
     number::{self, Style, nanoseconds, parts},
-    paper, sections, shown, sizes, widths,
+    paper, program_runs, sections, shown, sizes, verdict, widths,
 };
 use crate::{
     analysis::events::CALLED_PER_KICK,
@@ -52,15 +52,15 @@ pub fn render(campaign: &Campaign) -> String {
     let by_size = sizes::table_of(methods).map(|table| (sizes::TITLE.to_owned(), table));
     let durations = durations::table_of(methods)
         .map(|table| (format!("How long calls of {CALLED_PER_KICK} took in lockstep, the tracer's own work included"), table));
+    let runs = program_runs::table_of(methods).map(|table| (program_runs::TITLE.to_owned(), table));
     let latency = latency::table_of(methods).map(|table| (latency::TITLE.to_owned(), table));
     let holdings = holdings::table_of(methods).map(|table| (holdings::TITLE.to_owned(), table));
     let by_width = widths::table_of(methods).map(|table| (widths::TITLE.to_owned(), table));
     let by_section = sections::tables(campaign);
     let said = &campaign.summary.paper;
     let paper = paper::table_of(said).map(|table| (paper::title(said), table));
-    let of_toll =
-        latency.into_iter().chain(holdings).chain(durations).chain(by_size).chain(by_width);
-    let optional = of_toll.chain(by_section).chain(paper);
+    let of_toll = latency.into_iter().chain(holdings).chain(durations).chain(runs).chain(by_size);
+    let optional = of_toll.chain(by_width).chain(by_section).chain(paper);
     for (title, table) in tables.into_iter().chain(optional) {
         text.push('\n');
         text.push_str(&paragraph("", &title));
@@ -79,6 +79,8 @@ pub fn render(campaign: &Campaign) -> String {
     for caveat in caveats::list(campaign) {
         text.push_str(&paragraph("- ", &caveat));
     }
+    text.push('\n');
+    text.push_str(&verdict::text::render(campaign));
     text
 }
 
@@ -295,7 +297,7 @@ pub(super) fn table(header: &[&str]) -> Table {
 }
 
 /// `text` in lines of [`WIDTH`], the first behind `bullet`, the others as far in.
-pub(super) fn paragraph(bullet: &str, text: &str) -> String {
+pub fn paragraph(bullet: &str, text: &str) -> String {
     let room = WIDTH - bullet.len();
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {

@@ -97,6 +97,7 @@ fn told(finest: &Finest, all: &WidthFigures) -> String {
     }
 }
 
-fn width(seconds: f64) -> String {
+/// `500 ms`, `2 s`.
+pub(super) fn width(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.0} ms", 1e3 * seconds) } else { format!("{seconds} s") }
 }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Pid;
 
 use crate::{
     error::{Error, Result},
@@ -122,19 +122,23 @@ impl Crew {
         gone.map(|member| member.said()).transpose()
     }
 
-    /// Sends the one that was started last a signal, and waits until it has ended; what it said.
+    /// Has `tell` tell the one that was started last to end, and waits until it has; what it said, and what `tell` gave. None if
+    /// there is nobody.
     ///
     /// # Errors
-    /// It does not end within `limit`.
-    pub(crate) fn finish(&mut self, signal: Signal, limit: Duration) -> Result<String> {
-        let Some(member) = self.members.last_mut() else { return Ok(String::new()) };
+    /// That of `tell`, or it does not end within `limit`.
+    pub(crate) fn finish<T>(
+        &mut self,
+        tell: impl FnOnce(Pid) -> Result<T>,
+        limit: Duration,
+    ) -> Result<Option<(String, T)>> {
+        let Some(member) = self.members.last_mut() else { return Ok(None) };
         // Not waited for yet, so the number is still its own.
-        kill_process(Pid::from_child(&member.child), signal)
-            .map_err(|e| Error::call("kill", member.name.as_str(), e.into()))?;
+        let told = tell(Pid::from_child(&member.child))?;
         let began = Instant::now();
         loop {
             if let Some(said) = self.ended()? {
-                return Ok(said);
+                return Ok(Some((said, told)));
             }
             if began.elapsed() > limit {
                 let late = format!("has not ended within {limit:?}");

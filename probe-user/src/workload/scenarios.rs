@@ -20,6 +20,7 @@ const BUILT_IN: &[(&str, &str)] = &built_in![
     "blast",
     "paced",
     "bin-width",
+    "hooks",
     "bursty",
     "many-guests",
     "paper-a",
@@ -59,7 +60,11 @@ pub fn load(name: &str) -> Result<Scenario> {
             format!("Name one of {known}, or a file that ends in .toml"),
         ));
     }
-    let text = fs::read_to_string(name).map_err(|e| Error::file("read", name, e))?;
+    let text = fs::read_to_string(name).map_err(|e| {
+        let remedy =
+            "Name a file that is there; `tracetoll scenarios` lists those that are built in";
+        Error::file("read", name, e).or_remedy(remedy)
+    })?;
     parse(name, &text)
 }
 
@@ -242,6 +247,7 @@ fn check_schedule(scenario: &Scenario) -> Option<Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::trial::Pace;
 
     #[test]
     fn built_in_scenarios_are_right_and_quick_has_sixty_bins() {
@@ -250,6 +256,14 @@ mod tests {
         }
         let quick = load("quick").unwrap();
         assert!(quick.fidelity.duration().as_nanos() / quick.bin.as_nanos() >= 60);
+    }
+
+    #[test]
+    fn a_toll_may_be_of_lockstep_alone() {
+        let toll = load("hooks").unwrap().toll.unwrap();
+        assert!(toll.has(Pace::Lockstep) && !toll.has(Pace::Paced) && !toll.has(Pace::Flat));
+        let quick = load("quick").unwrap().toll.unwrap();
+        assert!(quick.has(Pace::Paced) && quick.has(Pace::Flat));
     }
 
     #[test]

@@ -11,19 +11,16 @@ use super::{
     fleet::{Fleet, Load, Worker},
     iperf,
     kvm::{self, Kvm},
-    network::{Limits, MAX_GUESTS, Network, Sink},
+    network::{self, Limits, MAX_GUESTS, Network, Sink},
 };
 use crate::{
     error::{Error, Result},
     kernel::{netns::Netns, run::Run},
     model::{
-        scenario::{GuestKind, Guests, HogKind, Network as Plan, Scenario},
+        scenario::{GuestKind, Guests, HogKind, Network as Plan, Scenario, Switch},
         trial::CountedAt,
     },
 };
-
-/// Of those who cannot be interrupted.
-static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// Guests with their vhost devices, the network, the sink and the hogs. It serves one load after the other.
 ///
@@ -45,7 +42,8 @@ enum Ground {
 
 impl Stage {
     /// Builds what `scenario` asks for. Guests, their vhost workers and the hogs go to the load's CPUs. Once `interrupted` is
-    /// set, VMs that boot are no longer waited for.
+    /// set, VMs are no longer waited for, as long as
+    /// the stage stands.
     ///
     /// # Errors
     /// A value out of range; not root; something that this host lacks; the user ends the run. What was built by then is
@@ -54,7 +52,7 @@ impl Stage {
         run: &Run,
         scenario: &Scenario,
         placement: &Placement,
-        interrupted: &AtomicBool,
+        interrupted: &Arc<AtomicBool>,
     ) -> Result<Self> {
         let hogs = (scenario.fidelity.most_hogs(), &scenario.hogs);
         Self::assemble(run, (&scenario.guests, interrupted), &scenario.network, hogs, placement)
@@ -71,8 +69,11 @@ impl Stage {
         if guests.kind.speaks_tcp() {
             crew::command(iperf::PROGRAM, iperf::PROGRAM)?;
         }
+        if guests.kind != GuestKind::Existing && scenario.network.switch == Switch::Ovs {
+            network::detect_ovs()?;
+        }
         match guests.kind {
-            GuestKind::Kvm => kvm::Plan::new(guests, &scenario.hogs, &NEVER).map(drop),
+            GuestKind::Kvm => kvm::Plan::new(guests, &scenario.hogs, &Arc::default()).map(drop),
             GuestKind::Blast | GuestKind::Bridge | GuestKind::Existing => Ok(()),
         }
     }
@@ -83,12 +84,12 @@ impl Stage {
     /// As [`Stage::build`].
     pub fn of_guests(run: &Run, guests: &Guests, placement: &Placement) -> Result<Self> {
         let hogs = (0, &HogKind::default());
-        Self::assemble(run, (guests, &NEVER), &Plan::default(), hogs, placement)
+        Self::assemble(run, (guests, &Arc::default()), &Plan::default(), hogs, placement)
     }
 
     fn assemble(
         run: &Run,
-        (guests, interrupted): (&Guests, &AtomicBool),
+        (guests, interrupted): (&Guests, &Arc<AtomicBool>),
         plan: &Plan,
         (most_hogs, hog): (usize, &HogKind),
         placement: &Placement,
@@ -267,4 +268,25 @@ fn check(guests: &Guests) -> Result<()> {
         return Err(Error::invalid("guests.frame", format!("{frame} bytes"), accepted));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{kernel::online, workload::scenarios};
+
+    #[test]
+    fn open_vswitch_is_looked_for_before_anything_is_made() {
+        let mut scenario = scenarios::load("quick").unwrap();
+        scenario.network.switch = Switch::Ovs;
+        let placement = Placement::choose(1, &online::cpus().unwrap()).unwrap();
+        let detected = Stage::detect(&scenario, &placement).map_err(|error| error.to_string());
+        match crew::command("ovs-vswitchd", "") {
+            Ok(_) => detected.unwrap(),
+            Err(_) => {
+                let error = detected.unwrap_err();
+                assert!(error.contains("apt install openvswitch-switch"), "{error}");
+            }
+        }
+    }
 }

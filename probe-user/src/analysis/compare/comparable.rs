@@ -113,6 +113,7 @@ fn measured(design: &Design) -> Value {
         "kernel": design.kernel,
         "scenario": scenario,
         "target": serde_json::to_value(&design.target).unwrap_or_default(),
+        "bpf_stats": design.bpf_stats,
     })
 }
 

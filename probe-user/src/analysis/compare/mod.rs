@@ -221,6 +221,10 @@ fn notes(base: &Campaign, new: &Campaign) -> Vec<String> {
         if these.design.shared_target {
             notes.push(format!("another tracer held the target in the {place}"));
         }
+        if let Some(sha256) = &these.design.object {
+            notes
+                .push(format!("the {place}'s kernel programs are of a file with SHA-256 {sha256}"));
+        }
     }
     notes.extend(comparable::redefined(&base.design, &new.design));
     notes

@@ -5,10 +5,10 @@ use std::{
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
 };
 
-use super::{link::Link, object::Instance, place::Place};
+use super::{link::Link, object::Instance, place::Place, statistics};
 use crate::{
     error::{Error, Result},
-    model::{loss::Loss, units::Bytes},
+    model::{loss::Loss, observation::ProgramRuns, units::Bytes},
     sys::bpf::{self, LinkInfo, ProgramInfo},
 };
 
@@ -86,6 +86,15 @@ impl Attachable {
             None => "not attached".into(),
         };
         Ok(format!("{}: {} program {id}{verified}, {link}", self.subject, self.place.name()))
+    }
+
+    /// What the kernel says of its runs; none where it kept no statistics, or the program never ran.
+    ///
+    /// # Errors
+    /// The kernel does not tell of its own program.
+    pub fn runs(&self) -> Result<Option<ProgramRuns>> {
+        let program = format!("{}: {}", self.subject, self.place.name());
+        statistics::runs(self.instance.program.as_fd(), program)
     }
 
     /// Kernel memory of the program alone, by the kernel's own account.

@@ -17,7 +17,12 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    model::{loss::Loss, observation::Durations, target::Function, units::Bytes},
+    model::{
+        loss::Loss,
+        observation::{Durations, ProgramRuns},
+        target::Function,
+        units::Bytes,
+    },
     sys::bpf::{Kind, maps},
 };
 
@@ -197,6 +202,14 @@ impl Timer {
     /// The kernel does not tell of its own programs.
     pub fn describe(&self) -> Result<[String; 2]> {
         Ok([self.enter.describe()?, self.leave.describe()?])
+    }
+
+    /// What the kernel says of both programs' runs, see [`Attachable::runs`].
+    ///
+    /// # Errors
+    /// The kernel does not tell of its own programs.
+    pub fn runs(&self) -> Result<[Option<ProgramRuns>; 2]> {
+        Ok([self.enter.runs()?, self.leave.runs()?])
     }
 
     /// Kernel memory of the programs and their maps, by the kernel's own account.

@@ -6,6 +6,7 @@
 
 pub mod attachable;
 pub mod by_worker;
+pub mod chosen;
 pub mod counter;
 pub mod function;
 pub mod latency;
@@ -18,4 +19,5 @@ pub mod probe;
 pub mod ring;
 pub mod sampler;
 pub mod slots;
+pub mod statistics;
 pub mod tally;

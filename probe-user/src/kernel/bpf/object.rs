@@ -10,6 +10,7 @@ use std::{
 use aya::maps::{MapData, MapError};
 use aya_obj::{Function, btf::Btf};
 
+use super::chosen;
 use crate::{
     error::{Error, Remedy, Result},
     sys::bpf::{self, Kind, Records, Refusal, Source},
@@ -56,12 +57,12 @@ pub struct Instance {
 }
 
 impl Object {
-    /// Reads the embedded object and loads its types.
+    /// Reads the object, the built-in one unless [another](chosen::choose) is to be used, and loads its types.
     ///
     /// # Errors
     /// The kernel refuses the types; not root.
     pub fn open() -> Result<Self> {
-        let mut parsed = aya_obj::Object::parse(probe_ebpf::OBJECT).map_err(malformed)?;
+        let mut parsed = aya_obj::Object::parse(chosen::object()).map_err(malformed)?;
         let types = match aya::features().btf() {
             Some(features) => parsed.fixup_and_sanitize_btf(features).map_err(malformed)?,
             None => None,

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{loss::Loss, target::Function, units::Bytes},
+    model::{loss::Loss, observation::ProgramRuns, target::Function, units::Bytes},
     sys::bpf::Kind,
 };
 
@@ -138,6 +138,14 @@ impl Probe {
     /// The kernel does not tell of its own program.
     pub fn describe(&self) -> Result<String> {
         self.program.describe()
+    }
+
+    /// What the kernel says of the program's runs, see [`Attachable::runs`].
+    ///
+    /// # Errors
+    /// The kernel does not tell of its own program.
+    pub fn runs(&self) -> Result<Option<ProgramRuns>> {
+        self.program.runs()
     }
 
     /// Kernel memory of the program and its maps, by the kernel's own account; that of a ring, which older kernels leave

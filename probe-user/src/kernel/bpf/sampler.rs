@@ -14,15 +14,20 @@ use super::{
     link::Link,
     object::{Instance, Object, Plan},
     percpu::{PerCpu, possible_cpus},
+    statistics,
 };
 use crate::{
     error::{Error, Result},
     model::{
+        observation::ProgramRuns,
         target::{Function, Range},
         units::Bytes,
     },
     sys::{bpf::Kind, perf::Event},
 };
+
+/// Names the place in errors and in what is told to people.
+const SUBJECT: &str = "perf events";
 
 /// The program, with its links to the events of all CPUs.
 #[derive(Debug)]
@@ -50,7 +55,6 @@ impl Sampler {
     /// # Errors
     /// There are too many functions, or the kernel refuses the program or a map.
     pub fn load(functions: &[Function], name: &str) -> Result<Self> {
-        const SUBJECT: &str = "perf events";
         if functions.len() > FUNCTIONS_MAX {
             return Err(Error::unsupported(
                 "target",
@@ -114,6 +118,14 @@ impl Sampler {
     /// Words that one reading of all is.
     pub fn words(&self) -> usize {
         self.shares.cpus() * (1 + 2 * self.places.len())
+    }
+
+    /// What the kernel says of its runs; none where it kept no statistics, or the program never ran.
+    ///
+    /// # Errors
+    /// The kernel does not tell of its own program.
+    pub fn runs(&self) -> Result<Option<ProgramRuns>> {
+        statistics::runs(self.instance.program.as_fd(), SUBJECT.into())
     }
 
     /// Kernel memory of the program and its maps, by the kernel's own account.

@@ -92,6 +92,7 @@ impl Count {
             family: Family::Bpf,
             class: Class::Exact,
             unit: SeriesUnit::Calls { factor: 1.0 },
+            durations: false,
             summary: kind.summary.into(),
             parameters: BTreeMap::new(),
         };

@@ -106,6 +106,7 @@ impl Session for Counting {
         let programs = || tallies.iter().map(|tally| &tally.program);
         let missed = programs().map(Attachable::missed).collect::<Result<Vec<_>>>()?;
         let memory = programs().map(Attachable::memory).collect::<Result<Vec<_>>>()?;
+        let runs = programs().map(Attachable::runs).collect::<Result<Vec<_>>>()?;
         let words: usize = tallies.iter().map(Tally::words).sum();
         let (at, attached) = enabled.map_or((None, Vec::new()), |e| (Some(e.at), e.attached));
         let end = disabled.unwrap_or_else(clock::now);
@@ -121,6 +122,7 @@ impl Session for Counting {
             attached,
             bytes_read: Bytes(reads * (words * size_of::<u64>()) as u64),
             kernel_memory: Bytes(memory.iter().map(|bytes| bytes.0).sum()),
+            program_runs: runs.into_iter().flatten().collect(),
             details,
             ..Observation::default()
         })

@@ -62,6 +62,7 @@ impl Latency {
             family: Family::Bpf,
             class: Class::Exact,
             unit: SeriesUnit::Calls { factor: 1.0 },
+            durations: true,
             summary: format!("{summary}; log2 histograms in the kernel, keyed by {key}"),
             parameters: BTreeMap::from([
                 ("max_keys".into(), json!(max_keys)),
@@ -184,6 +185,7 @@ impl Session for Timing {
         let untimed: Vec<_> = self.timers.iter().map(Timer::untimed).collect();
         let kept: Vec<_> = self.timers.iter().map(Timer::kept).collect();
         let left = self.of_each(Timer::starts_left)?;
+        let runs = self.of_each(Timer::runs)?;
         let words: usize = self.timers.iter().map(Timer::words).sum();
         let end = self.disabled.unwrap_or_else(clock::now);
         let time = self.enabled.map_or(Nanos(0), |at| end.since(at));
@@ -197,6 +199,7 @@ impl Session for Timing {
             attached: self.attached,
             bytes_read: Bytes(self.reads * (words * size_of::<u64>()) as u64),
             kernel_memory: Bytes(memory),
+            program_runs: runs.into_iter().flatten().flatten().collect(),
             details: self
                 .details
                 .into_iter()

@@ -53,6 +53,7 @@ impl Sampling {
             family: Family::Bpf,
             class: Class::Sampled,
             unit: SeriesUnit::CpuShare,
+            durations: false,
             summary: format!("stacks sampled system-wide at {frequency}, counted in the kernel"),
             parameters: BTreeMap::from([
                 ("frequency_hz".into(), json!(frequency)),
@@ -147,6 +148,7 @@ impl Session for SampleSession {
             attached: self.attached.clone(),
             bytes_read: Bytes(self.reads * words * size_of::<u64>() as u64),
             kernel_memory: self.sampler.memory()?,
+            program_runs: self.sampler.runs()?.into_iter().collect(),
             details: BTreeMap::from([
                 ("samples".into(), json!(self.sampler.samples())),
                 ("own_per_function".into(), json!(own)),

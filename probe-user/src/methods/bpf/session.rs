@@ -157,7 +157,9 @@ impl<D> Fentry<D> {
         let Kind { class, unit, summary, parameters } = kind;
         let id = options.id(options.base());
         let family = Family::Bpf;
-        Self { descriptor: Descriptor { id, family, class, unit, summary, parameters }, design }
+        let descriptor =
+            Descriptor { id, family, class, unit, durations: false, summary, parameters };
+        Self { descriptor, design }
     }
 }
 
@@ -328,6 +330,7 @@ impl<P: Part> Session for FentrySession<P> {
             let missed = probe.missed()?;
             skipped.push(missed);
             observation.missed = observation.missed.and(missed);
+            observation.program_runs.extend(probe.runs()?);
             add(&mut observation, part.account(probe, observed)?, probe.memory()?);
         }
         let skipped = serde_json::to_value(skipped).unwrap_or_default();

@@ -87,6 +87,7 @@ impl Capture {
             family: Family::Capture,
             class: Class::Inferred,
             unit: SeriesUnit::Calls { factor: 1.0 },
+            durations: false,
             summary: format!(
                 "packet ring on each TAP, {summary} each frame into a pcap file; frames, not calls: one call takes many, \
                  an empty call none"

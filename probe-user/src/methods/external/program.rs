@@ -138,6 +138,7 @@ impl Program {
                 family: Family::External,
                 class,
                 unit: SeriesUnit::Calls { factor: 1.0 },
+                durations: false,
                 summary,
                 parameters,
             },

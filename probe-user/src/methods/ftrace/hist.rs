@@ -48,6 +48,7 @@ impl Hist {
                 family: Family::Ftrace,
                 class: Class::Exact,
                 unit: SeriesUnit::Calls { factor: 1.0 },
+                durations: false,
                 summary:
                     "hist triggers on kprobe events count in the kernel; read at each bin's edge"
                         .into(),

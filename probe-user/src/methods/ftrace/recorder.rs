@@ -95,6 +95,7 @@ impl Recorder {
             family: Family::Ftrace,
             class: Class::Recorded,
             unit: SeriesUnit::Calls { factor: 1.0 },
+            durations: source == Source::Graph,
             summary: source.summary().into(),
             parameters: described,
         };

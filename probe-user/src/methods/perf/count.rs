@@ -45,6 +45,7 @@ impl Counter {
             family: Family::Perf,
             class: Class::Exact,
             unit: SeriesUnit::Calls { factor: 1.0 },
+            durations: false,
             summary: format!("{what} are counted per CPU by perf events"),
             parameters: BTreeMap::new(),
         };

@@ -69,6 +69,7 @@ impl Recorder {
             family: Family::Perf,
             class,
             unit: SeriesUnit::Calls { factor: period.into() },
+            durations: false,
             summary: format!("{which} leaves its time in perf's ring"),
             parameters: BTreeMap::from([
                 ("period".into(), json!(period)),

@@ -107,6 +107,7 @@ impl SampleProfiler {
             family: Family::Perf,
             class: Class::Sampled,
             unit: SeriesUnit::CpuShare,
+            durations: false,
             summary: format!("{what} sampled system-wide at {frequency}; share of CPU time"),
             parameters: BTreeMap::from([
                 ("frequency_hz".into(), json!(frequency)),

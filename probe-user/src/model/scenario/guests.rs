@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The load sources. Fields that mean nothing to a kind of guest are left alone by it, so that one scenario serves
 /// several kinds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Guests {
     /// Kind of guest.
@@ -32,6 +33,8 @@ pub struct Guests {
     pub queues: u32,
     /// `kvm`: memory per VM in MiB.
     pub memory_mib: u32,
+    /// `kvm`: whether that memory is taken from the host's reserved huge pages of 2 MiB, all of it before the VM boots.
+    pub huge_pages: bool,
     /// `kvm`: folder with the VMs' kernel and initramfs, as `cargo xtask image` builds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<PathBuf>,
@@ -50,13 +53,16 @@ impl Default for Guests {
             vcpus: 1,
             queues: 1,
             memory_mib: 192,
+            huge_pages: false,
             image: None,
         }
     }
 }
 
 /// Kind of load source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum GuestKind {
     /// A user-space virtio driver that fills the TX ring itself.
@@ -77,7 +83,7 @@ impl GuestKind {
 }
 
 /// What a hog of the schedule is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HogKind {
     /// Processes `yes` in the VM that becomes a hog, or spinning threads of machine 1 where guests have no VM.

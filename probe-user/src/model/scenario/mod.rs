@@ -9,6 +9,7 @@ mod toll;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use guests::{GuestKind, Guests, HogKind};
@@ -20,7 +21,7 @@ pub use toll::{Flat, Lockstep, Paced, Toll};
 use super::external::External;
 
 /// One scenario file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Its name, as in `--scenario quick`.
@@ -29,9 +30,11 @@ pub struct Scenario {
     pub summary: String,
     /// Width of the time series' bins.
     #[serde(with = "duration_text")]
+    #[schemars(with = "String")]
     pub bin: Duration,
     /// Load runs for this long before anything is measured.
     #[serde(with = "duration_text")]
+    #[schemars(with = "String")]
     pub settle: Duration,
     /// CPUs that guests, vhost workers and hogs share ("machine 1"); the sink gets another one.
     pub load_cpus: usize,

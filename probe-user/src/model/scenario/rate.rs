@@ -2,10 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::prefix;
+
 /// Frames per second, written `800pps`, `20kpps` or `1.5Mpps`.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Rate(f64);
 
@@ -22,12 +25,7 @@ impl FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no rate; write it as `800pps`, `20kpps` or `1.5Mpps`");
         let digits = text.strip_suffix("pps").ok_or_else(wrong)?;
-        let (digits, scale) = match digits.strip_suffix(['k', 'M']) {
-            Some(rest) if digits.ends_with('k') => (rest, 1e3),
-            Some(rest) => (rest, 1e6),
-            None => (digits, 1.0),
-        };
-        let rate = digits.parse::<f64>().map_err(|_| wrong())? * scale;
+        let rate = prefix::parse(digits, prefix::MEGA).ok_or_else(wrong)?;
         if rate.is_finite() && rate > 0.0 { Ok(Self(rate)) } else { Err(wrong()) }
     }
 }
@@ -48,16 +46,12 @@ impl From<Rate> for String {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            rate if rate >= 1e6 => write!(f, "{}Mpps", rate / 1e6),
-            rate if rate >= 1e3 => write!(f, "{}kpps", rate / 1e3),
-            rate => write!(f, "{rate}pps"),
-        }
+        write!(f, "{}pps", prefix::text(self.0, prefix::MEGA))
     }
 }
 
 /// Bits per second, written `800kbit`, `500Mbit` or `2.5Gbit`.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct BitRate(f64);
 
@@ -90,13 +84,7 @@ impl FromStr for BitRate {
         let wrong =
             || format!("`{text}` is no bit rate; write it as `800kbit`, `500Mbit` or `2.5Gbit`");
         let digits = text.strip_suffix("bit").ok_or_else(wrong)?;
-        let (digits, scale) = match digits.as_bytes().last() {
-            Some(b'k') => (&digits[..digits.len() - 1], 1e3),
-            Some(b'M') => (&digits[..digits.len() - 1], 1e6),
-            Some(b'G') => (&digits[..digits.len() - 1], 1e9),
-            _ => (digits, 1.0),
-        };
-        let rate = digits.parse::<f64>().map_err(|_| wrong())? * scale;
+        let rate = prefix::parse(digits, prefix::GIGA).ok_or_else(wrong)?;
         Self::new(rate).ok_or_else(wrong)
     }
 }
@@ -117,12 +105,7 @@ impl From<BitRate> for String {
 
 impl fmt::Display for BitRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            rate if rate >= 1e9 => write!(f, "{}Gbit", rate / 1e9),
-            rate if rate >= 1e6 => write!(f, "{}Mbit", rate / 1e6),
-            rate if rate >= 1e3 => write!(f, "{}kbit", rate / 1e3),
-            rate => write!(f, "{rate}bit"),
-        }
+        write!(f, "{}bit", prefix::text(self.0, prefix::GIGA))
     }
 }
 

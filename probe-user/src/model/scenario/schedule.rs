@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{duration_text, rate::Rate};
 
 /// A fidelity trial: what guests and hogs do, section by section.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fidelity {
     /// Offered load per guest that sends; none means flat out.
@@ -18,7 +19,7 @@ pub struct Fidelity {
 }
 
 /// A stretch of a fidelity trial in which guests and hogs do the same.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Section {
     /// What reports call it, such as a pattern of the paper.
@@ -35,6 +36,7 @@ pub struct Section {
     pub rate: Option<Rate>,
     /// How long.
     #[serde(with = "duration_text")]
+    #[schemars(with = "String")]
     pub duration: Duration,
 }
 

@@ -95,6 +95,13 @@ pub(super) struct ObjInfo {
     pub(super) info: u64,
 }
 
+/// BPF_ENABLE_STATS
+#[repr(C)]
+#[derive(Default)]
+pub(super) struct EnableStats {
+    pub(super) kind: u32,
+}
+
 /// A command's part of `union bpf_attr`.
 ///
 /// # Safety
@@ -115,6 +122,8 @@ unsafe impl Attr for RawTracepointOpen {}
 unsafe impl Attr for ById {}
 // SAFETY: as above.
 unsafe impl Attr for ObjInfo {}
+// SAFETY: as above.
+unsafe impl Attr for EnableStats {}
 
 /// Its bytes, for the kernel to read and write.
 pub(super) fn bytes<A: Attr>(attr: &mut A) -> &mut [u8] {
@@ -175,6 +184,7 @@ mod tests {
         assert_eq!(size_of::<RawTracepointOpen>(), 8 + 2 * 4);
         assert_eq!(size_of::<ById>(), 3 * 4);
         assert_eq!(size_of::<ObjInfo>(), 2 * 4 + 8);
+        assert_eq!(size_of::<EnableStats>(), 4);
     }
 
     #[test]

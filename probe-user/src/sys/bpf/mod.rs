@@ -18,10 +18,10 @@ use std::{
 };
 
 use aya_obj::generated::{
-    bpf_attach_type, bpf_btf_info, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type,
+    bpf_attach_type, bpf_btf_info, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type, bpf_stats_type,
 };
 
-use self::attr::{Attr, BtfLoad, ById, Info, ObjInfo, ProgLoad, bytes};
+use self::attr::{Attr, BtfLoad, ById, EnableStats, Info, ObjInfo, ProgLoad, bytes};
 pub use self::link::{
     LinkInfo, link_event, link_exists, link_function, link_functions, link_info,
     link_raw_tracepoint,
@@ -291,8 +291,10 @@ pub fn kernel_btf_name(btf: BorrowedFd<'_>) -> io::Result<Option<String>> {
 pub struct ProgramInfo {
     /// Its id, as in `bpftool prog show id`.
     pub id: u32,
-    /// Runs, where `kernel.bpf_stats_enabled` is on; zero otherwise.
+    /// Runs while the kernel kept statistics of them; zero where it never did.
     pub runs: u64,
+    /// ns that these took.
+    pub run_time_ns: u64,
     /// Hits at which it did not run because it was running on that CPU already. None where the kernel does not tell.
     pub recursion_misses: Option<u64>,
     /// Instructions that the verifier walked. None where the kernel does not tell.
@@ -310,11 +312,21 @@ pub fn program_info(program: BorrowedFd<'_>) -> io::Result<ProgramInfo> {
     Ok(ProgramInfo {
         id: info.id,
         runs: info.run_cnt,
+        run_time_ns: info.run_time_ns,
         recursion_misses: has(offset_of!(bpf_prog_info, recursion_misses) + 8)
             .then_some(info.recursion_misses),
         verified_instructions: has(offset_of!(bpf_prog_info, verified_insns) + 4)
             .then_some(info.verified_insns),
     })
+}
+
+/// Has the kernel time each run of every BPF program for as long as the descriptor is open.
+///
+/// # Errors
+/// The errno; `EINVAL` before Linux 5.8.
+pub fn enable_run_time_stats() -> io::Result<OwnedFd> {
+    let mut attr = EnableStats { kind: bpf_stats_type::BPF_STATS_RUN_TIME as u32 };
+    command_fd(bpf_cmd::BPF_ENABLE_STATS, &mut attr)
 }
 
 /// Lets the kernel fill `info` in; returns how many bytes of it this kernel knows.

@@ -10,12 +10,9 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Signal;
-
 use super::Guest;
 use crate::{
     error::{Error, Result},
-    kernel::clock,
     model::units::Nanos,
     workload::{
         crew::{self, Crew, Quarters},
@@ -25,6 +22,9 @@ use crate::{
 
 /// How long a client may take to report once it is told to end; an emulated machine full of hogs is slow.
 const REPORTS_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long it may take until a client is where it lives to report if it is told to end.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether a client still runs.
 const LOOK: Duration = Duration::from_millis(100);
@@ -194,15 +194,13 @@ impl Client {
     /// # Errors
     /// It does not report, it reports a failure, or it had ended by itself.
     fn finish(self, crew: &mut Crew) -> Result<Rtt> {
-        let told = clock::now();
-        let (said, by_itself) = match crew.ended()? {
-            Some(said) => (said, true),
-            None => (crew.finish(Signal::INT, REPORTS_WITHIN)?, false),
-        };
-        match by_itself {
-            _ if turned_away(&said) => Ok(Rtt::new()),
-            true => Err(self.failed(&said)),
-            false => iperf::rtt(&said, told),
+        if let Some(said) = crew.ended()? {
+            return if turned_away(&said) { Ok(Rtt::new()) } else { Err(self.failed(&said)) };
+        }
+        let tell = |client| iperf::interrupt(client, TOLD_WITHIN);
+        match crew.finish(tell, REPORTS_WITHIN)? {
+            Some((said, told)) if !turned_away(&said) => iperf::rtt(&said, told),
+            _ => Ok(Rtt::new()),
         }
     }
 

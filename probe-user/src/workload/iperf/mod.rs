@@ -3,11 +3,13 @@
 //! Each guest has a server of its own, since an iperf3 server takes one test at a time.
 
 mod connections;
+mod ending;
 mod report;
 
 use std::{net::Ipv4Addr, thread, time::Duration};
 
 pub use connections::{Connections, PER_TEST};
+pub use ending::interrupt;
 pub use report::{Interval, Report, parse, rtt};
 
 use crate::{

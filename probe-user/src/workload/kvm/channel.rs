@@ -7,7 +7,10 @@ use std::{
     collections::VecDeque,
     io::{self, Read as _, Write as _},
     os::unix::net::UnixStream,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,7 +23,7 @@ use crate::{
 /// How long a guest may take to answer: its processors may have to wait for many others.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(120);
 
-/// How often it is looked whether the user wants to end while a guest boots.
+/// How often it is looked whether the user wants to end while a guest is waited for.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How often a guest is asked what the time is: the quickest answer says it best.
@@ -68,6 +71,8 @@ pub(super) struct Channel {
     reports: Vec<Report>,
     /// What our clock showed when the guest's showed zero.
     began: Option<i64>,
+    /// Set once the user wants to end: then nothing is waited for any more.
+    interrupted: Arc<AtomicBool>,
 }
 
 /// What a client said that was told to end.
@@ -90,26 +95,17 @@ enum Word {
 }
 
 impl Channel {
-    pub(super) fn new(stream: UnixStream) -> Self {
+    pub(super) fn new(stream: UnixStream, interrupted: Arc<AtomicBool>) -> Self {
         let (unread, awaited, reports) = (Vec::new(), VecDeque::new(), Vec::new());
-        Self { stream, unread, awaited, reports, began: None }
+        Self { stream, unread, awaited, reports, began: None, interrupted }
     }
 
     /// Waits until the guest is up.
     ///
     /// # Errors
     /// It is not by `end`, or has ended, or has no iperf3; the user ends the run.
-    pub(super) fn await_ready(&mut self, (end, interrupted): (Instant, &AtomicBool)) -> Result<()> {
-        let word = loop {
-            if interrupted.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            let word = self.word(end.min(Instant::now() + LOOK))?;
-            if word.is_some() || Instant::now() >= end {
-                break word;
-            }
-        };
-        match word {
+    pub(super) fn await_ready(&mut self, end: Instant) -> Result<()> {
+        match self.word(end)? {
             Some(Word::Line(line)) if line == "ready" => Ok(()),
             Some(Word::Line(line)) if line == "ready without iperf3" => Err(Error::unsupported(
                 "the guest image",
@@ -209,14 +205,20 @@ impl Channel {
     }
 
     /// The next word; none if it has not come by then. What has come already is given in any case.
+    ///
+    /// # Errors
+    /// The guest has ended, or says what it should not; the user ends the run.
     fn word(&mut self, until: Instant) -> Result<Option<Word>> {
         loop {
             if let Some(word) = cut(&mut self.unread)? {
                 return Ok(Some(word));
             }
+            if self.interrupted.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
             let left = until.saturating_duration_since(Instant::now());
             // A timeout of zero would mean none.
-            let timeout = left.max(Duration::from_micros(1));
+            let timeout = left.clamp(Duration::from_micros(1), LOOK);
             self.stream.set_read_timeout(Some(timeout)).map_err(gone)?;
             let mut chunk = [0; 65536];
             match self.stream.read(&mut chunk) {
@@ -283,12 +285,11 @@ mod tests {
 
     fn pair() -> (Channel, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        (Channel::new(ours), theirs)
+        (Channel::new(ours, Arc::default()), theirs)
     }
 
-    fn forever() -> (Instant, &'static AtomicBool) {
-        static NEVER: AtomicBool = AtomicBool::new(false);
-        (Instant::now() + Duration::from_secs(600), &NEVER)
+    fn forever() -> Instant {
+        Instant::now() + Duration::from_secs(600)
     }
 
     #[test]
@@ -335,11 +336,40 @@ mod tests {
     #[test]
     fn who_is_late_or_no_longer_waited_for_is_told_apart() {
         let (mut channel, _guest) = pair();
-        let late = channel.await_ready((Instant::now(), &AtomicBool::new(false))).unwrap_err();
+        let late = channel.await_ready(Instant::now()).unwrap_err();
         assert!(late.to_string().contains("not booted"), "{late}");
-        let (end, _) = forever();
-        let interrupted = channel.await_ready((end, &AtomicBool::new(true))).unwrap_err();
+        channel.interrupted.store(true, Ordering::Relaxed);
+        let interrupted = channel.await_ready(forever()).unwrap_err();
         assert!(matches!(interrupted, Error::Interrupted));
+    }
+
+    #[test]
+    fn no_answer_is_waited_for_once_the_user_ends_the_run() {
+        let waits: [fn(&mut Channel) -> Result<()>; 3] =
+            [Channel::settle, Channel::learn_clock, |channel| channel.await_ready(forever())];
+        for wait in waits {
+            let (mut channel, guest) = pair();
+            channel.order(Order::Hogs(1)).unwrap();
+            let interrupted = channel.interrupted.clone();
+            std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| wait(&mut channel));
+                // Whether it waits already or not, it must not wait for the guest, which says nothing.
+                interrupted.store(true, Ordering::Relaxed);
+                let ended = waiting.join().unwrap();
+                assert!(matches!(ended, Err(Error::Interrupted)), "{ended:?}");
+            });
+            drop(guest);
+        }
+    }
+
+    #[test]
+    fn what_has_come_counts_even_if_the_user_ends_the_run() {
+        let (mut channel, mut guest) = pair();
+        guest.write_all(b"done\nready\n").unwrap();
+        channel.order(Order::Hogs(1)).unwrap();
+        channel.settle().unwrap();
+        channel.interrupted.store(true, Ordering::Relaxed);
+        channel.await_ready(forever()).unwrap();
     }
 
     #[test]

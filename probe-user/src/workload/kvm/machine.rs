@@ -11,7 +11,7 @@ use std::{
         unix::{fs::FileExt as _, net::UnixStream},
     },
     process::{Child, ExitStatus, Stdio},
-    sync::atomic::AtomicBool,
+    sync::{Arc, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
 };
@@ -38,8 +38,11 @@ const TAIL: usize = 1500;
 /// waits for grace periods of RCU, and where KVM itself is emulated and others want the processor, that takes long.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
-/// The guest's kernel says little, and gives up for good at the first failure: with -no-reboot QEMU ends then.
-const KERNEL_LINE: &str = "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check";
+/// The guest's kernel says little, and gives up for good at the first failure: with -no-reboot QEMU ends then. What it does
+/// against speculation, and page faults that KVM reports late, make VMs less reliable where KVM is emulated (METHODOLOGY.md,
+/// Clocks and Known biases).
+const KERNEL_LINE: &str =
+    "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check mitigations=off no-kvmapf";
 
 /// Where VMs live.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +50,8 @@ pub(super) struct Quarters<'a> {
     pub(super) cgroup: &'a Cgroup,
     pub(super) machine1: &'a Netns,
     pub(super) cpus: &'a [u32],
+    /// Set once the user wants to end.
+    pub(super) interrupted: &'a Arc<AtomicBool>,
 }
 
 /// A VM. Dropping it kills it.
@@ -84,18 +89,15 @@ impl Vm {
         let place = Place { cgroup: quarters.cgroup.entrance()?, netns, cpus };
         let child = child::start_with(command, place, descriptors.all())
             .map_err(|e| Error::call("execve", "QEMU", e))?;
-        Ok(Self { number, child, console, channel: Channel::new(ours) })
+        let channel = Channel::new(ours, quarters.interrupted.clone());
+        Ok(Self { number, child, console, channel })
     }
 
     /// Waits until the guest is up, and gives it its address.
     ///
     /// # Errors
     /// As [`Channel::await_ready`]; it refuses its address.
-    pub(super) fn await_boot(
-        &mut self,
-        limit: (Instant, &AtomicBool),
-        address: Order,
-    ) -> Result<()> {
+    pub(super) fn await_boot(&mut self, limit: Instant, address: Order) -> Result<()> {
         self.on_line(|channel| channel.await_ready(limit))?;
         self.on_line(|channel| channel.order(address))?;
         self.on_line(Channel::settle)
@@ -239,7 +241,8 @@ impl Descriptors {
 fn arguments(image: &Image, spec: &Guests, number: u16, fds: &Descriptors) -> Vec<String> {
     let words = [
         ["-name", &format!("tracetoll-vm{},debug-threads=on", number + 1)],
-        ["-machine", "pc,accel=kvm,usb=off,vmport=off"],
+        ["-machine", "pc,accel=kvm,usb=off,vmport=off,memory-backend=memory"],
+        ["-object", &memory(spec)],
         ["-cpu", "host"],
         ["-smp", &spec.vcpus.to_string()],
         ["-m", &format!("{}M", spec.memory_mib)],
@@ -257,6 +260,16 @@ fn arguments(image: &Image, spec: &Guests, number: u16, fds: &Descriptors) -> Ve
     ];
     let alone = ["-no-user-config", "-nodefaults", "-no-reboot"].into_iter();
     alone.chain(words.iter().flatten().copied()).map(str::to_owned).collect()
+}
+
+/// Where its memory comes from.
+fn memory(spec: &Guests) -> String {
+    let size = format!("id=memory,size={}M", spec.memory_mib);
+    match spec.huge_pages {
+        // Taken now: a page that is missing later would kill the VM by SIGBUS.
+        true => format!("memory-backend-memfd,{size},hugetlb=on,hugetlbsize=2M,prealloc=on"),
+        false => format!("memory-backend-ram,{size}"),
+    }
 }
 
 /// The network card with its virtio features.

@@ -64,18 +64,18 @@ pub(super) struct Plan<'a> {
     image: Image,
     spec: &'a Guests,
     hogs: &'a HogKind,
-    interrupted: &'a AtomicBool,
+    interrupted: &'a Arc<AtomicBool>,
 }
 
 impl<'a> Plan<'a> {
-    /// Looks whether this host has all that they need. `interrupted` ends their boot.
+    /// Looks whether this host has all that they need. `interrupted` ends every wait for them.
     ///
     /// # Errors
     /// It has no KVM, QEMU, vhost-net, or too little memory; there is no image.
     pub(super) fn new(
         spec: &'a Guests,
         hogs: &'a HogKind,
-        interrupted: &'a AtomicBool,
+        interrupted: &'a Arc<AtomicBool>,
     ) -> Result<Self> {
         Ok(Self { image: needs::check(spec)?, spec, hogs, interrupted })
     }
@@ -94,15 +94,19 @@ impl Kvm {
         placement: &Placement,
     ) -> Result<Self> {
         let cgroup = Cgroup::create(&run.object("vms"))?;
-        let quarters =
-            Quarters { cgroup: &cgroup, machine1: network.machine1(), cpus: &placement.load };
+        let quarters = Quarters {
+            cgroup: &cgroup,
+            machine1: network.machine1(),
+            cpus: &placement.load,
+            interrupted: plan.interrupted,
+        };
         let start = |number, tap| Vm::start(&plan.image, plan.spec, (number, tap), quarters);
         let each = (0..).zip(&taps).map(|(number, tap)| start(number, tap));
         let mut each = each.collect::<Result<Vec<_>>>()?;
         let end = Instant::now() + BOOT_WITHIN;
         for (number, (vm, tap)) in (0..).zip(each.iter_mut().zip(&taps)) {
             let mut starts = 1;
-            while let Err(error) = vm.await_boot((end, plan.interrupted), address(number)) {
+            while let Err(error) = vm.await_boot(end, address(number)) {
                 if starts == STARTS || !vm.ended_without_a_word() {
                     return Err(error);
                 }

@@ -16,6 +16,10 @@ use crate::{
 const KVM: &str = "/dev/kvm";
 const VHOST: &str = "/dev/vhost-net";
 
+/// Size of the huge pages that guests may use, and where the kernel tells of them.
+const HUGE_PAGE_MIB: u32 = 2;
+const HUGE_PAGES: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
+
 /// What a VM takes beyond its own memory, in MiB: QEMU and the kernel's tables. (A VM of 160 MiB had 192 MiB resident.)
 pub(super) const OVERHEAD_MIB: u64 = 64;
 
@@ -44,6 +48,9 @@ pub(super) fn check(spec: &Guests) -> Result<Image> {
     let meminfo = "/proc/meminfo";
     let text = fs::read_to_string(meminfo).map_err(|e| Error::file("read", meminfo, e))?;
     memory(spec, &text)?;
+    if spec.huge_pages {
+        huge_pages(spec, Pool::read()?)?;
+    }
     qemu().map(|_| image)
 }
 
@@ -94,12 +101,14 @@ fn memory(spec: &Guests, meminfo: &str) -> Result<()> {
     let available = available
         .map(|kib| kib / 1024)
         .ok_or_else(|| Error::malformed("/proc/meminfo", "no MemAvailable"))?;
-    let each = u64::from(spec.memory_mib) + OVERHEAD_MIB;
+    // Reserved huge pages are not among what is available.
+    let own = if spec.huge_pages { 0 } else { spec.memory_mib };
+    let each = u64::from(own) + OVERHEAD_MIB;
     let needed = each.saturating_mul(spec.count as u64);
     if needed > available {
         let why = format!(
-            "{} VMs of {} MiB and {OVERHEAD_MIB} MiB for QEMU need {needed} MiB, and {available} MiB are available",
-            spec.count, spec.memory_mib
+            "{} VMs need {needed} MiB ({each} each, {OVERHEAD_MIB} of it for QEMU), and {available} MiB are available",
+            spec.count
         );
         return Err(Error::unsupported(
             "memory for the guests",
@@ -108,6 +117,46 @@ fn memory(spec: &Guests, meminfo: &str) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The host's huge pages (Documentation/admin-guide/mm/hugetlbpage.rst).
+#[derive(Debug, Clone, Copy)]
+struct Pool {
+    /// `nr_hugepages`
+    all: u64,
+    /// `free_hugepages` without those that are promised to somebody, `resv_hugepages`.
+    free: u64,
+}
+
+impl Pool {
+    fn read() -> Result<Self> {
+        let number = |name: &str| {
+            let file = format!("{HUGE_PAGES}/{name}");
+            let text = fs::read_to_string(&file).map_err(|e| {
+                Error::file("read", &file, e).with_remedy(
+                    "This kernel has no such pages: leave --huge-pages (guests.huge_pages) out",
+                )
+            })?;
+            text.trim().parse::<u64>().map_err(|_| Error::malformed(file, "it is no number"))
+        };
+        let free = number("free_hugepages")?.saturating_sub(number("resv_hugepages")?);
+        Ok(Self { all: number("nr_hugepages")?, free })
+    }
+}
+
+fn huge_pages(spec: &Guests, pool: Pool) -> Result<()> {
+    let each = u64::from(spec.memory_mib.div_ceil(HUGE_PAGE_MIB));
+    let needed = each.saturating_mul(spec.count as u64);
+    let Some(more) = needed.checked_sub(pool.free).filter(|more| *more > 0) else { return Ok(()) };
+    let why = format!(
+        "{} VMs of {} MiB need {needed} pages of {HUGE_PAGE_MIB} MiB, and {} are free",
+        spec.count, spec.memory_mib, pool.free
+    );
+    let remedy = format!(
+        "Reserve more, `sysctl vm.nr_hugepages={}`, or leave --huge-pages (guests.huge_pages) out",
+        pool.all.saturating_add(more)
+    );
+    Err(Error::unsupported("huge pages for the guests", why, remedy))
 }
 
 /// QEMU's command, without arguments.
@@ -130,6 +179,17 @@ mod tests {
         let error = memory(&spec(6), meminfo).unwrap_err().to_string();
         assert!(error.contains("1200 MiB") && error.contains("1000 MiB"), "{error}");
         assert!(memory(&spec(1), "").is_err());
+    }
+
+    #[test]
+    fn huge_pages_are_counted_in_whole_pages_and_take_no_other_memory() {
+        let spec = Guests { count: 3, memory_mib: 97, huge_pages: true, ..Guests::default() };
+        huge_pages(&spec, Pool { all: 147, free: 147 }).unwrap();
+        let error = huge_pages(&spec, Pool { all: 200, free: 146 }).unwrap_err().to_string();
+        assert!(error.contains("147 pages") && error.contains("vm.nr_hugepages=201"), "{error}");
+        let meminfo = format!("MemAvailable: {} kB\n", 3 * OVERHEAD_MIB * 1024);
+        memory(&spec, &meminfo).unwrap();
+        memory(&Guests { huge_pages: false, ..spec }, &meminfo).unwrap_err();
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::{
     },
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -50,7 +51,11 @@ impl Guest {
         command.args(["-c", "exec 3<&0 0</dev/null; . \"$0\"", SCRIPT]).env("PATH", path);
         command.current_dir(&folder).process_group(0);
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut guest = Self { script: command.spawn().unwrap(), line: Channel::new(ours), folder };
+        let mut guest = Self {
+            script: command.spawn().unwrap(),
+            line: Channel::new(ours, Arc::default()),
+            folder,
+        };
         guest.line.learn_clock().unwrap();
         guest
     }

@@ -33,6 +33,7 @@ mod receivers;
 mod sink;
 
 pub use limit::Limits;
+pub(in crate::workload) use ovs::detect as detect_ovs;
 pub use sink::Sink;
 pub(in crate::workload) use sink::{Counters, TapCounters, Way};
 

@@ -42,6 +42,16 @@ const FAMILY: &str = "ovs_datapath";
 const OVS_DP_CMD_GET: u8 = 3;
 const OVS_DP_ATTR_STATS: u16 = 3;
 
+/// Looks whether its programs are installed.
+///
+/// # Errors
+/// The first that is not, and the package that brings it.
+pub(in crate::workload) fn detect() -> Result<()> {
+    ["ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ovs-appctl"]
+        .into_iter()
+        .try_for_each(|program| crew::command(program, PACKAGE).map(drop))
+}
+
 /// A running switch. Dropping it kills its programs and removes the folder.
 #[derive(Debug)]
 pub(super) struct Ovs {
@@ -63,9 +73,7 @@ impl Ovs {
         bridge: &str,
         ports: &[Port<'_>],
     ) -> Result<Self> {
-        for program in ["ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ovs-appctl"] {
-            crew::command(program, PACKAGE)?;
-        }
+        detect()?;
         let name = run.object("ovs");
         let folder = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir();
         let folder = folder.map_err(|e| Error::file("create", std::env::temp_dir(), e))?;

@@ -329,6 +329,7 @@ fn what_was_measured_otherwise_is_not_compared() {
         refused(|other| other.design.target.functions[1].name = "tun_get_user".into()),
         "design.target.functions.1.name: \"handle_rx\" | \"tun_get_user\""
     );
+    assert_eq!(refused(|other| other.design.bpf_stats = true), "design.bpf_stats: false | true");
     assert_eq!(
         refused(|other| other.runs[0].platform = Platform::Native),
         "runs.platform: counted | native"
@@ -369,6 +370,11 @@ fn words_addresses_and_defaults_do_not_stand_in_the_way() {
     let notes = compared(&other, &new).notes;
     assert_eq!(notes, ["slots of bpf-fentry-count was 4 in the base and is 8"]);
     assert!(compared(&base, &new).notes[0].contains("was null"));
+    other.design.object = Some("5ead".into());
+    assert!(
+        compared(&base, &other).notes[0]
+            .contains("kernel programs are of a file with SHA-256 5ead")
+    );
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! A cheap system call: a thread gives itself the name that it has.
+
+use std::hint::black_box;
+
+use criterion::measurement::Measurement as _;
+use probe_user::{
+    error::{Error, Result},
+    kernel::{affinity, clock},
+    measure::hook::Hits,
+    methods::Scene,
+};
+
+use crate::{
+    Host,
+    meter::CpuTime,
+    skip,
+    trigger::{self, Group, Place, Trigger},
+};
+
+/// `prctl(PR_SET_NAME)` calls the one, which hits the other (fs/exec.c). Whatever else starts a program on the host does
+/// the same.
+const TARGET: &str = "__set_task_comm,tracepoint:task:task_rename";
+
+/// Gives how many methods failed.
+pub(crate) fn bench(host: &Host) -> Result<usize> {
+    affinity::pin(None, &host.placement.load)?;
+    let meter = CpuTime::own(host.platform);
+    let mut criterion = host.criterion(meter.clone());
+    let trigger = Trigger { name: host.named("system call"), meter, fire: &rename };
+    let mut group = trigger.group(&mut criterion);
+    baselines(&trigger.meter, &mut group);
+    let target = trigger::target(TARGET);
+    let failed = match (&host.run, &target) {
+        (Some(run), Ok(target)) => {
+            let scene = Scene { cpus: &host.placement.load, ..Scene::bare(run) };
+            let place = Place { target, scene, hits: Hits::AtLeast };
+            trigger.under(&host.methods, &place, &mut group)
+        }
+        (run, target) => {
+            if let (Some(_), Err(why)) = (run, target) {
+                skip(format_args!("all methods, {}", trigger.name), why);
+            }
+            trigger.bare(&mut group);
+            0
+        }
+    };
+    group.finish();
+    Ok(failed)
+}
+
+fn rename(calls: u64) -> Result<()> {
+    for _ in 0..calls {
+        rustix::thread::set_name(c"tracetoll-bench")
+            .map_err(|e| Error::call("prctl(PR_SET_NAME)", "this thread", e.into()))?;
+    }
+    Ok(())
+}
+
+/// What is in every figure of this trigger, and what a time stamp in user space takes. (In the kernel that is the
+/// difference of `bpf-fentry-timestamp` and `bpf-fentry-empty`.)
+fn baselines(meter: &CpuTime, group: &mut Group<'_>) {
+    let mut one = |name: &str, step: fn()| {
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|steps| {
+                let before = meter.start();
+                for _ in 0..steps {
+                    step();
+                }
+                meter.end(before)
+            });
+        });
+    };
+    one("empty loop", || {
+        black_box(());
+    });
+    one("clock read", || {
+        black_box(clock::now());
+    });
+}

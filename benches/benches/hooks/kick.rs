@@ -1,0 +1,74 @@
+//! A slow kick: the next one only after the vhost worker has served the last.
+
+use std::{sync::Arc, time::Duration};
+
+use probe_user::{
+    error::{Error, Result},
+    kernel::{affinity, run::Run},
+    measure::hook::Hits,
+    methods::{Scene, Taps},
+    workload::{self, Offered, Stage, scenarios},
+};
+
+use crate::{
+    Host,
+    meter::CpuTime,
+    skip,
+    trigger::{self, Place, Trigger},
+};
+
+/// Each kick is one call of the one, and one frame, which hits the other.
+const TARGET: &str = "handle_tx,tracepoint:net:net_dev_xmit";
+
+/// Gives how many methods failed.
+pub(crate) fn bench(host: &Host) -> Result<usize> {
+    let Some(run) = &host.run else { return Ok(0) };
+    match workload::detect() {
+        Ok(()) => under_load(host, run),
+        Err(why) => {
+            skip(host.named("kick"), why);
+            Ok(0)
+        }
+    }
+}
+
+fn under_load(host: &Host, run: &Run) -> Result<usize> {
+    let scenario = scenarios::load("hooks")?;
+    affinity::pin(None, &host.placement.sink)?;
+    let stage = Stage::build(run, &scenario, &host.placement, &Arc::default())?;
+    let failed = on_stage(host, run, &stage);
+    stage.close()?;
+    failed
+}
+
+fn on_stage(host: &Host, run: &Run, stage: &Stage) -> Result<usize> {
+    let meter = CpuTime::of(stage.worker_threads()[0], host.platform)?;
+    let mut criterion = host.criterion(meter.clone());
+    let kick = |kicks| kick(stage, kicks);
+    let trigger = Trigger { name: host.named("kick"), meter, fire: &kick };
+    let target = match trigger::target(TARGET) {
+        Ok(target) => target,
+        Err(why) => {
+            skip(format_args!("all methods, {}", trigger.name), why);
+            return Ok(0);
+        }
+    };
+    let taps = stage.machine1().map(|netns| Taps { netns, names: stage.taps() });
+    let scene = Scene { run, taps, cpus: &host.placement.load, interrupted: None };
+    let place = Place { target: &target, scene, hits: Hits::Exactly };
+    let mut group = trigger.group(&mut criterion);
+    let failed = trigger.under(&host.methods, &place, &mut group);
+    group.finish();
+    Ok(failed)
+}
+
+/// So many kicks of one frame each.
+fn kick(stage: &Stage, kicks: u64) -> Result<()> {
+    let mut load = stage.start(Offered::Lockstep { kicks })?;
+    while !load.wait(Duration::from_secs(1))? {}
+    let sent = load.stop()?.sent;
+    match sent.kicks {
+        Some(sent) if sent == kicks => Ok(()),
+        other => Err(Error::Untrue(format!("{kicks} kicks asked for, {other:?} sent"))),
+    }
+}

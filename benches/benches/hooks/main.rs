@@ -1,0 +1,96 @@
+//! What a traced call costs under each method, in CPU time of the thread that makes the call.
+//!
+//! Two triggers. A *system call* that renames the calling thread hits one function and one tracepoint of the kernel itself,
+//! and works on any host. A *kick* makes the vhost worker call `handle_tx` once and send one frame, as in the lockstep trials
+//! of `tracetoll run`, whose `kernel_ns_per_event` is the same figure with blocks, an order of chance and an interval.
+//!
+//! Only root may trace; what cannot be measured here is named with the reason, and is no failure. `TRACETOLL_METHODS` chooses
+//! the methods, as `--methods` of `tracetoll run` does.
+
+mod call;
+mod interrupt;
+mod kick;
+mod meter;
+mod trigger;
+
+use std::{fmt, process::ExitCode, time::Duration};
+
+use criterion::Criterion;
+use probe_user::{
+    error::Result,
+    kernel::{host, online, run::Run},
+    methods::{Method, registry},
+    model::figure::Platform,
+    workload::Placement,
+};
+
+use crate::meter::CpuTime;
+
+/// All that can be attached; those that need another program are named and skipped.
+const METHODS: &str = "ftrace,perf,bpf,capture,external";
+
+fn main() -> ExitCode {
+    match std::panic::catch_unwind(measure) {
+        Ok(Ok(0)) => ExitCode::SUCCESS,
+        Ok(Ok(_)) => ExitCode::FAILURE,
+        Ok(Err(error)) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+        Err(left) => interrupt::status(left),
+    }
+}
+
+/// What all benches stand on.
+struct Host {
+    platform: Platform,
+    placement: Placement,
+    /// Whoever may trace has one.
+    run: Option<Run>,
+    methods: Vec<Box<dyn Method>>,
+}
+
+/// Gives how many methods failed.
+fn measure() -> Result<usize> {
+    interrupt::listen()?;
+    let platform = host::platform(&host::read()?);
+    let placement = Placement::choose(1, &online::cpus()?)?;
+    let run = Run::start().map_err(|error| skip("all methods", error)).ok();
+    let methods = match &run {
+        Some(_) => registry::select(&std::env::var("TRACETOLL_METHODS").unwrap_or(METHODS.into()))?,
+        None => Vec::new(),
+    };
+    let host = Host { platform, placement, run, methods };
+    Ok(call::bench(&host)? + kick::bench(&host)?)
+}
+
+impl Host {
+    /// How long and how often: an emulated processor takes many times as long as a real one. The warm-up, from which criterion
+    /// concludes how many calls make a sample, must be long beside the pauses before the meter is read.
+    fn criterion(&self, meter: CpuTime) -> Criterion<CpuTime> {
+        let criterion = Criterion::default().with_measurement(meter);
+        let criterion = match self.platform {
+            Platform::Native => criterion
+                .warm_up_time(Duration::from_millis(500))
+                .measurement_time(Duration::from_secs(3))
+                .sample_size(50),
+            Platform::Counted | Platform::Emulated => criterion
+                .warm_up_time(Duration::from_millis(100))
+                .measurement_time(Duration::from_millis(100))
+                .sample_size(10)
+                .nresamples(2000),
+        };
+        criterion.configure_from_args()
+    }
+
+    /// Groups are named by clock and kernel, so that no baseline of others is taken for one of these.
+    fn named(&self, trigger: &str) -> String {
+        let clock = format!("{:?}", self.platform).to_lowercase();
+        format!("{trigger}, {clock}, Linux {}", host::release())
+    }
+}
+
+/// Says what is not measured, and why.
+fn skip(what: impl fmt::Display, why: impl fmt::Display) {
+    println!("skipped: {what}: {why}");
+}

@@ -1,0 +1,128 @@
+//! What criterion measures here: CPU time of the thread that runs into the hook.
+//!
+//! The caller's clock would time how the load wakes the vhost worker and waits for it, which is many times the price of a
+//! hook, and scatters more than all hooks together.
+
+use std::{cell::RefCell, rc::Rc, thread, time::Duration};
+
+use criterion::{
+    Throughput,
+    measurement::{Measurement, ValueFormatter},
+};
+use probe_user::{
+    error::Result,
+    kernel::cputime::ThreadTime,
+    measure::reader,
+    model::{figure::Platform, units::Nanos},
+};
+
+/// Longer than a worker with nothing to do takes to sleep. The scheduler's account of a thread that runs is as old as its
+/// last tick.
+const TO_SLEEP: Duration = Duration::from_millis(2);
+
+/// CPU time of one thread.
+#[derive(Debug, Clone)]
+pub(crate) struct CpuTime {
+    thread: Thread,
+    unit: Unit,
+}
+
+#[derive(Debug, Clone)]
+enum Thread {
+    /// That which asks.
+    Own,
+    /// Another, which sleeps whenever it is asked about.
+    Worker(Rc<RefCell<ThreadTime>>),
+}
+
+impl CpuTime {
+    /// Of the calling thread.
+    pub(crate) fn own(platform: Platform) -> Self {
+        Self { thread: Thread::Own, unit: Unit(unit(platform)) }
+    }
+
+    /// Of thread `tid`.
+    ///
+    /// # Errors
+    /// As [`ThreadTime::of`].
+    pub(crate) fn of(tid: u32, platform: Platform) -> Result<Self> {
+        let thread = Thread::Worker(Rc::new(RefCell::new(ThreadTime::of(tid)?)));
+        Ok(Self { thread, unit: Unit(unit(platform)) })
+    }
+
+    /// What its values are in.
+    pub(crate) fn unit(&self) -> &'static str {
+        self.unit.0
+    }
+
+    fn read(&self) -> Nanos {
+        match &self.thread {
+            Thread::Own => reader::thread_cpu(),
+            Thread::Worker(time) => {
+                thread::sleep(TO_SLEEP);
+                time.borrow_mut().read().expect("the worker lives as long as its device").run
+            }
+        }
+    }
+}
+
+/// Nanoseconds of which clock.
+fn unit(platform: Platform) -> &'static str {
+    match platform {
+        Platform::Native => "ns",
+        Platform::Counted => "counted ns",
+        Platform::Emulated => "emulated ns",
+    }
+}
+
+impl Measurement for CpuTime {
+    type Intermediate = Nanos;
+    type Value = Nanos;
+
+    fn start(&self) -> Nanos {
+        self.read()
+    }
+
+    fn end(&self, start: Nanos) -> Nanos {
+        self.read().since(start)
+    }
+
+    fn add(&self, one: &Nanos, other: &Nanos) -> Nanos {
+        Nanos(one.0 + other.0)
+    }
+
+    fn zero(&self) -> Nanos {
+        Nanos(0)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "no sample takes 2^53 ns")]
+    fn to_f64(&self, value: &Nanos) -> f64 {
+        value.0 as f64
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        &self.unit
+    }
+}
+
+/// Prints nanoseconds as such, whatever their size: the difference of two is what matters.
+#[derive(Debug, Clone, Copy)]
+struct Unit(&'static str);
+
+impl ValueFormatter for Unit {
+    fn format_value(&self, value: f64) -> String {
+        format!("{value:.1} {}", self.0)
+    }
+
+    fn scale_values(&self, _typical: f64, _values: &mut [f64]) -> &'static str {
+        self.0
+    }
+
+    fn scale_throughputs(&self, _: f64, _: &Throughput, _: &mut [f64]) -> &'static str {
+        self.0
+    }
+
+    fn scale_for_machines(&self, _values: &mut [f64]) -> &'static str {
+        self.0
+    }
+}

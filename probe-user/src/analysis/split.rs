@@ -1,0 +1,63 @@
+//! The kernel's part of the toll in the unit of the reader's, so that the two can stand beside each other.
+
+use super::{
+    estimate::Scale,
+    pairs::{Kind, Trials},
+    toll::{of_pairs, with_load_note, worker_ns_per_frame},
+};
+use crate::model::{figure::Figure, method::MethodId, trial::Pace};
+
+/// CPU time of the vhost workers above the control, for the same frames, in per cent of one CPU over the time of the paced
+/// load: `100 (W_m/F_m - W_0/F_0) F_m/T_m`.
+pub fn kernel_pct(trials: &Trials<'_>, method: &MethodId, seed: u64) -> Figure {
+    if method.is_off() {
+        return Figure::null("the control");
+    }
+    let pairs = trials.paired(Kind::toll(Pace::Paced), method).map(with_load_note);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "2^53 ns are 104 days; no run sends 2^53 frames"
+    )]
+    let frames_per_ns = |frames: u64, ns: u64| (ns > 0).then(|| frames as f64 / ns as f64);
+    of_pairs(
+        pairs,
+        Scale::Difference,
+        |pair| {
+            let more = worker_ns_per_frame(pair.method)? - worker_ns_per_frame(pair.off)?;
+            let rate = frames_per_ns(pair.method.sent.frames, pair.method.cpu.elapsed.0)?;
+            Some(100.0 * more * rate)
+        },
+        seed,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::fixture::Lab,
+        model::{figure::Platform, trial::Part, units::Nanos},
+    };
+
+    #[test]
+    fn the_workers_extra_time_in_per_cent_of_one_cpu() {
+        let mut lab = Lab::new();
+        lab.run(Platform::Native);
+        // 2 s: 100 and 150 µs per frame, 4000 frames, and 5000 under the method.
+        for (method, frames, per_frame) in
+            [("off", 4000, 100_000), ("bpf-fentry-count", 5000, 150_000)]
+        {
+            lab.done(0, (Part::Toll, Pace::Paced), method, |measured| {
+                measured.sent.frames = frames;
+                measured.cpu.workers = vec![Nanos(frames * per_frame)];
+            });
+        }
+        let of = |id: &str| kernel_pct(&lab.trials(), &MethodId(id.into()), 1);
+        let figure = of("bpf-fentry-count");
+        let found = figure.known().unwrap();
+        // 50 µs for 2500 frames per second.
+        assert!((found.estimate - 12.5).abs() < 1e-9, "{found:?}");
+        assert!(found.notes.iter().any(|note| note.contains("offered load differed")), "{found:?}");
+        assert!(of("off").known().is_none() && of("ftrace-function").known().is_none());
+    }
+}

@@ -1,0 +1,45 @@
+//! `tracetoll compare`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::analysis::compare::Gate;
+
+const EXAMPLES: &str = "\
+Examples:
+  tracetoll compare results/base results/new
+  tracetoll compare results/base results/new --fail-if 'toll.kernel_ns_per_event>5%+10'";
+
+/// `tracetoll compare`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct CompareArgs {
+    /// What to compare with: a result folder or a campaign.json.
+    #[arg(value_name = "BASE")]
+    pub base: PathBuf,
+    /// What is compared: a result folder or a campaign.json.
+    #[arg(value_name = "NEW")]
+    pub new: PathBuf,
+    /// Fail only if this figure is worse by more than LIMIT and its interval excludes zero: `5%` of the base, `12`
+    /// in the figure's own unit, or `5%+12`. FIGURE is its path in the summary of a method; without METHOD, each
+    /// method that has it is watched. May be repeated. A limit below what the results can resolve is refused.
+    #[arg(long, value_name = "[METHOD:]FIGURE>LIMIT")]
+    pub fail_if: Vec<Gate>,
+    /// Form of the comparison.
+    #[arg(long, value_enum, default_value_t = CompareFormat::Text)]
+    pub format: CompareFormat,
+}
+
+/// Form of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompareFormat {
+    /// Tables of at most 100 columns.
+    Text,
+    /// Everything, for programs.
+    Json,
+    /// Tables for a pull request.
+    Markdown,
+    /// Bencher Metric Format: the new result's figures.
+    Bmf,
+}

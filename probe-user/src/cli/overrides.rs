@@ -1,0 +1,34 @@
+//! What of a scenario the command line makes otherwise.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::model::scenario::{GuestKind, Switch};
+
+/// What of a scenario is to be otherwise.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Overrides {
+    /// Kind of guest, instead of the scenario's. Only `blast` guests measure the toll.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub guests: Option<GuestKind>,
+    /// Folder with the kernel and initramfs of `kvm` guests, as `cargo xtask image` builds it.
+    #[arg(long, value_name = "DIR")]
+    pub guest_image: Option<PathBuf>,
+    /// Memory of `kvm` guests from the host's reserved huge pages.
+    #[arg(long)]
+    pub huge_pages: bool,
+    /// What joins the guests' TAPs to the cable, instead of the scenario's.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub switch: Option<Switch>,
+    /// Makes the sections of fidelity trials so many times as long: 0.2.
+    #[arg(long, value_name = "FACTOR", value_parser = positive)]
+    pub time_scale: Option<f64>,
+}
+
+/// A number above zero.
+pub(super) fn positive(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+    let fits = number.is_finite() && number > 0.0;
+    if fits { Ok(number) } else { Err(format!("`{text}` is not above zero")) }
+}

@@ -1,0 +1,116 @@
+//! `tracetoll report`.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, ValueEnum, error::ErrorKind};
+
+use super::Cli;
+
+const EXAMPLES: &str = "\
+Examples:
+  tracetoll report results/2026-11-22T10-00-00
+  tracetoll report results/2026-11-22T10-00-00 --format html --out report.html
+  tracetoll report results/2026-11-22T10-00-00 --format parquet --out tables
+  tracetoll report results/linux-6.1 results/linux-6.12 --format markdown";
+
+/// `tracetoll report`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ReportArgs {
+    /// Result folders, campaign.json files, or journals of runs that were killed. Of several, methods stand side by side.
+    #[arg(value_name = "RESULT", required = true)]
+    pub results: Vec<PathBuf>,
+    /// Form of the report.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+    /// Write it here instead of to standard output: a file; for csv, parquet and svg a folder, which gets all tables or
+    /// figures. Parquet and svg need it.
+    #[arg(long, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+    /// Which table of csv goes to standard output: trials unless given.
+    #[arg(long, value_enum, conflicts_with = "out")]
+    pub table: Option<ReportTable>,
+}
+
+impl ReportArgs {
+    /// # Errors
+    /// Arguments that do not go together, where clap's attributes cannot say so.
+    pub fn check(&self) -> Result<(), clap::Error> {
+        let Self { results: _, format, out, table } = self;
+        let refuse = |kind, why: &str| Err(Cli::command().error(kind, why));
+        match format {
+            ReportFormat::Parquet | ReportFormat::Svg if out.is_none() => refuse(
+                ErrorKind::MissingRequiredArgument,
+                "parquet and svg are several files each: name a folder for them with --out",
+            ),
+            ReportFormat::Csv => Ok(()),
+            _ if table.is_some() => refuse(
+                ErrorKind::ArgumentConflict,
+                "--table chooses which table of csv is printed: use it with --format csv alone",
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Tables of at most 100 columns.
+    Text,
+    /// The whole campaign.json; of several results a list of their labels and campaigns.
+    Json,
+    /// Tables for a README or a pull request.
+    Markdown,
+    /// One file with verdict, figures and their data; needs no network.
+    Html,
+    /// Trials and bins as tables; METHODOLOGY.md has their columns.
+    Csv,
+    /// The same tables with typed columns.
+    Parquet,
+    /// Each figure of html as a file of its own.
+    Svg,
+}
+
+/// A table of csv.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportTable {
+    /// One row per trial.
+    Trials,
+    /// One row per bin of a trial, and item seen in it.
+    Bins,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Command;
+
+    fn checked(words: &str) -> Result<(), String> {
+        let words = ["tracetoll", "report"].into_iter().chain(words.split(' '));
+        let Command::Report(args) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("another command")
+        };
+        args.check().map_err(|refused| {
+            assert_eq!(refused.exit_code(), 2);
+            refused.to_string()
+        })
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_with_the_remedy() {
+        for sound in ["a", "a b", "a --format csv --table bins", "a --format parquet --out x"] {
+            checked(sound).unwrap();
+        }
+        for format in ["parquet", "svg"] {
+            let refused = checked(&format!("a --format {format}")).unwrap_err();
+            assert!(refused.contains("with --out"), "{refused}");
+        }
+        for format in ["text", "html", "json"] {
+            let refused = checked(&format!("a --format {format} --table bins")).unwrap_err();
+            assert!(refused.contains("--format csv"), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `tracetoll run`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::overrides::{Overrides, positive};
+use crate::model::{
+    scenario::{Rate, duration_text},
+    trial::Part,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  tracetoll run
+  tracetoll run --methods off,bpf-fentry-count --blocks 10 --out results/count
+  tracetoll run --scenario paper-fig8 --guests bridge --parts fidelity --time-scale 0.2";
+
+/// `tracetoll run`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RunArgs {
+    /// A built-in scenario, or a file that ends in .toml.
+    #[arg(long, default_value = "quick", value_name = "NAME|FILE")]
+    pub scenario: String,
+    /// What of the scenario is to be otherwise.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Methods or groups of methods (default, all, ftrace, perf, bpf, capture, external, count, record, sample),
+    /// separated by commas, with parameters where they are to differ: ftrace-function:clock=local. The control `off`
+    /// always runs; `tracetoll methods` lists all.
+    #[arg(long, default_value = "default", value_name = "LIST")]
+    pub methods: String,
+    /// One more method, whose words may hold commas and spaces: `external:NAME=program arguments…`; may be repeated.
+    #[arg(long, value_name = "METHOD")]
+    pub method: Vec<String>,
+    /// What is traced: presets (`vhost`, `vhost-parts`, `kvm`, `tun`, `paper`), functions (`handle_tx`, `tun:tun_get_user`, `vhost_net:*`, `!vhost_net:vhost_net_open`) and
+    /// tracepoints (`tracepoint:net:net_dev_xmit`), separated by commas.
+    #[arg(long, default_value = "vhost", value_name = "LIST")]
+    pub target: String,
+    /// Measure the toll in lockstep also on only the first so many of the target's functions.
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    pub sizes: Vec<usize>,
+    /// Blocks: each runs every method once, in random order. 10 unless given; with --until-ci at most so many, 100 unless
+    /// given.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub blocks: Option<u32>,
+    /// Stop as soon as each method's cost is known within this share of the worker's CPU time under `off` (half the width
+    /// of its 95 % interval), after 10 blocks or more: 1%.
+    #[arg(long, value_name = "PER CENT", value_parser = share)]
+    pub until_ci: Option<f64>,
+    /// Which trials.
+    #[arg(long, value_enum, default_value_t = Parts::Both)]
+    pub parts: Parts,
+    /// Seed of all that is drawn; taken from the clock unless given.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Folder for the result.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write the journal here (a virtio port, say) and make no result folder.
+    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    pub journal: Option<PathBuf>,
+    /// Offered load of the paced trials, instead of the scenario's.
+    #[arg(long, value_name = "RATE", value_parser = |text: &str| text.parse::<Rate>())]
+    pub rate: Option<Rate>,
+    /// Kicks of a lockstep trial, instead of the scenario's.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub kicks: Option<u64>,
+    /// Length of the paced and flat trials, instead of the scenario's.
+    #[arg(long, value_name = "DURATION", value_parser = duration_text::parse)]
+    pub duration: Option<std::time::Duration>,
+    /// Kernel programs to use instead of the built-in ones: an object as `cargo xtask ebpf --out FILE` compiles it. The
+    /// result holds its SHA-256.
+    #[arg(long, value_name = "FILE")]
+    pub object: Option<PathBuf>,
+    /// Have the kernel time each run of BPF programs (Linux 5.8), and tell what it says beside the toll. That costs time
+    /// itself, which is in the toll of every method that runs such programs.
+    #[arg(long)]
+    pub bpf_stats: bool,
+    /// Go on even if another tracer holds a function of the target; recorded in the result.
+    #[arg(long)]
+    pub allow_shared: bool,
+}
+
+/// `1%` as 0.01.
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').ok_or(format!("`{text}` does not end in %"))?;
+    Ok(positive(number.trim())? / 100.0)
+}
+
+/// Which trials a run makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Parts {
+    /// Toll and fidelity.
+    Both,
+    /// What the methods cost.
+    Toll,
+    /// What they still show.
+    Fidelity,
+}
+
+impl Parts {
+    /// As the model has them.
+    pub fn list(self) -> Vec<Part> {
+        match self {
+            Self::Both => vec![Part::Toll, Part::Fidelity],
+            Self::Toll => vec![Part::Toll],
+            Self::Fidelity => vec![Part::Fidelity],
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! `tracetoll schema`.
+
+use clap::Args;
+
+const EXAMPLES: &str = "\
+Example:
+  tracetoll schema > campaign.schema.json";
+
+/// `tracetoll schema`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SchemaArgs {}

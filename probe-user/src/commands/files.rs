@@ -1,0 +1,97 @@
+//! The files that a result folder ends with, beside its journals.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use crate::{error::Result, measure::journal, model::campaign::Campaign, report};
+
+/// Name of the page in a result folder.
+const PAGE: &str = "report.html";
+
+/// What was written, by its paths from the current folder.
+#[derive(Debug, Serialize)]
+pub(super) struct Files {
+    /// `campaign.json`.
+    campaign: PathBuf,
+    /// `report.html`.
+    report: PathBuf,
+}
+
+impl Files {
+    /// Writes both, each whole or not at all, the result before the page that shows it.
+    ///
+    /// # Errors
+    /// What the system refused; what was written by then stays.
+    pub(super) fn write(folder: &Path, campaign: &Campaign) -> Result<Self> {
+        let result = journal::write_campaign(folder, campaign)?;
+        let page = folder.join(PAGE);
+        journal::write_whole(&page, report::html::render(campaign)).map_err(|error| {
+            error.with_remedy(format!(
+                "The journal and {} are whole. `tracetoll report {} --format html --out FILE` makes the page elsewhere",
+                result.display(),
+                folder.display()
+            ))
+        })?;
+        Ok(Self { campaign: near(&result), report: near(&page) })
+    }
+}
+
+impl fmt::Display for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "result: {}", self.campaign.display())?;
+        writeln!(f, "report: {}", self.report.display())
+    }
+}
+
+/// From the current folder, where it stands below that.
+fn near(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().ok();
+    let below = here.as_ref().and_then(|here| path.strip_prefix(here).ok());
+    below.unwrap_or(path).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{analysis::fixture::Lab, measure::store, model::figure::Platform};
+
+    fn campaign() -> Campaign {
+        let mut lab = Lab::new();
+        lab.run(Platform::Native);
+        lab.campaign()
+    }
+
+    #[test]
+    fn result_and_page_are_written_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::write(folder.path(), &campaign()).unwrap();
+        let told = files.to_string();
+        assert!(told.contains("campaign.json\n") && told.contains("report.html\n"), "{told}");
+        assert!(fs::read_to_string(files.report).unwrap().starts_with("<!DOCTYPE html>"));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_written_leaves_the_result_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(PAGE)).unwrap();
+        let error = Files::write(folder.path(), &campaign()).unwrap_err().to_string();
+        assert!(error.contains(PAGE) && error.contains("are whole"), "{error}");
+        assert!(error.contains("--format html --out FILE"), "{error}");
+        store::read(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_path_below_the_current_folder_is_told_from_there() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(near(&here.join("results/a")), Path::new("results/a"));
+        assert_eq!(near(Path::new("results/a")), Path::new("results/a"));
+        assert_eq!(near(Path::new("/elsewhere")), Path::new("/elsewhere"));
+    }
+}

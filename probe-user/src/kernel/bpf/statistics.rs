@@ -1,0 +1,76 @@
+//! The kernel's run-time statistics of BPF programs, which it keeps of all of them or of none.
+//!
+//! With them on it reads the clock before and after each run (`bpf_prog_run` in include/linux/filter.h,
+//! `__bpf_prog_enter_recur` in kernel/bpf/trampoline.c): what they tell leaves out the way to the program, and they cost
+//! two reads per run that a campaign without does not have.
+
+use std::{
+    fs,
+    os::fd::{BorrowedFd, OwnedFd},
+};
+
+use crate::{
+    error::{Error, Result},
+    model::{observation::ProgramRuns, units::Nanos},
+    sys::bpf,
+};
+
+/// Keeps them until this is dropped.
+#[derive(Debug)]
+pub struct Kept {
+    _switch: OwnedFd,
+}
+
+/// Turns them on.
+///
+/// # Errors
+/// The kernel is older than 5.8, or the user may not.
+pub fn keep() -> Result<Kept> {
+    let switch = bpf::enable_run_time_stats().map_err(|e| {
+        let remedy = match e.raw_os_error() {
+            Some(libc::EINVAL) => Some("They need Linux 5.8 or newer; leave --bpf-stats out"),
+            // capable(CAP_SYS_ADMIN), bpf_enable_stats() in kernel/bpf/syscall.c.
+            Some(libc::EPERM) => {
+                Some("They need CAP_SYS_ADMIN outside of any user namespace; leave --bpf-stats out")
+            }
+            _ => None,
+        };
+        let error = Error::call("bpf(BPF_ENABLE_STATS)", "statistics of BPF programs", e);
+        match remedy {
+            Some(text) => error.with_remedy(text),
+            None => error,
+        }
+    })?;
+    Ok(Kept { _switch: switch })
+}
+
+/// Whether the administrator has turned them on for good. What another process keeps as [`keep`] does is not seen.
+pub fn are_on() -> bool {
+    fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").is_ok_and(|text| text.trim() == "1")
+}
+
+/// What they say of `program`, called so; none where they were off, or it never ran.
+pub(super) fn runs(program: BorrowedFd<'_>, name: String) -> Result<Option<ProgramRuns>> {
+    let info = bpf::program_info(program)
+        .map_err(|e| Error::call("bpf(BPF_OBJ_GET_INFO_BY_FD)", &name, e))?;
+    let (runs, time) = (info.runs, Nanos(info.run_time_ns));
+    Ok((runs > 0).then_some(ProgramRuns { program: name, runs, time }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::call::Script;
+
+    #[test]
+    fn an_old_kernel_is_named() {
+        let script = Script::install([-i64::from(libc::EINVAL)]);
+        let error = keep().unwrap_err().to_string();
+        drop(script);
+        assert!(
+            error.starts_with("bpf(BPF_ENABLE_STATS) on statistics of BPF programs"),
+            "{error}"
+        );
+        assert!(error.contains("Linux 5.8"), "{error}");
+    }
+}

@@ -1,0 +1,102 @@
+//! How far a campaign is, and how long the rest will take.
+
+use std::time::Duration;
+
+use super::trial::Plan;
+
+/// The trials of a campaign by what they measure: those of one plan take about as long under each method.
+#[derive(Debug, Clone, Default)]
+pub struct Ahead(Vec<Kind>);
+
+#[derive(Debug, Clone)]
+struct Kind {
+    plan: Plan,
+    planned: usize,
+    done: usize,
+    /// All that are done.
+    took: Duration,
+    /// What the schedule of one says; the load itself only.
+    scheduled: Duration,
+}
+
+impl Ahead {
+    /// Expects further trials of `plan`, so long by their schedule.
+    pub fn expect(&mut self, plan: Plan, planned: usize, scheduled: Duration) {
+        self.0.push(Kind { plan, planned, done: 0, took: Duration::ZERO, scheduled });
+    }
+
+    /// A trial of `plan` has ended.
+    pub fn ended(&mut self, plan: Plan, took: Duration) {
+        if let Some(kind) = self.0.iter_mut().find(|kind| kind.plan == plan) {
+            kind.done += 1;
+            kind.took += took;
+        }
+    }
+
+    /// Trials that have ended.
+    pub fn done(&self) -> usize {
+        self.0.iter().map(|kind| kind.done).sum()
+    }
+
+    /// Trials in all, if no rule stops the campaign before.
+    pub fn planned(&self) -> usize {
+        self.0.iter().map(|kind| kind.planned).sum()
+    }
+
+    /// How long the others will take: as long as those of their plan took so far. One of which there was none takes what its
+    /// schedule says and what the others took beyond theirs. None before any trial has ended.
+    pub fn left(&self) -> Option<Duration> {
+        let done = self.done();
+        if done == 0 {
+            return None;
+        }
+        let beyond = |kind: &Kind| kind.took.saturating_sub(scaled(kind.scheduled, kind.done));
+        let extra = self.0.iter().map(beyond).sum::<Duration>().div_f64(done as f64);
+        let left = |kind: &Kind| {
+            let each = match kind.done {
+                0 => kind.scheduled + extra,
+                done => kind.took.div_f64(done as f64),
+            };
+            scaled(each, kind.planned.saturating_sub(kind.done))
+        };
+        Some(self.0.iter().map(left).sum())
+    }
+}
+
+fn scaled(one: Duration, times: usize) -> Duration {
+    one.mul_f64(times as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::trial::Pace;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn nothing_is_known_before_the_first_trial_and_nothing_is_left_after_the_last() {
+        let plan = Plan::toll(Pace::Lockstep);
+        let mut ahead = Ahead::default();
+        ahead.expect(plan, 2, SECOND);
+        assert_eq!((ahead.left(), ahead.done(), ahead.planned()), (None, 0, 2));
+        ahead.ended(plan, 3 * SECOND);
+        assert_eq!(ahead.left(), Some(3 * SECOND));
+        ahead.ended(plan, 5 * SECOND);
+        assert_eq!((ahead.left(), ahead.done()), (Some(Duration::ZERO), 2));
+    }
+
+    #[test]
+    fn each_kind_takes_as_long_as_it_did_and_an_unknown_one_what_is_scheduled_and_what_others_took_beyond()
+     {
+        let [lockstep, flat] = [Pace::Lockstep, Pace::Flat].map(Plan::toll);
+        let mut ahead = Ahead::default();
+        ahead.expect(lockstep, 4, SECOND);
+        ahead.expect(flat, 3, 10 * SECOND);
+        // Two seconds beyond its schedule.
+        ahead.ended(lockstep, 3 * SECOND);
+        assert_eq!(ahead.left(), Some((3 * 3 + 3 * 12) * SECOND));
+        ahead.ended(flat, 20 * SECOND);
+        assert_eq!(ahead.left(), Some((3 * 3 + 2 * 20) * SECOND));
+    }
+}

@@ -1,0 +1,79 @@
+//! A method attached without a trial around it, for benches of the hook alone.
+
+use super::{collector::Collector, reader::Reader, truth};
+use crate::{
+    analysis::item::Item,
+    error::Result,
+    methods::{Method, Scene},
+    model::{method::Descriptor, observation::Observation, target::Target},
+};
+
+/// A method at work: attached, switched on, and drained as in a trial. Dropping it releases what it holds, silently.
+pub struct Hook<'a> {
+    method: &'a Descriptor,
+    target: &'a Target,
+    reader: Reader,
+}
+
+/// How often each item of the target was hit while a hook was at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hits {
+    /// So often.
+    Exactly(u64),
+    /// So often, and by other programs of the host as well.
+    AtLeast(u64),
+}
+
+impl Hits {
+    /// What `seen` of them is to be set against.
+    fn truth(self, seen: Option<u64>) -> u64 {
+        match self {
+            Self::Exactly(hits) => hits,
+            Self::AtLeast(hits) => seen.map_or(hits, |seen| seen.max(hits)),
+        }
+    }
+}
+
+impl<'a> Hook<'a> {
+    /// Attaches `method` to `target` and switches it on. `scene` names the CPUs that a reader may run on.
+    ///
+    /// # Errors
+    /// What the kernel refused; whatever had attached by then is released.
+    pub fn attach(method: &'a dyn Method, target: &'a Target, scene: &Scene<'_>) -> Result<Self> {
+        let mut session = method.attach(target, scene)?;
+        session.enable()?;
+        let reader = Reader::start(session, Collector::new(target), scene.cpus)?;
+        Ok(Self { method: method.descriptor(), target, reader })
+    }
+
+    /// Switches it off, takes the rest, and detaches. The method must account for the hits of every item that it
+    /// observes, as in a lockstep trial.
+    ///
+    /// # Errors
+    /// What the kernel refused; a count that does not hold, with both numbers.
+    pub fn finish(self, hits: Hits) -> Result<Observation> {
+        let mut reading = self.reader.stop()?;
+        reading.session.disable()?;
+        reading.drain()?;
+        let seen = reading.session.detach()?;
+        for (index, name) in self.target.items().enumerate() {
+            let of_item = |counts: &[Option<u64>]| counts.get(index).copied().flatten();
+            let all = of_item(&seen.counted).or(of_item(&seen.recorded));
+            truth::hits(&seen, self.method, Item { index, name: &name }, hits.truth(all))?;
+        }
+        Ok(seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Hits;
+
+    #[test]
+    fn strangers_may_add_hits_and_take_none() {
+        assert_eq!(Hits::Exactly(7).truth(Some(9)), 7);
+        assert_eq!(Hits::AtLeast(7).truth(Some(9)), 9);
+        assert_eq!(Hits::AtLeast(7).truth(Some(5)), 7);
+        assert_eq!(Hits::AtLeast(7).truth(None), 7);
+    }
+}

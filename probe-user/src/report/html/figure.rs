@@ -1,0 +1,123 @@
+//! A figure: a drawing, what it shows, and the table of its data.
+
+use maud::{Markup, html};
+
+use super::{
+    data::{Data, prose},
+    svg::{
+        Drawing,
+        legend::Entry,
+        marks::{Shape, point},
+    },
+};
+use crate::model::{
+    campaign::Campaign,
+    method::{Class, Descriptor, Family},
+};
+
+/// A drawing with its name and its data.
+pub(super) struct Figure {
+    /// Its id in the page, and the name of its file.
+    pub(super) id: String,
+    pub(super) title: String,
+    /// How to read it, and what it leaves out.
+    pub(super) about: String,
+    pub(super) drawing: Drawing,
+    pub(super) data: Data,
+}
+
+impl Figure {
+    /// In the page. What is wider than the screen scrolls by itself, by keyboard too.
+    pub(super) fn markup(&self) -> Markup {
+        let title = format!("{}-title", self.id);
+        html! {
+            figure id=(self.id) aria-labelledby=(title) {
+                figcaption {
+                    h3 id=(title) { (self.title) }
+                    @if !self.about.is_empty() { p { (prose(&self.about)) } }
+                }
+                div class="scroll" tabindex="0" role="group" aria-labelledby=(title) { (self.drawing.inline(&title)) }
+                details {
+                    summary { "Data: " (self.title) }
+                    (self.data.markup(&format!("{}-data", self.id), &self.title))
+                }
+            }
+        }
+    }
+}
+
+/// A method's mark in all figures: colour by family, form by class.
+pub(super) fn look(method: &Descriptor) -> (Shape, usize) {
+    let shape = match method.class {
+        Class::Exact => Shape::Circle,
+        Class::Recorded => Shape::Square,
+        Class::Sampled => Shape::Triangle,
+        Class::Inferred => Shape::Diamond,
+        Class::Nothing => Shape::Cross,
+    };
+    (shape, series(method.family))
+}
+
+fn series(family: Family) -> usize {
+    match family {
+        Family::Control => 0,
+        Family::Ftrace => 1,
+        Family::Perf => 2,
+        Family::Bpf => 3,
+        Family::Capture => 4,
+        Family::External => 5,
+    }
+}
+
+/// What colours and forms mean, of the families and classes that are there.
+pub(super) fn key(campaign: &Campaign) -> Vec<Entry<'static>> {
+    key_of(&campaign.design.methods)
+}
+
+/// The same for these methods.
+pub(super) fn key_of(methods: &[Descriptor]) -> Vec<Entry<'static>> {
+    let families = [Family::Ftrace, Family::Perf, Family::Bpf, Family::Capture, Family::External];
+    let families =
+        families.into_iter().filter(|family| methods.iter().any(|m| m.family == *family));
+    let classes = [Class::Exact, Class::Recorded, Class::Sampled, Class::Inferred, Class::Nothing];
+    let there = |class: &Class| methods.iter().any(|m| m.class == *class && !m.id.is_off());
+    let families = families.map(|family| {
+        Entry::new(name(family), move |x, y| {
+            html! { (point(Shape::Circle, series(family), x - 5.0, y, None)) (point(Shape::Square, series(family), x + 6.0, y, None)) }
+        })
+    });
+    let classes = classes.into_iter().filter(there).map(|class| {
+        let shape = match class {
+            Class::Exact => Shape::Circle,
+            Class::Recorded => Shape::Square,
+            Class::Sampled => Shape::Triangle,
+            Class::Inferred => Shape::Diamond,
+            Class::Nothing => Shape::Cross,
+        };
+        Entry::new(kind(class), move |x, y| point(shape, 0, x, y, None))
+    });
+    families.chain(classes).collect()
+}
+
+/// A family's name.
+pub(super) fn name(family: Family) -> &'static str {
+    match family {
+        Family::Control => "control",
+        Family::Ftrace => "ftrace",
+        Family::Perf => "perf",
+        Family::Bpf => "bpf",
+        Family::Capture => "capture",
+        Family::External => "external",
+    }
+}
+
+/// What methods of a class do.
+pub(super) fn kind(class: Class) -> &'static str {
+    match class {
+        Class::Exact => "counts every call",
+        Class::Recorded => "records every call",
+        Class::Sampled => "samples",
+        Class::Inferred => "sees what follows from calls",
+        Class::Nothing => "observes nothing",
+    }
+}

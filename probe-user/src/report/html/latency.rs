@@ -1,0 +1,173 @@
+//! How long frames take.
+
+use maud::html;
+
+use super::{
+    Section,
+    data::Data,
+    figure::{self, Figure},
+    panels::{self, Column},
+    svg::{
+        Area, Drawing, LINE, WIDTH, axis, legend,
+        lines::{self, Line, Look, Point, Stroke},
+        scale::{Extent, Scale},
+    },
+};
+use crate::{
+    analysis::{latency::curve_us, pairs::Trials},
+    model::{
+        campaign::{Campaign, MethodSummary},
+        figure::Figure as Number,
+        figures::Percentiles,
+        method::{Descriptor, Family, MethodId},
+    },
+    report::number::Style,
+};
+
+/// Shares of frames below, where curves have their points.
+const SHARES: [f64; 13] =
+    [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999];
+
+/// Those with a tick.
+const TICKS: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 0.9999];
+
+const CHANGES: [&str; 3] = [
+    "latency-change",
+    "How much longer frames take than under off",
+    "At fixed load, from when a frame was to be sent until machine 2 had it: change of each percentile.",
+];
+
+const ABOUT: &str = "At fixed load, from when a frame was to be sent, however late it was, until machine 2's kernel had it. \
+                     Each point is the mean over blocks of that percentile of the trials' histograms; intervals at 50, 90, 99 \
+                     and 99.9 %. The axis spreads the tail: from 90 to 99 % is as far as from 99 to 99.9 %.";
+
+pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+    let families = [Family::Ftrace, Family::Perf, Family::Bpf, Family::Capture, Family::External];
+    let curves = families.into_iter().filter_map(|family| curves(campaign, family));
+    let figures = changes(campaign).into_iter().chain(curves);
+    Some(Section { id: "latency", title: "Latency", blocks: figures.map(Into::into).collect() })
+}
+
+fn changes(campaign: &Campaign) -> Option<Figure> {
+    let of = |pick: fn(&Percentiles) -> &Number| {
+        move |method: &MethodSummary| pick(&method.toll.latency_pct).clone()
+    };
+    let (p50, p90) = (of(|found| &found.p50), of(|found| &found.p90));
+    let (p99, p99_9) = (of(|found| &found.p99), of(|found| &found.p99_9));
+    let (unit, style) = ("% of off", Style::DIFFERENCE);
+    let columns = [
+        Column { title: "50 %", unit, style, of: &p50 },
+        Column { title: "90 %", unit, style, of: &p90 },
+        Column { title: "99 %", unit, style, of: &p99 },
+        Column { title: "99.9 %", unit, style, of: &p99_9 },
+    ];
+    panels::figure(campaign, CHANGES, &columns)
+}
+
+/// The control and one family's methods; none where no frame was timed.
+fn curves(campaign: &Campaign, family: Family) -> Option<Figure> {
+    let off =
+        line(campaign, &MethodId(MethodId::OFF.into()), Look { series: 0, stroke: Stroke::Broad })?;
+    let methods = campaign.design.methods.iter().filter(|method| method.family == family);
+    let lines = methods
+        .enumerate()
+        .filter_map(|(index, Descriptor { id, .. })| line(campaign, id, Look::of(index)));
+    let lines: Vec<Line> = std::iter::once(off).chain(lines).collect();
+    if lines.len() < 2 {
+        return None;
+    }
+    let name = figure::name(family);
+    Some(Figure {
+        id: format!("latency-{name}"),
+        title: format!("How long frames take: {name}"),
+        about: ABOUT.into(),
+        drawing: drawing(&lines),
+        data: data(campaign, &lines),
+    })
+}
+
+fn line(campaign: &Campaign, id: &MethodId, look: Look) -> Option<Line> {
+    let trials = Trials { runs: &campaign.runs, all: &campaign.trials };
+    let levels = curve_us(&trials, id, &SHARES);
+    let points = SHARES.iter().zip(levels).filter_map(|(&share, level)| {
+        let interval = interval(campaign, id, share);
+        Some(Point { x: nines(share), y: level?, interval })
+    });
+    let points: Vec<Point> = points.collect();
+    (!points.is_empty()).then(|| Line { label: id.to_string(), look, points })
+}
+
+/// Of a percentile that is a figure of its own.
+fn interval(campaign: &Campaign, id: &MethodId, share: f64) -> Option<[f64; 2]> {
+    let method = campaign.summary.methods.iter().find(|method| method.id == *id)?;
+    let Percentiles { p50, p90, p99, p99_9, max: _ } = &method.toll.latency_us;
+    let all = [(0.5, p50), (0.9, p90), (0.99, p99), (0.999, p99_9)];
+    let (_, figure) = all.into_iter().find(|(known, _)| *known == share)?;
+    panels::mark(figure)?.interval
+}
+
+/// 1 for 90 %, 2 for 99 %, and so on.
+fn nines(share: f64) -> f64 {
+    -(1.0 - share).log10()
+}
+
+fn per_cent(share: f64) -> String {
+    let digits = 100.0 * share;
+    format!("{} %", (digits * 100.0).round() / 100.0)
+}
+
+fn drawing(lines: &[Line]) -> Drawing {
+    let area = Area { left: 52.0, top: 26.0, width: WIDTH - 68.0, height: 240.0 };
+    let xs = Extent::of(lines.iter().flat_map(Line::xs)).unwrap_or(Extent(0.0, 4.0));
+    let x = Scale::tight(xs, [area.left, area.right()]);
+    let y = Scale::log(lines::extent(lines), [area.bottom(), area.top]);
+    let last = lines.iter().flat_map(Line::xs).fold(0.0, f64::max);
+    let ticks = TICKS.into_iter().filter(|&share| nines(share) <= last + 1e-9);
+    let ticks: Vec<(f64, String)> = ticks.map(|share| (nines(share), per_cent(share))).collect();
+    let entries: Vec<_> = lines.iter().map(Line::entry).collect();
+    let (legend, below) = legend::below(area.bottom() + 38.0, &entries);
+    let marks = html! {
+        (axis::bottom(area, &x, &ticks, "of the frames took less"))
+        (lines::strip(area, &x, &y, lines, "µs, logarithmic"))
+        (legend)
+    };
+    Drawing { height: area.bottom() + 38.0 + below + LINE / 2.0, marks }
+}
+
+/// One row per percentile, one column per method.
+fn data(campaign: &Campaign, lines: &[Line]) -> Data {
+    let head = lines.iter().map(|line| format!("{}, µs", line.label));
+    let mut data = Data::new(std::iter::once("of the frames took less".to_owned()).chain(head));
+    for share in SHARES {
+        let cell = |line: &Line| {
+            let point = line.points.iter().find(|point| point.x == nines(share));
+            match point {
+                Some(Point { y, interval: Some([lo, hi]), .. }) => {
+                    format!("{y:.1} [{lo:.1}, {hi:.1}]")
+                }
+                Some(Point { y, .. }) => format!("{y:.1}"),
+                None => "too few frames".into(),
+            }
+        };
+        data.push(std::iter::once(per_cent(share)).chain(lines.iter().map(cell)));
+    }
+    let longest = |line: &Line| {
+        let method = campaign.summary.methods.iter().find(|method| method.id.0 == line.label);
+        method.map_or("none".into(), |method| {
+            super::data::short(&method.toll.latency_us.max, Style::LEVEL)
+        })
+    };
+    data.push(std::iter::once("longest".to_owned()).chain(lines.iter().map(longest)));
+    data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_spread_by_their_nines_and_named_without_noise() {
+        assert!((nines(0.9) - 1.0).abs() < 1e-12 && (nines(0.9999) - 4.0).abs() < 1e-9);
+        assert_eq!(SHARES.map(per_cent)[8..], ["99.5 %", "99.8 %", "99.9 %", "99.95 %", "99.99 %"]);
+    }
+}

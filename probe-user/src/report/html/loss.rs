@@ -1,0 +1,88 @@
+//! What methods recorded, lost and missed of the calls that happened.
+
+use super::{
+    Section,
+    data::Data,
+    figure::Figure,
+    svg::bars::{self, Bar},
+};
+use crate::{
+    model::{
+        campaign::{Campaign, Events, MethodSummary, Reconciliation},
+        loss::Loss,
+        method::Class,
+    },
+    report::{number, shown::described, text::agreement},
+};
+
+const PARTS: [&str; 4] = ["recorded", "lost in buffers", "missed by the probe", "unaccounted for"];
+
+const ABOUT: &str = "Over all lockstep trials, in per cent of the calls that the load made (or of what stands in for them), a number \
+                     that no tracer tells. Only methods that should see every call are drawn; samplers stand in the data. A loss \
+                     that the kernel does not tell is `unknown` there, and not drawn: what it would be is missing from the bar.";
+
+pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+    let seen = |method: &&MethodSummary| method.events.recorded.is_some();
+    let methods: Vec<&MethodSummary> = campaign.summary.methods.iter().filter(seen).collect();
+    if methods.is_empty() {
+        return None;
+    }
+    let every_call = |method: &&&MethodSummary| {
+        let class = described(campaign, &method.id).map(|described| described.class);
+        matches!(class, Some(Class::Exact | Class::Recorded | Class::Inferred))
+    };
+    let bars: Vec<Bar> =
+        methods.iter().filter(every_call).filter_map(|method| bar(method)).collect();
+    let mut data = Data::new([
+        "method",
+        "of",
+        "happened",
+        "recorded",
+        "lost",
+        "missed",
+        "estimated",
+        "agrees with what happened",
+    ]);
+    methods.iter().for_each(|method| data.push(row(method)));
+    let figure = Figure {
+        id: "loss".into(),
+        title: "What was recorded of the calls that happened".into(),
+        about: ABOUT.into(),
+        drawing: bars::draw(&PARTS.map(String::from), &bars, "% of what happened", Some(100.0)),
+        data,
+    };
+    Some(Section { id: "losses", title: "Loss", blocks: vec![figure.into()] })
+}
+
+/// Parts of the truth, in per cent; none where there is none to compare with.
+#[expect(clippy::cast_precision_loss, reason = "no campaign makes 2^53 calls")]
+fn bar(method: &MethodSummary) -> Option<Bar> {
+    let Events { truth, recorded, lost, missed, reconciles, .. } = &method.events;
+    let (truth, recorded) = (truth.filter(|&truth| truth > 0)?, (*recorded)?);
+    let unaccounted = match reconciles {
+        Reconciliation::Unaccounted { n } => *n,
+        _ => 0,
+    };
+    let parts = [recorded, lost.known(), missed.known(), unaccounted];
+    let parts = parts.map(|part| 100.0 * part as f64 / truth as f64);
+    Some(Bar { label: method.id.to_string(), parts: parts.into() })
+}
+
+fn row(method: &MethodSummary) -> [String; 8] {
+    let Events { item, truth, recorded, lost, missed, estimate, reconciles, .. } = &method.events;
+    let count = |count: &Option<u64>| count.map_or("not known".into(), |count| count.to_string());
+    let loss = |loss: &Loss| number::loss(*loss);
+    let estimated = estimate.map_or("-".into(), |found| {
+        format!("{:.0} [{:.0}, {:.0}]", found.calls, found.lo, found.hi)
+    });
+    [
+        method.id.to_string(),
+        item.clone().unwrap_or("-".into()),
+        count(truth),
+        count(recorded),
+        loss(lost),
+        loss(missed),
+        estimated,
+        agreement(reconciles).replace('\n', " "),
+    ]
+}

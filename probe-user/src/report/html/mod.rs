@@ -1,0 +1,100 @@
+//! The report as one HTML file: no network, no script, readable in light and dark, on paper, on a phone, by keyboard and
+//! by ear. Every figure stands beside a table of what is drawn in it.
+//!
+//! `page` assembles; each section has a file that makes text and figures from the model and the analysis; `svg` draws.
+
+mod data;
+mod definitions;
+mod environment;
+mod fidelity;
+mod figure;
+mod latency;
+mod loss;
+mod page;
+mod panels;
+mod paper;
+mod pareto;
+mod program_runs;
+mod scatter;
+mod sections;
+mod series;
+pub mod several;
+mod svg;
+mod toll;
+mod verdict;
+mod widths;
+
+#[cfg(test)]
+mod tests;
+
+use maud::Markup;
+
+use self::figure::Figure;
+use crate::model::campaign::Campaign;
+
+/// One part of the page.
+struct Section {
+    /// Its id in the page.
+    id: &'static str,
+    title: &'static str,
+    blocks: Vec<Block>,
+}
+
+/// What stands in a section.
+enum Block {
+    Text(Markup),
+    Figure(Box<Figure>),
+}
+
+impl From<Figure> for Block {
+    fn from(figure: Figure) -> Self {
+        Self::Figure(Box::new(figure))
+    }
+}
+
+impl From<Markup> for Block {
+    fn from(text: Markup) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// The whole page.
+pub fn render(campaign: &Campaign) -> String {
+    page::assemble(campaign, &all(campaign))
+}
+
+/// Each figure as an SVG file of its own: its name, and what stands in it.
+pub fn drawings(campaign: &Campaign) -> Vec<(String, String)> {
+    figures(all(campaign))
+}
+
+fn figures(sections: Vec<Section>) -> Vec<(String, String)> {
+    let blocks = sections.into_iter().flat_map(|section| section.blocks);
+    let figures = blocks.filter_map(|block| match block {
+        Block::Figure(figure) => Some(figure),
+        Block::Text(_) => None,
+    });
+    figures
+        .map(|figure| (format!("{}.svg", figure.id), figure.drawing.file(&figure.title)))
+        .collect()
+}
+
+/// The sections that have anything to say, in order: what is concluded first, how it came about last.
+fn all(campaign: &Campaign) -> Vec<Section> {
+    let sections = [
+        verdict::section(campaign),
+        scatter::section(campaign),
+        toll::section(campaign),
+        loss::section(campaign),
+        latency::section(campaign),
+        fidelity::section(campaign),
+        series::section(campaign),
+        widths::section(campaign),
+        sections::section(campaign),
+        paper::section(campaign),
+        definitions::section(campaign),
+        environment::section(campaign),
+        Some(environment::limits(campaign)),
+    ];
+    sections.into_iter().flatten().filter(|section| !section.blocks.is_empty()).collect()
+}

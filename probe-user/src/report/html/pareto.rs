@@ -1,0 +1,94 @@
+//! Methods that no other beats: neither cheaper nor truer.
+
+/// What a method costs, and how much it keeps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Trade {
+    pub(super) toll: Known,
+    /// More than 1 keeps no more than all.
+    pub(super) kept: Known,
+}
+
+/// An estimate with its interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Known {
+    pub(super) estimate: f64,
+    pub(super) interval: Option<[f64; 2]>,
+}
+
+impl Trade {
+    /// Whether this is cheaper or truer by its estimates, and neither dearer nor less true.
+    pub(super) fn beats(&self, other: &Self) -> bool {
+        let (toll, theirs) = (self.toll.estimate, other.toll.estimate);
+        let [kept, their_kept] = [self, other].map(|trade| trade.kept.estimate.min(1.0));
+        toll <= theirs && kept >= their_kept && (toll < theirs || kept > their_kept)
+    }
+
+    /// Whether both intervals say so: this is cheaper and truer, beyond chance.
+    pub(super) fn surely_beats(&self, other: &Self) -> bool {
+        let ends = |known: Known| known.interval.map(|ends| ends.map(|end| end.min(1.0)));
+        let cheaper = match (self.toll.interval, other.toll.interval) {
+            (Some([_, hi]), Some([lo, _])) => hi < lo,
+            _ => false,
+        };
+        let truer = match (ends(self.kept), ends(other.kept)) {
+            (Some([lo, _]), Some([_, hi])) => lo > hi,
+            _ => false,
+        };
+        cheaper && truer
+    }
+}
+
+/// Indices of those that no other beats by its estimates, the cheapest first.
+pub(super) fn front(trades: &[Trade]) -> Vec<usize> {
+    let unbeaten = |index: &usize| !trades.iter().any(|other| other.beats(&trades[*index]));
+    let mut front: Vec<usize> = (0..trades.len()).filter(unbeaten).collect();
+    front.sort_by(|&a, &b| trades[a].toll.estimate.total_cmp(&trades[b].toll.estimate));
+    front
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn trade(toll: f64, kept: f64) -> Trade {
+        let known =
+            |estimate: f64| Known { estimate, interval: Some([estimate - 1.0, estimate + 1.0]) };
+        Trade { toll: known(toll), kept: known(kept) }
+    }
+
+    #[test]
+    fn the_front_by_hand() {
+        let trades = [(5.0, 0.9), (1.0, 0.5), (6.0, 0.9), (9.0, 1.2), (8.0, 1.0), (1.0, 0.4)];
+        let trades = trades.map(|(toll, kept)| trade(toll, kept));
+        // The third is dearer than the first, the fourth keeps no more than all, the last less than the second.
+        assert_eq!(front(&trades), [1, 0, 4]);
+        assert_eq!(front(&[]), [0_usize; 0]);
+        // Equals stand beside each other.
+        assert_eq!(front(&[trades[0], trades[0]]), [0, 1]);
+    }
+
+    #[test]
+    fn only_intervals_that_do_not_meet_are_sure() {
+        assert!(!trade(1.0, 0.9).surely_beats(&trade(2.0, -2.0)), "the tolls overlap");
+        assert!(!trade(1.0, 0.9).surely_beats(&trade(4.0, 0.0)), "what they keep overlaps");
+        assert!(trade(1.0, 0.9).surely_beats(&trade(4.0, -2.0)));
+        let none = Known { estimate: 9.0, interval: None };
+        assert!(!trade(1.0, 0.9).surely_beats(&Trade { toll: none, kept: none }));
+    }
+
+    proptest! {
+        #[test]
+        fn each_method_is_on_the_front_or_beaten_by_one_that_is(
+            points in proptest::collection::vec((0.0..9.0_f64, 0.0..1.5_f64), 0..20)
+        ) {
+            let trades: Vec<Trade> = points.iter().map(|&(toll, kept)| trade(toll, kept)).collect();
+            let front = front(&trades);
+            for (index, one) in trades.iter().enumerate() {
+                let beaten = front.iter().any(|&other| trades[other].beats(one));
+                prop_assert_eq!(front.contains(&index), !beaten);
+            }
+        }
+    }
+}

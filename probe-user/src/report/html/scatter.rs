@@ -1,0 +1,282 @@
+//! Toll against fidelity: what each method costs, beside how much of the correlation it keeps.
+
+use maud::{Markup, html};
+
+use super::{
+    Section,
+    data::{Data, short},
+    figure::{self, Figure, look},
+    pareto::{Known, Trade, front},
+    svg::{
+        Area, Drawing, LINE, WIDTH, axis,
+        legend::{self, Entry},
+        marks::{Shape, across, point, upright},
+        places::Places,
+        px,
+        scale::{Extent, Scale},
+        width_of,
+    },
+};
+use crate::{
+    model::{
+        campaign::{Campaign, MethodSummary},
+        figure::Figure as Number,
+    },
+    report::{
+        number::{Style, nanoseconds},
+        shown::described,
+    },
+    workload::CALLED_PER_KICK,
+};
+
+/// From here on, nearly all of the correlation is left: for a closer look alone.
+const NEAR: f64 = 0.9;
+
+/// A toll that methods are set apart by.
+struct Axis {
+    id: &'static str,
+    title: &'static str,
+    /// What stands along the axis, with its unit.
+    unit: String,
+    of: fn(&MethodSummary) -> &Number,
+}
+
+/// A method in the drawing.
+struct Spot<'a> {
+    /// Its place among the campaign's methods.
+    number: usize,
+    method: &'a MethodSummary,
+    shape: Shape,
+    series: usize,
+    trade: Trade,
+    /// It shows something else than calls, whose correlation cannot be compared.
+    stands_in: bool,
+}
+
+const ABOUT: &str = "Right is dearer, up is truer. Whiskers are 95 % intervals; points without have one block behind them. The \
+                     line joins the ringed methods, which no other beats by its estimates: neither cheaper nor truer (Pareto \
+                     front; more than 1 counts as 1). Methods that show something else than calls are not on it. The \
+                     data says which methods are beaten beyond the intervals.";
+
+pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+    let cost = |method: &MethodSummary| Some(method.toll.kernel_ns_per_event.known()?.platform);
+    let clock = campaign.summary.methods.iter().find_map(cost);
+    let axes = [
+        Axis {
+            id: "toll-fidelity",
+            title: "Kernel time per call against fidelity",
+            unit: format!("kernel time per call above off, {}", nanoseconds(clock)),
+            of: |method| &method.toll.kernel_ns_per_event,
+        },
+        Axis {
+            id: "system-fidelity",
+            title: "Busy CPU at fixed load against fidelity",
+            unit: "busy CPU above off, points of all CPUs".into(),
+            of: |method| &method.toll.system_cpu_pct,
+        },
+    ];
+    let blocks = axes.iter().flat_map(|axis| drawn(campaign, axis)).map(Into::into).collect();
+    Some(Section { id: "trade", title: "Toll against fidelity", blocks })
+}
+
+fn known(figure: &Number) -> Option<Known> {
+    let found = figure.known()?;
+    Some(Known { estimate: found.estimate, interval: found.lo.zip(found.hi).map(<[f64; 2]>::from) })
+}
+
+/// Of all methods; and, where some keep much less than others, of those alone that keep nearly all.
+fn drawn(campaign: &Campaign, axis: &Axis) -> Vec<Figure> {
+    let all =
+        || campaign.summary.methods.iter().enumerate().filter(|(_, method)| !method.id.is_off());
+    let spots = |least: f64| -> Vec<Spot<'_>> {
+        let found = all().filter_map(|(number, method)| spot(campaign, axis, number, method));
+        found.filter(|spot| spot.trade.kept.estimate >= least).collect()
+    };
+    let every = spots(f64::NEG_INFINITY);
+    if every.is_empty() {
+        return Vec::new();
+    }
+    let missing = all().filter(|(number, _)| !every.iter().any(|spot| spot.number == *number));
+    let missing: Vec<String> = missing.map(|(_, method)| format!("`{}`", method.id)).collect();
+    let about = match missing.is_empty() {
+        true => ABOUT.to_owned(),
+        false => {
+            let names = missing.join(", ");
+            format!("{ABOUT} Not drawn, since one of the two numbers is missing: {names}.")
+        }
+    };
+    let near = spots(NEAR);
+    let closer = (1 < near.len() && near.len() < every.len()).then(|| {
+        let title = format!("{}: methods that keep nearly all", axis.title);
+        let about = format!("The same of the methods whose `r_m / r_0` is {NEAR} or more.");
+        one(campaign, axis, [format!("{}-near", axis.id), title, about], &near)
+    });
+    let whole = one(campaign, axis, [axis.id.into(), axis.title.into(), about], &every);
+    std::iter::once(whole).chain(closer).collect()
+}
+
+fn spot<'a>(
+    campaign: &Campaign,
+    axis: &Axis,
+    number: usize,
+    method: &'a MethodSummary,
+) -> Option<Spot<'a>> {
+    let trade =
+        Trade { toll: known((axis.of)(method))?, kept: known(&method.fidelity.r_retained)? };
+    let (shape, series) = look(described(campaign, &method.id)?);
+    let item = method.events.item.as_deref();
+    let stands_in = item.is_some_and(|item| item != CALLED_PER_KICK);
+    Some(Spot { number, method, shape, series, trade, stands_in })
+}
+
+fn one(
+    campaign: &Campaign,
+    axis: &Axis,
+    [id, title, about]: [String; 3],
+    spots: &[Spot<'_>],
+) -> Figure {
+    let front = unbeaten(spots);
+    let (drawing, data) = (drawing(campaign, axis, spots, &front), data(axis, spots, &front));
+    Figure { id, title, about, drawing, data }
+}
+
+/// Places of the front among all spots.
+fn unbeaten(spots: &[Spot<'_>]) -> Vec<usize> {
+    let of_calls: Vec<usize> = (0..spots.len()).filter(|&index| !spots[index].stands_in).collect();
+    let trades: Vec<Trade> = of_calls.iter().map(|&index| spots[index].trade).collect();
+    front(&trades).into_iter().map(|place| of_calls[place]).collect()
+}
+
+const PLOT: Area = Area { left: 46.0, top: 26.0, width: WIDTH - 62.0, height: 300.0 };
+
+fn drawing(campaign: &Campaign, title: &Axis, spots: &[Spot<'_>], front: &[usize]) -> Drawing {
+    let ends = |known: Known| {
+        let [lo, hi] = known.interval.unwrap_or([known.estimate; 2]);
+        [lo, known.estimate, hi]
+    };
+    let tolls = Extent::of(spots.iter().flat_map(|spot| ends(spot.trade.toll)));
+    let kept = Extent::of(spots.iter().flat_map(|spot| ends(spot.trade.kept)));
+    let x =
+        Scale::linear(tolls.unwrap_or(Extent(0.0, 1.0)).with(0.0), [PLOT.left, PLOT.right()], 7.0);
+    let y =
+        Scale::linear(kept.unwrap_or(Extent(0.0, 1.0)).with(1.0), [PLOT.bottom(), PLOT.top], 6.0);
+    let (legend, below) = legend::below(PLOT.bottom() + 40.0, &entries(spots, front));
+    let key_top = PLOT.bottom() + 48.0 + below;
+    let (key, key_height) = legend::below(key_top, &figure::key(campaign));
+    let marks = html! {
+        (axis::bottom(PLOT, &x, &x.ticks(7.0), &title.unit))
+        (axis::left(PLOT, &y, &y.ticks(6.0), "part of the correlation that is left, r_m / r_0"))
+        line class="zero" x1=(px(PLOT.left)) x2=(px(PLOT.right())) y1=(px(y.at(1.0))) y2=(px(y.at(1.0))) {}
+        path class="front" d=(stairs(spots, front, &x, &y)) {}
+        @for spot in spots { (whiskers(spot, &x, &y)) }
+        @for spot in front.iter().map(|&index| &spots[index].trade) {
+            circle class="front" r="8" cx=(px(x.at(spot.toll.estimate))) cy=(px(y.at(spot.kept.estimate))) {}
+        }
+        @for spot in spots {
+            (point(spot.shape, spot.series, x.at(spot.trade.toll.estimate), y.at(spot.trade.kept.estimate), Some(&spot.method.id.0)))
+        }
+        (numbers(spots, &x, &y))
+        (legend)
+        line class="rule" x1="8" x2=(px(WIDTH - 8.0)) y1=(px(key_top - 4.0)) y2=(px(key_top - 4.0)) {}
+        (key)
+    };
+    Drawing { height: key_top + key_height + LINE, marks }
+}
+
+/// From one method of the front to the next: what can be had at most for that toll.
+fn stairs(spots: &[Spot<'_>], front: &[usize], x: &Scale, y: &Scale) -> String {
+    let place = |index: &usize| {
+        let trade = spots[*index].trade;
+        (px(x.at(trade.toll.estimate)), px(y.at(trade.kept.estimate.min(1.0))))
+    };
+    let mut path = String::new();
+    for (step, (across, up)) in front.iter().map(place).enumerate() {
+        path.push_str(&if step == 0 {
+            format!("M{across} {up}")
+        } else {
+            format!("H{across}V{up}")
+        });
+    }
+    path
+}
+
+fn whiskers(spot: &Spot<'_>, x: &Scale, y: &Scale) -> Markup {
+    let (toll, kept) = (spot.trade.toll, spot.trade.kept);
+    html! {
+        @if let Some([lo, hi]) = toll.interval { (across(spot.series, x.at(lo), x.at(hi), y.at(kept.estimate))) }
+        @if let Some([lo, hi]) = kept.interval { (upright(spot.series, x.at(toll.estimate), y.at(lo), y.at(hi))) }
+    }
+}
+
+/// Each method's number beside its mark, where there is room.
+fn numbers(spots: &[Spot<'_>], x: &Scale, y: &Scale) -> Markup {
+    let mut places = Places::default();
+    let centre = |spot: &Spot<'_>| (x.at(spot.trade.toll.estimate), y.at(spot.trade.kept.estimate));
+    for spot in spots {
+        let (x, y) = centre(spot);
+        places.take([x - 5.0, y - 5.0, 10.0, 10.0]);
+    }
+    let bounds = [PLOT.left, PLOT.top - 4.0, PLOT.width + 12.0, PLOT.height + 4.0];
+    let labels: Vec<(f64, f64, usize)> = spots
+        .iter()
+        .filter_map(|spot| {
+            let ((x, y), width) = (centre(spot), width_of(&spot.number.to_string()));
+            let around = [(6.0, -14.0), (6.0, 2.0), (-6.0 - width, -14.0), (-6.0 - width, 2.0)];
+            let far =
+                [(-width / 2.0, -19.0), (-width / 2.0, 7.0), (12.0, -6.0), (-12.0 - width, -6.0)];
+            let tried = around
+                .into_iter()
+                .chain(far)
+                .map(|(right, down)| [x + right, y + down, width, 12.0]);
+            let [left, top, ..] = places.first_free(tried, bounds)?;
+            Some((left, top + 10.0, spot.number))
+        })
+        .collect();
+    html! {
+        @for (x, y, number) in labels { text class="number" x=(px(x)) y=(px(y)) { (number) } }
+    }
+}
+
+fn entries<'a>(spots: &'a [Spot<'_>], front: &[usize]) -> Vec<Entry<'a>> {
+    let entry = |(index, spot): (usize, &'a Spot<'_>)| Entry {
+        strong: front.contains(&index),
+        ..Entry::new(format!("{} {}", spot.number, spot.method.id), |x, y| {
+            point(spot.shape, spot.series, x, y, None)
+        })
+    };
+    spots.iter().enumerate().map(entry).collect()
+}
+
+fn data(axis: &Axis, spots: &[Spot<'_>], front: &[usize]) -> Data {
+    let head = [
+        "method",
+        &axis.unit,
+        "r_m / r_0",
+        "number",
+        "on the front",
+        "beaten beyond the intervals by",
+    ];
+    let mut data = Data::new(head);
+    for (index, spot) in spots.iter().enumerate() {
+        let on_front = if spot.stands_in {
+            "shows no calls"
+        } else if front.contains(&index) {
+            "yes"
+        } else {
+            "no"
+        };
+        let better =
+            spots.iter().filter(|other| !other.stands_in && other.trade.surely_beats(&spot.trade));
+        let better: Vec<String> = better.map(|other| other.method.id.to_string()).collect();
+        let beaten = if better.is_empty() { "none".to_owned() } else { better.join(", ") };
+        data.push([
+            spot.method.id.to_string(),
+            short((axis.of)(spot.method), Style::DIFFERENCE),
+            short(&spot.method.fidelity.r_retained, Style::CORRELATION),
+            spot.number.to_string(),
+            on_front.into(),
+            beaten,
+        ]);
+    }
+    data
+}

@@ -1,0 +1,269 @@
+//! Calls and throughput over the schedule, with each method's own view over the witness.
+
+use maud::{Markup, html};
+
+use super::{
+    Section,
+    data::Data,
+    figure::Figure,
+    svg::{
+        Area, CHARACTER, Drawing, LINE, WIDTH, axis, cut, legend,
+        lines::{Line, Look, Point, Stroke, extent, strip},
+        px,
+        scale::{Extent, Scale, count},
+        width_of,
+    },
+};
+use crate::{
+    model::{campaign::Campaign, method::Descriptor, trial::Measured},
+    report::{
+        chart::{Of, happened, labels, means, numbers, over_time, r, shown, window},
+        shown::first_trial,
+    },
+};
+
+/// One series, in the unit of its strip.
+struct Series {
+    label: String,
+    values: Vec<f64>,
+    /// Among those of a strip: below the others, or above.
+    behind: bool,
+    /// Its colour.
+    colour: usize,
+}
+
+/// Series that share a unit.
+struct Strip {
+    unit: String,
+    series: Vec<Series>,
+}
+
+/// What one figure shows.
+struct Schedule<'a> {
+    trial: &'a Measured,
+    strips: Vec<Strip>,
+    window: usize,
+}
+
+pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+    let figures = campaign.design.methods.iter().enumerate();
+    let figures = figures.filter_map(|(index, method)| figure(campaign, index, method));
+    let blocks = figures.map(Into::into).collect();
+    Some(Section { id: "series", title: "Series over the schedule", blocks })
+}
+
+fn figure(campaign: &Campaign, index: usize, method: &Descriptor) -> Option<Figure> {
+    let trial = first_trial(campaign, method)?;
+    let headline = &campaign.summary.headline_function;
+    let window = window(campaign);
+    let strips = strips(campaign, method, trial);
+    let smooth = strips.iter().flat_map(|strip| &strip.series);
+    let smooth = smooth.clone().any(|series| means(&series.values, window).is_some());
+    let seen = shown(campaign, method, trial);
+    let r = seen.map_or_else(String::new, |seen| r(&seen, trial));
+    let r = r
+        .trim()
+        .strip_prefix("r = ")
+        .map_or_else(String::new, |r| format!(" Of these bins, its r with throughput is {r}."));
+    let bold = if smooth {
+        " Faint: the bins; bold: their means over the last 10 s, as the paper's figure 8 has them."
+    } else {
+        ""
+    };
+    let about = format!("`{headline}` and throughput in the first block that ended well.{bold}{r}");
+    let schedule = Schedule { trial, strips, window };
+    Some(Figure {
+        id: format!("series-{index}-{}", slug(&method.id.0)),
+        title: format!("Over the schedule: {}", method.id),
+        about,
+        drawing: schedule.drawing(),
+        data: schedule.data(),
+    })
+}
+
+/// A name for a file.
+pub(super) fn slug(name: &str) -> String {
+    let plain = name.chars().map(|sign| if sign.is_ascii_alphanumeric() { sign } else { '-' });
+    plain.take(60).collect()
+}
+
+/// Calls, what the method shows if that is something else, and throughput.
+fn strips(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Vec<Strip> {
+    let witness = happened(campaign, trial).map(|seen| Series {
+        label: "calls by the witness".into(),
+        values: seen.drawn,
+        behind: !method.id.is_off(),
+        colour: usize::from(method.id.is_off()),
+    });
+    let mut calls = Strip { unit: "calls per s".into(), series: witness.into_iter().collect() };
+    let mut other = None;
+    let own = shown(campaign, method, trial).filter(|_| !method.id.is_off());
+    if let Some(seen) = own {
+        let series = |label| Series { label, values: seen.drawn, behind: false, colour: 2 };
+        match seen.of {
+            Of::Hits(name) if name == "calls" => {
+                calls.series.push(series(format!("by {}", method.id)));
+            }
+            Of::Hits(name) => {
+                let label = format!("{name} by {}", method.id);
+                other = Some(Strip { unit: format!("{name} per s"), series: vec![series(label)] });
+            }
+            Of::Share => {
+                let label = format!("share by {}", method.id);
+                other = Some(Strip { unit: "% of CPU time".into(), series: vec![series(label)] });
+            }
+        }
+    }
+    let mbit = over_time(&numbers(&trial.throughput), trial);
+    let mbit = mbit.into_iter().map(|bytes| 8.0 * bytes / 1e6).collect();
+    let throughput = Series { label: "throughput".into(), values: mbit, behind: false, colour: 3 };
+    let throughput = Strip { unit: "Mbit/s".into(), series: vec![throughput] };
+    let calls = (!calls.series.is_empty()).then_some(calls);
+    calls.into_iter().chain(other).chain([throughput]).collect()
+}
+
+const LEFT: f64 = 46.0;
+const RIGHT: f64 = 12.0;
+const TOP: f64 = 46.0;
+const STRIP: f64 = 110.0;
+const BETWEEN: f64 = 26.0;
+
+impl Schedule<'_> {
+    /// Seconds from the first edge to each bin's middle.
+    fn times(&self) -> Vec<f64> {
+        let edges = &self.trial.edges;
+        let from = |at: usize| edges[at].since(edges[0]).as_secs();
+        (1..edges.len()).map(|at| f64::midpoint(from(at - 1), from(at))).collect()
+    }
+
+    fn drawing(&self) -> Drawing {
+        let times = self.times();
+        let end = self.trial.edges.last().zip(self.trial.edges.first());
+        let end = end.map_or(1.0, |(last, first)| last.since(*first).as_secs());
+        let drawn = |(index, strip): (usize, &Strip)| {
+            let top = TOP + count(index) * (STRIP + BETWEEN);
+            let area = Area { left: LEFT, top, width: WIDTH - LEFT - RIGHT, height: STRIP };
+            (area, self.lines(strip, &times), strip.unit.clone())
+        };
+        let strips: Vec<(Area, Vec<Line>, String)> =
+            self.strips.iter().enumerate().map(drawn).collect();
+        let x = Scale::tight(Extent(0.0, end), [LEFT, WIDTH - RIGHT]);
+        let bottom = strips.last().map_or(TOP, |(area, ..)| area.bottom());
+        let axis = Area { left: LEFT, top: bottom, width: WIDTH - LEFT - RIGHT, height: 0.0 };
+        let named = strips.iter().flat_map(|(_, lines, _)| lines);
+        let entries: Vec<_> =
+            named.filter(|line| !line.label.is_empty()).map(Line::entry).collect();
+        let (legend, below) = legend::below(bottom + 38.0, &entries);
+        let marks = html! {
+            (self.marks(&x, bottom))
+            @for (area, lines, unit) in &strips {
+                @let y = Scale::linear(extent(lines).with(0.0), [area.bottom(), area.top], 3.0);
+                (strip(*area, &x, &y, lines, unit))
+            }
+            (axis::bottom(axis, &x, &x.ticks(8.0), "s from the first bin"))
+            (legend)
+        };
+        Drawing { height: bottom + 38.0 + below + LINE / 2.0, marks }
+    }
+
+    /// The bins of a strip's series, and their means; only what is bolder is named.
+    fn lines(&self, strip: &Strip, times: &[f64]) -> Vec<Line> {
+        let line = |values: &[f64], label: &str, look| Line {
+            label: label.into(),
+            look,
+            points: times
+                .iter()
+                .zip(values)
+                .map(|(&x, &y)| Point { x, y, interval: None })
+                .collect(),
+        };
+        let of = |series: &Series| {
+            let look = |stroke| Look { series: series.colour, stroke };
+            let bold = if series.behind { Stroke::Broad } else { Stroke::Solid };
+            match means(&series.values, self.window) {
+                Some(means) => vec![
+                    line(&series.values, "", look(Stroke::Faint)),
+                    line(&means, &series.label, look(bold)),
+                ],
+                None => vec![line(&series.values, &series.label, look(bold))],
+            }
+        };
+        strip.series.iter().flat_map(of).collect()
+    }
+
+    /// Where sections begin, and what they are.
+    fn marks(&self, x: &Scale, bottom: f64) -> Markup {
+        let start = |bin: usize| {
+            let edges = &self.trial.edges;
+            let edge = edges.get(bin).or(edges.last())?;
+            Some(x.at(edge.since(*edges.first()?).as_secs()))
+        };
+        let sections = &self.trial.sections;
+        let told = labels(sections);
+        let starts: Vec<f64> =
+            sections.iter().filter_map(|section| start(section.first_bin)).collect();
+        let room =
+            |index: usize| starts.get(index + 1).copied().unwrap_or(WIDTH - RIGHT) - starts[index];
+        html! {
+            @for (index, (from, told)) in starts.iter().zip(&told).enumerate() {
+                line class="section" x1=(px(*from)) x2=(px(*from)) y1="6" y2=(px(bottom)) {}
+                @if let Some(label) = fitted(told, room(index) - 4.0) {
+                    text class="tick" x=(px(from + 3.0)) y="16" { (label) }
+                }
+            }
+        }
+    }
+
+    fn data(&self) -> Data {
+        let series = || {
+            self.strips.iter().flat_map(|strip| strip.series.iter().map(move |one| (strip, one)))
+        };
+        let smooth: Vec<Option<Vec<f64>>> =
+            series().map(|(_, one)| means(&one.values, self.window)).collect();
+        let named = series().zip(&smooth).flat_map(|((strip, one), smooth)| {
+            let own = format!("{}, {}", one.label, strip.unit);
+            let mean = smooth.as_ref().map(|_| format!("{own}, mean of 10 s"));
+            std::iter::once(own).chain(mean)
+        });
+        let head = ["middle of the bin, s", "section"].map(String::from);
+        let mut data = Data::new(head.into_iter().chain(named));
+        let sections = labels(&self.trial.sections);
+        for (bin, time) in self.times().iter().enumerate() {
+            let begun = self.trial.sections.iter().rposition(|section| section.first_bin <= bin);
+            let section = begun.map_or("", |at| &sections[at]);
+            let values = series().zip(&smooth).flat_map(|((_, one), smooth)| {
+                let own = one.values.get(bin).copied();
+                let mean = smooth.as_ref().map(|means| means.get(bin).copied());
+                std::iter::once(own).chain(mean)
+            });
+            let told = values.map(|value| match value {
+                Some(value) if value.is_finite() => format!("{value:.2}"),
+                _ => "none".into(),
+            });
+            data.push([format!("{time:.2}"), section.to_owned()].into_iter().chain(told));
+        }
+        data
+    }
+}
+
+/// As much of a label as fits; none where hardly anything does.
+fn fitted(label: &str, room: f64) -> Option<String> {
+    if width_of(label) <= room {
+        return Some(label.to_owned());
+    }
+    let kept = (1..label.len()).take_while(|&kept| CHARACTER * count(kept) <= room).last()?;
+    (kept > 2).then(|| cut(label, kept))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_are_plain_and_labels_fit() {
+        assert_eq!(slug("perf-sample-999:event=cpu-clock"), "perf-sample-999-event-cpu-clock");
+        assert_eq!(fitted("2 hogs", 100.0).as_deref(), Some("2 hogs"));
+        assert_eq!(fitted("a long label", 34.0).as_deref(), Some("a lo…"));
+        assert_eq!(fitted("a long label", 12.0), None);
+    }
+}

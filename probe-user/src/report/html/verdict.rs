@@ -1,0 +1,20 @@
+//! The verdict, as the page opens with it.
+
+use maud::html;
+
+use super::{Section, data::prose};
+use crate::{model::campaign::Campaign, report::verdict};
+
+pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+    let groups = verdict::groups(campaign);
+    let text = html! {
+        p class="lead" { (prose(&verdict::lead(campaign))) }
+        @for (title, sentences) in &groups {
+            h3 { (title) }
+            p { (prose(&sentences.join(" "))) }
+        }
+        @if groups.is_empty() { p { (verdict::NOTHING) } }
+        p class="soft" { (verdict::HOW) " " a href="#part-limits" { "What cannot be concluded" } " stands below." }
+    };
+    Some(Section { id: "verdict", title: "Verdict", blocks: vec![text.into()] })
+}

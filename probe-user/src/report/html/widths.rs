@@ -1,0 +1,127 @@
+//! What methods show by the width of the bins.
+
+use maud::html;
+
+use super::{
+    Section,
+    data::{Data, short},
+    figure::{self, Figure},
+    panels::mark,
+    svg::{
+        Area, Drawing, LINE, WIDTH, axis, legend,
+        lines::{Line, Look, Point, Stroke, extent, strip},
+        scale::{Extent, Scale},
+    },
+};
+use crate::{
+    model::{
+        campaign::{Campaign, MethodSummary},
+        figure::Figure as Number,
+        figures::{AtWidth, Finest, WidthFigures},
+        method::Family,
+    },
+    report::{number::Style, shown::described, widths},
+};
+
+const ABOUT: &str = "Correlation with throughput of what each method shows, in the scenario's own bins and in wider ones; broad and \
+                     grey: of the calls that happened, under `off`. Wider bins hide both the load's swings and the \
+                     method's errors. Intervals are 95 %.";
+
+pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+    let families = [Family::Ftrace, Family::Perf, Family::Bpf, Family::Capture, Family::External];
+    let figures = families.into_iter().filter_map(|family| figure(campaign, family));
+    Some(Section {
+        id: "widths",
+        title: "Correlation by the width of the bins",
+        blocks: figures.map(Into::into).collect(),
+    })
+}
+
+fn figure(campaign: &Campaign, family: Family) -> Option<Figure> {
+    let belongs = |method: &&MethodSummary| {
+        described(campaign, &method.id).is_some_and(|described| described.family == family)
+    };
+    let found = campaign.summary.methods.iter().filter(belongs);
+    let found = found.filter_map(|method| Some((method, method.fidelity.by_width.as_ref()?)));
+    let found: Vec<(&MethodSummary, &WidthFigures)> = found
+        .filter(|(_, widths)| widths.widths.iter().any(|at| at.r_m.known().is_some()))
+        .collect();
+    let widths = &found.first()?.1.widths;
+    if widths.len() < 2 {
+        return None;
+    }
+    let off = campaign.summary.methods.iter().find(|method| method.id.is_off());
+    let off = off.and_then(|off| off.fidelity.by_width.as_ref()).map(|widths| {
+        let look = Look { series: 0, stroke: Stroke::Broad };
+        line("off: the calls that happened", look, widths, |at| &at.r_0)
+    });
+    let own = found.iter().enumerate();
+    let own = own
+        .map(|(index, (method, widths))| line(&method.id.0, Look::of(index), widths, |at| &at.r_m));
+    let lines: Vec<Line> = off.into_iter().chain(own).collect();
+    let name = figure::name(family);
+    Some(Figure {
+        id: format!("widths-{name}"),
+        title: format!("Correlation by the width of the bins: {name}"),
+        about: ABOUT.into(),
+        drawing: drawing(&lines),
+        data: data(&found),
+    })
+}
+
+fn line(label: &str, look: Look, widths: &WidthFigures, of: fn(&AtWidth) -> &Number) -> Line {
+    let point = |at: &AtWidth| {
+        let found = mark(of(at))?;
+        Some(Point { x: at.width_s, y: found.estimate, interval: found.interval })
+    };
+    Line { label: label.into(), look, points: widths.widths.iter().filter_map(point).collect() }
+}
+
+fn drawing(lines: &[Line]) -> Drawing {
+    let area = Area { left: 46.0, top: 26.0, width: WIDTH - 62.0, height: 220.0 };
+    let xs = Extent::of(lines.iter().flat_map(Line::xs)).unwrap_or(Extent(0.1, 1.0));
+    let x = Scale::log(xs, [area.left + 6.0, area.right() - 6.0]);
+    let y = Scale::linear(extent(lines).with(1.0), [area.bottom(), area.top], 6.0);
+    let mut all: Vec<f64> = lines.iter().flat_map(Line::xs).collect();
+    all.sort_by(f64::total_cmp);
+    all.dedup();
+    let ticks: Vec<(f64, String)> =
+        all.into_iter().map(|width| (width, widths::width(width))).collect();
+    let entries: Vec<_> = lines.iter().map(Line::entry).collect();
+    let (legend, below) = legend::below(area.bottom() + 38.0, &entries);
+    let marks = html! {
+        (axis::bottom(area, &x, &ticks, "width of the bins, logarithmic"))
+        (strip(area, &x, &y, lines, "r with throughput"))
+        (legend)
+    };
+    Drawing { height: area.bottom() + 38.0 + below + LINE / 2.0, marks }
+}
+
+fn data(found: &[(&MethodSummary, &WidthFigures)]) -> Data {
+    let head = [
+        "method",
+        "width",
+        "r_0",
+        "r_w",
+        "r_m",
+        "series error",
+        "true to 1 % from",
+        "true to 5 % from",
+    ];
+    let mut data = Data::new(head);
+    for (method, widths) in found {
+        for at in &widths.widths {
+            let AtWidth { width_s, r_0, r_w, r_m, series_error } = at;
+            let figures =
+                [r_0, r_w, r_m, series_error].map(|figure| short(figure, Style::CORRELATION));
+            let finest = widths.finest.iter().map(finest);
+            let row = [method.id.to_string(), widths::width(*width_s)];
+            data.push(row.into_iter().chain(figures).chain(finest));
+        }
+    }
+    data
+}
+
+fn finest(finest: &Finest) -> String {
+    finest.width_s.map_or("none of these".into(), widths::width)
+}

@@ -1,0 +1,94 @@
+//! What must be known before numbers of different results are set against each other.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::GROUPS;
+use crate::{
+    analysis::merge::differing,
+    model::{campaign::Design, figure::Platform},
+    report::{number, results::Named, shown},
+};
+
+/// In sentences.
+pub(in crate::report) fn notes(results: &[Named]) -> Vec<String> {
+    let mut notes: Vec<String> = costs(results).into_iter().collect();
+    notes.extend(others(results));
+    notes.extend(results.iter().filter_map(of_one_run));
+    for named in results {
+        for method in &named.campaign.design.unavailable {
+            notes.push(format!("{} is not there with {}: {}.", method.id, named.label, method.why));
+        }
+    }
+    notes.push(
+        "Nothing here is tested: `tracetoll compare` says of two results of one experiment what differs beyond chance."
+            .into(),
+    );
+    notes
+}
+
+/// What costs of different clocks or processors are to each other.
+fn costs(results: &[Named]) -> Option<String> {
+    let known = |named: &Named| -> BTreeSet<Platform> {
+        let methods = named.campaign.summary.methods.iter();
+        methods.filter_map(|method| Some((GROUPS[0].of)(method).known()?.platform)).collect()
+    };
+    let clocks: BTreeSet<Platform> = results.iter().flat_map(known).collect();
+    let names: Vec<&str> = clocks.iter().copied().map(number::platform).collect();
+    if names.len() > 1 {
+        return Some(format!(
+            "Costs on different clocks ({}) are not comparable: a counted ns is a number of instructions, one of an \
+             emulated processor depends on who emulates it, and only a native one is time that a host loses. Compare costs \
+             within a clock; r retained and losses across them.",
+            names.join(", ")
+        ));
+    }
+    let hosts = results.iter().flat_map(|named| &named.campaign.runs);
+    let processors: BTreeSet<&str> = hosts.map(|run| run.host.cpu.trim()).collect();
+    (processors.len() > 1 && !clocks.contains(&Platform::Counted)).then(|| {
+        format!(
+            "Costs are of {} different processors: each is its own host's, and an order of methods on one need not hold on \
+             another.",
+            processors.len()
+        )
+    })
+}
+
+/// Whose intervals of correlations say less than those of others.
+fn of_one_run(named: &Named) -> Option<String> {
+    let mut methods = named.campaign.summary.methods.iter();
+    let within = methods.any(|method| {
+        (GROUPS[1].of)(method).known().is_some_and(|found| !shown::star(found).is_empty())
+    });
+    within.then(|| {
+        format!(
+            "Intervals of r_m / r_0 with {} are of one run's own bins: how runs differ is not in them.",
+            named.label
+        )
+    })
+}
+
+/// The first way in which each result is another experiment than the first one, its kernel apart.
+fn others(results: &[Named]) -> Vec<String> {
+    let Some((first, rest)) = results.split_first() else { return Vec::new() };
+    let base = experiment(&first.campaign.design);
+    let differ = rest.iter().filter_map(|named| {
+        let (field, was, is) = differing("design", &base, &experiment(&named.campaign.design))?;
+        let (label, first) = (&named.label, &first.label);
+        Some(format!(
+            "Not the same experiment: {field} is {was} with {first} and {is} with {label}."
+        ))
+    });
+    differ.collect()
+}
+
+/// What of a design decides the numbers and can be the same on two kernels.
+fn experiment(design: &Design) -> Value {
+    let mut scenario = serde_json::to_value(&design.scenario).unwrap_or_default();
+    if let Some(fields) = scenario.as_object_mut() {
+        fields.remove("summary");
+    }
+    let items: Vec<String> = design.target.items().collect();
+    serde_json::json!({ "scenario": scenario, "target": items, "bpf_stats": design.bpf_stats })
+}

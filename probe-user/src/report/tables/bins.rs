@@ -1,0 +1,186 @@
+//! The table of bins.
+
+use super::Column;
+use crate::{
+    model::{
+        campaign::Campaign,
+        method::SeriesUnit,
+        trial::{Measured, Outcome, SectionMark, Trial, WitnessCounts},
+    },
+    report::{chart::labels, results::Named},
+};
+
+/// One item in one bin of one trial.
+pub(super) struct Row<'a> {
+    result: &'a str,
+    trial: &'a Trial,
+    measured: &'a Measured,
+    bin: usize,
+    item: Option<String>,
+    witness: Option<u64>,
+    shown: Option<f64>,
+    unit: SeriesUnit,
+}
+
+/// Every bin of every trial that ended well, for each item that the witness or the method saw in the trial; where nobody saw
+/// any, once.
+pub(super) fn rows(named: &Named) -> impl Iterator<Item = Row<'_>> {
+    let Named { label, campaign } = named;
+    let done = campaign.trials.iter().filter_map(|trial| match &trial.outcome {
+        Outcome::Done(measured) => Some((trial, &**measured)),
+        Outcome::Failed { .. } => None,
+    });
+    done.flat_map(|(trial, measured)| of_trial(label, campaign, trial, measured))
+}
+
+fn of_trial<'a>(
+    result: &'a str,
+    campaign: &'a Campaign,
+    trial: &'a Trial,
+    measured: &'a Measured,
+) -> Vec<Row<'a>> {
+    let method = campaign.design.methods.iter().find(|method| method.id == trial.method);
+    let unit = method.map_or(SeriesUnit::Nothing, |method| method.unit);
+    let items: Vec<String> = campaign.design.target.items().collect();
+    let witnessed = |index: usize| match measured.witness.as_ref()?.functions.get(index)? {
+        WitnessCounts::Calls(calls) => Some(calls),
+        WitnessCounts::None { .. } => None,
+    };
+    let shown = |name: &str| measured.series.iter().find(|series| series.function == name);
+    let seen =
+        |(index, name): &(usize, String)| witnessed(*index).is_some() || shown(name).is_some();
+    let mut seen: Vec<Option<(usize, String)>> =
+        items.into_iter().enumerate().filter(seen).map(Some).collect();
+    if seen.is_empty() {
+        seen.push(None);
+    }
+    let row = |bin: usize, item: &Option<(usize, String)>| Row {
+        result,
+        trial,
+        measured,
+        bin,
+        witness: item.as_ref().and_then(|(index, _)| witnessed(*index)?.get(bin).copied()),
+        shown: item.as_ref().and_then(|(_, name)| shown(name)?.values.get(bin).copied()),
+        item: item.as_ref().map(|(_, name)| name.clone()),
+        unit,
+    };
+    let bins = 0..measured.throughput.len();
+    bins.flat_map(|bin| seen.iter().map(move |item| row(bin, item))).collect()
+}
+
+impl Row<'_> {
+    /// Seconds from the first edge.
+    fn edge(&self, at: usize) -> Option<f64> {
+        let edges = &self.measured.edges;
+        Some(edges.get(at)?.since(*edges.first()?).as_secs())
+    }
+
+    fn section(&self) -> Option<(usize, &SectionMark)> {
+        let sections = self.measured.sections.iter().enumerate();
+        sections.rev().find(|(_, section)| section.first_bin <= self.bin)
+    }
+}
+
+/// In the order in which METHODOLOGY.md lists them.
+pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
+    vec![
+        Column::result(|row| Some(row.result.to_owned())),
+        Column::count(
+            "run",
+            "",
+            "as in the table of trials; with block, part, position and functions the trial's name",
+            |row| u64::try_from(row.trial.run).ok(),
+        ),
+        Column::count("block", "", "the block, from 0", |row| Some(row.trial.block.into())),
+        Column::text("part", "toll or fidelity", |row| super::trials::word(&row.trial.part)),
+        Column::text("pace", "lockstep, paced or flat", |row| super::trials::word(&row.trial.pace)),
+        Column::count(
+            "functions",
+            "",
+            "only on the first so many functions of the target; null: on all",
+            |row| u64::try_from(row.trial.functions?).ok(),
+        ),
+        Column::text("method", "id of the method; the control is off", |row| {
+            Some(row.trial.method.to_string())
+        }),
+        Column::count("position", "", "place within the block", |row| {
+            Some(row.trial.position.into())
+        }),
+        Column::count("bin", "", "the bin, from 0", |row| u64::try_from(row.bin).ok()),
+        Column::number(
+            "start_s",
+            "s",
+            "its first edge, from the trial's first, as really stamped",
+            |row| row.edge(row.bin),
+        ),
+        Column::number("length_s", "s", "from that edge to the next", |row| {
+            Some(row.edge(row.bin + 1)? - row.edge(row.bin)?)
+        }),
+        Column::text("section", "what the schedule's section is called", |row| {
+            let (at, _) = row.section()?;
+            labels(&row.measured.sections).into_iter().nth(at)
+        }),
+        Column::count(
+            "senders",
+            "guests",
+            "that sent in it; null where the load is not ours",
+            |row| u64::try_from(row.section()?.1.senders?).ok(),
+        ),
+        Column::count("hogs", "hogs", "that ran in it", |row| {
+            u64::try_from(row.section()?.1.hogs).ok()
+        }),
+        Column::count(
+            "throughput_bytes",
+            "bytes",
+            "received at the sink; the same in each row of the bin",
+            |row| row.measured.throughput.get(row.bin).copied(),
+        ),
+        Column::count(
+            "frames",
+            "frames",
+            "received at the sink; the same in each row of the bin",
+            |row| row.measured.frames.get(row.bin).copied(),
+        ),
+        Column::text(
+            "item",
+            "a function, a tracepoint or frames; null where neither witness nor method saw any",
+            |row| row.item.clone(),
+        ),
+        Column::count(
+            "witness_calls",
+            "calls",
+            "of the function by the witness; null where it has none",
+            |row| row.witness,
+        ),
+        Column::number(
+            "shown",
+            "see shown_unit",
+            "the method's own series; null where it shows nothing of the item",
+            |row| row.shown,
+        ),
+        Column::text(
+            "shown_unit",
+            "calls (hits, where the item is no function) or cpu_share_pct",
+            |row| {
+                row.shown?;
+                match row.unit {
+                    SeriesUnit::Calls { .. } => Some("calls".into()),
+                    SeriesUnit::CpuShare => Some("cpu_share_pct".into()),
+                    SeriesUnit::Nothing => None,
+                }
+            },
+        ),
+        Column::number(
+            "calls_per_unit",
+            "calls",
+            "behind each that is shown: the declared sampling factor; null for shares",
+            |row| {
+                row.shown?;
+                match row.unit {
+                    SeriesUnit::Calls { factor } => Some(factor),
+                    SeriesUnit::CpuShare | SeriesUnit::Nothing => None,
+                }
+            },
+        ),
+    ]
+}

@@ -1,0 +1,17 @@
+//! The verdict in a terminal.
+
+use super::{HOW, NOTHING, groups, lead};
+use crate::{model::campaign::Campaign, report::text::paragraph};
+
+/// The sentences that the page opens with, group by group.
+pub(in crate::report) fn render(campaign: &Campaign) -> String {
+    let groups = groups(campaign);
+    let said = |(title, sentences): &(&str, Vec<String>)| {
+        paragraph("- ", &format!("{title}: {}", sentences.join(" ")))
+    };
+    let said = match groups.is_empty() {
+        true => paragraph("", NOTHING),
+        false => groups.iter().map(said).collect(),
+    };
+    format!("Verdict\n{}{said}{}", paragraph("", &lead(campaign)), paragraph("", HOW))
+}

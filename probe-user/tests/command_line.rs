@@ -1,0 +1,146 @@
+//! The tool as its users meet it, on any machine: streams, colours, widths, what it writes, and what it says of mistakes.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+const TRACETOLL: &str = env!("CARGO_BIN_EXE_tracetoll");
+
+/// Columns of a terminal.
+const WIDTH: usize = 100;
+
+fn recorded(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/campaign").join(name)
+}
+
+fn run(folder: &TempDir, words: &[&str]) -> Output {
+    let mut command = Command::new(TRACETOLL);
+    command.args(words).current_dir(folder).env_remove("NO_COLOR").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A folder with a result in `all`, and its journals.
+fn measured() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["toll.jsonl", "fidelity.jsonl"] {
+        fs::copy(recorded(name), folder.path().join(name)).unwrap();
+    }
+    let merged = run(&folder, &["merge", "--out", "all", "toll.jsonl", "fidelity.jsonl"]);
+    assert!(merged.status.success(), "{}", text(&merged.stderr));
+    assert_eq!(text(&merged.stdout), "result: all/campaign.json\nreport: all/report.html\n");
+    folder
+}
+
+#[test]
+fn a_result_comes_with_its_page_and_both_have_the_same_verdict() {
+    let folder = measured();
+    let page = fs::read_to_string(folder.path().join("all/report.html")).unwrap();
+    let report = text(&run(&folder, &["report", "all"]).stdout);
+    let (_, verdict) = report.split_once("\nVerdict\n").unwrap();
+    let verdict = verdict.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["Methods that count every call", "Nothing was lost or missed"] {
+        assert!(verdict.contains(words) && page.contains(words), "{words}: {verdict}");
+    }
+    let words = ["merge", "--format", "json", "--out", "again", "toll.jsonl"];
+    let files: serde_json::Value = serde_json::from_slice(&run(&folder, &words).stdout).unwrap();
+    assert_eq!(files["report"], "again/report.html");
+}
+
+#[test]
+fn results_go_to_standard_output_alone_and_quiet_leaves_errors_alone() {
+    let folder = measured();
+    let mut cut = fs::read_to_string(folder.path().join("toll.jsonl")).unwrap();
+    cut.truncate(cut.len() - 20);
+    fs::write(folder.path().join("cut.jsonl"), cut).unwrap();
+    let words = ["report", "cut.jsonl", "--format", "json"];
+    let told = run(&folder, &words);
+    assert!(text(&told.stderr).contains("the last line is cut"), "{}", text(&told.stderr));
+    serde_json::from_slice::<serde_json::Value>(&told.stdout).unwrap();
+    let quiet = run(&folder, &[&words[..], &["--quiet"]].concat());
+    assert_eq!((text(&quiet.stderr), quiet.stdout), (String::new(), told.stdout));
+    let failed = run(&folder, &["-q", "report", "nowhere"]);
+    assert!(text(&failed.stderr).starts_with("tracetoll: cannot read nowhere"));
+}
+
+#[test]
+fn no_color_is_obeyed_even_where_colours_are_asked_for() {
+    let folder = measured();
+    let colours = |words: &[&str], no_color: Option<&str>| {
+        let mut command = Command::new(TRACETOLL);
+        command.args(words).current_dir(&folder).env("CLICOLOR_FORCE", "1").env_remove("NO_COLOR");
+        let out = command.envs(no_color.map(|value| ("NO_COLOR", value))).output().unwrap();
+        [out.stdout, out.stderr].concat().contains(&0x1b)
+    };
+    let lines: [&[&str]; 5] =
+        [&["--help"], &["run", "--nonsense"], &["methods"], &["report", "all"], &["doctor"]];
+    for words in lines {
+        assert!(!colours(words, Some("1")), "{words:?}");
+    }
+    // So that the above could fail.
+    assert!(colours(&["--help"], None));
+}
+
+#[test]
+fn every_answer_for_people_fits_a_terminal() {
+    let folder = measured();
+    let lines: [&[&str]; 6] = [
+        &["report", "all"],
+        &["compare", "all", "all"],
+        &["methods"],
+        &["scenarios"],
+        &["doctor"],
+        &["run", "--help"],
+    ];
+    for words in lines {
+        let said = text(&run(&folder, words).stdout);
+        assert!(!said.is_empty(), "{words:?}");
+        for line in said.lines() {
+            let columns = line.chars().count();
+            assert!(columns <= WIDTH, "{words:?}: {columns} columns: {line}");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_in_one_paragraph_with_a_remedy() {
+    let folder = measured();
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    fs::write(folder.path().join("empty.jsonl"), "").unwrap();
+    fs::write(folder.path().join("other.json"), "{}").unwrap();
+    fs::write(folder.path().join("short.toml"), "name = \"x\"\n").unwrap();
+    let mistakes: [(&[&str], &str); 12] = [
+        (&["report", "nowhere"], "Name a folder with campaign.json"),
+        (&["report", "empty"], "Name a folder with campaign.json"),
+        (&["report", "other.json"], "Name a campaign.json or journal.jsonl"),
+        (&["report", "empty.jsonl"], "empty.jsonl: the journal is empty"),
+        (&["compare", "all", "nowhere"], "Name a folder with campaign.json"),
+        (&["merge", "--out", "all", "toll.jsonl"], "Name another folder with --out"),
+        (&["merge", "--out", "new", "empty"], "Name a folder with campaign.json"),
+        (&["merge", "--out", "/proc/new", "toll.jsonl"], "Name a folder that can be made"),
+        (&["run", "--scenario", "quikc"], "Name one of quick"),
+        (&["run", "--scenario", "none.toml"], "`tracetoll scenarios` lists"),
+        (&["scenarios", "--print", "short.toml"], "`tracetoll scenarios --print quick` shows one"),
+        (&["methods", "nothing"], "There are: default"),
+    ];
+    for (words, remedy) in mistakes {
+        let failed = run(&folder, words);
+        let said = text(&failed.stderr);
+        assert_eq!(failed.status.code(), Some(1), "{words:?}: {said}");
+        assert!(said.starts_with("tracetoll: ") && said.contains(remedy), "{words:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{words:?}: {said}");
+    }
+    for words in
+        [&["run", "--blocks", "0"][..], &["completions", "tcsh"], &["report", "--format", "x"]]
+    {
+        let failed = run(&folder, words);
+        assert_eq!(failed.status.code(), Some(2), "{words:?}");
+        assert!(text(&failed.stderr).contains("try '--help'"), "{words:?}");
+    }
+}
