@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Merge(args) => commands::merge(&args),
         Command::Report(args) => commands::report(&args),
         Command::Compare(args) => commands::compare(&args),
+        Command::Recommend(args) => commands::recommend(&args),
         Command::Doctor(args) => commands::doctor(&args),
         Command::Guests(args) => commands::guests(&args),
         Command::Clean(args) => commands::clean(&args),

@@ -27,6 +27,7 @@
 //! | [`summary`] | all of them, for every method |
 //! | [`merge`] | several journals into one campaign |
 //! | [`compare`] | two campaigns: what is worse, better or the same |
+//! | [`recommend`] | which methods keep to a user's limits, and which of them is best |
 
 mod binned;
 mod blocks;
@@ -52,6 +53,7 @@ mod outliers;
 pub mod pairs;
 mod paper;
 pub mod program_runs;
+pub mod recommend;
 mod reconcile;
 pub mod rtt;
 pub mod sections;

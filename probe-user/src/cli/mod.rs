@@ -9,6 +9,7 @@ mod man;
 mod merge;
 mod methods;
 mod overrides;
+mod recommend;
 mod report;
 mod run;
 mod scenarios;
@@ -28,6 +29,7 @@ pub use man::ManArgs;
 pub use merge::MergeArgs;
 pub use methods::MethodsArgs;
 pub use overrides::Overrides;
+pub use recommend::RecommendArgs;
 pub use report::{ReportArgs, ReportFormat, ReportTable};
 pub use run::{Parts, RunArgs};
 pub use scenarios::ScenariosArgs;
@@ -77,6 +79,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Say what is worse, better or the same in a new result than in an older one; needs neither root nor a kernel.
     Compare(CompareArgs),
+    /// Say which methods of a result keep to your limits, and which of them is best; needs neither root nor a kernel.
+    Recommend(RecommendArgs),
     /// Say for every target and method whether this kernel has it, and what would help.
     Doctor(DoctorArgs),
     /// List the guests that run here already, as `--guests existing` would measure them.

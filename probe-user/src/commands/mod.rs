@@ -10,6 +10,7 @@ mod man;
 mod merge;
 mod methods;
 mod progress;
+mod recommend;
 mod report;
 mod run;
 mod scenarios;
@@ -25,7 +26,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 pub use self::{
     clean::clean, compare::compare, completions::completions, doctor::doctor, guests::guests,
-    man::man, merge::merge, methods::methods, report::report, run::run,
+    man::man, merge::merge, methods::methods, recommend::recommend, report::report, run::run,
     scenarios::scenarios, schema::schema,
 };
 use crate::{

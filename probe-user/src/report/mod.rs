@@ -15,6 +15,7 @@ pub mod methods;
 mod number;
 mod paper;
 mod program_runs;
+pub mod recommend;
 mod remarks;
 pub mod results;
 mod sections;

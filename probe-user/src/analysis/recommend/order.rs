@@ -1,0 +1,119 @@
+//! Which method comes before which.
+
+use std::cmp::Ordering;
+
+use serde::Serialize;
+
+use super::{Judged, foreign};
+use crate::model::figure::Estimate;
+
+/// What methods are put in order by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RankedBy {
+    /// CPU time, the least first.
+    Cpu,
+    /// What is left of the correlation, the most first; then what was lost. Costs are not looked at.
+    Fidelity,
+}
+
+/// How a method stands to the first of the same standing, by the figure that the order is by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Beside {
+    /// It is the first.
+    First,
+    /// The intervals of the two meet: which of them is better cannot be told.
+    Alike,
+    /// The intervals lie apart.
+    Behind,
+    /// The two have no intervals of the same thing.
+    NotComparable,
+}
+
+/// An order, and whether costs that are not hardware's are in it.
+#[derive(Clone, Copy)]
+struct Order {
+    by: RankedBy,
+    accept_emulated: bool,
+}
+
+impl Order {
+    /// The figure that decides, where it is known.
+    fn figure(self, judged: &Judged) -> Option<&Estimate> {
+        match self.by {
+            RankedBy::Cpu => {
+                let figure = &judged.cost.cpu_pct;
+                figure.known().filter(|_| foreign(figure, self.accept_emulated).is_none())
+            }
+            RankedBy::Fidelity if judged.shows_instead.is_some() => None,
+            RankedBy::Fidelity => judged.r_retained.known(),
+        }
+    }
+
+    /// The less, the better. More than all of the correlation is all of it.
+    fn key(self, judged: &Judged) -> f64 {
+        let figure = self.figure(judged).map(|found| found.estimate);
+        match self.by {
+            RankedBy::Cpu => figure.unwrap_or(f64::INFINITY),
+            RankedBy::Fidelity => figure.map_or(f64::INFINITY, |r| -r.min(1.0)),
+        }
+    }
+
+    fn compare(self, a: &Judged, b: &Judged) -> Ordering {
+        let by_key = self.key(a).total_cmp(&self.key(b));
+        match self.by {
+            RankedBy::Cpu => by_key,
+            RankedBy::Fidelity => by_key.then_with(|| by_losses(a, b)),
+        }
+    }
+
+    /// The ends of the interval over blocks.
+    fn ends(self, judged: &Judged) -> Option<(f64, f64)> {
+        let found = self.figure(judged).filter(|found| found.n > 1)?;
+        let (lo, hi) = (found.lo?, found.hi?);
+        Some(match self.by {
+            RankedBy::Cpu => (lo, hi),
+            RankedBy::Fidelity => (lo.min(1.0), hi.min(1.0)),
+        })
+    }
+
+    /// How `other` stands to `first`. Calls are not compared with what is shown instead, nor one clock with another.
+    fn beside(self, first: &Judged, other: &Judged) -> Beside {
+        let clock = |judged| self.figure(judged).map(|found| found.platform);
+        let same = first.shows_instead == other.shows_instead && clock(first) == clock(other);
+        match (self.ends(first), self.ends(other)) {
+            (Some((a_lo, a_hi)), Some((b_lo, b_hi))) if same => {
+                if a_lo <= b_hi && b_lo <= a_hi {
+                    Beside::Alike
+                } else {
+                    Beside::Behind
+                }
+            }
+            _ => Beside::NotComparable,
+        }
+    }
+}
+
+/// The less is known to be lost, the better; of equals, the one of which all is known.
+fn by_losses(a: &Judged, b: &Judged) -> Ordering {
+    let known = |one: &Judged| one.losses.worst().and_then(|worst| worst.counts.known_pct);
+    let [known_a, known_b] = [a, b].map(|one| known(one).unwrap_or(f64::INFINITY));
+    known_a.total_cmp(&known_b).then(b.losses.all.exact.cmp(&a.losses.all.exact))
+}
+
+/// Puts methods of each standing in order, and says by what: by their costs, if any of these is hardware's or accepted.
+pub(super) fn arrange(methods: &mut [Judged], accept_emulated: bool) -> RankedBy {
+    let by_cpu = Order { by: RankedBy::Cpu, accept_emulated };
+    let by_fidelity = Order { by: RankedBy::Fidelity, ..by_cpu };
+    let any = methods.iter().any(|judged| by_cpu.figure(judged).is_some());
+    let order = if any { by_cpu } else { by_fidelity };
+    methods.sort_by(|a, b| a.standing.cmp(&b.standing).then_with(|| order.compare(a, b)));
+    for group in methods.chunk_by_mut(|a, b| a.standing == b.standing) {
+        let [first, others @ ..] = group else { continue };
+        for other in others {
+            other.beside_the_first = order.beside(first, other);
+        }
+    }
+    order.by
+}

@@ -1,0 +1,73 @@
+//! `tracetoll recommend`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::FactFormat;
+use crate::{analysis::recommend::CallRate, model::method::Gives};
+
+const EXAMPLES: &str = "\
+Examples:
+  tracetoll recommend results/mine --max-cpu 1% --rate 300k/s
+  tracetoll recommend results/mine --need timestamps --max-loss 0 --min-r-retained 0.95
+  tracetoll recommend results/mine --max-throughput-loss 0.5% --format json";
+
+/// `tracetoll recommend`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RecommendArgs {
+    /// A result folder, a campaign.json, or the journal of a run that was killed.
+    #[arg(value_name = "RESULT")]
+    pub result: PathBuf,
+    /// Most CPU time that it may take of one CPU, in the kernel, to read and afterwards: 1%.
+    #[arg(long, value_name = "PER CENT", value_parser = per_cent)]
+    pub max_cpu: Option<f64>,
+    /// Most throughput that it may cost flat out: 0.5%.
+    #[arg(long, value_name = "PER CENT", value_parser = per_cent)]
+    pub max_throughput_loss: Option<f64>,
+    /// Least part of the correlation of calls and throughput that it must leave, from 0 to 1: 0.95.
+    #[arg(long, value_name = "PART", value_parser = part)]
+    pub min_r_retained: Option<f64>,
+    /// Most calls or records that it may lose or miss: 0, or 0.1% of all.
+    #[arg(long, value_name = "0|PER CENT", value_parser = loss)]
+    pub max_loss: Option<f64>,
+    /// What it must give, all of it: `tracetoll methods` says what each gives.
+    #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',')]
+    pub need: Vec<Gives>,
+    /// Your own calls per second, to which the cost per call is scaled: 300k/s. Without it, CPU time is as it was at the
+    /// campaign's paced load.
+    #[arg(long, value_name = "RATE", value_parser = |text: &str| text.parse::<CallRate>())]
+    pub rate: Option<CallRate>,
+    /// Judge and rank by costs that were not measured on hardware, which may put methods into another order.
+    #[arg(long)]
+    pub accept_emulated: bool,
+    /// Form of the answer.
+    #[arg(long, value_enum, default_value_t = FactFormat::Text)]
+    pub format: FactFormat,
+}
+
+/// `1%` as 1; zero is one.
+fn per_cent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').ok_or(format!("`{text}` does not end in %"))?.trim();
+    match number.parse::<f64>() {
+        Ok(per_cent) if per_cent.is_finite() && per_cent >= 0.0 => Ok(per_cent),
+        Ok(_) => Err(format!("`{text}` is below zero or has no end")),
+        Err(_) => Err(format!("`{number}` is no number")),
+    }
+}
+
+/// `0`, or `0.1%` as 0.1.
+fn loss(text: &str) -> Result<f64, String> {
+    if text == "0" {
+        return Ok(0.0);
+    }
+    per_cent(text).map_err(|why| format!("{why}; write 0 or 0.1%"))
+}
+
+/// A part of a whole: `0.95`.
+fn part(text: &str) -> Result<f64, String> {
+    let fits = |part: &f64| (0.0..=1.0).contains(part);
+    let part = text.parse::<f64>().ok().filter(fits);
+    part.ok_or(format!("`{text}` is no number from 0 to 1; write 0.95"))
+}
