@@ -1,24 +1,183 @@
-//! `cargo xtask bench`: the criterion benchmarks, which need neither root nor a VM.
+//! `cargo xtask bench`: the criterion benchmarks, and what a traced call costs.
+//!
+//! Decoders, ring driver and analysis are measured on this host, whatever it is. What hooks cost is measured twice, on this
+//! host where that can be done, otherwise in VMs: by criterion, whose samples of one method follow one another, and as a
+//! campaign of lockstep trials in blocks, which `tracetoll compare` judges.
 
-use crate::cargo;
-use anyhow::Result;
+mod baseline;
+mod hooks;
+
+use crate::install::Installer;
+use crate::kernels::Kernel;
+use crate::place::Place;
+use crate::run::asked::Asked;
+use crate::run::plan::{Plan, Size};
+use crate::run::{self, BUILD};
+use crate::vm::{Boot, ClockName, Ending, Tools};
+use crate::{cargo, interrupt, paths};
+use anyhow::{Context, Result};
+use baseline::{Baseline, criterion_home};
 use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-/// Run the benchmarks of decoders, ring driver and analysis on this host.
+/// Run the benchmarks: decoders, ring driver and analysis on this host; what a traced call costs, here or in VMs.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Arguments for criterion: names to choose by, --save-baseline NAME, …
+    /// Where to measure what a traced call costs
+    #[arg(long, default_value = "auto")]
+    on: Place,
+    /// What the clock tells there: real time, or executed instructions, which only VMs have (and have unless given)
+    #[arg(long)]
+    clock: Option<ClockName>,
+    /// Kernel series of the VMs
+    #[arg(long, default_value = "6.12")]
+    kernel: String,
+    /// Methods whose calls are measured, as `tracetoll run` takes them
+    #[arg(long, default_value = "ftrace,perf,bpf,capture", value_name = "LIST")]
+    methods: String,
+    /// Blocks of the campaign, one VM each
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    blocks: u32,
+    /// Only what a traced call costs
+    #[arg(long)]
+    hooks_only: bool,
+    /// Keep the results under this name
+    #[arg(long, value_name = "NAME", conflicts_with = "baseline")]
+    save_baseline: Option<Baseline>,
+    /// Compare with the results of this name; the exit status is that of `tracetoll compare`
+    #[arg(long, value_name = "NAME")]
+    baseline: Option<Baseline>,
+    /// What is a failure: an argument for `tracetoll compare`; may be repeated
+    #[arg(long, value_name = "GATE", requires = "baseline")]
+    fail_if: Vec<String>,
+    /// Arguments for criterion: names to choose by, …
     #[arg(last = true)]
     rest: Vec<OsString>,
 }
 
+/// What was measured.
+struct Measured {
+    /// The program that judges it.
+    tracetoll: PathBuf,
+    /// Whether all of it could be.
+    whole: bool,
+}
+
 impl Args {
-    /// Runs `cargo bench` for the package of benchmarks.
+    /// Runs the benchmarks and compares.
     ///
     /// # Errors
-    /// When they do not build or fail.
-    pub(crate) fn run(self) -> Result<()> {
-        let package = ["bench", "--package", "tracetoll-benches", "--"];
-        cargo::run(cargo::cargo(&package).args(self.rest))
+    /// When they do not build, cannot be run where they were asked for, or fail.
+    pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
+        let (on_host, why) = self.on.decide(self.clock)?;
+        if let Some(base) = &self.baseline {
+            base.check()?;
+        }
+        if !self.hooks_only {
+            let benches = ["--bench", "analysis", "--bench", "decoders", "--bench", "ring"];
+            self.criterion(&benches)?;
+        }
+        let out = fresh("bench")?;
+        let measured = if on_host {
+            eprintln!("what a traced call costs, on this host: {why}");
+            self.measure_here(&out, install)?
+        } else {
+            eprintln!("what a traced call costs, in VMs with Linux {}: {why}", self.kernel);
+            self.measure_in_guests(&out, install)?
+        };
+        if interrupt::requested() {
+            return Ok(ExitCode::from(130));
+        }
+        match &self.save_baseline {
+            Some(kept) if measured.whole => kept.keep(&out)?,
+            Some(kept) => eprintln!("not kept as `{}`: not all was measured", kept.name()),
+            None => {}
+        }
+        let status = match &self.baseline {
+            Some(base) => base.compare(&measured.tracetoll, &out, &self.fail_if)?,
+            None => 0,
+        };
+        Ok(ExitCode::from(if status == 0 { u8::from(!measured.whole) } else { status }))
     }
+
+    /// Criterion's arguments, those about baselines among them. A bench that the baseline lacks is new, and no failure.
+    fn criterion_arguments(&self) -> impl Iterator<Item = OsString> {
+        let flag = |flag: &str, name: &Option<Baseline>| {
+            name.as_ref().map(|name| [flag.into(), name.name().into()])
+        };
+        let flags = [
+            flag("--save-baseline", &self.save_baseline),
+            flag("--baseline-lenient", &self.baseline),
+        ];
+        flags.into_iter().flatten().flatten().chain(self.rest.iter().cloned())
+    }
+
+    /// Runs benches on this host.
+    fn criterion(&self, benches: &[&str]) -> Result<()> {
+        let mut command = cargo::cargo(&["bench", "--package", "tracetoll-benches"]);
+        command.args(benches).arg("--").args(self.criterion_arguments());
+        command.env("CRITERION_HOME", criterion_home()?).env(hooks::METHODS, &self.methods);
+        cargo::run(&mut command)
+    }
+
+    fn campaign(&self) -> Vec<OsString> {
+        let target = "handle_tx,tracepoint:net:net_dev_xmit";
+        ["--scenario", "hooks", "--target", target, "--methods", &self.methods]
+            .map(OsString::from)
+            .into()
+    }
+
+    fn measure_here(&self, out: &Path, install: &Installer) -> Result<Measured> {
+        let tracetoll = cargo::executable(&mut cargo::cargo(&BUILD), "tracetoll")?;
+        // A method that fails is told, and keeps the others from nothing.
+        let benched = self.criterion(&["--bench", "hooks"]);
+        if let Err(error) = &benched {
+            eprintln!("error: {error:#}");
+        }
+        let mut campaign = self.campaign();
+        campaign.extend(["--parts", "toll", "--blocks"].map(OsString::from));
+        campaign.push(self.blocks.to_string().into());
+        let status = run::measure_here(&tracetoll, out, campaign, install)?;
+        Ok(Measured { tracetoll, whole: status == 0 && benched.is_ok() })
+    }
+
+    fn measure_in_guests(&self, out: &Path, install: &Installer) -> Result<Measured> {
+        let tools = Tools::ready(install)?;
+        let tracetoll = cargo::static_executable(&BUILD, "tracetoll")?;
+        let bench = cargo::static_executable(&hooks::BUILD, "hooks")?;
+        let kernel = Kernel::get(&self.kernel, install)?;
+        let campaign = self.campaign();
+        let asked = Asked::ask(&tracetoll, &campaign)?;
+        let clock = asked.clock(self.clock)?;
+        let size = Size { toll_blocks: self.blocks, fidelity_seeds: 0, clock };
+        let place = (kernel.clone(), Boot::Initramfs);
+        let plan = Plan::new(&campaign, tracetoll.clone(), place, asked, size)?;
+        let mut machines = plan.machines(out)?;
+        let arguments = self.criterion_arguments().collect();
+        let place = (kernel, plan.for_toll());
+        machines.push(hooks::machine(place, bench, (&self.methods, arguments), out)?);
+        let blocks = machines.len() - 1;
+        let name = |index| if index < blocks { plan.name(index) } else { "hooks".to_owned() };
+        let ended = run::watched(&machines, plan.at_once(), &tools, name)?;
+        if let Some(bench) = ended.get(blocks) {
+            hooks::bring_back(bench)?;
+        }
+        if interrupt::requested() {
+            return Ok(Measured { tracetoll, whole: false });
+        }
+        let journals = ended.iter().take(blocks).map(|outcome| &*outcome.lines);
+        let journals: Vec<&Path> = journals.collect();
+        run::merge(&tracetoll, out, &journals).map(drop)?;
+        let whole = ended.iter().all(|outcome| outcome.ending == Ending::Exit(0));
+        Ok(Measured { tracetoll, whole })
+    }
+}
+
+/// `target/xtask/NAME`, empty.
+fn fresh(name: &str) -> Result<PathBuf> {
+    let folder = paths::store(name)?;
+    fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+    paths::store(name)
 }

@@ -3,7 +3,7 @@
 use crate::paths;
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// cargo in the workspace's root.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
@@ -22,6 +22,23 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("{command:?} failed ({status})");
     }
     Ok(())
+}
+
+/// The exit status of a program; 1 for one that a signal ended.
+pub(crate) fn code(status: ExitStatus) -> u8 {
+    status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+/// As [`executable`], one that needs no libraries: for guests that have none. It runs here as well.
+///
+/// # Errors
+/// When it does not compile.
+pub(crate) fn static_executable(arguments: &[&str], name: &str) -> Result<PathBuf> {
+    let mut command = cargo(arguments);
+    // Naming the target keeps the flag away from build scripts and procedural macros.
+    command.args(["--target", "x86_64-unknown-linux-gnu", "--target-dir"]);
+    command.arg(paths::store("static")?).env("RUSTFLAGS", "-C target-feature=+crt-static");
+    executable(&mut command, name)
 }
 
 /// Builds with these arguments and returns the path of the executable named `name`.

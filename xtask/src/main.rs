@@ -14,6 +14,8 @@ mod kernels;
 mod modules;
 mod newc;
 mod paths;
+mod place;
+mod readers;
 mod run;
 mod test;
 mod vm;
@@ -40,16 +42,11 @@ enum Command {
     Bench(bench::Args),
     Vm(vm::Args),
     Image(image::Args),
-    /// Build the kernel programs and put the object where it is committed
-    Ebpf {
-        /// Change nothing: prove that the committed object is what the source gives
-        #[arg(long)]
-        check: bool,
-    },
+    Ebpf(ebpf::Args),
 }
 
 fn main() -> ExitCode {
-    run(Cli::parse()).unwrap_or_else(|error| {
+    run(Cli::parse_from(run::flags::own_first(std::env::args_os()))).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
@@ -61,9 +58,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => args.run(&install),
         Command::Test(args) => args.run(&install),
-        Command::Bench(args) => args.run().map(|()| ExitCode::SUCCESS),
+        Command::Bench(args) => args.run(&install),
         Command::Vm(args) => args.run(&install),
         Command::Image(args) => args.run(&install),
-        Command::Ebpf { check } => ebpf::run(check, &install).map(|()| ExitCode::SUCCESS),
+        Command::Ebpf(args) => args.run(&install).map(|()| ExitCode::SUCCESS),
     }
 }

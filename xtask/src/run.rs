@@ -1,21 +1,26 @@
 //! `cargo xtask run`: the main job, on this host where it can be done, otherwise in guests.
 
-mod asked;
-mod plan;
+pub(crate) mod asked;
+pub(crate) mod flags;
+pub(crate) mod plan;
+mod progress;
 
 use crate::install::Installer;
 use crate::kernels::Kernel;
-use crate::vm::{self, Boot, Ending, Outcome, Tools};
+use crate::place::Place;
+use crate::vm::{self, Boot, ClockName, Ending, Machine, Outcome, Tools};
 use crate::{cargo, externals, image, interrupt, paths};
 use anyhow::{Context, Result, bail};
 use asked::Asked;
 use plan::{Plan, Size};
+use progress::{Guest, Progress};
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
-use std::sync::Mutex;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 /// Measure: run the campaign and print its report.
 #[derive(clap::Args)]
@@ -23,6 +28,10 @@ pub(crate) struct Args {
     /// Where to measure
     #[arg(long, default_value = "auto")]
     on: Place,
+    /// What the clock of VMs tells: executed instructions (unless the scenario's guests are VMs; a host does not count them), or real
+    /// time
+    #[arg(long)]
+    clock: Option<ClockName>,
     /// Folder of the result (a new one below results/ unless given)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -35,16 +44,9 @@ pub(crate) struct Args {
     /// Guests that measure fidelity, one seed each
     #[arg(long, default_value_t = plan::FIDELITY_SEEDS)]
     fidelity_seeds: u32,
-    /// Further arguments, for `tracetoll run`
+    /// Further arguments, for `tracetoll run`; flags of both may be mixed
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    rest: Vec<OsString>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Place {
-    Auto,
-    Host,
-    Vm,
+    pub(crate) rest: Vec<OsString>,
 }
 
 impl Args {
@@ -53,23 +55,13 @@ impl Args {
     /// # Errors
     /// When the place that was asked for cannot do it; or anything of building and reporting.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
-        let lacks = host_lacks();
-        let on_host = match self.on {
-            Place::Auto => lacks.is_empty(),
-            Place::Host if lacks.is_empty() => true,
-            Place::Host => bail!("this host cannot measure: {}", lacks.join("; ")),
-            Place::Vm => false,
-        };
-        let why = match (self.on, lacks.is_empty()) {
-            (Place::Auto, true) => "it has root's rights, tracefs and vhost-net".to_owned(),
-            (Place::Auto, false) => format!("on this host {}", lacks.join("; ")),
-            (Place::Host | Place::Vm, _) => "asked for by --on".to_owned(),
-        };
+        let (on_host, why) = self.on.decide(self.clock)?;
         let time = jiff::Zoned::now().strftime("%Y%m%dT%H%M%S").to_string();
         let out = self.out.clone().unwrap_or_else(|| paths::root().join("results").join(time));
         if on_host {
             eprintln!("measuring on this host: {why}");
-            return measure_here(&out, self.rest, install);
+            let tracetoll = cargo::executable(&mut cargo::cargo(&BUILD), "tracetoll")?;
+            return measure_here(&tracetoll, &out, self.rest, install).map(ExitCode::from);
         }
         eprintln!("measuring in VMs with Linux {}: {why}", self.kernel);
         self.measure_in_guests(&out, install)
@@ -77,42 +69,89 @@ impl Args {
 
     fn measure_in_guests(self, out: &Path, install: &Installer) -> Result<ExitCode> {
         let tools = Tools::ready(install)?;
-        let binary = static_tracetoll()?;
+        let binary = cargo::static_executable(&BUILD, "tracetoll")?;
         let asked = Asked::ask(&binary, &self.rest)?;
-        let boot = boot(&asked, &self.rest, install)?;
+        let clock = asked.clock(self.clock)?;
+        let boot = boot(&asked, &self.rest, clock, install)?;
         let rest = with_image(&asked, self.rest, install)?;
         let kernel = Kernel::get(&self.kernel, install)?;
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
         let out = fs::canonicalize(out)?;
-        let size = Size { toll_blocks: self.toll_blocks, fidelity_seeds: self.fidelity_seeds };
+        let Self { toll_blocks, fidelity_seeds, .. } = self;
+        let size = Size { toll_blocks, fidelity_seeds, clock };
         let plan = Plan::new(&rest, binary.clone(), (kernel, boot), asked, size)?;
         let machines = plan.machines(&out)?;
-        let ended = Mutex::new(Vec::new());
-        vm::run_all(&machines, plan.at_once(), &tools, |index, outcome| {
-            let mut ended = ended.lock().expect("no holder panics");
-            ended.push((index, outcome.clone()));
-            let line = match outcome.status() {
-                Ok(0) => "done".to_owned(),
-                Ok(status) => format!("tracetoll's exit status is {status}: {}", words(outcome)),
-                Err(error) => format!("{error:#}"),
-            };
-            eprintln!("guest {} ({} of {}): {line}", plan.name(index), ended.len(), machines.len());
-        })?;
-        let mut ended = ended.into_inner()?;
-        ended.sort_by_key(|(index, _)| *index);
-        let journals: Vec<&Path> = ended.iter().map(|(_, outcome)| &*outcome.lines).collect();
-        let reported = report(&binary, &out, &journals);
+        let ended = watched(&machines, plan.at_once(), &tools, |index| plan.name(index))?;
+        let journals: Vec<&Path> = ended.iter().map(|outcome| &*outcome.lines).collect();
+        let reported = merge(&binary, &out, &journals).and_then(|files| {
+            cargo::run(Command::new(&binary).arg("report").arg(&out))?;
+            print!("\n{files}");
+            Ok(())
+        });
         if interrupt::requested() {
             return Ok(ExitCode::from(130));
         }
         reported?;
-        let whole = ended.iter().all(|(_, outcome)| outcome.ending == Ending::Exit(0));
+        let whole = ended.iter().all(|outcome| outcome.ending == Ending::Exit(0));
         Ok(ExitCode::from(u8::from(!whole)))
     }
 }
 
+/// Runs all machines, `at_once` side by side, and says how each ended. After Ctrl-C fewer have.
+///
+/// # Errors
+/// A machine cannot be started.
+pub(crate) fn watched(
+    machines: &[Machine],
+    at_once: usize,
+    tools: &Tools,
+    name: impl Fn(usize) -> String + Sync,
+) -> Result<Vec<Outcome>> {
+    let guests = machines.iter().enumerate().map(|(index, machine)| guest(machine, &name(index)));
+    // What a live machine says goes over the terminal as it comes.
+    let draws = machines.iter().all(|machine| !machine.live);
+    let progress = Progress::begin(guests.collect(), at_once, draws);
+    let (ended, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let following = scope.spawn(|| progress.follow(&over));
+        let ran = vm::run_all(machines, at_once, tools, |index, outcome| {
+            let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.push((index, outcome.clone()));
+            let number = format!("{} of {}", ended.len(), machines.len());
+            progress.ended(index, &format!("guest {} ({number}): {}", name(index), how(outcome)));
+        });
+        over.store(true, Ordering::Relaxed);
+        following.thread().unpark();
+        ran
+    })?;
+    let mut ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+    ended.sort_by_key(|(index, _)| *index);
+    Ok(ended.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+/// How a guest ended, in a line.
+fn how(outcome: &Outcome) -> String {
+    match outcome.status() {
+        Ok(0) => "done".to_owned(),
+        Ok(status) => format!("its exit status is {status}: {}", words(outcome)),
+        Err(error) => format!("{error:#}"),
+    }
+}
+
+/// As progress knows it: `toll-1` and `toll-2` are of one kind.
+fn guest(machine: &Machine, name: &str) -> Guest {
+    let kind = name.rsplit_once('-').map_or(name, |(kind, _)| kind);
+    let writes = machine.command.iter().any(|word| word == "--journal");
+    Guest::new(kind, machine.lines().filter(|_| writes))
+}
+
 /// Where the machines have their programs from; installs those that they need.
-fn boot(asked: &Asked, arguments: &[OsString], install: &Installer) -> Result<Boot> {
+fn boot(
+    asked: &Asked,
+    arguments: &[OsString],
+    clock: ClockName,
+    install: &Installer,
+) -> Result<Boot> {
     let external = externals::are_asked_for(arguments);
     if external {
         install.ensure(&externals::PROGRAMS)?;
@@ -125,30 +164,13 @@ fn boot(asked: &Asked, arguments: &[OsString], install: &Installer) -> Result<Bo
     }
     eprintln!(
         "with this machine's root, for its programs: {}",
-        match asked.kvm() {
-            true => "and on the wall clock, since KVM is emulated; no two runs are alike",
-            false => "costs repeat to about 1 %, not exactly",
+        match (asked.kvm(), clock) {
+            (true, _) => "and on the wall clock, since KVM is emulated; no two runs are alike",
+            (false, ClockName::Wall) => "and on the wall clock, as asked for by --clock",
+            (false, ClockName::Counted) => "costs repeat to about 1 %, not exactly",
         }
     );
     Ok(Boot::NineP)
-}
-
-/// What keeps the campaign from running on this host.
-fn host_lacks() -> Vec<String> {
-    let root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let tracefs = mounts.lines().any(|line| line.contains(" - tracefs "));
-    // The node may be there without the module, and then its functions are not.
-    let vhost = Path::new("/dev/vhost-net").exists() && Path::new("/sys/module/vhost_net").exists();
-    [
-        (root, "the user is not root"),
-        (tracefs, "tracefs is not mounted"),
-        (vhost, "vhost-net is not loaded (modprobe vhost_net)"),
-    ]
-    .into_iter()
-    .filter(|(there, _)| !there)
-    .map(|(_, lack)| lack.to_owned())
-    .collect()
 }
 
 /// The last words of a guest's command, for its line in the log.
@@ -157,26 +179,27 @@ fn words(outcome: &Outcome) -> String {
     text.lines().last().unwrap_or("it said nothing").to_owned()
 }
 
-const BUILD: [&str; 5] = ["build", "--release", "--package", "probe-user", "--bin=tracetoll"];
+/// Arguments of cargo that build what is measured with.
+pub(crate) const BUILD: [&str; 5] =
+    ["build", "--release", "--package", "probe-user", "--bin=tracetoll"];
 
-/// A tracetoll that needs no libraries, for guests that have none; it runs here as well.
-fn static_tracetoll() -> Result<PathBuf> {
-    let mut command = cargo::cargo(&BUILD);
-    // Naming the target keeps the flag away from build scripts and procedural macros.
-    command.args(["--target", "x86_64-unknown-linux-gnu", "--target-dir"]);
-    command.arg(paths::store("static")?).env("RUSTFLAGS", "-C target-feature=+crt-static");
-    cargo::executable(&mut command, "tracetoll")
-}
-
-fn measure_here(out: &Path, rest: Vec<OsString>, install: &Installer) -> Result<ExitCode> {
-    let tracetoll = cargo::executable(&mut cargo::cargo(&BUILD), "tracetoll")?;
-    let asked = Asked::ask(&tracetoll, &rest)?;
+/// Runs the campaign on this host.
+///
+/// # Errors
+/// Something that it needs cannot be installed. How the campaign ended is in its exit status.
+pub(crate) fn measure_here(
+    tracetoll: &Path,
+    out: &Path,
+    rest: Vec<OsString>,
+    install: &Installer,
+) -> Result<u8> {
+    let asked = Asked::ask(tracetoll, &rest)?;
     if asked.programs() {
         install.ensure(&externals::NETWORK)?;
     }
     let rest = with_image(&asked, rest, install)?;
     let status = Command::new(tracetoll).args(["run", "--out"]).arg(out).args(rest).status()?;
-    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+    Ok(cargo::code(status))
 }
 
 /// The arguments with the image that VMs boot, unless they name one.
@@ -191,13 +214,21 @@ fn with_image(
     Ok(rest)
 }
 
-/// Makes one campaign of the guests' journals, those of unfinished ones included, and prints it.
-fn report(tracetoll: &Path, out: &Path, journals: &[&Path]) -> Result<()> {
+/// Makes one campaign of the guests' journals, those of unfinished ones included; gives what tracetoll says of where it lies.
+///
+/// # Errors
+/// There is none, or they do not belong together.
+pub(crate) fn merge(tracetoll: &Path, out: &Path, journals: &[&Path]) -> Result<String> {
     let written = |journal: &&&Path| fs::metadata(journal).is_ok_and(|file| file.len() > 0);
     let journals: Vec<&&Path> = journals.iter().filter(written).collect();
     if journals.is_empty() {
         bail!("no guest wrote a result");
     }
-    cargo::run(Command::new(tracetoll).args(["merge", "--out"]).arg(out).args(journals))?;
-    cargo::run(Command::new(tracetoll).arg("report").arg(out))
+    let mut command = Command::new(tracetoll);
+    command.args(["merge", "--out"]).arg(out).args(journals).stderr(Stdio::inherit());
+    let merged = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    if !merged.status.success() {
+        bail!("{command:?} failed ({})", merged.status);
+    }
+    Ok(String::from_utf8(merged.stdout)?)
 }

@@ -1,7 +1,6 @@
 //! Compiles the kernel programs, so that the same source always gives the same bytes.
 
 use super::toolchain::Toolchain;
-use crate::paths;
 use anyhow::{Context, Result, bail};
 use std::{
     env, fs,
@@ -13,13 +12,14 @@ const TARGET: &str = "bpfel-unknown-none";
 const PROFILE: &str = "bpf";
 const PROGRAMS: &str = "tracetoll-bpf";
 
-/// The compiled object's bytes.
+/// The object that the programs of the checkout in the folder `source` compile to.
 ///
 /// # Errors
 /// The source does not compile, or the object cannot be stripped or read.
-pub(super) fn object(toolchain: &Toolchain) -> Result<Vec<u8>> {
-    let folder = paths::store("ebpf")?;
-    compile(toolchain, &folder)?;
+pub(super) fn object(toolchain: &Toolchain, source: &Path) -> Result<Vec<u8>> {
+    // Each checkout has its own: cargo tells sources of the same name apart by their age alone.
+    let folder = source.join("target/xtask/ebpf");
+    compile(toolchain, source, &folder)?;
     let linked = folder.join(TARGET).join(PROFILE).join(PROGRAMS);
     let stripped = folder.join("tracetoll.bpf.o");
     // -g keeps .BTF and .BTF.ext, which the kernel wants, and drops DWARF, which it does not.
@@ -27,9 +27,9 @@ pub(super) fn object(toolchain: &Toolchain) -> Result<Vec<u8>> {
     fs::read(&stripped).with_context(|| format!("cannot read {}", stripped.display()))
 }
 
-fn compile(toolchain: &Toolchain, folder: &Path) -> Result<()> {
+fn compile(toolchain: &Toolchain, source: &Path, folder: &Path) -> Result<()> {
     let mut cargo = Command::new(&toolchain.cargo);
-    cargo.current_dir(paths::root());
+    cargo.current_dir(source);
     cargo.args(["build", "--locked", "--quiet", "--package", "probe-ebpf", "--bin", PROGRAMS]);
     cargo.args(["--features", "kernel", "--target", TARGET, "--profile", PROFILE]);
     cargo.arg("--target-dir").arg(folder);
@@ -42,7 +42,7 @@ fn compile(toolchain: &Toolchain, folder: &Path) -> Result<()> {
         }
     }
     cargo.env("RUSTC", &toolchain.rustc);
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain)?.join("\u{1f}"));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain, source)?.join("\u{1f}"));
     // aya-ebpf uses one feature of the language that is not yet stable: asm! on bpf.
     cargo.env("RUSTC_BOOTSTRAP", "aya_ebpf");
     cargo.env("AYA_BPF_TARGET_ARCH", "x86_64");
@@ -50,11 +50,11 @@ fn compile(toolchain: &Toolchain, folder: &Path) -> Result<()> {
 }
 
 /// Flags for rustc: our linker, type information for the kernel, and no path of this machine in it.
-fn flags(toolchain: &Toolchain) -> Result<Vec<String>> {
+fn flags(toolchain: &Toolchain, source: &Path) -> Result<Vec<String>> {
     let mut flags = vec![
         format!("-Clinker={}", toolchain.linker.display()),
         "-Clink-arg=--btf".to_owned(),
-        format!("--remap-path-prefix={}=tracetoll", paths::root().display()),
+        format!("--remap-path-prefix={}=tracetoll", source.display()),
     ];
     for folder in registry_sources()? {
         flags.push(format!("--remap-path-prefix={}=crates", folder.display()));

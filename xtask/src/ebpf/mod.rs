@@ -1,4 +1,4 @@
-//! `cargo xtask ebpf`: builds the kernel programs, or proves the committed object.
+//! `cargo xtask ebpf`: builds the kernel programs, of this checkout or another, or proves the committed object.
 //!
 //! The object is committed so that users need no eBPF compiler. It is a pure function of the source, `Cargo.lock`
 //! and the compiler, whatever the folder it is built in; the compiler's name stands beside it.
@@ -8,7 +8,10 @@ mod toolchain;
 
 use crate::{install::Installer, paths};
 use anyhow::{Context, Result, bail};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 use toolchain::Toolchain;
 
 /// The committed object, below the workspace's root.
@@ -16,24 +19,57 @@ const OBJECT: &str = "probe-ebpf/obj/tracetoll.bpf.o";
 /// What compiled it.
 const COMPILER: &str = "probe-ebpf/obj/compiler.txt";
 
-/// Rebuilds the object from source; with `check` only compares it with the committed one.
+/// Build the kernel programs and put the object where it is committed
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Change nothing: prove that the committed object is what the source gives
+    #[arg(long, conflicts_with_all = ["out", "source"])]
+    check: bool,
+    /// Put the object here instead, for `tracetoll run --object FILE`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Compile the programs of the checkout in this folder
+    #[arg(long, value_name = "DIR", requires = "out")]
+    source: Option<PathBuf>,
+}
+
+impl Args {
+    /// Builds the object, or proves the committed one.
+    ///
+    /// # Errors
+    /// As [`check`]; the object cannot be written.
+    pub(crate) fn run(self, install: &Installer) -> Result<()> {
+        if self.check {
+            return check(install);
+        }
+        let toolchain = Toolchain::ready(install)?;
+        let source = self.source.as_deref().unwrap_or(paths::root());
+        let source = fs::canonicalize(source)
+            .with_context(|| format!("cannot find {}", source.display()))?;
+        let built = build::object(&toolchain, &source)?;
+        let path = match self.out {
+            Some(path) => path,
+            None => {
+                write(&paths::root().join(COMPILER), toolchain.identity.as_bytes())?;
+                paths::root().join(OBJECT)
+            }
+        };
+        write(&path, &built)?;
+        println!("{}: {} bytes", path.display(), built.len());
+        Ok(())
+    }
+}
+
+/// Proves that the committed object is what the source gives.
 ///
 /// # Errors
-/// The toolchain is missing and may not be installed, the source does not compile, or (with `check`) the committed
-/// object is not what the source gives.
-pub(crate) fn run(check: bool, install: &Installer) -> Result<()> {
+/// The toolchain is missing and may not be installed, the source does not compile, or the committed object is another.
+pub(crate) fn check(install: &Installer) -> Result<()> {
     let toolchain = Toolchain::ready(install)?;
-    let built = build::object(&toolchain)?;
-    let object = paths::root().join(OBJECT);
-    let compiler = paths::root().join(COMPILER);
-    if check {
-        prove(&built, &read(&object)?, &toolchain, &String::from_utf8(read(&compiler)?)?)?;
-        println!("{OBJECT} is what the source gives ({} bytes)", built.len());
-    } else {
-        write(&object, &built)?;
-        write(&compiler, toolchain.identity.as_bytes())?;
-        println!("{OBJECT}: {} bytes", built.len());
-    }
+    let built = build::object(&toolchain, paths::root())?;
+    let [object, compiler] = [OBJECT, COMPILER].map(|path| read(&paths::root().join(path)));
+    prove(&built, &object?, &toolchain, &String::from_utf8(compiler?)?)?;
+    println!("{OBJECT} is what the source gives ({} bytes)", built.len());
     Ok(())
 }
 

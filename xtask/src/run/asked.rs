@@ -1,11 +1,15 @@
 //! What a scenario asks of the machines that measure it, as tracetoll itself reads it.
 
 use crate::externals;
+use crate::vm::ClockName;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
+
+/// Size of the pages that VMs' memory stands in, in MiB.
+const HUGE_PAGE_MIB: u64 = 2;
 
 /// What a VM takes of its machine's memory beyond its own, in MiB: QEMU and the kernel's tables.
 const VM_OVERHEAD_MIB: u64 = 64;
@@ -15,7 +19,7 @@ const MACHINE_MIB: u64 = 2048;
 
 /// The needs of one scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// As in the scenario: `blast`, `bridge`, `kvm`, `existing`.
     guests: String,
     count: u64,
@@ -24,7 +28,7 @@ pub(super) struct Asked {
     /// As in the scenario: `bridge`, `ovs`, `direct`.
     switch: String,
     /// Whether the toll is measured too.
-    pub(super) toll: bool,
+    pub(crate) toll: bool,
 }
 
 impl Asked {
@@ -32,7 +36,7 @@ impl Asked {
     ///
     /// # Errors
     /// tracetoll refuses the scenario: the text is its own.
-    pub(super) fn ask(tracetoll: &Path, arguments: &[OsString]) -> Result<Self> {
+    pub(crate) fn ask(tracetoll: &Path, arguments: &[OsString]) -> Result<Self> {
         const OVERRIDES: [&str; 3] = ["--guests", "--switch", "--time-scale"];
         let name = externals::values(arguments, "--scenario").pop();
         let mut command = Command::new(tracetoll);
@@ -69,28 +73,48 @@ impl Asked {
 
     /// Eight guests of this kind behind a bridge.
     #[cfg(test)]
-    pub(super) fn of(guests: &str, toll: bool) -> Self {
+    pub(crate) fn of(guests: &str, toll: bool) -> Self {
         let (guests, switch) = (guests.to_owned(), "bridge".to_owned());
         Self { guests, count: 8, memory_mib: 192, load_cpus: 1, switch, toll }
     }
 
     /// Whether the guests are VMs.
-    pub(super) fn kvm(&self) -> bool {
+    pub(crate) fn kvm(&self) -> bool {
         self.guests == "kvm"
     }
 
+    /// The clock of the machines, given what was asked for.
+    ///
+    /// # Errors
+    /// They cannot have that: their guests are VMs.
+    pub(crate) fn clock(&self, asked_for: Option<ClockName>) -> Result<ClockName> {
+        match (self.kvm(), asked_for) {
+            (true, Some(ClockName::Counted)) => bail!(
+                "a machine whose guests are VMs cannot count instructions, as none of them would boot in time: \
+                 leave --clock counted out, or measure with --guests bridge"
+            ),
+            (true, _) => Ok(ClockName::Wall),
+            (false, asked_for) => Ok(asked_for.unwrap_or(ClockName::Counted)),
+        }
+    }
+
     /// Whether programs of the host take part in the load, so that its root must be there.
-    pub(super) fn programs(&self) -> bool {
+    pub(crate) fn programs(&self) -> bool {
         self.guests != "blast" || self.switch == "ovs"
     }
 
     /// One for the sink beside those of the load.
-    pub(super) fn cpus(&self) -> u32 {
+    pub(crate) fn cpus(&self) -> u32 {
         self.load_cpus + 1
     }
 
+    /// Pages of 2 MiB for all VMs.
+    pub(super) fn huge_pages(&self) -> u64 {
+        if self.kvm() { self.count * self.memory_mib.div_ceil(HUGE_PAGE_MIB) } else { 0 }
+    }
+
     /// As QEMU's `-m` takes it.
-    pub(super) fn memory(&self) -> String {
+    pub(crate) fn memory(&self) -> String {
         let guests = if self.kvm() { self.count * (self.memory_mib + VM_OVERHEAD_MIB) } else { 0 };
         format!("{}M", MACHINE_MIB + guests)
     }
@@ -111,6 +135,9 @@ mod tests {
         let asked = Asked::read(&scenario).unwrap();
         assert!(asked.kvm() && asked.programs() && !asked.toll);
         assert_eq!((asked.cpus(), asked.memory()), (3, "4096M".to_owned()));
+        assert_eq!(asked.huge_pages(), 768);
+        assert!(asked.clock(Some(ClockName::Counted)).is_err());
+        assert_eq!(asked.clock(None).unwrap(), ClockName::Wall);
         assert!(Asked::read(&json!({ "load_cpus": 2 })).is_err());
     }
 
@@ -124,6 +151,9 @@ mod tests {
         });
         let asked = Asked::read(&scenario).unwrap();
         assert!(!asked.programs() && asked.toll);
+        assert_eq!(asked.clock(None).unwrap(), ClockName::Counted);
+        assert_eq!(asked.clock(Some(ClockName::Wall)).unwrap(), ClockName::Wall);
         assert_eq!((asked.cpus(), asked.memory()), (2, "2048M".to_owned()));
+        assert_eq!(asked.huge_pages(), 0);
     }
 }

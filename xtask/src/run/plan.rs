@@ -5,12 +5,13 @@
 //! contend for and a longer time, so those guests have two CPUs and a coarser clock; a guest runs one
 //! seed, and the seeds are the sample.
 //!
-//! Where the guests of the scenario are VMs themselves, one machine after the other measures, on the wall clock: the
-//! counted clock takes one host CPU for all of a machine's, and two VMs had not booted after minutes (METHODOLOGY.md, Clocks).
+//! On the wall clock, one machine after the other measures, so that none takes another's time, and all have the CPUs that
+//! the scenario asks for. Where the guests of the scenario are VMs themselves there is no other: the counted clock takes one host
+//! CPU for all of a machine's, and two VMs had not booted after minutes (METHODOLOGY.md, Clocks).
 
 use super::asked::Asked;
 use crate::kernels::Kernel;
-use crate::vm::{self, Boot, Clock, Machine};
+use crate::vm::{self, Boot, Clock, ClockName, Machine};
 use anyhow::{Context, Result, bail};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -18,11 +19,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Guests that measure the toll, unless said.
-pub(super) const TOLL_BLOCKS: u32 = 4;
+pub(crate) const TOLL_BLOCKS: u32 = 4;
 /// Guests that measure fidelity, unless said.
-pub(super) const FIDELITY_SEEDS: u32 = 4;
+pub(crate) const FIDELITY_SEEDS: u32 = 4;
 
 const BINARY: &str = "/bin/tracetoll";
+const HUGE_PAGES: &str = "--huge-pages";
 const JOURNAL: &str = "/dev/virtio-ports/tracetoll.results";
 
 /// One part of a campaign, measured alike in each of its guests.
@@ -41,24 +43,26 @@ impl Part {
     }
 }
 
-/// How many guests measure each part.
+/// How many guests measure each part, and by which clock.
 #[derive(Clone, Copy)]
-pub(super) struct Size {
-    pub(super) toll_blocks: u32,
-    pub(super) fidelity_seeds: u32,
+pub(crate) struct Size {
+    pub(crate) toll_blocks: u32,
+    pub(crate) fidelity_seeds: u32,
+    pub(crate) clock: ClockName,
 }
 
 /// The longest that a machine may take: full-length trials under a dozen methods.
 const TIMEOUT: Duration = Duration::from_secs(12 * 3600);
 
 /// The guests of one campaign.
-pub(super) struct Plan {
+pub(crate) struct Plan {
     kernel: Kernel,
     boot: Boot,
     files: Vec<(PathBuf, String)>,
     rest: Vec<OsString>,
     asked: Asked,
     guests: Vec<(Part, u64)>,
+    clock: ClockName,
 }
 
 impl Plan {
@@ -66,7 +70,7 @@ impl Plan {
     ///
     /// # Errors
     /// When a named file has no path in UTF-8.
-    pub(super) fn new(
+    pub(crate) fn new(
         rest: &[OsString],
         binary: PathBuf,
         (kernel, boot): (Kernel, Boot),
@@ -79,25 +83,41 @@ impl Plan {
         let blocks = if asked.toll { size.toll_blocks } else { 0 };
         let toll = (1..=u64::from(blocks)).map(|seed| (Part::Toll, seed));
         let fidelity = (1..=u64::from(size.fidelity_seeds)).map(|seed| (Part::Fidelity, seed));
-        Ok(Self { kernel, boot, files, rest, asked, guests: toll.chain(fidelity).collect() })
+        let guests = toll.chain(fidelity).collect();
+        Ok(Self { kernel, boot, files, rest, asked, guests, clock: size.clock })
     }
 
     /// What to call a guest.
-    pub(super) fn name(&self, index: usize) -> String {
+    pub(crate) fn name(&self, index: usize) -> String {
         let (part, seed) = &self.guests[index];
         format!("{}-{seed}", part.name())
     }
 
     /// How many machines measure side by side: on the wall clock none may take another's time.
-    pub(super) fn at_once(&self) -> usize {
-        if self.asked.kvm() { 1 } else { vm::carried() }
+    pub(crate) fn at_once(&self) -> usize {
+        if self.clock == ClockName::Wall { 1 } else { vm::carried() }
+    }
+
+    /// The clock of a guest that measures the toll, and how many CPUs it has.
+    pub(crate) fn for_toll(&self) -> (Clock, u32) {
+        self.shape(Part::Toll)
+    }
+
+    fn shape(&self, part: Part) -> (Clock, u32) {
+        match (self.clock, part) {
+            (ClockName::Wall, _) => (Clock::Wall, self.asked.cpus()),
+            (ClockName::Counted, Part::Toll) => (Clock::Counted { shift: 0 }, 1),
+            (ClockName::Counted, Part::Fidelity) => {
+                (Clock::Counted { shift: 2 }, self.asked.cpus())
+            }
+        }
     }
 
     /// The machines to boot; each keeps its journal in a folder below `out`.
     ///
     /// # Errors
     /// When such a folder cannot be created.
-    pub(super) fn machines(&self, out: &Path) -> Result<Vec<Machine>> {
+    pub(crate) fn machines(&self, out: &Path) -> Result<Vec<Machine>> {
         (0..self.guests.len()).map(|index| self.machine(index, out)).collect()
     }
 
@@ -112,18 +132,18 @@ impl Plan {
         let self_contained = self.boot == Boot::Initramfs;
         let binary = if self_contained { BINARY.into() } else { self.files[0].0.clone() };
         let words = fixed.into_iter().chain([seed_text.as_str()]).map(OsString::from);
-        let command = std::iter::once(binary.into()).chain(words).chain(self.rest.iter().cloned());
-        let cpus = if part == Part::Toll { 1 } else { self.asked.cpus() };
-        let clock = match part {
-            _ if self.asked.kvm() => Clock::Wall,
-            Part::Toll => Clock::Counted { shift: 0 },
-            Part::Fidelity => Clock::Counted { shift: 2 },
-        };
+        // The machine has reserved what its VMs need.
+        let own = (self.asked.huge_pages() > 0 && !self.rest.contains(&HUGE_PAGES.into()))
+            .then(|| HUGE_PAGES.into());
+        let rest = self.rest.iter().cloned().chain(own);
+        let command = std::iter::once(binary.into()).chain(words).chain(rest);
+        let (clock, cpus) = self.shape(part);
         Ok(Machine {
             cpus,
             memory: self.asked.memory(),
             clock,
             nested: self.asked.kvm(),
+            huge_pages: self.asked.huge_pages(),
             timeout: Some(TIMEOUT),
             seed: Some(seed),
             boot: self.boot,
@@ -160,7 +180,8 @@ fn refuse_fixed(rest: &[OsString]) -> Result<()> {
 /// A word that names a file here is made to name it in the guest, and the file goes along.
 fn carried(word: &OsStr, files: &mut Vec<(PathBuf, String)>) -> Result<OsString> {
     let path = Path::new(word);
-    let named = path.components().count() > 1 || path.extension().is_some_and(|e| e == "toml");
+    let file = |extension: &OsStr| extension == "toml" || extension == "o";
+    let named = path.components().count() > 1 || path.extension().is_some_and(file);
     if !(named && path.is_file()) {
         return Ok(word.to_owned());
     }
@@ -178,7 +199,7 @@ mod tests {
         let kernel =
             Kernel { version: "6.12.0".into(), image: "vmlinuz".into(), modules: "modules".into() };
         let rest: Vec<OsString> = rest.iter().map(OsString::from).collect();
-        let size = Size { toll_blocks: 2, fidelity_seeds: 1 };
+        let size = Size { toll_blocks: 2, fidelity_seeds: 1, clock: ClockName::Counted };
         let asked = Asked::of("blast", true);
         Plan::new(&rest, "tracetoll".into(), (kernel, Boot::Initramfs), asked, size).unwrap()
     }
@@ -198,6 +219,32 @@ mod tests {
         folders.dedup();
         assert_eq!(folders.len(), 3);
         assert!(machines[0].command.ends_with(&["--methods".into(), "all".into()]));
+    }
+
+    #[test]
+    fn vms_find_their_memory_reserved() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut plan = plan(&[HUGE_PAGES]);
+        plan.asked = Asked::of("kvm", false);
+        for rest in [Vec::new(), vec![HUGE_PAGES.into()]] {
+            plan.rest = rest;
+            let machine = plan.machine(0, dir.path()).unwrap();
+            let said = machine.command.iter().filter(|word| *word == HUGE_PAGES).count();
+            assert_eq!((machine.huge_pages, said), (8 * 96, 1));
+        }
+    }
+
+    #[test]
+    fn on_the_wall_clock_one_machine_after_the_other_has_all_its_cpus() {
+        let dir = tempfile::tempdir().unwrap();
+        let shape = |plan: &Plan| {
+            let toll = plan.machine(0, dir.path()).unwrap();
+            (toll.clock, toll.cpus, plan.at_once() == 1)
+        };
+        let mut plan = plan(&[]);
+        assert_eq!(shape(&plan), (Clock::Counted { shift: 0 }, 1, false));
+        plan.clock = ClockName::Wall;
+        assert_eq!(shape(&plan), (Clock::Wall, 2, true));
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod qemu;
 mod tools;
 mod watch;
 
-pub(crate) use cli::Args;
+pub(crate) use cli::{Args, ClockName};
 pub(crate) use pool::{carried, run_all};
 pub(crate) use tools::Tools;
 
@@ -74,6 +74,8 @@ pub(crate) struct Machine {
     pub(crate) boot: Boot,
     /// Emulates an AMD processor with SVM, so that KVM works inside.
     pub(crate) nested: bool,
+    /// Pages of 2 MiB that the guest's kernel reserves at boot.
+    pub(crate) huge_pages: u64,
     /// Files for a self-contained guest: (here, there).
     pub(crate) files: Vec<(PathBuf, String)>,
     /// A folder the guest can write to, under the same name (9p), and where its result lines go.
@@ -96,6 +98,8 @@ pub(crate) enum Ending {
     Panic,
     /// The guest was gone without a word.
     Lost,
+    /// The command did not begin, in none of the tries.
+    NotBooted,
     /// The command took longer than the time limit.
     TimedOut,
     /// Ended by Ctrl-C.
@@ -123,6 +127,7 @@ impl Machine {
             seed: None,
             boot: Boot::NineP,
             nested: false,
+            huge_pages: 0,
             files: Vec::new(),
             results: None,
             env: Vec::new(),
@@ -135,9 +140,25 @@ impl Machine {
 
     /// Boots the guest and waits for its end.
     ///
+    /// Now and then QEMU loses the interrupts of an emulated processor's timer while it boots, and the guest stands still ("timer
+    /// wakeup didn't happen"). Nothing has begun then, and it is booted anew.
+    ///
     /// # Errors
     /// When it could not be started at all. A guest that dies is an [`Ending`], not an error.
     pub(crate) fn run(&self, tools: &Tools) -> Result<Outcome> {
+        const TRIES: u32 = 3;
+        let mut outcome = self.try_run(tools)?;
+        for _ in 1..TRIES {
+            if outcome.ending != Ending::NotBooted {
+                break;
+            }
+            eprintln!("a guest did not boot, see {}; once more", outcome.dir.display());
+            outcome = self.try_run(tools)?;
+        }
+        Ok(outcome)
+    }
+
+    fn try_run(&self, tools: &Tools) -> Result<Outcome> {
         let dir = folder()?;
         guest::write(self, &dir.join("initramfs"), tools)?;
         if self.live {
@@ -161,6 +182,11 @@ impl Machine {
         Ok(Outcome { ending: ending?, lines: self.port(&dir, "results"), dir })
     }
 
+    /// Where its result lines go, if that is known before it runs.
+    pub(crate) fn lines(&self) -> Option<PathBuf> {
+        self.results.as_deref().map(|dir| self.port(dir, "results"))
+    }
+
     /// The file behind one of the guest's ports.
     fn port(&self, dir: &Path, port: &str) -> PathBuf {
         match port {
@@ -180,6 +206,7 @@ impl Outcome {
             Ending::Exit(status) => return Ok(status),
             Ending::Panic => "the guest's kernel panicked",
             Ending::Lost => "the guest ended without giving an exit status",
+            Ending::NotBooted => "the guest did not boot, time after time",
             Ending::TimedOut => "the guest did not end within the time limit (--timeout)",
             Ending::Interrupted => bail!("interrupted"),
         };

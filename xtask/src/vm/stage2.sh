@@ -27,6 +27,7 @@ $bb hostname tracetoll-guest
 $bb ip link set lo up
 
 port=/dev/virtio-ports/tracetoll
+echo booted >$port.exit
 if [ "$shell" = yes ]; then
     $bb setsid $bb cttyhack /bin/sh /run/vm/command
     status=$?

@@ -11,6 +11,12 @@ use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(20);
 
+/// The longest that a boot may take; two minutes are much, on a machine that does other work as well.
+const BOOTS_WITHIN: Duration = Duration::from_secs(300);
+
+/// What a guest writes to the port of its exit status when its command begins.
+const BOOTED: &str = "booted\n";
+
 /// Waits for the end of a guest, whatever it is; QEMU is gone when this returns.
 pub(super) fn watch(mut qemu: Child, machine: &Machine, dir: &Path) -> Result<Ending> {
     let cut_short = follow(&mut qemu, machine, dir);
@@ -23,7 +29,9 @@ pub(super) fn watch(mut qemu: Child, machine: &Machine, dir: &Path) -> Result<En
 
 /// Passes output on until QEMU ends by itself, or there is a reason to end it.
 fn follow(qemu: &mut Child, machine: &Machine, dir: &Path) -> Result<Option<Ending>> {
-    let deadline = machine.timeout.map(|limit| Instant::now() + limit);
+    let start = Instant::now();
+    let deadline = machine.timeout.map(|limit| start + limit);
+    let mut booted = false;
     let mut out = Follower::new(&machine.port(dir, "stdout"), machine.live)?;
     let mut err = Follower::new(&machine.port(dir, "stderr"), machine.live)?;
     loop {
@@ -40,6 +48,10 @@ fn follow(qemu: &mut Child, machine: &Machine, dir: &Path) -> Result<Option<Endi
         if deadline.is_some_and(|at| Instant::now() > at) {
             return Ok(Some(Ending::TimedOut));
         }
+        booted = booted || report(dir).starts_with(BOOTED);
+        if !booted && start.elapsed() > BOOTS_WITHIN {
+            return Ok(Some(Ending::NotBooted));
+        }
         std::thread::sleep(POLL);
     }
 }
@@ -47,8 +59,9 @@ fn follow(qemu: &mut Child, machine: &Machine, dir: &Path) -> Result<Option<Endi
 /// How a guest ended that was left alone: its status is on a port that the kernel's messages and the
 /// command's own words cannot reach.
 fn ending(dir: &Path) -> Ending {
-    let report = fs::read_to_string(dir.join("exit")).unwrap_or_default();
-    if let Some(status) = report.strip_prefix("exit ").and_then(|s| s.trim_end().parse().ok()) {
+    let report = report(dir);
+    let status = report.lines().last().and_then(|line| line.strip_prefix("exit "));
+    if let Some(status) = status.and_then(|status| status.parse().ok()) {
         return Ending::Exit(status);
     }
     let console = fs::read(dir.join("console.log")).unwrap_or_default();
@@ -56,6 +69,11 @@ fn ending(dir: &Path) -> Ending {
         return Ending::Panic;
     }
     Ending::Lost
+}
+
+/// What it wrote to the port of its exit status.
+fn report(dir: &Path) -> String {
+    fs::read_to_string(dir.join("exit")).unwrap_or_default()
 }
 
 /// A file that grows, passed on as it does.
@@ -81,5 +99,22 @@ impl Follower {
             to.flush()?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_that_booted_and_gave_no_status_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let ended = |report: &str| {
+            fs::write(dir.path().join("exit"), report).unwrap();
+            ending(dir.path())
+        };
+        assert_eq!(ended("booted\nexit 3\n"), Ending::Exit(3));
+        assert_eq!(ended("booted\n"), Ending::Lost);
+        assert_eq!(ended(""), Ending::Lost);
     }
 }

@@ -1,0 +1,74 @@
+//! The criterion bench of hooks in a VM, which begins with the baselines that are kept here and gives them back.
+
+use super::baseline::criterion_home;
+use crate::cargo;
+use crate::kernels::Kernel;
+use crate::vm::{Boot, Clock, Ending, Machine, Outcome};
+use anyhow::{Context, Result};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Arguments of cargo that build it.
+pub(super) const BUILD: [&str; 5] =
+    ["bench", "--package", "tracetoll-benches", "--bench=hooks", "--no-run"];
+
+/// The variable by which it takes its methods.
+pub(super) const METHODS: &str = "TRACETOLL_METHODS";
+
+/// A self-contained VM has no folder to write to, but a port that takes bytes.
+const SCRIPT: &str = "mkdir /criterion && tar -x -f /criterion.tar -C /criterion || exit 125
+/bin/hooks --bench \"$@\"
+status=$?
+tar -c -C /criterion . >/dev/virtio-ports/tracetoll.results
+exit $status";
+
+/// The VM that runs `bench`; its results go below `out`.
+pub(super) fn machine(
+    (kernel, (clock, cpus)): (Kernel, (Clock, u32)),
+    bench: PathBuf,
+    (methods, arguments): (&str, Vec<OsString>),
+    out: &Path,
+) -> Result<Machine> {
+    let results = out.join("guests/hooks");
+    fs::create_dir_all(&results).with_context(|| format!("cannot create {}", results.display()))?;
+    let packed = out.join("criterion.tar");
+    cargo::run(
+        Command::new("tar")
+            .arg("-c")
+            .arg("-f")
+            .arg(&packed)
+            .arg("-C")
+            .args([criterion_home()?, ".".into()]),
+    )?;
+    let words = ["/bin/sh", "-c", SCRIPT, "hooks"].map(OsString::from);
+    Ok(Machine {
+        cpus,
+        clock,
+        seed: Some(0),
+        boot: Boot::Initramfs,
+        files: vec![(bench, "/bin/hooks".to_owned()), (packed, "/criterion.tar".to_owned())],
+        env: vec![
+            ("CRITERION_HOME".to_owned(), "/criterion".to_owned()),
+            (METHODS.to_owned(), methods.to_owned()),
+        ],
+        results: Some(results),
+        ..Machine::new(kernel, words.into_iter().chain(arguments).collect())
+    })
+}
+
+/// Puts what the VM's criterion wrote where that of this host writes.
+pub(super) fn bring_back(outcome: &Outcome) -> Result<()> {
+    if !matches!(outcome.ending, Ending::Exit(_)) {
+        return Ok(());
+    }
+    cargo::run(
+        Command::new("tar")
+            .arg("-x")
+            .arg("-f")
+            .arg(&outcome.lines)
+            .arg("-C")
+            .arg(criterion_home()?),
+    )
+}
