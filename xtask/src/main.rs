@@ -5,6 +5,8 @@
 mod apt;
 mod bench;
 mod cargo;
+#[cfg(test)]
+mod documents;
 mod ebpf;
 mod externals;
 mod image;

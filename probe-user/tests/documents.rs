@@ -1,0 +1,238 @@
+//! The documents hold what they say: their commands are ones that tracetoll takes, those that need no kernel are run as
+//! printed and answer as shown, excerpts of the source are still in it, and links lead somewhere.
+
+#[path = "../../tests/documents.rs"]
+mod documents;
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use clap::Parser as _;
+use documents::{commands, examples, read, root};
+use probe_user::cli::{self, Cli, Status};
+use regex::Regex;
+
+const TRACETOLL: &str = env!("CARGO_BIN_EXE_tracetoll");
+
+/// What asks the running kernel, or would change it. All else works from files, and is run.
+const OF_THE_KERNEL: [&str; 4] = ["run", "doctor", "guests", "clean"];
+
+/// Where the documents' results stand.
+const RESULTS: &str = "results/";
+
+/// The words behind `tracetoll`, where the command is that.
+fn arguments(command: &[String]) -> Option<&[String]> {
+    command.split_first().filter(|(program, _)| *program == "tracetoll").map(|(_, rest)| rest)
+}
+
+#[test]
+fn every_command_is_one_that_tracetoll_takes() {
+    let mut seen = 0;
+    for (path, text) in documents::documents() {
+        for (line, _) in examples(&text) {
+            for command in commands(&line).iter().filter(|command| arguments(command).is_some()) {
+                seen += 1;
+                if let Err(error) = Cli::try_parse_from(command) {
+                    // --help and --version are errors to clap, and fine.
+                    assert_eq!(error.exit_code(), 0, "{}: {line}\n{error}", path.display());
+                }
+            }
+        }
+    }
+    assert!(seen > 20, "only {seen} commands: they are not found any more");
+}
+
+#[test]
+fn every_exit_status_is_documented() {
+    let text = read(Path::new("docs/commands.md"));
+    for status in Status::ALL {
+        let row = format!("\n| {} | ", status.number());
+        assert!(text.contains(&row), "docs/commands.md has no row for {status:?}");
+    }
+}
+
+#[test]
+fn what_needs_no_kernel_works_as_printed() {
+    let golden = golden();
+    let mut ran = 0;
+    for (path, text) in documents::documents() {
+        let folder = tempfile::tempdir().unwrap();
+        for (line, answer) in examples(&text) {
+            let commands = commands(&line);
+            let from_files = |command: &Vec<String>| {
+                arguments(command).and_then(<[_]>::first).is_some_and(|word| {
+                    !word.starts_with('-') && !OF_THE_KERNEL.contains(&word.as_str())
+                })
+            };
+            if !commands.iter().all(from_files) {
+                assert!(answer.is_empty(), "{}: cannot check the answer to {line}", path.display());
+                continue;
+            }
+            commands.iter().for_each(|command| lay_out(folder.path(), command, golden.path()));
+            let out = shell(&line, folder.path());
+            let said = String::from_utf8_lossy(&out.stdout);
+            let complaint = String::from_utf8_lossy(&out.stderr);
+            let fits = out.status.success()
+                // "None qualifies" and "cannot tell" are answers.
+                || commands[0][1] == "recommend" && matches!(out.status.code(), Some(5 | 6));
+            assert!(fits, "{}: {line}\n{said}{complaint}", path.display());
+            let mut said = said.lines().chain(complaint.lines()).map(str::trim);
+            for shown in answer.iter().filter(|line| *line != "…") {
+                assert!(said.any(|said| said == shown), "{}: {line}\n{shown}", path.display());
+            }
+            ran += 1;
+        }
+    }
+    assert!(ran > 10, "only {ran} commands were run");
+}
+
+/// A result as a campaign in VMs leaves it, made of recorded journals; and one of these as a run on a host leaves it.
+fn golden() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let recorded = root().join("tests/data/campaign");
+    let mut merge = Command::new(TRACETOLL);
+    merge.args(["merge", "--out"]).arg(folder.path());
+    for part in ["toll", "fidelity"] {
+        let guest = folder.path().join(format!("guests/{part}-1"));
+        fs::create_dir_all(&guest).unwrap();
+        let journal = guest.join("results.jsonl");
+        fs::copy(recorded.join(part).with_extension("jsonl"), &journal).unwrap();
+        merge.arg(journal);
+    }
+    let out = merge.output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    fs::copy(recorded.join("toll.jsonl"), folder.path().join("journal.jsonl")).unwrap();
+    folder
+}
+
+/// Puts the recorded campaign into each folder of results that the command reads and that is not there.
+fn lay_out(folder: &Path, command: &[String], golden: &Path) {
+    let written = command.iter().position(|word| word == "--out").map(|index| index + 1);
+    for (index, word) in command.iter().enumerate() {
+        let Some(rest) = word.strip_prefix(RESULTS).filter(|_| Some(index) != written) else {
+            continue;
+        };
+        let result = folder.join(RESULTS).join(rest.split('/').next().unwrap());
+        if result.exists() {
+            continue;
+        }
+        fs::create_dir_all(&result).unwrap();
+        let copied = Command::new("cp").arg("-r").arg(golden.join(".")).arg(&result).status();
+        assert!(copied.unwrap().success());
+    }
+}
+
+/// The line as a reader would type it, with the program that was built.
+fn shell(line: &str, folder: &Path) -> Output {
+    let programs = Path::new(TRACETOLL).parent().unwrap().to_owned();
+    let others = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths([programs].into_iter().chain(env::split_paths(&others))).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).current_dir(folder).env("PATH", path).env("NO_COLOR", "1");
+    command.output().unwrap()
+}
+
+#[test]
+fn excerpts_are_still_in_their_files() {
+    let mark = Regex::new(r"(?m)^<!-- from (\S+) -->\n```\w*\n((?:.*\n)*?)```$").unwrap();
+    let mut seen = 0;
+    for (path, text) in documents::documents() {
+        let marks = text.lines().filter(|line| line.starts_with("<!-- from ")).count();
+        assert_eq!(mark.captures_iter(&text).count(), marks, "{}: a mark alone", path.display());
+        for found in mark.captures_iter(&text) {
+            let source = read(Path::new(&found[1]));
+            let mut rest = source.as_str();
+            // A line `// …` stands for what is left out.
+            for piece in found[2]
+                .split_inclusive('\n')
+                .collect::<Vec<_>>()
+                .split(|line| line.trim() == "// …")
+            {
+                let piece = piece.concat();
+                let at = rest.find(&piece);
+                let at = at.unwrap_or_else(|| {
+                    panic!(
+                        "{}: {} does not hold, in this order:\n{piece}",
+                        path.display(),
+                        &found[1]
+                    )
+                });
+                rest = &rest[at + piece.len()..];
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 3, "only {seen} excerpts");
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    for (path, text) in documents::documents() {
+        let folder = path.parent().unwrap();
+        for found in link.captures_iter(&prose(&text)) {
+            let target = &found[1];
+            if target.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { path.clone() } else { folder.join(file) };
+            let here = format!("{}: {target}", path.display());
+            assert!(root().join(&file).exists(), "{here}: there is no such file");
+            assert!(
+                anchor.is_empty() || anchors(&read(&file)).contains(anchor),
+                "{here}: no such heading"
+            );
+        }
+    }
+}
+
+/// A text without its blocks of code.
+fn prose(text: &str) -> String {
+    text.split("```").step_by(2).collect()
+}
+
+/// What headings are called in links, as code hosts make it of them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let heading = |line: &str| {
+        let words = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?;
+        let kept = words
+            .to_lowercase()
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+            .collect::<String>();
+        Some(kept.replace(' ', "-"))
+    };
+    prose(text).lines().filter_map(heading).collect()
+}
+
+#[test]
+fn the_workflow_calls_tracetoll_as_it_is() {
+    let mut seen = 0;
+    for line in workflow_lines(Path::new("docs/ci/tracetoll.yml")) {
+        let commands = commands(&line);
+        let ours = commands.iter().filter_map(|command| {
+            let (program, arguments) = command.split_first()?;
+            program.ends_with("/tracetoll").then_some(arguments)
+        });
+        for arguments in ours {
+            seen += 1;
+            let words = ["tracetoll"].into_iter().chain(arguments.iter().map(String::as_str));
+            let command = Cli::try_parse_from(words).unwrap_or_else(|e| panic!("{line}\n{e}"));
+            assert!(matches!(command.command, cli::Command::Compare(_)), "{line}");
+        }
+    }
+    assert!(seen > 0, "the workflow compares nothing");
+}
+
+/// The lines of shell of a workflow, those that go on joined.
+fn workflow_lines(path: &Path) -> Vec<String> {
+    let text = read(path).replace("\\\n", " ");
+    let lines =
+        text.lines().map(|line| line.trim().trim_start_matches("- ").trim_start_matches("run: "));
+    lines.filter(|line| line.contains("/tracetoll ")).map(str::to_owned).collect()
+}

@@ -1,0 +1,75 @@
+//! What stands in the documents that can be checked. Two crates' tests include this file, since neither can run the
+//! other's program: `probe-user/tests/documents.rs` and `xtask/src/documents.rs`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The workspace's root.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Every document for users, by its path below the root, with its text.
+pub(crate) fn documents() -> Vec<(PathBuf, String)> {
+    let markdown = |folder: &str| {
+        let entries = fs::read_dir(root().join(folder)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        let paths = names.map(|name| Path::new(folder).join(name));
+        paths.filter(|path| path.extension().is_some_and(|e| e == "md")).collect::<Vec<_>>()
+    };
+    let mut paths = [markdown(""), markdown("docs")].concat();
+    paths.sort();
+    assert!(paths.iter().any(|path| path == "README.md") && paths.len() > 8, "{paths:?}");
+    paths.into_iter().map(|path| (path.clone(), read(&path))).collect()
+}
+
+/// A file of the workspace.
+pub(crate) fn read(path: &Path) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The commands of a text's `console` blocks, lines that go on joined, each with the lines of its answer.
+pub(crate) fn examples(text: &str) -> Vec<(String, Vec<String>)> {
+    let mut examples: Vec<(String, Vec<String>)> = Vec::new();
+    let (mut inside, mut goes_on) = (false, false);
+    for line in text.lines() {
+        match (line.trim(), inside) {
+            ("```console", _) => inside = true,
+            ("```", _) => (inside, goes_on) = (false, false),
+            (line, true) => {
+                let typed = line.strip_prefix("$ ");
+                match (typed, goes_on, examples.last_mut()) {
+                    (Some(line), ..) => examples.push((line.to_owned(), Vec::new())),
+                    (None, true, Some((command, _))) => *command = format!("{command} {line}"),
+                    (None, false, Some((_, answer))) => answer.push(line.to_owned()),
+                    (None, _, None) => panic!("an answer before any command: {line}"),
+                }
+                let (command, answer) = examples.last_mut().unwrap();
+                goes_on = answer.is_empty() && command.ends_with('\\');
+                if goes_on {
+                    command.truncate(command.trim_end_matches('\\').trim_end().len());
+                }
+            }
+            _ => {}
+        }
+    }
+    examples
+}
+
+/// A line of shell as its simple commands: comments, redirections and `sudo` left out.
+pub(crate) fn commands(line: &str) -> Vec<Vec<String>> {
+    let words = shlex::split(line).unwrap_or_else(|| panic!("no line of shell: {line}"));
+    let mut commands = vec![Vec::new()];
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "&&" | "||" | ";" | "|" => commands.push(Vec::new()),
+            ">" | "<" => drop(words.next()),
+            "sudo" => {}
+            _ => commands.last_mut().unwrap().push(word),
+        }
+    }
+    commands
+}
