@@ -303,6 +303,10 @@ fn failures() -> Result<()> {
     Ok(())
 }
 
+/// It waits in turns, and overlooks the first signal, as bpftrace does when that comes between two of its waits.
+const OVERLOOKS: &str = "my $told = 0; $SIG{INT} = sub { $told++ }; \
+    select undef, undef, undef, 0.1 until $told > 1;";
+
 /// How a program ends after the signal tells whether it did its work.
 fn endings() -> Result<()> {
     let target = resolve("tun:tun_chr_open")?;
@@ -310,7 +314,12 @@ fn endings() -> Result<()> {
     let ends =
         |how: &str| script(&format!("trap '{how}' INT; echo ready; while :; do sleep 0.1; done"));
     let by_signal = script("echo ready; exec sleep 1000");
-    let well = [ends("exit 0"), by_signal, External { exit: vec![3, 4], ..ends("exit 4") }];
+    let well = [
+        ends("exit 0"),
+        by_signal,
+        External { exit: vec![3, 4], ..ends("exit 4") },
+        External::new("overlooks", ["perl", "-e", OVERLOOKS].map(str::to_owned).into()),
+    ];
     let badly = [
         ends("echo disk full; exit 1"),
         External { exit: vec![3], ..ends("echo disk full; exit 4") },

@@ -37,7 +37,8 @@ pub struct External {
     #[serde(default = "half_a_second", with = "duration_text")]
     #[schemars(with = "String")]
     pub linger: Duration,
-    /// The signal that ends it, sent to its process group, as a terminal's Ctrl-C would be.
+    /// The signal that ends it, sent to its process group, as a terminal's Ctrl-C would be; and sent again if it still waits after five
+    /// seconds as if it had overlooked it.
     #[serde(default)]
     pub stop: Stop,
     /// Exit statuses that tell of no failure, beside 0 and an end by that signal.

@@ -31,6 +31,29 @@ use crate::{
 /// How often a program that starts or ends is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// System calls in which programs wait for what comes next, again and again.
+///
+/// Many only note a signal in its handler, and look at the note when such a wait was interrupted: bpftrace's loop ends if `epoll_wait`
+/// says so, or when it has something to print, and else never (`poll_perf_events` in src/bpftrace.cpp, 0.17). A signal that comes
+/// between two waits, or when one is over and the program has yet to get a CPU, is lost on it.
+const WAITS: [i64; 9] = [
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_select,
+    libc::SYS_pselect6,
+    libc::SYS_nanosleep,
+    libc::SYS_clock_nanosleep,
+];
+
+/// How long a program that was told to end may wait before it is looked at whether it waits as if it had not been told.
+const HEARS_WITHIN: Duration = Duration::from_secs(5);
+
+/// So many looks in a row find it waiting then. What it does to end takes CPU time, or waits in other calls.
+const LOOKS: u32 = 20;
+
 /// What a tree wrote.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Written {
@@ -197,17 +220,37 @@ impl Tree {
         self.written
     }
 
-    /// Asks it to end, and waits until the last of its processes has.
+    /// Asks it to end, and waits until the last of its processes has. It is asked again if it goes on waiting as if nothing had been
+    /// said.
     ///
     /// # Errors
     /// It does not end in time, or the user asked for the end; everything is killed then.
     pub fn stop(&mut self, signal: Signal, limit: Duration) -> Result<ExitStatus> {
         self.check_alive()?;
-        // Not waited for yet, so the number is still its own.
-        let group = Pid::from_child(&self.child);
-        kill_process_group(group, signal)
-            .map_err(|e| Error::call("kill", self.program.as_str(), e.into()))?;
-        self.finish(limit)
+        self.tell(signal)?;
+        let mut told = Told::now();
+        self.await_end(limit, |tree| {
+            if told.is_overlooked(tree.waits()) {
+                log::info!("{} overlooked {signal:?}, and is sent it again", tree.program);
+                tree.tell(signal)?;
+                told = Told::now();
+            }
+            Ok(())
+        })
+    }
+
+    /// Sends its group a signal. It is not waited for yet, so the number is still its own.
+    fn tell(&self, signal: Signal) -> Result<()> {
+        kill_process_group(Pid::from_child(&self.child), signal)
+            .map_err(|e| Error::call("kill", self.program.as_str(), e.into()))
+    }
+
+    /// Whether the program itself is in one of [`WAITS`] (`proc_pid_syscall` in fs/proc/base.c). Of one that runs, or may not be
+    /// looked at, nothing is known.
+    fn waits(&self) -> bool {
+        let said = fs::read_to_string(format!("/proc/{}/syscall", self.child.id()));
+        let call = said.ok().and_then(|said| said.split(' ').next()?.parse().ok());
+        call.is_some_and(|call: i64| WAITS.contains(&call))
     }
 
     /// Waits until the last of its processes has ended.
@@ -215,13 +258,22 @@ impl Tree {
     /// # Errors
     /// It does not end in time, or the user asked for the end; everything is killed then.
     pub fn finish(&mut self, limit: Duration) -> Result<ExitStatus> {
+        self.await_end(limit, |_| Ok(()))
+    }
+
+    fn await_end(
+        &mut self,
+        limit: Duration,
+        mut look: impl FnMut(&Self) -> Result<()>,
+    ) -> Result<ExitStatus> {
         let began = Instant::now();
         while !self.has_ended()? || self.cgroup.is_populated()? {
             let late = match self.setting.check_interrupted() {
                 Ok(()) if began.elapsed() > limit => {
                     Err(self.untrue(&format!("did not end within {limit:?}, and was killed")))
                 }
-                other => other,
+                Ok(()) => look(self),
+                interrupted => interrupted,
             };
             if let Err(error) = late {
                 self.end()?;
@@ -292,6 +344,24 @@ impl Tree {
             self.reap()?;
         }
         Ok(())
+    }
+}
+
+/// That a program was told to end, and how often it was found waiting since.
+#[derive(Debug)]
+struct Told {
+    at: Instant,
+    looks: u32,
+}
+
+impl Told {
+    fn now() -> Self {
+        Self { at: Instant::now(), looks: 0 }
+    }
+
+    fn is_overlooked(&mut self, waits: bool) -> bool {
+        self.looks = if waits && self.at.elapsed() >= HEARS_WITHIN { self.looks + 1 } else { 0 };
+        self.looks == LOOKS
     }
 }
 

@@ -29,6 +29,20 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../xtask/src/image/or
 /// A client that says so when it is told to end.
 const CLIENT: &str = "trap 'echo bye; exit' TERM; : >up; while :; do sleep 0.02; done";
 
+/// One on which the word to end is lost where it does not wait, which is most of the time; as with iperf3 in malloc.
+const BUSY_CLIENT: &str = r#"exec perl -e '
+    $| = 1;
+    alarm 60;
+    my ($waits, $told) = (0, 0);
+    $SIG{TERM} = sub { $told = 1 if $waits };
+    open my $up, ">", "up";
+    until ($told) {
+        1 for 1 .. 20_000;
+        $waits = 1; select undef, undef, undef, 0.001; $waits = 0;
+    }
+    print "bye\n";
+'"#;
+
 /// What a guest runs, as a process group.
 struct Guest {
     script: Child,
@@ -131,6 +145,18 @@ fn a_client_is_ended_only_once_it_is_connected() {
     let slack = after.since(before).0 / 2 + 1_000_000_000;
     let ended = reports[0].ended.0;
     assert!(before.0 < ended + slack && ended < after.0 + slack, "{before} {ended} {after}");
+}
+
+#[test]
+fn a_busy_client_is_told_where_it_waits() {
+    let mut guest = Guest::with(&[("client", BUSY_CLIENT)]);
+    let server = Server::new();
+    guest.order(server.send());
+    until("the client is up", || guest.folder.path().join("up").exists());
+    let _connections = server.connect();
+    guest.line.settle().unwrap();
+    guest.obey(Order::Quiet);
+    assert_eq!(guest.line.reports()[0].words, "bye\n");
 }
 
 #[test]
