@@ -34,7 +34,15 @@ fn measured() -> TempDir {
     }
     let merged = run(&folder, &["merge", "--out", "all", "toll.jsonl", "fidelity.jsonl"]);
     assert!(merged.status.success(), "{}", text(&merged.stderr));
-    assert_eq!(text(&merged.stdout), "result: all/campaign.json\nreport: all/report.html\n");
+    let said = text(&merged.stdout);
+    let files = "result: all/campaign.json\nreport: all/report.html\n";
+    let command =
+        said.strip_prefix(&format!("{files}choose: ")).unwrap_or_else(|| panic!("{said}"));
+    let [program, words @ ..] = &shlex::split(command).unwrap()[..] else { panic!("{said}") };
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    assert_eq!((&**program, &words[..2]), (TRACETOLL, &["recommend", "all"][..]));
+    let chosen = run(&folder, &words);
+    assert!(matches!(chosen.status.code(), Some(0 | 5 | 6)), "{}", text(&chosen.stderr));
     folder
 }
 

@@ -109,7 +109,8 @@ fn golden() -> tempfile::TempDir {
     folder
 }
 
-/// Puts the recorded campaign into each folder of results that the command reads and that is not there.
+/// Puts the recorded campaign into each folder of results that the command reads and that is not there; with another seed where the
+/// name says that it is more of one.
 fn lay_out(folder: &Path, command: &[String], golden: &Path) {
     let written = command.iter().position(|word| word == "--out").map(|index| index + 1);
     for (index, word) in command.iter().enumerate() {
@@ -123,6 +124,19 @@ fn lay_out(folder: &Path, command: &[String], golden: &Path) {
         fs::create_dir_all(&result).unwrap();
         let copied = Command::new("cp").arg("-r").arg(golden.join(".")).arg(&result).status();
         assert!(copied.unwrap().success());
+        if rest.contains("vms") {
+            // Machines leave one journal each, and none above them.
+            fs::remove_file(result.join("journal.jsonl")).unwrap();
+        }
+        if rest.starts_with("more") {
+            for journal in
+                ["journal.jsonl", "guests/toll-1/results.jsonl", "guests/fidelity-1/results.jsonl"]
+            {
+                let file = result.join(journal);
+                let Ok(text) = fs::read_to_string(&file) else { continue };
+                fs::write(file, text.replacen("\"seed\":1,", "\"seed\":2,", 1)).unwrap();
+            }
+        }
     }
 }
 

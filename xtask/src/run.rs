@@ -44,6 +44,10 @@ pub(crate) struct Args {
     /// Guests that measure fidelity, one seed each
     #[arg(long, default_value_t = plan::FIDELITY_SEEDS)]
     fidelity_seeds: u32,
+    /// Seed of the first guest that measures a part (1 unless given), the next one's is one more. In a guest on the counted clock, a seed repeats
+    /// what it did before: further blocks of a campaign take other ones
+    #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u32).range(1..))]
+    first_seed: Option<u32>,
     /// Further arguments, for `tracetoll run`; flags of both may be mixed
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) rest: Vec<OsString>,
@@ -59,6 +63,9 @@ impl Args {
         let time = jiff::Zoned::now().strftime("%Y%m%dT%H%M%S").to_string();
         let out = self.out.clone().unwrap_or_else(|| paths::root().join("results").join(time));
         if on_host {
+            if self.first_seed.is_some() {
+                bail!("--first-seed is for VMs, and this host measures: say --seed, or --on vm");
+            }
             eprintln!("measuring on this host: {why}");
             let tracetoll = cargo::executable(&mut cargo::cargo(&BUILD), "tracetoll")?;
             return measure_here(&tracetoll, &out, self.rest, install).map(ExitCode::from);
@@ -77,8 +84,9 @@ impl Args {
         let kernel = Kernel::get(&self.kernel, install)?;
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
         let out = fs::canonicalize(out)?;
-        let Self { toll_blocks, fidelity_seeds, .. } = self;
-        let size = Size { toll_blocks, fidelity_seeds, clock };
+        let Self { toll_blocks, fidelity_seeds, first_seed, .. } = self;
+        let first_seed = first_seed.unwrap_or(1).into();
+        let size = Size { toll_blocks, fidelity_seeds, first_seed, clock };
         let plan = Plan::new(&rest, binary.clone(), (kernel, boot), asked, size)?;
         let machines = plan.machines(&out)?;
         let ended = watched(&machines, plan.at_once(), &tools, |index| plan.name(index))?;

@@ -170,6 +170,9 @@ fn guest_tests(chosen: &[String], filters: &[OsString], install: &Installer) -> 
             });
         }
     }
+    // The longest first, so that none runs on alone in the end: plain ones, and of these the last kernel, by default the newest.
+    machines.reverse();
+    machines.sort_by_key(|machine| machine.nested);
     let alone = machines.len() == 1;
     machines.iter_mut().for_each(|machine| machine.live = alone);
     let failed = run(&machines, &tools)?;

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     model::{
         campaign::{Campaign, Design, JournalLine, Run, SCHEMA_VERSION},
+        figure::Platform,
         trial::{Measured, Outcome, Trial, WitnessCounts},
     },
 };
@@ -54,8 +55,8 @@ fn without_place(error: &serde_json::Error) -> String {
 /// Makes one campaign of the journals of its runs, in the order given. Blocks are numbered anew, over all runs.
 ///
 /// # Errors
-/// There is no journal, or one does not begin with its design and run, has another schema version, or measured another
-/// design than the first (the error names the field). A trial whose series do not fit together becomes a failed one.
+/// There is no journal, or one does not begin with its design and run, has another schema version, measured another
+/// design than the first (the error names the field), or repeats an earlier one. A trial whose series do not fit together becomes a failed one.
 pub fn merge(journals: Vec<Vec<JournalLine>>) -> Result<Campaign> {
     let mut journals = journals.into_iter().zip(1..).map(|(lines, number)| open(lines, number));
     let Some(first) = journals.next() else {
@@ -75,12 +76,35 @@ pub fn merge(journals: Vec<Vec<JournalLine>>) -> Result<Campaign> {
                 "Merge only journals of one design",
             ));
         }
+        if let Some((earlier, how)) = repeated(&journal.run, &campaign.runs) {
+            return Err(Error::invalid(
+                format!("journal {number}"),
+                format!("{how} journal {}: blocks that are copies are none", earlier + 1),
+                "Leave one of them out; further blocks in VMs take seeds of their own (`--first-seed`)",
+            ));
+        }
         campaign.runs.push(journal.run);
         campaign.add(journal.trials, &design);
     }
     let Gathered { runs, trials, .. } = campaign;
     let summary = summarize(&design, &runs, &trials, runs[0].seed);
     Ok(Campaign { schema_version: SCHEMA_VERSION, design, runs, trials, summary })
+}
+
+/// The first of the earlier runs that this one repeats, and how. On the counted clock a seed's machine does what it did before.
+fn repeated(run: &Run, earlier: &[Run]) -> Option<(usize, String)> {
+    let alike = |other: &Run| (&run.parts, run.seed) == (&other.parts, other.seed);
+    let again = |other: &Run| {
+        let how = if run.started == other.started {
+            "it is the same run as"
+        } else if [run.platform, other.platform] == [Platform::Counted; 2] {
+            "on the counted clock its seed does again what it did in"
+        } else {
+            return None;
+        };
+        alike(other).then(|| how.to_owned())
+    };
+    earlier.iter().enumerate().find_map(|(index, other)| Some((index, again(other)?)))
 }
 
 /// A journal, its first line taken apart from the rest.
@@ -219,10 +243,7 @@ mod tests {
     use super::*;
     use crate::{
         analysis::fixture::Lab,
-        model::{
-            figure::Platform,
-            trial::{Pace, Part},
-        },
+        model::trial::{Pace, Part},
     };
 
     const FLAT: (Part, Pace) = (Part::Toll, Pace::Flat);
@@ -248,6 +269,7 @@ mod tests {
         let other = {
             let mut lab = lab();
             lab.runs[0].platform = Platform::Emulated;
+            lab.runs[0].seed = 2;
             lab.journal()
         };
         let campaign = merge(vec![lab().journal(), other]).unwrap();
@@ -309,10 +331,35 @@ mod tests {
     }
 
     #[test]
+    fn copies_of_a_run_are_refused() {
+        let refused = |change: fn(&mut Run)| {
+            let mut other = lab();
+            change(&mut other.runs[0]);
+            merge(vec![lab().journal(), other.journal()]).err().map(|error| error.to_string())
+        };
+        let later = |run: &mut Run| run.started += jiff::SignedDuration::from_secs(1);
+        let same = refused(|_| {}).unwrap();
+        assert!(same.contains("journal 2: it is the same run as journal 1"), "{same}");
+        let again = refused(later).unwrap();
+        assert!(again.contains("its seed does again"), "{again}");
+        assert_eq!(refused(|run| run.seed += 1), None);
+        assert_eq!(refused(|run| run.parts = vec![Part::Fidelity]), None);
+        // Real time is never the same again.
+        assert_eq!(
+            refused(|run| {
+                run.started += jiff::SignedDuration::from_secs(1);
+                run.platform = Platform::Native;
+            }),
+            None
+        );
+    }
+
+    #[test]
     fn addresses_do_not_make_designs_differ() {
         // The next boot loads the module elsewhere.
         let mut other = lab();
         other.design.target.functions[0].addresses.start = 0xffff_ffff_c000_0000;
+        other.runs[0].seed = 2;
         assert!(merge(vec![lab().journal(), other.journal()]).is_ok());
     }
 

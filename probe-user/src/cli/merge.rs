@@ -8,7 +8,7 @@ use super::FactFormat;
 
 const EXAMPLES: &str = "\
 Example:
-  tracetoll merge --out results/all vm1.jsonl vm2.jsonl";
+  tracetoll merge --out results/all results/first results/more";
 
 /// `tracetoll merge`.
 #[derive(Debug, Args)]
@@ -17,7 +17,7 @@ pub struct MergeArgs {
     /// Folder for the merged result.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Journals, or folders that hold one.
+    /// Journals, or result folders: of a run, or of a campaign in VMs.
     #[arg(required = true, value_name = "JOURNAL")]
     pub journals: Vec<PathBuf>,
     /// Form of the list of what was written.

@@ -7,7 +7,13 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{error::Result, measure::journal, model::campaign::Campaign, report};
+use crate::{
+    analysis::recommend,
+    error::Result,
+    measure::journal,
+    model::{campaign::Campaign, trial::Part},
+    report,
+};
 
 /// Name of the page in a result folder.
 const PAGE: &str = "report.html";
@@ -19,6 +25,9 @@ pub(super) struct Files {
     campaign: PathBuf,
     /// `report.html`.
     report: PathBuf,
+    /// What leads from there to a decision. For people.
+    #[serde(skip)]
+    choice: String,
 }
 
 impl Files {
@@ -36,22 +45,44 @@ impl Files {
                 folder.display()
             ))
         })?;
-        Ok(Self { campaign: near(&result), report: near(&page) })
+        let choice = choice(folder, campaign);
+        Ok(Self { campaign: near(&result), report: near(&page), choice })
     }
 }
 
 impl fmt::Display for Files {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "result: {}", self.campaign.display())?;
-        writeln!(f, "report: {}", self.report.display())
+        writeln!(f, "report: {}", self.report.display())?;
+        writeln!(f, "choose: {}", self.choice)
     }
+}
+
+/// The command that leads from a result to a decision, with the program as it was called.
+fn choice(folder: &Path, campaign: &Campaign) -> String {
+    let program = std::env::args_os().next().map_or_else(|| "tracetoll".into(), PathBuf::from);
+    let program = match program.is_absolute() {
+        // Never a bare name, which would be looked for elsewhere.
+        true => below_here(&program).map_or(program.clone(), |path| Path::new(".").join(path)),
+        false => program,
+    };
+    let [program, folder] = [&*program, &*near(folder)]
+        .map(|path| recommend::quoted(&path.to_string_lossy()).into_owned());
+    let fidelity = campaign.runs.iter().any(|run| run.parts.contains(&Part::Fidelity));
+    let limit = if fidelity { " --min-r-retained 0.95" } else { "" };
+    format!("{program} recommend {folder} --need counts{limit}")
 }
 
 /// From the current folder, where it stands below that.
 fn near(path: &Path) -> PathBuf {
-    let here = std::env::current_dir().ok();
-    let below = here.as_ref().and_then(|here| path.strip_prefix(here).ok());
-    below.unwrap_or(path).to_owned()
+    below_here(path).unwrap_or_else(|| path.to_owned())
+}
+
+/// The rest of a path below the current folder; a dot for that itself.
+fn below_here(path: &Path) -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    let below = path.strip_prefix(here).ok()?;
+    Some(if below.as_os_str().is_empty() { ".".into() } else { below.to_owned() })
 }
 
 #[cfg(test)]
@@ -73,6 +104,7 @@ mod tests {
         let files = Files::write(folder.path(), &campaign()).unwrap();
         let told = files.to_string();
         assert!(told.contains("campaign.json\n") && told.contains("report.html\n"), "{told}");
+        assert!(told.contains(&format!("recommend {} --need", folder.path().display())), "{told}");
         assert!(fs::read_to_string(files.report).unwrap().starts_with("<!DOCTYPE html>"));
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
     }

@@ -15,8 +15,9 @@ use crate::{
 /// # Errors
 /// A journal cannot be read, journals do not belong together, or the result cannot be written.
 pub fn merge(args: &MergeArgs) -> Result<ExitCode> {
-    let journals = args.journals.iter().map(|path| store::read_journal(path));
-    let campaign = analysis::merge::merge(journals.collect::<Result<_>>()?)?;
+    let journals = args.journals.iter().map(|path| store::read_journals(path));
+    let journals = journals.collect::<Result<Vec<_>>>()?.concat();
+    let campaign = analysis::merge::merge(journals)?;
     let folder = store::create(Some(&args.out))?;
     let files = Files::write(&folder, &campaign)?;
     match args.format {

@@ -12,6 +12,10 @@ use crate::{
     model::campaign::{Campaign, JournalLine, SCHEMA_VERSION},
 };
 
+/// Where `cargo xtask run` has a folder per VM (xtask/src/run/plan.rs), and the journal in each.
+const GUESTS: &str = "guests";
+const GUEST_JOURNAL: &str = "results.jsonl";
+
 /// Makes the folder for a result: `out`, or `results/` with the time. An existing result is never written over.
 ///
 /// # Errors
@@ -64,11 +68,34 @@ pub fn schema_version(path: &Path) -> Result<Option<u32>> {
     version(&file, &text).map(Some)
 }
 
+/// Reads the journals of a result: a file, the one in a folder, or those of the VMs of `cargo xtask run` in its folder. A VM that
+/// ended before it began is left out.
+///
+/// # Errors
+/// One cannot be read, or a line that is whole is no journal line.
+pub fn read_journals(path: &Path) -> Result<Vec<Vec<JournalLine>>> {
+    let guests = path.join(GUESTS);
+    if path.join(JOURNAL).exists() || !guests.is_dir() {
+        return Ok(vec![read_journal(path)?]);
+    }
+    let entries = fs::read_dir(&guests).map_err(|e| unreadable(&guests, e))?;
+    let files = entries.flatten().map(|guest| guest.path().join(GUEST_JOURNAL));
+    let mut files: Vec<_> = files.filter(|file| file.exists()).collect();
+    files.sort();
+    let (files, empty): (Vec<_>, Vec<_>) = files
+        .into_iter()
+        .partition(|file| fs::metadata(file).is_ok_and(|metadata| metadata.len() > 0));
+    for file in empty {
+        log::warn!("{}: its run ended before it began; it is left out", file.display());
+    }
+    files.iter().map(|file| read_journal(file)).collect()
+}
+
 /// Reads a journal: a file, or the one in a folder.
 ///
 /// # Errors
 /// It cannot be read, or a line that is whole is no journal line.
-pub fn read_journal(path: &Path) -> Result<Vec<JournalLine>> {
+fn read_journal(path: &Path) -> Result<Vec<JournalLine>> {
     let file = if path.is_dir() { path.join(JOURNAL) } else { path.to_owned() };
     let text = fs::read_to_string(&file).map_err(|e| unreadable(&file, e))?;
     let parsed =

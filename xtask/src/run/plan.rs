@@ -48,6 +48,7 @@ impl Part {
 pub(crate) struct Size {
     pub(crate) toll_blocks: u32,
     pub(crate) fidelity_seeds: u32,
+    pub(crate) first_seed: u64,
     pub(crate) clock: ClockName,
 }
 
@@ -81,8 +82,10 @@ impl Plan {
         let mut files = vec![(binary, BINARY.to_owned())];
         let rest = rest.iter().map(|word| carried(word, &mut files)).collect::<Result<_>>()?;
         let blocks = if asked.toll { size.toll_blocks } else { 0 };
-        let toll = (1..=u64::from(blocks)).map(|seed| (Part::Toll, seed));
-        let fidelity = (1..=u64::from(size.fidelity_seeds)).map(|seed| (Part::Fidelity, seed));
+        let of =
+            |part, guests| (size.first_seed..).take(guests as usize).map(move |seed| (part, seed));
+        let toll = of(Part::Toll, blocks);
+        let fidelity = of(Part::Fidelity, size.fidelity_seeds);
         let guests = toll.chain(fidelity).collect();
         Ok(Self { kernel, boot, files, rest, asked, guests, clock: size.clock })
     }
@@ -163,7 +166,7 @@ fn refuse_fixed(rest: &[OsString]) -> Result<()> {
             "--until-ci",
             "each guest measures one block; --toll-blocks and --fidelity-seeds say how many measure",
         ),
-        ("--seed", "each guest has a seed of its own"),
+        ("--seed", "each guest has a seed of its own, from --first-seed on"),
         ("--parts", "--toll-blocks 0 or --fidelity-seeds 0 leaves a part out"),
         ("--journal", "each guest has a journal of its own, below --out"),
         ("--out", "put it before the other arguments: cargo xtask run --out DIR …"),
@@ -199,7 +202,8 @@ mod tests {
         let kernel =
             Kernel { version: "6.12.0".into(), image: "vmlinuz".into(), modules: "modules".into() };
         let rest: Vec<OsString> = rest.iter().map(OsString::from).collect();
-        let size = Size { toll_blocks: 2, fidelity_seeds: 1, clock: ClockName::Counted };
+        let size =
+            Size { toll_blocks: 2, fidelity_seeds: 1, first_seed: 3, clock: ClockName::Counted };
         let asked = Asked::of("blast", true);
         Plan::new(&rest, "tracetoll".into(), (kernel, Boot::Initramfs), asked, size).unwrap()
     }
@@ -210,10 +214,10 @@ mod tests {
         let plan = plan(&["--methods", "all"]);
         let machines = plan.machines(dir.path()).unwrap();
         let names: Vec<String> = (0..machines.len()).map(|index| plan.name(index)).collect();
-        assert_eq!(names, ["toll-1", "toll-2", "fidelity-1"]);
+        assert_eq!(names, ["toll-3", "toll-4", "fidelity-3"]);
         assert_eq!(
             machines.iter().map(|m| m.seed).collect::<Vec<_>>(),
-            [Some(1), Some(2), Some(1)]
+            [Some(3), Some(4), Some(3)]
         );
         let mut folders: Vec<_> = machines.iter().map(|m| m.results.clone()).collect();
         folders.dedup();

@@ -17,6 +17,7 @@ pub use self::{
     judge::Verdict,
     losses::{AtLoad, Counts, Load, Losses},
     order::{Beside, RankedBy},
+    remedy::quoted,
     wanted::{CallRate, Wanted},
 };
 use self::{judge::Limit, subject::Subject};
@@ -52,7 +53,7 @@ pub struct Recommendation {
     pub methods: Vec<Judged>,
     /// Methods that were asked for and cannot work on this kernel.
     pub unavailable: Vec<Unavailable>,
-    /// The command that measures more of the same campaign.
+    /// The command that measures `N` more blocks of the same campaign.
     pub again: String,
 }
 
@@ -147,7 +148,7 @@ pub fn recommend(campaign: &Campaign, wanted: &Wanted) -> Recommendation {
         ranked_by,
         methods,
         unavailable: campaign.design.unavailable.clone(),
-        again: remedy::again(campaign),
+        again: remedy::more_blocks(campaign),
     }
 }
 

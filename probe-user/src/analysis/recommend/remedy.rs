@@ -1,30 +1,90 @@
-//! The command that measures more of a campaign.
+//! The commands that measure more of a campaign.
+//!
+//! What a machine of `cargo xtask run` measured, other such machines have to: this host has another clock, and often another kernel.
 
 use std::borrow::Cow;
 
-use crate::model::campaign::Campaign;
+use crate::model::{campaign::Campaign, figure::Platform, method::MethodId, trial::Part};
 
 /// What one run was told for itself; each takes a value.
 const OF_ONE_RUN: [&str; 6] = ["--parts", "--blocks", "--until-ci", "--seed", "--out", "--journal"];
 
-/// `tracetoll run` with the scenario, the methods and all else that the campaign's first run was told, so that
-/// `tracetoll merge` joins the two.
-pub(super) fn again(campaign: &Campaign) -> String {
-    let told = campaign.runs.first().map(|run| &*run.command_line).unwrap_or_default();
-    let mut words = vec!["tracetoll", "run"];
-    words.extend(shared(told));
-    let has = |option| words.iter().any(|word| name(word) == option);
-    let scenario = (!has("--scenario")).then(|| &*campaign.design.scenario.name);
-    let ids = campaign.design.methods.iter().map(|method| &method.id).filter(|id| !id.is_off());
-    let ids = ids.map(|id| &*id.0).collect::<Vec<_>>().join(",");
-    let methods = (!has("--methods") && !has("--method") && !ids.is_empty()).then_some(&*ids);
-    words.extend(scenario.into_iter().flat_map(|name| ["--scenario", name]));
-    words.extend(methods.into_iter().flat_map(|ids| ["--methods", ids]));
-    words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
+/// Where a run in a machine of `cargo xtask run` has its journal (xtask/src/run/plan.rs).
+const PORT: &str = "/dev/virtio-ports/tracetoll.results";
+
+/// The command that measures `N` more blocks of all that the campaign measured, so that `tracetoll merge` joins them with these.
+pub(super) fn more_blocks(campaign: &Campaign) -> String {
+    let parts = |part| campaign.runs.iter().any(|run| run.parts.contains(&part));
+    let has = [parts(Part::Toll), parts(Part::Fidelity)];
+    let blocks = match (runs_in_vms(campaign), has) {
+        (true, [true, false]) => "--toll-blocks N --fidelity-seeds 0",
+        (true, [false, true]) => "--toll-blocks 0 --fidelity-seeds N",
+        (true, _) => "--toll-blocks N --fidelity-seeds N",
+        (false, [true, false]) => "--parts toll --blocks N",
+        (false, [false, true]) => "--parts fidelity --blocks N",
+        (false, _) => "--blocks N",
+    };
+    format!("{} {blocks}", again(campaign))
+}
+
+/// The command that measures one part of the campaign.
+pub(super) fn part(campaign: &Campaign, part: Part) -> String {
+    format!("{} {}", again(campaign), only(campaign, part))
+}
+
+/// The command that measures the toll of one method with guests that have one.
+pub(super) fn toll_alone(campaign: &Campaign, method: &MethodId) -> String {
+    let mut words = begin(campaign);
+    words.extend(["--guests", "blast", "--methods", &method.0].map(Cow::from));
+    format!("{} {}", line(&words), only(campaign, Part::Toll))
+}
+
+fn only(campaign: &Campaign, part: Part) -> &'static str {
+    match (runs_in_vms(campaign), part) {
+        (true, Part::Toll) => "--fidelity-seeds 0",
+        (true, Part::Fidelity) => "--toll-blocks 0",
+        (false, Part::Toll) => "--parts toll",
+        (false, Part::Fidelity) => "--parts fidelity",
+    }
+}
+
+/// `run` with all that the campaign's first run was told: what it was not told it takes as it did then.
+fn again(campaign: &Campaign) -> String {
+    let mut words = begin(campaign);
+    words.extend(shared(first_line(campaign)).into_iter().map(Cow::from));
+    line(&words)
+}
+
+/// The program, and where it measures.
+fn begin(campaign: &Campaign) -> Vec<Cow<'_, str>> {
+    if !runs_in_vms(campaign) {
+        return ["tracetoll", "run"].map(Cow::from).into();
+    }
+    let mut words: Vec<Cow<'_, str>> =
+        ["cargo", "xtask", "run", "--on", "vm"].map(Cow::from).into();
+    // Seeds that none of them had: on the counted clock a seed's machine would only do the same again.
+    let seed = campaign.runs.iter().map(|run| run.seed).max().unwrap_or(0).saturating_add(1);
+    let counts = campaign.runs.iter().any(|run| run.platform == Platform::Counted);
+    words.extend(["--clock", if counts { "counted" } else { "wall" }].map(Cow::from));
+    words.extend(["--kernel".into(), (&*campaign.design.kernel).into()]);
+    words.extend(["--first-seed".into(), seed.to_string().into()]);
+    words
+}
+
+fn runs_in_vms(campaign: &Campaign) -> bool {
+    first_line(campaign).iter().any(|word| word.contains(PORT))
+}
+
+fn first_line(campaign: &Campaign) -> &[String] {
+    campaign.runs.first().map(|run| &*run.command_line).unwrap_or_default()
+}
+
+fn line(words: &[Cow<'_, str>]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// As a shell takes it.
-fn quoted(word: &str) -> Cow<'_, str> {
+pub fn quoted(word: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "+-./:@_=,%".contains(c);
     if word.chars().all(plain) {
         return word.into();
@@ -54,20 +114,22 @@ fn name(word: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{analysis::fixture::Lab, model::figure::Platform};
+    use crate::analysis::fixture::Lab;
+
+    fn campaign(line: &str, platform: Platform) -> Campaign {
+        let mut lab = Lab::new();
+        lab.run(platform);
+        lab.design.methods.truncate(3);
+        lab.runs[0].command_line = shlex::split(line).unwrap();
+        lab.campaign()
+    }
 
     #[test]
     fn all_that_makes_journals_merge_is_told_again() {
-        let again = |line: &str| {
-            let mut lab = Lab::new();
-            lab.run(Platform::Native);
-            lab.design.methods.truncate(3);
-            lab.runs[0].command_line = shlex::split(line).unwrap();
-            again(&lab.campaign())
-        };
+        let again = |line: &str| again(&campaign(line, Platform::Native));
         assert_eq!(
             again("/usr/bin/tracetoll -v run --journal /dev/a --parts=toll --blocks 3 --seed 1"),
-            "tracetoll run --scenario test --methods bpf-fentry-count,ftrace-function"
+            "tracetoll run"
         );
         assert_eq!(
             again(
@@ -75,5 +137,45 @@ mod tests {
             ),
             "tracetoll run --scenario my.toml --kicks=9 --methods count --method 'external:a=b c'"
         );
+    }
+
+    #[test]
+    fn machines_that_are_alike_measure_what_machines_measured() {
+        let line = "/bin/tracetoll run --journal /dev/virtio-ports/tracetoll.results --parts toll --blocks 1 --seed 1 \
+                    --methods count";
+        let mut measured = campaign(line, Platform::Counted);
+        measured.design.kernel = "6.12.117+deb13-amd64".into();
+        measured.runs[0].seed = 4;
+        measured.runs[0].parts = vec![Part::Toll, Part::Fidelity];
+        let machines =
+            "cargo xtask run --on vm --clock counted --kernel 6.12.117+deb13-amd64 --first-seed 5";
+        assert_eq!(
+            more_blocks(&measured),
+            format!("{machines} --methods count --toll-blocks N --fidelity-seeds N")
+        );
+        assert_eq!(
+            part(&measured, Part::Toll),
+            format!("{machines} --methods count --fidelity-seeds 0")
+        );
+        assert_eq!(
+            part(&measured, Part::Fidelity),
+            format!("{machines} --methods count --toll-blocks 0")
+        );
+        assert_eq!(
+            toll_alone(&measured, &MethodId("external:a b".into())),
+            format!("{machines} --guests blast --methods 'external:a b' --fidelity-seeds 0")
+        );
+        measured.runs[0].parts = vec![Part::Toll];
+        assert!(more_blocks(&measured).ends_with("--toll-blocks N --fidelity-seeds 0"));
+    }
+
+    #[test]
+    fn a_host_measures_blocks_and_parts() {
+        let mut measured = campaign("tracetoll run --methods count --blocks 3", Platform::Native);
+        measured.runs[0].parts = vec![Part::Toll, Part::Fidelity];
+        assert_eq!(more_blocks(&measured), "tracetoll run --methods count --blocks N");
+        assert_eq!(part(&measured, Part::Toll), "tracetoll run --methods count --parts toll");
+        measured.runs[0].parts = vec![Part::Fidelity];
+        assert!(more_blocks(&measured).ends_with("--parts fidelity --blocks N"));
     }
 }

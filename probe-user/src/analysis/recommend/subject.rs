@@ -184,18 +184,16 @@ impl<'a> Subject<'a> {
         let scenario = &self.campaign.design.scenario;
         let has_toll = scenario.toll.is_some() && scenario.guests.kind == GuestKind::Blast;
         let again = |part| {
-            let again = remedy::again(self.campaign);
-            format!(
-                "not measured; `{again} --parts {part}` measures it, `tracetoll merge` joins the two"
-            )
+            let again = remedy::part(self.campaign, part);
+            format!("not measured; `{again}` measures it, `tracetoll merge` joins the two")
         };
         let why = match part {
-            Part::Toll if has_toll => again("toll"),
+            Part::Toll if has_toll => again(part),
             Part::Toll => format!(
-                "not measured, and not part of the scenario: it takes a campaign of its own, `tracetoll run --guests blast --parts toll --methods {}`",
-                self.method.id
+                "not measured, and not part of the scenario: it takes a campaign of its own, `{}`",
+                remedy::toll_alone(self.campaign, &self.method.id)
             ),
-            Part::Fidelity => again("fidelity"),
+            Part::Fidelity => again(part),
         };
         Verdict::CannotTell { why, more_blocks: None }
     }

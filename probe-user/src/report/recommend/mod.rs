@@ -9,7 +9,10 @@ use crate::{
     model::method::Gives,
 };
 
-/// The whole answer; lines fit into [`super::text::WIDTH`] columns.
+/// What a command begins with.
+const PROMPT: &str = "  $ ";
+
+/// The whole answer; lines fit into [`super::text::WIDTH`] columns, but for commands.
 pub fn render(found: &Recommendation) -> String {
     let mut text = paragraph("", &format!("scenario {}, Linux {}", found.scenario, found.kernel));
     text.push_str(&paragraph("", &format!("wanted: {}", wanted(&found.wanted))));
@@ -34,6 +37,11 @@ pub fn render(found: &Recommendation) -> String {
     text.push_str("\nWhat this rests on\n");
     for note in notes::list(found) {
         text.push_str(&paragraph("- ", &note));
+    }
+    if notes::asks_for_blocks(found) {
+        // As they are typed, however long.
+        text.push_str(&format!("\nTo measure N more blocks\n{PROMPT}{} --out MORE\n", found.again));
+        text.push_str(&format!("{PROMPT}tracetoll merge --out ALL RESULT MORE\n"));
     }
     text
 }

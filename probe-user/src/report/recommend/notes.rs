@@ -136,15 +136,16 @@ fn span(values: &[f64]) -> Option<String> {
 
 /// How a number of blocks is to be read, where one is told.
 fn blocks(found: &Recommendation) -> Option<String> {
+    asks_for_blocks(found).then(|| {
+        "Numbers of further blocks are estimates: Student's interval of so many blocks would no longer hold the limit, if \
+         estimate and scatter stay; from one block, they come to ten. Each look at more blocks is one more chance to be wrong."
+            .to_owned()
+    })
+}
+
+/// Whether more blocks would tell more of any method.
+pub(super) fn asks_for_blocks(found: &Recommendation) -> bool {
     let told =
         |verdict: &Verdict| matches!(verdict, Verdict::CannotTell { more_blocks: Some(_), .. });
-    let any = found.methods.iter().flat_map(|one| &one.checks).any(|check| told(&check.verdict));
-    any.then(|| {
-        format!(
-            "Numbers of further blocks are estimates: Student's interval of so many blocks would no longer hold the limit, if \
-             estimate and scatter stay; from one block, they come to ten. `{} --blocks N` measures them, `tracetoll merge` joins \
-             them with these.",
-            found.again
-        )
-    })
+    found.methods.iter().flat_map(|one| &one.checks).any(|check| told(&check.verdict))
 }

@@ -40,6 +40,9 @@ const ROW: f64 = 33.0;
 
 const GAP: f64 = 10.0;
 
+/// Room for the word `none`.
+const NONE: f64 = 36.0;
+
 /// Room for half of the outermost ticks' labels.
 const INSET: f64 = 14.0;
 
@@ -78,6 +81,7 @@ fn column(area: Area, index: usize, panel: &Panel, rows: &[Row]) -> Markup {
     let extent = Extent::of(values).unwrap_or(Extent(0.0, 1.0)).with(0.0);
     let about = (area.width / 60.0).max(2.0);
     let scale = Scale::linear(extent, [area.left + INSET, area.right() - INSET], about);
+    let beside_zero = (scale.at(0.0) + 5.0).min(area.right() - NONE);
     html! {
         text class="axis-title" x=(px(area.left)) y="13" { (panel.title[0]) }
         text class="axis-title soft" x=(px(area.left)) y="28" { (panel.title[1]) }
@@ -87,7 +91,7 @@ fn column(area: Area, index: usize, panel: &Panel, rows: &[Row]) -> Markup {
             @let y = area.top + ROW * count(place) + 23.0;
             @match row.cells.get(index).copied().flatten() {
                 Some(cell) => (mark(cell, row, &scale, y)),
-                None => text class="tick" x=(px(area.left)) y=(px(y + 4.0)) { "none" },
+                None => text class="tick" x=(px(beside_zero)) y=(px(y + 4.0)) { "none" },
             }
         }
     }
