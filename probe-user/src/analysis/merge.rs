@@ -1,4 +1,4 @@
-//! From journals to a campaign. Text comes in, not files: the caller reads them.
+//! From journals to a campaign.
 
 use std::collections::BTreeMap;
 
@@ -14,49 +14,12 @@ use crate::{
     },
 };
 
-/// A journal's text, read as far as it goes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Parsed {
-    /// Its whole lines.
-    pub lines: Vec<JournalLine>,
-    /// Whether a last line that was cut short, as by a kill, was left out.
-    pub cut: bool,
-}
-
-/// Reads a journal.
-///
-/// # Errors
-/// A line is no journal line, and is not the last one without its end. The error names the line, not the file.
-pub fn parse_journal(text: &str) -> Result<Parsed> {
-    let mut parsed = Parsed { lines: Vec::new(), cut: false };
-    let lines = text.split_inclusive('\n').enumerate();
-    for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
-        match serde_json::from_str(line) {
-            Ok(found) => parsed.lines.push(found),
-            Err(_) if !line.ends_with('\n') => parsed.cut = true,
-            Err(error) => {
-                let column = error.column();
-                return Err(Error::malformed(
-                    format!("line {}, column {column}", number + 1),
-                    without_place(&error),
-                ));
-            }
-        }
-    }
-    Ok(parsed)
-}
-
-/// The error's text without serde_json's own "at line 1 column n", which counts within the one line.
-fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rfind(" at line ").map_or(text.as_str(), |place| &text[..place]).to_owned()
-}
-
 /// Makes one campaign of the journals of its runs, in the order given. Blocks are numbered anew, over all runs.
 ///
 /// # Errors
 /// There is no journal, or one does not begin with its design and run, has another schema version, measured another
-/// design than the first (the error names the field), or repeats an earlier one. A trial whose series do not fit together becomes a failed one.
+/// design than the first (the error names the field), or repeats an earlier one. A trial whose series do not fit
+/// together becomes a failed one.
 pub fn merge(journals: Vec<Vec<JournalLine>>) -> Result<Campaign> {
     let mut journals = journals.into_iter().zip(1..).map(|(lines, number)| open(lines, number));
     let Some(first) = journals.next() else {
@@ -91,7 +54,8 @@ pub fn merge(journals: Vec<Vec<JournalLine>>) -> Result<Campaign> {
     Ok(Campaign { schema_version: SCHEMA_VERSION, design, runs, trials, summary })
 }
 
-/// The first of the earlier runs that this one repeats, and how. On the counted clock a seed's machine does what it did before.
+/// The first of the earlier runs that this one repeats, and how. On the counted clock a seed's machine does what it did
+/// before.
 fn repeated(run: &Run, earlier: &[Run]) -> Option<(usize, String)> {
     let alike = |other: &Run| (&run.parts, run.seed) == (&other.parts, other.seed);
     let again = |other: &Run| {
@@ -260,10 +224,6 @@ mod tests {
         lab
     }
 
-    fn text(journal: &[JournalLine]) -> String {
-        journal.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect()
-    }
-
     #[test]
     fn runs_are_indexed_and_blocks_numbered_anew() {
         let other = {
@@ -286,33 +246,6 @@ mod tests {
         let campaign = merge(vec![lab().journal()]).unwrap();
         let text = serde_json::to_string(&campaign).unwrap();
         assert_eq!(serde_json::from_str::<Campaign>(&text).unwrap(), campaign);
-    }
-
-    #[test]
-    fn a_killed_runs_journal_gives_its_whole_lines() {
-        let journal = lab().journal();
-        let text = text(&journal);
-        let whole = parse_journal(&text).unwrap();
-        assert_eq!((whole.lines.len(), whole.cut), (5, false));
-        assert_eq!(whole.lines, journal);
-        // Cut anywhere within the last line, even just before its end.
-        let last = text.trim_end().rfind('\n').unwrap() + 1;
-        for cut in [last + 1, last + 50, text.len() - 2] {
-            let parsed = parse_journal(&text[..cut]).unwrap();
-            assert_eq!((parsed.lines.len(), parsed.cut), (4, true));
-            assert_eq!(merge(vec![parsed.lines]).unwrap().trials.len(), 3);
-        }
-        // Only the line's end is missing: nothing is lost.
-        let parsed = parse_journal(text.trim_end()).unwrap();
-        assert_eq!((parsed.lines.len(), parsed.cut), (5, false));
-    }
-
-    #[test]
-    fn a_broken_line_within_is_named() {
-        let text = text(&lab().journal()).replacen("{\"trial\"", "{\"trail\"", 1);
-        let error = parse_journal(&text).unwrap_err().to_string();
-        assert!(error.starts_with("line 2, column 8: unknown variant `trail`"), "{error}");
-        assert!(!error.contains("at line 1"), "{error}");
     }
 
     #[test]

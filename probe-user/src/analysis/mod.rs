@@ -25,6 +25,7 @@
 //! | [`order`], `outliers` | whether the blocks are alike |
 //! | [`stop`] | when a campaign has measured enough |
 //! | [`summary`] | all of them, for every method |
+//! | [`journal`] | a journal's lines from its text |
 //! | [`merge`] | several journals into one campaign |
 //! | [`compare`] | two campaigns: what is worse, better or the same |
 //! | [`recommend`] | which methods keep to a user's limits, and which of them is best |
@@ -46,6 +47,7 @@ pub(crate) mod fixture;
 mod gaps;
 pub mod interval;
 pub mod item;
+pub mod journal;
 pub mod latency;
 pub mod merge;
 pub mod order;

@@ -99,7 +99,7 @@ fn read_journal(path: &Path) -> Result<Vec<JournalLine>> {
     let file = if path.is_dir() { path.join(JOURNAL) } else { path.to_owned() };
     let text = fs::read_to_string(&file).map_err(|e| unreadable(&file, e))?;
     let parsed =
-        analysis::merge::parse_journal(&text).map_err(|e| not_a_result(&file, &e.to_string()))?;
+        analysis::journal::parse_journal(&text).map_err(|e| not_a_result(&file, &e.to_string()))?;
     if parsed.lines.is_empty() {
         return Err(Error::invalid(
             file.display().to_string(),

@@ -1,0 +1,99 @@
+//! A journal's lines from its text. Text comes in, not files: the caller reads them.
+
+use crate::{
+    error::{Error, Result},
+    model::campaign::JournalLine,
+};
+
+/// A journal's text, read as far as it goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    /// Its whole lines.
+    pub lines: Vec<JournalLine>,
+    /// Whether a last line that was cut short, as by a kill, was left out.
+    pub cut: bool,
+}
+
+/// Reads a journal.
+///
+/// # Errors
+/// A line is no journal line, and is not the last one without its end. The error names the line, not the file.
+pub fn parse_journal(text: &str) -> Result<Parsed> {
+    let mut parsed = Parsed { lines: Vec::new(), cut: false };
+    let lines = text.split_inclusive('\n').enumerate();
+    for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+        match serde_json::from_str(line) {
+            Ok(found) => parsed.lines.push(found),
+            Err(_) if !line.ends_with('\n') => parsed.cut = true,
+            Err(error) => {
+                let column = error.column();
+                return Err(Error::malformed(
+                    format!("line {}, column {column}", number + 1),
+                    without_place(&error),
+                ));
+            }
+        }
+    }
+    Ok(parsed)
+}
+
+/// The error's text without serde_json's own "at line 1 column n", which counts within the one line.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rfind(" at line ").map_or(text.as_str(), |place| &text[..place]).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::fixture::Lab,
+        model::{
+            figure::Platform,
+            trial::{Pace, Part},
+        },
+    };
+
+    /// One run of two blocks, `off` and one method each.
+    fn journal() -> Vec<JournalLine> {
+        let mut lab = Lab::new();
+        lab.run(Platform::Counted);
+        for block in [3, 7] {
+            for method in ["off", "ftrace-function"] {
+                lab.done(block, (Part::Toll, Pace::Flat), method, |_| {});
+            }
+        }
+        lab.journal()
+    }
+
+    fn text(journal: &[JournalLine]) -> String {
+        journal.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect()
+    }
+
+    #[test]
+    fn a_killed_runs_journal_gives_its_whole_lines() {
+        let journal = journal();
+        let text = text(&journal);
+        let whole = parse_journal(&text).unwrap();
+        assert_eq!((whole.lines.len(), whole.cut), (5, false));
+        assert_eq!(whole.lines, journal);
+        // Cut anywhere within the last line, even just before its end.
+        let last = text.trim_end().rfind('\n').unwrap() + 1;
+        for cut in [last + 1, last + 50, text.len() - 2] {
+            let parsed = parse_journal(&text[..cut]).unwrap();
+            assert_eq!((parsed.lines.len(), parsed.cut), (4, true));
+            assert_eq!(parsed.lines, journal[..4]);
+        }
+        // Only the line's end is missing: nothing is lost.
+        let parsed = parse_journal(text.trim_end()).unwrap();
+        assert_eq!((parsed.lines.len(), parsed.cut), (5, false));
+    }
+
+    #[test]
+    fn a_broken_line_within_is_named() {
+        let text = text(&journal()).replacen("{\"trial\"", "{\"trail\"", 1);
+        let error = parse_journal(&text).unwrap_err().to_string();
+        assert!(error.starts_with("line 2, column 8: unknown variant `trail`"), "{error}");
+        assert!(!error.contains("at line 1"), "{error}");
+    }
+}
