@@ -6,7 +6,7 @@ use crate::{
     cli::{FactFormat, ScenariosArgs},
     error::{Error, Result},
     model::scenario::Scenario,
-    report::text::paragraph,
+    report::lines::paragraph,
     workload::scenarios,
 };
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::text::paragraph;
+use super::lines::paragraph;
 use crate::model::{
     doctor::{Answer, Check, Diagnosis},
     figure::Platform,

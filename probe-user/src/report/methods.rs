@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::text::paragraph;
+use super::lines::paragraph;
 use crate::model::method::{Class, Descriptor};
 
 /// Some lines per method: what it does, what it gives, and its parameters with their values.

@@ -10,6 +10,7 @@ mod grouped;
 mod holdings;
 pub mod html;
 mod latency;
+pub mod lines;
 pub mod markdown;
 pub mod methods;
 mod number;

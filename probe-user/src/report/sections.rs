@@ -3,10 +3,11 @@
 use comfy_table::Table;
 
 use super::{
+    lines::WIDTH,
     markdown,
     number::{Style, parts},
     shown::{STAR, star, what},
-    text::{WIDTH, table},
+    text::table,
 };
 use crate::model::{
     campaign::{Campaign, Summary},

@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::{markdown, text};
+use super::{lines, markdown, text};
 use crate::{
     analysis::fixture::{
         Lab, exchanged, shows,
@@ -240,7 +240,7 @@ fn every_line_of_the_papers_tables_fits() {
         section.methods[1].id.0 = format!("external:{}", "name-".repeat(30));
     }
     for line in text::render(&campaign).lines() {
-        assert!(line.chars().count() <= text::WIDTH, "{} columns: {line}", line.chars().count());
+        assert!(line.chars().count() <= lines::WIDTH, "{} columns: {line}", line.chars().count());
     }
 }
 
@@ -252,7 +252,7 @@ fn every_line_fits_whatever_the_names_and_reasons() {
     campaign.design.unavailable[0].why = "so it is and not otherwise ".repeat(20);
     campaign.design.kernel = "6.12.0-".to_owned() + &"long ".repeat(40);
     for line in text::render(&campaign).lines() {
-        assert!(line.chars().count() <= text::WIDTH, "{} columns: {line}", line.chars().count());
+        assert!(line.chars().count() <= lines::WIDTH, "{} columns: {line}", line.chars().count());
     }
 }
 

@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_HORIZO
 
 use super::{
     caveats, chart, durations, holdings, latency,
+    lines::{WIDTH, broken, paragraph},
     number::{self, Style, nanoseconds, parts},
     paper, program_runs, sections, shown, sizes, verdict, widths,
 };
@@ -18,9 +19,6 @@ use crate::{
         trial::Outcome,
     },
 };
-
-/// Columns of a terminal that every line fits into.
-pub const WIDTH: usize = 100;
 
 /// Columns of a method's id; longer ones go on in the next line.
 pub(super) const ID: usize = 16;
@@ -245,19 +243,6 @@ pub(super) fn id(method: &MethodSummary) -> String {
     broken(&method.id.0, ID)
 }
 
-/// A name, broken behind hyphens and their like, so that its lines are no longer than `width` where its parts are not.
-pub(super) fn broken(name: &str, width: usize) -> String {
-    let mut lines = vec![String::new()];
-    for part in name.split_inclusive(['-', ':', ' ', '.', '_']) {
-        let full = lines.last().is_some_and(|line| line.len() + part.len() > width);
-        if full && !lines.last().is_some_and(String::is_empty) {
-            lines.push(String::new());
-        }
-        lines.last_mut().expect("there is one").push_str(part);
-    }
-    lines.join("\n")
-}
-
 fn toll_of(method: &MethodSummary) -> Vec<&Figure> {
     let toll = &method.toll;
     vec![&toll.kernel_ns_per_event, &toll.worker_cpu_pct, &toll.throughput_pct]
@@ -294,28 +279,4 @@ pub(super) fn table(header: &[&str]) -> Table {
         }
     }
     table
-}
-
-/// `text` in lines of [`WIDTH`], the first behind `bullet`, the others as far in.
-pub fn paragraph(bullet: &str, text: &str) -> String {
-    let room = WIDTH - bullet.len();
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        // A word that no line can hold, such as a command line without spaces, is cut.
-        let letters: Vec<char> = word.chars().collect();
-        for part in letters.chunks(room) {
-            let line = lines.last_mut().expect("there is one");
-            if line.is_empty() {
-                line.extend(part);
-            } else if line.chars().count() + 1 + part.len() <= room {
-                line.push(' ');
-                line.extend(part);
-            } else {
-                lines.push(part.iter().collect());
-            }
-        }
-    }
-    let indent = " ".repeat(bullet.len());
-    let starts = std::iter::once(bullet).chain(std::iter::repeat(indent.as_str()));
-    starts.zip(&lines).map(|(start, line)| format!("{start}{line}\n")).collect()
 }

@@ -67,7 +67,7 @@ fn every_line_fits_whatever_the_names() {
     comparison.scenario = "long ".repeat(40);
     for line in text::render(&comparison).lines() {
         let columns = line.chars().count();
-        assert!(columns <= crate::report::text::WIDTH, "{columns} columns: {line}");
+        assert!(columns <= crate::report::lines::WIDTH, "{columns} columns: {line}");
     }
 }
 

@@ -5,13 +5,16 @@ use comfy_table::{LineStyle, Table};
 use super::{Row, answered, caveats, clocks, counts, outcome, title};
 use crate::{
     analysis::compare::{Basis, Change, Comparison, Judged},
-    report::text::{ID, broken, paragraph, table},
+    report::{
+        lines::{broken, paragraph},
+        text::{ID, table},
+    },
 };
 
 /// Columns of a figure's path; longer ones go on in the next line.
 const FIGURE: usize = 30;
 
-/// The whole comparison; lines fit into [`crate::report::text::WIDTH`] columns.
+/// The whole comparison; lines fit into [`crate::report::lines::WIDTH`] columns.
 pub fn render(comparison: &Comparison) -> String {
     let mut text = paragraph("", &title(comparison));
     text.push_str(&paragraph("", &format!("{} clock", clocks(comparison))));

@@ -3,16 +3,16 @@
 mod notes;
 mod said;
 
-use super::text::paragraph;
+use super::lines::paragraph;
 use crate::{
     analysis::recommend::{Beside, Judged, RankedBy, Recommendation, Standing, Wanted},
-    model::method::Gives,
+    model::{figure::Figure, method::Gives},
 };
 
 /// What a command begins with.
 const PROMPT: &str = "  $ ";
 
-/// The whole answer; lines fit into [`super::text::WIDTH`] columns, but for commands.
+/// The whole answer; lines fit into [`super::lines::WIDTH`] columns, but for commands.
 pub fn render(found: &Recommendation) -> String {
     let mut text = paragraph("", &format!("scenario {}, Linux {}", found.scenario, found.kernel));
     text.push_str(&paragraph("", &format!("wanted: {}", wanted(&found.wanted))));
@@ -46,13 +46,14 @@ pub fn render(found: &Recommendation) -> String {
     text
 }
 
-/// What the order of several is by.
+/// What the order of several is by; nothing where none of them has the figure that it would be by.
 fn order(methods: &[&Judged], by: RankedBy) -> &'static str {
-    match (methods.len(), by) {
-        (1, _) => "",
-        (_, RankedBy::Cpu) => ", the least CPU first",
-        (_, RankedBy::Fidelity) => ", the most of the correlation first",
-    }
+    let (figure, order): (fn(&Judged) -> &Figure, _) = match by {
+        RankedBy::Cpu => (|one| &one.cost.cpu_pct, ", the least CPU first"),
+        RankedBy::Fidelity => (|one| &one.r_retained, ", the most of the correlation first"),
+    };
+    let measured = methods.iter().any(|one| figure(one).known().is_some());
+    if methods.len() > 1 && measured { order } else { "" }
 }
 
 /// What is wanted, in words.

@@ -3,8 +3,12 @@
 use super::render;
 use crate::{
     analysis::recommend::{Recommendation, Wanted, recommend},
-    model::{campaign::Campaign, figure::Platform, method::Gives},
-    report::{tests::campaign, text::WIDTH},
+    model::{
+        campaign::Campaign,
+        figure::{Figure, Platform},
+        method::Gives,
+    },
+    report::{lines::WIDTH, tests::campaign},
 };
 
 /// The same on hardware.
@@ -46,6 +50,17 @@ fn the_answer_where_nothing_is_asked_for() {
 }
 
 #[test]
+fn an_order_is_told_where_there_is_one() {
+    const ORDER: &str = ", the most of the correlation first\n";
+    let mut found = recommend(&campaign(), &all());
+    assert!(render(&found).contains(ORDER));
+    for one in &mut found.methods {
+        one.r_retained = Figure::null("no fidelity was measured");
+    }
+    assert!(!render(&found).contains(ORDER), "{}", render(&found));
+}
+
+#[test]
 fn every_line_fits_whatever_the_names() {
     let mut found = recommend(&campaign(), &all());
     for one in &mut found.methods {
@@ -80,7 +95,7 @@ fn what_qualifies_a_figure_is_told() {
     let mut found = recommend(&native(), &all());
     for one in &mut found.methods {
         for figure in [&mut one.cost.cpu_pct, &mut one.throughput_pct, &mut one.r_retained] {
-            if let crate::model::figure::Figure::Known(known) = figure {
+            if let Figure::Known(known) = figure {
                 known.notes = vec!["drift".into()];
             }
         }
@@ -93,9 +108,7 @@ fn what_qualifies_a_figure_is_told() {
 #[test]
 fn clocks_are_told_by_what_the_order_is_by() {
     let mut found = recommend(&native(), &all());
-    let crate::model::figure::Figure::Known(cpu) = &mut found.methods[0].cost.cpu_pct else {
-        panic!("{found:?}")
-    };
+    let Figure::Known(cpu) = &mut found.methods[0].cost.cpu_pct else { panic!("{found:?}") };
     cpu.platform = Platform::Counted;
     let text = render(&found).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("Not hardware's: CPU of bpf-fentry-count (the counted clock)"), "{text}");

@@ -4,8 +4,8 @@ use super::{super::results::named, markdown, text, *};
 use crate::{
     model::{campaign::Campaign, figure::Platform},
     report::{
+        lines::WIDTH,
         tests::{campaign, machines},
-        text::WIDTH,
     },
 };
 

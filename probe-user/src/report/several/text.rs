@@ -4,8 +4,9 @@ use comfy_table::Table;
 
 use super::{
     super::{
+        lines::{broken, paragraph},
         results::Named,
-        text::{ID, broken, cell, paragraph, table},
+        text::{ID, cell, table},
     },
     FACTS, GROUPS, LOSS, READ, facts, find, losses, methods, missing, notes, unit,
 };

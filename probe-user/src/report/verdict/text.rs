@@ -1,7 +1,7 @@
 //! The verdict in a terminal.
 
 use super::{HOW, NOTHING, groups, lead};
-use crate::{model::campaign::Campaign, report::text::paragraph};
+use crate::{model::campaign::Campaign, report::lines::paragraph};
 
 /// The sentences that the page opens with, group by group.
 pub(in crate::report) fn render(campaign: &Campaign) -> String {
