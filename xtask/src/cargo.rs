@@ -41,6 +41,15 @@ pub(crate) fn static_executable(arguments: &[&str], name: &str) -> Result<PathBu
     executable(&mut command, name)
 }
 
+/// A program or a test of the workspace as `cargo test --workspace` builds it: with the features of all its packages, so that
+/// nothing is compiled once more.
+///
+/// # Errors
+/// When it does not compile.
+pub(crate) fn as_tested(name: &str) -> Result<PathBuf> {
+    executable(&mut cargo(&["build", "--workspace", "--bins", "--tests"]), name)
+}
+
 /// Builds with these arguments and returns the path of the executable named `name`.
 ///
 /// # Errors
@@ -55,7 +64,12 @@ pub(crate) fn executable(command: &mut Command, name: &str) -> Result<PathBuf> {
         .context("cargo's messages are UTF-8")?
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == name)
+        .filter(|message| message["target"]["name"] == name && !is_unit_test(message))
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         .with_context(|| format!("cargo built no executable named {name}"))
+}
+
+/// Whether cargo tells of a program's unit tests, which have its name too.
+fn is_unit_test(message: &serde_json::Value) -> bool {
+    message["target"]["kind"][0] == "bin" && message["profile"]["test"] == true
 }

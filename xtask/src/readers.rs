@@ -38,10 +38,7 @@ pub(crate) fn check(install: &Installer) -> Result<()> {
     install.ensure(&NEEDS)?;
     let tests = paths::root().join("tests/readers");
     let python = environment(&tests.join("requirements.txt"), install)?;
-    let tracetoll = cargo::executable(
-        &mut cargo::cargo(&["build", "--package", "probe-user", "--bin", "tracetoll"]),
-        "tracetoll",
-    )?;
+    let tracetoll = cargo::as_tested("tracetoll")?;
     let journals = ["toll", "fidelity"]
         .map(|name| paths::root().join(format!("tests/data/campaign/{name}.jsonl")));
     let chromium = program("chromium").context("chromium was found before")?;

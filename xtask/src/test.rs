@@ -123,7 +123,7 @@ fn harness(install: &Installer) -> Result<()> {
     for series in kernels::TESTED {
         Kernel::get(series, install)?;
     }
-    let tests = ["test", "--package", "xtask", "--test", "vm", "--"];
+    let tests = ["test", "--workspace", "--test", "vm", "--"];
     cargo::run(cargo::cargo(&tests).args(["--ignored", "--test-threads", "2"]))
 }
 
@@ -131,8 +131,8 @@ fn harness(install: &Installer) -> Result<()> {
 fn gate(install: &Installer) -> Result<()> {
     Tools::ready(install)?;
     Kernel::get(kernels::TESTED[1], install)?;
-    let tests = ["test", "--package", "xtask", "--test", "gate", "--", "--ignored"];
-    cargo::run(&mut cargo::cargo(&tests))
+    let tests = ["test", "--workspace", "--test", "gate", "--", "--ignored"];
+    cargo::run(cargo::cargo(&tests).env("TRACETOLL_BIN", cargo::as_tested("tracetoll")?))
 }
 
 /// Runs the guest tests on each kernel, and prints each kernel's output in one piece.
@@ -140,14 +140,7 @@ fn guest_tests(chosen: &[String], filters: &[OsString], install: &Installer) -> 
     let tools = Tools::ready(install)?;
     install.ensure(&externals::PROGRAMS)?;
     install.ensure(&externals::NETWORK)?;
-    let tracetoll = cargo::executable(
-        &mut cargo::cargo(&["build", "--package", "probe-user", "--bin", "tracetoll"]),
-        "tracetoll",
-    )?;
-    let tests = cargo::executable(
-        &mut cargo::cargo(&["test", "--package", "tracetoll-tests", "--test", "guest", "--no-run"]),
-        "guest",
-    )?;
+    let (tracetoll, tests) = (cargo::as_tested("tracetoll")?, cargo::as_tested("guest")?);
     let image = image::ready(image::SERIES, install)?;
     let variable = |name: &str, path: &Path| (name.to_owned(), path.display().to_string());
     let env = vec![variable("TRACETOLL_BIN", &tracetoll), variable("TRACETOLL_IMAGE", &image)];

@@ -103,11 +103,10 @@ fn campaign(folder: &Path, name: &str, object: Option<&Path>) -> PathBuf {
 
 /// What the gate says of two campaigns: the exit status, and each method's verdict and judgement of its cost per call.
 fn gated(base: &Path, new: &Path) -> (Option<i32>, impl Fn(&str) -> (String, String)) {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let tracetoll = ["run", "--quiet", "--package", "probe-user", "--bin", "tracetoll", "--"];
+    let tracetoll = std::env::var_os("TRACETOLL_BIN").expect("`cargo xtask test` sets it");
     let compare = |format: &str| {
-        let mut command = Command::new(&cargo);
-        command.current_dir(root()).args(tracetoll).arg("compare").args([base, new]);
+        let mut command = Command::new(&tracetoll);
+        command.arg("compare").args([base, new]);
         output(command.args(["--fail-if", GATE, "--format", format]))
     };
     let told = compare("text");
