@@ -2,7 +2,7 @@
 
 use crate::{
     model::{
-        method::{Class, Descriptor},
+        method::{Class, Descriptor, SeriesUnit},
         target::Target,
         trial::{Measured, Sent},
     },
@@ -74,6 +74,20 @@ impl Items {
             kicked => stand_in().or(kicked),
         }
     }
+
+    /// What `method` shows in its trials instead of calls, where it sees no functions and the target has some. A share of
+    /// CPU time is the function's own.
+    pub fn instead<'t>(
+        &self,
+        method: &Descriptor,
+        mut trials: impl Iterator<Item = &'t Measured>,
+    ) -> Option<Item<'_>> {
+        if self.functions == 0 || method.unit == SeriesUnit::CpuShare {
+            return None;
+        }
+        let item = trials.find_map(|trial| self.seen(method, trial))?;
+        (item.index >= self.functions).then_some(item)
+    }
 }
 
 #[cfg(test)]
@@ -112,6 +126,30 @@ mod tests {
         assert_eq!(seen_of(&untied, [None, Some(2), Some(3)]).as_deref(), Some(HIT_PER_FRAME));
         // It saw nothing: the question is still about the function.
         assert_eq!(seen([None; 3]).as_deref(), Some("handle_tx"));
+    }
+
+    #[test]
+    fn what_shows_no_function_is_known_by_any_of_its_trials() {
+        let mut lab = Lab::new();
+        lab.run(crate::model::figure::Platform::Native);
+        let kind = (Part::Fidelity, Pace::Flat);
+        for (method, recorded) in [
+            ("bpf-fentry-count", vec![Some(1), Some(2), None]),
+            ("ftrace-function", vec![None, None, Some(3)]),
+            ("perf-sample-999-callchain", vec![None, None, Some(3)]),
+        ] {
+            lab.failed(0, kind, method, "lost its load");
+            lab.done(1, kind, method, |measured| measured.observation.recorded = recorded);
+        }
+        let campaign = lab.campaign();
+        let instead = |id: &str| {
+            let mut all = campaign.summary.methods.iter();
+            all.find(|method| method.id.0 == id).unwrap().shows_instead.as_deref()
+        };
+        assert_eq!(instead("bpf-fentry-count"), None);
+        assert_eq!(instead("ftrace-function"), Some("frames"));
+        // A share is the function's, whatever its samples were recorded by.
+        assert_eq!(instead("perf-sample-999-callchain"), None);
     }
 
     #[test]

@@ -54,8 +54,11 @@ pub struct Pair<'a> {
 /// A block on one machine, and the pace; trials that agree in it are paired.
 type Key = (usize, u32, Pace);
 
-/// The trials of one kind and method on one clock; a failed one is kept as a gap.
-type Row<'a> = BTreeMap<Key, Option<&'a Measured>>;
+/// What there is by clock and place; what failed is kept as a gap.
+type Rows<Place, T> = BTreeMap<Platform, BTreeMap<Place, Option<T>>>;
+
+/// A block of one run.
+pub type Block = (usize, u32);
 
 impl Kind {
     /// Toll trials at `pace`: the method alone.
@@ -92,6 +95,16 @@ impl Kind {
 }
 
 impl<'a> Trials<'a> {
+    /// The trials of `method` that ended well, of whatever kind and clock.
+    pub fn done(self, method: &MethodId) -> impl Iterator<Item = (Part, Pace, &'a Measured)> {
+        self.all.iter().filter(move |trial| trial.method == *method).filter_map(
+            |trial| match &trial.outcome {
+                Outcome::Done(measured) => Some((trial.part, trial.pace, &**measured)),
+                Outcome::Failed { .. } => None,
+            },
+        )
+    }
+
     /// The trials of `method`, without partner.
     ///
     /// # Errors
@@ -121,16 +134,7 @@ impl<'a> Trials<'a> {
         second_kind: Kind,
         second: &MethodId,
     ) -> Result<Chosen<Pair<'a>>, String> {
-        let (firsts, seconds) = (self.rows(first_kind, first), self.rows(second_kind, second));
-        let mut both: BTreeMap<Platform, BTreeMap<Key, Option<Pair<'a>>>> = BTreeMap::new();
-        for (platform, row) in firsts.iter().chain(&seconds) {
-            for key in row.keys() {
-                let found = |rows: &BTreeMap<Platform, Row<'a>>| *rows.get(platform)?.get(key)?;
-                let pair =
-                    found(&firsts).zip(found(&seconds)).map(|(off, method)| Pair { off, method });
-                both.entry(*platform).or_default().insert(*key, pair);
-            }
-        }
+        let both = self.pairs(first_kind, first, second_kind, second);
         choose(&both, |row| row.values().copied().collect()).ok_or_else(|| {
             let mut why = [(first_kind, first), (second_kind, second)]
                 .into_iter()
@@ -145,8 +149,46 @@ impl<'a> Trials<'a> {
         })
     }
 
-    fn rows(&self, kind: Kind, method: &MethodId) -> BTreeMap<Platform, Row<'a>> {
-        let mut rows: BTreeMap<Platform, Row<'a>> = BTreeMap::new();
+    /// As [`Self::paired`] in each of these kinds, of blocks that have them all; with the block.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn paired_in_each(
+        &self,
+        kinds: &[Kind],
+        method: &MethodId,
+    ) -> Result<Chosen<(Block, Vec<Pair<'a>>)>, String> {
+        let off = MethodId(MethodId::OFF.into());
+        let mut of_kind = kinds.iter().map(|&kind| by_block(&self.pairs(kind, &off, kind, method)));
+        let first = of_kind.next().ok_or("of no kind there are no trials")?;
+        let all =
+            of_kind.fold(first, |all, next| joined(&all, &next, |all, next| [all, next].concat()));
+        let items = |row: &BTreeMap<Block, Option<Vec<Pair<'a>>>>| {
+            row.iter().map(|(&block, pairs)| Some((block, pairs.clone()?))).collect()
+        };
+        if let Some(chosen) = choose(&all, items) {
+            return Ok(chosen);
+        }
+        for &kind in kinds {
+            self.paired(kind, method)?;
+        }
+        let names: Vec<String> = kinds.iter().map(|kind| kind.name()).collect();
+        Err(format!("no block holds a {} trial of both off and {method}", names.join(" and a ")))
+    }
+
+    fn pairs(
+        &self,
+        first_kind: Kind,
+        first: &MethodId,
+        second_kind: Kind,
+        second: &MethodId,
+    ) -> Rows<Key, Pair<'a>> {
+        let (firsts, seconds) = (self.rows(first_kind, first), self.rows(second_kind, second));
+        joined(&firsts, &seconds, |off, method| Pair { off, method })
+    }
+
+    fn rows(&self, kind: Kind, method: &MethodId) -> Rows<Key, &'a Measured> {
+        let mut rows: Rows<Key, &'a Measured> = BTreeMap::new();
         for trial in self.all.iter().filter(|trial| trial.method == *method && kind.holds(trial)) {
             let Some(run) = self.runs.get(trial.run) else { continue };
             let slot = rows
@@ -172,6 +214,33 @@ impl<'a> Trials<'a> {
             Some(Outcome::Done(_)) => format!("no {name} trial of {method} names its run"),
         }
     }
+}
+
+/// What stands at the same place of the same clock; a gap where one of the two is missing.
+fn joined<Place: Copy + Ord, A: Clone, B>(
+    a: &Rows<Place, A>,
+    b: &Rows<Place, A>,
+    both: impl Fn(A, A) -> B,
+) -> Rows<Place, B> {
+    let mut all: Rows<Place, B> = BTreeMap::new();
+    for (platform, row) in a.iter().chain(b) {
+        for place in row.keys() {
+            let found = |rows: &Rows<Place, A>| rows.get(platform)?.get(place)?.clone();
+            let pair = found(a).zip(found(b)).map(|(a, b)| both(a, b));
+            all.entry(*platform).or_default().insert(*place, pair);
+        }
+    }
+    all
+}
+
+/// Of trials at one pace, which then says nothing of their place.
+fn by_block<T: Copy>(rows: &Rows<Key, T>) -> Rows<Block, Vec<T>> {
+    let of_row = |row: &BTreeMap<Key, Option<T>>| {
+        row.iter()
+            .map(|(&(run, block, _), &found)| ((run, block), found.map(|one| vec![one])))
+            .collect()
+    };
+    rows.iter().map(|(&platform, row)| (platform, of_row(row))).collect()
 }
 
 /// Takes the preferred clock that has anything whole, and says what is left out. Clocks are never mixed.

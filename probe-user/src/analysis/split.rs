@@ -3,7 +3,7 @@
 use super::{
     estimate::Scale,
     pairs::{Kind, Trials},
-    toll::{of_pairs, with_load_note, worker_ns_per_frame},
+    toll::{self, of_pairs, with_load_note},
 };
 use crate::model::{figure::Figure, method::MethodId, trial::Pace};
 
@@ -14,21 +14,7 @@ pub fn kernel_pct(trials: &Trials<'_>, method: &MethodId, seed: u64) -> Figure {
         return Figure::null("the control");
     }
     let pairs = trials.paired(Kind::toll(Pace::Paced), method).map(with_load_note);
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "2^53 ns are 104 days; no run sends 2^53 frames"
-    )]
-    let frames_per_ns = |frames: u64, ns: u64| (ns > 0).then(|| frames as f64 / ns as f64);
-    of_pairs(
-        pairs,
-        Scale::Difference,
-        |pair| {
-            let more = worker_ns_per_frame(pair.method)? - worker_ns_per_frame(pair.off)?;
-            let rate = frames_per_ns(pair.method.sent.frames, pair.method.cpu.elapsed.0)?;
-            Some(100.0 * more * rate)
-        },
-        seed,
-    )
+    of_pairs(pairs, Scale::Difference, toll::kernel_pct, seed)
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
         let others = items.functions().filter(|function| function.index != headline.index);
         MethodSummary {
             id: method.id.clone(),
+            shows_instead: items
+                .instead(method, trials.done(&method.id).map(|(.., measured)| measured))
+                .map(|item| item.name.to_owned()),
             events: events::events(&trials, method, &items),
             toll: toll::figures(&trials, method, items.kicked().is_some(), seed),
             durations: durations::figures(&trials, method, &items),

@@ -160,19 +160,20 @@ pub(super) fn of_trials<T>(
 
 /// Says where the offered load, which is to be the same on both sides, was not.
 pub(super) fn with_load_note(mut pairs: Chosen<Pair<'_>>) -> Chosen<Pair<'_>> {
+    pairs.notes.extend(load_note(&pairs.items));
+    pairs
+}
+
+/// In how many pairs the offered load was not the same on both sides.
+pub(super) fn load_note(pairs: &[Pair<'_>]) -> Option<String> {
     let rate = |trial: &Measured| per(trial.sent.frames, trial.cpu.elapsed.0);
     let moved = |pair: &&Pair<'_>| match (rate(pair.off), rate(pair.method)) {
         (Some(off), Some(method)) => (method / off - 1.0).abs() > HELD,
         _ => true,
     };
-    let moved = pairs.items.iter().filter(moved).count();
-    if moved > 0 {
-        pairs.notes.push(format!(
-            "the offered load differed by more than 1 % in {moved} of {} pairs",
-            pairs.items.len()
-        ));
-    }
-    pairs
+    let (moved, all) = (pairs.iter().filter(moved).count(), pairs.len());
+    (moved > 0)
+        .then(|| format!("the offered load differed by more than 1 % in {moved} of {all} pairs"))
 }
 
 fn worker_ns(trial: &Measured) -> u64 {
@@ -187,6 +188,12 @@ pub(super) fn worker_ns_per_kick(trial: &Measured) -> Option<f64> {
 /// CPU time of all workers per frame taken.
 pub(super) fn worker_ns_per_frame(trial: &Measured) -> Option<f64> {
     per(worker_ns(trial), trial.sent.frames)
+}
+
+/// CPU time of all workers above the control, for the same frames, in per cent of one CPU.
+pub(super) fn kernel_pct(pair: &Pair<'_>) -> Option<f64> {
+    let more = worker_ns_per_frame(pair.method)? - worker_ns_per_frame(pair.off)?;
+    Some(100.0 * more * per(pair.method.sent.frames, pair.method.cpu.elapsed.0)?)
 }
 
 /// Bytes at the sink over the whole bins: the last one of a toll trial is short, and holds what was still in the rings as the load ended.

@@ -164,6 +164,10 @@ pub struct Summary {
 pub struct MethodSummary {
     /// The method.
     pub id: MethodId,
+    /// What it shows instead of calls: a tracepoint or the frames; absent where it sees functions of the target, or shows
+    /// shares of CPU time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shows_instead: Option<String>,
     /// What it recorded, lost and missed, over all toll trials in lockstep.
     pub events: Events,
     /// What it costs.

@@ -74,8 +74,7 @@ fn counts(methods: &[MethodSummary]) -> Vec<String> {
 fn stand_ins(methods: &[MethodSummary]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for method in methods {
-        let item = method.events.item.as_deref().filter(|item| *item != CALLED_PER_KICK);
-        if let (Some(item), Some(_)) = (item, method.events.recorded) {
+        if let Some(item) = &method.shows_instead {
             grouped.add(item, item.into(), method.id.to_string());
         }
     }

@@ -59,7 +59,7 @@ fn cells(method: &MethodSummary) -> [String; 12] {
         Some(truth) => format!("{recorded} of {truth}{}", stand_in(events)),
         None => format!("{recorded}{}", stand_in(events)),
     });
-    let off = method.id.is_off();
+    let (off, of) = (method.id.is_off(), instead(method));
     let losses = events.recorded.map(|_| losses(events.lost, events.missed));
     [
         code(&method.id),
@@ -71,8 +71,8 @@ fn cells(method: &MethodSummary) -> [String; 12] {
         recorded.unwrap_or("-".into()),
         losses.unwrap_or("-".into()),
         agreement(&events.reconciles),
-        figure(if off { &fidelity.r_0 } else { &fidelity.r_m }, Style::CORRELATION),
-        figure(&fidelity.r_retained, Style::CORRELATION),
+        figure(if off { &fidelity.r_0 } else { &fidelity.r_m }, Style::CORRELATION) + &of,
+        figure(&fidelity.r_retained, Style::CORRELATION) + &of,
         figure(&fidelity.series_error, Style::CORRELATION),
     ]
 }
@@ -81,6 +81,11 @@ fn cells(method: &MethodSummary) -> [String; 12] {
 fn stand_in(events: &Events) -> String {
     let other = events.item.as_deref().filter(|item| *item != CALLED_PER_KICK);
     other.map(|item| format!(" `{item}`")).unwrap_or_default()
+}
+
+/// What the method's series is of, behind a correlation, where that is not calls.
+pub(super) fn instead(method: &MethodSummary) -> String {
+    method.shows_instead.as_ref().map(|item| format!(" `{item}`")).unwrap_or_default()
 }
 
 pub(super) fn code(id: &MethodId) -> String {

@@ -9,16 +9,13 @@ use crate::{
     analysis::{
         estimate::Scale,
         item::Items,
-        pairs::{Kind, Pair, Trials},
-        toll::{
-            of_pairs, per, why_no_cost_per_event, with_load_note, worker_ns_per_frame,
-            worker_ns_per_kick,
-        },
+        pairs::{Block, Chosen, Kind, Pair, Trials},
+        toll::{kernel_pct, load_note, of_trials, per, why_no_cost_per_event, worker_ns_per_kick},
     },
     model::{
         campaign::Design,
-        figure::{Estimate, Figure},
-        method::{Class, Descriptor, SeriesUnit},
+        figure::Figure,
+        method::{Class, Descriptor, MethodId, SeriesUnit},
         trial::{Measured, Pace},
     },
 };
@@ -28,6 +25,9 @@ use crate::{
 pub struct Cost {
     /// All of it, in per cent of one CPU.
     pub cpu_pct: Figure,
+    /// The same in each block.
+    #[serde(skip)]
+    pub by_block: BTreeMap<Block, f64>,
     /// Its parts, in the same unit.
     pub parts: BTreeMap<&'static str, f64>,
     /// How it was found.
@@ -111,10 +111,7 @@ impl Way {
                 let more = worker_ns_per_kick(method)? - worker_ns_per_kick(off)?;
                 Some(share(more * calls_per_s))
             }
-            _ => {
-                let more = worker_ns_per_frame(method)? - worker_ns_per_frame(off)?;
-                Some(100.0 * more * per(method.sent.frames, method.cpu.elapsed.0)?)
-            }
+            _ => kernel_pct(pair),
         }
     }
 }
@@ -124,42 +121,64 @@ fn share(ns_per_s: f64) -> f64 {
     ns_per_s / 1e9 * 100.0
 }
 
-/// A method, whose parts are to be told.
+/// The trials of a method that its parts are of, block by block, and what a part comes to.
 struct Bill<'a> {
-    trials: &'a Trials<'a>,
-    method: &'a Descriptor,
     way: Way,
+    paces: Vec<Pace>,
+    blocks: Result<Chosen<(Block, Vec<Pair<'a>>)>, String>,
     seed: u64,
 }
 
-impl Bill<'_> {
-    fn figure(&self, pace: Pace, value: impl Fn(&Pair<'_>) -> Option<f64>) -> Figure {
-        let pairs = self.trials.paired(Kind::toll(pace), &self.method.id);
-        let pairs = if pace == Pace::Paced { pairs.map(with_load_note) } else { pairs };
-        of_pairs(pairs, Scale::Difference, value, self.seed)
+impl<'a> Bill<'a> {
+    fn new(trials: &Trials<'a>, method: &MethodId, way: Way, seed: u64) -> Self {
+        let mut paces: Vec<Pace> = way.parts().iter().map(|part| way.pace(part)).collect();
+        paces.dedup();
+        let kinds: Vec<Kind> = paces.iter().map(|&pace| Kind::toll(pace)).collect();
+        let mut blocks = trials.paired_in_each(&kinds, method);
+        if let (Ok(chosen), Some(at)) =
+            (&mut blocks, paces.iter().position(|&pace| pace == Pace::Paced))
+        {
+            let paced: Vec<Pair<'_>> = chosen.items.iter().map(|(_, pairs)| pairs[at]).collect();
+            chosen.notes.extend(load_note(&paced));
+        }
+        Self { way, paces, blocks, seed }
     }
 
-    /// All parts that are of trials at `pace`, added up in each block. None where there is no such part.
-    fn at(&self, pace: Pace) -> Option<Figure> {
-        let parts = || self.way.parts().iter().filter(|part| self.way.pace(part) == pace);
-        let sum = |pair: &Pair<'_>| parts().map(|part| self.way.part(part, pair)).sum();
-        parts().next().map(|_| self.figure(pace, sum))
+    /// One part in one block.
+    fn part(&self, part: &str, pairs: &[Pair<'a>]) -> Option<f64> {
+        let pace = self.way.pace(part);
+        let at = self.paces.iter().position(|&one| one == pace)?;
+        self.way.part(part, &pairs[at])
     }
 
-    fn part(&self, name: &'static str) -> Option<(&'static str, f64)> {
-        let found = self.figure(self.way.pace(name), |pair| self.way.part(name, pair));
-        Some((name, found.known()?.estimate))
+    /// All parts in one block.
+    fn sum(&self, pairs: &[Pair<'a>]) -> Option<f64> {
+        self.way.parts().iter().map(|part| self.part(part, pairs)).sum()
+    }
+
+    fn figure(&self, value: impl Fn(&[Pair<'a>]) -> Option<f64>) -> Figure {
+        of_trials(self.blocks.clone(), Scale::Difference, |(_, pairs)| value(pairs), self.seed)
+    }
+
+    fn estimate(&self, value: impl Fn(&[Pair<'a>]) -> Option<f64>) -> Option<f64> {
+        self.figure(value).known().map(|found| found.estimate)
+    }
+
+    /// The sum of each block.
+    fn by_block(&self) -> BTreeMap<Block, f64> {
+        let items = self.blocks.iter().flat_map(|chosen| &chosen.items);
+        items.filter_map(|(block, pairs)| Some((*block, self.sum(pairs)?))).collect()
     }
 
     /// Units of load per second that the costs are of.
     fn rate(&self) -> Option<f64> {
         let pace = self.way.pace(KERNEL);
-        let found = self.figure(pace, |pair| {
-            let Measured { sent, cpu, .. } = pair.method;
+        let at = self.paces.iter().position(|&one| one == pace)?;
+        self.estimate(|pairs| {
+            let Measured { sent, cpu, .. } = pairs[at].method;
             let units = if pace == Pace::Lockstep { sent.kicks? } else { sent.frames };
             Some(1e9 * per(units, cpu.elapsed.0)?)
-        });
-        found.known().map(|found| found.estimate)
+        })
     }
 }
 
@@ -174,74 +193,18 @@ pub(super) fn of(
     let way = Way::of(method, rate);
     let kicked = Items::of(&design.target).kicked().is_some();
     let per_call = matches!(way, Way::Scaled { .. });
+    let mut bill = Bill::new(trials, &method.id, way, seed);
     if let Some(why) = per_call.then(|| why_no_cost_per_event(method, kicked)).flatten() {
-        let cpu_pct = Figure::null(why);
-        let parts = BTreeMap::new();
-        return Cost { cpu_pct, parts, way, measured_per_s: None, beyond_one_worker: false };
+        bill.blocks = Err(why);
     }
-    let bill = Bill { trials, method, way, seed };
-    let cpu_pct = match (bill.at(Pace::Lockstep), bill.at(Pace::Paced)) {
-        (Some(per_call), Some(with_time)) => sum(per_call, with_time),
-        (Some(all), None) | (None, Some(all)) => all,
-        (None, None) => Figure::null("it has no part"),
-    };
-    let parts: BTreeMap<_, _> = way.parts().iter().filter_map(|part| bill.part(part)).collect();
-    let beyond_one_worker = parts.get(KERNEL).is_some_and(|&pct| pct > 100.0);
-    Cost { cpu_pct, parts, way, measured_per_s: bill.rate(), beyond_one_worker }
-}
-
-/// The sum of two figures of independent trials. Its interval is made of both (MOVER: Zou, Huang and Zhang 2009): each end
-/// is as far from the sum as the roots of the squares of those of the parts.
-fn sum(a: Figure, b: Figure) -> Figure {
-    let (a, b) = match (a, b) {
-        (Figure::Known(a), Figure::Known(b)) => (a, b),
-        (absent @ Figure::Null(_), _) | (_, absent) => return absent,
-    };
-    let estimate = a.estimate + b.estimate;
-    let below = |one: &Estimate| Some(one.estimate - one.lo?);
-    let above = |one: &Estimate| Some(one.hi? - one.estimate);
-    let both = |side: fn(&Estimate) -> Option<f64>| Some(side(&a)?.hypot(side(&b)?));
-    let (lo, hi) = (both(below).map(|far| estimate - far), both(above).map(|far| estimate + far));
-    let mut notes = a.notes.clone();
-    notes.extend(b.notes.iter().filter(|note| !a.notes.contains(note)).cloned());
-    Figure::Known(Estimate {
-        estimate,
-        lo,
-        hi,
-        n: a.n.min(b.n),
-        detectable: None,
-        platform: a.platform.max(b.platform),
-        p: None,
-        notes,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::figure::Platform;
-
-    #[test]
-    fn the_interval_of_a_sum_by_hand() {
-        let figure = |estimate: f64, below: f64, above: f64, n, platform| {
-            Figure::Known(Estimate {
-                estimate,
-                lo: Some(estimate - below),
-                hi: Some(estimate + above),
-                n,
-                detectable: None,
-                platform,
-                p: None,
-                notes: vec!["drift".into()],
-            })
-        };
-        let a = figure(16.0, 3.0, 5.0, 4, Platform::Native);
-        let b = figure(8.0, 4.0, 12.0, 3, Platform::Counted);
-        let found = sum(a.clone(), b);
-        let found = found.known().unwrap();
-        // 3, 4 and 5; 5, 12 and 13.
-        assert_eq!((found.estimate, found.lo, found.hi), (24.0, Some(19.0), Some(37.0)));
-        assert_eq!((found.n, found.platform, found.notes.len()), (3, Platform::Counted, 1));
-        assert_eq!(sum(a, Figure::null("a reason")), Figure::null("a reason"));
+    let part = |name: &&'static str| Some((*name, bill.estimate(|pairs| bill.part(name, pairs))?));
+    let parts: BTreeMap<_, _> = way.parts().iter().filter_map(part).collect();
+    Cost {
+        cpu_pct: bill.figure(|pairs| bill.sum(pairs)),
+        by_block: bill.by_block(),
+        beyond_one_worker: parts.get(KERNEL).is_some_and(|&pct| pct > 100.0),
+        parts,
+        way,
+        measured_per_s: bill.rate(),
     }
 }

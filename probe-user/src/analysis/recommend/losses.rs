@@ -8,8 +8,9 @@ use super::{judge::Verdict, wanted::CallRate};
 use crate::{
     analysis::toll::per,
     model::{
-        campaign::{Events, Reconciliation},
+        campaign::{MethodSummary, Reconciliation},
         loss::Loss,
+        observation::Observation,
         trial::{Measured, Pace, Part},
     },
 };
@@ -27,15 +28,18 @@ pub struct Losses {
 /// Sums over trials.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Counts {
-    /// Calls that it recorded, or counted where it counts those it does not record.
-    pub seen: u64,
+    /// Records that it kept, or calls that it counted where it counts only.
+    pub recorded: u64,
+    /// Calls at which its probe ran: counted, where it counts all of which it records some; else recorded or lost.
+    pub probed: u64,
     /// Records that its buffers lost.
     pub lost: Loss,
     /// Calls at which its probe did not run.
     pub missed: Loss,
     /// Calls of the lockstep trials that are neither recorded nor known to be lost.
     pub unaccounted: u64,
-    /// Lost, missed and unaccounted for, in per cent of all; at least so much where a part is unknown.
+    /// What is not shown of what it was to show, in per cent: a record that was lost, or a call that was missed or is
+    /// unaccounted for. At least so much where a part is unknown.
     pub known_pct: Option<f64>,
     /// Whether that is all of it: no part is unknown.
     pub exact: bool,
@@ -46,7 +50,7 @@ pub struct Counts {
 pub struct AtLoad {
     /// The load.
     pub load: Load,
-    /// Calls per second that there were.
+    /// Calls per second that there were; unknown of what shows something else, but in lockstep.
     pub calls_per_s: Option<f64>,
     /// What was seen of them.
     #[serde(flatten)]
@@ -90,14 +94,17 @@ impl fmt::Display for Load {
 }
 
 impl Counts {
-    fn new(seen: u64, lost: Loss, missed: Loss, unaccounted: u64) -> Self {
-        let known = lost.known() + missed.known() + unaccounted;
+    /// With the share that follows: a call is shown if its probe ran and its record, where it was due one, was kept.
+    fn of(sums: Sums) -> Self {
+        let Sums { recorded, probed, lost, missed, unaccounted } = sums;
+        let unseen = missed.known() + unaccounted;
         Self {
-            seen,
+            recorded,
+            probed,
             lost,
             missed,
             unaccounted,
-            known_pct: per(known, seen + known).map(|share| 100.0 * share),
+            known_pct: not_shown(probed, unseen, recorded, lost.known()).map(|share| 100.0 * share),
             exact: lost.exact().is_some() && missed.exact().is_some(),
         }
     }
@@ -105,17 +112,23 @@ impl Counts {
     /// Of several loads together.
     fn sum(all: &[AtLoad]) -> Self {
         let all = || all.iter().map(|one| one.counts);
-        Self::new(
-            all().map(|one| one.seen).sum(),
-            all().map(|one| one.lost).fold(Loss::NONE, Loss::and),
-            all().map(|one| one.missed).fold(Loss::NONE, Loss::and),
-            all().map(|one| one.unaccounted).sum(),
-        )
+        Self::of(Sums {
+            recorded: all().map(|one| one.recorded).sum(),
+            probed: all().map(|one| one.probed).sum(),
+            lost: all().map(|one| one.lost).fold(Loss::NONE, Loss::and),
+            missed: all().map(|one| one.missed).fold(Loss::NONE, Loss::and),
+            unaccounted: all().map(|one| one.unaccounted).sum(),
+        })
     }
 
-    /// Lost, missed and unaccounted for, as far as known.
-    fn known(&self) -> u64 {
-        self.lost.known() + self.missed.known() + self.unaccounted
+    /// What is known not to be shown, in words.
+    fn told(&self) -> String {
+        let (lost, unseen) = (self.lost.known(), self.missed.known() + self.unaccounted);
+        let records =
+            (lost > 0).then(|| format!("{lost} of {} records were lost", self.recorded + lost));
+        let calls =
+            (unseen > 0).then(|| format!("{unseen} of {} calls were missed", self.probed + unseen));
+        records.into_iter().chain(calls).collect::<Vec<_>>().join(" and ")
     }
 
     /// Why not all is known.
@@ -132,19 +145,56 @@ impl Counts {
     }
 }
 
+/// The share of all calls that was not probed, or whose record was lost where `recorded` and `lost` ones were due.
+#[expect(clippy::cast_precision_loss, reason = "no campaign has 2^53 calls")]
+fn not_shown(probed: u64, unseen: u64, recorded: u64, lost: u64) -> Option<f64> {
+    let all = (probed + unseen) as f64;
+    let kept = match recorded + lost {
+        0 => probed as f64,
+        due => probed as f64 * recorded as f64 / due as f64,
+    };
+    (all > 0.0).then(|| (all - kept) / all)
+}
+
+/// What adds up over trials.
+struct Sums {
+    recorded: u64,
+    probed: u64,
+    lost: Loss,
+    missed: Loss,
+    unaccounted: u64,
+}
+
+/// Calls at which the probe ran in one trial: of all functions, and of the one that is called most.
+fn probed(seen: &Observation) -> [u64; 2] {
+    // What is counted holds those whose records were lost.
+    let (counts, lost) = match seen.counted.is_empty() {
+        true => (&seen.recorded, seen.lost.known()),
+        false => (&seen.counted, 0),
+    };
+    let counts = || counts.iter().flatten();
+    [counts().sum::<u64>() + lost, counts().max().unwrap_or(&0) + lost]
+}
+
 impl AtLoad {
-    fn of(load: Load, trials: &[&Measured], events: &Events) -> Self {
-        let (mut seen, mut lost, mut missed) = (0, Loss::NONE, Loss::NONE);
-        // Of several functions, the one that is called most tells the rate.
-        let (mut calls, mut elapsed) = (0, 0);
+    fn of(load: Load, trials: &[&Measured], summary: &MethodSummary) -> Self {
+        let events = &summary.events;
+        let (mut recorded, mut all, mut lost, mut missed) = (0, 0, Loss::NONE, Loss::NONE);
+        let (mut calls, mut elapsed) = (Some(0), 0);
         for trial in trials {
             let one = &trial.observation;
-            let counts = if one.counted.is_empty() { &one.recorded } else { &one.counted };
-            let counts = || counts.iter().flatten();
-            seen += counts().sum::<u64>();
+            let [of_all, of_most] = probed(one);
+            recorded += one.recorded.iter().flatten().sum::<u64>();
+            all += of_all;
             lost = lost.and(one.lost);
             missed = missed.and(one.missed);
-            calls += counts().max().unwrap_or(&0) + one.lost.known() + one.missed.known();
+            // Frames tell nothing of calls, but where each kick is one of each.
+            let these = match (&summary.shows_instead, load) {
+                (None, _) => Some(of_most + one.missed.known()),
+                (Some(_), Load::Lockstep) => trial.sent.kicks,
+                (Some(_), _) => None,
+            };
+            calls = calls.zip(these).map(|(calls, these)| calls + these);
             elapsed += trial.cpu.elapsed.0;
         }
         let unaccounted = match (load, &events.reconciles) {
@@ -158,22 +208,23 @@ impl AtLoad {
         {
             missed = Loss::NONE;
         }
-        let calls_per_s = per(calls, elapsed).map(|per_ns| per_ns * 1e9);
-        Self { load, calls_per_s, counts: Counts::new(seen, lost, missed, unaccounted) }
+        let calls_per_s = calls.and_then(|calls| per(calls, elapsed)).map(|per_ns| per_ns * 1e9);
+        let sums = Sums { recorded, probed: all, lost, missed, unaccounted };
+        Self { load, calls_per_s, counts: Counts::of(sums) }
     }
 }
 
 impl Losses {
     pub(super) fn of<'a>(
         done: impl Iterator<Item = (Part, Pace, &'a Measured)>,
-        events: &Events,
+        summary: &MethodSummary,
     ) -> Self {
         let mut trials: BTreeMap<Load, Vec<&Measured>> = BTreeMap::new();
         for (part, pace, measured) in done {
             trials.entry(Load::of(part, pace)).or_default().push(measured);
         }
         let by_load: Vec<AtLoad> =
-            trials.iter().map(|(&load, trials)| AtLoad::of(load, trials, events)).collect();
+            trials.iter().map(|(&load, trials)| AtLoad::of(load, trials, summary)).collect();
         Self { all: Counts::sum(&by_load), by_load }
     }
 
@@ -190,10 +241,7 @@ impl Losses {
         let Some(worst) = self.worst() else { return cannot_tell("it recorded nothing".into()) };
         let AtLoad { load, counts, .. } = worst;
         if counts.known_pct.is_some_and(|pct| pct > max_pct) {
-            let (known, all) = (counts.known(), counts.seen + counts.known());
-            return Verdict::Broken {
-                why: format!("{load}, {known} of {all} were lost or missed"),
-            };
+            return Verdict::Broken { why: format!("{load}, {}", counts.told()) };
         }
         let open: Vec<String> = self
             .by_load

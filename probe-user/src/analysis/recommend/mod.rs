@@ -29,7 +29,7 @@ use crate::model::{
 };
 
 /// Version of the answer as JSON. It changes when a reader of the old one would misread the new one.
-pub const ANSWER_VERSION: u32 = 1;
+pub const ANSWER_VERSION: u32 = 2;
 
 /// What a campaign says to what is wanted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,7 +44,7 @@ pub struct Recommendation {
     pub wanted: Wanted,
     /// What the answer is.
     pub outcome: Standing,
-    /// The first of those that qualify.
+    /// The first of those that qualify; none where several do and nothing that was measured orders them.
     pub best: Option<MethodId>,
     /// What the order within each standing is by.
     pub ranked_by: RankedBy,
@@ -135,9 +135,10 @@ pub fn recommend(campaign: &Campaign, wanted: &Wanted) -> Recommendation {
         observes.then(|| Subject { campaign, trials, method, summary }.judge(wanted, seed))
     });
     let mut methods: Vec<Judged> = judged.collect();
-    let ranked_by = order::arrange(&mut methods, wanted.accept_emulated);
+    let (ranked_by, ordered) = order::arrange(&mut methods, wanted.accept_emulated, seed);
     let outcome = methods.first().map_or(Standing::CannotTell, |first| first.standing);
-    let best = (outcome == Standing::Qualifies).then(|| methods[0].method.clone());
+    let qualify = methods.iter().filter(|one| one.standing == Standing::Qualifies).count();
+    let best = (qualify == 1 || qualify > 1 && ordered).then(|| methods[0].method.clone());
     Recommendation {
         schema_version: ANSWER_VERSION,
         kernel: campaign.design.kernel.clone(),

@@ -4,8 +4,11 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
-use super::{Judged, foreign};
-use crate::model::figure::Estimate;
+use super::{Cost, Judged, foreign};
+use crate::{
+    analysis::{estimate::mean_interval, pairs::Block},
+    model::figure::Estimate,
+};
 
 /// What methods are put in order by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -23,11 +26,12 @@ pub enum RankedBy {
 pub enum Beside {
     /// It is the first.
     First,
-    /// The intervals of the two meet: which of them is better cannot be told.
+    /// Which of the two is better cannot be told: by the difference in each block, of CPU time; by whether their intervals
+    /// meet, of the correlation.
     Alike,
-    /// The intervals lie apart.
+    /// It is worse.
     Behind,
-    /// The two have no intervals of the same thing.
+    /// The two have no blocks in common, or not of the same thing.
     NotComparable,
 }
 
@@ -36,6 +40,7 @@ pub enum Beside {
 struct Order {
     by: RankedBy,
     accept_emulated: bool,
+    seed: u64,
 }
 
 impl Order {
@@ -68,31 +73,39 @@ impl Order {
         }
     }
 
-    /// The ends of the interval over blocks.
-    fn ends(self, judged: &Judged) -> Option<(f64, f64)> {
-        let found = self.figure(judged).filter(|found| found.n > 1)?;
-        let (lo, hi) = (found.lo?, found.hi?);
-        Some(match self.by {
-            RankedBy::Cpu => (lo, hi),
-            RankedBy::Fidelity => (lo.min(1.0), hi.min(1.0)),
-        })
+    /// Whether `other` is worse; none where that cannot be asked.
+    fn worse(self, first: &Judged, other: &Judged) -> Option<bool> {
+        match self.by {
+            RankedBy::Cpu => takes_more(&first.cost, &other.cost, self.seed),
+            RankedBy::Fidelity => {
+                let ends = |judged| {
+                    let found = self.figure(judged).filter(|found| found.n > 1)?;
+                    Some((found.lo?.min(1.0), found.hi?.min(1.0)))
+                };
+                let ((lo, _), (_, hi)) = (ends(first)?, ends(other)?);
+                Some(hi < lo)
+            }
+        }
     }
 
     /// How `other` stands to `first`. Calls are not compared with what is shown instead, nor one clock with another.
     fn beside(self, first: &Judged, other: &Judged) -> Beside {
         let clock = |judged| self.figure(judged).map(|found| found.platform);
         let same = first.shows_instead == other.shows_instead && clock(first) == clock(other);
-        match (self.ends(first), self.ends(other)) {
-            (Some((a_lo, a_hi)), Some((b_lo, b_hi))) if same => {
-                if a_lo <= b_hi && b_lo <= a_hi {
-                    Beside::Alike
-                } else {
-                    Beside::Behind
-                }
-            }
-            _ => Beside::NotComparable,
+        match self.worse(first, other).filter(|_| same) {
+            Some(true) => Beside::Behind,
+            Some(false) => Beside::Alike,
+            None => Beside::NotComparable,
         }
     }
+}
+
+/// Whether `other` takes more CPU time, by the differences in the blocks that both have: what a block does to both, such as a
+/// control that was slow, is not in them.
+fn takes_more(first: &Cost, other: &Cost, seed: u64) -> Option<bool> {
+    let more = |(block, other): (&Block, &f64)| Some(other - first.by_block.get(block)?);
+    let more: Vec<f64> = other.by_block.iter().filter_map(more).collect();
+    Some(mean_interval(&more, seed)?.lo > 0.0)
 }
 
 /// The less is known to be lost, the better; of equals, the one of which all is known.
@@ -102,9 +115,14 @@ fn by_losses(a: &Judged, b: &Judged) -> Ordering {
     known_a.total_cmp(&known_b).then(b.losses.all.exact.cmp(&a.losses.all.exact))
 }
 
-/// Puts methods of each standing in order, and says by what: by their costs, if any of these is hardware's or accepted.
-pub(super) fn arrange(methods: &mut [Judged], accept_emulated: bool) -> RankedBy {
-    let by_cpu = Order { by: RankedBy::Cpu, accept_emulated };
+/// Puts methods of each standing in order, and says by what: by their costs, if any of these is hardware's or accepted; and
+/// whether the very first has the figure that the order is by.
+pub(super) fn arrange(
+    methods: &mut [Judged],
+    accept_emulated: bool,
+    seed: u64,
+) -> (RankedBy, bool) {
+    let by_cpu = Order { by: RankedBy::Cpu, accept_emulated, seed };
     let by_fidelity = Order { by: RankedBy::Fidelity, ..by_cpu };
     let any = methods.iter().any(|judged| by_cpu.figure(judged).is_some());
     let order = if any { by_cpu } else { by_fidelity };
@@ -115,5 +133,5 @@ pub(super) fn arrange(methods: &mut [Judged], accept_emulated: bool) -> RankedBy
             other.beside_the_first = order.beside(first, other);
         }
     }
-    order.by
+    (order.by, methods.first().is_some_and(|first| order.figure(first).is_some()))
 }

@@ -5,7 +5,7 @@ use super::{
     losses::Losses, remedy,
 };
 use crate::{
-    analysis::{item::Items, pairs::Trials},
+    analysis::pairs::Trials,
     model::{
         campaign::{Campaign, MethodSummary, Reconciliation},
         figure::{Figure, Platform},
@@ -28,9 +28,8 @@ impl<'a> Subject<'a> {
     pub(super) fn judge(self, wanted: &Wanted, seed: u64) -> Judged {
         let Self { campaign, trials, method, summary } = self;
         let cost = cost::of(&trials, &campaign.design, method, wanted.calls_per_s, seed);
-        let losses = Losses::of(self.done(), &summary.events);
-        let instead = self.shows_instead();
-        let checks = self.checks(wanted, &cost, &losses, instead.as_deref());
+        let losses = Losses::of(self.done(), summary);
+        let checks = self.checks(wanted, &cost, &losses);
         Judged {
             method: method.id.clone(),
             standing: standing(&checks),
@@ -41,7 +40,7 @@ impl<'a> Subject<'a> {
             throughput_pct: summary.toll.throughput_pct.clone(),
             r_retained: summary.fidelity.r_retained.clone(),
             losses,
-            shows_instead: instead,
+            shows_instead: summary.shows_instead.clone(),
             checks,
         }
     }
@@ -60,26 +59,14 @@ impl<'a> Subject<'a> {
 
     /// Its trials that ended well.
     fn done(self) -> impl Iterator<Item = (Part, Pace, &'a Measured)> {
-        self.ours().filter_map(|trial| match &trial.outcome {
-            Outcome::Done(measured) => Some((trial.part, trial.pace, &**measured)),
-            Outcome::Failed { .. } => None,
-        })
+        self.trials.done(&self.method.id)
     }
 
-    fn checks(
-        self,
-        wanted: &Wanted,
-        cost: &Cost,
-        losses: &Losses,
-        instead: Option<&str>,
-    ) -> Vec<Check> {
+    fn checks(self, wanted: &Wanted, cost: &Cost, losses: &Losses) -> Vec<Check> {
         let check = |of, verdict| Check { of, verdict };
         let summary = self.summary;
         let sound = self.unsound(losses).map(|verdict| check(Criterion::Sound, verdict));
-        let needs = wanted
-            .needs
-            .iter()
-            .map(|&need| check(Criterion::Need(need), self.gives(need, instead)));
+        let needs = wanted.needs.iter().map(|&need| check(Criterion::Need(need), self.gives(need)));
         let basics = sound.into_iter().chain(needs);
         if self.done().next().is_none() {
             return basics.collect();
@@ -99,7 +86,7 @@ impl<'a> Subject<'a> {
         });
         let retained = wanted
             .min_r_retained
-            .map(|min| check(Criterion::RRetained, self.retains(Limit::AtLeast(min), instead)));
+            .map(|min| check(Criterion::RRetained, self.retains(Limit::AtLeast(min))));
         // A profiler's samples go with the time.
         let rate = wanted.calls_per_s.filter(|_| self.method.unit != SeriesUnit::CpuShare);
         let loss = wanted.max_loss_pct.map(|max| check(Criterion::Loss, losses.judge(max, rate)));
@@ -117,21 +104,21 @@ impl<'a> Subject<'a> {
             let (failed, all) = (self.failures().count(), self.ours().count());
             return cannot_tell(format!("{failed} of {all} trials failed: {why}"));
         }
-        match losses.all.seen {
+        match losses.all.probed {
             0 if self.ours().next().is_none() => cannot_tell("no trial of it was run".into()),
             0 => cannot_tell("it recorded nothing".into()),
             _ => None,
         }
     }
 
-    fn gives(self, need: Gives, instead: Option<&str>) -> Verdict {
+    fn gives(self, need: Gives) -> Verdict {
         let mut gives = self.method.gives();
         // Results of before methods told this of themselves.
         if self.summary.durations.is_some() && !gives.contains(&Gives::Latency) {
             gives.push(Gives::Latency);
         }
         let names: Vec<String> = gives.iter().map(ToString::to_string).collect();
-        match (gives.contains(&need), instead) {
+        match (gives.contains(&need), &self.summary.shows_instead) {
             (true, None) => Verdict::Met,
             (true, Some(item)) => {
                 Verdict::Broken { why: format!("its {need} are of {item}, not of calls") }
@@ -163,9 +150,9 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn retains(self, limit: Limit, instead: Option<&str>) -> Verdict {
+    fn retains(self, limit: Limit) -> Verdict {
         let figure = &self.summary.fidelity.r_retained;
-        match instead {
+        match &self.summary.shows_instead {
             Some(item) => Verdict::CannotTell {
                 why: format!(
                     "it shows {item}, whose correlation with throughput says nothing of calls"
@@ -196,18 +183,6 @@ impl<'a> Subject<'a> {
             Part::Fidelity => again(part),
         };
         Verdict::CannotTell { why, more_blocks: None }
-    }
-
-    /// What it is judged by instead of calls, where it sees no functions and the target has some.
-    fn shows_instead(self) -> Option<String> {
-        let items = Items::of(&self.campaign.design.target);
-        items.functions().next()?;
-        if self.method.unit == SeriesUnit::CpuShare {
-            return None;
-        }
-        let item = self.done().find_map(|(.., measured)| items.seen(self.method, measured))?;
-        let function = items.functions().any(|function| function == item);
-        (!function).then(|| item.name.to_owned())
     }
 }
 

@@ -26,7 +26,6 @@ use crate::{
         number::{Style, nanoseconds},
         shown::described,
     },
-    workload::CALLED_PER_KICK,
 };
 
 /// From here on, nearly all of the correlation is left: for a closer look alone.
@@ -124,8 +123,7 @@ fn spot<'a>(
     let trade =
         Trade { toll: known((axis.of)(method))?, kept: known(&method.fidelity.r_retained)? };
     let (shape, series) = look(described(campaign, &method.id)?);
-    let item = method.events.item.as_deref();
-    let stands_in = item.is_some_and(|item| item != CALLED_PER_KICK);
+    let stands_in = method.shows_instead.is_some();
     Some(Spot { number, method, shape, series, trade, stands_in })
 }
 

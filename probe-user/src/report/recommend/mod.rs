@@ -78,6 +78,10 @@ fn answer(found: &Recommendation) -> String {
         (_, None) => {
             "Nothing can be recommended: no method that observes anything was measured.".into()
         }
+        (Standing::Qualifies, Some(_)) if found.best.is_none() => format!(
+            "{} methods qualify; nothing that was measured tells which of them is best.",
+            of(Standing::Qualifies).count()
+        ),
         (Standing::Qualifies, Some(best)) => {
             take(best, &of(Standing::Qualifies).skip(1).collect::<Vec<_>>(), found)
         }
@@ -118,8 +122,12 @@ fn take(best: &Judged, others: &[&Judged], found: &Recommendation) -> String {
     let alike = match alike.as_slice() {
         [] => String::new(),
         names => format!(
-            " By their intervals, {} cannot be told from it: take any of these.",
-            names.join(", ")
+            " From {} it cannot be told{}, which does not show that they are the same.",
+            names.join(", "),
+            match found.ranked_by {
+                RankedBy::Cpu => " block by block",
+                RankedBy::Fidelity => " by their intervals",
+            }
         ),
     };
     let unlike = match unlike.as_slice() {

@@ -2,7 +2,7 @@
 
 use crate::{
     analysis::recommend::{
-        Beside, Check, Criterion, Judged, RankedBy, Recommendation, Verdict, Way,
+        Beside, Check, Criterion, Judged, RankedBy, Recommendation, Standing, Verdict, Way,
     },
     model::figure::{Figure, Platform},
     report::{grouped::Grouped, number},
@@ -117,8 +117,8 @@ fn rate(found: &Recommendation) -> Option<String> {
 fn comparable(found: &Recommendation) -> Option<String> {
     let any = found.methods.iter().any(|one| one.beside_the_first == Beside::NotComparable);
     any.then(|| {
-        "Methods are compared where each has an interval over blocks on the same clock, and they show the same: calls, or \
-         the same instead. The others stand in the order of their estimates, which may be chance."
+        "Methods are compared where they have blocks in common, on the same clock, and show the same: calls, or the same \
+         instead. The others stand in the order of their estimates, which may be chance."
             .to_owned()
     })
 }
@@ -147,5 +147,6 @@ fn blocks(found: &Recommendation) -> Option<String> {
 pub(super) fn asks_for_blocks(found: &Recommendation) -> bool {
     let told =
         |verdict: &Verdict| matches!(verdict, Verdict::CannotTell { more_blocks: Some(_), .. });
-    found.methods.iter().flat_map(|one| &one.checks).any(|check| told(&check.verdict))
+    let open = found.methods.iter().filter(|one| one.standing == Standing::CannotTell);
+    open.flat_map(|one| &one.checks).any(|check| told(&check.verdict))
 }

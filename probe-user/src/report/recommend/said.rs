@@ -194,19 +194,19 @@ fn of_figure(figure: &Figure, style: Style) -> Option<String> {
 }
 
 fn losses(losses: &Losses) -> String {
-    let Counts { seen, lost, missed, unaccounted, .. } = losses.all;
+    let Counts { recorded, probed, lost, missed, unaccounted, .. } = losses.all;
     if (lost, missed, unaccounted) == (Loss::NONE, Loss::NONE, 0) {
-        if seen == 0 {
+        if probed == 0 {
             return "nothing recorded".into();
         }
-        return format!("nothing lost or missed of {seen}");
+        return format!("nothing lost or missed of {probed}");
     }
     let unaccounted = match unaccounted {
         0 => String::new(),
         n => format!(", {n} not accounted for"),
     };
     format!(
-        "lost {}, missed {}{unaccounted}, {seen} seen",
+        "lost {}, missed {}{unaccounted}, {recorded} recorded",
         number::loss(lost),
         number::loss(missed)
     )

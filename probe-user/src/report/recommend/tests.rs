@@ -76,7 +76,7 @@ fn every_line_fits_whatever_the_names() {
 fn programs_get_everything() {
     let found: Recommendation = recommend(&native(), &all());
     let json = serde_json::to_value(&found).unwrap();
-    assert_eq!(json["schema_version"], 1);
+    assert_eq!(json["schema_version"], 2);
     assert_eq!(json["outcome"], "cannot_tell");
     assert_eq!(json["ranked_by"], "cpu");
     assert_eq!(json["wanted"]["calls_per_s"], 100_000.0);

@@ -19,7 +19,10 @@ pub fn render(results: &[Named]) -> String {
             "" => named.label.clone(),
             unit => format!("{}: {unit}", named.label),
         };
-        let written = |method: &MethodSummary| figure((group.of)(method), group.style);
+        let written = |method: &MethodSummary| {
+            let figure = figure((group.of)(method), group.style);
+            group.instead(method).map_or(figure.clone(), |item| format!("{figure} `{item}`"))
+        };
         push(&mut text, group.title, results, &methods, &head, &written);
     }
     let written = |method: &MethodSummary| losses(method).join(", ");

@@ -32,6 +32,15 @@ pub(super) struct Group {
     pub(super) title: &'static str,
     pub(super) style: Style,
     pub(super) of: fn(&MethodSummary) -> &Figure,
+    /// Whether it is of what the method shows.
+    pub(super) of_series: bool,
+}
+
+impl Group {
+    /// What the figures are of under a method that shows something else than calls.
+    pub(super) fn instead<'a>(&self, method: &'a MethodSummary) -> Option<&'a str> {
+        method.shows_instead.as_deref().filter(|_| self.of_series)
+    }
 }
 
 /// What tables there are of figures.
@@ -41,12 +50,14 @@ pub(super) const GROUPS: [Group; 2] = [
         title: "What one call costs in the kernel, against `off` in the same block",
         style: Style::DIFFERENCE,
         of: |method| &method.toll.kernel_ns_per_event,
+        of_series: false,
     },
     Group {
         name: "r_retained",
         title: "What is left of the correlation with throughput: r_m / r_0",
         style: Style::CORRELATION,
         of: |method| &method.fidelity.r_retained,
+        of_series: true,
     },
 ];
 

@@ -59,6 +59,20 @@ fn costs_on_different_clocks_are_said_not_to_compare() {
 }
 
 #[test]
+fn a_correlation_of_frames_is_marked_wherever_it_stands() {
+    let mut frames = campaign();
+    let method = &mut frames.summary.methods[1];
+    assert!(method.fidelity.r_retained.known().is_some());
+    method.shows_instead = Some("frames".into());
+    let one = crate::report::markdown::render(&frames);
+    // r_m, and what is left of it.
+    assert_eq!(one.matches("`frames`").count(), 2, "{one}");
+    let results = named(vec![("a".into(), frames), ("b".into(), campaign())]);
+    assert_eq!(markdown::render(&results).matches("`frames`").count(), 1);
+    assert!(text::render(&results).contains("frames"));
+}
+
+#[test]
 fn intervals_of_one_run_are_told_of() {
     let one = |kernel: &str| {
         let mut lab = machines();

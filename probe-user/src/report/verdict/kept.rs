@@ -3,9 +3,8 @@
 use super::{few, name};
 use crate::{
     analysis::{fidelity::WITHIN_RUN, interval::ALPHA},
-    model::campaign::{Events, MethodSummary},
+    model::campaign::MethodSummary,
     report::number::{Style, parts},
-    workload::CALLED_PER_KICK,
 };
 
 /// Where less than this may be left, nothing is promised. A convention.
@@ -33,7 +32,7 @@ impl Kept<'_> {
 /// Of methods whose series is of calls or of the function's share, by the ends of their intervals.
 pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
     let (others, of_calls): (Vec<&MethodSummary>, Vec<_>) =
-        methods.iter().partition(|method| stands_in(&method.events));
+        methods.iter().partition(|method| method.shows_instead.is_some());
     let known: Vec<Kept<'_>> = of_calls.into_iter().filter_map(kept).collect();
     let (less, whole): (Vec<Kept<'_>>, Vec<_>) = known.iter().partition(|kept| kept.is_less());
     let mut told = Vec::new();
@@ -47,7 +46,7 @@ pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
     if known.iter().any(|kept| kept.within_run) {
         told.push("That is of one run: how runs differ is not in it.".into());
     }
-    if let Some(item) = others.iter().find_map(|method| method.events.item.as_ref()) {
+    if let Some(item) = others.iter().find_map(|method| method.shows_instead.as_ref()) {
         let names = few(&others.iter().map(|method| name(method)).collect::<Vec<_>>());
         told.push(format!(
             "What {names} show is `{item}`, not calls: its correlation with throughput says nothing of calls."
@@ -88,9 +87,4 @@ fn retained(kept: &Kept<'_>) -> String {
     let figure = &kept.method.fidelity.r_retained;
     let [estimate, interval, _] = parts(figure, Style::CORRELATION).unwrap_or_default();
     format!("`{}` {estimate} {interval}", kept.method.id)
-}
-
-/// Whether the method shows something else than calls.
-fn stands_in(events: &Events) -> bool {
-    events.recorded.is_some() && events.item.as_deref().is_some_and(|item| item != CALLED_PER_KICK)
 }

@@ -177,7 +177,7 @@ mod tests {
             text.contains("a part was lost: `ftrace-function` 0.900 [0.850, 0.950] was left."),
             "{text}"
         );
-        campaign.summary.methods[2].events.item = Some("frames".into());
+        campaign.summary.methods[2].shows_instead = Some("frames".into());
         assert!(
             all(&campaign).contains("What `ftrace-function` show is `frames`, not calls"),
             "{}",

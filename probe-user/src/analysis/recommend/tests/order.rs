@@ -1,0 +1,100 @@
+//! Which method comes first.
+
+use super::{super::order::arrange, *};
+
+#[test]
+fn emulation_orders_by_fidelity_and_judges_no_cost() {
+    let native = recommend(&campaign(ordered(Platform::Native)), &at("100k/s"));
+    assert_eq!((ids(&native), native.ranked_by), (vec![COUNT, TRACER], RankedBy::Cpu));
+    for platform in [Platform::Counted, Platform::Emulated] {
+        let campaign = campaign(ordered(platform));
+        let found = recommend(&campaign, &at("100k/s"));
+        assert_eq!((ids(&found), found.ranked_by), (vec![TRACER, COUNT], RankedBy::Fidelity));
+        assert_eq!(found.best.as_ref().unwrap().0, TRACER);
+        let limited = Wanted { max_cpu_pct: Some(50.0), ..at("100k/s") };
+        let found = recommend(&campaign, &limited);
+        assert_eq!((ids(&found), found.outcome), (vec![TRACER, COUNT], Standing::CannotTell));
+        let accepted = Wanted { accept_emulated: true, ..limited };
+        let found = recommend(&campaign, &accepted);
+        assert_eq!((ids(&found), found.ranked_by), (vec![COUNT, TRACER], RankedBy::Cpu));
+        assert_eq!(found.outcome, Standing::Qualifies);
+    }
+}
+
+#[test]
+fn only_intervals_of_the_same_thing_are_compared() {
+    let two = [(COUNT, &[400, 410][..], 0), (TRACER, &[405, 415][..], 0)];
+    let beside = |campaign: &Campaign| {
+        let found = recommend(campaign, &at("100k/s"));
+        of(&found, TRACER).beside_the_first
+    };
+    let unlike = [(COUNT, &[400, 415][..], 0), (TRACER, &[405, 411][..], 0)];
+    let same = campaign(lab(Platform::Native, &[off(2), unlike[0], unlike[1]]));
+    assert_eq!(beside(&same), Beside::Alike);
+    // One block has no interval, and frames are no calls.
+    let one = (TRACER, &[455][..], 0);
+    assert_eq!(
+        beside(&campaign(lab(Platform::Native, &[off(2), two[0], one]))),
+        Beside::NotComparable
+    );
+    let mut frames = lab(Platform::Native, &[off(2), two[0], two[1]]);
+    edit(&mut frames, TRACER, |_, measured| {
+        measured.sent.frames = 1000;
+        measured.observation.recorded = vec![None, None, Some(1000)];
+    });
+    assert_eq!(beside(&campaign(frames)), Beside::NotComparable);
+}
+
+#[test]
+fn more_than_all_of_the_correlation_is_all_of_it_in_the_comparison_too() {
+    let figure = |lo, estimate, hi| {
+        Figure::Known(crate::model::figure::Estimate {
+            estimate,
+            lo: Some(lo),
+            hi: Some(hi),
+            n: 3,
+            detectable: None,
+            platform: Platform::Emulated,
+            p: None,
+            notes: Vec::new(),
+        })
+    };
+    let mut methods = recommend(&campaign(ordered(Platform::Emulated)), &Wanted::default()).methods;
+    methods[0].r_retained = figure(1.02, 1.04, 1.06);
+    methods[1].r_retained = figure(1.0, 1.005, 1.01);
+    arrange(&mut methods, false, 1);
+    assert_eq!(methods[1].beside_the_first, Beside::Alike);
+}
+
+#[test]
+fn what_a_block_does_to_both_is_not_in_their_difference() {
+    // The control moves, and with it what both seem to cost; the tracer takes 100 ns more in each block.
+    let mut lab = lab(
+        Platform::Native,
+        &[
+            ("off", &[0, 500, 250, 900], 0),
+            (COUNT, &[1000; 4], 0),
+            (TRACER, &[1100, 1101, 1099, 1100], 0),
+        ],
+    );
+    lab.design.methods.retain(|method| method.id.0 != PROFILER);
+    let found = recommend(&campaign(lab), &at("100k/s"));
+    let [first, other] = &found.methods[..] else { panic!("{found:?}") };
+    let ends = |one: &Judged| one.cost.cpu_pct.known().and_then(|cpu| cpu.lo.zip(cpu.hi)).unwrap();
+    assert!(ends(first).1 > ends(other).0, "by themselves their intervals meet");
+    assert_eq!((first.method.0.as_str(), other.beside_the_first), (COUNT, Beside::Behind));
+}
+
+#[test]
+fn none_is_best_where_nothing_orders_them() {
+    let two = [(COUNT, &[400, 410][..], 0), (TRACER, &[405, 415][..], 0)];
+    let best = |methods: &[Costs<'_>]| {
+        let mut lab = lab(Platform::Counted, &[&[off(2)], methods].concat());
+        lab.design.scenario.toll = None;
+        let found = recommend(&campaign(lab), &Wanted::default());
+        assert_eq!((found.outcome, found.ranked_by), (Standing::Qualifies, RankedBy::Fidelity));
+        found.best.map(|id| id.0)
+    };
+    assert_eq!(best(&two), None);
+    assert_eq!(best(&two[..1]).as_deref(), Some(COUNT));
+}
