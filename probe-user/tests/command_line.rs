@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -20,6 +21,25 @@ fn recorded(name: &str) -> PathBuf {
 fn run(folder: &TempDir, words: &[&str]) -> Output {
     let mut command = Command::new(TRACETOLL);
     command.args(words).current_dir(folder).env_remove("NO_COLOR").output().unwrap()
+}
+
+/// As somebody who is not root and owns nothing here; the folder is opened to be read.
+fn run_as_nobody(folder: &TempDir, words: &[&str]) -> Output {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = |program: &Path| {
+        let mut command = Command::new(program);
+        command.args(words).current_dir(folder);
+        if rustix::process::geteuid().is_root() {
+            command.uid(65534).gid(65534);
+        }
+        command.output()
+    };
+    run(Path::new(TRACETOLL)).unwrap_or_else(|_| {
+        // The program stands in a folder that is its owner's alone.
+        let copy = folder.path().join("tracetoll");
+        fs::copy(TRACETOLL, &copy).unwrap();
+        run(&copy).unwrap()
+    })
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -93,6 +113,27 @@ fn no_color_is_obeyed_even_where_colours_are_asked_for() {
     }
     // So that the above could fail.
     assert!(colours(&["--help"], None));
+}
+
+#[test]
+fn who_is_not_root_is_told_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |words: &[&str]| {
+        let said = run_as_nobody(&folder, words);
+        assert_eq!(text(&said.stderr), "", "{words:?}");
+        assert!(text(&said.stdout).contains("perf-sample-999-callchain"), "{words:?}");
+        said.status.code()
+    };
+    assert_eq!(told(&["methods"]), Some(0));
+    assert_eq!(told(&["methods", "sample", "--format", "json"]), Some(0));
+    // Its status says that the default campaign cannot run.
+    assert_eq!((told(&["doctor"]), told(&["doctor", "--format", "json"])), (Some(1), Some(1)));
+    for command in ["run", "guests", "clean"] {
+        let refused = text(&run_as_nobody(&folder, &[command]).stderr);
+        let remedy = format!("which only root may. Run it as root: sudo tracetoll {command}");
+        assert!(refused.contains(&remedy), "{refused}");
+        assert_eq!(refused.contains("/dev/vhost-net"), command == "run", "{refused}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
 /// # Errors
 /// Something that belongs to a dead run could not be removed.
 pub fn clean(args: &CleanArgs) -> Result<ExitCode> {
-    super::require_root("clean")?;
+    super::require_root("clean", "it removes probes and network interfaces from the kernel")?;
     let removed = measure::leftovers::sweep()?;
     match args.format {
         FactFormat::Json => super::print_json(&removed)?,

@@ -13,7 +13,7 @@ use crate::{
 /// # Errors
 /// /proc cannot be read, or standard output not written.
 pub fn guests(args: &GuestsArgs) -> Result<ExitCode> {
-    super::require_root("guests")?;
+    super::require_root("guests", "it reads what other users' processes hold open")?;
     let found = existing::guests()?;
     match args.format {
         FactFormat::Json => super::print_json(&found)?,

@@ -13,7 +13,7 @@ use crate::{
 /// Lists methods by their definitions; asks the kernel for nothing but which event a profiler would take.
 ///
 /// # Errors
-/// There is no such method, or the kernel does not let us ask.
+/// There is no such method, or standard output cannot be written.
 pub fn methods(args: &MethodsArgs) -> Result<ExitCode> {
     let methods = registry::select(&args.list)?;
     let descriptors: Vec<&Descriptor> = methods.iter().map(|method| method.descriptor()).collect();

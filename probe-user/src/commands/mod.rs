@@ -59,14 +59,15 @@ fn json(value: &impl serde::Serialize) -> Result<String> {
     Ok(format!("{text}\n"))
 }
 
-/// Refuses anybody but root, before anything else fails for that reason in a less plain way.
-fn require_root(command: &str) -> Result<()> {
+/// Refuses anybody but root, before anything else fails for that reason in a less plain way. `why` says what the command
+/// does that only root may.
+fn require_root(command: &str, why: &str) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
     Err(Error::unsupported(
         format!("tracetoll {command}"),
-        "it opens /dev/vhost-net and traces the kernel, which only root may",
+        format!("{why}, which only root may"),
         format!("Run it as root: sudo tracetoll {command}"),
     ))
 }

@@ -44,7 +44,7 @@ use crate::{
 /// What was asked for is wrong or cannot be had here, a result cannot be written, or the user ended the run.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let scenario = scenario(args)?;
-    super::require_root("run")?;
+    super::require_root("run", "it opens /dev/vhost-net and traces the kernel")?;
     let wanted = wanted(args, &scenario)?;
     let interrupted = super::on_interrupt()?;
     for object in leftovers::sweep()? {

@@ -16,10 +16,15 @@ pub enum Ticker {
     CpuClock,
     /// `PERF_COUNT_HW_CPU_CYCLES`: the PMU.
     Cycles,
+    /// The best of them, and the kernel does not tell this user which that is: a method to be listed, not to be run.
+    Untold {
+        /// What it answered to the question for cycles.
+        errno: i32,
+    },
 }
 
 impl Ticker {
-    /// Both.
+    /// Both that there are.
     pub const ALL: [Self; 2] = [Self::CpuClock, Self::Cycles];
 
     /// perf's name for it.
@@ -27,32 +32,44 @@ impl Ticker {
         match self {
             Self::CpuClock => "cpu-clock",
             Self::Cycles => "cycles",
+            Self::Untold { .. } => "best",
         }
     }
 
-    /// The one that `event` of the options names, and `best()` where they name none; the options' id then says which.
+    /// The one that `event` of the options names, and `best()` where they name none; the options' id then says which,
+    /// where the kernel does.
     ///
     /// # Errors
-    /// There is no such event, or the kernel does not let us ask for the best.
+    /// There is no such event, or asking for the best failed for another reason than who asks.
     pub fn of(options: &mut Options) -> Result<Self> {
         let ticker = match options.choose("event", &["best", "cpu-clock", "cycles"])? {
             "cpu-clock" => Self::CpuClock,
             "cycles" => Self::Cycles,
             _ => Self::best()?,
         };
-        options.found("event", ticker.name());
+        if !matches!(ticker, Self::Untold { .. }) {
+            options.found("event", ticker.name());
+        }
         Ok(ticker)
     }
 
-    /// `cycles` where this kernel has them, else `cpu-clock`.
+    /// `cycles` where this kernel has them, else `cpu-clock`. Who may not sample the machine asks for an event of his own:
+    /// the PMU is the same.
     ///
     /// # Errors
-    /// The kernel does not let us ask.
+    /// The kernel did not answer, for another reason than who asks.
     pub fn best() -> Result<Self> {
         // As a sampler: a PMU without interrupts counts cycles, and refuses to sample them.
-        match Self::Cycles.try_open(Hertz(1), 0, 0) {
-            Ok(_) => Ok(Self::Cycles),
+        let answer = match Self::Cycles.try_open(Hertz(1), 0, 0) {
+            Err(e) if is_denied(&e) => Self::Cycles.probe(),
+            other => other.map(drop),
+        };
+        match answer {
+            Ok(()) => Ok(Self::Cycles),
             Err(e) if is_absent(&e) => Ok(Self::CpuClock),
+            Err(e) if is_denied(&e) => {
+                Ok(Self::Untold { errno: e.raw_os_error().unwrap_or(libc::EACCES) })
+            }
             Err(e) => Err(refused(Self::Cycles, e)),
         }
     }
@@ -63,15 +80,32 @@ impl Ticker {
     /// # Errors
     /// The kernel refused.
     pub fn open(self, frequency: Hertz, sample_type: u64, cpu: u32) -> Result<Event> {
+        if let Self::Untold { errno } = self {
+            return Err(refused(Self::Cycles, io::Error::from_raw_os_error(errno)));
+        }
         self.try_open(frequency, sample_type, cpu).map_err(|e| refused(self, e))
     }
 
     fn try_open(self, frequency: Hertz, sample_type: u64, cpu: u32) -> io::Result<Event> {
+        self.without_guests(frequency, sample_type, |attr| Event::open(attr, cpu, None))
+    }
+
+    fn probe(self) -> io::Result<()> {
+        self.without_guests(Hertz(1), 0, Event::probe)
+    }
+
+    /// Opens the event without guests, or, where that cannot be, with them.
+    fn without_guests<T>(
+        self,
+        frequency: Hertz,
+        sample_type: u64,
+        open: impl Fn(&Attr) -> io::Result<T>,
+    ) -> io::Result<T> {
         let host = self.attr(frequency, sample_type);
-        match Event::open(&host, cpu, None) {
+        match open(&host) {
             // Some PMUs cannot leave anything out; but EINVAL has other causes too: then this fails as well.
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
-                Event::open(&Attr { exclude_guest: false, ..host }, cpu, None)
+                open(&Attr { exclude_guest: false, ..host })
             }
             outcome => outcome,
         }
@@ -82,7 +116,7 @@ impl Ticker {
         const SOFTWARE_CPU_CLOCK: (u32, u64) = (1, 0);
         let (kind, config) = match self {
             Self::CpuClock => SOFTWARE_CPU_CLOCK,
-            Self::Cycles => HARDWARE_CPU_CYCLES,
+            Self::Cycles | Self::Untold { .. } => HARDWARE_CPU_CYCLES,
         };
         Attr { kind, config, rate: Rate::Frequency(frequency), sample_type, exclude_guest: true }
     }
@@ -91,6 +125,11 @@ impl Ticker {
 /// Whether the errno says that the kernel has no such event.
 fn is_absent(e: &io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV))
+}
+
+/// Whether the errno says that this user may not have it.
+fn is_denied(e: &io::Error) -> bool {
+    e.kind() == io::ErrorKind::PermissionDenied
 }
 
 /// What it means that the kernel refuses this event.
@@ -102,7 +141,7 @@ fn refused(ticker: Ticker, source: io::Error) -> Error {
             "Use the event cpu-clock, or a machine whose PMU the kernel can use",
         );
     }
-    let denied = source.kind() == io::ErrorKind::PermissionDenied;
+    let denied = is_denied(&source);
     let error = Error::call("perf_event_open", ticker.name(), source);
     if denied {
         return error.with_remedy("Run as root, or: sysctl kernel.perf_event_paranoid=-1");
@@ -144,13 +183,38 @@ mod tests {
     use super::*;
     use crate::sys::call::Script;
 
+    /// What the kernel answers where it opens an event.
+    fn file() -> i64 {
+        let (_, end) = rustix::pipe::pipe().unwrap();
+        std::os::fd::IntoRawFd::into_raw_fd(end).into()
+    }
+
+    #[test]
+    fn who_may_not_sample_the_machine_is_still_told_of_the_best_event() {
+        let best = |answers: &[i64]| {
+            let script = Script::install(answers.iter().copied());
+            let mut options = Options::parse("perf-sample-99").unwrap();
+            let ticker = Ticker::of(&mut options).unwrap();
+            assert_eq!(script.remaining(), 0);
+            (ticker, options.id(options.base()).0)
+        };
+        let denied = -i64::from(libc::EACCES);
+        let cycles = (Ticker::Cycles, "perf-sample-99:event=cycles".to_owned());
+        assert_eq!(best(&[file()]), cycles);
+        assert_eq!(best(&[denied, file()]), cycles);
+        let clock = (Ticker::CpuClock, "perf-sample-99:event=cpu-clock".to_owned());
+        assert_eq!(best(&[denied, -i64::from(libc::ENOENT)]), clock);
+        // Where nothing is told, nothing is claimed; and what is not known is not run.
+        let (untold, id) = best(&[denied, denied]);
+        assert_eq!((untold.name(), id.as_str()), ("best", "perf-sample-99"));
+        let refused = untold.open(Hertz(99), 0, 0).unwrap_err().to_string();
+        assert!(refused.contains("on cycles: Permission denied"), "{refused}");
+        assert!(refused.contains("Run as root"), "{refused}");
+    }
+
     #[test]
     fn guests_are_left_out_where_the_pmu_can() {
         assert!(Ticker::ALL.iter().all(|ticker| ticker.attr(Hertz(99), 0).exclude_guest));
-        let file = || {
-            let (_, end) = rustix::pipe::pipe().unwrap();
-            i64::from(std::os::fd::IntoRawFd::into_raw_fd(end))
-        };
         let refusal = -i64::from(libc::EINVAL);
         // Refused with and without the loss format, and taken when guests are no longer left out.
         let script = Script::install([refusal, refusal, file()]);

@@ -48,13 +48,18 @@ const FORMAT: u64 = 1 | 2 | 1 << 3;
 /// `PERF_FORMAT_LOST`, since Linux 6.0.
 const FORMAT_LOST: u64 = 1 << 4;
 
+/// `disabled`: it does not run before it is told to.
+const DISABLED: u64 = 1;
+/// `exclude_kernel`: only what happens outside the kernel.
+const EXCLUDE_KERNEL: u64 = 1 << 5;
+
 /// `PERF_FLAG_FD_CLOEXEC`.
 const FLAG_FD_CLOEXEC: u64 = 1 << 3;
 
 impl Attr {
     /// `struct perf_event_attr` as of `PERF_ATTR_SIZE_VER5` (include/uapi/linux/perf_event.h): every kernel since 4.1
-    /// takes this length, and nothing newer is used here.
-    fn bytes(&self, read_format: u64, disabled: bool) -> [u8; 112] {
+    /// takes this length, and nothing newer is used here. `flags` are further bits of its bit field.
+    fn bytes(&self, read_format: u64, flags: u64) -> [u8; 112] {
         const FREQ: u64 = 1 << 10;
         const WATERMARK: u64 = 1 << 14;
         const EXCLUDE_GUEST: u64 = 1 << 20;
@@ -70,8 +75,7 @@ impl Attr {
             Rate::Never => (0, 0),
         };
         let guest = if self.exclude_guest { EXCLUDE_GUEST } else { 0 };
-        let flags =
-            u64::from(disabled) | freq | guest | WATERMARK | EXCLUDE_CALLCHAIN_USER | USE_CLOCKID;
+        let flags = flags | freq | guest | WATERMARK | EXCLUDE_CALLCHAIN_USER | USE_CLOCKID;
         let mut attr = [0; 112];
         let mut put = |at: usize, bytes: &[u8]| attr[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, &self.kind.to_ne_bytes());
@@ -129,9 +133,10 @@ impl Event {
     /// The kernel refused: `ENOENT` or `EOPNOTSUPP` where it has no such event, `EACCES` where
     /// `perf_event_paranoid` forbids it.
     pub fn open(attr: &Attr, cpu: u32, leader: Option<&Self>) -> io::Result<Self> {
+        let disabled = if leader.is_none() { DISABLED } else { 0 };
         let open = |read_format| {
             call::make_fd(Call::PerfEventOpen {
-                attr: &attr.bytes(read_format, leader.is_none()),
+                attr: &attr.bytes(read_format, disabled),
                 pid: -1,
                 cpu: i32::try_from(cpu).unwrap_or(i32::MAX),
                 group: leader.map(|leader| leader.fd.as_fd()),
@@ -146,6 +151,22 @@ impl Event {
             }
             Err(e) => Err(e),
         }
+    }
+
+    /// Whether there is such an event, asked in the way that up to `perf_event_paranoid` 2 is open to everybody: of this
+    /// thread alone, and outside the kernel. Nothing stays open.
+    ///
+    /// # Errors
+    /// As [`Event::open`].
+    pub fn probe(attr: &Attr) -> io::Result<()> {
+        let call = Call::PerfEventOpen {
+            attr: &attr.bytes(FORMAT, DISABLED | EXCLUDE_KERNEL),
+            pid: 0,
+            cpu: -1,
+            group: None,
+            flags: FLAG_FD_CLOEXEC,
+        };
+        call::make_fd(call).map(drop)
     }
 
     /// Its CPU.
@@ -261,7 +282,7 @@ mod tests {
     fn the_attr_is_laid_out_as_the_kernels() {
         let rate = Rate::Frequency(Hertz(999));
         let event = Attr { kind: 1, config: 2, rate, sample_type: 0x27, exclude_guest: false };
-        let attr = event.bytes(3, true);
+        let attr = event.bytes(3, DISABLED);
         let word = |at: usize| u64::from_ne_bytes(attr[at..at + 8].try_into().unwrap());
         assert_eq!(word(0), 1 | 112 << 32);
         assert_eq!((word(8), word(16), word(24), word(32)), (2, 999, 0x27, 3));
@@ -269,9 +290,11 @@ mod tests {
         assert_eq!(word(48), u64::from(u32::MAX));
         assert_eq!(word(88) >> 32, 1);
         // Bit 20 of the flags, little-endian.
-        let host = Attr { exclude_guest: true, ..event }.bytes(3, true);
+        let host = Attr { exclude_guest: true, ..event }.bytes(3, DISABLED);
         let changed: Vec<_> = (0..112).filter(|&i| host[i] != attr[i]).collect();
         assert_eq!((changed, host[42] ^ attr[42]), (vec![42], 1 << 4));
+        let own = event.bytes(3, DISABLED | EXCLUDE_KERNEL);
+        assert_eq!(u64::from_ne_bytes(own[40..48].try_into().unwrap()) ^ word(40), 1 << 5);
     }
 
     #[test]

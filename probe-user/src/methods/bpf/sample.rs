@@ -41,10 +41,11 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// The method that `options` name. Without a word about the event it is the best one here, and the id says which.
+    /// The method that `options` name. Without a word about the event it is the best one here, and the id says which,
+    /// unless the kernel does not tell this user.
     ///
     /// # Errors
-    /// A value is wrong, or the kernel does not let us ask for the best event.
+    /// A value is wrong, or the kernel did not answer which event is the best.
     pub fn of(options: &mut Options) -> Result<Self> {
         let frequency = number_in(PATTERN, options.base()).map_or(Hertz(999), Hertz);
         let ticker = Ticker::of(options)?;

@@ -66,7 +66,7 @@ impl Parameters {
         match self.ticker {
             // A timer's ticks all stand for the same time.
             Ticker::CpuClock => layout,
-            Ticker::Cycles => layout.and(Layout::PERIOD),
+            Ticker::Cycles | Ticker::Untold { .. } => layout.and(Layout::PERIOD),
         }
     }
 }
@@ -79,10 +79,11 @@ pub struct SampleProfiler {
 }
 
 impl SampleProfiler {
-    /// The method that `options` name. Without a word about the event it is the best one here, and the id says which.
+    /// The method that `options` name. Without a word about the event it is the best one here, and the id says which,
+    /// unless the kernel does not tell this user.
     ///
     /// # Errors
-    /// A value is wrong, or the kernel does not let us ask for the best event.
+    /// A value is wrong, or the kernel did not answer which event is the best.
     pub fn of(options: &mut Options) -> Result<Self> {
         let chains = number_in(CALLCHAIN, options.base());
         let frequency = chains.or_else(|| number_in(OWN, options.base())).map_or(Hertz(999), Hertz);
