@@ -82,6 +82,21 @@ fn a_result_comes_with_its_page_and_both_have_the_same_verdict() {
 }
 
 #[test]
+fn what_is_merged_merges_again() {
+    let folder = measured();
+    let path = |name: &str| folder.path().join(name).join("campaign.json");
+    let whole = fs::read_to_string(path("all")).unwrap();
+    for (out, result) in [("folder", "all"), ("file", "all/campaign.json")] {
+        let merged = run(&folder, &["merge", "--out", out, result]);
+        assert!(merged.status.success(), "{}", text(&merged.stderr));
+        assert_eq!(fs::read_to_string(path(out)).unwrap(), whole, "{result}");
+    }
+    let twice = text(&run(&folder, &["merge", "--out", "twice", "all", "toll.jsonl"]).stderr);
+    assert!(twice.contains("it is the same run as"), "{twice}");
+    assert!(!folder.path().join("twice").exists());
+}
+
+#[test]
 fn results_go_to_standard_output_alone_and_quiet_leaves_errors_alone() {
     let folder = measured();
     let mut cut = fs::read_to_string(folder.path().join("toll.jsonl")).unwrap();

@@ -1,8 +1,12 @@
-//! A journal's lines from its text. Text comes in, not files: the caller reads them.
+//! A journal's lines, from its text or from the campaign that was made of it. Text comes in, not files: the caller reads
+//! them.
 
 use crate::{
     error::{Error, Result},
-    model::campaign::JournalLine,
+    model::{
+        campaign::{Campaign, JournalLine},
+        trial::Trial,
+    },
 };
 
 /// A journal's text, read as far as it goes.
@@ -35,6 +39,29 @@ pub fn parse_journal(text: &str) -> Result<Parsed> {
         }
     }
     Ok(parsed)
+}
+
+/// The journals that a campaign was made of, one per run. Blocks keep the numbers that they have in the campaign.
+///
+/// # Errors
+/// A trial is of a run that the campaign does not have.
+pub fn journals(campaign: Campaign) -> Result<Vec<Vec<JournalLine>>> {
+    let Campaign { schema_version, design, runs, trials, summary: _ } = campaign;
+    let start = |run| JournalLine::Start {
+        schema_version,
+        planned: None,
+        design: Box::new(design.clone()),
+        run: Box::new(run),
+    };
+    let mut journals: Vec<_> = runs.into_iter().map(|run| vec![start(run)]).collect();
+    let runs = journals.len();
+    for trial in trials {
+        let journal = journals.get_mut(trial.run).ok_or_else(|| {
+            Error::malformed(format!("a trial of run {}", trial.run), format!("of {runs} runs"))
+        })?;
+        journal.push(JournalLine::Trial(Box::new(Trial { run: 0, ..trial })));
+    }
+    Ok(journals)
 }
 
 /// The error's text without serde_json's own "at line 1 column n", which counts within the one line.

@@ -206,7 +206,7 @@ pub(crate) fn differing(
 mod tests {
     use super::*;
     use crate::{
-        analysis::fixture::Lab,
+        analysis::{fixture::Lab, journal::journals},
         model::trial::{Pace, Part},
     };
 
@@ -246,6 +246,27 @@ mod tests {
         let campaign = merge(vec![lab().journal()]).unwrap();
         let text = serde_json::to_string(&campaign).unwrap();
         assert_eq!(serde_json::from_str::<Campaign>(&text).unwrap(), campaign);
+    }
+
+    #[test]
+    fn a_merged_campaign_merges_again_with_more() {
+        let run = |seed| {
+            let mut lab = lab();
+            lab.runs[0].seed = seed;
+            lab.journal()
+        };
+        let two = merge(vec![run(1), run(2)]).unwrap();
+        assert_eq!(merge(journals(two.clone()).unwrap()).unwrap(), two);
+        let three = [journals(two.clone()).unwrap(), vec![run(3)]].concat();
+        assert_eq!(merge(three).unwrap(), merge(vec![run(1), run(2), run(3)]).unwrap());
+        // What is in it already is none.
+        let copy = [journals(two.clone()).unwrap(), vec![run(2)]].concat();
+        let error = merge(copy).unwrap_err().to_string();
+        assert!(error.contains("it is the same run as journal 2"), "{error}");
+        let mut lost = two;
+        lost.trials[0].run = 2;
+        let error = journals(lost).unwrap_err().to_string();
+        assert!(error.contains("a trial of run 2: of 2 runs"), "{error}");
     }
 
     #[test]

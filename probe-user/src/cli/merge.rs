@@ -7,8 +7,9 @@ use clap::Args;
 use super::FactFormat;
 
 const EXAMPLES: &str = "\
-Example:
-  tracetoll merge --out results/all results/first results/more";
+Examples:
+  tracetoll merge --out results/all results/first results/more
+  tracetoll merge --out results/still-more results/all results/last";
 
 /// `tracetoll merge`.
 #[derive(Debug, Args)]
@@ -17,8 +18,8 @@ pub struct MergeArgs {
     /// Folder for the merged result.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Journals, or result folders: of a run, or of a campaign in VMs.
-    #[arg(required = true, value_name = "JOURNAL")]
+    /// Journals, campaign.json files, or result folders: of a run, of a campaign in VMs, or of an earlier merge.
+    #[arg(required = true, value_name = "RESULT")]
     pub journals: Vec<PathBuf>,
     /// Form of the list of what was written.
     #[arg(long, value_enum, default_value_t = FactFormat::Text)]

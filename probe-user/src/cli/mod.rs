@@ -73,7 +73,7 @@ fn more() -> String {
 pub enum Command {
     /// Measure a campaign: every method under the same load, block by block.
     Run(Box<RunArgs>),
-    /// Make one campaign of several journals.
+    /// Make one campaign of several results.
     Merge(MergeArgs),
     /// Print a result again; needs neither root nor a kernel to measure.
     Report(ReportArgs),

@@ -10,10 +10,10 @@ use crate::{
     measure::store,
 };
 
-/// Makes one result of several journals.
+/// Makes one result of several, by their journals.
 ///
 /// # Errors
-/// A journal cannot be read, journals do not belong together, or the result cannot be written.
+/// A result cannot be read, results do not belong together, or the result cannot be written.
 pub fn merge(args: &MergeArgs) -> Result<ExitCode> {
     let journals = args.journals.iter().map(|path| store::read_journals(path));
     let journals = journals.collect::<Result<Vec<_>>>()?.concat();

@@ -46,13 +46,17 @@ pub fn create(out: Option<&Path>) -> Result<PathBuf> {
 /// # Errors
 /// It cannot be read, is no result, or has another schema version.
 pub fn read(path: &Path) -> Result<Campaign> {
-    let file = if path.is_dir() { main_file(path)? } else { path.to_owned() };
-    if file.extension().is_some_and(|extension| extension == "jsonl") {
+    let file = file_of(path, [CAMPAIGN, JOURNAL])?;
+    if has_extension(&file, "jsonl") {
         return analysis::merge::merge(vec![read_journal(&file)?]);
     }
-    let text = fs::read_to_string(&file).map_err(|e| unreadable(&file, e))?;
-    check_version(&file, &text)?;
-    serde_json::from_str(&text).map_err(|e| not_a_result(&file, &e.to_string()))
+    read_campaign(&file)
+}
+
+fn read_campaign(file: &Path) -> Result<Campaign> {
+    let text = fs::read_to_string(file).map_err(|e| unreadable(file, e))?;
+    check_version(file, &text)?;
+    serde_json::from_str(&text).map_err(|e| not_a_result(file, &e.to_string()))
 }
 
 /// The schema version of a result, where it says so itself: a `campaign.json`, not a journal.
@@ -60,25 +64,36 @@ pub fn read(path: &Path) -> Result<Campaign> {
 /// # Errors
 /// It cannot be read, or is no result.
 pub fn schema_version(path: &Path) -> Result<Option<u32>> {
-    let file = if path.is_dir() { main_file(path)? } else { path.to_owned() };
-    if file.extension().is_some_and(|extension| extension == "jsonl") {
+    let file = file_of(path, [CAMPAIGN, JOURNAL])?;
+    if has_extension(&file, "jsonl") {
         return Ok(None);
     }
     let text = fs::read_to_string(&file).map_err(|e| unreadable(&file, e))?;
     version(&file, &text).map(Some)
 }
 
-/// Reads the journals of a result: a file, the one in a folder, or those of the VMs of `cargo xtask run` in its folder. A VM that
-/// ended before it began is left out.
+/// Reads the journals of a result: a file, the one in a folder, those of the VMs of `cargo xtask run` in its folder, or those
+/// that a `campaign.json` was made of.
 ///
 /// # Errors
-/// One cannot be read, or a line that is whole is no journal line.
+/// One cannot be read, a line that is whole is no journal line, or a campaign contradicts itself or has another schema version.
 pub fn read_journals(path: &Path) -> Result<Vec<Vec<JournalLine>>> {
     let guests = path.join(GUESTS);
-    if path.join(JOURNAL).exists() || !guests.is_dir() {
-        return Ok(vec![read_journal(path)?]);
+    if guests.is_dir() && !path.join(JOURNAL).exists() {
+        return read_guests(&guests);
     }
-    let entries = fs::read_dir(&guests).map_err(|e| unreadable(&guests, e))?;
+    let file = file_of(path, [JOURNAL, CAMPAIGN])?;
+    // A journal may be called anything: `tracetoll run --journal`.
+    if !has_extension(&file, "json") {
+        return Ok(vec![read_journal(&file)?]);
+    }
+    let campaign = read_campaign(&file)?;
+    analysis::journal::journals(campaign).map_err(|e| not_a_result(&file, &e.to_string()))
+}
+
+/// The journals of a campaign in VMs. A VM that ended before it began is left out.
+fn read_guests(guests: &Path) -> Result<Vec<Vec<JournalLine>>> {
+    let entries = fs::read_dir(guests).map_err(|e| unreadable(guests, e))?;
     let files = entries.flatten().map(|guest| guest.path().join(GUEST_JOURNAL));
     let mut files: Vec<_> = files.filter(|file| file.exists()).collect();
     files.sort();
@@ -91,15 +106,10 @@ pub fn read_journals(path: &Path) -> Result<Vec<Vec<JournalLine>>> {
     files.iter().map(|file| read_journal(file)).collect()
 }
 
-/// Reads a journal: a file, or the one in a folder.
-///
-/// # Errors
-/// It cannot be read, or a line that is whole is no journal line.
-fn read_journal(path: &Path) -> Result<Vec<JournalLine>> {
-    let file = if path.is_dir() { path.join(JOURNAL) } else { path.to_owned() };
-    let text = fs::read_to_string(&file).map_err(|e| unreadable(&file, e))?;
+fn read_journal(file: &Path) -> Result<Vec<JournalLine>> {
+    let text = fs::read_to_string(file).map_err(|e| unreadable(file, e))?;
     let parsed =
-        analysis::journal::parse_journal(&text).map_err(|e| not_a_result(&file, &e.to_string()))?;
+        analysis::journal::parse_journal(&text).map_err(|e| not_a_result(file, &e.to_string()))?;
     if parsed.lines.is_empty() {
         return Err(Error::invalid(
             file.display().to_string(),
@@ -116,20 +126,24 @@ fn read_journal(path: &Path) -> Result<Vec<JournalLine>> {
     Ok(parsed.lines)
 }
 
-fn main_file(folder: &Path) -> Result<PathBuf> {
-    [CAMPAIGN, JOURNAL]
-        .map(|name| folder.join(name))
-        .into_iter()
-        .find(|file| file.exists())
-        .ok_or_else(|| {
-            Error::invalid(
-                folder.display().to_string(),
-                "the folder holds no result",
-                format!(
-                    "Name a folder with {CAMPAIGN} or {JOURNAL}, as `tracetoll run --out` makes it"
-                ),
-            )
-        })
+/// The file itself, or of a folder the first of these that it holds.
+fn file_of(path: &Path, names: [&str; 2]) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    names.map(|name| path.join(name)).into_iter().find(|file| file.exists()).ok_or_else(|| {
+        Error::invalid(
+            path.display().to_string(),
+            "the folder holds no result",
+            format!(
+                "Name a folder with {CAMPAIGN} or {JOURNAL}, as `tracetoll run --out` makes it"
+            ),
+        )
+    })
+}
+
+fn has_extension(file: &Path, wanted: &str) -> bool {
+    file.extension().is_some_and(|extension| extension == wanted)
 }
 
 fn version(file: &Path, text: &str) -> Result<u32> {
