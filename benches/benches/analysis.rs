@@ -9,7 +9,7 @@ use probe_user::{
         correlation::{Coefficient, pearson, spearman},
         interval::ALPHA,
         journal::parse_journal,
-        merge::merge,
+        merge::{Source, merge},
         weighted::Weighted,
     },
     model::campaign::SCHEMA_VERSION,
@@ -84,7 +84,7 @@ fn campaign(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |b| {
             b.iter(|| {
-                let campaign = merge(vec![parse_journal(&text).unwrap().lines]).unwrap();
+                let campaign = merge(vec![parsed(&text)]).unwrap();
                 // A bench of failed trials would be a fast one.
                 assert_eq!(campaign.summary.failed_trials, 0);
                 assert!(campaign.summary.methods[1].fidelity.r_retained.known().is_some());
@@ -97,7 +97,7 @@ fn campaign(criterion: &mut Criterion) {
 }
 
 fn report(criterion: &mut Criterion) {
-    let campaign = merge(vec![parse_journal(&journal(MANY)).unwrap().lines]).unwrap();
+    let campaign = merge(vec![parsed(&journal(MANY))]).unwrap();
     assert_eq!(campaign.trials.len(), 208);
     let results = named(vec![("bench".into(), campaign)]);
     let campaign = &results[0].campaign;
@@ -108,6 +108,10 @@ fn report(criterion: &mut Criterion) {
     group.bench_function("bins as csv", |b| b.iter(|| Table::Bins.csv(&results).unwrap()));
     group.bench_function("bins as parquet", |b| b.iter(|| Table::Bins.parquet(&results).unwrap()));
     group.finish();
+}
+
+fn parsed(text: &str) -> Source {
+    Source { name: "bench".into(), lines: parse_journal(text).unwrap().lines }
 }
 
 /// A journal with three toll trials and one fidelity trial per method and block.

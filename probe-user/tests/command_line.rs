@@ -92,7 +92,8 @@ fn what_is_merged_merges_again() {
         assert_eq!(fs::read_to_string(path(out)).unwrap(), whole, "{result}");
     }
     let twice = text(&run(&folder, &["merge", "--out", "twice", "all", "toll.jsonl"]).stderr);
-    assert!(twice.contains("it is the same run as"), "{twice}");
+    let copy = "toll.jsonl: it is the same run as all/campaign.json, run 1: ";
+    assert!(twice.contains(copy), "{twice}");
     assert!(!folder.path().join("twice").exists());
 }
 
@@ -178,12 +179,24 @@ fn what_is_wrong_is_told_in_one_paragraph_with_a_remedy() {
     fs::create_dir(folder.path().join("empty")).unwrap();
     fs::write(folder.path().join("empty.jsonl"), "").unwrap();
     fs::write(folder.path().join("other.json"), "{}").unwrap();
+    let toll = fs::read_to_string(folder.path().join("toll.jsonl")).unwrap();
+    let (first, trials) = toll.split_once('\n').unwrap();
+    fs::write(folder.path().join("headless.jsonl"), trials).unwrap();
+    fs::write(folder.path().join("cut.jsonl"), &first[..300]).unwrap();
+    fs::write(folder.path().join("garbage.jsonl"), "garbage").unwrap();
+    let later = toll.replacen("\"schema_version\":3", "\"schema_version\":9", 1);
+    fs::write(folder.path().join("later.jsonl"), later).unwrap();
     fs::write(folder.path().join("short.toml"), "name = \"x\"\n").unwrap();
-    let mistakes: [(&[&str], &str); 12] = [
+    let mistakes: [(&[&str], &str); 17] = [
         (&["report", "nowhere"], "Name a folder with campaign.json"),
         (&["report", "empty"], "Name a folder with campaign.json"),
         (&["report", "other.json"], "Name a campaign.json or journal.jsonl"),
         (&["report", "empty.jsonl"], "empty.jsonl: the journal is empty"),
+        (&["report", "cut.jsonl"], "cut.jsonl: the journal's first line is cut"),
+        (&["report", "garbage.jsonl"], "garbage.jsonl: not a result of tracetoll: line 1"),
+        (&["report", "toll.jsonl", "headless.jsonl"], "headless.jsonl: it begins with a trial"),
+        (&["compare", "toll.jsonl", "headless.jsonl"], "Name the journal with its first line"),
+        (&["report", "later.jsonl"], "later.jsonl: schema version 9"),
         (&["compare", "all", "nowhere"], "Name a folder with campaign.json"),
         (&["merge", "--out", "all", "toll.jsonl"], "Name another folder with --out"),
         (&["merge", "--out", "new", "empty"], "Name a folder with campaign.json"),

@@ -21,14 +21,19 @@ pub struct Parsed {
 /// Reads a journal.
 ///
 /// # Errors
-/// A line is no journal line, and is not the last one without its end. The error names the line, not the file.
+/// A line is no journal line, and is not the last one without its end; or it is the only one, and not the beginning of one.
+/// The error names the line, not the file.
 pub fn parse_journal(text: &str) -> Result<Parsed> {
     let mut parsed = Parsed { lines: Vec::new(), cut: false };
     let lines = text.split_inclusive('\n').enumerate();
+    let is_last = |line: &str| !line.ends_with('\n');
     for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
         match serde_json::from_str(line) {
             Ok(found) => parsed.lines.push(found),
-            Err(_) if !line.ends_with('\n') => parsed.cut = true,
+            // What begins with something else is not cut but another file.
+            Err(error) if is_last(line) && (error.is_eof() || !parsed.lines.is_empty()) => {
+                parsed.cut = true;
+            }
             Err(error) => {
                 let column = error.column();
                 return Err(Error::malformed(
@@ -114,6 +119,17 @@ mod tests {
         // Only the line's end is missing: nothing is lost.
         let parsed = parse_journal(text.trim_end()).unwrap();
         assert_eq!((parsed.lines.len(), parsed.cut), (5, false));
+    }
+
+    #[test]
+    fn a_first_line_that_is_cut_is_told_from_what_is_no_journal() {
+        let text = text(&journal());
+        for cut in [1, 300] {
+            let parsed = parse_journal(&text[..cut]).unwrap();
+            assert_eq!((parsed.lines.len(), parsed.cut), (0, true));
+        }
+        let error = parse_journal("garbage").unwrap_err().to_string();
+        assert!(error.starts_with("line 1, column 1: expected value"), "{error}");
     }
 
     #[test]

@@ -14,38 +14,51 @@ use crate::{
     },
 };
 
+/// A run's journal, and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// How errors name it: its file.
+    pub name: String,
+    /// Its lines.
+    pub lines: Vec<JournalLine>,
+}
+
 /// Makes one campaign of the journals of its runs, in the order given. Blocks are numbered anew, over all runs.
 ///
 /// # Errors
 /// There is no journal, or one does not begin with its design and run, has another schema version, measured another
-/// design than the first (the error names the field), or repeats an earlier one. A trial whose series do not fit
-/// together becomes a failed one.
-pub fn merge(journals: Vec<Vec<JournalLine>>) -> Result<Campaign> {
-    let mut journals = journals.into_iter().zip(1..).map(|(lines, number)| open(lines, number));
-    let Some(first) = journals.next() else {
+/// design than the first (the error names the field), or repeats an earlier one; the error names it. A trial whose series
+/// do not fit together becomes a failed one.
+pub fn merge(journals: Vec<Source>) -> Result<Campaign> {
+    let mut names = Vec::new();
+    let mut journals = journals.into_iter().map(|journal| (journal.name.clone(), open(journal)));
+    let Some((name, first)) = journals.next() else {
         return Err(Error::invalid("merge", "there is no journal", "Name at least one"));
     };
     let Opened { design, run, trials } = first?;
     let mut campaign = Gathered { runs: vec![run], trials: Vec::new(), blocks: 0 };
+    names.push(name);
     campaign.add(trials, &design);
-    for (journal, number) in journals.zip(2..) {
+    for (name, journal) in journals {
         let journal = journal?;
         if let Some((field, ours, theirs)) = difference(&design, &journal.design)? {
             return Err(Error::invalid(
-                format!("journal {number}"),
+                name,
                 format!(
-                    "{field} is {theirs}, and {ours} in journal 1: they measured different things"
+                    "{field} is {theirs}, and {ours} in {}: they measured different things",
+                    names[0]
                 ),
-                "Merge only journals of one design",
+                "Merge only results of one design",
             ));
         }
         if let Some((earlier, how)) = repeated(&journal.run, &campaign.runs) {
             return Err(Error::invalid(
-                format!("journal {number}"),
-                format!("{how} journal {}: blocks that are copies are none", earlier + 1),
+                name,
+                format!("{how} {}: blocks that are copies are none", names[earlier]),
                 "Leave one of them out; further blocks in VMs take seeds of their own (`--first-seed`)",
             ));
         }
+        names.push(name);
         campaign.runs.push(journal.run);
         campaign.add(journal.trials, &design);
     }
@@ -78,28 +91,29 @@ struct Opened {
     trials: Vec<Trial>,
 }
 
-fn open(lines: Vec<JournalLine>, number: usize) -> Result<Opened> {
-    let name = || format!("journal {number}");
+fn open(Source { name, lines }: Source) -> Result<Opened> {
+    let refused = |why: &str, remedy: &str| Error::invalid(name.clone(), why, remedy);
     let mut lines = lines.into_iter();
     let (design, run) = match lines.next() {
         Some(JournalLine::Start { schema_version: SCHEMA_VERSION, planned: _, design, run }) => {
             (*design, *run)
         }
         Some(JournalLine::Start { schema_version, .. }) => {
-            return Err(Error::invalid(
-                name(),
-                format!("schema version {schema_version}; this tracetoll reads {SCHEMA_VERSION}"),
-                "Use the tracetoll that wrote it",
-            ));
+            let why =
+                format!("schema version {schema_version}; this tracetoll reads {SCHEMA_VERSION}");
+            return Err(refused(&why, "Use the tracetoll that wrote it"));
         }
         Some(JournalLine::Trial(_)) => {
-            return Err(Error::malformed(name(), "it begins with a trial, not with its design"));
+            return Err(refused(
+                "it begins with a trial, not with its design",
+                "Name the journal with its first line, or leave it out",
+            ));
         }
-        None => return Err(Error::malformed(name(), "it is empty: its run ended before it began")),
+        None => return Err(refused("it is empty: its run ended before it began", "Leave it out")),
     };
     let trials = lines.map(|line| match line {
         JournalLine::Trial(trial) => Ok(*trial),
-        JournalLine::Start { .. } => Err(Error::malformed(name(), "it begins twice")),
+        JournalLine::Start { .. } => Err(refused("it begins twice", "Name a file for each run")),
     });
     Ok(Opened { design, run, trials: trials.collect::<Result<_>>()? })
 }
@@ -224,6 +238,12 @@ mod tests {
         lab
     }
 
+    /// Journals called `a.jsonl`, `b.jsonl` and so on.
+    fn sources(journals: impl IntoIterator<Item = Vec<JournalLine>>) -> Vec<Source> {
+        let named = |(lines, letter)| Source { name: format!("{letter}.jsonl"), lines };
+        journals.into_iter().zip('a'..).map(named).collect()
+    }
+
     #[test]
     fn runs_are_indexed_and_blocks_numbered_anew() {
         let other = {
@@ -232,7 +252,7 @@ mod tests {
             lab.runs[0].seed = 2;
             lab.journal()
         };
-        let campaign = merge(vec![lab().journal(), other]).unwrap();
+        let campaign = merge(sources([lab().journal(), other])).unwrap();
         let places: Vec<_> = campaign.trials.iter().map(|t| (t.run, t.block)).collect();
         let expected = [(0, 0), (0, 0), (0, 1), (0, 1), (1, 2), (1, 2), (1, 3), (1, 3)];
         assert_eq!(places, expected);
@@ -243,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_campaign_reads_back_as_it_was_written() {
-        let campaign = merge(vec![lab().journal()]).unwrap();
+        let campaign = merge(sources([lab().journal()])).unwrap();
         let text = serde_json::to_string(&campaign).unwrap();
         assert_eq!(serde_json::from_str::<Campaign>(&text).unwrap(), campaign);
     }
@@ -255,14 +275,14 @@ mod tests {
             lab.runs[0].seed = seed;
             lab.journal()
         };
-        let two = merge(vec![run(1), run(2)]).unwrap();
-        assert_eq!(merge(journals(two.clone()).unwrap()).unwrap(), two);
-        let three = [journals(two.clone()).unwrap(), vec![run(3)]].concat();
-        assert_eq!(merge(three).unwrap(), merge(vec![run(1), run(2), run(3)]).unwrap());
+        let two = merge(sources([run(1), run(2)])).unwrap();
+        assert_eq!(merge(sources(journals(two.clone()).unwrap())).unwrap(), two);
+        let three = sources([journals(two.clone()).unwrap(), vec![run(3)]].concat());
+        assert_eq!(merge(three).unwrap(), merge(sources([run(1), run(2), run(3)])).unwrap());
         // What is in it already is none.
         let copy = [journals(two.clone()).unwrap(), vec![run(2)]].concat();
-        let error = merge(copy).unwrap_err().to_string();
-        assert!(error.contains("it is the same run as journal 2"), "{error}");
+        let error = merge(sources(copy)).unwrap_err().to_string();
+        assert!(error.contains("c.jsonl: it is the same run as b.jsonl"), "{error}");
         let mut lost = two;
         lost.trials[0].run = 2;
         let error = journals(lost).unwrap_err().to_string();
@@ -274,10 +294,13 @@ mod tests {
         let refused = |change: fn(&mut Design)| {
             let mut other = lab();
             change(&mut other.design);
-            merge(vec![lab().journal(), other.journal()]).unwrap_err().to_string()
+            merge(sources([lab().journal(), other.journal()])).unwrap_err().to_string()
         };
         let error = refused(|design| design.scenario.toll.as_mut().unwrap().lockstep.kicks = 2000);
-        assert!(error.contains("scenario.toll.lockstep.kicks is 2000, and 1000 in"), "{error}");
+        assert!(
+            error.contains("scenario.toll.lockstep.kicks is 2000, and 1000 in a.jsonl"),
+            "{error}"
+        );
         let error = refused(|design| design.target.functions[1].name = "tun_get_user".into());
         assert!(error.contains("target.functions.1.name is \"tun_get_user\""), "{error}");
         let error = refused(|design| design.methods.truncate(4));
@@ -289,11 +312,11 @@ mod tests {
         let refused = |change: fn(&mut Run)| {
             let mut other = lab();
             change(&mut other.runs[0]);
-            merge(vec![lab().journal(), other.journal()]).err().map(|error| error.to_string())
+            merge(sources([lab().journal(), other.journal()])).err().map(|error| error.to_string())
         };
         let later = |run: &mut Run| run.started += jiff::SignedDuration::from_secs(1);
         let same = refused(|_| {}).unwrap();
-        assert!(same.contains("journal 2: it is the same run as journal 1"), "{same}");
+        assert!(same.contains("b.jsonl: it is the same run as a.jsonl"), "{same}");
         let again = refused(later).unwrap();
         assert!(again.contains("its seed does again"), "{again}");
         assert_eq!(refused(|run| run.seed += 1), None);
@@ -314,18 +337,18 @@ mod tests {
         let mut other = lab();
         other.design.target.functions[0].addresses.start = 0xffff_ffff_c000_0000;
         other.runs[0].seed = 2;
-        assert!(merge(vec![lab().journal(), other.journal()]).is_ok());
+        assert!(merge(sources([lab().journal(), other.journal()])).is_ok());
     }
 
     #[test]
     fn journals_that_are_none_are_refused() {
-        let error = |journals| merge(journals).unwrap_err().to_string();
+        let error = |journals| merge(sources(journals)).unwrap_err().to_string();
         assert!(error(vec![]).contains("no journal"));
-        assert!(error(vec![vec![]]).contains("journal 1: it is empty"));
+        assert!(error(vec![vec![]]).contains("a.jsonl: it is empty"));
         let journal = lab().journal();
         assert!(error(vec![journal[1..].to_vec()]).contains("begins with a trial"));
         let twice = [journal.clone(), journal.clone()].concat();
-        assert!(error(vec![journal.clone(), twice]).contains("journal 2: it begins twice"));
+        assert!(error(vec![journal.clone(), twice]).contains("b.jsonl: it begins twice"));
         let mut newer = journal;
         if let JournalLine::Start { schema_version, .. } = &mut newer[0] {
             *schema_version += 1;
@@ -338,7 +361,7 @@ mod tests {
         let why = |change: fn(&mut Measured)| {
             let mut lab = Lab::new();
             lab.run(Platform::Native).done(0, FLAT, "ftrace-function", change);
-            let campaign = merge(vec![lab.journal()]).unwrap();
+            let campaign = merge(sources([lab.journal()])).unwrap();
             assert_eq!(campaign.summary.failed_trials, 1);
             match &campaign.trials[0].outcome {
                 Outcome::Failed { why } => why.clone(),

@@ -7,9 +7,12 @@ use std::{
 
 use super::journal::{CAMPAIGN, JOURNAL};
 use crate::{
-    analysis,
+    analysis::{
+        self,
+        merge::{Source, merge},
+    },
     error::{Error, Result},
-    model::campaign::{Campaign, JournalLine, SCHEMA_VERSION},
+    model::campaign::{Campaign, SCHEMA_VERSION},
 };
 
 /// Where `cargo xtask run` has a folder per VM (xtask/src/run/plan.rs), and the journal in each.
@@ -48,7 +51,7 @@ pub fn create(out: Option<&Path>) -> Result<PathBuf> {
 pub fn read(path: &Path) -> Result<Campaign> {
     let file = file_of(path, [CAMPAIGN, JOURNAL])?;
     if has_extension(&file, "jsonl") {
-        return analysis::merge::merge(vec![read_journal(&file)?]);
+        return merge(vec![read_journal(&file)?]);
     }
     read_campaign(&file)
 }
@@ -77,7 +80,7 @@ pub fn schema_version(path: &Path) -> Result<Option<u32>> {
 ///
 /// # Errors
 /// One cannot be read, a line that is whole is no journal line, or a campaign contradicts itself or has another schema version.
-pub fn read_journals(path: &Path) -> Result<Vec<Vec<JournalLine>>> {
+pub fn read_journals(path: &Path) -> Result<Vec<Source>> {
     let guests = path.join(GUESTS);
     if guests.is_dir() && !path.join(JOURNAL).exists() {
         return read_guests(&guests);
@@ -88,11 +91,15 @@ pub fn read_journals(path: &Path) -> Result<Vec<Vec<JournalLine>>> {
         return Ok(vec![read_journal(&file)?]);
     }
     let campaign = read_campaign(&file)?;
-    analysis::journal::journals(campaign).map_err(|e| not_a_result(&file, &e.to_string()))
+    let journals =
+        analysis::journal::journals(campaign).map_err(|e| not_a_result(&file, &e.to_string()))?;
+    let named =
+        |(lines, number)| Source { name: format!("{}, run {number}", file.display()), lines };
+    Ok(journals.into_iter().zip(1..).map(named).collect())
 }
 
 /// The journals of a campaign in VMs. A VM that ended before it began is left out.
-fn read_guests(guests: &Path) -> Result<Vec<Vec<JournalLine>>> {
+fn read_guests(guests: &Path) -> Result<Vec<Source>> {
     let entries = fs::read_dir(guests).map_err(|e| unreadable(guests, e))?;
     let files = entries.flatten().map(|guest| guest.path().join(GUEST_JOURNAL));
     let mut files: Vec<_> = files.filter(|file| file.exists()).collect();
@@ -106,16 +113,17 @@ fn read_guests(guests: &Path) -> Result<Vec<Vec<JournalLine>>> {
     files.iter().map(|file| read_journal(file)).collect()
 }
 
-fn read_journal(file: &Path) -> Result<Vec<JournalLine>> {
+fn read_journal(file: &Path) -> Result<Source> {
     let text = fs::read_to_string(file).map_err(|e| unreadable(file, e))?;
     let parsed =
         analysis::journal::parse_journal(&text).map_err(|e| not_a_result(file, &e.to_string()))?;
     if parsed.lines.is_empty() {
-        return Err(Error::invalid(
-            file.display().to_string(),
-            "the journal is empty: its run ended before it began",
-            "Leave it out, or measure again",
-        ));
+        let why = match parsed.cut {
+            true => "the journal's first line is cut, as by a kill: it holds no trial",
+            false => "the journal is empty: its run ended before it began",
+        };
+        let name = file.display().to_string();
+        return Err(Error::invalid(name, why, "Leave it out, or measure again"));
     }
     if parsed.cut {
         log::warn!(
@@ -123,7 +131,7 @@ fn read_journal(file: &Path) -> Result<Vec<JournalLine>> {
             file.display()
         );
     }
-    Ok(parsed.lines)
+    Ok(Source { name: file.display().to_string(), lines: parsed.lines })
 }
 
 /// The file itself, or of a folder the first of these that it holds.
