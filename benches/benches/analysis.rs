@@ -111,7 +111,7 @@ fn report(criterion: &mut Criterion) {
 }
 
 fn parsed(text: &str) -> Source {
-    Source { name: "bench".into(), lines: parse_journal(text).unwrap().lines }
+    Source { name: "bench".into(), lines: parse_journal(text.as_bytes()).unwrap().lines }
 }
 
 /// A journal with three toll trials and one fidelity trial per method and block.

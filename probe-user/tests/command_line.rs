@@ -114,6 +114,20 @@ fn results_go_to_standard_output_alone_and_quiet_leaves_errors_alone() {
 }
 
 #[test]
+fn a_kill_within_a_character_costs_the_last_trial_alone() {
+    let folder = measured();
+    let mut journal = fs::read(folder.path().join("toll.jsonl")).unwrap();
+    let trials = journal.iter().filter(|byte| **byte == b'\n').count() - 1;
+    journal.extend("{\"trial\":{\"method\":\"ü".as_bytes());
+    journal.pop();
+    fs::write(folder.path().join("killed.jsonl"), journal).unwrap();
+    let told = run(&folder, &["report", "killed.jsonl", "--format", "json"]);
+    assert!(text(&told.stderr).contains("the last line is cut"), "{}", text(&told.stderr));
+    let campaign: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(campaign["trials"].as_array().unwrap().len(), trials);
+}
+
+#[test]
 fn no_color_is_obeyed_even_where_colours_are_asked_for() {
     let folder = measured();
     let colours = |words: &[&str], no_color: Option<&str>| {

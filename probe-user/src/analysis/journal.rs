@@ -23,12 +23,13 @@ pub struct Parsed {
 /// # Errors
 /// A line is no journal line, and is not the last one without its end; or it is the only one, and not the beginning of one.
 /// The error names the line, not the file.
-pub fn parse_journal(text: &str) -> Result<Parsed> {
+pub fn parse_journal(text: &[u8]) -> Result<Parsed> {
     let mut parsed = Parsed { lines: Vec::new(), cut: false };
-    let lines = text.split_inclusive('\n').enumerate();
-    let is_last = |line: &str| !line.ends_with('\n');
-    for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
-        match serde_json::from_str(line) {
+    // By bytes: what is cut may end within a character, and costs no line but its own.
+    let lines = text.split_inclusive(|byte| *byte == b'\n').enumerate();
+    let is_last = |line: &[u8]| !line.ends_with(b"\n");
+    for (number, line) in lines.filter(|(_, line)| !line.trim_ascii().is_empty()) {
+        match serde_json::from_slice(line) {
             Ok(found) => parsed.lines.push(found),
             // What begins with something else is not cut but another file.
             Err(error) if is_last(line) && (error.is_eof() || !parsed.lines.is_empty()) => {
@@ -106,36 +107,56 @@ mod tests {
     fn a_killed_runs_journal_gives_its_whole_lines() {
         let journal = journal();
         let text = text(&journal);
-        let whole = parse_journal(&text).unwrap();
+        let whole = parse_journal(text.as_bytes()).unwrap();
         assert_eq!((whole.lines.len(), whole.cut), (5, false));
         assert_eq!(whole.lines, journal);
         // Cut anywhere within the last line, even just before its end.
         let last = text.trim_end().rfind('\n').unwrap() + 1;
         for cut in [last + 1, last + 50, text.len() - 2] {
-            let parsed = parse_journal(&text[..cut]).unwrap();
+            let parsed = parse_journal(&text.as_bytes()[..cut]).unwrap();
             assert_eq!((parsed.lines.len(), parsed.cut), (4, true));
             assert_eq!(parsed.lines, journal[..4]);
         }
         // Only the line's end is missing: nothing is lost.
-        let parsed = parse_journal(text.trim_end()).unwrap();
+        let parsed = parse_journal(text.trim_end().as_bytes()).unwrap();
         assert_eq!((parsed.lines.len(), parsed.cut), (5, false));
+    }
+
+    #[test]
+    fn a_cut_within_a_character_costs_no_other_line() {
+        let mut lab = Lab::new();
+        lab.run(Platform::Counted);
+        let kind = (Part::Toll, Pace::Flat);
+        lab.failed(0, kind, "off", "first");
+        lab.failed(0, kind, "ftrace-function", "Überlauf");
+        let text = text(&lab.journal());
+        let within = text.find('Ü').unwrap() + 1;
+        assert!(!text.is_char_boundary(within));
+        let parsed = parse_journal(&text.as_bytes()[..within]).unwrap();
+        assert_eq!((parsed.lines.len(), parsed.cut), (2, true));
+        assert_eq!(parsed.lines, lab.journal()[..2]);
+        // Within the file it is no cut, and told.
+        let mut broken = text.into_bytes();
+        broken.remove(within);
+        let error = parse_journal(&broken).unwrap_err().to_string();
+        assert!(error.starts_with("line 3, column ") && error.contains("unicode"), "{error}");
     }
 
     #[test]
     fn a_first_line_that_is_cut_is_told_from_what_is_no_journal() {
         let text = text(&journal());
         for cut in [1, 300] {
-            let parsed = parse_journal(&text[..cut]).unwrap();
+            let parsed = parse_journal(&text.as_bytes()[..cut]).unwrap();
             assert_eq!((parsed.lines.len(), parsed.cut), (0, true));
         }
-        let error = parse_journal("garbage").unwrap_err().to_string();
+        let error = parse_journal(b"garbage").unwrap_err().to_string();
         assert!(error.starts_with("line 1, column 1: expected value"), "{error}");
     }
 
     #[test]
     fn a_broken_line_within_is_named() {
         let text = text(&journal()).replacen("{\"trial\"", "{\"trail\"", 1);
-        let error = parse_journal(&text).unwrap_err().to_string();
+        let error = parse_journal(text.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with("line 2, column 8: unknown variant `trail`"), "{error}");
         assert!(!error.contains("at line 1"), "{error}");
     }

@@ -57,9 +57,9 @@ pub fn read(path: &Path) -> Result<Campaign> {
 }
 
 fn read_campaign(file: &Path) -> Result<Campaign> {
-    let text = fs::read_to_string(file).map_err(|e| unreadable(file, e))?;
+    let text = fs::read(file).map_err(|e| unreadable(file, e))?;
     check_version(file, &text)?;
-    serde_json::from_str(&text).map_err(|e| not_a_result(file, &e.to_string()))
+    serde_json::from_slice(&text).map_err(|e| not_a_result(file, &e.to_string()))
 }
 
 /// The schema version of a result, where it says so itself: a `campaign.json`, not a journal.
@@ -71,7 +71,7 @@ pub fn schema_version(path: &Path) -> Result<Option<u32>> {
     if has_extension(&file, "jsonl") {
         return Ok(None);
     }
-    let text = fs::read_to_string(&file).map_err(|e| unreadable(&file, e))?;
+    let text = fs::read(&file).map_err(|e| unreadable(&file, e))?;
     version(&file, &text).map(Some)
 }
 
@@ -114,7 +114,7 @@ fn read_guests(guests: &Path) -> Result<Vec<Source>> {
 }
 
 fn read_journal(file: &Path) -> Result<Source> {
-    let text = fs::read_to_string(file).map_err(|e| unreadable(file, e))?;
+    let text = fs::read(file).map_err(|e| unreadable(file, e))?;
     let parsed =
         analysis::journal::parse_journal(&text).map_err(|e| not_a_result(file, &e.to_string()))?;
     if parsed.lines.is_empty() {
@@ -154,18 +154,18 @@ fn has_extension(file: &Path, wanted: &str) -> bool {
     file.extension().is_some_and(|extension| extension == wanted)
 }
 
-fn version(file: &Path, text: &str) -> Result<u32> {
+fn version(file: &Path, text: &[u8]) -> Result<u32> {
     #[derive(serde::Deserialize)]
     struct Versioned {
         schema_version: u32,
     }
     let found: Versioned =
-        serde_json::from_str(text).map_err(|e| not_a_result(file, &e.to_string()))?;
+        serde_json::from_slice(text).map_err(|e| not_a_result(file, &e.to_string()))?;
     Ok(found.schema_version)
 }
 
 /// Says "another version" instead of naming the first field that has changed.
-fn check_version(file: &Path, text: &str) -> Result<()> {
+fn check_version(file: &Path, text: &[u8]) -> Result<()> {
     let (theirs, ours) = (version(file, text)?, SCHEMA_VERSION);
     if theirs == ours {
         return Ok(());
