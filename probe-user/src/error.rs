@@ -117,14 +117,29 @@ impl fmt::Display for Remedy {
 }
 
 impl Error {
-    /// A file operation failed; the remedy follows from the errno where it is always the same one.
+    /// An operation failed on a file of the kernel's or of the tool's own; the remedy follows from the errno where it is
+    /// always the same one.
     pub fn file(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         let remedy = match source.kind() {
             io::ErrorKind::PermissionDenied => Remedy::new("Run as root"),
-            io::ErrorKind::StorageFull => Remedy::new("Free some space; what was written is kept"),
+            io::ErrorKind::StorageFull => Remedy::new("Free some space"),
             _ => Remedy::NONE,
         };
         Self::File { op, path: path.into(), source, remedy }
+    }
+
+    /// An operation failed on what `--out` names: another place helps, and never is it needed to be root.
+    pub fn output(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        let remedy = match source.kind() {
+            io::ErrorKind::IsADirectory => "Name a file with --out, not a folder",
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                "Name a folder with --out, not a file"
+            }
+            io::ErrorKind::NotFound => "Name another place with --out, in a folder that is there",
+            io::ErrorKind::StorageFull => "Free some space, or name another place with --out",
+            _ => "Name another place with --out, where you may write",
+        };
+        Self::File { op, path: path.into(), source, remedy: Remedy::new(remedy) }
     }
 
     /// A system call failed; the remedy follows from the errno where it is always the same one.
@@ -198,6 +213,23 @@ mod tests {
             text,
             "cannot write set_ftrace_filter: Permission denied (os error 13). Run as root"
         );
+    }
+
+    #[test]
+    fn what_out_names_is_never_roots_alone() {
+        let told =
+            |errno| Error::output("write", "a", io::Error::from_raw_os_error(errno)).to_string();
+        for (errno, remedy) in [
+            (libc::EACCES, "Name another place with --out, where you may write"),
+            (libc::EROFS, "Name another place with --out, where you may write"),
+            (libc::ENOENT, "Name another place with --out, in a folder that is there"),
+            (libc::EISDIR, "Name a file with --out, not a folder"),
+            (libc::EEXIST, "Name a folder with --out, not a file"),
+            (libc::ENOTDIR, "Name a folder with --out, not a file"),
+            (libc::ENOSPC, "Free some space, or name another place with --out"),
+        ] {
+            assert!(told(errno).ends_with(&format!(". {remedy}")), "{}", told(errno));
+        }
     }
 
     #[test]

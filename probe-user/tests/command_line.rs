@@ -167,6 +167,35 @@ fn who_is_not_root_is_told_what_there_is() {
 }
 
 #[test]
+fn who_may_not_read_or_write_is_not_sent_to_root() {
+    let folder = measured();
+    let may = |name: &str, mode| {
+        fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for name in ["locked", "closed"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    for (name, mode) in [("toll.jsonl", 0o644), ("locked", 0o555), ("closed", 0o000)] {
+        may(name, mode);
+    }
+    let elsewhere = "Name another place with --out, where you may write";
+    let mistakes: [(&[&str], &str); 7] = [
+        (&["report", "toll.jsonl", "--out", "locked/x.txt"], elsewhere),
+        (&["report", "toll.jsonl", "--format", "csv", "--out", "locked/x"], elsewhere),
+        (&["merge", "--out", "locked", "toll.jsonl"], elsewhere),
+        (&["merge", "--out", "closed", "toll.jsonl"], elsewhere),
+        (&["man", "--out", "locked"], elsewhere),
+        (&["report", "closed"], "closed/campaign.json: Permission denied"),
+        (&["merge", "--out", "locked/x", "closed"], "let you read it"),
+    ];
+    for (words, remedy) in mistakes {
+        let said = text(&run_as_nobody(&folder, words).stderr);
+        assert!(said.contains(remedy) && !said.contains("root"), "{words:?}: {said}");
+    }
+    may("closed", 0o755);
+}
+
+#[test]
 fn every_answer_for_people_fits_a_terminal() {
     let folder = measured();
     let lines: [&[&str]; 6] = [
@@ -201,7 +230,7 @@ fn what_is_wrong_is_told_in_one_paragraph_with_a_remedy() {
     let later = toll.replacen("\"schema_version\":3", "\"schema_version\":9", 1);
     fs::write(folder.path().join("later.jsonl"), later).unwrap();
     fs::write(folder.path().join("short.toml"), "name = \"x\"\n").unwrap();
-    let mistakes: [(&[&str], &str); 17] = [
+    let mistakes: [(&[&str], &str); 22] = [
         (&["report", "nowhere"], "Name a folder with campaign.json"),
         (&["report", "empty"], "Name a folder with campaign.json"),
         (&["report", "other.json"], "Name a campaign.json or journal.jsonl"),
@@ -214,7 +243,12 @@ fn what_is_wrong_is_told_in_one_paragraph_with_a_remedy() {
         (&["compare", "all", "nowhere"], "Name a folder with campaign.json"),
         (&["merge", "--out", "all", "toll.jsonl"], "Name another folder with --out"),
         (&["merge", "--out", "new", "empty"], "Name a folder with campaign.json"),
-        (&["merge", "--out", "/proc/new", "toll.jsonl"], "Name a folder that can be made"),
+        (&["merge", "--out", "/proc/new", "toll.jsonl"], "Name another place with --out"),
+        (&["report", "all", "--format", "html", "--out", "all"], "Name a file with --out"),
+        (&["report", "all", "--format", "html", "--out", "."], "Name a file with --out"),
+        (&["report", "all", "--out", "/nowhere/x"], "--out, in a folder that is there"),
+        (&["report", "all", "--format", "svg", "--out", "toll.jsonl"], "Name a folder with --out"),
+        (&["man", "--out", "toll.jsonl"], "Name a folder with --out"),
         (&["run", "--scenario", "quikc"], "Name one of quick"),
         (&["run", "--scenario", "none.toml"], "`tracetoll scenarios` lists"),
         (&["scenarios", "--print", "short.toml"], "`tracetoll scenarios --print quick` shows one"),

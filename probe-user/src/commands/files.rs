@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{
     analysis::recommend,
     error::Result,
-    measure::journal,
+    measure::journal::{self, JOURNAL},
     model::{campaign::Campaign, trial::Part},
     report,
 };
@@ -36,11 +36,20 @@ impl Files {
     /// # Errors
     /// What the system refused; what was written by then stays.
     pub(super) fn write(folder: &Path, campaign: &Campaign) -> Result<Self> {
-        let result = journal::write_campaign(folder, campaign)?;
+        let result = journal::write_campaign(folder, campaign).map_err(|error| {
+            let journal = folder.join(JOURNAL);
+            if !journal.exists() {
+                return error;
+            }
+            let journal = journal.display();
+            error.with_remedy(format!(
+                "{journal} is whole. `tracetoll merge --out DIR {journal}` makes the result elsewhere"
+            ))
+        })?;
         let page = folder.join(PAGE);
         journal::write_whole(&page, report::html::render(campaign)).map_err(|error| {
             error.with_remedy(format!(
-                "The journal and {} are whole. `tracetoll report {} --format html --out FILE` makes the page elsewhere",
+                "{} is whole. `tracetoll report {} --format html --out FILE` makes the page elsewhere",
                 result.display(),
                 folder.display()
             ))
@@ -90,7 +99,11 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::{analysis::fixture::Lab, measure::store, model::figure::Platform};
+    use crate::{
+        analysis::fixture::Lab,
+        measure::{journal::CAMPAIGN, store},
+        model::figure::Platform,
+    };
 
     fn campaign() -> Campaign {
         let mut lab = Lab::new();
@@ -114,9 +127,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join(PAGE)).unwrap();
         let error = Files::write(folder.path(), &campaign()).unwrap_err().to_string();
-        assert!(error.contains(PAGE) && error.contains("are whole"), "{error}");
+        assert!(error.contains(PAGE) && error.contains("campaign.json is whole"), "{error}");
         assert!(error.contains("--format html --out FILE"), "{error}");
         store::read(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_result_that_cannot_be_written_leads_to_its_journal_where_it_has_one() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(CAMPAIGN)).unwrap();
+        let told = || Files::write(folder.path(), &campaign()).unwrap_err().to_string();
+        assert!(told().contains("Name a file with --out"), "{}", told());
+        fs::write(folder.path().join(JOURNAL), "").unwrap();
+        assert!(told().contains("`tracetoll merge --out DIR "), "{}", told());
     }
 
     #[test]

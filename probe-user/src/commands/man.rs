@@ -28,11 +28,7 @@ pub fn man(args: &ManArgs) -> Result<ExitCode> {
 }
 
 fn write(folder: &Path) -> Result<()> {
-    let refused = |op| {
-        move |e| {
-            Error::file(op, folder, e).or_remedy("Name a folder that can be written: --out DIR")
-        }
-    };
+    let refused = |op| move |e| Error::output(op, folder, e);
     fs::create_dir_all(folder).map_err(refused("create"))?;
     clap_mangen::generate_to(Cli::command(), folder).map_err(refused("write"))
 }

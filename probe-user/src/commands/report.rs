@@ -80,6 +80,6 @@ fn tables(extension: &str, made: impl Fn(Table) -> Result<Vec<u8>>) -> Result<Fi
 }
 
 fn write(folder: &Path, files: &Files) -> Result<()> {
-    fs::create_dir_all(folder).map_err(|e| Error::file("create", folder, e))?;
+    fs::create_dir_all(folder).map_err(|e| Error::output("create", folder, e))?;
     files.iter().try_for_each(|(name, bytes)| journal::write_whole(&folder.join(name), bytes))
 }

@@ -4,9 +4,11 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::Write as _,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
+
+use rustix::io::Errno;
 
 use crate::{
     error::{Error, Result},
@@ -54,12 +56,19 @@ impl Journal {
                 // Fails on a device, which has no length to go back to; the reader drops a cut line.
                 let _ = self.file.set_len(length);
             }
-            Error::file("write", &self.path, error)
+            unwritten(&self.path, error)
         })?;
         // A device refuses to sync, and needs none.
         let _ = self.file.sync_data();
         Ok(())
     }
+}
+
+/// What it means that a line could not be written.
+fn unwritten(path: &Path, error: io::Error) -> Error {
+    let full = error.kind() == io::ErrorKind::StorageFull;
+    let error = Error::file("write", path, error);
+    if full { error.with_remedy("Free some space; the trials before are kept") } else { error }
 }
 
 /// Writes `campaign.json` into `folder`, whole or not at all.
@@ -79,15 +88,19 @@ pub fn write_campaign(folder: &Path, campaign: &Campaign) -> Result<PathBuf> {
 /// # Errors
 /// What the system refused.
 pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
-    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-        return fs::write(path, content).map_err(|error| Error::file("write", path, error));
+    let refused = |error| Error::output("write", path, error);
+    match fs::metadata(path) {
+        // Before anything is written beside it: what stands beside `.` is nobody's business.
+        Ok(there) if there.is_dir() => return Err(refused(Errno::ISDIR.into())),
+        Ok(there) if !there.is_file() => return fs::write(path, content).map_err(refused),
+        _ => {}
     }
     let mut unfinished = path.to_owned().into_os_string();
     unfinished.push(".unfinished");
     let written = fs::write(&unfinished, content).and_then(|()| fs::rename(&unfinished, path));
     written.map_err(|error| {
         let _ = fs::remove_file(&unfinished);
-        Error::file("write", path, error)
+        refused(error)
     })
 }
 
@@ -107,6 +120,28 @@ mod tests {
         fs::remove_dir(folder.path().join("report.html.unfinished")).unwrap();
         write_whole(&path, "new").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
+    fn a_folder_is_no_file_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        for path in [inner.clone(), inner.join(".")] {
+            let error = write_whole(&path, "text").unwrap_err().to_string();
+            assert!(error.contains("Name a file with --out"), "{error}");
+        }
+        let count = |folder: &Path| fs::read_dir(folder).unwrap().count();
+        assert_eq!((count(folder.path()), count(&inner)), (1, 0));
+    }
+
+    #[test]
+    fn a_full_disk_keeps_a_journal_and_nothing_else() {
+        let full = || io::Error::from_raw_os_error(libc::ENOSPC);
+        let told = unwritten(Path::new(JOURNAL), full()).to_string();
+        assert!(told.ends_with("Free some space; the trials before are kept"), "{told}");
+        let told = Error::file("write", "standard output", full()).to_string();
+        assert!(told.ends_with(". Free some space"), "{told}");
     }
 
     #[test]

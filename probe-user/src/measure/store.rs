@@ -31,16 +31,16 @@ pub fn create(out: Option<&Path>) -> Result<PathBuf> {
             Path::new("results").join(now)
         }
     };
-    if folder.join(JOURNAL).exists() || folder.join(CAMPAIGN).exists() {
+    let holds =
+        |name| folder.join(name).try_exists().map_err(|e| Error::output("look into", &folder, e));
+    if holds(JOURNAL)? || holds(CAMPAIGN)? {
         return Err(Error::invalid(
             folder.display().to_string(),
             "the folder holds a result already",
             "Name another folder with --out",
         ));
     }
-    fs::create_dir_all(&folder).map_err(|e| {
-        Error::file("create", &folder, e).or_remedy("Name a folder that can be made: --out DIR")
-    })?;
+    fs::create_dir_all(&folder).map_err(|e| Error::output("create", &folder, e))?;
     Ok(folder)
 }
 
@@ -102,11 +102,12 @@ pub fn read_journals(path: &Path) -> Result<Vec<Source>> {
 fn read_guests(guests: &Path) -> Result<Vec<Source>> {
     let entries = fs::read_dir(guests).map_err(|e| unreadable(guests, e))?;
     let files = entries.flatten().map(|guest| guest.path().join(GUEST_JOURNAL));
-    let mut files: Vec<_> = files.filter(|file| file.exists()).collect();
+    // One that may not be looked for is not left out, but refused when it is read.
+    let mut files: Vec<_> = files.filter(|file| file.try_exists().unwrap_or(true)).collect();
     files.sort();
     let (files, empty): (Vec<_>, Vec<_>) = files
         .into_iter()
-        .partition(|file| fs::metadata(file).is_ok_and(|metadata| metadata.len() > 0));
+        .partition(|file| !fs::metadata(file).is_ok_and(|metadata| metadata.len() == 0));
     for file in empty {
         log::warn!("{}: its run ended before it began; it is left out", file.display());
     }
@@ -135,19 +136,23 @@ fn read_journal(file: &Path) -> Result<Source> {
 }
 
 /// The file itself, or of a folder the first of these that it holds.
+///
+/// # Errors
+/// The folder holds none of them, or may not be looked into.
 fn file_of(path: &Path, names: [&str; 2]) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
-    names.map(|name| path.join(name)).into_iter().find(|file| file.exists()).ok_or_else(|| {
-        Error::invalid(
-            path.display().to_string(),
-            "the folder holds no result",
-            format!(
-                "Name a folder with {CAMPAIGN} or {JOURNAL}, as `tracetoll run --out` makes it"
-            ),
-        )
-    })
+    for file in names.map(|name| path.join(name)) {
+        if file.try_exists().map_err(|e| unreadable(&file, e))? {
+            return Ok(file);
+        }
+    }
+    Err(Error::invalid(
+        path.display().to_string(),
+        "the folder holds no result",
+        format!("Name a folder with {CAMPAIGN} or {JOURNAL}, as `tracetoll run --out` makes it"),
+    ))
 }
 
 fn has_extension(file: &Path, wanted: &str) -> bool {
@@ -178,9 +183,15 @@ fn check_version(file: &Path, text: &[u8]) -> Result<()> {
 }
 
 fn unreadable(file: &Path, error: io::Error) -> Error {
-    Error::file("read", file, error).or_remedy(format!(
-        "Name a folder with {CAMPAIGN} or {JOURNAL}, or one of these files, as `tracetoll run --out` makes them"
-    ))
+    let remedy = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "Have its owner let you read it (chmod a+rX), or name another result".into()
+        }
+        _ => format!(
+            "Name a folder with {CAMPAIGN} or {JOURNAL}, or one of these files, as `tracetoll run --out` makes them"
+        ),
+    };
+    Error::file("read", file, error).with_remedy(remedy)
 }
 
 fn not_a_result(file: &Path, why: &str) -> Error {

@@ -62,8 +62,8 @@ pub fn load(name: &str) -> Result<Scenario> {
     }
     let text = fs::read_to_string(name).map_err(|e| {
         let remedy =
-            "Name a file that is there; `tracetoll scenarios` lists those that are built in";
-        Error::file("read", name, e).or_remedy(remedy)
+            "Name a file that you may read; `tracetoll scenarios` lists those that are built in";
+        Error::file("read", name, e).with_remedy(remedy)
     })?;
     parse(name, &text)
 }
