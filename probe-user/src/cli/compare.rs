@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::{
+    Status::{Done, Failed, Incomparable, Usage, Worse},
+    status,
+};
 use crate::analysis::compare::Gate;
 
 const EXAMPLES: &str = "\
@@ -13,7 +17,7 @@ Examples:
 
 /// `tracetoll compare`.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = more())]
 pub struct CompareArgs {
     /// What to compare with: a result folder or a campaign.json.
     #[arg(value_name = "BASE")]
@@ -29,6 +33,11 @@ pub struct CompareArgs {
     /// Form of the comparison.
     #[arg(long, value_enum, default_value_t = CompareFormat::Text)]
     pub format: CompareFormat,
+}
+
+/// What the long help ends with.
+fn more() -> String {
+    format!("{EXAMPLES}\n\n{}", status::list(&[Done, Failed, Usage, Worse, Incomparable]))
 }
 
 /// Form of a comparison.

@@ -64,7 +64,7 @@ pub struct Cli {
 fn more() -> String {
     format!(
         "{EXAMPLES}\n\n{}\nResults go to standard output, all else to stderr. NO_COLOR is obeyed.",
-        status::list()
+        status::list(&Status::ALL)
     )
 }
 

@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::FactFormat;
+use super::{
+    FactFormat,
+    Status::{Done, Failed, NoneQualifies, Undecided, Usage},
+    status,
+};
 use crate::{analysis::recommend::CallRate, model::method::Gives};
 
 const EXAMPLES: &str = "\
@@ -15,29 +19,29 @@ Examples:
 
 /// `tracetoll recommend`.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = more())]
 pub struct RecommendArgs {
     /// A result folder, a campaign.json, or the journal of a run that was killed.
     #[arg(value_name = "RESULT")]
     pub result: PathBuf,
     /// Most CPU time that it may take of one CPU, in the kernel, to read and afterwards: 1%.
-    #[arg(long, value_name = "PER CENT", value_parser = per_cent)]
+    #[arg(long, value_name = "PER CENT", value_parser = cpu, allow_hyphen_values = true)]
     pub max_cpu: Option<f64>,
     /// Most throughput that it may cost flat out: 0.5%.
-    #[arg(long, value_name = "PER CENT", value_parser = per_cent)]
+    #[arg(long, value_name = "PER CENT", value_parser = throughput, allow_hyphen_values = true)]
     pub max_throughput_loss: Option<f64>,
     /// Least part of the correlation of calls and throughput that it must leave, from 0 to 1: 0.95.
-    #[arg(long, value_name = "PART", value_parser = part)]
+    #[arg(long, value_name = "PART", value_parser = part, allow_hyphen_values = true)]
     pub min_r_retained: Option<f64>,
     /// Most calls or records that it may lose or miss: 0, or 0.1% of all.
-    #[arg(long, value_name = "0|PER CENT", value_parser = loss)]
+    #[arg(long, value_name = "0|PER CENT", value_parser = loss, allow_hyphen_values = true)]
     pub max_loss: Option<f64>,
     /// What it must give, all of it: `tracetoll methods` says what each gives.
     #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',')]
     pub need: Vec<Gives>,
     /// Your own calls per second, to which the cost per call is scaled: 300k/s. Without it, CPU time is as it was at the
     /// campaign's paced load.
-    #[arg(long, value_name = "RATE", value_parser = |text: &str| text.parse::<CallRate>())]
+    #[arg(long, value_name = "RATE", value_parser = |text: &str| text.parse::<CallRate>(), allow_hyphen_values = true)]
     pub rate: Option<CallRate>,
     /// Judge and rank by costs that were not measured on hardware, which may put methods into another order.
     #[arg(long)]
@@ -47,27 +51,53 @@ pub struct RecommendArgs {
     pub format: FactFormat,
 }
 
-/// `1%` as 1; zero is one.
-fn per_cent(text: &str) -> Result<f64, String> {
-    let number = text.strip_suffix('%').ok_or(format!("`{text}` does not end in %"))?.trim();
-    match number.parse::<f64>() {
-        Ok(per_cent) if per_cent.is_finite() && per_cent >= 0.0 => Ok(per_cent),
-        Ok(_) => Err(format!("`{text}` is below zero or has no end")),
-        Err(_) => Err(format!("`{number}` is no number")),
-    }
+/// What the long help ends with.
+fn more() -> String {
+    let ends = [Done, Failed, Usage, NoneQualifies, Undecided];
+    format!("{EXAMPLES}\n\n{}", status::list(&ends))
+}
+
+/// Of one CPU: as much as no machine has of them.
+fn cpu(text: &str) -> Result<f64, String> {
+    per_cent(text, 1e6)
+}
+
+/// Of all throughput.
+fn throughput(text: &str) -> Result<f64, String> {
+    per_cent(text, 100.0)
 }
 
 /// `0`, or `0.1%` as 0.1.
 fn loss(text: &str) -> Result<f64, String> {
-    if text == "0" {
-        return Ok(0.0);
+    if text == "0" { Ok(0.0) } else { per_cent(text, 100.0) }
+}
+
+/// `1%` as 1; zero is one, `most` the last.
+fn per_cent(text: &str, most: f64) -> Result<f64, String> {
+    let number = text.strip_suffix('%').map(str::trim_end).ok_or_else(|| {
+        let number = text.parse::<f64>().is_ok_and(|number| (0.0..=most).contains(&number));
+        format!("`{text}` does not end in %: write {}%", if number { text } else { "1" })
+    })?;
+    match number.parse::<f64>() {
+        Ok(below) if below < 0.0 => Err(format!("`{text}` is below zero")),
+        Ok(above) if above > most => Err(format!("`{text}` is above {most}%")),
+        Ok(per_cent) if !per_cent.is_nan() => settled(text, per_cent),
+        _ => Err(format!("`{number}` is no number")),
     }
-    per_cent(text).map_err(|why| format!("{why}; write 0 or 0.1%"))
+}
+
+/// A limit as it was meant: zero has no sign, and what nothing can be told from is zero.
+fn settled(text: &str, limit: f64) -> Result<f64, String> {
+    const LEAST: f64 = 1e-6;
+    if limit > 0.0 && limit < LEAST {
+        return Err(format!("`{text}` is next to nothing: write 0, or {LEAST} or more"));
+    }
+    Ok(limit.abs())
 }
 
 /// A part of a whole: `0.95`.
 fn part(text: &str) -> Result<f64, String> {
     let fits = |part: &f64| (0.0..=1.0).contains(part);
     let part = text.parse::<f64>().ok().filter(fits);
-    part.ok_or(format!("`{text}` is no number from 0 to 1; write 0.95"))
+    settled(text, part.ok_or(format!("`{text}` is no number from 0 to 1; write 0.95"))?)
 }

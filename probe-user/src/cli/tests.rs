@@ -49,6 +49,22 @@ fn the_long_help_has_every_exit_status() {
 }
 
 #[test]
+fn whose_answer_is_its_exit_status_says_which_there_are() {
+    for (name, statuses) in [
+        ("compare", [Status::Worse, Status::Incomparable]),
+        ("recommend", [Status::NoneQualifies, Status::Undecided]),
+    ] {
+        let mut command = Cli::command().find_subcommand(name).unwrap().clone();
+        let help = command.render_long_help().to_string();
+        for status in statuses.into_iter().chain([Status::Done, Status::Failed, Status::Usage]) {
+            let line = format!("  {:>3}  {}", status.number(), status.meaning());
+            assert!(help.contains(&line), "{name}: {help}");
+        }
+        assert!(!help.contains("130"), "{name}: {help}");
+    }
+}
+
+#[test]
 fn help_fits_a_hundred_columns() {
     for mut command in commands() {
         for help in [command.render_help(), command.render_long_help()] {

@@ -48,5 +48,7 @@ mod tests {
         }
         let main = fs::read_to_string(folder.path().join("tracetoll.1")).unwrap();
         assert!(main.contains("130"), "{main}");
+        let page = fs::read_to_string(folder.path().join("tracetoll-recommend.1")).unwrap();
+        assert!(page.contains("no method qualifies"), "{page}");
     }
 }

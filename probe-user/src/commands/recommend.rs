@@ -124,18 +124,31 @@ mod tests {
     #[test]
     fn a_limit_that_is_none_is_a_wrong_argument() {
         for (words, said) in [
-            (["--max-cpu", "1"], "`1` does not end in %"),
-            (["--max-cpu", "-1%"], "below zero"),
+            (["--max-cpu", "1"], "`1` does not end in %: write 1%"),
+            (["--max-cpu", "much"], "write 1%"),
+            (["--max-cpu", "-7"], "write 1%"),
+            (["--max-cpu", "-1%"], "`-1%` is below zero"),
+            (["--max-cpu", "nan%"], "`nan` is no number"),
+            (["--max-cpu", "1e300%"], "`1e300%` is above 1000000%"),
+            (["--max-cpu", "inf%"], "is above 1000000%"),
+            (["--max-cpu", "1e-300%"], "is next to nothing: write 0"),
+            (["--min-r-retained", "1e-300"], "is next to nothing: write 0"),
+            (["--max-throughput-loss", "101%"], "`101%` is above 100%"),
+            (["--min-r-retained", "-1"], "write 0.95"),
+            (["--max-loss", "-1%"], "below zero"),
             (["--max-throughput-loss", "x%"], "`x` is no number"),
             (["--min-r-retained", "95"], "write 0.95"),
-            (["--max-loss", "1"], "write 0 or 0.1%"),
+            (["--max-loss", "1"], "write 1%"),
             (["--rate", "300k"], "300k/s"),
+            (["--rate", "-1/s"], "300k/s"),
             (["--need", "colour"], "timestamps"),
         ] {
-            let option = format!("{}={}", words[0], words[1]);
-            let refused = args(&["a", &option]).unwrap_err();
-            assert_eq!(refused.exit_code(), 2);
-            assert!(refused.to_string().contains(said), "{refused}");
+            let joined = format!("{}={}", words[0], words[1]);
+            for words in [&["a", &joined][..], &["a", words[0], words[1]]] {
+                let refused = args(words).unwrap_err();
+                assert_eq!(refused.exit_code(), 2);
+                assert!(refused.to_string().contains(said), "{words:?}: {refused}");
+            }
         }
         let fits =
             args(&["a", "--max-cpu", "0%", "--max-loss", "0", "--min-r-retained", "1"]).unwrap();
@@ -143,6 +156,15 @@ mod tests {
             (fits.max_cpu, fits.max_loss, fits.min_r_retained),
             (Some(0.0), Some(0.0), Some(1.0))
         );
+    }
+
+    #[test]
+    fn zero_has_no_sign() {
+        let words = ["--max-cpu", "-0%", "--max-loss", "-0%", "--min-r-retained", "-0"];
+        let zero = args(&[&["a"], &words[..]].concat()).unwrap();
+        for limit in [zero.max_cpu, zero.max_loss, zero.min_r_retained] {
+            assert!(limit.is_some_and(f64::is_sign_positive), "{limit:?}");
+        }
     }
 
     #[test]
