@@ -166,7 +166,7 @@ impl Schedule<'_> {
         Drawing { height: bottom + 38.0 + below + LINE / 2.0, marks }
     }
 
-    /// The bins of a strip's series, and their means; only what is bolder is named.
+    /// The bins of a strip's series, and above them all their means; only what is bolder is named.
     fn lines(&self, strip: &Strip, times: &[f64]) -> Vec<Line> {
         let line = |values: &[f64], label: &str, look| Line {
             label: label.into(),
@@ -188,7 +188,10 @@ impl Schedule<'_> {
                 None => vec![line(&series.values, &series.label, look(bold))],
             }
         };
-        strip.series.iter().flat_map(of).collect()
+        let mut lines: Vec<Line> = strip.series.iter().flat_map(of).collect();
+        // What is paler hides nothing.
+        lines.sort_by_key(|line| line.look.stroke != Stroke::Faint);
+        lines
     }
 
     /// Where sections begin, and what they are.

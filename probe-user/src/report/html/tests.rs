@@ -1,10 +1,13 @@
 //! The page as a whole: well-formed, self-contained, and no figure without its data.
 
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use roxmltree::{Document, Node};
 
-use super::{drawings, render, several};
+use super::{drawings, render, several, svg::STYLE};
 use crate::{
     analysis::fixture::Lab,
     model::{campaign::Campaign, figure::Platform},
@@ -201,4 +204,48 @@ fn several_results_stand_side_by_side() {
 #[test]
 fn the_outline_of_vms() {
     insta::assert_snapshot!(outline(&CAMPAIGNS[1]));
+}
+
+/// The custom properties of each theme that the drawings' style has, by name.
+fn themes() -> Vec<BTreeMap<&'static str, &'static str>> {
+    let property =
+        |line: &'static str| line.split_once(':').map(|(name, value)| (name.trim(), value.trim()));
+    let theme = |block: &'static str| {
+        let (properties, _) = block.split_once('}').unwrap();
+        properties.split(';').filter_map(property).collect()
+    };
+    STYLE.split(":root {").skip(1).map(theme).collect()
+}
+
+/// Of a colour, `#rrggbb`, as WCAG 2 has it.
+fn luminance(colour: &str) -> f64 {
+    let part = |at: usize, weight: f64| {
+        let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        weight * if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    part(1, 0.2126) + part(3, 0.7152) + part(5, 0.0722)
+}
+
+/// From 1 to 21.
+fn contrast(one: &str, other: &str) -> f64 {
+    let [one, other] = [one, other].map(|colour| luminance(colour) + 0.05);
+    one.max(other) / one.min(other)
+}
+
+#[test]
+fn every_line_stands_out_from_the_paper() {
+    assert!((contrast("#ffffff", "#000000") - 21.0).abs() < 1e-9);
+    let themes = themes();
+    assert_eq!(themes.len(), 3, "light, dark and printed");
+    for theme in themes {
+        let colours =
+            theme.iter().filter(|(name, _)| name.starts_with("--c") || name.starts_with("--pale"));
+        assert_eq!(colours.clone().count(), 18, "{theme:?}");
+        for (name, colour) in colours {
+            let contrast = contrast(colour, theme["--paper"]);
+            assert!(contrast >= 3.0, "{name}: {contrast:.2} to 1");
+        }
+    }
+    // Nothing is made paler than its colour.
+    assert!(!STYLE.contains("opacity"));
 }
