@@ -131,9 +131,10 @@ impl Error {
     /// An operation failed on what `--out` names: another place helps, and never is it needed to be root.
     pub fn output(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         let remedy = match source.kind() {
-            io::ErrorKind::IsADirectory => "Name a file with --out, not a folder",
-            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
-                "Name a folder with --out, not a file"
+            io::ErrorKind::IsADirectory => "A folder stands there: name another place with --out",
+            io::ErrorKind::AlreadyExists => "A file stands there: name a folder with --out",
+            io::ErrorKind::NotADirectory => {
+                "A file stands on the way there: name another place with --out"
             }
             io::ErrorKind::NotFound => "Name another place with --out, in a folder that is there",
             io::ErrorKind::StorageFull => "Free some space, or name another place with --out",
@@ -223,9 +224,9 @@ mod tests {
             (libc::EACCES, "Name another place with --out, where you may write"),
             (libc::EROFS, "Name another place with --out, where you may write"),
             (libc::ENOENT, "Name another place with --out, in a folder that is there"),
-            (libc::EISDIR, "Name a file with --out, not a folder"),
-            (libc::EEXIST, "Name a folder with --out, not a file"),
-            (libc::ENOTDIR, "Name a folder with --out, not a file"),
+            (libc::EISDIR, "A folder stands there: name another place with --out"),
+            (libc::EEXIST, "A file stands there: name a folder with --out"),
+            (libc::ENOTDIR, "A file stands on the way there: name another place with --out"),
             (libc::ENOSPC, "Free some space, or name another place with --out"),
         ] {
             assert!(told(errno).ends_with(&format!(". {remedy}")), "{}", told(errno));

@@ -91,6 +91,10 @@ fn what_is_merged_merges_again() {
         assert!(merged.status.success(), "{}", text(&merged.stderr));
         assert_eq!(fs::read_to_string(path(out)).unwrap(), whole, "{result}");
     }
+    // A journal may be called anything.
+    fs::copy(folder.path().join("toll.jsonl"), folder.path().join("mine.json")).unwrap();
+    let mine = run(&folder, &["merge", "--out", "mine", "mine.json"]);
+    assert!(mine.status.success(), "{}", text(&mine.stderr));
     let twice = text(&run(&folder, &["merge", "--out", "twice", "all", "toll.jsonl"]).stderr);
     let copy = "toll.jsonl: it is the same run as all/campaign.json, run 1: ";
     assert!(twice.contains(copy), "{twice}");
@@ -244,11 +248,20 @@ fn what_is_wrong_is_told_in_one_paragraph_with_a_remedy() {
         (&["merge", "--out", "all", "toll.jsonl"], "Name another folder with --out"),
         (&["merge", "--out", "new", "empty"], "Name a folder with campaign.json"),
         (&["merge", "--out", "/proc/new", "toll.jsonl"], "Name another place with --out"),
-        (&["report", "all", "--format", "html", "--out", "all"], "Name a file with --out"),
-        (&["report", "all", "--format", "html", "--out", "."], "Name a file with --out"),
+        (
+            &["report", "all", "--format", "html", "--out", "all"],
+            "A folder stands there: name another place with --out",
+        ),
+        (
+            &["report", "all", "--format", "html", "--out", "."],
+            "A folder stands there: name another place with --out",
+        ),
         (&["report", "all", "--out", "/nowhere/x"], "--out, in a folder that is there"),
-        (&["report", "all", "--format", "svg", "--out", "toll.jsonl"], "Name a folder with --out"),
-        (&["man", "--out", "toll.jsonl"], "Name a folder with --out"),
+        (
+            &["report", "all", "--format", "svg", "--out", "toll.jsonl"],
+            "A file stands there: name a folder with --out",
+        ),
+        (&["man", "--out", "toll.jsonl"], "A file stands there: name a folder with --out"),
         (&["run", "--scenario", "quikc"], "Name one of quick"),
         (&["run", "--scenario", "none.toml"], "`tracetoll scenarios` lists"),
         (&["scenarios", "--print", "short.toml"], "`tracetoll scenarios --print quick` shows one"),

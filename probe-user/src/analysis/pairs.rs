@@ -254,7 +254,10 @@ fn choose<Row, T>(
     let items: Vec<T> = found.into_iter().flatten().collect();
     let mut notes = Vec::new();
     if items.len() < blocks {
-        notes.push(format!("{} of {blocks} blocks missing: a trial failed", blocks - items.len()));
+        notes.push(format!(
+            "{} of {blocks} blocks missing: a trial failed or was not run",
+            blocks - items.len()
+        ));
     }
     if rows.len() > 1 {
         notes.push("trials in other clocks are left out".into());

@@ -9,7 +9,7 @@ use super::{
     paper, program_runs, rtt, sections, sizes, toll,
 };
 use crate::model::{
-    campaign::{Design, MethodSummary, Run, Summary},
+    campaign::{Campaign, Design, MethodSummary, Run, Summary},
     checks::Checks,
     figure::Figure,
     method::{Descriptor, MethodId},
@@ -28,9 +28,7 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
         let others = items.functions().filter(|function| function.index != headline.index);
         MethodSummary {
             id: method.id.clone(),
-            shows_instead: items
-                .instead(method, trials.done(&method.id).map(|(.., measured)| measured))
-                .map(|item| item.name.to_owned()),
+            shows_instead: shows_instead(&trials, method, &items),
             events: events::events(&trials, method, &items),
             toll: toll::figures(&trials, method, items.kicked().is_some(), seed),
             durations: durations::figures(&trials, method, &items),
@@ -73,6 +71,24 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
         sections,
         paper,
         checks,
+    }
+}
+
+/// What the method shows instead of calls, by any of its trials.
+fn shows_instead(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Option<String> {
+    let done = trials.done(&method.id).map(|(.., measured)| measured);
+    items.instead(method, done).map(|item| item.name.to_owned())
+}
+
+/// Adds to a campaign's summary what older versions of this program did not say in it, and what must not be missed.
+pub fn complete(campaign: &mut Campaign) {
+    let Campaign { design, runs, trials, summary, .. } = campaign;
+    let (trials, items) = (Trials { runs, all: trials }, Items::of(&design.target));
+    for method in &design.methods {
+        let told = summary.methods.iter_mut().find(|told| told.id == method.id);
+        if let Some(told) = told.filter(|told| told.shows_instead.is_none()) {
+            told.shows_instead = shows_instead(&trials, method, &items);
+        }
     }
 }
 

@@ -81,16 +81,18 @@ fn per_cent(text: &str, most: f64) -> Result<f64, String> {
     match number.parse::<f64>() {
         Ok(below) if below < 0.0 => Err(format!("`{text}` is below zero")),
         Ok(above) if above > most => Err(format!("`{text}` is above {most}%")),
-        Ok(per_cent) if !per_cent.is_nan() => settled(text, per_cent),
+        Ok(per_cent) if !per_cent.is_nan() => settled(text, per_cent, "%"),
         _ => Err(format!("`{number}` is no number")),
     }
 }
 
 /// A limit as it was meant: zero has no sign, and what nothing can be told from is zero.
-fn settled(text: &str, limit: f64) -> Result<f64, String> {
+fn settled(text: &str, limit: f64, unit: &str) -> Result<f64, String> {
     const LEAST: f64 = 1e-6;
     if limit > 0.0 && limit < LEAST {
-        return Err(format!("`{text}` is next to nothing: write 0, or {LEAST} or more"));
+        return Err(format!(
+            "`{text}` is next to nothing: write 0{unit}, or {LEAST}{unit} or more"
+        ));
     }
     Ok(limit.abs())
 }
@@ -99,5 +101,5 @@ fn settled(text: &str, limit: f64) -> Result<f64, String> {
 fn part(text: &str) -> Result<f64, String> {
     let fits = |part: &f64| (0.0..=1.0).contains(part);
     let part = text.parse::<f64>().ok().filter(fits);
-    settled(text, part.ok_or(format!("`{text}` is no number from 0 to 1; write 0.95"))?)
+    settled(text, part.ok_or(format!("`{text}` is no number from 0 to 1; write 0.95"))?, "")
 }

@@ -137,7 +137,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join(CAMPAIGN)).unwrap();
         let told = || Files::write(folder.path(), &campaign()).unwrap_err().to_string();
-        assert!(told().contains("Name a file with --out"), "{}", told());
+        assert!(told().contains("name another place with --out"), "{}", told());
         fs::write(folder.path().join(JOURNAL), "").unwrap();
         assert!(told().contains("`tracetoll merge --out DIR "), "{}", told());
     }

@@ -129,7 +129,7 @@ mod tests {
         fs::create_dir(&inner).unwrap();
         for path in [inner.clone(), inner.join(".")] {
             let error = write_whole(&path, "text").unwrap_err().to_string();
-            assert!(error.contains("Name a file with --out"), "{error}");
+            assert!(error.contains("A folder stands there"), "{error}");
         }
         let count = |folder: &Path| fs::read_dir(folder).unwrap().count();
         assert_eq!((count(folder.path()), count(&inner)), (1, 0));

@@ -59,7 +59,10 @@ pub fn read(path: &Path) -> Result<Campaign> {
 fn read_campaign(file: &Path) -> Result<Campaign> {
     let text = fs::read(file).map_err(|e| unreadable(file, e))?;
     check_version(file, &text)?;
-    serde_json::from_slice(&text).map_err(|e| not_a_result(file, &e.to_string()))
+    let mut campaign: Campaign =
+        serde_json::from_slice(&text).map_err(|e| not_a_result(file, &e.to_string()))?;
+    analysis::summary::complete(&mut campaign);
+    Ok(campaign)
 }
 
 /// The schema version of a result, where it says so itself: a `campaign.json`, not a journal.
@@ -87,7 +90,8 @@ pub fn read_journals(path: &Path) -> Result<Vec<Source>> {
     }
     let file = file_of(path, [JOURNAL, CAMPAIGN])?;
     // A journal may be called anything: `tracetoll run --journal`.
-    if !has_extension(&file, "json") {
+    let is_campaign = |text: Vec<u8>| version(&file, &text).is_ok();
+    if !fs::read(&file).is_ok_and(is_campaign) {
         return Ok(vec![read_journal(&file)?]);
     }
     let campaign = read_campaign(&file)?;

@@ -145,15 +145,13 @@ impl Counts {
     }
 }
 
-/// The share of all calls that was not probed, or whose record was lost where `recorded` and `lost` ones were due.
+/// The share of all calls that was not probed, or whose record was lost where `recorded` and `lost` ones were due. Nothing
+/// lost is exactly zero, however many calls there were.
 #[expect(clippy::cast_precision_loss, reason = "no campaign has 2^53 calls")]
 fn not_shown(probed: u64, unseen: u64, recorded: u64, lost: u64) -> Option<f64> {
+    let calls_per_record = per(probed, recorded + lost).unwrap_or(0.0);
     let all = (probed + unseen) as f64;
-    let kept = match recorded + lost {
-        0 => probed as f64,
-        due => probed as f64 * recorded as f64 / due as f64,
-    };
-    (all > 0.0).then(|| (all - kept) / all)
+    (all > 0.0).then(|| (unseen as f64 + calls_per_record * lost as f64) / all)
 }
 
 /// What adds up over trials.
@@ -251,12 +249,13 @@ impl Losses {
         if !open.is_empty() {
             return cannot_tell(open.join("; "));
         }
-        let most = self.by_load.iter().filter_map(|one| one.calls_per_s).fold(0.0, f64::max);
-        match rate {
-            Some(rate) if rate.per_second() > most => cannot_tell(format!(
+        let Some(rate) = rate else { return Verdict::Met };
+        match self.by_load.iter().filter_map(|one| one.calls_per_s).reduce(f64::max) {
+            Some(most) if rate.per_second() <= most => Verdict::Met,
+            Some(most) => cannot_tell(format!(
                 "known up to {most:.0} calls per second, not at {rate}: a buffer that holds these may not hold those"
             )),
-            _ => Verdict::Met,
+            None => cannot_tell("at how many calls per second is not known".into()),
         }
     }
 }

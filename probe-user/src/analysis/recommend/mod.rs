@@ -44,7 +44,7 @@ pub struct Recommendation {
     pub wanted: Wanted,
     /// What the answer is.
     pub outcome: Standing,
-    /// The first of those that qualify; none where several do and nothing that was measured orders them.
+    /// The first of those that qualify; none where several do and not even the first has the figure that the order is by.
     pub best: Option<MethodId>,
     /// What the order within each standing is by.
     pub ranked_by: RankedBy,
@@ -76,6 +76,8 @@ pub struct Judged {
     pub method: MethodId,
     /// What follows from the checks.
     pub standing: Standing,
+    /// Whether it has the figure that the order is by.
+    pub ranked: bool,
     /// How it stands to the first of the same standing.
     pub beside_the_first: Beside,
     /// Its trials.
@@ -135,10 +137,11 @@ pub fn recommend(campaign: &Campaign, wanted: &Wanted) -> Recommendation {
         observes.then(|| Subject { campaign, trials, method, summary }.judge(wanted, seed))
     });
     let mut methods: Vec<Judged> = judged.collect();
-    let (ranked_by, ordered) = order::arrange(&mut methods, wanted.accept_emulated, seed);
+    let ranked_by = order::arrange(&mut methods, wanted.accept_emulated, seed);
     let outcome = methods.first().map_or(Standing::CannotTell, |first| first.standing);
     let qualify = methods.iter().filter(|one| one.standing == Standing::Qualifies).count();
-    let best = (qualify == 1 || qualify > 1 && ordered).then(|| methods[0].method.clone());
+    let best =
+        (qualify == 1 || qualify > 1 && methods[0].ranked).then(|| methods[0].method.clone());
     Recommendation {
         schema_version: ANSWER_VERSION,
         kernel: campaign.design.kernel.clone(),

@@ -31,7 +31,7 @@ pub enum Beside {
     Alike,
     /// It is worse.
     Behind,
-    /// The two have no blocks in common, or not of the same thing.
+    /// The two have no blocks in common, not of the same thing, or ones that contradict the order.
     NotComparable,
 }
 
@@ -75,15 +75,12 @@ impl Order {
 
     /// Whether `other` is worse; none where that cannot be asked.
     fn worse(self, first: &Judged, other: &Judged) -> Option<bool> {
+        let [a, b] = [self.figure(first)?, self.figure(other)?];
         match self.by {
             RankedBy::Cpu => takes_more(&first.cost, &other.cost, self.seed),
             RankedBy::Fidelity => {
-                let ends = |judged| {
-                    let found = self.figure(judged).filter(|found| found.n > 1)?;
-                    Some((found.lo?.min(1.0), found.hi?.min(1.0)))
-                };
-                let ((lo, _), (_, hi)) = (ends(first)?, ends(other)?);
-                Some(hi < lo)
+                let several = a.n > 1 && b.n > 1;
+                Some(b.hi?.min(1.0) < a.lo?.min(1.0)).filter(|_| several)
             }
         }
     }
@@ -101,11 +98,12 @@ impl Order {
 }
 
 /// Whether `other` takes more CPU time, by the differences in the blocks that both have: what a block does to both, such as a
-/// control that was slow, is not in them.
+/// control that was slow, is not in them. None also where these say that it takes less, against the order by all blocks.
 fn takes_more(first: &Cost, other: &Cost, seed: u64) -> Option<bool> {
     let more = |(block, other): (&Block, &f64)| Some(other - first.by_block.get(block)?);
     let more: Vec<f64> = other.by_block.iter().filter_map(more).collect();
-    Some(mean_interval(&more, seed)?.lo > 0.0)
+    let more = mean_interval(&more, seed)?;
+    (more.hi >= 0.0).then_some(more.lo > 0.0)
 }
 
 /// The less is known to be lost, the better; of equals, the one of which all is known.
@@ -115,23 +113,21 @@ fn by_losses(a: &Judged, b: &Judged) -> Ordering {
     known_a.total_cmp(&known_b).then(b.losses.all.exact.cmp(&a.losses.all.exact))
 }
 
-/// Puts methods of each standing in order, and says by what: by their costs, if any of these is hardware's or accepted; and
-/// whether the very first has the figure that the order is by.
-pub(super) fn arrange(
-    methods: &mut [Judged],
-    accept_emulated: bool,
-    seed: u64,
-) -> (RankedBy, bool) {
+/// Puts methods of each standing in order, and says by what: by their costs, if any of these is hardware's or accepted.
+pub(super) fn arrange(methods: &mut [Judged], accept_emulated: bool, seed: u64) -> RankedBy {
     let by_cpu = Order { by: RankedBy::Cpu, accept_emulated, seed };
     let by_fidelity = Order { by: RankedBy::Fidelity, ..by_cpu };
     let any = methods.iter().any(|judged| by_cpu.figure(judged).is_some());
     let order = if any { by_cpu } else { by_fidelity };
     methods.sort_by(|a, b| a.standing.cmp(&b.standing).then_with(|| order.compare(a, b)));
+    for judged in methods.iter_mut() {
+        judged.ranked = order.figure(judged).is_some();
+    }
     for group in methods.chunk_by_mut(|a, b| a.standing == b.standing) {
         let [first, others @ ..] = group else { continue };
         for other in others {
             other.beside_the_first = order.beside(first, other);
         }
     }
-    (order.by, methods.first().is_some_and(|first| order.figure(first).is_some()))
+    order.by
 }

@@ -33,6 +33,7 @@ impl<'a> Subject<'a> {
         Judged {
             method: method.id.clone(),
             standing: standing(&checks),
+            ranked: false,
             beside_the_first: Beside::First,
             trials: self.ours().count(),
             failed_trials: self.failures().count(),

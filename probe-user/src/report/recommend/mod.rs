@@ -6,7 +6,7 @@ mod said;
 use super::lines::paragraph;
 use crate::{
     analysis::recommend::{Beside, Judged, RankedBy, Recommendation, Standing, Wanted},
-    model::{figure::Figure, method::Gives},
+    model::method::Gives,
 };
 
 /// What a command begins with.
@@ -48,12 +48,11 @@ pub fn render(found: &Recommendation) -> String {
 
 /// What the order of several is by; nothing where none of them has the figure that it would be by.
 fn order(methods: &[&Judged], by: RankedBy) -> &'static str {
-    let (figure, order): (fn(&Judged) -> &Figure, _) = match by {
-        RankedBy::Cpu => (|one| &one.cost.cpu_pct, ", the least CPU first"),
-        RankedBy::Fidelity => (|one| &one.r_retained, ", the most of the correlation first"),
+    let order = match by {
+        RankedBy::Cpu => ", the least CPU first",
+        RankedBy::Fidelity => ", the most of the correlation first",
     };
-    let measured = methods.iter().any(|one| figure(one).known().is_some());
-    if methods.len() > 1 && measured { order } else { "" }
+    if methods.len() > 1 && methods.iter().any(|one| one.ranked) { order } else { "" }
 }
 
 /// What is wanted, in words.
@@ -79,8 +78,12 @@ fn answer(found: &Recommendation) -> String {
             "Nothing can be recommended: no method that observes anything was measured.".into()
         }
         (Standing::Qualifies, Some(_)) if found.best.is_none() => format!(
-            "{} methods qualify; nothing that was measured tells which of them is best.",
-            of(Standing::Qualifies).count()
+            "{} methods qualify; which of them is best cannot be told: {} was measured of any.",
+            of(Standing::Qualifies).count(),
+            match found.ranked_by {
+                RankedBy::Cpu => "no CPU time that counts",
+                RankedBy::Fidelity => "no correlation of calls",
+            }
         ),
         (Standing::Qualifies, Some(best)) => {
             take(best, &of(Standing::Qualifies).skip(1).collect::<Vec<_>>(), found)

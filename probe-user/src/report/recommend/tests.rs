@@ -2,7 +2,7 @@
 
 use super::render;
 use crate::{
-    analysis::recommend::{Recommendation, Wanted, recommend},
+    analysis::recommend::{Recommendation, Standing, Wanted, recommend},
     model::{
         campaign::Campaign,
         figure::{Figure, Platform},
@@ -55,9 +55,19 @@ fn an_order_is_told_where_there_is_one() {
     let mut found = recommend(&campaign(), &all());
     assert!(render(&found).contains(ORDER));
     for one in &mut found.methods {
-        one.r_retained = Figure::null("no fidelity was measured");
+        one.ranked = false;
     }
     assert!(!render(&found).contains(ORDER), "{}", render(&found));
+    found.best = None;
+    found.outcome = Standing::Qualifies;
+    for one in &mut found.methods {
+        one.standing = Standing::Qualifies;
+    }
+    let told = render(&found).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        told.contains("cannot be told: no correlation of calls was measured of any."),
+        "{told}"
+    );
 }
 
 #[test]

@@ -152,3 +152,30 @@ fn frames_per_second_are_no_calls_per_second() {
     };
     assert!(why.contains("up to 500 calls per second"), "{why}");
 }
+
+#[test]
+fn nothing_lost_is_zero_however_many_calls_there_were() {
+    // Odd, and beyond what a product of two such numbers holds exactly.
+    const CALLS: u64 = 100_000_001;
+    let mut lab = lab(Platform::Native, &[off(1), (TRACER, &[600], 0)]);
+    lab.done(0, FLAT, TRACER, |measured| {
+        measured.observation.recorded[0] = Some(CALLS);
+    });
+    let found = recommend(&campaign(lab), &Wanted { max_loss_pct: Some(0.0), ..Wanted::default() });
+    assert_eq!(*verdict(&found, TRACER, Criterion::Loss), Verdict::Met);
+}
+
+#[test]
+fn an_unknown_rate_is_not_zero() {
+    let mut lab = ordered(Platform::Native);
+    lab.trials.retain(|trial| trial.part == Part::Fidelity);
+    edit(&mut lab, TRACER, |_, measured| {
+        measured.observation.recorded = vec![None, None, Some(1000)];
+    });
+    let wanted = Wanted { max_loss_pct: Some(50.0), ..at("10/s") };
+    let found = recommend(&campaign(lab), &wanted);
+    let Verdict::CannotTell { why, .. } = verdict(&found, TRACER, Criterion::Loss) else {
+        panic!("{found:?}")
+    };
+    assert_eq!(why, "at how many calls per second is not known");
+}

@@ -98,3 +98,29 @@ fn none_is_best_where_nothing_orders_them() {
     assert_eq!(best(&two), None);
     assert_eq!(best(&two[..1]).as_deref(), Some(COUNT));
 }
+
+#[test]
+fn blocks_in_common_that_contradict_the_order_compare_nothing() {
+    // The counter takes more in each of the three blocks that both have; a fourth alone puts the tracer behind.
+    let mut lab = lab(
+        Platform::Native,
+        &[off(4), (COUNT, &[600, 601, 599], 0), (TRACER, &[300, 301, 299, 9000], 0)],
+    );
+    lab.design.methods.retain(|method| method.id.0 != PROFILER);
+    let found = recommend(&campaign(lab), &at("100k/s"));
+    assert_eq!(ids(&found), [COUNT, TRACER]);
+    assert_eq!(found.methods[1].beside_the_first, Beside::NotComparable);
+}
+
+#[test]
+fn costs_that_do_not_count_compare_nothing() {
+    let two = [(COUNT, &[400, 401, 402][..], 0), (TRACER, &[600, 601, 602][..], 0)];
+    let campaign = campaign(lab(Platform::Emulated, &[off(3), two[0], two[1]]));
+    let beside = |accept_emulated| {
+        let wanted = Wanted { accept_emulated, ..at("100k/s") };
+        let found = recommend(&campaign, &wanted);
+        found.methods.iter().map(|one| (one.ranked, one.beside_the_first)).collect::<Vec<_>>()
+    };
+    assert_eq!(beside(true), [(true, Beside::First), (true, Beside::Behind)]);
+    assert_eq!(beside(false), [(false, Beside::First), (false, Beside::NotComparable)]);
+}
