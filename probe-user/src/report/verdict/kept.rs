@@ -39,12 +39,20 @@ pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
     if !whole.is_empty() {
         told.push(not_lost(&whole));
     }
-    if !less.is_empty() {
-        let names = few(&less.iter().map(retained).collect::<Vec<_>>());
+    if whole.iter().any(|kept| kept.within_run) {
+        told.push("That is of one run: how runs differ is not in it.".into());
+    }
+    let (of_one_run, lost): (Vec<Kept<'_>>, Vec<_>) = less.iter().partition(|kept| kept.within_run);
+    if !lost.is_empty() {
+        let names = few(&lost.iter().map(retained).collect::<Vec<_>>());
         told.push(format!("Of the correlation with throughput a part was lost: {names} was left."));
     }
-    if known.iter().any(|kept| kept.within_run) {
-        told.push("That is of one run: how runs differ is not in it.".into());
+    if !of_one_run.is_empty() {
+        let names = few(&of_one_run.iter().map(retained).collect::<Vec<_>>());
+        told.push(format!(
+            "The correlation with throughput was less than under `off`: {names} of it. One run of each does not tell whether that \
+             is the method or another run."
+        ));
     }
     if let Some(item) = others.iter().find_map(|method| method.shows_instead.as_ref()) {
         let names = few(&others.iter().map(|method| name(method)).collect::<Vec<_>>());

@@ -109,7 +109,7 @@ fn few(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::figure::Figure, report::tests::campaign};
+    use crate::{analysis::fidelity::WITHIN_RUN, model::figure::Figure, report::tests::campaign};
 
     fn all(campaign: &Campaign) -> String {
         groups(campaign)
@@ -175,6 +175,16 @@ mod tests {
         );
         assert!(
             text.contains("a part was lost: `ftrace-function` 0.900 [0.850, 0.950] was left."),
+            "{text}"
+        );
+        let Figure::Known(left) = &mut campaign.summary.methods[2].fidelity.r_retained else {
+            panic!("it is known")
+        };
+        left.notes.push(WITHIN_RUN.into());
+        let text = all(&campaign);
+        assert!(!text.contains("a part was lost: `ftrace-function`"), "{text}");
+        assert!(
+            text.contains("less than under `off`: `ftrace-function` 0.900 [0.850, 0.950] of it. One run of each does not tell"),
             "{text}"
         );
         campaign.summary.methods[2].shows_instead = Some("frames".into());
