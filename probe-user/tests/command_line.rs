@@ -102,6 +102,22 @@ fn what_is_merged_merges_again() {
 }
 
 #[test]
+fn a_vm_that_was_killed_in_its_first_line_is_left_out() {
+    let folder = measured();
+    let toll = fs::read(folder.path().join("toll.jsonl")).unwrap();
+    for (vm, journal) in [("toll-1", &toll[..]), ("toll-2", &toll[..300]), ("toll-3", &[])] {
+        let vm = folder.path().join("vms/guests").join(vm);
+        fs::create_dir_all(&vm).unwrap();
+        fs::write(vm.join("results.jsonl"), journal).unwrap();
+    }
+    let merged = run(&folder, &["merge", "--out", "merged", "vms"]);
+    let said = text(&merged.stderr);
+    assert!(merged.status.success(), "{said}");
+    assert!(said.contains("toll-2/results.jsonl: the journal's first line is cut"), "{said}");
+    assert!(said.contains("toll-3/results.jsonl: the journal is empty"), "{said}");
+}
+
+#[test]
 fn results_go_to_standard_output_alone_and_quiet_leaves_errors_alone() {
     let folder = measured();
     let mut cut = fs::read_to_string(folder.path().join("toll.jsonl")).unwrap();

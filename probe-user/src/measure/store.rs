@@ -102,33 +102,39 @@ pub fn read_journals(path: &Path) -> Result<Vec<Source>> {
     Ok(journals.into_iter().zip(1..).map(named).collect())
 }
 
-/// The journals of a campaign in VMs. A VM that ended before it began is left out.
+/// The journals of a campaign in VMs. That of a VM that ended before its first line was whole is left out.
 fn read_guests(guests: &Path) -> Result<Vec<Source>> {
     let entries = fs::read_dir(guests).map_err(|e| unreadable(guests, e))?;
     let files = entries.flatten().map(|guest| guest.path().join(GUEST_JOURNAL));
     // One that may not be looked for is not left out, but refused when it is read.
     let mut files: Vec<_> = files.filter(|file| file.try_exists().unwrap_or(true)).collect();
     files.sort();
-    let (files, empty): (Vec<_>, Vec<_>) = files
-        .into_iter()
-        .partition(|file| !fs::metadata(file).is_ok_and(|metadata| metadata.len() == 0));
-    for file in empty {
-        log::warn!("{}: its run ended before it began; it is left out", file.display());
+    let mut journals = Vec::new();
+    for file in files {
+        match begun(&file)? {
+            Ok(journal) => journals.push(journal),
+            Err(why) => log::warn!("{}: {why}; it is left out", file.display()),
+        }
     }
-    files.iter().map(|file| read_journal(file)).collect()
+    Ok(journals)
 }
 
 fn read_journal(file: &Path) -> Result<Source> {
+    begun(file)?.map_err(|why| {
+        Error::invalid(file.display().to_string(), why, "Leave it out, or measure again")
+    })
+}
+
+/// A journal, or why it has not even begun.
+fn begun(file: &Path) -> Result<std::result::Result<Source, &'static str>> {
     let text = fs::read(file).map_err(|e| unreadable(file, e))?;
     let parsed =
         analysis::journal::parse_journal(&text).map_err(|e| not_a_result(file, &e.to_string()))?;
     if parsed.lines.is_empty() {
-        let why = match parsed.cut {
+        return Ok(Err(match parsed.cut {
             true => "the journal's first line is cut, as by a kill: it holds no trial",
             false => "the journal is empty: its run ended before it began",
-        };
-        let name = file.display().to_string();
-        return Err(Error::invalid(name, why, "Leave it out, or measure again"));
+        }));
     }
     if parsed.cut {
         log::warn!(
@@ -136,7 +142,7 @@ fn read_journal(file: &Path) -> Result<Source> {
             file.display()
         );
     }
-    Ok(Source { name: file.display().to_string(), lines: parsed.lines })
+    Ok(Ok(Source { name: file.display().to_string(), lines: parsed.lines }))
 }
 
 /// The file itself, or of a folder the first of these that it holds.
