@@ -1,8 +1,7 @@
-//! Other programs as methods: the real ones, and shell scripts that do what programs may do.
+//! What a program may do while it observes: start others, fail, end by itself, overlook its signal.
 
 use std::{
     fs,
-    io::Read as _,
     path::Path,
     process::Command,
     sync::{
@@ -13,148 +12,15 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use libtest_mimic::Trial;
 use probe_user::{
     error::Error,
-    kernel::{kallsyms::Kallsyms, run::Run, targets},
-    methods::{Detection, Method, Scene, Session, Taps, external, registry},
-    model::{
-        external::External,
-        loss::Loss,
-        observation::Observation,
-        scenario::{GuestKind, Guests},
-        target::Target,
-        units::Nanos,
-    },
-    workload::{Offered, Placement, Stage},
+    kernel::run::Run,
+    methods::{Scene, Session, external},
+    model::{external::External, loss::Loss, target::Target, units::Nanos},
 };
 
-use crate::{
-    load::machine1,
-    sink::Events,
-    tool::{Folder, start_and_await_trials, succeed, tiny_run, tracetoll, wait_for},
-    triggers::{call_open_tun, call_open_vhost},
-};
-
-pub(crate) fn tests() -> Vec<Trial> {
-    vec![
-        crate::test("external::bpftrace_counts_each_call", || calls("external-bpftrace-count")),
-        crate::test("external::bpftrace_counts_by_kprobe", || {
-            calls("external-bpftrace-count:attach=kprobe")
-        }),
-        crate::test("external::bpftrace_prints_each_call", || {
-            calls("external-bpftrace-timestamps")
-        }),
-        crate::test("external::trace_cmd_records_each_call", || calls("external-trace-cmd-record")),
-        crate::test("external::perf_stat_counts_each_call", || calls("external-perf-stat")),
-        crate::test("external::perf_record_records_each_call", || calls("external-perf-record")),
-        crate::test("external::tcpdump_records_each_frame", frames),
-        crate::test("external::a_tree_is_accounted_for_to_its_last_process", tree),
-        crate::test("external::processes_take_what_they_say_themselves", processes),
-        crate::test("external::groups_of_the_dead_are_swept_wherever_they_are", swept),
-        crate::test("external::a_program_that_fails_says_why", failures),
-        crate::test("external::an_end_by_itself_is_judged", endings),
-        crate::test("external::a_program_runs_where_the_load_does", pinned),
-        crate::test("external::an_interrupt_ends_every_wait", interrupted),
-        crate::test("external::a_dropped_session_leaves_no_process", dropped),
-        crate::test("external::a_campaign_takes_programs_from_anywhere", campaign),
-        crate::test("external::nothing_runs_on_after_a_kill", killed),
-    ]
-}
-
-fn resolve(request: &str) -> Result<Target> {
-    crate::load_modules()?;
-    Ok(targets::resolve(request, &Kallsyms::load()?)?)
-}
-
-fn available(id: &str, target: &Target) -> Result<Box<dyn Method>> {
-    let method = registry::find(id)?;
-    match method.detect(target) {
-        Detection::Available => Ok(method),
-        other => bail!("{id}: {other:?}"),
-    }
-}
-
-fn finish(mut session: Box<dyn Session>) -> Result<Observation> {
-    session.disable()?;
-    session.drain(&mut Events::default())?;
-    Ok(session.detach()?)
-}
-
-/// Two functions that are called, and one that is not.
-fn calls(id: &str) -> Result<()> {
-    const CALLS: u64 = 200;
-    // An event's name has no room for the whole of the last one's.
-    const LONG: &str = "proc_tcp_available_congestion_control";
-    const LONG_FILE: &str = "/proc/sys/net/ipv4/tcp_available_congestion_control";
-    let by_events = id.starts_with("external-perf-");
-    let mut request = "vhost_net:vhost_net_open,tun:tun_chr_open,vhost_net:handle_rx".to_owned();
-    if by_events {
-        request += &format!(",{LONG}");
-    }
-    let target = resolve(&request)?;
-    let method = available(id, &target)?;
-    let run = Run::start()?;
-    let mut session = method.attach(&target, &Scene::bare(&run))?;
-    session.enable()?;
-    for call in 0..CALLS {
-        call_open_tun()?;
-        if call % 4 == 0 {
-            call_open_vhost()?;
-            // One read, one call.
-            ensure!(fs::File::open(LONG_FILE)?.read(&mut [0; 4096])? > 0);
-        }
-    }
-    let seen = finish(session)?;
-    let mut expected = [CALLS / 4, CALLS, 0].map(Some).to_vec();
-    if by_events {
-        expected.push(Some(CALLS / 4));
-        // The kernel's own count of hits agrees.
-        ensure!((seen.lost, seen.missed) == (Loss::NONE, Loss::NONE), "{id}: {seen:?}");
-    }
-    ensure!(
-        seen.recorded == expected,
-        "{id}: {:?} instead of {expected:?}: {seen:?}",
-        seen.recorded
-    );
-    ensure!(seen.processes_after > Nanos(0), "{id}: it ended for nothing: {seen:?}");
-    ensure!(seen.details["cpu_ns_before_enable"].as_u64() > Some(0), "{id}: {seen:?}");
-    ensure!(seen.details["written_bytes"].as_u64() > Some(0), "{id}: {seen:?}");
-    if method.descriptor().parameters["argv"].to_string().contains("{out}") {
-        ensure!(seen.details["out_bytes"].as_u64() > Some(0), "{id}: {seen:?}");
-    }
-    Ok(())
-}
-
-fn frames() -> Result<()> {
-    const KICKS: u64 = 500;
-    let target = resolve("vhost")?;
-    let method = available("external-tcpdump", &target)?;
-    let run = Run::start()?;
-    let kind = GuestKind::Blast;
-    let guests = Guests {
-        kind,
-        count: 1,
-        frame: 1514,
-        ring: 256,
-        batch: 64,
-        event_idx: true,
-        ..Guests::default()
-    };
-    let stage = Stage::of_guests(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
-    let taps = Taps { netns: machine1(&stage), names: stage.taps() };
-    let mut session = method.attach(&target, &Scene { taps: Some(taps), ..Scene::bare(&run) })?;
-    session.enable()?;
-    let mut load = stage.start(Offered::Lockstep { kicks: KICKS })?;
-    ensure!(load.wait(Duration::from_secs(120))?, "lockstep does not get through");
-    load.stop()?;
-    let seen = finish(session)?;
-    stage.close()?;
-    let recorded = seen.recorded[target.frames()].context("no count")?;
-    let lost = seen.lost.exact().context("its loss is not exact")?;
-    ensure!((recorded, lost) == (KICKS, 0), "{recorded} recorded and {lost} lost: {seen:?}");
-    Ok(())
-}
+use super::{finish, living, resolve};
+use crate::tool::{Folder, succeed, tracetoll, wait_for};
 
 fn script(text: &str) -> External {
     let argv = ["sh", "-c", text].map(str::to_owned).into();
@@ -166,22 +32,9 @@ fn attach(program: External, run: &Run, target: &Target) -> Result<Box<dyn Sessi
     Ok(methods[0].attach(target, &Scene::bare(run))?)
 }
 
-/// Processes whose command line holds `mark`, apart from us.
-fn living(mark: &str) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc")?.flatten() {
-        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        if line.contains(mark) && entry.file_name() != *std::process::id().to_string() {
-            found.push(line);
-        }
-    }
-    Ok(found)
-}
-
 /// A child that is waited for, a grandchild whose parent ends before it, and one in a session of its own: what each burns
 /// and writes belongs to the tree.
-fn tree() -> Result<()> {
+pub(super) fn tree() -> Result<()> {
     const WRITTEN: u64 = 100_000;
     let burn = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
     let write = format!("head -c {WRITTEN} /dev/zero > /dev/null");
@@ -212,7 +65,7 @@ fn tree() -> Result<()> {
 }
 
 /// A child and an orphan tell what they took between enable and disable; so does one that ends before.
-fn processes() -> Result<()> {
+pub(super) fn processes() -> Result<()> {
     let folder = Folder::new()?;
     let at = |name: &str| folder.path().join(name).display().to_string();
     // The shell's own time on a CPU, in ns, as it is at its end.
@@ -249,7 +102,7 @@ fn processes() -> Result<()> {
 }
 
 /// A group of a dead run in another group than ours, with a group and a process inside.
-fn swept() -> Result<()> {
+pub(super) fn swept() -> Result<()> {
     const MARK: &str = "54321098";
     let mut dead = Command::new("true").spawn()?;
     dead.wait()?;
@@ -268,7 +121,7 @@ fn swept() -> Result<()> {
     Ok(removed?)
 }
 
-fn failures() -> Result<()> {
+pub(super) fn failures() -> Result<()> {
     let target = resolve("tun:tun_chr_open")?;
     let run = Run::start()?;
     let short = Duration::from_millis(300);
@@ -308,7 +161,7 @@ const OVERLOOKS: &str = "my $told = 0; $SIG{INT} = sub { $told++ }; \
     select undef, undef, undef, 0.1 until $told > 1;";
 
 /// How a program ends after the signal tells whether it did its work.
-fn endings() -> Result<()> {
+pub(super) fn endings() -> Result<()> {
     let target = resolve("tun:tun_chr_open")?;
     let run = Run::start()?;
     let ends =
@@ -342,7 +195,7 @@ fn endings() -> Result<()> {
 }
 
 /// Its report, too.
-fn pinned() -> Result<()> {
+pub(super) fn pinned() -> Result<()> {
     const TELL: &str = "grep Cpus_allowed_list /proc/self/status";
     let target = resolve("tun:tun_chr_open")?;
     let run = Run::start()?;
@@ -363,7 +216,7 @@ fn pinned() -> Result<()> {
     Ok(())
 }
 
-fn interrupted() -> Result<()> {
+pub(super) fn interrupted() -> Result<()> {
     const MARK: &str = "65432109";
     let target = resolve("tun:tun_chr_open")?;
     let run = Run::start()?;
@@ -393,7 +246,7 @@ fn interrupted() -> Result<()> {
     Ok(())
 }
 
-fn dropped() -> Result<()> {
+pub(super) fn dropped() -> Result<()> {
     const MARK: &str = "87654321";
     let target = resolve("tun:tun_chr_open")?;
     let run = Run::start()?;
@@ -401,54 +254,6 @@ fn dropped() -> Result<()> {
     // It says that it is ready as soon as the other one is forked, which has no command line while it executes `sleep`.
     wait_for(|| Ok(living(MARK)?.len() >= 2))?;
     drop(session);
-    ensure!(living(MARK)?.is_empty(), "{:?}", living(MARK)?);
-    Ok(())
-}
-
-/// From the command line, from the scenario, and a name that is taken.
-fn campaign() -> Result<()> {
-    let folder = Folder::new()?;
-    let scenario = folder.path().join("own.toml");
-    let sleeper = r#"argv = ["sh", "-c", "echo ready; exec sleep 1000"]"#;
-    let table = format!("[[external]]\nname = \"own\"\nready = \"^ready\"\n{sleeper}\n");
-    fs::write(&scenario, fs::read_to_string(folder.tiny()?)? + &table)?;
-    let run = |out: &Path, named: &str| -> Result<Command> {
-        let mut run = tracetoll(["run", "--seed", "1", "--methods", "off", "--blocks", "1"])?;
-        run.args(["--parts", "toll", "--method", named, "--scenario"]).arg(&scenario);
-        run.arg("--out").arg(out);
-        Ok(run)
-    };
-    let out = folder.path().join("out");
-    succeed(run(&out, "external:sleeper=sh -c 'echo a, b; exec sleep 1000'")?)?;
-    let text = fs::read_to_string(out.join("campaign.json"))?;
-    let campaign: serde_json::Value = serde_json::from_str(&text)?;
-    for trial in campaign["trials"].as_array().context("no trials")? {
-        ensure!(trial["outcome"].get("done").is_some(), "{} {}", trial["method"], trial["outcome"]);
-    }
-    for id in ["external:own", "external:sleeper"] {
-        let methods = campaign["summary"]["methods"].as_array().context("no methods")?;
-        ensure!(methods.iter().any(|method| method["id"] == id), "no {id}: {methods:?}");
-    }
-    let taken = run(&folder.path().join("taken"), "external:own=sleep 1000")?;
-    crate::tool::refuse(taken, 1, &["external:own", "Rename"])
-}
-
-/// SIGKILL: nobody is left to clean up but the kernel, and the next `tracetoll clean`.
-fn killed() -> Result<()> {
-    const MARK: &str = "76543210";
-    let folder = Folder::new()?;
-    let mut run = tiny_run(&folder, "off", &folder.path().join("out"))?;
-    run.args(["--parts", "toll", "--duration", "10s", "--method"]);
-    run.arg(format!("external:child=sh -c 'setsid sleep {MARK} & echo ready; exec sleep {MARK}'"));
-    // No trial under the program may have to end first: what it left does not heed the signal, and is waited for.
-    let mut child = start_and_await_trials(run, 0)?;
-    wait_for(|| Ok(living(&format!("sleep {MARK}"))?.len() >= 3))?;
-    child.signal("KILL")?;
-    child.wait()?;
-    // The program goes with us; what left it is for the sweep.
-    wait_for(|| Ok(living(&format!("sleep {MARK}"))?.len() <= 1))?;
-    let cleaned = succeed(tracetoll(["clean"])?)?;
-    ensure!(cleaned.contains("cgroup tracetoll-"), "{cleaned}");
     ensure!(living(MARK)?.is_empty(), "{:?}", living(MARK)?);
     Ok(())
 }
