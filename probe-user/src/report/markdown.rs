@@ -59,7 +59,12 @@ fn cells(method: &MethodSummary) -> [String; 12] {
         Some(truth) => format!("{recorded} of {truth}{}", stand_in(events)),
         None => format!("{recorded}{}", stand_in(events)),
     });
-    let (off, of) = (method.id.is_off(), instead(method));
+    let off = method.id.is_off();
+    let of_series = |correlation: &Figure| {
+        let of = method.shows_instead.as_ref().filter(|_| correlation.known().is_some());
+        let of = of.map(|item| format!(" `{item}`")).unwrap_or_default();
+        figure(correlation, Style::CORRELATION) + &of
+    };
     let losses = events.recorded.map(|_| losses(events.lost, events.missed));
     [
         code(&method.id),
@@ -71,8 +76,8 @@ fn cells(method: &MethodSummary) -> [String; 12] {
         recorded.unwrap_or("-".into()),
         losses.unwrap_or("-".into()),
         agreement(&events.reconciles),
-        figure(if off { &fidelity.r_0 } else { &fidelity.r_m }, Style::CORRELATION) + &of,
-        figure(&fidelity.r_retained, Style::CORRELATION) + &of,
+        of_series(if off { &fidelity.r_0 } else { &fidelity.r_m }),
+        of_series(&fidelity.r_retained),
         figure(&fidelity.series_error, Style::CORRELATION),
     ]
 }
@@ -81,11 +86,6 @@ fn cells(method: &MethodSummary) -> [String; 12] {
 fn stand_in(events: &Events) -> String {
     let other = events.item.as_deref().filter(|item| *item != CALLED_PER_KICK);
     other.map(|item| format!(" `{item}`")).unwrap_or_default()
-}
-
-/// What the method's series is of, behind a correlation, where that is not calls.
-pub(super) fn instead(method: &MethodSummary) -> String {
-    method.shows_instead.as_ref().map(|item| format!(" `{item}`")).unwrap_or_default()
 }
 
 pub(super) fn code(id: &MethodId) -> String {

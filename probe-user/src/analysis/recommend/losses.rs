@@ -155,6 +155,7 @@ fn not_shown(probed: u64, unseen: u64, recorded: u64, lost: u64) -> Option<f64> 
 }
 
 /// What adds up over trials.
+#[derive(Clone, Copy)]
 struct Sums {
     recorded: u64,
     probed: u64,

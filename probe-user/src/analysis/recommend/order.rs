@@ -16,7 +16,8 @@ use crate::{
 pub enum RankedBy {
     /// CPU time, the least first.
     Cpu,
-    /// What is left of the correlation, the most first; then what was lost. Costs are not looked at.
+    /// What is left of the correlation, the most first; then what was lost, then how little may be left at worst. Costs are
+    /// not looked at.
     Fidelity,
 }
 
@@ -69,8 +70,16 @@ impl Order {
         let by_key = self.key(a).total_cmp(&self.key(b));
         match self.by {
             RankedBy::Cpu => by_key,
-            RankedBy::Fidelity => by_key.then_with(|| by_losses(a, b)),
+            RankedBy::Fidelity => {
+                let surer = || self.low(b).total_cmp(&self.low(a));
+                by_key.then_with(|| by_losses(a, b)).then_with(surer)
+            }
         }
+    }
+
+    /// How little it may be.
+    fn low(self, judged: &Judged) -> f64 {
+        self.figure(judged).and_then(|found| found.lo).unwrap_or(f64::NEG_INFINITY)
     }
 
     /// Whether `other` is worse; none where that cannot be asked.

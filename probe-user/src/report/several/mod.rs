@@ -39,7 +39,8 @@ pub(super) struct Group {
 impl Group {
     /// What the figures are of under a method that shows something else than calls.
     pub(super) fn instead<'a>(&self, method: &'a MethodSummary) -> Option<&'a str> {
-        method.shows_instead.as_deref().filter(|_| self.of_series)
+        let told = self.of_series && (self.of)(method).known().is_some();
+        method.shows_instead.as_deref().filter(|_| told)
     }
 }
 
