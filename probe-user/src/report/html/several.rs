@@ -115,10 +115,7 @@ fn panels(group: &Group, results: &[(usize, &Named)]) -> Vec<Panel> {
 
 fn told(group: &Group, id: &MethodId, results: &[(usize, &Named)]) -> Vec<String> {
     let of = |(_, named): &(usize, &Named)| match find(named, id) {
-        Some(method) => {
-            let figure = cell((group.of)(method), group.style);
-            group.instead(method).map_or(figure.clone(), |item| format!("{figure} {item}"))
-        }
+        Some(method) => group.cell(method, cell, |item| format!(" {item}")),
         None => missing(named, id).to_owned(),
     };
     std::iter::once(id.to_string()).chain(results.iter().map(of)).collect()

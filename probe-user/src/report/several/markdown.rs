@@ -19,10 +19,8 @@ pub fn render(results: &[Named]) -> String {
             "" => named.label.clone(),
             unit => format!("{}: {unit}", named.label),
         };
-        let written = |method: &MethodSummary| {
-            let figure = figure((group.of)(method), group.style);
-            group.instead(method).map_or(figure.clone(), |item| format!("{figure} `{item}`"))
-        };
+        let written =
+            |method: &MethodSummary| group.cell(method, figure, |item| format!(" `{item}`"));
         push(&mut text, group.title, results, &methods, &head, &written);
     }
     let written = |method: &MethodSummary| losses(method).join(", ");

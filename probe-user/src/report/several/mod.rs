@@ -37,10 +37,17 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// What the figures are of under a method that shows something else than calls.
-    pub(super) fn instead<'a>(&self, method: &'a MethodSummary) -> Option<&'a str> {
-        let told = self.of_series && (self.of)(method).known().is_some();
-        method.shows_instead.as_deref().filter(|_| told)
+    /// The method's figure, as `written`; under a method that shows something else than calls with what it is of, as `marked`.
+    pub(super) fn cell(
+        &self,
+        method: &MethodSummary,
+        written: impl Fn(&Figure, Style) -> String,
+        marked: impl Fn(&str) -> String,
+    ) -> String {
+        let figure = (self.of)(method);
+        let told = self.of_series && figure.known().is_some();
+        let of = method.shows_instead.as_deref().filter(|_| told);
+        written(figure, self.style) + &of.map(marked).unwrap_or_default()
     }
 }
 

@@ -29,10 +29,7 @@ pub fn render(results: &[Named]) -> String {
     let methods = methods(results);
     for group in &GROUPS {
         let head = |named: &Named| unit(group, named).to_owned();
-        let written = |method: &MethodSummary| {
-            let figure = cell((group.of)(method), group.style);
-            group.instead(method).map_or(figure.clone(), |item| format!("{figure}\n{item}"))
-        };
+        let written = |method: &MethodSummary| group.cell(method, cell, |item| format!("\n{item}"));
         push(&mut text, group.title, results, &methods, &head, &written);
     }
     let written = |method: &MethodSummary| losses(method).join("\n");
