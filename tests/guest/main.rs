@@ -39,6 +39,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// Set by the harness inside its VM.
 const IN_GUEST: &str = "TRACETOLL_GUEST";
 
+/// By which the harness shares the tests out among its VMs: names of modules, with commas.
+const MODULES: &str = "TRACETOLL_TEST_MODULES";
+
 fn main() -> ExitCode {
     if let Err(error) = load::live_if_victim()
         .and_then(|()| network::live_if_victim())
@@ -85,11 +88,18 @@ fn main() -> ExitCode {
         paper::tests(),
         byhand::tests(),
     ];
-    let trials =
-        suites.into_iter().flatten().map(|trial| trial.with_ignored_flag(!in_guest)).collect();
+    let trials = suites.into_iter().flatten().filter(is_of_this_machine);
+    let trials = trials.map(|trial| trial.with_ignored_flag(!in_guest)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     times::print();
     conclusion.exit_code()
+}
+
+/// Whether a test's module is among those that the harness gave this machine; without a word of it, all are.
+fn is_of_this_machine(trial: &Trial) -> bool {
+    let Some(modules) = std::env::var_os(MODULES) else { return true };
+    let own = trial.name().split("::").next();
+    modules.to_string_lossy().split(',').any(|module| Some(module) == own)
 }
 
 /// The modules that hold the presets' functions.

@@ -1,12 +1,10 @@
-//! Which tests took long, for people: nothing is judged by it.
+//! How long the tests took, for whoever shares them out among machines: nothing is judged by it.
 
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
-
-/// How many are told.
-const TOLD: usize = 12;
 
 static TOOK: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
 
@@ -28,15 +26,22 @@ impl Drop for Stopwatch {
     }
 }
 
-/// Prints the longest, if there were several.
+/// Prints them by module, the longest first, if there were several.
 pub(crate) fn print() {
-    let mut took = TOOK.lock().unwrap_or_else(PoisonError::into_inner);
+    let took = TOOK.lock().unwrap_or_else(PoisonError::into_inner);
     if took.len() < 2 {
         return;
     }
-    took.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
-    let longest = took.iter().take(TOLD);
-    let longest: Vec<_> =
-        longest.map(|(time, name)| format!("{name} {:.0} s", time.as_secs_f64())).collect();
-    println!("longest: {}", longest.join(", "));
+    let mut modules: BTreeMap<&str, (Duration, Vec<String>)> = BTreeMap::new();
+    for (time, name) in took.iter() {
+        let (module, test) = name.split_once("::").unwrap_or((name, ""));
+        let (sum, tests) = modules.entry(module).or_default();
+        *sum += *time;
+        tests.push(format!("{test} {:.0}", time.as_secs_f64()));
+    }
+    let mut modules: Vec<_> = modules.into_iter().collect();
+    modules.sort_by_key(|(_, (sum, _))| std::cmp::Reverse(*sum));
+    for (module, (sum, tests)) in modules {
+        println!("seconds: {module} {:.0}: {}", sum.as_secs_f64(), tests.join(", "));
+    }
 }

@@ -8,11 +8,11 @@ mod baseline;
 mod hooks;
 
 use crate::install::Installer;
-use crate::kernels::Kernel;
+use crate::kernels::{self, Kernel};
 use crate::place::Place;
+use crate::run;
 use crate::run::asked::Asked;
 use crate::run::plan::{Plan, Size};
-use crate::run::{self, BUILD};
 use crate::vm::{Boot, ClockName, Ending, Tools};
 use crate::{cargo, interrupt, paths};
 use anyhow::{Context, Result};
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long)]
     clock: Option<ClockName>,
     /// Kernel series of the VMs
-    #[arg(long, default_value = "6.12")]
+    #[arg(long, default_value = kernels::DEFAULT)]
     kernel: String,
     /// Methods whose calls are measured, as `tracetoll run` takes them
     #[arg(long, default_value = "ftrace,perf,bpf,capture", value_name = "LIST")]
@@ -130,7 +130,7 @@ impl Args {
     }
 
     fn measure_here(&self, out: &Path, install: &Installer) -> Result<Measured> {
-        let tracetoll = cargo::executable(&mut cargo::cargo(&BUILD), "tracetoll")?;
+        let tracetoll = run::program(None)?;
         // A method that fails is told, and keeps the others from nothing.
         let benched = self.criterion(&["--bench", "hooks"]);
         if let Err(error) = &benched {
@@ -145,8 +145,8 @@ impl Args {
 
     fn measure_in_guests(&self, out: &Path, install: &Installer) -> Result<Measured> {
         let tools = Tools::ready(install)?;
-        let tracetoll = cargo::static_executable(&BUILD, "tracetoll")?;
-        let bench = cargo::static_executable(&hooks::BUILD, "hooks")?;
+        let tracetoll = run::program(None)?;
+        let bench = cargo::executable(&mut cargo::cargo(&hooks::BUILD), "hooks")?;
         let kernel = Kernel::get(&self.kernel, install)?;
         let campaign = self.campaign();
         let asked = Asked::ask(&tracetoll, &campaign)?;

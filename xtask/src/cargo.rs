@@ -2,7 +2,8 @@
 
 use crate::paths;
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 /// cargo in the workspace's root.
@@ -29,25 +30,42 @@ pub(crate) fn code(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-/// As [`executable`], one that needs no libraries: for guests that have none. It runs here as well.
-///
-/// # Errors
-/// When it does not compile.
-pub(crate) fn static_executable(arguments: &[&str], name: &str) -> Result<PathBuf> {
-    let mut command = cargo(arguments);
-    // Naming the target keeps the flag away from build scripts and procedural macros.
-    command.args(["--target", "x86_64-unknown-linux-gnu", "--target-dir"]);
-    command.arg(paths::store("static")?).env("RUSTFLAGS", "-C target-feature=+crt-static");
-    executable(&mut command, name)
-}
+/// Arguments of cargo that build what `cargo test --workspace` runs: with the features of all packages, so that nothing is
+/// compiled once more.
+const AS_TESTED: [&str; 4] = ["build", "--workspace", "--bins", "--tests"];
 
-/// A program or a test of the workspace as `cargo test --workspace` builds it: with the features of all its packages, so that
-/// nothing is compiled once more.
+/// A program or a test of the workspace as `cargo test --workspace` builds it.
 ///
 /// # Errors
 /// When it does not compile.
 pub(crate) fn as_tested(name: &str) -> Result<PathBuf> {
-    executable(&mut cargo(&["build", "--workspace", "--bins", "--tests"]), name)
+    executable(&mut cargo(&AS_TESTED), name)
+}
+
+/// A program of tests.
+pub(crate) struct Test {
+    pub(crate) name: String,
+    pub(crate) program: PathBuf,
+    /// The folder of its package.
+    pub(crate) package: PathBuf,
+}
+
+/// All programs of tests in the workspace.
+///
+/// # Errors
+/// When one does not compile.
+pub(crate) fn tests() -> Result<Vec<Test>> {
+    let test = |message: &Value| {
+        let of_tests = message["profile"]["test"] == true;
+        let manifest = Path::new(message["manifest_path"].as_str()?);
+        of_tests.then_some(())?;
+        Some(Test {
+            name: message["target"]["name"].as_str()?.to_owned(),
+            program: message["executable"].as_str()?.into(),
+            package: manifest.parent()?.to_owned(),
+        })
+    };
+    Ok(messages(&mut cargo(&AS_TESTED), "the workspace")?.iter().filter_map(test).collect())
 }
 
 /// Builds with these arguments and returns the path of the executable named `name`.
@@ -55,21 +73,25 @@ pub(crate) fn as_tested(name: &str) -> Result<PathBuf> {
 /// # Errors
 /// When it does not compile.
 pub(crate) fn executable(command: &mut Command, name: &str) -> Result<PathBuf> {
-    command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
-    let out = command.output().with_context(|| format!("cannot run {command:?}"))?;
-    if !out.status.success() {
-        bail!("{name} does not build ({})", out.status);
-    }
-    String::from_utf8(out.stdout)
-        .context("cargo's messages are UTF-8")?
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+    messages(command, name)?
+        .iter()
         .filter(|message| message["target"]["name"] == name && !is_unit_test(message))
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         .with_context(|| format!("cargo built no executable named {name}"))
 }
 
+/// Builds, and returns what cargo says of each thing that it built.
+fn messages(command: &mut Command, what: &str) -> Result<Vec<Value>> {
+    command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let out = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    if !out.status.success() {
+        bail!("{what} does not build ({})", out.status);
+    }
+    let text = String::from_utf8(out.stdout).context("cargo's messages are UTF-8")?;
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
 /// Whether cargo tells of a program's unit tests, which have its name too.
-fn is_unit_test(message: &serde_json::Value) -> bool {
+fn is_unit_test(message: &Value) -> bool {
     message["target"]["kind"][0] == "bin" && message["profile"]["test"] == true
 }

@@ -15,6 +15,9 @@ use std::process::Command;
 /// The series that the tests cover, oldest first.
 pub(crate) const TESTED: [&str; 3] = ["6.1", "6.12", "7.3"];
 
+/// The series that VMs boot unless another is asked for.
+pub(crate) const DEFAULT: &str = "6.12";
+
 /// Releases whose newest kernels together cover [`TESTED`]: long-term kernels get their builds
 /// through the security archive, later ones through backports.
 const SUITES: [&str; 4] =

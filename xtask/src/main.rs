@@ -13,6 +13,7 @@ mod image;
 mod install;
 mod interrupt;
 mod kernels;
+mod libraries;
 mod modules;
 mod newc;
 mod paths;

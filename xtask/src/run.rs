@@ -6,7 +6,7 @@ pub(crate) mod plan;
 mod progress;
 
 use crate::install::Installer;
-use crate::kernels::Kernel;
+use crate::kernels::{self, Kernel};
 use crate::place::Place;
 use crate::vm::{self, Boot, ClockName, Ending, Machine, Outcome, Tools};
 use crate::{cargo, externals, image, interrupt, paths};
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Kernel series of the guests
-    #[arg(long, default_value = "6.12")]
+    #[arg(long, default_value = kernels::DEFAULT)]
     kernel: String,
     /// Guests that measure the toll, one block each
     #[arg(long, default_value_t = plan::TOLL_BLOCKS)]
@@ -48,6 +48,9 @@ pub(crate) struct Args {
     /// what it did before: further blocks of a campaign take other ones
     #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u32).range(1..))]
     first_seed: Option<u32>,
+    /// Measure with this tracetoll (the one of this checkout is built unless given)
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
     /// Further arguments, for `tracetoll run`; flags of both may be mixed
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) rest: Vec<OsString>,
@@ -67,7 +70,7 @@ impl Args {
                 bail!("--first-seed is for VMs, and this host measures: say --seed, or --on vm");
             }
             eprintln!("measuring on this host: {why}");
-            let tracetoll = cargo::executable(&mut cargo::cargo(&BUILD), "tracetoll")?;
+            let tracetoll = program(self.program.as_deref())?;
             return measure_here(&tracetoll, &out, self.rest, install).map(ExitCode::from);
         }
         eprintln!("measuring in VMs with Linux {}: {why}", self.kernel);
@@ -75,13 +78,19 @@ impl Args {
     }
 
     fn measure_in_guests(self, out: &Path, install: &Installer) -> Result<ExitCode> {
-        let tools = Tools::ready(install)?;
-        let binary = cargo::static_executable(&BUILD, "tracetoll")?;
+        // What is fetched does not wait for what compiles.
+        let (fetched, binary) = thread::scope(|scope| {
+            let fetched = scope.spawn(|| -> Result<_> {
+                Ok((Tools::ready(install)?, Kernel::get(&self.kernel, install)?))
+            });
+            let binary = program(self.program.as_deref());
+            (fetched.join().expect("a harness thread panicked"), binary)
+        });
+        let ((tools, kernel), binary) = (fetched?, binary?);
         let asked = Asked::ask(&binary, &self.rest)?;
         let clock = asked.clock(self.clock)?;
         let boot = boot(&asked, &self.rest, clock, install)?;
         let rest = with_image(&asked, self.rest, install)?;
-        let kernel = Kernel::get(&self.kernel, install)?;
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
         let out = fs::canonicalize(out)?;
         let Self { toll_blocks, fidelity_seeds, first_seed, .. } = self;
@@ -187,9 +196,18 @@ fn words(outcome: &Outcome) -> String {
     text.lines().last().unwrap_or("it said nothing").to_owned()
 }
 
-/// Arguments of cargo that build what is measured with.
-pub(crate) const BUILD: [&str; 5] =
-    ["build", "--release", "--package", "probe-user", "--bin=tracetoll"];
+/// What to measure with: the given program, or this checkout's.
+///
+/// # Errors
+/// There is no such file, or the checkout does not compile.
+pub(crate) fn program(given: Option<&Path>) -> Result<PathBuf> {
+    const BUILD: [&str; 5] = ["build", "--release", "--package", "probe-user", "--bin=tracetoll"];
+    match given {
+        Some(file) => fs::canonicalize(file)
+            .with_context(|| format!("cannot find --program {}", file.display())),
+        None => cargo::executable(&mut cargo::cargo(&BUILD), "tracetoll"),
+    }
+}
 
 /// Runs the campaign on this host.
 ///

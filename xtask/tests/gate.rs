@@ -3,7 +3,7 @@
 //! runs it.
 
 use serde_json::Value;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,11 @@ fn output(command: &mut Command) -> Output {
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
+}
+
+/// The program as it is built for tests, so that nothing is compiled once more.
+fn tracetoll() -> OsString {
+    std::env::var_os("TRACETOLL_BIN").expect("`cargo xtask test` sets it")
 }
 
 /// `cargo xtask` with these arguments, to its success.
@@ -96,6 +101,8 @@ fn campaign(folder: &Path, name: &str, object: Option<&Path>) -> PathBuf {
     words.push(scenario.as_ref());
     let methods = [CHANGED, UNCHANGED].join(",");
     words.extend(["--methods", methods.as_str()].map(OsStr::new));
+    let tracetoll = tracetoll();
+    words.extend([OsStr::new("--program"), &tracetoll]);
     words.extend(object.into_iter().flat_map(|path| [OsStr::new("--object"), path.as_ref()]));
     xtask(words);
     out
@@ -103,7 +110,7 @@ fn campaign(folder: &Path, name: &str, object: Option<&Path>) -> PathBuf {
 
 /// What the gate says of two campaigns: the exit status, and each method's verdict and judgement of its cost per call.
 fn gated(base: &Path, new: &Path) -> (Option<i32>, impl Fn(&str) -> (String, String)) {
-    let tracetoll = std::env::var_os("TRACETOLL_BIN").expect("`cargo xtask test` sets it");
+    let tracetoll = tracetoll();
     let compare = |format: &str| {
         let mut command = Command::new(&tracetoll);
         command.arg("compare").args([base, new]);

@@ -3,12 +3,12 @@
 //! A stock Debian kernel, unpacked so that a guest need not do it (that takes seconds where KVM itself is emulated), and
 //! an initramfs that holds nothing but what a guest of an experiment runs: busybox, iperf3, the virtio drivers.
 
-mod libraries;
 mod vmlinux;
 
 use crate::externals::IPERF3;
 use crate::install::{self, Installer};
-use crate::kernels::Kernel;
+use crate::kernels::{self, Kernel};
+use crate::libraries;
 use crate::modules::ModuleTree;
 use crate::newc::Cpio;
 use crate::paths;
@@ -30,7 +30,7 @@ pub(crate) struct Args {
 }
 
 /// The guests' kernel unless asked otherwise, whatever the kernel below them: what is compared is only that one.
-pub(crate) const SERIES: &str = "6.12";
+pub(crate) const SERIES: &str = kernels::DEFAULT;
 
 impl Args {
     /// Builds it.
@@ -80,11 +80,6 @@ fn initramfs(kernel: &Kernel, tools: &Tools, path: &Path) -> Result<()> {
     tree.pack(&kernel.version, &files, &mut cpio)?;
     let iperf3 = install::program("iperf3").context("iperf3 is missing")?;
     cpio.file("bin/iperf3", &fs::read(&iperf3)?)?;
-    for library in libraries::of(&iperf3)? {
-        // Under the name it is looked up by, in a folder that the loader searches anyway.
-        let bytes = fs::read(&library.file)
-            .with_context(|| format!("cannot read {}", library.file.display()))?;
-        cpio.file(&library.place, &bytes)?;
-    }
+    libraries::pack(&libraries::of(&iperf3)?, &mut cpio)?;
     cpio.finish()
 }

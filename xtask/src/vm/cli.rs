@@ -2,7 +2,7 @@
 
 use super::{Boot, Clock, Ending, Machine, Tools};
 use crate::install::Installer;
-use crate::kernels::Kernel;
+use crate::kernels::{self, Kernel};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::fs;
@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Kernel series: the newest Debian build of it is used
-    #[arg(long, default_value = "6.12")]
+    #[arg(long, default_value = kernels::DEFAULT)]
     kernel: String,
     /// Processors of the guest
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]

@@ -6,11 +6,15 @@
 use super::{Boot, Machine, PORTS, Tools};
 use crate::modules::ModuleTree;
 use crate::newc::Cpio;
+use crate::{cargo, libraries};
 use anyhow::{Context, Result};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Loaded before anything else: the ports, and the way to a 9p root.
 const PORT_MODULES: [&str; 2] = ["virtio_pci", "virtio_console"];
@@ -53,11 +57,35 @@ pub(super) fn write(machine: &Machine, path: &Path, tools: &Tools) -> Result<()>
     cpio.file("run/vm/settings", &settings(machine, &boot))?;
     cpio.file("run/vm/command", &command(machine)?)?;
     tree.pack(&machine.kernel.version, &files, &mut cpio)?;
-    for (from, to) in &machine.files {
-        let bytes = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    carry(&machine.files, path, &mut cpio)?;
+    cpio.finish()
+}
+
+/// Puts the files of a self-contained guest into its archive: programs without their debug information, of
+/// which the guest would only unpack tens of megabytes, and with the libraries that they are linked to.
+fn carry(files: &[(PathBuf, String)], path: &Path, cpio: &mut Cpio) -> Result<()> {
+    let mut libraries = BTreeSet::new();
+    for (from, to) in files {
+        let read =
+            |file: &Path| fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+        let mut bytes = read(from)?;
+        if bytes.starts_with(ELF) && is_executable(from)? {
+            libraries.append(&mut libraries::of(from)?);
+            let stripped = path.with_extension("stripped");
+            cargo::run(Command::new("strip").arg("-g").arg("-o").arg(&stripped).arg(from))?;
+            bytes = read(&stripped)?;
+            fs::remove_file(&stripped)?;
+        }
         cpio.file(to.trim_start_matches('/'), &bytes)?;
     }
-    cpio.finish()
+    libraries::pack(&libraries, cpio)
+}
+
+/// What the files of programs begin with; those of kernel programs too, which nobody executes.
+const ELF: &[u8] = b"\x7fELF";
+
+fn is_executable(file: &Path) -> Result<bool> {
+    Ok(fs::metadata(file)?.permissions().mode() & 0o111 != 0)
 }
 
 /// What the two stages need to know, as shell assignments.
@@ -135,7 +163,7 @@ mod tests {
             let mut script = b"printf %s ".to_vec();
             script.extend(quoted(OsStr::new(word)));
             let script = OsStr::from_bytes(&script);
-            let out = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
+            let out = Command::new("sh").arg("-c").arg(script).output().unwrap();
             assert_eq!(String::from_utf8(out.stdout).unwrap(), word);
         }
     }

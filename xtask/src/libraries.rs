@@ -1,46 +1,66 @@
 //! The shared libraries of a program, as the loader itself finds them.
 
+use crate::newc::Cpio;
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// One library, or the loader.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Library {
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Library {
     /// Where it is on this machine.
-    pub(super) file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Where it goes in the image, without the leading slash.
-    pub(super) place: String,
+    pub(crate) place: String,
 }
 
 /// All that `program` needs, the loader included; nothing for a static one.
 ///
 /// # Errors
 /// ldd cannot be run, or a library is missing.
-pub(super) fn of(program: &Path) -> Result<Vec<Library>> {
+pub(crate) fn of(program: &Path) -> Result<BTreeSet<Library>> {
     let out = Command::new("ldd").arg(program).output().context("cannot run ldd")?;
     let text = String::from_utf8_lossy(&out.stdout);
     // ldd says "not a dynamic executable" with status 1.
     if !out.status.success() && !String::from_utf8_lossy(&out.stderr).contains("not a dynamic") {
         bail!("ldd {} failed: {}", program.display(), String::from_utf8_lossy(&out.stderr));
     }
-    parse(&text)
+    parse(&text).with_context(|| format!("cannot find what {} needs", program.display()))
+}
+
+/// Puts them into an archive, each under the name that programs look it up by, in a folder that the loader
+/// searches.
+///
+/// # Errors
+/// One cannot be read, or the archive cannot be written.
+pub(crate) fn pack<'a>(
+    libraries: impl IntoIterator<Item = &'a Library>,
+    cpio: &mut Cpio,
+) -> Result<()> {
+    for library in libraries {
+        let bytes = fs::read(&library.file)
+            .with_context(|| format!("cannot read {}", library.file.display()))?;
+        cpio.file(&library.place, &bytes)?;
+    }
+    Ok(())
 }
 
 /// Lines are `NAME => FILE (address)`, `LOADER (address)`, or a name alone for what the kernel provides.
-fn parse(text: &str) -> Result<Vec<Library>> {
-    let mut found = Vec::new();
+fn parse(text: &str) -> Result<BTreeSet<Library>> {
+    let mut found = BTreeSet::new();
     for line in text.lines().map(str::trim) {
         let named = line.split_once(" => ");
         let file = named.map_or(line, |(_, file)| file).split(" (").next().unwrap_or_default();
         match named {
             Some((name, _)) if file.starts_with('/') => {
-                found.push(Library { file: file.into(), place: format!("lib/{name}") });
+                found.insert(Library { file: file.into(), place: format!("lib/{name}") });
             }
-            Some((name, _)) => bail!("library {name} of iperf3 is not on this machine"),
+            Some((name, _)) => bail!("library {name} is not on this machine"),
             None if file.starts_with('/') => {
                 let place = file.trim_start_matches('/').to_owned();
-                found.push(Library { file: file.into(), place });
+                found.insert(Library { file: file.into(), place });
             }
             None => {}
         }
@@ -62,8 +82,8 @@ mod tests {
             library("/lib/x86_64-linux-gnu/libc.so.6", "lib/libc.so.6"),
             library("/lib64/ld-linux-x86-64.so.2", "lib64/ld-linux-x86-64.so.2"),
         ];
-        assert_eq!(parse(text).unwrap(), expected);
-        assert_eq!(parse("\tstatically linked\n").unwrap(), []);
+        assert_eq!(parse(text).unwrap(), BTreeSet::from(expected));
+        assert_eq!(parse("\tstatically linked\n").unwrap(), BTreeSet::new());
         assert!(parse("\tlibsctp.so.1 => not found\n").is_err());
     }
 }

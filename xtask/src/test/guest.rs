@@ -1,0 +1,201 @@
+//! The guest tests: which machines, how they end, and what of them failed.
+
+use super::lanes::{self, Share};
+use crate::image;
+use crate::install::Installer;
+use crate::kernels::{self, Kernel};
+use crate::vm::{self, Ending, Machine, Outcome, Tools};
+use crate::{cargo, externals, interrupt};
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// By which the guest tests are told their modules, see `tests/guest/main.rs`.
+const MODULES: &str = "TRACETOLL_TEST_MODULES";
+
+/// Which of the guest tests to run.
+pub(super) struct Asked<'a> {
+    /// Kernel series; none are those that are tested.
+    pub(super) series: &'a [String],
+    /// All tests on each, and those that boot VMs.
+    pub(super) full: bool,
+    /// Only those with this in their names.
+    pub(super) part: Option<&'a str>,
+    /// Further arguments of the test runner.
+    pub(super) words: &'a [OsString],
+}
+
+/// Runs the guest tests on each kernel, and prints each machine's output in one piece.
+///
+/// # Errors
+/// Something does not build or cannot be fetched, a machine cannot be started, or a test failed.
+pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<()> {
+    let tools = Tools::ready(install)?;
+    install.ensure(&externals::PROGRAMS)?;
+    install.ensure(&externals::NETWORK)?;
+    let (tracetoll, tests) = (cargo::as_tested("tracetoll")?, cargo::as_tested("guest")?);
+    let image = image::ready(image::SERIES, install)?;
+    let variable = |name: &str, value: String| (name.to_owned(), value);
+    let shares = shares(asked, &tests)?;
+    let alone = shares.len() == 1;
+    let machine = |share: &Share| -> Result<Machine> {
+        let kernel = Kernel::get(&share.series, install)?;
+        let mut command = vec![tests.clone().into()];
+        command.extend(asked.part.map(OsString::from));
+        command.extend_from_slice(asked.words);
+        let modules: Vec<&str> = share.modules.iter().map(String::as_str).collect();
+        Ok(Machine {
+            env: vec![
+                variable("TRACETOLL_BIN", tracetoll.display().to_string()),
+                variable("TRACETOLL_IMAGE", image.display().to_string()),
+                variable(MODULES, modules.join(",")),
+            ],
+            timeout: Some(if share.nested { NESTED_WITHIN } else { PLAIN_WITHIN }),
+            nested: share.nested,
+            huge_pages: if share.nested { VM_TESTS_HUGE_PAGES } else { 0 },
+            cpus: if share.nested { 3 } else { 2 },
+            live: alone,
+            ..Machine::new(kernel, command)
+        })
+    };
+    let machines = shares.iter().map(machine).collect::<Result<Vec<_>>>()?;
+    judge(&machines, &tools)
+}
+
+/// The machines that are needed; of a part of names, those that have such tests.
+fn shares(asked: &Asked<'_>, tests: &Path) -> Result<Vec<Share>> {
+    let names = names(tests)?;
+    let there: BTreeSet<String> = names.iter().map(|name| module(name).to_owned()).collect();
+
+    let default = match asked.part {
+        // Whoever asks for a test by name waits for it.
+        Some(_) => vec![lanes::WHOLE.to_owned()],
+        None => kernels::TESTED.map(str::to_owned).to_vec(),
+    };
+    let series = if asked.series.is_empty() { &default } else { asked.series };
+    let Some(part) = asked.part else { return Ok(lanes::shares(series, asked.full, &there)) };
+    let hit: BTreeSet<String> = names
+        .iter()
+        .filter(|name| name.contains(part))
+        .map(|name| module(name).to_owned())
+        .collect();
+    if hit.is_empty() {
+        bail!("no guest test has `{part}` in its name: {} --list prints them", tests.display());
+    }
+    let (nested, plain): (BTreeSet<_>, BTreeSet<_>) =
+        hit.into_iter().partition(|module| lanes::OF_VMS.contains(&module.as_str()));
+    let of = |modules: &BTreeSet<String>, nested| {
+        let share = |one: &String| Share { series: one.clone(), modules: modules.clone(), nested };
+        let series = series.iter().filter(|_| !modules.is_empty());
+        series.map(share).collect::<Vec<_>>()
+    };
+    Ok([of(&plain, false), of(&nested, true)].concat())
+}
+
+/// The names of all guest tests.
+pub(super) fn names(tests: &Path) -> Result<Vec<String>> {
+    let out = Command::new(tests).arg("--list").output().context("cannot list the guest tests")?;
+    let text = String::from_utf8(out.stdout).context("names are UTF-8")?;
+    Ok(text.lines().filter_map(|line| line.strip_suffix(": test").map(str::to_owned)).collect())
+}
+
+/// `perf` of `perf::a_full_ring_loses_an_exact_number`.
+fn module(name: &str) -> &str {
+    name.split("::").next().unwrap_or(name)
+}
+
+/// Runs the machines; those whose emulation may be at fault once more.
+fn judge(machines: &[Machine], tools: &Tools) -> Result<()> {
+    let failed = tried(machines, tools)?;
+    let may_be_emulation =
+        |failure: &Failure| failure.machine_gave_up || machines[failure.index].nested;
+    let (again, failed): (Vec<_>, Vec<_>) = failed.into_iter().partition(may_be_emulation);
+    let mut failed: Vec<String> = failed.into_iter().map(|failure| failure.why).collect();
+    if !again.is_empty() && !interrupt::requested() {
+        for Failure { why, .. } in &again {
+            eprintln!("once more, since it may be the emulation's fault: {why}");
+        }
+        let again: Vec<_> = again.iter().map(|failure| machines[failure.index].clone()).collect();
+        failed.extend(tried(&again, tools)?.into_iter().map(|failure| failure.why));
+    }
+    // All at the end, where they are looked for.
+    if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("\n")) }
+}
+
+/// Longest that a machine may take for its tests; an answer to "does it hang?".
+const PLAIN_WITHIN: Duration = Duration::from_secs(2400);
+const NESTED_WITHIN: Duration = Duration::from_secs(1200);
+
+/// Pages of 2 MiB for what VMs the tests have at once: two of 192 MiB.
+const VM_TESTS_HUGE_PAGES: u64 = 2 * 192 / 2;
+
+/// A machine whose tests did not all pass.
+struct Failure {
+    /// Which of the machines.
+    index: usize,
+    /// Its kernel panicked, or it was gone without a word.
+    machine_gave_up: bool,
+    why: String,
+}
+
+/// Runs the machines and prints what they say; which of them failed, and why.
+///
+/// QEMU's emulation is not perfect. That of a processor's virtualization loses a VM now and then, or the whole machine; and a
+/// processor may be found between two bytes of an instruction while another one patches it, as ftrace does with every function,
+/// upon which the kernel panics. So whoever calls this gives machines with VMs, and those that gave up themselves, a second
+/// chance. A test that fails in another machine has none.
+fn tried(machines: &[Machine], tools: &Tools) -> Result<Vec<Failure>> {
+    let failed = Mutex::new(Vec::new());
+    vm::run_all(machines, vm::carried(), tools, |index, outcome| {
+        if let Err(error) = verdict(&machines[index], outcome) {
+            let machine_gave_up = matches!(outcome.ending, Ending::Panic | Ending::Lost);
+            let failure = Failure { index, machine_gave_up, why: format!("{error:#}") };
+            failed.lock().expect("no holder panics").push(failure);
+        }
+    })?;
+    Ok(failed.into_inner()?)
+}
+
+/// Prints what a guest said, unless it was printed as it came, and judges its end.
+fn verdict(machine: &Machine, outcome: &Outcome) -> Result<()> {
+    if !machine.live {
+        let mut out = io::stdout().lock();
+        println!("-- Linux {}", machine.kernel.version);
+        for stream in ["stdout", "stderr"] {
+            io::copy(&mut File::open(outcome.dir.join(stream))?, &mut out)?;
+        }
+    }
+    let version = &machine.kernel.version;
+    let said = fs::read_to_string(outcome.dir.join("stdout")).unwrap_or_default();
+    let status = outcome.status().with_context(|| format!("on Linux {version}"))?;
+    match status {
+        0 => Ok(()),
+        status => bail!("on Linux {version} the tests ended with {status}\n{}", failures(&said)),
+    }
+}
+
+/// What the runner says of the tests that failed, without those that did not.
+fn failures(said: &str) -> &str {
+    let from = said.find("\nfailures:\n").unwrap_or(said.len());
+    said[from..].trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::failures;
+
+    #[test]
+    fn failures_are_cut_out_of_what_the_runner_says() {
+        let said = "test a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b ----\nwhy\n\n\
+                    failures:\n    b\n\ntest result: FAILED. 1 passed\n";
+        assert!(failures(said).starts_with("failures:\n\n---- b ----\nwhy"));
+        assert!(failures(said).ends_with("test result: FAILED. 1 passed"));
+        assert_eq!(failures("test a ... ok\n\ntest result: ok.\n"), "");
+    }
+}

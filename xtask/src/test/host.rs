@@ -1,0 +1,34 @@
+//! Tests that run on this host, by name. All of them together are `cargo test --workspace`'s.
+
+use crate::cargo::{self, Test};
+use anyhow::{Context, Result};
+use std::process::Command;
+
+/// The test programs that have a test with `name` in its name; the guest tests are not among them.
+///
+/// # Errors
+/// A program cannot be run.
+pub(super) fn named<'a>(tests: &'a [Test], name: &str) -> Result<Vec<&'a Test>> {
+    let mut named = Vec::new();
+    for test in tests.iter().filter(|test| test.name != "guest") {
+        let mut list = Command::new(&test.program);
+        let out = list.args(["--list", "--format", "terse"]).output();
+        let out = out.with_context(|| format!("cannot run {}", test.program.display()))?;
+        let list = String::from_utf8_lossy(&out.stdout);
+        let tests = list.lines().filter_map(|line| line.strip_suffix(": test"));
+        if tests.into_iter().any(|test| test.contains(name)) {
+            named.push(test);
+        }
+    }
+    Ok(named)
+}
+
+/// Runs those of their tests, each program in its package's folder as cargo does.
+///
+/// # Errors
+/// A test fails.
+pub(super) fn run(tests: &[&Test], name: &str) -> Result<()> {
+    let one =
+        |test: &&Test| cargo::run(Command::new(&test.program).arg(name).current_dir(&test.package));
+    tests.iter().map(one).fold(Ok(()), Result::and)
+}

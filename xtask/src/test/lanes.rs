@@ -1,0 +1,114 @@
+//! Which guest tests run on which kernel.
+//!
+//! The default lane has one series whole, and on the others what depends on the kernel. The full lane has all series
+//! whole, and the tests that boot VMs: those need a processor's virtualization, whose emulation now and then loses a VM.
+
+use crate::kernels;
+use std::collections::BTreeSet;
+
+/// The series that the default lane runs whole: the one that `cargo xtask run` boots.
+pub(super) const WHOLE: &str = kernels::DEFAULT;
+
+/// Modules of `tests/guest/` that ask the kernel itself: attaching, counting, losing, cleaning up.
+const OF_THE_KERNEL: &[&str] = &[
+    "bpf",
+    "bpf_fentry",
+    "bpf_probes",
+    "capture",
+    "ftrace",
+    "ftrace_methods",
+    "ftrace_probes",
+    "hook",
+    "leftovers",
+    "perf",
+    "programs",
+    "targets",
+    "witness",
+];
+
+/// Modules that boot VMs.
+pub(super) const OF_VMS: &[&str] = &["kvm"];
+
+/// Where the tests that boot VMs run: on the oldest series, whose vhost workers are kernel threads, and on one where they
+/// are QEMU's own.
+const VMS_ON: [&str; 2] = ["6.1", "6.12"];
+
+/// Modules that take about half of the time of a whole series: a machine of their own lets two machines share the work.
+const FIRST_HALF: &[&str] = &["campaign", "external", "network"];
+
+/// What one machine runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) series: String,
+    pub(super) modules: BTreeSet<String>,
+    /// Whether they boot VMs.
+    pub(super) nested: bool,
+}
+
+/// The machines of a lane, the longest first. `there` are all modules that there are.
+pub(super) fn shares(series: &[String], full: bool, there: &BTreeSet<String>) -> Vec<Share> {
+    let share = |series: &str, of: &dyn Fn(&str) -> bool, nested| Share {
+        series: series.to_owned(),
+        modules: there.iter().filter(|module| of(module)).cloned().collect(),
+        nested,
+    };
+    let plain = |module: &str| !OF_VMS.contains(&module);
+    let mut shares = Vec::new();
+    for one in series {
+        if full || one == WHOLE || series.len() == 1 {
+            shares.push(share(one, &|module| FIRST_HALF.contains(&module), false));
+            let rest = |module: &str| plain(module) && !FIRST_HALF.contains(&module);
+            shares.push(share(one, &rest, false));
+        } else {
+            shares.push(share(one, &|module| OF_THE_KERNEL.contains(&module), false));
+        }
+        if full && (VMS_ON.contains(&one.as_str()) || series.len() == 1) {
+            shares.push(share(one, &|module| OF_VMS.contains(&module), true));
+        }
+    }
+    // VMs wait for each other more than they compute: last, where nothing else is left to wait for.
+    shares.sort_by_key(|share| (share.nested, share.series != WHOLE));
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there() -> BTreeSet<String> {
+        let others = ["load", "a_new_one"];
+        let all = OF_THE_KERNEL.iter().chain(OF_VMS).chain(FIRST_HALF).chain(&others);
+        all.map(|&module| module.to_owned()).collect()
+    }
+
+    fn lane(full: bool) -> Vec<Share> {
+        shares(&kernels::TESTED.map(str::to_owned), full, &there())
+    }
+
+    /// The modules that a lane runs on a series, in whatever machines.
+    fn on(lane: &[Share], series: &str) -> Vec<String> {
+        let shares = lane.iter().filter(|share| share.series == series);
+        let mut modules: Vec<_> = shares.flat_map(|share| share.modules.clone()).collect();
+        modules.sort();
+        modules
+    }
+
+    #[test]
+    fn the_default_lane_has_one_series_whole_but_for_vms() {
+        let lane = lane(false);
+        let whole: Vec<_> = there().into_iter().filter(|module| module != "kvm").collect();
+        assert_eq!(on(&lane, WHOLE), whole);
+        assert_eq!(on(&lane, "6.1"), OF_THE_KERNEL);
+        assert!(lane.iter().all(|share| !share.nested));
+    }
+
+    #[test]
+    fn the_full_lane_has_every_test_on_every_series() {
+        let lane = lane(true);
+        let all: Vec<_> = there().into_iter().collect();
+        for series in VMS_ON {
+            assert_eq!(on(&lane, series), all, "{series}");
+        }
+        assert_eq!(on(&lane, "7.3").len(), all.len() - OF_VMS.len());
+    }
+}

@@ -1,0 +1,165 @@
+//! `cargo xtask test`: everything that must hold, on the host and in guests.
+//!
+//! The default lane is for every change, the full lane for nights: see [`lanes`].
+//!
+//! The harness itself is tested here and not by a plain `cargo test`, since its tests boot guests: they
+//! stand in `xtask/tests/vm.rs`, ignored unless asked for.
+
+mod guest;
+mod host;
+mod lanes;
+
+use crate::install::Installer;
+use crate::kernels::{self, Kernel};
+use crate::vm::Tools;
+use crate::{cargo, ebpf, interrupt, readers};
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Run the tests: format, lints, host tests, the committed kernel programs, readers of the report, the VM harness,
+/// the gate for regressions, and the guest tests: one kernel whole, on the others what depends on the kernel.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Every test on every kernel, and those that boot VMs in VMs: for nights
+    #[arg(long)]
+    full: bool,
+    /// Kernel series of the guest tests (several allowed; all that are tested unless given, one for tests by name)
+    #[arg(long = "kernel", value_name = "SERIES")]
+    kernels: Vec<String>,
+    /// Only what needs no VM
+    #[arg(long, conflicts_with = "guest_only")]
+    host_only: bool,
+    /// Only the guest tests
+    #[arg(long)]
+    guest_only: bool,
+    /// Only tests with this in their names, wherever they run: here or in a VM
+    name: Option<String>,
+    /// Arguments for the runner of the guest tests: --exact, --skip, …
+    #[arg(last = true)]
+    words: Vec<OsString>,
+}
+
+impl Args {
+    /// Runs every stage, also after one has failed.
+    ///
+    /// # Errors
+    /// When interrupted. A stage that fails is printed, and makes the exit status 1.
+    pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
+        let mut stages = Stages::default();
+        if let Some(name) = &self.name {
+            return self.by_name(name, stages, install);
+        }
+        if !self.guest_only {
+            stages.run("format", || component("fmt", &["fmt", "--all", "--check"]))?;
+            stages.run("lints", || {
+                let lints = ["clippy", "--workspace", "--all-targets", "--quiet"];
+                component("clippy", &[&lints[..], &["--", "--deny", "warnings"]].concat())?;
+                let mut doc = cargo::cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
+                cargo::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
+            })?;
+            stages.run("host tests", || cargo::run(&mut cargo::cargo(&["test", "--workspace"])))?;
+            stages.run("kernel programs", || ebpf::check(install))?;
+            stages.run("readers", || readers::check(install))?;
+        }
+        if !self.host_only && !self.guest_only {
+            stages.run("VM harness", || harness(install))?;
+            stages.run("gate", || gate(install))?;
+        }
+        if !self.host_only {
+            stages.run("guest tests", || guest::run(&self.guests(), install))?;
+        }
+        Ok(stages.close())
+    }
+
+    /// Runs what the name says, wherever it lives.
+    fn by_name(&self, name: &str, mut stages: Stages, install: &Installer) -> Result<ExitCode> {
+        let tests = cargo::tests()?;
+        let here = if self.guest_only { Vec::new() } else { host::named(&tests, name)? };
+        let guest = &tests.iter().find(|test| test.name == "guest").context("no guest tests")?;
+        let there =
+            !self.host_only && guest::names(&guest.program)?.iter().any(|n| n.contains(name));
+        if here.is_empty() && !there {
+            bail!("no test has `{name}` in its name");
+        }
+        if !here.is_empty() {
+            stages.run("host tests", || host::run(&here, name))?;
+        }
+        if there {
+            stages.run("guest tests", || guest::run(&self.guests(), install))?;
+        }
+        Ok(stages.close())
+    }
+
+    fn guests(&self) -> guest::Asked<'_> {
+        let Self { kernels, full, name, words, .. } = self;
+        guest::Asked { series: kernels, full: *full, part: name.as_deref(), words }
+    }
+}
+
+/// What ran, and what of it failed.
+#[derive(Default)]
+struct Stages {
+    lines: Vec<String>,
+    failures: Vec<String>,
+}
+
+impl Stages {
+    fn run(&mut self, name: &str, stage: impl FnOnce() -> Result<()>) -> Result<()> {
+        eprintln!("\n== {name}");
+        let start = Instant::now();
+        let outcome = stage();
+        if interrupt::requested() {
+            bail!("interrupted");
+        }
+        let word = match &outcome {
+            Ok(()) => "ok",
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                self.failures.push(format!("{name}: {error:#}"));
+                "FAILED"
+            }
+        };
+        self.lines.push(format!("{name}: {word} ({:.0} s)", start.elapsed().as_secs_f64()));
+        Ok(())
+    }
+
+    /// What failed stands last, where a log of some thousand lines is read first.
+    fn close(self) -> ExitCode {
+        eprintln!("\n== summary");
+        for line in &self.lines {
+            eprintln!("{line}");
+        }
+        for failure in &self.failures {
+            eprintln!("\n== failed: {failure}");
+        }
+        ExitCode::from(u8::from(!self.failures.is_empty()))
+    }
+}
+
+/// A tool that rustup's minimal profile lacks.
+fn component(name: &str, arguments: &[&str]) -> Result<()> {
+    if !cargo::cargo(&[name, "--version"]).output()?.status.success() {
+        bail!("cargo {name} is missing: rustup component add {}", name.replace("fmt", "rustfmt"));
+    }
+    cargo::run(&mut cargo::cargo(arguments))
+}
+
+/// The harness's own tests, with everything made ready before, so that they install and fetch nothing.
+fn harness(install: &Installer) -> Result<()> {
+    Tools::ready(install)?;
+    for series in kernels::TESTED {
+        Kernel::get(series, install)?;
+    }
+    let tests = ["test", "--workspace", "--test", "vm", "--"];
+    cargo::run(cargo::cargo(&tests).args(["--ignored", "--test-threads", "2"]))
+}
+
+/// A regression that is planted in a kernel program is found, and changed words are not, see `xtask/tests/gate.rs`.
+fn gate(install: &Installer) -> Result<()> {
+    Tools::ready(install)?;
+    Kernel::get(kernels::DEFAULT, install)?;
+    let tests = ["test", "--workspace", "--test", "gate", "--", "--ignored"];
+    cargo::run(cargo::cargo(&tests).env("TRACETOLL_BIN", cargo::as_tested("tracetoll")?))
+}
