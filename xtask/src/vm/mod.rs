@@ -140,8 +140,9 @@ impl Machine {
 
     /// Boots the guest and waits for its end.
     ///
-    /// Now and then QEMU loses the interrupts of an emulated processor's timer while it boots, and the guest stands still ("timer
-    /// wakeup didn't happen"). Nothing has begun then, and it is booted anew.
+    /// Now and then QEMU loses the interrupts of an emulated processor's timer while it boots, and the guest stands still
+    /// ("timer wakeup didn't happen"), or QEMU fails an assertion of its own (`iotlb_to_section`). Nothing has begun then,
+    /// and it is booted anew.
     ///
     /// # Errors
     /// When it could not be started at all. A guest that dies is an [`Ending`], not an error.
