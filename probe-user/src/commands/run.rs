@@ -14,11 +14,10 @@ use crate::{
         bpf::{chosen, statistics},
         holders::{self, Holder},
         host,
-        kallsyms::Kallsyms,
+        known::Known,
         online,
         run::Run,
         targets,
-        tracefs::Tracefs,
     },
     measure::{
         campaign::Campaign,
@@ -54,9 +53,10 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     // Under every trial alike, the control's and the witness's too, until this run ends.
     let _kept = args.bpf_stats.then(statistics::keep).transpose()?;
     let run = Run::start()?;
-    let target = target(&args.target)?;
-    let holders = check_target(args, &target)?;
-    let (methods, unavailable) = detect(wanted, &target);
+    let known = Known::default();
+    let target = target(&args.target, &known)?;
+    let holders = check_target(args, &target, &known)?;
+    let (methods, unavailable) = detect(wanted, &target, &known);
     let design = Design {
         version: env!("CARGO_PKG_VERSION").into(),
         kernel: host::release(),
@@ -69,9 +69,11 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         bpf_stats: args.bpf_stats || statistics::are_on(),
     };
     announce(&design);
-    for note in targets::notes(&args.target, &Kallsyms::load()?)? {
+    for note in targets::notes(&args.target, known.symbols()?)? {
         terminal::tell(format_args!("target: {note}"));
     }
+    // Megabytes of text that no trial needs.
+    drop(known);
     let placement = Placement::choose(scenario.load_cpus, &online::cpus()?)?;
     Stage::detect(&scenario, &placement)?;
     let output = Output::open(args)?;
@@ -203,20 +205,19 @@ fn scenario(args: &RunArgs) -> Result<Scenario> {
 }
 
 /// The target that `request` names on this kernel.
-fn target(request: &str) -> Result<Target> {
-    let symbols = Kallsyms::load()?;
+fn target(request: &str, known: &Known) -> Result<Target> {
+    let symbols = known.symbols()?;
     if !request.contains(['*', '!']) {
-        return targets::resolve(request, &symbols);
+        return targets::resolve(request, symbols);
     }
-    let listed = Tracefs::find()?.read("available_filter_functions")?;
-    targets::resolve(&targets::expand(request, &symbols, &listed)?, &symbols)
+    let listed = known.traceable()?.text();
+    targets::resolve(&targets::expand(request, symbols, listed)?, symbols)
 }
 
 /// Refuses a target that cannot be traced, or that another tracer holds.
-fn check_target(args: &RunArgs, target: &Target) -> Result<Vec<Holder>> {
-    let tracefs = Tracefs::find()?;
-    targets::check_traceable(target, &tracefs)?;
-    let holders = holders::holders(target, &tracefs)?;
+fn check_target(args: &RunArgs, target: &Target, known: &Known) -> Result<Vec<Holder>> {
+    known.check_traceable(target)?;
+    let holders = holders::holders(target, known.tracefs()?)?;
     if holders.is_empty() || args.allow_shared {
         Ok(holders)
     } else {
@@ -228,9 +229,10 @@ fn check_target(args: &RunArgs, target: &Target) -> Result<Vec<Holder>> {
 fn detect(
     wanted: Vec<Box<dyn Method>>,
     target: &Target,
+    known: &Known,
 ) -> (Vec<Box<dyn Method>>, Vec<Unavailable>) {
     let mut unavailable = Vec::new();
-    let usable = wanted.into_iter().filter(|method| match method.detect(target) {
+    let usable = wanted.into_iter().filter(|method| match method.ask(target, known) {
         Detection::Available => true,
         Detection::Inconclusive(error) => {
             log::warn!("{}: could not tell whether it works here: {error}", method.descriptor().id);

@@ -10,6 +10,7 @@ pub(crate) mod genetlink;
 pub mod holders;
 pub mod host;
 pub mod kallsyms;
+pub mod known;
 pub mod netdev;
 pub mod netlink;
 pub mod netns;

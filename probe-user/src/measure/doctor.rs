@@ -1,4 +1,5 @@
-//! Asks the host everything that a campaign needs to know, without changing it.
+//! Asks the host everything that a campaign needs to know. What it tries, it tries on the target alone, for a moment, and
+//! undoes (see [`known`](crate::kernel::known)).
 
 use std::io::ErrorKind;
 
@@ -6,9 +7,8 @@ use crate::{
     error::{Error, Remedy, Result},
     kernel::{
         host,
-        kallsyms::Kallsyms,
+        known::Known,
         targets::{self, PRESETS, Preset},
-        tracefs::Tracefs,
     },
     measure::witness,
     methods::{Detection, Method, registry},
@@ -26,16 +26,16 @@ use crate::{
 pub fn diagnose() -> Result<Diagnosis> {
     let facts = host::read()?;
     let vhost = &PRESETS[0];
-    let symbols = Kallsyms::load();
-    let presets = preset_checks(symbols.as_ref().ok());
-    let target = symbols.and_then(|symbols| targets::resolve(vhost.name, &symbols));
+    let known = Known::default();
+    let presets = preset_checks(&known);
+    let target = known.symbols().and_then(|symbols| targets::resolve(vhost.name, symbols));
     let host = vec![
         check("root", root()),
-        check("tracefs", answer(Tracefs::find().map(|fs| fs.path("").display().to_string()))),
+        check("tracefs", answer(known.tracefs().map(|fs| fs.path("").display().to_string()))),
         check("vhost-net and TAPs", answer(workload::detect().map(|()| ""))),
     ];
     let (targets, methods) = match target {
-        Ok(target) => (target_checks(&target), method_checks(&target)?),
+        Ok(target) => (target_checks(&target, &known), method_checks(&target, &known)?),
         Err(error) => (vec![check(vhost.name, answer::<&str>(Err(error)))], unasked()?),
     };
     let default_campaign = can_run(&host, &targets, &methods)?;
@@ -62,38 +62,37 @@ fn root() -> Answer {
     }
 }
 
-fn preset_checks(symbols: Option<&Kallsyms>) -> Vec<Check> {
-    let tracefs = Tracefs::find();
+fn preset_checks(known: &Known) -> Vec<Check> {
+    let has_tracefs = known.tracefs().is_ok();
     let one = |preset: &Preset| {
-        let Some(symbols) = symbols else {
+        let Ok(symbols) = known.symbols() else {
             let why = "the kernel's symbols cannot be read";
             return check(preset.name, Answer::Inconclusive { why: why.into() });
         };
-        let resolved = preset.resolve(symbols).and_then(|resolved| match &tracefs {
-            Ok(tracefs) => targets::check_traceable(&resolved.target, tracefs).map(|()| resolved),
-            Err(_) => Ok(resolved),
+        let resolved = preset.resolve(symbols).and_then(|resolved| match has_tracefs {
+            true => known.check_traceable(&resolved.target).map(|()| resolved),
+            false => Ok(resolved),
         });
         check(preset.name, answer(resolved.map(|resolved| resolved.to_string())))
     };
     PRESETS.iter().map(one).collect()
 }
 
-fn target_checks(target: &Target) -> Vec<Check> {
-    target.functions.iter().flat_map(function_checks).collect()
+fn target_checks(target: &Target, known: &Known) -> Vec<Check> {
+    target.functions.iter().flat_map(|function| function_checks(function, known)).collect()
 }
 
-fn function_checks(function: &Function) -> [Check; 2] {
+fn function_checks(function: &Function, known: &Known) -> [Check; 2] {
     let alone = Target { functions: vec![function.clone()], ..Target::default() };
-    let traceable = Tracefs::find().and_then(|tracefs| targets::check_traceable(&alone, &tracefs));
-    let described = traceable.map(|()| targets::describe(&alone).concat());
+    let described = known.check_traceable(&alone).map(|()| targets::describe(&alone).concat());
     [
         check(&function.name, answer(described)),
         check(&format!("witness of {}", function.name), answer(witness::describe(function))),
     ]
 }
 
-fn method_checks(target: &Target) -> Result<Vec<Check>> {
-    let ask = |method: &dyn Method| match method.detect(target) {
+fn method_checks(target: &Target, known: &Known) -> Result<Vec<Check>> {
+    let ask = |method: &dyn Method| match method.ask(target, known) {
         Detection::Available => Answer::Available { detail: None },
         Detection::Unsupported { why, remedy } => Answer::Unsupported { why, remedy },
         Detection::Inconclusive(error) => Answer::Inconclusive { why: error.to_string() },

@@ -22,7 +22,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    kernel::{netns::Netns, run::Run},
+    kernel::{known::Known, netns::Netns, run::Run},
     model::{method::Descriptor, observation::Observation, target::Target, units::Nanos},
 };
 
@@ -47,8 +47,16 @@ pub trait Method: Send + Sync {
     /// Its definition.
     fn descriptor(&self) -> &Descriptor;
 
-    /// Asks the kernel for the features it needs, without leaving anything behind.
-    fn detect(&self, target: &Target) -> Detection;
+    /// Asks the kernel for the features it needs, without leaving anything behind, in the narrowest way that answers (see
+    /// [`known`]). What `known` knows is not asked again.
+    ///
+    /// [`known`]: crate::kernel::known
+    fn ask(&self, target: &Target, known: &Known) -> Detection;
+
+    /// As [`Method::ask`], for this one question.
+    fn detect(&self, target: &Target) -> Detection {
+        self.ask(target, &Known::default())
+    }
 
     /// Attaches to every item of `target` that it can see, disabled as far as the facility allows.
     ///

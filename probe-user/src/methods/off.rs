@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{Cadence, Detection, Method, Scene, Session, Sink};
 use crate::{
     error::Result,
-    kernel::clock,
+    kernel::{clock, known::Known},
     model::{
         loss::Loss,
         method::{Class, Descriptor, Family, MethodId, SeriesUnit},
@@ -56,7 +56,7 @@ impl Method for Off {
         &self.descriptor
     }
 
-    fn detect(&self, _target: &Target) -> Detection {
+    fn ask(&self, _target: &Target, _: &Known) -> Detection {
         Detection::Available
     }
 

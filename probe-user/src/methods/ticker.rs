@@ -1,10 +1,11 @@
 //! What makes a profiler take its samples: a timer, or the PMU.
 
-use std::{fs, io, time::Duration};
+use std::{fs, io, os::fd::OwnedFd, time::Duration};
 
 use super::options::Options;
 use crate::{
     error::{Error, Result},
+    kernel::online,
     model::units::{Hertz, Nanos},
     sys::perf::{Attr, Event, Rate, Reading},
 };
@@ -53,19 +54,14 @@ impl Ticker {
         Ok(ticker)
     }
 
-    /// `cycles` where this kernel has them, else `cpu-clock`. Who may not sample the machine asks for an event of his own:
-    /// the PMU is the same.
+    /// `cycles` where this kernel has them, else `cpu-clock`. An event of the own thread tells: the PMU is the same.
     ///
     /// # Errors
     /// The kernel did not answer, for another reason than who asks.
     pub fn best() -> Result<Self> {
         // As a sampler: a PMU without interrupts counts cycles, and refuses to sample them.
-        let answer = match Self::Cycles.try_open(Hertz(1), 0, 0) {
-            Err(e) if is_denied(&e) => Self::Cycles.probe(),
-            other => other.map(drop),
-        };
-        match answer {
-            Ok(()) => Ok(Self::Cycles),
+        match Self::Cycles.of_this_thread(Hertz(1), 0) {
+            Ok(_) => Ok(Self::Cycles),
             Err(e) if is_absent(&e) => Ok(Self::CpuClock),
             Err(e) if is_denied(&e) => {
                 Ok(Self::Untold { errno: e.raw_os_error().unwrap_or(libc::EACCES) })
@@ -80,18 +76,35 @@ impl Ticker {
     /// # Errors
     /// The kernel refused.
     pub fn open(self, frequency: Hertz, sample_type: u64, cpu: u32) -> Result<Event> {
-        if let Self::Untold { errno } = self {
-            return Err(refused(Self::Cycles, io::Error::from_raw_os_error(errno)));
-        }
-        self.try_open(frequency, sample_type, cpu).map_err(|e| refused(self, e))
-    }
-
-    fn try_open(self, frequency: Hertz, sample_type: u64, cpu: u32) -> io::Result<Event> {
+        self.told()?;
         self.without_guests(frequency, sample_type, |attr| Event::open(attr, cpu, None))
+            .map_err(|e| refused(self, e))
     }
 
-    fn probe(self) -> io::Result<()> {
-        self.without_guests(Hertz(1), 0, Event::probe)
+    /// Whether [`Ticker::open`] would work on any CPU, by an event that this thread alone could see and that never ticks;
+    /// gives that.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn try_out(self, frequency: Hertz, sample_type: u64) -> Result<OwnedFd> {
+        self.told()?;
+        for cpu in online::cpus()?.into_iter().take(1) {
+            Event::may_watch_all(cpu).map_err(|e| refused(self, e))?;
+        }
+        self.of_this_thread(frequency, sample_type).map_err(|e| refused(self, e))
+    }
+
+    fn told(self) -> Result<()> {
+        match self {
+            Self::Untold { errno } => {
+                Err(refused(Self::Cycles, io::Error::from_raw_os_error(errno)))
+            }
+            Self::CpuClock | Self::Cycles => Ok(()),
+        }
+    }
+
+    fn of_this_thread(self, frequency: Hertz, sample_type: u64) -> io::Result<OwnedFd> {
+        self.without_guests(frequency, sample_type, Event::of_this_thread)
     }
 
     /// Opens the event without guests, or, where that cannot be, with them.
@@ -201,11 +214,10 @@ mod tests {
         let denied = -i64::from(libc::EACCES);
         let cycles = (Ticker::Cycles, "perf-sample-99:event=cycles".to_owned());
         assert_eq!(best(&[file()]), cycles);
-        assert_eq!(best(&[denied, file()]), cycles);
         let clock = (Ticker::CpuClock, "perf-sample-99:event=cpu-clock".to_owned());
-        assert_eq!(best(&[denied, -i64::from(libc::ENOENT)]), clock);
+        assert_eq!(best(&[-i64::from(libc::ENOENT)]), clock);
         // Where nothing is told, nothing is claimed; and what is not known is not run.
-        let (untold, id) = best(&[denied, denied]);
+        let (untold, id) = best(&[denied]);
         assert_eq!((untold.name(), id.as_str()), ("best", "perf-sample-99"));
         let refused = untold.open(Hertz(99), 0, 0).unwrap_err().to_string();
         assert!(refused.contains("on cycles: Permission denied"), "{refused}");

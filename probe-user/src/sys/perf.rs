@@ -153,20 +153,32 @@ impl Event {
         }
     }
 
-    /// Whether there is such an event, asked in the way that up to `perf_event_paranoid` 2 is open to everybody: of this
-    /// thread alone, and outside the kernel. Nothing stays open.
+    /// Such an event of this thread alone and outside the kernel, disabled: tells whether there is one, in the narrowest way,
+    /// which up to `perf_event_paranoid` 2 is open to everybody.
     ///
     /// # Errors
     /// As [`Event::open`].
-    pub fn probe(attr: &Attr) -> io::Result<()> {
-        let call = Call::PerfEventOpen {
+    pub fn of_this_thread(attr: &Attr) -> io::Result<OwnedFd> {
+        call::make_fd(Call::PerfEventOpen {
             attr: &attr.bytes(FORMAT, DISABLED | EXCLUDE_KERNEL),
             pid: 0,
             cpu: -1,
             group: None,
             flags: FLAG_FD_CLOEXEC,
-        };
-        call::make_fd(call).map(drop)
+        })
+    }
+
+    /// Asks whether this process may open events for all tasks on `cpu`, by one that counts nothing
+    /// (`PERF_COUNT_SW_DUMMY`) and is never enabled. Nothing stays open.
+    ///
+    /// # Errors
+    /// `EACCES` or `EPERM` where it may not.
+    pub fn may_watch_all(cpu: u32) -> io::Result<()> {
+        const SOFTWARE_DUMMY: (u32, u64) = (1, 9);
+        let (kind, config) = SOFTWARE_DUMMY;
+        let rate = Rate::Never;
+        let attr = Attr { kind, config, rate, sample_type: 0, exclude_guest: false };
+        Self::open(&attr, cpu, None).map(drop)
     }
 
     /// Its CPU.

@@ -86,8 +86,15 @@ impl Sampler {
     /// # Errors
     /// The kernel has no links to perf events, or the event has a program already.
     pub fn attach(&mut self, event: &Event) -> Result<()> {
-        let subject = format!("perf event on CPU {}", event.cpu());
-        self.links.push(Link::event(self.instance.program.as_fd(), event.as_fd(), &subject)?);
+        self.attach_to(event.as_fd(), &format!("perf event on CPU {}", event.cpu()))
+    }
+
+    /// As [`Sampler::attach`], of an event that is called `subject` in errors.
+    ///
+    /// # Errors
+    /// As [`Sampler::attach`].
+    pub fn attach_to(&mut self, event: BorrowedFd<'_>, subject: &str) -> Result<()> {
+        self.links.push(Link::event(self.instance.program.as_fd(), event, subject)?);
         Ok(())
     }
 

@@ -2,12 +2,14 @@
 
 mod expand;
 mod presets;
+mod traceable;
 
-use std::{collections::HashSet, fmt::Write as _};
+use std::fmt::Write as _;
 
 pub use self::{
     expand::expand,
     presets::{PRESETS, Preset, Resolved},
+    traceable::Traceable,
 };
 use crate::{
     error::{Error, Result},
@@ -97,27 +99,12 @@ pub fn describe(target: &Target) -> Vec<String> {
         .collect()
 }
 
-/// Checks that the function tracer can attach to every function of `target`, and that its tracepoints are there.
+/// As [`Traceable::check`], for one question alone.
 ///
 /// # Errors
-/// A function is not in `available_filter_functions`, a tracepoint not in `events`, or the file cannot be read.
+/// A function cannot be traced, a tracepoint is not there, or the list cannot be read.
 pub fn check_traceable(target: &Target, tracefs: &Tracefs) -> Result<()> {
-    target
-        .tracepoints
-        .iter()
-        .try_for_each(|tracepoint| tracefs.tracepoint_id(tracepoint).map(drop))?;
-    const FILE: &str = "available_filter_functions";
-    let text = tracefs.read(FILE)?;
-    let listed: HashSet<&str> = text.lines().collect();
-    let missing = |function: &&Function| !listed.contains(listed_name(function).as_str());
-    match target.functions.iter().find(missing) {
-        None => Ok(()),
-        Some(function) => Err(Error::unsupported(
-            listed_name(function),
-            format!("it exists, but the kernel cannot trace it (not in {FILE})"),
-            "It is inlined elsewhere, marked notrace, or assembly: trace one of its callers",
-        )),
-    }
+    Traceable::read(tracefs)?.check(target, tracefs)
 }
 
 /// A function as tracefs lists it: `handle_tx [vhost_net]`.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{read, refused, write};
+use super::{read, refused, tracer, write};
 use crate::error::{Error, Result};
 
 /// A private trace instance. [`Instance::close`] removes it and reports errors; dropping it removes it too.
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct Instance {
     /// None once it is removed.
-    folder: Option<PathBuf>,
+    pub(super) folder: Option<PathBuf>,
 }
 
 /// Counters of one CPU's ring buffer, `per_cpu/cpuN/stats` (kernel/trace/trace.c, `tracing_stats_read`).
@@ -163,7 +163,9 @@ impl Instance {
 
     fn remove(&mut self) -> Result<()> {
         let Some(folder) = self.folder.take() else { return Ok(()) };
-        fs::remove_dir(&folder).map_err(|e| refused("remove", &folder, e))
+        // The tracer first: whatever keeps the instance from being removed, it traces nothing any more.
+        let stopped = tracer::stop(&folder);
+        fs::remove_dir(&folder).map_err(|e| refused("remove", &folder, e)).and(stopped)
     }
 }
 

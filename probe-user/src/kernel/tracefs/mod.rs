@@ -5,6 +5,7 @@
 pub mod format;
 mod instance;
 pub mod probes;
+mod tracer;
 
 use format::Format;
 pub use instance::{CpuStats, Instance};
@@ -146,7 +147,10 @@ impl Tracefs {
         // Instances first: an event that is on in an instance cannot be removed.
         for name in self.instances()?.into_iter().filter(|name| ours(name)) {
             let folder = self.path("instances").join(&name);
+            // Quiet first: what is open in an instance keeps it from being removed, not from tracing.
+            let quiet = tracer::quiet(&folder);
             let removed = fs::remove_dir(&folder).map_err(|e| refused("remove", &folder, e));
+            let removed = removed.and(quiet);
             swept.note(format!("tracefs instance {name}"), removed);
         }
         let events = self.read_if_there("dynamic_events")?.unwrap_or_default();

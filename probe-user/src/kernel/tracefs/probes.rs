@@ -12,7 +12,7 @@ use std::{
 use super::{Tracefs, format::Format, write};
 use crate::{
     error::{Error, Remedy, Result},
-    kernel::run,
+    kernel::{known::Known, run, targets::Traceable},
     model::target::Function,
 };
 
@@ -135,9 +135,14 @@ impl ProbeEvents {
         probe: Probe,
         functions: &[Function],
     ) -> Result<Self> {
+        // fprobes look for a name through the kernel and all modules.
         if probe.is_fprobe() {
-            check_unique(tracefs, functions)?;
+            Traceable::read(tracefs)?.check_unique(functions, probe.name())?;
         }
+        Self::make(tracefs, group, probe, functions)
+    }
+
+    fn make(tracefs: &Tracefs, group: &str, probe: Probe, functions: &[Function]) -> Result<Self> {
         let mut made = Self { tracefs: tracefs.clone(), probe, events: Vec::new() };
         for function in functions {
             made.add(group, function)?;
@@ -145,12 +150,16 @@ impl ProbeEvents {
         Ok(made)
     }
 
-    /// Whether such events could be made: makes and removes them.
+    /// Whether such events could be made: makes and removes them. They are never on, and so no kprobe is armed.
     ///
     /// # Errors
     /// As [`ProbeEvents::create`] and [`ProbeEvents::close`].
-    pub fn try_out(tracefs: &Tracefs, probe: Probe, functions: &[Function]) -> Result<()> {
-        Self::create(tracefs, &run::probe_group_of(std::process::id()), probe, functions)?.close()
+    pub fn try_out(known: &Known, probe: Probe, functions: &[Function]) -> Result<()> {
+        if probe.is_fprobe() {
+            known.traceable()?.check_unique(functions, probe.name())?;
+        }
+        let group = run::probe_group_of(std::process::id());
+        Self::make(known.tracefs()?, &group, probe, functions)?.close()
     }
 
     fn add(&mut self, group: &str, function: &Function) -> Result<()> {
@@ -232,23 +241,6 @@ impl Drop for ProbeEvents {
     }
 }
 
-/// Checks that fprobes would find one function under each name: they look through the kernel and all modules.
-fn check_unique(tracefs: &Tracefs, functions: &[Function]) -> Result<()> {
-    let text = tracefs.read("available_filter_functions")?;
-    for function in functions {
-        let named = |line: &&str| line.split(' ').next() == Some(&function.name);
-        let same: Vec<&str> = text.lines().filter(named).collect();
-        if same.len() > 1 {
-            return Err(Error::unsupported(
-                format!("fprobe event at {}", function.name),
-                format!("it would be hit by each of {}", same.join(", ")),
-                "Unload the other modules, or use a kprobe event",
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// A name for an event at `function` that no other event has: letters, digits and underscores only.
 fn unique_name(function: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -316,17 +308,6 @@ mod tests {
         assert_eq!(of(Probe::Kretprobe { maxactive: Some(7) }), "r7:g/e vhost_net:handle_tx");
         assert_eq!(of(Probe::FprobeReturn), "f:g/e handle_tx%return");
         assert_eq!(Probe::Kprobe.place(&function(None, "f")), "f");
-    }
-
-    #[test]
-    fn a_name_that_fprobes_would_find_twice_is_refused() {
-        let root = tempfile::tempdir().unwrap();
-        let listed = "handle_tx_kick [vhost_net]\nhandle_tx [vhost_net]\nhandle_tx [other]\nf\n";
-        std::fs::write(root.path().join("available_filter_functions"), listed).unwrap();
-        let tracefs = Tracefs::at(root.path());
-        check_unique(&tracefs, &[function(None, "f")]).unwrap();
-        let error = check_unique(&tracefs, &[function(Some("vhost_net"), "handle_tx")]);
-        assert!(error.unwrap_err().to_string().contains("handle_tx [other]"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
     error::{Error, Result},
     kernel::{
         bpf::tally::{Tallies, Tally},
+        known::Known,
         run::PREFIX,
     },
     methods::{Detection, Method, Scene, Session},
@@ -123,7 +124,7 @@ impl Count {
     }
 
     /// Loading asks the verifier about the program, and only attaching asks the kernel about its place.
-    fn probe(&self, target: &Target) -> Result<()> {
+    fn probe(&self, target: &Target, _: &Known) -> Result<()> {
         let mut session = self.load(target)?;
         session.attach_all()?;
         session.detach_all()
@@ -135,8 +136,8 @@ impl Method for Count {
         &self.descriptor
     }
 
-    fn detect(&self, target: &Target) -> Detection {
-        self.probe(target).into()
+    fn ask(&self, target: &Target, known: &Known) -> Detection {
+        self.probe(target, known).into()
     }
 
     fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {

@@ -18,6 +18,7 @@ use crate::{
     kernel::{
         bpf::latency::{Timer, Timers, Way},
         clock,
+        known::Known,
         run::PREFIX,
     },
     methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
@@ -96,7 +97,7 @@ impl Latency {
     }
 
     /// Loading asks the verifier about the programs, and only attaching asks the kernel about their place.
-    fn probe(&self, target: &Target) -> Result<()> {
+    fn probe(&self, target: &Target, _: &Known) -> Result<()> {
         let mut session = self.load(target)?;
         session.attach_all()?;
         session.detach_all()
@@ -108,8 +109,8 @@ impl Method for Latency {
         &self.descriptor
     }
 
-    fn detect(&self, target: &Target) -> Detection {
-        self.probe(target).into()
+    fn ask(&self, target: &Target, known: &Known) -> Detection {
+        self.probe(target, known).into()
     }
 
     fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {

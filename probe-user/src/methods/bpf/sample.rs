@@ -6,13 +6,13 @@
 //! the same: with `cycles`, whose period the kernel adapts CPU by CPU, those of a mostly idle CPU stand for fewer
 //! cycles than those of a busy one.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, os::fd::AsFd as _};
 
 use serde_json::json;
 
 use crate::{
     error::Result,
-    kernel::{bpf::sampler::Sampler, clock, online, run::PREFIX, targets},
+    kernel::{bpf::sampler::Sampler, clock, known::Known, online, run::PREFIX, targets},
     methods::{
         Cadence, Detection, Method, Scene, Session, Share, Sink,
         options::Options,
@@ -64,10 +64,22 @@ impl Sampling {
         Ok(Self { descriptor, frequency, ticker })
     }
 
+    fn load(&self, target: &Target) -> Result<Sampler> {
+        check_frequency(self.frequency)?;
+        Sampler::load(&target.functions, &format!("{PREFIX}_stack"))
+    }
+
+    /// Whether the kernel takes the program, and a ticker takes it.
+    fn probe(&self, target: &Target) -> Result<()> {
+        let mut sampler = self.load(target)?;
+        let event = self.ticker.try_out(self.frequency, 0)?;
+        sampler.attach_to(event.as_fd(), "perf event of this thread")?;
+        sampler.detach()
+    }
+
     /// On `cpus`, attached and not yet ticking.
     fn open(&self, target: &Target, cpus: &[u32]) -> Result<SampleSession> {
-        check_frequency(self.frequency)?;
-        let mut sampler = Sampler::load(&target.functions, &format!("{PREFIX}_stack"))?;
+        let mut sampler = self.load(target)?;
         // No record is made, so none needs to hold anything.
         let open = |&cpu| self.ticker.open(self.frequency, 0, cpu);
         let events: Vec<_> = cpus.iter().map(open).collect::<Result<_>>()?;
@@ -84,8 +96,8 @@ impl Method for Sampling {
         &self.descriptor
     }
 
-    fn detect(&self, target: &Target) -> Detection {
-        self.open(target, &[0]).and_then(|mut session| session.sampler.detach()).into()
+    fn ask(&self, target: &Target, _: &Known) -> Detection {
+        self.probe(target).into()
     }
 
     fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {

@@ -14,9 +14,9 @@ use crate::{
             probe::{Probe, Probes},
         },
         clock, holders,
+        known::Known,
         run::PREFIX,
         targets::listed_name,
-        tracefs::Tracefs,
     },
     methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
     model::{
@@ -189,13 +189,15 @@ impl<D: Design> Fentry<D> {
     }
 
     /// Loading asks the verifier about each function, and only attaching asks whether it can be patched and takes one
-    /// program more.
-    fn probe(&self, target: &Target) -> Result<()> {
+    /// program more: of whichever program, so that one method asks for all.
+    fn probe(&self, target: &Target, known: &Known) -> Result<()> {
         let mut traced = self.load(target)?;
-        traced.iter_mut().try_for_each(|traced| traced.probe.attach())?;
-        let patched = check_patched(target);
-        detach(&mut traced)?;
-        patched?;
+        known.attaches("fentry", &target.functions, || {
+            traced.iter_mut().try_for_each(|traced| traced.probe.attach())?;
+            let patched = check_patched(target, known);
+            detach(&mut traced)?;
+            patched
+        })?;
         self.design.try_out()
     }
 }
@@ -203,9 +205,9 @@ impl<D: Design> Fentry<D> {
 /// Makes sure that ftrace leads to each of the functions while they are attached to. The kernel's word is not enough: there
 /// are functions whose programs it accepts and never runs (METHODOLOGY.md, "A trampoline can stand where the function is
 /// not"). Where tracefs cannot be seen, nothing can be told.
-fn check_patched(target: &Target) -> Result<()> {
-    let Ok(tracefs) = Tracefs::find() else { return Ok(()) };
-    let [first, ..] = holders::unheld(target, &tracefs)?[..] else { return Ok(()) };
+fn check_patched(target: &Target, known: &Known) -> Result<()> {
+    let Ok(tracefs) = known.tracefs() else { return Ok(()) };
+    let [first, ..] = holders::unheld(target, tracefs)?[..] else { return Ok(()) };
     Err(Error::unsupported(
         listed_name(first),
         "the kernel accepts a BPF program at its entry, but does not lead its calls there (enabled_functions in tracefs \
@@ -229,8 +231,8 @@ impl<D: Design> Method for Fentry<D> {
         &self.descriptor
     }
 
-    fn detect(&self, target: &Target) -> Detection {
-        self.probe(target).into()
+    fn ask(&self, target: &Target, known: &Known) -> Detection {
+        self.probe(target, known).into()
     }
 
     fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {

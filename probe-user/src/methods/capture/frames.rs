@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     kernel::{
         clock,
+        known::Known,
         packets::{
             block::Frame,
             listener::{Listener, Taker},
@@ -114,7 +115,7 @@ impl Method for Capture {
         &self.descriptor
     }
 
-    fn detect(&self, _: &Target) -> Detection {
+    fn ask(&self, _: &Target, _: &Known) -> Detection {
         // One that listens to nothing. Its ring is a small one: whether there is memory for the real one is no feature.
         let page = u32::try_from(rustix::param::page_size()).unwrap_or(u32::MAX);
         let shape = Shape { block_size: page, blocks: 1, ..self.shape };

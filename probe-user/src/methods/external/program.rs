@@ -21,6 +21,7 @@ use crate::{
     error::{Error, Result},
     kernel::{
         cgroup::Cgroup,
+        known::Known,
         run::{self, Run},
         tracefs::{
             Tracefs,
@@ -164,7 +165,7 @@ impl Program {
         words.into_iter().any(|word| word.contains(placeholder))
     }
 
-    fn probe(&self, target: &Target) -> Result<()> {
+    fn probe(&self, target: &Target, known: &Known) -> Result<()> {
         let program = &self.definition.argv[0];
         if find_program(program).is_none() {
             let remedy = match &self.preset {
@@ -178,7 +179,7 @@ impl Program {
         }
         Cgroup::create(&run::object_of(std::process::id(), "probe"))?.close()?;
         if self.uses("{event") {
-            ProbeEvents::try_out(&Tracefs::find()?, Probe::Kprobe, &target.functions)?;
+            ProbeEvents::try_out(known, Probe::Kprobe, &target.functions)?;
         }
         Ok(())
     }
@@ -216,8 +217,8 @@ impl Method for Program {
         &self.descriptor
     }
 
-    fn detect(&self, target: &Target) -> Detection {
-        self.probe(target).into()
+    fn ask(&self, target: &Target, known: &Known) -> Detection {
+        self.probe(target, known).into()
     }
 
     fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {

@@ -5,18 +5,12 @@ use serde_json::{Value, json};
 use super::calls::{Kind, Tally};
 use crate::{
     error::{Error, Result},
-    kernel::{
-        targets,
-        tracefs::{
-            Instance, Tracefs,
-            format::{Format, FormatError},
-            probes::{Probe, ProbeEvents},
-        },
+    kernel::tracefs::{
+        Instance, Tracefs,
+        format::{Format, FormatError},
+        probes::{Probe, ProbeEvents},
     },
-    model::{
-        loss::Loss,
-        target::{Function, Target},
-    },
+    model::{loss::Loss, target::Target},
 };
 
 /// A thing that makes events, and what is needed to switch it, to read its events and to account for them.
@@ -84,10 +78,7 @@ impl Attachment {
     pub fn prepare(&self, instance: &Instance, target: &Target) -> Result<()> {
         match self.tracer() {
             // Patches the target's call sites; nothing is recorded before recording is on.
-            Some(tracer) => {
-                set_filter(instance, target)?;
-                instance.write("current_tracer", tracer)
-            }
+            Some(tracer) => instance.trace(tracer, &target.functions),
             None => Ok(()),
         }
     }
@@ -130,16 +121,12 @@ impl Attachment {
     /// # Errors
     /// The first refusal; the rest is released all the same.
     pub fn release(self, instance: Instance) -> Result<()> {
-        let detached = match self.tracer() {
-            Some(_) => instance.write("current_tracer", "nop"),
-            None => Ok(()),
-        };
         let closed = instance.close();
         let removed = match self {
             Self::Probes(probes) => probes.close(),
             _ => Ok(()),
         };
-        detached.and(closed).and(removed)
+        closed.and(removed)
     }
 
     /// The calls whose records are among `lost` events that were made and not read.
@@ -228,21 +215,4 @@ pub fn some_functions(target: &Target) -> Result<()> {
         return Err(Error::unsupported("target", "it has no function", remedy));
     }
     Ok(())
-}
-
-/// Filters the instance to exactly the target's functions, and makes sure that the kernel took them all.
-fn set_filter(instance: &Instance, target: &Target) -> Result<()> {
-    const FILE: &str = "set_ftrace_filter";
-    // `:mod:!*` is the kernel itself: without it, a module's function of the same name would match too.
-    let word = |f: &Function| format!("{}:mod:{}\n", f.name, f.module.as_deref().unwrap_or("!*"));
-    instance.write(FILE, &target.functions.iter().map(word).collect::<String>())?;
-    let mut expected: Vec<_> = target.functions.iter().map(targets::listed_name).collect();
-    expected.sort_unstable();
-    let text = instance.read(FILE)?;
-    let mut filter: Vec<_> = text.lines().collect();
-    filter.sort_unstable();
-    if filter == expected {
-        return Ok(());
-    }
-    Err(Error::Untrue(format!("{FILE} holds {filter:?} instead of {expected:?}")))
 }

@@ -11,7 +11,9 @@ use super::attachment::some_functions;
 use crate::{
     error::{Error, Result},
     kernel::{
-        clock, run, targets,
+        clock,
+        known::Known,
+        run, targets,
         tracefs::{
             Instance, Tracefs,
             probes::{Probe, ProbeEvent, ProbeEvents, Profile},
@@ -57,10 +59,13 @@ impl Hist {
         }
     }
 
-    fn probe(target: &Target) -> Result<()> {
+    /// Without the trigger: even a paused one arms the kprobes.
+    fn probe(target: &Target, known: &Known) -> Result<()> {
         let pid = std::process::id();
         let (group, name) = (run::probe_group_of(pid), run::object_of(pid, "trial"));
-        Counting::attach(&Tracefs::find()?, target, &group, &name)?.release()
+        let (instance, probes) = prepare(known.tracefs()?, target, &group, &name)?;
+        let closed = instance.close();
+        closed.and(probes.close())
     }
 }
 
@@ -75,8 +80,8 @@ impl Method for Hist {
         &self.descriptor
     }
 
-    fn detect(&self, target: &Target) -> Detection {
-        Self::probe(target).into()
+    fn ask(&self, target: &Target, known: &Known) -> Detection {
+        Self::probe(target, known).into()
     }
 
     fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
@@ -102,19 +107,7 @@ struct Counting {
 
 impl Counting {
     fn attach(tracefs: &Tracefs, target: &Target, group: &str, name: &str) -> Result<Self> {
-        some_functions(target)?;
-        let probes = ProbeEvents::create(tracefs, group, Probe::Kprobe, &target.functions)?;
-        let instance = tracefs.create_instance(name)?;
-        instance.set_buffer_kib(BUFFER_KIB)?;
-        for event in probes.events() {
-            if !instance.path(&event.file("hist")).exists() {
-                return Err(Error::unsupported(
-                    "hist trigger",
-                    "this kernel has none",
-                    "Use a kernel with CONFIG_HIST_TRIGGERS",
-                ));
-            }
-        }
+        let (instance, probes) = prepare(tracefs, target, group, name)?;
         command(&instance, &probes, ":pause")?;
         let open = |event: &ProbeEvent| Histogram::open(&instance, event);
         Ok(Self {
@@ -162,6 +155,29 @@ impl Counting {
             ..Observation::default()
         })
     }
+}
+
+/// The events, and the instance that their triggers can be set in.
+fn prepare(
+    tracefs: &Tracefs,
+    target: &Target,
+    group: &str,
+    name: &str,
+) -> Result<(Instance, ProbeEvents)> {
+    some_functions(target)?;
+    let probes = ProbeEvents::create(tracefs, group, Probe::Kprobe, &target.functions)?;
+    let instance = tracefs.create_instance(name)?;
+    instance.set_buffer_kib(BUFFER_KIB)?;
+    for event in probes.events() {
+        if !instance.path(&event.file("hist")).exists() {
+            return Err(Error::unsupported(
+                "hist trigger",
+                "this kernel has none",
+                "Use a kernel with CONFIG_HIST_TRIGGERS",
+            ));
+        }
+    }
+    Ok((instance, probes))
 }
 
 /// Gives a command to the trigger of each event.

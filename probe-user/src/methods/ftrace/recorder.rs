@@ -17,8 +17,8 @@ use super::{
 use crate::{
     error::{Error, Result},
     kernel::{
+        known::Known,
         run::{self, Run},
-        targets,
         tracefs::{
             Instance, Tracefs,
             probes::{Probe, ProbeEvents},
@@ -102,30 +102,30 @@ impl Recorder {
         Self { descriptor, source, parameters }
     }
 
-    fn probe(&self, target: &Target) -> Result<()> {
-        let tracefs = Tracefs::find()?;
+    fn probe(&self, target: &Target, known: &Known) -> Result<()> {
+        let tracefs = known.tracefs()?;
         tracefs.allows_instances()?;
         match self.source {
             Source::Function => {
-                traceable(&tracefs, target, "function", "CONFIG_FUNCTION_TRACER")?;
+                traceable(known, target, "function", "CONFIG_FUNCTION_TRACER")?;
             }
             Source::Graph => {
-                traceable(&tracefs, target, "function_graph", "CONFIG_FUNCTION_GRAPH_TRACER")?;
-                all_functions_in_graphs(&tracefs)?;
+                traceable(known, target, "function_graph", "CONFIG_FUNCTION_GRAPH_TRACER")?;
+                all_functions_in_graphs(tracefs)?;
             }
             Source::Probe(probe) => {
                 attachment::some_functions(target)?;
-                return ProbeEvents::try_out(&tracefs, probe, &target.functions);
+                return ProbeEvents::try_out(known, probe, &target.functions);
             }
-            Source::Tracepoints => return tracepoints(&tracefs, target).map(drop),
+            Source::Tracepoints => return tracepoints(tracefs, target).map(drop),
         }
         if self.source == Source::Graph || self.parameters.reader == Reader::Mmap {
-            return self.try_instance(&tracefs);
+            return self.try_instance(tracefs);
         }
         Ok(())
     }
 
-    /// Tries in an instance what only an instance can tell.
+    /// Finds out in an instance what only an instance can tell; no tracer is set in it.
     fn try_instance(&self, tracefs: &Tracefs) -> Result<()> {
         let name = run::object_of(std::process::id(), "trial");
         let instance = tracefs.create_instance(&name)?;
@@ -157,8 +157,8 @@ impl Method for Recorder {
         &self.descriptor
     }
 
-    fn detect(&self, target: &Target) -> Detection {
-        self.probe(target).into()
+    fn ask(&self, target: &Target, known: &Known) -> Detection {
+        self.probe(target, known).into()
     }
 
     fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
@@ -171,8 +171,9 @@ impl Method for Recorder {
 }
 
 /// Whether the kernel has the tracer and can trace the target with it.
-fn traceable(tracefs: &Tracefs, target: &Target, tracer: &str, config: &str) -> Result<()> {
+fn traceable(known: &Known, target: &Target, tracer: &str, config: &str) -> Result<()> {
     attachment::some_functions(target)?;
+    let tracefs = known.tracefs()?;
     let tracers = tracefs.read("available_tracers")?;
     if !tracers.split_whitespace().any(|word| word == tracer) {
         let why = format!("this kernel has no {tracer} tracer");
@@ -180,7 +181,7 @@ fn traceable(tracefs: &Tracefs, target: &Target, tracer: &str, config: &str) -> 
     }
     // A kernel that restricts tracing refuses even to read it.
     tracefs.read("set_ftrace_filter")?;
-    targets::check_traceable(target, tracefs)
+    known.check_traceable(target)
 }
 
 /// The files of the top-level trace that decide what function-graph tracers of all instances see must be as the kernel
@@ -206,17 +207,14 @@ fn all_functions_in_graphs(tracefs: &Tracefs) -> Result<()> {
 /// Whether an instance accepts the function-graph tracer. The top-level trace does on every kernel, but it has no name
 /// of its own: nobody could tell, or undo, what a killed run leaves there.
 fn accept_graph(instance: &Instance) -> Result<()> {
-    match instance.write("current_tracer", "function_graph") {
-        Err(Error::File { source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {
-            Err(Error::unsupported(
-                "function_graph",
-                "this kernel has it for the top-level trace only, where a killed run's could not be told from others",
-                "Use a kernel whose instances accept it, such as Linux 6.12",
-            ))
-        }
-        Err(error) => Err(error),
-        Ok(()) => instance.write("current_tracer", "nop"),
+    if instance.accepts("function_graph")? {
+        return Ok(());
     }
+    Err(Error::unsupported(
+        "function_graph",
+        "this kernel has it for the top-level trace only, where a killed run's could not be told from others",
+        "Use a kernel whose instances accept it, such as Linux 6.12",
+    ))
 }
 
 /// The files that switch the target's tracepoints on, of which there must be some.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    kernel::{clock, online, run::Run},
+    kernel::{clock, known::Known, online, run::Run},
     methods::ticker::running,
     model::{
         observation::Observation,
@@ -78,15 +78,15 @@ impl Attached {
         Ok(Self { events, points, profiles, enabled: None, observed, lines })
     }
 
-    /// Whether that would work: opens and closes an event.
+    /// Whether that would work: whether the places are there, and perf may watch them. An event opened there would arm the
+    /// kprobe, or register with the tracepoint, even if it is never enabled (kernel/trace/trace_event_perf.c,
+    /// `perf_trace_event_reg`).
     ///
     /// # Errors
     /// It would not.
-    pub(super) fn try_out(source: Source, target: &Target, rate: Rate) -> Result<()> {
-        let points = source.try_out(target)?;
-        let cpus = online::cpus()?;
-        drop(Events::open(points.places(), &cpus[..1], rate, None)?);
-        points.close()
+    pub(super) fn try_out(source: Source, target: &Target, known: &Known) -> Result<()> {
+        source.try_out(target, known)?;
+        Events::may_open(&online::cpus()?)
     }
 
     /// The item observed at each place.

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    kernel::known::Known,
     methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
     model::{
         loss::Loss,
@@ -58,8 +59,8 @@ impl Method for Counter {
         &self.descriptor
     }
 
-    fn detect(&self, target: &Target) -> Detection {
-        Attached::try_out(self.source, target, Rate::Never).into()
+    fn ask(&self, target: &Target, known: &Known) -> Detection {
+        Attached::try_out(self.source, target, known).into()
     }
 
     fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {

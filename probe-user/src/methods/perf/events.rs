@@ -71,6 +71,16 @@ impl Events {
         Ok(Self { cpus: cpus.iter().map(open).collect::<Result<_>>()?, layout, buffer: Vec::new() })
     }
 
+    /// Asks whether this process may open events for all tasks.
+    ///
+    /// # Errors
+    /// It may not.
+    pub(super) fn may_open(cpus: &[u32]) -> Result<()> {
+        cpus.iter().take(1).try_for_each(|&cpu| {
+            Event::may_watch_all(cpu).map_err(|e| refused("a disabled event", cpu, e))
+        })
+    }
+
     /// Starts all.
     ///
     /// # Errors
@@ -145,7 +155,7 @@ impl Cpu {
         for place in places {
             let attr = place.attr(rate, layout.sample_type());
             let event = Event::open(&attr, cpu, events.first());
-            events.push(event.map_err(|e| refused(place, cpu, e))?);
+            events.push(event.map_err(|e| refused(&place.name, cpu, e))?);
         }
         let ring = match (events.first(), pages) {
             (Some(leader), Some(pages)) => Some(leader.map(pages)?),
@@ -191,9 +201,9 @@ impl Taken {
     }
 }
 
-fn refused(place: &Point, cpu: u32, source: io::Error) -> Error {
+fn refused(what: &str, cpu: u32, source: io::Error) -> Error {
     let errno = source.raw_os_error();
-    let error = Error::call("perf_event_open", format!("{} on CPU {cpu}", place.name), source);
+    let error = Error::call("perf_event_open", format!("{what} on CPU {cpu}"), source);
     match errno {
         Some(libc::EACCES | libc::EPERM) => {
             error.with_remedy("Run as root, or: sysctl kernel.perf_event_paranoid=-1")

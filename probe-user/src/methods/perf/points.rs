@@ -4,6 +4,7 @@
 use crate::{
     error::{Error, Result},
     kernel::{
+        known::Known,
         run,
         tracefs::{
             Tracefs,
@@ -58,11 +59,14 @@ impl Source {
     /// # Errors
     /// There are none, or the kernel refused a probe; nothing is left behind.
     pub(super) fn points(self, target: &Target, group: &str) -> Result<Points> {
-        let tracefs = Tracefs::find()?;
+        self.points_in(&Tracefs::find()?, target, group)
+    }
+
+    fn points_in(self, tracefs: &Tracefs, target: &Target, group: &str) -> Result<Points> {
         let points = match self {
             Self::Kprobes => {
                 let functions = &target.functions;
-                let probes = ProbeEvents::create(&tracefs, group, Probe::Kprobe, functions)?;
+                let probes = ProbeEvents::create(tracefs, group, Probe::Kprobe, functions)?;
                 let events = probes.events().iter().enumerate();
                 let places = events.map(|(item, event)| Point {
                     item,
@@ -86,9 +90,10 @@ impl Source {
         Ok(points)
     }
 
-    /// As [`Source::points`], to find out whether there are any, on behalf of no run.
-    pub(super) fn try_out(self, target: &Target) -> Result<Points> {
-        self.points(target, &run::probe_group_of(std::process::id()))
+    /// As [`Source::points`], to find out whether there are any, on behalf of no run; leaves none.
+    pub(super) fn try_out(self, target: &Target, known: &Known) -> Result<()> {
+        let group = run::probe_group_of(std::process::id());
+        self.points_in(known.tracefs()?, target, &group)?.close()
     }
 
     fn nothing(self) -> Error {

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::{account::Fate, attached::Attached, events::Taken, points::Source};
 use crate::{
     error::Result,
+    kernel::known::Known,
     methods::{
         Cadence, Detection, Method, Scene, Session, Sink,
         options::{Options, PerfRing},
@@ -92,8 +93,8 @@ impl Method for Recorder {
         &self.descriptor
     }
 
-    fn detect(&self, target: &Target) -> Detection {
-        Attached::try_out(self.source, target, self.rate()).into()
+    fn ask(&self, target: &Target, known: &Known) -> Detection {
+        Attached::try_out(self.source, target, known).into()
     }
 
     fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::ring::{Layout, Record, Records, Sample};
 use crate::{
     error::{Error, Result},
-    kernel::{clock, online, symbols::AddressMap, targets},
+    kernel::{clock, known::Known, online, symbols::AddressMap, targets},
     methods::{
         self, Cadence, Detection, Method, Scene, Session, Sink,
         options::{Options, PerfRing},
@@ -128,7 +128,8 @@ impl SampleProfiler {
 
     fn probe(&self) -> Result<()> {
         check_frequency(self.parameters.frequency)?;
-        self.open(0).map(drop)
+        let Parameters { ticker, frequency, .. } = self.parameters;
+        ticker.try_out(frequency, self.parameters.layout().sample_type()).map(drop)
     }
 
     fn attach_on(&self, cpus: &[u32], target: &Target) -> Result<SampleSession> {
@@ -157,7 +158,7 @@ impl Method for SampleProfiler {
         &self.descriptor
     }
 
-    fn detect(&self, _: &Target) -> Detection {
+    fn ask(&self, _: &Target, _: &Known) -> Detection {
         self.probe().into()
     }
 

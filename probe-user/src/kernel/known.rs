@@ -1,0 +1,146 @@
+//! What has been asked of the running kernel already: one value for all the questions of a command, so that none is
+//! asked twice.
+//!
+//! # How to ask
+//! Who only asks (`doctor`, `methods`, `guests`, the start of a run) does so on a host that serves others. So a question
+//! takes the narrowest thing that answers it:
+//! - Rather read than try. An instance lists the tracers that it accepts ([`Instance::accepts`]): none has to be set.
+//! - A filter first, read back, then the tracer ([`Instance::trace`]); the tracer goes before its filter.
+//! - An event is made and never enabled, a perf event is opened disabled and on the own thread
+//!   ([`Event::of_this_thread`]).
+//! - A program is attached to nothing but the functions and tracepoints of the target, one method's for all that attach in
+//!   the same way ([`Known::attaches`]).
+//!
+//! [`Instance::accepts`]: super::tracefs::Instance::accepts
+//! [`Instance::trace`]: super::tracefs::Instance::trace
+//! [`Event::of_this_thread`]: crate::sys::perf::Event::of_this_thread
+
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::BTreeSet,
+};
+
+use super::{
+    kallsyms::Kallsyms,
+    targets::{Traceable, listed_name},
+    tracefs::Tracefs,
+};
+use crate::{
+    error::Result,
+    model::target::{Function, Target},
+};
+
+/// Answers so far. Those that failed are not kept: the next one who asks may be luckier.
+#[derive(Debug, Default)]
+pub struct Known {
+    tracefs: OnceCell<Tracefs>,
+    symbols: OnceCell<Kallsyms>,
+    traceable: OnceCell<Traceable>,
+    /// Functions that a program was attached to and detached from, with the way.
+    attached: RefCell<BTreeSet<(&'static str, String)>>,
+}
+
+impl Known {
+    /// Where tracefs is.
+    ///
+    /// # Errors
+    /// As [`Tracefs::find`].
+    pub fn tracefs(&self) -> Result<&Tracefs> {
+        once(&self.tracefs, Tracefs::find)
+    }
+
+    /// The kernel's symbols.
+    ///
+    /// # Errors
+    /// As [`Kallsyms::load`].
+    pub fn symbols(&self) -> Result<&Kallsyms> {
+        once(&self.symbols, Kallsyms::load)
+    }
+
+    /// The functions that ftrace can trace.
+    ///
+    /// # Errors
+    /// As [`Traceable::read`].
+    pub fn traceable(&self) -> Result<&Traceable> {
+        let tracefs = self.tracefs()?;
+        once(&self.traceable, || Traceable::read(tracefs))
+    }
+
+    /// Checks that every function of `target` can be traced, and that its tracepoints are there.
+    ///
+    /// # Errors
+    /// As [`Traceable::check`].
+    pub fn check_traceable(&self, target: &Target) -> Result<()> {
+        self.traceable()?.check(target, self.tracefs()?)
+    }
+
+    /// Whether programs attach to all of `functions` in this `way`: runs `attempt`, which attaches and detaches them,
+    /// unless one did before.
+    ///
+    /// # Errors
+    /// What the attempt says.
+    pub fn attaches(
+        &self,
+        way: &'static str,
+        functions: &[Function],
+        attempt: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let keys = || functions.iter().map(|function| (way, listed_name(function)));
+        if keys().all(|key| self.attached.borrow().contains(&key)) {
+            return Ok(());
+        }
+        attempt()?;
+        self.attached.borrow_mut().extend(keys());
+        Ok(())
+    }
+}
+
+/// As `OnceCell::get_or_try_init`, which is not stable.
+fn once<T>(cell: &OnceCell<T>, ask: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if let Some(known) = cell.get() {
+        return Ok(known);
+    }
+    let answer = ask()?;
+    Ok(cell.get_or_init(|| answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    fn function(name: &str) -> Function {
+        Function { name: name.into(), module: None, addresses: Default::default() }
+    }
+
+    #[test]
+    fn what_attached_once_is_not_tried_again() {
+        let known = Known::default();
+        let (one, both) = ([function("a")], [function("a"), function("b")]);
+        let tried = |way, functions: &[Function]| {
+            let mut tried = false;
+            known
+                .attaches(way, functions, || {
+                    tried = true;
+                    Ok(())
+                })
+                .unwrap();
+            tried
+        };
+        assert!(tried("fentry", &one) && !tried("fentry", &one));
+        assert!(tried("fexit", &one), "another way is another question");
+        assert!(tried("fentry", &both) && !tried("fentry", &both));
+    }
+
+    #[test]
+    fn a_failure_is_asked_again() {
+        let known = Known::default();
+        let no = || Err(Error::Untrue("no".into()));
+        assert!(known.attaches("fentry", &[function("a")], no).is_err());
+        assert!(known.attaches("fentry", &[function("a")], no).is_err());
+        let cell = OnceCell::new();
+        assert!(once::<u8>(&cell, || Err(Error::Untrue("no".into()))).is_err());
+        assert_eq!(*once(&cell, || Ok(5)).unwrap(), 5);
+        assert_eq!(*once(&cell, || Ok(6)).unwrap(), 5);
+    }
+}
