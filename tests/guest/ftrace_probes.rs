@@ -8,6 +8,7 @@ use probe_user::{
     error::Error,
     kernel::{
         kallsyms::Kallsyms,
+        known::Known,
         run::Run,
         targets,
         tracefs::{
@@ -37,21 +38,21 @@ const UNPROBEABLE: &str = "ftrace_stub";
 fn events() -> Result<()> {
     crate::load_modules()?;
     let symbols = Kallsyms::load()?;
-    let tracefs = Tracefs::find()?;
+    let (tracefs, known) = (Tracefs::find()?, Known::default());
     let run = Run::start()?;
     let two = targets::resolve("tun_chr_open,comm_write", &symbols)?.functions;
     let bad = targets::resolve(&format!("tun_chr_open,{UNPROBEABLE}"), &symbols)?.functions;
     for probe in PROBES {
         let fprobe = matches!(probe, Probe::Fprobe | Probe::FprobeReturn);
         if fprobe && !tracefs.read("README")?.contains("f[:[<group>/]") {
-            let Err(error) = ProbeEvents::try_out(&tracefs, probe, &two) else {
+            let Err(error) = ProbeEvents::try_out(&known, probe, &two) else {
                 bail!("{probe:?} where there are none")
             };
             ensure!(matches!(error, Error::Unsupported { .. }), "{error}");
             println!("{probe:?}: {error}");
             continue;
         }
-        ProbeEvents::try_out(&tracefs, probe, &two).context("try_out")?;
+        ProbeEvents::try_out(&known, probe, &two).context("try_out")?;
         let refused = ProbeEvents::create(&tracefs, &run.probe_group(), probe, &bad);
         let Err(error) = refused else { bail!("{probe:?} at {UNPROBEABLE}") };
         ensure!(error.to_string().contains(UNPROBEABLE), "{error}");

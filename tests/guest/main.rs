@@ -19,6 +19,7 @@ mod input;
 mod kvm;
 mod leftovers;
 mod load;
+mod narrow;
 mod network;
 mod paper;
 mod perf;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
     }
     let suites = [
         leftovers::tests(),
+        narrow::tests(),
         bpf::tests(),
         bpf_probes::tests(),
         bpf_fentry::tests(),

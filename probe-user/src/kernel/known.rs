@@ -36,8 +36,8 @@ pub struct Known {
     tracefs: OnceCell<Tracefs>,
     symbols: OnceCell<Kallsyms>,
     traceable: OnceCell<Traceable>,
-    /// Functions that a program was attached to and detached from, with the way.
-    attached: RefCell<BTreeSet<(&'static str, String)>>,
+    /// What was tried and worked: of what kind, and which one.
+    worked: RefCell<BTreeSet<(&'static str, String)>>,
 }
 
 impl Known {
@@ -85,12 +85,25 @@ impl Known {
         functions: &[Function],
         attempt: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        let keys = || functions.iter().map(|function| (way, listed_name(function)));
-        if keys().all(|key| self.attached.borrow().contains(&key)) {
-            return Ok(());
+        self.works(way, functions.iter().map(listed_name), attempt)
+    }
+
+    /// Whether `attempt` at these `things` works, of a `kind` that tells it from other attempts at the same; runs it unless
+    /// all of them worked before.
+    ///
+    /// # Errors
+    /// What the attempt says.
+    pub fn works(
+        &self,
+        kind: &'static str,
+        things: impl IntoIterator<Item = String>,
+        attempt: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let keys: BTreeSet<_> = things.into_iter().map(|thing| (kind, thing)).collect();
+        if !keys.is_subset(&self.worked.borrow()) {
+            attempt()?;
+            self.worked.borrow_mut().extend(keys);
         }
-        attempt()?;
-        self.attached.borrow_mut().extend(keys());
         Ok(())
     }
 }

@@ -8,7 +8,8 @@ use crate::model::{
     figure::Platform,
 };
 
-/// One line per check; the remedy under what does not work.
+/// One line per check; the remedy under what does not work. Checks that follow each other with the same "could not tell"
+/// share one.
 pub fn render(diagnosis: &Diagnosis) -> String {
     let Diagnosis { kernel, platform, host, targets, presets, methods, default_campaign } =
         diagnosis;
@@ -16,8 +17,11 @@ pub fn render(diagnosis: &Diagnosis) -> String {
     let rooms = [("host", host), ("targets", targets), ("presets", presets), ("methods", methods)];
     for (title, checks) in rooms {
         let _ = write!(text, "\n{title}\n");
-        for check in checks {
-            line(&mut text, check);
+        for alike in checks.chunk_by(unasked_alike) {
+            match alike {
+                [check] => line(&mut text, check),
+                _ => unasked(&mut text, alike),
+            }
         }
     }
     let verdict = if *default_campaign { "can run here" } else { "cannot run here" };
@@ -34,6 +38,18 @@ fn platform_name(platform: Platform) -> &'static str {
         Platform::Emulated => "emulated",
         Platform::Counted => "counted instructions",
     }
+}
+
+fn unasked_alike(one: &Check, other: &Check) -> bool {
+    matches!(one.answer, Answer::Inconclusive { .. }) && one.answer == other.answer
+}
+
+/// Of several checks with one reason.
+fn unasked(text: &mut String, checks: &[Check]) {
+    let [Check { answer: Answer::Inconclusive { why }, .. }, ..] = checks else { return };
+    let names: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();
+    let all = names.join(", ");
+    *text += &paragraph("  ?    ", &format!("could not tell of {}: {why}: {all}", names.len()));
 }
 
 fn line(text: &mut String, check: &Check) {
@@ -57,22 +73,44 @@ fn line(text: &mut String, check: &Check) {
 mod tests {
     use super::*;
 
+    fn diagnosis(host: Vec<Check>, methods: Vec<Check>) -> Diagnosis {
+        Diagnosis {
+            kernel: "6.12".into(),
+            platform: Platform::Native,
+            host,
+            targets: Vec::new(),
+            presets: Vec::new(),
+            methods,
+            default_campaign: false,
+        }
+    }
+
+    #[test]
+    fn methods_that_could_not_be_asked_share_their_reason_and_fit_a_screen() {
+        let check = |n: usize| Check {
+            name: format!("some-method-of-usual-length-{n}"),
+            answer: Answer::Inconclusive { why: "the target is not there".into() },
+        };
+        let text = render(&diagnosis(Vec::new(), (0..40).map(check).collect()));
+        let reason = "?    could not tell of 40: the target is not there: some-method";
+        assert!(text.contains(reason), "{text}");
+        assert!(text.contains("some-method-of-usual-length-39"), "{text}");
+        assert!(text.lines().count() < 25, "{text}");
+        // One alone is told as ever, and so are others' reasons.
+        let other = Answer::Inconclusive { why: "it is late".into() };
+        let methods = vec![check(1), Check { name: "x".into(), answer: other }];
+        let text = render(&diagnosis(Vec::new(), methods));
+        assert!(text.contains("x: could not tell: it is late"), "{text}");
+    }
+
     #[test]
     fn what_does_not_work_is_followed_by_its_remedy() {
         let no = Answer::Unsupported {
             why: "/dev/vhost-net is not there".into(),
             remedy: "modprobe vhost_net".into(),
         };
-        let diagnosis = Diagnosis {
-            kernel: "6.12".into(),
-            platform: Platform::Native,
-            host: vec![Check { name: "vhost-net".into(), answer: no }],
-            targets: Vec::new(),
-            presets: Vec::new(),
-            methods: Vec::new(),
-            default_campaign: false,
-        };
-        let text = render(&diagnosis);
+        let host = vec![Check { name: "vhost-net".into(), answer: no }];
+        let text = render(&diagnosis(host, Vec::new()));
         assert!(
             text.contains(
                 "no   vhost-net: /dev/vhost-net is not there\n       modprobe vhost_net.\n"

@@ -175,7 +175,7 @@ impl Program {
             return Err(Error::unsupported(program, "there is no such program", remedy));
         }
         if self.preset.is_some() {
-            starts(program)?;
+            known.works("start", [program.clone()], || starts(program))?;
         }
         Cgroup::create(&run::object_of(std::process::id(), "probe"))?.close()?;
         if self.uses("{event") {

@@ -1,0 +1,199 @@
+//! Never more traced than was asked for: not while asking, not in a run, not after a kill.
+
+mod rate;
+mod watch;
+
+use std::{collections::BTreeSet, fs, process::Command, thread, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use libtest_mimic::Trial;
+use probe_user::{
+    kernel::{kallsyms::Kallsyms, run::Run, targets, tracefs::Tracefs},
+    methods::{Scene, registry},
+};
+
+use self::watch::{Seen, Watch, enabled};
+use crate::{
+    tool::{Folder, said, succeed, tracetoll},
+    triggers::call_set_name,
+};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        crate::test("narrow::the_watch_sees_what_is_traced", the_watch_sees),
+        crate::test("narrow::asking_traces_nothing_but_the_target", asking),
+        crate::test("narrow::doctor_leaves_the_others_their_speed", || {
+            crate::load_modules()?;
+            rate::doctor_leaves_the_others_their_speed()
+        }),
+        crate::test("narrow::a_run_traces_the_target_and_its_callers", a_run),
+        crate::test("narrow::a_kill_leaves_nothing_else_traced", kills),
+    ]
+}
+
+/// The functions of the default target. `doctor` attaches BPF programs to them and makes fprobe events.
+const TARGET: [&str; 2] = ["handle_tx [vhost_net]", "handle_rx [vhost_net]"];
+/// Where the witness counts their calls (measure/witness/sites.rs).
+const CALLERS: [&str; 4] = [
+    "handle_tx_kick [vhost_net]",
+    "handle_tx_net [vhost_net]",
+    "handle_rx_kick [vhost_net]",
+    "handle_rx_net [vhost_net]",
+];
+/// Which the kernel has for tests of BPF programs, and nothing else calls: `bpf-fentry-budget` measures prices there.
+const TEST_FUNCTION: &str = "bpf_fentry_test1";
+/// What bpftrace itself attaches to for a moment, to find out what the kernel can (its src/bpffeature.cpp).
+const OF_BPFTRACE: [&str; 2] = ["ksys_read", "sched_fork"];
+/// The tracepoint of the default target.
+const TRACEPOINT: &str = "net_dev_xmit";
+
+/// `PERF_TYPE_SOFTWARE`, and the events of it that happen only where a program or a process makes them happen:
+/// `PERF_COUNT_SW_DUMMY` never, `PERF_COUNT_SW_BPF_OUTPUT` where a BPF program writes.
+const SOFTWARE: u32 = 1;
+const INERT: [u64; 2] = [9, 10];
+/// `PERF_TYPE_HARDWARE`.
+const HARDWARE: u32 = 0;
+
+fn target() -> Result<probe_user::model::target::Target> {
+    crate::load_modules()?;
+    Ok(targets::resolve("vhost", &Kallsyms::load()?)?)
+}
+
+/// Without it, the other tests could not fail.
+fn the_watch_sees() -> Result<()> {
+    let symbols = Kallsyms::load()?;
+    let run = Run::start()?;
+    let watch = Watch::begin()?;
+    let instance = Tracefs::find()?.create_instance(&run.object("seen"))?;
+    instance.trace("function", &targets::resolve("comm_write", &symbols)?.functions)?;
+    call_set_name()?;
+    instance.write("events/oom/oom_score_adj_update/enable", "1")?;
+    let profiler = registry::find("perf-sample-99:event=cpu-clock")?;
+    drop(profiler.attach(&target()?, &Scene::bare(&run))?);
+    thread::sleep(Duration::from_millis(500));
+    instance.close()?;
+    let seen = watch.end()?;
+    ensure!(seen.functions == BTreeSet::from(["comm_write".to_owned()]), "{seen:?}");
+    ensure!(seen.tracepoints == BTreeSet::from(["oom_score_adj_update".to_owned()]), "{seen:?}");
+    ensure!(seen.system_wide.contains(&(SOFTWARE, 0, true)), "{seen:?}");
+    ensure!(seen.looks > 1, "{seen:?}");
+    Ok(())
+}
+
+fn asking() -> Result<()> {
+    crate::load_modules()?;
+    let watch = Watch::begin()?;
+    for command in ["doctor", "methods", "guests"] {
+        succeed(tracetoll([command])?)?;
+    }
+    let seen = watch.end()?;
+    only(&seen, TARGET.into_iter().chain([TEST_FUNCTION]))?;
+    // Whatever is open for all tasks is inert, or carries a BPF program at the target (a kprobe, a tracepoint).
+    let ticks = |&&(kind, config, disabled): &&(u32, u64, bool)| {
+        !disabled || kind == HARDWARE || (kind == SOFTWARE && !INERT.contains(&config))
+    };
+    let ticking: Vec<_> = seen.system_wide.iter().filter(ticks).collect();
+    ensure!(ticking.is_empty(), "perf events for all tasks: {ticking:?}");
+    ensure!(seen.looks > 5, "looked {} times", seen.looks);
+    Ok(())
+}
+
+/// Of functions, these and no others; of tracepoints, the target's; nothing in the top-level trace.
+fn only<'a>(seen: &Seen, allowed: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let allowed: BTreeSet<&str> = allowed.into_iter().collect();
+    let others: Vec<_> = seen.functions.iter().filter(|f| !allowed.contains(f.as_str())).collect();
+    ensure!(others.is_empty(), "{} others were traced: {:?}", others.len(), head(&others));
+    let others: Vec<_> = seen.tracepoints.iter().filter(|name| *name != TRACEPOINT).collect();
+    ensure!(others.is_empty(), "other tracepoints were on: {others:?}");
+    ensure!(seen.top.is_empty(), "the top-level trace was used: {:?}", seen.top);
+    Ok(())
+}
+
+fn head<T>(all: &[T]) -> &[T] {
+    &all[..all.len().min(10)]
+}
+
+/// Every method once, as short as can be: what it attaches to does not depend on the length.
+const SHORT: &str = r#"
+name = "short"
+summary = "each method attached"
+bin = "100ms"
+settle = "50ms"
+load_cpus = 1
+[guests]
+kind = "blast"
+count = 1
+frame = 1514
+ring = 256
+batch = 64
+[toll]
+lockstep = { kicks = 50 }
+[fidelity]
+sections = [{ hogs = 0, duration = "200ms" }, { hogs = 1, duration = "200ms" }]
+"#;
+
+fn run(folder: &Folder, methods: &str, out: &str) -> Result<Command> {
+    let file = folder.path().join("short.toml");
+    fs::write(&file, SHORT)?;
+    let mut run = tracetoll(["run", "--seed", "1", "--blocks", "1", "--methods", methods])?;
+    run.arg("--scenario").arg(file).arg("--out").arg(folder.path().join(out));
+    Ok(run)
+}
+
+fn a_run() -> Result<()> {
+    crate::load_modules()?;
+    let folder = Folder::new()?;
+    let watch = Watch::begin()?;
+    // Whether every trial succeeds is another test's question.
+    let output = run(&folder, "all", "out")?.output()?;
+    let seen = watch.end()?;
+    let journal = fs::read_to_string(folder.path().join("out/journal.jsonl"))
+        .with_context(|| said(&output))?;
+    ensure!(journal.contains("bpf-kprobe-multi-count") && journal.contains("ftrace-function"));
+    let own = TARGET.into_iter().chain(CALLERS).chain([TEST_FUNCTION]);
+    only(&seen, own.chain(OF_BPFTRACE))
+}
+
+/// What all moments are drawn from.
+const SEED: u64 = 14;
+const KILLS: u64 = 20;
+/// Longest that is waited before a kill: more than `doctor` takes, and as long as a run has methods to try.
+const WITHIN: [u64; 2] = [4000, 8000];
+
+fn kills() -> Result<()> {
+    crate::load_modules()?;
+    let folder = Folder::new()?;
+    let before = enabled()?;
+    let allowed: BTreeSet<&str> =
+        TARGET.into_iter().chain(CALLERS).chain([TEST_FUNCTION]).collect();
+    let mut draw = SEED;
+    for kill in 0..KILLS {
+        let of_run = kill % 2 == 1;
+        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let moment = Duration::from_millis((draw >> 33) % WITHIN[usize::from(of_run)]);
+        let mut command = match of_run {
+            true => run(&folder, "ftrace,perf,bpf,capture", &format!("out{kill}"))?,
+            false => tracetoll(["doctor"])?,
+        };
+        let (out, err) = (std::process::Stdio::null(), std::process::Stdio::null());
+        let mut child = command.stdout(out).stderr(err).spawn()?;
+        thread::sleep(moment);
+        child.kill()?;
+        child.wait()?;
+        let traced = enabled()?;
+        let others: Vec<_> = traced
+            .difference(&before)
+            .filter(|function| !allowed.contains(function.as_str()))
+            .collect();
+        ensure!(
+            others.is_empty(),
+            "{command:?} killed after {moment:?} left {} traced: {:?}",
+            others.len(),
+            head(&others)
+        );
+        succeed(tracetoll(["clean"])?)?;
+    }
+    let left: Vec<_> = enabled()?.difference(&before).cloned().collect();
+    ensure!(left.is_empty(), "clean left traced: {left:?}");
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! How fast system calls of others are while something runs: by a thread that makes them on a CPU of its own.
+
+use std::{
+    process::{Child, Command},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use probe_user::kernel::affinity;
+
+use crate::tool::binary;
+
+/// Doctors that are watched, each with a quiet time of the same length before it.
+const PAIRS: usize = 5;
+const SLICE: Duration = Duration::from_millis(200);
+
+/// The CPU of `doctor`, and that of who is disturbed.
+const DOCTOR: &str = "0";
+const OTHERS: u32 = 1;
+
+/// Not a timed test: each figure is a ratio of two stretches of one guest, and what is judged is their median. Where all
+/// functions are traced, a system call takes ten times as long.
+pub(super) fn doctor_leaves_the_others_their_speed() -> Result<()> {
+    let meter = Meter::start();
+    let mut slices = 10;
+    let mut ratios = Vec::new();
+    for _ in 0..PAIRS {
+        let quiet: Vec<f64> = (0..slices).map(|_| meter.slice()).collect();
+        let mut doctor = doctor()?;
+        let mut during = vec![meter.slice()];
+        while doctor.try_wait()?.is_none() {
+            during.push(meter.slice());
+        }
+        slices = during.len();
+        ratios.push(quarter(during) / quarter(quiet));
+    }
+    meter.stop()?;
+    ratios.sort_by(f64::total_cmp);
+    println!("system calls while doctor runs, of those before it: {ratios:.2?}");
+    ensure!(ratios[PAIRS / 2] > 0.5, "system calls slowed down to {ratios:.2?}");
+    Ok(())
+}
+
+fn doctor() -> Result<Child> {
+    let mut doctor = Command::new("taskset");
+    doctor.args(["-c", DOCTOR]).arg(binary()?).arg("doctor");
+    Ok(doctor.stdout(std::process::Stdio::null()).spawn()?)
+}
+
+/// The rate that a quarter of the slices do not reach: what takes a good part of the time shows, a hiccup of the machine does
+/// not.
+fn quarter(mut slices: Vec<f64>) -> f64 {
+    slices.sort_by(f64::total_cmp);
+    slices[slices.len() / 4]
+}
+
+struct Meter {
+    calls: Arc<AtomicU64>,
+    end: Arc<AtomicBool>,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Meter {
+    fn start() -> Self {
+        let (calls, end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (made, ended) = (Arc::clone(&calls), Arc::clone(&end));
+        let thread = thread::spawn(move || {
+            affinity::pin(None, &[OTHERS])?;
+            while !ended.load(Ordering::Relaxed) {
+                rustix::process::getppid();
+                made.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        });
+        Self { calls, end, thread }
+    }
+
+    /// Calls per second of the next while.
+    fn slice(&self) -> f64 {
+        let (before, began) = (self.calls.load(Ordering::Relaxed), Instant::now());
+        thread::sleep(SLICE);
+        (self.calls.load(Ordering::Relaxed) - before) as f64 / began.elapsed().as_secs_f64()
+    }
+
+    fn stop(self) -> Result<()> {
+        self.end.store(true, Ordering::Relaxed);
+        self.thread.join().expect("no panic")
+    }
+}
