@@ -6,6 +6,7 @@ mod completions;
 mod doctor;
 mod files;
 mod guests;
+mod interrupt;
 mod man;
 mod merge;
 mod methods;
@@ -17,17 +18,14 @@ mod scenarios;
 mod schema;
 pub mod terminal;
 
-use std::{
-    io::Write as _,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::io::{self, Write as _};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use rustix::fs::FileType;
 
 pub use self::{
     clean::clean, compare::compare, completions::completions, doctor::doctor, guests::guests,
-    man::man, merge::merge, methods::methods, recommend::recommend, report::report, run::run,
-    scenarios::scenarios, schema::schema,
+    interrupt::on_interrupt, man::man, merge::merge, methods::methods, recommend::recommend,
+    report::report, run::run, scenarios::scenarios, schema::schema,
 };
 use crate::{
     cli::Overrides,
@@ -36,15 +34,24 @@ use crate::{
     workload::scenarios as library,
 };
 
-/// Prints a result on standard output. A reader that went away (`| head`) is no failure.
+/// Prints a result on standard output. A reader that went away (`| head`, a closed terminal) is no failure.
 fn print(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::file("write", "standard output", error))
-        }
+        Err(error) if !is_unread(&error) => Err(Error::file("write", "standard output", error)),
         _ => Ok(()),
     }
+}
+
+/// Whether standard output refused because nobody reads it any more. A terminal that was closed says `EIO`, as a broken disk
+/// does.
+fn is_unread(error: &io::Error) -> bool {
+    let terminal = || {
+        rustix::fs::fstat(io::stdout())
+            .is_ok_and(|data| FileType::from_raw_mode(data.st_mode) == FileType::CharacterDevice)
+    };
+    error.kind() == io::ErrorKind::BrokenPipe
+        || error.raw_os_error() == Some(libc::EIO) && terminal()
 }
 
 /// Prints `value` as JSON, for people and programs.
@@ -91,18 +98,4 @@ fn scenario(name: &str, overrides: &Overrides) -> Result<Scenario> {
     }
     library::check(name, &scenario)?;
     Ok(scenario)
-}
-
-/// A flag that SIGINT, SIGTERM and SIGHUP set. A second one ends the process at once; the next start sweeps.
-///
-/// # Errors
-/// The handlers cannot be set.
-pub fn on_interrupt() -> Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-            .map_err(|e| Error::call("sigaction", "the process", e))?;
-    }
-    Ok(flag)
 }
