@@ -175,6 +175,12 @@ impl Error {
         Self::Malformed { subject: subject.into(), why: why.into() }
     }
 
+    /// Whether the file was not there, or went meanwhile.
+    pub fn is_gone(&self) -> bool {
+        let gone = |errno| matches!(errno, Some(libc::ENOENT | libc::ENODEV));
+        matches!(self, Self::File { source, .. } if gone(source.raw_os_error()))
+    }
+
     /// The same error; with this remedy where none is known yet.
     #[must_use]
     pub fn or_remedy(self, text: impl Into<String>) -> Self {

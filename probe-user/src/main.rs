@@ -9,9 +9,14 @@ use probe_user::{
     cli::{Cli, Command, Status},
     commands,
     error::Error,
+    measure::guard,
 };
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == guard::WORD) {
+        return guard::live(words);
+    }
     let cli = Cli::parse();
     if let Command::Report(args) = &cli.command {
         args.check().unwrap_or_else(|refused| refused.exit());

@@ -1,17 +1,34 @@
 //! A run that ends before its time: nothing that was recorded is lost, and nothing of it stays in the kernel.
 
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use probe_user::kernel::tracefs::Tracefs;
 use tracetoll_tests::kernel_state;
 
-use crate::tool::{Folder, start_and_await_trials, succeed, tiny_run, tracetoll, wait_for};
+use crate::tool::{Folder, lives, start_and_await_trials, succeed, tiny_run, tracetoll, wait_for};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
-        crate::test("ending::interrupt_keeps_finished_trials", interrupt),
+        crate::test("ending::interrupt_keeps_finished_trials", || interrupt(&["INT"])),
+        crate::test("ending::a_term_keeps_finished_trials_also_twice", || {
+            interrupt(&["TERM", "TERM"])
+        }),
+        crate::test("ending::a_hangup_keeps_finished_trials_also_twice", || {
+            interrupt(&["HUP", "HUP", "HUP"])
+        }),
+        crate::test("ending::a_closed_terminal_keeps_finished_trials", closed_terminal),
+        crate::test("ending::nohup_runs_on", nohup),
+        crate::test("ending::who_insists_leaves_the_rest_to_the_guard", insist),
         crate::test("ending::clean_removes_what_a_kill_left", || {
             clean_after_kill("ftrace-kprobe", "dynamic event")
         }),
@@ -25,18 +42,84 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 const METHODS: &str = "off,ftrace-function,bpf-fentry-count";
 
-fn interrupt() -> Result<()> {
+fn interrupt(signals: &[&str]) -> Result<()> {
     let folder = Folder::new()?;
     let out = folder.path().join("out");
     let mut child = start_and_await_trials(tiny_run(&folder, METHODS, &out)?, 2)?;
-    child.signal("INT")?;
+    for signal in signals {
+        child.signal(signal)?;
+    }
     let status = child.wait()?;
     ensure!(status.code() == Some(130), "{status}");
+    kept(&out)
+}
+
+/// At least two trials are in the result.
+fn kept(out: &Path) -> Result<()> {
     let campaign: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(out.join("campaign.json"))?)?;
     let trials = campaign["trials"].as_array().context("no trials")?;
     ensure!(trials.len() >= 2, "{} trials kept", trials.len());
     Ok(())
+}
+
+/// `script` holds the other end of the terminal: without it there is nobody to write to, and the kernel tells who runs there.
+fn closed_terminal() -> Result<()> {
+    let folder = Folder::new()?;
+    let out = folder.path().join("out");
+    let run = tiny_run(&folder, METHODS, &out)?;
+    let status = folder.path().join("status");
+    let words: Vec<_> = std::iter::once(run.get_program()).chain(run.get_args()).collect();
+    let line = words.join(OsStr::new(" ")).display().to_string();
+    let mut script = Command::new("script");
+    // The trap is the shell's, which is to outlive the terminal; what it ignores, its child would.
+    let line = format!("trap : HUP; {line}; echo $? > {}", status.display());
+    script.args(["-q", "-c", &line, "/dev/null"]).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut script = script.spawn()?;
+    let journal = out.join("journal.jsonl");
+    let lines = || fs::read_to_string(&journal).unwrap_or_default().lines().count();
+    wait_for(|| Ok(lines() > 2))?;
+    script.kill()?;
+    script.wait()?;
+    wait_for(|| Ok(status.exists() && !fs::read_to_string(&status)?.is_empty()))?;
+    let code = fs::read_to_string(&status)?;
+    ensure!(code.trim() == "130", "it ended with {code}");
+    kept(&out)
+}
+
+fn nohup() -> Result<()> {
+    let folder = Folder::new()?;
+    let out = folder.path().join("out");
+    let run = tiny_run(&folder, METHODS, &out)?;
+    let mut nohup = Command::new("nohup");
+    nohup.arg(run.get_program()).args(run.get_args()).stdin(Stdio::null());
+    let mut child = start_and_await_trials(nohup, 1)?;
+    child.signal("HUP")?;
+    let status = child.wait()?;
+    ensure!(status.success(), "{status}");
+    kept(&out)
+}
+
+/// The second request, a while after the first, is granted at once: here to a run that waits for a reader of its journal.
+fn insist() -> Result<()> {
+    let folder = Folder::new()?;
+    let journal = folder.path().join("journal");
+    let mut mkfifo = Command::new("mkfifo");
+    mkfifo.arg(&journal);
+    succeed(mkfifo)?;
+    let mut run = tracetoll(["run", "--methods", "off", "--blocks", "1", "--scenario"])?;
+    run.arg(folder.tiny()?).arg("--journal").arg(&journal);
+    let mut child = start_and_await_trials(run, 0)?;
+    let guard = child.guard()?;
+    for signal in ["INT", "INT"] {
+        child.signal(signal)?;
+    }
+    thread::sleep(Duration::from_millis(1500));
+    ensure!(child.is_running()?, "it did not wait, so that this test proves nothing");
+    child.signal("TERM")?;
+    let status = child.wait()?;
+    ensure!(status.code() == Some(130), "{status}");
+    wait_for(|| Ok(!lives(guard)))
 }
 
 /// `kind` is what a kill leaves at least.
@@ -78,8 +161,7 @@ fn kill_in_a_trial(folder: &Folder, method: &str) -> Result<(BTreeSet<String>, V
         Ok(there && (method != "ftrace-kprobe" || an_event_is_on()?))
     };
     wait_for(attached)?;
-    child.signal("KILL")?;
-    child.wait()?;
+    child.kill_with_guard()?;
     ensure!(attached()?, "the trial ended before the kill, so that this test proves nothing");
     let left = kernel_state()?.difference(&before).cloned().collect();
     Ok((before, left))

@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
     kernel::{
-        bpf::counter::Counters, clock, holders, kallsyms::Kallsyms, run::Run, targets,
-        tracefs::Tracefs,
+        bpf::counter::Counters, clock, holders, kallsyms::Kallsyms, owner::Judge, run::Run,
+        swept::Swept, tag::Tag, targets, tracefs::Tracefs,
     },
     methods::{Detection, Scene, Session, registry},
     model::{
@@ -269,9 +269,8 @@ fn sweep() -> Result<()> {
     crate::load_modules()?;
     let tracefs = Tracefs::find()?;
     let run = Run::start()?;
-    let mut child = Command::new("true").spawn()?;
-    let dead = child.id();
-    child.wait()?;
+    // Whoever drew it is gone: nobody holds it.
+    let dead = Tag::draw();
     let instance = |name: &str| tracefs.path(&format!("instances/{name}"));
     let living = run.object("function");
     let left = format!("tracetoll-{dead}-function");
@@ -285,7 +284,9 @@ fn sweep() -> Result<()> {
     fs::write(instance(&left).join(format!("events/tracetoll_{dead}/x/enable")), "1")?;
     fs::write(instance(&left).join("current_tracer"), "function")?;
 
-    let removed = tracefs.sweep();
+    let mut swept = Swept::default();
+    tracefs.sweep(&Judge::by_locks(false), &mut swept);
+    let swept = swept.outcome();
     let listed = fs::read_to_string(tracefs.path("kprobe_events"))?;
     let kept = [living.as_str(), "not-ours"].map(|name| instance(name).exists());
     let gone = !instance(&left).exists();
@@ -297,7 +298,10 @@ fn sweep() -> Result<()> {
     }
 
     let expected = [format!("tracefs instance {left}"), format!("probe event tracetoll_{dead}/x")];
-    ensure!(removed.as_ref().is_ok_and(|removed| *removed == expected), "removed {removed:?}");
+    let swept = swept?;
+    ensure!(swept.removed == expected, "removed {:?}", swept.removed);
+    let kept_for_life = swept.left.iter().filter(|left| left.why == "its owner lives").count();
+    ensure!(kept_for_life == 2, "left {:?}", swept.left);
     ensure!(gone && kept == [true; 2], "gone {gone}, kept {kept:?}");
     ensure!(listed.lines().count() == 2 && listed.contains(":not_ours/x"), "left {listed}");
     Ok(())

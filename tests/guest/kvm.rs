@@ -279,8 +279,8 @@ fn watch_its_end(victim: &mut Child) -> Result<()> {
     victim.wait()?;
     // The TAP is in a namespace without a name, and goes with the last descriptor, which was QEMU's.
     victim::gone(&PROGRAMS)?;
-    let swept = leftovers::sweep()?;
+    let swept = leftovers::sweep(false).outcome()?.removed;
     ensure!(swept.iter().any(|line| line.contains("-vms")), "swept {swept:?}");
-    ensure!(leftovers::sweep()?.is_empty(), "a second sweep finds more");
+    ensure!(leftovers::sweep(false).outcome()?.removed.is_empty(), "a second sweep finds more");
     Ok(())
 }

@@ -368,8 +368,6 @@ fn watch_its_end(victim: &mut Child) -> Result<()> {
         ensure!(began.elapsed() < NO_HANG, "the victim's namespaces live on: {cables:?}");
         thread::sleep(Duration::from_millis(10));
     }
-    // Its lock file is what the next run's sweep finds; here we are that run.
-    probe_user::kernel::run::sweep_locks();
     Ok(())
 }
 

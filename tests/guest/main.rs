@@ -21,11 +21,13 @@ mod leftovers;
 mod load;
 mod narrow;
 mod network;
+mod owners;
 mod paper;
 mod perf;
 mod perf_events;
 mod programs;
 mod sink;
+mod soak;
 mod targets;
 mod times;
 mod tool;
@@ -86,12 +88,14 @@ fn main() -> ExitCode {
         input::tests(),
         campaign::tests(),
         ending::tests(),
+        owners::tests(),
         kvm::tests(),
         paper::tests(),
         byhand::tests(),
     ];
     let trials = suites.into_iter().flatten().filter(is_of_this_machine);
-    let trials = trials.map(|trial| trial.with_ignored_flag(!in_guest)).collect();
+    let trials = trials.map(|trial| trial.with_ignored_flag(!in_guest));
+    let trials = trials.chain(soak::tests()).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     times::print();
     conclusion.exit_code()

@@ -317,9 +317,9 @@ fn watch_its_end(victim: &mut Child) -> Result<()> {
     victim.kill()?;
     victim.wait()?;
     victim::gone(&PROGRAMS)?;
-    let swept = leftovers::sweep()?;
+    let swept = leftovers::sweep(false).outcome()?.removed;
     let named = |part: &str| swept.iter().any(|line| line.contains(part));
     ensure!(named("-ovs") && named("-iperf3"), "swept {swept:?}");
-    ensure!(leftovers::sweep()?.is_empty(), "a second sweep finds more");
+    ensure!(leftovers::sweep(false).outcome()?.removed.is_empty(), "a second sweep finds more");
     Ok(())
 }

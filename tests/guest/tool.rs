@@ -126,11 +126,33 @@ pub(crate) fn refuse(mut command: Command, status: i32, words: &[&str]) -> Resul
 pub(crate) struct Running(Child);
 
 impl Running {
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Its guard's process id.
+    pub(crate) fn guard(&self) -> Result<u32> {
+        guard_of(self.id())?.context("it has no guard")
+    }
+
+    /// Kills its guard, and then itself, so that nobody is left who could clean up.
+    pub(crate) fn kill_with_guard(&mut self) -> Result<()> {
+        kill(self.guard()?)?;
+        self.signal("KILL")?;
+        self.wait().map(drop)
+    }
+
     /// Sends it a signal, by its short name.
     pub(crate) fn signal(&self, name: &str) -> Result<()> {
         let mut kill = Command::new("kill");
         kill.args([&format!("-{name}"), &self.0.id().to_string()]);
         succeed(kill).map(drop)
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&mut self) -> Result<bool> {
+        Ok(self.0.try_wait()?.is_none())
     }
 
     /// Waits for its end.
@@ -144,6 +166,40 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The guard among the children of process `pid`.
+pub(crate) fn guard_of(pid: u32) -> Result<Option<u32>> {
+    for child in children(pid)? {
+        let comm = fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default();
+        if comm.trim() == "tracetoll-guard" {
+            return Ok(Some(child));
+        }
+    }
+    Ok(None)
+}
+
+/// The children of process `pid`, whichever of its threads started them.
+pub(crate) fn children(pid: u32) -> Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
+        let listed = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        found.extend(listed.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    Ok(found)
+}
+
+/// Kills process `pid`.
+pub(crate) fn kill(pid: u32) -> Result<()> {
+    let mut kill = Command::new("kill");
+    kill.args(["-KILL", &pid.to_string()]);
+    succeed(kill).map(drop)
+}
+
+/// Whether process `pid` lives; one that was not waited for does not.
+pub(crate) fn lives(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    !status.is_empty() && !status.contains("State:\tZ")
 }
 
 /// Starts it, and waits until `lines` trials have ended; for none, until it says anything. From then on nobody reads what it

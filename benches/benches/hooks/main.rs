@@ -17,8 +17,12 @@ use std::{fmt, process::ExitCode, time::Duration};
 
 use criterion::Criterion;
 use probe_user::{
-    error::Result,
-    kernel::{host, online, run::Run},
+    error::{Error, Result},
+    kernel::{
+        claim::{self, Claim},
+        host, online,
+        run::Run,
+    },
     methods::{Method, registry},
     model::figure::Platform,
     workload::Placement,
@@ -55,13 +59,23 @@ fn measure() -> Result<usize> {
     interrupt::listen()?;
     let platform = host::platform(&host::read()?);
     let placement = Placement::choose(1, &online::cpus()?)?;
-    let run = Run::start().map_err(|error| skip("all methods", error)).ok();
+    let claim = claim().map_err(|error| skip("all methods", error)).ok();
+    let run = claim.as_ref().and_then(|_| Run::start().map_err(|e| skip("all methods", e)).ok());
     let methods = match &run {
         Some(_) => registry::select(&std::env::var("TRACETOLL_METHODS").unwrap_or(METHODS.into()))?,
         None => Vec::new(),
     };
     let host = Host { platform, placement, run, methods };
     Ok(call::bench(&host)? + kick::bench(&host)?)
+}
+
+/// The kernel for these benches alone.
+fn claim() -> Result<Claim> {
+    let taken = || {
+        let why = format!("{} measures a campaign on this kernel already", claim::holder());
+        Error::unsupported("the kernel", why, "Wait for its end")
+    };
+    Claim::try_take()?.ok_or_else(taken)
 }
 
 impl Host {

@@ -12,7 +12,11 @@ Example:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct CleanArgs {
-    /// Form of the list of what was removed.
+    /// Also remove what tracetoll 0.1 left, of which nothing tells whether it lives: only when no tracetoll 0.1 runs on this
+    /// kernel any more, in no container.
+    #[arg(long)]
+    pub old: bool,
+    /// Form of the list of what was removed and what was left.
     #[arg(long, value_enum, default_value_t = FactFormat::Text)]
     pub format: FactFormat,
 }

@@ -85,7 +85,7 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// List the guests that run here already, as `--guests existing` would measure them.
     Guests(GuestsArgs),
-    /// Remove what killed runs left in the kernel; nothing of a living run, nothing of anybody else.
+    /// Remove what killed runs left in the kernel; nothing whose owner may live, nothing of anybody else.
     Clean(CleanArgs),
     /// List every method with its parameters, whether this kernel has it or not.
     Methods(MethodsArgs),

@@ -78,6 +78,9 @@ pub struct RunArgs {
     /// itself, which is in the toll of every method that runs such programs.
     #[arg(long)]
     pub bpf_stats: bool,
+    /// Wait until no other campaign is measured on this kernel, instead of refusing.
+    #[arg(long)]
+    pub wait: bool,
     /// Go on even if another tracer holds a function of the target; recorded in the result.
     #[arg(long)]
     pub allow_shared: bool,

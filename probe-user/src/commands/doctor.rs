@@ -13,7 +13,10 @@ use crate::{
 /// # Errors
 /// /proc cannot be read, or standard output not written.
 pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
+    // What it tries out must not stay if it is killed. Where there can be no guard, nothing can be tried either.
+    let guard = measure::guard::Guard::start();
     let diagnosis = measure::doctor::diagnose()?;
+    drop(guard);
     match args.format {
         FactFormat::Json => super::print_json(&diagnosis)?,
         FactFormat::Text => super::print(&report::doctor::render(&diagnosis))?,

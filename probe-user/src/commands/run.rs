@@ -1,6 +1,14 @@
 //! `tracetoll run`.
 
-use std::{cell::RefCell, collections::BTreeSet, path::PathBuf, process::ExitCode};
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    path::PathBuf,
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -12,15 +20,18 @@ use crate::{
     kernel::{
         affinity,
         bpf::{chosen, statistics},
+        claim::{self, Claim},
         holders::{self, Holder},
         host,
         known::Known,
         online,
         run::Run,
+        swept::Left,
         targets,
     },
     measure::{
         campaign::Campaign,
+        guard::Guard,
         journal::{JOURNAL, Journal},
         leftovers, store,
         trial::Bench,
@@ -46,8 +57,15 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     super::require_root("run", "it opens /dev/vhost-net and traces the kernel")?;
     let wanted = wanted(args, &scenario)?;
     let interrupted = super::on_interrupt()?;
-    for object in leftovers::sweep()? {
+    let _claim = claim(args, &interrupted)?;
+    // Before anything is made, and until all of it is gone.
+    let _guard = Guard::start()?;
+    let swept = leftovers::sweep(false).outcome()?;
+    for object in swept.removed {
         terminal::tell(format_args!("removed what a killed run had left: {object}"));
+    }
+    for Left { object, why } in swept.left {
+        terminal::tell(format_args!("left {object}: {why}"));
     }
     let object = args.object.as_deref().map(chosen::choose).transpose()?;
     // Under every trial alike, the control's and the witness's too, until this run ends.
@@ -88,6 +106,35 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         kept: RefCell::default(),
     };
     measure(args, bench, methods, design, output)
+}
+
+/// The kernel for this campaign alone; waits for it where that is asked for.
+fn claim(args: &RunArgs, interrupted: &AtomicBool) -> Result<Claim> {
+    /// How often it is asked for.
+    const LOOK: Duration = Duration::from_millis(200);
+    if let Some(claim) = Claim::try_take()? {
+        return Ok(claim);
+    }
+    let holder = claim::holder();
+    if !args.wait {
+        return Err(Error::unsupported(
+            "vhost-net",
+            format!(
+                "{holder} measures a campaign on this kernel already, and two would count each other's calls"
+            ),
+            "Wait for its end with --wait, or end it",
+        ));
+    }
+    terminal::tell(format_args!("waiting until the campaign of {holder} ends"));
+    loop {
+        if interrupted.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        if let Some(claim) = Claim::try_take()? {
+            return Ok(claim);
+        }
+        thread::sleep(LOOK);
+    }
 }
 
 /// Measures, and makes the result of what was measured, however far that came.

@@ -13,7 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{run, tracefs};
+use super::{
+    owner::{Fate, Judge},
+    swept::Swept,
+    tracefs,
+};
 use crate::{
     error::{Error, Result},
     model::units::Nanos,
@@ -145,35 +149,43 @@ impl Drop for Cgroup {
     }
 }
 
-/// Removes the groups of dead runs and kills who is in them; says which.
-///
-/// # Errors
-/// The first group that could not be removed.
-pub fn sweep() -> Result<Vec<String>> {
-    // Without cgroup v2 there is nothing of ours in it. The dead run may have been in another group than we are.
-    let Some(root) = tracefs::mounted("cgroup2")? else { return Ok(Vec::new()) };
-    let mut swept = Vec::new();
-    for folder in tagged(&root, run::is_dead)? {
-        let left = Cgroup { folder: Some(folder) };
-        let name = left.name().to_owned();
-        if left.is_populated()? {
-            left.kill()?;
+/// Removes the groups of the dead, and kills who is in them.
+pub fn sweep(judge: &Judge, swept: &mut Swept) {
+    // Without cgroup v2 there is nothing of ours in it. The dead may have been in another group than we are.
+    let found = match tracefs::mounted("cgroup2") {
+        Ok(None) => return,
+        Ok(Some(root)) => tagged(&root, judge),
+        Err(error) => Err(error),
+    };
+    match found {
+        Err(error) => swept.failed(error),
+        Ok(found) => {
+            for (folder, fate) in found {
+                let name = folder.file_name().unwrap_or_default().to_string_lossy();
+                swept.settle(format!("cgroup {name}"), fate, || kill_and_remove(&folder));
+            }
         }
-        left.close()?;
-        swept.push(format!("cgroup {name}"));
     }
-    Ok(swept)
 }
 
-/// The groups below `folder` whose name has a tag that `is_dead`, and all inside of those; what is inside comes first.
-fn tagged(folder: &Path, is_dead: fn(u32) -> bool) -> Result<Vec<PathBuf>> {
+fn kill_and_remove(folder: &Path) -> Result<()> {
+    let left = Cgroup { folder: Some(folder.to_owned()) };
+    if left.is_populated()? {
+        left.kill()?;
+    }
+    left.close()
+}
+
+/// The groups below `folder` that are ours, with what becomes of them and all inside; what is inside comes first.
+fn tagged(folder: &Path, judge: &Judge) -> Result<Vec<(PathBuf, Fate)>> {
     let mut found = Vec::new();
     for inner in groups_in(folder)? {
-        let name = inner.file_name().unwrap_or_default().to_string_lossy();
-        if run::tag_of(&name).is_some_and(is_dead) {
-            found.extend(with_inner(inner)?);
-        } else {
-            found.extend(tagged(&inner, is_dead)?);
+        match judge.fate(&inner.file_name().unwrap_or_default().to_string_lossy()) {
+            Some(Fate::Dead) => {
+                found.extend(with_inner(inner)?.into_iter().map(|group| (group, Fate::Dead)));
+            }
+            Some(left) => found.push((inner, left)),
+            None => found.extend(tagged(&inner, judge)?),
         }
     }
     Ok(found)
@@ -231,25 +243,29 @@ fn own() -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::tag::Tag;
 
     #[test]
     fn groups_of_the_dead_are_found_wherever_they_are() {
         let root = tempfile::tempdir().unwrap();
         let at = |path: &str| root.path().join(path);
-        let dead = ["a/b/tracetoll-41-external", "tracetoll-41-report"];
-        for path in dead.iter().chain(&["tracetoll-42-external/x", "c", "tracetoll-x"]) {
+        let dead = ["a/b/tracetoll-k3f9x2b-external", "tracetoll-k3f9x2b-report"];
+        for path in dead.iter().chain(&["tracetoll-a0a0a0a-external/x", "c", "tracetoll-x"]) {
             fs::create_dir_all(at(path)).unwrap();
         }
-        fs::create_dir_all(at("tracetoll-41-report/x/y")).unwrap();
-        fs::write(at("c/tracetoll-41-file"), "").unwrap();
-        let mut found = tagged(root.path(), |tag| tag == 41).unwrap();
+        fs::create_dir_all(at("tracetoll-k3f9x2b-report/x/y")).unwrap();
+        fs::write(at("c/tracetoll-k3f9x2b-file"), "").unwrap();
+        let judge = Judge::of_dead(Tag::parse("k3f9x2b").unwrap());
+        let found = tagged(root.path(), &judge).unwrap();
+        assert!(found.iter().all(|(_, fate)| *fate == Fate::Dead));
+        let mut found: Vec<_> = found.into_iter().map(|(folder, _)| folder).collect();
         // Folders come in no order, but what is inside comes first.
         for folder in &found {
             assert!(fs::remove_dir(folder).is_ok(), "{found:?}");
         }
         found.sort();
-        let inner = ["tracetoll-41-report/x", "tracetoll-41-report/x/y"];
+        let inner = ["tracetoll-k3f9x2b-report/x", "tracetoll-k3f9x2b-report/x/y"];
         assert_eq!(found, [dead[0], dead[1], inner[0], inner[1]].map(at));
-        assert!(tagged(&at("gone"), |_| true).unwrap().is_empty());
+        assert!(tagged(&at("gone"), &judge).unwrap().is_empty());
     }
 }

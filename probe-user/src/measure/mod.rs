@@ -8,6 +8,7 @@ pub mod clock;
 pub mod collector;
 mod cpu;
 pub mod doctor;
+pub mod guard;
 mod guests;
 pub mod hook;
 pub mod journal;

@@ -4,6 +4,7 @@ pub mod bpf;
 pub mod call;
 pub mod child;
 pub mod eventfd;
+pub mod lock;
 pub mod mapped;
 pub mod netns;
 pub mod packet;

@@ -35,7 +35,7 @@ pub(super) fn campaign() -> Result<()> {
     crate::tool::refuse(taken, 1, &["external:own", "Rename"])
 }
 
-/// SIGKILL: nobody is left to clean up but the kernel, and the next `tracetoll clean`.
+/// SIGKILL of the guard as well: nobody is left to clean up but the kernel, and the next `tracetoll clean`.
 pub(super) fn killed() -> Result<()> {
     const MARK: &str = "76543210";
     let folder = Folder::new()?;
@@ -45,8 +45,7 @@ pub(super) fn killed() -> Result<()> {
     // No trial under the program may have to end first: what it left does not heed the signal, and is waited for.
     let mut child = start_and_await_trials(run, 0)?;
     wait_for(|| Ok(living(&format!("sleep {MARK}"))?.len() >= 3))?;
-    child.signal("KILL")?;
-    child.wait()?;
+    child.kill_with_guard()?;
     // The program goes with us; what left it is for the sweep.
     wait_for(|| Ok(living(&format!("sleep {MARK}"))?.len() <= 1))?;
     let cleaned = succeed(tracetoll(["clean"])?)?;

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use probe_user::{
     error::Error,
-    kernel::run::Run,
+    kernel::{run::Run, tag::Tag},
     methods::{Scene, Session, external},
     model::{external::External, loss::Loss, target::Target, units::Nanos},
 };
@@ -104,10 +104,9 @@ pub(super) fn processes() -> Result<()> {
 /// A group of a dead run in another group than ours, with a group and a process inside.
 pub(super) fn swept() -> Result<()> {
     const MARK: &str = "54321098";
-    let mut dead = Command::new("true").spawn()?;
-    dead.wait()?;
+    let dead = Tag::draw();
     let outer = Path::new("/sys/fs/cgroup").join(format!("outer-{}", std::process::id()));
-    let inner = outer.join(format!("tracetoll-{}-external", dead.id())).join("inner");
+    let inner = outer.join(format!("tracetoll-{dead}-external")).join("inner");
     fs::create_dir_all(&inner)?;
     let mut sleeper = Command::new("sleep").arg(MARK).spawn()?;
     fs::write(inner.join("cgroup.procs"), sleeper.id().to_string())?;
@@ -116,7 +115,7 @@ pub(super) fn swept() -> Result<()> {
     let _ = sleeper.kill();
     let status = sleeper.wait()?;
     let removed = fs::remove_dir(&outer);
-    ensure!(cleaned?.contains(&format!("cgroup tracetoll-{}-external", dead.id())));
+    ensure!(cleaned?.contains(&format!("cgroup tracetoll-{dead}-external")));
     ensure!(gone && !status.success(), "it is still there; its process: {status}");
     Ok(removed?)
 }

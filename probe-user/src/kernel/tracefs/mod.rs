@@ -23,7 +23,7 @@ use rustix::fs::{Access, access};
 
 use crate::{
     error::{Error, Result},
-    kernel::run,
+    kernel::{owner::Judge, swept::Swept},
     model::target::Tracepoint,
 };
 
@@ -133,34 +133,35 @@ impl Tracefs {
         Instance::create(self.path("instances").join(name))
     }
 
-    /// Removes the instances and probe events of dead runs, and nothing else's; says what it removed.
-    ///
-    /// # Errors
-    /// The first removal that the kernel refused; the others are made all the same.
-    pub fn sweep(&self) -> Result<Vec<String>> {
-        self.sweep_of(run::is_dead)
-    }
-
-    fn sweep_of(&self, is_dead: impl Fn(u32) -> bool) -> Result<Vec<String>> {
-        let mut swept = Swept::default();
-        let ours = |name: &str| run::tag_of(name).is_some_and(&is_dead);
+    /// Removes the instances and probe events of the dead, and nothing else's.
+    pub fn sweep(&self, judge: &Judge, swept: &mut Swept) {
         // Instances first: an event that is on in an instance cannot be removed.
-        for name in self.instances()?.into_iter().filter(|name| ours(name)) {
-            let folder = self.path("instances").join(&name);
-            // Quiet first: what is open in an instance keeps it from being removed, not from tracing.
-            let quiet = tracer::quiet(&folder);
-            let removed = fs::remove_dir(&folder).map_err(|e| refused("remove", &folder, e));
-            let removed = removed.and(quiet);
-            swept.note(format!("tracefs instance {name}"), removed);
+        match self.instances() {
+            Err(error) => swept.failed(error),
+            Ok(names) => names.iter().for_each(|name| self.sweep_instance(name, judge, swept)),
         }
-        let events = self.read_if_there("dynamic_events")?.unwrap_or_default();
-        for (group, event) in events.lines().filter_map(dynamic_event) {
-            if ours(group) {
-                let removed = self.remove_event(group, event);
-                swept.note(format!("probe event {group}/{event}"), removed);
+        match self.read_if_there("dynamic_events") {
+            Err(error) => swept.failed(error),
+            Ok(events) => {
+                for (group, event) in
+                    events.iter().flat_map(|e| e.lines()).filter_map(dynamic_event)
+                {
+                    let Some(fate) = judge.fate(group) else { continue };
+                    let removed = || self.remove_event(group, event);
+                    swept.settle(format!("probe event {group}/{event}"), fate, removed);
+                }
             }
         }
-        swept.outcome()
+    }
+
+    fn sweep_instance(&self, name: &str, judge: &Judge, swept: &mut Swept) {
+        let Some(fate) = judge.fate(name) else { return };
+        swept.settle(format!("tracefs instance {name}"), fate, || {
+            let folder = self.path("instances").join(name);
+            // Quiet first: what is open in an instance keeps it from being removed, not from tracing.
+            let quiet = tracer::quiet(&folder);
+            fs::remove_dir(&folder).map_err(|e| refused("remove", &folder, e)).and(quiet)
+        });
     }
 
     /// Names of all instances, whoever made them.
@@ -181,26 +182,6 @@ impl Tracefs {
     pub fn remove_event(&self, group: &str, event: &str) -> Result<()> {
         write(&self.path(&format!("events/{group}/{event}/enable")), "0", false)?;
         write(&self.path("dynamic_events"), &format!("-:{group}/{event}\n"), true)
-    }
-}
-
-/// What a sweep did.
-#[derive(Default)]
-struct Swept {
-    removed: Vec<String>,
-    failed: Option<Error>,
-}
-
-impl Swept {
-    fn note(&mut self, what: String, result: Result<()>) {
-        match result {
-            Ok(()) => self.removed.push(what),
-            Err(e) => self.failed = self.failed.take().or(Some(e)),
-        }
-    }
-
-    fn outcome(self) -> Result<Vec<String>> {
-        self.failed.map_or(Ok(self.removed), Err)
     }
 }
 
@@ -291,16 +272,26 @@ fn refused(op: &'static str, path: &Path, source: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::tag::Tag;
 
     /// What `mkdir` in a real tracefs would fill in, and our own objects among others'.
     fn fake() -> (tempfile::TempDir, Tracefs) {
         let root = tempfile::tempdir().unwrap();
         let instances = root.path().join("instances");
-        for name in ["tracetoll-41-function", "tracetoll-42-function", "theirs", "tracetoll-x"] {
+        for name in
+            ["tracetoll-k3f9x2b-function", "tracetoll-a0a0a0a-function", "theirs", "tracetoll-x"]
+        {
             fs::create_dir_all(instances.join(name)).unwrap();
         }
         let tracefs = Tracefs::at(root.path());
         (root, tracefs)
+    }
+
+    /// What a sweep does once the owner of the first objects is dead.
+    fn swept(tracefs: &Tracefs) -> Swept {
+        let mut swept = Swept::default();
+        tracefs.sweep(&Judge::of_dead(Tag::parse("k3f9x2b").unwrap()), &mut swept);
+        swept
     }
 
     #[test]
@@ -315,33 +306,41 @@ mod tests {
     #[test]
     fn a_sweep_takes_only_what_dead_runs_left() {
         let (_root, tracefs) = fake();
-        fs::create_dir_all(tracefs.path("events/tracetoll_41/tx")).unwrap();
-        fs::write(tracefs.path("events/tracetoll_41/tx/enable"), "1").unwrap();
-        let events = "p:tracetoll_41/tx handle_tx\nr4:tracetoll_42/tx handle_tx\np:theirs/x f\n";
+        fs::create_dir_all(tracefs.path("events/tracetoll_k3f9x2b/tx")).unwrap();
+        fs::write(tracefs.path("events/tracetoll_k3f9x2b/tx/enable"), "1").unwrap();
+        let events =
+            "p:tracetoll_k3f9x2b/tx handle_tx\nr4:tracetoll_a0a0a0a/tx handle_tx\np:theirs/x f\n";
         fs::write(tracefs.path("dynamic_events"), events).unwrap();
 
-        let removed = tracefs.sweep_of(|tag| tag == 41).unwrap();
+        let swept = swept(&tracefs).outcome().unwrap();
 
         assert_eq!(
-            removed,
-            ["tracefs instance tracetoll-41-function", "probe event tracetoll_41/tx"]
+            swept.removed,
+            ["tracefs instance tracetoll-k3f9x2b-function", "probe event tracetoll_k3f9x2b/tx"]
         );
         let mut left = tracefs.instances().unwrap();
         left.sort();
-        assert_eq!(left, ["theirs", "tracetoll-42-function", "tracetoll-x"]);
+        assert_eq!(left, ["theirs", "tracetoll-a0a0a0a-function", "tracetoll-x"]);
         // A plain file keeps what a real one would act on: one line is appended, the rest is untouched.
         let written = tracefs.read("dynamic_events").unwrap();
-        assert_eq!(written, format!("{events}-:tracetoll_41/tx\n"));
-        assert_eq!(tracefs.read("events/tracetoll_41/tx/enable").unwrap(), "0");
+        assert_eq!(written, format!("{events}-:tracetoll_k3f9x2b/tx\n"));
+        assert_eq!(tracefs.read("events/tracetoll_k3f9x2b/tx/enable").unwrap(), "0");
     }
 
     #[test]
     fn a_sweep_goes_on_after_a_refusal_and_reports_it() {
         let (_root, tracefs) = fake();
-        fs::write(tracefs.path("instances/tracetoll-41-function/busy"), "").unwrap();
-        let error = tracefs.sweep_of(|_| true).unwrap_err();
-        assert!(error.to_string().contains("tracetoll-41-function"), "{error}");
-        assert!(!tracefs.path("instances/tracetoll-42-function").exists());
+        let busy = tracefs.path("instances/tracetoll-k3f9x2b-function");
+        for file in ["tracing_on", "set_event", "current_tracer"] {
+            fs::write(busy.join(file), "1").unwrap();
+        }
+        fs::create_dir(tracefs.path("instances/tracetoll-k3f9x2b-trial")).unwrap();
+        let error = swept(&tracefs).outcome().unwrap_err();
+        assert!(error.to_string().contains("tracetoll-k3f9x2b-function"), "{error}");
+        assert!(!tracefs.path("instances/tracetoll-k3f9x2b-trial").exists());
+        // What cannot go yet is silent.
+        assert_eq!(read(&busy.join("tracing_on")).unwrap(), "0");
+        assert_eq!(read(&busy.join("current_tracer")).unwrap(), "nop");
     }
 
     #[test]

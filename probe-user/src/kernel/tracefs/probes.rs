@@ -1,7 +1,7 @@
 //! Dynamic probe events: kprobes, kretprobes and fprobes that the kernel makes into trace events.
 //!
 //! A probe event belongs to the whole kernel, not to an instance, and outlives its maker. Its group carries the run's
-//! tag, so that [`Tracefs::sweep`] finds it, and its name is this process's alone, since `kprobe_profile` lists names
+//! tag, so that [`Tracefs::sweep`] finds it, and its name has the tag as well, since `kprobe_profile` lists names
 //! without their groups.
 
 use std::{
@@ -158,12 +158,11 @@ impl ProbeEvents {
         if probe.is_fprobe() {
             known.traceable()?.check_unique(functions, probe.name())?;
         }
-        let group = run::probe_group_of(std::process::id());
-        Self::make(known.tracefs()?, &group, probe, functions)?.close()
+        Self::make(known.tracefs()?, &run::trial_group()?, probe, functions)?.close()
     }
 
     fn add(&mut self, group: &str, function: &Function) -> Result<()> {
-        let name = unique_name(&function.name);
+        let name = unique_name(group, &function.name);
         let event = format!("{group}/{name}");
         self.define(&event, function)?;
         let format = match self.tracefs.format(group, &name) {
@@ -241,12 +240,14 @@ impl Drop for ProbeEvents {
     }
 }
 
-/// A name for an event at `function` that no other event has: letters, digits and underscores only.
-fn unique_name(function: &str) -> String {
+/// A name for an event of `group` at `function` that no other event has: letters, digits and underscores only. The tag
+/// stands in the group.
+fn unique_name(group: &str, function: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let name: String = function.chars().take(NAME_PART).map(plain).collect();
-    format!("{name}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    let (_, tag) = group.split_once('_').unwrap_or(("", group));
+    format!("{name}_{tag}_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Whether the kernel's answer to a definition is about the probe, not about the moment or the caller's rights.
@@ -313,9 +314,10 @@ mod tests {
     #[test]
     fn event_names_are_identifiers_that_stand_once() {
         let long = format!("{}.constprop.0", "x".repeat(100));
-        let (first, second) = (unique_name(&long), unique_name("f.isra.0"));
-        assert!(first.len() < 64 && first != unique_name(&long), "{first}");
-        assert!(second.starts_with("f_isra_0_"), "{second}");
+        let unique = |function: &str| unique_name("tracetoll_k3f9x2b", function);
+        let (first, second) = (unique(&long), unique("f.isra.0"));
+        assert!(first.len() < 64 && first != unique(&long), "{first}");
+        assert!(second.starts_with("f_isra_0_k3f9x2b_"), "{second}");
         assert!(first.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{first}");
     }
 

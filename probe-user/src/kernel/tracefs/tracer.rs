@@ -76,13 +76,14 @@ pub(super) fn stop(folder: &Path) -> Result<()> {
     put(folder, TRACER, "nop")
 }
 
-/// As [`stop`], and switches its events off too: for an instance that its owner left behind.
+/// As [`stop`], and switches its recording and its events off too: for an instance that its owner left behind.
 ///
 /// # Errors
 /// The first refusal; the other is tried all the same.
 pub(super) fn quiet(folder: &Path) -> Result<()> {
     let stopped = stop(folder);
-    put(folder, "events/enable", "0").and(stopped)
+    let recorded = put(folder, "tracing_on", "0");
+    put(folder, "events/enable", "0").and(recorded).and(stopped)
 }
 
 /// Writes to a file that is there; one that is not can hold nothing on.

@@ -177,7 +177,7 @@ impl Program {
         if self.preset.is_some() {
             known.works("start", [program.clone()], || starts(program))?;
         }
-        Cgroup::create(&run::object_of(std::process::id(), "probe"))?.close()?;
+        Cgroup::create(&run::trial_object("probe")?)?.close()?;
         if self.uses("{event") {
             ProbeEvents::try_out(known, Probe::Kprobe, &target.functions)?;
         }
@@ -206,9 +206,7 @@ impl Program {
         if !self.uses("{out}") {
             return Ok(None);
         }
-        let prefix = format!("{}-", run.object("external"));
-        let made = tempfile::Builder::new().prefix(&prefix).tempdir();
-        made.map(Some).map_err(|e| Error::file("create", std::env::temp_dir(), e))
+        run.folder("external").map(Some)
     }
 }
 

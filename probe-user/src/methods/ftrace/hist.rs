@@ -61,8 +61,7 @@ impl Hist {
 
     /// Without the trigger: even a paused one arms the kprobes.
     fn probe(target: &Target, known: &Known) -> Result<()> {
-        let pid = std::process::id();
-        let (group, name) = (run::probe_group_of(pid), run::object_of(pid, "trial"));
+        let (group, name) = (run::trial_group()?, run::trial_object("trial")?);
         let (instance, probes) = prepare(known.tracefs()?, target, &group, &name)?;
         let closed = instance.close();
         closed.and(probes.close())

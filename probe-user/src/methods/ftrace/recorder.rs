@@ -127,7 +127,7 @@ impl Recorder {
 
     /// Finds out in an instance what only an instance can tell; no tracer is set in it.
     fn try_instance(&self, tracefs: &Tracefs) -> Result<()> {
-        let name = run::object_of(std::process::id(), "trial");
+        let name = run::trial_object("trial")?;
         let instance = tracefs.create_instance(&name)?;
         let tried = match self.source {
             Source::Graph => accept_graph(&instance),

@@ -92,8 +92,7 @@ impl Source {
 
     /// As [`Source::points`], to find out whether there are any, on behalf of no run; leaves none.
     pub(super) fn try_out(self, target: &Target, known: &Known) -> Result<()> {
-        let group = run::probe_group_of(std::process::id());
-        self.points_in(known.tracefs()?, target, &group)?.close()
+        self.points_in(known.tracefs()?, target, &run::trial_group()?)?.close()
     }
 
     fn nothing(self) -> Error {

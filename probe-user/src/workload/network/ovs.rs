@@ -75,8 +75,7 @@ impl Ovs {
     ) -> Result<Self> {
         detect()?;
         let name = run.object("ovs");
-        let folder = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir();
-        let folder = folder.map_err(|e| Error::file("create", std::env::temp_dir(), e))?;
+        let folder = run.folder("ovs")?;
         let quarters = Quarters { cgroup: &name, netns: machine1, cpus, package: PACKAGE };
         let crew = Crew::new(quarters)?;
         let mut ovs = Self { crew, folder };

@@ -1,0 +1,100 @@
+//! Folders for temporary files, which a killed run leaves.
+//!
+//! Other kernels may see them, where the temporary folder is shared (NFS, 9p): a lock of this
+//! kernel proves nothing to those, and neither NFS nor QEMU's 9p carries a lock on a folder to
+//! them. So the name says on which boot of which kernel it was made:
+//! `tracetoll-TAG-NAME-BOOT-RANDOM`. Some runtimes give each container a boot's id of its own; what
+//! another one made is left then.
+
+use std::{fs, os::unix::fs::MetadataExt as _};
+
+use tempfile::TempDir;
+
+use super::owner::{Fate, Judge, Owner};
+use crate::{
+    error::{Error, Result},
+    kernel::swept::Swept,
+};
+
+/// Tells kernels and their boots apart (Documentation/admin-guide/sysctl/kernel.rst).
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// How much of it a name holds: enough for any number of machines that share a folder.
+const BOOT_LENGTH: usize = 12;
+
+/// Makes one in the temporary folder.
+///
+/// # Errors
+/// It cannot be made.
+pub(super) fn create(owner: &Owner, name: &str) -> Result<TempDir> {
+    let prefix = format!("{}-{}-", owner.object(name), boot()?);
+    let made = tempfile::Builder::new().prefix(&prefix).tempdir();
+    made.map_err(|e| Error::file("create", std::env::temp_dir(), e))
+}
+
+/// Removes those of the dead, and says which.
+pub fn sweep(judge: &Judge, swept: &mut Swept) {
+    let temporary = std::env::temp_dir();
+    let listed = fs::read_dir(&temporary).map_err(|e| Error::file("read", &temporary, e));
+    let (entries, boot) = match (listed, boot()) {
+        (Ok(entries), Ok(boot)) => (entries, boot),
+        (Err(error), _) | (_, Err(error)) => return swept.failed(error),
+    };
+    for entry in entries.flatten() {
+        let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        // Ours alone: anybody may make a folder of that name there.
+        let own = entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == 0);
+        let Some(fate) = own.then(|| fate(judge, &name, &boot)).flatten() else { continue };
+        swept.settle(format!("folder {}", path.display()), fate, || {
+            fs::remove_dir_all(&path).map_err(|e| Error::file("remove", &path, e))
+        });
+    }
+}
+
+/// What becomes of a folder of this name.
+fn fate(judge: &Judge, name: &str, boot: &str) -> Option<Fate> {
+    let fate = judge.fate(name)?;
+    if fate != Fate::Dead || is_old(name) || made_on(name) == Some(boot) {
+        return Some(fate);
+    }
+    let why = "another kernel made it, or this one before it was booted again. \
+               When nobody who shares the folder measures: remove it with rm -r";
+    Some(Fate::Left(why.into()))
+}
+
+fn is_old(name: &str) -> bool {
+    matches!(super::tag::mark_of(name), Some(super::tag::Mark::Old(_)))
+}
+
+/// The boot in a folder's name.
+fn made_on(name: &str) -> Option<&str> {
+    name.rsplit('-').nth(1)
+}
+
+fn boot() -> Result<String> {
+    let text = fs::read_to_string(BOOT_ID).map_err(|e| Error::file("read", BOOT_ID, e))?;
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(BOOT_LENGTH).collect();
+    match digits.len() {
+        BOOT_LENGTH => Ok(digits),
+        _ => Err(Error::malformed(BOOT_ID, format!("`{}` is no id", text.trim()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::tag::Tag;
+
+    #[test]
+    fn only_a_folder_of_this_boot_is_removed() {
+        let judge = Judge::of_dead(Tag::parse("k3f9x2b").unwrap());
+        let of = |name: &str| fate(&judge, name, "0123456789ab");
+        assert_eq!(of("tracetoll-k3f9x2b-external-0123456789ab-x1Y2z3"), Some(Fate::Dead));
+        for left in ["tracetoll-k3f9x2b-external-ffffffffffff-x1Y2z3", "tracetoll-k3f9x2b-external"]
+        {
+            assert!(matches!(of(left), Some(Fate::Left(_))), "{left}");
+        }
+        assert_eq!(of("tracetoll-a0a0a0a-external-0123456789ab-x1Y2z3"), None);
+        assert_eq!(boot().unwrap().len(), BOOT_LENGTH);
+    }
+}

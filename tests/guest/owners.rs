@@ -1,0 +1,285 @@
+//! Who owns what: a killed run's objects go at once, by its guard or, where that was killed too, by
+//! the next; what may be alive in another container stays.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use libtest_mimic::Trial;
+use tracetoll_tests::kernel_state;
+
+use crate::tool::{
+    Folder, children, guard_of, kill, lives, refuse, said, start_and_await_trials, succeed,
+    tiny_run, tracetoll, wait_for,
+};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    let kill = |method: &'static str| {
+        let name = format!("owners::a_guard_removes_what_{method}_leaves").replace(':', "_");
+        crate::test(&name, move || guarded(method))
+    };
+    vec![
+        kill("ftrace-function"),
+        kill("ftrace-hist"),
+        kill("ftrace-kprobe"),
+        kill("perf-kprobe-record"),
+        kill("external-trace-cmd-record"),
+        kill("external-perf-record"),
+        crate::test("owners::a_guard_ends_programs_that_left_their_parents", stray_programs),
+        crate::test("owners::a_guard_is_hard_to_end", hard_to_end),
+        crate::test("owners::nobody_is_a_guard_of_others", no_guard),
+        crate::test("owners::clean_removes_what_a_killed_container_left", killed_container),
+        crate::test("owners::another_container_leaves_the_living_alone", other_container),
+        crate::test("owners::a_second_campaign_is_refused_or_waits", second_campaign),
+        crate::test("owners::what_0_1_left_is_removed_only_when_asked_for", old_objects),
+    ]
+}
+
+/// How long a guard may take, for those that can tell: emulated processors under load are slow.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A run of this method whose trials are long, but for the first two.
+fn long_run(folder: &Folder, method: &str, out: &Path) -> Result<Command> {
+    let mut run = tiny_run(folder, method, out)?;
+    run.args(["--parts", "toll", "--duration", "5s"]);
+    Ok(run)
+}
+
+/// What is there now and was not before.
+fn new_since(before: &BTreeSet<String>) -> Result<Vec<String>> {
+    Ok(kernel_state()?.difference(before).cloned().collect())
+}
+
+/// Whether the method's own objects are there: those of the trial, not the control's.
+fn is_attached(before: &BTreeSet<String>) -> Result<bool> {
+    let of_a_method = ["tracefs instance", "dynamic event", "probe event", "cgroup"];
+    Ok(new_since(before)?.iter().any(|new| of_a_method.iter().any(|kind| new.starts_with(kind))))
+}
+
+fn guarded(method: &str) -> Result<()> {
+    let folder = Folder::new()?;
+    let before = kernel_state()?;
+    let mut child =
+        start_and_await_trials(long_run(&folder, method, &folder.path().join("out"))?, 1)?;
+    wait_for(|| is_attached(&before))?;
+    let guard = child.guard()?;
+    child.signal("KILL")?;
+    let killed = Instant::now();
+    child.wait()?;
+    while !new_since(&before)?.is_empty() {
+        let left = new_since(&before)?;
+        ensure!(lives(guard) && killed.elapsed() < SOON, "the guard left {left:#?}");
+    }
+    println!("{method}: nothing left {} ms after the kill", killed.elapsed().as_millis());
+    wait_for(|| Ok(!lives(guard)))?;
+    let cleaned = succeed(tracetoll(["clean"])?)?;
+    ensure!(cleaned == "nothing to remove\n", "{cleaned}");
+    Ok(())
+}
+
+/// A process in a session of its own, which no parent's death ends.
+fn stray_programs() -> Result<()> {
+    const MARK: &str = "65432109";
+    let folder = Folder::new()?;
+    let before = kernel_state()?;
+    let mut run = long_run(&folder, "off", &folder.path().join("out"))?;
+    run.arg("--method");
+    run.arg(format!("external:child=sh -c 'setsid sleep {MARK} & echo ready; exec sleep {MARK}'"));
+    let mut child = start_and_await_trials(run, 0)?;
+    let guard = child.guard()?;
+    let sleepers = || -> Result<usize> {
+        let lines = fs::read_dir("/proc")?.flatten().map(|process| process.path().join("cmdline"));
+        let lines = lines.map(|file| fs::read(file).unwrap_or_default());
+        Ok(lines.filter(|line| *line == format!("sleep\0{MARK}\0").as_bytes()).count())
+    };
+    wait_for(|| Ok(sleepers()? == 2))?;
+    child.signal("KILL")?;
+    child.wait()?;
+    wait_for(|| Ok(!lives(guard)))?;
+    ensure!(sleepers()? == 0, "a program lives on");
+    let left = new_since(&before)?;
+    ensure!(left.is_empty(), "left {left:#?}");
+    Ok(())
+}
+
+/// What ends a run by its terminal or its service must not end its guard before.
+fn hard_to_end() -> Result<()> {
+    let folder = Folder::new()?;
+    let before = kernel_state()?;
+    let run = long_run(&folder, "ftrace-function", &folder.path().join("out"))?;
+    let mut child = start_and_await_trials(run, 1)?;
+    let guard = child.guard()?;
+    for signal in ["INT", "TERM", "HUP", "QUIT"] {
+        let mut kill = Command::new("kill");
+        kill.args([&format!("-{signal}"), &guard.to_string()]);
+        succeed(kill)?;
+    }
+    let stat = |pid: u32| -> Result<Vec<String>> {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let (_, rest) = text.rsplit_once(')').context("no name")?;
+        Ok(rest.split_whitespace().map(str::to_owned).collect())
+    };
+    // Its session is its own; and it sleeps: its time on a CPU does not grow.
+    ensure!(stat(guard)?[3] == guard.to_string() && stat(child.id())?[3] != guard.to_string());
+    let time = || fs::read_to_string(format!("/proc/{guard}/schedstat"));
+    // It has seen the signals by then.
+    thread::sleep(Duration::from_millis(500));
+    let used = time()?;
+    wait_for(|| is_attached(&before))?;
+    ensure!(time()? == used, "the guard ran: {used} before, {} after", time()?);
+    child.signal("KILL")?;
+    child.wait()?;
+    wait_for(|| Ok(!lives(guard)))?;
+    let left = new_since(&before)?;
+    ensure!(left.is_empty(), "left {left:#?}");
+    Ok(())
+}
+
+/// Who calls the guard's word without being one removes nothing.
+fn no_guard() -> Result<()> {
+    let folder = Folder::new()?;
+    let before = kernel_state()?;
+    let out = folder.path().join("out");
+    let mut child = start_and_await_trials(long_run(&folder, "ftrace-function", &out)?, 2)?;
+    wait_for(|| is_attached(&before))?;
+    let objects = new_since(&before)?;
+    let instance = objects.iter().find_map(|new| new.strip_prefix("tracefs instance tracetoll-"));
+    let tag = instance.and_then(|name| name.split('-').next()).context("no instance")?;
+    refuse(tracetoll(["guard-of", tag])?, 1, &[])?;
+    refuse(tracetoll(["guard-of", "x"])?, 1, &[])?;
+    ensure!(child.wait()?.success(), "the living run was disturbed");
+    Ok(())
+}
+
+/// `line` in a PID and mount namespace of its own, with a `/proc` and a `/run` of its own.
+fn in_container(line: &str) -> Command {
+    let mut command = Command::new("unshare");
+    let line = format!("mount -t proc none /proc && mount -t tmpfs none /run && {line}");
+    command.args(["-p", "-m", "-f", "sh", "-c", &line]).stdin(Stdio::null());
+    command
+}
+
+/// A command as a line for a shell.
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| format!("'{}'", word.display())).collect::<Vec<_>>().join(" ")
+}
+
+/// The end of a container's first process is that of the guard as well.
+fn killed_container() -> Result<()> {
+    let folder = Folder::new()?;
+    let before = kernel_state()?;
+    let run = long_run(&folder, "ftrace-kprobe", &folder.path().join("out"))?;
+    let mut container = start_and_await_trials(in_container(&format!("exec {}", line(&run))), 2)?;
+    wait_for(|| is_attached(&before))?;
+    let first = children(container.id())?[0];
+    let guard = guard_of(first)?.context("no guard")?;
+    kill(first)?;
+    container.wait()?;
+    ensure!(!lives(guard), "the guard outlives its container");
+    let left = new_since(&before)?;
+    ensure!(
+        left.iter().any(|new| new.starts_with("dynamic event")),
+        "this proves nothing: {left:?}"
+    );
+    // Each container is told that nobody lives.
+    let cleaned = succeed(in_container(&line(&tracetoll(["clean"])?)))?;
+    ensure!(cleaned.contains("removed probe event tracetoll_"), "{cleaned}");
+    let left = new_since(&before)?;
+    ensure!(left.is_empty(), "clean left {left:#?}");
+    Ok(())
+}
+
+fn other_container() -> Result<()> {
+    let folder = Folder::new()?;
+    let before = kernel_state()?;
+    let out = folder.path().join("out");
+    let mut child = start_and_await_trials(long_run(&folder, "ftrace-kprobe", &out)?, 2)?;
+    wait_for(|| is_attached(&before))?;
+    let cleaned = succeed(in_container(&line(&tracetoll(["clean"])?)));
+    let status = child.wait()?;
+    ensure!(status.success(), "the living run was disturbed: {status}");
+    let cleaned = cleaned?;
+    ensure!(cleaned.contains("nothing to remove\nleft tracefs instance tracetoll-"), "{cleaned}");
+    ensure!(cleaned.contains(": its owner lives"), "{cleaned}");
+    let campaign = fs::read_to_string(out.join("campaign.json"))?;
+    ensure!(!campaign.contains("\"failed\""), "a trial was disturbed: {campaign}");
+    Ok(())
+}
+
+fn second_campaign() -> Result<()> {
+    let folder = Folder::new()?;
+    let at = |name: &str| folder.path().join(name);
+    let mut first = tiny_run(&folder, "off", &at("first"))?;
+    first.args(["--parts", "toll", "--duration", "15s"]);
+    let mut first = start_and_await_trials(first, 1)?;
+    let second = |name: &str, flag: &str| -> Result<Command> {
+        let mut run = tiny_run(&folder, "off", &at(name))?;
+        run.arg(flag);
+        Ok(run)
+    };
+    let told = ["measures a campaign on this kernel already", "--wait"];
+    let whom = format!("process {} (tracetoll)", first.id());
+    refuse(second("refused", "--quiet")?, 1, &[&told[..], &[&whom]].concat())?;
+    let hidden = ["a process that is not seen from here"];
+    let contained = in_container(&line(&second("contained", "--quiet")?));
+    refuse(contained, 1, &[told, [hidden[0], "vhost-net"]].concat())?;
+    ensure!(!at("refused").exists() && !at("contained").exists(), "a folder was made for nothing");
+
+    // Who waits can be ended, and measures when the first has ended.
+    let mut ended = start_and_await_trials(second("ended", "--wait")?, 0)?;
+    ended.signal("INT")?;
+    ensure!(ended.wait()?.code() == Some(130), "who waits is deaf");
+    let waits = in_container(&line(&second("waits", "--wait")?))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let first = first.wait()?;
+    let waited = waits.wait_with_output()?;
+    ensure!(first.success(), "the first was disturbed: {first}");
+    ensure!(waited.status.success(), "{}: {}", waited.status, said(&waited));
+    ensure!(said(&waited).contains("waiting until the campaign of"), "{}", said(&waited));
+    let campaign = fs::read_to_string(at("waits").join("campaign.json"))?;
+    ensure!(!campaign.contains("\"failed\""), "they met: {campaign}");
+    Ok(())
+}
+
+/// Objects by the names that 0.1 gave, with a process that lives; `pid-namespace` of old.
+fn old_objects() -> Result<()> {
+    let temporary = tempfile::tempdir()?;
+    let mut sleeper = Command::new("sleep").arg("1000").spawn()?;
+    let name = format!("tracetoll-{}-external", sleeper.id());
+    let group = Path::new("/sys/fs/cgroup").join(&name);
+    let own = temporary.path().join(format!("{name}-abc"));
+    let other = temporary.path().join("tracetoll-k3f9x2b-external-0123456789ab-x1Y2z3");
+    let instance = PathBuf::from("/sys/kernel/tracing/instances").join(&name);
+    for folder in [&group, &own, &other, &instance] {
+        fs::create_dir(folder)?;
+    }
+    fs::write(group.join("cgroup.procs"), sleeper.id().to_string())?;
+    let clean = |words: &[&str]| -> Result<String> {
+        let mut clean = tracetoll(words)?;
+        clean.env("TMPDIR", temporary.path());
+        succeed(clean)
+    };
+    let left = clean(&["clean"])?;
+    let all = [&group, &own, &other, &instance].iter().all(|folder| folder.exists());
+    let lived = lives(sleeper.id());
+    let asked = clean(&["clean", "--old", "--format", "json"])?;
+    let gone = [&group, &own, &instance].iter().all(|folder| !folder.exists());
+    sleeper.wait()?;
+    ensure!(all && lived && left.contains("nothing to remove"), "{left}");
+    ensure!(left.contains(&format!("left cgroup {name}: tracetoll 0.1 made it")), "{left}");
+    ensure!(gone && other.exists(), "{asked}");
+    let asked: serde_json::Value = serde_json::from_str(&asked)?;
+    let told = asked["left"][0]["why"].as_str().context("no reason")?;
+    ensure!(told.contains("another kernel") && told.contains("rm -r"), "{asked}");
+    ensure!(asked["removed"].as_array().is_some_and(|removed| removed.len() == 3), "{asked}");
+    Ok(())
+}
