@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::model::scenario::{GuestKind, Switch};
+use crate::model::{
+    bounds,
+    scenario::{GuestKind, Switch},
+};
 
 /// What of a scenario is to be otherwise.
 #[derive(Debug, Clone, Default, Args)]
@@ -22,13 +25,6 @@ pub struct Overrides {
     #[arg(long, value_enum, value_name = "KIND")]
     pub switch: Option<Switch>,
     /// Makes the sections of fidelity trials so many times as long: 0.2.
-    #[arg(long, value_name = "FACTOR", value_parser = positive)]
+    #[arg(long, value_name = "FACTOR", value_parser = |text: &str| bounds::TIME_SCALE.parse(text))]
     pub time_scale: Option<f64>,
-}
-
-/// A number above zero.
-pub(super) fn positive(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
-    let fits = number.is_finite() && number > 0.0;
-    if fits { Ok(number) } else { Err(format!("`{text}` is not above zero")) }
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::overrides::{Overrides, positive};
+use super::overrides::Overrides;
 use crate::model::{
+    bounds,
     scenario::{Rate, duration_text},
     trial::Part,
 };
@@ -39,11 +40,12 @@ pub struct RunArgs {
     #[arg(long, default_value = "vhost", value_name = "LIST")]
     pub target: String,
     /// Measure the toll in lockstep also on only the first so many of the target's functions.
-    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    #[arg(long, value_name = "N,…", value_delimiter = ',',
+        value_parser = |text: &str| bounds::SIZE.parse(text))]
     pub sizes: Vec<usize>,
     /// Blocks: each runs every method once, in random order. 10 unless given; with --until-ci at most so many, 100 unless
     /// given.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_parser = |text: &str| bounds::BLOCKS.parse(text))]
     pub blocks: Option<u32>,
     /// Stop as soon as each method's cost is known within this share of the worker's CPU time under `off` (half the width
     /// of its 95 % interval), after 10 blocks or more: 1%.
@@ -52,7 +54,7 @@ pub struct RunArgs {
     /// Which trials.
     #[arg(long, value_enum, default_value_t = Parts::Both)]
     pub parts: Parts,
-    /// Seed of all that is drawn; taken from the clock unless given.
+    /// Seed of all that is drawn, any number of 64 bits; taken from the clock unless given.
     #[arg(long)]
     pub seed: Option<u64>,
     /// Folder for the result.
@@ -62,13 +64,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "out")]
     pub journal: Option<PathBuf>,
     /// Offered load of the paced trials, instead of the scenario's.
-    #[arg(long, value_name = "RATE", value_parser = |text: &str| text.parse::<Rate>())]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
     pub rate: Option<Rate>,
     /// Kicks of a lockstep trial, instead of the scenario's.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_parser = |text: &str| bounds::KICKS.parse(text))]
     pub kicks: Option<u64>,
     /// Length of the paced and flat trials, instead of the scenario's.
-    #[arg(long, value_name = "DURATION", value_parser = duration_text::parse)]
+    #[arg(long, value_name = "DURATION", value_parser = length)]
     pub duration: Option<std::time::Duration>,
     /// Kernel programs to use instead of the built-in ones: an object as `cargo xtask ebpf --out FILE` compiles it. The
     /// result holds its SHA-256.
@@ -89,7 +91,18 @@ pub struct RunArgs {
 /// `1%` as 0.01.
 fn share(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').ok_or(format!("`{text}` does not end in %"))?;
-    Ok(positive(number.trim())? / 100.0)
+    Ok(bounds::UNTIL_CI.parse(number.trim())? / 100.0)
+}
+
+/// As in a scenario's `toll.paced.rate`.
+fn rate(text: &str) -> Result<Rate, String> {
+    let rate: Rate = text.parse()?;
+    bounds::RATE.check(rate.per_second()).map(|_| rate)
+}
+
+/// As in a scenario's `toll.paced.duration`.
+fn length(text: &str) -> Result<std::time::Duration, String> {
+    bounds::PHASE.check(duration_text::parse(text)?)
 }
 
 /// Which trials a run makes.

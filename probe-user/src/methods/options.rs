@@ -6,7 +6,10 @@ use std::str::FromStr;
 
 use crate::{
     error::{Error, Result},
-    model::method::MethodId,
+    model::{
+        bounds::{self, Bound},
+        method::MethodId,
+    },
 };
 
 /// The size of one perf ring's data.
@@ -79,15 +82,16 @@ impl Options {
         })
     }
 
-    /// The value of `key`, a number above zero, or `default`.
+    /// The value of `key`, a number that keeps to `bound`, or `default`.
     ///
     /// # Errors
     /// It is no such number.
-    pub fn positive(&mut self, key: &'static str, default: u32) -> Result<u32> {
-        match self.take(key, default)? {
-            0 => Err(self.wrong(key, "it must be above zero".into())),
-            value => Ok(value),
-        }
+    pub fn number(&mut self, key: &'static str, default: u32, bound: &Bound<u32>) -> Result<u32> {
+        self.known.push(key);
+        let Some((_, value)) = self.given.iter().find(|(given, _)| given == key) else {
+            return Ok(default);
+        };
+        bound.parse(value).map_err(|why| self.wrong(key, why))
     }
 
     /// The size of each CPU's perf ring, `buffer_kib_per_cpu`, or `default`: a power of two of pages (`perf_mmap`).
@@ -95,9 +99,8 @@ impl Options {
     /// # Errors
     /// No ring has this size.
     pub fn perf_ring(&mut self, default: u32) -> Result<PerfRing> {
-        /// 1 GiB.
-        const MOST: usize = 1 << 20;
-        let kib = self.positive("buffer_kib_per_cpu", default)?;
+        const MOST: usize = bounds::BUFFER_KIB.most as usize;
+        let kib = self.number("buffer_kib_per_cpu", default, &bounds::BUFFER_KIB)?;
         let page = rustix::param::page_size();
         let least = (page / 1024).max(1);
         if kib.is_power_of_two() && (least..=MOST).contains(&(kib as usize)) {
@@ -167,8 +170,8 @@ mod tests {
         let mut options = Options::parse("ftrace-function:clock=local:wake_ms=10").unwrap();
         assert_eq!(options.base(), "ftrace-function");
         assert_eq!(options.choose("clock", &["mono", "local"]).unwrap(), "local");
-        assert_eq!(options.positive("wake_ms", 100).unwrap(), 10);
-        assert_eq!(options.positive("buffer_kib", 64).unwrap(), 64);
+        assert_eq!(options.number("wake_ms", 100, &bounds::WAKE_MS).unwrap(), 10);
+        assert_eq!(options.number("buffer_kib", 64, &bounds::BUFFER_KIB).unwrap(), 64);
         options.finish().unwrap();
         assert_eq!(options.id("ftrace-function").0, "ftrace-function:clock=local:wake_ms=10");
     }
@@ -176,7 +179,7 @@ mod tests {
     #[test]
     fn what_no_method_takes_is_named() {
         let mut options = Options::parse("x:wake=1").unwrap();
-        options.positive("wake_ms", 100).unwrap();
+        options.number("wake_ms", 100, &bounds::WAKE_MS).unwrap();
         let error = options.finish().unwrap_err().to_string();
         assert!(error.contains("no parameter wake") && error.contains("wake_ms"), "{error}");
     }
@@ -192,7 +195,10 @@ mod tests {
         for kib in [6, 100, least / 2, 1 << 21, u32::MAX] {
             let error = ring(&format!("x:buffer_kib_per_cpu={kib}")).unwrap_err().to_string();
             assert!(error.contains("method `x:buffer_kib_per_cpu`"), "{error}");
-            assert!(error.contains("Give a power of two from 4"), "{error}");
+            assert!(
+                error.contains("a power of two from 4") || error.contains("1 to 1048576"),
+                "{error}"
+            );
         }
     }
 
@@ -201,9 +207,9 @@ mod tests {
         for word in ["x:clock", "x:=1", "x:a=1:a=2"] {
             assert!(Options::parse(word).is_err(), "{word}");
         }
-        for value in ["0", "-1", "many", ""] {
+        for value in ["0", "-1", "many", "", "60001", "4294967296"] {
             let mut options = Options::parse(&format!("x:n={value}")).unwrap();
-            assert!(options.positive("n", 1).is_err(), "{value}");
+            assert!(options.number("n", 1, &bounds::WAKE_MS).is_err(), "{value}");
         }
         assert!(Options::parse("x:clock=sundial").unwrap().choose("clock", &["mono"]).is_err());
     }

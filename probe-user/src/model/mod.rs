@@ -1,6 +1,7 @@
 //! Plain types and the result schema. Nothing here reads a file or asks the kernel, so that old results can be
 //! analysed and reported anywhere.
 
+pub mod bounds;
 pub mod campaign;
 pub mod checks;
 pub mod doctor;

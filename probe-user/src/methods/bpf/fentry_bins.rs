@@ -22,6 +22,7 @@ use crate::{
     },
     methods::{Cadence, Method, Sink, options::Options},
     model::{
+        bounds,
         method::{Class, SeriesUnit},
         target::Function,
         units::Nanos,
@@ -40,8 +41,8 @@ const ROW_UNIT: u32 = 16;
 /// # Errors
 /// A parameter has a wrong value.
 pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
-    let bin_ms = options.positive("bin_ms", 10)?;
-    let span_s = options.positive("span_s", 600)?;
+    let bin_ms = options.number("bin_ms", 10, &bounds::BIN_MS)?;
+    let span_s = options.number("span_s", 600, &bounds::SPAN_S)?;
     let bins = u64::from(span_s) * 1000 / u64::from(bin_ms);
     // 64 MiB per CPU and function.
     let bins =

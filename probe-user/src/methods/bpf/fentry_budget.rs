@@ -35,6 +35,7 @@ use crate::{
     },
     methods::{Cadence, Method, Sink, options::Options},
     model::{
+        bounds,
         method::{Class, SeriesUnit},
         target::Function,
         units::Nanos,
@@ -56,7 +57,7 @@ const RECORDS: f64 = 16.0;
 /// A parameter has a wrong value.
 pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     let budget_pct: f64 = options.take("budget_pct", 1.0)?;
-    let window_ms = options.positive("window_ms", 1000)?;
+    let window_ms = options.number("window_ms", 1000, &bounds::WINDOW_MS)?;
     if !(0.01..=100.0).contains(&budget_pct) || window_ms > 60_000 {
         return Err(Error::invalid(
             format!("method `{ID}`"),

@@ -29,6 +29,7 @@ use crate::{
         options::{Options, PerfRing},
     },
     model::{
+        bounds,
         method::{Class, SeriesUnit},
         target::Function,
         units::{Bytes, Nanos},
@@ -49,7 +50,7 @@ pub(super) const ID: &str = "bpf-fentry-perfbuf";
 pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     // 43690 records per CPU: at the default wake-up a ring holds 436 thousand calls per second.
     let ring = options.perf_ring(1024)?;
-    let wake_ms = options.positive("wake_ms", 100)?;
+    let wake_ms = options.number("wake_ms", 100, &bounds::WAKE_MS)?;
     let kind = Kind {
         class: Class::Recorded,
         unit: SeriesUnit::Calls { factor: 1.0 },

@@ -18,6 +18,7 @@ use crate::{
     },
     methods::{Cadence, Method, Sink, options::Options},
     model::{
+        bounds,
         method::{Class, SeriesUnit},
         target::Function,
         units::Nanos,
@@ -53,8 +54,8 @@ pub(super) struct Shape {
 impl Shape {
     /// As `options` say, or a ring of `default_kib`, read every 100 ms.
     pub(super) fn take(options: &mut Options, default_kib: u32) -> Result<Self> {
-        let buffer_kib = options.positive("buffer_kib", default_kib)?;
-        let wake_ms = options.positive("wake_ms", 100)?;
+        let buffer_kib = options.number("buffer_kib", default_kib, &bounds::BUFFER_KIB)?;
+        let wake_ms = options.number("wake_ms", 100, &bounds::WAKE_MS)?;
         let shape = Self { buffer_kib, wake_ms };
         // kernel/bpf/ringbuf.c: a power of two of at least a page; positions are 32 bits in older kernels' maps.
         let fits = (rustix::param::page_size()..=1 << 30).contains(&(buffer_kib as usize * 1024));

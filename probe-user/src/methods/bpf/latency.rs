@@ -23,6 +23,7 @@ use crate::{
     },
     methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
     model::{
+        bounds,
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
@@ -53,7 +54,7 @@ impl Latency {
     /// # Errors
     /// A value is wrong.
     pub fn of(options: &mut Options, way: Way) -> Result<Self> {
-        let max_keys = options.positive("max_keys", MAX_KEYS)?;
+        let max_keys = options.number("max_keys", MAX_KEYS, &bounds::MAX_KEYS)?;
         let (summary, key) = match way {
             Way::Trampoline => ("fentry and fexit programs time each call", "frame"),
             Way::Kprobes => ("programs on kprobes and kretprobes time each call", "thread"),

@@ -19,6 +19,7 @@ use crate::{
     },
     methods::{Cadence, Detection, Method, Scene, Session, Sink, Taps, options::Options},
     model::{
+        bounds,
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
@@ -62,13 +63,13 @@ impl Capture {
             Kept::Whole => ("capture-full", 256, 128, "all of"),
         };
         let snaplen = match kept {
-            Kept::Headers => Some(options.positive("snaplen", 128)?),
+            Kept::Headers => Some(options.number("snaplen", 128, &bounds::SNAPLEN)?),
             Kept::Whole => None,
         };
-        let block_kib = options.positive("block_kib", block_kib)?;
-        let blocks = options.positive("blocks", blocks)?;
-        let retire_ms = options.positive("retire_ms", 50)?;
-        let wake_ms = options.positive("wake_ms", 100)?;
+        let block_kib = options.number("block_kib", block_kib, &bounds::BUFFER_KIB)?;
+        let blocks = options.number("blocks", blocks, &bounds::RING_BLOCKS)?;
+        let retire_ms = options.number("retire_ms", 50, &bounds::WAKE_MS)?;
+        let wake_ms = options.number("wake_ms", 100, &bounds::WAKE_MS)?;
         let file: String = options.take("file", String::new())?;
         let block_size = block_kib.checked_mul(1024).ok_or_else(|| {
             Error::invalid(id, format!("blocks of {block_kib} KiB"), "Ask for less than 4 GiB")

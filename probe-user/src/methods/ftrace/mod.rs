@@ -20,7 +20,7 @@ use self::{
     recorder::{Recorder, Source},
 };
 use super::{Method, options::Options, registry::Entry};
-use crate::{error::Result, kernel::tracefs::probes::Probe};
+use crate::{error::Result, kernel::tracefs::probes::Probe, model::bounds};
 
 /// All methods of this family.
 pub const METHODS: &[Entry] = &[
@@ -53,7 +53,7 @@ fn function_mmap(options: &mut Options) -> Result<Box<dyn Method>> {
 fn kretprobe(options: &mut Options) -> Result<Box<dyn Method>> {
     /// Stands for the kernel's own choice (kernel/kprobes.c, `register_kretprobe`).
     const DEFAULT: u32 = 0;
-    let maxactive = match options.take("maxactive", DEFAULT)? {
+    let maxactive = match options.number("maxactive", DEFAULT, &bounds::MAXACTIVE)? {
         DEFAULT => None,
         calls => Some(calls),
     };

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::{error::Result, methods::options::Options};
+use crate::{error::Result, methods::options::Options, model::bounds};
 
 /// The trace clocks that a recording may use; the first is the default, and that of the bin edges.
 const CLOCKS: &[&str] = &["mono", "local", "x86-tsc"];
@@ -78,9 +78,12 @@ impl Parameters {
     pub fn take(options: &mut Options) -> Result<Self> {
         let default = Self::default();
         Ok(Self {
-            buffer_kib_per_cpu: options
-                .positive("buffer_kib_per_cpu", default.buffer_kib_per_cpu)?,
-            wake_ms: options.positive("wake_ms", default.wake_ms)?,
+            buffer_kib_per_cpu: options.number(
+                "buffer_kib_per_cpu",
+                default.buffer_kib_per_cpu,
+                &bounds::BUFFER_KIB,
+            )?,
+            wake_ms: options.number("wake_ms", default.wake_ms, &bounds::WAKE_MS)?,
             clock: options.choose("clock", CLOCKS)?,
             overwrite: options.choose("overwrite", OVERWRITE)? == "true",
             reader: default.reader,

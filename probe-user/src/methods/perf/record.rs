@@ -22,6 +22,7 @@ use crate::{
         registry::number_in,
     },
     model::{
+        bounds,
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
@@ -59,7 +60,7 @@ impl Recorder {
             _ => (Source::Kprobes, "call, by a kprobe,"),
         };
         let ring = options.perf_ring(512)?;
-        let wake_ms = options.positive("wake_ms", 100)?;
+        let wake_ms = options.number("wake_ms", 100, &bounds::WAKE_MS)?;
         let (class, which) = match period {
             Some(period) => (Class::Sampled, format!("one {what} in {period}")),
             None => (Class::Recorded, format!("each {what}")),

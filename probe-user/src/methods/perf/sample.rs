@@ -27,6 +27,7 @@ use crate::{
         ticker::{Ticker, check_frequency, running},
     },
     model::{
+        bounds,
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
@@ -94,7 +95,7 @@ impl SampleProfiler {
             chains: chains.is_some(),
             // perf's own size, which holds a second of call chains at 999 Hz.
             ring: options.perf_ring(512)?,
-            wake_ms: options.positive("wake_ms", 100)?,
+            wake_ms: options.number("wake_ms", 100, &bounds::WAKE_MS)?,
         };
         Ok(Self::new(parameters, options))
     }

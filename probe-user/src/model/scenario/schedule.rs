@@ -43,7 +43,8 @@ pub struct Section {
 impl Fidelity {
     /// Length of the whole schedule.
     pub fn duration(&self) -> Duration {
-        self.sections.iter().map(|section| section.duration).sum()
+        let durations = self.sections.iter().map(|section| section.duration);
+        durations.fold(Duration::ZERO, Duration::saturating_add)
     }
 
     /// Most hogs at a time.
@@ -51,13 +52,24 @@ impl Fidelity {
         self.sections.iter().map(|section| section.hogs).max().unwrap_or(0)
     }
 
-    /// Makes every section `factor` times as long, in whole bins of width `bin` and at least one.
+    /// Makes every section `factor` times as long, in whole bins of width `bin` and at least one. What is too long to be
+    /// told is as long as can be: the bounds refuse it.
     pub fn scale(&mut self, factor: f64, bin: Duration) {
         for section in &mut self.sections {
             let bins = (section.duration.as_secs_f64() * factor / bin.as_secs_f64()).round();
-            section.duration = bin.mul_f64(bins.max(1.0));
+            section.duration =
+                whole(bins.max(1.0)).map_or(Duration::MAX, |n| bin.saturating_mul(n));
         }
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a whole number that is checked to fit"
+)]
+fn whole(number: f64) -> Option<u32> {
+    (1.0..=f64::from(u32::MAX)).contains(&number).then_some(number as u32)
 }
 
 #[cfg(test)]
@@ -77,5 +89,10 @@ mod tests {
         schedule.scale(0.21, Duration::from_millis(500));
         assert_eq!(schedule.sections[0].duration, Duration::from_millis(5500));
         assert_eq!(schedule.sections[1].duration, Duration::from_millis(500));
+        for factor in [6e18, f64::MAX, f64::INFINITY, f64::NAN, 0.0, -1.0] {
+            let mut scaled = schedule.clone();
+            scaled.scale(factor, Duration::from_nanos(1));
+            assert!(!scaled.duration().is_zero());
+        }
     }
 }

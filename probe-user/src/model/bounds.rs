@@ -1,0 +1,370 @@
+//! What a number that a person gives may be, and why no other: of a scenario, of a flag, of a method's parameter.
+//!
+//! Every limit stands here, and nowhere else. SCENARIOS.md has the table of those of a scenario.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use super::prefix;
+
+/// The least and the most that a number may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound<T: 'static> {
+    /// What it is of: a scenario's field, a flag, a parameter.
+    pub of: &'static str,
+    /// Smallest.
+    pub least: T,
+    /// Greatest.
+    pub most: T,
+    /// What it is counted in; nothing where the number says so itself.
+    pub unit: &'static str,
+    /// Why no other.
+    pub why: &'static str,
+}
+
+/// A number as people write it.
+pub trait Quantity: Copy + PartialOrd {
+    /// So that it reads back.
+    fn written(self) -> String;
+}
+
+macro_rules! whole {
+    ($($number:ty),*) => {
+        $(impl Quantity for $number {
+            fn written(self) -> String {
+                self.to_string()
+            }
+        })*
+    };
+}
+whole!(u16, u32, u64, usize, i32);
+
+impl Quantity for f64 {
+    fn written(self) -> String {
+        prefix::text(self, prefix::GIGA)
+    }
+}
+
+impl Quantity for Duration {
+    fn written(self) -> String {
+        match jiff::SignedDuration::try_from(self) {
+            Ok(signed) => format!("{signed:#}"),
+            Err(_) => format!("{self:?}"),
+        }
+    }
+}
+
+impl<T: Quantity> Bound<T> {
+    /// Whether `value` is one of those.
+    pub fn holds(&self, value: T) -> bool {
+        // A number that is none is neither below nor above.
+        self.least <= value && value <= self.most
+    }
+
+    /// `value`, if it is one of those.
+    ///
+    /// # Errors
+    /// It is not; the error says what is accepted, and why.
+    pub fn check(&self, value: T) -> Result<T, String> {
+        if self.holds(value) { Ok(value) } else { Err(self.refusal(value)) }
+    }
+
+    /// What is wrong with `value`, and what would be right.
+    pub fn refusal(&self, value: T) -> String {
+        format!("{}{} is out of range: use {self}, since {}", value.written(), self.unit, self.why)
+    }
+
+    /// For the command line: a number, and one of those.
+    ///
+    /// # Errors
+    /// It is no number, or none of those.
+    pub fn parse(&self, text: &str) -> Result<T, String>
+    where
+        T: FromStr,
+    {
+        let value = text.parse().map_err(|_| format!("`{text}` is no number; use {self}"))?;
+        self.check(value)
+    }
+}
+
+/// `1 to 64`.
+impl<T: Quantity> fmt::Display for Bound<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { least, most, unit, .. } = self;
+        // A word stands once, behind both; a unit stands at each.
+        let first = if unit.starts_with(' ') { "" } else { unit };
+        write!(f, "{}{first} to {}{unit}", least.written(), most.written())
+    }
+}
+
+macro_rules! bound {
+    ($(#[$doc:meta])* $name:ident: $type:ty = $of:literal, $least:expr, $most:expr, $unit:literal, $why:literal) => {
+        $(#[$doc])*
+        pub const $name: Bound<$type> =
+            Bound { of: $of, least: $least, most: $most, unit: $unit, why: $why };
+    };
+}
+
+const MS: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+bound!(
+    /// Width of a bin.
+    BIN: Duration = "bin", MS, Duration::from_secs(600), "",
+    "at each edge all counters are read, which takes some 0.1 ms, and a series needs 30 bins"
+);
+bound!(
+    /// Load before anything is measured.
+    SETTLE: Duration = "settle", MS, HOUR, "",
+    "it is spent in every trial, and tells nothing"
+);
+bound!(
+    /// CPUs of machine 1.
+    LOAD_CPUS: usize = "load_cpus", 1, 8192, " CPUs",
+    "a kernel for x86-64 knows no more (CONFIG_NR_CPUS)"
+);
+bound!(
+    /// Guests without a VM.
+    GUESTS: usize = "guests.count", 1, 64, " guests",
+    "each has a vhost device, a TAP and a thread"
+);
+bound!(
+    /// Guests with one.
+    VMS: usize = "guests.count", 1, 8, " VMs",
+    "the paper has eight, and each takes memory and half a minute to boot"
+);
+bound!(
+    /// Bytes of a frame.
+    FRAME: usize = "guests.frame", 60, 65_535, " bytes",
+    "Ethernet knows none that is shorter, and a TAP takes none that is longer \
+     (drivers/net/tun.c, MAX_MTU)"
+);
+bound!(
+    /// Descriptors of a ring.
+    RING: u16 = "guests.ring", 4, 32_768, " descriptors",
+    "virtio takes powers of two up to that"
+);
+bound!(
+    /// Virtual processors.
+    VCPUS: u32 = "guests.vcpus", 1, 2, "",
+    "the image of the VMs is made for no more"
+);
+bound!(
+    /// Memory of a VM.
+    MEMORY_MIB: u32 = "guests.memory_mib", 96, 65_536, " MiB",
+    "the VM's kernel and initramfs need that much, and nothing in it needs more"
+);
+bound!(
+    /// A capped link, or what a guest may send.
+    BITS: f64 = "network.link, network.guest_limit", 1e5, 1e12, "bit",
+    "below it one full frame takes longer than a bin of 100ms, and no cable carries more"
+);
+bound!(
+    /// A link's share of what flows.
+    SHARE: f64 = "network.link", 1.0, 100.0, "%",
+    "it is a share of what was measured to flow"
+);
+bound!(
+    /// Threads of a hog.
+    HOG_THREADS: usize = "hogs.threads", 1, 1024, " threads",
+    "a hog without a thread is none"
+);
+bound!(
+    /// Hogs at a time.
+    HOGS: usize = "fidelity.sections.hogs", 0, 1024, " hogs",
+    "each takes a CPU: that starves any host"
+);
+bound!(
+    /// All threads of all hogs.
+    ALL_HOGS: usize = "hogs.threads × fidelity.sections.hogs", 0, 1024, " threads",
+    "each takes a CPU: that starves any host"
+);
+bound!(
+    /// Kicks of a lockstep trial.
+    KICKS: u64 = "toll.lockstep.kicks", 1, 100_000_000, " kicks",
+    "at 10 µs each that is a quarter of an hour per trial"
+);
+bound!(
+    /// Offered load.
+    RATE: f64 = "toll.paced.rate, fidelity.rate, fidelity.sections.rate", 1.0, 1e8, "pps",
+    "a slower load has bins without a frame, and 10 ns per frame is more than any guest sends"
+);
+bound!(
+    /// A toll trial with a length.
+    PHASE: Duration = "toll.paced.duration, toll.flat.duration", MS, HOUR, "",
+    "a trial that is broken off is lost"
+);
+bound!(
+    /// A section of a fidelity trial.
+    SECTION: Duration = "fidelity.sections.duration", MS, DAY, "",
+    "a trial that is broken off is lost"
+);
+bound!(
+    /// A fidelity trial.
+    FIDELITY: Duration = "all sections together", MS, DAY, "",
+    "a trial that is broken off is lost"
+);
+bound!(
+    /// Bins of a fidelity trial.
+    BINS: u64 = "bins of all sections", 1, 100_000, " bins",
+    "each is a number per traced function, in one line of the journal"
+);
+bound!(
+    /// Sections of a fidelity trial.
+    SECTIONS: usize = "number of fidelity.sections", 1, 1000, " sections",
+    "reports have a row for each"
+);
+bound!(
+    /// Programs that a scenario defines.
+    EXTERNALS: usize = "number of [[external]] tables", 0, 100, " programs",
+    "each has trials of its own in every block"
+);
+bound!(
+    /// Words of a command line.
+    WORDS: usize = "external.argv, external.report", 1, 10_000, " words",
+    "a program has a name, and the kernel takes no endless command line"
+);
+bound!(
+    /// How long a program takes.
+    WAIT: Duration = "external.settle, external.timeout, external.linger", MS, HOUR, "",
+    "it is waited for in every trial"
+);
+bound!(
+    /// Exit status of a program.
+    EXIT: i32 = "external.exit", 0, 255, "",
+    "a status is one byte (wait(2))"
+);
+
+bound!(
+    /// Blocks of a campaign.
+    BLOCKS: u32 = "--blocks", 1, 10_000, "",
+    "each runs every method, and all are in memory when the result is made"
+);
+bound!(
+    /// Where a campaign may stop.
+    UNTIL_CI: f64 = "--until-ci", 0.01, 100.0, "%",
+    "it is half the width of an interval, as a share of what the worker takes"
+);
+bound!(
+    /// Other lengths of the sections.
+    TIME_SCALE: f64 = "--time-scale", 0.001, 1000.0, "",
+    "sections last from 1 ms to a day"
+);
+bound!(
+    /// Functions of a smaller target.
+    SIZE: usize = "--sizes", 1, 1_000_000, "",
+    "it is a number of the target's functions"
+);
+
+bound!(
+    /// Between two looks of a reader.
+    WAKE_MS: u32 = "wake_ms", 1, 60_000, "",
+    "a reader that sleeps longer is never seen at work"
+);
+bound!(
+    /// A buffer of the kernel.
+    BUFFER_KIB: u32 = "buffer_kib", 1, 1 << 20, "",
+    "it is memory that the kernel cannot swap: 1 GiB is enough"
+);
+bound!(
+    /// Blocks of a packet ring.
+    RING_BLOCKS: u32 = "blocks", 1, 65_536, "",
+    "it is memory that the kernel cannot swap"
+);
+bound!(
+    /// Bytes kept of a frame.
+    SNAPLEN: u32 = "snaplen", 1, 65_535, "",
+    "no frame is longer"
+);
+bound!(
+    /// Calls that are under way at a time.
+    MAX_KEYS: u32 = "max_keys", 1, 1 << 24, "",
+    "each has room in a map of the kernel"
+);
+bound!(
+    /// Calls that a kretprobe follows at a time.
+    MAXACTIVE: u32 = "maxactive", 0, 4096, "",
+    "the kernel takes no more (KRETPROBE_MAXACTIVE_MAX); 0 is its own choice"
+);
+bound!(
+    /// Width of a method's own bins.
+    BIN_MS: u32 = "bin_ms", 1, 60_000, "",
+    "a trial has several"
+);
+bound!(
+    /// What a method's own bins span.
+    SPAN_S: u32 = "span_s", 1, 86_400, "",
+    "no trial is longer than a day"
+);
+bound!(
+    /// In which a budget holds.
+    WINDOW_MS: u32 = "window_ms", 1, 60_000, "",
+    "a budget of longer windows is spent at once"
+);
+
+/// Most bytes of a result that is read.
+pub const RESULT_BYTES: u64 = 4 << 30;
+
+/// A row per bound of a scenario: what it is of, what is accepted, and why.
+pub fn of_a_scenario() -> Vec<[String; 3]> {
+    fn row<T: Quantity>(bound: &Bound<T>) -> [String; 3] {
+        [bound.of.into(), bound.to_string(), bound.why.into()]
+    }
+    vec![
+        row(&BIN),
+        row(&SETTLE),
+        row(&LOAD_CPUS),
+        row(&GUESTS),
+        row(&VMS),
+        row(&FRAME),
+        row(&RING),
+        row(&VCPUS),
+        row(&MEMORY_MIB),
+        row(&BITS),
+        row(&SHARE),
+        row(&HOG_THREADS),
+        row(&HOGS),
+        row(&ALL_HOGS),
+        row(&KICKS),
+        row(&RATE),
+        row(&PHASE),
+        row(&SECTION),
+        row(&FIDELITY),
+        row(&BINS),
+        row(&SECTIONS),
+        row(&EXTERNALS),
+        row(&WORDS),
+        row(&WAIT),
+        row(&EXIT),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_holds_from_its_least_to_its_most() {
+        for value in [1, 64] {
+            assert_eq!(GUESTS.check(value), Ok(value));
+        }
+        for value in [0, 65, usize::MAX] {
+            let refused = GUESTS.check(value).unwrap_err();
+            assert!(refused.contains("use 1 to 64 guests, since each has"), "{refused}");
+        }
+        for value in [f64::NAN, f64::INFINITY, 0.0, -1.0, 1e30] {
+            RATE.check(value).unwrap_err();
+        }
+        assert_eq!(RATE.to_string(), "1pps to 100Mpps");
+        assert_eq!(BIN.to_string(), "1ms to 10m");
+    }
+
+    #[test]
+    fn a_word_is_a_number_within_the_bound() {
+        assert_eq!(KICKS.parse("5"), Ok(5));
+        for word in ["", "-1", "0", "1e3", "18446744073709551616"] {
+            let refused = KICKS.parse(word).unwrap_err();
+            assert!(refused.contains("use 1 to 100000000 kicks"), "{refused}");
+        }
+    }
+}
