@@ -122,8 +122,7 @@ impl Error {
     pub fn file(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         let remedy = match source.kind() {
             io::ErrorKind::PermissionDenied => Remedy::new("Run as root"),
-            io::ErrorKind::StorageFull => Remedy::new("Free some space"),
-            _ => Remedy::NONE,
+            _ => room(&source).map_or(Remedy::NONE, Remedy::new),
         };
         Self::File { op, path: path.into(), source, remedy }
     }
@@ -137,8 +136,13 @@ impl Error {
                 "A file stands on the way there: name another place with --out"
             }
             io::ErrorKind::NotFound => "Name another place with --out, in a folder that is there",
-            io::ErrorKind::StorageFull => "Free some space, or name another place with --out",
-            _ => "Name another place with --out, where you may write",
+            _ => match room(&source) {
+                Some(room) => {
+                    let remedy = Remedy::new(format!("{room}, or name another place with --out"));
+                    return Self::File { op, path: path.into(), source, remedy };
+                }
+                None => "Name another place with --out, where you may write",
+            },
         };
         Self::File { op, path: path.into(), source, remedy: Remedy::new(remedy) }
     }
@@ -208,6 +212,16 @@ impl Error {
     }
 }
 
+/// What makes room, where there is none for what was to be written.
+pub fn room(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::StorageFull => Some("Free some space"),
+        io::ErrorKind::QuotaExceeded => Some("Free some of your quota"),
+        io::ErrorKind::FileTooLarge => Some("Raise the limit of a file's size (`ulimit -f`)"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,6 +248,7 @@ mod tests {
             (libc::EEXIST, "A file stands there: name a folder with --out"),
             (libc::ENOTDIR, "A file stands on the way there: name another place with --out"),
             (libc::ENOSPC, "Free some space, or name another place with --out"),
+            (libc::EDQUOT, "Free some of your quota, or name another place with --out"),
         ] {
             assert!(told(errno).ends_with(&format!(". {remedy}")), "{}", told(errno));
         }

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         args.check().unwrap_or_else(|refused| refused.exit());
     }
     commands::terminal::begin(cli.quiet, cli.verbose);
+    commands::survive_a_files_limit();
     let done = match cli.command {
         Command::Run(args) => commands::run(&args),
         Command::Merge(args) => commands::merge(&args),

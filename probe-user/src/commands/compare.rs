@@ -7,7 +7,7 @@ use crate::{
     analysis::compare::{self, Comparison, Incomparable},
     cli::{CompareArgs, CompareFormat, Status},
     error::Result,
-    measure::store,
+    measure::store::Stored,
     report::compare::{bmf, markdown, text},
 };
 
@@ -16,12 +16,10 @@ use crate::{
 /// # Errors
 /// A result cannot be read, or a gate asks for what these results cannot tell.
 pub fn compare(args: &CompareArgs) -> Result<ExitCode> {
-    let compared = match versions(args)? {
+    let (base, new) = (Stored::open(&args.base)?, Stored::open(&args.new)?);
+    let compared = match versions(&base, &new)? {
         Some(differ) => Err(differ),
-        None => {
-            let [base, new] = [&args.base, &args.new].map(|path| store::read(path));
-            compare::compare(&base?, &new?, &args.fail_if)
-        }
+        None => compare::compare(&base.campaign()?, &new.campaign()?, &args.fail_if),
     };
     let comparison = match compared {
         Ok(comparison) => comparison,
@@ -51,9 +49,9 @@ fn print(comparison: &Comparison, format: CompareFormat) -> Result<()> {
 }
 
 /// Whether the results say that they are of different schemas, before either is read by this one's.
-fn versions(args: &CompareArgs) -> Result<Option<Incomparable>> {
-    let [base, new] = [&args.base, &args.new].map(|path| store::schema_version(path));
-    let differ = base?.zip(new?).filter(|(base, new)| base != new);
+fn versions(base: &Stored, new: &Stored) -> Result<Option<Incomparable>> {
+    let (base, new) = (base.schema_version()?, new.schema_version()?);
+    let differ = base.zip(new).filter(|(base, new)| base != new);
     Ok(differ.map(|(base, new)| Incomparable {
         field: "schema_version".into(),
         base: base.to_string(),

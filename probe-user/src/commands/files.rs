@@ -10,7 +10,10 @@ use serde::Serialize;
 use crate::{
     analysis::recommend,
     error::Result,
-    measure::journal::{self, JOURNAL},
+    measure::{
+        journal::{self, JOURNAL},
+        output,
+    },
     model::{campaign::Campaign, trial::Part},
     report,
 };
@@ -22,8 +25,10 @@ const PAGE: &str = "report.html";
 #[derive(Debug, Serialize)]
 pub(super) struct Files {
     /// `campaign.json`.
+    #[serde(serialize_with = "shown")]
     campaign: PathBuf,
     /// `report.html`.
+    #[serde(serialize_with = "shown")]
     report: PathBuf,
     /// What leads from there to a decision. For people.
     #[serde(skip)]
@@ -47,7 +52,7 @@ impl Files {
             ))
         })?;
         let page = folder.join(PAGE);
-        journal::write_whole(&page, report::html::render(campaign)).map_err(|error| {
+        output::write_whole(&page, report::html::render(campaign)).map_err(|error| {
             error.with_remedy(format!(
                 "{} is whole. `tracetoll report {} --format html --out FILE` makes the page elsewhere",
                 result.display(),
@@ -65,6 +70,11 @@ impl fmt::Display for Files {
         writeln!(f, "report: {}", self.report.display())?;
         writeln!(f, "choose: {}", self.choice)
     }
+}
+
+/// A path in JSON, which has no bytes that are not UTF-8.
+fn shown<S: serde::Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
 }
 
 /// The command that leads from a result to a decision, with the program as it was called.

@@ -18,9 +18,13 @@ mod scenarios;
 mod schema;
 pub mod terminal;
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+};
 
 use rustix::fs::FileType;
+use signal_hook::consts::SIGXFSZ;
 
 pub use self::{
     clean::clean, compare::compare, completions::completions, doctor::doctor, guests::guests,
@@ -66,6 +70,11 @@ fn json(value: &impl serde::Serialize) -> Result<String> {
     Ok(format!("{text}\n"))
 }
 
+/// The command line, for people: what is not UTF-8 in it is shown as such.
+fn words() -> Vec<String> {
+    std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
 /// Refuses anybody but root, before anything else fails for that reason in a less plain way. `why` says what the command
 /// does that only root may.
 fn require_root(command: &str, why: &str) -> Result<()> {
@@ -96,6 +105,13 @@ fn scenario(name: &str, overrides: &Overrides) -> Result<Scenario> {
         // Other guests do not tell how many calls there were.
         scenario.toll = None;
     }
-    library::check(name, &scenario)?;
+    library::check(&format!("{name} with these flags"), &scenario)?;
     Ok(scenario)
+}
+
+/// Makes a write past `ulimit -f` an error with a remedy. Unless SIGXFSZ is caught, it ends the process. What this process
+/// starts has it as ever: caught signals are reset by execve(2).
+pub fn survive_a_files_limit() {
+    // Without it the limit still holds.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }

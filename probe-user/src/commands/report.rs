@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::ExitCode};
 use crate::{
     cli::{ReportArgs, ReportFormat, ReportTable},
     error::{Error, Result},
-    measure::{journal, store},
+    measure::{output, store},
     report::{
         html, markdown,
         results::{self, Named},
@@ -26,7 +26,7 @@ pub fn report(args: &ReportArgs) -> Result<ExitCode> {
         None => super::print(&text(args, &results)?)?,
         Some(out) => match files(args.format, &results)? {
             Some(files) => write(out, &files)?,
-            None => journal::write_whole(out, text(args, &results)?)?,
+            None => output::write_whole(out, text(args, &results)?)?,
         },
     }
     Ok(ExitCode::SUCCESS)
@@ -81,5 +81,5 @@ fn tables(extension: &str, made: impl Fn(Table) -> Result<Vec<u8>>) -> Result<Fi
 
 fn write(folder: &Path, files: &Files) -> Result<()> {
     fs::create_dir_all(folder).map_err(|e| Error::output("create", folder, e))?;
-    files.iter().try_for_each(|(name, bytes)| journal::write_whole(&folder.join(name), bytes))
+    files.iter().try_for_each(|(name, bytes)| output::write_whole(&folder.join(name), bytes))
 }

@@ -56,6 +56,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let scenario = scenario(args)?;
     super::require_root("run", "it opens /dev/vhost-net and traces the kernel")?;
     let wanted = wanted(args, &scenario)?;
+    args.journal.as_deref().map_or(Ok(()), Journal::check)?;
     let interrupted = super::on_interrupt()?;
     let _claim = claim(args, &interrupted)?;
     // Before anything is made, and until all of it is gone.
@@ -247,7 +248,7 @@ fn scenario(args: &RunArgs) -> Result<Scenario> {
             flat.duration = args.duration.unwrap_or(flat.duration);
         }
     }
-    scenarios::check(&args.scenario, &scenario)?;
+    scenarios::check(&format!("{} with these flags", args.scenario), &scenario)?;
     Ok(scenario)
 }
 
@@ -326,7 +327,7 @@ fn record(args: &RunArgs, scenario: &Scenario) -> Result<RunRecord> {
     let started = Timestamp::now();
     Ok(RunRecord {
         started,
-        command_line: std::env::args().collect(),
+        command_line: super::words(),
         seed: args.seed.unwrap_or_else(|| started.as_nanosecond().unsigned_abs() as u64),
         parts: parts(args, scenario)?,
         platform: host::platform(&host),

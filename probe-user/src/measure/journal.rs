@@ -3,15 +3,14 @@
 //! A killed or failed campaign loses at most the trial that was running. `campaign.json` is made from it.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
-use rustix::io::Errno;
-
+use super::output;
 use crate::{
-    error::{Error, Result},
+    error::{self, Error, Result},
     model::campaign::{Campaign, JournalLine},
 };
 
@@ -29,17 +28,40 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens `path` for appending: a file, or a device that takes bytes in order, such as a virtio port.
+    /// Opens `path` for appending: a file, or a device that takes bytes in order, such as a virtio port. A file is held
+    /// until this is dropped, so that no other run writes between its lines.
     ///
     /// # Errors
-    /// It cannot be opened for writing.
+    /// It cannot be opened for writing, holds something already, or another run writes it.
     pub fn open(path: &Path) -> Result<Self> {
         let file = OpenOptions::new()
             .create(true)
             .append(true)
             .open(path)
-            .map_err(|e| Error::file("open", path, e))?;
+            .map_err(|e| Error::file("open", path, e).or_remedy(ELSEWHERE))?;
+        let there = file.metadata().map_err(|e| Error::file("read", path, e))?;
+        if there.is_file() {
+            if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+                return Err(taken(path, "another run writes its journal there"));
+            }
+            if there.len() > 0 {
+                return Err(taken(path, "the file holds something already"));
+            }
+        }
         Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Makes sure, before anything else is begun, that [`Journal::open`] would not refuse `path` for what it holds.
+    ///
+    /// # Errors
+    /// It holds something already.
+    pub fn check(path: &Path) -> Result<()> {
+        match fs::metadata(path) {
+            Ok(there) if there.is_file() && there.len() > 0 => {
+                Err(taken(path, "the file holds something already"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes one line. A line that does not fit (a full disk) is taken back, so that those before it stay readable.
@@ -51,24 +73,44 @@ impl Journal {
             .map_err(|e| Error::malformed("journal line", e.to_string()))?;
         text.push('\n');
         let before = self.file.metadata().map(|data| data.len());
-        self.file.write_all(text.as_bytes()).map_err(|error| {
+        let written = self.file.write_all(text.as_bytes()).and_then(|()| settled(&self.file));
+        written.map_err(|error| {
             if let Ok(length) = before {
                 // Fails on a device, which has no length to go back to; the reader drops a cut line.
                 let _ = self.file.set_len(length);
             }
             unwritten(&self.path, error)
-        })?;
-        // A device refuses to sync, and needs none.
-        let _ = self.file.sync_data();
-        Ok(())
+        })
+    }
+}
+
+const ELSEWHERE: &str = "Name another file with --journal";
+
+fn taken(path: &Path, why: &str) -> Error {
+    Error::invalid(format!("journal {}", path.display()), why, ELSEWHERE)
+}
+
+/// Only now some file systems know that there is no room. A device refuses to sync, and needs none.
+fn settled(file: &File) -> io::Result<()> {
+    match file.sync_data() {
+        Err(error) if error::room(&error).is_some() => Err(error),
+        _ => Ok(()),
     }
 }
 
 /// What it means that a line could not be written.
 fn unwritten(path: &Path, error: io::Error) -> Error {
-    let full = error.kind() == io::ErrorKind::StorageFull;
+    let room = error::room(&error);
     let error = Error::file("write", path, error);
-    if full { error.with_remedy("Free some space; the trials before are kept") } else { error }
+    match room {
+        Some(room) => {
+            let path = path.display();
+            error.with_remedy(format!(
+                "{room}. The trials before are kept: `tracetoll merge --out DIR {path}` makes their result elsewhere"
+            ))
+        }
+        None => error,
+    }
 }
 
 /// Writes `campaign.json` into `folder`, whole or not at all.
@@ -79,77 +121,51 @@ pub fn write_campaign(folder: &Path, campaign: &Campaign) -> Result<PathBuf> {
     let path = folder.join(CAMPAIGN);
     let text =
         serde_json::to_string(campaign).map_err(|e| Error::malformed("campaign", e.to_string()))?;
-    write_whole(&path, text)?;
+    output::write_whole(&path, text)?;
     Ok(path)
-}
-
-/// Writes a file, whole or not at all: until it is whole, what was there before stays. Devices and pipes are written to.
-///
-/// # Errors
-/// What the system refused.
-pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
-    let refused = |error| Error::output("write", path, error);
-    match fs::metadata(path) {
-        // Before anything is written beside it: what stands beside `.` is nobody's business.
-        Ok(there) if there.is_dir() => return Err(refused(Errno::ISDIR.into())),
-        Ok(there) if !there.is_file() => return fs::write(path, content).map_err(refused),
-        _ => {}
-    }
-    let mut unfinished = path.to_owned().into_os_string();
-    unfinished.push(".unfinished");
-    let written = fs::write(&unfinished, content).and_then(|()| fs::rename(&unfinished, path));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&unfinished);
-        refused(error)
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_was_there_stays_until_the_new_is_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("report.html");
-        fs::write(&path, "old").unwrap();
-        // No space for the new: its place is taken.
-        fs::create_dir(folder.path().join("report.html.unfinished")).unwrap();
-        assert!(write_whole(&path, "new").is_err());
-        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
-        fs::remove_dir(folder.path().join("report.html.unfinished")).unwrap();
-        write_whole(&path, "new").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-    }
-
-    #[test]
-    fn a_folder_is_no_file_and_nothing_is_left_beside_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let inner = folder.path().join("inner");
-        fs::create_dir(&inner).unwrap();
-        for path in [inner.clone(), inner.join(".")] {
-            let error = write_whole(&path, "text").unwrap_err().to_string();
-            assert!(error.contains("A folder stands there"), "{error}");
-        }
-        let count = |folder: &Path| fs::read_dir(folder).unwrap().count();
-        assert_eq!((count(folder.path()), count(&inner)), (1, 0));
-    }
+    use crate::{analysis::fixture::Lab, model::figure::Platform};
 
     #[test]
     fn a_full_disk_keeps_a_journal_and_nothing_else() {
         let full = || io::Error::from_raw_os_error(libc::ENOSPC);
         let told = unwritten(Path::new(JOURNAL), full()).to_string();
-        assert!(told.ends_with("Free some space; the trials before are kept"), "{told}");
+        let kept = ". Free some space. The trials before are kept: \
+                    `tracetoll merge --out DIR journal.jsonl` makes their result elsewhere";
+        assert!(told.ends_with(kept), "{told}");
         let told = Error::file("write", "standard output", full()).to_string();
         assert!(told.ends_with(". Free some space"), "{told}");
     }
 
     #[test]
-    fn a_device_is_written_to_and_stays_one() {
+    fn a_journal_is_one_runs_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("device");
-        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
-        write_whole(&path, "text").unwrap();
-        assert!(!fs::metadata(&path).unwrap().is_file());
+        let path = folder.path().join(JOURNAL);
+        let first = Journal::open(&path).unwrap();
+        let told = || Journal::open(&path).unwrap_err().to_string();
+        assert!(told().contains("another run writes"), "{}", told());
+        drop(first);
+        Journal::check(&path).unwrap();
+        drop(Journal::open(&path).unwrap());
+        fs::write(&path, "a line\n").unwrap();
+        assert!(told().contains("holds something already. Name another file"), "{}", told());
+        Journal::check(&path).unwrap_err();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a line\n");
+        for device in ["/dev/null", "/dev/full"] {
+            Journal::check(Path::new(device)).unwrap();
+            Journal::open(Path::new(device)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_line_that_does_not_fit_on_a_device_is_told() {
+        let mut full = Journal::open(Path::new("/dev/full")).unwrap();
+        let line = Lab::new().run(Platform::Counted).journal().remove(0);
+        let told = full.write(&line).unwrap_err().to_string();
+        assert!(told.contains("The trials before are kept"), "{told}");
     }
 }

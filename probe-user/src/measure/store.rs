@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::journal::{CAMPAIGN, JOURNAL};
+use super::{
+    input,
+    journal::{CAMPAIGN, JOURNAL},
+};
 use crate::{
     analysis::{
         self,
@@ -19,20 +22,21 @@ use crate::{
 const GUESTS: &str = "guests";
 const GUEST_JOURNAL: &str = "results.jsonl";
 
-/// Makes the folder for a result: `out`, or `results/` with the time. An existing result is never written over.
+/// Makes the folder for a result: `out`, or one in `results/` with the time, and with a number where another run made that
+/// one in the same second. An existing result is never written over.
 ///
 /// # Errors
 /// It cannot be made, cannot be written, or holds a result already.
 pub fn create(out: Option<&Path>) -> Result<PathBuf> {
-    let folder = match out {
-        Some(folder) => folder.to_owned(),
-        None => {
-            let now = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
-            Path::new("results").join(now)
-        }
-    };
+    match out {
+        Some(folder) => create_named(folder),
+        None => create_new(Path::new("results"), &jiff::Zoned::now()),
+    }
+}
+
+fn create_named(folder: &Path) -> Result<PathBuf> {
     let holds =
-        |name| folder.join(name).try_exists().map_err(|e| Error::output("look into", &folder, e));
+        |name| folder.join(name).try_exists().map_err(|e| Error::output("look into", folder, e));
     if holds(JOURNAL)? || holds(CAMPAIGN)? {
         return Err(Error::invalid(
             folder.display().to_string(),
@@ -40,42 +44,149 @@ pub fn create(out: Option<&Path>) -> Result<PathBuf> {
             "Name another folder with --out",
         ));
     }
-    fs::create_dir_all(&folder).map_err(|e| Error::output("create", &folder, e))?;
-    Ok(folder)
+    fs::create_dir_all(folder).map_err(|e| Error::output("create", folder, e))?;
+    Ok(folder.to_owned())
 }
 
-/// Reads a result: a folder, a `campaign.json`, or a journal (that of a killed run too).
+fn create_new(results: &Path, now: &jiff::Zoned) -> Result<PathBuf> {
+    /// Runs that begin in one second.
+    const MOST: u32 = 1000;
+    let time = now.strftime("%Y-%m-%dT%H-%M-%S").to_string();
+    fs::create_dir_all(results).map_err(|e| Error::output("create", results, e))?;
+    let mut folder = results.join(&time);
+    for another in 2..=MOST {
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                folder = results.join(format!("{time}-{another}"));
+            }
+            made => {
+                return made
+                    .map(|()| folder.clone())
+                    .map_err(|e| Error::output("create", folder, e));
+            }
+        }
+    }
+    Err(Error::invalid(
+        results.display().to_string(),
+        format!("{MOST} results of {time} stand there already"),
+        "Name a folder with --out",
+    ))
+}
+
+/// Reads a result: a folder, a `campaign.json`, or a journal (that of a killed run too). What a file is follows from what
+/// stands in it, not from its name; `-` is standard input.
 ///
 /// # Errors
 /// It cannot be read, is no result, or has another schema version.
 pub fn read(path: &Path) -> Result<Campaign> {
-    let file = file_of(path, [CAMPAIGN, JOURNAL])?;
-    if has_extension(&file, "jsonl") {
-        return merge(vec![read_journal(&file)?]);
-    }
-    read_campaign(&file)
+    Stored::open(path)?.campaign()
 }
 
-fn read_campaign(file: &Path) -> Result<Campaign> {
-    let text = fs::read(file).map_err(|e| unreadable(file, e))?;
-    check_version(file, &text)?;
-    let mut campaign: Campaign =
-        serde_json::from_slice(&text).map_err(|e| not_a_result(file, &e.to_string()))?;
-    analysis::summary::complete(&mut campaign);
-    Ok(campaign)
+/// The bytes of a result, read once: a pipe gives them no second time.
+#[derive(Debug)]
+pub struct Stored {
+    file: PathBuf,
+    bytes: Vec<u8>,
 }
 
-/// The schema version of a result, where it says so itself: a `campaign.json`, not a journal.
-///
-/// # Errors
-/// It cannot be read, or is no result.
-pub fn schema_version(path: &Path) -> Result<Option<u32>> {
-    let file = file_of(path, [CAMPAIGN, JOURNAL])?;
-    if has_extension(&file, "jsonl") {
-        return Ok(None);
+impl Stored {
+    /// Reads a file, standard input, or the result in a folder: its campaign, or its journal where it has none.
+    ///
+    /// # Errors
+    /// It cannot be read, or the folder holds no result.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::file(file_of(path, [CAMPAIGN, JOURNAL])?)
     }
-    let text = fs::read(&file).map_err(|e| unreadable(&file, e))?;
-    version(&file, &text).map(Some)
+
+    fn file(file: PathBuf) -> Result<Self> {
+        let bytes = input::bytes(&file).map_err(|e| unreadable(&file, e))?;
+        Ok(Self { file, bytes })
+    }
+
+    /// The schema version, where it says so itself: a `campaign.json`, not a journal.
+    ///
+    /// # Errors
+    /// It begins as a campaign, and is none.
+    pub fn schema_version(&self) -> Result<Option<u32>> {
+        #[derive(serde::Deserialize)]
+        struct Versioned {
+            schema_version: u32,
+        }
+        match serde_json::from_slice::<Versioned>(&self.bytes) {
+            Ok(found) => Ok(Some(found.schema_version)),
+            // It was cut, say. What begins otherwise is a journal, or nothing that a campaign's error would be true of.
+            Err(error) if begins_as_campaign(&self.bytes) => {
+                Err(not_a_result(&self.file, &error.to_string()))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The campaign, or that of the journal.
+    ///
+    /// # Errors
+    /// It is no result, or has another schema version.
+    pub fn campaign(&self) -> Result<Campaign> {
+        match self.schema_version()? {
+            Some(version) => self.of_version(version),
+            None => merge(vec![self.journal()?]),
+        }
+    }
+
+    /// The journals: itself, or those that the campaign was made of.
+    fn journals(&self) -> Result<Vec<Source>> {
+        let Some(version) = self.schema_version()? else { return Ok(vec![self.journal()?]) };
+        let name = self.file.display();
+        let journals = analysis::journal::journals(self.of_version(version)?)
+            .map_err(|e| not_a_result(&self.file, &e.to_string()))?;
+        let named = |(lines, number)| Source { name: format!("{name}, run {number}"), lines };
+        Ok(journals.into_iter().zip(1..).map(named).collect())
+    }
+
+    /// Says "another version" instead of naming the first field that has changed.
+    fn of_version(&self, theirs: u32) -> Result<Campaign> {
+        if theirs != SCHEMA_VERSION {
+            return Err(Error::invalid(
+                self.file.display().to_string(),
+                format!("schema version {theirs}; this tracetoll reads version {SCHEMA_VERSION}"),
+                "Use the tracetoll that wrote it",
+            ));
+        }
+        let refused = |e: serde_json::Error| not_a_result(&self.file, &e.to_string());
+        let mut campaign = serde_json::from_slice(&self.bytes).map_err(refused)?;
+        analysis::summary::complete(&mut campaign);
+        Ok(campaign)
+    }
+
+    fn journal(&self) -> Result<Source> {
+        self.begun()?.map_err(|why| {
+            let file = self.file.display().to_string();
+            Error::invalid(file, why, "Leave it out, or measure again")
+        })
+    }
+
+    /// A journal, or why it has not even begun.
+    fn begun(&self) -> Result<std::result::Result<Source, &'static str>> {
+        let parsed = analysis::journal::parse_journal(&self.bytes)
+            .map_err(|e| not_a_result(&self.file, &e.to_string()))?;
+        if parsed.lines.is_empty() {
+            return Ok(Err(match parsed.cut {
+                true => "the journal's first line is cut, as by a kill: it holds no trial",
+                false => "the journal is empty: its run ended before it began",
+            }));
+        }
+        let name = self.file.display().to_string();
+        if parsed.cut {
+            log::warn!("{name}: the last line is cut, as by a kill; the lines before it are used");
+        }
+        Ok(Ok(Source { name, lines: parsed.lines }))
+    }
+}
+
+/// Whether the first field is that with which `campaign.json` is written.
+fn begins_as_campaign(bytes: &[u8]) -> bool {
+    let inner = bytes.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    inner.is_some_and(|inner| inner.starts_with(b"\"schema_version\""))
 }
 
 /// Reads the journals of a result: a file, the one in a folder, those of the VMs of `cargo xtask run` in its folder, or those
@@ -88,18 +199,7 @@ pub fn read_journals(path: &Path) -> Result<Vec<Source>> {
     if guests.is_dir() && !path.join(JOURNAL).exists() {
         return read_guests(&guests);
     }
-    let file = file_of(path, [JOURNAL, CAMPAIGN])?;
-    // A journal may be called anything: `tracetoll run --journal`.
-    let is_campaign = |text: Vec<u8>| version(&file, &text).is_ok();
-    if !fs::read(&file).is_ok_and(is_campaign) {
-        return Ok(vec![read_journal(&file)?]);
-    }
-    let campaign = read_campaign(&file)?;
-    let journals =
-        analysis::journal::journals(campaign).map_err(|e| not_a_result(&file, &e.to_string()))?;
-    let named =
-        |(lines, number)| Source { name: format!("{}, run {number}", file.display()), lines };
-    Ok(journals.into_iter().zip(1..).map(named).collect())
+    Stored::file(file_of(path, [JOURNAL, CAMPAIGN])?)?.journals()
 }
 
 /// The journals of a campaign in VMs. That of a VM that ended before its first line was whole is left out.
@@ -111,38 +211,13 @@ fn read_guests(guests: &Path) -> Result<Vec<Source>> {
     files.sort();
     let mut journals = Vec::new();
     for file in files {
-        match begun(&file)? {
+        let stored = Stored::file(file)?;
+        match stored.begun()? {
             Ok(journal) => journals.push(journal),
-            Err(why) => log::warn!("{}: {why}; it is left out", file.display()),
+            Err(why) => log::warn!("{}: {why}; it is left out", stored.file.display()),
         }
     }
     Ok(journals)
-}
-
-fn read_journal(file: &Path) -> Result<Source> {
-    begun(file)?.map_err(|why| {
-        Error::invalid(file.display().to_string(), why, "Leave it out, or measure again")
-    })
-}
-
-/// A journal, or why it has not even begun.
-fn begun(file: &Path) -> Result<std::result::Result<Source, &'static str>> {
-    let text = fs::read(file).map_err(|e| unreadable(file, e))?;
-    let parsed =
-        analysis::journal::parse_journal(&text).map_err(|e| not_a_result(file, &e.to_string()))?;
-    if parsed.lines.is_empty() {
-        return Ok(Err(match parsed.cut {
-            true => "the journal's first line is cut, as by a kill: it holds no trial",
-            false => "the journal is empty: its run ended before it began",
-        }));
-    }
-    if parsed.cut {
-        log::warn!(
-            "{}: the last line is cut, as by a kill; the lines before it are used",
-            file.display()
-        );
-    }
-    Ok(Ok(Source { name: file.display().to_string(), lines: parsed.lines }))
 }
 
 /// The file itself, or of a folder the first of these that it holds.
@@ -165,33 +240,6 @@ fn file_of(path: &Path, names: [&str; 2]) -> Result<PathBuf> {
     ))
 }
 
-fn has_extension(file: &Path, wanted: &str) -> bool {
-    file.extension().is_some_and(|extension| extension == wanted)
-}
-
-fn version(file: &Path, text: &[u8]) -> Result<u32> {
-    #[derive(serde::Deserialize)]
-    struct Versioned {
-        schema_version: u32,
-    }
-    let found: Versioned =
-        serde_json::from_slice(text).map_err(|e| not_a_result(file, &e.to_string()))?;
-    Ok(found.schema_version)
-}
-
-/// Says "another version" instead of naming the first field that has changed.
-fn check_version(file: &Path, text: &[u8]) -> Result<()> {
-    let (theirs, ours) = (version(file, text)?, SCHEMA_VERSION);
-    if theirs == ours {
-        return Ok(());
-    }
-    Err(Error::invalid(
-        file.display().to_string(),
-        format!("schema version {theirs}; this tracetoll reads version {ours}"),
-        "Use the tracetoll that wrote it",
-    ))
-}
-
 fn unreadable(file: &Path, error: io::Error) -> Error {
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied => {
@@ -210,4 +258,34 @@ fn not_a_result(file: &Path, why: &str) -> Error {
         format!("not a result of tracetoll: {why}"),
         "Name a campaign.json or journal.jsonl that tracetoll wrote",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn runs_of_one_second_have_a_folder_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = folder.path().join("results");
+        let now = jiff::Zoned::now();
+        let made: BTreeSet<_> = std::thread::scope(|threads| {
+            let run = || create_new(&results, &now).unwrap();
+            let runs: Vec<_> = (0..8).map(|_| threads.spawn(run)).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        assert_eq!(made.len(), 8);
+        assert!(made.iter().all(|folder| folder.is_dir()));
+    }
+
+    #[test]
+    fn a_file_in_the_way_of_results_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = folder.path().join("results");
+        fs::write(&results, "").unwrap();
+        let told = create_new(&results, &jiff::Zoned::now()).unwrap_err().to_string();
+        assert!(told.contains("name a folder with --out"), "{told}");
+    }
 }

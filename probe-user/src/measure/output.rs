@@ -1,0 +1,312 @@
+//! How every file that a person asked for is written: to where the path leads, as it stands there.
+//!
+//! Links are followed. A regular file is replaced whole or not at all, and keeps its mode and owner. What a new file cannot
+//! stand in for (a device, a pipe, a file with several names, with attributes of its own, or bound over another, or in a
+//! folder that takes no new file) is written in place; for a regular file its room is taken first.
+
+use std::{
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Write as _},
+    os::{
+        fd::AsFd,
+        unix::fs::{MetadataExt as _, PermissionsExt as _},
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{FallocateFlags, PROC_SUPER_MAGIC},
+    io::Errno,
+};
+use tempfile::NamedTempFile;
+
+use crate::error::{Error, Result};
+
+/// As many links as the kernel follows in one path (include/linux/namei.h, `MAXSYMLINKS`).
+const MOST_LINKS: usize = 40;
+
+/// Writes a file.
+///
+/// # Errors
+/// What the system refused. Where the disk is full, what stood in a regular file stands there still.
+pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    write(path, content.as_ref()).map_err(|error| Error::output("write", path, error))
+}
+
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let place = match fs::metadata(path) {
+        // Before anything is written beside it: what stands beside `.` is nobody's business.
+        Ok(there) if there.is_dir() => return Err(Errno::ISDIR.into()),
+        Ok(there) if is(&there, &io::stdout()) => return stream(io::stdout().lock(), content),
+        Ok(there) if is(&there, &io::stderr()) => return stream(io::stderr().lock(), content),
+        Ok(there) if !there.is_file() => {
+            return stream(OpenOptions::new().write(true).open(path)?, content);
+        }
+        _ => follow(path)?,
+    };
+    match place {
+        // Another has opened it and may have written: `3>file`. What is there already is not ours to cut.
+        Place::Opened => stream(OpenOptions::new().append(true).open(path)?, content),
+        Place::Named(path) => match OpenOptions::new().write(true).open(&path) {
+            Ok(file) => rewrite(&path, file, content),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create(&path, content),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// Whether this is what `stream` leads to. It is written through that then: opened a second time, a file would be written
+/// from its beginning, over what came before; and a socket cannot be opened at all.
+fn is(there: &fs::Metadata, stream: impl AsFd) -> bool {
+    // A terminal or /dev/null is the same under any name, so that nothing depends on the answer.
+    rustix::fs::fstat(stream)
+        .is_ok_and(|stream| (stream.st_dev, stream.st_ino) == (there.dev(), there.ino()))
+}
+
+/// In order, as far as somebody reads it: one who went away (`| head`) is no failure.
+fn stream(mut to: impl io::Write, content: &[u8]) -> io::Result<()> {
+    match to.write_all(content).and_then(|()| to.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Where a path leads.
+enum Place {
+    /// A name in a folder; whether there is a file of that name or not, it is no link.
+    Named(PathBuf),
+    /// Something that a process has opened, named by procfs: `/dev/fd/3`.
+    Opened,
+}
+
+/// Follows links by hand: one that leads to no file yet is to be followed too.
+fn follow(path: &Path) -> io::Result<Place> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_symlink() => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => return Ok(Place::Named(path)),
+        }
+        let folder = folder_of(&path);
+        if rustix::fs::statfs(folder)?.f_type == PROC_SUPER_MAGIC {
+            return Ok(Place::Opened);
+        }
+        path = folder.join(fs::read_link(&path)?);
+    }
+    Err(Errno::LOOP.into())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// Where nothing stands yet: in place only if the folder takes no file of another name.
+fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+    match beside(path) {
+        Ok(new) => fill(new, content)?.persist(path).map(drop).map_err(|refused| refused.error),
+        Err(_) => {
+            fill_in_place(&OpenOptions::new().write(true).create_new(true).open(path)?, content)
+        }
+    }
+}
+
+/// A regular file that may be written, which has been opened for that.
+fn rewrite(path: &Path, file: File, content: &[u8]) -> io::Result<()> {
+    let there = file.metadata()?;
+    if there.nlink() > 1 || has_attributes(&file) {
+        return fill_in_place(&file, content);
+    }
+    let Ok(new) = beside(path).and_then(|new| alike(new, &there)) else {
+        return fill_in_place(&file, content);
+    };
+    // No room for the new: the old stays.
+    match fill(new, content)?.persist(path) {
+        Ok(_) => Ok(()),
+        // It is a mount point (EBUSY), it is in a sticky folder and another's (EPERM), or the folder takes no new names.
+        Err(_) => fill_in_place(&file, content),
+    }
+}
+
+/// A file that will take that one's place, with the mode that one gets where there is none.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let mut named = tempfile::Builder::new();
+    named.prefix(".tracetoll-").suffix(".unfinished");
+    named.permissions(Permissions::from_mode(0o666)).tempfile_in(folder_of(path))
+}
+
+/// With that one's owner and mode; the mode last, since a change of owner takes set-user-ID away.
+fn alike(new: NamedTempFile, there: &fs::Metadata) -> io::Result<NamedTempFile> {
+    let made = new.as_file().metadata()?;
+    if (made.uid(), made.gid()) != (there.uid(), there.gid()) {
+        std::os::unix::fs::fchown(new.as_file(), Some(there.uid()), Some(there.gid()))?;
+    }
+    new.as_file().set_permissions(Permissions::from_mode(there.mode() & 0o7777))?;
+    Ok(new)
+}
+
+/// Whether it has what a new file would not have: an access list, say. A label of SELinux follows from the folder.
+fn has_attributes(file: &File) -> bool {
+    let mut names = [0; 4096];
+    match rustix::fs::flistxattr(file, &mut names) {
+        Ok(length) => names
+            .get(..length)
+            .unwrap_or_default()
+            .split(|&byte| byte == 0)
+            .any(|name| !name.is_empty() && name != b"security.selinux"),
+        // More than there is room for. A file system without them says that it has none.
+        Err(error) => error == Errno::RANGE,
+    }
+}
+
+fn fill(mut new: NamedTempFile, content: &[u8]) -> io::Result<NamedTempFile> {
+    new.write_all(content)?;
+    // Only now some file systems know that there is no room.
+    new.as_file().sync_all()?;
+    Ok(new)
+}
+
+/// Over what is there. Its room is taken first, where the file system can: on a full disk what is there stays as it is.
+fn fill_in_place(mut file: &File, content: &[u8]) -> io::Result<()> {
+    let length = content.len() as u64;
+    if length > 0 {
+        match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, length) {
+            Err(Errno::NOSPC) => return Err(Errno::NOSPC.into()),
+            Err(Errno::DQUOT) => return Err(Errno::DQUOT.into()),
+            Err(Errno::FBIG) => return Err(Errno::FBIG.into()),
+            // The file system has no such call, and says in its own time that it is full.
+            _ => {}
+        }
+    }
+    file.write_all(content)?;
+    file.set_len(length)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn read(path: &Path) -> String {
+        fs::read_to_string(path).unwrap()
+    }
+
+    fn names(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_keeps_its_mode() {
+        let folder = folder();
+        let path = folder.path().join("report.html");
+        write_whole(&path, "old").unwrap();
+        for mode in [0o640, 0o4751] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let before = File::open(&path).unwrap();
+            write_whole(&path, "new and longer").unwrap();
+            assert_eq!(read(&path), "new and longer");
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, mode);
+            // Who had it open reads on in what it was.
+            assert_ne!(before.metadata().unwrap().ino(), fs::metadata(&path).unwrap().ino());
+        }
+        assert_eq!(names(folder.path()), 1);
+    }
+
+    #[test]
+    fn a_new_file_has_the_mode_that_new_files_have() {
+        let folder = folder();
+        let (ours, plain) = (folder.path().join("ours"), folder.path().join("plain"));
+        write_whole(&ours, "text").unwrap();
+        fs::write(&plain, "text").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode();
+        assert_eq!(mode(&ours), mode(&plain));
+    }
+
+    #[test]
+    fn links_are_followed_also_to_what_is_not_there_yet() {
+        let folder = folder();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("below")).unwrap();
+        symlink("below/second", at("first")).unwrap();
+        symlink("real", at("below/second")).unwrap();
+        for text in ["new", "newer"] {
+            write_whole(&at("first"), text).unwrap();
+            assert_eq!(read(&at("below/real")), text);
+            assert!(at("first").is_symlink() && at("below/second").is_symlink());
+        }
+        symlink("loop", at("loop")).unwrap();
+        write_whole(&at("loop"), "text").unwrap_err();
+    }
+
+    #[test]
+    fn all_names_of_a_file_show_what_was_written() {
+        let folder = folder();
+        let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+        fs::write(&one, "what was there before").unwrap();
+        fs::hard_link(&one, &other).unwrap();
+        write_whole(&one, "new").unwrap();
+        assert_eq!((read(&one), read(&other)), ("new".into(), "new".into()));
+    }
+
+    #[test]
+    fn a_folder_is_no_file_and_nothing_is_left_beside_it() {
+        let folder = folder();
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        for path in [inner.clone(), inner.join(".")] {
+            let error = write_whole(&path, "text").unwrap_err().to_string();
+            assert!(error.contains("A folder stands there"), "{error}");
+        }
+        assert_eq!((names(folder.path()), names(&inner)), (1, 0));
+    }
+
+    #[test]
+    fn devices_and_pipes_are_written_to_and_stay() {
+        let folder = folder();
+        let path = folder.path().join("device");
+        symlink("/dev/null", &path).unwrap();
+        write_whole(&path, "text").unwrap();
+        assert!(!fs::metadata(&path).unwrap().is_file() && path.is_symlink());
+        let error = write_whole(Path::new("/dev/full"), "text").unwrap_err().to_string();
+        assert!(error.contains("Free some space, or name another place with --out"), "{error}");
+    }
+
+    #[test]
+    fn what_another_has_opened_is_added_to() {
+        let folder = folder();
+        let path = folder.path().join("opened");
+        let mut file = File::create(&path).unwrap();
+        file.write_all(b"before ").unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&file);
+        write_whole(Path::new(&format!("/proc/self/fd/{fd}")), "and after").unwrap();
+        assert_eq!(read(&path), "before and after");
+    }
+
+    #[test]
+    fn attributes_stay() {
+        let folder = folder();
+        let path = folder.path().join("file");
+        fs::write(&path, "old").unwrap();
+        let set = |file: &File| {
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::fsetxattr(file, "user.note", b"mine", flags)
+        };
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        match set(&file) {
+            // The file system of this machine has none.
+            Err(Errno::OPNOTSUPP | Errno::PERM) => return,
+            set => set.unwrap(),
+        }
+        write_whole(&path, "new").unwrap();
+        let mut value = [0; 8];
+        let length = rustix::fs::getxattr(&path, "user.note", &mut value).unwrap();
+        assert_eq!((&value[..length], read(&path)), (&b"mine"[..], "new".into()));
+    }
+}
