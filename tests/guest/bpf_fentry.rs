@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use probe_user::{
     kernel::{
         bpf::counter::{Counter, Counters},
-        clock,
+        clock, cpus,
         run::Run,
     },
     methods::{Detection, Method, Sample, Scene, Share, Sink, registry},
@@ -205,7 +205,7 @@ fn sampled(observation: &Observation, item: usize, truth: u64) -> Result<()> {
 fn full_rings() -> Result<()> {
     const FLOOD: u64 = 1500;
     // A ring of a page, or one on each CPU; the smallest record takes 16 bytes.
-    let room = 4096 / 16 * thread::available_parallelism()?.get() as u64;
+    let room = 4096 / 16 * cpus::online()?.len() as u64;
     crate::load_modules()?;
     for word in [
         "bpf-fentry-ringbuf:buffer_kib=4",
@@ -306,7 +306,7 @@ fn kept(observation: &Observation) -> Result<()> {
     };
     let (call, record) = (number("price_of_call_ns")?, number("price_of_record_ns")?);
     let share = number("budget_pct_of_cpu_per_function")? / 100.0;
-    let cpus = thread::available_parallelism()?.get() as f64;
+    let cpus = cpus::online()?.len() as f64;
     let given = cpus * (share * observation.enabled.0 as f64 + number("capacity_ns")?);
     // Each CPU may go beyond it by what it does between two looks at the bucket, and by the records at the floor of the
     // probability: 2^-16, so five are many.

@@ -6,7 +6,7 @@ use std::{fs, sync::OnceLock, thread};
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
-    kernel::{kallsyms::Kallsyms, run::Run, targets},
+    kernel::{cpus, kallsyms::Kallsyms, run::Run, targets},
     methods::{Detection, Method, Sample, Scene, Share, Sink, registry},
     model::{loss::Loss, observation::Observation, target::Target, units::Nanos},
 };
@@ -270,7 +270,7 @@ fn samples_fall() -> Result<()> {
         let all = shares.0;
         ensure!(inclusive * 10 > all && own < inclusive, "{inclusive} of {all}, {own} of its own");
         // Each CPU's clock ticks at most 499 times a second.
-        let cpus = thread::available_parallelism()?.get() as f64;
+        let cpus = cpus::online()?.len() as f64;
         let ticks = (observation.enabled.as_secs() * 499.0 + 1.0) * cpus;
         ensure!(all as f64 <= ticks, "{all} samples of {ticks} ticks");
     }

@@ -9,12 +9,12 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
-    kernel::{online, run::Run},
+    kernel::{cpus, run::Run},
     model::{
         scenario::{GuestKind, Guests},
         trial::Sent,
     },
-    workload::{Offered, Orders, Placement, Stage, fleet::Ended},
+    workload::{Named, Offered, Orders, Placement, Stage, fleet::Ended},
 };
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -31,8 +31,9 @@ const NO_HANG: Duration = Duration::from_secs(120);
 
 fn build(run: &Run, count: usize, offloads: bool) -> Result<Stage> {
     crate::load_modules()?;
-    let online = online::cpus()?;
-    let placement = Placement::choose(online.len().saturating_sub(1).max(1), &online)?;
+    let online = cpus::online()?;
+    let placement =
+        Placement::choose(online.len().saturating_sub(1).max(1), &Named::default(), &online)?;
     let guests = Guests { kind: GuestKind::Bridge, count, offloads, ..Guests::default() };
     Ok(Stage::of_guests(run, &guests, &placement)?)
 }

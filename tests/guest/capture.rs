@@ -61,7 +61,7 @@ impl Bench {
             event_idx: true,
             ..Guests::default()
         };
-        let stage = Stage::of_guests(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+        let stage = Stage::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
         Ok(Self { run, target, stage })
     }
 

@@ -34,7 +34,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 const NEIGHBOUR: &str = "TRACETOLL_TEST_NEIGHBOUR";
 
 fn here() -> Placement {
-    Placement { load: vec![0], sink: vec![0] }
+    Placement::of(vec![0], vec![0])
 }
 
 /// A neighbour's life: a guest of its own, which makes as many kicks as each line of standard input says, until there is

@@ -128,7 +128,7 @@ fn lockstep() -> Result<()> {
         event_idx: true,
         ..Guests::default()
     };
-    let stage = Stage::of_guests(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+    let stage = Stage::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
     let mut load = stage.start(Offered::Lockstep { kicks: KICKS })?;
     let mut events = Events::default();
     while !load.wait(Duration::from_millis(100))? {

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
     error::Error,
-    kernel::{kallsyms::Kallsyms, online, run::Run, targets},
+    kernel::{cpus, kallsyms::Kallsyms, run::Run, targets},
     measure::hook::{Hits, Hook},
     methods::{Scene, registry},
 };
@@ -22,7 +22,7 @@ fn accounts() -> Result<()> {
     let run = Run::start()?;
     let symbols = Kallsyms::load()?;
     let target = targets::resolve("__set_task_comm,tracepoint:task:task_rename", &symbols)?;
-    let cpus = online::cpus()?;
+    let cpus = cpus::online()?;
     let scene = Scene { cpus: &cpus, ..Scene::bare(&run) };
     for id in ["ftrace-function", "ftrace-tracepoint", "perf-kprobe-count", "bpf-tracepoint-count"]
     {

@@ -15,14 +15,14 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
-    kernel::{cputime::ThreadTime, netdev::NetDevices, online, run::Run},
+    kernel::{cpus, cputime::ThreadTime, netdev::NetDevices, run::Run},
     measure::leftovers,
     model::{
         scenario::{GuestKind, Guests, HogKind, Scenario},
         units::Nanos,
     },
     sys::tun,
-    workload::{Load, Offered, Orders, Placement, Stage, scenarios},
+    workload::{Load, Named, Offered, Orders, Placement, Stage, scenarios},
 };
 
 use crate::{load::HandleTx, victim};
@@ -60,8 +60,9 @@ fn build(run: &Run, guests: Guests) -> Result<Stage> {
 
 fn build_unless(run: &Run, guests: Guests, interrupted: &Arc<AtomicBool>) -> Result<Stage> {
     crate::load_modules()?;
-    let online = online::cpus()?;
-    let placement = Placement::choose(online.len().saturating_sub(1).max(1), &online)?;
+    let online = cpus::online()?;
+    let placement =
+        Placement::choose(online.len().saturating_sub(1).max(1), &Named::default(), &online)?;
     let hogs = HogKind { threads: 2, pinned: false };
     let scenario = Scenario { guests, hogs, ..scenarios::load("quick")? };
     Ok(Stage::build(run, &scenario, &placement, interrupted)?)

@@ -13,11 +13,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
     kernel::{
+        cpus,
         cputime::{SystemTime, ThreadTime},
         netdev::NetDevices,
         netlink::Netlink,
         netns::Netns,
-        online,
         run::Run,
     },
     model::{
@@ -55,12 +55,12 @@ fn guests(count: usize) -> Guests {
 
 /// The sink on the last CPU, the load on the others; both on the only one.
 fn placement() -> Result<Placement> {
-    let mut load = online::cpus()?;
+    let mut load = cpus::online()?.to_vec();
     let sink = vec![load.pop().context("no CPU is online")?];
     if load.is_empty() {
         load.clone_from(&sink);
     }
-    Ok(Placement { load, sink })
+    Ok(Placement::of(load, sink))
 }
 
 /// The network namespace of a stage's TAPs: our stages have one.
@@ -268,8 +268,8 @@ fn refusals() -> Result<()> {
     let run = Run::start()?;
     build(&run, &guests(1))?.close()?;
     let usual = guests(1);
-    let nowhere = Placement { load: vec![700], sink: vec![0] };
-    let nothing = Placement { load: vec![], sink: vec![0] };
+    let nowhere = Placement::of(vec![700], vec![0]);
+    let nothing = Placement::of(vec![], vec![0]);
     let here = placement()?;
     let cases = [
         (Guests { count: 0, ..usual.clone() }, &here, "guests.count"),

@@ -12,17 +12,17 @@ use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
     kernel::{
+        cpus,
         netdev::NetDevices,
         netlink::{Link, Netlink},
         netns::Netns,
-        online,
         run::Run,
     },
     measure::leftovers,
     model::scenario::{BitRate, Guests, Network as Plan, Scenario, Switch},
     sys::tun::Tap,
     workload::{
-        Offered, Placement, Stage, iperf,
+        Named, Offered, Placement, Stage, iperf,
         network::{Limits, Network, PREFIX, SINK_IP},
         scenarios,
     },
@@ -62,8 +62,8 @@ fn plan(switch: Switch) -> Plan {
 }
 
 fn placement() -> Result<Placement> {
-    let online = online::cpus()?;
-    Ok(Placement::choose(online.len().saturating_sub(1).max(1), &online)?)
+    let online = cpus::online()?;
+    Ok(Placement::choose(online.len().saturating_sub(1).max(1), &Named::default(), &online)?)
 }
 
 fn guests(count: usize) -> Guests {

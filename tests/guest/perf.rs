@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
-    kernel::{clock, kallsyms::Kallsyms, run::Run, targets},
+    kernel::{clock, cpus, kallsyms::Kallsyms, run::Run, targets},
     methods::{Detection, Sample, Scene, Share, Sink, registry},
     model::{
         loss::Loss,
@@ -177,7 +177,7 @@ fn vhost_chains() -> Result<()> {
         event_idx: true,
         ..Guests::default()
     };
-    let stage = Stage::of_guests(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+    let stage = Stage::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
     let profiler = registry::find("perf-sample-997-callchain:event=cpu-clock")?;
     let mut session = profiler.attach(&target, &Scene::bare(&run))?;
     let mut samples = Samples::default();
@@ -217,7 +217,7 @@ fn full_ring() -> Result<()> {
     let given = samples.0.len() as u64;
     ensure!(given > 0 && lost > given, "{given} samples, {lost} lost");
     // Each CPU's clock ticks at most 997 times a second, so no more can have been taken than that.
-    let cpus = thread::available_parallelism()?.get() as u64;
+    let cpus = cpus::online()?.len() as u64;
     let ticks = (observation.enabled.as_secs() * 997.0) as u64 * cpus + cpus;
     ensure!(given + lost <= ticks, "{given} + {lost} samples of {ticks} ticks");
     Ok(())

@@ -45,7 +45,7 @@ fn stage(run: &Run) -> probe_user::error::Result<Stage> {
         event_idx: true,
         ..Guests::default()
     };
-    Stage::of_guests(run, &guests, &Placement { load: vec![0], sink: vec![1] })
+    Stage::of_guests(run, &guests, &Placement::of(vec![0], vec![1]))
 }
 
 fn drive(stage: &Stage) -> probe_user::error::Result<u64> {
@@ -61,7 +61,7 @@ fn calls_by_guest() -> Result<()> {
     let run = Run::start()?;
     let target = target()?;
     let guests = Guests { count: 3, batch: 1, ..Guests::default() };
-    let stage = Stage::of_guests(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+    let stage = Stage::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
     let workers: Vec<_> =
         stage.workers().iter().copied().filter(|worker| worker.guest != 1).collect();
     let witness = Witness::attach(&target, &workers)?;

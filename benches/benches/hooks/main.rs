@@ -20,12 +20,12 @@ use probe_user::{
     error::{Error, Result},
     kernel::{
         claim::{self, Claim},
-        host, online,
+        cpus, host,
         run::Run,
     },
     methods::{Method, registry},
     model::figure::Platform,
-    workload::Placement,
+    workload::{Named, Placement},
 };
 
 use crate::meter::CpuTime;
@@ -58,7 +58,7 @@ struct Host {
 fn measure() -> Result<usize> {
     interrupt::listen()?;
     let platform = host::platform(&host::read()?);
-    let placement = Placement::choose(1, &online::cpus()?)?;
+    let placement = Placement::choose(1, &Named::default(), &cpus::allowed()?)?;
     let claim = claim().map_err(|error| skip("all methods", error)).ok();
     let run = claim.as_ref().and_then(|_| Run::start().map_err(|e| skip("all methods", e)).ok());
     let methods = match &run {

@@ -219,6 +219,7 @@ fn run(platform: Platform) -> Run {
         },
         witness_checks: Vec::new(),
         link: None,
+        cpus: None,
     }
 }
 

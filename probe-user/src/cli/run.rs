@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::overrides::Overrides;
 use crate::model::{
     bounds,
+    cpu_list::CpuList,
     scenario::{Rate, duration_text},
     trial::Part,
 };
@@ -15,7 +16,8 @@ const EXAMPLES: &str = "\
 Examples:
   tracetoll run
   tracetoll run --methods off,bpf-fentry-count --blocks 10 --out results/count
-  tracetoll run --scenario paper-fig8 --guests bridge --parts fidelity --time-scale 0.2";
+  tracetoll run --scenario paper-fig8 --guests bridge --parts fidelity --time-scale 0.2
+  tracetoll run --load-cpus 2-5 --sink-cpu 6";
 
 /// `tracetoll run`.
 #[derive(Debug, Args)]
@@ -51,6 +53,17 @@ pub struct RunArgs {
     /// of its 95 % interval), after 10 blocks or more: 1%.
     #[arg(long, value_name = "PER CENT", value_parser = share)]
     pub until_ci: Option<f64>,
+    /// CPUs of the load (guests, vhost workers, hogs), in the kernel's list format: 2-5,8. As many as the scenario's
+    /// `load_cpus`, unless given, the first ones that this process may run on; if given, the result has their number there.
+    #[arg(long, value_name = "LIST")]
+    pub load_cpus: Option<CpuList>,
+    /// CPU of the sink and of whoever reads counters at the bin edges; the next one unless given.
+    #[arg(long, value_name = "CPU")]
+    pub sink_cpu: Option<u32>,
+    /// CPUs that a method's own reader (a thread or an outside program) may run on, in the same format. Those of the load
+    /// unless given: there it takes time from what is traced, as a tool on that machine does.
+    #[arg(long, value_name = "LIST")]
+    pub reader_cpus: Option<CpuList>,
     /// Which trials.
     #[arg(long, value_enum, default_value_t = Parts::Both)]
     pub parts: Parts,

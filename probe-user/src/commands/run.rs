@@ -18,13 +18,13 @@ use crate::{
     cli::RunArgs,
     error::{Error, Result},
     kernel::{
-        affinity,
         bpf::{chosen, statistics},
         claim::{self, Claim},
+        cpus,
         holders::{self, Holder},
         host,
+        hotplug::Hotplug,
         known::Known,
-        online,
         run::Run,
         swept::Left,
         targets,
@@ -40,12 +40,12 @@ use crate::{
     model::{
         campaign::{Design, Run as RunRecord, Unavailable},
         method::MethodId,
-        scenario::Scenario,
+        scenario::{GuestKind, Scenario},
         target::Target,
         trial::{Pace, Part},
     },
     report,
-    workload::{Placement, Stage, scenarios},
+    workload::{Named, Placement, Stage, scenarios},
 };
 
 /// Measures a campaign.
@@ -93,7 +93,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     // Megabytes of text that no trial needs.
     drop(known);
-    let placement = Placement::choose(scenario.load_cpus, &online::cpus()?)?;
+    let placement = placement(args, &scenario)?;
     Stage::detect(&scenario, &placement)?;
     let output = Output::open(args)?;
     let bench = Bench {
@@ -105,6 +105,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         interrupted: &interrupted,
         link: None,
         kept: RefCell::default(),
+        hotplug: RefCell::new(Hotplug::watch()?),
     };
     measure(args, bench, methods, design, output)
 }
@@ -146,10 +147,8 @@ fn measure(
     design: Design,
     mut output: Output,
 ) -> Result<ExitCode> {
-    let mut record = record(args, bench.scenario)?;
+    let mut record = record(args, &bench)?;
     let blocks = blocks(args, &record.parts)?;
-    // The reader at the bin edges stands beside the sink, so that no hog delays it.
-    affinity::pin(None, &bench.placement.sink)?;
     if record.parts.contains(&Part::Fidelity) {
         record.witness_checks = bench.check_witness()?;
     }
@@ -238,6 +237,9 @@ fn scenario(args: &RunArgs) -> Result<Scenario> {
             "Leave it out, or use a scenario of `blast` guests that has them, such as quick",
         ));
     }
+    if let Some(cpus) = &args.load_cpus {
+        scenario.load_cpus = cpus.len();
+    }
     if let Some(toll) = &mut scenario.toll {
         toll.lockstep.kicks = args.kicks.unwrap_or(toll.lockstep.kicks);
         if let Some(paced) = &mut toll.paced {
@@ -250,6 +252,21 @@ fn scenario(args: &RunArgs) -> Result<Scenario> {
     }
     scenarios::check(&format!("{} with these flags", args.scenario), &scenario)?;
     Ok(scenario)
+}
+
+/// Which CPUs do what: those that the command line names, else those that whoever started us left to us.
+fn placement(args: &RunArgs, scenario: &Scenario) -> Result<Placement> {
+    let RunArgs { load_cpus, sink_cpu, reader_cpus, .. } = args;
+    if let (Some(cpus), GuestKind::Existing) = (load_cpus, scenario.guests.kind) {
+        return Err(Error::invalid(
+            format!("--load-cpus {cpus}"),
+            "guests that run already stay on the CPUs that they have",
+            "Leave it out; --reader-cpus says where methods read",
+        ));
+    }
+    let named = Named { load: load_cpus.clone(), sink: *sink_cpu, reader: reader_cpus.clone() };
+    let placement = Placement::choose(scenario.load_cpus, &named, &cpus::allowed()?)?;
+    placement.is_there().map(|()| placement)
 }
 
 /// The target that `request` names on this kernel.
@@ -322,18 +339,19 @@ fn parts(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-fn record(args: &RunArgs, scenario: &Scenario) -> Result<RunRecord> {
+fn record(args: &RunArgs, bench: &Bench<'_>) -> Result<RunRecord> {
     let host = host::read()?;
     let started = Timestamp::now();
     Ok(RunRecord {
         started,
         command_line: super::words(),
         seed: args.seed.unwrap_or_else(|| started.as_nanosecond().unsigned_abs() as u64),
-        parts: parts(args, scenario)?,
+        parts: parts(args, bench.scenario)?,
         platform: host::platform(&host),
         host,
         witness_checks: Vec::new(),
         link: None,
+        cpus: Some(bench.placement.record(bench.scenario.guests.kind)),
     })
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{
     error::{Error, Result},
-    kernel::online,
+    kernel::cpus,
     model::{campaign::Host, figure::Platform},
 };
 
@@ -20,7 +20,7 @@ pub fn read() -> Result<Host> {
     let meminfo = read_proc("/proc/meminfo")?;
     Ok(Host {
         cpu: field(&cpuinfo, "model name").unwrap_or("unknown").to_owned(),
-        cpus: online::cpus()?.len(),
+        cpus: cpus::online()?.len(),
         memory_kib: field(&meminfo, "MemTotal")
             .and_then(|value| value.split_whitespace().next()?.parse().ok())
             .ok_or_else(|| Error::malformed("/proc/meminfo", "no MemTotal"))?,

@@ -24,10 +24,12 @@ impl Bench<'_> {
             None => Ok(None),
             Some(Link::Rate(rate)) => Ok(Some(rate)),
             Some(Link::Share(share)) => {
-                let mut stage = self.stage()?;
-                let flow = self.flow(&stage)?;
-                stage.check()?;
-                self.leave(stage)?;
+                let flow = self.steadily(|| {
+                    let mut stage = self.stage()?;
+                    let flow = self.flow(&stage)?;
+                    stage.check()?;
+                    self.leave(stage).map(|()| flow)
+                })?;
                 let cap = BitRate::new((share * flow).round());
                 cap.map(Some).ok_or_else(|| Error::Untrue("nothing arrives flat out".into()))
             }

@@ -17,6 +17,7 @@ mod latency;
 pub mod leftovers;
 pub mod output;
 pub mod reader;
+mod steady;
 pub mod store;
 pub mod trial;
 mod truth;

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    kernel::{clock, holders, run::Run, tracefs::Tracefs},
+    kernel::{clock, holders, hotplug::Hotplug, run::Run, tracefs::Tracefs},
     methods::{Method, Scene, Taps},
     model::{
         campaign::WitnessCheck,
@@ -111,6 +111,8 @@ pub struct Bench<'a> {
     pub link: Option<BitRate>,
     /// A stage that the next trial may use.
     pub kept: RefCell<Option<Stage>>,
+    /// Tells of CPUs that go and come.
+    pub hotplug: RefCell<Hotplug>,
 }
 
 /// The method's side of a trial, after it is detached.
@@ -126,8 +128,12 @@ impl Bench<'_> {
     /// Runs one trial.
     ///
     /// # Errors
-    /// Anything that fails on the way, and numbers that break one of their own checks.
+    /// Anything that fails on the way, and numbers that break one of their own checks; a CPU went offline or came online.
     pub fn measure(&self, method: &dyn Method, plan: Plan) -> Result<Measured> {
+        self.steadily(|| self.trial(method, plan))
+    }
+
+    fn trial(&self, method: &dyn Method, plan: Plan) -> Result<Measured> {
         self.check_alone()?;
         let mut stage = self.stage()?;
         self.warm_up(&stage, plan)?;
@@ -139,14 +145,14 @@ impl Bench<'_> {
         let scene = Scene {
             run: self.run,
             taps,
-            cpus: &self.placement.load,
+            cpus: &self.placement.reader,
             interrupted: Some(self.interrupted),
         };
         let target = plan.part_of(self.target);
         let mut session = method.attach(&target, &scene)?;
         session.enable()?;
         let collector = Collector::new(&target);
-        let mut reader = Reader::start(session, collector, &self.placement.load)?;
+        let mut reader = Reader::start(session, collector, &self.placement.reader)?;
         let watched = self.watch(&stage, plan, witness.as_ref(), &mut reader);
         let reading = reader.stop()?;
         let watched = watched?;
@@ -249,6 +255,10 @@ impl Bench<'_> {
     /// # Errors
     /// They do not, or the load fails.
     pub fn check_witness(&self) -> Result<Vec<WitnessCheck>> {
+        self.steadily(|| self.check_witness_here())
+    }
+
+    fn check_witness_here(&self) -> Result<Vec<WitnessCheck>> {
         if self.scenario.guests.kind == GuestKind::Existing {
             return self.check_witness_alongside();
         }

@@ -5,7 +5,7 @@ use std::{fs, io, os::fd::OwnedFd, time::Duration};
 use super::options::Options;
 use crate::{
     error::{Error, Result},
-    kernel::online,
+    kernel::cpus,
     model::units::{Hertz, Nanos},
     sys::perf::{Attr, Event, Rate, Reading},
 };
@@ -88,9 +88,7 @@ impl Ticker {
     /// The kernel refused.
     pub fn try_out(self, frequency: Hertz, sample_type: u64) -> Result<OwnedFd> {
         self.told()?;
-        for cpu in online::cpus()?.into_iter().take(1) {
-            Event::may_watch_all(cpu).map_err(|e| refused(self, e))?;
-        }
+        Event::may_watch_all(cpus::any()?).map_err(|e| refused(self, e))?;
         self.of_this_thread(frequency, sample_type).map_err(|e| refused(self, e))
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     checks::Checks,
+    cpu_list::CpuList,
     figure::{Figure, Platform},
     figures::{DurationFigures, FidelityFigures, RunFigures, SizeFigures, TollFigures},
     loss::Loss,
@@ -95,6 +96,20 @@ pub struct Run {
     /// What the cable to machine 2 carried at most, where the scenario caps it: as it says, or as it was calibrated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<BitRate>,
+    /// Which CPUs did what; absent in results of before 0.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<Cpus>,
+}
+
+/// Which CPUs did what in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cpus {
+    /// Machine 1's: guests, vhost workers and hogs.
+    pub load: CpuList,
+    /// Machine 2's: the sink, and who reads counters at the bin edges.
+    pub sink: CpuList,
+    /// Those that a method's own reader ran on, a thread or an outside program.
+    pub reader: CpuList,
 }
 
 /// The machine that a run ran on.

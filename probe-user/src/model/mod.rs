@@ -4,6 +4,7 @@
 pub mod bounds;
 pub mod campaign;
 pub mod checks;
+pub mod cpu_list;
 pub mod doctor;
 pub mod external;
 pub mod figure;

@@ -14,20 +14,21 @@ const TRACEPOINT: u32 = 2;
 /// `PERF_FLAG_FD_CLOEXEC`.
 const CLOEXEC: u64 = 1 << 3;
 
-/// Opens a kprobe at `address`, by the PMU of type `pmu`; `config` has the bit that makes it a kretprobe.
+/// Opens a kprobe at `address`, by the PMU of type `pmu`; `config` has the bit that makes it a kretprobe. `cpu` is any that
+/// is online.
 ///
 /// # Errors
 /// The errno: `EINVAL` or `EILSEQ` where no probe can stand there.
-pub fn kprobe(pmu: u32, config: u64, address: u64) -> io::Result<OwnedFd> {
-    open(&attr(pmu, config, address))
+pub fn kprobe(pmu: u32, config: u64, address: u64, cpu: u32) -> io::Result<OwnedFd> {
+    open(&attr(pmu, config, address), cpu)
 }
 
-/// Opens the tracepoint with this id in tracefs.
+/// Opens the tracepoint with this id in tracefs. `cpu` is any that is online.
 ///
 /// # Errors
 /// The errno: `ENOENT` where there is none.
-pub fn tracepoint(id: u64) -> io::Result<OwnedFd> {
-    open(&attr(TRACEPOINT, id, 0))
+pub fn tracepoint(id: u64, cpu: u32) -> io::Result<OwnedFd> {
+    open(&attr(TRACEPOINT, id, 0), cpu)
 }
 
 /// `struct perf_event_attr` as of `PERF_ATTR_SIZE_VER5`. A kprobe without a name (`kprobe_func`, at 56) is one at the
@@ -44,8 +45,9 @@ fn attr(kind: u32, config: u64, address: u64) -> [u8; 112] {
     attr
 }
 
-fn open(attr: &[u8]) -> io::Result<OwnedFd> {
-    call::make_fd(Call::PerfEventOpen { attr, pid: -1, cpu: 0, group: None, flags: CLOEXEC })
+fn open(attr: &[u8], cpu: u32) -> io::Result<OwnedFd> {
+    let cpu = i32::try_from(cpu).unwrap_or(i32::MAX);
+    call::make_fd(Call::PerfEventOpen { attr, pid: -1, cpu, group: None, flags: CLOEXEC })
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub mod vhost;
 pub use fleet::Load;
 pub use hogs::Hogs;
 pub use orders::{Offered, Orders};
-pub use placement::Placement;
+pub use placement::{Named, Placement};
 pub use stage::Stage;
 
 /// The function that vhost calls once for each kick of a lockstep load (`handle_tx_kick` in drivers/vhost/net.c).

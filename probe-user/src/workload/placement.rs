@@ -1,32 +1,91 @@
 //! Which machine has which CPUs.
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    kernel::cpus,
+    model::{campaign::Cpus, cpu_list::CpuList, scenario::GuestKind},
+};
 
-/// The CPUs of machine 1 (guests, vhost workers, hogs) and of machine 2 (the sink).
+/// The CPUs of machine 1 (guests, vhost workers, hogs), of machine 2 (the sink), and of a method's own reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
     /// Machine 1's.
     pub load: Vec<u32>,
-    /// Machine 2's; the same ones where there are too few.
+    /// Machine 2's, and the reader's at the bin edges; the same as machine 1's where there are too few.
     pub sink: Vec<u32>,
+    /// Those that a method's reader may run on, a thread or an outside program.
+    pub reader: Vec<u32>,
+}
+
+/// The CPUs that somebody named.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// `--load-cpus`.
+    pub load: Option<CpuList>,
+    /// `--sink-cpu`.
+    pub sink: Option<u32>,
+    /// `--reader-cpus`.
+    pub reader: Option<CpuList>,
 }
 
 impl Placement {
-    /// Parts the `online` CPUs: the first `load_cpus` to machine 1, the next one to machine 2. Where there are too few,
-    /// the machines share the last one.
+    /// With `load` for machine 1 and `sink` for machine 2; readers run on machine 1.
+    pub fn of(load: Vec<u32>, sink: Vec<u32>) -> Self {
+        Self { reader: load.clone(), load, sink }
+    }
+
+    /// Takes what is named, and of the `allowed` CPUs whatever is not: the first `load_cpus` for machine 1, the next one
+    /// for machine 2. Where there are too few, the machines share the last one. Readers run on machine 1.
     ///
     /// # Errors
-    /// No CPU is online, or `load_cpus` is 0.
-    pub fn choose(load_cpus: usize, online: &[u32]) -> Result<Self> {
-        let load = online[..load_cpus.min(online.len())].to_vec();
-        let sink = online.get(load.len()).or(online.last()).copied().into_iter().collect();
-        let placement = Self { load, sink };
-        placement.check().map(|()| placement)
+    /// No CPU is allowed, or `load_cpus` is 0; what is named for one machine is named for the other as well.
+    pub fn choose(load_cpus: usize, named: &Named, allowed: &[u32]) -> Result<Self> {
+        let allowed = CpuList::from(allowed.to_vec());
+        // What has a name is left to whom it was given, as long as there are others.
+        let or_all = |free: CpuList| if free.is_empty() { allowed.clone() } else { free };
+        let load = named.load.as_ref().map_or_else(
+            || {
+                let free = or_all(allowed.without(named.sink.as_slice()));
+                free[..load_cpus.min(free.len())].to_vec()
+            },
+            |load| load.to_vec(),
+        );
+        let free = allowed.without(&load);
+        let of_readers = named.reader.as_deref().unwrap_or_default();
+        let sink = named.sink.or_else(|| free.without(of_readers).first().copied());
+        let sink = sink.or(free.first().copied()).or(load.last().copied()).into_iter().collect();
+        let reader = named.reader.as_ref().map_or_else(|| load.clone(), |reader| reader.to_vec());
+        let placement = Self { load, sink, reader };
+        placement.check()?;
+        named.check(&placement)?;
+        Ok(placement)
     }
 
     /// Whether the machines share no CPU, so that a hog on machine 1 takes nothing from machine 2.
     pub fn is_disjoint(&self) -> bool {
         !self.sink.iter().any(|cpu| self.load.contains(cpu))
+    }
+
+    /// Makes sure that all of them can be used now.
+    ///
+    /// # Errors
+    /// One is offline, left out by the cpuset, or not there.
+    pub fn is_there(&self) -> Result<()> {
+        cpus::check(&[
+            ("the load's CPUs (--load-cpus)", &self.load),
+            ("the sink's CPU (--sink-cpu)", &self.sink),
+            ("the readers' CPUs (--reader-cpus)", &self.reader),
+        ])
+    }
+
+    /// As the result holds it. Guests that run already are where they are.
+    pub fn record(&self, guests: GuestKind) -> Cpus {
+        let list = |cpus: &Vec<u32>| CpuList::from(cpus.clone());
+        let load = match guests {
+            GuestKind::Existing => CpuList::default(),
+            GuestKind::Blast | GuestKind::Bridge | GuestKind::Kvm => list(&self.load),
+        };
+        Cpus { load, sink: list(&self.sink), reader: list(&self.reader) }
     }
 
     /// # Errors
@@ -40,21 +99,89 @@ impl Placement {
     }
 }
 
+impl Named {
+    /// Nobody names a CPU for two who disturb one another. Where there are too few CPUs, who names none shares one.
+    fn check(&self, placement: &Placement) -> Result<()> {
+        let list = |cpus: &[u32]| CpuList::from(cpus.to_vec());
+        let Placement { load, sink, reader } = placement;
+        if let (Some(of_load), Some(cpu)) = (&self.load, self.sink)
+            && of_load.contains(&cpu)
+        {
+            return Err(Error::invalid(
+                format!("--load-cpus {of_load} --sink-cpu {cpu}"),
+                format!("guests and hogs on CPU {cpu} would take the sink's time"),
+                "Name another CPU for the sink, or leave --sink-cpu out",
+            ));
+        }
+        let of_both = list(reader).among(sink);
+        if let (Some(of_reader), true, true) =
+            (&self.reader, placement.is_disjoint(), !of_both.is_empty())
+        {
+            let others = match list(load).is_empty() {
+                true => String::new(),
+                false => format!(", such as the load's, {}", list(load)),
+            };
+            return Err(Error::invalid(
+                format!("--reader-cpus {of_reader}"),
+                format!(
+                    "a reader on CPU {of_both} would delay the sink and what is read at the bin edges"
+                ),
+                format!("Name others{others}, or another sink (--sink-cpu)"),
+            ));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn named(load: &str, sink: Option<u32>, reader: &str) -> Named {
+        Named { load: load.parse().ok(), sink, reader: reader.parse().ok() }
+    }
+
     #[test]
     fn the_machines_share_a_cpu_only_where_there_is_none_left() {
-        let placed = |load_cpus, online: &[u32]| {
-            let Placement { load, sink } = Placement::choose(load_cpus, online).unwrap();
-            (load, sink)
+        let placed = |load_cpus, allowed: &[u32]| {
+            let chosen = Placement::choose(load_cpus, &Named::default(), allowed).unwrap();
+            assert_eq!(chosen.reader, chosen.load);
+            (chosen.load, chosen.sink)
         };
         assert_eq!(placed(1, &[0, 1, 2]), (vec![0], vec![1]));
         assert_eq!(placed(2, &[0, 3, 5]), (vec![0, 3], vec![5]));
         assert_eq!(placed(2, &[0, 1]), (vec![0, 1], vec![1]));
         assert_eq!(placed(1, &[0]), (vec![0], vec![0]));
-        assert!(Placement::choose(1, &[]).is_err());
-        assert!(Placement::choose(0, &[0]).is_err());
+        assert!(Placement::choose(1, &Named::default(), &[]).is_err());
+        assert!(Placement::choose(0, &Named::default(), &[0]).is_err());
+    }
+
+    #[test]
+    fn what_is_named_is_taken_and_the_rest_lies_beside_it() {
+        let placed = |named: &Named| {
+            let Placement { load, sink, reader } = Placement::choose(2, named, &[1, 2, 3]).unwrap();
+            (load, sink, reader)
+        };
+        assert_eq!(
+            placed(&named("2-5", Some(6), "")),
+            (vec![2, 3, 4, 5], vec![6], vec![2, 3, 4, 5])
+        );
+        assert_eq!(placed(&named("1", None, "")), (vec![1], vec![2], vec![1]));
+        assert_eq!(placed(&named("", Some(1), "")), (vec![2, 3], vec![1], vec![2, 3]));
+        // The sink keeps out of the reader's way.
+        assert_eq!(placed(&named("1", None, "2")), (vec![1], vec![3], vec![2]));
+        // Too few: shared, as without any name.
+        assert_eq!(placed(&named("1-3", None, "")), (vec![1, 2, 3], vec![3], vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn what_is_named_twice_is_refused() {
+        let refused =
+            |named: &Named| Placement::choose(1, named, &[0, 1, 2]).unwrap_err().to_string();
+        let error = refused(&named("0-1", Some(1), ""));
+        assert!(error.starts_with("--load-cpus 0-1 --sink-cpu 1: "), "{error}");
+        let error = refused(&named("0", Some(1), "1-2"));
+        assert!(error.starts_with("--reader-cpus 1-2: a reader on CPU 1 "), "{error}");
+        assert!(error.contains("such as the load's, 0"), "{error}");
     }
 }

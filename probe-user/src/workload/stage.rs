@@ -273,13 +273,16 @@ fn check(guests: &Guests) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{kernel::online, workload::scenarios};
+    use crate::{
+        kernel::cpus,
+        workload::{Named, scenarios},
+    };
 
     #[test]
     fn open_vswitch_is_looked_for_before_anything_is_made() {
         let mut scenario = scenarios::load("quick").unwrap();
         scenario.network.switch = Switch::Ovs;
-        let placement = Placement::choose(1, &online::cpus().unwrap()).unwrap();
+        let placement = Placement::choose(1, &Named::default(), &cpus::allowed().unwrap()).unwrap();
         let detected = Stage::detect(&scenario, &placement).map_err(|error| error.to_string());
         match crew::command("ovs-vswitchd", "") {
             Ok(_) => detected.unwrap(),

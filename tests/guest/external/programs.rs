@@ -80,7 +80,7 @@ pub(super) fn frames() -> Result<()> {
         event_idx: true,
         ..Guests::default()
     };
-    let stage = Stage::of_guests(&run, &guests, &Placement { load: vec![0], sink: vec![1] })?;
+    let stage = Stage::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
     let taps = Taps { netns: machine1(&stage), names: stage.taps() };
     let mut session = method.attach(&target, &Scene { taps: Some(taps), ..Scene::bare(&run) })?;
     session.enable()?;

@@ -12,11 +12,12 @@ use super::{
     attachable::Attachable,
     function::FunctionTypes,
     object::{Object, Plan},
-    percpu::{PerCpu, possible_cpus},
+    percpu::PerCpu,
     place::Place,
 };
 use crate::{
     error::{Error, Result},
+    kernel::cpus,
     model::{
         loss::Loss,
         observation::{Durations, ProgramRuns},
@@ -67,7 +68,7 @@ impl Timers {
             Way::Trampoline => Some(FunctionTypes::read()?),
             Way::Kprobes => None,
         };
-        Ok(Self { object: Object::open()?, way, types, cpus: possible_cpus()?, max_keys, name })
+        Ok(Self { object: Object::open()?, way, types, cpus: cpus::slots()?, max_keys, name })
     }
 
     /// Checks that programs can be loaded for all of `functions`, as far as types go.

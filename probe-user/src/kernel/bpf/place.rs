@@ -9,7 +9,7 @@ use aya_obj::generated::bpf_attach_type;
 
 use crate::{
     error::{Error, Result},
-    kernel::{bpf::link::Link, tracefs::Tracefs},
+    kernel::{bpf::link::Link, cpus, tracefs::Tracefs},
     model::target::{Function, Tracepoint},
     sys::probe,
 };
@@ -101,8 +101,8 @@ impl Place {
             Self::Function(at) => Link::function(program, *at, subject),
             Self::Kprobe { address, returns, pmu } => {
                 let config = if *returns { 1 << pmu.retprobe_bit } else { 0 };
-                let event =
-                    probe::kprobe(pmu.kind, config, *address).map_err(|e| no_kprobe(subject, e))?;
+                let event = probe::kprobe(pmu.kind, config, *address, cpus::any()?)
+                    .map_err(|e| no_kprobe(subject, e))?;
                 // Our descriptor goes; the link keeps the event, and with it the kprobe.
                 Link::event(program, event.as_fd(), subject)
             }
@@ -111,7 +111,7 @@ impl Place {
             }
             Self::RawTracepoint(name) => Link::raw_tracepoint(program, name),
             Self::Tracepoint(id) => {
-                let event = probe::tracepoint(*id)
+                let event = probe::tracepoint(*id, cpus::any()?)
                     .map_err(|e| Error::call("perf_event_open", subject, e))?;
                 Link::event(program, event.as_fd(), subject)
             }

@@ -9,11 +9,11 @@ use super::{
     attachable::Attachable,
     function::FunctionTypes,
     object::{Instance, Object, Plan},
-    percpu::possible_cpus,
     place::Place,
 };
 use crate::{
     error::Result,
+    kernel::cpus,
     model::{loss::Loss, observation::ProgramRuns, target::Function, units::Bytes},
     sys::bpf::Kind,
 };
@@ -42,7 +42,7 @@ impl Probes {
     /// # Errors
     /// The kernel has no BTF or refuses ours; not root.
     pub fn new() -> Result<Self> {
-        Ok(Self { object: Object::open()?, types: FunctionTypes::read()?, cpus: possible_cpus()? })
+        Ok(Self { object: Object::open()?, types: FunctionTypes::read()?, cpus: cpus::slots()? })
     }
 
     /// One more than the highest number that a CPU can have on this host: the numbers may have gaps.

@@ -13,11 +13,12 @@ use super::{
     attachable::memory,
     link::Link,
     object::{Instance, Object, Plan},
-    percpu::{PerCpu, possible_cpus},
+    percpu::PerCpu,
     statistics,
 };
 use crate::{
     error::{Error, Result},
+    kernel::cpus,
     model::{
         observation::ProgramRuns,
         target::{Function, Range},
@@ -65,7 +66,7 @@ impl Sampler {
                 "Trace fewer functions with this method",
             ));
         }
-        let cpus = possible_cpus()?;
+        let cpus = cpus::slots()?;
         let table = u32::try_from(FUNCTIONS_MAX).unwrap_or(u32::MAX);
         let instance = Object::open()?.load(&Plan {
             program: PROGRAM,

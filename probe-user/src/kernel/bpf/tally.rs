@@ -11,11 +11,12 @@ use probe_ebpf::{
 use super::{
     attachable::Attachable,
     object::{Object, Plan},
-    percpu::{PerCpu, possible_cpus},
+    percpu::PerCpu,
     place::Place,
 };
 use crate::{
     error::{Error, Result},
+    kernel::cpus,
     model::target::{Function, Tracepoint},
     sys::bpf::Kind,
 };
@@ -53,7 +54,7 @@ impl Tallies {
     /// # Errors
     /// The kernel refuses its types; not root.
     pub fn new(name: String) -> Result<Self> {
-        Ok(Self { object: Object::open()?, cpus: possible_cpus()?, name })
+        Ok(Self { object: Object::open()?, cpus: cpus::slots()?, name })
     }
 
     /// A tally of `function`, by a kprobe, not yet attached.

@@ -6,7 +6,11 @@ use std::{
 };
 
 use super::{read, refused, tracer, write};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    kernel::cpus,
+    model::cpu_list::CpuList,
+};
 
 /// A private trace instance. [`Instance::close`] removes it and reports errors; dropping it removes it too.
 ///
@@ -127,18 +131,17 @@ impl Instance {
         })
     }
 
-    /// The CPUs that have a buffer.
+    /// The CPUs that have a buffer: those online. An instance has a folder for every possible CPU, but a buffer from when
+    /// that comes online on (kernel/trace/ring_buffer.c, `trace_rb_cpu_prepare`); reading there is answered `ENODEV`.
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn cpus(&self) -> Result<Vec<u32>> {
+    pub fn cpus(&self) -> Result<CpuList> {
         let folder = self.path("per_cpu");
         let entries = fs::read_dir(&folder).map_err(|e| refused("read", &folder, e))?;
         let number = |name: &str| name.strip_prefix("cpu")?.parse().ok();
-        let mut cpus: Vec<u32> =
-            entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?)).collect();
-        cpus.sort_unstable();
-        Ok(cpus)
+        let numbers = entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?));
+        Ok(CpuList::from(numbers.collect::<Vec<_>>()).among(&cpus::online()?))
     }
 
     /// Counters of one CPU's buffer.

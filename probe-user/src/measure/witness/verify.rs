@@ -4,10 +4,8 @@ use super::{Witness, sites};
 use crate::{
     error::{Error, Result},
     kernel::{
-        bpf::{
-            counter::{Counter, Counters},
-            percpu::possible_cpus,
-        },
+        bpf::counter::{Counter, Counters},
+        cpus,
         run::PREFIX,
     },
     model::{
@@ -58,7 +56,7 @@ pub fn verify_alongside(
     span: impl FnOnce() -> Result<()>,
 ) -> Result<Vec<WitnessCheck>> {
     let pairs = Pairs::attach(target)?;
-    let under_way = workers as u64 + u64::from(possible_cpus()?);
+    let under_way = workers as u64 + cpus::online()?.len() as u64;
     let read = || Ok::<_, Error>([pairs.own()?, pairs.witness()?, pairs.own()?]);
     let before = read()?;
     span()?;

@@ -22,7 +22,7 @@ use crate::{
             probe::{Probe, Probes},
             slots::Slots,
         },
-        online,
+        cpus,
     },
     methods::{
         Cadence, Method, Sink,
@@ -107,7 +107,7 @@ impl Design for Record {
         let maps = [(EVENTS, cpus), (losses::LOSSES, cpus)];
         let probe = probes.load(PROGRAM, name, &maps, f)?;
         let losses = Slots::of::<losses::Slot>(&probe, losses::LOSSES)?;
-        let events: Vec<_> = online::cpus()?.into_iter().map(open).collect::<Result<_>>()?;
+        let events: Vec<_> = cpus::online()?.iter().copied().map(open).collect::<Result<_>>()?;
         let rings: Vec<_> =
             events.iter().map(|event| event.map(self.ring.pages)).collect::<Result<_>>()?;
         for event in &events {

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{
     error::Result,
-    kernel::{bpf::sampler::Sampler, clock, known::Known, online, run::PREFIX, targets},
+    kernel::{bpf::sampler::Sampler, clock, cpus, known::Known, run::PREFIX, targets},
     methods::{
         Cadence, Detection, Method, Scene, Session, Share, Sink,
         options::Options,
@@ -101,7 +101,7 @@ impl Method for Sampling {
     }
 
     fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
-        Ok(Box::new(self.open(target, &online::cpus()?)?))
+        Ok(Box::new(self.open(target, &cpus::online()?)?))
     }
 }
 

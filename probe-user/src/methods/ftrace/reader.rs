@@ -70,5 +70,5 @@ pub fn open_all(
             Reader::Mmap => Box::new(MappedReader::open(instance, cpu, layout)?),
         })
     };
-    instance.cpus()?.into_iter().map(open).collect()
+    instance.cpus()?.iter().copied().map(open).collect()
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     kernel::{
+        cpus,
         known::Known,
         run::{self, Run},
         tracefs::{
@@ -132,7 +133,7 @@ impl Recorder {
         let tried = match self.source {
             Source::Graph => accept_graph(&instance),
             _ => recording::layout(&instance)
-                .and_then(|layout| MappedReader::open(&instance, 0, layout).map(drop)),
+                .and_then(|layout| MappedReader::open(&instance, cpus::any()?, layout).map(drop)),
         };
         let closed = instance.close();
         tried.and(closed)

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    kernel::{clock, known::Known, online, run::Run},
+    kernel::{clock, cpus, known::Known, run::Run},
     methods::ticker::running,
     model::{
         observation::Observation,
@@ -67,12 +67,12 @@ impl Attached {
         rate: Rate,
         pages: Option<usize>,
     ) -> Result<Self> {
-        let cpus = online::cpus()?;
+        let cpus = cpus::online()?;
         let points = source.points(target, &run.probe_group())?;
         let events = Events::open(points.places(), &cpus, rate, pages)?;
         let names: Vec<String> = target.items().collect();
         let line =
-            |place: &Point| format!("{} by {} on CPUs {cpus:?}", names[place.item], place.name);
+            |place: &Point| format!("{} by {} on CPUs {cpus}", names[place.item], place.name);
         let lines = points.places().iter().map(line).collect();
         let (profiles, observed) = (Profiles::default(), Nanos(0));
         Ok(Self { events, points, profiles, enabled: None, observed, lines })
@@ -86,7 +86,7 @@ impl Attached {
     /// It would not.
     pub(super) fn try_out(source: Source, target: &Target, known: &Known) -> Result<()> {
         source.try_out(target, known)?;
-        Events::may_open(&online::cpus()?)
+        Events::may_open(&cpus::online()?)
     }
 
     /// The item observed at each place.

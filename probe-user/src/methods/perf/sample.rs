@@ -19,7 +19,7 @@ use serde_json::json;
 use super::ring::{Layout, Record, Records, Sample};
 use crate::{
     error::{Error, Result},
-    kernel::{clock, known::Known, online, symbols::AddressMap, targets},
+    kernel::{clock, cpus, known::Known, symbols::AddressMap, targets},
     methods::{
         self, Cadence, Detection, Method, Scene, Session, Sink,
         options::{Options, PerfRing},
@@ -164,7 +164,7 @@ impl Method for SampleProfiler {
     }
 
     fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
-        Ok(Box::new(self.attach_on(&online::cpus()?, target)?))
+        Ok(Box::new(self.attach_on(&cpus::online()?, target)?))
     }
 }
 

@@ -1,0 +1,176 @@
+//! Four sets of CPUs that differ, and which of them to use for what.
+//!
+//! | set | holds | for |
+//! |---|---|---|
+//! | [`possible`] | every number that a CPU can get until the next boot | slots that programs index by CPU: [`slots`] |
+//! | [`online`] | those that run tasks now | perf events, ring buffers, what the scheduler counts |
+//! | [`allowed`] | of these, those that whoever started us left to us: `taskset`, a cpuset, `isolcpus=` | what is taken unless somebody names CPUs |
+//! | [`usable`] | of those online, the ones in our cpuset | what may be named: `taskset` and `isolcpus=` only say where a thread begins |
+//!
+//! What is present and not online is of no use to anybody here but as a remedy.
+
+use std::{fs, thread};
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::{
+    error::{Error, Result},
+    model::cpu_list::CpuList,
+};
+
+const FOLDER: &str = "/sys/devices/system/cpu";
+
+/// Every number that a CPU can get on this host; there may be gaps.
+///
+/// # Errors
+/// The list cannot be read or is none.
+pub fn possible() -> Result<CpuList> {
+    read("possible")
+}
+
+/// One more than the highest number that a CPU can get: for arrays that are indexed by it.
+///
+/// # Errors
+/// As [`possible`].
+pub fn slots() -> Result<u32> {
+    Ok(possible()?.last().map_or(0, |last| last + 1))
+}
+
+/// The CPUs that are online now.
+///
+/// # Errors
+/// The list cannot be read or is none.
+pub fn online() -> Result<CpuList> {
+    read("online")
+}
+
+/// One that is online, for questions that any CPU answers. The first need not be: its number may be above 0.
+///
+/// # Errors
+/// As [`online`].
+pub fn any() -> Result<u32> {
+    let first = online()?.first().copied();
+    first.ok_or_else(|| Error::malformed(format!("{FOLDER}/online"), "it names no CPU"))
+}
+
+/// The CPUs that are online and that the calling thread may run on. Ask before something pins it.
+///
+/// # Errors
+/// /proc or /sys cannot be read.
+pub fn allowed() -> Result<CpuList> {
+    // Not sched_getaffinity(2): that refuses sets smaller than the kernel's, and this has no size.
+    const STATUS: &str = "/proc/thread-self/status";
+    let text = fs::read_to_string(STATUS).map_err(|e| Error::file("read", STATUS, e))?;
+    let list = text.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let list = list.ok_or_else(|| Error::malformed(STATUS, "no Cpus_allowed_list"))?;
+    // The line holds numbers of CPUs that are offline, and of those that do not exist.
+    Ok(parse(STATUS, list)?.among(&online()?))
+}
+
+/// The CPUs that a thread of this process can be pinned to: those online, of which a cpuset may leave some out.
+///
+/// # Errors
+/// As [`allowed`]; no thread can be started.
+pub fn usable() -> Result<CpuList> {
+    let ask = || {
+        let mut all = CpuSet::new();
+        (0..CpuSet::MAX_CPU).for_each(|cpu| all.set(cpu));
+        // The kernel keeps what the cpuset has of it (kernel/sched/syscalls.c, `__sched_setaffinity`).
+        sched_setaffinity(None, &all)
+            .map_err(|e| Error::call("sched_setaffinity", "a thread of ours", e.into()))?;
+        allowed()
+    };
+    // A thread of its own, since the calling one is to stay where it is.
+    let asking = thread::Builder::new().spawn(ask);
+    let asking = asking.map_err(|e| Error::call("clone", "a thread", e))?;
+    asking.join().unwrap_or_else(|_| Err(Error::Untrue("the thread panicked".into())))
+}
+
+/// Makes sure that threads can be pinned to all CPUs of `needs`, each of which says who needs them.
+///
+/// # Errors
+/// The first CPU that cannot be had, why, and what can be done about that.
+pub fn check(needs: &[(&str, &[u32])]) -> Result<()> {
+    let usable = usable()?;
+    let each = needs.iter().flat_map(|(subject, cpus)| cpus.iter().map(move |cpu| (subject, *cpu)));
+    match each.into_iter().find(|(_, cpu)| !usable.contains(cpu)) {
+        None => Ok(()),
+        Some((subject, cpu)) => Err(refusal(subject, cpu, &usable, [read("present")?, online()?])),
+    }
+}
+
+fn refusal(subject: &str, cpu: u32, usable: &CpuList, [present, online]: [CpuList; 2]) -> Error {
+    let (why, help) = if !present.contains(&cpu) {
+        (format!("this host has no CPU {cpu}"), None)
+    } else if !online.contains(&cpu) {
+        let online = format!("bring it online: `echo 1 > {FOLDER}/cpu{cpu}/online`");
+        (format!("CPU {cpu} is offline"), Some(online))
+    } else {
+        let wider = "run it in a cpuset that has it".to_owned();
+        (format!("CPU {cpu} is not in this process's cpuset"), Some(wider))
+    };
+    let other = format!("Name other CPUs, of {usable}");
+    let remedy = help.map_or(other.clone(), |help| format!("{other}, or {help}"));
+    Error::unsupported(subject, why, remedy)
+}
+
+fn read(name: &str) -> Result<CpuList> {
+    let path = format!("{FOLDER}/{name}");
+    let text = fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
+    parse(&path, &text)
+}
+
+fn parse(subject: &str, text: &str) -> Result<CpuList> {
+    text.trim().parse().map_err(|e| Error::malformed(subject, format!("{e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::affinity;
+
+    #[test]
+    fn each_set_lies_in_the_next() {
+        let sets = [allowed(), usable(), online(), read("present"), possible()].map(Result::unwrap);
+        for pair in sets.windows(2) {
+            assert!(!pair[0].is_empty() && pair[0].without(&pair[1]).is_empty(), "{sets:?}");
+        }
+        assert!(slots().unwrap() as usize >= sets[4].len());
+        assert!(sets[2].contains(&any().unwrap()));
+    }
+
+    #[test]
+    fn a_pinned_thread_is_allowed_less_and_can_use_as_much() {
+        let (all, cpu) = (usable().unwrap(), any().unwrap());
+        thread::scope(|scope| {
+            let pinned = scope.spawn(|| {
+                affinity::pin(None, &[cpu]).unwrap();
+                (allowed().unwrap(), usable().unwrap())
+            });
+            assert_eq!(pinned.join().unwrap(), (CpuList::from(vec![cpu]), all));
+        });
+    }
+
+    #[test]
+    fn a_refusal_says_which_cpu_and_what_helps() {
+        let list = |text: &str| text.parse::<CpuList>().unwrap();
+        let told = |cpu| {
+            refusal("--load-cpus 0-9", cpu, &list("0-1"), [list("0-3"), list("0-2")]).to_string()
+        };
+        assert_eq!(told(9), "--load-cpus 0-9: this host has no CPU 9. Name other CPUs, of 0-1");
+        assert_eq!(
+            told(3),
+            "--load-cpus 0-9: CPU 3 is offline. Name other CPUs, of 0-1, or bring it online: \
+             `echo 1 > /sys/devices/system/cpu/cpu3/online`"
+        );
+        assert!(told(2).contains("CPU 2 is not in this process's cpuset. Name other CPUs, of 0-1"));
+    }
+
+    #[test]
+    fn a_cpu_that_is_not_there_is_refused() {
+        let there = [any().unwrap()];
+        check(&[("x", &there)]).unwrap();
+        let error = check(&[("x", &there), ("y", &[8000])]).unwrap_err().to_string();
+        assert!(error.starts_with("y: this host has no CPU 8000"), "{error}");
+    }
+}

@@ -1,0 +1,99 @@
+//! What is measured is measured on CPUs that stay.
+//!
+//! The kernel moves threads away from a CPU that goes offline and gives them any other, for good
+//! (kernel/sched/core.c, `select_fallback_rq`); it closes perf events there, and a CPU that comes online has none, nor a
+//! ring that anybody reads. So a change in the middle of a trial makes it an error row, whatever came of it, and what was
+//! set up for the CPUs of before is not used for the next one.
+
+use super::trial::Bench;
+use crate::{
+    error::{Error, Result},
+    kernel::{affinity, hotplug::Change},
+};
+
+impl Bench<'_> {
+    /// Does something that is true only if no CPU comes or goes meanwhile. The calling thread reads at the bin edges: it
+    /// stands beside the sink, so that no hog delays it.
+    ///
+    /// # Errors
+    /// What it says itself; a CPU of the placement cannot be used; a CPU went offline or came online meanwhile.
+    pub(super) fn steadily<T>(&self, measure: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.settle()?;
+        affinity::pin(None, &self.placement.sink)?;
+        let outcome = measure();
+        if matches!(outcome, Err(Error::Interrupted)) {
+            return outcome;
+        }
+        let changes = self.hotplug.borrow_mut().changes();
+        let steady = match changes {
+            Ok(changes) if changes.is_empty() => self.placement.is_there(),
+            Ok(changes) => Err(changed(&changes, outcome.as_ref().err())),
+            Err(untold) => Err(untold),
+        };
+        if steady.is_err() {
+            self.close()?;
+        }
+        steady.and(outcome)
+    }
+
+    /// Makes sure that the CPUs are there. A stage that was built before a CPU went or came has threads in other places.
+    fn settle(&self) -> Result<()> {
+        let there = self.placement.is_there();
+        let changes = self.hotplug.borrow_mut().changes();
+        match &changes {
+            Ok(changes) if changes.is_empty() && there.is_ok() => return Ok(()),
+            Ok(changes) if changes.is_empty() => {}
+            Ok(changes) => log::warn!("before this trial, {}", told(changes)),
+            Err(error) => log::warn!("before this trial, {error}"),
+        }
+        self.close().and(there)
+    }
+}
+
+fn changed(changes: &[Change], outcome: Option<&Error>) -> Error {
+    let failed = outcome.map(|error| format!(" (it failed as well: {error})")).unwrap_or_default();
+    Error::unsupported(
+        "the trial's CPUs",
+        format!("{} in the middle of it{failed}", told(changes)),
+        "Keep CPUs online during a campaign: no chcpu, no smt/control, no hotplug of the hypervisor's",
+    )
+}
+
+/// All of them in a sentence; a CPU that goes up and down all the time has only its first changes in it.
+fn told(changes: &[Change]) -> String {
+    const MOST: usize = 8;
+    let mut told: Vec<_> = changes.iter().take(MOST).map(Change::to_string).collect();
+    if changes.len() > MOST {
+        told.push(format!("and {} more changes", changes.len() - MOST));
+    }
+    told.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gone(cpu: u32) -> Change {
+        Change { cpu, online: false }
+    }
+
+    #[test]
+    fn a_change_names_the_cpu_what_it_led_to_and_what_to_do() {
+        let error = changed(&[gone(2), Change { cpu: 2, online: true }], None).to_string();
+        assert!(
+            error.starts_with(
+                "the trial's CPUs: CPU 2 went offline, CPU 2 came online in the middle of it. Keep CPUs online"
+            ),
+            "{error}"
+        );
+        let led_to = Error::Untrue("24 bytes for 2 events".into());
+        let error = changed(&[gone(1)], Some(&led_to)).to_string();
+        assert!(error.contains("in the middle of it (it failed as well: 24 bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_hundred_changes_are_no_novel() {
+        let changes: Vec<_> = (0..100).map(gone).collect();
+        assert!(told(&changes).ends_with("CPU 7 went offline, and 92 more changes"));
+    }
+}
