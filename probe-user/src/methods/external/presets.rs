@@ -111,7 +111,9 @@ fn bpftrace_words(names: &Names, attach: &str, action: fn(&str) -> String) -> Ve
     vec!["bpftrace".into(), "-e".into(), program]
 }
 
-/// Into an instance of its own, whose name carries the run's tag. The report, which is what a person would run to see
+/// Into an instance that was made for it and is removed behind it, with its tracer first: at its end, trace-cmd itself would
+/// clear the filter and only then stop the tracer, so that for a moment all functions of the kernel are traced. `-k` keeps
+/// it from that. The report, which is what a person would run to see
 /// anything, counts the records; the statistics that trace-cmd keeps in its file tell what the buffers lost.
 fn trace_cmd(options: &mut Options) -> Result<Box<dyn Method>> {
     let script = r#"trace-cmd report -i "$0" && trace-cmd report --stat -i "$0""#;
@@ -128,7 +130,8 @@ fn trace_cmd(options: &mut Options) -> Result<Box<dyn Method>> {
         summary: "trace-cmd records the function tracer on an instance of its own, into a file",
         choice: "",
         words: |names, _| {
-            let start = ["trace-cmd", "record", "-B", "{run}", "-C", "mono", "-p", "function"];
+            let start =
+                ["trace-cmd", "record", "-k", "-B", "{run}", "-C", "mono", "-p", "function"];
             let mut words = words(&[&start]);
             for (name, module) in &names.functions {
                 let module = module.as_deref().unwrap_or("!*");

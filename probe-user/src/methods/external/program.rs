@@ -230,6 +230,10 @@ impl Method for Program {
             )?),
             false => None,
         };
+        let instance = match self.preset.is_some() && self.uses("{run}") {
+            true => Some(Tracefs::find()?.create_instance(&scene.run.object("external"))?),
+            false => None,
+        };
         let folder = self.folder(scene.run)?;
         let names = Names {
             functions: target
@@ -273,7 +277,7 @@ impl Method for Program {
             frames: target.frames(),
             cgroup: scene.run.object("report"),
         };
-        Ok(Box::new(Running::new(tree, events, folder, names, report, rules)))
+        Ok(Box::new(Running::new(tree, instance, events, folder, names, report, rules)))
     }
 }
 

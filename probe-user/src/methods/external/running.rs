@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    kernel::{clock, tracefs::probes::ProbeEvents},
+    kernel::{
+        clock,
+        tracefs::{Instance, probes::ProbeEvents},
+    },
     methods::{Cadence, Session, Sink},
     model::{
         external::{Counts, Stop},
@@ -32,6 +35,8 @@ use crate::{
 pub(super) struct Running {
     // Before the events, which it uses, and before the folder, which it writes to.
     tree: Tree,
+    /// What it traces into; its tracer ends with it, whatever the program left.
+    instance: Option<Instance>,
     events: Option<ProbeEvents>,
     folder: Option<TempDir>,
     names: Names,
@@ -85,6 +90,7 @@ struct End {
 impl Running {
     pub(super) fn new(
         tree: Tree,
+        instance: Option<Instance>,
         events: Option<ProbeEvents>,
         folder: Option<TempDir>,
         names: Names,
@@ -92,7 +98,7 @@ impl Running {
         rules: Rules,
     ) -> Self {
         let (enabled, disabled, hits, end) = (None, None, Hits::default(), None);
-        Self { tree, events, folder, names, report, rules, enabled, disabled, hits, end }
+        Self { tree, instance, events, folder, names, report, rules, enabled, disabled, hits, end }
     }
 
     fn mark(&self) -> Result<Mark> {
@@ -163,14 +169,15 @@ impl Session for Running {
 
     fn detach(self: Box<Self>) -> Result<Observation> {
         let observation = self.account();
-        let Self { tree, events, folder, .. } = *self;
+        let Self { tree, instance, events, folder, .. } = *self;
         let ended = tree.close();
+        let quiet = instance.map_or(Ok(()), Instance::close);
         let removed = events.map_or(Ok(()), ProbeEvents::close);
         let emptied = folder.map_or(Ok(()), |folder| {
             let path = folder.path().to_owned();
             folder.close().map_err(|e| Error::file("remove", path, e))
         });
-        ended.and(removed).and(emptied).and(observation)
+        ended.and(quiet).and(removed).and(emptied).and(observation)
     }
 }
 
