@@ -1,4 +1,5 @@
-//! A run that ends before its time: nothing that was recorded is lost, and nothing of it stays in the kernel.
+//! A run that ends before its time: nothing that was recorded is lost, and nothing of it stays in
+//! the kernel.
 
 use std::{
     collections::BTreeSet,
@@ -63,19 +64,19 @@ fn kept(out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// `script` holds the other end of the terminal: without it there is nobody to write to, and the kernel tells who runs there.
+/// `script` holds the other end of the terminal: without it there is nobody to write to. The kernel
+/// tells the first shell, which ends of it, and then all that run in front; the second shell is
+/// there to tell how the run ended.
 fn closed_terminal() -> Result<()> {
     let folder = Folder::new()?;
-    let out = folder.path().join("out");
+    let [out, status, file] = ["out", "status", "line"].map(|name| folder.path().join(name));
     let run = tiny_run(&folder, METHODS, &out)?;
-    let status = folder.path().join("status");
     let words: Vec<_> = std::iter::once(run.get_program()).chain(run.get_args()).collect();
     let line = words.join(OsStr::new(" ")).display().to_string();
+    fs::write(&file, format!("trap : HUP\n{line}\necho $? > {}\n", status.display()))?;
     let mut script = Command::new("script");
-    // The trap is the shell's, which is to outlive the terminal; what it ignores, its child would.
-    let line = format!("trap : HUP; {line}; echo $? > {}", status.display());
-    script.args(["-q", "-c", &line, "/dev/null"]).stdin(Stdio::null()).stdout(Stdio::null());
-    let mut script = script.spawn()?;
+    script.args(["-q", "-c", &format!("sh {}; true", file.display()), "/dev/null"]);
+    let mut script = script.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
     let journal = out.join("journal.jsonl");
     let lines = || fs::read_to_string(&journal).unwrap_or_default().lines().count();
     wait_for(|| Ok(lines() > 2))?;
@@ -100,7 +101,8 @@ fn nohup() -> Result<()> {
     kept(&out)
 }
 
-/// The second request, a while after the first, is granted at once: here to a run that waits for a reader of its journal.
+/// The second request, a while after the first, is granted at once: here to a run that waits for a
+/// reader of its journal.
 fn insist() -> Result<()> {
     let folder = Folder::new()?;
     let journal = folder.path().join("journal");
@@ -147,7 +149,8 @@ fn run_after_kill() -> Result<()> {
     Ok(())
 }
 
-/// Kills a run while this method of ftrace's is attached, and a probe event of `ftrace-kprobe` is on; gives the kernel's state before it, and what it left.
+/// Kills a run while this method of ftrace's is attached, and a probe event of `ftrace-kprobe` is
+/// on; gives the kernel's state before it, and what it left.
 fn kill_in_a_trial(folder: &Folder, method: &str) -> Result<(BTreeSet<String>, Vec<String>)> {
     let before = kernel_state()?;
     let out = folder.path().join("out");
