@@ -19,6 +19,9 @@ use std::time::Duration;
 /// By which the guest tests are told their modules, see `tests/guest/main.rs`.
 const MODULES: &str = "TRACETOLL_TEST_MODULES";
 
+/// What `tests/guest/soak.rs` takes: how many kills, and the seed of their moments.
+const SOAK: [&str; 2] = ["TRACETOLL_SOAK_KILLS", "TRACETOLL_SOAK_SEED"];
+
 /// Which of the guest tests to run.
 pub(super) struct Asked<'a> {
     /// Kernel series; none are those that are tested.
@@ -50,12 +53,14 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<()> {
         command.extend(asked.part.map(OsString::from));
         command.extend_from_slice(asked.words);
         let modules: Vec<&str> = share.modules.iter().map(String::as_str).collect();
+        let mut env = vec![
+            variable("TRACETOLL_BIN", tracetoll.display().to_string()),
+            variable("TRACETOLL_IMAGE", image.display().to_string()),
+            variable(MODULES, modules.join(",")),
+        ];
+        env.extend(SOAK.iter().filter_map(|name| Some(variable(name, std::env::var(name).ok()?))));
         Ok(Machine {
-            env: vec![
-                variable("TRACETOLL_BIN", tracetoll.display().to_string()),
-                variable("TRACETOLL_IMAGE", image.display().to_string()),
-                variable(MODULES, modules.join(",")),
-            ],
+            env,
             timeout: Some(if share.nested { NESTED_WITHIN } else { PLAIN_WITHIN }),
             nested: share.nested,
             huge_pages: if share.nested { VM_TESTS_HUGE_PAGES } else { 0 },
