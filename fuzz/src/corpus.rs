@@ -1,8 +1,10 @@
-//! The corpus as text: a file of hex digits for each input, `corpus/TARGET/NAME.hex`, and the golden pages of the tests.
+//! The corpus as text: a file of hex digits for each input, `corpus/TARGET/NAME.hex`, or of what people write themselves,
+//! `NAME.txt`; the golden pages of the tests, and the built-in scenarios.
 
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use probe_user::workload::scenarios;
 
 /// The kernels whose pages are kept, in the order of the target's choice.
 const SERIES: [&str; 3] = ["6.1", "6.12", "7.3"];
@@ -22,12 +24,20 @@ pub fn inputs(target: &str) -> Result<Vec<(String, Vec<u8>)>> {
         for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
             let path = entry?.path();
             let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            let bytes = from_hex(&text).with_context(|| path.display().to_string())?;
+            // What people write stands as they write it.
+            let bytes = match path.extension().is_some_and(|extension| extension == "txt") {
+                true => text.into_bytes(),
+                false => from_hex(&text).with_context(|| path.display().to_string())?,
+            };
             let name = path.file_stem().unwrap_or_default().display().to_string();
             inputs.push((name, bytes));
         }
     }
     inputs.extend(golden(target)?);
+    if target == "scenario" {
+        let built_in = |name| Some((format!("built-in-{name}"), scenarios::text(name)?.into()));
+        inputs.extend(scenarios::names().filter_map(built_in));
+    }
     inputs.sort();
     Ok(inputs)
 }

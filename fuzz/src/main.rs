@@ -1,13 +1,19 @@
 //! The corpus between text, as it is kept, and files of bytes, as libFuzzer takes them; and inputs to look at.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, bail};
-use tracetoll_fuzz::{TARGETS, corpus, run};
+use tracetoll_fuzz::{TARGETS, corpus, mutate, run};
 
 const USAGE: &str = "usage: tracetoll-fuzz unpack DIR     write every input to DIR/TARGET/NAME
        tracetoll-fuzz pack FILE…         print each file as text, to be kept as corpus/TARGET/NAME.hex
-       tracetoll-fuzz run TARGET FILE…   run a target on files";
+       tracetoll-fuzz run TARGET FILE…   run a target on files
+       tracetoll-fuzz mutate TARGET SECONDS SEED DIR
+                                         run a target on changed inputs; the one under way stands in DIR/TARGET";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -22,8 +28,25 @@ fn main() -> Result<()> {
             run(target, &read(file)?);
             Ok(())
         }),
+        ["mutate", target, seconds, seed, folder] => {
+            mutate(target, Duration::from_secs(seconds.parse()?), seed.parse()?, Path::new(folder))
+        }
         _ => bail!(USAGE),
     }
+}
+
+/// Writes each input before it is tried, so that it is there after a panic.
+fn mutate(target: &str, time: Duration, seed: u64, folder: &Path) -> Result<()> {
+    let mut mutator = mutate::Mutator::new(target, seed)?;
+    let (begin, file, mut inputs) = (Instant::now(), folder.join(target), 0_u64);
+    while begin.elapsed() < time {
+        let input = mutator.input();
+        fs::write(&file, &input).with_context(|| file.display().to_string())?;
+        run(target, &input);
+        inputs += 1;
+    }
+    println!("{target}: {inputs} inputs");
+    Ok(())
 }
 
 fn read(file: &str) -> Result<Vec<u8>> {

@@ -38,7 +38,7 @@ pub fn parse_journal(text: &[u8]) -> Result<Parsed> {
             Err(error) => {
                 let column = error.column();
                 return Err(Error::malformed(
-                    format!("line {}, column {column}", number + 1),
+                    format!("line {}, column {column}", number.saturating_add(1)),
                     without_place(&error),
                 ));
             }
@@ -73,7 +73,7 @@ pub fn journals(campaign: Campaign) -> Result<Vec<Vec<JournalLine>>> {
 /// The error's text without serde_json's own "at line 1 column n", which counts within the one line.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.rfind(" at line ").map_or(text.as_str(), |place| &text[..place]).to_owned()
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(before, _)| before).to_owned()
 }
 
 #[cfg(test)]

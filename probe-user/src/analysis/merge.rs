@@ -36,17 +36,19 @@ pub fn merge(journals: Vec<Source>) -> Result<Campaign> {
         return Err(Error::invalid("merge", "there is no journal", "Name at least one"));
     };
     let Opened { design, run, trials } = first?;
+    let seed = run.seed;
     let mut campaign = Gathered { runs: vec![run], trials: Vec::new(), blocks: 0 };
     names.push(name);
     campaign.add(trials, &design);
     for (name, journal) in journals {
         let journal = journal?;
+        let named = |at: usize| names.get(at).map_or("another", String::as_str);
         if let Some((field, ours, theirs)) = difference(&design, &journal.design)? {
             return Err(Error::invalid(
                 name,
                 format!(
                     "{field} is {theirs}, and {ours} in {}: they measured different things",
-                    names[0]
+                    named(0)
                 ),
                 "Merge only results of one design",
             ));
@@ -54,7 +56,7 @@ pub fn merge(journals: Vec<Source>) -> Result<Campaign> {
         if let Some((earlier, how)) = repeated(&journal.run, &campaign.runs) {
             return Err(Error::invalid(
                 name,
-                format!("{how} {}: blocks that are copies are none", names[earlier]),
+                format!("{how} {}: blocks that are copies are none", named(earlier)),
                 "Leave one of them out; further blocks in VMs take seeds of their own (`--first-seed`)",
             ));
         }
@@ -63,7 +65,7 @@ pub fn merge(journals: Vec<Source>) -> Result<Campaign> {
         campaign.add(journal.trials, &design);
     }
     let Gathered { runs, trials, .. } = campaign;
-    let summary = summarize(&design, &runs, &trials, runs[0].seed);
+    let summary = summarize(&design, &runs, &trials, seed);
     Ok(Campaign { schema_version: SCHEMA_VERSION, design, runs, trials, summary })
 }
 
@@ -131,17 +133,59 @@ impl Gathered {
     fn add(&mut self, trials: Vec<Trial>, design: &Design) {
         let mut renumbered = BTreeMap::new();
         for mut trial in trials {
-            if let Err(why) = check(&trial, design) {
-                trial.outcome =
-                    Outcome::Failed { why: format!("its data contradicts itself: {why}") };
-            }
-            trial.run = self.runs.len() - 1;
+            refute(&mut trial, design);
+            trial.run = self.runs.len().saturating_sub(1);
             trial.block = *renumbered.entry(trial.block).or_insert_with(|| {
-                self.blocks += 1;
-                self.blocks - 1
+                let next = self.blocks;
+                self.blocks = next.saturating_add(1);
+                next
             });
             self.trials.push(trial);
         }
+    }
+}
+
+/// Makes a trial whose data contradicts itself a failed one, so that whoever reads on may rely on lengths and sizes.
+pub(super) fn refute(trial: &mut Trial, design: &Design) {
+    if let Err(why) = check(trial, design) {
+        trial.outcome = Outcome::Failed { why: format!("its data contradicts itself: {why}") };
+    }
+}
+
+/// The same for a campaign that was read.
+///
+/// # Errors
+/// A trial is of a run that the campaign does not have, or it has none.
+pub fn refute_all(campaign: &mut Campaign) -> Result<()> {
+    let Campaign { design, runs, trials, .. } = campaign;
+    if runs.is_empty() {
+        return Err(Error::malformed("the campaign", "it has no run"));
+    }
+    for trial in trials {
+        if trial.run >= runs.len() {
+            let why = format!("of {} runs", runs.len());
+            return Err(Error::malformed(format!("a trial of run {}", trial.run), why));
+        }
+        refute(trial, design);
+    }
+    Ok(())
+}
+
+/// No number of a trial is as large, but for instants, which count from the host's start: CPU time of a hundred days, or as
+/// many bytes as a day of a terabit's link. Sums of them fit their type.
+const LARGEST: u64 = 1 << 53;
+const LATEST: u64 = 1 << 62;
+
+/// The first number that is too large, and the field that it stands in.
+fn too_large(field: &str, value: &Value) -> Option<String> {
+    let largest = if field == "edges" { LATEST } else { LARGEST };
+    match value {
+        Value::Number(number) if number.as_u64().is_some_and(|number| number > largest) => {
+            Some(format!("{field} of {number}"))
+        }
+        Value::Array(values) => values.iter().find_map(|value| too_large(field, value)),
+        Value::Object(fields) => fields.iter().find_map(|(field, value)| too_large(field, value)),
+        _ => None,
     }
 }
 
@@ -156,7 +200,11 @@ fn check(trial: &Trial, design: &Design) -> std::result::Result<(), String> {
     let fits = |what: &str, found: usize, wanted: usize| {
         if found == wanted { Ok(()) } else { Err(format!("{found} {what} for {wanted}")) }
     };
-    fits("bin edges", edges.len(), bins + 1)?;
+    let values = serde_json::to_value(measured).map_err(|e| e.to_string())?;
+    if let Some(found) = too_large("measured", &values) {
+        return Err(format!("{found}, which is more than can be"));
+    }
+    fits("bin edges", edges.len(), bins.saturating_add(1))?;
     if !edges.is_sorted() {
         return Err("bin edges go backwards".into());
     }

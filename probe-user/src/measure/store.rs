@@ -154,6 +154,8 @@ impl Stored {
         }
         let refused = |e: serde_json::Error| not_a_result(&self.file, &e.to_string());
         let mut campaign = serde_json::from_slice(&self.bytes).map_err(refused)?;
+        analysis::merge::refute_all(&mut campaign)
+            .map_err(|e| not_a_result(&self.file, &e.to_string()))?;
         analysis::summary::complete(&mut campaign);
         Ok(campaign)
     }

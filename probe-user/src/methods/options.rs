@@ -104,7 +104,7 @@ impl Options {
         let page = rustix::param::page_size();
         let least = (page / 1024).max(1);
         if kib.is_power_of_two() && (least..=MOST).contains(&(kib as usize)) {
-            return Ok(PerfRing { kib, pages: kib as usize * 1024 / page });
+            return Ok(PerfRing { kib, pages: kib as usize / least });
         }
         Err(invalid(
             &format!("{}:buffer_kib_per_cpu", self.id),
@@ -118,7 +118,8 @@ impl Options {
     /// # Errors
     /// It is none of them.
     pub fn choose(&mut self, key: &'static str, choices: &[&'static str]) -> Result<&'static str> {
-        let value: String = self.take(key, choices[0].to_owned())?;
+        let default = choices.first().copied().unwrap_or_default();
+        let value: String = self.take(key, default.to_owned())?;
         let found = choices.iter().find(|choice| **choice == value);
         found
             .copied()

@@ -26,9 +26,9 @@ impl Loss {
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Exact(a), Self::Exact(b)) => Self::Exact(a + b),
+            (Self::Exact(a), Self::Exact(b)) => Self::Exact(a.saturating_add(b)),
             (Self::Exact(a) | Self::AtLeast(a), Self::Exact(b) | Self::AtLeast(b)) => {
-                Self::AtLeast(a + b)
+                Self::AtLeast(a.saturating_add(b))
             }
             (Self::AtLeast(a), Self::Unknown) | (Self::Unknown, Self::AtLeast(a)) => {
                 Self::AtLeast(a)

@@ -32,7 +32,7 @@ impl Target {
 
     /// Number of items.
     pub fn len(&self) -> usize {
-        self.frames() + 1
+        self.frames().saturating_add(1)
     }
 
     /// Never: the frames are always there.
@@ -42,12 +42,12 @@ impl Target {
 
     /// Index of the tracepoint at `place` in `tracepoints`.
     pub fn tracepoint(&self, place: usize) -> usize {
-        self.functions.len() + place
+        self.functions.len().saturating_add(place)
     }
 
     /// Index of the frames.
     pub fn frames(&self) -> usize {
-        self.functions.len() + self.tracepoints.len()
+        self.functions.len().saturating_add(self.tracepoints.len())
     }
 }
 

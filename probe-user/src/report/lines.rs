@@ -6,7 +6,7 @@ pub const WIDTH: usize = 100;
 /// `text` in lines of [`WIDTH`], the first behind `bullet`, the others as far in. Commands stay whole where a line can
 /// hold them, so that they can be copied.
 pub fn paragraph(bullet: &str, text: &str) -> String {
-    let room = WIDTH - bullet.len();
+    let room = WIDTH.saturating_sub(bullet.len()).max(1);
     let mut lines = vec![String::new()];
     for word in words(text, room) {
         // A word that no line can hold, such as a command line without spaces, is cut.

@@ -95,7 +95,7 @@ fn take_out(expanded: &mut Vec<String>, word: &str) -> Result<()> {
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((before, behind)) = pattern.split_once('*') else { return pattern == name };
     let Some(rest) = name.strip_prefix(before) else { return false };
-    (0..=rest.len()).filter(|&at| rest.is_char_boundary(at)).any(|at| matches(behind, &rest[at..]))
+    (0..=rest.len()).filter_map(|at| rest.get(at..)).any(|rest| matches(behind, rest))
 }
 
 #[cfg(test)]

@@ -93,7 +93,12 @@ pub fn describe(target: &Target) -> Vec<String> {
         .map(|function| {
             let mut line = listed_name(function);
             let range = function.addresses;
-            let _ = write!(line, " at {:#x}, {} bytes", range.start, range.end - range.start);
+            let _ = write!(
+                line,
+                " at {:#x}, {} bytes",
+                range.start,
+                range.end.saturating_sub(range.start)
+            );
             line
         })
         .collect()

@@ -94,7 +94,7 @@ impl Pattern {
         match compile(text, None) {
             Err(e) => refuse(e.to_string()),
             Ok(regex) if regex.captures_len() > 2 => {
-                refuse(format!("`{text}` has {} groups", regex.captures_len() - 1))
+                refuse(format!("`{text}` has {} groups", regex.captures_len().saturating_sub(1)))
             }
             Ok(_) => Ok(Self(text.into())),
         }
