@@ -15,6 +15,8 @@
 //! | [`model`] | plain types and the result schema; no IO |
 //! | [`error`] | the one error type |
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod analysis;
 pub mod cli;
 pub mod commands;

@@ -298,3 +298,75 @@ fn what_is_wrong_is_told_in_one_paragraph_with_a_remedy() {
         assert!(text(&failed.stderr).contains("try '--help'"), "{words:?}");
     }
 }
+
+#[test]
+fn a_result_is_told_by_what_stands_in_it_and_read_once() {
+    let folder = measured();
+    let shell = |line: &str| {
+        let mut command = Command::new("bash");
+        command.args(["-c", line]).env("T", TRACETOLL).current_dir(&folder).output().unwrap()
+    };
+    for line in [
+        "cp toll.jsonl any-name.txt && \"$T\" report any-name.txt",
+        "cp all/campaign.json mine.jsonl && \"$T\" report mine.jsonl",
+        "\"$T\" report - < toll.jsonl",
+        "\"$T\" report /dev/stdin < all/campaign.json",
+        "cat toll.jsonl | \"$T\" report /dev/stdin",
+        "\"$T\" report <(cat toll.jsonl)",
+        "\"$T\" recommend <(cat all/campaign.json); (($? != 1 && $? != 101))",
+        "\"$T\" compare <(cat toll.jsonl) <(cat all/campaign.json); (($? != 1 && $? != 101))",
+        "\"$T\" merge --out piped <(cat toll.jsonl) <(cat fidelity.jsonl)",
+        "\"$T\" report all/campaign.json --format html --out $'\\xff.html'",
+    ] {
+        let done = shell(line);
+        assert!(done.status.success(), "{line}: {}", text(&done.stderr));
+        assert!(!text(&done.stderr).contains("panicked"), "{line}: {}", text(&done.stderr));
+    }
+    let twice = text(&shell("\"$T\" merge --out twice - - < toll.jsonl").stderr);
+    assert!(twice.contains("standard input is named twice"), "{twice}");
+    let cut = text(&shell("head -c 2000 all/campaign.json | \"$T\" report -").stderr);
+    assert!(cut.contains("not a result of tracetoll: EOF"), "{cut}");
+    let words = text(&shell("\"$T\" scenarios --print $'\\xff'").stderr);
+    assert!(words.contains("invalid UTF-8"), "{words}");
+}
+
+#[test]
+fn a_file_limit_is_an_error_and_what_was_there_stays() {
+    let folder = measured();
+    fs::write(folder.path().join("page.html"), "old").unwrap();
+    let line = "ulimit -f 1; \"$T\" report all --format html --out page.html";
+    let mut command = Command::new("bash");
+    let done =
+        command.args(["-c", line]).env("T", TRACETOLL).current_dir(&folder).output().unwrap();
+    let said = text(&done.stderr);
+    assert!(said.contains("Raise the limit of a file's size (`ulimit -f`), or name"), "{said}");
+    assert_eq!(fs::read_to_string(folder.path().join("page.html")).unwrap(), "old");
+}
+
+/// In a mount namespace of its own, which needs root.
+#[test]
+fn bind_mounts_and_full_disks_keep_what_they_have() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = measured();
+    let script = r#"
+        set -e
+        : > host.html; : > in.html; mount --bind host.html in.html
+        "$T" report all --format html --out in.html; [ -s host.html ]; umount in.html
+        mkdir full; mount -t tmpfs -o size=128k none full
+        mkdir full/r; head -c 40000 all/campaign.json > full/r/old; "$T" merge --out full/m toll.jsonl > /dev/null 2>&1 || true
+        cp toll.jsonl full/r/journal.jsonl; echo '{"old":1}' > full/r/page.html; dd if=/dev/zero of=full/rest bs=1k 2> /dev/null || true
+        ! "$T" report all --format html --out full/r/page.html 2> said
+        grep -q 'Free some space, or name another place' said
+        [ "$(cat full/r/page.html)" = '{"old":1}' ]
+        ln full/r/page.html full/r/second
+        ! "$T" report all --format html --out full/r/page.html 2> said
+        [ "$(cat full/r/second)" = '{"old":1}' ]
+        cmp toll.jsonl full/r/journal.jsonl
+    "#;
+    let mut command = Command::new("unshare");
+    command.args(["-m", "bash", "-c", script]).env("T", TRACETOLL).current_dir(&folder);
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
+}

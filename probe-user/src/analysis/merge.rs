@@ -1,5 +1,15 @@
 //! From journals to a campaign.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;

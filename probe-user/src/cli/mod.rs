@@ -1,5 +1,15 @@
 //! clap structs, turned into plain configurations; no logic.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 mod clean;
 mod compare;
 mod completions;

@@ -1,5 +1,15 @@
 //! The bytes of what a person names as a result.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 use std::{
     fs::File,
     io::{self, Read},

@@ -2,6 +2,16 @@
 //!
 //! A killed or failed campaign loses at most the trial that was running. `campaign.json` is made from it.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write as _},

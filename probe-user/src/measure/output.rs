@@ -4,6 +4,16 @@
 //! stand in for (a device, a pipe, a file with several names, with attributes of its own, or bound over another, or in a
 //! folder that takes no new file) is written in place; for a regular file its room is taken first.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 use std::{
     fs::{self, File, OpenOptions, Permissions},
     io::{self, Write as _},
@@ -37,8 +47,8 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let place = match fs::metadata(path) {
         // Before anything is written beside it: what stands beside `.` is nobody's business.
         Ok(there) if there.is_dir() => return Err(Errno::ISDIR.into()),
-        Ok(there) if is(&there, &io::stdout()) => return stream(io::stdout().lock(), content),
-        Ok(there) if is(&there, &io::stderr()) => return stream(io::stderr().lock(), content),
+        Ok(there) if is(&there, io::stdout()) => return stream(io::stdout().lock(), content),
+        Ok(there) if is(&there, io::stderr()) => return stream(io::stderr().lock(), content),
         Ok(there) if !there.is_file() => {
             return stream(OpenOptions::new().write(true).open(path)?, content);
         }
@@ -48,7 +58,7 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         // Another has opened it and may have written: `3>file`. What is there already is not ours to cut.
         Place::Opened => stream(OpenOptions::new().append(true).open(path)?, content),
         Place::Named(path) => match OpenOptions::new().write(true).open(&path) {
-            Ok(file) => rewrite(&path, file, content),
+            Ok(file) => rewrite(&path, &file, content),
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(&path, content),
             Err(error) => Err(error),
         },
@@ -113,19 +123,19 @@ fn create(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// A regular file that may be written, which has been opened for that.
-fn rewrite(path: &Path, file: File, content: &[u8]) -> io::Result<()> {
+fn rewrite(path: &Path, file: &File, content: &[u8]) -> io::Result<()> {
     let there = file.metadata()?;
-    if there.nlink() > 1 || has_attributes(&file) {
-        return fill_in_place(&file, content);
+    if there.nlink() > 1 || has_attributes(file) {
+        return fill_in_place(file, content);
     }
     let Ok(new) = beside(path).and_then(|new| alike(new, &there)) else {
-        return fill_in_place(&file, content);
+        return fill_in_place(file, content);
     };
     // No room for the new: the old stays.
     match fill(new, content)?.persist(path) {
         Ok(_) => Ok(()),
         // It is a mount point (EBUSY), it is in a sticky folder and another's (EPERM), or the folder takes no new names.
-        Err(_) => fill_in_place(&file, content),
+        Err(_) => fill_in_place(file, content),
     }
 }
 

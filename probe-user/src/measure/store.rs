@@ -1,5 +1,15 @@
 //! Result folders: where they are made, and what can be read from them.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 use std::{
     fs, io,
     path::{Path, PathBuf},

@@ -2,6 +2,16 @@
 //!
 //! `ftrace-function`, `ftrace-function:clock=local`, `ftrace-function:clock=local:wake_ms=10`.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 use std::str::FromStr;
 
 use crate::{
@@ -104,7 +114,7 @@ impl Options {
         let page = rustix::param::page_size();
         let least = (page / 1024).max(1);
         if kib.is_power_of_two() && (least..=MOST).contains(&(kib as usize)) {
-            return Ok(PerfRing { kib, pages: kib as usize / least });
+            return Ok(PerfRing { kib, pages: (kib as usize).checked_div(least).unwrap_or(1) });
         }
         Err(invalid(
             &format!("{}:buffer_kib_per_cpu", self.id),

@@ -1,5 +1,15 @@
 //! Where scenarios come from: the built-in ones, and files of the user's own.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 mod check;
 mod lines;
 

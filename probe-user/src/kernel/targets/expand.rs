@@ -1,6 +1,16 @@
 //! Patterns in a target: `tun:*` stands for every function of a module that the kernel can trace, `!tun:tun_net_init`
 //! takes one out again.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::PRESETS;
@@ -58,7 +68,8 @@ fn functions(word: &str, symbols: &Kallsyms, listed: &BTreeSet<&str>) -> Result<
         |symbol: &Symbol<'_>| listed.contains(format!("{} [{module}]", symbol.name).as_str());
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
     for symbol in symbols.of_module(module).filter(|s| matches(pattern, s.name)).filter(traceable) {
-        *names.entry(symbol.name).or_default() += 1;
+        let named = names.entry(symbol.name).or_default();
+        *named = named.saturating_add(1);
     }
     let found: Vec<String> = names
         .into_iter()

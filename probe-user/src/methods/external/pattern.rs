@@ -1,5 +1,15 @@
 //! Words of a command line, and patterns in what it printed: pure functions of text.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 use regex::Regex;
 
 use crate::error::{Error, Result};

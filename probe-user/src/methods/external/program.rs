@@ -206,7 +206,15 @@ impl Program {
         if !self.uses("{out}") {
             return Ok(None);
         }
-        run.folder("external").map(Some)
+        let folder = run.folder("external")?;
+        if folder.path().to_str().is_none() {
+            return Err(Error::unsupported(
+                folder.path().display().to_string(),
+                "the path of `{out}` is not UTF-8, and no command line here holds it",
+                "Name another folder in TMPDIR",
+            ));
+        }
+        Ok(Some(folder))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     model::{
         bounds::{self, Bound, Quantity},
         external::External,
-        scenario::{GuestKind, Guests, Link, Scenario, Section, Switch, Toll},
+        scenario::{BitRate, GuestKind, Guests, Link, Rate, Scenario, Section, Switch, Toll},
     },
 };
 
@@ -105,7 +105,7 @@ fn network(scenario: &Scenario) -> Checked {
         Some(Link::Share(share)) => within(&bounds::SHARE, "network.link", share * 100.0)?,
         None => {}
     }
-    let limit = network.guest_limit.map(|rate| rate.per_second());
+    let limit = network.guest_limit.map(BitRate::per_second);
     limit.map_or(Ok(()), |rate| within(&bounds::BITS, "network.guest_limit", rate))
 }
 
@@ -130,7 +130,7 @@ fn fidelity(scenario: &Scenario) -> Checked {
         "VMs that run already take no orders",
         "Leave it out, as --scenario existing does",
     )?;
-    let rate = fidelity.rate.map(|rate| rate.per_second());
+    let rate = fidelity.rate.map(Rate::per_second);
     rate.map_or(Ok(()), |rate| within(&bounds::RATE, "fidelity.rate", rate))?;
     for (number, each) in fidelity.sections.iter().enumerate() {
         section(&format!("{SECTIONS}[{number}]"), each, scenario)?;
@@ -176,7 +176,7 @@ fn section(at: &str, section: &Section, scenario: &Scenario) -> Checked {
         "VMs that run already take no orders",
         "Give sections a duration only, as --scenario existing does",
     )?;
-    let rate = section.rate.map(|rate| rate.per_second());
+    let rate = section.rate.map(Rate::per_second);
     rate.map_or(Ok(()), |rate| within(&bounds::RATE, &field("rate"), rate))
 }
 
