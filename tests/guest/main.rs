@@ -8,6 +8,7 @@ mod bridge;
 mod byhand;
 mod campaign;
 mod capture;
+mod cpus;
 mod ending;
 mod existing;
 mod external;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         campaign::tests(),
         ending::tests(),
         owners::tests(),
+        cpus::tests(),
         kvm::tests(),
         paper::tests(),
         byhand::tests(),

@@ -57,6 +57,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     super::require_root("run", "it opens /dev/vhost-net and traces the kernel")?;
     let wanted = wanted(args, &scenario)?;
     args.journal.as_deref().map_or(Ok(()), Journal::check)?;
+    let placement = placement(args, &scenario)?;
     let interrupted = super::on_interrupt()?;
     let _claim = claim(args, &interrupted)?;
     // Before anything is made, and until all of it is gone.
@@ -93,7 +94,6 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     // Megabytes of text that no trial needs.
     drop(known);
-    let placement = placement(args, &scenario)?;
     Stage::detect(&scenario, &placement)?;
     let output = Output::open(args)?;
     let bench = Bench {

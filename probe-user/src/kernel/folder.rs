@@ -29,7 +29,10 @@ const BOOT_LENGTH: usize = 12;
 pub(super) fn create(owner: &Owner, name: &str) -> Result<TempDir> {
     let prefix = format!("{}-{}-", owner.object(name), boot()?);
     let made = tempfile::Builder::new().prefix(&prefix).tempdir();
-    made.map_err(|e| Error::file("create", std::env::temp_dir(), e))
+    made.map_err(|e| {
+        let remedy = "Name a folder with room for it in TMPDIR, where you may write";
+        Error::file("create", std::env::temp_dir(), e).with_remedy(remedy)
+    })
 }
 
 /// Removes those of the dead, and says which.

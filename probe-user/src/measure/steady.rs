@@ -5,11 +5,21 @@
 //! ring that anybody reads. So a change in the middle of a trial makes it an error row, whatever came of it, and what was
 //! set up for the CPUs of before is not used for the next one.
 
+use std::{
+    sync::atomic::Ordering,
+    thread,
+    time::{Duration, Instant},
+};
+
 use super::trial::Bench;
 use crate::{
     error::{Error, Result},
     kernel::{affinity, hotplug::Change},
 };
+
+/// How long a trial waits for a CPU that is offline, about what a trial takes. Without, all that are left would be error rows
+/// at once where a CPU was away for a second.
+const BACK_WITHIN: Duration = Duration::from_secs(10);
 
 impl Bench<'_> {
     /// Does something that is true only if no CPU comes or goes meanwhile. The calling thread reads at the bin edges: it
@@ -38,7 +48,7 @@ impl Bench<'_> {
 
     /// Makes sure that the CPUs are there. A stage that was built before a CPU went or came has threads in other places.
     fn settle(&self) -> Result<()> {
-        let there = self.placement.is_there();
+        let there = self.await_placement();
         let changes = self.hotplug.borrow_mut().changes();
         match &changes {
             Ok(changes) if changes.is_empty() && there.is_ok() => return Ok(()),
@@ -47,6 +57,22 @@ impl Bench<'_> {
             Err(error) => log::warn!("before this trial, {error}"),
         }
         self.close().and(there)
+    }
+
+    /// Waits a while for CPUs that cannot be used now.
+    fn await_placement(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            match self.placement.is_there() {
+                Err(_) if self.interrupted.load(Ordering::Relaxed) => {
+                    return Err(Error::Interrupted);
+                }
+                Err(_) if began.elapsed() < BACK_WITHIN => {
+                    thread::sleep(Duration::from_millis(100))
+                }
+                outcome => return outcome,
+            }
+        }
     }
 }
 

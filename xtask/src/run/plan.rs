@@ -160,7 +160,9 @@ impl Plan {
 
 /// What each guest is told by the plan, no argument may say otherwise.
 fn refuse_fixed(rest: &[OsString]) -> Result<()> {
-    const FIXED: [(&str, &str); 6] = [
+    const OWN_CPUS: &str =
+        "each guest has as many CPUs as its scenario needs: say load_cpus in a scenario file";
+    const FIXED: [(&str, &str); 9] = [
         ("--blocks", "--toll-blocks and --fidelity-seeds say how many guests measure"),
         (
             "--until-ci",
@@ -169,6 +171,9 @@ fn refuse_fixed(rest: &[OsString]) -> Result<()> {
         ("--seed", "each guest has a seed of its own, from --first-seed on"),
         ("--parts", "--toll-blocks 0 or --fidelity-seeds 0 leaves a part out"),
         ("--journal", "each guest has a journal of its own, below --out"),
+        ("--load-cpus", OWN_CPUS),
+        ("--sink-cpu", OWN_CPUS),
+        ("--reader-cpus", OWN_CPUS),
         ("--out", "put it before the other arguments: cargo xtask run --out DIR …"),
     ];
     for word in rest.iter().filter_map(|word| word.to_str()) {
@@ -253,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_the_plan_says_cannot_be_said_again() {
-        for word in ["--blocks", "--seed=3", "--out"] {
+        for word in ["--blocks", "--seed=3", "--load-cpus=2-5", "--out"] {
             let error = refuse_fixed(&[word.into()]).unwrap_err().to_string();
             assert!(error.starts_with(word.split('=').next().unwrap()), "{error}");
         }

@@ -64,7 +64,8 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<()> {
             timeout: Some(if share.nested { NESTED_WITHIN } else { PLAIN_WITHIN }),
             nested: share.nested,
             huge_pages: if share.nested { VM_TESTS_HUGE_PAGES } else { 0 },
-            cpus: if share.nested { 3 } else { 2 },
+            // One to take offline, and one each for load and sink.
+            cpus: 3,
             live: alone,
             ..Machine::new(kernel, command)
         })
