@@ -84,11 +84,11 @@ impl Host {
     fn criterion(&self, meter: CpuTime) -> Criterion<CpuTime> {
         let criterion = Criterion::default().with_measurement(meter);
         let criterion = match self.platform {
-            Platform::Native => criterion
+            Platform::Native | Platform::Virtual => criterion
                 .warm_up_time(Duration::from_millis(500))
                 .measurement_time(Duration::from_secs(3))
                 .sample_size(50),
-            Platform::Counted | Platform::Emulated => criterion
+            Platform::Counted | Platform::Emulated | Platform::Unknown => criterion
                 .warm_up_time(Duration::from_millis(100))
                 .measurement_time(Duration::from_millis(100))
                 .sample_size(10)

@@ -69,9 +69,10 @@ impl CpuTime {
 /// Nanoseconds of which clock.
 fn unit(platform: Platform) -> &'static str {
     match platform {
-        Platform::Native => "ns",
+        Platform::Native | Platform::Virtual => "ns",
         Platform::Counted => "counted ns",
         Platform::Emulated => "emulated ns",
+        Platform::Unknown => "ns of an unknown clock",
     }
 }
 

@@ -20,6 +20,8 @@ pub mod netlink;
 pub mod netns;
 pub mod owner;
 pub mod packets;
+mod platform;
+pub mod program;
 pub mod run;
 pub mod sock_diag;
 pub mod swept;

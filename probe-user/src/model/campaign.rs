@@ -125,8 +125,36 @@ pub struct Host {
     pub kernel_version: String,
     /// `/proc/cmdline`.
     pub kernel_command_line: String,
-    /// Hypervisor, where the CPU says that there is one.
+    /// Hypervisor, where the CPU says that there is one. (Version 0.1 told the firmware's vendor instead.)
     pub hypervisor: Option<String>,
+    /// What the run's `platform` follows from; absent in results of version 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<Processor>,
+}
+
+/// What tells whether a processor is real.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Processor {
+    /// The architecture that tracetoll was built for: `x86_64`.
+    pub architecture: String,
+    /// Vendor (CPUID leaf 0): `GenuineIntel`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// Whether the processor says that a hypervisor is present (CPUID leaf 1, ECX bit 31).
+    #[serde(default)]
+    pub hypervisor_bit: bool,
+    /// The hypervisor's signature (CPUID leaf 0x40000000), where there is such a bit: `KVMKVMKVM`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hypervisor_signature: Option<String>,
+    /// The hypervisor that the kernel runs under by its own account, `/sys/hypervisor/type`: `xen`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hypervisor_of_kernel: Option<String>,
+    /// The machine's vendor, by its firmware.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// Why the platform is `unknown`, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
 }
 
 /// Calls counted on the target and by the witness over the same load.

@@ -9,12 +9,34 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {
-    /// Real hardware, or hardware virtualisation: wall clock.
+    /// Hardware's wall clock, with no hypervisor below.
     Native,
+    /// Hardware's wall clock under a hypervisor, which handles timers, interrupts and page tables in its own way.
+    Virtual,
     /// QEMU's instruction counter: a nanosecond is a fixed number of instructions.
     Counted,
     /// An emulated CPU (QEMU TCG): wall clock of the emulation.
     Emulated,
+    /// Nothing proves that the wall clock is hardware's.
+    Unknown,
+}
+
+impl Platform {
+    /// Whether its costs are in hardware's proportions: real processors run the instructions, in real time.
+    pub fn is_hardware(self) -> bool {
+        matches!(self, Self::Native | Self::Virtual)
+    }
+
+    /// Its name, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Virtual => "virtual",
+            Self::Counted => "counted",
+            Self::Emulated => "emulated",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// An estimate with its interval, or the reason why there is none.
@@ -79,6 +101,22 @@ impl Figure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_platform_is_called_as_in_json_and_hardware_is_preferred() {
+        let all = [
+            Platform::Native,
+            Platform::Virtual,
+            Platform::Counted,
+            Platform::Emulated,
+            Platform::Unknown,
+        ];
+        assert!(all.is_sorted());
+        for platform in all {
+            assert_eq!(serde_json::to_value(platform).unwrap(), platform.name());
+            assert_eq!(platform.is_hardware(), platform < Platform::Counted);
+        }
+    }
 
     #[test]
     fn null_keeps_its_key_and_its_reason() {

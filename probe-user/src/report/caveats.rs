@@ -271,22 +271,54 @@ fn programs(design: &Design) -> Option<String> {
 /// What the clocks leave out.
 fn clocks(runs: &[Run]) -> Vec<String> {
     let platforms: BTreeSet<Platform> = runs.iter().map(|run| run.platform).collect();
-    let told = |platform: Platform| {
-        match platform {
-        Platform::Native => None,
-        Platform::Counted => Some(
+    platforms.into_iter().filter_map(|platform| clock(platform, runs)).collect()
+}
+
+fn clock(platform: Platform, runs: &[Run]) -> Option<String> {
+    Some(match platform {
+        Platform::Native => return older(runs),
+        Platform::Virtual => {
+            "Clock `virtual`: the wall clock of real processors under a hypervisor. Timers, interrupts and page tables pass \
+             through it, so costs on a host without one differ."
+                .into()
+        }
+        Platform::Counted => {
             "Clock `counted`: a nanosecond is a fixed number of instructions on one virtual CPU clock. Caches, \
              frequency and contention between CPUs are not in it."
-                .to_owned(),
-        ),
-        Platform::Emulated => Some(
+                .into()
+        }
+        Platform::Emulated => {
             "Clock `emulated`: the wall clock of an emulated CPU. Its costs are not in the proportions of \
              hardware."
-                .to_owned(),
-        ),
-    }
+                .into()
+        }
+        Platform::Unknown => {
+            let processors = runs.iter().filter_map(|run| run.host.processor.as_ref());
+            let doubts: BTreeSet<&str> =
+                processors.filter_map(|processor| processor.doubt.as_deref()).collect();
+            let why = match doubts.is_empty() {
+                true => String::new(),
+                false => format!(" ({})", doubts.into_iter().collect::<Vec<_>>().join("; ")),
+            };
+            format!(
+                "Clock `unknown`: nothing proves that a real processor keeps it{why}. Its costs may not be in the \
+                 proportions of hardware."
+            )
+        }
+    })
+}
+
+/// Version 0.1 called virtual machines `native`, too.
+fn older(runs: &[Run]) -> Option<String> {
+    let under_one = |run: &Run| {
+        let Run { platform, host, .. } = run;
+        *platform == Platform::Native && host.processor.is_none() && host.hypervisor.is_some()
     };
-    platforms.into_iter().filter_map(told).collect()
+    runs.iter().any(under_one).then(|| {
+        "Clock `native` of a virtual machine: the version of tracetoll that measured it did not tell virtual machines from \
+         hosts. Take its costs as `virtual`."
+            .into()
+    })
 }
 
 fn all(methods: &[MethodSummary]) -> impl Iterator<Item = (&MethodSummary, Named<'_>)> {

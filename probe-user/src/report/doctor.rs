@@ -34,9 +34,8 @@ pub fn render(diagnosis: &Diagnosis) -> String {
 
 fn platform_name(platform: Platform) -> &'static str {
     match platform {
-        Platform::Native => "native",
-        Platform::Emulated => "emulated",
         Platform::Counted => "counted instructions",
+        other => other.name(),
     }
 }
 

@@ -84,16 +84,7 @@ pub(super) fn loss(loss: Loss) -> String {
 pub(super) fn nanoseconds(platform: Option<Platform>) -> &'static str {
     match platform {
         Some(Platform::Counted) => "counted ns",
-        Some(Platform::Native | Platform::Emulated) | None => "ns",
-    }
-}
-
-/// The clock's name.
-pub(super) fn platform(platform: Platform) -> &'static str {
-    match platform {
-        Platform::Native => "native",
-        Platform::Counted => "counted",
-        Platform::Emulated => "emulated",
+        Some(_) | None => "ns",
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    model::campaign::{Campaign, Run},
-    report::number,
-};
+use crate::model::campaign::{Campaign, Run};
 
 /// A campaign, and what it is called beside others.
 #[derive(Debug, serde::Serialize)]
@@ -43,7 +40,7 @@ fn machine(campaign: &Campaign) -> String {
 
 /// The clocks that a campaign's runs were measured in.
 pub(super) fn clocks(campaign: &Campaign) -> Vec<&'static str> {
-    let clocks = campaign.runs.iter().map(|run| number::platform(run.platform));
+    let clocks = campaign.runs.iter().map(|run| run.platform.name());
     clocks.collect::<BTreeSet<_>>().into_iter().collect()
 }
 

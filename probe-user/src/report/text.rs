@@ -96,7 +96,7 @@ fn header(campaign: &Campaign) -> String {
     let hosts: BTreeSet<String> = runs
         .iter()
         .map(|run| {
-            let clock = number::platform(run.platform);
+            let clock = run.platform.name();
             format!("{clock} clock: {} CPUs, {}", run.host.cpus, run.host.cpu)
         })
         .collect();
@@ -260,7 +260,7 @@ fn clocks(methods: &[MethodSummary], figures: fn(&MethodSummary) -> Vec<&Figure>
         .flat_map(figures)
         .filter_map(|figure| Some(figure.known()?.platform))
         .collect();
-    let names: Vec<&str> = platforms.into_iter().map(number::platform).collect();
+    let names: Vec<&str> = platforms.into_iter().map(Platform::name).collect();
     if names.is_empty() { String::new() } else { format!(" ({} clock)", names.join(" and ")) }
 }
 

@@ -5,7 +5,6 @@ use std::{
     fs::File,
     io,
     os::{fd::OwnedFd, unix::fs::FileExt as _},
-    path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -15,7 +14,7 @@ use rustix::process::Pid;
 
 use crate::{
     error::{Error, Result},
-    kernel::{affinity, cgroup::Cgroup, netns::Netns},
+    kernel::{affinity, cgroup::Cgroup, netns::Netns, program},
     sys::child::{self, Place},
 };
 
@@ -180,7 +179,7 @@ impl Crew {
             cpus: Some(affinity::set(&self.cpus)?),
         };
         let child = child::start(command, place).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => missing(&name, self.package),
+            io::ErrorKind::NotFound => program::missing(&name, self.package),
             _ => Error::call("execve", name.as_str(), e),
         })?;
         Ok(Member { name, child, said })
@@ -219,16 +218,7 @@ impl Member {
 /// # Errors
 /// It is not installed.
 pub(crate) fn command(name: &str, package: &str) -> Result<Command> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    let mut places = std::env::split_paths(&path).chain(system).map(|folder| folder.join(name));
-    let found = places.find(|path| path.is_file());
-    found.map(Command::new).ok_or_else(|| missing(name, package))
-}
-
-fn missing(program: &str, package: &str) -> Error {
-    let remedy = format!("Install it: `apt install {package}`");
-    Error::unsupported(program, "there is no such program", remedy)
+    program::find(name).map(Command::new).ok_or_else(|| program::missing(name, package))
 }
 
 #[cfg(test)]

@@ -88,7 +88,10 @@ const FACTS: [(&str, Fact); 3] = [
     ("platform", |run| Some(format!("{:?}", run.platform).to_lowercase())),
     ("host.cpus", |run| Some(run.host.cpus.to_string())),
     // Where time is real, another processor is another experiment.
-    ("host.cpu", |run| (run.platform == Platform::Native).then(|| run.host.cpu.clone())),
+    ("host.cpu", |run| {
+        let real = !matches!(run.platform, Platform::Counted | Platform::Emulated);
+        real.then(|| run.host.cpu.clone())
+    }),
 ];
 
 fn runs(campaign: &Campaign, part: Part) -> Vec<&Run> {

@@ -159,7 +159,7 @@ pub fn recommend(campaign: &Campaign, wanted: &Wanted) -> Recommendation {
 /// The clock of a cost, where it is one that can put methods into another order than hardware does.
 fn foreign(figure: &Figure, accept_emulated: bool) -> Option<Platform> {
     let platform = figure.known()?.platform;
-    (platform != Platform::Native && !accept_emulated).then_some(platform)
+    (!platform.is_hardware() && !accept_emulated).then_some(platform)
 }
 
 #[cfg(test)]

@@ -140,11 +140,12 @@ impl<'a> Subject<'a> {
     fn of_cost(self, limit: Limit, figure: &Figure, accept_emulated: bool) -> Verdict {
         match foreign(figure, accept_emulated) {
             Some(platform) => {
-                let clock = match platform {
-                    Platform::Counted => "counted",
-                    Platform::Emulated | Platform::Native => "emulated",
+                let why = match platform {
+                    Platform::Unknown => {
+                        "not judged: it is unknown whether the clock is hardware's".into()
+                    }
+                    other => format!("not judged on the {} clock", other.name()),
                 };
-                let why = format!("not judged on the {clock} clock");
                 Verdict::CannotTell { why, more_blocks: None }
             }
             None => self.measured(limit.judge(figure), figure, Part::Toll),

@@ -56,6 +56,7 @@ const COUNT: Script = Script {
     preset: Preset {
         id: "external-bpftrace-count",
         package: "bpftrace",
+        proof: &["--version"],
         summary: "bpftrace counts each call in the kernel: @FUNCTION = count()",
         choice: "",
         words: |names, probe| bpftrace_words(names, probe, |name| format!("@{name} = count();")),
@@ -63,13 +64,15 @@ const COUNT: Script = Script {
         sees_every_hit: false,
     },
     counts: Counts::Exact,
-    count: r"(?m)^@{function}: (\d+)$",
+    // bpftrace 0.27 leaves out what was never hit; `end` says that it came to its end all the same.
+    count: r"(?m)^end$(?:(?s:.*)^@{function}: (\d+)$)?",
 };
 
 const TIMESTAMPS: Script = Script {
     preset: Preset {
         id: "external-bpftrace-timestamps",
         package: "bpftrace",
+        proof: &["--version"],
         summary: "bpftrace prints a line with the time (nsecs) for each call",
         choice: "",
         words: |names, probe| {
@@ -108,6 +111,7 @@ fn bpftrace_words(names: &Names, attach: &str, action: fn(&str) -> String) -> Ve
         let identifier = name.replace('.', "_");
         program.push_str(&format!(" {probe} {{ {} }}", action(&identifier)));
     }
+    program.push_str(r#" END { printf("end\n"); }"#);
     vec!["bpftrace".into(), "-e".into(), program]
 }
 
@@ -127,6 +131,8 @@ fn trace_cmd(options: &mut Options) -> Result<Box<dyn Method>> {
     let preset = Preset {
         id: "external-trace-cmd-record",
         package: "trace-cmd",
+        // It has no word for its version that ends well; this one reads tracefs.
+        proof: &["list", "-t"],
         summary: "trace-cmd records the function tracer on an instance of its own, into a file",
         choice: "",
         words: |names, _| {
@@ -155,6 +161,7 @@ fn perf_stat(options: &mut Options) -> Result<Box<dyn Method>> {
     let preset = Preset {
         id: "external-perf-stat",
         package: "linux-perf",
+        proof: &["--version"],
         summary: "perf stat counts a kprobe event on all CPUs",
         choice: "",
         words: |_, _| words(&[&["perf", "stat", "-a", "-x,", "-e", "{events}", "--"], &SLEEPER]),
@@ -179,6 +186,7 @@ fn perf_record(options: &mut Options) -> Result<Box<dyn Method>> {
     let preset = Preset {
         id: "external-perf-record",
         package: "linux-perf",
+        proof: &["--version"],
         summary: "perf record of every hit of a kprobe event on all CPUs, into a file",
         choice: "",
         words: |_, _| {
@@ -206,6 +214,7 @@ fn tcpdump(options: &mut Options) -> Result<Box<dyn Method>> {
     let preset = Preset {
         id: "external-tcpdump",
         package: "tcpdump",
+        proof: &["--version"],
         summary: "tcpdump writes the first 128 bytes of each frame that comes from the guest's TAP",
         choice: "",
         words: |_, _| {

@@ -3,11 +3,7 @@
 //! It observes from its own start to its own end, which is more than the time between enable and disable; in a toll trial
 //! there is no load outside of that. It has no series: nothing of it is read while it runs.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::collections::BTreeMap;
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -22,6 +18,7 @@ use crate::{
     kernel::{
         cgroup::Cgroup,
         known::Known,
+        program,
         run::{self, Run},
         tracefs::{
             Tracefs,
@@ -46,6 +43,8 @@ pub struct Preset {
     pub id: &'static str,
     /// The Debian package that brings the program.
     pub package: &'static str,
+    /// Words that prove that it works, and trace nothing.
+    pub proof: &'static [&'static str],
     /// One line for people.
     pub summary: &'static str,
     /// How it is attached, where there is a choice.
@@ -167,15 +166,18 @@ impl Program {
 
     fn probe(&self, target: &Target, known: &Known) -> Result<()> {
         let program = &self.definition.argv[0];
-        if find_program(program).is_none() {
-            let remedy = match &self.preset {
-                Some(preset) => format!("Install it: `apt install {}`", preset.package),
-                None => "Install it, or give its whole path".into(),
-            };
-            return Err(Error::unsupported(program, "there is no such program", remedy));
-        }
-        if self.preset.is_some() {
-            known.works("start", [program.clone()], || starts(program))?;
+        match (program::find(program), &self.preset) {
+            (Some(path), Some(preset)) => {
+                let proof = || program::works(&path, preset.proof, preset.package);
+                known.works("start", [format!("{program} {}", preset.proof.join(" "))], proof)?;
+            }
+            // What a person's own program does with any words is not known.
+            (Some(_), None) => {}
+            (None, Some(preset)) => return Err(program::missing(program, preset.package)),
+            (None, None) => {
+                let remedy = "Install it, or give its whole path";
+                return Err(Error::unsupported(program, "there is no such program", remedy));
+            }
         }
         Cgroup::create(&run::trial_object("probe")?)?.close()?;
         if self.uses("{event") {
@@ -287,26 +289,4 @@ impl Method for Program {
         };
         Ok(Box::new(Running::new(tree, instance, events, folder, names, report, rules)))
     }
-}
-
-/// The program of this name on PATH, or at this path.
-fn find_program(name: &str) -> Option<PathBuf> {
-    if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(|path| path.is_file());
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file())
-}
-
-/// Makes sure that an installed program starts at all: it may lack a library. Not all know `--version`, but whatever the
-/// loader refuses ends with 127.
-fn starts(program: &str) -> Result<()> {
-    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();
-    let output = output.map_err(|e| Error::call("execve", program, e))?;
-    if output.status.code().is_some_and(|code| code != 127) {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    let why = format!("`{program} --version` fails ({}): {said}", output.status);
-    Err(Error::unsupported(program, why, "Install it anew"))
 }

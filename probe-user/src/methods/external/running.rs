@@ -127,7 +127,9 @@ impl Running {
     /// Makes sure that it ended as one does that did its work: well, or of the signal that was sent.
     fn judge(&self, status: ExitStatus) -> Result<()> {
         let Rules { stop, exit, .. } = &self.rules;
-        let of_signal = status.signal() == Some(signal(*stop).as_raw());
+        // As a shell says it: perf stat 7.x ends so by itself.
+        let signal = signal(*stop).as_raw();
+        let of_signal = status.signal() == Some(signal) || status.code() == Some(128 + signal);
         let declared = status.code().is_some_and(|code| exit.contains(&code));
         match status.success() || of_signal || declared {
             true => Ok(()),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{
     grouped::Grouped,
-    number::{self, Style, nanoseconds, parts},
+    number::{Style, nanoseconds, parts},
 };
 use crate::{
     analysis::compare::{Answer, Basis, Change, Comparison, Judged, Judgement, Unit, Verdict},
@@ -192,7 +192,7 @@ fn title(comparison: &Comparison) -> String {
 /// The clocks of the figures.
 fn clocks(comparison: &Comparison) -> String {
     let mut names: Vec<&str> =
-        comparison.changes.iter().map(|change| number::platform(change.platform)).collect();
+        comparison.changes.iter().map(|change| change.platform.name()).collect();
     names.sort_unstable();
     names.dedup();
     names.join(" and ")

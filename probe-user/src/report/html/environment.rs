@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::campaign::{Campaign, Run, WitnessCheck},
-    report::{caveats, number},
+    report::caveats,
 };
 
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {
@@ -34,7 +34,7 @@ fn machines(campaign: &Campaign) -> Markup {
         data.push([
             (index + 1).to_string(),
             started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
-            number::platform(*platform).to_owned(),
+            platform.name().to_owned(),
             host.cpu.clone(),
             host.cpus.to_string(),
             (host.memory_kib / 1024).to_string(),

@@ -5,12 +5,9 @@ use std::collections::BTreeSet;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{Block, Section, data::prose, svg};
-use crate::{
-    model::{
-        campaign::Campaign,
-        trial::{Outcome, Part},
-    },
-    report::number,
+use crate::model::{
+    campaign::Campaign,
+    trial::{Outcome, Part},
 };
 
 const STYLE: &str = include_str!("page.css");
@@ -61,8 +58,7 @@ fn head(campaign: &Campaign) -> Markup {
         let of = trials.iter().filter(|trial| trial.part == part);
         of.map(|trial| (trial.run, trial.block)).collect::<BTreeSet<_>>().len()
     };
-    let clocks: BTreeSet<&str> =
-        campaign.runs.iter().map(|run| number::platform(run.platform)).collect();
+    let clocks: BTreeSet<&str> = campaign.runs.iter().map(|run| run.platform.name()).collect();
     let facts = [
         ("Scenario", campaign.design.scenario.name.clone()),
         ("Kernel", format!("Linux {}", campaign.design.kernel)),

@@ -5,7 +5,7 @@ use crate::{
         Beside, Check, Criterion, Judged, RankedBy, Recommendation, Standing, Verdict, Way,
     },
     model::figure::{Figure, Platform},
-    report::{grouped::Grouped, number},
+    report::grouped::Grouped,
 };
 
 pub(super) fn list(found: &Recommendation) -> Vec<String> {
@@ -16,6 +16,7 @@ pub(super) fn list(found: &Recommendation) -> Vec<String> {
     ];
     all.extend(chance(found));
     all.extend(clocks(found));
+    all.extend(under_a_hypervisor(found));
     all.extend(rate(found));
     all.extend(comparable(found));
     all.extend(blocks(found));
@@ -69,22 +70,41 @@ fn foreign(found: &Recommendation) -> Option<String> {
     for one in &found.methods {
         for (name, platform) in costs(one) {
             platforms.push(platform);
-            if platform != Platform::Native {
-                let clock = format!("the {} clock", number::platform(platform));
-                groups.add(&clock, one.method.to_string(), name.into());
+            if !platform.is_hardware() {
+                groups.add(&clock(platform), one.method.to_string(), name.into());
             }
         }
     }
-    let &first = platforms.iter().find(|&&platform| platform != Platform::Native)?;
+    let &first = platforms.iter().find(|platform| !platform.is_hardware())?;
     let order = "emulation can put methods into another order.";
     if platforms.iter().all(|&platform| platform == first) {
-        let clock = number::platform(first);
-        return Some(format!("Costs are of the {clock} clock, not hardware's: {order}"));
+        let of = match first {
+            Platform::Unknown => "It is not known whether costs are of hardware's clock".to_owned(),
+            other => format!("Costs are of {}, not hardware's", clock(other)),
+        };
+        return Some(format!("{of}: {order}"));
     }
     let told = groups.into_groups().map(|group| {
         format!("{} of {} ({})", group.items.join(" and "), group.names.join(", "), group.text)
     });
     Some(format!("Not hardware's: {}; {order}", told.collect::<Vec<_>>().join("; ")))
+}
+
+fn clock(platform: Platform) -> String {
+    match platform {
+        Platform::Unknown => "a clock not known to be hardware's".into(),
+        other => format!("the {} clock", other.name()),
+    }
+}
+
+/// Costs that were measured under a hypervisor: they count as hardware's.
+fn under_a_hypervisor(found: &Recommendation) -> Option<String> {
+    let costs = found.methods.iter().map(|one| &one.cost.cpu_pct);
+    costs.filter_map(Figure::known).any(|cost| cost.platform == Platform::Virtual).then(|| {
+        "Costs are those of a virtual machine, whose timers, interrupts and page tables pass through a hypervisor. On a host \
+         without one they differ, sampling most of all."
+            .to_owned()
+    })
 }
 
 /// What the CPU time is scaled from.

@@ -8,7 +8,7 @@ use super::GROUPS;
 use crate::{
     analysis::merge::differing,
     model::{campaign::Design, figure::Platform},
-    report::{number, results::Named, shown},
+    report::{results::Named, shown},
 };
 
 /// In sentences.
@@ -35,7 +35,7 @@ fn costs(results: &[Named]) -> Option<String> {
         methods.filter_map(|method| Some((GROUPS[0].of)(method).known()?.platform)).collect()
     };
     let clocks: BTreeSet<Platform> = results.iter().flat_map(known).collect();
-    let names: Vec<&str> = clocks.iter().copied().map(number::platform).collect();
+    let names: Vec<&str> = clocks.iter().copied().map(Platform::name).collect();
     if names.len() > 1 {
         return Some(format!(
             "Costs on different clocks ({}) are not comparable: a counted ns is a number of instructions, one of an \

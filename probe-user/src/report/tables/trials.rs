@@ -11,7 +11,7 @@ use crate::{
         trial::{Measured, Outcome, Trial},
         units::Nanos,
     },
-    report::{number::platform, results::Named},
+    report::results::Named,
 };
 
 /// One trial.
@@ -92,9 +92,11 @@ pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
         Column::count("run", "", "index of the process that ran it", |row| {
             u64::try_from(row.trial.run).ok()
         }),
-        Column::text("platform", "the clock: native, counted or emulated", |row| {
-            row.run.map(|run| platform(run.platform).to_owned())
-        }),
+        Column::text(
+            "platform",
+            "the clock: native, virtual, counted, emulated or unknown",
+            |row| row.run.map(|run| run.platform.name().to_owned()),
+        ),
         Column::count("seed", "", "seed of that process", |row| row.run.map(|run| run.seed)),
         Column::count("block", "", "the block, from 0", |row| Some(row.trial.block.into())),
         Column::count("position", "", "place within the block, from 0", |row| {

@@ -20,7 +20,7 @@ pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
     let of = |method: &&MethodSummary| Some(method.toll.kernel_ns_per_event.known()?.platform);
     let platform = methods.iter().find_map(of)?;
     let mut known: Vec<Cost<'_>> = methods.iter().filter_map(|method| cost(method)).collect();
-    if known.is_empty() || platform == Platform::Emulated {
+    if known.is_empty() || matches!(platform, Platform::Emulated | Platform::Unknown) {
         return None;
     }
     known.sort_by(|a, b| a.estimate.total_cmp(&b.estimate));

@@ -60,6 +60,13 @@ fn costs(campaign: &Campaign) -> String {
             " Costs are those of an emulated processor, which can put methods into another order than hardware does: none \
              is called the cheapest."
         }
+        Platform::Unknown => {
+            " It is unknown whether the processor is real, and an emulated one can put methods into another order than \
+             hardware does: none is called the cheapest."
+        }
+        Platform::Virtual => {
+            " Costs are those of a virtual machine: its timers, interrupts and page tables pass through a hypervisor."
+        }
         Platform::Native => "",
     };
     let order = match known.iter().any(|found| found.lo.is_some()) {

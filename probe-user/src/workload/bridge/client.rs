@@ -183,7 +183,7 @@ impl Client {
     /// It has ended; the text says what it reported.
     fn check(&mut self, crew: &mut Crew) -> Result<()> {
         let Some(said) = crew.ended()? else { return Ok(()) };
-        if turned_away(&said) && self.tries < TRIES {
+        if iperf::turned_away(&said) && self.tries < TRIES {
             return self.launch(crew);
         }
         Err(self.failed(&said))
@@ -195,11 +195,15 @@ impl Client {
     /// It does not report, it reports a failure, or it had ended by itself.
     fn finish(self, crew: &mut Crew) -> Result<Rtt> {
         if let Some(said) = crew.ended()? {
-            return if turned_away(&said) { Ok(Rtt::new()) } else { Err(self.failed(&said)) };
+            return if iperf::turned_away(&said) {
+                Ok(Rtt::new())
+            } else {
+                Err(self.failed(&said))
+            };
         }
         let tell = |client| iperf::interrupt(client, TOLD_WITHIN);
         match crew.finish(tell, REPORTS_WITHIN)? {
-            Some((said, told)) if !turned_away(&said) => iperf::rtt(&said, told),
+            Some((said, told)) if !iperf::turned_away(&said) => iperf::rtt(&said, told),
             _ => Ok(Rtt::new()),
         }
     }
@@ -211,8 +215,4 @@ impl Client {
         };
         Error::Untrue(format!("the iperf3 client of guest {} has ended: {why}", self.guest))
     }
-}
-
-fn turned_away(said: &str) -> bool {
-    said.contains("busy running a test") || said.contains("Connection refused")
 }

@@ -10,7 +10,7 @@ use std::{net::Ipv4Addr, thread, time::Duration};
 
 pub use connections::{Connections, PER_TEST};
 pub use ending::interrupt;
-pub use report::{Interval, Report, parse, rtt};
+pub use report::{Interval, Report, parse, rtt, turned_away};
 
 use crate::{
     error::{Error, Result},

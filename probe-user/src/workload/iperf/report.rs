@@ -6,20 +6,22 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
     error::{Error, Result},
     model::units::Nanos,
 };
 
-/// What iperf3 writes as its error when a signal ended it.
-const ENDED_BY_SIGNAL: &str = "interrupt - the client has terminated";
+/// How the error begins that iperf3 writes when a signal ended it (`iperf_got_sigend` in src/iperf_api.c); from 3.19 on it ends with
+/// the signal's name and number.
+const ENDED_BY_SIGNAL: &str = "interrupt";
 
 /// What a client says of its test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// Stretches of the test in order, each right behind the one before, without one that a signal cut short.
+    /// Stretches of the test in order, without one that a signal cut short. Each begins where the one before ends, or later: from
+    /// 3.18 on, a client that has to wait for the CPU leaves one out now and then.
     pub intervals: Vec<Interval>,
     /// Bytes that the client sent.
     pub sent: u64,
@@ -78,7 +80,8 @@ pub fn parse(json: &str) -> Result<Report> {
         let start: String = json.trim().chars().take(200).collect();
         Error::malformed("what iperf3 wrote", format!("{e}: `{start}`"))
     })?;
-    if let Some(error) = said.error.as_deref().filter(|&error| error != ENDED_BY_SIGNAL) {
+    let failed = |error: &&str| !error.starts_with(ENDED_BY_SIGNAL);
+    if let Some(error) = said.error.as_deref().filter(failed) {
         return Err(Error::Untrue(format!("iperf3: {error}")));
     }
     let finished = said.error.is_none();
@@ -90,8 +93,19 @@ pub fn parse(json: &str) -> Result<Report> {
     Ok(Report { intervals, sent: sent.bytes, received })
 }
 
+/// Whether a client said that its server did not take its test, being busy with the last one's end or not listening yet.
+pub fn turned_away(words: &str) -> bool {
+    let said = serde_json::from_str(words);
+    said.is_ok_and(|Said { start, error, .. }| {
+        let why = error.unwrap_or_default();
+        start.test_start.is_none() && (why.contains("busy") || why.contains("refused"))
+    })
+}
+
 #[derive(Deserialize)]
 struct Said {
+    #[serde(default)]
+    start: Start,
     #[serde(default)]
     intervals: Vec<SaidInterval>,
     #[serde(default)]
@@ -123,6 +137,12 @@ struct Sum {
 }
 
 #[derive(Deserialize, Default)]
+struct Start {
+    /// The test's parameters, once both sides have begun it.
+    test_start: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize, Default)]
 struct End {
     sum_sent: Option<Total>,
     sum_received: Option<Total>,
@@ -145,72 +165,124 @@ impl SaidInterval {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::PathBuf};
+
     use super::*;
 
-    /// See tests/data/iperf/README.md.
-    fn recorded(name: &str) -> String {
-        let file = format!("{}/../tests/data/iperf/{name}.json", env!("CARGO_MANIFEST_DIR"));
-        std::fs::read_to_string(file).unwrap()
+    /// A folder per version, see tests/data/iperf/README.md.
+    fn versions() -> Vec<PathBuf> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/iperf");
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let found: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+        assert!(found.len() >= 3, "{found:?}");
+        found
+    }
+
+    /// What each version wrote.
+    fn recorded(name: &str) -> Vec<String> {
+        let file = |version: &PathBuf| version.join(format!("{name}.json"));
+        versions().iter().map(|version| fs::read_to_string(file(version)).unwrap()).collect()
+    }
+
+    /// Both signals that end a client.
+    fn interrupted() -> Vec<String> {
+        [recorded("interrupted-int"), recorded("interrupted-term")].concat()
     }
 
     #[test]
     fn a_finished_test_tells_what_the_server_received() {
-        let report = parse(&recorded("finished")).unwrap();
-        assert_eq!(report.intervals.len(), 2);
-        let sum: u64 = report.intervals.iter().map(|interval| interval.bytes).sum();
-        assert_eq!(sum, report.sent);
-        assert!(report.received.is_some_and(|received| 0 < received && received <= report.sent));
+        for words in recorded("finished") {
+            let report = parse(&words).unwrap();
+            assert_eq!(report.intervals.len(), 2);
+            let sum: u64 = report.intervals.iter().map(|interval| interval.bytes).sum();
+            assert!(0 < sum && sum <= report.sent, "{sum} of {}", report.sent);
+            let received = report.received.unwrap();
+            assert!(0 < received && received <= report.sent, "{received} of {}", report.sent);
+        }
     }
 
     #[test]
     fn an_interrupted_test_has_all_its_intervals() {
-        let early = parse(&recorded("early")).unwrap();
-        assert_eq!(early, Report { intervals: vec![], sent: 0, received: None });
-        let report = parse(&recorded("interrupted")).unwrap();
-        assert_eq!((report.intervals.len(), report.received), (6, None));
-        for pair in report.intervals.windows(2) {
-            assert_eq!(pair[0].end, pair[1].start);
+        for words in recorded("early") {
+            let early = parse(&words).unwrap();
+            assert_eq!(early, Report { intervals: vec![], sent: 0, received: None });
         }
-        let Interval { start, end, bytes, bits_per_second, rtt, retransmits } = report.intervals[0];
-        assert!((bits_per_second * (end - start) / 8.0 - bytes as f64).abs() < bytes as f64 * 1e-4);
-        assert!(start == 0.0 && rtt.is_some() && retransmits.is_some());
+        for words in interrupted() {
+            let report = parse(&words).unwrap();
+            assert!((4..=6).contains(&report.intervals.len()) && report.received.is_none());
+            for pair in report.intervals.windows(2) {
+                assert!(pair[0].end <= pair[1].start, "{pair:?}");
+            }
+            let Interval { start, end, bytes, bits_per_second, rtt, retransmits } =
+                report.intervals[0];
+            let by_rate = bits_per_second * (end - start) / 8.0;
+            assert!((by_rate - bytes as f64).abs() < bytes as f64 * 1e-4);
+            assert!(start == 0.0 && rtt.is_some() && retransmits.is_some());
+        }
     }
 
     #[test]
     fn an_interval_that_the_signal_cut_short_is_left_out() {
-        let whole = recorded("interrupted");
-        let mut said: serde_json::Value = serde_json::from_str(&whole).unwrap();
-        let intervals = said["intervals"].as_array_mut().unwrap();
-        let mut cut = intervals[5].clone();
-        cut.as_object_mut().unwrap().remove("sum");
-        intervals.insert(5, cut);
-        intervals.insert(5, serde_json::json!({}));
-        assert_eq!(parse(&said.to_string()).unwrap(), parse(&whole).unwrap());
+        for whole in interrupted() {
+            let mut said: serde_json::Value = serde_json::from_str(&whole).unwrap();
+            let intervals = said["intervals"].as_array_mut().unwrap();
+            let mut cut = intervals[3].clone();
+            cut.as_object_mut().unwrap().remove("sum");
+            intervals.insert(3, cut);
+            intervals.insert(3, serde_json::json!({}));
+            assert_eq!(parse(&said.to_string()).unwrap(), parse(&whole).unwrap());
+        }
     }
 
     #[test]
     fn round_trip_times_are_dated_from_the_end() {
-        let report = parse(&recorded("interrupted")).unwrap();
         let ended = Nanos(10_000_000_000);
-        let rtt = report.rtt(ended);
-        assert_eq!(rtt.len(), 6);
-        assert_eq!(rtt[5].0, ended);
-        let apart = report.intervals[5].end - report.intervals[0].end;
-        assert!((ended.since(rtt[0].0).as_secs() - apart).abs() < 1e-6);
-        assert_eq!(Some(rtt[2].1), report.intervals[2].rtt);
-        assert_eq!(super::rtt(&recorded("interrupted"), ended).unwrap(), rtt);
-        assert_eq!(super::rtt("\n", ended).unwrap(), []);
-        super::rtt(&recorded("refused"), ended).unwrap_err();
+        for words in interrupted() {
+            let report = parse(&words).unwrap();
+            let rtt = report.rtt(ended);
+            assert_eq!(rtt.len(), report.intervals.len());
+            let last = rtt.len() - 1;
+            assert_eq!(rtt[last].0, ended);
+            let apart = report.intervals[last].end - report.intervals[0].end;
+            assert!((ended.since(rtt[0].0).as_secs() - apart).abs() < 1e-6);
+            assert_eq!(Some(rtt[2].1), report.intervals[2].rtt);
+            assert_eq!(super::rtt(&words, ended).unwrap(), rtt);
+        }
+        assert_eq!(rtt("\n", ended).unwrap(), []);
+        for words in recorded("refused") {
+            rtt(&words, ended).unwrap_err();
+        }
     }
 
     #[test]
     fn a_failed_test_says_why() {
-        let refused = parse(&recorded("refused")).unwrap_err().to_string();
-        assert_eq!(refused, "iperf3: unable to connect to server: Connection refused");
-        let busy = parse(&recorded("busy")).unwrap_err().to_string();
-        assert!(busy.contains("busy running a test"), "{busy}");
+        for (name, why) in [
+            ("refused", "Connection refused"),
+            ("busy", "busy running a test"),
+            ("server-ended", "the server has terminated"),
+        ] {
+            for words in recorded(name) {
+                let error = parse(&words).unwrap_err().to_string();
+                assert!(error.starts_with("iperf3: ") && error.contains(why), "{error}");
+            }
+        }
         for nothing in ["", "iperf3: command not found", "{}", r#"{"intervals": [], "end": {}}"#] {
             assert!(parse(nothing).unwrap_err().to_string().starts_with("what iperf3 wrote"));
         }
+        // A signal that comes before there is anything to sum up.
+        let nothing =
+            r#"{"end": {}, "error": "interrupt - the client has terminated by signal X(1)"}"#;
+        assert!(parse(nothing).unwrap_err().to_string().starts_with("what iperf3 wrote"));
+    }
+
+    #[test]
+    fn only_a_test_that_never_began_was_turned_away() {
+        for name in ["refused", "busy"] {
+            assert!(recorded(name).iter().all(|words| turned_away(words)), "{name}");
+        }
+        for name in ["finished", "early", "interrupted-int", "server-ended"] {
+            assert!(!recorded(name).iter().any(|words| turned_away(words)), "{name}");
+        }
+        assert!(!turned_away("") && !turned_away("Connection refused"));
     }
 }

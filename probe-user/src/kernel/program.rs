@@ -1,0 +1,182 @@
+//! Other programs on this host: where they are, whether they work, and the package that brings them.
+
+use std::{
+    env, fs,
+    io::Read as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::error::{Error, Result};
+
+/// Folders of system programs, which a user's PATH may lack.
+const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// How long a program may take to say that it works.
+const WITHIN: Duration = Duration::from_secs(30);
+
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Debian's name of a package, and those of Ubuntu, Fedora and openSUSE where they differ.
+const RENAMED: [(&str, [&str; 3]); 3] = [
+    ("linux-perf", ["linux-tools-$(uname -r)", "perf", "perf"]),
+    ("openvswitch-switch", ["openvswitch-switch", "openvswitch", "openvswitch"]),
+    ("qemu-system-x86", ["qemu-system-x86", "qemu-system-x86", "qemu-x86"]),
+];
+
+/// The executable file of this name on PATH or among the system's programs, or at this path.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    find_in(name, env::split_paths(&path).chain(SYSTEM.map(PathBuf::from)))
+}
+
+fn find_in(name: &str, mut folders: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
+    if name.contains('/') {
+        return Some(PathBuf::from(name)).filter(|path| is_executable(path));
+    }
+    folders.find_map(|folder| Some(folder.join(name)).filter(|path| is_executable(path)))
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
+
+/// That a program is not here, and how to get it. `package` is Debian's name.
+pub fn missing(program: &str, package: &str) -> Error {
+    let remedy = format!("Install it: `{}`", install(package, &os_release()));
+    Error::unsupported(program, "there is no such program", remedy)
+}
+
+fn os_release() -> String {
+    fs::read_to_string("/etc/os-release").unwrap_or_default()
+}
+
+/// The command that installs a package on the system that this os-release(5) tells of.
+fn install(package: &str, os_release: &str) -> String {
+    let field = |name: &str| {
+        let line = os_release.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
+    };
+    let systems = format!("{} {}", field("ID="), field("ID_LIKE="));
+    let is = |names: &[&str]| systems.split_whitespace().any(|one| names.contains(&one));
+    let (manager, other) = if is(&["ubuntu"]) {
+        ("apt", Some(0))
+    } else if is(&["fedora", "rhel", "centos"]) {
+        ("dnf", Some(1))
+    } else if is(&["suse", "opensuse"]) {
+        ("zypper", Some(2))
+    } else {
+        ("apt", None)
+    };
+    let renamed = RENAMED.iter().find(|(name, _)| *name == package);
+    let package = renamed.zip(other).map_or(package, |((_, names), other)| names[other]);
+    format!("{manager} install {package}")
+}
+
+/// Runs `program` with these words, which prove that it works and change nothing.
+///
+/// # Errors
+/// It cannot be started, fails, or does not end in time: what it printed, and the package to look at.
+pub fn works(program: &Path, words: &[&str], package: &str) -> Result<()> {
+    works_within(program, words, package, WITHIN)
+}
+
+fn works_within(program: &Path, words: &[&str], package: &str, limit: Duration) -> Result<()> {
+    let line = format!("{} {}", program.display(), words.join(" "));
+    let refuse = |why: String| {
+        let install = install(package, &os_release());
+        let remedy = format!("Make that command work; its package: `{install}`");
+        Error::unsupported(line.trim_end(), why, remedy)
+    };
+    let file = |e| Error::file("create", env::temp_dir(), e);
+    let mut said = tempfile::NamedTempFile::new().map_err(file)?;
+    let [out, err] = [said.reopen().map_err(file)?, said.reopen().map_err(file)?];
+    let mut command = Command::new(program);
+    command.args(words).stdin(Stdio::null()).stdout(out).stderr(err);
+    let mut child = command.spawn().map_err(|e| refuse(format!("it does not start: {e}")))?;
+    let began = Instant::now();
+    let failed = |e| Error::call("waitpid", line.as_str(), e);
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(failed)? {
+            break status;
+        }
+        if began.elapsed() > limit {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(refuse(format!("it does not end within {limit:?}")));
+        }
+        thread::sleep(LOOK);
+    };
+    if status.success() {
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    let _ = said.as_file_mut().read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    let words: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words: String = words.chars().take(300).collect();
+    Err(refuse(format!("it fails ({status}): {words}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A script of this name in a folder of its own.
+    fn script(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_program_is_an_executable_file() {
+        let (folder, path) = script("tool", "true");
+        let find = || find_in("tool", [folder.path().to_owned()].into_iter());
+        assert_eq!(find(), Some(path.clone()));
+        assert_eq!(find_in(path.to_str().unwrap(), std::iter::empty()), Some(path.clone()));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(find(), None);
+        assert!(super::find("sh").is_some() && super::find("no-such-program").is_none());
+    }
+
+    #[test]
+    fn a_package_is_named_as_the_system_calls_it() {
+        let debian = "ID=debian\n";
+        let ubuntu = "ID=ubuntu\nID_LIKE=debian\n";
+        let rocky = "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n";
+        let leap = "ID=\"opensuse-leap\"\nID_LIKE=\"suse opensuse\"\n";
+        assert_eq!(install("linux-perf", debian), "apt install linux-perf");
+        assert_eq!(install("linux-perf", ubuntu), "apt install linux-tools-$(uname -r)");
+        assert_eq!(install("linux-perf", rocky), "dnf install perf");
+        assert_eq!(install("qemu-system-x86", leap), "zypper install qemu-x86");
+        assert_eq!(install("bpftrace", "ID=fedora\n"), "dnf install bpftrace");
+        assert_eq!(install("bpftrace", ""), "apt install bpftrace");
+    }
+
+    #[test]
+    fn a_program_that_cannot_work_says_why() {
+        let limit = Duration::from_millis(500);
+        let ask = |text: &str| {
+            let (_folder, path) = script("perf", text);
+            works_within(&path, &["--version"], "linux-perf", limit).map_err(|e| e.to_string())
+        };
+        ask("echo perf version 6.12").unwrap();
+        // Ubuntu's wrapper without the tools of its kernel.
+        let wrapper = "echo WARNING: perf not found for kernel 6.8.0-31 >&2; exit 2";
+        let error = ask(wrapper).unwrap_err();
+        assert!(
+            error.contains("perf not found for kernel") && error.contains("install"),
+            "{error}"
+        );
+        let error = ask("kill -SEGV $$").unwrap_err();
+        assert!(error.contains("signal: 11"), "{error}");
+        let error = ask("exec sleep 1000").unwrap_err();
+        assert!(error.contains("does not end within"), "{error}");
+    }
+}
