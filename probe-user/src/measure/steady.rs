@@ -68,7 +68,7 @@ impl Bench<'_> {
                     return Err(Error::Interrupted);
                 }
                 Err(_) if began.elapsed() < BACK_WITHIN => {
-                    thread::sleep(Duration::from_millis(100))
+                    thread::sleep(Duration::from_millis(100));
                 }
                 outcome => return outcome,
             }

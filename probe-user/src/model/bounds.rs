@@ -242,7 +242,7 @@ bound!(
 );
 bound!(
     /// Where a campaign may stop.
-    UNTIL_CI: f64 = "--until-ci", 0.01, 100.0, "%",
+    UNTIL_CI: f64 = "--until-ci", 0.01, 1_000_000.0, "%",
     "it is half the width of an interval, as a share of what the worker takes"
 );
 bound!(

@@ -55,10 +55,11 @@ impl Deref for CpuList {
 impl fmt::Display for CpuList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
-        for run in self.0.chunk_by(|a, b| a + 1 == *b) {
+        for run in self.0.chunk_by(|a, b| a.checked_add(1) == Some(*b)) {
             match run {
                 [first, .., last] => write!(f, "{separator}{first}-{last}")?,
-                _ => write!(f, "{separator}{}", run[0])?,
+                [one] => write!(f, "{separator}{one}")?,
+                [] => {}
             }
             separator = ",";
         }

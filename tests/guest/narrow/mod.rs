@@ -47,6 +47,8 @@ const TEST_FUNCTION: &str = "bpf_fentry_test1";
 const OF_BPFTRACE: &str = "ksys_read";
 /// The tracepoint of the default target.
 const TRACEPOINT: &str = "net_dev_xmit";
+/// By which the kernel's own tracers note the names of tasks (kernel/trace/trace_sched_switch.c): they cannot do without.
+const OF_TRACERS: &str = "sched_switch";
 
 /// `PERF_TYPE_SOFTWARE`, and the events of it that happen only where a program or a process makes them happen:
 /// `PERF_COUNT_SW_DUMMY` never, `PERF_COUNT_SW_BPF_OUTPUT` where a BPF program writes.
@@ -88,7 +90,7 @@ fn asking() -> Result<()> {
         succeed(tracetoll([command])?)?;
     }
     let seen = watch.end()?;
-    only(&seen, TARGET.into_iter().chain([TEST_FUNCTION]))?;
+    only(&seen, TARGET.into_iter().chain([TEST_FUNCTION]), &[TRACEPOINT])?;
     // Whatever is open for all tasks is inert, or carries a BPF program at the target (a kprobe, a tracepoint).
     let ticks = |&&(kind, config, disabled): &&(u32, u64, bool)| {
         !disabled || kind == HARDWARE || (kind == SOFTWARE && !INERT.contains(&config))
@@ -99,12 +101,17 @@ fn asking() -> Result<()> {
     Ok(())
 }
 
-/// Of functions, these and no others; of tracepoints, the target's; nothing in the top-level trace.
-fn only<'a>(seen: &Seen, allowed: impl IntoIterator<Item = &'a str>) -> Result<()> {
+/// Of functions and tracepoints, these and no others; nothing in the top-level trace.
+fn only<'a>(
+    seen: &Seen,
+    allowed: impl IntoIterator<Item = &'a str>,
+    tracepoints: &[&str],
+) -> Result<()> {
     let allowed: BTreeSet<&str> = allowed.into_iter().collect();
     let others: Vec<_> = seen.functions.iter().filter(|f| !allowed.contains(f.as_str())).collect();
     ensure!(others.is_empty(), "{} others were traced: {:?}", others.len(), head(&others));
-    let others: Vec<_> = seen.tracepoints.iter().filter(|name| *name != TRACEPOINT).collect();
+    let beyond = |name: &&String| !tracepoints.contains(&name.as_str());
+    let others: Vec<_> = seen.tracepoints.iter().filter(beyond).collect();
     ensure!(others.is_empty(), "other tracepoints were on: {others:?}");
     ensure!(seen.top.is_empty(), "the top-level trace was used: {:?}", seen.top);
     Ok(())
@@ -152,7 +159,7 @@ fn a_run() -> Result<()> {
         .with_context(|| said(&output))?;
     ensure!(journal.contains("bpf-kprobe-multi-count") && journal.contains("ftrace-function"));
     let own = TARGET.into_iter().chain(CALLERS).chain([TEST_FUNCTION]);
-    only(&seen, own.chain([OF_BPFTRACE]))
+    only(&seen, own.chain([OF_BPFTRACE]), &[TRACEPOINT, OF_TRACERS])
 }
 
 /// What all moments are drawn from.

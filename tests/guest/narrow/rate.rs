@@ -19,6 +19,10 @@ use crate::tool::binary;
 const PAIRS: usize = 5;
 const SLICE: Duration = Duration::from_millis(200);
 
+/// Well below what a doctor costs that competes for the host's CPUs (half), and well above what tracing all functions does
+/// to the rate (a tenth).
+const BOUND: f64 = 0.25;
+
 /// The CPU of `doctor`, and that of who is disturbed.
 const DOCTOR: &str = "0";
 const OTHERS: u32 = 1;
@@ -42,7 +46,7 @@ pub(super) fn doctor_leaves_the_others_their_speed() -> Result<()> {
     meter.stop()?;
     ratios.sort_by(f64::total_cmp);
     println!("system calls while doctor runs, of those before it: {ratios:.2?}");
-    ensure!(ratios[PAIRS / 2] > 0.5, "system calls slowed down to {ratios:.2?}");
+    ensure!(ratios[PAIRS / 2] > BOUND, "system calls slowed down to {ratios:.2?}");
     Ok(())
 }
 
