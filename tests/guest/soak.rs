@@ -1,7 +1,7 @@
 //! Many random kills, to find what no case of ours thought of. Never run but by name, since it
 //! takes long:
 //!
-//!     cargo xtask test --guest-only --kernel 6.12 -- --ignored soak::
+//!     cargo xtask test --kernel 6.12 soak:: -- --ignored
 //!
 //! `TRACETOLL_SOAK_KILLS` says how many, `TRACETOLL_SOAK_SEED` where to begin. Each kill is one run
 //! under a method that is drawn, ended by SIGKILL at a moment that is drawn. Its guard cleans up;
@@ -13,11 +13,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -116,27 +112,23 @@ fn kill_once(method: &str, draws: &mut Draws) -> Result<Killed> {
     let before = kernel_state()?;
     let mut run = tiny_blocks(&folder, method, &out, "100")?;
     let mut child = run.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-    let told = count_trials(&mut child)?;
+    let told = trials_told(&mut child)?;
     let outcome = wait_and_kill(&mut child, draws, &before);
     let _ = child.kill();
     child.wait()?;
     let mut killed = outcome?;
-    killed.lost = lost(&out, told.load(Ordering::SeqCst))?;
+    // Nobody writes any more: the run and its guard are gone.
+    killed.lost = lost(&out, told.join().expect("no panic"))?;
     Ok(killed)
 }
 
-/// Counts the trials that it says have ended.
-fn count_trials(child: &mut Child) -> Result<Arc<AtomicUsize>> {
-    let told = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&told);
+/// Counts the trials that it says have ended, until it says no more.
+fn trials_told(child: &mut Child) -> Result<JoinHandle<usize>> {
     let stderr = BufReader::new(child.stderr.take().context("no stderr")?);
-    thread::spawn(move || {
-        let trials = stderr.lines().map_while(Result::ok).filter(|line| line.starts_with("block "));
-        trials.for_each(|_| {
-            counter.fetch_add(1, Ordering::SeqCst);
-        });
-    });
-    Ok(told)
+    Ok(thread::spawn(move || {
+        let lines = stderr.lines().map_while(Result::ok);
+        lines.filter(|line| line.starts_with("block ")).count()
+    }))
 }
 
 fn wait_and_kill(
@@ -171,6 +163,7 @@ fn wait_and_kill(
             break;
         }
         ensure!(at.elapsed() < CLEANED_WITHIN, "still traced: {now:?}");
+        thread::sleep(Duration::from_millis(1));
     }
     while Path::new(&format!("/proc/{guard}")).exists() && at.elapsed() < CLEANED_WITHIN {
         thread::sleep(Duration::from_millis(1));

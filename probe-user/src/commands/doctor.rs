@@ -5,7 +5,12 @@ use std::process::ExitCode;
 use crate::{
     cli::{DoctorArgs, FactFormat},
     error::Result,
-    measure, report,
+    kernel::claim::{self, Claim},
+    measure::{
+        doctor::{self, Asking},
+        guard::Guard,
+    },
+    report,
 };
 
 /// Says what this host can measure. Exit status 0 when the default campaign can run, else 1.
@@ -13,10 +18,23 @@ use crate::{
 /// # Errors
 /// /proc cannot be read, or standard output not written.
 pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
-    // What it tries out must not stay if it is killed. Where there can be no guard, nothing can be tried either.
-    let guard = measure::guard::Guard::start();
-    let diagnosis = measure::doctor::diagnose()?;
-    drop(guard);
+    // What is tried out must not stay if this process is killed, and must not be counted by a campaign.
+    let diagnosis = match (Guard::start(), Claim::try_take()) {
+        (Ok(guard), Ok(Some(_claim))) => {
+            let diagnosis = doctor::diagnose(Asking::Methods)?;
+            drop(guard);
+            diagnosis
+        }
+        (_, Ok(None)) => {
+            let holder = claim::holder();
+            let why =
+                format!("{holder} measures a campaign on this kernel; ask again when it has ended");
+            doctor::diagnose(Asking::Nothing { why })?
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            doctor::diagnose(Asking::Nothing { why: error.to_string() })?
+        }
+    };
     match args.format {
         FactFormat::Json => super::print_json(&diagnosis)?,
         FactFormat::Text => super::print(&report::doctor::render(&diagnosis))?,

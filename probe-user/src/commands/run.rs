@@ -61,8 +61,18 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let interrupted = super::on_interrupt()?;
     let _claim = claim(args, &interrupted)?;
     // Before anything is made, and until all of it is gone.
-    let _guard = Guard::start()?;
-    let swept = leftovers::sweep(false).outcome()?;
+    let _guard = Guard::start().map_err(|error| match interrupted.load(Ordering::Relaxed) {
+        // Ctrl-C reached it before it had a session of its own.
+        true => Error::Interrupted,
+        false => error,
+    })?;
+    let mut swept = leftovers::sweep(false);
+    // It is silent, and the target is looked at below: no reason not to measure.
+    if let Err(error) = swept.take_failure() {
+        terminal::tell(format_args!(
+            "warning: not all that a killed run left could be removed: {error}"
+        ));
+    }
     for object in swept.removed {
         terminal::tell(format_args!("removed what a killed run had left: {object}"));
     }
@@ -122,7 +132,7 @@ fn claim(args: &RunArgs, interrupted: &AtomicBool) -> Result<Claim> {
         return Err(Error::unsupported(
             "vhost-net",
             format!(
-                "{holder} measures a campaign on this kernel already, and two would count each other's calls"
+                "{holder} measures or tries out methods on this kernel already, and two would count each other's calls"
             ),
             "Wait for its end with --wait, or end it",
         ));

@@ -19,11 +19,23 @@ use crate::{
     workload,
 };
 
+/// Whether methods may be tried out.
+#[derive(Debug)]
+pub enum Asking {
+    /// They may.
+    Methods,
+    /// They may not, or what they leave could not be removed after a kill.
+    Nothing {
+        /// Why.
+        why: String,
+    },
+}
+
 /// Diagnoses this host.
 ///
 /// # Errors
 /// /proc cannot be read. Everything else is an answer.
-pub fn diagnose() -> Result<Diagnosis> {
+pub fn diagnose(asking: Asking) -> Result<Diagnosis> {
     let facts = host::read()?;
     let vhost = &PRESETS[0];
     let known = Known::default();
@@ -34,9 +46,15 @@ pub fn diagnose() -> Result<Diagnosis> {
         check("tracefs", answer(known.tracefs().map(|fs| fs.path("").display().to_string()))),
         check("vhost-net and TAPs", answer(workload::detect().map(|()| ""))),
     ];
-    let (targets, methods) = match target {
-        Ok(target) => (target_checks(&target, &known), method_checks(&target, &known)?),
-        Err(error) => (vec![check(vhost.name, answer::<&str>(Err(error)))], unasked()?),
+    let (targets, methods) = match (target, asking) {
+        (Ok(target), Asking::Methods) => {
+            (target_checks(&target, &known), method_checks(&target, &known)?)
+        }
+        (Ok(target), Asking::Nothing { why }) => (target_checks(&target, &known), unasked(&why)?),
+        (Err(error), _) => {
+            let missing = vec![check(vhost.name, answer::<&str>(Err(error)))];
+            (missing, unasked("the target is not there")?)
+        }
     };
     let default_campaign = can_run(&host, &targets, &methods)?;
     let platform = host::platform(&facts);
@@ -101,9 +119,8 @@ fn method_checks(target: &Target, known: &Known) -> Result<Vec<Check>> {
     Ok(all.iter().map(|method| check(&method.descriptor().id.0, ask(&**method))).collect())
 }
 
-/// Methods can be asked only about a target that is there.
-fn unasked() -> Result<Vec<Check>> {
-    let why = "the target is not there";
+/// Methods that are not asked, and why.
+fn unasked(why: &str) -> Result<Vec<Check>> {
     let all = registry::select("all")?;
     let unasked = |id: &str| check(id, Answer::Inconclusive { why: why.into() });
     Ok(all.iter().map(|method| unasked(&method.descriptor().id.0)).collect())

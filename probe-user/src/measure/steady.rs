@@ -41,7 +41,7 @@ impl Bench<'_> {
             Err(untold) => Err(untold),
         };
         if steady.is_err() {
-            self.close()?;
+            self.let_go();
         }
         steady.and(outcome)
     }
@@ -56,7 +56,15 @@ impl Bench<'_> {
             Ok(changes) => log::warn!("before this trial, {}", told(changes)),
             Err(error) => log::warn!("before this trial, {error}"),
         }
-        self.close().and(there)
+        self.let_go();
+        there
+    }
+
+    /// Takes down a kept stage. What that says is not why the trial failed.
+    fn let_go(&self) {
+        if let Err(error) = self.close() {
+            log::warn!("{error}");
+        }
     }
 
     /// Waits a while for CPUs that cannot be used now.

@@ -14,7 +14,7 @@ use probe_user::{
 
 use self::watch::{Seen, Watch, enabled};
 use crate::{
-    tool::{Folder, said, succeed, tracetoll},
+    tool::{Folder, guard_of, lives, said, succeed, tracetoll, wait_for},
     triggers::call_set_name,
 };
 
@@ -175,6 +175,7 @@ fn kills() -> Result<()> {
     let allowed: BTreeSet<&str> =
         TARGET.into_iter().chain(CALLERS).chain([TEST_FUNCTION]).collect();
     let mut draw = SEED;
+    let mut alive = 0;
     for kill in 0..KILLS {
         let of_run = kill % 2 == 1;
         draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -186,6 +187,8 @@ fn kills() -> Result<()> {
         let (out, err) = (std::process::Stdio::null(), std::process::Stdio::null());
         let mut child = command.stdout(out).stderr(err).spawn()?;
         thread::sleep(moment);
+        let guard = guard_of(child.id())?;
+        alive += u64::from(child.try_wait()?.is_none());
         child.kill()?;
         child.wait()?;
         let traced = enabled()?;
@@ -199,8 +202,13 @@ fn kills() -> Result<()> {
             others.len(),
             head(&others)
         );
+        wait_for(|| Ok(guard.is_none_or(|guard| !lives(guard))))?;
         succeed(tracetoll(["clean"])?)?;
     }
+    ensure!(
+        alive >= KILLS / 2,
+        "only {alive} of {KILLS} were alive, so that this test proves little"
+    );
     let left: Vec<_> = enabled()?.difference(&before).cloned().collect();
     ensure!(left.is_empty(), "clean left traced: {left:?}");
     Ok(())

@@ -37,9 +37,13 @@ pub(super) fn doctor_leaves_the_others_their_speed() -> Result<()> {
         let quiet: Vec<f64> = (0..slices).map(|_| meter.slice()).collect();
         let mut doctor = doctor()?;
         let mut during = vec![meter.slice()];
-        while doctor.try_wait()?.is_none() {
-            during.push(meter.slice());
-        }
+        let status = loop {
+            match doctor.try_wait()? {
+                Some(status) => break status,
+                None => during.push(meter.slice()),
+            }
+        };
+        ensure!(status.success(), "doctor: {status}");
         slices = during.len();
         ratios.push(quarter(during) / quarter(quiet));
     }
