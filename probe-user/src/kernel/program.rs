@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    io::Read as _,
+    io::{Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -76,15 +76,21 @@ fn install(package: &str, os_release: &str) -> String {
     format!("{manager} install {package}")
 }
 
-/// Runs `program` with these words, which prove that it works and change nothing.
+/// Runs `program` with these words and this on its standard input: they prove that it works, and change nothing of the host.
 ///
 /// # Errors
 /// It cannot be started, fails, or does not end in time: what it printed, and the package to look at.
-pub fn works(program: &Path, words: &[&str], package: &str) -> Result<()> {
-    works_within(program, words, package, WITHIN)
+pub fn works(program: &Path, words: &[String], input: &[u8], package: &str) -> Result<()> {
+    works_within(program, words, input, package, WITHIN)
 }
 
-fn works_within(program: &Path, words: &[&str], package: &str, limit: Duration) -> Result<()> {
+fn works_within(
+    program: &Path,
+    words: &[String],
+    input: &[u8],
+    package: &str,
+    limit: Duration,
+) -> Result<()> {
     let line = format!("{} {}", program.display(), words.join(" "));
     let refuse = |why: String| {
         let install = install(package, &os_release());
@@ -95,8 +101,12 @@ fn works_within(program: &Path, words: &[&str], package: &str, limit: Duration) 
     let mut said = tempfile::NamedTempFile::new().map_err(file)?;
     let [out, err] = [said.reopen().map_err(file)?, said.reopen().map_err(file)?];
     let mut command = Command::new(program);
-    command.args(words).stdin(Stdio::null()).stdout(out).stderr(err);
+    command.args(words).stdin(Stdio::piped()).stdout(out).stderr(err);
     let mut child = command.spawn().map_err(|e| refuse(format!("it does not start: {e}")))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that ends without reading it says so by its status. It is short: the pipe holds it.
+        let _ = stdin.write_all(input);
+    }
     let began = Instant::now();
     let failed = |e| Error::call("waitpid", line.as_str(), e);
     let status = loop {
@@ -164,7 +174,8 @@ mod tests {
         let limit = Duration::from_millis(500);
         let ask = |text: &str| {
             let (_folder, path) = script("perf", text);
-            works_within(&path, &["--version"], "linux-perf", limit).map_err(|e| e.to_string())
+            works_within(&path, &["--version".into()], &[], "linux-perf", limit)
+                .map_err(|e| e.to_string())
         };
         ask("echo perf version 6.12").unwrap();
         // Ubuntu's wrapper without the tools of its kernel.
@@ -178,5 +189,22 @@ mod tests {
         assert!(error.contains("signal: 11"), "{error}");
         let error = ask("exec sleep 1000").unwrap_err();
         assert!(error.contains("does not end within"), "{error}");
+    }
+
+    #[test]
+    fn a_program_proves_that_it_may_write_where_its_trials_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = |name: &str| folder.path().join(name).display().to_string();
+        let (_script, path) = script("tcpdump", "cat > \"$2\" || exit 1; [ -s \"$2\" ]");
+        let ask = |out: String, input: &[u8]| {
+            let words = ["-w".to_owned(), out];
+            works_within(&path, &words, input, "tcpdump", WITHIN).map_err(|e| e.to_string())
+        };
+        ask(out("out.pcap"), b"header").unwrap();
+        assert_eq!(fs::read(out("out.pcap")).unwrap(), b"header");
+        assert!(ask(out("empty"), b"").is_err());
+        // As under a profile that forbids the folder.
+        let error = ask(out("no/such/out.pcap"), b"header").unwrap_err();
+        assert!(error.contains("it fails") && error.contains("no/such/out.pcap"), "{error}");
     }
 }

@@ -75,6 +75,14 @@ pub fn trial_object(name: &str) -> Result<String> {
     Owner::own().map(|owner| owner.object(name))
 }
 
+/// A folder for temporary files as [`Run::folder`] makes them, to try something out, with a run or without.
+///
+/// # Errors
+/// As [`Owner::own`], or it cannot be made.
+pub fn trial_folder(name: &str) -> Result<tempfile::TempDir> {
+    folder::create(Owner::own()?, name)
+}
+
 /// The group of probe events that are made to try something out, with a run or without.
 ///
 /// # Errors

@@ -30,6 +30,10 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 /// Says that all is attached, and stays until the signal.
 const SLEEPER: [&str; 3] = ["sh", "-c", "echo ready; exec sleep 1000000"];
 
+/// The header of a file of libpcap without a frame: magic, version 2.4, zone, accuracy, snapshot length, Ethernet.
+const EMPTY_PCAP: [u8; 24] =
+    [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+
 const READY: &str = "(?m)^ready$";
 
 fn definition(name: &str) -> External {
@@ -57,6 +61,7 @@ const COUNT: Script = Script {
         id: "external-bpftrace-count",
         package: "bpftrace",
         proof: &["--version"],
+        input: &[],
         summary: "bpftrace counts each call in the kernel: @FUNCTION = count()",
         choice: "",
         words: |names, probe| bpftrace_words(names, probe, |name| format!("@{name} = count();")),
@@ -73,6 +78,7 @@ const TIMESTAMPS: Script = Script {
         id: "external-bpftrace-timestamps",
         package: "bpftrace",
         proof: &["--version"],
+        input: &[],
         summary: "bpftrace prints a line with the time (nsecs) for each call",
         choice: "",
         words: |names, probe| {
@@ -133,6 +139,7 @@ fn trace_cmd(options: &mut Options) -> Result<Box<dyn Method>> {
         package: "trace-cmd",
         // It has no word for its version that ends well; this one reads tracefs.
         proof: &["list", "-t"],
+        input: &[],
         summary: "trace-cmd records the function tracer on an instance of its own, into a file",
         choice: "",
         words: |names, _| {
@@ -162,6 +169,7 @@ fn perf_stat(options: &mut Options) -> Result<Box<dyn Method>> {
         id: "external-perf-stat",
         package: "linux-perf",
         proof: &["--version"],
+        input: &[],
         summary: "perf stat counts a kprobe event on all CPUs",
         choice: "",
         words: |_, _| words(&[&["perf", "stat", "-a", "-x,", "-e", "{events}", "--"], &SLEEPER]),
@@ -187,6 +195,7 @@ fn perf_record(options: &mut Options) -> Result<Box<dyn Method>> {
         id: "external-perf-record",
         package: "linux-perf",
         proof: &["--version"],
+        input: &[],
         summary: "perf record of every hit of a kprobe event on all CPUs, into a file",
         choice: "",
         words: |_, _| {
@@ -214,7 +223,9 @@ fn tcpdump(options: &mut Options) -> Result<Box<dyn Method>> {
     let preset = Preset {
         id: "external-tcpdump",
         package: "tcpdump",
-        proof: &["--version"],
+        // Reads an empty capture and writes it to where it will write: a profile of AppArmor may forbid that.
+        proof: &["-r", "-", "-Z", "root", "-w", "{out}"],
+        input: &EMPTY_PCAP,
         summary: "tcpdump writes the first 128 bytes of each frame that comes from the guest's TAP",
         choice: "",
         words: |_, _| {

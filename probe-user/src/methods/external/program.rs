@@ -3,7 +3,7 @@
 //! It observes from its own start to its own end, which is more than the time between enable and disable; in a toll trial
 //! there is no load outside of that. It has no series: nothing of it is read while it runs.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -33,6 +33,9 @@ use crate::{
     },
 };
 
+/// The file that `{out}` stands for. Debian's profile of AppArmor lets tcpdump write files that end so.
+const OUT: &str = "out.pcap";
+
 /// Makes a command line for a target; placeholders are filled in behind it.
 pub type Words = fn(&Names, choice: &str) -> Vec<String>;
 
@@ -45,6 +48,8 @@ pub struct Preset {
     pub package: &'static str,
     /// Words that prove that it works, and trace nothing.
     pub proof: &'static [&'static str],
+    /// What it then gets on its standard input.
+    pub input: &'static [u8],
     /// One line for people.
     pub summary: &'static str,
     /// How it is attached, where there is a choice.
@@ -168,7 +173,7 @@ impl Program {
         let program = &self.definition.argv[0];
         match (program::find(program), &self.preset) {
             (Some(path), Some(preset)) => {
-                let proof = || program::works(&path, preset.proof, preset.package);
+                let proof = || prove(&path, preset);
                 known.works("start", [format!("{program} {}", preset.proof.join(" "))], proof)?;
             }
             // What a person's own program does with any words is not known.
@@ -220,6 +225,14 @@ impl Program {
     }
 }
 
+/// Runs what proves that a preset's program works; `{out}` is a file in a folder like that of its trials.
+fn prove(path: &Path, preset: &Preset) -> Result<()> {
+    let folder = run::trial_folder("external")?;
+    let names = Names { out: folder.path().join(OUT).display().to_string(), ..Names::default() };
+    let words: Vec<String> = preset.proof.iter().map(|word| names.fill(word)).collect();
+    program::works(path, &words, preset.input, preset.package)
+}
+
 impl Method for Program {
     fn descriptor(&self) -> &Descriptor {
         &self.descriptor
@@ -254,7 +267,7 @@ impl Method for Program {
             taps: scene.taps.map(|taps| taps.names.to_vec()).unwrap_or_default(),
             out: folder
                 .as_ref()
-                .map(|f| f.path().join("out").display().to_string())
+                .map(|f| f.path().join(OUT).display().to_string())
                 .unwrap_or_default(),
             run: scene.run.object("external"),
             events: events
