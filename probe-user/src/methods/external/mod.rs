@@ -4,6 +4,8 @@ mod hits;
 pub mod pattern;
 pub mod presets;
 pub mod program;
+#[cfg(test)]
+mod recordings;
 mod running;
 pub mod tree;
 

@@ -126,12 +126,7 @@ impl Running {
 
     /// Makes sure that it ended as one does that did its work: well, or of the signal that was sent.
     fn judge(&self, status: ExitStatus) -> Result<()> {
-        let Rules { stop, exit, .. } = &self.rules;
-        // As a shell says it: perf stat 7.x ends so by itself.
-        let signal = signal(*stop).as_raw();
-        let of_signal = status.signal() == Some(signal) || status.code() == Some(128 + signal);
-        let declared = status.code().is_some_and(|code| exit.contains(&code));
-        match status.success() || of_signal || declared {
+        match did_its_work(status, self.rules.stop, &self.rules.exit) {
             true => Ok(()),
             false => Err(self.tree.untrue(&format!("ended with {status}"))),
         }
@@ -285,5 +280,33 @@ fn signal(stop: Stop) -> Signal {
         Stop::Quit => Signal::QUIT,
         Stop::Usr1 => Signal::USR1,
         Stop::Usr2 => Signal::USR2,
+    }
+}
+
+/// `exit` are the statuses other than 0 that tell of no failure.
+fn did_its_work(status: ExitStatus, stop: Stop, exit: &[i32]) -> bool {
+    let signal = signal(stop).as_raw();
+    // 128 + N as a shell says it: perf stat 7.x ends so by itself.
+    let of_signal = status.signal() == Some(signal) || status.code() == Some(128 + signal);
+    status.success() || of_signal || status.code().is_some_and(|code| exit.contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_by_the_signal_that_was_sent_is_no_failure() {
+        let exited = |code: i32| ExitStatus::from_raw(code << 8);
+        let killed = |signal: Signal| ExitStatus::from_raw(signal.as_raw());
+        // perf stat 7.2 ends with 130 on SIGINT.
+        for well in [exited(0), exited(130), killed(Signal::INT)] {
+            assert!(did_its_work(well, Stop::Int, &[]), "{well}");
+        }
+        for failed in [exited(1), exited(143), killed(Signal::SEGV), killed(Signal::TERM)] {
+            assert!(!did_its_work(failed, Stop::Int, &[]), "{failed}");
+        }
+        assert!(did_its_work(exited(143), Stop::Term, &[]));
+        assert!(did_its_work(exited(3), Stop::Int, &[3]));
     }
 }
