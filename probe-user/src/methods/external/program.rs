@@ -210,25 +210,28 @@ impl Program {
 
     /// A folder for `{out}`, if that is used.
     fn folder(&self, run: &Run) -> Result<Option<TempDir>> {
-        if !self.uses("{out}") {
-            return Ok(None);
-        }
-        let folder = run.folder("external")?;
-        if folder.path().to_str().is_none() {
-            return Err(Error::unsupported(
-                folder.path().display().to_string(),
-                "the path of `{out}` is not UTF-8, and no command line here holds it",
-                "Name another folder in TMPDIR",
-            ));
-        }
-        Ok(Some(folder))
+        self.uses("{out}").then(|| run.folder("external")).transpose()
     }
+}
+
+/// The path that `{out}` stands for.
+fn out(folder: &TempDir) -> Result<String> {
+    let path = folder.path().join(OUT);
+    path.to_str().map(str::to_owned).ok_or_else(|| {
+        Error::unsupported(
+            path.display().to_string(),
+            "the path of `{out}` is not UTF-8, and no command line here holds it",
+            "Name another folder in TMPDIR",
+        )
+    })
 }
 
 /// Runs what proves that a preset's program works; `{out}` is a file in a folder like that of its trials.
 fn prove(path: &Path, preset: &Preset) -> Result<()> {
-    let folder = run::trial_folder("external")?;
-    let names = Names { out: folder.path().join(OUT).display().to_string(), ..Names::default() };
+    let writes = preset.proof.contains(&"{out}");
+    let folder = writes.then(|| run::trial_folder("external")).transpose()?;
+    let out = folder.as_ref().map(out).transpose()?.unwrap_or_default();
+    let names = Names { out, ..Names::default() };
     let words: Vec<String> = preset.proof.iter().map(|word| names.fill(word)).collect();
     program::works(path, &words, preset.input, preset.package)
 }
@@ -265,10 +268,7 @@ impl Method for Program {
                 .map(|f| (f.name.clone(), f.module.clone()))
                 .collect(),
             taps: scene.taps.map(|taps| taps.names.to_vec()).unwrap_or_default(),
-            out: folder
-                .as_ref()
-                .map(|f| f.path().join(OUT).display().to_string())
-                .unwrap_or_default(),
+            out: folder.as_ref().map(out).transpose()?.unwrap_or_default(),
             run: scene.run.object("external"),
             events: events
                 .iter()
