@@ -179,7 +179,8 @@ fn gone() -> Result<()> {
     let journal = out.join("journal.jsonl");
     let mut child = start_and_await_trials(run, 1)?;
     let offline = Offline::take(2)?;
-    let waited = || fs::read_to_string(&journal).is_ok_and(|text| text.contains("CPU 2 is offline"));
+    let waited =
+        || fs::read_to_string(&journal).is_ok_and(|text| text.contains("CPU 2 is offline"));
     wait_for(|| Ok(waited()))?;
     drop(offline);
     let status = child.wait()?;

@@ -21,7 +21,8 @@ pub(crate) struct Library {
 /// # Errors
 /// ldd cannot be run, or a library is missing.
 pub(crate) fn of(program: &Path) -> Result<BTreeSet<Library>> {
-    let out = Command::new("ldd").arg(program).output().context("cannot run ldd")?;
+    let out =
+        Command::new("ldd").env("LC_ALL", "C").arg(program).output().context("cannot run ldd")?;
     let text = String::from_utf8_lossy(&out.stdout);
     // ldd says "not a dynamic executable" with status 1.
     if !out.status.success() && !String::from_utf8_lossy(&out.stderr).contains("not a dynamic") {

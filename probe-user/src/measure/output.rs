@@ -38,7 +38,8 @@ const MOST_LINKS: usize = 40;
 /// Writes a file.
 ///
 /// # Errors
-/// What the system refused. Where the disk is full, what stood in a regular file stands there still.
+/// What the system refused. Where the disk is full, what stood in a regular file stands there still; in a file that is
+/// written in place, only where the file system can take the room beforehand (fallocate).
 pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     write(path, content.as_ref()).map_err(|error| Error::output("write", path, error))
 }
@@ -50,14 +51,18 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         Ok(there) if is(&there, io::stdout()) => return stream(io::stdout().lock(), content),
         Ok(there) if is(&there, io::stderr()) => return stream(io::stderr().lock(), content),
         Ok(there) if !there.is_file() => {
+            guarded(path)?;
             return stream(OpenOptions::new().write(true).open(path)?, content);
         }
+        // A link to nothing leads somewhere too. Whatever else is refused stays so.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => follow(path)?,
     };
     match place {
         // Another has opened it and may have written: `3>file`. What is there already is not ours to cut.
         Place::Opened => stream(OpenOptions::new().append(true).open(path)?, content),
         Place::Named(path) => match OpenOptions::new().write(true).open(&path) {
+            Ok(_) if guarded(&path).is_err() => Err(Errno::ACCESS.into()),
             Ok(file) => rewrite(&path, &file, content),
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(&path, content),
             Err(error) => Err(error),
@@ -98,6 +103,7 @@ fn follow(path: &Path) -> io::Result<Place> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => return Ok(Place::Named(path)),
         }
+        guarded(&path)?;
         let folder = folder_of(&path);
         if rustix::fs::statfs(folder)?.f_type == PROC_SUPER_MAGIC {
             return Ok(Place::Opened);
@@ -105,6 +111,24 @@ fn follow(path: &Path) -> io::Result<Place> {
         path = folder.join(fs::read_link(&path)?);
     }
     Err(Errno::LOOP.into())
+}
+
+/// Refuses what somebody else put into a folder that all may write to: root would write where they lead it. The kernel
+/// has the same rule (`fs.protected_symlinks`, `protected_regular`, `protected_fifos`; fs/namei.c), which links that are
+/// followed by hand, and files that are opened without creating them, do not meet.
+fn guarded(path: &Path) -> io::Result<()> {
+    let (there, folder) = (fs::symlink_metadata(path)?, fs::metadata(folder_of(path))?);
+    let us = rustix::process::geteuid().as_raw();
+    match is_planted(there.uid(), (folder.mode(), folder.uid()), us) {
+        true => Err(Errno::ACCESS.into()),
+        false => Ok(()),
+    }
+}
+
+fn is_planted(owner: u32, (mode, of_folder): (u32, u32), us: u32) -> bool {
+    /// Sticky, and all may write: `/tmp`.
+    const SHARED: u32 = 0o1002;
+    mode & SHARED == SHARED && owner != us && owner != of_folder
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -116,10 +140,23 @@ fn folder_of(path: &Path) -> &Path {
 fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     match beside(path) {
         Ok(new) => fill(new, content)?.persist(path).map(drop).map_err(|refused| refused.error),
+        Err(error) if is_full(&error) => Err(error),
         Err(_) => {
-            fill_in_place(&OpenOptions::new().write(true).create_new(true).open(path)?, content)
+            let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+            let filled = fill_in_place(&file, content);
+            if filled.is_err() {
+                // A part of it is worse than none.
+                let _ = fs::remove_file(path);
+            }
+            filled
         }
     }
+}
+
+/// Whether there was no room: then nothing is tried in place either, where the old would be lost.
+fn is_full(error: &io::Error) -> bool {
+    let full = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG];
+    full.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// A regular file that may be written, which has been opened for that.
@@ -128,12 +165,15 @@ fn rewrite(path: &Path, file: &File, content: &[u8]) -> io::Result<()> {
     if there.nlink() > 1 || has_attributes(file) {
         return fill_in_place(file, content);
     }
-    let Ok(new) = beside(path).and_then(|new| alike(new, &there)) else {
-        return fill_in_place(file, content);
+    let new = match beside(path).and_then(|new| alike(new, &there)) {
+        Ok(new) => new,
+        Err(error) if is_full(&error) => return Err(error),
+        Err(_) => return fill_in_place(file, content),
     };
     // No room for the new: the old stays.
     match fill(new, content)?.persist(path) {
         Ok(_) => Ok(()),
+        Err(refused) if is_full(&refused.error) => Err(refused.error),
         // It is a mount point (EBUSY), it is in a sticky folder and another's (EPERM), or the folder takes no new names.
         Err(_) => fill_in_place(file, content),
     }
@@ -210,6 +250,14 @@ mod tests {
 
     fn names(folder: &Path) -> usize {
         fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn what_another_put_into_a_shared_folder_is_not_followed() {
+        let (tmp, own, root) = ((0o41777, 0), (0o40755, 1000), 0);
+        assert!(is_planted(1000, tmp, root), "root, and a user's link in /tmp");
+        assert!(!is_planted(0, tmp, root) && !is_planted(1000, tmp, 1000));
+        assert!(!is_planted(1000, own, root), "a user's own folder");
     }
 
     #[test]

@@ -79,6 +79,7 @@ fn shares(asked: &Asked<'_>, tests: &Path) -> Result<Vec<Share>> {
     let names = names(tests)?;
     let there: BTreeSet<String> = names.iter().map(|name| module(name).to_owned()).collect();
 
+    lanes::check(&there)?;
     let default = match asked.part {
         // Whoever asks for a test by name waits for it.
         Some(_) => vec![lanes::WHOLE.to_owned()],

@@ -28,7 +28,12 @@ pub(super) fn named<'a>(tests: &'a [Test], name: &str) -> Result<Vec<&'a Test>> 
 /// # Errors
 /// A test fails.
 pub(super) fn run(tests: &[&Test], name: &str) -> Result<()> {
-    let one =
-        |test: &&Test| cargo::run(Command::new(&test.program).arg(name).current_dir(&test.package));
+    // Some need what `cargo xtask test` makes ready, and are left out by a plain `cargo test`.
+    let tracetoll = cargo::as_tested("tracetoll")?;
+    let one = |test: &&Test| {
+        let mut command = Command::new(&test.program);
+        command.args([name, "--include-ignored"]).current_dir(&test.package);
+        cargo::run(command.env("TRACETOLL_BIN", &tracetoll))
+    };
     tests.iter().map(one).fold(Ok(()), Result::and)
 }
