@@ -110,7 +110,9 @@ fn gap() -> Result<()> {
     let folder = Folder::new()?;
     let out = folder.path().join("out");
     let methods = "ftrace,perf,bpf-fentry-count,bpf-fentry-perfbuf,bpf-fentry-bins,bpf-sample-499";
-    succeed(tiny_run(&folder, methods, &out)?)?;
+    let mut run = tiny_run(&folder, methods, &out)?;
+    run.args(["--parts", "fidelity"]);
+    succeed(run)?;
     let campaign = campaign(&out)?;
     all_done(&campaign)?;
     let chosen = json!({ "load": [0], "sink": [2], "reader": [0] });
