@@ -185,11 +185,6 @@ impl Error {
         matches!(self, Self::File { source, .. } if gone(source.raw_os_error()))
     }
 
-    /// Whether somebody used the file at that moment.
-    pub fn is_busy(&self) -> bool {
-        matches!(self, Self::File { source, .. } if source.raw_os_error() == Some(libc::EBUSY))
-    }
-
     /// The same error; with this remedy where none is known yet.
     #[must_use]
     pub fn or_remedy(self, text: impl Into<String>) -> Self {

@@ -11,7 +11,11 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
-use probe_user::kernel::{cpus, hotplug::Hotplug};
+use probe_user::{
+    kernel::{cpus, hotplug::Hotplug, kallsyms::Kallsyms, run::Run, targets, tracefs::Tracefs},
+    methods::{Detection, Scene, registry},
+    model::method::Family,
+};
 use serde_json::{Value, json};
 
 use crate::tool::{
@@ -25,6 +29,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         crate::test("cpus::numbers_may_have_gaps", gap),
         crate::test("cpus::a_change_is_seen_even_if_it_is_undone_at_once", seen),
         crate::test("cpus::a_cpu_that_goes_in_mid_trial_makes_an_error_row", unsteady),
+        crate::test("cpus::a_session_that_lost_a_cpu_leaves_nothing", lost),
         crate::test("cpus::a_cpu_that_is_gone_makes_error_rows_until_it_is_back", gone),
         crate::test("cpus::an_affinity_without_cpu_0_is_kept_to", affinity),
         crate::test("cpus::a_cpuset_without_cpu_0_is_kept_to", cpuset),
@@ -168,6 +173,43 @@ fn unsteady() -> Result<()> {
         let told = why.starts_with("the trial's CPUs: CPU 2 ") && why.contains("Keep CPUs online");
         ensure!(told, "{}: {why}", trial["method"]);
     }
+    Ok(())
+}
+
+/// What is attached now, by whom it may be.
+fn attached() -> Result<String> {
+    let tracefs = Tracefs::find()?;
+    let list =
+        |file: &str| Ok::<_, anyhow::Error>(tracefs.read_if_there(file)?.unwrap_or_default());
+    let instances = fs::read_dir(tracefs.path("instances"))?.count();
+    Ok(format!("{}{}{instances} instances", list("dynamic_events")?, list("enabled_functions")?))
+}
+
+/// Whatever a method makes of its CPU's end, its session ends with all that it attached.
+fn lost() -> Result<()> {
+    crate::load_modules()?;
+    let target = targets::resolve("vhost_net_open,tun_chr_open", &Kallsyms::load()?)?;
+    let before = attached()?;
+    let mut seen = 0;
+    for method in registry::select("all")? {
+        let id = &method.descriptor().id.0;
+        // Frames are captured at the TAPs of a load.
+        if matches!(method.descriptor().family, Family::External | Family::Capture)
+            || !matches!(method.detect(&target), Detection::Available)
+        {
+            continue;
+        }
+        let run = Run::start()?;
+        let mut session = method.attach(&target, &Scene::bare(&run))?;
+        session.enable()?;
+        let offline = Offline::take(2)?;
+        let ended = session.disable().and_then(|()| session.detach());
+        drop(offline);
+        let after = attached()?;
+        ensure!(after == before, "{id} ({:?}) left:\n{after}", ended.err());
+        seen += 1;
+    }
+    ensure!(seen > 10, "only {seen} methods could attach");
     Ok(())
 }
 

@@ -7,8 +7,6 @@
 use std::{
     collections::HashMap,
     sync::atomic::{AtomicU32, Ordering},
-    thread,
-    time::{Duration, Instant},
 };
 
 use super::{Tracefs, format::Format, write};
@@ -229,23 +227,8 @@ impl ProbeEvents {
 
     fn remove(&mut self) -> Result<()> {
         let tracefs = &self.tracefs;
-        let removed = self.events.drain(..).map(|e| let_go(tracefs, &e.group, &e.name));
+        let removed = self.events.drain(..).map(|e| tracefs.remove_event(&e.group, &e.name));
         removed.fold(Ok(()), Result::and)
-    }
-}
-
-/// Removes an event. The kernel may hold it for a moment after its last user is gone, as perf does with the events of a CPU
-/// that is just going offline (kernel/events/core.c, `perf_event_exit_cpu_context`).
-fn let_go(tracefs: &Tracefs, group: &str, name: &str) -> Result<()> {
-    const WITHIN: Duration = Duration::from_secs(2);
-    let began = Instant::now();
-    loop {
-        match tracefs.remove_event(group, name) {
-            Err(e) if e.is_busy() && began.elapsed() < WITHIN => {
-                thread::sleep(Duration::from_millis(10));
-            }
-            outcome => return outcome,
-        }
     }
 }
 

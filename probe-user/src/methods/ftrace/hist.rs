@@ -62,7 +62,7 @@ impl Hist {
     /// Without the trigger: even a paused one arms the kprobes.
     fn probe(target: &Target, known: &Known) -> Result<()> {
         let (group, name) = (run::trial_group()?, run::trial_object("trial")?);
-        let (instance, probes) = prepare(known.tracefs()?, target, &group, &name)?;
+        let (probes, instance) = prepare(known.tracefs()?, target, &group, &name)?;
         let closed = instance.close();
         closed.and(probes.close())
     }
@@ -106,7 +106,7 @@ struct Counting {
 
 impl Counting {
     fn attach(tracefs: &Tracefs, target: &Target, group: &str, name: &str) -> Result<Self> {
-        let (instance, probes) = prepare(tracefs, target, group, name)?;
+        let (probes, instance) = prepare(tracefs, target, group, name)?;
         command(&instance, &probes, ":pause")?;
         let open = |event: &ProbeEvent| Histogram::open(&instance, event);
         Ok(Self {
@@ -156,13 +156,14 @@ impl Counting {
     }
 }
 
-/// The events, and the instance that their triggers can be set in.
+/// The events, and the instance that their triggers can be set in; in this order, so that a caller that fails drops the
+/// instance first.
 fn prepare(
     tracefs: &Tracefs,
     target: &Target,
     group: &str,
     name: &str,
-) -> Result<(Instance, ProbeEvents)> {
+) -> Result<(ProbeEvents, Instance)> {
     some_functions(target)?;
     let probes = ProbeEvents::create(tracefs, group, Probe::Kprobe, &target.functions)?;
     let instance = tracefs.create_instance(name)?;
@@ -176,7 +177,7 @@ fn prepare(
             ));
         }
     }
-    Ok((instance, probes))
+    Ok((probes, instance))
 }
 
 /// Gives a command to the trigger of each event.

@@ -123,8 +123,9 @@ impl Attached {
     /// # Errors
     /// What the kernel refused; what is left goes with the process.
     pub(super) fn close(self) -> Result<Ended> {
+        // Before `self` is taken apart: a failure drops it whole, its events before its probes.
+        let readings = self.events.read()?;
         let Self { events, points, profiles, observed, lines, .. } = self;
-        let readings = events.read()?;
         let taken: Vec<Taken> = events.taken().cloned().collect();
         let memory = Bytes(events.memory());
         let items = points.places().iter().map(|place| place.item).collect::<Vec<_>>();
