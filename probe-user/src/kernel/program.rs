@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     io::{Read as _, Write as _},
-    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -12,7 +12,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    sys::child::{self, Place},
+};
 
 /// Folders of system programs, which a user's PATH may lack.
 const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -78,12 +81,19 @@ fn install(package: &str, os_release: &str) -> String {
     format!("{manager} install {package}")
 }
 
-/// Runs `program` with these words and this on its standard input: they prove that it works, and change nothing of the host.
+/// Runs `program` in `place` with these words and this on its standard input: they prove that it works, and change nothing of
+/// the host. It ends with the calling thread at the latest.
 ///
 /// # Errors
 /// It cannot be started, fails, or does not end in time: what it printed, and the package to look at.
-pub fn works(program: &Path, words: &[String], input: &[u8], package: &str) -> Result<()> {
-    works_within(program, words, input, package, WITHIN)
+pub fn works(
+    program: &Path,
+    words: &[String],
+    input: &[u8],
+    package: &str,
+    place: Place,
+) -> Result<()> {
+    works_within(program, words, input, package, (place, WITHIN))
 }
 
 fn works_within(
@@ -91,7 +101,7 @@ fn works_within(
     words: &[String],
     input: &[u8],
     package: &str,
-    limit: Duration,
+    (place, limit): (Place, Duration),
 ) -> Result<()> {
     let line = format!("{} {}", program.display(), words.join(" "));
     let refuse = |why: String| {
@@ -104,9 +114,8 @@ fn works_within(
     let [out, err] = [said.reopen().map_err(file)?, said.reopen().map_err(file)?];
     let mut command = Command::new(program);
     command.args(words).stdin(Stdio::piped()).stdout(out).stderr(err);
-    // What a wrapper starts ends with it.
-    command.process_group(0);
-    let mut child = command.spawn().map_err(|e| refuse(format!("it does not start: {e}")))?;
+    let mut child =
+        child::start(command, place).map_err(|e| refuse(format!("it does not start: {e}")))?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that ends without reading it says so by its status. It is short: the pipe holds it.
         let _ = stdin.write_all(input);
@@ -178,7 +187,7 @@ mod tests {
         let limit = Duration::from_millis(500);
         let ask = |text: &str| {
             let (_folder, path) = script("perf", text);
-            works_within(&path, &["--version".into()], &[], "linux-perf", limit)
+            works_within(&path, &["--version".into()], &[], "linux-perf", (Place::default(), limit))
                 .map_err(|e| e.to_string())
         };
         ask("echo perf version 6.12").unwrap();
@@ -202,7 +211,7 @@ mod tests {
         let (_script, path) = script("tcpdump", "cat > \"$2\" || exit 1; [ -s \"$2\" ]");
         let ask = |out: String, input: &[u8]| {
             let words = ["-w".to_owned(), out];
-            works_within(&path, &words, input, "tcpdump", WITHIN).map_err(|e| e.to_string())
+            works(&path, &words, input, "tcpdump", Place::default()).map_err(|e| e.to_string())
         };
         ask(out("out.pcap"), b"header").unwrap();
         assert_eq!(fs::read(out("out.pcap")).unwrap(), b"header");

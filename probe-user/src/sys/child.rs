@@ -16,11 +16,11 @@ use rustix::{
     thread::{CpuSet, LinkNameSpaceType, move_into_link_name_space, sched_setaffinity},
 };
 
-/// Where a child is to live.
-#[derive(Debug)]
+/// Where a child is to live; by default where the thread is that starts it.
+#[derive(Debug, Default)]
 pub struct Place {
     /// `cgroup.procs` of its cgroup, open for writing.
-    pub cgroup: OwnedFd,
+    pub cgroup: Option<OwnedFd>,
     /// Its network namespace, unless it is ours.
     pub netns: Option<OwnedFd>,
     /// The CPUs that it may run on, unless they are those of the thread that starts it.
@@ -55,8 +55,10 @@ pub fn start_with(
         if getppid() != Some(parent) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
-        // "0" is whoever writes.
-        rustix::io::write(&place.cgroup, b"0")?;
+        if let Some(cgroup) = &place.cgroup {
+            // "0" is whoever writes.
+            rustix::io::write(cgroup, b"0")?;
+        }
         let netns: Option<BorrowedFd<'_>> = place.netns.as_ref().map(OwnedFd::as_fd);
         if let Some(netns) = netns {
             move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;

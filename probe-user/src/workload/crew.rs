@@ -174,7 +174,7 @@ impl Crew {
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         let netns = self.netns.try_clone();
         let place = Place {
-            cgroup: self.cgroup.entrance()?,
+            cgroup: Some(self.cgroup.entrance()?),
             netns: Some(netns.map_err(|e| Error::call("fcntl(F_DUPFD)", "a namespace", e))?),
             cpus: Some(affinity::set(&self.cpus)?),
         };

@@ -31,6 +31,7 @@ use crate::{
         method::{Class, Descriptor, Family, MethodId, SeriesUnit},
         target::Target,
     },
+    sys::child::Place,
 };
 
 /// The file that `{out}` stands for. Debian's profile of AppArmor lets tcpdump write files that end so.
@@ -171,20 +172,20 @@ impl Program {
 
     fn probe(&self, target: &Target, known: &Known) -> Result<()> {
         let program = &self.definition.argv[0];
-        match (program::find(program), &self.preset) {
-            (Some(path), Some(preset)) => {
-                let proof = || prove(&path, preset);
-                known.works("start", [format!("{program} {}", preset.proof.join(" "))], proof)?;
-            }
-            // What a person's own program does with any words is not known.
-            (Some(_), None) => {}
-            (None, Some(preset)) => return Err(program::missing(program, preset.package)),
-            (None, None) => {
+        let path = program::find(program).ok_or_else(|| match &self.preset {
+            Some(preset) => program::missing(program, preset.package),
+            None => {
                 let remedy = "Install it, or give its whole path";
-                return Err(Error::unsupported(program, "there is no such program", remedy));
+                Error::unsupported(program, "there is no such program", remedy)
             }
+        })?;
+        let cgroup = Cgroup::create(&run::trial_object("probe")?)?;
+        // What a person's own program does with any words is not known.
+        if let Some(preset) = &self.preset {
+            let proof = || prove(&path, preset, &cgroup);
+            known.works("start", [format!("{program} {}", preset.proof.join(" "))], proof)?;
         }
-        Cgroup::create(&run::trial_object("probe")?)?.close()?;
+        cgroup.close()?;
         if self.uses("{event") {
             ProbeEvents::try_out(known, Probe::Kprobe, &target.functions)?;
         }
@@ -227,13 +228,14 @@ fn out(folder: &TempDir) -> Result<String> {
 }
 
 /// Runs what proves that a preset's program works; `{out}` is a file in a folder like that of its trials.
-fn prove(path: &Path, preset: &Preset) -> Result<()> {
+fn prove(path: &Path, preset: &Preset, cgroup: &Cgroup) -> Result<()> {
     let writes = preset.proof.contains(&"{out}");
     let folder = writes.then(|| run::trial_folder("external")).transpose()?;
     let out = folder.as_ref().map(out).transpose()?.unwrap_or_default();
     let names = Names { out, ..Names::default() };
     let words: Vec<String> = preset.proof.iter().map(|word| names.fill(word)).collect();
-    program::works(path, &words, preset.input, preset.package)
+    let place = Place { cgroup: Some(cgroup.entrance()?), ..Place::default() };
+    program::works(path, &words, preset.input, preset.package, place)
 }
 
 impl Method for Program {

@@ -118,7 +118,7 @@ impl Tree {
             [] => None,
             cpus => Some(affinity::set(cpus)?),
         };
-        let place = Place { cgroup: cgroup.entrance()?, netns, cpus };
+        let place = Place { cgroup: Some(cgroup.entrance()?), netns, cpus };
         let file = |e| Error::file("create", std::env::temp_dir(), e);
         let said = tempfile::tempfile().map_err(file)?;
         let [out, err] = [said.try_clone().map_err(file)?, said.try_clone().map_err(file)?];

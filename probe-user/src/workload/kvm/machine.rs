@@ -86,7 +86,7 @@ impl Vm {
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         let netns = Some(quarters.machine1.try_clone()?);
         let cpus = Some(affinity::set(quarters.cpus)?);
-        let place = Place { cgroup: quarters.cgroup.entrance()?, netns, cpus };
+        let place = Place { cgroup: Some(quarters.cgroup.entrance()?), netns, cpus };
         let child = child::start_with(command, place, descriptors.all())
             .map_err(|e| Error::call("execve", "QEMU", e))?;
         let channel = Channel::new(ours, quarters.interrupted.clone());
