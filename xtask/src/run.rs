@@ -8,7 +8,7 @@ mod progress;
 use crate::install::Installer;
 use crate::kernels::{self, Kernel};
 use crate::place::Place;
-use crate::vm::{self, Boot, ClockName, Ending, Machine, Outcome, Tools};
+use crate::vm::{self, AccelArg, Boot, ClockName, Ending, Machine, Outcome, Tools};
 use crate::{cargo, externals, image, interrupt, paths};
 use anyhow::{Context, Result, bail};
 use asked::Asked;
@@ -32,6 +32,8 @@ pub(crate) struct Args {
     /// time
     #[arg(long)]
     clock: Option<ClockName>,
+    #[command(flatten)]
+    accel: AccelArg,
     /// Folder of the result (a new one below results/ unless given)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -81,7 +83,8 @@ impl Args {
         // What is fetched does not wait for what compiles.
         let (fetched, binary) = thread::scope(|scope| {
             let fetched = scope.spawn(|| -> Result<_> {
-                Ok((Tools::ready(install)?, Kernel::get(&self.kernel, install)?))
+                let tools = Tools::ready(install)?.accelerated(self.accel);
+                Ok((tools, Kernel::get(&self.kernel, install)?))
             });
             let binary = program(self.program.as_deref());
             (fetched.join().expect("a harness thread panicked"), binary)
@@ -89,6 +92,7 @@ impl Args {
         let ((tools, kernel), binary) = (fetched?, binary?);
         let asked = Asked::ask(&binary, &self.rest)?;
         let clock = asked.clock(self.clock)?;
+        self.accel.check(clock)?;
         let boot = boot(&asked, &self.rest, clock, install)?;
         let rest = with_image(&asked, self.rest, install)?;
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;

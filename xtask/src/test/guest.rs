@@ -4,7 +4,7 @@ use super::lanes::{self, Share};
 use crate::image;
 use crate::install::Installer;
 use crate::kernels::{self, Kernel};
-use crate::vm::{self, Ending, Machine, Outcome, Tools};
+use crate::vm::{self, AccelArg, Ending, Machine, Outcome, Tools};
 use crate::{cargo, externals, interrupt};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
@@ -26,6 +26,7 @@ const SOAK: [&str; 2] = ["TRACETOLL_SOAK_KILLS", "TRACETOLL_SOAK_SEED"];
 pub(super) struct Asked<'a> {
     /// Kernel series; none are those that are tested.
     pub(super) series: &'a [String],
+    pub(super) accel: AccelArg,
     /// All tests on each, and those that boot VMs.
     pub(super) full: bool,
     /// Only those with this in their names.
@@ -39,7 +40,7 @@ pub(super) struct Asked<'a> {
 /// # Errors
 /// Something does not build or cannot be fetched, a machine cannot be started, or a test failed.
 pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<()> {
-    let tools = Tools::ready(install)?;
+    let tools = Tools::ready(install)?.accelerated(asked.accel);
     install.ensure(&externals::PROGRAMS)?;
     install.ensure(&externals::NETWORK)?;
     let (tracetoll, tests) = (cargo::as_tested("tracetoll")?, cargo::as_tested("guest")?);

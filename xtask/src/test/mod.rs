@@ -11,7 +11,7 @@ mod lanes;
 
 use crate::install::Installer;
 use crate::kernels::{self, Kernel};
-use crate::vm::Tools;
+use crate::vm::{AccelArg, Tools};
 use crate::{cargo, ebpf, interrupt, readers};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
@@ -28,6 +28,8 @@ pub(crate) struct Args {
     /// Kernel series of the guest tests (several allowed; all that are tested unless given, one for tests by name)
     #[arg(long = "kernel", value_name = "SERIES")]
     kernels: Vec<String>,
+    #[command(flatten)]
+    accel: AccelArg,
     /// Only what needs no VM
     #[arg(long, conflicts_with = "guest_only")]
     host_only: bool,
@@ -99,8 +101,8 @@ impl Args {
     }
 
     fn guests(&self) -> guest::Asked<'_> {
-        let Self { kernels, full, name, words, .. } = self;
-        guest::Asked { series: kernels, full: *full, part: name.as_deref(), words }
+        let Self { kernels, accel, full, name, words, .. } = self;
+        guest::Asked { series: kernels, accel: *accel, full: *full, part: name.as_deref(), words }
     }
 }
 

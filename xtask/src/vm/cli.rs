@@ -1,6 +1,6 @@
 //! `cargo xtask vm`: arguments to a [`Machine`].
 
-use super::{Boot, Clock, Ending, Machine, Tools};
+use super::{AccelArg, Boot, Clock, Ending, Machine, Tools};
 use crate::install::Installer;
 use crate::kernels::{self, Kernel};
 use anyhow::{Context, Result, bail};
@@ -40,6 +40,8 @@ pub(crate) struct Args {
     /// Where the guest's programs come from (by clock: wall 9p, counted initramfs)
     #[arg(long)]
     boot: Option<Boot>,
+    #[command(flatten)]
+    accel: AccelArg,
     /// Emulate SVM, so that KVM works inside the guest
     #[arg(long)]
     nested: bool,
@@ -74,7 +76,7 @@ impl Args {
     /// # Errors
     /// When the guest cannot be started.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
-        let tools = Tools::ready(install)?;
+        let tools = Tools::ready(install)?.accelerated(self.accel);
         let machine = self.machine(install)?;
         let outcome = machine.run(&tools)?;
         let status = outcome.status().unwrap_or_else(|error| {
@@ -94,6 +96,7 @@ impl Args {
             ClockName::Wall => Clock::Wall,
             ClockName::Counted => Clock::Counted { shift: self.shift },
         };
+        self.accel.check(self.clock)?;
         let counted = self.clock == ClockName::Counted;
         machine.boot = self.boot.unwrap_or(if counted { Boot::Initramfs } else { Boot::NineP });
         machine.seed = self.seed.or(counted.then_some(0));

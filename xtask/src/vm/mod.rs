@@ -2,8 +2,9 @@
 //!
 //! A [`Machine`] says what to boot and run; [`Machine::run`] boots it and returns the [`Outcome`]. Each
 //! run has a folder of its own below `target/xtask/vm` and shares nothing else, so any number of them
-//! run side by side. No rights are needed: QEMU emulates (TCG).
+//! run side by side. No rights are needed where QEMU emulates (TCG).
 
+mod accel;
 mod cli;
 mod guest;
 mod pool;
@@ -11,6 +12,7 @@ mod qemu;
 mod tools;
 mod watch;
 
+pub(crate) use accel::AccelArg;
 pub(crate) use cli::{Args, ClockName};
 pub(crate) use pool::{carried, run_all};
 pub(crate) use tools::Tools;
@@ -148,25 +150,27 @@ impl Machine {
     /// When it could not be started at all. A guest that dies is an [`Ending`], not an error.
     pub(crate) fn run(&self, tools: &Tools) -> Result<Outcome> {
         const TRIES: u32 = 3;
-        let mut outcome = self.try_run(tools)?;
+        let kvm = self.takes_kvm(tools)?;
+        let mut outcome = self.boot(tools, kvm)?;
         for _ in 1..TRIES {
             if outcome.ending != Ending::NotBooted {
                 break;
             }
             eprintln!("a guest did not boot, see {}; once more", outcome.dir.display());
-            outcome = self.try_run(tools)?;
+            outcome = self.boot(tools, kvm)?;
         }
         Ok(outcome)
     }
 
-    fn try_run(&self, tools: &Tools) -> Result<Outcome> {
+    /// Boots it once, by KVM or emulated.
+    fn boot(&self, tools: &Tools, kvm: bool) -> Result<Outcome> {
         let dir = folder()?;
         guest::write(self, &dir.join("initramfs"), tools)?;
         if self.live {
             let console = dir.join("console.log");
             eprintln!("guest: Linux {}; console: {}", self.kernel.version, console.display());
         }
-        let mut command = qemu::command(self, &dir);
+        let mut command = qemu::command(self, &dir, kvm);
         command.stderr(fs::File::create(dir.join("qemu.log"))?);
         let terminal = rustix::termios::tcgetattr(std::io::stdin()).ok().filter(|_| self.shell);
         if !self.shell {

@@ -4,16 +4,21 @@ use super::{Boot, Clock, Machine, PORTS};
 use std::path::Path;
 use std::process::Command;
 
-/// The command that runs `machine`, whose files are in `dir`.
+/// The command that runs `machine`, whose files are in `dir`, by KVM or emulated.
 ///
 /// setpriv makes the kernel kill QEMU when the thread that started it is gone, even by SIGKILL.
-pub(super) fn command(machine: &Machine, dir: &Path) -> Command {
+pub(super) fn command(machine: &Machine, dir: &Path, kvm: bool) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
     command.args(["-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"]);
     command.args(["-m", &machine.memory, "-smp", &machine.cpus.to_string()]);
-    command.args(["-cpu", if machine.nested { "EPYC,+svm,+npt" } else { "max" }]);
-    clock(&mut command, machine);
+    let processor = match (kvm, machine.nested) {
+        (true, _) => "host",
+        (_, true) => "EPYC,+svm,+npt",
+        _ => "max",
+    };
+    command.args(["-cpu", processor]);
+    clock(&mut command, machine, kvm);
     command.arg("-kernel").arg(&machine.kernel.image);
     command.arg("-initrd").arg(dir.join("initramfs"));
     command.args(["-append", &kernel_line(machine)]);
@@ -35,8 +40,9 @@ pub(super) fn command(machine: &Machine, dir: &Path) -> Command {
     command
 }
 
-fn clock(command: &mut Command, machine: &Machine) {
+fn clock(command: &mut Command, machine: &Machine, kvm: bool) {
     match machine.clock {
+        Clock::Wall if kvm => command.args(["-accel", "kvm"]),
         Clock::Wall => command.args(["-accel", "tcg,thread=multi"]),
         Clock::Counted { shift } => command
             .args(["-accel", "tcg,thread=single"])

@@ -1,5 +1,6 @@
 //! What the harness needs on the machine, made ready before the first guest.
 
+use super::accel::{Accel, AccelArg, Tried};
 use crate::apt::Archive;
 use crate::install::{self, Installer, Need};
 use crate::{kernels, paths};
@@ -9,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Proof that guests can be booted.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Tools {
     busybox: PathBuf,
+    accel: Accel,
+    tried: Tried,
 }
 
 impl Tools {
@@ -21,7 +24,20 @@ impl Tools {
     /// As [`Installer::ensure`]; or when busybox cannot be fetched.
     pub(crate) fn ready(install: &Installer) -> Result<Self> {
         install.ensure(&[QEMU, SETPRIV, kernels::KMOD])?;
-        Ok(Self { busybox: busybox()? })
+        Ok(Self { busybox: busybox()?, accel: Accel::Tcg, tried: Tried::default() })
+    }
+
+    /// Runs machines by what is asked for, instead of emulating all.
+    pub(crate) fn accelerated(self, by: AccelArg) -> Self {
+        Self { accel: by.accel, ..self }
+    }
+
+    pub(super) fn accel(&self) -> Accel {
+        self.accel
+    }
+
+    pub(super) fn tried(&self) -> &Tried {
+        &self.tried
     }
 
     /// A busybox that needs no libraries.

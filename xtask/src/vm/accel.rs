@@ -1,0 +1,107 @@
+//! What runs a guest's instructions: the processor itself, by KVM, or QEMU's emulation of one (TCG).
+//!
+//! KVM gives hardware's time. It is taken where it boots the kernel at hand, which a `/dev/kvm` alone does not tell: that of some
+//! machines cannot. No such machine was at hand that can, so that little is done beyond QEMU's flags.
+
+use super::{Boot, Clock, Ending, Machine, Tools};
+use anyhow::{Context, Result, bail};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Accel {
+    /// KVM where it boots the kernel, else TCG
+    #[default]
+    Auto,
+    /// The processor itself; fails where it cannot
+    Kvm,
+    /// Emulation
+    Tcg,
+}
+
+/// `--accel`, for the commands that boot guests.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct AccelArg {
+    /// What runs the instructions of guests whose clock is real time; counted ones are always emulated
+    #[arg(long, default_value = "auto")]
+    pub(crate) accel: Accel,
+}
+
+/// Which kernels KVM boots here, each tried once; the error is why not.
+#[derive(Debug, Default)]
+pub(super) struct Tried(Mutex<HashMap<String, std::result::Result<(), String>>>);
+
+/// Longest that KVM may take to boot a kernel: where a processor's ring 0 is emulated by another hypervisor, TCG is faster.
+const BOOTS_WITHIN: Duration = Duration::from_secs(20);
+
+impl Machine {
+    /// Whether KVM runs it; says so once for each kernel.
+    ///
+    /// # Errors
+    /// KVM was asked for and cannot do it.
+    pub(super) fn takes_kvm(&self, tools: &Tools) -> Result<bool> {
+        let asked = tools.accel();
+        // Only TCG counts instructions; VMs in VMs want a processor that is the same everywhere.
+        let emulated = self.clock != Clock::Wall || self.nested;
+        match asked {
+            Accel::Tcg => return Ok(false),
+            Accel::Kvm if emulated => {
+                bail!("--accel kvm: counted clocks and VMs in VMs are emulated")
+            }
+            _ if emulated => return Ok(false),
+            _ => {}
+        }
+        let version = &self.kernel.version;
+        let mut tried = tools.tried().0.lock().expect("no holder panics");
+        if !tried.contains_key(version) {
+            let boots = self.try_kvm(tools);
+            match &boots {
+                Ok(()) => eprintln!("guests with Linux {version} run by KVM"),
+                Err(why) => eprintln!("guests with Linux {version} are emulated (TCG): KVM {why}"),
+            }
+            tried.insert(version.clone(), boots);
+        }
+        match &tried[version] {
+            Ok(()) => Ok(true),
+            Err(why) if asked == Accel::Kvm => bail!("--accel kvm: KVM {why}"),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Boots this machine's kernel by KVM, for a command that does nothing.
+    fn try_kvm(&self, tools: &Tools) -> std::result::Result<(), String> {
+        File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/kvm")
+            .map_err(|e| format!("cannot be used: /dev/kvm: {e}"))?;
+        let nothing = Machine {
+            boot: Boot::Initramfs,
+            live: false,
+            timeout: Some(BOOTS_WITHIN),
+            ..Machine::new(self.kernel.clone(), vec!["true".into()])
+        };
+        let outcome = nothing.boot(tools, true).map_err(|e| format!("cannot be tried: {e:#}"))?;
+        let said = fs::read_to_string(outcome.dir.join("qemu.log")).unwrap_or_default();
+        match (outcome.ending, said.lines().next()) {
+            (Ending::Exit(0), _) => Ok(()),
+            (Ending::TimedOut, _) => Err(format!("does not boot it within {BOOTS_WITHIN:?}")),
+            (_, Some(why)) => Err(format!("does not boot it: {why}")),
+            (ending, None) => Err(format!("does not boot it: {ending:?}")),
+        }
+    }
+}
+
+impl AccelArg {
+    /// Makes sure that what is asked for can be had of guests that count instructions.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub(crate) fn check(self, clock: super::ClockName) -> Result<()> {
+        let kvm = self.accel == Accel::Kvm && clock == super::ClockName::Counted;
+        (!kvm).then_some(()).context("--accel kvm needs --clock wall: KVM counts no instructions")
+    }
+}
