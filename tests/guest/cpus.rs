@@ -18,6 +18,7 @@ use probe_user::{
 };
 use serde_json::{Value, json};
 
+use crate::narrow::all_methods;
 use crate::tool::{
     Folder, binary, refuse, said, start_and_await_trials, succeed, tiny_blocks, tiny_run,
     tracetoll, wait_for,
@@ -37,14 +38,11 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// What all methods are asked about, external programs apart: they run where this machine has them.
-const METHODS: &str = "all";
-
 /// A CPU that is offline while this lives. It comes back whatever becomes of the test.
-struct Offline(u32);
+pub(crate) struct Offline(u32);
 
 impl Offline {
-    fn take(cpu: u32) -> Result<Self> {
+    pub(crate) fn take(cpu: u32) -> Result<Self> {
         let this = Self(cpu);
         this.switch("0")?;
         Ok(this)
@@ -91,16 +89,8 @@ fn all_done(campaign: &Value) -> Result<()> {
 }
 
 fn offline() -> Result<()> {
-    crate::load_modules()?;
-    let _offline = Offline::take(2)?;
-    let folder = Folder::new()?;
-    let out = folder.path().join("out");
-    let mut run = tiny_run(&folder, METHODS, &out)?;
-    // Each method is attached, read at every edge and detached; more paces would only take longer.
-    run.args(["--parts", "fidelity"]);
-    succeed(run)?;
-    let campaign = campaign(&out)?;
-    all_done(&campaign)?;
+    let campaign = &all_methods()?.campaign;
+    all_done(campaign)?;
     ensure!(campaign["runs"][0]["host"]["cpus"] == 2, "{}", campaign["runs"][0]["host"]);
     let methods = campaign["design"]["methods"].as_array().context("no methods")?;
     ensure!(methods.len() > 20, "only {} methods could be asked", methods.len());
@@ -245,7 +235,8 @@ fn confined(through: &[&str]) -> Result<Value> {
     crate::load_modules()?;
     let folder = Folder::new()?;
     let out = folder.path().join("out");
-    let plain = tiny_run(&folder, "ftrace-function,perf-kprobe-record,bpf-fentry-count", &out)?;
+    let mut plain = tiny_run(&folder, "ftrace-function,perf-kprobe-record,bpf-fentry-count", &out)?;
+    plain.args(["--parts", "fidelity"]);
     let mut command = Command::new(through[0]);
     command.args(&through[1..]).arg(binary()?).args(plain.get_args());
     succeed(command)?;
@@ -302,6 +293,7 @@ fn flags() -> Result<()> {
     let out = folder.path().join("out");
     let mut run = tiny_run(&folder, "ftrace-function,bpf-fentry-count", &out)?;
     run.args(["--load-cpus", "1-2", "--sink-cpu=0", "--reader-cpus", "2"]);
+    run.args(["--parts", "fidelity"]);
     succeed(run)?;
     let campaign = campaign(&out)?;
     all_done(&campaign)?;

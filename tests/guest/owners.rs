@@ -15,8 +15,8 @@ use libtest_mimic::Trial;
 use tracetoll_tests::kernel_state;
 
 use crate::tool::{
-    Folder, children, guard_of, kill, lives, refuse, said, start_and_await_trials, succeed,
-    tiny_run, tracetoll, wait_for,
+    Folder, Running, children, guard_of, kill, lives, refuse, said, start_and_await_trials,
+    succeed, tiny_run, tracetoll, wait_for,
 };
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -153,20 +153,32 @@ fn hard_to_end() -> Result<()> {
     Ok(())
 }
 
+/// The trial that runs now ends as it should, and the run when it is asked to.
+fn undisturbed(mut run: Running, out: &Path) -> Result<()> {
+    let done = || fs::read_to_string(out.join("journal.jsonl")).map(|text| text.lines().count());
+    let before = done()?;
+    wait_for(|| Ok(done()? > before))?;
+    run.signal("INT")?;
+    let status = run.wait()?;
+    ensure!(status.code() == Some(130), "the living run was disturbed: {status}");
+    let campaign = fs::read_to_string(out.join("campaign.json"))?;
+    ensure!(!campaign.contains("\"failed\""), "a trial was disturbed: {campaign}");
+    Ok(())
+}
+
 /// Who calls the guard's word without being one removes nothing.
 fn no_guard() -> Result<()> {
     let folder = Folder::new()?;
     let before = kernel_state()?;
     let out = folder.path().join("out");
-    let mut child = start_and_await_trials(long_run(&folder, "ftrace-function", &out)?, 2)?;
+    let child = start_and_await_trials(long_run(&folder, "ftrace-function", &out)?, 2)?;
     wait_for(|| is_attached(&before))?;
     let objects = new_since(&before)?;
     let instance = objects.iter().find_map(|new| new.strip_prefix("tracefs instance tracetoll-"));
     let tag = instance.and_then(|name| name.split('-').next()).context("no instance")?;
     refuse(tracetoll(["guard-of", tag])?, 1, &[])?;
     refuse(tracetoll(["guard-of", "x"])?, 1, &[])?;
-    ensure!(child.wait()?.success(), "the living run was disturbed");
-    Ok(())
+    undisturbed(child, &out)
 }
 
 /// `line` in a PID and mount namespace of its own, with a `/proc` and a `/run` of its own.
@@ -213,16 +225,13 @@ fn other_container() -> Result<()> {
     let folder = Folder::new()?;
     let before = kernel_state()?;
     let out = folder.path().join("out");
-    let mut child = start_and_await_trials(long_run(&folder, "ftrace-kprobe", &out)?, 2)?;
+    let child = start_and_await_trials(long_run(&folder, "ftrace-kprobe", &out)?, 2)?;
     wait_for(|| is_attached(&before))?;
     let cleaned = succeed(in_container(&line(&tracetoll(["clean"])?)));
-    let status = child.wait()?;
-    ensure!(status.success(), "the living run was disturbed: {status}");
+    undisturbed(child, &out)?;
     let cleaned = cleaned?;
     ensure!(cleaned.contains("nothing to remove\nleft tracefs instance tracetoll-"), "{cleaned}");
     ensure!(cleaned.contains(": its owner lives"), "{cleaned}");
-    let campaign = fs::read_to_string(out.join("campaign.json"))?;
-    ensure!(!campaign.contains("\"failed\""), "a trial was disturbed: {campaign}");
     Ok(())
 }
 
@@ -230,7 +239,7 @@ fn second_campaign() -> Result<()> {
     let folder = Folder::new()?;
     let at = |name: &str| folder.path().join(name);
     let mut first = tiny_run(&folder, "off", &at("first"))?;
-    first.args(["--parts", "toll", "--duration", "15s"]);
+    first.args(["--parts", "toll", "--duration", "8s"]);
     let mut first = start_and_await_trials(first, 1)?;
     let second = |name: &str, flag: &str| -> Result<Command> {
         let mut run = tiny_run(&folder, "off", &at(name))?;

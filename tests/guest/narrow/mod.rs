@@ -1,20 +1,22 @@
 //! Never more traced than was asked for: not while asking, not in a run, not after a kill.
 
+mod all;
 mod rate;
 mod watch;
 
 use std::{collections::BTreeSet, fs, process::Command, thread, time::Duration};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
     kernel::{kallsyms::Kallsyms, run::Run, targets, tracefs::Tracefs},
     methods::{Scene, registry},
 };
 
+pub(crate) use self::all::all_methods;
 use self::watch::{Seen, Watch, enabled};
 use crate::{
-    tool::{Folder, guard_of, lives, said, succeed, tracetoll, wait_for},
+    tool::{Folder, guard_of, lives, succeed, tracetoll, wait_for},
     triggers::call_set_name,
 };
 
@@ -149,17 +151,10 @@ fn run(folder: &Folder, methods: &str, out: &str) -> Result<Command> {
 }
 
 fn a_run() -> Result<()> {
-    crate::load_modules()?;
-    let folder = Folder::new()?;
-    let watch = Watch::begin()?;
-    // Whether every trial succeeds is another test's question.
-    let output = run(&folder, "all", "out")?.output()?;
-    let seen = watch.end()?;
-    let journal = fs::read_to_string(folder.path().join("out/journal.jsonl"))
-        .with_context(|| said(&output))?;
-    ensure!(journal.contains("bpf-kprobe-multi-count") && journal.contains("ftrace-function"));
+    let all = all_methods()?;
+    ensure!(all.methods().contains("bpf-kprobe-multi-count"), "{:?}", all.methods());
     let own = TARGET.into_iter().chain(CALLERS).chain([TEST_FUNCTION]);
-    only(&seen, own.chain([OF_BPFTRACE]), &[TRACEPOINT, OF_TRACERS])
+    only(&all.seen, own.chain([OF_BPFTRACE]), &[TRACEPOINT, OF_TRACERS])
 }
 
 /// What all moments are drawn from.

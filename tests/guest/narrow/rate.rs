@@ -16,7 +16,7 @@ use probe_user::kernel::affinity;
 use crate::tool::binary;
 
 /// Doctors that are watched, each with a quiet time of the same length before it.
-const PAIRS: usize = 5;
+const PAIRS: usize = 3;
 const SLICE: Duration = Duration::from_millis(200);
 
 /// Well below what a doctor costs that competes for the host's CPUs (half), and well above what tracing all functions does

@@ -1,0 +1,48 @@
+//! One campaign of all methods, which several tests look at: it takes minutes.
+
+use std::{collections::BTreeSet, fs, sync::OnceLock};
+
+use anyhow::{Context as _, Result, anyhow};
+use serde_json::Value;
+
+use super::{
+    run,
+    watch::{Seen, Watch},
+};
+use crate::{
+    cpus::Offline,
+    tool::{Folder, said},
+};
+
+/// What came of it.
+pub(crate) struct All {
+    /// What was traced meanwhile, seen from outside.
+    pub(super) seen: Seen,
+    /// Its `campaign.json`.
+    pub(crate) campaign: Value,
+}
+
+impl All {
+    pub(super) fn methods(&self) -> BTreeSet<&str> {
+        let trials = self.campaign["trials"].as_array().into_iter().flatten();
+        trials.filter_map(|trial| trial["method"].as_str()).collect()
+    }
+}
+
+/// The campaign; it is run once, beside a CPU that is offline.
+pub(crate) fn all_methods() -> Result<&'static All> {
+    static ALL: OnceLock<Result<All>> = OnceLock::new();
+    ALL.get_or_init(measure).as_ref().map_err(|error| anyhow!("{error:#}"))
+}
+
+fn measure() -> Result<All> {
+    crate::load_modules()?;
+    let folder = Folder::new()?;
+    let offline = Offline::take(2)?;
+    let watch = Watch::begin()?;
+    let output = run(&folder, "all", "out")?.output()?;
+    let seen = watch.end()?;
+    drop(offline);
+    let text = fs::read_to_string(folder.path().join("out/campaign.json"));
+    Ok(All { seen, campaign: serde_json::from_str(&text.with_context(|| said(&output))?)? })
+}
