@@ -76,6 +76,7 @@ impl Args {
     /// # Errors
     /// When the guest cannot be started.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
+        self.accel.check(self.clock)?;
         let tools = Tools::ready(install)?.accelerated(self.accel);
         let machine = self.machine(install)?;
         let outcome = machine.run(&tools)?;
@@ -96,7 +97,6 @@ impl Args {
             ClockName::Wall => Clock::Wall,
             ClockName::Counted => Clock::Counted { shift: self.shift },
         };
-        self.accel.check(self.clock)?;
         let counted = self.clock == ClockName::Counted;
         machine.boot = self.boot.unwrap_or(if counted { Boot::Initramfs } else { Boot::NineP });
         machine.seed = self.seed.or(counted.then_some(0));
