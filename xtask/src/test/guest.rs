@@ -160,7 +160,8 @@ struct Failure {
 /// chance. A test that fails in another machine has none.
 fn tried(machines: &[Machine], tools: &Tools) -> Result<Vec<Failure>> {
     let failed = Mutex::new(Vec::new());
-    vm::run_all(machines, vm::carried(), tools, |index, outcome| {
+    // Their tests wait for the kernel more than they compute.
+    vm::run_all(machines, 2 * vm::carried(), tools, |index, outcome| {
         if let Err(error) = verdict(&machines[index], outcome) {
             let machine_gave_up = matches!(outcome.ending, Ending::Panic | Ending::Lost);
             let failure = Failure { index, machine_gave_up, why: format!("{error:#}") };
