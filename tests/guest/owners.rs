@@ -33,6 +33,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         kill("external-perf-record"),
         crate::test("owners::a_guard_ends_programs_that_left_their_parents", stray_programs),
         crate::test("owners::a_guard_is_hard_to_end", hard_to_end),
+        crate::test("owners::a_killed_guard_is_replaced", killed_guard),
         crate::test("owners::nobody_is_a_guard_of_others", no_guard),
         crate::test("owners::clean_removes_what_a_killed_container_left", killed_container),
         crate::test("owners::another_container_leaves_the_living_alone", other_container),
@@ -130,8 +131,8 @@ fn hard_to_end() -> Result<()> {
         let (_, rest) = text.rsplit_once(')').context("no name")?;
         Ok(rest.split_whitespace().map(str::to_owned).collect())
     };
-    // Its session is its own; and it sleeps: its time on a CPU does not grow.
-    ensure!(stat(guard)?[3] == guard.to_string() && stat(child.id())?[3] != guard.to_string());
+    // Its group is its own; and it sleeps: its time on a CPU does not grow.
+    ensure!(stat(guard)?[2] == guard.to_string() && stat(child.id())?[2] != guard.to_string());
     let time = || fs::read_to_string(format!("/proc/{guard}/schedstat"));
     // Until it has seen the signals.
     let mut used = time()?;
@@ -163,6 +164,26 @@ fn undisturbed(mut run: Running, out: &Path) -> Result<()> {
     ensure!(status.code() == Some(130), "the living run was disturbed: {status}");
     let campaign = fs::read_to_string(out.join("campaign.json"))?;
     ensure!(!campaign.contains("\"failed\""), "a trial was disturbed: {campaign}");
+    Ok(())
+}
+
+/// The next trial has a guard again, which does what the first would have done.
+fn killed_guard() -> Result<()> {
+    let folder = Folder::new()?;
+    let before = kernel_state()?;
+    let run = long_run(&folder, "ftrace-function", &folder.path().join("out"))?;
+    let mut child = start_and_await_trials(run, 1)?;
+    let first = child.guard()?;
+    kill(first)?;
+    let second = || Ok(guard_of(child.id())?.filter(|guard| *guard != first && lives(*guard)));
+    wait_for(|| second().map(|guard| guard.is_some()))?;
+    let guard = second()?.context("no second guard")?;
+    wait_for(|| is_attached(&before))?;
+    child.signal("KILL")?;
+    child.wait()?;
+    wait_for(|| Ok(!lives(guard)))?;
+    let left = new_since(&before)?;
+    ensure!(left.is_empty(), "left {left:#?}");
     Ok(())
 }
 

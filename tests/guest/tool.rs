@@ -138,6 +138,8 @@ impl Running {
 
     /// Kills its guard, and then itself, so that nobody is left who could clean up.
     pub(crate) fn kill_with_guard(&mut self) -> Result<()> {
+        // Lest it starts another guard in between.
+        self.signal("STOP")?;
         kill(self.guard()?)?;
         self.signal("KILL")?;
         self.wait().map(drop)

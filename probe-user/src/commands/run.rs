@@ -61,11 +61,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let interrupted = super::on_interrupt()?;
     let _claim = claim(args, &interrupted)?;
     // Before anything is made, and until all of it is gone.
-    let _guard = Guard::start().map_err(|error| match interrupted.load(Ordering::Relaxed) {
-        // Ctrl-C reached it before it had a session of its own.
-        true => Error::Interrupted,
-        false => error,
-    })?;
+    let guard = RefCell::new(Guard::start()?);
     let mut swept = leftovers::sweep(false);
     // It is silent, and the target is looked at below: no reason not to measure.
     if let Err(error) = swept.take_failure() {
@@ -110,6 +106,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         run: &run,
         target: &target,
         scenario: &scenario,
+        guard: &guard,
         placement,
         allow_shared: args.allow_shared,
         interrupted: &interrupted,

@@ -182,6 +182,11 @@ impl Campaign<'_> {
         if self.bench.interrupted.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
+        if let Some(status) = self.bench.guard.borrow_mut().renew()? {
+            self.audience.note(&format!(
+                "the guard of this run ended with {status}; another one is in its place now"
+            ));
+        }
         let id = method.descriptor().id.clone();
         let Slot { block, position, plan } = slot;
         let name = format!("block {}/{}  {plan:<18} {:<28}", block + 1, self.blocks, id.0);

@@ -1,6 +1,6 @@
 //! The guard of a process that makes kernel objects: when that is killed, nothing traced goes on.
 //!
-//! The guard is this program again, in a session of its own. It sleeps in a read from a socket
+//! The guard is this program again, in a process group of its own. It sleeps in a read from a socket
 //! whose other end its process alone holds: the kernel closes that when the process has ended,
 //! however it ended, and after the last of its system calls. Then the guard removes what carries
 //! its process's tag, and ends. It holds the tag with its process, so that until then nobody takes
@@ -12,12 +12,12 @@
 use std::{
     ffi::OsString,
     fs::{self, File},
-    io::{ErrorKind, Read as _, Write as _, stdin, stdout},
+    io::{self, ErrorKind, Read as _, Write as _, stdin, stdout},
     os::{
         fd::{AsFd as _, OwnedFd},
         unix::{net::UnixStream, process::CommandExt as _},
     },
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, Command, ExitCode, ExitStatus, Stdio},
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -59,30 +59,83 @@ impl Guard {
     /// It cannot be started; or as [`Owner::own`].
     pub fn start() -> Result<Self> {
         let owner = Owner::own()?;
-        let failed = |e| {
-            let error = Error::call("execve", format!("{PROGRAM}, to guard this run"), e);
-            error.or_remedy("Mount /proc: mount -t proc proc /proc")
-        };
-        let (ours, its) = UnixStream::pair().map_err(failed)?;
-        let child = Command::new(PROGRAM)
+        Self::spawn(PROGRAM, owner.tag(), owner.share()?, READY_WITHIN)
+    }
+
+    fn spawn(program: &str, tag: Tag, held: OwnedFd, within: Duration) -> Result<Self> {
+        let (ours, its) = UnixStream::pair().map_err(|e| refused("socketpair", e))?;
+        let child = Command::new(program)
             .arg0("tracetoll")
-            .args([WORD, &owner.tag().to_string()])
+            .args([WORD, &tag.to_string()])
             .stdin(OwnedFd::from(its))
             // Not to write to: to hold the tag by.
-            .stdout(owner.share()?)
+            .stdout(held)
             .stderr(Stdio::null())
+            // From its first moment on: Ctrl-C and timeout(1) signal the whole group of a run.
+            .process_group(0)
             .spawn()
-            .map_err(failed)?;
+            .map_err(|e| refused("execve", e))?;
         let mut guard = Self { line: Some(ours), child };
-        guard.await_ready().map_err(failed)?;
+        guard.await_ready(within)?;
         Ok(guard)
     }
 
-    fn await_ready(&mut self) -> std::io::Result<()> {
+    fn await_ready(&mut self, within: Duration) -> Result<()> {
         let Some(line) = &mut self.line else { return Ok(()) };
-        line.set_read_timeout(Some(READY_WITHIN))?;
-        line.read_exact(&mut [0; READY.len()])
+        let ready = line
+            .set_read_timeout(Some(within))
+            .and_then(|()| line.read_exact(&mut [0; READY.len()]));
+        let Err(error) = ready else { return Ok(()) };
+        // Nothing is made yet that it would have to remove.
+        let _ = self.child.kill();
+        let status = self.child.wait().map_err(|e| refused("waitpid", e))?;
+        let (why, remedy) = match error.kind() {
+            ErrorKind::WouldBlock => (
+                format!("it was not ready within {} s", within.as_secs()),
+                "Try again when this machine has less to do",
+            ),
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => (
+                format!("it ended as it started, with {status}"),
+                "Try again, and let nothing kill it; `dmesg` tells whether the kernel did",
+            ),
+            _ => return Err(refused("read", error)),
+        };
+        Err(Error::unsupported(SUBJECT, why, remedy))
     }
+
+    /// Starts another where this one has been killed meanwhile, and gives what it ended with.
+    ///
+    /// # Errors
+    /// As [`Guard::start`].
+    pub fn renew(&mut self) -> Result<Option<ExitStatus>> {
+        let ended = self.child.try_wait().map_err(|e| refused("waitpid", e))?;
+        if ended.is_some() {
+            *self = Self::start()?;
+        }
+        Ok(ended)
+    }
+}
+
+/// What the errors are about.
+const SUBJECT: &str = "the guard of this run";
+
+/// What the system refused it, and what helps against that.
+fn refused(call: &'static str, error: io::Error) -> Error {
+    let remedy = match error.raw_os_error() {
+        // The only path in it is that of the program.
+        Some(libc::ENOENT) => "Mount /proc: mount -t proc proc /proc",
+        Some(libc::EAGAIN) => {
+            "End some processes, or raise their limit (`ulimit -u`, pids.max of the control group)"
+        }
+        Some(libc::ENOMEM) => "Free some memory",
+        Some(libc::EMFILE) => "Raise the limit of open files: ulimit -n 4096",
+        Some(libc::ENFILE) => "Raise the host's limit of open files: sysctl fs.file-max",
+        Some(libc::EACCES | libc::EPERM) => {
+            "Let tracetoll start itself: a security module or a noexec mount forbids it"
+        }
+        _ => return Error::call(call, SUBJECT, error),
+    };
+    Error::call(call, SUBJECT, error).with_remedy(remedy)
 }
 
 impl Drop for Guard {
@@ -122,7 +175,6 @@ fn settle() -> Result<()> {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))
             .map_err(|e| Error::call("sigaction", "a guard", e))?;
     }
-    rustix::process::setsid().map_err(|e| Error::call("setsid", "a guard", e.into()))?;
     // Neither matters enough to do without a guard.
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
     let _ = rustix::thread::set_name(c"tracetoll-guard");
@@ -142,5 +194,47 @@ fn await_end(mut line: UnixStream) {
             // A reset is an end as well: of one that had not read yet what the guard wrote.
             Ok(0) | Err(_) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spawn(program: &str) -> String {
+        let held = File::options().write(true).open("/dev/null").unwrap();
+        let (tag, held) = (Tag::draw(), OwnedFd::from(held));
+        Guard::spawn(program, tag, held, Duration::from_millis(100)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn each_reason_not_to_start_has_its_remedy() {
+        assert_eq!(
+            spawn("/no/proc/self/exe"),
+            "execve on the guard of this run: No such file or directory (os error 2). \
+             Mount /proc: mount -t proc proc /proc"
+        );
+        let ended = spawn("/bin/true");
+        assert!(
+            ended.contains("it ended as it started, with exit status: 0. Try again"),
+            "{ended}"
+        );
+        let told = |errno| refused("execve", io::Error::from_raw_os_error(errno)).to_string();
+        for (errno, remedy) in [
+            (libc::EAGAIN, ". End some processes, or raise"),
+            (libc::ENOMEM, ". Free some memory"),
+            (libc::EMFILE, ". Raise the limit of open files"),
+            (libc::EACCES, ". Let tracetoll start itself"),
+        ] {
+            assert!(told(errno).contains(remedy), "{}", told(errno));
+        }
+        assert!(told(libc::EIO).ends_with("(os error 5)"), "{}", told(libc::EIO));
+    }
+
+    #[test]
+    fn one_that_is_not_ready_is_told_apart_from_one_that_ended() {
+        // It goes on for ever, and says nothing on its line.
+        let late = spawn("/usr/bin/yes");
+        assert!(late.contains("not ready within"), "{late}");
     }
 }

@@ -15,6 +15,7 @@ use std::{
 use super::{
     arrivals::Arrivals,
     collector::Collector,
+    guard::Guard,
     guests,
     reader::{self, Reader, Reading},
     truth,
@@ -97,6 +98,8 @@ impl fmt::Display for Plan {
 pub struct Bench<'a> {
     /// Who owns what the trials make.
     pub run: &'a Run,
+    /// Who removes it should this process be killed.
+    pub guard: &'a RefCell<Guard>,
     /// What is traced.
     pub target: &'a Target,
     /// The load.
