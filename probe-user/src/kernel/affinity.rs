@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// Confines thread `tid` (none: the calling one) to `cpus`.
 ///
 /// # Errors
-/// A CPU number beyond the kernel's limit, no CPU of the list is online, the thread has ended.
+/// As [`set`]; no CPU of the list is online, the thread has ended.
 pub fn pin(tid: Option<u32>, cpus: &[u32]) -> Result<()> {
     let subject = || match tid {
         Some(tid) => format!("thread {tid}, CPUs {cpus:?}"),
@@ -29,18 +29,23 @@ pub fn pin(tid: Option<u32>, cpus: &[u32]) -> Result<()> {
 /// `cpus` as the kernel takes them.
 ///
 /// # Errors
-/// A CPU number beyond the kernel's limit.
+/// As [`beyond`] says.
 pub fn set(cpus: &[u32]) -> Result<CpuSet> {
     let mut set = CpuSet::new();
     for &cpu in cpus {
-        if cpu as usize >= CpuSet::MAX_CPU {
-            let (why, limit) = (format!("there is no CPU {cpu}"), CpuSet::MAX_CPU - 1);
-            let subject = format!("CPUs {cpus:?}");
-            return Err(Error::invalid(subject, why, format!("CPU numbers end at {limit}")));
+        if let Some(why) = beyond(cpu) {
+            return Err(Error::unsupported(format!("CPUs {cpus:?}"), why, "Name lower ones"));
         }
         set.set(cpu as usize);
     }
     Ok(set)
+}
+
+/// Why no thread can be pinned to a CPU of this number, if so. A kernel can have 8192 CPUs; the C
+/// library's set (`cpu_set_t`), in which we name them, has room for 1024.
+pub fn beyond(cpu: u32) -> Option<String> {
+    let most = CpuSet::MAX_CPU - 1;
+    (cpu as usize > most).then(|| format!("tracetoll pins threads to CPUs up to {most}, not {cpu}"))
 }
 
 #[cfg(test)]
@@ -59,8 +64,11 @@ mod tests {
     }
 
     #[test]
-    fn a_cpu_that_cannot_exist_is_named() {
-        let error = pin(None, &[4096]).unwrap_err();
-        assert!(error.to_string().contains("no CPU 4096"), "{error}");
+    fn a_cpu_beyond_our_sets_is_named_with_the_bound() {
+        let told = pin(None, &[0, 4096]).unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "CPUs [0, 4096]: tracetoll pins threads to CPUs up to 1023, not 4096. Name lower ones"
+        );
     }
 }

@@ -13,6 +13,7 @@ use std::{fs, thread};
 
 use rustix::thread::{CpuSet, sched_setaffinity};
 
+use super::affinity;
 use crate::{
     error::{Error, Result},
     model::cpu_list::CpuList,
@@ -105,6 +106,8 @@ fn refusal(subject: &str, cpu: u32, usable: &CpuList, [present, online]: [CpuLis
     } else if !online.contains(&cpu) {
         let online = format!("bring it online: `echo 1 > {FOLDER}/cpu{cpu}/online`");
         (format!("CPU {cpu} is offline"), Some(online))
+    } else if let Some(why) = affinity::beyond(cpu) {
+        (why, None)
     } else {
         let wider = "run it in a cpuset that has it".to_owned();
         (format!("CPU {cpu} is not in this process's cpuset"), Some(wider))
@@ -127,7 +130,6 @@ fn parse(subject: &str, text: &str) -> Result<CpuList> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::affinity;
 
     #[test]
     fn each_set_lies_in_the_next() {
@@ -155,8 +157,14 @@ mod tests {
     fn a_refusal_says_which_cpu_and_what_helps() {
         let list = |text: &str| text.parse::<CpuList>().unwrap();
         let told = |cpu| {
-            refusal("--load-cpus 0-9", cpu, &list("0-1"), [list("0-3"), list("0-2")]).to_string()
+            let [present, online] = [list("0-3,1024-2000"), list("0-2,1024-2000")];
+            refusal("--load-cpus 0-9", cpu, &list("0-1"), [present, online]).to_string()
         };
+        assert_eq!(
+            told(2000),
+            "--load-cpus 0-9: tracetoll pins threads to CPUs up to 1023, not 2000. \
+             Name other CPUs, of 0-1"
+        );
         assert_eq!(told(9), "--load-cpus 0-9: this host has no CPU 9. Name other CPUs, of 0-1");
         assert_eq!(
             told(3),
