@@ -324,6 +324,9 @@ fn a_result_is_told_by_what_stands_in_it_and_read_once() {
     }
     let twice = text(&shell("\"$T\" merge --out twice - - < toll.jsonl").stderr);
     assert!(twice.contains("standard input is named twice"), "{twice}");
+    assert!(twice.contains(". Save it to a file, and name that twice"), "{twice}");
+    let blank = text(&shell("yes '' | \"$T\" report -").stderr);
+    assert!(blank.contains("-: it begins with 4096 blanks"), "{blank}");
     let cut = text(&shell("head -c 2000 all/campaign.json | \"$T\" report -").stderr);
     assert!(cut.contains("not a result of tracetoll: EOF"), "{cut}");
     let words = text(&shell("\"$T\" scenarios --print $'\\xff'").stderr);

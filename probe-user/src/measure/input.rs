@@ -17,7 +17,11 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::model::bounds::RESULT_BYTES;
+use super::journal::{CAMPAIGN, JOURNAL};
+use crate::{
+    error::{Error, Result},
+    model::bounds::RESULT_BYTES,
+};
 
 /// Names of standard input. It is read as it was handed over, not opened anew, which a socket refuses.
 const STANDARD: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
@@ -25,47 +29,85 @@ const STANDARD: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 /// All bytes of a file, a pipe, or standard input.
 ///
 /// # Errors
-/// What the system refused; it is larger than a result can be; standard input is named a second time.
-pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+/// What the system refused; it is larger than a result can be, or begins as none does; standard input is named a second time.
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if !STANDARD.iter().any(|name| path.as_os_str() == *name) {
-        return all(File::open(path)?);
+        return all(path, File::open(path).map_err(|e| unreadable(path, e))?);
     }
     if TAKEN.swap(true, Ordering::Relaxed) {
-        return Err(io::Error::other("standard input is named twice, and gives its bytes once"));
+        return Err(refused(
+            path,
+            "standard input is named twice, and gives its bytes once".into(),
+            "Save it to a file, and name that twice",
+        ));
     }
-    all(io::stdin().lock())
+    all(path, io::stdin().lock())
 }
 
-/// To its end; but only where it begins as JSON does, so that an endless or huge file of something else is not read whole.
-fn all(from: impl Read) -> io::Result<Vec<u8>> {
+/// To its end; but only where it begins as JSON does, after a few blanks at most, so that an
+/// endless or huge file of something else is not read whole.
+fn all(path: &Path, from: impl Read) -> Result<Vec<u8>> {
     const FIRST: u64 = 4096;
     let mut bytes = Vec::new();
     let mut from = from.take(FIRST);
-    from.read_to_end(&mut bytes)?;
-    if bytes.trim_ascii_start().first().is_some_and(|&first| first != b'{') {
-        return Ok(bytes);
+    from.read_to_end(&mut bytes).map_err(|e| unreadable(path, e))?;
+    match bytes.trim_ascii_start().first() {
+        Some(b'{') => {}
+        None if bytes.len() as u64 == FIRST => {
+            let why = format!("it begins with {FIRST} blanks, as no result does");
+            return Err(refused(path, why, "Name a result that tracetoll wrote"));
+        }
+        _ => return Ok(bytes),
     }
     from.set_limit(RESULT_BYTES.saturating_sub(FIRST).saturating_add(1));
-    from.read_to_end(&mut bytes)?;
+    from.read_to_end(&mut bytes).map_err(|e| unreadable(path, e))?;
     if bytes.len() as u64 > RESULT_BYTES {
-        let why = format!("it has more than {RESULT_BYTES} bytes, which no result has");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        let why = format!("it has more than {} GiB, which no result has", RESULT_BYTES >> 30);
+        return Err(refused(path, why, "Name a result that tracetoll wrote, or merge fewer"));
     }
     Ok(bytes)
+}
+
+fn refused(path: &Path, why: String, remedy: &str) -> Error {
+    Error::invalid(path.display().to_string(), why, remedy)
+}
+
+/// The system refused it, and what helps.
+pub(super) fn unreadable(file: &Path, error: io::Error) -> Error {
+    let remedy = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "Have its owner let you read it (chmod a+rX), or name another result".into()
+        }
+        _ => format!(
+            "Name a folder with {CAMPAIGN} or {JOURNAL}, or one of these files, as `tracetoll run --out` makes them"
+        ),
+    };
+    Error::file("read", file, error).with_remedy(remedy)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(from: impl Read) -> Result<Vec<u8>> {
+        all(Path::new("-"), from)
+    }
+
     #[test]
     fn what_is_no_result_is_not_read_to_its_end() {
-        let zeros = all(io::repeat(0)).unwrap();
-        assert_eq!(zeros.len(), 4096);
-        assert_eq!(all(&b" {\"a\":1}"[..]).unwrap().len(), 8);
-        assert!(all(&b""[..]).unwrap().is_empty());
+        assert_eq!(read(io::repeat(0)).unwrap().len(), 4096);
+        assert_eq!(read(&b" {\"a\":1}"[..]).unwrap().len(), 8);
+        assert!(read(&b""[..]).unwrap().is_empty());
         let long = format!("{{{}", "x".repeat(10_000));
-        assert_eq!(all(long.as_bytes()).unwrap().len(), 10_001);
+        assert_eq!(read(long.as_bytes()).unwrap().len(), 10_001);
+    }
+
+    #[test]
+    fn endless_blanks_are_refused_at_once() {
+        assert_eq!(
+            read(io::repeat(b'\n')).unwrap_err().to_string(),
+            "-: it begins with 4096 blanks, as no result does. Name a result that tracetoll wrote"
+        );
     }
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{
-    input,
+    input::{self, unreadable},
     journal::{CAMPAIGN, JOURNAL},
 };
 use crate::{
@@ -109,7 +109,7 @@ impl Stored {
     }
 
     fn file(file: PathBuf) -> Result<Self> {
-        let bytes = input::bytes(&file).map_err(|e| unreadable(&file, e))?;
+        let bytes = input::bytes(&file)?;
         Ok(Self { file, bytes })
     }
 
@@ -216,10 +216,14 @@ pub fn read_journals(path: &Path) -> Result<Vec<Source>> {
 
 /// The journals of a campaign in VMs. That of a VM that ended before its first line was whole is left out.
 fn read_guests(guests: &Path) -> Result<Vec<Source>> {
-    let entries = fs::read_dir(guests).map_err(|e| unreadable(guests, e))?;
-    let files = entries.flatten().map(|guest| guest.path().join(GUEST_JOURNAL));
-    // One that may not be looked for is not left out, but refused when it is read.
-    let mut files: Vec<_> = files.filter(|file| file.try_exists().unwrap_or(true)).collect();
+    let mut files = Vec::new();
+    for guest in fs::read_dir(guests).map_err(|e| unreadable(guests, e))? {
+        let file = guest.map_err(|e| unreadable(guests, e))?.path().join(GUEST_JOURNAL);
+        // One that may not be looked for is not left out, but refused when it is read.
+        if file.try_exists().unwrap_or(true) {
+            files.push(file);
+        }
+    }
     files.sort();
     let mut journals = Vec::new();
     for file in files {
@@ -228,6 +232,13 @@ fn read_guests(guests: &Path) -> Result<Vec<Source>> {
             Ok(journal) => journals.push(journal),
             Err(why) => log::warn!("{}: {why}; it is left out", stored.file.display()),
         }
+    }
+    if journals.is_empty() {
+        return Err(Error::invalid(
+            guests.display().to_string(),
+            format!("no VM's folder there has a {GUEST_JOURNAL} with a whole line"),
+            "Leave it out, or measure again with `cargo xtask run`",
+        ));
     }
     Ok(journals)
 }
@@ -250,18 +261,6 @@ fn file_of(path: &Path, names: [&str; 2]) -> Result<PathBuf> {
         "the folder holds no result",
         format!("Name a folder with {CAMPAIGN} or {JOURNAL}, as `tracetoll run --out` makes it"),
     ))
-}
-
-fn unreadable(file: &Path, error: io::Error) -> Error {
-    let remedy = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "Have its owner let you read it (chmod a+rX), or name another result".into()
-        }
-        _ => format!(
-            "Name a folder with {CAMPAIGN} or {JOURNAL}, or one of these files, as `tracetoll run --out` makes them"
-        ),
-    };
-    Error::file("read", file, error).with_remedy(remedy)
 }
 
 fn not_a_result(file: &Path, why: &str) -> Error {
@@ -290,6 +289,23 @@ mod tests {
         });
         assert_eq!(made.len(), 8);
         assert!(made.iter().all(|folder| folder.is_dir()));
+    }
+
+    #[test]
+    fn a_campaign_of_vms_without_a_journal_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let guests = folder.path().join(GUESTS);
+        let told = || read_journals(folder.path()).unwrap_err().to_string();
+        let none = format!("{}: no VM's folder there has a results.jsonl", guests.display());
+        fs::create_dir(&guests).unwrap();
+        assert!(told().starts_with(&none), "{}", told());
+        // A VM that did not even start, and one that was killed at once.
+        fs::create_dir_all(guests.join("1")).unwrap();
+        fs::create_dir_all(guests.join("2")).unwrap();
+        fs::write(guests.join("2").join(GUEST_JOURNAL), "").unwrap();
+        assert!(told().starts_with(&none), "{}", told());
+        fs::create_dir_all(guests.join("3").join(GUEST_JOURNAL)).unwrap();
+        assert!(told().contains("3/results.jsonl: Is a directory"), "{}", told());
     }
 
     #[test]
