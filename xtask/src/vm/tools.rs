@@ -23,7 +23,7 @@ impl Tools {
     /// # Errors
     /// As [`Installer::ensure`]; or when busybox cannot be fetched.
     pub(crate) fn ready(install: &Installer) -> Result<Self> {
-        install.ensure(&[QEMU, SETPRIV, kernels::KMOD])?;
+        install.ensure(&[QEMU, SETPRIV, STRIP, kernels::KMOD])?;
         Ok(Self { busybox: busybox()?, accel: Accel::Tcg, tried: Tried::default() })
     }
 
@@ -62,6 +62,13 @@ const SETPRIV: Need = Need {
     why: "so that QEMU ends with xtask, whatever ends xtask (setpriv)",
     at_least: None,
     present: || install::program("setpriv").is_some(),
+};
+
+const STRIP: Need = Need {
+    package: "binutils",
+    why: "so that programs go into guests without their debug information (strip)",
+    at_least: None,
+    present: || install::program("strip").is_some(),
 };
 
 /// The major version of the QEMU on PATH.
