@@ -196,18 +196,25 @@ fn alike(new: NamedTempFile, there: &fs::Metadata) -> io::Result<NamedTempFile> 
     Ok(new)
 }
 
-/// Whether it has what a new file would not have: an access list, say. A label of SELinux follows from the folder.
+/// Whether it has what a new file would not have: an access list, say.
 fn has_attributes(file: &File) -> bool {
     let mut names = [0; 4096];
     match rustix::fs::flistxattr(file, &mut names) {
-        Ok(length) => names
-            .get(..length)
-            .unwrap_or_default()
-            .split(|&byte| byte == 0)
-            .any(|name| !name.is_empty() && name != b"security.selinux"),
+        Ok(length) => are_its_own(names.get(..length).unwrap_or_default()),
         // More than there is room for. A file system without them says that it has none.
         Err(error) => error == Errno::RANGE,
     }
+}
+
+/// Whether one of these names, with a NUL behind each, is of an attribute that the kernel does not
+/// give a new file by itself, as it does a label of SELinux (from the folder) and the sums of IMA
+/// and EVM (from the content, when it is closed). An access list of NFSv4 or a label of SMACK may
+/// be the file's own or what any file there has; nothing tells, so that it stays, and with it the
+/// file: on NFSv4 and under SMACK, each file that is there is written in place.
+fn are_its_own(names: &[u8]) -> bool {
+    const ANEW: [&[u8]; 3] = [b"security.selinux", b"security.ima", b"security.evm"];
+    let mut names = names.split(|&byte| byte == 0).filter(|name| !name.is_empty());
+    names.any(|name| !ANEW.contains(&name))
 }
 
 fn fill(mut new: NamedTempFile, content: &[u8]) -> io::Result<NamedTempFile> {
@@ -345,6 +352,15 @@ mod tests {
         let fd = std::os::fd::AsRawFd::as_raw_fd(&file);
         write_whole(Path::new(&format!("/proc/self/fd/{fd}")), "and after").unwrap();
         assert_eq!(read(&path), "before and after");
+    }
+
+    #[test]
+    fn what_the_kernel_sets_anew_keeps_no_file() {
+        assert!(!are_its_own(b"") && !are_its_own(b"security.selinux\0"));
+        assert!(!are_its_own(b"security.ima\0security.evm\0security.selinux\0"));
+        for own in ["user.note", "system.posix_acl_access", "system.nfs4_acl", "security.SMACK64"] {
+            assert!(are_its_own(format!("security.ima\0{own}\0").as_bytes()), "{own}");
+        }
     }
 
     #[test]
