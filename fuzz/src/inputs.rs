@@ -96,7 +96,8 @@ fn show(campaign: Campaign) {
     probe_user::analysis::summary::complete(&mut again);
     let _ = (text::render(&campaign), markdown::render(&campaign), html::render(&campaign));
     let _ = html::drawings(&campaign);
-    let _ = probe_user::report::recommend::render(&recommend(&campaign, &Wanted::default()));
+    let found = recommend(&campaign, &Wanted::default());
+    let _ = probe_user::report::recommend::render(&found, &campaign.runs);
     if let Ok(compared) = compare(&campaign, &again, &[]) {
         let _ = probe_user::report::compare::text::render(&compared);
     }

@@ -94,10 +94,14 @@ fn main() -> ExitCode {
         kvm::tests(),
         paper::tests(),
         byhand::tests(),
+        soak::tests(),
     ];
     let trials = suites.into_iter().flatten().filter(is_of_this_machine);
-    let trials = trials.map(|trial| trial.with_ignored_flag(!in_guest));
-    let trials = trials.chain(soak::tests()).collect();
+    let trials = trials.map(|trial| {
+        let ignored = !in_guest || trial.has_ignored_flag();
+        trial.with_ignored_flag(ignored)
+    });
+    let trials = trials.collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     times::print();
     conclusion.exit_code()

@@ -19,7 +19,7 @@ pub fn recommend(args: &RecommendArgs) -> Result<ExitCode> {
     let campaign = store::read(&args.result)?;
     let found = recommend::recommend(&campaign, &wanted(args));
     match args.format {
-        FactFormat::Text => super::print(&report::recommend::render(&found))?,
+        FactFormat::Text => super::print(&report::recommend::render(&found, &campaign.runs))?,
         FactFormat::Json => super::print_json(&found)?,
     }
     let status = match found.outcome {

@@ -309,7 +309,7 @@ fn clock(platform: Platform, runs: &[Run]) -> Option<String> {
 }
 
 /// Version 0.1 called virtual machines `native`, too.
-fn older(runs: &[Run]) -> Option<String> {
+pub(super) fn older(runs: &[Run]) -> Option<String> {
     let under_one = |run: &Run| {
         let Run { platform, host, .. } = run;
         *platform == Platform::Native && host.processor.is_none() && host.hypervisor.is_some()

@@ -16,7 +16,7 @@ use probe_user::{
 pub(crate) use self::all::all_methods;
 use self::watch::{Seen, Watch, enabled};
 use crate::{
-    tool::{Folder, guard_of, lives, succeed, tracetoll, wait_for},
+    tool::{Folder, guard_of, lives, succeed, tiny_run, tracetoll, wait_for},
     triggers::call_set_name,
 };
 
@@ -123,30 +123,10 @@ fn head<T>(all: &[T]) -> &[T] {
     &all[..all.len().min(10)]
 }
 
-/// Every method once, as short as can be: what it attaches to does not depend on the length.
-const SHORT: &str = r#"
-name = "short"
-summary = "each method attached"
-bin = "100ms"
-settle = "50ms"
-load_cpus = 1
-[guests]
-kind = "blast"
-count = 1
-frame = 1514
-ring = 256
-batch = 64
-[toll]
-lockstep = { kicks = 50 }
-[fidelity]
-sections = [{ hogs = 0, duration = "200ms" }, { hogs = 1, duration = "200ms" }]
-"#;
-
+/// Every method once: what it attaches to is the same in every part.
 fn run(folder: &Folder, methods: &str, out: &str) -> Result<Command> {
-    let file = folder.path().join("short.toml");
-    fs::write(&file, SHORT)?;
-    let mut run = tracetoll(["run", "--seed", "1", "--blocks", "1", "--methods", methods])?;
-    run.arg("--scenario").arg(file).arg("--out").arg(folder.path().join(out));
+    let mut run = tiny_run(folder, methods, &folder.path().join(out))?;
+    run.args(["--parts", "fidelity"]);
     Ok(run)
 }
 

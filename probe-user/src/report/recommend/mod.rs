@@ -6,14 +6,14 @@ mod said;
 use super::lines::paragraph;
 use crate::{
     analysis::recommend::{Beside, Judged, RankedBy, Recommendation, Standing, Wanted},
-    model::method::Gives,
+    model::{campaign::Run, method::Gives},
 };
 
 /// What a command begins with.
 const PROMPT: &str = "  $ ";
 
-/// The whole answer; lines fit into [`super::lines::WIDTH`] columns, but for commands.
-pub fn render(found: &Recommendation) -> String {
+/// The whole answer, of a campaign of these runs; lines fit into [`super::lines::WIDTH`] columns, but for commands.
+pub fn render(found: &Recommendation, runs: &[Run]) -> String {
     let mut text = paragraph("", &format!("scenario {}, Linux {}", found.scenario, found.kernel));
     text.push_str(&paragraph("", &format!("wanted: {}", wanted(&found.wanted))));
     text.push('\n');
@@ -35,7 +35,7 @@ pub fn render(found: &Recommendation) -> String {
         }
     }
     text.push_str("\nWhat this rests on\n");
-    for note in notes::list(found) {
+    for note in notes::list(found, runs) {
         text.push_str(&paragraph("- ", &note));
     }
     if notes::asks_for_blocks(found) {

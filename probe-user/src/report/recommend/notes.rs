@@ -4,11 +4,14 @@ use crate::{
     analysis::recommend::{
         Beside, Check, Criterion, Judged, RankedBy, Recommendation, Standing, Verdict, Way,
     },
-    model::figure::{Figure, Platform},
-    report::grouped::Grouped,
+    model::{
+        campaign::Run,
+        figure::{Figure, Platform},
+    },
+    report::{caveats, grouped::Grouped},
 };
 
-pub(super) fn list(found: &Recommendation) -> Vec<String> {
+pub(super) fn list(found: &Recommendation, runs: &[Run]) -> Vec<String> {
     let mut all = vec![
         "A limit is judged by the 95 % interval: kept if all of it is within, not kept if all of it is beyond. METHODOLOGY.md, \
          \"Which method\", is the rule."
@@ -17,6 +20,7 @@ pub(super) fn list(found: &Recommendation) -> Vec<String> {
     all.extend(chance(found));
     all.extend(clocks(found));
     all.extend(under_a_hypervisor(found));
+    all.extend(caveats::older(runs));
     all.extend(rate(found));
     all.extend(comparable(found));
     all.extend(blocks(found));

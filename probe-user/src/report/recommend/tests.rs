@@ -16,6 +16,7 @@ fn native() -> Campaign {
     let mut campaign = campaign();
     for run in &mut campaign.runs {
         run.platform = Platform::Native;
+        run.host.hypervisor = None;
     }
     let Campaign { design, runs, trials, .. } = &campaign;
     campaign.summary = crate::analysis::summary::summarize(design, runs, trials, 1);
@@ -36,34 +37,48 @@ fn all() -> Wanted {
 
 #[test]
 fn the_answer_on_hardware() {
-    insta::assert_snapshot!(render(&recommend(&native(), &all())));
+    insta::assert_snapshot!(render(&recommend(&native(), &all()), &native().runs));
 }
 
 #[test]
 fn the_answer_on_a_counted_clock() {
-    insta::assert_snapshot!(render(&recommend(&campaign(), &all())));
+    insta::assert_snapshot!(render(&recommend(&campaign(), &all()), &campaign().runs));
 }
 
 #[test]
 fn the_answer_where_nothing_is_asked_for() {
-    insta::assert_snapshot!(render(&recommend(&native(), &Wanted::default())));
+    insta::assert_snapshot!(render(&recommend(&native(), &Wanted::default()), &native().runs));
+}
+
+#[test]
+fn a_machine_that_0_1_called_native_is_doubted_as_in_the_report() {
+    let mut campaign = native();
+    let told = |campaign: &Campaign| {
+        let text = render(&recommend(campaign, &all()), &campaign.runs);
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    const DOUBT: &str = "Take its costs as `virtual`.";
+    assert!(!told(&campaign).contains(DOUBT), "{}", told(&campaign));
+    campaign.runs[0].host.hypervisor = Some("KVM".into());
+    campaign.runs[0].host.processor = None;
+    assert!(told(&campaign).contains(DOUBT), "{}", told(&campaign));
 }
 
 #[test]
 fn an_order_is_told_where_there_is_one() {
     const ORDER: &str = ", the most of the correlation first\n";
     let mut found = recommend(&campaign(), &all());
-    assert!(render(&found).contains(ORDER));
+    assert!(render(&found, &[]).contains(ORDER));
     for one in &mut found.methods {
         one.ranked = false;
     }
-    assert!(!render(&found).contains(ORDER), "{}", render(&found));
+    assert!(!render(&found, &[]).contains(ORDER), "{}", render(&found, &[]));
     found.best = None;
     found.outcome = Standing::Qualifies;
     for one in &mut found.methods {
         one.standing = Standing::Qualifies;
     }
-    let told = render(&found).split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = render(&found, &[]).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
         told.contains("cannot be told: no correlation of calls was measured of any."),
         "{told}"
@@ -77,7 +92,7 @@ fn every_line_fits_whatever_the_names() {
         one.method.0 = format!("external:{}", "name-".repeat(30));
     }
     found.scenario = "long ".repeat(40);
-    for line in render(&found).lines().filter(|line| !line.starts_with(super::PROMPT)) {
+    for line in render(&found, &[]).lines().filter(|line| !line.starts_with(super::PROMPT)) {
         assert!(line.chars().count() <= WIDTH, "{line}");
     }
 }
@@ -110,7 +125,7 @@ fn what_qualifies_a_figure_is_told() {
             }
         }
     }
-    let text = render(&found).split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = render(&found, &[]).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("r_retained: drift"), "{text}");
     assert!(text.contains("CPU, throughput: drift"), "{text}");
 }
@@ -120,7 +135,7 @@ fn clocks_are_told_by_what_the_order_is_by() {
     let mut found = recommend(&native(), &all());
     let Figure::Known(cpu) = &mut found.methods[0].cost.cpu_pct else { panic!("{found:?}") };
     cpu.platform = Platform::Counted;
-    let text = render(&found).split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = render(&found, &[]).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("Not hardware's: CPU of bpf-fentry-count (the counted clock)"), "{text}");
     assert!(!text.contains("ranked by fidelity"), "{text}");
 }
