@@ -71,10 +71,7 @@ fn measure() -> Result<usize> {
 
 /// The kernel for these benches alone.
 fn claim() -> Result<Claim> {
-    let taken = || {
-        let why = format!("{} measures a campaign on this kernel already", claim::holder());
-        Error::unsupported("the kernel", why, "Wait for its end")
-    };
+    let taken = || Error::unsupported("the kernel", claim::taken(), "Wait for its end");
     Claim::try_take()?.ok_or_else(taken)
 }
 

@@ -26,9 +26,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
             diagnosis
         }
         (_, Ok(None)) => {
-            let holder = claim::holder();
-            let why =
-                format!("{holder} measures a campaign on this kernel; ask again when it has ended");
+            let why = format!("{}; ask again when it has ended", claim::taken());
             doctor::diagnose(Asking::Nothing { why })?
         }
         (Err(error), _) | (_, Err(error)) => {

@@ -124,17 +124,14 @@ fn claim(args: &RunArgs, interrupted: &AtomicBool) -> Result<Claim> {
     if let Some(claim) = Claim::try_take()? {
         return Ok(claim);
     }
-    let holder = claim::holder();
     if !args.wait {
         return Err(Error::unsupported(
             "vhost-net",
-            format!(
-                "{holder} measures or tries out methods on this kernel already, and two would count each other's calls"
-            ),
+            format!("{}, and two would count each other's calls", claim::taken()),
             "Wait for its end with --wait, or end it",
         ));
     }
-    terminal::tell(format_args!("waiting until the campaign of {holder} ends"));
+    terminal::tell(format_args!("waiting until the campaign of {} ends", claim::holder()));
     loop {
         if interrupted.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);

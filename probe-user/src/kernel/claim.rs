@@ -46,6 +46,11 @@ impl Drop for Claim {
     }
 }
 
+/// That somebody else has the claim, for people.
+pub fn taken() -> String {
+    format!("{} measures or tries out methods on this kernel already", holder())
+}
+
 /// Who has the claim, as far as it can be told.
 pub fn holder() -> String {
     let Ok(owner) = Owner::own() else { return "somebody".into() };
