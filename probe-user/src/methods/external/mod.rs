@@ -6,6 +6,7 @@ pub mod presets;
 pub mod program;
 #[cfg(test)]
 mod recordings;
+mod room;
 mod running;
 pub mod tree;
 

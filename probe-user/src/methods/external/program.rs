@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::{
     pattern::{Names, Pattern},
+    room,
     running::{Rules, Running},
     tree::{Setting, Tree},
 };
@@ -284,10 +285,11 @@ impl Method for Program {
         let cgroup = scene.run.object("external");
         let mut tree = Tree::start(&self.words(&names), &cgroup, netns, setting)?;
         let settle = self.definition.settle;
-        tree.await_ready(self.definition.timeout, |said, age| match &self.ready {
+        let ready = tree.await_ready(self.definition.timeout, |said, age| match &self.ready {
             Some(pattern) => pattern.matches(said),
             None => age >= settle,
-        })?;
+        });
+        ready.map_err(|e| room::explain(e, &names.out))?;
         let report = self.definition.report.iter().map(|word| names.fill(word)).collect();
         let rules = Rules {
             patterns: self.patterns.clone(),

@@ -13,6 +13,7 @@ use super::{
     hits::Hits,
     pattern::{Names, Pattern},
     program::Patterns,
+    room,
     tree::{Tree, Written},
 };
 use crate::{
@@ -109,6 +110,21 @@ impl Running {
         self.events.as_ref().map_or(Ok(()), |events| self.hits.take(events))
     }
 
+    /// Stops it, and takes in what it printed.
+    fn finish(&mut self) -> Result<()> {
+        self.disabled = Some(self.mark()?);
+        self.take_hits()?;
+        self.tree.await_quiet(self.rules.linger, self.rules.timeout)?;
+        let status = self.tree.stop(signal(self.rules.stop), self.rules.timeout)?;
+        self.judge(status)?;
+        self.take_hits()?;
+        let mut said = self.tree.said()?;
+        let (reported, report) = self.report()?;
+        said.push_str(&reported);
+        self.end = Some(End { status, said, report, written: self.tree.written() });
+        Ok(())
+    }
+
     /// Runs the command that prints what was recorded.
     fn report(&self) -> Result<(String, Nanos)> {
         if self.report.is_empty() {
@@ -140,7 +156,7 @@ impl Session for Running {
 
     /// It observes already; only its accounts are split here.
     fn enable(&mut self) -> Result<()> {
-        self.tree.check_alive()?;
+        self.tree.check_alive().map_err(|e| room::explain(e, &self.names.out))?;
         self.take_hits()?;
         self.enabled = Some(self.mark()?);
         Ok(())
@@ -151,17 +167,7 @@ impl Session for Running {
     }
 
     fn disable(&mut self) -> Result<()> {
-        self.disabled = Some(self.mark()?);
-        self.take_hits()?;
-        self.tree.await_quiet(self.rules.linger, self.rules.timeout)?;
-        let status = self.tree.stop(signal(self.rules.stop), self.rules.timeout)?;
-        self.judge(status)?;
-        self.take_hits()?;
-        let mut said = self.tree.said()?;
-        let (reported, report) = self.report()?;
-        said.push_str(&reported);
-        self.end = Some(End { status, said, report, written: self.tree.written() });
-        Ok(())
+        self.finish().map_err(|e| room::explain(e, &self.names.out))
     }
 
     fn detach(self: Box<Self>) -> Result<Observation> {
