@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use anyhow::{Context as _, Result, ensure};
 
 use super::living;
-use crate::tool::{Folder, start_and_await_trials, succeed, tiny_run, tracetoll, wait_for};
+use crate::tool::{Folder, said, start_and_await_trials, succeed, tiny_run, tracetoll, wait_for};
 
 /// From the command line, from the scenario, and a name that is taken.
 pub(super) fn campaign() -> Result<()> {
@@ -33,6 +33,32 @@ pub(super) fn campaign() -> Result<()> {
     }
     let taken = run(&folder.path().join("taken"), "external:own=sleep 1000")?;
     crate::tool::refuse(taken, 1, &["external:own", "Rename"])
+}
+
+/// A program that fills the file system of `{out}`, which what it prints goes to as well.
+pub(super) fn full() -> Result<()> {
+    let folder = Folder::new()?;
+    let small = folder.path().join("small");
+    fs::create_dir(&small)?;
+    let on_it = |words: &[&str]| {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(&small);
+        succeed(command)
+    };
+    let out = folder.path().join("out");
+    let mut run = tiny_run(&folder, "off", &out)?;
+    run.args(["--parts", "toll", "--method"]).env("TMPDIR", &small);
+    run.arg("external:fills=sh -c 'cat /dev/zero > {out}; exit 1'");
+    on_it(&["mount", "-t", "tmpfs", "-o", "size=1m", "none"])?;
+    let told = run.output();
+    on_it(&["umount"])?;
+    let told = said(&told?);
+    let small =
+        format!("No room is left for its `{{out}}`, which took 1 MiB in {}", small.display());
+    ensure!(told.contains(&small) && told.contains("with more in TMPDIR"), "{told}");
+    let journal = fs::read_to_string(out.join("journal.jsonl"))?;
+    ensure!(journal.contains("No room is left for its"), "{journal}");
+    Ok(())
 }
 
 /// SIGKILL of the guard as well: nobody is left to clean up but the kernel, and the next `tracetoll clean`.

@@ -46,6 +46,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         crate::test("external::an_interrupt_ends_every_wait", scripts::interrupted),
         crate::test("external::a_dropped_session_leaves_no_process", scripts::dropped),
         crate::test("external::a_campaign_takes_programs_from_anywhere", campaigns::campaign),
+        crate::test("external::who_fills_its_folder_is_told_what_helps", campaigns::full),
         crate::test("external::nothing_runs_on_after_a_kill", campaigns::killed),
     ]
 }
