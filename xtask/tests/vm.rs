@@ -137,6 +137,15 @@ fn a_guest_that_ends_without_a_word_has_no_status() {
     assert!(text(&out.stderr).contains("without giving an exit status"), "{}", text(&out.stderr));
 }
 
+/// As one that an emulated processor under load sometimes has: the kernel believes that its TSC is slow.
+#[test]
+#[ignore = "boots guests"]
+fn a_guest_whose_clock_is_wrong_runs_no_command() {
+    let out = sh(&["--accel", "tcg", "--append", "tsc_early_khz=300000"], "echo began");
+    assert!(!out.status.success() && out.stdout.is_empty(), "{out:?}");
+    assert!(text(&out.stderr).contains("ahead of the RTC"), "{}", text(&out.stderr));
+}
+
 #[test]
 #[ignore = "boots guests"]
 fn a_hang_ends_at_the_time_limit() {

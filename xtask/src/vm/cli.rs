@@ -42,6 +42,9 @@ pub(crate) struct Args {
     boot: Option<Boot>,
     #[command(flatten)]
     accel: AccelArg,
+    /// Further words for the kernel's command line
+    #[arg(long, value_name = "WORDS")]
+    append: Option<String>,
     /// Emulate SVM, so that KVM works inside the guest
     #[arg(long)]
     nested: bool,
@@ -108,6 +111,7 @@ impl Args {
             machine.results = Some(fs::canonicalize(dir)?);
         }
         machine.shell = self.shell;
+        machine.append = self.append;
         machine.timeout = (!self.shell).then(|| Duration::from_secs(self.timeout));
         if self.shell && machine.command.is_empty() {
             let own = std::env::var_os("SHELL").filter(|_| machine.boot == Boot::NineP);

@@ -76,6 +76,8 @@ pub(crate) struct Machine {
     pub(crate) boot: Boot,
     /// Emulates an AMD processor with SVM, so that KVM works inside.
     pub(crate) nested: bool,
+    /// Further words of the kernel's command line.
+    pub(crate) append: Option<String>,
     /// Pages of 2 MiB that the guest's kernel reserves at boot.
     pub(crate) huge_pages: u64,
     /// Files for a self-contained guest: (here, there).
@@ -129,6 +131,7 @@ impl Machine {
             seed: None,
             boot: Boot::NineP,
             nested: false,
+            append: None,
             huge_pages: 0,
             files: Vec::new(),
             results: None,
@@ -143,8 +146,8 @@ impl Machine {
     /// Boots the guest and waits for its end.
     ///
     /// Now and then QEMU loses the interrupts of an emulated processor's timer while it boots, and the guest stands still
-    /// ("timer wakeup didn't happen"), or QEMU fails an assertion of its own (`iotlb_to_section`). Nothing has begun then,
-    /// and it is booted anew.
+    /// ("timer wakeup didn't happen"), or QEMU fails an assertion of its own (`iotlb_to_section`), or the guest's clock runs at
+    /// another pace than ours (stage2.sh). Nothing has begun then, and it is booted anew.
     ///
     /// # Errors
     /// When it could not be started at all. A guest that dies is an [`Ending`], not an error.

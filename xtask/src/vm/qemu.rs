@@ -66,6 +66,9 @@ fn kernel_line(machine: &Machine) -> String {
         // moves the memory of running VMs, was seen to hang.
         line += " transparent_hugepage=never mitigations=off kvm_amd.vgif=0 kvm_amd.vls=0";
     }
+    if let Some(words) = &machine.append {
+        line += &format!(" {words}");
+    }
     if machine.huge_pages > 0 {
         line += &format!(" hugepages={}", machine.huge_pages);
     }

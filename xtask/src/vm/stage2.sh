@@ -26,6 +26,17 @@ done
 $bb hostname tracetoll-guest
 $bb ip link set lo up
 
+# The kernel takes the measure of an emulated time stamp counter as it boots. Where the processor was kept waiting in that
+# moment, the guest's clock runs at another pace from then on. It was set from the RTC, which the host keeps.
+if $bb grep -q tracetoll.clock=wall /proc/cmdline; then
+    read -r rtc </sys/class/rtc/rtc0/since_epoch
+    ahead=$(($($bb date +%s) - rtc))
+    if [ "$ahead" -gt 2 ] || [ "$ahead" -lt -2 ]; then
+        echo "tracetoll: cannot boot: the clock is $ahead s ahead of the RTC" >/dev/console
+        $bb poweroff -f
+    fi
+fi
+
 port=/dev/virtio-ports/tracetoll
 echo booted >$port.exit
 if [ "$shell" = yes ]; then
