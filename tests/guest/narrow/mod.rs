@@ -4,7 +4,7 @@ mod all;
 mod rate;
 mod watch;
 
-use std::{collections::BTreeSet, fs, process::Command, thread, time::Duration};
+use std::{collections::BTreeSet, process::Command, thread, time::Duration};
 
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
