@@ -15,7 +15,12 @@
 //! | [`model`] | plain types and the result schema; no IO |
 //! | [`error`] | the one error type |
 
-#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+// No input is worth a panic. Modules that handle what was read refuse indices and unchecked
+// arithmetic too.
+#![cfg_attr(
+    not(test),
+    warn(clippy::expect_used, clippy::panic, clippy::string_slice, clippy::unwrap_used)
+)]
 
 pub mod analysis;
 pub mod cli;

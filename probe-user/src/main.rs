@@ -2,6 +2,11 @@
 //!
 //! The exit statuses stand in [`Status`].
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::expect_used, clippy::panic, clippy::string_slice, clippy::unwrap_used)
+)]
+
 use std::process::ExitCode;
 
 use clap::Parser as _;

@@ -119,14 +119,15 @@ pub(super) fn quantile(p: f64, n: usize) -> Option<f64> {
     Some(t_quantile(p, freedom(n)?))
 }
 
-/// The `p` quantile of Student's t with so many degrees of freedom, which are above zero.
+/// The `p` quantile of Student's t with so many degrees of freedom; no number unless these are above
+/// zero.
 pub(super) fn t_quantile(p: f64, freedom: f64) -> f64 {
-    student_t(freedom).inverse_cdf(p)
+    student_t(freedom).map_or(f64::NAN, |student| student.inverse_cdf(p))
 }
 
-/// Probability that Student's t is as far from zero as `t`, or further.
+/// Probability that Student's t is as far from zero as `t`, or further; no number as above.
 pub(super) fn two_sided(t: f64, freedom: f64) -> f64 {
-    2.0 * student_t(freedom).sf(t.abs())
+    student_t(freedom).map_or(f64::NAN, |student| 2.0 * student.sf(t.abs()))
 }
 
 /// Degrees of freedom of a sample of `n`; none below two.
@@ -135,8 +136,8 @@ pub(super) fn freedom(n: usize) -> Option<f64> {
     Some(f64::from(u32::try_from(freedom).ok()?))
 }
 
-fn student_t(freedom: f64) -> StudentsT {
-    StudentsT::new(0.0, 1.0, freedom).expect("degrees of freedom are above zero")
+fn student_t(freedom: f64) -> Option<StudentsT> {
+    StudentsT::new(0.0, 1.0, freedom).ok()
 }
 
 #[cfg(test)]

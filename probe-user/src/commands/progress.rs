@@ -71,7 +71,8 @@ impl Audience for Progress {
 
 fn bar(target: ProgressDrawTarget) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {wide_msg}");
-    ProgressBar::with_draw_target(None, target).with_style(style.expect("the template is sound"))
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(None, target).with_style(style)
 }
 
 /// `12 of 350, 4 min left`.

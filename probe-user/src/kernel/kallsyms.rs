@@ -62,9 +62,11 @@ impl Kallsyms {
             })?;
             starts.push(symbol.address);
             if matches!(symbol.kind, 't' | 'T' | 'w' | 'W') {
+                let too_long = || Error::malformed(KALLSYMS, "it is longer than 4 GiB");
+                let place = |part| place(&text, part).ok_or_else(too_long);
                 functions.push(Entry {
-                    name: place(&text, symbol.name),
-                    module: symbol.module.map(|module| place(&text, module)),
+                    name: place(symbol.name)?,
+                    module: symbol.module.map(place).transpose()?,
                     start: symbol.address,
                 });
             }
@@ -160,15 +162,16 @@ fn parse_line(line: &str) -> Option<Line<'_>> {
     Some(Line { address, kind, name, module })
 }
 
-/// Where `part` stands in `text`, of which it is a slice: start and length.
-fn place(text: &str, part: &str) -> (u32, u32) {
-    let start = part.as_ptr().addr() - text.as_ptr().addr();
-    let small = |n: usize| u32::try_from(n).expect("kallsyms is below 4 GiB");
-    (small(start), small(part.len()))
+/// Where `part` stands in `text`, of which it is a slice: start and end. None beyond 4 GiB.
+fn place(text: &str, part: &str) -> Option<(u32, u32)> {
+    let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let end = start.checked_add(part.len())?;
+    Some((u32::try_from(start).ok()?, u32::try_from(end).ok()?))
 }
 
-fn slice(text: &str, (start, length): (u32, u32)) -> &str {
-    &text[start as usize..(start + length) as usize]
+/// What stands at a [`place`] of this text.
+fn slice(text: &str, (start, end): (u32, u32)) -> &str {
+    text.get(start as usize..end as usize).unwrap_or_default()
 }
 
 #[cfg(test)]

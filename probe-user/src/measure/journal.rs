@@ -2,15 +2,7 @@
 //!
 //! A killed or failed campaign loses at most the trial that was running. `campaign.json` is made from it.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::arithmetic_side_effects,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::string_slice
-    )
-)]
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},

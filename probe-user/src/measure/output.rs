@@ -4,15 +4,7 @@
 //! stand in for (a device, a pipe, a file with several names, with attributes of its own, or bound over another, or in a
 //! folder that takes no new file) is written in place; for a regular file its room is taken first.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::arithmetic_side_effects,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::string_slice
-    )
-)]
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},

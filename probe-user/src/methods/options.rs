@@ -2,15 +2,7 @@
 //!
 //! `ftrace-function`, `ftrace-function:clock=local`, `ftrace-function:clock=local:wake_ms=10`.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::arithmetic_side_effects,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::string_slice
-    )
-)]
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 use std::str::FromStr;
 

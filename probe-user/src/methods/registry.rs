@@ -1,14 +1,6 @@
 //! All methods by id, and the groups that stand for several.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::arithmetic_side_effects,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::string_slice
-    )
-)]
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 use super::{Method, bpf, capture, external, ftrace, off::Off, options::Options, perf};
 use crate::{

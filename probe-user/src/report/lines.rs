@@ -7,25 +7,33 @@ pub const WIDTH: usize = 100;
 /// hold them, so that they can be copied.
 pub fn paragraph(bullet: &str, text: &str) -> String {
     let room = WIDTH.saturating_sub(bullet.len()).max(1);
-    let mut lines = vec![String::new()];
-    for word in words(text, room) {
-        // A word that no line can hold, such as a command line without spaces, is cut.
-        let letters: Vec<char> = word.chars().collect();
-        for part in letters.chunks(room) {
-            let line = lines.last_mut().expect("there is one");
-            if line.is_empty() {
-                line.extend(part);
-            } else if line.chars().count() + 1 + part.len() <= room {
-                line.push(' ');
-                line.extend(part);
-            } else {
-                lines.push(part.iter().collect());
-            }
-        }
-    }
+    let lines = filled(words(text, room), room);
     let indent = " ".repeat(bullet.len());
     let starts = std::iter::once(bullet).chain(std::iter::repeat(indent.as_str()));
     starts.zip(&lines).map(|(start, line)| format!("{start}{line}\n")).collect()
+}
+
+/// Words in lines of `room` columns, at least one line. A word that no line can hold, such as a command
+/// line without spaces, is cut.
+pub(super) fn filled(words: impl IntoIterator<Item = impl AsRef<str>>, room: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in words {
+        let letters: Vec<char> = word.as_ref().chars().collect();
+        for part in letters.chunks(room.max(1)) {
+            if !line.is_empty() {
+                // With the blank between them, both must fit.
+                if line.chars().count().saturating_add(part.len()) < room {
+                    line.push(' ');
+                } else {
+                    lines.push(std::mem::take(&mut line));
+                }
+            }
+            line.extend(part);
+        }
+    }
+    lines.push(line);
+    lines
 }
 
 /// The words of `text`; what stands in backticks is one, unless it is longer than `room`.
@@ -46,13 +54,13 @@ fn words(text: &str, room: usize) -> Vec<String> {
 
 /// A name, broken behind hyphens and their like, so that its lines are no longer than `width` where its parts are not.
 pub(super) fn broken(name: &str, width: usize) -> String {
-    let mut lines = vec![String::new()];
+    let mut lines: Vec<String> = Vec::new();
     for part in name.split_inclusive(['-', ':', ' ', '.', '_']) {
-        let full = lines.last().is_some_and(|line| line.len() + part.len() > width);
-        if full && !lines.last().is_some_and(String::is_empty) {
-            lines.push(String::new());
+        let fits = |line: &&mut String| line.len().saturating_add(part.len()) <= width;
+        match lines.last_mut().filter(fits) {
+            Some(line) => line.push_str(part),
+            None => lines.push(part.to_owned()),
         }
-        lines.last_mut().expect("there is one").push_str(part);
     }
     lines.join("\n")
 }

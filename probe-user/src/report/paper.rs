@@ -40,8 +40,9 @@ pub(super) fn table_of(statements: &[Statement]) -> Option<Table> {
         column.set_cell_alignment(CellAlignment::Left);
     }
     for (index, width) in NARROW {
-        let column = rows.column_mut(index).expect("there are three");
-        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+        if let Some(column) = rows.column_mut(index) {
+            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+        }
     }
     for statement in statements {
         let Statement { statement: text, place, paper, .. } = statement;

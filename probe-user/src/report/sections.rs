@@ -3,7 +3,7 @@
 use comfy_table::Table;
 
 use super::{
-    lines::WIDTH,
+    lines::{WIDTH, filled},
     markdown,
     number::{Style, parts},
     shown::{STAR, star, what},
@@ -282,21 +282,7 @@ pub(super) fn mbit(figure: &Figure) -> String {
 /// A label in lines of [`LABEL`], broken at blanks where it has any.
 fn label(section: &SectionFigures) -> String {
     let label: String = section.label.chars().take(WIDTH).collect();
-    let mut lines = vec![String::new()];
-    for word in label.split_whitespace() {
-        for part in word.chars().collect::<Vec<_>>().chunks(LABEL) {
-            let line = lines.last_mut().expect("there is one");
-            if line.is_empty() {
-                line.extend(part);
-            } else if line.chars().count() + 1 + part.len() <= LABEL {
-                line.push(' ');
-                line.extend(part);
-            } else {
-                lines.push(part.iter().collect());
-            }
-        }
-    }
-    lines.join("\n")
+    filled(label.split_whitespace(), LABEL).join("\n")
 }
 
 /// A method's id, broken behind hyphens.

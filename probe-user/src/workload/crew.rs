@@ -209,7 +209,8 @@ impl Member {
     fn untrue(&self, why: &str) -> Error {
         let said = self.said().unwrap_or_default();
         let from = said.ceil_char_boundary(said.len().saturating_sub(LAST_WORDS));
-        Error::Untrue(format!("{} {why}: {}", self.name, said[from..].trim()))
+        let last = said.get(from..).unwrap_or(&said).trim();
+        Error::Untrue(format!("{} {why}: {last}", self.name))
     }
 }
 

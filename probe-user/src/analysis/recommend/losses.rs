@@ -229,8 +229,8 @@ impl Losses {
 
     /// The load at which most is known to be lost or missed, as a share.
     pub(super) fn worst(&self) -> Option<&AtLoad> {
-        let known = self.by_load.iter().filter(|one| one.counts.known_pct.is_some());
-        known.max_by(|a, b| a.counts.known_pct.partial_cmp(&b.counts.known_pct).expect("no NaN"))
+        let known = self.by_load.iter().filter_map(|one| Some((one.counts.known_pct?, one)));
+        known.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, worst)| worst)
     }
 
     /// Whether no more than so many per cent were lost at any load. Counts have no interval; an unknown part is never taken for

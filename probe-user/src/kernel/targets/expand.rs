@@ -1,15 +1,7 @@
 //! Patterns in a target: `tun:*` stands for every function of a module that the kernel can trace, `!tun:tun_net_init`
 //! takes one out again.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::arithmetic_side_effects,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::string_slice
-    )
-)]
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -129,10 +129,10 @@ pub fn check_event_header(text: &str) -> Result<(), FormatError> {
         ("data max type_len", "== 28"),
     ];
     for (key, expected) in KNOWN {
-        let line = text.lines().map(str::trim).find(|line| line.starts_with(key));
-        let line = line.ok_or(FormatError::Missing(key))?;
-        let value = line[key.len()..].trim_start_matches([' ', ':']);
-        if value != expected {
+        let mut lines = text.lines().map(str::trim);
+        let found = lines.find_map(|line| Some((line, line.strip_prefix(key)?)));
+        let (line, value) = found.ok_or(FormatError::Missing(key))?;
+        if value.trim_start_matches([' ', ':']) != expected {
             return Err(FormatError::Encoding(line.into()));
         }
     }

@@ -223,7 +223,7 @@ fn detach<P>(traced: &mut [Traced<P>]) -> Result<()> {
 
 /// The kernel refuses longer names of maps.
 fn kernel_name(name: &str) -> &str {
-    &name[..name.len().min(15)]
+    name.get(..name.floor_char_boundary(15)).unwrap_or(name)
 }
 
 impl<D: Design> Method for Fentry<D> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parquet::{
     basic::{LogicalType, Repetition, TimeUnit, Type as Physical},
     data_type::{BoolType, ByteArrayType, DataType, DoubleType, Int64Type},
-    errors::Result,
+    errors::{ParquetError, Result},
     file::{
         metadata::KeyValue,
         properties::WriterProperties,
@@ -46,7 +46,8 @@ fn file<Row>(columns: &[Column<Row>], rows: &[Row]) -> Result<Vec<u8>> {
     )?;
     let mut group = writer.next_row_group()?;
     for column in columns {
-        let mut chunk = group.next_column()?.expect("the schema has a column for each");
+        let left = || ParquetError::General("the schema has fewer columns".into());
+        let mut chunk = group.next_column()?.ok_or_else(left)?;
         fill(&mut chunk, column, rows)?;
         chunk.close()?;
     }

@@ -164,7 +164,7 @@ impl Vm {
         };
         let text = self.printed();
         let from = text.ceil_char_boundary(text.len().saturating_sub(TAIL));
-        let tail = match text[from..].trim() {
+        let tail = match text.get(from..).unwrap_or(&text).trim() {
             "" => "its console is empty".to_owned(),
             tail => format!("its console ends with:\n{tail}"),
         };

@@ -114,6 +114,10 @@ impl Transmit {
     }
 
     /// Puts a frame with this stamp into the ring; false if the ring is full.
+    #[expect(
+        clippy::expect_used,
+        reason = "the plan is our own; `new` wrote a frame to each buffer, whose stamp is aligned"
+    )]
     pub fn add(&mut self, stamp: Stamp) -> bool {
         let Self { ring, memory, buffers, stride, len } = self;
         ring.add(|slot| {
@@ -202,6 +206,10 @@ impl Receive {
     }
 
     /// VIRTIO 1.2 §5.1.6.4: how many buffers the frame takes that starts in descriptor `id`.
+    #[expect(
+        clippy::expect_used,
+        reason = "the plan is our own, and the ring gives no id beyond its size"
+    )]
     fn num_buffers(&self, id: u16) -> u16 {
         let at = self.buffers + usize::from(id) * RECEIVE_BUFFER + NUM_BUFFERS_AT;
         let count = self.memory.get_atomic_ref::<AtomicU16>(at);

@@ -165,7 +165,7 @@ impl Inbound {
             let start = self.buffers + usize::from(used.id) * RECEIVE_BUFFER;
             if self.rest == 0 {
                 self.frame.clear();
-                self.rest = self.num_buffers(start);
+                self.rest = self.num_buffers(start)?;
             }
             let at = self.frame.len();
             self.frame.resize(at + len, 0);
@@ -180,9 +180,9 @@ impl Inbound {
     }
 
     /// VIRTIO 1.2 §5.1.6.4: how many buffers the frame takes that starts in the buffer at `start`.
-    fn num_buffers(&self, start: usize) -> u16 {
+    fn num_buffers(&self, start: usize) -> Result<u16> {
         let count = self.memory.get_atomic_ref::<AtomicU16>(start + NUM_BUFFERS_AT);
-        u16::from_le(count.expect("buffers lie in the memory").load(Ordering::Relaxed))
+        Ok(u16::from_le(count.map_err(|_| misplanned())?.load(Ordering::Relaxed)))
     }
 }
 

@@ -311,6 +311,10 @@ impl Ring {
         self.atomic(offset)
     }
 
+    #[expect(
+        clippy::expect_used,
+        reason = "the layout is our own; `new` refuses a memory that does not hold it"
+    )]
     fn atomic<T: AtomicInteger>(&self, offset: usize) -> &T {
         self.memory.get_atomic_ref(offset).expect("the layout is aligned and lies in the memory")
     }
