@@ -6,7 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use probe_user::{
     analysis::{
         bootstrap::{Sections, bca, within_run},
-        correlation::{Coefficient, pearson, spearman},
+        correlation::{Coefficient, mean, pearson, spearman},
         interval::ALPHA,
         journal::parse_journal,
         merge::{Source, merge},
@@ -62,8 +62,7 @@ fn intervals(criterion: &mut Criterion) {
     let values = noise(&mut rng, 30);
     let mut group = criterion.benchmark_group("interval");
     group.bench_function("BCa of the mean of 30 blocks", |b| {
-        let mean = |at: &[usize]| at.iter().map(|&i| values[i]).sum::<f64>() / at.len() as f64;
-        b.iter(|| bca(values.len(), ALPHA, mean, &mut Xoshiro256PlusPlus::seed_from_u64(3)));
+        b.iter(|| bca(&values, ALPHA, mean, &mut Xoshiro256PlusPlus::seed_from_u64(3)));
     });
     let (x, y) = (noise(&mut rng, BINS), noise(&mut rng, BINS));
     let sections = Sections::new(BINS, &[0, 50, 100, 150, 200, 250, 300, 350]);

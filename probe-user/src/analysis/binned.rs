@@ -148,5 +148,5 @@ fn bits(bytes: &[u64]) -> Vec<f64> {
 }
 
 fn seconds(trial: &Measured) -> Vec<f64> {
-    trial.edges.windows(2).map(|edge| edge[1].since(edge[0]).as_secs()).collect()
+    trial.edges.array_windows().map(|[from, to]| to.since(*from).as_secs()).collect()
 }

@@ -60,7 +60,7 @@ impl<'a> Blocks<'a> {
             // Guests of both parts have the same seeds, each in a run of its own.
             let toll = trials.iter().any(|trial| trial.part == Part::Toll);
             let of_seed = numbers.entry((run.seed, toll)).or_default();
-            *of_seed += 1;
+            *of_seed = of_seed.saturating_add(1);
             Some(Block { place: (run.seed, *of_seed), number, platform: run.platform, trials })
         });
         let blocks = blocks.collect();
@@ -103,9 +103,9 @@ impl Under<'_> {
     /// The figure's value in each block of this clock that has one.
     pub(super) fn values(&self, source: Source<'_>, unit: Unit, platform: Platform) -> Values {
         match source {
-            Source::Toll(pick) => self.by_block(platform, |index, _| {
-                Some(unit.scaled(pick(&self.toll[index]).known()?.estimate))
-            }),
+            Source::Toll(pick) => {
+                self.by_block(platform, |toll, _| Some(unit.scaled(pick(toll).known()?.estimate)))
+            }
             Source::Size(functions) => self.by_block(platform, |_, trials| {
                 let all = self.blocks.items.functions().count();
                 let figures = sizes::figures(trials, self.method, all, 0);
@@ -128,12 +128,12 @@ impl Under<'_> {
     fn by_block(
         &self,
         platform: Platform,
-        value: impl Fn(usize, &Trials<'_>) -> Option<f64>,
+        value: impl Fn(&TollFigures, &Trials<'_>) -> Option<f64>,
     ) -> Values {
-        let blocks = self.blocks.blocks.iter().enumerate();
+        let blocks = self.blocks.blocks.iter().zip(&self.toll);
         let found =
-            blocks.filter(|(_, block)| block.platform == platform).filter_map(|(index, block)| {
-                Some((block.place, value(index, &self.blocks.trials(block))?))
+            blocks.filter(|(block, _)| block.platform == platform).filter_map(|(block, toll)| {
+                Some((block.place, value(toll, &self.blocks.trials(block))?))
             });
         found.collect()
     }

@@ -100,16 +100,14 @@ pub fn spearman(x: &[f64], y: &[f64]) -> Result<f64, Undefined> {
 
 /// Ranks from 1, ties sharing the average of the ranks that they take up.
 pub fn ranks(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0.0; values.len()];
-    let mut below = 0;
-    for ties in order.chunk_by(|&a, &b| values[a] == values[b]) {
+    let mut order: Vec<(f64, &mut f64)> = values.iter().copied().zip(&mut ranks).collect();
+    order.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let mut below = 0_usize;
+    for ties in order.chunk_by_mut(|(a, _), (b, _)| a == b) {
         let shared = average_rank(below, ties.len());
-        for &index in ties {
-            ranks[index] = shared;
-        }
-        below += ties.len();
+        below = below.saturating_add(ties.len());
+        ties.iter_mut().for_each(|(_, rank)| **rank = shared);
     }
     ranks
 }
@@ -139,6 +137,11 @@ pub(super) fn deviations(values: &[f64]) -> Vec<f64> {
     scaled.iter().map(|value| value - mean).collect()
 }
 
+/// Whether all values are the same; so are none.
+pub(super) fn are_equal(values: &[f64]) -> bool {
+    values.first().is_none_or(|first| values.iter().all(|value| value == first))
+}
+
 fn check(x: &[f64], y: &[f64]) -> Result<(), Undefined> {
     if x.len() != y.len() {
         return Err(Undefined::Unpaired(x.len(), y.len()));
@@ -151,7 +154,7 @@ fn check(x: &[f64], y: &[f64]) -> Result<(), Undefined> {
             return Err(Undefined::NotANumber(side));
         }
         // Compared value by value: the variance of equal values need not round to zero.
-        if series.iter().all(|&value| value == series[0]) {
+        if are_equal(series) {
             return Err(Undefined::Constant(side));
         }
     }

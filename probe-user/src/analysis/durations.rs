@@ -3,6 +3,7 @@
 use super::{
     item::Items,
     pairs::{Kind, Trials},
+    total,
 };
 use crate::model::{
     figures::DurationFigures,
@@ -21,7 +22,7 @@ pub fn figures(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Optio
         Outcome::Failed { .. } => None,
     });
     let log2_ns = all.fold(Vec::new(), |sum, one| added(sum, &one.log2_ns));
-    let calls = log2_ns.iter().sum();
+    let calls = total(log2_ns.iter().copied());
     let bucket = |share: f64| quantile(&log2_ns, share).map(bounds);
     let (p50_ns, p99_ns, longest_ns) = (bucket(0.5)?, bucket(0.99)?, bucket(1.0)?);
     Some(DurationFigures { calls, p50_ns, p99_ns, longest_ns, log2_ns })
@@ -34,7 +35,7 @@ fn of_item(trial: &Measured, item: usize) -> Option<&Durations> {
 fn added(mut sum: Vec<u64>, more: &[u64]) -> Vec<u64> {
     sum.resize(sum.len().max(more.len()), 0);
     for (all, one) in sum.iter_mut().zip(more) {
-        *all += one;
+        *all = all.saturating_add(*one);
     }
     sum
 }
@@ -42,10 +43,10 @@ fn added(mut sum: Vec<u64>, more: &[u64]) -> Vec<u64> {
 /// The bucket that holds the `share` quantile; none where there are no calls.
 #[expect(clippy::cast_precision_loss, reason = "no campaign holds 2^53 calls")]
 fn quantile(buckets: &[u64], share: f64) -> Option<usize> {
-    let wanted = share * buckets.iter().sum::<u64>() as f64;
-    let mut below = 0;
+    let wanted = share * total(buckets.iter().copied()) as f64;
+    let mut below = 0_u64;
     buckets.iter().position(|&calls| {
-        below += calls;
+        below = below.saturating_add(calls);
         calls > 0 && below as f64 >= wanted
     })
 }
@@ -54,7 +55,7 @@ fn quantile(buckets: &[u64], share: f64) -> Option<usize> {
 fn bounds(bucket: usize) -> [u64; 2] {
     let power = |exponent: usize| u32::try_from(exponent).ok().and_then(|e| 1_u64.checked_shl(e));
     let from = if bucket == 0 { 0 } else { power(bucket).unwrap_or(u64::MAX) };
-    [from, power(bucket + 1).unwrap_or(u64::MAX)]
+    [from, power(bucket.saturating_add(1)).unwrap_or(u64::MAX)]
 }
 
 #[cfg(test)]

@@ -116,11 +116,5 @@ pub fn mean_interval_at(values: &[f64], alpha: f64, seed: u64) -> Option<Interva
     if values.len() < BOOTSTRAP_FROM {
         return interval::student_at(values, alpha);
     }
-    let resampled = |at: &[usize]| mean_at(values, at);
-    bootstrap::bca(values.len(), alpha, resampled, &mut generator(seed))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "no sample has 2^52 values")]
-fn mean_at(values: &[f64], at: &[usize]) -> f64 {
-    at.iter().map(|&index| values[index]).sum::<f64>() / at.len() as f64
+    bootstrap::bca(values, alpha, mean, &mut generator(seed))
 }

@@ -2,6 +2,7 @@
 
 use super::{
     item::{Item, Items},
+    known_total,
     pairs::{Kind, Trials},
     reconcile::{Counts, reconcile},
 };
@@ -76,9 +77,9 @@ fn counts(done: &[&Measured], method: &Descriptor, item: Item<'_>) -> Counts {
     let trials = || done.iter().copied();
     let of_item = |values: &[Option<u64>]| values.get(item.index).copied().flatten();
     Counts {
-        truth: trials().map(|trial| item.truth(&trial.sent)).sum(),
-        recorded: trials().map(|trial| recorded(trial, method, item)).sum(),
-        counted: trials().map(|trial| of_item(&trial.observation.counted)).sum(),
+        truth: known_total(trials().map(|trial| item.truth(&trial.sent))),
+        recorded: known_total(trials().map(|trial| recorded(trial, method, item))),
+        counted: known_total(trials().map(|trial| of_item(&trial.observation.counted))),
         lost: trials().map(|t| t.observation.lost).fold(Loss::NONE, Loss::and),
         missed: trials().map(|t| t.observation.missed).fold(Loss::NONE, Loss::and),
         placed: trials().all(|trial| losses_are_placed(trial, item)),
@@ -128,7 +129,7 @@ fn window_sum(trial: &Measured, item: Item<'_>) -> Option<u64> {
 /// placed only where there is none, or where nothing was recorded elsewhere.
 fn losses_are_placed(trial: &Measured, item: Item<'_>) -> bool {
     let seen = &trial.observation;
-    if seen.lost.known() + seen.missed.known() == 0 {
+    if seen.lost.known() == 0 && seen.missed.known() == 0 {
         return true;
     }
     let elsewhere = |(index, count): (usize, &Option<u64>)| {

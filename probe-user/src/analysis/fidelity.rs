@@ -29,7 +29,13 @@ use crate::model::{
 pub const LEAST_R_0: f64 = 0.2;
 
 /// Length of the moving averages: the paper's 10 s.
-pub const MOVING_AVERAGE: Nanos = Nanos(10_000_000_000);
+const MOVING_AVERAGE: Nanos = Nanos(10_000_000_000);
+
+/// Bins in a moving average; more than any series has where they have no width.
+pub fn moving_average_window(bin: Nanos) -> usize {
+    let window = MOVING_AVERAGE.0.checked_div(bin.0);
+    window.and_then(|bins| usize::try_from(bins).ok()).unwrap_or(usize::MAX)
+}
 
 /// Note on an interval that one run's own bins gave.
 pub const WITHIN_RUN: &str = "within this run";
@@ -50,7 +56,7 @@ pub fn figures(
     };
     let raw = |quantity| figure(quantity, Rating { r: Coefficient::Pearson, window: 1 });
     let by_rank = |quantity| figure(quantity, Rating { r: Coefficient::Spearman, window: 1 });
-    let window = usize::try_from(MOVING_AVERAGE.0 / bin.0.max(1)).unwrap_or(usize::MAX).max(2);
+    let window = moving_average_window(bin).max(2);
     let smooth = |quantity| figure(quantity, Rating { r: Coefficient::Pearson, window });
     FidelityFigures {
         r_0: raw(Quantity::R0),
@@ -86,11 +92,20 @@ struct Fidelity {
     seed: u64,
 }
 
-/// The blocks in which a quantity exists.
+/// The blocks in which a quantity exists, each with its value.
 struct Usable<'a> {
-    blocks: Vec<Block<'a>>,
-    values: Vec<f64>,
+    found: Vec<(Block<'a>, f64)>,
     notes: Vec<String>,
+}
+
+impl<'a> Usable<'a> {
+    fn blocks(&self) -> impl Iterator<Item = &Block<'a>> {
+        self.found.iter().map(|(block, _)| block)
+    }
+
+    fn values(&self) -> Vec<f64> {
+        self.found.iter().map(|(_, value)| *value).collect()
+    }
 }
 
 impl Fidelity {
@@ -139,45 +154,43 @@ impl Fidelity {
         if rating.window > 1 {
             return self.without_interval(usable);
         }
-        match (quantity, usable.values.len()) {
-            (_, 1) => self.of_one_run(quantity, rating, usable),
+        match (quantity, &usable.found[..]) {
+            (_, &[(block, value)]) => self.of_one_run(quantity, rating, (block, value), usable),
             (Quantity::Retained, _) => self.ratio(rating, usable),
-            _ => Sample { values: usable.values, platform: self.platform, notes: usable.notes }
+            _ => Sample { values: usable.values(), platform: self.platform, notes: usable.notes }
                 .figure(scale(quantity), self.seed),
         }
     }
 
     fn usable(&self, quantity: Quantity, rating: Rating) -> Result<Usable<'_>, String> {
-        let mut usable =
-            Usable { blocks: Vec::new(), values: Vec::new(), notes: self.notes.clone() };
+        let mut usable = Usable { found: Vec::new(), notes: self.notes.clone() };
         let mut whys = BTreeSet::new();
         for (off, method) in &self.views {
             let block = Block { off, method };
             match block.value(quantity, rating, self.factor) {
-                Ok(value) => {
-                    usable.blocks.push(block);
-                    usable.values.push(value);
-                }
+                Ok(value) => usable.found.push((block, value)),
                 Err(why) => {
                     whys.insert(why);
                 }
             }
         }
         let whys = whys.into_iter().collect::<Vec<_>>().join("; ");
-        let (used, all) = (usable.values.len(), self.views.len());
+        let (used, all) = (usable.found.len(), self.views.len());
         if used == 0 {
             return Err(whys);
         }
         if used < all {
-            usable.notes.push(format!("{} of {all} blocks left out: {whys}", all - used));
+            usable
+                .notes
+                .push(format!("{} of {all} blocks left out: {whys}", all.saturating_sub(used)));
         }
-        let gaps: Vec<Gaps> = usable.blocks.iter().map(|block| gaps(quantity, block)).collect();
+        let gaps: Vec<Gaps> = usable.blocks().map(|block| gaps(quantity, block)).collect();
         usable.notes.extend(gaps::notes(&gaps));
         Ok(usable)
     }
 
     fn without_interval(&self, usable: Usable<'_>) -> Figure {
-        self.estimate(mean(&usable.values), None, None, usable)
+        self.estimate(mean(&usable.values()), None, None, usable)
     }
 
     fn estimate(
@@ -191,7 +204,7 @@ impl Fidelity {
             estimate,
             lo: interval.map(|found| found.lo),
             hi: interval.map(|found| found.hi),
-            n: usable.values.len(),
+            n: usable.found.len(),
             detectable,
             platform: self.platform,
             p: None,
@@ -200,8 +213,13 @@ impl Fidelity {
     }
 
     /// One run gives an interval of its own bins' scatter; both trials of the block at the same resampled bins.
-    fn of_one_run(&self, quantity: Quantity, rating: Rating, mut usable: Usable<'_>) -> Figure {
-        let block = usable.blocks[0];
+    fn of_one_run(
+        &self,
+        quantity: Quantity,
+        rating: Rating,
+        (block, value): (Block<'_>, f64),
+        mut usable: Usable<'_>,
+    ) -> Figure {
         if quantity == Quantity::Retained {
             let r_0 = self.interval_in_run(&block, Quantity::R0, rating);
             if let Some(why) = too_small(r_0) {
@@ -211,7 +229,7 @@ impl Fidelity {
         let found = self.interval_in_run(&block, quantity, rating);
         usable.notes.push(if found.is_some() { WITHIN_RUN } else { ONE_TRIAL }.into());
         let found = found.map(|found| scale(quantity).bound(found));
-        self.estimate(usable.values[0], found, None, usable)
+        self.estimate(value, found, None, usable)
     }
 
     fn interval_in_run(
@@ -234,22 +252,23 @@ impl Fidelity {
     fn ratio(&self, rating: Rating, usable: Usable<'_>) -> Figure {
         let each = |quantity| -> Vec<f64> {
             let value = |block: &Block<'_>| block.value(quantity, rating, None).ok();
-            usable.blocks.iter().filter_map(value).collect()
+            usable.blocks().filter_map(value).collect()
         };
         let (r_m, r_0) = (each(Quantity::Rm), each(Quantity::R0));
         if let Some(why) = too_small(mean_interval(&r_0, self.seed)) {
             return Figure::null(why);
         }
-        let ratio = |at: &mut dyn Iterator<Item = usize>| {
-            let (sum_m, sum_0) = at.fold((0.0, 0.0), |(m, o), i| (m + r_m[i], o + r_0[i]));
+        let ratio = |pairs: &[(f64, f64)]| {
+            let add = |(m, o), &(r_m, r_0): &(f64, f64)| (m + r_m, o + r_0);
+            let (sum_m, sum_0) = pairs.iter().fold((0.0, 0.0), add);
             sum_m / sum_0
         };
-        let n = r_0.len();
-        let estimate = ratio(&mut (0..n));
-        let found = if n < BOOTSTRAP_FROM {
+        let pairs: Vec<(f64, f64)> = r_m.iter().copied().zip(r_0.iter().copied()).collect();
+        let estimate = ratio(&pairs);
+        let found = if pairs.len() < BOOTSTRAP_FROM {
             interval::ratio(&r_m, &r_0)
         } else {
-            bca(n, ALPHA, |at| ratio(&mut at.iter().copied()), &mut generator(self.seed))
+            bca(&pairs, ALPHA, ratio, &mut generator(self.seed))
         };
         // The ratio's scatter, to first order about its estimate.
         let residuals: Vec<f64> =

@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::correlation::mean;
+use super::correlation::{are_equal, mean};
 
 /// Level of every interval; `ALPHA` of every test is what it leaves.
 pub const LEVEL: f64 = 0.95;
@@ -64,14 +64,14 @@ pub fn p_value(values: &[f64]) -> Option<f64> {
 
 /// Holm's step-down adjustment of the p-values of one family, in the order given.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
     let mut adjusted = vec![0.0; p_values.len()];
+    let mut order: Vec<(f64, &mut f64)> = p_values.iter().copied().zip(&mut adjusted).collect();
+    order.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     let mut least = 0.0_f64;
-    for (rank, &index) in order.iter().enumerate() {
-        let left = f64::from(u32::try_from(order.len() - rank).unwrap_or(u32::MAX));
-        least = least.max((left * p_values[index]).min(1.0));
-        adjusted[index] = least;
+    for (left, (p, adjusted)) in (1..=order.len()).rev().zip(order) {
+        let left = f64::from(u32::try_from(left).unwrap_or(u32::MAX));
+        least = least.max((left * p).min(1.0));
+        *adjusted = least;
     }
     adjusted
 }
@@ -101,7 +101,7 @@ pub fn standard_error(values: &[f64]) -> Option<f64> {
 /// Sample covariance, with `n - 1`.
 fn covariance(a: &[f64], b: &[f64]) -> f64 {
     // Equal values have no scatter, however their mean rounds.
-    if a.iter().all(|&x| x == a[0]) || b.iter().all(|&y| y == b[0]) {
+    if are_equal(a) || are_equal(b) {
         return 0.0;
     }
     let (mean_a, mean_b) = (mean(a), mean(b));
@@ -119,8 +119,8 @@ pub(super) fn quantile(p: f64, n: usize) -> Option<f64> {
     Some(t_quantile(p, freedom(n)?))
 }
 
-/// The `p` quantile of Student's t with so many degrees of freedom; no number unless these are above
-/// zero.
+/// The `p` quantile of Student's t with so many degrees of freedom; no number unless these are
+/// above zero.
 pub(super) fn t_quantile(p: f64, freedom: f64) -> f64 {
     student_t(freedom).map_or(f64::NAN, |student| student.inverse_cdf(p))
 }

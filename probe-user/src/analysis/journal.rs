@@ -1,8 +1,6 @@
 //! A journal's lines, from its text or from the campaign that was made of it. Text comes in, not files: the caller reads
 //! them.
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
-
 use crate::{
     error::{Error, Result},
     model::{

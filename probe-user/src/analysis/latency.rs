@@ -79,7 +79,7 @@ fn of<T, H>(
         }
         let mut notes = notes.clone();
         if values.len() < items.len() {
-            let (left, all) = (items.len() - values.len(), items.len());
+            let (left, all) = (items.len().saturating_sub(values.len()), items.len());
             notes.push(format!("{left} of {all} blocks left out: too few frames"));
         }
         Sample { values, platform, notes }.figure(scale, seed)

@@ -1,7 +1,5 @@
 //! From journals to a campaign.
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
-
 use std::collections::BTreeMap;
 
 use serde_json::Value;

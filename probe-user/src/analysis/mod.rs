@@ -30,6 +30,8 @@
 //! | [`compare`] | two campaigns: what is worse, better or the same |
 //! | [`recommend`] | which methods keep to a user's limits, and which of them is best |
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
 mod binned;
 mod blocks;
 pub mod bootstrap;
@@ -67,3 +69,13 @@ pub mod summary;
 pub mod toll;
 mod view;
 pub mod weighted;
+
+/// The sum of counts that were read: however great, it does not wrap around.
+pub(crate) fn total(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
+/// [`total`] of counts that must all be known.
+fn known_total(counts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
+    counts.into_iter().try_fold(0, |sum: u64, count| Some(sum.saturating_add(count?)))
+}

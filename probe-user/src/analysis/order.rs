@@ -84,7 +84,8 @@ struct Slope {
 impl Slope {
     /// Of `y` over `x`, both without their means; `spent` are the degrees of freedom that taking those away took.
     fn of(centred: &[(f64, f64)], spent: usize) -> Option<Self> {
-        let freedom = centred.len().checked_sub(spent + 1).filter(|&left| left >= LEAST_FREEDOM)?;
+        let freedom = centred.len().checked_sub(spent.saturating_add(1))?;
+        let freedom = Some(freedom).filter(|&left| left >= LEAST_FREEDOM)?;
         let freedom = f64::from(u32::try_from(freedom).ok()?);
         let sum = |of: fn(f64, f64) -> f64| centred.iter().map(|&(x, y)| of(x, y)).sum::<f64>();
         let (xx, xy, yy) = (sum(|x, _| x * x), sum(|x, y| x * y), sum(|_, y| y * y));
@@ -115,10 +116,8 @@ fn drift(points: &[Point<'_>], method: &MethodId) -> Option<Slope> {
     let mut values = of(method);
     if !method.is_off() {
         let off = of(&MethodId(MethodId::OFF.into()));
-        values.retain(|place, _| off.contains_key(place));
-        for (place, value) in &mut values {
-            *value -= off[place];
-        }
+        let beside = |(place, value)| Some((place, value - off.get(&place)?));
+        values = values.into_iter().filter_map(beside).collect();
     }
     let mut runs: BTreeMap<usize, Vec<(f64, f64)>> = BTreeMap::new();
     for ((run, block), value) in values {
@@ -136,7 +135,8 @@ fn order(points: &[Point<'_>]) -> Option<Slope> {
     let mut count: BTreeMap<&MethodId, usize> = BTreeMap::new();
     for point in points {
         blocks.entry((point.run, point.block)).or_default().push(*point);
-        *count.entry(point.method).or_default() += 1;
+        let count = count.entry(point.method).or_default();
+        *count = count.saturating_add(1);
     }
     let most = count.values().max()?;
     let whole: BTreeSet<&MethodId> =
@@ -154,7 +154,7 @@ fn order(points: &[Point<'_>]) -> Option<Slope> {
         }
     }
     let centred: Vec<(f64, f64)> = by_method.values().flat_map(|pairs| centre(pairs)).collect();
-    Slope::of(&centred, blocks.len() + whole.len() - 1)
+    Slope::of(&centred, blocks.len().saturating_add(whole.len()).saturating_sub(1))
 }
 
 /// Both coordinates less their means.

@@ -256,7 +256,7 @@ fn choose<Row, T>(
     if items.len() < blocks {
         notes.push(format!(
             "{} of {blocks} blocks missing: a trial failed or was not run",
-            blocks - items.len()
+            blocks.saturating_sub(items.len())
         ));
     }
     if rows.len() > 1 {

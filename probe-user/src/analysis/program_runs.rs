@@ -4,6 +4,7 @@ use super::{
     estimate::{Bounds, Scale},
     pairs::{Kind, Trials},
     toll::{of_trials, per, why_no_cost_per_event},
+    total,
 };
 use crate::model::{
     figure::Figure,
@@ -22,7 +23,7 @@ pub fn figures(
     seed: u64,
 ) -> Option<RunFigures> {
     let lockstep = || trials.single(Kind::toll(Pace::Lockstep), &method.id);
-    let runs = lockstep().ok()?.items.into_iter().map(runs).sum();
+    let runs = total(lockstep().ok()?.items.into_iter().map(runs));
     let of_each = |value: fn(&&Measured) -> Option<f64>| {
         of_trials(lockstep(), Scale::Level(Bounds::Positive), value, seed)
     };
@@ -37,11 +38,11 @@ pub fn figures(
 }
 
 fn runs(trial: &Measured) -> u64 {
-    trial.observation.program_runs.iter().map(|program| program.runs).sum()
+    total(trial.observation.program_runs.iter().map(|program| program.runs))
 }
 
 fn time(trial: &Measured) -> u64 {
-    trial.observation.program_runs.iter().map(|ProgramRuns { time, .. }| time.0).sum()
+    total(trial.observation.program_runs.iter().map(|ProgramRuns { time, .. }| time.0))
 }
 
 #[cfg(test)]

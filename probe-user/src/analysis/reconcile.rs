@@ -1,5 +1,6 @@
 //! Whether what a method saw agrees with what happened.
 
+use super::{known_total, total};
 use crate::model::{
     campaign::Reconciliation,
     loss::Loss,
@@ -26,7 +27,7 @@ pub(super) struct Counts {
 impl Counts {
     /// `recorded + lost + missed`, where the losses are exact and hits of the item.
     pub(super) fn sum(&self) -> Option<u64> {
-        let sum = self.recorded? + self.lost.exact()? + self.missed.exact()?;
+        let sum = known_total([self.recorded, self.lost.exact(), self.missed.exact()])?;
         self.placed.then_some(sum)
     }
 }
@@ -49,17 +50,19 @@ fn every_hit(counts: &Counts, truth: u64) -> Reconciliation {
     match counts.recorded {
         None => not_applicable("a trial has no count of it"),
         Some(_) if !counts.placed => misplaced(),
-        Some(recorded) => whole(recorded + counts.lost.known(), counts, truth),
+        Some(recorded) => whole(total([recorded, counts.lost.known()]), counts, truth),
     }
 }
 
 /// Hits that were counted, beside those that were not seen and are known of.
 fn whole(counted: u64, counts: &Counts, truth: u64) -> Reconciliation {
-    let found = counted + counts.missed.known();
+    let found = total([counted, counts.missed.known()]);
     let open = counts.lost.exact().is_none() || counts.missed.exact().is_none();
     match found {
         found if found == truth => Reconciliation::Exact,
-        found if found < truth && open => Reconciliation::Unaccounted { n: truth - found },
+        found if found < truth && open => {
+            Reconciliation::Unaccounted { n: truth.saturating_sub(found) }
+        }
         found => differs(found, truth),
     }
 }
@@ -101,7 +104,7 @@ fn within(estimate: Estimate, truth: u64) -> Reconciliation {
 
 fn differs(found: u64, truth: u64) -> Reconciliation {
     let away = i64::try_from(found.abs_diff(truth)).unwrap_or(i64::MAX);
-    Reconciliation::Differs { by: if found < truth { -away } else { away } }
+    Reconciliation::Differs { by: if found < truth { away.saturating_neg() } else { away } }
 }
 
 fn misplaced() -> Reconciliation {

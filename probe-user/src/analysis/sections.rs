@@ -168,10 +168,11 @@ impl InSection<'_> {
     /// The sink has one CPU.
     fn sink_run_delay(&self) -> Figure {
         self.stretches.by_block(LEVEL, |trial| {
-            let range = ranges(trial).get(self.index).cloned().ok_or("no such section")?;
+            let mut sections = trial.sections.iter().zip(ranges(trial));
+            let (section, range) = sections.nth(self.index).ok_or("no such section")?;
             let edge = |bin: usize| trial.edges.get(bin).ok_or("the series ends before it");
             let length = edge(range.end)?.since(*edge(range.start)?);
-            Ok(100.0 * trial.sections[self.index].sink_run_delay.as_secs() / length.as_secs())
+            Ok(100.0 * section.sink_run_delay.as_secs() / length.as_secs())
         })
     }
 }

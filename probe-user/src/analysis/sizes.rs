@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{
+    known_total,
     pairs::{Kind, Trials},
-    toll,
+    toll, total,
 };
 use crate::model::{
     figures::SizeFigures,
@@ -43,12 +44,13 @@ pub fn figures(
 fn per_kick(trials: &[&Measured]) -> Option<f64> {
     let hits = |trial: &&Measured| {
         let seen = &trial.observation;
-        let sum = |items: &[Option<u64>]| items.iter().flatten().copied().reduce(|a, b| a + b);
+        let sum =
+            |items: &[Option<u64>]| items.iter().flatten().copied().reduce(u64::saturating_add);
         // A sampler's records are not its hits, but it may have counted those.
-        sum(&seen.counted).or_else(|| Some(sum(&seen.recorded)? + seen.lost.known()))
+        sum(&seen.counted).or_else(|| Some(total([sum(&seen.recorded)?, seen.lost.known()])))
     };
-    let hits: Option<u64> = trials.iter().map(hits).sum();
-    let kicks: u64 = trials.iter().filter_map(|trial| trial.sent.kicks).sum();
+    let hits = known_total(trials.iter().map(hits));
+    let kicks = total(trials.iter().filter_map(|trial| trial.sent.kicks));
     (kicks > 0).then_some(hits? as f64 / kicks as f64)
 }
 

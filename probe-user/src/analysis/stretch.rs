@@ -95,7 +95,8 @@ impl<'a> Stretches<'a> {
             return Err("no trial holds these sections".into());
         }
         if each.len() < blocks {
-            notes.push(format!("{} of {blocks} blocks lack a section", blocks - each.len()));
+            let lacking = blocks.saturating_sub(each.len());
+            notes.push(format!("{lacking} of {blocks} blocks lack a section"));
         }
         Ok(Self { each, platform, notes, seed, alpha: ALPHA })
     }
@@ -170,7 +171,7 @@ impl<'a> Stretches<'a> {
         let (used, all) = (usable.len(), self.each.len());
         let mut notes = self.notes.clone();
         if used < all {
-            notes.push(format!("{} of {all} blocks left out: {whys}", all - used));
+            notes.push(format!("{} of {all} blocks left out: {whys}", all.saturating_sub(used)));
         }
         notes.extend(gaps::notes(&gaps));
         if self.alpha < ALPHA {
@@ -346,8 +347,8 @@ pub(super) fn dot(weights: &[f64], values: &[f64]) -> f64 {
     let (values, last_values) = values.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
     for (weights, values) in weights.iter().zip(values) {
-        for lane in 0..LANES {
-            lanes[lane] += weights[lane] * values[lane];
+        for ((lane, weight), value) in lanes.iter_mut().zip(weights).zip(values) {
+            *lane += weight * value;
         }
     }
     let last: f64 =

@@ -5,6 +5,7 @@ use super::{
     events::CALLED_PER_KICK,
     latency,
     pairs::{Chosen, Kind, Pair, Trials},
+    total,
 };
 use crate::model::{
     figure::Figure,
@@ -148,7 +149,7 @@ pub(super) fn of_trials<T>(
         Err(why) => return Figure::null(why),
     };
     let values: Vec<f64> = items.iter().filter_map(value).collect();
-    let empty = items.len() - values.len();
+    let empty = items.len().saturating_sub(values.len());
     if values.is_empty() {
         return Figure::null("nothing was sent or no time was counted in any of its trials");
     }
@@ -177,7 +178,7 @@ pub(super) fn load_note(pairs: &[Pair<'_>]) -> Option<String> {
 }
 
 fn worker_ns(trial: &Measured) -> u64 {
-    trial.cpu.workers.iter().map(|worker| worker.0).sum()
+    total(trial.cpu.workers.iter().map(|worker| worker.0))
 }
 
 /// CPU time of all workers per kick.
@@ -202,7 +203,7 @@ pub(super) fn bytes_per_second(trial: &Measured) -> Option<f64> {
         1 => 1,
         bins => bins.checked_sub(1)?,
     };
-    let bytes = trial.throughput[..bins].iter().sum();
+    let bytes = total(trial.throughput.iter().take(bins).copied());
     Some(1e9 * per(bytes, trial.edges.get(bins)?.since(*trial.edges.first()?).0)?)
 }
 

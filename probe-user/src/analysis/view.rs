@@ -1,6 +1,6 @@
 //! One function's series in one trial, and what is computed from them.
 
-use std::{cell::OnceCell, ops::Range};
+use std::{cell::OnceCell, num::NonZeroUsize, ops::Range};
 
 use super::{
     bootstrap::{Resamples, Sections},
@@ -115,20 +115,21 @@ impl View {
     /// The same in bins of which each holds `by` neighbours within one section; what is left over at a section's end is
     /// left out.
     pub(super) fn widened(&self, by: usize) -> Self {
+        let by = NonZeroUsize::new(by).unwrap_or(NonZeroUsize::MIN);
         let whole = self.sections.ranges().iter().map(|range| {
-            let left_over = range.len() % by.max(1);
-            range.start..range.end - left_over
+            let left_over = range.len() % by;
+            range.start..range.end.saturating_sub(left_over)
         });
         let whole: Vec<Range<usize>> = whole.filter(|range| !range.is_empty()).collect();
         let sum = |values: &[f64]| -> Vec<f64> {
             let bins = whole.iter().filter_map(|range| values.get(range.clone()));
-            bins.flat_map(|bins| bins.chunks(by.max(1))).map(|bins| bins.iter().sum()).collect()
+            bins.flat_map(|bins| bins.chunks(by.get())).map(|bins| bins.iter().sum()).collect()
         };
         let each =
             |series: &Result<Vec<f64>, String>| series.as_deref().map(sum).map_err(Clone::clone);
         let throughput = sum(&self.throughput);
-        let firsts = whole.iter().scan(0, |first, range| {
-            Some(std::mem::replace(first, *first + range.len() / by.max(1)))
+        let firsts = whole.iter().scan(0_usize, |first, range| {
+            Some(std::mem::replace(first, first.saturating_add(range.len() / by)))
         });
         Self {
             witness: each(&self.witness),

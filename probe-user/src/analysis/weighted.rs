@@ -85,19 +85,24 @@ struct Ranking {
 
 impl Ranking {
     fn of(values: &[f64], known: &[bool]) -> Self {
-        let mut order: Vec<usize> = (0..values.len()).filter(|&bin| known[bin]).collect();
-        order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
-        let groups: Vec<&[usize]> = order.chunk_by(|&a, &b| values[a] == values[b]).collect();
-        let mut places = vec![groups.len(); values.len()];
-        for (place, group) in groups.iter().enumerate() {
-            group.iter().for_each(|&bin| places[bin] = place);
+        let mut places = vec![None; values.len()];
+        let bins = values.iter().copied().zip(&mut places).zip(known);
+        let mut order: Vec<(f64, &mut Option<usize>)> =
+            bins.filter_map(|(bin, &known)| known.then_some(bin)).collect();
+        order.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let mut values = 0_usize;
+        for group in order.chunk_by_mut(|(a, _), (b, _)| a == b) {
+            group.iter_mut().for_each(|(_, place)| **place = Some(values));
+            values = values.saturating_add(1);
         }
-        Self { places, values: groups.len() }
+        let places = places.into_iter().map(|place| place.unwrap_or(values)).collect();
+        Self { places, values }
     }
 
     /// Ranks in the middle of those that the bins of equal value take up, between -1 and 1: deviations need no more.
+    #[expect(clippy::indexing_slicing, reason = "no place is above the number of values")]
     fn at(&self, weights: &[f64]) -> Vec<f64> {
-        let mut ranks = vec![0.0; self.values + 1];
+        let mut ranks = vec![0.0; self.values.saturating_add(1)];
         for (&place, &weight) in self.places.iter().zip(weights) {
             ranks[place] += weight;
         }
@@ -131,6 +136,7 @@ fn pearson(known: &[f64], weights: &[f64], x: &[f64], y: &[f64]) -> Option<f64> 
 }
 
 /// Three sums over the bins at once, in four lanes that do not wait for each other.
+#[expect(clippy::indexing_slicing, reason = "of arrays of four lanes and of three terms")]
 fn sums(
     known: &[f64],
     weights: &[f64],

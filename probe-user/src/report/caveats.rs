@@ -75,7 +75,7 @@ fn stand_ins(methods: &[MethodSummary]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for method in methods {
         if let Some(item) = &method.shows_instead {
-            grouped.add(item, item.into(), method.id.to_string());
+            grouped.add(item, item, method.id.to_string());
         }
     }
     let told = |Group { text, items, .. }: Group| {
@@ -100,8 +100,8 @@ fn failed(trials: &[Trial]) -> Vec<String> {
             };
             grouped.add(
                 why,
-                format!("{pace} {part} of {}", trial.method),
-                (trial.block + 1).to_string(),
+                &format!("{pace} {part} of {}", trial.method),
+                trial.block.saturating_add(1).to_string(),
             );
         }
     }
@@ -123,7 +123,7 @@ fn missing(methods: &[MethodSummary]) -> Vec<String> {
     for (method, Named { name, figure, .. }) in all(methods) {
         match figure {
             Figure::Null(absent) if absent.why != CONTROL => {
-                grouped.add(&absent.why, name.into(), method.id.to_string());
+                grouped.add(&absent.why, name, method.id.to_string());
             }
             Figure::Null(_) | Figure::Known(_) => {}
         }
@@ -141,7 +141,7 @@ fn undecided(methods: &[MethodSummary]) -> Vec<String> {
         let Some(estimate) = figure.known() else { continue };
         if estimate.p.is_some_and(|p| p >= ALPHA) {
             let seen = detectable(estimate, style).unwrap_or_default();
-            grouped.add(name, name.into(), format!("{} (d {seen})", method.id));
+            grouped.add(name, name, format!("{} (d {seen})", method.id));
         }
     }
     let told = |Group { text, items, .. }: Group| {
@@ -158,7 +158,7 @@ fn notes(methods: &[MethodSummary]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for (method, Named { name, figure, .. }) in all(methods) {
         for note in figure.known().into_iter().flat_map(|estimate| &estimate.notes) {
-            grouped.add(note, name.into(), method.id.to_string());
+            grouped.add(note, name, method.id.to_string());
         }
     }
     let told = |Group { text, names, items }: Group| {
@@ -174,7 +174,10 @@ fn several(ids: &[String], methods: &[MethodSummary]) -> String {
     match ids.len() {
         n if n <= FEW => ids.join(", "),
         n if n >= known.count() => "every method".into(),
-        n => format!("{} and {} more", ids[..FEW - 1].join(", "), n + 1 - FEW),
+        n => {
+            let told: Vec<&str> = ids.iter().take(FEW - 1).map(String::as_str).collect();
+            format!("{} and {} more", told.join(", "), n.saturating_sub(told.len()))
+        }
     }
 }
 
@@ -196,7 +199,7 @@ fn trends(trends: &[Trend]) -> Vec<String> {
             (Along::Blocks, _) => ("from block to block", " of off".into()),
             (Along::Places, _) => ("from place to place within a block", String::new()),
         };
-        grouped.add(text, format!("{quantity}{whose} {pct_per_step:+.2} %"), String::new());
+        grouped.add(text, &format!("{quantity}{whose} {pct_per_step:+.2} %"), String::new());
     }
     let told = |Group { text, names, .. }: Group| {
         format!(
@@ -213,7 +216,7 @@ fn outliers(outliers: &[Outlier]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for Outlier { method, figure, block, .. } in outliers {
         let name = figure.rsplit('.').next().unwrap_or(figure);
-        grouped.add(&format!("block {}", block + 1), name.into(), method.to_string());
+        grouped.add(&format!("block {}", block.saturating_add(1)), name, method.to_string());
     }
     let told = |Group { text, names, items }: Group| {
         format!("{} of {} in {text}", names.join(", "), items.join(", "))

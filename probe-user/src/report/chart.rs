@@ -6,13 +6,12 @@ use super::shown::first_trial;
 use crate::{
     analysis::{
         correlation::{mean, moving_average, pearson},
-        fidelity::{MOVING_AVERAGE, series},
+        fidelity::{moving_average_window, series},
     },
     model::{
         campaign::Campaign,
         method::{Descriptor, SeriesUnit},
         trial::{Measured, SectionMark, WitnessCounts},
-        units::Nanos,
     },
 };
 
@@ -59,14 +58,13 @@ pub(super) fn render(campaign: &Campaign) -> Option<String> {
 
 /// Bins in the paper's moving averages.
 pub(super) fn window(campaign: &Campaign) -> usize {
-    let bin = Nanos::from(campaign.design.scenario.bin);
-    usize::try_from(MOVING_AVERAGE.0 / bin.0.max(1)).unwrap_or(usize::MAX)
+    moving_average_window(campaign.design.scenario.bin.into())
 }
 
 /// The averages, each at its window's end; none where the series holds less than a few windows.
 pub(super) fn means(series: &[f64], window: usize) -> Option<Vec<f64>> {
     (window > 1 && series.len() / 3 >= window).then(|| {
-        let blank = std::iter::repeat_n(f64::NAN, window - 1);
+        let blank = std::iter::repeat_n(f64::NAN, window.saturating_sub(1));
         blank.chain(moving_average(series, window)).collect()
     })
 }
@@ -135,8 +133,9 @@ fn lines(text: &mut String, label: &str, series: &[f64], window: usize) {
 fn sparks(series: &[f64], most: f64) -> String {
     columns(series.len())
         .map(|bins| {
-            let level = mean(&series[bins]);
-            if level.is_nan() { ' ' } else { LEVELS[eighth(level, most)] }
+            let level = series.get(bins).map_or(f64::NAN, mean);
+            let sign = LEVELS.get(eighth(level, most)).filter(|_| !level.is_nan());
+            sign.copied().unwrap_or(' ')
         })
         .collect()
 }
@@ -149,13 +148,14 @@ fn eighth(level: f64, most: f64) -> usize {
 /// The bins behind each column.
 fn columns(bins: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let columns = bins.min(COLUMNS);
-    (0..columns).map(move |column| column * bins / columns..(column + 1) * bins / columns)
+    let edge = move |at: usize| at.saturating_mul(bins).checked_div(columns).unwrap_or(0);
+    (0..columns).map(move |column| edge(column)..edge(column.saturating_add(1)))
 }
 
 /// What each section is: its name, or what differs between them.
 pub(super) fn labels(sections: &[SectionMark]) -> Vec<String> {
-    let by_hogs = sections.iter().any(|section| section.hogs != sections[0].hogs);
-    let by_senders = sections.iter().any(|section| section.senders != sections[0].senders);
+    let by_hogs = sections.array_windows().any(|[one, next]| one.hogs != next.hogs);
+    let by_senders = sections.array_windows().any(|[one, next]| one.senders != next.senders);
     let told = |section: &SectionMark| match (&section.name, section.senders) {
         (Some(name), _) => name.clone(),
         (None, Some(senders)) if by_senders && by_hogs => {
@@ -170,15 +170,14 @@ pub(super) fn labels(sections: &[SectionMark]) -> Vec<String> {
 /// Where sections begin, and as much of what they are as fits in.
 fn marks(trial: &Measured) -> String {
     let (sections, bins) = (&trial.sections, trial.throughput.len());
-    let told = labels(sections);
     let mut line = vec![' '; bins.min(COLUMNS)];
     let column = |bin: usize| columns(bins).position(|range| range.contains(&bin));
-    for (index, section) in sections.iter().enumerate() {
+    let ends = sections.iter().skip(1).map(|next| column(next.first_bin)).chain([None]);
+    for ((section, told), end) in sections.iter().zip(labels(sections)).zip(ends) {
         let Some(start) = column(section.first_bin) else { continue };
-        let end = sections.get(index + 1).and_then(|next| column(next.first_bin));
-        let places = &mut line[start..end.unwrap_or(bins.min(COLUMNS)).max(start)];
-        let told = format!("|{}", told[index]);
-        places.iter_mut().zip(told.chars()).for_each(|(place, sign)| *place = sign);
+        let places = line.iter_mut().take(end.unwrap_or(COLUMNS)).skip(start);
+        let told = std::iter::once('|').chain(told.chars());
+        places.zip(told).for_each(|(place, sign)| *place = sign);
     }
     line.into_iter().collect::<String>().trim_end().into()
 }
@@ -189,7 +188,7 @@ pub(super) fn numbers(values: &[u64]) -> Vec<f64> {
 }
 
 pub(super) fn over_time(values: &[f64], trial: &Measured) -> Vec<f64> {
-    let seconds = trial.edges.windows(2).map(|edge| edge[1].since(edge[0]).as_secs());
+    let seconds = trial.edges.array_windows().map(|[from, to]| to.since(*from).as_secs());
     values.iter().zip(seconds).map(|(value, seconds)| value / seconds).collect()
 }
 

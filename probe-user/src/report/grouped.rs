@@ -16,8 +16,8 @@ pub(super) struct Group {
 
 impl Grouped {
     /// `text` is true of `name` for `item`.
-    pub(super) fn add(&mut self, text: &str, name: String, item: String) {
-        entry(entry(&mut self.0, text.to_owned()), name).push(item);
+    pub(super) fn add(&mut self, text: &str, name: &str, item: String) {
+        put(&mut self.0, text, |names| put(names, name, |items| items.push(item)));
     }
 
     /// One group per text and list of items; names that share both stand together.
@@ -35,13 +35,14 @@ impl Grouped {
     }
 }
 
-/// The value of `key`, new at the end if there is none.
-fn entry<V: Default>(pairs: &mut Vec<(String, V)>, key: String) -> &mut V {
-    let found = pairs.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-        pairs.push((key, V::default()));
-        pairs.len() - 1
-    });
-    &mut pairs[found].1
+/// Puts something into the value of `key`, a new one at the end if there is none.
+fn put<V: Default>(pairs: &mut Vec<(String, V)>, key: &str, into: impl FnOnce(&mut V)) {
+    if let Some((_, value)) = pairs.iter_mut().find(|(known, _)| known == key) {
+        return into(value);
+    }
+    let mut value = V::default();
+    into(&mut value);
+    pairs.push((key.to_owned(), value));
 }
 
 #[cfg(test)]
@@ -59,7 +60,7 @@ mod tests {
             ("failed", "r_w", "b"),
             ("failed", "r_0", "b"),
         ] {
-            grouped.add(text, name.into(), item.into());
+            grouped.add(text, name, item.into());
         }
         let told: Vec<String> = grouped
             .into_groups()

@@ -13,8 +13,8 @@ pub fn paragraph(bullet: &str, text: &str) -> String {
     starts.zip(&lines).map(|(start, line)| format!("{start}{line}\n")).collect()
 }
 
-/// Words in lines of `room` columns, at least one line. A word that no line can hold, such as a command
-/// line without spaces, is cut.
+/// Words in lines of `room` columns, at least one line. A word that no line can hold, such as a
+/// command line without spaces, is cut.
 pub(super) fn filled(words: impl IntoIterator<Item = impl AsRef<str>>, room: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();

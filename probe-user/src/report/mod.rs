@@ -1,5 +1,7 @@
 //! Results for people and programs, made from the model and the analysis alone.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
 mod caveats;
 mod chart;
 pub mod compare;

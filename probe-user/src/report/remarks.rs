@@ -107,7 +107,7 @@ impl Where {
 
 fn few(names: &BTreeSet<String>) -> String {
     let told: Vec<&str> = names.iter().take(FEW).map(String::as_str).collect();
-    match names.len() - told.len() {
+    match names.len().saturating_sub(told.len()) {
         0 => told.join(", "),
         more => format!("{} and {more} more", told.join(", ")),
     }

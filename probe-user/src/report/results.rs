@@ -1,6 +1,6 @@
 //! Several results beside each other: what each is called, and what they have in common.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::model::campaign::{Campaign, Run};
 
@@ -16,15 +16,17 @@ pub struct Named {
 
 /// Names campaigns, each given with the place that it was read from.
 pub fn named(read: Vec<(String, Campaign)>) -> Vec<Named> {
-    let mut same = BTreeMap::<String, usize>::new();
     let machines: Vec<String> = read.iter().map(|(_, campaign)| machine(campaign)).collect();
-    machines.iter().for_each(|machine| *same.entry(machine.clone()).or_default() += 1);
     let places: Vec<&str> = read.iter().map(|(place, _)| place.as_str()).collect();
-    let labels: Vec<String> = machines
-        .into_iter()
-        .enumerate()
-        .map(|(at, machine)| if same[&machine] > 1 { folder(&places, at) } else { machine })
-        .collect();
+    let label = |(number, (machine, place)): (usize, (&String, &&str))| match machines
+        .iter()
+        .filter(|other| *other == machine)
+        .count()
+    {
+        1 => machine.clone(),
+        _ => folder(&places, number, place),
+    };
+    let labels: Vec<String> = (1..).zip(machines.iter().zip(&places)).map(label).collect();
     let named = |((_, campaign), label)| Named { label, campaign };
     read.into_iter().zip(labels).map(named).collect()
 }
@@ -44,20 +46,20 @@ pub(super) fn clocks(campaign: &Campaign) -> Vec<&'static str> {
     clocks.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The last part of the place at `at`; the whole where another ends so, and its number too where another is the same.
-fn folder(places: &[&str], at: usize) -> String {
+/// The last part of this place, the `number`th of all; the whole where another ends so, and its
+/// number too where another is the same.
+fn folder(places: &[&str], number: usize, place: &str) -> String {
     let last = |place: &str| {
         let mut parts = place.trim_end_matches('/').rsplit('/');
         parts.find(|part| *part != "campaign.json" && *part != "journal.jsonl").map(str::to_owned)
     };
-    let place = places[at];
     let alone = |of: &dyn Fn(&str) -> Option<String>| {
         places.iter().filter(|other| of(other) == of(place)).count() == 1
     };
     match last(place) {
         Some(name) if alone(&last) => name,
         _ if alone(&|place| Some(place.to_owned())) => place.to_owned(),
-        _ => format!("{place} ({})", at + 1),
+        _ => format!("{place} ({number})"),
     }
 }
 

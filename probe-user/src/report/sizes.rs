@@ -26,10 +26,9 @@ pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
         .map(|size| size.functions)
         .collect();
     // The fewest and the most say most.
-    let shown: Vec<usize> = if sizes.len() > COLUMNS {
-        [&sizes[..COLUMNS - 1], &sizes[sizes.len() - 1..]].concat()
-    } else {
-        sizes
+    let shown: Vec<usize> = match sizes.split_last() {
+        Some((most, fewer)) => fewer.iter().take(COLUMNS - 1).chain([most]).copied().collect(),
+        None => sizes,
     };
     let header = shown.iter().map(ToString::to_string);
     let header: Vec<String> = std::iter::once("method".to_owned()).chain(header).collect();

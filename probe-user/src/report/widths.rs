@@ -26,12 +26,12 @@ pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
         .filter_map(|method| Some((method, method.fidelity.by_width.as_ref()?)))
         .filter(|(_, found)| found.widths.iter().any(is_known))
         .collect();
-    let all: Vec<f64> = shown.first()?.1.widths.iter().map(|at| at.width_s).collect();
-    if all.len() < 2 {
+    // The narrowest tell most.
+    let (_, first) = shown.first()?;
+    let widths: Vec<f64> = first.widths.iter().take(COLUMNS).map(|at| at.width_s).collect();
+    if widths.len() < 2 {
         return None;
     }
-    // The narrowest tell most.
-    let widths = &all[..all.len().min(COLUMNS)];
     let header = widths.iter().copied().map(width);
     let ends = ["true to 1 %", "true to 5 %"].map(String::from);
     let header: Vec<String> =

@@ -36,8 +36,10 @@ fn by_lag(series: &[f64], view: &View, name: &str) -> Result<Vec<f64>, String> {
     let throughput = &view.throughput[..];
     let r = |lag: i32| {
         let by = usize::try_from(lag.unsigned_abs()).unwrap_or(usize::MAX);
-        let front = |values: &[f64]| values[..values.len().saturating_sub(by)].to_vec();
-        let back = |values: &[f64]| values.get(by..).unwrap_or_default().to_vec();
+        let front = |values: &[f64]| -> Vec<f64> {
+            values.iter().take(values.len().saturating_sub(by)).copied().collect()
+        };
+        let back = |values: &[f64]| -> Vec<f64> { values.iter().skip(by).copied().collect() };
         let (series, throughput) = if lag < 0 {
             (back(series), front(throughput))
         } else {
@@ -57,28 +59,28 @@ fn lagged(blocks: Vec<Result<Vec<f64>, String>>, bin: Nanos) -> Lagged {
         let why = whys.into_iter().collect::<Vec<_>>().join("; ");
         return Lagged::Null(Absent { estimate: (), why });
     }
-    let mean_at = |at: usize| mean(&known.iter().map(|block| block[at]).collect::<Vec<_>>());
-    let by_lag: Vec<f64> = (0..known[0].len()).map(mean_at).collect();
-    let bins = best(&by_lag);
+    let mean_at = |place: usize| {
+        mean(&known.iter().filter_map(|block| block.get(place).copied()).collect::<Vec<_>>())
+    };
+    let by_lag: Vec<f64> = (-MOST..=MOST).enumerate().map(|(place, _)| mean_at(place)).collect();
+    let (bins, r) = best(&by_lag);
     Lagged::Known(Lag {
         bins,
         seconds: f64::from(bins) * bin.as_secs(),
-        r: by_lag[place(bins)],
-        in_blocks: known.iter().filter(|block| best(block) == bins).count(),
+        r,
+        in_blocks: known.iter().filter(|block| best(block).0 == bins).count(),
         n: known.len(),
         by_lag,
     })
 }
 
-fn best(by_lag: &[f64]) -> i32 {
-    let nearest_first = (0..=MOST).flat_map(|lag| [lag, -lag]);
-    let strength = |lag: i32| by_lag[place(lag)].abs();
+/// The lag with the greatest |r|, and its r.
+fn best(by_lag: &[f64]) -> (i32, f64) {
+    let mut nearest_first: Vec<(i32, f64)> = (-MOST..=MOST).zip(by_lag.iter().copied()).collect();
+    nearest_first.sort_by_key(|(lag, _)| (lag.unsigned_abs(), lag.is_negative()));
     // An earlier one stands unless a later one is greater.
-    nearest_first
-        .reduce(|best, lag| if strength(lag) > strength(best) { lag } else { best })
-        .unwrap_or(0)
-}
-
-fn place(lag: i32) -> usize {
-    usize::try_from(lag + MOST).unwrap_or_default()
+    let best = nearest_first
+        .into_iter()
+        .reduce(|best, next| if next.1.abs() > best.1.abs() { next } else { best });
+    best.unwrap_or((0, f64::NAN))
 }

@@ -31,7 +31,7 @@ pub(super) fn figures(fidelity: &Fidelity, method: &MethodId, bin: Nanos) -> Wid
             _ => fidelity.figure(quantity, RAW),
         };
         AtWidth {
-            width_s: Nanos(by * bin.0).as_secs(),
+            width_s: Nanos(by.saturating_mul(bin.0)).as_secs(),
             r_0: figure(Quantity::R0),
             r_w: figure(Quantity::Rw),
             r_m: figure(Quantity::Rm),
@@ -47,10 +47,9 @@ const RAW: Rating = Rating { r: Coefficient::Pearson, window: 1 };
 
 /// The scenario's bin, and of the others its whole multiples: how many bins each holds.
 fn multiples(bin: Nanos) -> impl Iterator<Item = u64> {
-    let width = bin.0.max(1);
-    let others = WIDTHS_MS.into_iter().map(|ms| ms * 1_000_000);
-    let wider = others.filter(move |other| *other > width && other.is_multiple_of(width));
-    std::iter::once(1).chain(wider.map(move |other| other / width))
+    let others = WIDTHS_MS.into_iter().map(|ms: u64| ms.saturating_mul(1_000_000));
+    let wider = others.filter(move |other| *other > bin.0 && other.is_multiple_of(bin.0));
+    std::iter::once(1).chain(wider.filter_map(move |other| other.checked_div(bin.0)))
 }
 
 /// The narrowest width at which all of the error's interval lies below `bound`.

@@ -12,38 +12,41 @@ pub(super) struct Ladder {
     pub(super) steps: Vec<f64>,
 }
 
+/// A section and its index.
+type At<'a> = (usize, &'a SectionFigures);
+
 /// One value of a section, or why there is none.
 pub(super) type Level = fn(&[Slice<'_>]) -> Result<f64, String>;
 
 impl Ladder {
     /// The sections with the same senders and rate that differ most in hogs.
     pub(super) fn by_hogs(design: &Design, sections: &[SectionFigures]) -> Option<Self> {
-        let same = |a: usize, b: usize| {
-            sections[a].senders == sections[b].senders && rate(design, a) == rate(design, b)
+        let same = |(a, one): At<'_>, (b, other): At<'_>| {
+            one.senders == other.senders && rate(design, a) == rate(design, b)
         };
         Self::longest(sections, same, |section| Some(section.hogs))
     }
 
     /// The sections without hogs and with the same rate that differ in senders.
     pub(super) fn by_senders(design: &Design, sections: &[SectionFigures]) -> Option<Self> {
-        let same = |a: usize, b: usize| {
-            sections[a].hogs == 0 && sections[b].hogs == 0 && rate(design, a) == rate(design, b)
+        let same = |(a, one): At<'_>, (b, other): At<'_>| {
+            one.hogs == 0 && other.hogs == 0 && rate(design, a) == rate(design, b)
         };
         Self::longest(sections, same, |section| section.senders)
     }
 
     fn longest(
         sections: &[SectionFigures],
-        same: impl Fn(usize, usize) -> bool,
+        same: impl Fn(At<'_>, At<'_>) -> bool,
         step: impl Fn(&SectionFigures) -> Option<usize>,
     ) -> Option<Self> {
-        let of = |first: usize| {
-            let alike = (0..sections.len()).filter(|&other| same(first, other));
+        let of = |first: At<'_>| {
+            let alike = sections.iter().enumerate().filter(|&other| same(first, other));
             let (sections, steps) =
-                alike.filter_map(|at| Some((at, number(step(&sections[at])?)))).unzip();
+                alike.filter_map(|(at, section)| Some((at, number(step(section)?)))).unzip();
             Self { sections, steps }
         };
-        let ladders = (0..sections.len()).map(of);
+        let ladders = sections.iter().enumerate().map(of);
         // The first of those that are equally long.
         let longest = ladders
             .reduce(|best, next| if next.different() > best.different() { next } else { best })?;
@@ -57,13 +60,15 @@ impl Ladder {
         steps.len()
     }
 
+    /// The sections, each with its step.
+    fn rungs(&self) -> impl Iterator<Item = (usize, f64)> {
+        self.sections.iter().copied().zip(self.steps.iter().copied())
+    }
+
     /// Index of the section with the fewest, and of the one with the most.
-    pub(super) fn ends(&self) -> [usize; 2] {
-        let at = |step: f64| {
-            let place = self.steps.iter().position(|&known| known == step).unwrap_or_default();
-            self.sections[place]
-        };
-        [at(self.least()), at(self.most())]
+    pub(super) fn ends(&self) -> Option<[usize; 2]> {
+        let at = |step: f64| self.rungs().find(|(_, known)| *known == step).map(|(at, _)| at);
+        Some([at(self.least())?, at(self.most())?])
     }
 
     fn least(&self) -> f64 {
@@ -106,17 +111,19 @@ impl Ladder {
 
     /// Neighbours in the schedule of which the second has more: indices of two sections.
     pub(super) fn rises(&self) -> impl Iterator<Item = [usize; 2]> + '_ {
-        let steps = self.steps.windows(2).map(|pair| pair[1] > pair[0]);
-        self.sections.windows(2).zip(steps).filter_map(|(pair, more)| {
-            (more && pair[1] == pair[0] + 1).then_some([pair[0], pair[1]])
+        let pairs = self.rungs().zip(self.rungs().skip(1));
+        pairs.filter_map(|((from, few), (to, more))| {
+            (more > few && from.checked_add(1) == Some(to)).then_some([from, to])
         })
     }
 }
 
 /// Change of `level` from the first part to the second, in per cent.
 pub(super) fn step(level: Level, parts: &[Slice<'_>]) -> Result<f64, String> {
-    let levels = levels(level, parts)?;
-    per_cent(levels[1] - levels[0], levels[0])
+    match levels(level, parts)?[..] {
+        [from, to, ..] => per_cent(to - from, from),
+        _ => Err("it takes two sections".into()),
+    }
 }
 
 fn levels(level: Level, parts: &[Slice<'_>]) -> Result<Vec<f64>, String> {
@@ -160,7 +167,7 @@ mod tests {
         // Without hogs: 9 on average.
         assert_eq!(ladder.relative_slope(ratio, &parts), Ok(-100.0 * 2.0 / 9.0));
         assert_eq!(ladder.change(ratio, &parts), Ok(-100.0 * 6.0 / 9.0));
-        assert_eq!(ladder.ends(), [0, 2]);
+        assert_eq!(ladder.ends(), Some([0, 2]));
         assert_eq!(ladder.rises().collect::<Vec<_>>(), [[0, 1], [1, 2]]);
         assert_eq!(step(ratio, &self::parts(&[[4.0; 2], [5.0; 2]])), Ok(25.0));
         assert!(step(ratio, &self::parts(&[[0.0; 2], [5.0; 2]])).is_err());

@@ -76,6 +76,10 @@ impl Context<'_> {
         }
     }
 
+    fn label(&self, section: usize) -> &str {
+        self.sections.get(section).map_or("", |section| &section.label)
+    }
+
     fn function(&self, name: &str) -> Option<Item<'_>> {
         self.items.functions().find(|item| item.name == name)
     }
@@ -100,7 +104,7 @@ impl Context<'_> {
     /// A figure of two sections under the control.
     fn both(&self, sections: [usize; 2], of: fn(&MethodInSection) -> &Figure) -> Option<String> {
         let told = sections.map(|index| {
-            let section = &self.sections[index];
+            let section = self.sections.get(index)?;
             let off = section.methods.iter().find(|method| method.id.is_off())?;
             Some(format!("{:.1} in `{}`", of(off).known()?.estimate, section.label))
         });

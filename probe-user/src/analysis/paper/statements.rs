@@ -95,7 +95,12 @@ fn correlation(context: &Context<'_>) -> Statement {
         .filter(|beside| beside.method.is_off() || beside.figure.known().is_some())
         .collect();
     measured.sort_by_key(|beside| beside.method.0 != TRACER || beside.figure.known().is_none());
-    draft.judged(R, 1, measured, context.batching(ladder.ends()).into_iter().collect())
+    draft.judged(
+        R,
+        1,
+        measured,
+        ladder.ends().and_then(|ends| context.batching(ends)).into_iter().collect(),
+    )
 }
 
 /// What the method's series is of; what stands in for calls is in the figure's notes.
@@ -128,7 +133,7 @@ fn throughput_over_hogs(
         let figure = context.figure(&off(), &ladder.sections, binned::throughput, slope);
         beside(*what, &off(), figure)
     };
-    let remarks = context.sink_waits(ladder.ends()).into_iter().collect();
+    let remarks = ladder.ends().and_then(|ends| context.sink_waits(ends)).into_iter().collect();
     draft.judged(claim, 1, levels.iter().map(of).collect(), remarks)
 }
 
@@ -164,7 +169,7 @@ fn throughput_over_senders(context: &Context<'_>) -> Statement {
     let change = |parts: &[Slice<'_>]| ladder.change(ratio, parts);
     let figure = context.figure(&off(), &ladder.sections, binned::throughput, change);
     let measured = vec![beside("change from fewest to most senders, %", &off(), figure)];
-    let remarks = context.sink_waits(ladder.ends()).into_iter().collect();
+    let remarks = ladder.ends().and_then(|ends| context.sink_waits(ends)).into_iter().collect();
     draft.judged(Claim::Steady, 1, measured, remarks)
 }
 
@@ -198,7 +203,7 @@ fn calls<'a>(
     if measured.is_empty() {
         return draft.not_here(NO_HANDLER);
     }
-    let remarks = context.batching(ladder.ends()).into_iter().collect();
+    let remarks = ladder.ends().and_then(|ends| context.batching(ends)).into_iter().collect();
     draft.judged(claim, measured.len(), measured, remarks)
 }
 
@@ -280,7 +285,7 @@ impl Step {
     }
 
     fn measured(&self, context: &Context<'_>) -> Vec<Beside> {
-        let [from, to] = self.sections.map(|index| &context.sections[index].label);
+        let [from, to] = self.sections.map(|index| context.label(index));
         let what = |of| format!("{of}, `{from}` to `{to}`, %");
         vec![
             beside(what("calls"), &off(), self.calls.clone()),

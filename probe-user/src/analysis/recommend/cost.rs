@@ -138,7 +138,8 @@ impl<'a> Bill<'a> {
         if let (Ok(chosen), Some(at)) =
             (&mut blocks, paces.iter().position(|&pace| pace == Pace::Paced))
         {
-            let paced: Vec<Pair<'_>> = chosen.items.iter().map(|(_, pairs)| pairs[at]).collect();
+            let paced: Vec<Pair<'_>> =
+                chosen.items.iter().filter_map(|(_, pairs)| pairs.get(at).copied()).collect();
             chosen.notes.extend(load_note(&paced));
         }
         Self { way, paces, blocks, seed }
@@ -148,7 +149,7 @@ impl<'a> Bill<'a> {
     fn part(&self, part: &str, pairs: &[Pair<'a>]) -> Option<f64> {
         let pace = self.way.pace(part);
         let at = self.paces.iter().position(|&one| one == pace)?;
-        self.way.part(part, &pairs[at])
+        self.way.part(part, pairs.get(at)?)
     }
 
     /// All parts in one block.
@@ -175,7 +176,7 @@ impl<'a> Bill<'a> {
         let pace = self.way.pace(KERNEL);
         let at = self.paces.iter().position(|&one| one == pace)?;
         self.estimate(|pairs| {
-            let Measured { sent, cpu, .. } = pairs[at].method;
+            let Measured { sent, cpu, .. } = pairs.get(at)?.method;
             let units = if pace == Pace::Lockstep { sent.kicks? } else { sent.frames };
             Some(1e9 * per(units, cpu.elapsed.0)?)
         })

@@ -123,7 +123,7 @@ fn more_blocks(n: usize, half: f64, away: f64) -> Option<u64> {
     while !fits(blocks) {
         blocks += 1.0;
     }
-    Some(blocks as u64 - n as u64)
+    Some((blocks as u64).saturating_sub(n as u64))
 }
 
 /// The normal distribution's quantile that ends an interval of 95 %.

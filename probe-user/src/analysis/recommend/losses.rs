@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{judge::Verdict, wanted::CallRate};
 use crate::{
-    analysis::toll::per,
+    analysis::{known_total, toll::per, total},
     model::{
         campaign::{MethodSummary, Reconciliation},
         loss::Loss,
@@ -97,7 +97,7 @@ impl Counts {
     /// With the share that follows: a call is shown if its probe ran and its record, where it was due one, was kept.
     fn of(sums: Sums) -> Self {
         let Sums { recorded, probed, lost, missed, unaccounted } = sums;
-        let unseen = missed.known() + unaccounted;
+        let unseen = missed.known().saturating_add(unaccounted);
         Self {
             recorded,
             probed,
@@ -113,21 +113,20 @@ impl Counts {
     fn sum(all: &[AtLoad]) -> Self {
         let all = || all.iter().map(|one| one.counts);
         Self::of(Sums {
-            recorded: all().map(|one| one.recorded).sum(),
-            probed: all().map(|one| one.probed).sum(),
+            recorded: total(all().map(|one| one.recorded)),
+            probed: total(all().map(|one| one.probed)),
             lost: all().map(|one| one.lost).fold(Loss::NONE, Loss::and),
             missed: all().map(|one| one.missed).fold(Loss::NONE, Loss::and),
-            unaccounted: all().map(|one| one.unaccounted).sum(),
+            unaccounted: total(all().map(|one| one.unaccounted)),
         })
     }
 
     /// What is known not to be shown, in words.
     fn told(&self) -> String {
-        let (lost, unseen) = (self.lost.known(), self.missed.known() + self.unaccounted);
-        let records =
-            (lost > 0).then(|| format!("{lost} of {} records were lost", self.recorded + lost));
-        let calls =
-            (unseen > 0).then(|| format!("{unseen} of {} calls were missed", self.probed + unseen));
+        let (lost, unseen) = (self.lost.known(), total([self.missed.known(), self.unaccounted]));
+        let (due, all) = (total([self.recorded, lost]), total([self.probed, unseen]));
+        let records = (lost > 0).then(|| format!("{lost} of {due} records were lost"));
+        let calls = (unseen > 0).then(|| format!("{unseen} of {all} calls were missed"));
         records.into_iter().chain(calls).collect::<Vec<_>>().join(" and ")
     }
 
@@ -149,8 +148,8 @@ impl Counts {
 /// lost is exactly zero, however many calls there were.
 #[expect(clippy::cast_precision_loss, reason = "no campaign has 2^53 calls")]
 fn not_shown(probed: u64, unseen: u64, recorded: u64, lost: u64) -> Option<f64> {
-    let calls_per_record = per(probed, recorded + lost).unwrap_or(0.0);
-    let all = (probed + unseen) as f64;
+    let calls_per_record = per(probed, total([recorded, lost])).unwrap_or(0.0);
+    let all = total([probed, unseen]) as f64;
     (all > 0.0).then(|| (unseen as f64 + calls_per_record * lost as f64) / all)
 }
 
@@ -171,8 +170,8 @@ fn probed(seen: &Observation) -> [u64; 2] {
         true => (&seen.recorded, seen.lost.known()),
         false => (&seen.counted, 0),
     };
-    let counts = || counts.iter().flatten();
-    [counts().sum::<u64>() + lost, counts().max().unwrap_or(&0) + lost]
+    let counts = || counts.iter().flatten().copied();
+    [total(counts()), counts().max().unwrap_or(0)].map(|calls| calls.saturating_add(lost))
 }
 
 impl AtLoad {
@@ -183,18 +182,18 @@ impl AtLoad {
         for trial in trials {
             let one = &trial.observation;
             let [of_all, of_most] = probed(one);
-            recorded += one.recorded.iter().flatten().sum::<u64>();
-            all += of_all;
+            recorded = total(one.recorded.iter().flatten().copied().chain([recorded]));
+            all = total([all, of_all]);
             lost = lost.and(one.lost);
             missed = missed.and(one.missed);
             // Frames tell nothing of calls, but where each kick is one of each.
             let these = match (&summary.shows_instead, load) {
-                (None, _) => Some(of_most + one.missed.known()),
+                (None, _) => Some(total([of_most, one.missed.known()])),
                 (Some(_), Load::Lockstep) => trial.sent.kicks,
                 (Some(_), _) => None,
             };
-            calls = calls.zip(these).map(|(calls, these)| calls + these);
-            elapsed += trial.cpu.elapsed.0;
+            calls = known_total([calls, these]);
+            elapsed = total([elapsed, trial.cpu.elapsed.0]);
         }
         let unaccounted = match (load, &events.reconciles) {
             (Load::Lockstep, Reconciliation::Unaccounted { n }) => *n,

@@ -140,8 +140,8 @@ pub fn recommend(campaign: &Campaign, wanted: &Wanted) -> Recommendation {
     let ranked_by = order::arrange(&mut methods, wanted.accept_emulated, seed);
     let outcome = methods.first().map_or(Standing::CannotTell, |first| first.standing);
     let qualify = methods.iter().filter(|one| one.standing == Standing::Qualifies).count();
-    let best =
-        (qualify == 1 || qualify > 1 && methods[0].ranked).then(|| methods[0].method.clone());
+    let best = methods.first().filter(|first| qualify == 1 || qualify > 1 && first.ranked);
+    let best = best.map(|first| first.method.clone());
     Recommendation {
         schema_version: ANSWER_VERSION,
         kernel: campaign.design.kernel.clone(),

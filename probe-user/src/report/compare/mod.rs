@@ -129,11 +129,11 @@ fn caveats(comparison: &Comparison) -> Vec<String> {
     let mut grouped = Grouped::default();
     let silent = |change: &&Change| change.difference.basis == Basis::Nothing;
     for change in comparison.changes.iter().filter(silent) {
-        grouped.add("one block has no interval", change.figure.clone(), change.method.to_string());
+        grouped.add("one block has no interval", &change.figure, change.method.to_string());
     }
     for gone in &comparison.gone {
         let why = format!("the new campaign has none: {}", gone.why);
-        grouped.add(&why, gone.figure.clone(), gone.method.to_string());
+        grouped.add(&why, &gone.figure, gone.method.to_string());
     }
     all.extend(grouped.into_groups().map(|group| {
         format!("{} of {}: {}.", group.names.join(", "), group.items.join(", "), group.text)

@@ -25,8 +25,9 @@ pub fn render(comparison: &Comparison) -> String {
         .filter(|change| change.difference.basis != Basis::Nothing)
         .collect();
     for changes in told.chunk_by(|a, b| a.method == b.method) {
+        let [first, ..] = changes else { continue };
         text.push('\n');
-        text.push_str(&paragraph("", &changes[0].method.0));
+        text.push_str(&paragraph("", &first.method.0));
         text.push_str(&format!("{}\n", rows(changes).trim_fmt()));
     }
     for judged in &comparison.gates {

@@ -10,6 +10,7 @@ use super::{
     figure::{kind, name},
 };
 use crate::{
+    analysis::total,
     model::campaign::{Campaign, Run, WitnessCheck},
     report::caveats,
 };
@@ -29,10 +30,10 @@ pub(super) fn limits(campaign: &Campaign) -> Section {
 fn machines(campaign: &Campaign) -> Markup {
     let head = ["run", "started", "clock", "CPU", "CPUs", "memory, MiB", "hypervisor", "seed"];
     let mut data = Data::new(head);
-    for (index, run) in campaign.runs.iter().enumerate() {
+    for (number, run) in (1_usize..).zip(&campaign.runs) {
         let Run { started, seed, platform, host, .. } = run;
         data.push([
-            (index + 1).to_string(),
+            number.to_string(),
             started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
             platform.name().to_owned(),
             host.cpu.clone(),
@@ -75,7 +76,7 @@ fn checks(runs: &[Run]) -> Vec<(String, String)> {
         let sites: BTreeSet<&str> =
             of().flat_map(|check| &check.sites).map(String::as_str).collect();
         let (target, witness) =
-            of().fold((0, 0), |(t, w), check| (t + check.target, w + check.witness));
+            (total(of().map(|check| check.target)), total(of().map(|check| check.witness)));
         let holds = if of().all(WitnessCheck::holds) { "it holds" } else { "IT DOES NOT HOLD" };
         let sites = sites.into_iter().collect::<Vec<_>>().join(" + ");
         format!("{sites}: {witness} where the function had {target}; {holds}")

@@ -40,10 +40,10 @@ impl Trade {
 
 /// Indices of those that no other beats by its estimates, the cheapest first.
 pub(super) fn front(trades: &[Trade]) -> Vec<usize> {
-    let unbeaten = |index: &usize| !trades.iter().any(|other| other.beats(&trades[*index]));
-    let mut front: Vec<usize> = (0..trades.len()).filter(unbeaten).collect();
-    front.sort_by(|&a, &b| trades[a].toll.estimate.total_cmp(&trades[b].toll.estimate));
-    front
+    let unbeaten = |(_, one): &(usize, &Trade)| !trades.iter().any(|other| other.beats(one));
+    let mut front: Vec<(usize, &Trade)> = trades.iter().enumerate().filter(unbeaten).collect();
+    front.sort_by(|(_, a), (_, b)| a.toll.estimate.total_cmp(&b.toll.estimate));
+    front.into_iter().map(|(index, _)| index).collect()
 }
 
 #[cfg(test)]

@@ -42,7 +42,8 @@ pub(super) fn figure(campaign: &Campaign) -> Option<Figure> {
     let mut figure = panels::figure(campaign, [id, title, CAVEAT], &columns)?;
     figure.data.head.insert(1, "runs".into());
     for row in &mut figure.data.rows {
-        let told = campaign.summary.methods.iter().find(|method| method.id.0 == row[0]);
+        let mut methods = campaign.summary.methods.iter();
+        let told = methods.find(|method| row.first() == Some(&method.id.0));
         let runs = told.and_then(|method| method.program_runs.as_ref());
         row.insert(1, runs.map_or("none".into(), |timed| timed.runs.to_string()));
     }

@@ -140,9 +140,15 @@ fn one(
 
 /// Places of the front among all spots.
 fn unbeaten(spots: &[Spot<'_>]) -> Vec<usize> {
-    let of_calls: Vec<usize> = (0..spots.len()).filter(|&index| !spots[index].stands_in).collect();
-    let trades: Vec<Trade> = of_calls.iter().map(|&index| spots[index].trade).collect();
-    front(&trades).into_iter().map(|place| of_calls[place]).collect()
+    let of_calls = spots.iter().enumerate().filter(|(_, spot)| !spot.stands_in);
+    let (places, trades): (Vec<usize>, Vec<Trade>) =
+        of_calls.map(|(place, spot)| (place, spot.trade)).unzip();
+    front(&trades).into_iter().filter_map(|index| places.get(index).copied()).collect()
+}
+
+/// What the methods of the front are, in its order.
+fn trades(spots: &[Spot<'_>], front: &[usize]) -> impl Iterator<Item = Trade> {
+    front.iter().filter_map(|&place| spots.get(place)).map(|spot| spot.trade)
 }
 
 const PLOT: Area = Area { left: 46.0, top: 26.0, width: WIDTH - 62.0, height: 300.0 };
@@ -167,8 +173,8 @@ fn drawing(campaign: &Campaign, title: &Axis, spots: &[Spot<'_>], front: &[usize
         line class="zero" x1=(px(PLOT.left)) x2=(px(PLOT.right())) y1=(px(y.at(1.0))) y2=(px(y.at(1.0))) {}
         path class="front" d=(stairs(spots, front, &x, &y)) {}
         @for spot in spots { (whiskers(spot, &x, &y)) }
-        @for spot in front.iter().map(|&index| &spots[index].trade) {
-            circle class="front" r="8" cx=(px(x.at(spot.toll.estimate))) cy=(px(y.at(spot.kept.estimate))) {}
+        @for trade in trades(spots, front) {
+            circle class="front" r="8" cx=(px(x.at(trade.toll.estimate))) cy=(px(y.at(trade.kept.estimate))) {}
         }
         @for spot in spots {
             (point(spot.shape, spot.series, x.at(spot.trade.toll.estimate), y.at(spot.trade.kept.estimate), Some(&spot.method.id.0)))
@@ -183,12 +189,10 @@ fn drawing(campaign: &Campaign, title: &Axis, spots: &[Spot<'_>], front: &[usize
 
 /// From one method of the front to the next: what can be had at most for that toll.
 fn stairs(spots: &[Spot<'_>], front: &[usize], x: &Scale, y: &Scale) -> String {
-    let place = |index: &usize| {
-        let trade = spots[*index].trade;
-        (px(x.at(trade.toll.estimate)), px(y.at(trade.kept.estimate.min(1.0))))
-    };
+    let place =
+        |trade: Trade| (px(x.at(trade.toll.estimate)), px(y.at(trade.kept.estimate.min(1.0))));
     let mut path = String::new();
-    for (step, (across, up)) in front.iter().map(place).enumerate() {
+    for (step, (across, up)) in trades(spots, front).map(place).enumerate() {
         path.push_str(&if step == 0 {
             format!("M{across} {up}")
         } else {

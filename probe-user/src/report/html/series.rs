@@ -15,7 +15,12 @@ use super::{
     },
 };
 use crate::{
-    model::{campaign::Campaign, method::Descriptor, trial::Measured},
+    model::{
+        campaign::Campaign,
+        method::Descriptor,
+        trial::{Measured, SectionMark},
+        units::Nanos,
+    },
     report::{
         chart::{Of, happened, labels, means, numbers, over_time, r, shown, window},
         shown::first_trial,
@@ -132,8 +137,11 @@ impl Schedule<'_> {
     /// Seconds from the first edge to each bin's middle.
     fn times(&self) -> Vec<f64> {
         let edges = &self.trial.edges;
-        let from = |at: usize| edges[at].since(edges[0]).as_secs();
-        (1..edges.len()).map(|at| f64::midpoint(from(at - 1), from(at))).collect()
+        let Some(&first) = edges.first() else { return Vec::new() };
+        let middle = |[from, to]: &[Nanos; 2]| {
+            f64::midpoint(from.since(first).as_secs(), to.since(first).as_secs())
+        };
+        edges.array_windows().map(middle).collect()
     }
 
     fn drawing(&self) -> Drawing {
@@ -205,12 +213,11 @@ impl Schedule<'_> {
         let told = labels(sections);
         let starts: Vec<f64> =
             sections.iter().filter_map(|section| start(section.first_bin)).collect();
-        let room =
-            |index: usize| starts.get(index + 1).copied().unwrap_or(WIDTH - RIGHT) - starts[index];
+        let ends = starts.iter().skip(1).copied().chain([WIDTH - RIGHT]);
         html! {
-            @for (index, (from, told)) in starts.iter().zip(&told).enumerate() {
+            @for ((from, to), told) in starts.iter().zip(ends).zip(&told) {
                 line class="section" x1=(px(*from)) x2=(px(*from)) y1="6" y2=(px(bottom)) {}
-                @if let Some(label) = fitted(told, room(index) - 4.0) {
+                @if let Some(label) = fitted(told, to - from - 4.0) {
                     text class="tick" x=(px(from + 3.0)) y="16" { (label) }
                 }
             }
@@ -230,10 +237,11 @@ impl Schedule<'_> {
         });
         let head = ["middle of the bin, s", "section"].map(String::from);
         let mut data = Data::new(head.into_iter().chain(named));
-        let sections = labels(&self.trial.sections);
+        let labels = labels(&self.trial.sections);
         for (bin, time) in self.times().iter().enumerate() {
-            let begun = self.trial.sections.iter().rposition(|section| section.first_bin <= bin);
-            let section = begun.map_or("", |at| &sections[at]);
+            let begun = |(section, _): &(&SectionMark, _)| section.first_bin <= bin;
+            let begun = self.trial.sections.iter().zip(&labels).rfind(begun);
+            let section = begun.map_or("", |(_, label)| label);
             let values = series().zip(&smooth).flat_map(|((_, one), smooth)| {
                 let own = one.values.get(bin).copied();
                 let mean = smooth.as_ref().map(|means| means.get(bin).copied());

@@ -61,8 +61,8 @@ fn all(results: &[Named]) -> Vec<Section> {
 /// What they are, by the numbers that drawings call them.
 fn list(results: &[Named]) -> Markup {
     let mut data = Data::new(std::iter::once("number").chain(FACTS));
-    for (at, named) in results.iter().enumerate() {
-        data.push(std::iter::once((at + 1).to_string()).chain(facts(named)));
+    for (number, named) in (1_usize..).zip(results) {
+        data.push(std::iter::once(number.to_string()).chain(facts(named)));
     }
     data.markup("results-data", "The results, and what was measured for them")
 }
@@ -72,7 +72,7 @@ fn drawings_of(group: &Group, results: &[Named]) -> Vec<Figure> {
     let known = described(results);
     let key = key_of(&known);
     let numbered: Vec<(usize, &Named)> = (1..).zip(results).collect();
-    let parts = numbered.chunks(BESIDE).enumerate();
+    let parts = (1_usize..).zip(numbered.chunks(BESIDE));
     let figure = |(part, results): (usize, &[(usize, &Named)])| {
         let (panels, mut rows) = (panels(group, results), Vec::new());
         let heads = results.iter().map(|(_, named)| match unit(group, named) {
@@ -88,7 +88,7 @@ fn drawings_of(group: &Group, results: &[Named]) -> Vec<Figure> {
             let (shape, series) = look(method);
             rows.push(Row { label: method.id.to_string(), shape, series, cells: cells.collect() });
         }
-        let suffix = if part == 0 { String::new() } else { format!("-{}", part + 1) };
+        let suffix = if part == 1 { String::new() } else { format!("-{part}") };
         Figure {
             id: format!("{}{suffix}", group.name.replace('_', "-")),
             title: group.title.replace('`', ""),

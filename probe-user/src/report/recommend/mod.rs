@@ -29,8 +29,8 @@ pub fn render(found: &Recommendation, runs: &[Run]) -> String {
             continue;
         }
         text.push_str(&format!("\n{title}{}\n", order(&of, found.ranked_by)));
-        for (index, one) in of.iter().enumerate() {
-            let bullet = format!("{:>2}. ", index + 1);
+        for (number, one) in (1_usize..).zip(&of) {
+            let bullet = format!("{number:>2}. ");
             text.push_str(&paragraph(&bullet, &said::of_method(one, &found.wanted)));
         }
     }
@@ -116,7 +116,7 @@ fn take(best: &Judged, others: &[&Judged], found: &Recommendation) -> String {
         of.map(|one| one.method.0.as_str()).collect::<Vec<_>>()
     };
     let (alike, unlike) = (those(Beside::Alike), those(Beside::NotComparable));
-    let number = others.len() + 1 - unlike.len();
+    let number = others.len().saturating_sub(unlike.len()).saturating_add(1);
     let of = match (number, unlike.len()) {
         (1, _) => String::new(),
         (_, 0) => format!(" of the {number} that qualify it {most}:"),

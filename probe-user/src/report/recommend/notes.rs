@@ -75,7 +75,7 @@ fn foreign(found: &Recommendation) -> Option<String> {
         for (name, platform) in costs(one) {
             platforms.push(platform);
             if !platform.is_hardware() {
-                groups.add(&clock(platform), one.method.to_string(), name.into());
+                groups.add(&clock(platform), &one.method.0, name.into());
             }
         }
     }

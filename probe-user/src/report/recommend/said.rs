@@ -43,7 +43,7 @@ fn of_checks(judged: &Judged, wanted: &Wanted, decides: impl Fn(&Check) -> bool)
     for check in judged.checks.iter().filter(|check| decides(check)) {
         match (&check.verdict, figure_of(check.of, judged)) {
             (Verdict::CannotTell { why, .. }, Some(Figure::Null(_))) => {
-                absent.add(why, name(check.of).into(), String::new());
+                absent.add(why, name(check.of), String::new());
             }
             _ => told.push(of_check(check, judged, wanted)),
         }
@@ -61,7 +61,7 @@ fn remarks(judged: &Judged, is_told: impl Fn(Criterion) -> bool) -> Vec<String> 
         let figure = figure_of(of, judged).filter(|_| is_told(of)).and_then(Figure::known);
         let notes = figure.into_iter().flat_map(|found| &found.notes);
         for note in notes.filter(|note| *note != WITHIN_RUN) {
-            all.add(note, name(of).into(), String::new());
+            all.add(note, name(of), String::new());
         }
     }
     all.into_groups().map(|group| format!("{}: {}", group.names.join(", "), group.text)).collect()

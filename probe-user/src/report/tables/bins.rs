@@ -114,7 +114,7 @@ pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
             |row| row.edge(row.bin),
         ),
         Column::number("length_s", "s", "from that edge to the next", |row| {
-            Some(row.edge(row.bin + 1)? - row.edge(row.bin)?)
+            Some(row.edge(row.bin.saturating_add(1))? - row.edge(row.bin)?)
         }),
         Column::text("section", "what the schedule's section is called", |row| {
             let (at, _) = row.section()?;

@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 
 use super::Column;
 use crate::{
-    analysis::item::Items,
+    analysis::{item::Items, total},
     model::{
         campaign::Run,
         loss::Loss,
@@ -156,7 +156,7 @@ pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
             |row| number(row, |m| m.refused),
         ),
         Column::count("worker_ns", "ns", "CPU time of all vhost workers", |row| {
-            Some(row.measured?.cpu.workers.iter().map(|worker| worker.0).sum())
+            Some(total(row.measured?.cpu.workers.iter().map(|worker| worker.0)))
         }),
         Column::count("load_ns", "ns", "CPU time of the guests", |row| ns(row, |m| m.cpu.load)),
         Column::count("hogs_ns", "ns", "CPU time of the hogs, where they are threads", |row| {

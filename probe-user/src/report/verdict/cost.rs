@@ -20,12 +20,13 @@ pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
     let of = |method: &&MethodSummary| Some(method.toll.kernel_ns_per_event.known()?.platform);
     let platform = methods.iter().find_map(of)?;
     let mut known: Vec<Cost<'_>> = methods.iter().filter_map(|method| cost(method)).collect();
-    if known.is_empty() || matches!(platform, Platform::Emulated | Platform::Unknown) {
+    if matches!(platform, Platform::Emulated | Platform::Unknown) {
         return None;
     }
     known.sort_by(|a, b| a.estimate.total_cmp(&b.estimate));
-    let text =
-        compared(&known, &format!("{} of kernel time per call", nanoseconds(Some(platform))));
+    let (least, others) = known.split_first()?;
+    let unit = format!("{} of kernel time per call", nanoseconds(Some(platform)));
+    let text = compared(least, others, &unit);
     let bare = |method: &&&MethodSummary| of(method).is_some() && cost(method).is_none();
     let bare: Vec<String> = methods.iter().filter(bare).map(|method| name(method)).collect();
     Some(match bare.is_empty() {
@@ -40,15 +41,14 @@ fn cost(method: &MethodSummary) -> Option<Cost<'_>> {
 }
 
 /// The lowest estimate, and whether the others' intervals meet its own.
-fn compared(costs: &[Cost<'_>], unit: &str) -> String {
-    let least = costs[0];
+fn compared(least: &Cost<'_>, others: &[Cost<'_>], unit: &str) -> String {
     let (near, far): (Vec<Cost<'_>>, Vec<_>) =
-        costs[1..].iter().partition(|other| other.lo <= least.hi);
+        others.iter().partition(|other| other.lo <= least.hi);
     let zero = match least.lo <= 0.0 && least.hi >= 0.0 {
         true => ", not told apart from nothing",
         false => "",
     };
-    let first = format!("{} {unit}", value(&least));
+    let first = format!("{} {unit}", value(least));
     let mut text = match (near.is_empty(), far.is_empty()) {
         (true, true) => format!("{first}{zero}"),
         (true, false) => format!("{first} is the least{zero}"),

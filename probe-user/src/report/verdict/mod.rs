@@ -104,12 +104,11 @@ fn name(method: &MethodSummary) -> String {
 
 /// The first few, and how many more.
 fn few(names: &[String]) -> String {
-    let more = names.len().saturating_sub(FEW);
-    let shown = &names[..names.len() - more];
-    match (more, shown) {
+    let (shown, others) = names.split_at_checked(FEW).unwrap_or((names, &[]));
+    match (others.len(), shown) {
         (0, [first @ .., last]) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
         (0, _) => shown.join(", "),
-        _ => format!("{} and {more} more", shown.join(", ")),
+        (more, _) => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -21,7 +21,7 @@ const ROW: f64 = 33.0;
 
 /// Series of a part by its place; see `figure.css`.
 fn series(part: usize) -> usize {
-    1 + part % 8
+    (part % 8).saturating_add(1)
 }
 
 /// The drawing: parts stand behind each other, from zero to the longest bar, or to `whole`.

@@ -53,7 +53,7 @@ impl Look {
             1 => Stroke::Dashed,
             _ => Stroke::Dotted,
         };
-        Self { series: 1 + index % 8, stroke }
+        Self { series: (index % 8).saturating_add(1), stroke }
     }
 
     fn class(self) -> String {
