@@ -3,13 +3,11 @@
 //! A module's BTF continues that of the kernel (`vmlinux`): its type ids and string offsets go on where the kernel's
 //! end, so the kernel's must be walked too. Source: Documentation/bpf/btf.rst, include/uapi/linux/btf.h.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
 use std::sync::Arc;
 
 const MAGIC: u16 = 0xeb9f;
-/// Bytes of `struct btf_header` up to `str_len`, which every version has.
-const HEADER: usize = 24;
-/// Bytes of `struct btf_type`.
-const TYPE: usize = 12;
 const KIND_FUNC: u32 = 12;
 
 /// Why bytes are not BTF.
@@ -63,13 +61,13 @@ impl Functions {
         let mut types = sections.types;
         let mut id = first;
         while !types.is_empty() {
-            let (head, rest) =
-                types.split_at_checked(TYPE).ok_or(BtfError::Truncated("last type", data.len()))?;
-            let info = word(head, 4);
+            // struct btf_type
+            let ([name, info, _], rest) =
+                words(types).ok_or(BtfError::Truncated("last type", data.len()))?;
             // Kernels before 7.0 leave bits 16 to 23 and 29 to 30 zero, newer ones may use them.
             let (kind, members) = ((info >> 24) & 0x7f, (info & 0x00ff_ffff) as usize);
             if kind == KIND_FUNC {
-                functions.push((word(head, 0), id));
+                functions.push((name, id));
             }
             let tail = tail(kind, members).ok_or(BtfError::UnknownKind { id, kind })?;
             types = rest.get(tail..).ok_or(BtfError::Truncated("last type", data.len()))?;
@@ -115,18 +113,24 @@ struct Sections<'a> {
 impl<'a> Sections<'a> {
     fn of(data: &'a [u8]) -> Result<Self, BtfError> {
         let truncated = |what| BtfError::Truncated(what, data.len());
-        let header = data.get(..HEADER).ok_or(truncated("header"))?;
-        let magic = u16::from_le_bytes([header[0], header[1]]);
+        // struct btf_header up to str_len, which every version has
+        let (header, _) = words(data).ok_or(truncated("header"))?;
+        let [first, length, types, types_length, strings, strings_length] = header;
+        // Version and flags stand in the upper half.
+        let magic = first as u16;
         if magic != MAGIC {
             return Err(BtfError::Magic(magic));
         }
-        let body = data.get(word(header, 4) as usize..).ok_or(truncated("header"))?;
-        let section = |what, offset, length| {
-            let start = word(header, offset) as usize;
-            let end = start.checked_add(word(header, length) as usize).ok_or(truncated(what))?;
+        let body = data.get(length as usize..).ok_or(truncated("header"))?;
+        let section = |what, offset: u32, length: u32| {
+            let start = offset as usize;
+            let end = start.checked_add(length as usize).ok_or(truncated(what))?;
             body.get(start..end).ok_or(truncated(what))
         };
-        Ok(Self { types: section("type section", 8, 12)?, strings: section("strings", 16, 20)? })
+        Ok(Self {
+            types: section("type section", types, types_length)?,
+            strings: section("strings", strings, strings_length)?,
+        })
     }
 }
 
@@ -145,12 +149,14 @@ fn tail(kind: u32, members: usize) -> Option<usize> {
         6 | 13 => (0, 8),
         _ => return None,
     };
-    Some(fixed + each * members)
+    members.checked_mul(each)?.checked_add(fixed)
 }
 
-/// The little-endian word at `offset`, which is inside `bytes`.
-fn word(bytes: &[u8], offset: usize) -> u32 {
-    u32::from_le_bytes([bytes[offset], bytes[offset + 1], bytes[offset + 2], bytes[offset + 3]])
+/// The little-endian words that `bytes` begin with, and what follows them.
+fn words<const N: usize>(bytes: &[u8]) -> Option<([u32; N], &[u8])> {
+    let (head, rest) = bytes.split_at_checked(size_of::<[u32; N]>())?;
+    let (words, _) = head.as_chunks();
+    Some((words.first_chunk()?.map(u32::from_le_bytes), rest))
 }
 
 #[cfg(test)]
@@ -170,7 +176,7 @@ mod tests {
     fn item(name: u32, kind: u32, members: u32, behind: usize) -> Vec<u8> {
         let mut bytes: Vec<u8> =
             [name, kind << 24 | members, 0].into_iter().flat_map(u32::to_le_bytes).collect();
-        bytes.resize(TYPE + behind, 0xff);
+        bytes.resize(bytes.len() + behind, 0xff);
         bytes
     }
 

@@ -4,6 +4,8 @@
 //! The account of a task that runs at this moment is as old as its last tick or context switch, as everywhere in the
 //! scheduler.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
 use std::{
     fs::{self, File},
     io,
@@ -74,7 +76,7 @@ impl Cgroup {
     /// # Errors
     /// The account cannot be read.
     pub fn cpu(&self) -> Result<Nanos> {
-        self.number("cpu.stat", "usage_usec").map(|micros| Nanos(1000 * micros))
+        self.number("cpu.stat", "usage_usec").map(|micros| Nanos(micros.saturating_mul(1000)))
     }
 
     /// Whether a process lives inside; one that ended and was not waited for does not.

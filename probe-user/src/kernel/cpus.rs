@@ -9,6 +9,8 @@
 //!
 //! What is present and not online is of no use to anybody here but as a remedy.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
 use std::{fs, thread};
 
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -34,7 +36,7 @@ pub fn possible() -> Result<CpuList> {
 /// # Errors
 /// As [`possible`].
 pub fn slots() -> Result<u32> {
-    Ok(possible()?.last().map_or(0, |last| last + 1))
+    Ok(possible()?.last().map_or(0, |last| last.saturating_add(1)))
 }
 
 /// The CPUs that are online now.

@@ -7,6 +7,8 @@
 //! is read exactly when it sleeps; a CPU's `run` grows only when a task leaves the CPU, so a task that runs on alone
 //! (a hog without rivals) is missing until it is switched out.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
 use std::{
     fs::{self, File},
     os::unix::fs::FileExt as _,
@@ -113,7 +115,8 @@ impl Proc {
     ) -> Result<T> {
         let length = self.fill().map_err(|e| Error::file("read", &self.path, e))?;
         let malformed = |why: String| Error::malformed(name(&self.path), why);
-        let text = str::from_utf8(&self.text[..length]).map_err(|e| malformed(e.to_string()))?;
+        let text = self.text.get(..length).unwrap_or_default();
+        let text = str::from_utf8(text).map_err(|e| malformed(e.to_string()))?;
         parse(text).map_err(malformed)
     }
 
@@ -122,13 +125,13 @@ impl Proc {
     fn fill(&mut self) -> std::io::Result<usize> {
         loop {
             let mut length = 0;
-            while length < self.text.len() {
-                match self.file.read_at(&mut self.text[length..], length as u64)? {
+            while let Some(room) = self.text.get_mut(length..).filter(|room| !room.is_empty()) {
+                match self.file.read_at(room, length as u64)? {
                     0 => return Ok(length),
-                    count => length += count,
+                    count => length = length.saturating_add(count),
                 }
             }
-            self.text.resize(2 * length, 0);
+            self.text.resize(length.saturating_mul(2), 0);
         }
     }
 }

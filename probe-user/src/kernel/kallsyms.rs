@@ -1,6 +1,8 @@
 //! The kernel's symbol table, `/proc/kallsyms`, parsed once and before the load starts: reading it takes the kernel
 //! long enough to disturb a measurement.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
 use std::fs;
 
 use crate::{

@@ -4,6 +4,8 @@
 //! it, to those who listen by then (`sock_diag_broadcast_destroy` in net/core/sock_diag.c); it is known for sure only
 //! that way, since a dump comes too early or too late.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
 use std::io;
 
 use netlink_packet_core::{NLM_F_DUMP, NlasIterator};
@@ -116,12 +118,9 @@ fn unopened(error: io::Error) -> Error {
 
 /// `struct inet_diag_req_v2` for all IPv4 TCP sockets of any state, with their `struct tcp_info`.
 fn request() -> Vec<u8> {
-    let mut request = vec![0; 56];
-    request[0] = libc::AF_INET as u8;
-    request[1] = libc::IPPROTO_TCP as u8;
-    request[2] = 1 << (INET_DIAG_INFO - 1);
-    request[4..8].fill(0xff);
-    request
+    let family = [libc::AF_INET as u8, libc::IPPROTO_TCP as u8, 1 << (INET_DIAG_INFO - 1), 0];
+    // All states; then no address, port, interface or cookie.
+    [&family[..], &[0xff; 4], &[0; 48]].concat()
 }
 
 fn decode_all(messages: Vec<Raw>) -> Result<Vec<TcpSocket>> {
@@ -133,22 +132,20 @@ fn decode_all(messages: Vec<Raw>) -> Result<Vec<TcpSocket>> {
 /// `struct inet_diag_msg` and what follows it. A socket without `struct tcp_info` (one that has given up its buffers,
 /// in TIME_WAIT for example) has received nothing of late.
 fn decode(body: &[u8]) -> Option<TcpSocket> {
-    let head = body.get(..MESSAGE)?;
-    let port = u16::from_be_bytes([head[4], head[5]]);
-    let word = |at: usize| {
-        u64::from(u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]))
-    };
-    let mut attributes = NlasIterator::new(&body[MESSAGE..]).flatten();
+    let (head, attributes) = body.split_first_chunk::<MESSAGE>()?;
+    let [_, state, _, _, high, low, ..] = *head;
+    let word = |at: usize| Some(u64::from(u32::from_ne_bytes(*head.get(at..)?.first_chunk()?)));
+    let mut attributes = NlasIterator::new(attributes).flatten();
     let info = attributes.find(|attribute| attribute.kind() == INET_DIAG_INFO);
     let received = info.as_ref().and_then(|info| {
         let bytes = info.value().get(BYTES_RECEIVED..BYTES_RECEIVED + 8)?;
         Some(u64::from_ne_bytes(bytes.try_into().ok()?))
     });
     Some(TcpSocket {
-        cookie: word(44) | word(48) << 32,
-        port,
-        listens: head[1] == TCP_LISTEN,
-        connected: CONNECTED.contains(&head[1]),
+        cookie: word(44)? | word(48)? << 32,
+        port: u16::from_be_bytes([high, low]),
+        listens: state == TCP_LISTEN,
+        connected: CONNECTED.contains(&state),
         received: received.unwrap_or(0),
     })
 }

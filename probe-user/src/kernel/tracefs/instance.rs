@@ -40,7 +40,7 @@ pub struct CpuStats {
 impl CpuStats {
     /// Events that were made and can no longer be read.
     pub fn lost(&self) -> u64 {
-        self.overrun + self.commit_overrun + self.dropped
+        [self.commit_overrun, self.dropped].into_iter().fold(self.overrun, u64::saturating_add)
     }
 
     /// Parses the file; `None` where one of the counters is missing.

@@ -2,6 +2,8 @@
 //!
 //! Nothing of the top-level trace is ever changed: all tracing happens in an instance that carries the run's tag.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
 pub mod format;
 mod instance;
 pub mod probes;
@@ -204,12 +206,14 @@ fn unescape(mangled: &[u8]) -> PathBuf {
     let mut path = Vec::with_capacity(mangled.len());
     let mut rest = mangled;
     while let Some((&byte, behind)) = rest.split_first() {
-        let octal = behind.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        let escaped = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        let escaped = behind.split_at_checked(3).and_then(|(digits, behind)| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            Some((u8::from_str_radix(digits, 8).ok()?, behind))
+        });
         match escaped {
-            Some(escaped) if byte == b'\\' => {
+            Some((escaped, behind)) if byte == b'\\' => {
                 path.push(escaped);
-                rest = &behind[3..];
+                rest = behind;
             }
             _ => {
                 path.push(byte);
@@ -239,7 +243,7 @@ fn read(path: &Path) -> Result<String> {
     loop {
         match file.read(&mut piece) {
             Ok(0) => break,
-            Ok(length) => text.extend_from_slice(&piece[..length]),
+            Ok(length) => text.extend(piece.iter().take(length)),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(failed(e)),
         }
