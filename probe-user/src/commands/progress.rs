@@ -92,7 +92,7 @@ fn until(left: Duration) -> String {
 /// In seconds, minutes, or hours and minutes.
 fn rough(left: Duration) -> String {
     let seconds = left.as_secs_f64().round() as u64;
-    let minutes = (seconds + 30) / 60;
+    let minutes = seconds.saturating_add(30) / 60;
     match minutes {
         _ if seconds < 100 => format!("{seconds} s"),
         ..100 => format!("{minutes} min"),

@@ -44,8 +44,13 @@ fn wanted(args: &RecommendArgs) -> Wanted {
 
 /// In the order in which they were first named.
 fn each_once(needs: &[Gives]) -> Vec<Gives> {
-    let first = |(index, need): &(usize, &Gives)| !needs[..*index].contains(need);
-    needs.iter().enumerate().filter(first).map(|(_, need)| *need).collect()
+    let mut once = Vec::new();
+    for need in needs {
+        if !once.contains(need) {
+            once.push(*need);
+        }
+    }
+    once
 }
 
 #[cfg(test)]

@@ -26,7 +26,8 @@ impl Hits {
     /// Hits at which the probes did not run, being inside of another one's handler.
     pub(super) fn missed(&self) -> Loss {
         let [on, off, end] = &self.0[..] else { return Loss::Unknown };
-        let least = on.iter().zip(off).map(|(on, off)| off.missed - on.missed).sum();
+        let during = |(on, off): (&Profile, &Profile)| off.missed.saturating_sub(on.missed);
+        let least = on.iter().zip(off).map(during).sum();
         between(least, Some(end.iter().map(|end| end.missed).sum()))
     }
 
@@ -39,7 +40,7 @@ impl Hits {
         if recorded.len() != end.len() {
             return Loss::Unknown;
         }
-        let window = on.iter().zip(off).map(|(on, off)| off.hits - on.hits);
+        let window = on.iter().zip(off).map(|(on, off)| off.hits.saturating_sub(on.hits));
         let least = window.zip(&recorded).map(|(hits, &seen)| hits.saturating_sub(seen)).sum();
         // More than there were: it counts something else, and nothing is known.
         let most = end.iter().zip(&recorded).map(|(end, &seen)| end.hits.checked_sub(seen)).sum();

@@ -1,5 +1,7 @@
 //! Other programs as methods: whatever can be started on a command line.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
 mod hits;
 pub mod pattern;
 pub mod presets;

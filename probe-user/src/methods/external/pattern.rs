@@ -1,7 +1,5 @@
 //! Words of a command line, and patterns in what it printed: pure functions of text.
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
-
 use regex::Regex;
 
 use crate::error::{Error, Result};

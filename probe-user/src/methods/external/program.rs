@@ -98,7 +98,8 @@ impl Program {
                 "Write external:NAME=program arguments…",
             ));
         }
-        let summary = format!("{} as a process of its own", definition.argv[0]);
+        let program = definition.argv.first().map_or("", String::as_str);
+        let summary = format!("{program} as a process of its own");
         Self::build(definition, MethodId(id), summary, None)
     }
 
@@ -172,7 +173,7 @@ impl Program {
     }
 
     fn probe(&self, target: &Target, known: &Known) -> Result<()> {
-        let program = &self.definition.argv[0];
+        let program = self.definition.argv.first().map_or("", String::as_str);
         let path = program::find(program).ok_or_else(|| match &self.preset {
             Some(preset) => program::missing(program, preset.package),
             None => {

@@ -202,7 +202,7 @@ impl Running {
             running: time,
             attached: self.names.events.clone(),
             processes: disabled.cpu.since(enabled.cpu),
-            processes_after: Nanos(all.since(disabled.cpu).0 + end.report.0),
+            processes_after: Nanos(all.since(disabled.cpu).0.saturating_add(end.report.0)),
             bytes_read: Bytes(0),
             details: BTreeMap::from([
                 ("cpu_ns_before_enable".into(), json!(enabled.cpu.0)),
@@ -242,7 +242,7 @@ impl Running {
             return unseen;
         }
         let sum = |pattern: &Option<Pattern>| self.sum(pattern.as_ref()?, said);
-        let seen: Option<u64> = recorded.iter().flatten().copied().reduce(|a, b| a + b);
+        let seen: Option<u64> = recorded.iter().flatten().copied().reduce(u64::saturating_add);
         match (sum(&patterns.total), seen, sum(&patterns.lost)) {
             (Some(total), Some(seen), _) => Loss::Exact(total.saturating_sub(seen)),
             (_, _, Some(lost)) if *lost_is_exact => Loss::Exact(lost),
@@ -293,7 +293,7 @@ fn signal(stop: Stop) -> Signal {
 fn did_its_work(status: ExitStatus, stop: Stop, exit: &[i32]) -> bool {
     let signal = signal(stop).as_raw();
     // 128 + N as a shell says it: perf stat 7.x ends so by itself.
-    let of_signal = status.signal() == Some(signal) || status.code() == Some(128 + signal);
+    let of_signal = status.signal() == Some(signal) || status.code() == signal.checked_add(128);
     status.success() || of_signal || status.code().is_some_and(|code| exit.contains(&code))
 }
 

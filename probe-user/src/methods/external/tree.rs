@@ -324,15 +324,16 @@ impl Tree {
         let text = fs::read_to_string(path).unwrap_or_default();
         let number =
             |key| text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok());
-        self.written.chars += number("wchar:").unwrap_or(0_u64);
-        self.written.storage += number("write_bytes:").unwrap_or(0_u64);
+        let Written { chars, storage } = &mut self.written;
+        *chars = chars.saturating_add(number("wchar:").unwrap_or(0));
+        *storage = storage.saturating_add(number("write_bytes:").unwrap_or(0));
     }
 
     /// An error that says what became of it and what it printed last.
     pub fn untrue(&self, what: &str) -> Error {
         let said = self.said().unwrap_or_default();
         let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-        let last = lines[lines.len().saturating_sub(4)..].join(" / ");
+        let last = lines.get(lines.len().saturating_sub(4)..).unwrap_or_default().join(" / ");
         let said =
             if last.is_empty() { "it printed nothing".into() } else { format!("it said: {last}") };
         Error::Untrue(format!("{} {what}; {said}", self.program))
@@ -360,7 +361,8 @@ impl Told {
     }
 
     fn is_overlooked(&mut self, waits: bool) -> bool {
-        self.looks = if waits && self.at.elapsed() >= HEARS_WITHIN { self.looks + 1 } else { 0 };
+        let late = waits && self.at.elapsed() >= HEARS_WITHIN;
+        self.looks = if late { self.looks.saturating_add(1) } else { 0 };
         self.looks == LOOKS
     }
 }

@@ -46,13 +46,13 @@ const RUNS: Duration = Duration::from_millis(64);
 /// # Errors
 /// The errno of kill(2).
 pub fn interrupt(client: Pid, limit: Duration) -> Result<Nanos> {
-    let by = Instant::now() + limit;
+    let began = Instant::now();
+    let in_time = || began.elapsed() < limit;
     let mut runs = LOOK;
-    while is_single_threaded(client) && !stops_outside_of_malloc(client, by)? && Instant::now() < by
-    {
+    while is_single_threaded(client) && !stops_outside_of_malloc(client, in_time)? && in_time() {
         send(client, Signal::CONT)?;
         thread::sleep(runs);
-        runs = RUNS.min(runs * 2);
+        runs = RUNS.min(runs.saturating_mul(2));
     }
     let told = clock::now();
     send(client, Signal::INT)?;
@@ -66,10 +66,10 @@ fn is_single_threaded(client: Pid) -> bool {
 }
 
 /// Stops it, and says whether that was in a place from which it may jump away; also if that cannot be told, or not in time.
-fn stops_outside_of_malloc(client: Pid, by: Instant) -> Result<bool> {
+fn stops_outside_of_malloc(client: Pid, in_time: impl Fn() -> bool) -> Result<bool> {
     send(client, Signal::STOP)?;
     let path = format!("/proc/{}/syscall", client.as_raw_nonzero());
-    while Instant::now() < by {
+    while in_time() {
         // Not even root may read it where Yama forbids all tracing.
         let Ok(said) = fs::read_to_string(&path) else { break };
         if let Some(outside) = is_outside_of_malloc(&said) {

@@ -2,6 +2,8 @@
 //!
 //! Each guest has a server of its own, since an iperf3 server takes one test at a time.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
 mod connections;
 mod ending;
 mod report;
@@ -34,7 +36,7 @@ const LISTENS_WITHIN: Nanos = Nanos(30_000_000_000);
 
 /// The port of the server of guest number `guest`.
 pub fn port(guest: u16) -> u16 {
-    FIRST_PORT + guest
+    FIRST_PORT.saturating_add(guest)
 }
 
 /// The guest whose server has this port.
