@@ -411,4 +411,10 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_quantile_of_one_value_is_that_value_and_of_none_no_number() {
+        assert_eq!([0.0, 0.3, 1.0].map(|p| quantile(&[4.0], p)), [4.0; 3]);
+        assert!(quantile(&[], 0.5).is_nan());
+    }
 }

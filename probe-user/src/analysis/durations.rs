@@ -92,4 +92,11 @@ mod tests {
         assert_eq!(bounds(63), [1 << 63, u64::MAX]);
         assert_eq!(bounds(64), [u64::MAX, u64::MAX]);
     }
+
+    #[test]
+    fn counts_beyond_64_bits_do_not_wrap_around() {
+        let sum = added(vec![u64::MAX, 1], &[1, 2, 3]);
+        assert_eq!(sum, [u64::MAX, 3, 3]);
+        assert_eq!(quantile(&sum, 1.0), Some(0));
+    }
 }

@@ -279,4 +279,11 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn without_degrees_of_freedom_there_is_no_number() {
+        for freedom in [0.0, -1.0, f64::NAN] {
+            assert!(t_quantile(0.975, freedom).is_nan() && two_sided(1.0, freedom).is_nan());
+        }
+    }
 }

@@ -18,13 +18,10 @@ pub struct Named {
 pub fn named(read: Vec<(String, Campaign)>) -> Vec<Named> {
     let machines: Vec<String> = read.iter().map(|(_, campaign)| machine(campaign)).collect();
     let places: Vec<&str> = read.iter().map(|(place, _)| place.as_str()).collect();
-    let label = |(number, (machine, place)): (usize, (&String, &&str))| match machines
-        .iter()
-        .filter(|other| *other == machine)
-        .count()
-    {
-        1 => machine.clone(),
-        _ => folder(&places, number, place),
+    let alone = |machine: &String| machines.iter().filter(|other| *other == machine).count() == 1;
+    let label = |(number, (machine, place)): (usize, (&String, &&str))| match alone(machine) {
+        true => machine.clone(),
+        false => folder(&places, number, place),
     };
     let labels: Vec<String> = (1..).zip(machines.iter().zip(&places)).map(label).collect();
     let named = |((_, campaign), label)| Named { label, campaign };
