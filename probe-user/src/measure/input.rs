@@ -21,7 +21,8 @@ const STANDARD: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 /// All bytes of a file, a pipe, or standard input.
 ///
 /// # Errors
-/// What the system refused; it is larger than a result can be, or begins as none does; standard input is named a second time.
+/// What the system refused; it is larger than a result can be, or begins as none does; standard
+/// input is named a second time.
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if !STANDARD.iter().any(|name| path.as_os_str() == *name) {
@@ -72,7 +73,8 @@ pub(super) fn unreadable(file: &Path, error: io::Error) -> Error {
             "Have its owner let you read it (chmod a+rX), or name another result".into()
         }
         _ => format!(
-            "Name a folder with {CAMPAIGN} or {JOURNAL}, or one of these files, as `tracetoll run --out` makes them"
+            "Name a folder with {CAMPAIGN} or {JOURNAL}, or one of these files, \
+             as `tracetoll run --out` makes them"
         ),
     };
     Error::file("read", file, error).with_remedy(remedy)

@@ -12,7 +12,8 @@ use crate::{
 /// What a command begins with.
 const PROMPT: &str = "  $ ";
 
-/// The whole answer, of a campaign of these runs; lines fit into [`super::lines::WIDTH`] columns, but for commands.
+/// The whole answer, of a campaign of these runs; lines fit into [`super::lines::WIDTH`] columns,
+/// but for commands.
 pub fn render(found: &Recommendation, runs: &[Run]) -> String {
     let mut text = paragraph("", &format!("scenario {}, Linux {}", found.scenario, found.kernel));
     text.push_str(&paragraph("", &format!("wanted: {}", wanted(&found.wanted))));
