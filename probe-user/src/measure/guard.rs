@@ -1,10 +1,10 @@
 //! The guard of a process that makes kernel objects: when that is killed, nothing traced goes on.
 //!
-//! The guard is this program again, in a process group of its own. It sleeps in a read from a socket
-//! whose other end its process alone holds: the kernel closes that when the process has ended,
-//! however it ended, and after the last of its system calls. Then the guard removes what carries
-//! its process's tag, and ends. It holds the tag with its process, so that until then nobody takes
-//! the two for dead, and no other campaign begins.
+//! The guard is this program again, in a process group of its own. It sleeps in a read from a
+//! socket whose other end its process alone holds: the kernel closes that when the process has
+//! ended, however it ended, and after the last of its system calls. Then the guard removes what
+//! carries its process's tag, and ends. It holds the tag with its process, so that until then
+//! nobody takes the two for dead, and no other campaign begins.
 //!
 //! Who kills both (a whole control group, a container's first process) leaves it to the next
 //! `tracetoll run` or `tracetoll clean`.
