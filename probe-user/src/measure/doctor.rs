@@ -1,7 +1,7 @@
 //! Asks the host everything that a campaign needs to know. What it tries, it tries on the target alone, for a moment, and
 //! undoes (see [`known`](crate::kernel::known)).
 
-use std::{io::ErrorKind, panic::resume_unwind, thread};
+use std::io::ErrorKind;
 
 use crate::{
     error::{Error, Remedy, Result},
@@ -14,7 +14,6 @@ use crate::{
     methods::{Detection, Method, registry},
     model::{
         doctor::{Answer, Check, Diagnosis},
-        method::Family,
         target::{Function, Target},
     },
     workload,
@@ -111,32 +110,13 @@ fn function_checks(function: &Function, known: &Known) -> [Check; 2] {
 }
 
 fn method_checks(target: &Target, known: &Known) -> Result<Vec<Check>> {
-    let all = registry::select("all")?;
-    let asked = |outside: bool, known: &Known| -> Vec<(usize, Check)> {
-        let methods = all.iter().enumerate();
-        methods
-            .filter(|(_, method)| (method.descriptor().family == Family::External) == outside)
-            .map(|(place, method)| (place, ask(&**method, target, known)))
-            .collect()
-    };
-    let mut checks = thread::scope(|scope| {
-        // Programs take their time to start, and nothing that the kernel is asked depends on them.
-        let outside = scope.spawn(|| asked(true, &Known::default()));
-        let inside = asked(false, known);
-        let outside = outside.join().unwrap_or_else(|panic| resume_unwind(panic));
-        [inside, outside].concat()
-    });
-    checks.sort_by_key(|(place, _)| *place);
-    Ok(checks.into_iter().map(|(_, check)| check).collect())
-}
-
-fn ask(method: &dyn Method, target: &Target, known: &Known) -> Check {
-    let answer = match method.ask(target, known) {
+    let ask = |method: &dyn Method| match method.ask(target, known) {
         Detection::Available => Answer::Available { detail: None },
         Detection::Unsupported { why, remedy } => Answer::Unsupported { why, remedy },
         Detection::Inconclusive(error) => Answer::Inconclusive { why: error.to_string() },
     };
-    check(&method.descriptor().id.0, answer)
+    let all = registry::select("all")?;
+    Ok(all.iter().map(|method| check(&method.descriptor().id.0, ask(&**method))).collect())
 }
 
 /// Methods that are not asked, and why.
