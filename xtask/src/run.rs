@@ -65,6 +65,7 @@ impl Args {
     /// When the place that was asked for cannot do it; or anything of building and reporting.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
         let (on_host, why) = self.on.decide(self.clock)?;
+        self.accel.check(self.clock.unwrap_or(ClockName::Wall))?;
         let time = jiff::Zoned::now().strftime("%Y%m%dT%H%M%S").to_string();
         let out = self.out.clone().unwrap_or_else(|| paths::root().join("results").join(time));
         if on_host {
