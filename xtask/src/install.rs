@@ -31,6 +31,11 @@ impl Installer {
         Self { no_install }
     }
 
+    /// Whether anything may be installed.
+    pub(crate) fn may(&self) -> bool {
+        !self.no_install
+    }
+
     /// Says what is about to be built for xtask's own use, and why.
     ///
     /// # Errors

@@ -30,14 +30,25 @@ fn makes_environments() -> bool {
     modules.status().is_ok_and(|status| status.success())
 }
 
+/// What reads a report's tables.
+const REQUIREMENTS: &str = "tests/readers/requirements.txt";
+
+/// Installs the readers.
+///
+/// # Errors
+/// One cannot be installed.
+pub(crate) fn ready(install: &Installer) -> Result<PathBuf> {
+    install.ensure(&NEEDS)?;
+    environment(&paths::root().join(REQUIREMENTS), install)
+}
+
 /// Runs both tests on the small campaign, with the program as it is built for tests.
 ///
 /// # Errors
 /// A reader cannot be installed, or does not find what the campaign holds.
 pub(crate) fn check(install: &Installer) -> Result<()> {
-    install.ensure(&NEEDS)?;
     let tests = paths::root().join("tests/readers");
-    let python = environment(&tests.join("requirements.txt"), install)?;
+    let python = ready(install)?;
     let tracetoll = cargo::as_tested("tracetoll")?;
     let journals = ["toll", "fidelity"]
         .map(|name| paths::root().join(format!("tests/data/campaign/{name}.jsonl")));

@@ -60,6 +60,14 @@ impl Args {
     }
 }
 
+/// Makes the compiler ready.
+///
+/// # Errors
+/// As [`Toolchain::ready`].
+pub(crate) fn ready(install: &Installer) -> Result<()> {
+    Toolchain::ready(install).map(drop)
+}
+
 /// Proves that the committed object is what the source gives.
 ///
 /// # Errors

@@ -40,9 +40,7 @@ pub(super) struct Asked<'a> {
 /// # Errors
 /// Something does not build or cannot be fetched, a machine cannot be started, or a test failed.
 pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<()> {
-    let tools = Tools::ready(install)?.accelerated(asked.accel);
-    install.ensure(&externals::PROGRAMS)?;
-    install.ensure(&externals::NETWORK)?;
+    let tools = ready(install)?.accelerated(asked.accel);
     let (tracetoll, tests) = (cargo::as_tested("tracetoll")?, cargo::as_tested("guest")?);
     let image = image::ready(image::SERIES, install)?;
     let variable = |name: &str, value: String| (name.to_owned(), value);
@@ -73,6 +71,16 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<()> {
     };
     let machines = shares.iter().map(machine).collect::<Result<Vec<_>>>()?;
     judge(&machines, &tools)
+}
+
+/// Installs what the tests run in their machines.
+///
+/// # Errors
+/// Something cannot be installed.
+pub(super) fn ready(install: &Installer) -> Result<Tools> {
+    install.ensure(&externals::PROGRAMS)?;
+    install.ensure(&externals::NETWORK)?;
+    Tools::ready(install)
 }
 
 /// The machines that are needed; of a part of names, those that have such tests.
@@ -160,8 +168,10 @@ struct Failure {
 /// chance. A test that fails in another machine has none.
 fn tried(machines: &[Machine], tools: &Tools) -> Result<Vec<Failure>> {
     let failed = Mutex::new(Vec::new());
-    // Their tests wait for the kernel more than they compute.
-    vm::run_all(machines, 2 * vm::carried(), tools, |index, outcome| {
+    // Tests wait for the kernel more than they compute; not so where VMs are emulated in VMs.
+    let waiting = !machines.iter().any(|machine| machine.nested);
+    let at_once = if waiting { 2 * vm::carried() } else { vm::carried() };
+    vm::run_all(machines, at_once, tools, |index, outcome| {
         if let Err(error) = verdict(&machines[index], outcome) {
             let machine_gave_up = matches!(outcome.ending, Ending::Panic | Ending::Lost);
             let failure = Failure { index, machine_gave_up, why: format!("{error:#}") };

@@ -16,6 +16,7 @@ use crate::{cargo, ebpf, interrupt, readers};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Instant;
 
 /// Run the tests: format, lints, host tests, the committed kernel programs, readers of the report, the VM harness,
@@ -53,6 +54,37 @@ impl Args {
         if let Some(name) = &self.name {
             return self.by_name(name, stages, install);
         }
+        thread::scope(|scope| {
+            scope.spawn(|| self.fetch(install));
+            self.on_this_host(&mut stages, install)
+        })?;
+        if !self.host_only && !self.guest_only {
+            stages.run("VM harness", || harness(install))?;
+            stages.run("gate", || gate(install))?;
+        }
+        if !self.host_only {
+            stages.run("guest tests", || guest::run(&self.guests(), install))?;
+        }
+        Ok(stages.close())
+    }
+
+    /// Fetches what later stages need while the first ones compile. A stage whose need could not be met says so itself.
+    fn fetch(&self, install: &Installer) {
+        if !install.may() {
+            return;
+        }
+        if !self.guest_only {
+            let _ = readers::ready(install);
+            let _ = ebpf::ready(install);
+        }
+        if !self.host_only {
+            let _ = ready(install);
+            let _ = guest::ready(install);
+        }
+    }
+
+    /// What needs no VM.
+    fn on_this_host(&self, stages: &mut Stages, install: &Installer) -> Result<()> {
         if !self.guest_only {
             stages.run("format", || component("fmt", &["fmt", "--all", "--check"]))?;
             stages.run("lints", || {
@@ -65,14 +97,7 @@ impl Args {
             stages.run("kernel programs", || ebpf::check(install))?;
             stages.run("readers", || readers::check(install))?;
         }
-        if !self.host_only && !self.guest_only {
-            stages.run("VM harness", || harness(install))?;
-            stages.run("gate", || gate(install))?;
-        }
-        if !self.host_only {
-            stages.run("guest tests", || guest::run(&self.guests(), install))?;
-        }
-        Ok(stages.close())
+        Ok(())
     }
 
     /// Runs what the name says, wherever it lives.
