@@ -18,7 +18,7 @@ use probe_user::{
 };
 use serde_json::{Value, json};
 
-use crate::narrow::all_methods;
+use crate::narrow::{All, all_methods};
 use crate::tool::{
     Folder, binary, refuse, said, start_and_await_trials, succeed, tiny_blocks, tiny_run,
     tracetoll, wait_for,
@@ -89,7 +89,8 @@ fn all_done(campaign: &Value) -> Result<()> {
 }
 
 fn offline() -> Result<()> {
-    let campaign = &all_methods()?.campaign;
+    let All { campaign, output, .. } = all_methods()?;
+    ensure!(output.status.success(), "{}", said(output));
     all_done(campaign)?;
     ensure!(campaign["runs"][0]["host"]["cpus"] == 2, "{}", campaign["runs"][0]["host"]);
     let methods = campaign["design"]["methods"].as_array().context("no methods")?;

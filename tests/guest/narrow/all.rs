@@ -1,23 +1,22 @@
 //! One campaign of all methods, which several tests look at: it takes minutes.
 
-use std::{collections::BTreeSet, fs, sync::OnceLock};
+use std::{collections::BTreeSet, fs, process::Output, sync::OnceLock};
 
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::Value;
 
-use super::{
-    run,
-    watch::{Seen, Watch},
-};
+use super::watch::{Seen, Watch};
 use crate::{
     cpus::Offline,
-    tool::{Folder, said},
+    tool::{Folder, said, tiny_run},
 };
 
 /// What came of it.
 pub(crate) struct All {
     /// What was traced meanwhile, seen from outside.
     pub(super) seen: Seen,
+    /// What it said, and its exit status.
+    pub(crate) output: Output,
     /// Its `campaign.json`.
     pub(crate) campaign: Value,
 }
@@ -40,9 +39,10 @@ fn measure() -> Result<All> {
     let folder = Folder::new()?;
     let offline = Offline::take(2)?;
     let watch = Watch::begin()?;
-    let output = run(&folder, "all", "out")?.output()?;
+    let output = tiny_run(&folder, "all", &folder.path().join("out"))?.output()?;
     let seen = watch.end()?;
     drop(offline);
     let text = fs::read_to_string(folder.path().join("out/campaign.json"));
-    Ok(All { seen, campaign: serde_json::from_str(&text.with_context(|| said(&output))?)? })
+    let campaign = serde_json::from_str(&text.with_context(|| said(&output))?)?;
+    Ok(All { seen, output, campaign })
 }

@@ -13,7 +13,7 @@ use probe_user::{
     methods::{Scene, registry},
 };
 
-pub(crate) use self::all::all_methods;
+pub(crate) use self::all::{All, all_methods};
 use self::watch::{Seen, Watch, enabled};
 use crate::{
     tool::{Folder, guard_of, lives, succeed, tiny_run, tracetoll, wait_for},
@@ -123,7 +123,7 @@ fn head<T>(all: &[T]) -> &[T] {
     &all[..all.len().min(10)]
 }
 
-/// Every method once: what it attaches to is the same in every part.
+/// For kills: long enough with one part.
 fn run(folder: &Folder, methods: &str, out: &str) -> Result<Command> {
     let mut run = tiny_run(folder, methods, &folder.path().join(out))?;
     run.args(["--parts", "fidelity"]);
