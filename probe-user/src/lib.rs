@@ -15,8 +15,8 @@
 //! | [`model`] | plain types and the result schema; no IO |
 //! | [`error`] | the one error type |
 
-// No input is worth a panic. Modules that handle what was read refuse indices and unchecked
-// arithmetic too.
+// No input is worth a panic. Modules that handle what people or other programs wrote refuse indices
+// and unchecked arithmetic too.
 #![cfg_attr(
     not(test),
     warn(clippy::expect_used, clippy::panic, clippy::string_slice, clippy::unwrap_used)

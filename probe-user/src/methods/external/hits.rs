@@ -26,8 +26,8 @@ impl Hits {
     /// Hits at which the probes did not run, being inside of another one's handler.
     pub(super) fn missed(&self) -> Loss {
         let [on, off, end] = &self.0[..] else { return Loss::Unknown };
-        let during = |(on, off): (&Profile, &Profile)| off.missed.saturating_sub(on.missed);
-        let least = on.iter().zip(off).map(during).sum();
+        let during = |(on, off): (&Profile, &Profile)| off.missed.checked_sub(on.missed);
+        let Some(least) = on.iter().zip(off).map(during).sum() else { return Loss::Unknown };
         between(least, Some(end.iter().map(|end| end.missed).sum()))
     }
 
@@ -40,8 +40,9 @@ impl Hits {
         if recorded.len() != end.len() {
             return Loss::Unknown;
         }
-        let window = on.iter().zip(off).map(|(on, off)| off.hits.saturating_sub(on.hits));
-        let least = window.zip(&recorded).map(|(hits, &seen)| hits.saturating_sub(seen)).sum();
+        let window = on.iter().zip(off).map(|(on, off)| off.hits.checked_sub(on.hits));
+        let unseen = window.zip(&recorded).map(|(hits, &seen)| Some(hits?.saturating_sub(seen)));
+        let Some(least) = unseen.sum() else { return Loss::Unknown };
         // More than there were: it counts something else, and nothing is known.
         let most = end.iter().zip(&recorded).map(|(end, &seen)| end.hits.checked_sub(seen)).sum();
         between(least, most)

@@ -187,6 +187,8 @@ impl Program {
             let proof = || prove(&path, preset, &cgroup);
             known.works("start", [format!("{program} {}", preset.proof.join(" "))], proof)?;
         }
+        // What it started and left is not waited for.
+        cgroup.kill()?;
         cgroup.close()?;
         if self.uses("{event") {
             ProbeEvents::try_out(known, Probe::Kprobe, &target.functions)?;

@@ -247,7 +247,8 @@ fn cut(unread: &mut Vec<u8>) -> Result<Option<Word>> {
         ["clock", uptime] => (Word::Clock(seconds(uptime).ok_or_else(wrong)?), 0),
         ["report", length, uptime] => {
             let length: usize = length.parse().map_err(|_| wrong())?;
-            let Some(words) = unread.get(end + 1..end + 1 + length) else { return Ok(None) };
+            let ends = (end + 1).checked_add(length).ok_or_else(wrong)?;
+            let Some(words) = unread.get(end + 1..ends) else { return Ok(None) };
             let words = String::from_utf8_lossy(words).into_owned();
             (Word::Report(seconds(uptime).ok_or_else(wrong)?, words), length)
         }
