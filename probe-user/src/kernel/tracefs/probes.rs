@@ -12,7 +12,11 @@ use std::{
 use super::{Tracefs, format::Format, write};
 use crate::{
     error::{Error, Remedy, Result},
-    kernel::{known::Known, run, targets::Traceable},
+    kernel::{
+        known::Known,
+        run,
+        targets::{Traceable, listed_name},
+    },
     model::target::Function,
 };
 
@@ -61,6 +65,14 @@ impl Probe {
 
     fn is_fprobe(self) -> bool {
         matches!(self, Self::Fprobe | Self::FprobeReturn)
+    }
+
+    /// What is the same of two probes that the kernel would make alike.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::FprobeReturn => "fprobe event at a return",
+            other => other.name(),
+        }
     }
 
     fn name(self) -> &'static str {
@@ -158,7 +170,9 @@ impl ProbeEvents {
         if probe.is_fprobe() {
             known.traceable()?.check_unique(functions, probe.name())?;
         }
-        Self::make(known.tracefs()?, &run::trial_group()?, probe, functions)?.close()
+        let attempt =
+            || Self::make(known.tracefs()?, &run::trial_group()?, probe, functions)?.close();
+        known.works(probe.kind(), functions.iter().map(listed_name), attempt)
     }
 
     fn add(&mut self, group: &str, function: &Function) -> Result<()> {

@@ -5,7 +5,6 @@ use crate::{
     error::{Error, Result},
     kernel::{
         known::Known,
-        run,
         tracefs::{
             Tracefs,
             probes::{Probe, ProbeEvents, Profile},
@@ -92,7 +91,11 @@ impl Source {
 
     /// As [`Source::points`], to find out whether there are any, on behalf of no run; leaves none.
     pub(super) fn try_out(self, target: &Target, known: &Known) -> Result<()> {
-        self.points_in(known.tracefs()?, target, &run::trial_group()?)?.close()
+        match self {
+            Self::Kprobes if target.functions.is_empty() => Err(self.nothing()),
+            Self::Kprobes => ProbeEvents::try_out(known, Probe::Kprobe, &target.functions),
+            Self::Tracepoints => self.points_in(known.tracefs()?, target, "")?.close(),
+        }
     }
 
     fn nothing(self) -> Error {
