@@ -166,8 +166,12 @@ fn measure(
     let measured = campaign.measure(&mut output.journal);
     drop(progress);
     let measured = measured.and_then(|failed| bench.close().map(|()| failed));
-    if matches!(measured, Ok(_) | Err(Error::Interrupted)) {
-        output.finish()?;
+    // Whatever ended it, there is a result of what was measured.
+    let finished = output.finish();
+    match &measured {
+        Ok(_) | Err(Error::Interrupted) => finished?,
+        // Which says why this failed, too.
+        Err(_) => finished.unwrap_or_else(|error| log::warn!("{error}")),
     }
     measured.map(|failed| ExitCode::from(u8::from(failed > 0)))
 }

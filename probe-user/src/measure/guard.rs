@@ -86,7 +86,7 @@ impl Guard {
             .set_read_timeout(Some(within))
             .and_then(|()| line.read_exact(&mut [0; READY.len()]));
         let Err(error) = ready else { return Ok(()) };
-        // Nothing is made yet that it would have to remove.
+        // It has not begun; what there is goes with this process, which ends in order.
         let _ = self.child.kill();
         let status = self.child.wait().map_err(|e| refused("waitpid", e))?;
         let (why, remedy) = match error.kind() {
@@ -201,20 +201,20 @@ fn await_end(mut line: UnixStream) {
 mod tests {
     use super::*;
 
-    fn spawn(program: &str) -> String {
+    fn spawn(program: &str, within: Duration) -> String {
         let held = File::options().write(true).open("/dev/null").unwrap();
         let (tag, held) = (Tag::draw(), OwnedFd::from(held));
-        Guard::spawn(program, tag, held, Duration::from_millis(100)).unwrap_err().to_string()
+        Guard::spawn(program, tag, held, within).unwrap_err().to_string()
     }
 
     #[test]
     fn each_reason_not_to_start_has_its_remedy() {
         assert_eq!(
-            spawn("/no/proc/self/exe"),
+            spawn("/no/proc/self/exe", READY_WITHIN),
             "execve on the guard of this run: No such file or directory (os error 2). \
              Mount /proc: mount -t proc proc /proc"
         );
-        let ended = spawn("/bin/true");
+        let ended = spawn("/bin/true", READY_WITHIN);
         assert!(
             ended.contains("it ended as it started, with exit status: 0. Try again"),
             "{ended}"
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn one_that_is_not_ready_is_told_apart_from_one_that_ended() {
         // It goes on for ever, and says nothing on its line.
-        let late = spawn("/usr/bin/yes");
+        let late = spawn("/usr/bin/yes", Duration::from_millis(100));
         assert!(late.contains("not ready within"), "{late}");
     }
 }
