@@ -15,8 +15,9 @@ use probe_user::kernel::affinity;
 
 use crate::tool::binary;
 
-/// Doctors that are watched, each with a quiet time of the same length before it.
+/// Doctors that are watched, each with a quiet while before it.
 const PAIRS: usize = 3;
+const QUIET: usize = 10;
 const SLICE: Duration = Duration::from_millis(200);
 
 /// Well below what a doctor costs that competes for the host's CPUs (half), and well above what tracing all functions does
@@ -31,10 +32,9 @@ const OTHERS: u32 = 1;
 /// functions are traced, a system call takes ten times as long.
 pub(super) fn doctor_leaves_the_others_their_speed() -> Result<()> {
     let meter = Meter::start();
-    let mut slices = 10;
     let mut ratios = Vec::new();
     for _ in 0..PAIRS {
-        let quiet: Vec<f64> = (0..slices).map(|_| meter.slice()).collect();
+        let quiet: Vec<f64> = (0..QUIET).map(|_| meter.slice()).collect();
         let mut doctor = doctor()?;
         let mut during = vec![meter.slice()];
         let status = loop {
@@ -44,7 +44,6 @@ pub(super) fn doctor_leaves_the_others_their_speed() -> Result<()> {
             }
         };
         ensure!(status.success(), "doctor: {status}");
-        slices = during.len();
         ratios.push(quarter(during) / quarter(quiet));
     }
     meter.stop()?;
