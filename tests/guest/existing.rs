@@ -21,11 +21,14 @@ use probe_user::{
     workload::{Offered, Placement, Stage, existing, fleet::Worker},
 };
 
+use crate::tool::{Folder, refuse, succeed, tiny_run};
+
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("existing::each_neighbours_calls_and_bytes_are_its_own", neighbours),
         crate::test("existing::the_witness_is_checked_while_others_load_runs_on", alongside),
         crate::test("existing::a_guest_that_ends_is_named", ended),
+        crate::test("existing::a_load_beside_guests_of_others_is_refused", refused),
         crate::test("existing::without_any_guest_it_says_what_was_looked_for", nobody),
     ]
 }
@@ -58,6 +61,16 @@ pub(crate) fn live_if_neighbour() -> Result<()> {
     // With its lock file, which an exit would leave.
     drop(run);
     std::process::exit(0)
+}
+
+fn refused() -> Result<()> {
+    let _neighbour = Neighbour::start()?;
+    let folder = Folder::new()?;
+    let run = || tiny_run(&folder, "off", &folder.path().join("out"));
+    refuse(run()?, 1, &["virtual machines run here (", "--scenario existing", "--allow-shared"])?;
+    let mut shared = run()?;
+    shared.args(["--parts", "toll", "--allow-shared"]);
+    succeed(shared).map(drop)
 }
 
 /// A process with a guest. Ended, and waited for, when it is dropped.

@@ -318,7 +318,10 @@ fn old_objects() -> Result<()> {
     let gone = [&group, &own, &instance].iter().all(|folder| !folder.exists());
     sleeper.wait()?;
     ensure!(all && lived && left.contains("nothing to remove"), "{left}");
-    ensure!(left.contains(&format!("left cgroup {name}: tracetoll 0.1 made it")), "{left}");
+    ensure!(
+        left.contains(&format!("left cgroup {name} with {} (sleep): its name", sleeper.id())),
+        "{left}"
+    );
     ensure!(gone && other.exists(), "{asked}");
     let asked: serde_json::Value = serde_json::from_str(&asked)?;
     let told = asked["left"][0]["why"].as_str().context("no reason")?;

@@ -96,7 +96,8 @@ pub struct RunArgs {
     /// Wait until no other campaign is measured on this kernel, instead of refusing.
     #[arg(long)]
     pub wait: bool,
-    /// Go on even if another tracer holds a function of the target; recorded in the result.
+    /// Go on even if another tracer holds a function of the target, which the result records, or if somebody's virtual
+    /// machines run here.
     #[arg(long)]
     pub allow_shared: bool,
 }

@@ -23,7 +23,10 @@ struct Cleaned {
 /// # Errors
 /// Something that belongs to a dead run could not be removed.
 pub fn clean(args: &CleanArgs) -> Result<ExitCode> {
-    super::require_root("clean", "it removes probes and network interfaces from the kernel")?;
+    super::require_root(
+        "clean",
+        "it removes tracetoll's probes, trace instances, control groups and folders",
+    )?;
     let mut swept = measure::leftovers::sweep(args.old);
     let failed = swept.take_failure();
     let cleaned = Cleaned { removed: swept.removed, left: swept.left };

@@ -5,6 +5,7 @@ use std::{fmt::Write as _, process::ExitCode};
 use crate::{
     cli::{FactFormat, GuestsArgs},
     error::Result,
+    kernel::host,
     workload::existing::{self, Found},
 };
 
@@ -19,6 +20,11 @@ pub fn guests(args: &GuestsArgs) -> Result<ExitCode> {
         FactFormat::Json => super::print_json(&found)?,
         FactFormat::Text if found.is_empty() => {
             super::print("no process here has vhost-net devices and workers\n")?;
+            if !host::is_first_pid_namespace() {
+                super::print(
+                    "this is a container: processes outside of it are not seen; ask on the host\n",
+                )?;
+            }
         }
         FactFormat::Text => super::print(&found.iter().map(paragraph).collect::<String>())?,
     }

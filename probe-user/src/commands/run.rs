@@ -45,7 +45,7 @@ use crate::{
         trial::{Pace, Part},
     },
     report,
-    workload::{Named, Placement, Stage, scenarios},
+    workload::{Named, Placement, Stage, existing, scenarios},
 };
 
 /// Measures a campaign.
@@ -75,6 +75,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     for Left { object, why } in swept.left {
         terminal::tell(format_args!("left {object}: {why}"));
     }
+    check_others(args, &scenario)?;
     let object = args.object.as_deref().map(chosen::choose).transpose()?;
     // Under every trial alike, the control's and the witness's too, until this run ends.
     let _kept = args.bpf_stats.then(statistics::keep).transpose()?;
@@ -115,6 +116,25 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         hotplug: RefCell::new(Hotplug::watch()?),
     };
     measure(args, bench, methods, design, output)
+}
+
+/// Refuses to load a host whose virtual machines serve somebody, as far as they are seen from here.
+fn check_others(args: &RunArgs, scenario: &Scenario) -> Result<()> {
+    if args.allow_shared || scenario.guests.kind == GuestKind::Existing {
+        return Ok(());
+    }
+    let others: Vec<String> = existing::guests()?.into_iter().map(|guest| guest.name).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    Err(Error::unsupported(
+        "vhost-net",
+        format!(
+            "virtual machines run here ({}): a load would take CPU time from them, and their calls would be counted as its own",
+            others.join(", ")
+        ),
+        "Measure those, and load nothing: --scenario existing. Or pass --allow-shared",
+    ))
 }
 
 /// The kernel for this campaign alone; waits for it where that is asked for.

@@ -163,10 +163,24 @@ pub fn sweep(judge: &Judge, swept: &mut Swept) {
         Err(error) => swept.failed(error),
         Ok(found) => {
             for (folder, fate) in found {
-                let name = folder.file_name().unwrap_or_default().to_string_lossy();
-                swept.settle(format!("cgroup {name}"), fate, || kill_and_remove(&folder));
+                swept.settle(described(&folder), fate, || kill_and_remove(&folder));
             }
         }
+    }
+}
+
+/// Its name, with the processes inside: they are killed with it.
+fn described(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let pids = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    let process = |pid: &str| {
+        let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        format!("{pid} ({})", comm.trim_end())
+    };
+    let inside: Vec<_> = pids.lines().map(process).collect();
+    match inside.is_empty() {
+        true => format!("cgroup {name}"),
+        false => format!("cgroup {name} with {}", inside.join(", ")),
     }
 }
 

@@ -56,7 +56,7 @@ pub fn sweep(judge: &Judge, swept: &mut Swept) {
 
 /// What becomes of a folder of this name.
 fn fate(judge: &Judge, name: &str, boot: &str) -> Option<Fate> {
-    let fate = judge.fate(name)?;
+    let fate = judge.fate(name).filter(|_| !is_old(name) || is_of_0_1(name))?;
     if fate != Fate::Dead || is_old(name) || made_on(name) == Some(boot) {
         return Some(fate);
     }
@@ -67,6 +67,13 @@ fn fate(judge: &Judge, name: &str, boot: &str) -> Option<Fate> {
 
 fn is_old(name: &str) -> bool {
     matches!(super::tag::mark_of(name), Some(super::tag::Mark::Old(_)))
+}
+
+/// 0.1 made one kind of folder, `tracetoll-PID-external-RANDOM`, whose end is of six letters and digits (tempfile). People
+/// have results in folders of other names that begin so.
+fn is_of_0_1(name: &str) -> bool {
+    let [_, _, kind, random] = name.split('-').collect::<Vec<_>>()[..] else { return false };
+    kind == "external" && random.len() == 6 && random.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// The boot in a folder's name.
@@ -98,6 +105,12 @@ mod tests {
             assert!(matches!(of(left), Some(Fate::Left(_))), "{left}");
         }
         assert_eq!(of("tracetoll-a0a0a0a-external-0123456789ab-x1Y2z3"), None);
+        assert!(is_of_0_1("tracetoll-41-external-x1Y2z3"));
+        for results in
+            ["tracetoll-2026-11-30", "tracetoll-612-base", "tracetoll-9-external-night2x"]
+        {
+            assert!(!is_of_0_1(results), "{results}");
+        }
         assert_eq!(boot().unwrap().len(), BOOT_LENGTH);
     }
 }

@@ -58,6 +58,12 @@ fn read_proc(path: &str) -> Result<String> {
     fs::read_to_string(path).map_err(|e| Error::file("read", path, e))
 }
 
+/// Whether this process sees all of the kernel's: whether its PID namespace is the first
+/// (`PROC_PID_INIT_INO` in include/linux/proc_ns.h).
+pub fn is_first_pid_namespace() -> bool {
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

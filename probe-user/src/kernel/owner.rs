@@ -143,8 +143,8 @@ impl Judge {
             ),
             (Rule::Locks { old: true, .. }, Mark::Old(_)) => Fate::Dead,
             (Rule::Locks { old: false, .. }, Mark::Old(_)) => left(
-                "tracetoll 0.1 made it, and nothing tells whether that lives. \
-                 When none runs, in no container of this host: tracetoll clean --old",
+                "its name is one of tracetoll 0.1's, and nothing tells whether its owner lives. \
+                 When no 0.1 runs, in no container of this host: tracetoll clean --old",
             ),
             (Rule::Locks { file: Some(file), .. }, Mark::Tagged(tag)) => {
                 match lock::is_held(file, tag.number()) {
