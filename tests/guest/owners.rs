@@ -299,7 +299,10 @@ fn old_objects() -> Result<()> {
     let mut sleeper = Command::new("sleep").arg("1000").spawn()?;
     let name = format!("tracetoll-{}-external", sleeper.id());
     let group = Path::new("/sys/fs/cgroup").join(&name);
-    let own = temporary.path().join(format!("{name}-abc"));
+    let own = temporary.path().join(format!("{name}-x1Y2z3"));
+    // Somebody's results, by what they are called.
+    let results = temporary.path().join("tracetoll-2026-11-30");
+    fs::create_dir(&results)?;
     let other = temporary.path().join("tracetoll-k3f9x2b-external-0123456789ab-x1Y2z3");
     let instance = PathBuf::from("/sys/kernel/tracing/instances").join(&name);
     for folder in [&group, &own, &other, &instance] {
@@ -322,7 +325,7 @@ fn old_objects() -> Result<()> {
         left.contains(&format!("left cgroup {name} with {} (sleep): its name", sleeper.id())),
         "{left}"
     );
-    ensure!(gone && other.exists(), "{asked}");
+    ensure!(gone && other.exists() && results.exists(), "{asked}");
     let asked: serde_json::Value = serde_json::from_str(&asked)?;
     let told = asked["left"][0]["why"].as_str().context("no reason")?;
     ensure!(told.contains("another kernel") && told.contains("rm -r"), "{asked}");
