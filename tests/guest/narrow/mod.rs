@@ -132,7 +132,7 @@ fn run(folder: &Folder, methods: &str, out: &str) -> Result<Command> {
 
 fn a_run() -> Result<()> {
     let all = all_methods()?;
-    ensure!(all.methods().contains("bpf-kprobe-multi-count"), "{:?}", all.methods());
+    ensure!(all.methods().len() > 20, "{:?}", all.methods());
     let own = TARGET.into_iter().chain(CALLERS).chain([TEST_FUNCTION]);
     only(&all.seen, own.chain([OF_BPFTRACE]), &[TRACEPOINT, OF_TRACERS])
 }
