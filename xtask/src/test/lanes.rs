@@ -34,9 +34,8 @@ pub(super) const OF_VMS: &[&str] = &["kvm"];
 /// are QEMU's own.
 const VMS_ON: [&str; 2] = ["6.1", "6.12"];
 
-/// What takes longest of a whole series, in machines of its own: the shorter the machines, the closer to each other do those
-/// that run side by side end. `narrow` and `cpus` share one
-/// campaign.
+/// What takes longest of a whole series, in machines of its own: the shorter the machines, the closer
+/// to each other do those that run side by side end. `narrow` and `cpus` share one campaign.
 const PARTS: [&[&str]; 3] =
     [&["narrow", "cpus"], &["campaign", "external", "network"], &["ending", "input", "owners"]];
 
