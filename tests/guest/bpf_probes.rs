@@ -1,7 +1,7 @@
 //! Programs on kprobes, fprobes, tracepoints and function exits: each hit is counted, whatever the place; what is too
 //! much leaves nothing behind.
 
-use std::{fs, sync::OnceLock, thread};
+use std::{sync::OnceLock, thread};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
@@ -13,6 +13,7 @@ use probe_user::{
 
 use crate::{
     perf::while_reading,
+    tool::kernel,
     triggers::{call_open_tun, call_set_name, hit_oom_tracepoint},
 };
 
@@ -167,13 +168,8 @@ fn check_sum(expected: &[Option<u64>], observation: &Observation) -> Result<()> 
 /// Whether the kernel counts what programs of the method miss: on trampolines and raw tracepoints always, elsewhere since
 /// 6.7, which put the counts into `struct bpf_link_info` (include/uapi/linux/bpf.h).
 fn counts_misses(id: &str) -> Result<bool> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let mut numbers = release.split(['.', '-']).map(str::parse::<u32>);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
-        bail!("{release} is no version");
-    };
     let always = ["bpf-fexit-latency", "bpf-rawtp-count"].contains(&id);
-    Ok(always || (major, minor) >= (6, 7))
+    Ok(always || kernel()? >= (6, 7))
 }
 
 /// Every call that is counted is timed, for none nests in another; unless its exit is missed, which happens where the

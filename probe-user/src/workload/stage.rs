@@ -58,7 +58,7 @@ impl Stage {
         Self::assemble(run, (&scenario.guests, interrupted), &scenario.network, hogs, placement)
     }
 
-    /// Looks whether this host has what the guests of `scenario` need, and makes nothing.
+    /// Looks whether this host has what the guests of `scenario` need, and leaves nothing.
     ///
     /// # Errors
     /// The first thing that is missing, or a value out of range.
@@ -66,6 +66,9 @@ impl Stage {
         let guests = &scenario.guests;
         check(guests)?;
         placement.check()?;
+        if guests.kind != GuestKind::Existing {
+            super::detect()?;
+        }
         if guests.kind.speaks_tcp() {
             crew::command(iperf::PROGRAM, iperf::PROGRAM)?;
         }

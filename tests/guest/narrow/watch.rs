@@ -13,7 +13,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -30,8 +30,8 @@ const EVENTS: [&str; 3] = [
      type=+u0($attr_uptr):u32 config=+u8($attr_uptr):u64 flags=+u40($attr_uptr):u64 pid=$pid:s32",
 ];
 
-/// Between two looks: each walks all functions of the kernel, and must leave the CPU to who is looked at.
-const EVERY: Duration = Duration::from_millis(30);
+/// At least this long between two looks. Each walks all functions of the kernel; it then leaves the CPU as long as it took.
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// Looks on until it is ended.
 pub(crate) struct Watch {
@@ -73,8 +73,9 @@ impl Watch {
         let looker = thread::spawn(move || {
             let mut all = Looks::default();
             while !told.load(Ordering::Relaxed) {
+                let began = Instant::now();
                 all.look()?;
-                thread::sleep(EVERY);
+                thread::sleep(began.elapsed().max(PAUSE));
             }
             Ok(all)
         });

@@ -1,6 +1,6 @@
 //! A vhost-net device between guest memory and a TAP.
 
-use std::{fs::File, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use vhost::{
     VhostBackend as _, VhostUserMemoryRegionInfo, VringConfigData, net::VhostNet as _,
@@ -52,12 +52,22 @@ pub struct Device {
     events: [Events; 2],
 }
 
-/// Whether a device can be opened here; takes none.
+/// Whether a device can be opened here, and its worker seen. It is owned for a moment and carries nothing.
 ///
 /// # Errors
-/// The module is not there, or the right.
+/// The module is not there, or the right; the worker is a kernel thread, and this is a PID namespace of its own.
 pub fn detect() -> Result<()> {
-    File::options().read(true).write(true).open(PATH).map(drop).map_err(unopened)
+    let vhost = open(GuestMemoryMmap::new())?;
+    own(&vhost).map(drop)
+}
+
+fn open(guest: GuestMemoryMmap) -> Result<Net<Arc<GuestMemoryMmap>>> {
+    Net::new(Arc::new(guest)).map_err(|e| unopened(errno(e)))
+}
+
+/// Makes this process the owner, which starts the worker; its thread id.
+fn own(vhost: &Net<Arc<GuestMemoryMmap>>) -> Result<u32> {
+    worker::spawned_by(|| vhost.set_owner().map_err(call("ioctl(VHOST_SET_OWNER)")))
 }
 
 impl Device {
@@ -82,9 +92,8 @@ impl Device {
         let guest = GuestRegionMmap::with_arc(memory, GuestAddress(0))
             .and_then(|region| GuestMemoryMmap::from_regions(vec![region]).ok())
             .ok_or_else(|| Error::Untrue("one region at address 0 is no guest memory".into()))?;
-        let vhost = Net::new(Arc::new(guest)).map_err(|e| unopened(errno(e)))?;
-        let (owned, worker) = worker::spawned_by(|| vhost.set_owner())?;
-        owned.map_err(call("ioctl(VHOST_SET_OWNER)"))?;
+        let vhost = open(guest)?;
+        let worker = own(&vhost)?;
         negotiate(&vhost, event_idx)?;
         vhost.set_mem_table(&[region]).map_err(call("ioctl(VHOST_SET_MEM_TABLE)"))?;
         let events = [Events::new()?, Events::new()?];

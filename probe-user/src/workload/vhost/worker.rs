@@ -16,19 +16,22 @@ use crate::error::{Error, Result};
 /// One device at a time becomes owned, or two new workers could not be told apart.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
+/// What helps where workers are out of sight.
+const SEE_THEM: &str =
+    "Run in the initial PID namespace, where kernel threads can be seen (a container: --pid=host)";
+
 /// Runs `set_owner`, which starts one worker, and finds the worker's thread id.
 ///
 /// # Errors
-/// /proc cannot be read, or shows no worker or several: in a PID namespace of its own a process does not see kernel
-/// threads.
-pub(super) fn spawned_by<T>(set_owner: impl FnOnce() -> T) -> Result<(T, u32)> {
+/// That of `set_owner`. /proc cannot be read, or shows no worker or several: in a PID namespace of its own a process does
+/// not see kernel threads.
+pub(super) fn spawned_by(set_owner: impl FnOnce() -> Result<()>) -> Result<u32> {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let before = workers()?;
-    let outcome = set_owner();
+    set_owner()?;
     let mut new = workers()?;
     new.retain(|tid, _| !before.contains_key(tid));
-    let name = format!("vhost-{}", rustix::thread::gettid());
-    Ok((outcome, only(&new, &name)?))
+    only(&new, &format!("vhost-{}", rustix::thread::gettid()))
 }
 
 /// The workers of the devices that thread `owner` of process `process` opened, in the order of their ids.
@@ -46,7 +49,7 @@ pub(crate) fn of_owner(process: u32, owner: u32) -> Result<Vec<u32>> {
         true => Err(Error::unsupported(
             "the vhost worker",
             format!("no thread of process {process} and no kernel thread is called {name}"),
-            "Run in the initial PID namespace, where kernel threads can be seen",
+            SEE_THEM,
         )),
     }
 }
@@ -54,14 +57,12 @@ pub(crate) fn of_owner(process: u32, owner: u32) -> Result<Vec<u32>> {
 /// The one worker among `new`; where other processes started some meanwhile, the one called `name`.
 fn only(new: &BTreeMap<u32, String>, name: &str) -> Result<u32> {
     let mut named = new.iter().filter(|(_, own)| new.len() == 1 || *own == name);
-    match (named.next(), named.next()) {
-        (Some((tid, _)), None) => Ok(*tid),
-        _ => Err(Error::unsupported(
-            "the vhost worker",
-            format!("of the new threads {new:?} not exactly one is called {name}"),
-            "Run in the initial PID namespace, where kernel threads can be seen",
-        )),
-    }
+    let why = match (named.next(), named.next()) {
+        (Some((tid, _)), None) => return Ok(*tid),
+        (None, _) if new.is_empty() => "this kernel's is a kernel thread, out of sight here".into(),
+        _ => format!("of the new threads {new:?} not exactly one is called {name}"),
+    };
+    Err(Error::unsupported("the vhost worker", why, SEE_THEM))
 }
 
 /// All workers in sight, with their names: threads of this process, and kernel threads.
@@ -112,21 +113,21 @@ mod tests {
 
     #[test]
     fn a_thread_is_found_by_its_name() {
-        let (found, tid) = spawned_by(|| {
-            let (tell, told) = std::sync::mpsc::channel();
-            let (end, ended) = std::sync::mpsc::channel::<()>();
-            let thread = std::thread::Builder::new().name("vhost-0".into()).spawn(move || {
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let mut thread = None;
+        let found = spawned_by(|| {
+            let worker = std::thread::Builder::new().name("vhost-0".into());
+            thread = Some(worker.spawn(move || {
                 tell.send(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()).unwrap();
                 let _ = ended.recv();
-            });
-            (told.recv().unwrap(), end, thread.unwrap())
-        })
-        .map(|((expected, end, thread), tid)| {
-            drop(end);
-            thread.join().unwrap();
-            (expected, tid)
+            }));
+            Ok(())
         })
         .unwrap();
+        let tid = told.recv().unwrap();
+        drop(end);
+        thread.unwrap().unwrap().join().unwrap();
         assert_eq!(found, tid);
     }
 }
