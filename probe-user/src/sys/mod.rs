@@ -11,5 +11,6 @@ pub mod packet;
 pub mod perf;
 pub mod probe;
 pub mod ringbuf;
+pub mod sched;
 pub mod trace_ring;
 pub mod tun;
