@@ -1,13 +1,13 @@
 //! The guest tests: which machines, how they end, and what of them failed.
 
-use super::lanes::{self, Share};
+use super::lanes::{self, Kind, Share};
 use crate::image;
 use crate::install::Installer;
 use crate::kernels::{self, Kernel};
 use crate::vm::{self, AccelArg, Ending, Machine, Outcome, Tools};
 use crate::{cargo, externals, interrupt};
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
@@ -35,11 +35,11 @@ pub(super) struct Asked<'a> {
     pub(super) words: &'a [OsString],
 }
 
-/// Runs the guest tests on each kernel, and prints each machine's output in one piece.
+/// Runs the guest tests on each kernel, and prints each machine's output in one piece; what each machine ran.
 ///
 /// # Errors
 /// Something does not build or cannot be fetched, a machine cannot be started, or a test failed.
-pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<()> {
+pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<Vec<(Share, Tried)>> {
     let tools = ready(install)?.accelerated(asked.accel);
     let (tracetoll, tests) = (cargo::as_tested("tracetoll")?, cargo::as_tested("guest")?);
     let image = image::ready(image::SERIES, install)?;
@@ -50,6 +50,7 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<()> {
         let kernel = Kernel::get(&share.series, install)?;
         let mut command = vec![tests.clone().into()];
         command.extend(asked.part.map(OsString::from));
+        command.extend(share.kind.words().iter().map(OsString::from));
         command.extend_from_slice(asked.words);
         let modules: Vec<&str> = share.modules.iter().map(String::as_str).collect();
         let mut env = vec![
@@ -58,11 +59,12 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<()> {
             variable(MODULES, modules.join(",")),
         ];
         env.extend(SOAK.iter().filter_map(|name| Some(variable(name, std::env::var(name).ok()?))));
+        let nested = share.kind == Kind::Vms;
         Ok(Machine {
             env,
-            timeout: Some(if share.nested { NESTED_WITHIN } else { PLAIN_WITHIN }),
-            nested: share.nested,
-            huge_pages: if share.nested { VM_TESTS_HUGE_PAGES } else { 0 },
+            timeout: Some(if nested { NESTED_WITHIN } else { PLAIN_WITHIN }),
+            nested,
+            huge_pages: if nested { VM_TESTS_HUGE_PAGES } else { 0 },
             // One to take offline, and one each for load and sink.
             cpus: 3,
             live: alone,
@@ -70,7 +72,7 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<()> {
         })
     };
     let machines = shares.iter().map(machine).collect::<Result<Vec<_>>>()?;
-    judge(&machines, &tools)
+    Ok(shares.into_iter().zip(judge(&machines, &tools)?).collect())
 }
 
 /// Installs what the tests run in their machines.
@@ -106,12 +108,12 @@ fn shares(asked: &Asked<'_>, tests: &Path) -> Result<Vec<Share>> {
     }
     let (nested, plain): (BTreeSet<_>, BTreeSet<_>) =
         hit.into_iter().partition(|module| lanes::OF_VMS.contains(&module.as_str()));
-    let of = |modules: &BTreeSet<String>, nested| {
-        let share = |one: &String| Share { series: one.clone(), modules: modules.clone(), nested };
+    let of = |modules: &BTreeSet<String>, kind| {
+        let share = |one: &String| Share { series: one.clone(), modules: modules.clone(), kind };
         let series = series.iter().filter(|_| !modules.is_empty());
         series.map(share).collect::<Vec<_>>()
     };
-    Ok([of(&plain, false), of(&nested, true)].concat())
+    Ok([of(&plain, Kind::Plain), of(&nested, Kind::Vms)].concat())
 }
 
 /// The names of all guest tests.
@@ -126,22 +128,30 @@ fn module(name: &str) -> &str {
     name.split("::").next().unwrap_or(name)
 }
 
-/// Runs the machines; those whose emulation may be at fault once more.
-fn judge(machines: &[Machine], tools: &Tools) -> Result<()> {
-    let failed = tried(machines, tools)?;
-    let may_be_emulation =
-        |failure: &Failure| failure.machine_gave_up || machines[failure.index].nested;
-    let (again, failed): (Vec<_>, Vec<_>) = failed.into_iter().partition(may_be_emulation);
-    let mut failed: Vec<String> = failed.into_iter().map(|failure| failure.why).collect();
+/// Runs the machines; those whose emulation may be at fault once more. How each ended.
+fn judge(machines: &[Machine], tools: &Tools) -> Result<Vec<Tried>> {
+    let (vms, plain): (Vec<_>, Vec<_>) =
+        (0..machines.len()).partition(|&index| machines[index].nested);
+    let mut tries = tried(machines, &plain, 1, tools)?;
+    tries.extend(tried(machines, &vms, 1, tools)?);
+    let may_be_emulation = |(index, tried): &(&usize, &Tried)| {
+        tried.why.is_some() && (tried.machine_gave_up() || machines[**index].nested)
+    };
+    let again: Vec<_> = tries.iter().filter(may_be_emulation).collect();
     if !again.is_empty() && !interrupt::requested() {
-        for Failure { why, .. } in &again {
+        for why in again.iter().filter_map(|(_, tried)| tried.why.as_ref()) {
             eprintln!("once more, since it may be the emulation's fault: {why}");
         }
-        let again: Vec<_> = again.iter().map(|failure| machines[failure.index].clone()).collect();
-        failed.extend(tried(&again, tools)?.into_iter().map(|failure| failure.why));
+        let again: Vec<usize> = again.iter().map(|(index, _)| **index).collect();
+        tries.extend(tried(machines, &again, 2, tools)?);
     }
+    let failed: Vec<&str> = tries.values().filter_map(|tried| tried.why.as_deref()).collect();
     // All at the end, where they are looked for.
-    if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("\n")) }
+    if failed.is_empty() {
+        Ok(tries.into_values().collect())
+    } else {
+        bail!("{}", failed.join("\n"))
+    }
 }
 
 /// Longest that a machine may take for its tests; an answer to "does it hang?".
@@ -151,34 +161,45 @@ const NESTED_WITHIN: Duration = Duration::from_secs(1200);
 /// Pages of 2 MiB for what VMs the tests have at once: two of 192 MiB.
 const VM_TESTS_HUGE_PAGES: u64 = 2 * 192 / 2;
 
-/// A machine whose tests did not all pass.
-struct Failure {
-    /// Which of the machines.
-    index: usize,
-    /// Its kernel panicked, or it was gone without a word.
-    machine_gave_up: bool,
-    why: String,
+/// A machine that has run.
+pub(super) struct Tried {
+    pub(super) outcome: Outcome,
+    /// How often it has.
+    pub(super) tries: u32,
+    /// Why its tests did not all pass, if so.
+    why: Option<String>,
 }
 
-/// Runs the machines and prints what they say; which of them failed, and why.
+impl Tried {
+    /// Its kernel panicked, or it was gone without a word.
+    fn machine_gave_up(&self) -> bool {
+        matches!(self.outcome.ending, Ending::Panic | Ending::Lost)
+    }
+}
+
+/// Runs the machines at `indices` and prints what they say; how each ended.
 ///
 /// QEMU's emulation is not perfect. That of a processor's virtualization loses a VM now and then, or the whole machine; and a
 /// processor may be found between two bytes of an instruction while another one patches it, as ftrace does with every function,
 /// upon which the kernel panics. So whoever calls this gives machines with VMs, and those that gave up themselves, a second
 /// chance. A test that fails in another machine has none.
-fn tried(machines: &[Machine], tools: &Tools) -> Result<Vec<Failure>> {
-    let failed = Mutex::new(Vec::new());
+fn tried(
+    machines: &[Machine],
+    indices: &[usize],
+    tries: u32,
+    tools: &Tools,
+) -> Result<BTreeMap<usize, Tried>> {
+    let these: Vec<_> = indices.iter().map(|&index| machines[index].clone()).collect();
     // Tests wait for the kernel more than they compute; not so where VMs are emulated in VMs.
-    let waiting = !machines.iter().any(|machine| machine.nested);
+    let waiting = !these.iter().any(|machine| machine.nested);
     let at_once = if waiting { 2 * vm::carried() } else { vm::carried() };
-    vm::run_all(machines, at_once, tools, |index, outcome| {
-        if let Err(error) = verdict(&machines[index], outcome) {
-            let machine_gave_up = matches!(outcome.ending, Ending::Panic | Ending::Lost);
-            let failure = Failure { index, machine_gave_up, why: format!("{error:#}") };
-            failed.lock().expect("no holder panics").push(failure);
-        }
+    let ended = Mutex::new(BTreeMap::new());
+    vm::run_all(&these, at_once, tools, |place, outcome| {
+        let why = verdict(&these[place], outcome).err().map(|error| format!("{error:#}"));
+        let tried = Tried { outcome: outcome.clone(), tries, why };
+        ended.lock().expect("no holder panics").insert(indices[place], tried);
     })?;
-    Ok(failed.into_inner()?)
+    Ok(ended.into_inner()?)
 }
 
 /// Prints what a guest said, unless it was printed as it came, and judges its end.

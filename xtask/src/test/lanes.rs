@@ -1,7 +1,8 @@
 //! Which guest tests run on which kernel.
 //!
 //! The default lane has one series whole, and on the others what depends on the kernel. The full lane has all series
-//! whole, and the tests that boot VMs: those need a processor's virtualization, whose emulation now and then loses a VM.
+//! whole, random kills on each, and the tests that boot VMs: those need a processor's virtualization, whose emulation now and then
+//! loses a VM.
 
 use crate::kernels;
 use anyhow::{Result, bail};
@@ -30,6 +31,9 @@ const OF_THE_KERNEL: &[&str] = &[
 /// Modules that boot VMs.
 pub(super) const OF_VMS: &[&str] = &["kvm"];
 
+/// The module of random kills: minutes of them.
+const SOAK: &str = "soak";
+
 /// Where the tests that boot VMs run: on the oldest series, whose vhost workers are kernel threads, and on one where they
 /// are QEMU's own.
 const VMS_ON: [&str; 2] = ["6.1", "6.12"];
@@ -44,8 +48,36 @@ const PARTS: [&[&str]; 3] =
 pub(super) struct Share {
     pub(super) series: String,
     pub(super) modules: BTreeSet<String>,
-    /// Whether they boot VMs.
-    pub(super) nested: bool,
+    pub(super) kind: Kind,
+}
+
+/// What kind of tests that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Plain,
+    /// Tests that run only where they are asked for.
+    Soak,
+    /// They boot VMs.
+    Vms,
+}
+
+impl Kind {
+    /// As the record of the full lane says it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Soak => "soak",
+            Self::Vms => "VMs",
+        }
+    }
+
+    /// Arguments of the test runner.
+    pub(super) fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Soak => &["--ignored"],
+            Self::Plain | Self::Vms => &[],
+        }
+    }
 }
 
 /// Makes sure that every module that is named here is there: a misspelt one would be left out without a word.
@@ -62,28 +94,33 @@ pub(super) fn check(there: &BTreeSet<String>) -> Result<()> {
 
 /// The machines of a lane, the longest first. `there` are all modules that there are.
 pub(super) fn shares(series: &[String], full: bool, there: &BTreeSet<String>) -> Vec<Share> {
-    let share = |series: &str, of: &dyn Fn(&str) -> bool, nested| Share {
+    let share = |series: &str, kind, of: &dyn Fn(&str) -> bool| Share {
         series: series.to_owned(),
         modules: there.iter().filter(|module| of(module)).cloned().collect(),
-        nested,
+        kind,
     };
-    let plain = |module: &str| !OF_VMS.contains(&module);
+    let rest = |module: &str| {
+        let elsewhere = PARTS.into_iter().flatten().chain(OF_VMS).chain([&SOAK]);
+        !elsewhere.into_iter().any(|other| *other == module)
+    };
     let mut shares = Vec::new();
     for one in series {
         if full || one == WHOLE || series.len() == 1 {
-            shares.extend(PARTS.map(|part| share(one, &|module| part.contains(&module), false)));
-            let rest =
-                |module: &str| plain(module) && !PARTS.iter().any(|part| part.contains(&module));
-            shares.push(share(one, &rest, false));
+            let part = |part: &[&str]| share(one, Kind::Plain, &|module| part.contains(&module));
+            shares.extend(PARTS.map(part));
+            shares.push(share(one, Kind::Plain, &rest));
         } else {
-            shares.push(share(one, &|module| OF_THE_KERNEL.contains(&module), false));
+            shares.push(share(one, Kind::Plain, &|module| OF_THE_KERNEL.contains(&module)));
+        }
+        if full {
+            shares.push(share(one, Kind::Soak, &|module| module == SOAK));
         }
         if full && (VMS_ON.contains(&one.as_str()) || series.len() == 1) {
-            shares.push(share(one, &|module| OF_VMS.contains(&module), true));
+            shares.push(share(one, Kind::Vms, &|module| OF_VMS.contains(&module)));
         }
     }
     // VMs wait for each other more than they compute: last, where nothing else is left to wait for.
-    shares.sort_by_key(|share| (share.nested, share.series != WHOLE));
+    shares.sort_by_key(|share| (share.kind, share.series != WHOLE));
     shares
 }
 
@@ -93,8 +130,8 @@ mod tests {
 
     fn there() -> BTreeSet<String> {
         let others = ["load", "a_new_one"];
-        let all =
-            OF_THE_KERNEL.iter().chain(OF_VMS).chain(PARTS.into_iter().flatten()).chain(&others);
+        let parts = PARTS.into_iter().flatten();
+        let all = OF_THE_KERNEL.iter().chain(OF_VMS).chain(parts).chain(&others).chain([&SOAK]);
         all.map(|&module| module.to_owned()).collect()
     }
 
@@ -113,10 +150,11 @@ mod tests {
     #[test]
     fn the_default_lane_has_one_series_whole_but_for_vms() {
         let lane = lane(false);
-        let whole: Vec<_> = there().into_iter().filter(|module| module != "kvm").collect();
+        let by_day = |module: &String| ![OF_VMS, &[SOAK]].concat().contains(&module.as_str());
+        let whole: Vec<_> = there().into_iter().filter(by_day).collect();
         assert_eq!(on(&lane, WHOLE), whole);
         assert_eq!(on(&lane, "6.1"), OF_THE_KERNEL);
-        assert!(lane.iter().all(|share| !share.nested));
+        assert!(lane.iter().all(|share| share.kind == Kind::Plain));
     }
 
     #[test]

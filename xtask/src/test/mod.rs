@@ -8,14 +8,15 @@
 mod guest;
 mod host;
 mod lanes;
+mod record;
 
 use crate::install::Installer;
 use crate::kernels::{self, Kernel};
 use crate::vm::{AccelArg, Tools};
-use crate::{cargo, ebpf, interrupt, readers};
+use crate::{cargo, ebpf, interrupt, paths, readers};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -23,7 +24,8 @@ use std::time::Instant;
 /// the gate for regressions, and the guest tests: one kernel whole, on the others what depends on the kernel.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Every guest test on every kernel, and those that boot VMs in VMs on two: for nights
+    /// Every guest test on every kernel, those that boot VMs in VMs on two, random kills, and the fuzzer: for nights. It takes
+    /// an hour on two CPUs, and writes what it ran to xtask/full-lane.json
     #[arg(long)]
     full: bool,
     /// Kernel series of the guest tests (several allowed; all that are tested unless given, one for tests by name)
@@ -54,6 +56,7 @@ impl Args {
         if let Some(name) = &self.name {
             return self.by_name(name, stages, install);
         }
+        let (mut machines, mut fuzzed) = (Vec::new(), String::new());
         thread::scope(|scope| {
             scope.spawn(|| self.fetch(install));
             self.compiled(&mut stages)
@@ -66,8 +69,19 @@ impl Args {
             stages.run("VM harness", || harness(install))?;
             stages.run("gate", || gate(install))?;
         }
+        if self.full && !self.guest_only {
+            stages.run("fuzz", || fuzz(&mut fuzzed))?;
+        }
         if !self.host_only {
-            stages.run("guest tests", || guest::run(&self.guests(), install))?;
+            stages.run("guest tests", || {
+                machines = guest::run(&self.guests(), install)?;
+                Ok(())
+            })?;
+        }
+        let whole = self.full && self.kernels.is_empty() && !self.guest_only && !self.host_only;
+        if whole && stages.failures.is_empty() {
+            record::write(&stages.seconds, &machines, &fuzzed)?;
+            eprintln!("\nrecorded in {}", record::file().display());
         }
         Ok(stages.close())
     }
@@ -122,7 +136,7 @@ impl Args {
             })?;
         }
         if there {
-            stages.run("guest tests", || guest::run(&self.guests(), install))?;
+            stages.run("guest tests", || guest::run(&self.guests(), install).map(drop))?;
         }
         Ok(stages.close())
     }
@@ -137,6 +151,7 @@ impl Args {
 #[derive(Default)]
 struct Stages {
     lines: Vec<String>,
+    seconds: Vec<(String, f64)>,
     failures: Vec<String>,
 }
 
@@ -156,7 +171,9 @@ impl Stages {
                 "FAILED"
             }
         };
-        self.lines.push(format!("{name}: {word} ({:.0} s)", start.elapsed().as_secs_f64()));
+        let seconds = start.elapsed().as_secs_f64();
+        self.lines.push(format!("{name}: {word} ({seconds:.0} s)"));
+        self.seconds.push((name.to_owned(), seconds));
         Ok(())
     }
 
@@ -192,6 +209,22 @@ fn harness(install: &Installer) -> Result<()> {
     ready(install)?;
     let tests = ["test", "--workspace", "--test", "vm", "--"];
     cargo::run(cargo::cargo(&tests).args(["--ignored", "--test-threads", "2"]))
+}
+
+/// Each fuzz target on changed inputs, by a seed of its own each time; what it said.
+fn fuzz(said: &mut String) -> Result<()> {
+    const SECONDS_EACH: &str = "30";
+    let folder = paths::store("fuzz")?;
+    let seed = jiff::Timestamp::now().as_second().to_string();
+    let mut fuzz = cargo::cargo(&["run", "--package", "tracetoll-fuzz", "--"]);
+    fuzz.args(["mutate", "all", SECONDS_EACH, &seed]).arg(&folder).stderr(Stdio::inherit());
+    let out = fuzz.output().context("cannot run cargo")?;
+    said.push_str(&String::from_utf8(out.stdout)?);
+    print!("{said}");
+    if !out.status.success() {
+        bail!("the last input of its kind in {} fails; the seed is {seed}", folder.display());
+    }
+    Ok(())
 }
 
 /// A regression that is planted in a kernel program is found, and changed words are not, see `xtask/tests/gate.rs`.

@@ -1,0 +1,63 @@
+//! The record of the full lane's last run, `xtask/full-lane.json`: what ran where, and what came of it.
+
+use super::guest::Tried;
+use super::lanes::Share;
+use crate::paths;
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Where the record stands.
+pub(super) fn file() -> PathBuf {
+    paths::root().join("xtask/full-lane.json")
+}
+
+/// Writes the record of a run in which nothing failed. `fuzz` is what the fuzzer said.
+///
+/// # Errors
+/// A machine's output cannot be read, git does not tell the commit, the file cannot be written.
+pub(super) fn write(
+    stages: &[(String, f64)],
+    machines: &[(Share, Tried)],
+    fuzz: &str,
+) -> Result<()> {
+    let all = stages.iter().map(|(_, seconds)| seconds).sum::<f64>();
+    let stages: serde_json::Map<String, Value> =
+        stages.iter().map(|(name, seconds)| (name.clone(), json!(seconds.round()))).collect();
+    let record = json!({
+        "commit": git(&["rev-parse", "--short=12", "HEAD"])?,
+        "changed": !git(&["status", "--porcelain"])?.is_empty(),
+        "date": jiff::Zoned::now().strftime("%Y-%m-%d").to_string(),
+        "cpus": std::thread::available_parallelism()?.get(),
+        "minutes": (all / 60.0).round(),
+        "stages_s": stages,
+        "machines": machines.iter().map(told).collect::<Result<Vec<_>>>()?,
+        "fuzz": fuzz.lines().collect::<Vec<_>>(),
+    });
+    let text = serde_json::to_string_pretty(&record)? + "\n";
+    fs::write(file(), text).with_context(|| format!("cannot write {}", file().display()))
+}
+
+fn told((share, tried): &(Share, Tried)) -> Result<Value> {
+    let said = fs::read_to_string(tried.outcome.dir.join("stdout"))?;
+    let with = |word: &str| said.lines().rev().find(|line| line.starts_with(word));
+    let mut told = json!({
+        "series": share.series,
+        "kind": share.kind.name(),
+        "modules": share.modules,
+        "tries": tried.tries,
+        "result": with("test result: ").context("a machine's tests have no result")?,
+    });
+    if let Some(figures) = with("soak: ") {
+        told["figures"] = figures.into();
+    }
+    Ok(told)
+}
+
+fn git(words: &[&str]) -> Result<String> {
+    let out = Command::new("git").args(words).current_dir(paths::root()).output();
+    let out = out.context("cannot run git")?;
+    Ok(String::from_utf8(out.stdout)?.trim().to_owned())
+}
