@@ -34,6 +34,7 @@ use crate::victim;
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("load::lockstep_makes_one_call_per_kick", one_call_per_kick),
+        crate::test("load::lockstep_is_preempted_at_each_kick", preempted_at_each_kick),
         crate::test("load::setting_the_backend_makes_one_call", one_call_by_itself),
         crate::test("load::every_frame_sent_arrives_or_is_counted_as_refused", all_frames),
         crate::test("load::guests_receive_what_is_sent_to_them", receiving),
@@ -143,6 +144,53 @@ fn one_call_per_kick() -> Result<()> {
         stage.close()?;
     }
     Ok(())
+}
+
+/// The worker is through when the load looks for the first time; if the scheduler had not switched to it at the kick, the load
+/// would have to yield.
+fn preempted_at_each_kick() -> Result<()> {
+    const KICKS: u64 = 2_000;
+    let run = Run::start()?;
+    crate::load_modules()?;
+    // Guest and worker on one CPU.
+    let stage = Stage::of_guests(&run, &guests(1), &Placement::of(vec![0], vec![1]))?;
+    let yields = Yields::count()?;
+    lockstep(&stage, KICKS)?.stop()?;
+    let yields = yields.end()?;
+    stage.close()?;
+    println!("yielded {yields} times in {KICKS} kicks");
+    ensure!(yields < KICKS / 50, "yielded {yields} times in {KICKS} kicks");
+    Ok(())
+}
+
+/// Counts calls of sched_yield(2), by an instance of ftrace.
+struct Yields(PathBuf);
+
+impl Yields {
+    fn count() -> Result<Self> {
+        let instance = Self("/sys/kernel/tracing/instances/load_test".into());
+        fs::create_dir(&instance.0)?;
+        fs::write(instance.0.join("events/syscalls/sys_enter_sched_yield/enable"), "1")?;
+        Ok(instance)
+    }
+
+    fn end(self) -> Result<u64> {
+        let mut all = 0;
+        for cpu in fs::read_dir(self.0.join("per_cpu"))? {
+            let stats = fs::read_to_string(cpu?.path().join("stats"))?;
+            let of = |name: &str| stats.lines().find_map(|line| line.strip_prefix(name));
+            for count in [of("entries:"), of("overrun:")] {
+                all += count.context("no count")?.trim().parse::<u64>()?;
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl Drop for Yields {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
 }
 
 /// Every frame has arrived, or was refused where the sink's CPU did not get to run; none came from elsewhere.

@@ -3,13 +3,29 @@
 
 use std::io;
 
-/// Makes the calling thread one that every thread of another policy preempts as soon as it wakes (`SCHED_IDLE`).
-///
-/// # Errors
-/// The errno of sched_setscheduler(2).
-pub fn yield_to_all() -> io::Result<()> {
+/// The calling thread as one of `SCHED_IDLE`, which any normal task on its CPU preempts when it wakes. Dropping it, on the same
+/// thread, makes the thread a normal one again.
+#[derive(Debug)]
+pub struct IdleClass(());
+
+impl IdleClass {
+    /// # Errors
+    /// The errno of sched_setscheduler(2).
+    pub fn enter() -> io::Result<Self> {
+        set(libc::SCHED_IDLE).map(|()| Self(()))
+    }
+}
+
+impl Drop for IdleClass {
+    fn drop(&mut self) {
+        // Fails only where RLIMIT_NICE forbids it, which does not bind root.
+        let _ = set(libc::SCHED_OTHER);
+    }
+}
+
+fn set(policy: i32) -> io::Result<()> {
     let parameters = libc::sched_param { sched_priority: 0 };
     // SAFETY: 0 is the calling thread; the kernel only reads `parameters`, which outlives the call.
-    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters) };
+    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

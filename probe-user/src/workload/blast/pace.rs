@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     kernel::clock,
     model::{scenario::Rate, units::Nanos},
-    sys::sched,
+    sys::sched::IdleClass,
     workload::{
         Offered,
         blast::{
@@ -53,11 +53,11 @@ pub(super) fn drain(guest: &mut Guest, tally: &Tally) -> Result<()> {
     guest.settle()
 }
 
-/// The worker preempts this thread at each kick. Left to itself, the scheduler would let it do so or not, depending on what
-/// either has run before; and what passes from the wake-up to the switch counts for the worker
-/// (`rq_clock_skip_update` in kernel/sched/core.c): a dearer method could make the worker's time shorter.
+/// The worker preempts this thread at each kick. Otherwise the scheduler decides by what either has run before, and a more
+/// expensive method can make the worker's time shorter (METHODOLOGY.md, "Known biases").
 fn lockstep(guest: &mut Guest, kicks: u64, bell: &Bell, tally: &Tally) -> Result<()> {
-    sched::yield_to_all().map_err(|e| Error::call("sched_setscheduler", "this thread", e))?;
+    let _preempted =
+        IdleClass::enter().map_err(|e| Error::call("sched_setscheduler", "this thread", e))?;
     for _ in 0..kicks {
         if bell.is_rung() {
             break;
