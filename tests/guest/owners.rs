@@ -221,9 +221,9 @@ fn containers_see_workers() -> Result<bool> {
     Ok(kernel()? >= (6, 4))
 }
 
-/// A run where the workers are out of sight makes nothing.
+/// A run where the workers are out of sight is refused before it makes a folder.
 fn refused_in_container(run: &Command, out: &Path) -> Result<()> {
-    refuse(in_container(&line(run)), 1, &["a kernel thread, out of sight here", "--pid=host"])?;
+    refuse(in_container(&line(run)), 1, &["hides kernel threads", "--pid=host"])?;
     ensure!(!out.exists(), "a folder was made for nothing");
     Ok(())
 }

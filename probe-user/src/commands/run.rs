@@ -45,7 +45,7 @@ use crate::{
         trial::{Pace, Part},
     },
     report,
-    workload::{Named, Placement, Stage, existing, scenarios},
+    workload::{self, Named, Placement, Stage, existing, scenarios},
 };
 
 /// Measures a campaign.
@@ -102,6 +102,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     // Megabytes of text that no trial needs.
     drop(known);
     Stage::detect(&scenario, &placement)?;
+    if scenario.guests.kind != GuestKind::Existing {
+        workload::detect()?;
+    }
     let output = Output::open(args)?;
     let bench = Bench {
         run: &run,

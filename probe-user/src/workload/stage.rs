@@ -58,7 +58,8 @@ impl Stage {
         Self::assemble(run, (&scenario.guests, interrupted), &scenario.network, hogs, placement)
     }
 
-    /// Looks whether this host has what the guests of `scenario` need, and leaves nothing.
+    /// Looks whether this host has the programs that the guests of `scenario` need, and makes nothing. The devices that they
+    /// need are [`workload::detect`](super::detect)'s.
     ///
     /// # Errors
     /// The first thing that is missing, or a value out of range.
@@ -66,19 +67,16 @@ impl Stage {
         let guests = &scenario.guests;
         check(guests)?;
         placement.check()?;
-        if guests.kind != GuestKind::Existing {
-            super::detect()?;
-        }
         if guests.kind.speaks_tcp() {
             crew::command(iperf::PROGRAM, iperf::PROGRAM)?;
         }
         if guests.kind != GuestKind::Existing && scenario.network.switch == Switch::Ovs {
             network::detect_ovs()?;
         }
-        match guests.kind {
-            GuestKind::Kvm => kvm::Plan::new(guests, &scenario.hogs, &Arc::default()).map(drop),
-            GuestKind::Blast | GuestKind::Bridge | GuestKind::Existing => Ok(()),
+        if guests.kind == GuestKind::Kvm {
+            kvm::Plan::new(guests, &scenario.hogs, &Arc::default())?;
         }
+        Ok(())
     }
 
     /// Builds guests without hogs.

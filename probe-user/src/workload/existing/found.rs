@@ -9,7 +9,10 @@ use std::{
 use serde::Serialize;
 
 use super::process;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    kernel::tag,
+};
 
 /// A process with vhost-net devices: a virtual machine, as a rule.
 ///
@@ -55,7 +58,7 @@ pub fn guests() -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// None where the process has no vhost-net device, or has ended.
+/// None where the process has no vhost-net device that carries anything, or has ended.
 fn guest(pid: u32, workers: BTreeSet<u32>) -> Option<Found> {
     let folder = PathBuf::from(format!("/proc/{pid}"));
     let held = process::descriptors(&folder).ok()?;
@@ -63,6 +66,10 @@ fn guest(pid: u32, workers: BTreeSet<u32>) -> Option<Found> {
         return None;
     }
     let command = process::command(&folder)?;
+    // A `tracetoll doctor` that looks whether a device can be had.
+    if held.taps.is_empty() && command == tag::PREFIX {
+        return None;
+    }
     let tap = |(name, descriptor)| FoundTap { name, descriptor };
     let given = fs::read(folder.join("cmdline")).ok().and_then(|line| process::given_name(&line));
     Some(Found {

@@ -55,7 +55,7 @@ pub struct Device {
 /// Whether a device can be opened here, and its worker seen. It is owned for a moment and carries nothing.
 ///
 /// # Errors
-/// The module is not there, or the right; the worker is a kernel thread, and this is a PID namespace of its own.
+/// The module is not there, or the right; the worker is a kernel thread, and this process's PID namespace hides it.
 pub fn detect() -> Result<()> {
     let vhost = open(GuestMemoryMmap::new())?;
     own(&vhost).map(drop)

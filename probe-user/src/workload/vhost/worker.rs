@@ -16,9 +16,12 @@ use crate::error::{Error, Result};
 /// One device at a time becomes owned, or two new workers could not be told apart.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// What helps where workers are out of sight.
+/// The remedy where /proc does not show the worker.
 const SEE_THEM: &str =
     "Run in the initial PID namespace, where kernel threads can be seen (a container: --pid=host)";
+
+/// The initial PID namespace (`PROC_PID_INIT_INO` in include/linux/proc_ns.h).
+const INITIAL: &str = "pid:[4026531836]";
 
 /// Runs `set_owner`, which starts one worker, and finds the worker's thread id.
 ///
@@ -59,10 +62,18 @@ fn only(new: &BTreeMap<u32, String>, name: &str) -> Result<u32> {
     let mut named = new.iter().filter(|(_, own)| new.len() == 1 || *own == name);
     let why = match (named.next(), named.next()) {
         (Some((tid, _)), None) => return Ok(*tid),
-        (None, _) if new.is_empty() => "this kernel's is a kernel thread, out of sight here".into(),
+        (None, _) if is_hidden(new) => {
+            "it is a kernel thread, and this PID namespace hides kernel threads".into()
+        }
         _ => format!("of the new threads {new:?} not exactly one is called {name}"),
     };
     Err(Error::unsupported("the vhost worker", why, SEE_THEM))
+}
+
+/// Whether no worker came into sight because of this process's PID namespace.
+fn is_hidden(new: &BTreeMap<u32, String>) -> bool {
+    let namespace = fs::read_link("/proc/self/ns/pid");
+    new.is_empty() && namespace.is_ok_and(|name| name.as_os_str() != INITIAL)
 }
 
 /// All workers in sight, with their names: threads of this process, and kernel threads.
@@ -115,17 +126,18 @@ mod tests {
     fn a_thread_is_found_by_its_name() {
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
-        let mut thread = None;
+        let (mut thread, mut tid) = (None, 0);
         let found = spawned_by(|| {
             let worker = std::thread::Builder::new().name("vhost-0".into());
             thread = Some(worker.spawn(move || {
                 tell.send(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()).unwrap();
                 let _ = ended.recv();
             }));
+            // It has its name by then.
+            tid = told.recv().unwrap();
             Ok(())
         })
         .unwrap();
-        let tid = told.recv().unwrap();
         drop(end);
         thread.unwrap().unwrap().join().unwrap();
         assert_eq!(found, tid);
