@@ -12,7 +12,8 @@ use tracetoll_fuzz::{TARGETS, corpus, mutate, run};
 const USAGE: &str = "usage: tracetoll-fuzz unpack DIR     write every input to DIR/TARGET/NAME
        tracetoll-fuzz pack FILE…         print each file as text, to be kept as corpus/TARGET/NAME.hex
        tracetoll-fuzz run TARGET FILE…   run a target on files
-       tracetoll-fuzz mutate TARGET|all SECONDS SEED DIR
+       tracetoll-fuzz targets            print the names of all targets
+       tracetoll-fuzz mutate TARGET SECONDS SEED DIR
                                          run a target on changed inputs; the one under way stands in DIR/TARGET";
 
 fn main() -> Result<()> {
@@ -28,11 +29,12 @@ fn main() -> Result<()> {
             run(target, &read(file)?);
             Ok(())
         }),
-        ["mutate", asked, seconds, seed, folder] => {
-            let (time, seed) = (Duration::from_secs(seconds.parse()?), seed.parse()?);
-            let all = TARGETS.iter().map(|(name, _)| *name);
-            let targets = if *asked == "all" { all.collect() } else { vec![*asked] };
-            targets.iter().try_for_each(|target| mutate(target, time, seed, Path::new(folder)))
+        ["targets"] => {
+            TARGETS.iter().for_each(|(name, _)| println!("{name}"));
+            Ok(())
+        }
+        ["mutate", target, seconds, seed, folder] => {
+            mutate(target, Duration::from_secs(seconds.parse()?), seed.parse()?, Path::new(folder))
         }
         _ => bail!(USAGE),
     }

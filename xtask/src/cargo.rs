@@ -33,13 +33,15 @@ pub(crate) fn code(status: ExitStatus) -> u8 {
 /// Arguments of cargo that build what `cargo test --workspace` runs: with the features of all packages, so that nothing is
 /// compiled once more.
 const AS_TESTED: [&str; 4] = ["build", "--workspace", "--bins", "--tests"];
+/// Of that, what runs in guests.
+const FOR_GUESTS: [&str; 6] = ["build", "--workspace", "--bin", "tracetoll", "--test", "guest"];
 
-/// A program or a test of the workspace as `cargo test --workspace` builds it.
+/// `tracetoll`, or the test program `guest`, as `cargo test --workspace` builds it.
 ///
 /// # Errors
 /// When it does not compile.
 pub(crate) fn as_tested(name: &str) -> Result<PathBuf> {
-    executable(&mut cargo(&AS_TESTED), name)
+    executable(&mut cargo(&FOR_GUESTS), name)
 }
 
 /// A program of tests.

@@ -58,6 +58,11 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<Vec<(Share, 
             variable("TRACETOLL_IMAGE", image.display().to_string()),
             variable(MODULES, modules.join(",")),
         ];
+        if share.kind == Kind::Soak {
+            // Others each night.
+            let seed = jiff::Timestamp::now().as_second().to_string();
+            env.push(variable(SOAK[1], seed));
+        }
         env.extend(SOAK.iter().filter_map(|name| Some(variable(name, std::env::var(name).ok()?))));
         let nested = share.kind == Kind::Vms;
         Ok(Machine {
@@ -215,6 +220,9 @@ fn verdict(machine: &Machine, outcome: &Outcome) -> Result<()> {
     let said = fs::read_to_string(outcome.dir.join("stdout")).unwrap_or_default();
     let status = outcome.status().with_context(|| format!("on Linux {version}"))?;
     match status {
+        0 if said.contains("test result: ok. 0 passed") => {
+            bail!("on Linux {version} a machine had no tests")
+        }
         0 => Ok(()),
         status => bail!("on Linux {version} the tests ended with {status}\n{}", failures(&said)),
     }

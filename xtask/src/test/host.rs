@@ -1,8 +1,34 @@
 //! Tests that run on this host, by name. All of them together are `cargo test --workspace`'s.
 
 use crate::cargo::{self, Test};
+use crate::paths;
 use anyhow::{Context, Result};
+use std::fs;
 use std::process::Command;
+
+/// Whether sources outside of the guest tests have the last part of `name` in them, so that a test of this host may have that name.
+///
+/// # Errors
+/// The sources cannot be read.
+pub(super) fn may_have(name: &str) -> Result<bool> {
+    let part = name.rsplit("::").find(|part| !part.is_empty()).unwrap_or(name);
+    let guest = paths::root().join("tests/guest");
+    let mut folders = vec![paths::root().to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder);
+        for entry in entries.with_context(|| format!("cannot read {}", folder.display()))? {
+            let path = entry?.path();
+            if path.is_dir() && path != guest && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && fs::read_to_string(&path)?.contains(part)
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
 
 /// The test programs that have a test with `name` in its name; the guest tests are not among them.
 ///

@@ -31,7 +31,7 @@ const OF_THE_KERNEL: &[&str] = &[
 /// Modules that boot VMs.
 pub(super) const OF_VMS: &[&str] = &["kvm"];
 
-/// The module of random kills: minutes of them.
+/// The module of random kills.
 const SOAK: &str = "soak";
 
 /// Where the tests that boot VMs run: on the oldest series, whose vhost workers are kernel threads, and on one where they
@@ -51,12 +51,12 @@ pub(super) struct Share {
     pub(super) kind: Kind,
 }
 
-/// What kind of tests that is.
+/// What kind of tests that is, in the order in which they begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    Plain,
-    /// Tests that run only where they are asked for.
+    /// Random kills: minutes of them.
     Soak,
+    Plain,
     /// They boot VMs.
     Vms,
 }
@@ -85,7 +85,8 @@ impl Kind {
 /// # Errors
 /// One is not.
 pub(super) fn check(there: &BTreeSet<String>) -> Result<()> {
-    let mut named = OF_THE_KERNEL.iter().chain(OF_VMS).chain(PARTS.into_iter().flatten());
+    let parts = PARTS.into_iter().flatten();
+    let mut named = OF_THE_KERNEL.iter().chain(OF_VMS).chain(parts).chain([&SOAK]);
     match named.find(|module| !there.contains(**module)) {
         Some(module) => bail!("there are no guest tests `{module}::…`, which a lane names"),
         None => Ok(()),

@@ -14,9 +14,9 @@ use crate::install::Installer;
 use crate::kernels::{self, Kernel};
 use crate::vm::{AccelArg, Tools};
 use crate::{cargo, ebpf, interrupt, paths, readers};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use std::ffi::OsString;
-use std::process::{ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -53,6 +53,11 @@ impl Args {
     /// When interrupted. A stage that fails is printed, and makes the exit status 1.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
         let mut stages = Stages::default();
+        let whole = self.full
+            && self.kernels.is_empty()
+            && self.words.is_empty()
+            && !(self.guest_only || self.host_only);
+        let source = whole.then(record::Source::now).transpose()?;
         if let Some(name) = &self.name {
             return self.by_name(name, stages, install);
         }
@@ -78,10 +83,9 @@ impl Args {
                 Ok(())
             })?;
         }
-        let whole = self.full && self.kernels.is_empty() && !self.guest_only && !self.host_only;
-        if whole && stages.failures.is_empty() {
-            record::write(&stages.seconds, &machines, &fuzzed)?;
-            eprintln!("\nrecorded in {}", record::file().display());
+        if let Some(source) = source.filter(|_| stages.failures.is_empty()) {
+            let ran = stages.seconds.clone();
+            stages.run("record", || record::write(&source, &ran, &machines, &fuzzed))?;
         }
         Ok(stages.close())
     }
@@ -118,11 +122,14 @@ impl Args {
 
     /// Runs what the name says, wherever it lives.
     fn by_name(&self, name: &str, mut stages: Stages, install: &Installer) -> Result<ExitCode> {
-        let tests = cargo::tests()?;
-        let here = if self.guest_only { Vec::new() } else { host::named(&tests, name)? };
-        let guest = &tests.iter().find(|test| test.name == "guest").context("no guest tests")?;
-        let there =
-            !self.host_only && guest::names(&guest.program)?.iter().any(|n| n.contains(name));
+        let guest = cargo::as_tested("guest")?;
+        let there = !self.host_only && guest::names(&guest)?.iter().any(|n| n.contains(name));
+        // Most tests of the host take longer to build than to run.
+        let tests = match self.guest_only || there && !host::may_have(name)? {
+            true => Vec::new(),
+            false => cargo::tests()?,
+        };
+        let here = host::named(&tests, name)?;
         if here.is_empty() && !there {
             bail!("no test has `{name}` in its name");
         }
@@ -214,17 +221,26 @@ fn harness(install: &Installer) -> Result<()> {
 /// Each fuzz target on changed inputs, by a seed of its own each time; what it said.
 fn fuzz(said: &mut String) -> Result<()> {
     const SECONDS_EACH: &str = "30";
+    let program = cargo::executable(
+        &mut cargo::cargo(&["build", "--workspace", "--bin", "tracetoll-fuzz"]),
+        "tracetoll-fuzz",
+    )?;
     let folder = paths::store("fuzz")?;
     let seed = jiff::Timestamp::now().as_second().to_string();
-    let mut fuzz = cargo::cargo(&["run", "--package", "tracetoll-fuzz", "--"]);
-    fuzz.args(["mutate", "all", SECONDS_EACH, &seed]).arg(&folder).stderr(Stdio::inherit());
-    let out = fuzz.output().context("cannot run cargo")?;
-    said.push_str(&String::from_utf8(out.stdout)?);
-    print!("{said}");
-    if !out.status.success() {
-        bail!("the last input of its kind in {} fails; the seed is {seed}", folder.display());
+    let targets = Command::new(&program).arg("targets").output()?;
+    let mut failed = Vec::new();
+    for target in String::from_utf8_lossy(&targets.stdout).lines() {
+        let mut fuzz = Command::new(&program);
+        fuzz.args(["mutate", target, SECONDS_EACH, &seed]).arg(&folder).stderr(Stdio::inherit());
+        let out = fuzz.output()?;
+        let words = String::from_utf8_lossy(&out.stdout);
+        print!("{words}");
+        said.push_str(&words);
+        if !out.status.success() {
+            failed.push(format!("{target} fails on {}", folder.join(target).display()));
+        }
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { bail!("{}; seed {seed}", failed.join(", ")) }
 }
 
 /// A regression that is planted in a kernel program is found, and changed words are not, see `xtask/tests/gate.rs`.

@@ -1,9 +1,9 @@
-//! The record of the full lane's last run, `xtask/full-lane.json`: what ran where, and what came of it.
+//! The record of the full lane's last run that passed, `xtask/full-lane.json`: what ran where, and what came of it.
 
 use super::guest::Tried;
 use super::lanes::Share;
 use crate::paths;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -14,21 +14,44 @@ pub(super) fn file() -> PathBuf {
     paths::root().join("xtask/full-lane.json")
 }
 
+/// What was tested, as git tells it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Source {
+    commit: String,
+    /// Whether files differ from it, other than the record.
+    changed: bool,
+}
+
+impl Source {
+    /// # Errors
+    /// This is no checkout that git can read.
+    pub(super) fn now() -> Result<Self> {
+        let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+        let others = ["status", "--porcelain", "--", ".", ":!xtask/full-lane.json"];
+        Ok(Self { commit, changed: !git(&others)?.is_empty() })
+    }
+}
+
 /// Writes the record of a run in which nothing failed. `fuzz` is what the fuzzer said.
 ///
 /// # Errors
-/// A machine's output cannot be read, git does not tell the commit, the file cannot be written.
+/// The source is another one than when the run began; a machine's output cannot be read, or its tests have no result; the
+/// file cannot be written.
 pub(super) fn write(
+    source: &Source,
     stages: &[(String, f64)],
     machines: &[(Share, Tried)],
     fuzz: &str,
 ) -> Result<()> {
+    if *source != Source::now()? {
+        bail!("the source was changed while it was tested: nothing is recorded");
+    }
     let all = stages.iter().map(|(_, seconds)| seconds).sum::<f64>();
     let stages: serde_json::Map<String, Value> =
         stages.iter().map(|(name, seconds)| (name.clone(), json!(seconds.round()))).collect();
     let record = json!({
-        "commit": git(&["rev-parse", "--short=12", "HEAD"])?,
-        "changed": !git(&["status", "--porcelain"])?.is_empty(),
+        "commit": source.commit,
+        "changed": source.changed,
         "date": jiff::Zoned::now().strftime("%Y-%m-%d").to_string(),
         "cpus": std::thread::available_parallelism()?.get(),
         "minutes": (all / 60.0).round(),
@@ -43,12 +66,13 @@ pub(super) fn write(
 fn told((share, tried): &(Share, Tried)) -> Result<Value> {
     let said = fs::read_to_string(tried.outcome.dir.join("stdout"))?;
     let with = |word: &str| said.lines().rev().find(|line| line.starts_with(word));
+    let result = with("test result: ").context("a machine's tests have no result")?;
     let mut told = json!({
         "series": share.series,
         "kind": share.kind.name(),
         "modules": share.modules,
         "tries": tried.tries,
-        "result": with("test result: ").context("a machine's tests have no result")?,
+        "result": result,
     });
     if let Some(figures) = with("soak: ") {
         told["figures"] = figures.into();
@@ -59,5 +83,8 @@ fn told((share, tried): &(Share, Tried)) -> Result<Value> {
 fn git(words: &[&str]) -> Result<String> {
     let out = Command::new("git").args(words).current_dir(paths::root()).output();
     let out = out.context("cannot run git")?;
+    if !out.status.success() {
+        bail!("git {}: {}", words.join(" "), String::from_utf8_lossy(&out.stderr).trim());
+    }
     Ok(String::from_utf8(out.stdout)?.trim().to_owned())
 }
