@@ -20,6 +20,9 @@ pub struct ReportArgs {
     /// Result folders, campaign.json files, or journals of runs that were killed. Of several, methods stand side by side.
     #[arg(value_name = "RESULT", required = true)]
     pub results: Vec<PathBuf>,
+    /// All tables and remarks instead of one screen.
+    #[arg(long)]
+    pub full: bool,
     /// Form of the report.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,
@@ -36,12 +39,16 @@ impl ReportArgs {
     /// # Errors
     /// Arguments that do not go together, where clap's attributes cannot say so.
     pub fn check(&self) -> Result<(), clap::Error> {
-        let Self { results: _, format, out, table } = self;
+        let Self { results, full, format, out, table } = self;
         let refuse = |kind, why: &str| Err(Cli::command().error(kind, why));
         match format {
             ReportFormat::Parquet | ReportFormat::Svg if out.is_none() => refuse(
                 ErrorKind::MissingRequiredArgument,
                 "parquet and svg are several files each: name a folder for them with --out",
+            ),
+            _ if *full && (*format != ReportFormat::Text || results.len() > 1) => refuse(
+                ErrorKind::ArgumentConflict,
+                "--full is of the text of one result; other forms and several results have no shorter one",
             ),
             ReportFormat::Csv => Ok(()),
             _ if table.is_some() => refuse(
@@ -56,7 +63,7 @@ impl ReportArgs {
 /// Form of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
-    /// Tables of at most 100 columns.
+    /// One screen, or all tables; at most 100 columns.
     Text,
     /// The whole campaign.json; of several results a list of their labels and campaigns.
     Json,
@@ -101,12 +108,22 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused_with_the_remedy() {
-        for sound in ["a", "a b", "a --format csv --table bins", "a --format parquet --out x"] {
+        for sound in [
+            "a",
+            "a b",
+            "a --full --out x",
+            "a --format csv --table bins",
+            "a --format parquet --out x",
+        ] {
             checked(sound).unwrap();
         }
         for format in ["parquet", "svg"] {
             let refused = checked(&format!("a --format {format}")).unwrap_err();
             assert!(refused.contains("with --out"), "{refused}");
+        }
+        for longest in ["a b", "a --format html", "a --format csv"] {
+            let refused = checked(&format!("{longest} --full")).unwrap_err();
+            assert!(refused.contains("the text of one result"), "{refused}");
         }
         for format in ["text", "html", "json"] {
             let refused = checked(&format!("a --format {format} --table bins")).unwrap_err();

@@ -9,7 +9,7 @@ use crate::{
     report::{
         html, markdown,
         results::{self, Named},
-        several,
+        screen, several,
         tables::Table,
         text,
     },
@@ -39,6 +39,7 @@ fn text(args: &ReportArgs, results: &[Named]) -> Result<String> {
         ReportTable::Bins => Table::Bins,
     };
     match (args.format, results) {
+        (ReportFormat::Text, [one]) if !args.full => Ok(screen::render(&one.campaign)),
         (ReportFormat::Text, [one]) => Ok(text::render(&one.campaign)),
         (ReportFormat::Text, several) => Ok(several::text::render(several)),
         (ReportFormat::Markdown, [one]) => Ok(markdown::render(&one.campaign)),

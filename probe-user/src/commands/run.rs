@@ -401,12 +401,12 @@ impl Output {
         Ok(Self { journal: Journal::open(&folder.join(JOURNAL))?, folder: Some(folder) })
     }
 
-    /// Makes the result of the journal, prints its report, and says where it lies.
+    /// Makes the result of the journal, prints the answer, and says where it lies.
     fn finish(self) -> Result<()> {
         let Some(folder) = self.folder else { return Ok(()) };
         let campaign = store::read(&folder.join(JOURNAL))?;
         let files = Files::write(&folder, &campaign);
-        super::print(&report::text::render(&campaign))?;
+        super::print(&report::screen::render(&campaign))?;
         super::print(&format!("\n{}", files?))
     }
 }

@@ -21,6 +21,7 @@ mod program_runs;
 pub mod recommend;
 mod remarks;
 pub mod results;
+pub mod screen;
 mod sections;
 pub mod several;
 mod shown;

@@ -82,7 +82,8 @@ pub fn render(campaign: &Campaign) -> String {
     text
 }
 
-fn header(campaign: &Campaign) -> String {
+/// What was measured, and where.
+pub(super) fn header(campaign: &Campaign) -> String {
     let Campaign { design, runs, trials, .. } = campaign;
     let failed = trials.iter().filter(|t| matches!(t.outcome, Outcome::Failed { .. })).count();
     let functions = names(&design.target);
