@@ -12,7 +12,7 @@ use probe_user::{
 use serde_json::Value;
 
 use crate::{
-    tool::{Folder, refuse, succeed, tiny_run},
+    tool::{Folder, refuse, succeed, tiny_run, tracetoll},
     triggers::call_open_tun,
 };
 
@@ -71,7 +71,10 @@ fn campaign() -> Result<()> {
     let out = folder.path().join("out");
     let mut run = tiny_run(&folder, "bpf-fentry-count,ftrace-function", &out)?;
     run.args(["--parts", "toll", "--bpf-stats", "--object"]).arg(object);
-    let said = succeed(run)?;
+    succeed(run)?;
+    let mut report = tracetoll(["report", "--full"])?;
+    report.arg(&out);
+    let said = succeed(report)?;
     ensure!(said.contains("The kernel timed each run of BPF programs"), "{said}");
     let campaign: Value = serde_json::from_str(&fs::read_to_string(out.join("campaign.json"))?)?;
     let design = &campaign["design"];
