@@ -1,7 +1,7 @@
 //! The exact call counter of one function by vhost worker: one copy of `fentry_by_worker` with maps of its own. All its
 //! slots together are what [`Counter`](super::counter::Counter) would have counted.
 
-use std::{fs, mem::offset_of};
+use std::mem::offset_of;
 
 use probe_ebpf::{
     fentry_by_worker::{ENTRIES, PROBES, PROGRAM, WORKERS},
@@ -11,12 +11,10 @@ use probe_ebpf::{
 use super::probe::{Probe, Probes};
 use crate::{
     error::{Error, Result},
+    kernel::host,
     model::{loss::Loss, target::Function},
     sys::{bpf::maps, mapped::MappedArray},
 };
-
-/// `PROC_PID_INIT_INO` of include/linux/proc_ns.h: what /proc shows as the first PID namespace.
-const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// Makes counters that tell the same workers apart.
 #[derive(Debug)]
@@ -51,8 +49,7 @@ impl WorkerCounters {
     /// # Errors
     /// The kernel has no BTF or refuses ours; not root.
     pub fn new(workers: &[u32]) -> Result<Self> {
-        let ids_are_the_kernels = fs::read_link("/proc/self/ns/pid")
-            .is_ok_and(|to| to.as_os_str() == FIRST_PID_NAMESPACE);
+        let ids_are_the_kernels = host::is_first_pid_namespace();
         let workers = if ids_are_the_kernels { workers.to_vec() } else { Vec::new() };
         Ok(Self { probes: Probes::new()?, workers })
     }

@@ -11,7 +11,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    kernel::host,
+};
 
 /// One device at a time becomes owned, or two new workers could not be told apart.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -19,9 +22,6 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// The remedy where /proc does not show the worker.
 const SEE_THEM: &str =
     "Run in the initial PID namespace, where kernel threads can be seen (a container: --pid=host)";
-
-/// The initial PID namespace (`PROC_PID_INIT_INO` in include/linux/proc_ns.h).
-const INITIAL: &str = "pid:[4026531836]";
 
 /// Runs `set_owner`, which starts one worker, and finds the worker's thread id.
 ///
@@ -62,18 +62,12 @@ fn only(new: &BTreeMap<u32, String>, name: &str) -> Result<u32> {
     let mut named = new.iter().filter(|(_, own)| new.len() == 1 || *own == name);
     let why = match (named.next(), named.next()) {
         (Some((tid, _)), None) => return Ok(*tid),
-        (None, _) if is_hidden(new) => {
+        (None, _) if new.is_empty() && !host::is_first_pid_namespace() => {
             "it is a kernel thread, and this PID namespace hides kernel threads".into()
         }
         _ => format!("of the new threads {new:?} not exactly one is called {name}"),
     };
     Err(Error::unsupported("the vhost worker", why, SEE_THEM))
-}
-
-/// Whether no worker came into sight because of this process's PID namespace.
-fn is_hidden(new: &BTreeMap<u32, String>) -> bool {
-    let namespace = fs::read_link("/proc/self/ns/pid");
-    new.is_empty() && namespace.is_ok_and(|name| name.as_os_str() != INITIAL)
 }
 
 /// All workers in sight, with their names: threads of this process, and kernel threads.
