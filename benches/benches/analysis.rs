@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use probe_user::{
+use probe_core::{
     analysis::{
         bootstrap::{Sections, bca, within_run},
         correlation::{Coefficient, mean, pearson, spearman},

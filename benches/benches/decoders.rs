@@ -5,6 +5,7 @@
 use std::{fs, hint::black_box, path::PathBuf};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use probe_core::model::target::{Function, Range, Target};
 use probe_user::{
     kernel::{kallsyms::Kallsyms, symbols::AddressMap, targets, tracefs::format::Format},
     methods::{
@@ -14,7 +15,6 @@ use probe_user::{
         },
         perf::ring::{Layout, Record, Records},
     },
-    model::target::{Function, Range, Target},
 };
 
 criterion_group!(benches, pages, perf_ring);

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p tracetoll-benches --example coverage`; it takes a few minutes.
 
-use probe_user::analysis::{
+use probe_core::analysis::{
     bootstrap::{Sections, within_run},
     correlation::{Coefficient, mean, pearson},
     estimate::mean_interval,

@@ -3,19 +3,17 @@
 use std::sync::LazyLock;
 
 use clap::Parser as _;
-use probe_user::{
+use probe_core::{
     analysis::{
         compare::compare,
         journal::parse_journal,
         merge::{Source, merge},
         recommend::{Wanted, recommend},
     },
-    cli::Cli,
-    methods::registry,
     model::campaign::{Campaign, JournalLine},
     report::{html, markdown, results, tables::Table, text},
-    workload::scenarios,
 };
+use probe_user::{cli::Cli, methods::registry, workload::scenarios};
 use serde_json::{Value, json};
 
 /// A scenario as a file holds it. One that is accepted is run as it reads back.
@@ -93,16 +91,16 @@ pub(crate) fn journal(data: &[u8]) {
 fn show(campaign: Campaign) {
     let json = serde_json::to_vec(&campaign).expect("a campaign that can be written");
     let mut again: Campaign = serde_json::from_slice(&json).expect("a campaign that reads back");
-    probe_user::analysis::summary::complete(&mut again);
+    probe_core::analysis::summary::complete(&mut again);
     let _ = (text::render(&campaign), markdown::render(&campaign), html::render(&campaign));
     let _ = html::drawings(&campaign);
     let found = recommend(&campaign, &Wanted::default());
-    let _ = probe_user::report::recommend::render(&found, &campaign.runs);
+    let _ = probe_core::report::recommend::render(&found, &campaign.runs);
     if let Ok(compared) = compare(&campaign, &again, &[]) {
-        let _ = probe_user::report::compare::text::render(&compared);
+        let _ = probe_core::report::compare::text::render(&compared);
     }
     let named = results::named(vec![("a".into(), campaign), ("b".into(), again)]);
-    let _ = probe_user::report::several::text::render(&named);
+    let _ = probe_core::report::several::text::render(&named);
     for table in Table::ALL {
         let _ = table.csv(&named);
         let _ = table.parquet(&named);

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use probe_core::model::target::{Function, Range, Target};
 use probe_user::{
     kernel::{
         btf::Functions,
@@ -18,7 +19,6 @@ use probe_user::{
         },
         perf::ring::{Layout, Record, Records},
     },
-    model::target::{Function, Range, Target},
 };
 
 macro_rules! golden {

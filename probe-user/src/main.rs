@@ -10,10 +10,10 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use probe_core::error::Error;
 use probe_user::{
     cli::{Cli, Command, Status},
     commands,
-    error::Error,
     measure::guard,
 };
 

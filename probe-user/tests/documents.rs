@@ -58,7 +58,7 @@ fn every_exit_status_is_documented() {
 #[test]
 fn every_bound_of_a_scenario_is_documented() {
     let text = read(Path::new("SCENARIOS.md"));
-    for [of, accepted, why] in probe_user::model::bounds::of_a_scenario() {
+    for [of, accepted, why] in probe_core::model::bounds::of_a_scenario() {
         let row = format!("\n| {of} | {accepted} | {why} |\n");
         assert!(text.contains(&row), "SCENARIOS.md has no row{row}");
     }

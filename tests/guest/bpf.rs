@@ -4,20 +4,22 @@ use std::thread;
 
 use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
-use probe_user::{
+use probe_core::{
     error::Error,
-    kernel::{
-        bpf::counter::{Counter, Counters},
-        run::Run,
-    },
-    measure::witness::{self, Witness},
-    methods::{Detection, Method, Sample, Scene, Session, Share, Sink, registry},
     model::{
         loss::Loss,
         target::{Function, Target},
         trial::WitnessCounts,
         units::Nanos,
     },
+};
+use probe_user::{
+    kernel::{
+        bpf::counter::{Counter, Counters},
+        run::Run,
+    },
+    measure::witness::{self, Witness},
+    methods::{Detection, Method, Sample, Scene, Session, Share, Sink, registry},
 };
 
 use crate::triggers::{call_open_tun, call_open_vhost, call_set_name};

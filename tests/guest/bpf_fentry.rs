@@ -4,6 +4,13 @@ use std::{thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::{
+    loss::Loss,
+    method::Class,
+    observation::{Estimate, Observation},
+    target::{Function, Target},
+    units::Nanos,
+};
 use probe_user::{
     kernel::{
         bpf::counter::{Counter, Counters},
@@ -11,13 +18,6 @@ use probe_user::{
         run::Run,
     },
     methods::{Detection, Method, Sample, Scene, Share, Sink, registry},
-    model::{
-        loss::Loss,
-        method::Class,
-        observation::{Estimate, Observation},
-        target::{Function, Target},
-        units::Nanos,
-    },
 };
 
 use crate::triggers::{call_open_tun, call_open_vhost};

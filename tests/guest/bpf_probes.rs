@@ -5,10 +5,10 @@ use std::{sync::OnceLock, thread};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::{loss::Loss, observation::Observation, target::Target, units::Nanos};
 use probe_user::{
     kernel::{cpus, kallsyms::Kallsyms, run::Run, targets},
     methods::{Detection, Method, Sample, Scene, Share, Sink, registry},
-    model::{loss::Loss, observation::Observation, target::Target, units::Nanos},
 };
 
 use crate::{

@@ -8,12 +8,12 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::{
+    scenario::{GuestKind, Guests},
+    trial::Sent,
+};
 use probe_user::{
     kernel::{cpus, run::Run},
-    model::{
-        scenario::{GuestKind, Guests},
-        trial::Sent,
-    },
     workload::{Named, Offered, Orders, Placement, Stage, fleet::Ended},
 };
 

@@ -11,15 +11,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::{
+    loss::Loss,
+    observation::Observation,
+    scenario::{GuestKind, Guests},
+    target::Target,
+};
 use probe_user::{
     kernel::{clock, kallsyms::Kallsyms, netdev::NetDevices, netlink::Netlink, run::Run, targets},
     methods::{Detection, Scene, Session, Taps, registry},
-    model::{
-        loss::Loss,
-        observation::Observation,
-        scenario::{GuestKind, Guests},
-        target::Target,
-    },
     sys::tun::Tap,
     workload::{Offered, Placement, Stage, network},
 };

@@ -11,10 +11,10 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::method::Family;
 use probe_user::{
     kernel::{cpus, hotplug::Hotplug, kallsyms::Kallsyms, run::Run, targets, tracefs::Tracefs},
     methods::{Detection, Scene, registry},
-    model::method::Family,
 };
 use serde_json::{Value, json};
 

@@ -10,14 +10,14 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::{
+    loss::Loss,
+    scenario::{GuestKind, Guests},
+    trial::WitnessCounts,
+};
 use probe_user::{
     kernel::{kallsyms::Kallsyms, run::Run, targets},
     measure::witness::{self, Witness},
-    model::{
-        loss::Loss,
-        scenario::{GuestKind, Guests},
-        trial::WitnessCounts,
-    },
     workload::{Offered, Placement, Stage, existing, fleet::Worker},
 };
 
@@ -141,7 +141,7 @@ impl Drop for Neighbour {
     }
 }
 
-fn theirs(run: &Run) -> probe_user::error::Result<Stage> {
+fn theirs(run: &Run) -> probe_core::error::Result<Stage> {
     let guests = Guests { kind: GuestKind::Existing, ..Guests::default() };
     Stage::of_guests(run, &guests, &here())
 }

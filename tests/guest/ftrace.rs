@@ -10,18 +10,18 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::{
+    loss::Loss,
+    observation::Observation,
+    scenario::{GuestKind, Guests},
+    target::Target,
+};
 use probe_user::{
     kernel::{
         bpf::counter::Counters, clock, holders, kallsyms::Kallsyms, owner::Judge, run::Run,
         swept::Swept, tag::Tag, targets, tracefs::Tracefs,
     },
     methods::{Detection, Scene, Session, registry},
-    model::{
-        loss::Loss,
-        observation::Observation,
-        scenario::{GuestKind, Guests},
-        target::Target,
-    },
     workload::{Offered, Placement, Stage},
 };
 

@@ -15,10 +15,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::{loss::Loss, observation::Observation, target::Target, units::Nanos};
 use probe_user::{
     kernel::{clock, kallsyms::Kallsyms, run::Run, targets},
     methods::{Detection, Method, Sample, Scene, Share, Sink, registry},
-    model::{loss::Loss, observation::Observation, target::Target, units::Nanos},
 };
 
 use crate::triggers::{call_open_tun, call_set_name};
@@ -296,7 +296,7 @@ fn failure() -> Result<()> {
     let good = resolve(TARGET)?;
     let mut bad = resolve(&format!("tun_chr_open,{UNTRACEABLE}"))?;
     bad.tracepoints.clone_from(&good.tracepoints);
-    bad.tracepoints.push(probe_user::model::target::Tracepoint {
+    bad.tracepoints.push(probe_core::model::target::Tracepoint {
         group: "task".into(),
         name: "no_such_event".into(),
     });

@@ -4,17 +4,15 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
-use probe_user::{
-    error::Error,
-    kernel::{
-        kallsyms::Kallsyms,
-        known::Known,
-        run::Run,
-        targets,
-        tracefs::{
-            Tracefs,
-            probes::{Probe, ProbeEvents, Profile},
-        },
+use probe_core::error::Error;
+use probe_user::kernel::{
+    kallsyms::Kallsyms,
+    known::Known,
+    run::Run,
+    targets,
+    tracefs::{
+        Tracefs,
+        probes::{Probe, ProbeEvents, Profile},
     },
 };
 

@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
+use probe_core::error::Error;
 use probe_user::{
-    error::Error,
     kernel::{cpus, kallsyms::Kallsyms, run::Run, targets},
     measure::hook::{Hits, Hook},
     methods::{Scene, registry},

@@ -14,13 +14,13 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::{
+    scenario::{GuestKind, Guests, HogKind, Scenario},
+    units::Nanos,
+};
 use probe_user::{
     kernel::{cpus, cputime::ThreadTime, netdev::NetDevices, run::Run},
     measure::leftovers,
-    model::{
-        scenario::{GuestKind, Guests, HogKind, Scenario},
-        units::Nanos,
-    },
     sys::tun,
     workload::{Load, Named, Offered, Orders, Placement, Stage, scenarios},
 };

@@ -11,6 +11,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::{
+    scenario::{GuestKind, Guests},
+    trial::Sent,
+    units::Nanos,
+};
 use probe_user::{
     kernel::{
         cpus,
@@ -19,11 +24,6 @@ use probe_user::{
         netlink::Netlink,
         netns::Netns,
         run::Run,
-    },
-    model::{
-        scenario::{GuestKind, Guests},
-        trial::Sent,
-        units::Nanos,
     },
     sys::tun::Tap,
     workload::{Load, Offered, Placement, Stage, blast::frame, network},

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::scenario::{BitRate, Guests, Network as Plan, Scenario, Switch};
 use probe_user::{
     kernel::{
         cpus,
@@ -19,7 +20,6 @@ use probe_user::{
         run::Run,
     },
     measure::leftovers,
-    model::scenario::{BitRate, Guests, Network as Plan, Scenario, Switch},
     sys::tun::Tap,
     workload::{
         Named, Offered, Placement, Stage, iperf,

@@ -10,15 +10,15 @@ use std::{
 
 use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::{
+    loss::Loss,
+    scenario::{GuestKind, Guests},
+    target::Target,
+    units::Nanos,
+};
 use probe_user::{
     kernel::{clock, cpus, kallsyms::Kallsyms, run::Run, targets},
     methods::{Detection, Sample, Scene, Share, Sink, registry},
-    model::{
-        loss::Loss,
-        scenario::{GuestKind, Guests},
-        target::Target,
-        units::Nanos,
-    },
     workload::{Offered, Placement, Stage},
 };
 

@@ -4,15 +4,15 @@ use std::{fs, thread};
 
 use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::{
+    loss::Loss,
+    observation::{Observation, Promise},
+    target::{Function, Target},
+    units::Nanos,
+};
 use probe_user::{
     kernel::{affinity, clock, kallsyms::Kallsyms, run::Run, targets},
     methods::{Detection, Sample, Scene, Share, Sink, registry},
-    model::{
-        loss::Loss,
-        observation::{Observation, Promise},
-        target::{Function, Target},
-        units::Nanos,
-    },
 };
 use rustix::process::{Resource, Rlimit, getpriority_process, getrlimit, setrlimit};
 

@@ -4,10 +4,10 @@ use std::{fs, path::Path, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::observation::Observation;
 use probe_user::{
     kernel::{bpf::statistics, kallsyms::Kallsyms, run::Run, targets},
     methods::{Scene, registry},
-    model::observation::Observation,
 };
 use serde_json::Value;
 

@@ -1,9 +1,7 @@
 //! Takes what a session hands over.
 
-use probe_user::{
-    methods::{Sample, Share, Sink},
-    model::units::Nanos,
-};
+use probe_core::model::units::Nanos;
+use probe_user::methods::{Sample, Share, Sink};
 
 /// What came, and when.
 #[derive(Default)]

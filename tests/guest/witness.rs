@@ -4,17 +4,19 @@ use std::{net::UdpSocket, process::Command, thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
-use probe_user::{
+use probe_core::{
     error::Error,
-    kernel::{kallsyms::Kallsyms, run::Run, targets},
-    measure::witness::{self, Witness},
-    methods::{Scene, registry},
     model::{
         loss::Loss,
         scenario::{GuestKind, Guests},
         target::Target,
         trial::WitnessCounts,
     },
+};
+use probe_user::{
+    kernel::{kallsyms::Kallsyms, run::Run, targets},
+    measure::witness::{self, Witness},
+    methods::{Scene, registry},
     workload::{Offered, Orders, Placement, Stage},
 };
 
@@ -35,7 +37,7 @@ fn target() -> Result<Target> {
     Ok(targets::resolve("vhost", &Kallsyms::load()?)?)
 }
 
-fn stage(run: &Run) -> probe_user::error::Result<Stage> {
+fn stage(run: &Run) -> probe_core::error::Result<Stage> {
     let guests = Guests {
         kind: GuestKind::Blast,
         count: 1,
@@ -48,7 +50,7 @@ fn stage(run: &Run) -> probe_user::error::Result<Stage> {
     Stage::of_guests(run, &guests, &Placement::of(vec![0], vec![1]))
 }
 
-fn drive(stage: &Stage) -> probe_user::error::Result<u64> {
+fn drive(stage: &Stage) -> probe_core::error::Result<u64> {
     let mut load = stage.start(Offered::Lockstep { kicks: KICKS })?;
     if !load.wait(Duration::from_secs(300))? {
         return Err(Error::Untrue("the load takes too long".into()));
@@ -124,7 +126,7 @@ fn callers_and_target() -> Result<()> {
 }
 
 /// Sends frames that the bridge floods to the guest, one by one, so that vhost hands them over.
-fn broadcast(bridge: &str) -> probe_user::error::Result<()> {
+fn broadcast(bridge: &str) -> probe_core::error::Result<()> {
     let sent = || -> std::io::Result<()> {
         Command::new("ip").args(["address", "add", "192.0.2.1/24", "dev", bridge]).status()?;
         let socket = UdpSocket::bind("192.0.2.1:0")?;

@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use criterion::measurement::Measurement as _;
+use probe_core::error::{Error, Result};
 use probe_user::{
-    error::{Error, Result},
     kernel::{affinity, clock},
     measure::hook::Hits,
     methods::Scene,

@@ -10,7 +10,8 @@ use std::{
     },
 };
 
-use probe_user::{cli::Status, commands, error::Result};
+use probe_core::error::Result;
+use probe_user::{cli::Status, commands};
 
 static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 

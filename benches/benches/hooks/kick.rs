@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use probe_core::error::{Error, Result};
 use probe_user::{
-    error::{Error, Result},
     kernel::{affinity, run::Run},
     measure::hook::Hits,
     methods::{Scene, Taps},

@@ -16,15 +16,17 @@ mod trigger;
 use std::{fmt, process::ExitCode, time::Duration};
 
 use criterion::Criterion;
-use probe_user::{
+use probe_core::{
     error::{Error, Result},
+    model::figure::Platform,
+};
+use probe_user::{
     kernel::{
         claim::{self, Claim},
         cpus, host,
         run::Run,
     },
     methods::{Method, registry},
-    model::figure::Platform,
     workload::{Named, Placement},
 };
 

@@ -9,12 +9,11 @@ use criterion::{
     Throughput,
     measurement::{Measurement, ValueFormatter},
 };
-use probe_user::{
+use probe_core::{
     error::Result,
-    kernel::cputime::ThreadTime,
-    measure::reader,
     model::{figure::Platform, units::Nanos},
 };
+use probe_user::{kernel::cputime::ThreadTime, measure::reader};
 
 /// Longer than a worker with nothing to do takes to sleep. The scheduler's account of a thread that runs is as old as its
 /// last tick.

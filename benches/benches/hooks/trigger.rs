@@ -1,16 +1,18 @@
 //! What runs into hooks, again and again, and what that costs under each method.
 
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, measurement::Measurement as _};
-use probe_user::{
+use probe_core::{
     error::Result,
-    kernel::{holders, kallsyms::Kallsyms, targets, tracefs::Tracefs},
-    measure::hook::{Hits, Hook},
-    methods::{Detection, Method, Scene},
     model::{
         method::{Family, SeriesUnit},
         target::Target,
         units::Nanos,
     },
+};
+use probe_user::{
+    kernel::{holders, kallsyms::Kallsyms, targets, tracefs::Tracefs},
+    measure::hook::{Hits, Hook},
+    methods::{Detection, Method, Scene},
 };
 
 use crate::{interrupt, meter::CpuTime, skip};

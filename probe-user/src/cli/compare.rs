@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use probe_core::analysis::compare::Gate;
 
 use super::{
     Status::{Done, Failed, Incomparable, Usage, Worse},
     status,
 };
-use crate::analysis::compare::Gate;
 
 const EXAMPLES: &str = "\
 Examples:

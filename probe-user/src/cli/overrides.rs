@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::model::{
+use probe_core::model::{
     bounds,
     scenario::{GuestKind, Switch},
 };

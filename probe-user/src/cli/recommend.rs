@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use probe_core::{analysis::recommend::CallRate, model::method::Gives};
 
 use super::{
     FactFormat,
     Status::{Done, Failed, NoneQualifies, Undecided, Usage},
     status,
 };
-use crate::{analysis::recommend::CallRate, model::method::Gives};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-
-use super::overrides::Overrides;
-use crate::model::{
+use probe_core::model::{
     bounds,
     cpu_list::CpuList,
     scenario::{Rate, duration_text},
     trial::Part,
 };
+
+use super::overrides::Overrides;
 
 const EXAMPLES: &str = "\
 Examples:

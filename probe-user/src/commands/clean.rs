@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
+use probe_core::error::Result;
 use serde::Serialize;
 
 use crate::{
     cli::{CleanArgs, FactFormat},
-    error::Result,
     kernel::swept::Left,
     measure,
 };

@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 
+use probe_core::{
+    analysis::compare::{self, Comparison, Incomparable},
+    error::Result,
+    report::compare::{bmf, markdown, text},
+};
+
 use super::terminal;
 use crate::{
-    analysis::compare::{self, Comparison, Incomparable},
     cli::{CompareArgs, CompareFormat, Status},
-    error::Result,
     measure::store::Stored,
-    report::compare::{bmf, markdown, text},
 };
 
 /// Compares two results; the exit status says what came of it.
@@ -64,18 +67,20 @@ mod tests {
     use std::{fs, path::Path};
 
     use clap::Parser as _;
-
-    use super::*;
-    use crate::{
+    use probe_core::{
         analysis::fixture::Lab,
-        cli::{Cli, Command},
-        measure::journal,
         model::{
             campaign::Campaign,
             figure::Platform,
             trial::{Pace, Part},
             units::Nanos,
         },
+    };
+
+    use super::*;
+    use crate::{
+        cli::{Cli, Command},
+        measure::journal,
     };
 
     /// Three blocks of a counter that costs about this much per kick, in a result folder.

@@ -3,11 +3,9 @@
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
+use probe_core::error::Result;
 
-use crate::{
-    cli::{Cli, CompletionsArgs, NAME, Status},
-    error::Result,
-};
+use crate::cli::{Cli, CompletionsArgs, NAME, Status};
 
 /// Prints the completions of a shell, from the command line's own definition.
 ///

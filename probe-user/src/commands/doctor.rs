@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
+use probe_core::{error::Result, report};
+
 use crate::{
     cli::{DoctorArgs, FactFormat},
-    error::Result,
     kernel::claim::{self, Claim},
     measure::{
         doctor::{self, Asking},
         guard::Guard,
     },
-    report,
 };
 
 /// Says what this host can measure. Exit status 0 when the default campaign can run, else 1.

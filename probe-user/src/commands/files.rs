@@ -5,17 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Serialize;
-
-use crate::{
+use probe_core::{
     analysis::recommend,
     error::Result,
-    measure::{
-        journal::{self, JOURNAL},
-        output,
-    },
     model::{campaign::Campaign, trial::Part},
     report,
+};
+use serde::Serialize;
+
+use crate::measure::{
+    journal::{self, JOURNAL},
+    output,
 };
 
 /// Name of the page in a result folder.
@@ -108,12 +108,10 @@ fn below_here(path: &Path) -> Option<PathBuf> {
 mod tests {
     use std::fs;
 
+    use probe_core::{analysis::fixture::Lab, model::figure::Platform};
+
     use super::*;
-    use crate::{
-        analysis::fixture::Lab,
-        measure::{journal::CAMPAIGN, store},
-        model::figure::Platform,
-    };
+    use crate::measure::{journal::CAMPAIGN, store};
 
     fn campaign() -> Campaign {
         let mut lab = Lab::new();

@@ -2,9 +2,10 @@
 
 use std::{fmt::Write as _, process::ExitCode};
 
+use probe_core::error::Result;
+
 use crate::{
     cli::{FactFormat, GuestsArgs},
-    error::Result,
     kernel::host,
     workload::existing::{self, Found},
 };

@@ -10,16 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_core::error::{Error, Result};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
     low_level,
 };
 
-use crate::{
-    cli::Status,
-    error::{Error, Result},
-};
+use crate::cli::Status;
 
 /// What comes so soon after the first signal is the same request: timeout(1) signals its child and
 /// then its group, and a shell tells its jobs of the end of the terminal, of which the kernel tells

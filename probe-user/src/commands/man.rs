@@ -4,11 +4,9 @@ use std::{fs, path::Path, process::ExitCode};
 
 use clap::CommandFactory as _;
 use clap_mangen::Man;
+use probe_core::error::{Error, Result};
 
-use crate::{
-    cli::{Cli, ManArgs, Status},
-    error::{Error, Result},
-};
+use crate::cli::{Cli, ManArgs, Status};
 
 /// Prints the manual page of the tool, or writes the pages of all commands.
 ///

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
+use probe_core::{analysis, error::Result};
+
 use super::files::Files;
 use crate::{
-    analysis,
     cli::{FactFormat, MergeArgs},
-    error::Result,
     measure::store,
 };
 

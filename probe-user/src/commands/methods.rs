@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
+use probe_core::{error::Result, model::method::Descriptor, report};
+
 use crate::{
     cli::{FactFormat, MethodsArgs},
-    error::Result,
     methods::registry,
-    model::method::Descriptor,
-    report,
 };
 
 /// Lists methods by their definitions; asks the kernel for nothing but which event a profiler would take.

@@ -23,6 +23,10 @@ use std::{
     sync::Arc,
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::scenario::{GuestKind, Scenario},
+};
 use rustix::fs::FileType;
 use signal_hook::consts::SIGXFSZ;
 
@@ -31,12 +35,7 @@ pub use self::{
     interrupt::on_interrupt, man::man, merge::merge, methods::methods, recommend::recommend,
     report::report, run::run, scenarios::scenarios, schema::schema,
 };
-use crate::{
-    cli::Overrides,
-    error::{Error, Result},
-    model::scenario::{GuestKind, Scenario},
-    workload::scenarios as library,
-};
+use crate::{cli::Overrides, workload::scenarios as library};
 
 /// Prints a result on standard output. A reader that went away (`| head`, a closed terminal) is no failure.
 fn print(text: &str) -> Result<()> {

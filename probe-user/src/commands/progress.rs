@@ -102,8 +102,10 @@ fn rough(left: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use probe_core::model::trial::Pace;
+
     use super::*;
-    use crate::{measure::trial::Plan, model::trial::Pace};
+    use crate::measure::trial::Plan;
 
     #[test]
     fn time_left_is_told_in_the_unit_that_fits() {

@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 
-use crate::{
+use probe_core::{
     analysis::recommend::{self, Standing, Wanted},
-    cli::{FactFormat, RecommendArgs, Status},
     error::Result,
-    measure::store,
     model::method::Gives,
     report,
+};
+
+use crate::{
+    cli::{FactFormat, RecommendArgs, Status},
+    measure::store,
 };
 
 /// Says which methods of a result do what is wanted; the exit status says whether one does.
@@ -58,17 +61,19 @@ mod tests {
     use std::{fs, path::Path};
 
     use clap::Parser as _;
-
-    use super::*;
-    use crate::{
+    use probe_core::{
         analysis::fixture::Lab,
-        cli::{Cli, Command},
-        measure::journal,
         model::{
             figure::Platform,
             trial::{Pace, Part},
             units::Nanos,
         },
+    };
+
+    use super::*;
+    use crate::{
+        cli::{Cli, Command},
+        measure::journal,
     };
 
     /// So many blocks of a counter that costs 400 ns per kick, and of two whose mean that is.

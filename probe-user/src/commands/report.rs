@@ -2,10 +2,8 @@
 
 use std::{fs, path::Path, process::ExitCode};
 
-use crate::{
-    cli::{ReportArgs, ReportFormat, ReportTable},
+use probe_core::{
     error::{Error, Result},
-    measure::{output, store},
     report::{
         html, markdown,
         results::{self, Named},
@@ -13,6 +11,11 @@ use crate::{
         tables::Table,
         text,
     },
+};
+
+use crate::{
+    cli::{ReportArgs, ReportFormat, ReportTable},
+    measure::{output, store},
 };
 
 /// Prints a result again, or several side by side, or writes them.

@@ -11,12 +11,22 @@ use std::{
 };
 
 use jiff::Timestamp;
+use probe_core::{
+    analysis::stop,
+    error::{Error, Result},
+    model::{
+        campaign::{Design, Run as RunRecord, Unavailable},
+        method::MethodId,
+        scenario::{GuestKind, Scenario},
+        target::Target,
+        trial::{Pace, Part},
+    },
+    report,
+};
 
 use super::{files::Files, progress::Progress, terminal};
 use crate::{
-    analysis::stop,
     cli::RunArgs,
-    error::{Error, Result},
     kernel::{
         bpf::{chosen, statistics},
         claim::{self, Claim},
@@ -37,14 +47,6 @@ use crate::{
         trial::Bench,
     },
     methods::{Detection, Method, external, registry},
-    model::{
-        campaign::{Design, Run as RunRecord, Unavailable},
-        method::MethodId,
-        scenario::{GuestKind, Scenario},
-        target::Target,
-        trial::{Pace, Part},
-    },
-    report,
     workload::{self, Named, Placement, Stage, existing, scenarios},
 };
 

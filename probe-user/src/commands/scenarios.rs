@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
-use crate::{
-    cli::{FactFormat, ScenariosArgs},
+use probe_core::{
     error::{Error, Result},
     model::scenario::Scenario,
     report::lines::paragraph,
+};
+
+use crate::{
+    cli::{FactFormat, ScenariosArgs},
     workload::scenarios,
 };
 

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::{cli::SchemaArgs, error::Result, model::schema};
+use probe_core::{error::Result, model::schema};
+
+use crate::cli::SchemaArgs;
 
 /// Prints the JSON Schema of `campaign.json`: of this version's, whatever results there are, so that it is no form of a report.
 ///
@@ -18,16 +20,16 @@ mod tests {
     use std::fs;
 
     use jsonschema::Validator;
+    use probe_core::{
+        analysis::fixture::{campaign, machines},
+        model::campaign::Campaign,
+    };
     use serde_json::Value;
 
     use super::schema;
-    use crate::{
-        measure::{
-            journal::{self, JOURNAL, Journal},
-            store,
-        },
-        model::campaign::Campaign,
-        report::tests::{campaign, machines},
+    use crate::measure::{
+        journal::{self, JOURNAL, Journal},
+        store,
     };
 
     fn validator() -> Validator {

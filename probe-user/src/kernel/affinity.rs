@@ -2,7 +2,7 @@
 
 use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 
-use crate::error::{Error, Result};
+use probe_core::error::{Error, Result};
 
 /// Confines thread `tid` (none: the calling one) to `cpus`.
 ///

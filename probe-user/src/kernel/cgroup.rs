@@ -15,14 +15,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::units::Nanos,
+};
+
 use super::{
     owner::{Fate, Judge},
     swept::Swept,
     tracefs,
-};
-use crate::{
-    error::{Error, Result},
-    model::units::Nanos,
 };
 
 /// What ends everything inside at once, since Linux 5.14.

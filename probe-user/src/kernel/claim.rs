@@ -10,10 +10,10 @@ use std::{
     os::unix::fs::MetadataExt as _,
 };
 
+use probe_core::error::{Error, Result};
 use rustix::fs::{major, minor};
 
 use super::owner::Owner;
-use crate::error::{Error, Result};
 
 /// Where the kernel lists locks: `1: FLOCK  ADVISORY  WRITE 1234 00:0c:9 0 EOF` (fs/locks.c,
 /// `lock_get_status`). Those of processes that this PID namespace does not have are left out.

@@ -2,7 +2,7 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::model::units::Nanos;
+use probe_core::model::units::Nanos;
 
 /// Reads `clock`, one that starts at zero and never runs backwards.
 pub fn read(clock: ClockId) -> Nanos {

@@ -13,13 +13,13 @@
 
 use std::{fs, thread};
 
-use rustix::thread::{CpuSet, sched_setaffinity};
-
-use super::affinity;
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::cpu_list::CpuList,
 };
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use super::affinity;
 
 const FOLDER: &str = "/sys/devices/system/cpu";
 

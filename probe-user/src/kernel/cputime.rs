@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::units::Nanos,
 };

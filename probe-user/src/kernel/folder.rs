@@ -8,13 +8,11 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
+use probe_core::error::{Error, Result};
 use tempfile::TempDir;
 
 use super::owner::{Fate, Judge, Owner};
-use crate::{
-    error::{Error, Result},
-    kernel::swept::Swept,
-};
+use crate::kernel::swept::Swept;
 
 /// Tells kernels and their boots apart (Documentation/admin-guide/sysctl/kernel.rst).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";

@@ -4,9 +4,9 @@ use std::io;
 
 use netlink_packet_core::{NLA_HEADER_SIZE, NlasIterator};
 use netlink_sys::protocols::NETLINK_GENERIC;
+use probe_core::error::{Error, Result};
 
 use super::netlink::channel::{Channel, Raw};
-use crate::error::{Error, Result};
 
 // linux/genetlink.h
 const GENL_ID_CTRL: u16 = 0x10;

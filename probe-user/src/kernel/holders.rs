@@ -5,13 +5,14 @@
 
 use std::{fs, path::Path};
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::{
-        targets::listed_name,
-        tracefs::{Tracefs, mounted},
-    },
     model::target::{Function, Target},
+};
+
+use crate::kernel::{
+    targets::listed_name,
+    tracefs::{Tracefs, mounted},
 };
 
 /// Something that is attached to a function of a target.
@@ -104,8 +105,9 @@ fn kprobes(function: &Function, text: &str) -> Vec<Holder> {
 
 #[cfg(test)]
 mod tests {
+    use probe_core::model::target::Range;
+
     use super::*;
-    use crate::model::target::Range;
 
     fn handle_tx() -> Function {
         let addresses = Range { start: 0xffff_ffff_c010_0010, end: 0xffff_ffff_c010_0090 };

@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::{cpus, platform},
     model::{campaign::Host, figure::Platform},
 };
+
+use crate::kernel::{cpus, platform};
 
 /// The kernel argument by which the VM harness says that time is counted instructions.
 const COUNTED: &str = "tracetoll.clock=counted";

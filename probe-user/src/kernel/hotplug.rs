@@ -7,10 +7,10 @@
 use std::{fmt, io};
 
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_KOBJECT_UEVENT};
+use probe_core::error::{Error, Result};
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 
 use super::cpus;
-use crate::error::{Error, Result};
 
 /// The kernel's own multicast group; the other one is udev's.
 const KERNEL: u32 = 1;

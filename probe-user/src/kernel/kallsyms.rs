@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::target::Range,
 };

@@ -20,14 +20,15 @@ use std::{
     collections::BTreeSet,
 };
 
+use probe_core::{
+    error::Result,
+    model::target::{Function, Target},
+};
+
 use super::{
     kallsyms::Kallsyms,
     targets::{Traceable, listed_name},
     tracefs::Tracefs,
-};
-use crate::{
-    error::Result,
-    model::target::{Function, Target},
 };
 
 /// Answers so far. Those that failed are not kept: the next one who asks may be luckier.
@@ -119,8 +120,9 @@ fn once<T>(cell: &OnceCell<T>, ask: impl FnOnce() -> Result<T>) -> Result<&T> {
 
 #[cfg(test)]
 mod tests {
+    use probe_core::error::Error;
+
     use super::*;
-    use crate::error::Error;
 
     fn function(name: &str) -> Function {
         Function { name: name.into(), module: None, addresses: Default::default() }

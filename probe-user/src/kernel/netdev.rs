@@ -8,10 +8,10 @@ use std::{
     str::FromStr,
 };
 
+use probe_core::error::{Error, Result};
 use rustix::fs::{Mode, OFlags, openat};
 
 use super::netns::Netns;
-use crate::error::{Error, Result};
 
 /// An Ethernet address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

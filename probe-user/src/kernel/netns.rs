@@ -11,15 +11,13 @@ use std::{
     panic, thread,
 };
 
+use probe_core::error::{Error, Result};
 use rustix::{
     mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags},
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
-use crate::{
-    error::{Error, Result},
-    sys::netns::unshare_network,
-};
+use crate::sys::netns::unshare_network;
 
 /// A network namespace: our own, or somebody else's.
 #[derive(Debug)]

@@ -15,14 +15,13 @@ use std::{
     sync::OnceLock,
 };
 
+use probe_core::error::{Error, Result};
+
 use super::{
     tag::{Mark, PREFIX, Tag, mark_of},
     tracefs::Tracefs,
 };
-use crate::{
-    error::{Error, Result},
-    sys::lock,
-};
+use crate::sys::lock;
 
 /// The file that is locked: every tracefs has it, and opening it does nothing.
 const LOCKED: &str = "README";

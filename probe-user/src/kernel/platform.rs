@@ -6,7 +6,7 @@
 
 use std::fs;
 
-use crate::model::{campaign::Processor, figure::Platform};
+use probe_core::model::{campaign::Processor, figure::Platform};
 
 /// Vendors of x86 processors (arch/x86/kernel/cpu/).
 const VENDORS: [&str; 5] =

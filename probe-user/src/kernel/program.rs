@@ -10,12 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_core::error::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::{
-    error::{Error, Result},
-    sys::child::{self, Place},
-};
+use crate::sys::child::{self, Place};
 
 /// Folders of system programs, which a user's PATH may lack.
 const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];

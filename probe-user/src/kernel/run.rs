@@ -3,9 +3,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use probe_core::error::{Error, Result};
+
 pub use super::tag::PREFIX;
 use super::{folder, owner::Owner, tag::Tag};
-use crate::error::{Error, Result};
 
 /// Whether this process has a run.
 static RUNS: AtomicBool = AtomicBool::new(false);

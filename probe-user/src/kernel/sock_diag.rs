@@ -10,12 +10,12 @@ use std::io;
 
 use netlink_packet_core::{NLM_F_DUMP, NlasIterator};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use probe_core::error::{Error, Result};
 
 use super::{
     netlink::channel::{Channel, Raw},
     netns::Netns,
 };
-use crate::error::{Error, Result};
 
 // linux/sock_diag.h, linux/inet_diag.h, net/tcp_states.h
 const SOCK_DIAG_BY_FAMILY: u16 = 20;

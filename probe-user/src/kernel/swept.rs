@@ -1,7 +1,8 @@
 //! What a sweep did.
 
+use probe_core::error::{Error, Result};
+
 use super::owner::Fate;
-use crate::error::{Error, Result};
 
 /// What was removed, and what was not.
 #[derive(Debug, Default)]
@@ -30,7 +31,7 @@ impl Swept {
             Fate::Dead => match remove() {
                 Ok(()) => self.removed.push(object),
                 // Its guard, or another sweep, was faster.
-                Err(error) if error.is_gone() => {}
+                Err(error) if is_gone(&error) => {}
                 Err(error) => self.failed(error),
             },
         }
@@ -53,6 +54,12 @@ impl Swept {
     pub fn outcome(mut self) -> Result<Self> {
         self.take_failure().map(|()| self)
     }
+}
+
+/// Whether the file was not there, or went meanwhile.
+fn is_gone(error: &Error) -> bool {
+    let Error::File { source, .. } = error else { return false };
+    matches!(source.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
 }
 
 #[cfg(test)]

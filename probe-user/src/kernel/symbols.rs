@@ -1,6 +1,6 @@
 //! From an address to the target's function that holds it.
 
-use crate::model::target::{Range, Target};
+use probe_core::model::target::{Range, Target};
 
 /// The address ranges of a target's functions, sorted, so that an address is found in O(log n).
 ///
@@ -37,10 +37,10 @@ impl AddressMap {
 
 #[cfg(test)]
 mod tests {
+    use probe_core::model::target::Function;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::target::Function;
 
     fn target(ranges: &[(u64, u64)]) -> Target {
         let function = |&(start, end)| Function {

@@ -69,8 +69,9 @@ fn scaled(one: Duration, times: usize) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use probe_core::model::trial::Pace;
+
     use super::*;
-    use crate::model::trial::Pace;
 
     const SECOND: Duration = Duration::from_secs(1);
 

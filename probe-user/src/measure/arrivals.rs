@@ -2,7 +2,9 @@
 
 use std::{thread, time::Duration};
 
-use crate::{error::Result, workload::network::Sink};
+use probe_core::error::Result;
+
+use crate::workload::network::Sink;
 
 /// How often, and how far apart, the sink is asked for the last frames of a load: for a second in all.
 const TRIES: u32 = 200;

@@ -2,11 +2,14 @@
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
+use probe_core::{
+    error::{Error, Result},
+    model::scenario::{BitRate, Link},
+};
+
 use super::trial::Bench;
 use crate::{
-    error::{Error, Result},
     kernel::clock,
-    model::scenario::{BitRate, Link},
     workload::{Offered, Orders, Stage},
 };
 

@@ -6,6 +6,14 @@ use std::{
 };
 
 use jiff::Timestamp;
+use probe_core::{
+    analysis::{pairs::Trials, stop},
+    error::{Error, Result},
+    model::{
+        campaign::{Design, JournalLine, Run as RunRecord, SCHEMA_VERSION},
+        trial::{Measured, Outcome, Pace, Part, Trial},
+    },
+};
 use rand::{SeedableRng as _, seq::SliceRandom as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -14,15 +22,7 @@ use super::{
     journal::Journal,
     trial::{Bench, Plan},
 };
-use crate::{
-    analysis::{pairs::Trials, stop},
-    error::{Error, Result},
-    methods::Method,
-    model::{
-        campaign::{Design, JournalLine, Run as RunRecord, SCHEMA_VERSION},
-        trial::{Measured, Outcome, Pace, Part, Trial},
-    },
-};
+use crate::methods::Method;
 
 /// Who hears how a campaign goes.
 pub trait Audience {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use probe_core::model::units::Nanos;
 use rustix::time::{ClockId, Timespec};
 
-use crate::{kernel::clock::now, model::units::Nanos};
+use crate::kernel::clock::now;
 
 /// Sleeps until `at` on `CLOCK_MONOTONIC`; a signal ends the sleep early.
 fn sleep_until(at: Nanos) {

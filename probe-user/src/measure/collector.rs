@@ -1,9 +1,8 @@
 //! Takes what a session saw and puts it into bins when the bins' edges are known.
 
-use crate::{
-    methods::{self, Share, Sink},
-    model::{method::SeriesUnit, observation::Series, target::Target, units::Nanos},
-};
+use probe_core::model::{method::SeriesUnit, observation::Series, target::Target, units::Nanos};
+
+use crate::methods::{self, Share, Sink};
 
 /// What a session handed over, not yet in bins.
 #[derive(Debug, Default)]
@@ -206,14 +205,15 @@ fn per_cent(part: u64, all: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use probe_core::model::target::Function;
+
     use super::*;
-    use crate::model::target::Function;
 
     fn target(names: &[&str]) -> Target {
         let function = |name: &&str| Function {
             name: (*name).to_owned(),
             module: None,
-            addresses: crate::model::target::Range::default(),
+            addresses: probe_core::model::target::Range::default(),
         };
         Target { functions: names.iter().map(function).collect(), ..Target::default() }
     }

@@ -2,13 +2,11 @@
 
 use std::{thread, time::Duration};
 
-use crate::{
-    error::Result,
-    kernel::{
-        clock,
-        cputime::{SystemTime, ThreadTime},
-    },
-    model::units::Nanos,
+use probe_core::{error::Result, model::units::Nanos};
+
+use crate::kernel::{
+    clock,
+    cputime::{SystemTime, ThreadTime},
 };
 
 /// Longer than a worker with nothing to do takes to sleep, on any of the clocks.

@@ -3,8 +3,15 @@
 
 use std::io::ErrorKind;
 
-use crate::{
+use probe_core::{
     error::{Error, Remedy, Result},
+    model::{
+        doctor::{Answer, Check, Diagnosis},
+        target::{Function, Target},
+    },
+};
+
+use crate::{
     kernel::{
         host,
         known::Known,
@@ -12,10 +19,6 @@ use crate::{
     },
     measure::witness,
     methods::{Detection, Method, registry},
-    model::{
-        doctor::{Answer, Check, Diagnosis},
-        target::{Function, Target},
-    },
     workload,
 };
 

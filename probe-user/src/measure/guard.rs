@@ -22,13 +22,11 @@ use std::{
     time::Duration,
 };
 
+use probe_core::error::{Error, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::leftovers;
-use crate::{
-    error::{Error, Result},
-    kernel::{owner::Owner, tag::Tag},
-};
+use crate::kernel::{owner::Owner, tag::Tag};
 
 /// What makes this program a guard, as its first word; the tag is the second. No command that
 /// people type.

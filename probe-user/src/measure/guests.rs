@@ -1,6 +1,6 @@
 //! Each guest's series, of what was read at the edges of the bins and told at the end of the load.
 
-use crate::model::{
+use probe_core::model::{
     trial::{CountedAt, GuestSeries},
     units::Nanos,
 };

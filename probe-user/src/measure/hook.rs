@@ -1,12 +1,13 @@
 //! A method attached without a trial around it, for benches of the hook alone.
 
-use super::{collector::Collector, reader::Reader, truth};
-use crate::{
+use probe_core::{
     analysis::item::Item,
     error::Result,
-    methods::{Method, Scene},
     model::{method::Descriptor, observation::Observation, target::Target},
 };
+
+use super::{collector::Collector, reader::Reader, truth};
+use crate::methods::{Method, Scene};
 
 /// A method at work: attached, switched on, and drained as in a trial. Dropping it releases what it holds, silently.
 pub struct Hook<'a> {

@@ -9,11 +9,12 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::journal::{CAMPAIGN, JOURNAL};
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::bounds::RESULT_BYTES,
 };
+
+use super::journal::{CAMPAIGN, JOURNAL};
 
 /// Names of standard input. It is read as it was handed over, not opened anew, which a socket refuses.
 const STANDARD: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];

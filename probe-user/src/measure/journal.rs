@@ -10,11 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::output;
-use crate::{
+use probe_core::{
     error::{self, Error, Result},
     model::campaign::{Campaign, JournalLine},
 };
+
+use super::output;
 
 /// Name of the journal in a result folder.
 pub const JOURNAL: &str = "journal.jsonl";
@@ -129,8 +130,9 @@ pub fn write_campaign(folder: &Path, campaign: &Campaign) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use probe_core::{analysis::fixture::Lab, model::figure::Platform};
+
     use super::*;
-    use crate::{analysis::fixture::Lab, model::figure::Platform};
 
     #[test]
     fn a_full_disk_keeps_a_journal_and_nothing_else() {

@@ -4,15 +4,17 @@
 //! included: where load and sink share a CPU, what it takes there of the vhost worker's time is in both sides of a pair.
 
 use hdrhistogram::Histogram;
+use probe_core::{
+    error::{Error, Result},
+    model::{latency::Latency, units::Nanos},
+};
 
 use crate::{
-    error::{Error, Result},
     kernel::packets::{
         block::Frame,
         listener::{Listener, Taker},
         realtime::Offset,
     },
-    model::{latency::Latency, units::Nanos},
     sys::packet::Shape,
     workload::{Stage, blast::frame},
 };

@@ -5,10 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    error::Result,
-    kernel::{cgroup, folder, owner::Judge, swept::Swept, tag::Tag, tracefs::Tracefs},
-};
+use probe_core::error::Result;
+
+use crate::kernel::{cgroup, folder, owner::Judge, swept::Swept, tag::Tag, tracefs::Tracefs};
 
 /// How long the kernel may take to let go of what a process held that has just ended.
 const GONE_WITHIN: Duration = Duration::from_secs(10);

@@ -22,7 +22,7 @@ use rustix::{
 };
 use tempfile::NamedTempFile;
 
-use crate::error::{Error, Result};
+use probe_core::error::{Error, Result};
 
 /// As many links as the kernel follows in one path (include/linux/namei.h, `MAXSYMLINKS`).
 const MOST_LINKS: usize = 40;

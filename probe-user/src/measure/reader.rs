@@ -8,14 +8,16 @@ use std::{
     time::Duration,
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::units::Nanos,
+};
 use rustix::time::ClockId;
 
 use super::collector::Collector;
 use crate::{
-    error::{Error, Result},
     kernel::{affinity, clock, cputime},
     methods::{Cadence, Session},
-    model::units::Nanos,
 };
 
 /// A session that is being drained.

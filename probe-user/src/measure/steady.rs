@@ -11,11 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_core::error::{Error, Result};
+
 use super::trial::Bench;
-use crate::{
-    error::{Error, Result},
-    kernel::{affinity, hotplug::Change},
-};
+use crate::kernel::{affinity, hotplug::Change};
 
 /// How long a trial waits for a CPU that is offline, about what a trial takes. Without, all that are left would be error rows
 /// at once where a CPU was away for a second.

@@ -7,17 +7,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    input::{self, unreadable},
-    journal::{CAMPAIGN, JOURNAL},
-};
-use crate::{
+use probe_core::{
     analysis::{
         self,
         merge::{Source, merge},
     },
     error::{Error, Result},
     model::campaign::{Campaign, SCHEMA_VERSION},
+};
+
+use super::{
+    input::{self, unreadable},
+    journal::{CAMPAIGN, JOURNAL},
 };
 
 /// Where `cargo xtask run` has a folder per VM (xtask/src/run/plan.rs), and the journal in each.

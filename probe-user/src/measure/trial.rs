@@ -12,6 +12,19 @@ use std::{
     time::Duration,
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        campaign::WitnessCheck,
+        method::Descriptor,
+        observation::{Observation, Series},
+        scenario::{BitRate, GuestKind, Guests, Scenario, Toll},
+        target::Target,
+        trial::{CpuTimes, Measured, Pace, Part, Received},
+        units::{Bytes, Nanos},
+    },
+};
+
 use super::{
     arrivals::Arrivals,
     collector::Collector,
@@ -23,18 +36,8 @@ use super::{
     witness::{self, Witness, Witnessed},
 };
 use crate::{
-    error::{Error, Result},
     kernel::{clock, holders, hotplug::Hotplug, run::Run, tracefs::Tracefs},
     methods::{Method, Scene, Taps},
-    model::{
-        campaign::WitnessCheck,
-        method::Descriptor,
-        observation::{Observation, Series},
-        scenario::{BitRate, GuestKind, Guests, Scenario, Toll},
-        target::Target,
-        trial::{CpuTimes, Measured, Pace, Part, Received},
-        units::{Bytes, Nanos},
-    },
     workload::{Offered, Placement, Stage, network::Limits},
 };
 

@@ -1,7 +1,6 @@
 //! What must hold of a trial, or its numbers are wrong whatever they say.
 
-use super::trial::Plan;
-use crate::{
+use probe_core::{
     analysis::item::{Item, Items},
     error::{Error, Result},
     model::{
@@ -11,8 +10,10 @@ use crate::{
         target::Target,
         trial::{Measured, Pace, Part},
     },
-    workload::HIT_PER_FRAME,
 };
+
+use super::trial::Plan;
+use crate::workload::HIT_PER_FRAME;
 
 /// Checks a trial against what is known of its load.
 ///

@@ -3,6 +3,16 @@
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        latency::Latency,
+        scenario::{GuestKind, Scenario},
+        trial::{Pace, Received, SectionMark, Sent},
+        units::{Bytes, Nanos},
+    },
+};
+
 use super::{
     arrivals::Arrivals,
     clock::BinClock,
@@ -12,16 +22,7 @@ use super::{
     trial::Bench,
     witness::{self, Witness},
 };
-use crate::{
-    error::{Error, Result},
-    model::{
-        latency::Latency,
-        scenario::{GuestKind, Scenario},
-        trial::{Pace, Received, SectionMark, Sent},
-        units::{Bytes, Nanos},
-    },
-    workload::{Load, Offered, Orders, Stage, fleet::Ended},
-};
+use crate::workload::{Load, Offered, Orders, Stage, fleet::Ended};
 
 /// What was seen and spent in the measured window.
 pub(super) struct Watched {

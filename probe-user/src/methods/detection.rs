@@ -2,8 +2,9 @@
 
 use std::io;
 
+use probe_core::error::{Error, Remedy, Result};
+
 use super::Detection;
-use crate::error::{Error, Remedy, Result};
 
 impl From<Result<()>> for Detection {
     /// A refusal for want of a feature or of rights is a "no"; any other failure leaves the question open.

@@ -20,11 +20,12 @@ use std::{
     time::Duration,
 };
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::{known::Known, netns::Netns, run::Run},
     model::{method::Descriptor, observation::Observation, target::Target, units::Nanos},
 };
+
+use crate::kernel::{known::Known, netns::Netns, run::Run};
 
 /// Whether a method can work on this host.
 #[derive(Debug)]

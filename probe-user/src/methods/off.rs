@@ -3,10 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cadence, Detection, Method, Scene, Session, Sink};
-use crate::{
+use probe_core::{
     error::Result,
-    kernel::{clock, known::Known},
     model::{
         loss::Loss,
         method::{Class, Descriptor, Family, MethodId, SeriesUnit},
@@ -16,6 +14,9 @@ use crate::{
     },
 };
 
+use super::{Cadence, Detection, Method, Scene, Session, Sink};
+use crate::kernel::{clock, known::Known};
+
 /// The control.
 #[derive(Debug)]
 pub struct Off {
@@ -23,12 +24,9 @@ pub struct Off {
 }
 
 impl Off {
-    /// The id of the control that is judged as a method.
-    pub const AGAIN: &'static str = "off-again";
-
     /// The control once more, to be judged as any method is.
     pub fn again() -> Self {
-        Self::named(Self::AGAIN, "the control once more: what it seems to cost is chance")
+        Self::named(MethodId::OFF_AGAIN, "the control once more: what it seems to cost is chance")
     }
 
     fn named(id: &str, summary: &str) -> Self {

@@ -6,7 +6,7 @@
 
 use std::str::FromStr;
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::{
         bounds::{self, Bound},

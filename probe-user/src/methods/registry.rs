@@ -2,11 +2,12 @@
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
-use super::{Method, bpf, capture, external, ftrace, off::Off, options::Options, perf};
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::method::{Class, MethodId},
 };
+
+use super::{Method, bpf, capture, external, ftrace, off::Off, options::Options, perf};
 
 /// Makes a method of the words that name it.
 pub type Make = fn(&mut Options) -> Result<Box<dyn Method>>;
@@ -49,7 +50,7 @@ pub fn number_in(pattern: &str, id: &str) -> Option<u32> {
 
 const CONTROL: &[Entry] = &[
     Entry::plain(MethodId::OFF, |_| Ok(Box::new(Off::default()))),
-    Entry { id: Off::AGAIN, grouped: None, make: |_| Ok(Box::new(Off::again())) },
+    Entry { id: MethodId::OFF_AGAIN, grouped: None, make: |_| Ok(Box::new(Off::again())) },
 ];
 
 /// The families, each a group of its own, in the order of reports.
@@ -199,7 +200,7 @@ mod tests {
         assert!(ids_of("record").contains(&"ftrace-function".into()));
         assert!(ids_of("ftrace").iter().all(|id| id.starts_with("ftrace-")));
         let all = ids_of("all");
-        assert!(all[0] == "off" && !all.contains(&Off::AGAIN.to_owned()), "{all:?}");
+        assert!(all[0] == "off" && !all.contains(&MethodId::OFF_AGAIN.to_owned()), "{all:?}");
     }
 
     #[test]

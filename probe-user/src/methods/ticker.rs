@@ -2,11 +2,14 @@
 
 use std::{fs, io, os::fd::OwnedFd, time::Duration};
 
+use probe_core::{
+    error::{Error, Result},
+    model::units::{Hertz, Nanos},
+};
+
 use super::options::Options;
 use crate::{
-    error::{Error, Result},
     kernel::cpus,
-    model::units::{Hertz, Nanos},
     sys::perf::{Attr, Event, Rate, Reading},
 };
 

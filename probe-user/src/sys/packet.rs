@@ -9,13 +9,13 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use probe_core::error::{Error, Result};
 use rustix::{
     mm::{MapFlags, ProtFlags, mmap, munmap},
     net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with},
 };
 
 use super::call::{self, Call};
-use crate::error::{Error, Result};
 
 // linux/if_packet.h
 const PACKET_RX_RING: i32 = 5;

@@ -9,11 +9,12 @@ use std::{
     os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
-use super::call::{self, Call};
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::units::{Hertz, Nanos},
 };
+
+use super::call::{self, Call};
 
 /// How often an event leaves a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

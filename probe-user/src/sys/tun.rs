@@ -9,8 +9,9 @@ use std::{
     },
 };
 
+use probe_core::error::{Error, Result};
+
 use super::call::{self, Call};
-use crate::error::{Error, Result};
 
 const PATH: &str = "/dev/net/tun";
 

@@ -10,10 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_core::error::{Error, Result};
 use rustix::process::Pid;
 
 use crate::{
-    error::{Error, Result},
     kernel::{affinity, cgroup::Cgroup, netns::Netns, program},
     sys::child::{self, Place},
 };

@@ -2,14 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Hogs, Orders};
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::{
         trial::{Received, Sent},
         units::{Bytes, Nanos},
     },
 };
+
+use super::{Hogs, Orders};
 
 /// The guests of a stage. Dropping them takes them down, without a word about what failed.
 pub trait Fleet: Send {

@@ -10,13 +10,13 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use rustix::thread::gettid;
-
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::affinity,
     model::scenario::HogKind,
 };
+use rustix::thread::gettid;
+
+use crate::kernel::affinity;
 
 /// A herd of spinning threads, of which some run at a time and the others sleep. Dropping it ends them.
 ///
@@ -139,8 +139,10 @@ impl Herd {
 
 #[cfg(test)]
 mod tests {
+    use probe_core::model::units::Nanos;
+
     use super::*;
-    use crate::{kernel::cputime::ThreadTime, model::units::Nanos};
+    use crate::kernel::cputime::ThreadTime;
 
     /// CPU time that only a spinning thread collects.
     const SPUN: Nanos = Nanos(50_000_000);

@@ -24,17 +24,12 @@ pub use orders::{Offered, Orders};
 pub use placement::{Named, Placement};
 pub use stage::Stage;
 
-/// The function that vhost calls once for each kick of a lockstep load (`handle_tx_kick` in drivers/vhost/net.c).
-pub const CALLED_PER_KICK: &str = "handle_tx";
-
-/// The tracepoint that each frame hits once on its way from its TAP through the bridge to the cable (`xmit_one` in
-/// net/core/dev.c).
-pub const HIT_PER_FRAME: &str = "net:net_dev_xmit";
+pub use probe_core::model::target::{CALLED_PER_KICK, HIT_PER_FRAME};
 
 /// Whether this host has what a load is made of.
 ///
 /// # Errors
 /// What is missing, and how to get it.
-pub fn detect() -> crate::error::Result<()> {
+pub fn detect() -> probe_core::error::Result<()> {
     vhost::device::detect().and_then(|()| crate::sys::tun::detect())
 }

@@ -1,6 +1,6 @@
 //! What a load is told to do.
 
-use crate::model::scenario::Rate;
+use probe_core::model::scenario::Rate;
 
 /// What guests and hogs are to do from now on.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,10 +1,11 @@
 //! Which machine has which CPUs.
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::cpus,
     model::{campaign::Cpus, cpu_list::CpuList, scenario::GuestKind},
 };
+
+use crate::kernel::cpus;
 
 /// The CPUs of machine 1 (guests, vhost workers, hogs), of machine 2 (the sink), and of a method's own reader.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ mod lines;
 
 use std::{fs, path::Path};
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::scenario::Scenario,
 };
@@ -100,8 +100,9 @@ pub fn check(origin: &str, scenario: &Scenario) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use probe_core::model::trial::Pace;
+
     use super::*;
-    use crate::model::trial::Pace;
 
     #[test]
     fn built_in_scenarios_are_right_and_quick_has_sixty_bins() {

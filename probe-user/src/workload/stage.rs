@@ -2,6 +2,14 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        scenario::{GuestKind, Guests, HogKind, Network as Plan, Scenario, Switch},
+        trial::CountedAt,
+    },
+};
+
 use super::{
     Hogs, Orders, Placement,
     blast::{Blast, frame},
@@ -13,14 +21,7 @@ use super::{
     kvm::{self, Kvm},
     network::{self, Limits, MAX_GUESTS, Network, Sink},
 };
-use crate::{
-    error::{Error, Result},
-    kernel::{netns::Netns, run::Run},
-    model::{
-        scenario::{GuestKind, Guests, HogKind, Network as Plan, Scenario, Switch},
-        trial::CountedAt,
-    },
-};
+use crate::kernel::{netns::Netns, run::Run};
 
 /// Guests with their vhost devices, the network, the sink and the hogs. It serves one load after the other.
 ///

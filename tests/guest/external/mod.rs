@@ -8,10 +8,10 @@ use std::fs;
 
 use anyhow::{Result, bail};
 use libtest_mimic::Trial;
+use probe_core::model::{observation::Observation, target::Target};
 use probe_user::{
     kernel::{kallsyms::Kallsyms, targets},
     methods::{Detection, Method, Session, registry},
-    model::{observation::Observation, target::Target},
 };
 
 use crate::sink::Events;

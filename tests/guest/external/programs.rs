@@ -3,14 +3,14 @@
 use std::{fs, io::Read as _, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use probe_core::model::{
+    loss::Loss,
+    scenario::{GuestKind, Guests},
+    units::Nanos,
+};
 use probe_user::{
     kernel::run::Run,
     methods::{Scene, Taps},
-    model::{
-        loss::Loss,
-        scenario::{GuestKind, Guests},
-        units::Nanos,
-    },
     workload::{Offered, Placement, Stage},
 };
 

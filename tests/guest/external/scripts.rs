@@ -12,11 +12,13 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use probe_user::{
+use probe_core::{
     error::Error,
+    model::{external::External, loss::Loss, target::Target, units::Nanos},
+};
+use probe_user::{
     kernel::{run::Run, tag::Tag},
     methods::{Scene, Session, external},
-    model::{external::External, loss::Loss, target::Target, units::Nanos},
 };
 
 use super::{finish, living, resolve};

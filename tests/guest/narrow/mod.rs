@@ -59,7 +59,7 @@ const INERT: [u64; 2] = [9, 10];
 /// `PERF_TYPE_HARDWARE`.
 const HARDWARE: u32 = 0;
 
-fn target() -> Result<probe_user::model::target::Target> {
+fn target() -> Result<probe_core::model::target::Target> {
     crate::load_modules()?;
     Ok(targets::resolve("vhost", &Kallsyms::load()?)?)
 }

@@ -5,12 +5,13 @@ use std::{
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
 };
 
-use super::{link::Link, object::Instance, place::Place, statistics};
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::{loss::Loss, observation::ProgramRuns, units::Bytes},
-    sys::bpf::{self, LinkInfo, ProgramInfo},
 };
+
+use super::{link::Link, object::Instance, place::Place, statistics};
+use crate::sys::bpf::{self, LinkInfo, ProgramInfo};
 
 /// A program that can be attached, and detached, to one place.
 #[derive(Debug)]

@@ -3,6 +3,10 @@
 
 use std::mem::offset_of;
 
+use probe_core::{
+    error::{Error, Result},
+    model::{loss::Loss, target::Function},
+};
 use probe_ebpf::{
     fentry_by_worker::{ENTRIES, PROBES, PROGRAM, WORKERS},
     fentry_count::{SLOTS, Slot},
@@ -10,9 +14,7 @@ use probe_ebpf::{
 
 use super::probe::{Probe, Probes};
 use crate::{
-    error::{Error, Result},
     kernel::host,
-    model::{loss::Loss, target::Function},
     sys::{bpf::maps, mapped::MappedArray},
 };
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::OnceLock};
 use aya_obj::{Map, Object};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, Result};
+use probe_core::error::{Error, Result};
 
 /// One for the whole process: methods and witness load from the same object.
 static CHOSEN: OnceLock<&'static [u8]> = OnceLock::new();

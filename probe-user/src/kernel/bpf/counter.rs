@@ -5,15 +5,15 @@
 
 use std::mem::offset_of;
 
+use probe_core::{
+    error::{Error, Result},
+    model::{loss::Loss, target::Function},
+};
 use probe_ebpf::fentry_count::{PROGRAM, SLOTS, Slot};
 
 use super::{
     probe::{Probe, Probes},
     slots::Slots,
-};
-use crate::{
-    error::{Error, Result},
-    model::{loss::Loss, target::Function},
 };
 
 /// Makes counters.

@@ -8,10 +8,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::{btf::Functions, targets::listed_name},
     model::target::Function,
+};
+
+use crate::{
+    kernel::{btf::Functions, targets::listed_name},
     sys::bpf::{self, FunctionType},
 };
 

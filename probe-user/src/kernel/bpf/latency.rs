@@ -3,6 +3,15 @@
 use std::mem::offset_of;
 
 use aya_obj::generated::bpf_attach_type;
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        loss::Loss,
+        observation::{Durations, ProgramRuns},
+        target::Function,
+        units::Bytes,
+    },
+};
 use probe_ebpf::{
     fentry_count::{SLOTS, Slot},
     latency::{self, BUCKETS, DURATIONS, STARTS},
@@ -16,14 +25,7 @@ use super::{
     place::Place,
 };
 use crate::{
-    error::{Error, Result},
     kernel::cpus,
-    model::{
-        loss::Loss,
-        observation::{Durations, ProgramRuns},
-        target::Function,
-        units::Bytes,
-    },
     sys::bpf::{Kind, maps},
 };
 

@@ -7,10 +7,10 @@ use std::{
 };
 
 use aya_obj::generated::bpf_attach_type;
+use probe_core::error::{Error, Result};
 use rustix::thread::MembarrierCommand;
 
 use crate::{
-    error::{Error, Result},
     kernel::bpf::object::RIGHTS,
     sys::bpf::{self, LinkInfo},
 };

@@ -9,12 +9,10 @@ use std::{
 
 use aya::maps::{MapData, MapError};
 use aya_obj::{Function, btf::Btf};
+use probe_core::error::{Error, Remedy, Result};
 
 use super::chosen;
-use crate::{
-    error::{Error, Remedy, Result},
-    sys::bpf::{self, Kind, Records, Refusal, Source},
-};
+use crate::sys::bpf::{self, Kind, Records, Refusal, Source};
 
 /// What an `EPERM` from bpf(2) asks for.
 pub(super) const RIGHTS: &str =

@@ -1,7 +1,8 @@
 //! What programs count per CPU, read from shared memory.
 
+use probe_core::error::{Error, Result};
+
 use crate::{
-    error::{Error, Result},
     kernel::{bpf::object::Instance, cpus},
     sys::mapped::MappedArray,
 };

@@ -6,11 +6,13 @@ use std::{
 };
 
 use aya_obj::generated::bpf_attach_type;
+use probe_core::{
+    error::{Error, Result},
+    model::target::{Function, Tracepoint},
+};
 
 use crate::{
-    error::{Error, Result},
     kernel::{bpf::link::Link, cpus, tracefs::Tracefs},
-    model::target::{Function, Tracepoint},
     sys::probe,
 };
 

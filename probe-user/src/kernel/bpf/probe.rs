@@ -3,6 +3,10 @@
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use aya_obj::generated::bpf_attach_type;
+use probe_core::{
+    error::Result,
+    model::{loss::Loss, observation::ProgramRuns, target::Function, units::Bytes},
+};
 use probe_ebpf::ring::RING;
 
 use super::{
@@ -11,12 +15,7 @@ use super::{
     object::{Instance, Object, Plan},
     place::Place,
 };
-use crate::{
-    error::Result,
-    kernel::cpus,
-    model::{loss::Loss, observation::ProgramRuns, target::Function, units::Bytes},
-    sys::bpf::Kind,
-};
+use crate::{kernel::cpus, sys::bpf::Kind};
 
 const FENTRY: bpf_attach_type = bpf_attach_type::BPF_TRACE_FENTRY;
 

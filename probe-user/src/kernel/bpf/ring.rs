@@ -6,10 +6,9 @@
 
 use std::{ops::Range, os::fd::BorrowedFd};
 
-use crate::{
-    error::{Error, Result},
-    sys::ringbuf::RingMemory,
-};
+use probe_core::error::{Error, Result};
+
+use crate::sys::ringbuf::RingMemory;
 
 /// `BPF_RINGBUF_BUSY_BIT`
 const BUSY: u32 = 1 << 31;

@@ -7,6 +7,14 @@ use std::{
 };
 
 use aya::maps::{Array, Map, MapData, MapError};
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        observation::ProgramRuns,
+        target::{Function, Range},
+        units::Bytes,
+    },
+};
 use probe_ebpf::sample_stacks::{FUNCTIONS, FUNCTIONS_MAX, PROGRAM, SHARES, STACK, Share, Shares};
 
 use super::{
@@ -17,13 +25,7 @@ use super::{
     statistics,
 };
 use crate::{
-    error::{Error, Result},
     kernel::cpus,
-    model::{
-        observation::ProgramRuns,
-        target::{Function, Range},
-        units::Bytes,
-    },
     sys::{bpf::Kind, perf::Event},
 };
 

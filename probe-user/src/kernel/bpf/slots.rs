@@ -3,11 +3,10 @@
 
 use std::os::fd::BorrowedFd;
 
+use probe_core::error::{Error, Result};
+
 use super::{percpu::PerCpu, probe::Probe};
-use crate::{
-    error::{Error, Result},
-    sys::bpf::maps,
-};
+use crate::sys::bpf::maps;
 
 /// The slots of one map, of so many bytes each.
 #[derive(Debug)]

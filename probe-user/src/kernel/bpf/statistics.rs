@@ -9,11 +9,12 @@ use std::{
     os::fd::{BorrowedFd, OwnedFd},
 };
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::{observation::ProgramRuns, units::Nanos},
-    sys::bpf,
 };
+
+use crate::sys::bpf;
 
 /// Keeps them until this is dropped.
 #[derive(Debug)]

@@ -3,6 +3,10 @@
 
 use std::mem::offset_of;
 
+use probe_core::{
+    error::{Error, Result},
+    model::target::{Function, Tracepoint},
+};
 use probe_ebpf::{
     fentry_count::{SLOTS, Slot},
     kprobe_count, kprobe_multi_count, rawtp_count, tracepoint_count,
@@ -14,12 +18,7 @@ use super::{
     percpu::PerCpu,
     place::Place,
 };
-use crate::{
-    error::{Error, Result},
-    kernel::cpus,
-    model::target::{Function, Tracepoint},
-    sys::bpf::Kind,
-};
+use crate::{kernel::cpus, sys::bpf::Kind};
 
 /// Makes tallies.
 #[derive(Debug)]

@@ -8,9 +8,10 @@ use netlink_packet_route::{
     address::{AddressAttribute, AddressMessage},
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
 };
+use probe_core::error::Result;
 
 use super::{Link, Netlink};
-use crate::{error::Result, kernel::netdev::Mac};
+use crate::kernel::netdev::Mac;
 
 impl Netlink {
     /// Gives `link` the address `ip` in a network of `prefix` bits, and with it a route to that network.

@@ -19,11 +19,11 @@ use netlink_packet_route::{
     neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
+use probe_core::error::{Error, Result};
 
 use self::channel::Channel;
 pub use self::tc::{Backlog, Class, Link};
 use super::{netdev::Mac, netns::Netns};
-use crate::error::{Error, Result};
 
 /// An rtnetlink socket; it acts on the network namespace in which it was opened.
 #[derive(Debug)]

@@ -13,12 +13,10 @@ use netlink_packet_route::{
         TcU32SelectorFlags,
     },
 };
+use probe_core::error::{Error, Result};
 
 use super::Netlink;
-use crate::{
-    error::{Error, Result},
-    kernel::netdev::Mac,
-};
+use crate::kernel::netdev::Mac;
 
 const HTB: &str = "htb";
 

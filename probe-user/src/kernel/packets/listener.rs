@@ -9,11 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_core::error::{Error, Result};
+
 use super::block::{Block, Frame};
-use crate::{
-    error::{Error, Result},
-    sys::packet::{Shape, Socket, Statistics},
-};
+use crate::sys::packet::{Shape, Socket, Statistics};
 
 /// Who takes the frames.
 pub trait Taker {

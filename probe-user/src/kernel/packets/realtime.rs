@@ -1,12 +1,12 @@
 //! From the time of day, in which the kernel stamps frames, to the clock of the bin edges.
 
-use rustix::time::ClockId;
-
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::clock,
     model::units::Nanos,
 };
+use rustix::time::ClockId;
+
+use crate::kernel::clock;
 
 /// How far `CLOCK_REALTIME` was ahead of `CLOCK_MONOTONIC` at one moment. NTP speeds both up alike; only a step of the
 /// time of day changes it.

@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::PRESETS;
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::kallsyms::{Kallsyms, Symbol},
     model::target::{Function, Tracepoint},
 };
+
+use super::PRESETS;
+use crate::kernel::kallsyms::{Kallsyms, Symbol};
 
 /// Replaces the patterns in `request` by the functions that they stand for, in the order of their names, and drops what
 /// is taken out. `listed` is the text of `available_filter_functions`. A name that a module holds twice is left out: no

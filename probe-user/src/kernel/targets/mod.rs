@@ -6,18 +6,19 @@ mod traceable;
 
 use std::fmt::Write as _;
 
+use probe_core::{
+    error::{Error, Result},
+    model::target::{Function, Target, Tracepoint},
+};
+
 pub use self::{
     expand::expand,
     presets::{PRESETS, Preset, Resolved},
     traceable::Traceable,
 };
-use crate::{
-    error::{Error, Result},
-    kernel::{
-        kallsyms::{Kallsyms, Symbol},
-        tracefs::Tracefs,
-    },
-    model::target::{Function, Target, Tracepoint},
+use crate::kernel::{
+    kallsyms::{Kallsyms, Symbol},
+    tracefs::Tracefs,
 };
 
 /// What stands before a tracepoint, as in bpftrace: `tracepoint:net:net_dev_xmit`.

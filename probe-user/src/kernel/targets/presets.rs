@@ -3,12 +3,13 @@
 
 use std::fmt;
 
-use super::{ambiguous, function, listed};
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::kallsyms::Kallsyms,
     model::target::{Function, Target, Tracepoint},
 };
+
+use super::{ambiguous, function, listed};
+use crate::kernel::kallsyms::Kallsyms;
 
 /// A name for functions that belong together.
 #[derive(Debug)]

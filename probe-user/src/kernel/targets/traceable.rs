@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::listed_name;
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::tracefs::Tracefs,
     model::target::{Function, Target},
 };
+
+use super::listed_name;
+use crate::kernel::tracefs::Tracefs;
 
 const FILE: &str = "available_filter_functions";
 

@@ -5,12 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{read, refused, tracer, write};
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::cpus,
     model::cpu_list::CpuList,
 };
+
+use super::{read, refused, tracer, write};
+use crate::kernel::cpus;
 
 /// A private trace instance. [`Instance::close`] removes it and reports errors; dropping it removes it too.
 ///

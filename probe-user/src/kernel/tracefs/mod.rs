@@ -20,14 +20,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::target::Tracepoint,
+};
 use procfs::{FromRead as _, process::MountInfos};
 use rustix::fs::{Access, access};
 
-use crate::{
-    error::{Error, Result},
-    kernel::{owner::Judge, swept::Swept},
-    model::target::Tracepoint,
-};
+use crate::kernel::{owner::Judge, swept::Swept};
 
 /// Where the kernel lists this process's mounts.
 const MOUNTINFO: &str = "/proc/self/mountinfo";

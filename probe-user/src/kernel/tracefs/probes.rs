@@ -9,15 +9,16 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use super::{Tracefs, format::Format, write};
-use crate::{
+use probe_core::{
     error::{Error, Remedy, Result},
-    kernel::{
-        known::Known,
-        run,
-        targets::{Traceable, listed_name},
-    },
     model::target::Function,
+};
+
+use super::{Tracefs, format::Format, write};
+use crate::kernel::{
+    known::Known,
+    run,
+    targets::{Traceable, listed_name},
 };
 
 /// Where definitions are written, one a line; appended to, as opening it otherwise removes everybody's events.
@@ -303,8 +304,9 @@ fn profile_line(line: &str) -> Option<(&str, Profile)> {
 
 #[cfg(test)]
 mod tests {
+    use probe_core::model::target::Range;
+
     use super::*;
-    use crate::model::target::Range;
 
     fn function(module: Option<&str>, name: &str) -> Function {
         Function {

@@ -9,12 +9,13 @@ use std::{
     path::Path,
 };
 
-use super::{Instance, refused};
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::targets,
     model::target::Function,
 };
+
+use super::{Instance, refused};
+use crate::kernel::targets;
 
 const TRACER: &str = "current_tracer";
 const FILTER: &str = "set_ftrace_filter";

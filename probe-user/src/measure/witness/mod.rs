@@ -10,18 +10,18 @@ mod verify;
 
 use std::collections::BTreeMap;
 
-use self::sites::{Place, Site, Sites};
-pub use self::verify::{verify, verify_alongside};
-use crate::{
+use probe_core::{
     error::Result,
-    kernel::bpf::by_worker::Calls,
     model::{
         loss::Loss,
         target::{Function, Target},
         trial::{WitnessCounts, WitnessSeries},
     },
-    workload::fleet::Worker,
 };
+
+use self::sites::{Place, Site, Sites};
+pub use self::verify::{verify, verify_alongside};
+use crate::{kernel::bpf::by_worker::Calls, workload::fleet::Worker};
 
 /// Counts the calls of a target's functions while it lives.
 #[derive(Debug)]

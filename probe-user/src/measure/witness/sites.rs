@@ -1,18 +1,19 @@
 //! Where the calls of a function can be counted without touching it.
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::{
-        bpf::{
-            by_worker::{Calls, WorkerCounter, WorkerCounters},
-            tally::{Tallies, Tally},
-        },
-        run::PREFIX,
-    },
     model::{
         loss::Loss,
         target::{Function, Tracepoint},
     },
+};
+
+use crate::kernel::{
+    bpf::{
+        by_worker::{Calls, WorkerCounter, WorkerCounters},
+        tally::{Tallies, Tally},
+    },
+    run::PREFIX,
 };
 
 /// The callers of the functions that are entered from nowhere else, by a tail jump at each caller's end: one call of a

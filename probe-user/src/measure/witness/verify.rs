@@ -1,17 +1,18 @@
 //! Tests on the running kernel that the witness's sites count what the functions themselves count.
 
-use super::{Witness, sites};
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::{
-        bpf::counter::{Counter, Counters},
-        cpus,
-        run::PREFIX,
-    },
     model::{
         campaign::WitnessCheck,
         target::{Function, Target},
     },
+};
+
+use super::{Witness, sites};
+use crate::kernel::{
+    bpf::counter::{Counter, Counters},
+    cpus,
+    run::PREFIX,
 };
 
 /// Both counts of a target's functions.

@@ -6,19 +6,22 @@
 
 use std::collections::BTreeMap;
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        method::{Class, Descriptor, Family, MethodId, SeriesUnit},
+        target::Target,
+    },
+};
+
 use super::counting::Counting;
 use crate::{
-    error::{Error, Result},
     kernel::{
         bpf::tally::{Tallies, Tally},
         known::Known,
         run::PREFIX,
     },
     methods::{Detection, Method, Scene, Session},
-    model::{
-        method::{Class, Descriptor, Family, MethodId, SeriesUnit},
-        target::Target,
-    },
 };
 
 /// How one of them differs from the others.

@@ -1,18 +1,21 @@
 //! The session of the methods in [`count`](super::count).
 
-use super::session::{Details, await_programs};
-use crate::{
+use probe_core::{
     error::Result,
-    kernel::{
-        bpf::{attachable::Attachable, tally::Tally},
-        clock,
-    },
-    methods::{Cadence, Session, Sink},
     model::{
         loss::Loss,
         observation::Observation,
         units::{Bytes, Nanos},
     },
+};
+
+use super::session::{Details, await_programs};
+use crate::{
+    kernel::{
+        bpf::{attachable::Attachable, tally::Tally},
+        clock,
+    },
+    methods::{Cadence, Session, Sink},
 };
 
 /// Tallies, none attached until it is enabled.

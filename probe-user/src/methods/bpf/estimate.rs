@@ -1,6 +1,6 @@
 //! How many calls there were, from those that were drawn at random.
 
-use crate::model::observation::{Estimate, Promise};
+use probe_core::model::observation::{Estimate, Promise};
 
 /// 97.5 % of a normal distribution lie below.
 const Z: f64 = 1.959_963_985;

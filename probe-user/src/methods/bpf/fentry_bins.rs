@@ -8,11 +8,19 @@ use std::mem::offset_of;
 
 use serde_json::json;
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        bounds,
+        method::{Class, SeriesUnit},
+        target::Function,
+        units::Nanos,
+    },
+};
 use probe_ebpf::fentry_bins::{BINS, PROGRAM, SLOTS, Slot};
 
 use super::session::{Account, Design, Details, Fentry, Kind, Part};
 use crate::{
-    error::{Error, Result},
     kernel::{
         bpf::{
             probe::{Probe, Probes},
@@ -21,12 +29,6 @@ use crate::{
         clock,
     },
     methods::{Cadence, Method, Sink, options::Options},
-    model::{
-        bounds,
-        method::{Class, SeriesUnit},
-        target::Function,
-        units::Nanos,
-    },
     sys::mapped::MappedArray,
 };
 

@@ -12,6 +12,15 @@ use std::mem::offset_of;
 
 use serde_json::json;
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        bounds,
+        method::{Class, SeriesUnit},
+        target::Function,
+        units::Nanos,
+    },
+};
 use probe_ebpf::{
     fentry_budget::{LEAST, PROGRAM, RATE_BITS, SCALE_BITS, SETTLE, SLOTS, Slot, WEIGHT_BITS},
     ring::RING,
@@ -24,7 +33,6 @@ use super::{
     session::{Account, Design, Details, Fentry, Kind, Part, Traced, check_drawn},
 };
 use crate::{
-    error::{Error, Result},
     kernel::{
         bpf::{
             probe::{Probe, Probes},
@@ -34,12 +42,6 @@ use crate::{
         clock,
     },
     methods::{Cadence, Method, Sink, options::Options},
-    model::{
-        bounds,
-        method::{Class, SeriesUnit},
-        target::Function,
-        units::Nanos,
-    },
 };
 
 /// Its id.

@@ -4,19 +4,22 @@
 //! add. Reading costs no system call. The price is the trampoline's and some ten instructions; what it does not give
 //! is when within a bin a call was made.
 
-use super::session::{Account, Design, Details, Fentry, Kind, Part};
-use crate::{
+use probe_core::{
     error::Result,
-    kernel::bpf::{
-        counter::{self, Calls},
-        probe::{Probe, Probes},
-    },
-    methods::{Cadence, Method, Sink, options::Options},
     model::{
         method::{Class, SeriesUnit},
         target::Function,
         units::Nanos,
     },
+};
+
+use super::session::{Account, Design, Details, Fentry, Kind, Part};
+use crate::{
+    kernel::bpf::{
+        counter::{self, Calls},
+        probe::{Probe, Probes},
+    },
+    methods::{Cadence, Method, Sink, options::Options},
 };
 
 /// Its id.

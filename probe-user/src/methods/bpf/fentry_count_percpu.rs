@@ -5,21 +5,23 @@
 //! own, whose other keys are no part of the lookup. Both find their value by the kernel's own lookup, and user space
 //! reads all CPUs' values with one system call per function and bin edge.
 
-use probe_ebpf::{fentry_count_hash, fentry_count_percpu, losses};
-
-use super::session::{Account, Design, Details, Fentry, Kind, Part};
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::bpf::{
-        probe::{Probe, Probes},
-        slots::Slots,
-    },
-    methods::{Cadence, Method, Sink, options::Options},
     model::{
         method::{Class, SeriesUnit},
         target::Function,
         units::Nanos,
     },
+};
+use probe_ebpf::{fentry_count_hash, fentry_count_percpu, losses};
+
+use super::session::{Account, Design, Details, Fentry, Kind, Part};
+use crate::{
+    kernel::bpf::{
+        probe::{Probe, Probes},
+        slots::Slots,
+    },
+    methods::{Cadence, Method, Sink, options::Options},
     sys::bpf::maps,
 };
 

@@ -3,18 +3,20 @@
 //! The empty one is the price of the hook: the patched entry, the trampoline, the call. The other one is that and a read
 //! of the clock, which every record with a time needs. Nothing runs in user space.
 
-use probe_ebpf::{fentry_empty, fentry_timestamp};
-
-use super::session::{Account, Design, Details, Fentry, Kind, Part};
-use crate::{
+use probe_core::{
     error::Result,
-    kernel::bpf::probe::{Probe, Probes},
-    methods::{Cadence, Method, Sink, options::Options},
     model::{
         method::{Class, SeriesUnit},
         target::Function,
         units::Nanos,
     },
+};
+use probe_ebpf::{fentry_empty, fentry_timestamp};
+
+use super::session::{Account, Design, Details, Fentry, Kind, Part};
+use crate::{
+    kernel::bpf::probe::{Probe, Probes},
+    methods::{Cadence, Method, Sink, options::Options},
 };
 
 /// Id of the one that does nothing.

@@ -8,6 +8,15 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use serde_json::json;
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        bounds,
+        method::{Class, SeriesUnit},
+        target::Function,
+        units::{Bytes, Nanos},
+    },
+};
 use probe_ebpf::{
     fentry_perfbuf::{EVENTS, PROGRAM},
     losses,
@@ -15,7 +24,6 @@ use probe_ebpf::{
 
 use super::session::{Account, Design, Details, Fentry, Kind, Part, every};
 use crate::{
-    error::{Error, Result},
     kernel::{
         bpf::{
             output::{Output, outputs},
@@ -27,12 +35,6 @@ use crate::{
     methods::{
         Cadence, Method, Sink,
         options::{Options, PerfRing},
-    },
-    model::{
-        bounds,
-        method::{Class, SeriesUnit},
-        target::Function,
-        units::{Bytes, Nanos},
     },
     sys::{
         bpf::maps,

@@ -6,23 +6,25 @@
 
 use serde_json::json;
 
-use probe_ebpf::{fentry_ringbuf::PROGRAM, losses, ring::RING};
-
-use super::session::{Account, Design, Details, Fentry, Kind, Part, every};
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::bpf::{
-        probe::{Probe, Probes},
-        ring::Ring,
-        slots::Slots,
-    },
-    methods::{Cadence, Method, Sink, options::Options},
     model::{
         bounds,
         method::{Class, SeriesUnit},
         target::Function,
         units::Nanos,
     },
+};
+use probe_ebpf::{fentry_ringbuf::PROGRAM, losses, ring::RING};
+
+use super::session::{Account, Design, Details, Fentry, Kind, Part, every};
+use crate::{
+    kernel::bpf::{
+        probe::{Probe, Probes},
+        ring::Ring,
+        slots::Slots,
+    },
+    methods::{Cadence, Method, Sink, options::Options},
 };
 
 /// Its id.

@@ -8,6 +8,14 @@ use std::mem::offset_of;
 
 use serde_json::json;
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        method::{Class, SeriesUnit},
+        target::Function,
+        units::Nanos,
+    },
+};
 use probe_ebpf::{
     fentry_sample::{PROGRAM, SLOTS, Slot},
     ring::RING,
@@ -19,18 +27,12 @@ use super::{
     session::{Account, Design, Details, Fentry, Kind, Part, check_drawn},
 };
 use crate::{
-    error::{Error, Result},
     kernel::bpf::{
         probe::{Probe, Probes},
         ring::Ring,
         slots::Slots,
     },
     methods::{Cadence, Method, Sink, options::Options, registry::number_in},
-    model::{
-        method::{Class, SeriesUnit},
-        target::Function,
-        units::Nanos,
-    },
 };
 
 /// Its ids.

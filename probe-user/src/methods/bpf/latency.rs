@@ -10,18 +10,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-
-use super::session::{Details, await_programs};
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::{
-        bpf::latency::{Timer, Timers, Way},
-        clock,
-        known::Known,
-        run::PREFIX,
-    },
-    methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
     model::{
         bounds,
         loss::Loss,
@@ -30,6 +20,18 @@ use crate::{
         target::Target,
         units::{Bytes, Nanos},
     },
+};
+use serde_json::json;
+
+use super::session::{Details, await_programs};
+use crate::{
+    kernel::{
+        bpf::latency::{Timer, Timers, Way},
+        clock,
+        known::Known,
+        run::PREFIX,
+    },
+    methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
 };
 
 /// Id of the method on trampolines.

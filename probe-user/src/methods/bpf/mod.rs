@@ -16,13 +16,15 @@ mod prices;
 pub mod sample;
 mod session;
 
+use probe_core::error::Result;
+
 use self::{
     count::{Count, Kind},
     latency::Latency,
     sample::Sampling,
 };
 use super::{Method, registry::Entry};
-use crate::{error::Result, kernel::bpf::latency::Way};
+use crate::kernel::bpf::latency::Way;
 
 /// All methods of this family.
 pub const METHODS: &[Entry] = &[

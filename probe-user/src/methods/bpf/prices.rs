@@ -9,6 +9,10 @@ use std::{collections::BTreeMap, mem::offset_of, os::fd::BorrowedFd};
 
 use serde_json::json;
 
+use probe_core::{
+    error::{Error, Result},
+    model::target::Function,
+};
 use probe_ebpf::fentry_budget::Slot;
 
 use super::{
@@ -16,7 +20,6 @@ use super::{
     session::Details,
 };
 use crate::{
-    error::{Error, Result},
     kernel::{
         bpf::{
             probe::{Probe, Probes},
@@ -25,7 +28,6 @@ use crate::{
         },
         clock,
     },
-    model::target::Function,
     sys::bpf::maps,
 };
 

@@ -8,23 +8,25 @@
 
 use std::{collections::BTreeMap, os::fd::AsFd as _};
 
-use serde_json::json;
-
-use crate::{
+use probe_core::{
     error::Result,
-    kernel::{bpf::sampler::Sampler, clock, cpus, known::Known, run::PREFIX, targets},
-    methods::{
-        Cadence, Detection, Method, Scene, Session, Share, Sink,
-        options::Options,
-        registry::number_in,
-        ticker::{Ticker, check_frequency, running},
-    },
     model::{
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
         target::Target,
         units::{Bytes, Hertz, Nanos},
+    },
+};
+use serde_json::json;
+
+use crate::{
+    kernel::{bpf::sampler::Sampler, clock, cpus, known::Known, run::PREFIX, targets},
+    methods::{
+        Cadence, Detection, Method, Scene, Session, Share, Sink,
+        options::Options,
+        registry::number_in,
+        ticker::{Ticker, check_frequency, running},
     },
     sys::perf::Event,
 };

@@ -4,10 +4,19 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        loss::Loss,
+        method::{Class, Descriptor, Family, SeriesUnit},
+        observation::{Estimate, Observation},
+        target::{Function, Target},
+        units::{Bytes, Nanos},
+    },
+};
 use serde_json::{Value, json};
 
 use crate::{
-    error::{Error, Result},
     kernel::{
         bpf::{
             link,
@@ -19,13 +28,6 @@ use crate::{
         targets::listed_name,
     },
     methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
-    model::{
-        loss::Loss,
-        method::{Class, Descriptor, Family, SeriesUnit},
-        observation::{Estimate, Observation},
-        target::{Function, Target},
-        units::{Bytes, Nanos},
-    },
 };
 
 /// What a method does with function entries.

@@ -3,11 +3,21 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        bounds,
+        loss::Loss,
+        method::{Class, Descriptor, Family, SeriesUnit},
+        observation::Observation,
+        target::Target,
+        units::{Bytes, Nanos},
+    },
+};
 use serde_json::json;
 
 use super::pcap::PcapFile;
 use crate::{
-    error::{Error, Result},
     kernel::{
         clock,
         known::Known,
@@ -18,14 +28,6 @@ use crate::{
         },
     },
     methods::{Cadence, Detection, Method, Scene, Session, Sink, Taps, options::Options},
-    model::{
-        bounds,
-        loss::Loss,
-        method::{Class, Descriptor, Family, SeriesUnit},
-        observation::Observation,
-        target::Target,
-        units::{Bytes, Nanos},
-    },
     sys::packet::{Shape, Socket},
 };
 

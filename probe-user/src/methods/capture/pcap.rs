@@ -8,10 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    error::{Error, Result},
-    kernel::packets::block::Frame,
-};
+use probe_core::error::{Error, Result};
+
+use crate::kernel::packets::block::Frame;
 
 /// "This file has nanoseconds", in the machine's order of bytes.
 const MAGIC: u32 = 0xa1b2_3c4d;

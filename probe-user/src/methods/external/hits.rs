@@ -1,10 +1,8 @@
 //! What the kernel counted at the kprobe events that were made for a program, beside what the program counted.
 
-use crate::{
-    error::Result,
-    kernel::tracefs::probes::{ProbeEvents, Profile},
-    model::loss::Loss,
-};
+use probe_core::{error::Result, model::loss::Loss};
+
+use crate::kernel::tracefs::probes::{ProbeEvents, Profile};
 
 /// The counts of each event (zero when it was made) at enable, at disable, and after the program's end.
 ///

@@ -13,13 +13,13 @@ mod running;
 pub mod tree;
 
 pub use presets::METHODS;
-use program::Program;
-
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    methods::Method,
     model::external::External,
 };
+use program::Program;
+
+use crate::methods::Method;
 
 /// The method that `external:NAME=argv…` stands for; the words are split as a shell splits them, and nothing else of a
 /// shell is done. None for any other word.
@@ -48,8 +48,9 @@ pub fn defined(externals: &[External]) -> Result<Vec<Box<dyn Method>>> {
 
 #[cfg(test)]
 mod tests {
+    use probe_core::model::method::Class;
+
     use super::*;
-    use crate::model::method::Class;
 
     #[test]
     fn words_are_split_as_a_shell_splits_them() {

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use crate::error::{Error, Result};
+use probe_core::error::{Error, Result};
 
 /// Stands for the name of a function, in words as in patterns.
 const FUNCTION: &str = "{function}";

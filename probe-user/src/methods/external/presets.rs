@@ -4,15 +4,16 @@
 
 use std::time::Duration;
 
+use probe_core::{
+    error::Result,
+    model::external::{Counts, External},
+};
+
 use super::{
     pattern::Names,
     program::{Preset, Program},
 };
-use crate::{
-    error::Result,
-    methods::{Method, options::Options, registry::Entry},
-    model::external::{Counts, External},
-};
+use crate::methods::{Method, options::Options, registry::Entry};
 
 /// All methods of this family.
 pub const METHODS: &[Entry] = &[

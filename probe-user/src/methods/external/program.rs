@@ -5,6 +5,14 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        external::{Counts, External},
+        method::{Class, Descriptor, Family, MethodId, SeriesUnit},
+        target::Target,
+    },
+};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -15,7 +23,6 @@ use super::{
     tree::{Setting, Tree},
 };
 use crate::{
-    error::{Error, Result},
     kernel::{
         cgroup::Cgroup,
         known::Known,
@@ -27,11 +34,6 @@ use crate::{
         },
     },
     methods::{Detection, Method, Scene, Session, Taps},
-    model::{
-        external::{Counts, External},
-        method::{Class, Descriptor, Family, MethodId, SeriesUnit},
-        target::Target,
-    },
     sys::child::Place,
 };
 

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::Error;
+use probe_core::error::Error;
 
 /// What a file system has, and what a trial's folder took of it; in bytes.
 #[derive(Debug, Clone, Copy)]

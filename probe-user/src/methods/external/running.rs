@@ -5,6 +5,15 @@ use std::{
     time::Duration,
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        external::{Counts, Stop},
+        loss::Loss,
+        observation::Observation,
+        units::{Bytes, Nanos},
+    },
+};
 use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
@@ -17,18 +26,11 @@ use super::{
     tree::{Tree, Written},
 };
 use crate::{
-    error::{Error, Result},
     kernel::{
         clock,
         tracefs::{Instance, probes::ProbeEvents},
     },
     methods::{Cadence, Session, Sink},
-    model::{
-        external::{Counts, Stop},
-        loss::Loss,
-        observation::Observation,
-        units::{Bytes, Nanos},
-    },
 };
 
 /// The session.

@@ -16,15 +16,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::units::Nanos,
+};
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process_group,
     set_child_subreaper, waitid, waitpid,
 };
 
 use crate::{
-    error::{Error, Result},
     kernel::{affinity, cgroup::Cgroup, netns::Netns},
-    model::units::Nanos,
     sys::child::{self, Place},
 };
 

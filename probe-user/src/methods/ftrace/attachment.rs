@@ -1,16 +1,16 @@
 //! What makes events in a private instance: a tracer, probe events of the run's own, or the kernel's tracepoints.
 
+use probe_core::{
+    error::{Error, Result},
+    model::{loss::Loss, target::Target},
+};
 use serde_json::{Value, json};
 
 use super::calls::{Kind, Tally};
-use crate::{
-    error::{Error, Result},
-    kernel::tracefs::{
-        Instance, Tracefs,
-        format::{Format, FormatError},
-        probes::{Probe, ProbeEvents},
-    },
-    model::{loss::Loss, target::Target},
+use crate::kernel::tracefs::{
+    Instance, Tracefs,
+    format::{Format, FormatError},
+    probes::{Probe, ProbeEvents},
 };
 
 /// A thing that makes events, and what is needed to switch it, to read its events and to account for them.

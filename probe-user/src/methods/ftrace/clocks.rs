@@ -10,6 +10,10 @@
 
 use std::{fs, thread, time::Duration};
 
+use probe_core::{
+    error::{Error, Result},
+    model::units::Nanos,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -18,14 +22,10 @@ use super::{
     reader::{self, PageSource},
     recording,
 };
-use crate::{
-    error::{Error, Result},
-    kernel::{
-        clock,
-        run::Run,
-        tracefs::{Instance, Tracefs},
-    },
-    model::units::Nanos,
+use crate::kernel::{
+    clock,
+    run::Run,
+    tracefs::{Instance, Tracefs},
 };
 
 /// The least time between the ends of a line: errors of the pairs of 10 us turn it by no more than 1/2500.

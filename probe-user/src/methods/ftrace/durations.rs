@@ -1,6 +1,6 @@
 //! How long calls took, in powers of two.
 
-use crate::model::observation::Durations;
+use probe_core::model::observation::Durations;
 
 /// A histogram per function.
 #[derive(Debug, Clone)]

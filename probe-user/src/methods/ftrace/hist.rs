@@ -5,11 +5,20 @@
 
 use std::{collections::BTreeMap, fs::File, os::unix::fs::FileExt as _, path::PathBuf};
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        loss::Loss,
+        method::{Class, Descriptor, Family, MethodId, SeriesUnit},
+        observation::Observation,
+        target::Target,
+        units::{Bytes, Nanos},
+    },
+};
 use serde_json::json;
 
 use super::attachment::some_functions;
 use crate::{
-    error::{Error, Result},
     kernel::{
         clock,
         known::Known,
@@ -20,13 +29,6 @@ use crate::{
         },
     },
     methods::{Cadence, Detection, Method, Scene, Session, Sink},
-    model::{
-        loss::Loss,
-        method::{Class, Descriptor, Family, MethodId, SeriesUnit},
-        observation::Observation,
-        target::Target,
-        units::{Bytes, Nanos},
-    },
 };
 
 /// The smallest table that the kernel makes (`HIST_TRIGGER_BITS_MIN`), for the one entry that there is.

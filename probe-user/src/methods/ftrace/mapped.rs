@@ -5,15 +5,13 @@
 
 use std::{fs::File, os::fd::AsFd as _, path::PathBuf};
 
+use probe_core::error::{Error, Result};
+
 use super::{
     page::{Page, PageLayout},
     reader::{PageSource, open_raw},
 };
-use crate::{
-    error::{Error, Result},
-    kernel::tracefs::Instance,
-    sys::trace_ring::MappedRing,
-};
+use crate::{kernel::tracefs::Instance, sys::trace_ring::MappedRing};
 
 /// One CPU's mapped buffer.
 #[derive(Debug)]

@@ -14,13 +14,15 @@ pub mod recorder;
 pub mod recording;
 pub mod splice;
 
+use probe_core::{error::Result, model::bounds};
+
 use self::{
     hist::Hist,
     parameters::{Parameters, Reader},
     recorder::{Recorder, Source},
 };
 use super::{Method, options::Options, registry::Entry};
-use crate::{error::Result, kernel::tracefs::probes::Probe, model::bounds};
+use crate::kernel::tracefs::probes::Probe;
 
 /// All methods of this family.
 pub const METHODS: &[Entry] = &[

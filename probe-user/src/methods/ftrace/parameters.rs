@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use probe_core::{error::Result, model::bounds};
 use serde_json::{Value, json};
 
-use crate::{error::Result, methods::options::Options, model::bounds};
+use crate::methods::options::Options;
 
 /// The trace clocks that a recording may use; the first is the default, and that of the bin edges.
 const CLOCKS: &[&str] = &["mono", "local", "x86-tsc"];

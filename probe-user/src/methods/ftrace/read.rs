@@ -6,14 +6,13 @@ use std::{
     path::PathBuf,
 };
 
+use probe_core::error::{Error, Result};
+
 use super::{
     page::{Page, PageLayout},
     reader::{PageSource, open_raw},
 };
-use crate::{
-    error::{Error, Result},
-    kernel::tracefs::Instance,
-};
+use crate::kernel::tracefs::Instance;
 
 /// One CPU's raw buffer.
 #[derive(Debug)]

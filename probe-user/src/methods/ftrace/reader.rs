@@ -7,6 +7,8 @@ use std::{
     path::PathBuf,
 };
 
+use probe_core::error::{Error, Result};
+
 use super::{
     mapped::MappedReader,
     page::{Page, PageLayout},
@@ -14,10 +16,7 @@ use super::{
     read::RawReader,
     splice::SpliceReader,
 };
-use crate::{
-    error::{Error, Result},
-    kernel::tracefs::Instance,
-};
+use crate::kernel::tracefs::Instance;
 
 /// One CPU's pages, in order, without ever waiting. The kernel refuses to remove the instance while it is there.
 pub trait PageSource: Debug + Send {
@@ -35,7 +34,7 @@ pub trait PageSource: Debug + Send {
     /// # Errors
     /// The kernel refused; [`Error::Malformed`] where only this page is not what its layout says.
     ///
-    /// [`Error::Malformed`]: crate::error::Error::Malformed
+    /// [`Error::Malformed`]: probe_core::error::Error::Malformed
     fn next_page(&mut self) -> Result<Option<Page<'_>>>;
 
     /// Nothing is written any more: what is still held back for want of a full page is ready from now on.

@@ -6,6 +6,13 @@
 //!
 //! A kretprobe's and a returning fprobe's time is that of the return.
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        method::{Class, Descriptor, Family, SeriesUnit},
+        target::Target,
+    },
+};
 use serde_json::json;
 
 use super::{
@@ -15,7 +22,6 @@ use super::{
     recording::{self, Recording},
 };
 use crate::{
-    error::{Error, Result},
     kernel::{
         cpus,
         known::Known,
@@ -26,10 +32,6 @@ use crate::{
         },
     },
     methods::{Detection, Method, Scene, Session, options::Options},
-    model::{
-        method::{Class, Descriptor, Family, SeriesUnit},
-        target::Target,
-    },
 };
 
 /// Where a recording's events come from.

@@ -5,6 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        observation::Observation,
+        target::Target,
+        units::{Bytes, Nanos},
+    },
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -17,7 +25,6 @@ use super::{
     reader::{self, PageSource},
 };
 use crate::{
-    error::{Error, Result},
     kernel::{
         clock,
         run::Run,
@@ -26,11 +33,6 @@ use crate::{
         tracefs::{CpuStats, Instance, Tracefs},
     },
     methods::{Cadence, Session, Sink},
-    model::{
-        observation::Observation,
-        target::Target,
-        units::{Bytes, Nanos},
-    },
 };
 
 /// A method attached.

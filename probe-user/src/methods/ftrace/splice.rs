@@ -10,6 +10,7 @@ use std::{
     os::fd::OwnedFd,
 };
 
+use probe_core::error::{Error, Result};
 use rustix::{
     io::Errno,
     pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice},
@@ -20,10 +21,7 @@ use super::{
     read::RawReader,
     reader::PageSource,
 };
-use crate::{
-    error::{Error, Result},
-    kernel::tracefs::Instance,
-};
+use crate::kernel::tracefs::Instance;
 
 /// Pages that the pipe can hold, which is what one system call moves at most.
 const PIPE_PAGES: usize = 64;

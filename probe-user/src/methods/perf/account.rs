@@ -2,14 +2,17 @@
 
 use std::fmt::Display;
 
-use super::events::Taken;
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::tracefs::probes::Profile,
     model::{
         loss::Loss,
         observation::{Estimate, Promise},
     },
+};
+
+use super::events::Taken;
+use crate::{
+    kernel::tracefs::probes::Profile,
     sys::perf::{Count, Reading},
 };
 
@@ -152,8 +155,9 @@ impl Profiles {
 
 #[cfg(test)]
 mod tests {
+    use probe_core::model::units::Nanos;
+
     use super::*;
-    use crate::model::units::Nanos;
 
     fn reading(value: u64, lost: Option<u64>) -> Reading {
         let counts = vec![Count { value, lost }];

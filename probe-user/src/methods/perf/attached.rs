@@ -1,19 +1,22 @@
 //! Events that are open at their places: what methods that record hits and methods that count them have in common.
 
+use probe_core::{
+    error::Result,
+    model::{
+        observation::Observation,
+        target::Target,
+        units::{Bytes, Nanos},
+    },
+};
+
 use super::{
     account::Profiles,
     events::{Events, Taken},
     points::{Point, Points, Source},
 };
 use crate::{
-    error::Result,
     kernel::{clock, cpus, known::Known, run::Run},
     methods::ticker::running,
-    model::{
-        observation::Observation,
-        target::Target,
-        units::{Bytes, Nanos},
-    },
     sys::perf::{Rate, Reading},
 };
 

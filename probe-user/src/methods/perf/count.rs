@@ -5,20 +5,23 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    attached::{Attached, hits},
-    points::Source,
-};
-use crate::{
+use probe_core::{
     error::Result,
-    kernel::known::Known,
-    methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
     model::{
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
         target::Target,
     },
+};
+
+use super::{
+    attached::{Attached, hits},
+    points::Source,
+};
+use crate::{
+    kernel::known::Known,
+    methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
     sys::perf::Rate,
 };
 

@@ -5,17 +5,17 @@
 
 use std::{io, result};
 
+use probe_core::{
+    error::{Error, Result},
+    model::units::Nanos,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{
     points::Point,
     ring::{Layout, Record, RecordError, Records},
 };
-use crate::{
-    error::{Error, Result},
-    model::units::Nanos,
-    sys::perf::{Event, Rate, Reading, Ring},
-};
+use crate::sys::perf::{Event, Rate, Reading, Ring};
 
 /// The events, by CPU.
 #[derive(Debug)]

@@ -9,9 +9,10 @@ pub mod record;
 pub mod ring;
 pub mod sample;
 
+use probe_core::error::Result;
+
 use self::{count::Counter, record::Recorder, sample::SampleProfiler};
 use super::{Method, options::Options, registry::Entry};
-use crate::error::Result;
 
 /// All methods of this family.
 pub const METHODS: &[Entry] = &[

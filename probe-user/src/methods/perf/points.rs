@@ -1,8 +1,12 @@
 //! The places at which events are counted or recorded: kprobe events of the run's own, or the target's tracepoints.
 //! perf knows both by their number in tracefs.
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
+    model::target::Target,
+};
+
+use crate::{
     kernel::{
         known::Known,
         tracefs::{
@@ -10,7 +14,6 @@ use crate::{
             probes::{Probe, ProbeEvents, Profile},
         },
     },
-    model::target::Target,
     sys::perf::{Attr, Rate},
 };
 

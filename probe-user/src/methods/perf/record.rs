@@ -10,23 +10,25 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde_json::json;
-
-use super::{account::Fate, attached::Attached, events::Taken, points::Source};
-use crate::{
+use probe_core::{
     error::Result,
-    kernel::known::Known,
-    methods::{
-        Cadence, Detection, Method, Scene, Session, Sink,
-        options::{Options, PerfRing},
-        registry::number_in,
-    },
     model::{
         bounds,
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
         target::Target,
+    },
+};
+use serde_json::json;
+
+use super::{account::Fate, attached::Attached, events::Taken, points::Source};
+use crate::{
+    kernel::known::Known,
+    methods::{
+        Cadence, Detection, Method, Scene, Session, Sink,
+        options::{Options, PerfRing},
+        registry::number_in,
     },
     sys::perf::Rate,
 };

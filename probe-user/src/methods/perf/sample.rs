@@ -14,18 +14,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde_json::json;
-
-use super::ring::{Layout, Record, Records, Sample};
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::{clock, cpus, known::Known, symbols::AddressMap, targets},
-    methods::{
-        self, Cadence, Detection, Method, Scene, Session, Sink,
-        options::{Options, PerfRing},
-        registry::number_in,
-        ticker::{Ticker, check_frequency, running},
-    },
     model::{
         bounds,
         loss::Loss,
@@ -33,6 +23,18 @@ use crate::{
         observation::Observation,
         target::Target,
         units::{Bytes, Hertz, Nanos},
+    },
+};
+use serde_json::json;
+
+use super::ring::{Layout, Record, Records, Sample};
+use crate::{
+    kernel::{clock, cpus, known::Known, symbols::AddressMap, targets},
+    methods::{
+        self, Cadence, Detection, Method, Scene, Session, Sink,
+        options::{Options, PerfRing},
+        registry::number_in,
+        ticker::{Ticker, check_frequency, running},
     },
     sys::perf::{Event, Reading, Ring},
 };

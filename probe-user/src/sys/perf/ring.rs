@@ -12,7 +12,7 @@ use std::{
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-use crate::error::{Error, Result};
+use probe_core::error::{Error, Result};
 
 /// Offsets in `struct perf_event_mmap_page`, the first page of the mapping.
 const DATA_HEAD: usize = 1024;

@@ -8,11 +8,10 @@ use std::{
     },
 };
 
+use probe_core::error::{Error, Result};
+
 use super::Offered;
-use crate::{
-    error::{Error, Result},
-    sys::eventfd::Event,
-};
+use crate::sys::eventfd::Event;
 
 /// What a guest is to do until the bell rings again.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,7 +4,9 @@
 //! it, so the sink drops a frame right behind its interface's counters and answers nothing, whatever forwarding,
 //! ICMP or firewall settings a new namespace inherits from its host.
 
-use crate::{kernel::netdev::Mac, model::units::Nanos};
+use probe_core::model::units::Nanos;
+
+use crate::kernel::netdev::Mac;
 
 /// IEEE 802 Local Experimental EtherType 1.
 const ETHERTYPE: u16 = 0x88b5;

@@ -5,6 +5,13 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        trial::{Received, Sent},
+        units::{Bytes, Nanos},
+    },
+};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -12,12 +19,7 @@ use rustix::{
 };
 
 use crate::{
-    error::{Error, Result},
     kernel::clock,
-    model::{
-        trial::{Received, Sent},
-        units::{Bytes, Nanos},
-    },
     sys::tun::Tap,
     workload::{
         blast::{

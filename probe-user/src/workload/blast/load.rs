@@ -10,6 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::trial::{Received, Sent},
+};
 use rustix::thread::gettid;
 
 use super::{
@@ -18,9 +22,7 @@ use super::{
     pace,
 };
 use crate::{
-    error::{Error, Result},
     kernel::affinity,
-    model::trial::{Received, Sent},
     workload::{
         Hogs, Orders,
         fleet::{Ended, Load},

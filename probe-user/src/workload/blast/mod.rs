@@ -10,6 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use guest::Guest;
 use load::Senders;
+use probe_core::{
+    error::{Error, Result},
+    model::scenario::Guests,
+};
 
 use super::{
     Hogs, Offered, Orders,
@@ -17,12 +21,7 @@ use super::{
     placement::Placement,
     vhost::device::Queue,
 };
-use crate::{
-    error::{Error, Result},
-    kernel::affinity,
-    model::scenario::Guests,
-    sys::tun::Tap,
-};
+use crate::{kernel::affinity, sys::tun::Tap};
 
 /// The blast guests of a stage.
 pub(super) struct Blast {

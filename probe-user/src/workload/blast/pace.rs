@@ -1,11 +1,13 @@
 //! The three paces of a VM-less guest.
 
+use probe_core::{
+    error::{Error, Result},
+    model::{scenario::Rate, units::Nanos},
+};
 use rustix::thread::set_current_timer_slack;
 
 use crate::{
-    error::{Error, Result},
     kernel::clock,
-    model::{scenario::Rate, units::Nanos},
     sys::sched::IdleClass,
     workload::{
         Offered,

@@ -6,6 +6,14 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        scenario::Guests,
+        trial::{Received, Sent},
+        units::Bytes,
+    },
+};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -13,12 +21,6 @@ use rustix::{
 use vm_memory::ReadVolatile as _;
 
 use crate::{
-    error::{Error, Result},
-    model::{
-        scenario::Guests,
-        trial::{Received, Sent},
-        units::Bytes,
-    },
     sys::{eventfd::Event, tun::Tap},
     workload::{
         blast::frame,

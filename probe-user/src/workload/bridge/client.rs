@@ -10,14 +10,15 @@ use std::{
     time::Duration,
 };
 
-use super::Guest;
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::units::Nanos,
-    workload::{
-        crew::{self, Crew, Quarters},
-        iperf,
-    },
+};
+
+use super::Guest;
+use crate::workload::{
+    crew::{self, Crew, Quarters},
+    iperf,
 };
 
 /// How long a client may take to report once it is told to end; an emulated machine full of hogs is slow.

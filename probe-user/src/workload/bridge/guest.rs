@@ -1,14 +1,14 @@
 //! Where a guest's programs live: a network namespace with one TAP.
 
+use probe_core::{error::Result, model::scenario::Guests};
+
 use crate::{
-    error::Result,
     kernel::{
         netdev::NetDevices,
         netlink::{Link, Netlink},
         netns::Netns,
         run::Run,
     },
-    model::scenario::Guests,
     sys::tun::Tap,
     workload::{
         network::{PREFIX, SINK_IP, guest_ip, guest_mac, mtu, sink_mac},

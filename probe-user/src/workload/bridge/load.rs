@@ -7,6 +7,13 @@ use std::{
     time::Duration,
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        trial::{Received, Sent},
+        units::Nanos,
+    },
+};
 use rustix::thread::gettid;
 
 use super::{
@@ -15,12 +22,7 @@ use super::{
     client::{Clients, Home, Test},
 };
 use crate::{
-    error::{Error, Result},
     kernel::affinity,
-    model::{
-        trial::{Received, Sent},
-        units::Nanos,
-    },
     workload::{
         Hogs, Orders,
         fleet::{Ended, Load},

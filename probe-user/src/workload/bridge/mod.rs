@@ -14,6 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use carrier::Carrier;
 use load::Ferry;
+use probe_core::{
+    error::{Error, Result},
+    model::scenario::Guests,
+};
 
 use super::{
     Hogs, Orders,
@@ -23,9 +27,7 @@ use super::{
     placement::Placement,
 };
 use crate::{
-    error::{Error, Result},
     kernel::{affinity, netns::Netns, run::Run},
-    model::scenario::Guests,
     sys::tun::Tap,
 };
 

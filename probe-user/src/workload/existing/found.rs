@@ -6,13 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use probe_core::error::{Error, Result};
 use serde::Serialize;
 
 use super::process;
-use crate::{
-    error::{Error, Result},
-    kernel::tag,
-};
+use crate::kernel::tag;
 
 /// A process with vhost-net devices: a virtual machine, as a rule.
 ///

@@ -12,6 +12,13 @@ use std::{
     time::Duration,
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        trial::{Received, Sent},
+        units::Bytes,
+    },
+};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 pub use self::found::{Found, FoundTap, guests};
@@ -21,12 +28,7 @@ use super::{
     network::{Counters, Sink, TapCounters, Way},
 };
 use crate::{
-    error::{Error, Result},
     kernel::{netdev::NetDevices, netns::Netns},
-    model::{
-        trial::{Received, Sent},
-        units::Bytes,
-    },
     sys::tun,
 };
 

@@ -6,12 +6,13 @@ use std::{
     time::Duration,
 };
 
-use super::port;
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::{clock, netns::Netns, sock_diag::TcpSockets},
     model::units::Nanos,
 };
+
+use super::port;
+use crate::kernel::{clock, netns::Netns, sock_diag::TcpSockets};
 
 /// Connections of one test: the one that controls it, and the one that carries data.
 pub const PER_TEST: usize = 2;

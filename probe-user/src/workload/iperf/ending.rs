@@ -15,13 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::clock,
     model::units::Nanos,
 };
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::kernel::clock;
 
 /// System calls by which malloc has the kernel give and take memory, or waits for another thread.
 const OF_MALLOC: [i64; 7] = [

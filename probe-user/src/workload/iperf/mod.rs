@@ -12,12 +12,14 @@ use std::{net::Ipv4Addr, thread, time::Duration};
 
 pub use connections::{Connections, PER_TEST};
 pub use ending::interrupt;
+use probe_core::{
+    error::{Error, Result},
+    model::units::Nanos,
+};
 pub use report::{Interval, Report, parse, rtt, turned_away};
 
 use crate::{
-    error::{Error, Result},
     kernel::{clock, netns::Netns, run::Run, sock_diag::TcpSockets},
-    model::units::Nanos,
     workload::{
         Offered,
         crew::{self, Crew, Quarters},

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::units::Nanos,
 };

@@ -14,11 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::clock,
     model::units::Nanos,
 };
+
+use crate::kernel::clock;
 
 /// How long a guest may take to answer: its processors may have to wait for many others.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(120);

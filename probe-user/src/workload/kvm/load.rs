@@ -6,18 +6,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        trial::{Received, Sent},
+        units::Nanos,
+    },
+};
+
 use super::{
     Vms,
     channel::{Channel, Order, Report},
     machine::Vm,
 };
 use crate::{
-    error::{Error, Result},
     kernel::affinity,
-    model::{
-        trial::{Received, Sent},
-        units::Nanos,
-    },
     workload::{
         Offered, Orders,
         fleet::{Ended, Load},

@@ -16,14 +16,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::scenario::Guests,
+};
+
 use super::{
     channel::{Channel, Order},
     needs::{self, Image},
 };
 use crate::{
-    error::{Error, Result},
     kernel::{affinity, cgroup::Cgroup, netns::Netns},
-    model::scenario::Guests,
     sys::{
         child::{self, Place},
         tun::Tap,

@@ -16,6 +16,10 @@ use channel::Order;
 use load::{Duty, Work};
 use machine::{Quarters, Vm};
 use needs::Image;
+use probe_core::{
+    error::{Error, Result},
+    model::scenario::{Guests, HogKind},
+};
 
 use super::{
     Hogs, Orders, Placement,
@@ -24,9 +28,7 @@ use super::{
     network::{self, Network, TapCounters},
 };
 use crate::{
-    error::{Error, Result},
     kernel::{affinity, cgroup::Cgroup, netdev::NetDevices, run::Run},
-    model::scenario::{Guests, HogKind},
     sys::tun::Tap,
 };
 

@@ -7,11 +7,12 @@ use std::{
     process::Command,
 };
 
-use crate::{
+use probe_core::{
     error::{Error, Result},
     model::scenario::Guests,
-    workload::crew,
 };
+
+use crate::workload::crew;
 
 const KVM: &str = "/dev/kvm";
 const VHOST: &str = "/dev/vhost-net";

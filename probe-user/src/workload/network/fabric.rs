@@ -10,15 +10,16 @@
 
 use std::{thread, time::Duration};
 
+use probe_core::{
+    error::{Error, Result},
+    model::{scenario::Switch, units::Nanos},
+};
+
 use super::{
     Port,
     ovs::{Datapath, Ovs},
 };
-use crate::{
-    error::{Error, Result},
-    kernel::{clock, netdev::NetDevices, netlink::Netlink, netns::Netns, run::Run},
-    model::{scenario::Switch, units::Nanos},
-};
+use crate::kernel::{clock, netdev::NetDevices, netlink::Netlink, netns::Netns, run::Run};
 
 /// How long a bridge port may take from up to forwarding.
 const PORTS_FORWARD_IN: Nanos = Nanos(10_000_000_000);

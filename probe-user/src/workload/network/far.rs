@@ -4,9 +4,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use probe_core::error::Result;
+
 use super::{PREFIX, SINK_IP, guest_ip, guest_mac, machines::Machines, receivers::Receivers};
 use crate::{
-    error::Result,
     kernel::{netlink::Netlink, run::Run},
     workload::iperf::Servers,
 };

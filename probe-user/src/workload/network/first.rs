@@ -5,11 +5,14 @@
 
 use std::{io::Write as _, thread, time::Duration};
 
+use probe_core::{
+    error::{Error, Result},
+    model::units::Nanos,
+};
+
 use super::{guest_mac, sink::Sink, sink_mac};
 use crate::{
-    error::{Error, Result},
     kernel::clock,
-    model::units::Nanos,
     sys::tun::Tap,
     workload::{blast::frame, vhost::device},
 };

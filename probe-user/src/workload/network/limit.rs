@@ -12,12 +12,13 @@
 
 use std::sync::Mutex;
 
-use super::{MAX_GUESTS, guest_mac};
-use crate::{
+use probe_core::{
     error::Result,
-    kernel::netlink::{Class, Link, Netlink},
     model::scenario::{BitRate, Link as Capacity, Network},
 };
+
+use super::{MAX_GUESTS, guest_mac};
+use crate::kernel::netlink::{Class, Link, Netlink};
 
 /// The link's class; below it the guests', from 1.
 const LINK: u16 = 0xfffe;

@@ -2,9 +2,10 @@
 
 use std::io::ErrorKind::NotFound;
 
+use probe_core::error::{Error, Result};
+
 use super::sink_mac;
 use crate::{
-    error::{Error, Result},
     kernel::{
         netdev::{NetDevices, cpu_mask},
         netlink::{Link, Netlink, Peer},

@@ -7,17 +7,20 @@
 
 use std::{net::Ipv4Addr, sync::Arc};
 
-use crate::{
+use probe_core::{
     error::Result,
+    model::{
+        scenario::{GuestKind, Guests, Network as Plan},
+        trial::CountedAt,
+    },
+};
+
+use crate::{
     kernel::{
         netdev::{Mac, NetDevices},
         netlink::{Link, Netlink},
         netns::Netns,
         run::Run,
-    },
-    model::{
-        scenario::{GuestKind, Guests, Network as Plan},
-        trial::CountedAt,
     },
     sys::tun::Tap,
     workload::{Placement, blast::frame, vhost::device},
@@ -91,7 +94,7 @@ impl Network {
     ///
     /// Programs of a switch are killed when the calling thread ends.
     ///
-    /// [`Share`]: crate::model::scenario::Link::Share
+    /// [`Share`]: probe_core::model::scenario::Link::Share
     ///
     /// # Errors
     /// Not root; something that this kernel or host lacks; a switch that cannot join so many guests; a TAP from which no

@@ -14,13 +14,15 @@ use std::{
 };
 
 use netlink_packet_core::{NLM_F_DUMP, NlasIterator};
+use probe_core::{
+    error::{Error, Result},
+    model::units::Nanos,
+};
 use tempfile::TempDir;
 
 use super::Port;
 use crate::{
-    error::{Error, Result},
     kernel::{clock, genetlink::Family, netns::Netns, run::Run},
-    model::units::Nanos,
     workload::crew::{self, Crew, Quarters},
 };
 

@@ -8,8 +8,9 @@
 
 use std::collections::HashMap;
 
+use probe_core::error::Result;
+
 use crate::{
-    error::Result,
     kernel::{
         netns::Netns,
         sock_diag::{TcpEnds, TcpSocket, TcpSockets},

@@ -2,15 +2,16 @@
 
 use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc};
 
-use super::{limit::Limiter, ovs::Datapath};
-use crate::{
+use probe_core::{
     error::{Error, Result},
-    kernel::netdev::NetDevices,
     model::{
         trial::{CountedAt, Received},
         units::Bytes,
     },
 };
+
+use super::{limit::Limiter, ovs::Datapath};
+use crate::kernel::netdev::NetDevices;
 
 /// Where traffic is counted.
 #[derive(Debug)]

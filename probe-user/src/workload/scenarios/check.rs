@@ -1,6 +1,6 @@
 //! What must hold of a scenario beyond the types of its fields: every number keeps to its bound, and the load can be run.
 
-use crate::{
+use probe_core::{
     error::Error,
     model::{
         bounds::{self, Bound, Quantity},
@@ -24,7 +24,7 @@ impl Wrong {
         let Self { field, why, remedy } = self;
         let subject = format!("scenario {origin}{line}, {field}");
         let error =
-            Error::Invalid { subject, why: why.clone(), remedy: crate::error::Remedy::NONE };
+            Error::Invalid { subject, why: why.clone(), remedy: probe_core::error::Remedy::NONE };
         match remedy {
             Some(remedy) => error.with_remedy(remedy),
             None => error,

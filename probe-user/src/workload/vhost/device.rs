@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc};
 
+use probe_core::error::{Error, Result};
 use vhost::{
     VhostBackend as _, VhostUserMemoryRegionInfo, VringConfigData, net::VhostNet as _,
     vhost_kern::net::Net,
@@ -13,10 +14,7 @@ use virtio_bindings::{
 use vm_memory::{GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion};
 
 use super::{ring::Layout, worker};
-use crate::{
-    error::{Error, Result},
-    sys::{eventfd::Event, tun::Tap},
-};
+use crate::sys::{eventfd::Event, tun::Tap};
 
 const PATH: &str = "/dev/vhost-net";
 

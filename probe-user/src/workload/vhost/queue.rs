@@ -5,17 +5,17 @@ use std::sync::{
     atomic::{AtomicU16, AtomicU64, Ordering},
 };
 
+use probe_core::{
+    error::{Error, Result},
+    model::units::Bytes,
+};
 use vm_memory::{Bytes as _, MmapRegion, VolatileMemory as _};
 
 use super::{
     device::HEADER,
     ring::{Buffer, Layout, Ring, RingError},
 };
-use crate::{
-    error::{Error, Result},
-    model::units::Bytes,
-    workload::blast::frame::{STAMP_AT, Stamp},
-};
+use crate::workload::blast::frame::{STAMP_AT, Stamp};
 
 /// Bytes of a receive buffer; longer frames take several ("mergeable").
 pub(super) const RECEIVE_BUFFER: usize = 2048;

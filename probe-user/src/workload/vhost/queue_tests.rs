@@ -1,5 +1,6 @@
 //! The queues against a device of a few lines on top of the oracle's ring.
 
+use probe_core::model::units::{Bytes, Nanos};
 use virtio_queue::{Queue, QueueT};
 use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap};
 
@@ -10,7 +11,6 @@ use super::{
 };
 use crate::{
     kernel::netdev::Mac,
-    model::units::{Bytes, Nanos},
     workload::blast::frame::{self, Stamp},
 };
 

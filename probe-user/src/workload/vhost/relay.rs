@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use probe_core::error::{Error, Result};
 use vm_memory::{Bytes as _, MmapRegion, VolatileMemory as _, VolatileMemoryError, VolatileSlice};
 
 use super::{
@@ -15,7 +16,6 @@ use super::{
     queue::{NUM_BUFFERS_AT, Plan, RECEIVE_BUFFER, misplanned, refill},
     ring::{Buffer, Ring, RingError},
 };
-use crate::error::{Error, Result};
 
 const HEADER_LEN: usize = HEADER as usize;
 

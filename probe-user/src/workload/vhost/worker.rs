@@ -11,10 +11,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::{
-    error::{Error, Result},
-    kernel::host,
-};
+use probe_core::error::{Error, Result};
+
+use crate::kernel::host;
 
 /// One device at a time becomes owned, or two new workers could not be told apart.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());

@@ -1,12 +1,10 @@
 use std::{fs, path::PathBuf};
 
+use probe_core::model::target::Target;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    kernel::{kallsyms::Kallsyms, targets},
-    model::target::Target,
-};
+use crate::kernel::{kallsyms::Kallsyms, targets};
 
 /// Pages of one kernel, see tests/data/pages/README.md.
 struct Golden(PathBuf);
@@ -89,7 +87,7 @@ fn of_kind(kernel: &str, kind: &str) -> (Golden, Target, PageLayout) {
 }
 
 fn probe_decoder(golden: &Golden, target: &Target, layout: PageLayout) -> CallDecoder {
-    let kind = |(item, function): (usize, &crate::model::target::Function)| {
+    let kind = |(item, function): (usize, &probe_core::model::target::Function)| {
         let format = Format::parse(&golden.text(&format!("format.{}", function.name))).unwrap();
         Kind::item(&format, item).unwrap()
     };

@@ -4,12 +4,11 @@ use std::{
     os::fd::{IntoRawFd as _, OwnedFd},
 };
 
+use probe_core::model::target::{Function, Range};
+
 use super::*;
 use crate::methods::{self, Share};
-use crate::{
-    model::target::{Function, Range},
-    sys::{call::Script, perf::Count},
-};
+use crate::sys::{call::Script, perf::Count};
 
 fn target() -> Target {
     let function = |name: &str, start| Function {

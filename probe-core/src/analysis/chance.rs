@@ -1,0 +1,180 @@
+//! The control against itself, from recorded blocks: how often chance passes for a cost.
+//!
+//! `tests/data/aa` says how the blocks were recorded. Any of them could have had `off` and `off-again` the other way round, so
+//! each simulated campaign takes some of them and exchanges the two in half.
+
+use rand::{RngExt as _, SeedableRng as _, seq::SliceRandom as _};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::{correlation::mean, fixture::Lab, interval::holm, toll};
+use crate::model::{
+    figure::{Figure, Platform},
+    figures::TollFigures,
+    method::{Descriptor, MethodId},
+    trial::{Measured, Pace, Part},
+    units::Nanos,
+};
+
+const COUNTED: &str = include_str!("../../../tests/data/aa/counted.csv");
+const WALL: &str = include_str!("../../../tests/data/aa/wall.csv");
+
+const CAMPAIGNS: u32 = 1000;
+
+/// A figure's name, and where it stands.
+type Named = (&'static str, fn(&TollFigures) -> &Figure);
+
+/// What a user would be alarmed by: figures that compare a method with the control.
+const FIGURES: [Named; 4] = [
+    ("kernel_ns_per_event", |toll| &toll.kernel_ns_per_event),
+    ("worker_cpu_pct", |toll| &toll.worker_cpu_pct),
+    ("system_cpu_pct", |toll| &toll.system_cpu_pct),
+    ("throughput_pct", |toll| &toll.throughput_pct),
+];
+
+/// One trial, as a line of the data has it.
+#[derive(Clone, Copy)]
+struct Line {
+    pace: Pace,
+    again: bool,
+    worker_ns: u64,
+    kicks: u64,
+    frames: u64,
+    system_ns: u64,
+    elapsed_ns: u64,
+    cpus: usize,
+    bytes: u64,
+    bins_ns: u64,
+}
+
+/// Both trials of each pace.
+type Block = Vec<Line>;
+
+fn blocks(csv: &str) -> Vec<Block> {
+    let mut blocks: std::collections::BTreeMap<(u64, u64), Block> = Default::default();
+    for line in csv.lines().skip(1) {
+        let words: Vec<&str> = line.split(',').collect();
+        let number = |at: usize| words[at].parse::<u64>().unwrap();
+        let pace = match words[2] {
+            "lockstep" => Pace::Lockstep,
+            "paced" => Pace::Paced,
+            "flat" => Pace::Flat,
+            other => panic!("pace {other}"),
+        };
+        blocks.entry((number(0), number(1))).or_default().push(Line {
+            pace,
+            again: words[3] == MethodId::OFF_AGAIN,
+            worker_ns: number(4),
+            kicks: number(5),
+            frames: number(6),
+            system_ns: number(7),
+            elapsed_ns: number(8),
+            cpus: usize::try_from(number(9)).unwrap(),
+            bytes: number(10),
+            bins_ns: number(11),
+        });
+    }
+    assert!(blocks.values().all(|block| block.len() == 6), "both trials of three paces each");
+    blocks.into_values().collect()
+}
+
+impl Line {
+    fn put(&self, measured: &mut Measured) {
+        measured.sent.kicks = (self.pace == Pace::Lockstep).then_some(self.kicks);
+        measured.sent.frames = self.frames;
+        measured.cpu.workers = vec![Nanos(self.worker_ns)];
+        measured.cpu.system = Nanos(self.system_ns);
+        measured.cpu.elapsed = Nanos(self.elapsed_ns);
+        measured.cpu.cpus = self.cpus;
+        measured.throughput = vec![self.bytes];
+        measured.edges = vec![Nanos(0), Nanos(self.bins_ns)];
+    }
+}
+
+/// The toll of `off-again` in a campaign of these blocks, where `true` exchanges the two.
+fn toll_of(blocks: &[(&Block, bool)], platform: Platform) -> TollFigures {
+    let mut lab = Lab::new();
+    lab.run(platform);
+    for (number, (block, exchanged)) in (0..).zip(blocks) {
+        for line in *block {
+            let id = if line.again == *exchanged { MethodId::OFF } else { MethodId::OFF_AGAIN };
+            lab.done(number, (Part::Toll, line.pace), id, |measured| line.put(measured));
+        }
+    }
+    let again = Descriptor {
+        id: MethodId(MethodId::OFF_AGAIN.into()),
+        ..lab.method(MethodId::OFF).clone()
+    };
+    toll::figures(&lab.trials(), &again, true, 1)
+}
+
+/// The `p` of each of [`FIGURES`].
+fn p_values(toll: &TollFigures) -> [f64; FIGURES.len()] {
+    FIGURES
+        .map(|(name, figure)| figure(toll).known().unwrap_or_else(|| panic!("{name}")).p.unwrap())
+}
+
+/// Share of campaigns of `n` blocks in which each figure seems to differ, and in which any does after Holm.
+fn alarms(all: &[Block], n: usize, platform: Platform) -> ([f64; FIGURES.len()], f64) {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(11);
+    let mut order: Vec<&Block> = all.iter().collect();
+    let (mut single, mut any) = ([0_u32; FIGURES.len()], 0_u32);
+    for _ in 0..CAMPAIGNS {
+        order.shuffle(&mut rng);
+        let drawn: Vec<_> = order[..n].iter().map(|block| (*block, rng.random())).collect();
+        let p = p_values(&toll_of(&drawn, platform));
+        for (count, p) in single.iter_mut().zip(p) {
+            *count += u32::from(p < 0.05);
+        }
+        any += u32::from(holm(&p).into_iter().any(|p| p < 0.05));
+    }
+    let share = |count: u32| f64::from(count) / f64::from(CAMPAIGNS);
+    (single.map(share), share(any))
+}
+
+/// What is said is 0.05, of a figure and of any after Holm. The draws share their blocks, and what is recorded is no normal
+/// distribution: a figure by itself may be further off than all of them together.
+#[test]
+fn off_against_off_alarms_as_often_as_is_said() {
+    let (mut figures, mut families) = (Vec::new(), Vec::new());
+    for (clock, csv, platform) in
+        [("counted", COUNTED, Platform::Counted), ("wall", WALL, Platform::Emulated)]
+    {
+        let all = blocks(csv);
+        for n in [4, 10, 20] {
+            let (single, any) = alarms(&all, n, platform);
+            for ((name, _), share) in FIGURES.iter().zip(single) {
+                println!("{clock}, {n} of {} blocks, {name}: {share:.3}", all.len());
+                assert!(share <= 0.1, "{clock}, {n} blocks, {name}: {share}");
+                figures.push(share);
+            }
+            println!("{clock}, {n} of {} blocks, any after Holm: {any:.3}", all.len());
+            assert!(any <= 0.1, "{clock}, {n} blocks, any: {any}");
+            families.push(any);
+        }
+    }
+    let (figure, any) = (mean(&figures), mean(&families));
+    println!("all of these: a figure {figure:.3}, any after Holm {any:.3}");
+    assert!((0.02..0.06).contains(&figure) && any < 0.06, "a figure {figure}, any {any}");
+}
+
+/// What exchanges would hide: that the second of two names costs something.
+#[test]
+fn as_they_were_recorded_all_blocks_show_no_difference() {
+    for (csv, platform) in [(COUNTED, Platform::Counted), (WALL, Platform::Emulated)] {
+        let all = blocks(csv);
+        let drawn: Vec<_> = all.iter().map(|block| (block, false)).collect();
+        let adjusted = holm(&p_values(&toll_of(&drawn, platform)));
+        assert!(adjusted.iter().all(|p| *p >= 0.05), "{platform:?}: {adjusted:?}");
+    }
+}
+
+#[test]
+fn a_twentieth_more_does_alarm() {
+    let mut dear = blocks(COUNTED);
+    for line in dear.iter_mut().flatten().filter(|line| line.again) {
+        line.worker_ns += line.worker_ns / 20;
+    }
+    let drawn: Vec<_> = dear.iter().map(|block| (block, false)).collect();
+    let [kernel, worker, ..] = p_values(&toll_of(&drawn, Platform::Counted));
+    assert!(kernel < 0.001 && worker < 0.001, "kernel {kernel}, worker {worker}");
+}

@@ -1,0 +1,81 @@
+//! Pure statistics over the model: no IO, no clock; randomness comes in as a seed, and equal input gives equal output.
+//!
+//! METHODOLOGY.md defines every figure; the modules compute them:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`correlation`] | Pearson, Spearman, moving average |
+//! | [`weighted`] | the same of resamples |
+//! | [`interval`] | Student's t, smallest detectable effect, p-values and Holm |
+//! | [`bootstrap`] | BCa over independent values, blocks of bins within the sections of one run |
+//! | [`estimate`] | from one value per block to a figure |
+//! | [`item`] | what of the target a method saw |
+//! | [`pairs`] | which trials a figure is made from |
+//! | `blocks` | the value of a figure in each block |
+//! | `figures` | the figures by name |
+//! | [`toll`], [`events`], [`fidelity`] | the three answers |
+//! | [`split`] | the kernel's part of the toll, on the scale of the others |
+//! | [`latency`] | how long frames took |
+//! | [`durations`] | how long calls took |
+//! | [`program_runs`] | what the kernel says that BPF programs take |
+//! | [`sizes`] | the toll by number of functions |
+//! | [`sections`] | what each section of the schedule shows, figures 4 to 7 of the paper |
+//! | [`rtt`] | time between calls against round-trip time |
+//! | `paper` | the paper's statements beside what was measured |
+//! | [`order`], `outliers` | whether the blocks are alike |
+//! | [`stop`] | when a campaign has measured enough |
+//! | [`summary`] | all of them, for every method |
+//! | [`journal`] | a journal's lines from its text |
+//! | [`merge`] | several journals into one campaign |
+//! | [`compare`] | two campaigns: what is worse, better or the same |
+//! | [`recommend`] | which methods keep to a user's limits, and which of them is best |
+
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
+mod binned;
+mod blocks;
+pub mod bootstrap;
+#[cfg(test)]
+mod chance;
+pub mod compare;
+pub mod correlation;
+pub mod durations;
+pub mod estimate;
+pub mod events;
+pub mod fidelity;
+mod figures;
+#[cfg(any(test, feature = "fixture"))]
+pub mod fixture;
+mod gaps;
+pub mod interval;
+pub mod item;
+pub mod journal;
+pub mod latency;
+pub mod merge;
+pub mod order;
+mod outliers;
+pub mod pairs;
+mod paper;
+pub mod program_runs;
+pub mod recommend;
+mod reconcile;
+pub mod rtt;
+pub mod sections;
+pub mod sizes;
+pub mod split;
+pub mod stop;
+mod stretch;
+pub mod summary;
+pub mod toll;
+mod view;
+pub mod weighted;
+
+/// The sum of counts that were read: however great, it does not wrap around.
+pub(crate) fn total(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
+/// [`total`] of counts that must all be known.
+fn known_total(counts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
+    counts.into_iter().try_fold(0, |sum: u64, count| Some(sum.saturating_add(count?)))
+}

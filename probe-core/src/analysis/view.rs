@@ -1,0 +1,354 @@
+//! One function's series in one trial, and what is computed from them.
+
+use std::{cell::OnceCell, num::NonZeroUsize, ops::Range};
+
+use super::{
+    bootstrap::{Resamples, Sections},
+    correlation::{Coefficient, moving_average},
+    estimate::generator,
+    item::Item,
+    stretch::dot,
+    weighted::Weighted,
+};
+use crate::model::target::CALLED_PER_KICK;
+use crate::model::{
+    loss::Loss,
+    method::SeriesUnit,
+    observation::{Observation, Series},
+    trial::{Measured, WitnessCounts},
+};
+
+/// The series of one function in one trial, bin by bin.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    /// Calls by the witness, or why there are none.
+    witness: Result<Vec<f64>, String>,
+    /// Bytes at the sink; r is blind to the factor 8 of bits.
+    pub(super) throughput: Vec<f64>,
+    /// The method's series, or why there is none.
+    method: Result<Vec<f64>, String>,
+    /// What the method's series is of, where it sees no functions.
+    pub(super) stand_in: Option<String>,
+    /// The schedule.
+    pub(super) sections: Sections,
+    /// Of the bins; drawn when they are first asked for.
+    resamples: OnceCell<Resamples>,
+    replicates: Replicates,
+    /// Whether every call is in the method's series.
+    pub(super) complete: bool,
+    /// Whether every call is in the witness's series.
+    pub(super) witness_complete: bool,
+}
+
+/// Coefficients of the resamples, Pearson's and Spearman's, of each series with the throughput.
+#[derive(Debug, Clone, Default)]
+struct Replicates {
+    witness: [OnceCell<Result<Vec<f64>, String>>; 2],
+    method: [OnceCell<Result<Vec<f64>, String>>; 2],
+}
+
+/// How two series are compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rating {
+    /// The coefficient.
+    pub(super) r: Coefficient,
+    /// Bins per moving average; 1 for raw bins.
+    pub(super) window: usize,
+}
+
+/// A trial under the control and one under the method, from the same block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block<'a> {
+    pub(super) off: &'a View,
+    pub(super) method: &'a View,
+}
+
+/// A figure of fidelity, in one block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quantity {
+    R0,
+    Rw,
+    Rm,
+    Perturbation,
+    ObservationLoss,
+    FidelityLoss,
+    Retained,
+    /// With the method's declared sampling factor; none where its series does not count calls.
+    SeriesError,
+}
+
+impl Quantity {
+    /// Whether the method's own series is part of it.
+    pub(super) fn uses_method(self) -> bool {
+        !matches!(self, Self::R0 | Self::Rw | Self::Perturbation)
+    }
+
+    /// Whether the witness is part of it.
+    pub(super) fn uses_witness(self) -> bool {
+        self != Self::Rm
+    }
+}
+
+impl View {
+    /// The series of `function` in `trial`, under a method whose series has this `unit`.
+    pub(super) fn of(trial: &Measured, function: Item<'_>, unit: SeriesUnit) -> Self {
+        let firsts: Vec<usize> = trial.sections.iter().map(|section| section.first_bin).collect();
+        let witness = witness(trial, function);
+        let seen = series(trial, function.name);
+        let method = seen
+            .map(|series| series.values.clone())
+            .ok_or_else(|| format!("the method has no series of {}", function.name));
+        let stand_in = seen.filter(|series| series.function != function.name);
+        Self {
+            throughput: numbers(&trial.throughput),
+            sections: Sections::new(trial.throughput.len(), &firsts),
+            resamples: OnceCell::new(),
+            replicates: Replicates::default(),
+            complete: is_complete(&trial.observation, unit, || agree(&witness, &method, unit)),
+            witness_complete: trial.witness.as_ref().is_some_and(|w| w.missed == Loss::NONE),
+            witness,
+            method,
+            stand_in: stand_in.map(|series| series.function.clone()),
+        }
+    }
+
+    /// The same in bins of which each holds `by` neighbours within one section; what is left over at a section's end is
+    /// left out.
+    pub(super) fn widened(&self, by: usize) -> Self {
+        let by = NonZeroUsize::new(by).unwrap_or(NonZeroUsize::MIN);
+        let whole = self.sections.ranges().iter().map(|range| {
+            let left_over = range.len() % by;
+            range.start..range.end.saturating_sub(left_over)
+        });
+        let whole: Vec<Range<usize>> = whole.filter(|range| !range.is_empty()).collect();
+        let sum = |values: &[f64]| -> Vec<f64> {
+            let bins = whole.iter().filter_map(|range| values.get(range.clone()));
+            bins.flat_map(|bins| bins.chunks(by.get())).map(|bins| bins.iter().sum()).collect()
+        };
+        let each =
+            |series: &Result<Vec<f64>, String>| series.as_deref().map(sum).map_err(Clone::clone);
+        let throughput = sum(&self.throughput);
+        let firsts = whole.iter().scan(0_usize, |first, range| {
+            Some(std::mem::replace(first, first.saturating_add(range.len() / by)))
+        });
+        Self {
+            witness: each(&self.witness),
+            method: each(&self.method),
+            stand_in: self.stand_in.clone(),
+            sections: Sections::new(throughput.len(), &firsts.collect::<Vec<_>>()),
+            resamples: OnceCell::new(),
+            replicates: Replicates::default(),
+            complete: self.complete,
+            witness_complete: self.witness_complete,
+            throughput,
+        }
+    }
+
+    /// The method's series, of calls.
+    ///
+    /// # Errors
+    /// There is none, or it is of something else.
+    pub(super) fn calls(&self) -> Result<&[f64], String> {
+        match &self.stand_in {
+            Some(item) => Err(format!("{item} cannot be set against calls")),
+            None => self.series(),
+        }
+    }
+
+    /// In each bin, calls that the method's series is away from the witness's, and calls by the witness.
+    fn away(&self, factor: Option<f64>) -> Result<[Vec<f64>; 2], String> {
+        let factor = factor.ok_or("shares of CPU time cannot be set against calls")?;
+        let (method, witness) = (self.calls()?, self.witness()?);
+        if method.len() != witness.len() {
+            return Err("the method's series and the witness differ in length".into());
+        }
+        if witness.iter().sum::<f64>() == 0.0 {
+            return Err("the witness counted no call".into());
+        }
+        let away = |(m, w): (&f64, &f64)| (factor * m - w).abs();
+        Ok([method.iter().zip(witness).map(away).collect(), witness.to_vec()])
+    }
+
+    pub(super) fn witness(&self) -> Result<&[f64], String> {
+        self.witness.as_deref().map_err(Clone::clone)
+    }
+
+    /// The method's series, or what stands in for it.
+    pub(super) fn series(&self) -> Result<&[f64], String> {
+        self.method.as_deref().map_err(Clone::clone)
+    }
+}
+
+impl Block<'_> {
+    /// The quantity over all bins; `factor` is the method's declared one.
+    ///
+    /// # Errors
+    /// Why it does not exist.
+    pub(super) fn value(
+        &self,
+        quantity: Quantity,
+        rating: Rating,
+        factor: Option<f64>,
+    ) -> Result<f64, String> {
+        let r = |side| self.side(side).and_then(|(name, a, b)| rating.compare(name, a, b));
+        match quantity {
+            Quantity::R0 => r(Side::Off),
+            Quantity::Rw => r(Side::Witness),
+            Quantity::Rm => r(Side::Method),
+            Quantity::Perturbation => Ok(r(Side::Off)? - r(Side::Witness)?),
+            Quantity::ObservationLoss => Ok(r(Side::Witness)? - r(Side::Method)?),
+            Quantity::FidelityLoss => Ok(r(Side::Off)? - r(Side::Method)?),
+            Quantity::Retained => Ok(r(Side::Method)? / r(Side::Off)?),
+            Quantity::SeriesError => {
+                let [away, calls] = self.method.away(factor)?.map(|each| each.iter().sum::<f64>());
+                Ok(away / calls)
+            }
+        }
+    }
+
+    /// The same of raw bins in each of these resamples, both trials of the block at the same bins; NaN where it is not
+    /// defined.
+    ///
+    /// # Errors
+    /// Why it does not exist.
+    pub(super) fn replicates(
+        &self,
+        quantity: Quantity,
+        coefficient: Coefficient,
+        factor: Option<f64>,
+        resamples: &Resamples,
+    ) -> Result<Vec<f64>, String> {
+        let r = |side| self.r_replicates(side, coefficient, resamples);
+        let both = |a: &[f64], b: &[f64], of: fn(f64, f64) -> f64| -> Vec<f64> {
+            a.iter().zip(b).map(|(&a, &b)| of(a, b)).collect()
+        };
+        let less = |a, b| both(a, b, |a, b| a - b);
+        Ok(match quantity {
+            Quantity::R0 => r(Side::Off)?.to_vec(),
+            Quantity::Rw => r(Side::Witness)?.to_vec(),
+            Quantity::Rm => r(Side::Method)?.to_vec(),
+            Quantity::Perturbation => less(r(Side::Off)?, r(Side::Witness)?),
+            Quantity::ObservationLoss => less(r(Side::Witness)?, r(Side::Method)?),
+            Quantity::FidelityLoss => less(r(Side::Off)?, r(Side::Method)?),
+            Quantity::Retained => both(r(Side::Method)?, r(Side::Off)?, |m, o| m / o),
+            Quantity::SeriesError => {
+                let [away, calls] = self.method.away(factor)?;
+                resamples.replicates(|at| Some(dot(at, &away) / dot(at, &calls)))
+            }
+        })
+    }
+
+    /// Of a coefficient, computed once: several quantities are made of it.
+    fn r_replicates(
+        &self,
+        side: Side,
+        coefficient: Coefficient,
+        resamples: &Resamples,
+    ) -> Result<&[f64], String> {
+        let (name, series, throughput) = self.side(side)?;
+        let Self { off, method } = self;
+        let kept = match side {
+            Side::Off => &off.replicates.witness,
+            Side::Witness => &method.replicates.witness,
+            Side::Method => &method.replicates.method,
+        };
+        let kept = match coefficient {
+            Coefficient::Pearson => &kept[0],
+            Coefficient::Spearman => &kept[1],
+        };
+        let found = kept.get_or_init(|| {
+            let weighted = Weighted::new(coefficient, series, throughput)
+                .map_err(|undefined| undefined.why(name, "throughput"))?;
+            Ok(resamples.replicates(|at| weighted.at(at)))
+        });
+        found.as_deref().map_err(Clone::clone)
+    }
+
+    /// Resamples of the bins, equal for both trials; none where their schedules differ.
+    pub(super) fn resamples(&self, seed: u64) -> Option<&Resamples> {
+        let Self { off, method } = self;
+        let draw = || Resamples::draw(&off.sections, &mut generator(seed));
+        (off.sections == method.sections).then(|| off.resamples.get_or_init(draw))
+    }
+
+    /// A series by its name, and the throughput that goes with it.
+    fn side(&self, side: Side) -> Result<(&'static str, &[f64], &[f64]), String> {
+        let Self { off, method } = self;
+        Ok(match side {
+            Side::Off => ("witness", off.witness()?, &off.throughput),
+            Side::Witness => ("witness", method.witness()?, &method.throughput),
+            Side::Method => ("method's series", method.series()?, &method.throughput),
+        })
+    }
+}
+
+/// A series of a block that is set against the throughput of its trial.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    /// The witness's under the control.
+    Off,
+    /// The witness's under the method.
+    Witness,
+    /// The method's own.
+    Method,
+}
+
+impl Rating {
+    fn compare(self, name: &str, series: &[f64], throughput: &[f64]) -> Result<f64, String> {
+        let found = if self.window > 1 {
+            let smooth = |values| moving_average(values, self.window);
+            self.r.of(&smooth(series), &smooth(throughput))
+        } else {
+            self.r.of(series, throughput)
+        };
+        found.map_err(|undefined| undefined.why(name, "throughput"))
+    }
+}
+
+/// Whether every call is known to be in the series. Where the kernel does not tell what was missed, `agrees` decides.
+fn is_complete(seen: &Observation, unit: SeriesUnit, agrees: impl Fn() -> bool) -> bool {
+    let nothing_missed = match seen.missed {
+        Loss::NONE => true,
+        // A profiler looks at moments, not at calls: it misses none.
+        Loss::Unknown => unit == SeriesUnit::CpuShare || agrees(),
+        Loss::Exact(_) | Loss::AtLeast(_) => false,
+    };
+    seen.lost == Loss::NONE && nothing_missed
+}
+
+/// Whether a series of all calls holds as many as the witness.
+fn agree(
+    witness: &Result<Vec<f64>, String>,
+    method: &Result<Vec<f64>, String>,
+    unit: SeriesUnit,
+) -> bool {
+    let sum = |series: &Result<Vec<f64>, String>| Some(series.as_ref().ok()?.iter().sum::<f64>());
+    unit == (SeriesUnit::Calls { factor: 1.0 })
+        && sum(witness).is_some()
+        && sum(witness) == sum(method)
+}
+
+/// The method's series of `function`. A method that sees no functions shows something else of the same traffic, if
+/// anything; that stands only for what each kick causes.
+pub fn series<'a>(trial: &'a Measured, function: &str) -> Option<&'a Series> {
+    let own = trial.series.iter().find(|series| series.function == function);
+    let functions = trial.witness.as_ref().map_or(0, |witness| witness.functions.len());
+    let sees_none = trial.observation.recorded.iter().take(functions).all(Option::is_none);
+    let stands = function == CALLED_PER_KICK && sees_none;
+    own.or_else(|| trial.series.first().filter(|_| stands))
+}
+
+/// Calls per bin by the witness, or why there are none.
+pub(super) fn witness(trial: &Measured, function: Item<'_>) -> Result<Vec<f64>, String> {
+    let witness = trial.witness.as_ref().ok_or("the trial ran without witness")?;
+    match witness.functions.get(function.index) {
+        Some(WitnessCounts::Calls(calls)) => Ok(numbers(calls)),
+        Some(WitnessCounts::None { why }) => Err(format!("no witness: {why}")),
+        None => Err("no witness for this function".into()),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no bin holds 2^53 calls or bytes")]
+pub(super) fn numbers(values: &[u64]) -> Vec<f64> {
+    values.iter().map(|&value| value as f64).collect()
+}

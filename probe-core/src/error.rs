@@ -1,0 +1,256 @@
+//! The one error type of the library.
+//!
+//! Every variant says what was tried, on what, what the system answered, and (where there is one) the remedy.
+//! Decoders have errors of their own: they are pure functions and know neither paths nor system calls.
+
+use std::{fmt, io, path::PathBuf};
+
+/// Result of everything that can meet the kernel.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong, on what, and what would help.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read, written or made.
+    #[error("cannot {op} {}: {source}{remedy}", path.display())]
+    File {
+        /// What was tried: `read`, `write`, `create`, …
+        op: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+        /// What would help.
+        remedy: Remedy,
+    },
+    /// A system call failed.
+    #[error("{call} on {subject}: {source}{remedy}")]
+    Call {
+        /// Name of the call as in its manual page, with its command: `bpf(BPF_PROG_LOAD)`.
+        call: &'static str,
+        /// The object it was made on: a function, a device, an interface.
+        subject: String,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+        /// What would help.
+        remedy: Remedy,
+    },
+    /// The kernel refused a BPF object, with its own log of why.
+    #[error("{call} on {subject}: {source}{remedy}{}{log}", if log.is_empty() { "" } else { "\n" })]
+    Refused {
+        /// Name of the call, with its command.
+        call: &'static str,
+        /// The program, and the function it was for.
+        subject: String,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+        /// What the verifier wrote; empty where it wrote nothing.
+        log: String,
+        /// What would help.
+        remedy: Remedy,
+    },
+    /// Text that a person wrote (a scenario, a rate, a method's id) does not parse.
+    #[error("{subject}: {why}{remedy}")]
+    Invalid {
+        /// What was read: a flag, or file, line and field.
+        subject: String,
+        /// Why it was refused.
+        why: String,
+        /// What would be accepted.
+        remedy: Remedy,
+    },
+    /// The request is sound, but this host or its present state does not allow it.
+    #[error("{subject}: {why}{remedy}")]
+    Unsupported {
+        /// What was asked for.
+        subject: String,
+        /// Why it cannot be.
+        why: String,
+        /// What would help.
+        remedy: Remedy,
+    },
+    /// Data from the kernel is not what its format says.
+    #[error("{subject}: {why}")]
+    Malformed {
+        /// What was read.
+        subject: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A measured run broke one of its own checks, so its numbers must not be used.
+    #[error("{0}")]
+    Untrue(String),
+    /// The user ended the run.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What would help, as a full sentence; empty where nothing is known to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remedy(Option<String>);
+
+impl Remedy {
+    /// No remedy is known.
+    pub const NONE: Self = Self(None);
+
+    /// `text` is a full sentence without the final stop.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Some(text.into()))
+    }
+
+    /// The sentence, without the final stop.
+    pub fn text(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(text) => write!(f, ". {text}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error {
+    /// An operation failed on a file of the kernel's or of the tool's own; the remedy follows from the answer where it is
+    /// always the same one.
+    pub fn file(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        let remedy = match source.kind() {
+            io::ErrorKind::PermissionDenied => Remedy::new("Run as root"),
+            _ => room(&source).map_or(Remedy::NONE, Remedy::new),
+        };
+        Self::File { op, path: path.into(), source, remedy }
+    }
+
+    /// An operation failed on what `--out` names: another place helps, and never is it needed to be root.
+    pub fn output(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        let remedy = match source.kind() {
+            io::ErrorKind::IsADirectory => "A folder stands there: name another place with --out",
+            io::ErrorKind::AlreadyExists => "A file stands there: name a folder with --out",
+            io::ErrorKind::NotADirectory => {
+                "A file stands on the way there: name another place with --out"
+            }
+            io::ErrorKind::NotFound => "Name another place with --out, in a folder that is there",
+            _ => match room(&source) {
+                Some(room) => {
+                    let remedy = Remedy::new(format!("{room}, or name another place with --out"));
+                    return Self::File { op, path: path.into(), source, remedy };
+                }
+                None => "Name another place with --out, where you may write",
+            },
+        };
+        Self::File { op, path: path.into(), source, remedy: Remedy::new(remedy) }
+    }
+
+    /// A system call failed; the remedy follows from the answer where it is always the same one.
+    pub fn call(call: &'static str, subject: impl Into<String>, source: io::Error) -> Self {
+        let remedy = match source.kind() {
+            io::ErrorKind::PermissionDenied => Remedy::new("Run as root"),
+            _ => Remedy::NONE,
+        };
+        Self::Call { call, subject: subject.into(), source, remedy }
+    }
+
+    /// Refused input, with what would be accepted.
+    pub fn invalid(
+        subject: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Invalid { subject: subject.into(), why: why.into(), remedy: Remedy::new(remedy) }
+    }
+
+    /// This host cannot, with what would help.
+    pub fn unsupported(
+        subject: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Unsupported { subject: subject.into(), why: why.into(), remedy: Remedy::new(remedy) }
+    }
+
+    /// Kernel data that contradicts its own format.
+    pub fn malformed(subject: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Malformed { subject: subject.into(), why: why.into() }
+    }
+
+    /// The same error; with this remedy where none is known yet.
+    #[must_use]
+    pub fn or_remedy(self, text: impl Into<String>) -> Self {
+        match &self {
+            Self::File { remedy: Remedy(None), .. } | Self::Call { remedy: Remedy(None), .. } => {
+                self.with_remedy(text)
+            }
+            _ => self,
+        }
+    }
+
+    /// The same error with another remedy.
+    #[must_use]
+    pub fn with_remedy(mut self, text: impl Into<String>) -> Self {
+        let new = Remedy::new(text);
+        match &mut self {
+            Self::File { remedy, .. }
+            | Self::Call { remedy, .. }
+            | Self::Refused { remedy, .. }
+            | Self::Invalid { remedy, .. }
+            | Self::Unsupported { remedy, .. } => *remedy = new,
+            Self::Malformed { .. } | Self::Untrue(_) | Self::Interrupted => {}
+        }
+        self
+    }
+}
+
+/// What makes room, where there is none for what was to be written.
+pub fn room(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::StorageFull => Some("Free some space"),
+        io::ErrorKind::QuotaExceeded => Some("Free some of your quota"),
+        io::ErrorKind::FileTooLarge => Some("Raise the limit of a file's size (`ulimit -f`)"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use io::ErrorKind::*;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_file_names_path_errno_and_remedy() {
+        let denied = PermissionDenied.into();
+        let text = Error::file("write", "set_ftrace_filter", denied).to_string();
+        assert_eq!(text, "cannot write set_ftrace_filter: permission denied. Run as root");
+    }
+
+    #[test]
+    fn what_out_names_is_never_roots_alone() {
+        let told = |kind: io::ErrorKind| Error::output("write", "a", kind.into()).to_string();
+        for (kind, remedy) in [
+            (PermissionDenied, "Name another place with --out, where you may write"),
+            (ReadOnlyFilesystem, "Name another place with --out, where you may write"),
+            (NotFound, "Name another place with --out, in a folder that is there"),
+            (IsADirectory, "A folder stands there: name another place with --out"),
+            (AlreadyExists, "A file stands there: name a folder with --out"),
+            (NotADirectory, "A file stands on the way there: name another place with --out"),
+            (StorageFull, "Free some space, or name another place with --out"),
+            (QuotaExceeded, "Free some of your quota, or name another place with --out"),
+        ] {
+            assert!(told(kind).ends_with(&format!(". {remedy}")), "{}", told(kind));
+        }
+    }
+
+    #[test]
+    fn the_remedy_of_the_answer_comes_before_that_of_the_place() {
+        let error = |kind: io::ErrorKind| Error::file("read", "a", kind.into());
+        let told = |kind| error(kind).or_remedy("Name another").to_string();
+        assert!(told(NotFound).ends_with(". Name another"), "{}", told(NotFound));
+        assert!(told(PermissionDenied).ends_with(". Run as root"), "{}", told(PermissionDenied));
+    }
+}

@@ -1,0 +1,176 @@
+//! What a tracing method is called and what it promises.
+
+use std::{collections::BTreeMap, fmt};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Id of a method with its parameters, as in `perf-sample-999:event=cpu-clock`. The control is `off`.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct MethodId(pub String);
+
+impl MethodId {
+    /// The control's id.
+    pub const OFF: &'static str = "off";
+
+    /// The id of the control that is judged as a method.
+    pub const OFF_AGAIN: &'static str = "off-again";
+
+    /// Whether this is the control.
+    pub fn is_off(&self) -> bool {
+        self.0 == Self::OFF
+    }
+}
+
+impl fmt::Display for MethodId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The facility that a method is built on.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// Nothing is attached.
+    Control,
+    /// The kernel's own tracers, through tracefs.
+    Ftrace,
+    /// perf_event_open(2).
+    Perf,
+    /// eBPF programs.
+    Bpf,
+    /// Packet sockets.
+    Capture,
+    /// Another program's command line.
+    External,
+}
+
+/// How a method's numbers relate to the calls that happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Every call is counted: counted + missed = calls.
+    Exact,
+    /// Every call leaves a record: recorded + lost + missed = calls.
+    Recorded,
+    /// Some calls, or moments, are seen and stand for all.
+    Sampled,
+    /// Calls are not seen; something that follows from them is.
+    Inferred,
+    /// Nothing is observed: the control, and hooks that only cost.
+    Nothing,
+}
+
+/// What one unit of a method's series stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum SeriesUnit {
+    /// Calls; `factor` calls stand behind each recorded one (1 for exact methods, N for one in N).
+    Calls {
+        /// The declared sampling factor `s`; never fitted.
+        factor: f64,
+    },
+    /// Share of CPU time, in per cent of all samples of the bin.
+    CpuShare,
+    /// Nothing is observed.
+    Nothing,
+}
+
+/// What can be wanted of a method.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Gives {
+    /// How many calls there were, each one counted.
+    Counts,
+    /// When each call was.
+    Timestamps,
+    /// How long calls took.
+    Latency,
+    /// What share of CPU time a function takes.
+    Shares,
+}
+
+impl fmt::Display for Gives {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Counts => "counts",
+            Self::Timestamps => "timestamps",
+            Self::Latency => "latency",
+            Self::Shares => "shares",
+        })
+    }
+}
+
+/// A method's definition: all that decides what it does. It is part of every result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Descriptor {
+    /// The id, parameters included.
+    pub id: MethodId,
+    /// The facility.
+    pub family: Family,
+    /// What its numbers are.
+    pub class: Class,
+    /// What its series counts.
+    pub unit: SeriesUnit,
+    /// Whether it measures how long calls take. False in results of before it was told; there the durations themselves show it.
+    #[serde(default)]
+    pub durations: bool,
+    /// One line for people.
+    pub summary: String,
+    /// Every parameter that shapes it, with its unit in the name: `buffer_kib_per_cpu`, `clock`.
+    pub parameters: BTreeMap<String, serde_json::Value>,
+}
+
+impl Descriptor {
+    /// What can be had from it, of all calls: nothing of those that record only some.
+    pub fn gives(&self) -> Vec<Gives> {
+        let of_calls: &[Gives] = match (self.class, self.unit) {
+            (Class::Recorded, SeriesUnit::Calls { .. }) => &[Gives::Counts, Gives::Timestamps],
+            (Class::Exact, SeriesUnit::Calls { .. }) => &[Gives::Counts],
+            (_, SeriesUnit::CpuShare) => &[Gives::Shares],
+            (Class::Sampled | Class::Inferred | Class::Nothing, _) | (_, SeriesUnit::Nothing) => {
+                &[]
+            }
+        };
+        let durations = self.durations.then_some(Gives::Latency);
+        of_calls.iter().copied().chain(durations).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_method_gives_follows_from_what_it_says_of_itself() {
+        let gives = |class, unit, durations| {
+            let descriptor = Descriptor {
+                id: MethodId("a".into()),
+                family: Family::Bpf,
+                class,
+                unit,
+                durations,
+                summary: String::new(),
+                parameters: BTreeMap::new(),
+            };
+            descriptor.gives()
+        };
+        let calls = |factor| SeriesUnit::Calls { factor };
+        assert_eq!(gives(Class::Exact, calls(1.0), true), [Gives::Counts, Gives::Latency]);
+        assert_eq!(gives(Class::Recorded, calls(1.0), false), [Gives::Counts, Gives::Timestamps]);
+        // One call in ten stands for ten, and none of them was counted.
+        assert_eq!(gives(Class::Sampled, calls(10.0), false), []);
+        assert_eq!(gives(Class::Sampled, SeriesUnit::CpuShare, false), [Gives::Shares]);
+        // Frames are not calls, and a hook alone tells nothing.
+        assert_eq!(gives(Class::Inferred, calls(1.0), false), []);
+        assert_eq!(gives(Class::Nothing, SeriesUnit::Nothing, false), []);
+    }
+}

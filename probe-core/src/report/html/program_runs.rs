@@ -1,0 +1,72 @@
+//! What the kernel says that BPF programs take, where it timed them.
+
+use super::{
+    Figure,
+    panels::{self, Column},
+};
+use crate::{
+    model::{
+        campaign::{Campaign, MethodSummary},
+        figure::Figure as Number,
+        figures::RunFigures,
+    },
+    report::{
+        number::{Style, nanoseconds},
+        program_runs::CAVEAT,
+    },
+};
+
+const TITLE: [&str; 2] =
+    ["program-runs", "What runs of BPF programs take by the kernel's statistics, beside the toll"];
+
+/// The figure; its data tell the number of runs, too. None where no program was timed.
+pub(super) fn figure(campaign: &Campaign) -> Option<Figure> {
+    let of = |pick: fn(&MethodSummary, &RunFigures) -> Number| {
+        move |method: &MethodSummary| match &method.program_runs {
+            Some(runs) => pick(method, runs),
+            None => Number::null("its programs were not timed"),
+        }
+    };
+    let run = of(|_, runs| runs.ns_per_run.clone());
+    let event = of(|_, runs| runs.ns_per_event.clone());
+    let kernel = of(|method, _| method.toll.kernel_ns_per_event.clone());
+    let cost = |method: &MethodSummary| Some(method.toll.kernel_ns_per_event.known()?.platform);
+    let clock = nanoseconds(campaign.summary.methods.iter().find_map(cost));
+    let (unit, style) = ("ns of the kernel's clock", Style::LEVEL);
+    let columns = [
+        Column { title: "one run", unit, style, of: &run },
+        Column { title: "all runs, per call", unit, style, of: &event },
+        Column { title: "the toll, per call", unit: clock, style: Style::DIFFERENCE, of: &kernel },
+    ];
+    let [id, title] = TITLE;
+    let mut figure = panels::figure(campaign, [id, title, CAVEAT], &columns)?;
+    figure.data.head.insert(1, "runs".into());
+    for row in &mut figure.data.rows {
+        let mut methods = campaign.summary.methods.iter();
+        let told = methods.find(|method| row.first() == Some(&method.id.0));
+        let runs = told.and_then(|method| method.program_runs.as_ref());
+        row.insert(1, runs.map_or("none".into(), |timed| timed.runs.to_string()));
+    }
+    Some(figure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::fixture::campaign;
+
+    #[test]
+    fn only_methods_whose_programs_were_timed_are_shown_with_their_runs() {
+        let mut campaign = campaign();
+        assert!(figure(&campaign).is_none());
+        let counter = &mut campaign.summary.methods[1];
+        let per_call = counter.toll.kernel_ns_per_event.clone();
+        counter.program_runs =
+            Some(RunFigures { runs: 54_321, ns_per_run: per_call.clone(), ns_per_event: per_call });
+        let figure = figure(&campaign).unwrap();
+        let [row] = &figure.data.rows[..] else { panic!("{:?}", figure.data.rows) };
+        assert_eq!((&*row[0], &*row[1]), ("bpf-fentry-count", "54321"));
+        assert!(row[2].starts_with("234.8") && row[4].starts_with("+234.8"), "{row:?}");
+        assert_eq!(figure.data.head.len(), row.len());
+    }
+}

@@ -1,0 +1,127 @@
+//! The answer on one screen: a line per method, the cheapest first, what follows from it, and where the rest is.
+
+use super::{
+    caveats,
+    lines::{broken, paragraph},
+    number::{Style, loss, nanoseconds, parts},
+    text::{header, table},
+    verdict,
+};
+use crate::model::{
+    campaign::{Campaign, MethodSummary},
+    figure::{Figure, Platform},
+};
+
+/// Columns of a method's id.
+const ID: usize = 24;
+
+/// The screen.
+pub fn render(campaign: &Campaign) -> String {
+    let mut methods: Vec<_> =
+        campaign.summary.methods.iter().filter(|method| !method.id.is_off()).collect();
+    let known = |method: &MethodSummary| cost(method).known().map_or(f64::MAX, |c| c.estimate);
+    methods.sort_by(|a, b| known(a).total_cmp(&known(b)));
+    let mut text = header(campaign);
+    if !methods.is_empty() {
+        text.push_str(&format!("\n{}\n", lines(&methods).trim_fmt()));
+    }
+    text.push('\n');
+    text.push_str(&verdict::text::render(campaign));
+    let untold = caveats::list(campaign).len();
+    text.push_str(&paragraph(
+        "",
+        &format!(
+            "`tracetoll report --full RESULT` has all tables, and {untold} things that this run \
+             cannot tell."
+        ),
+    ));
+    text
+}
+
+fn lines(methods: &[&MethodSummary]) -> comfy_table::Table {
+    let clock = methods.iter().find_map(|method| Some(cost(method).known()?.platform));
+    let least = least(methods);
+    let mut table = table(&[
+        "method",
+        &format!("{}\nper call", nanoseconds(clock)),
+        "times\nleast",
+        "busy CPUs\n+ points",
+        "lost",
+        "r kept",
+    ]);
+    for method in methods {
+        let times = || Some(format!("{:.1}", cost(method).known()?.estimate / least?));
+        table.add_row([
+            broken(&method.id.0, ID),
+            parts(cost(method), Style::DIFFERENCE)
+                .map_or("-".into(), |[value, interval, _]| format!("{value} {interval}")),
+            times().unwrap_or_else(|| "-".into()),
+            estimate(&method.toll.system_cpu_pct, Style::DIFFERENCE),
+            if method.events.recorded.is_some() { loss(method.events.lost) } else { "-".into() },
+            estimate(&method.fidelity.r_retained, Style::CORRELATION),
+        ]);
+    }
+    table
+}
+
+fn cost(method: &MethodSummary) -> &Figure {
+    &method.toll.kernel_ns_per_event
+}
+
+fn estimate(figure: &Figure, style: Style) -> String {
+    parts(figure, style).map_or("-".into(), |[value, ..]| value)
+}
+
+/// The least cost, where costs of this clock have an order and each is more than nothing.
+fn least(methods: &[&MethodSummary]) -> Option<f64> {
+    let mut least: Option<f64> = None;
+    for found in methods.iter().filter_map(|method| cost(method).known()) {
+        let ordered =
+            matches!(found.platform, Platform::Native | Platform::Virtual | Platform::Counted);
+        if !ordered || found.lo.is_none_or(|lo| lo <= 0.0) {
+            return None;
+        }
+        least = Some(least.map_or(found.estimate, |least| least.min(found.estimate)));
+    }
+    least
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::fixture::campaign;
+
+    #[test]
+    fn the_answer_fits_one_screen() {
+        let text = render(&campaign());
+        assert!(text.lines().count() <= 40, "{text}");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_line_of_the_table_has_80_columns_at_most() {
+        let mut campaign = campaign();
+        for method in &mut campaign.summary.methods {
+            if let Figure::Known(found) = &mut method.toll.kernel_ns_per_event {
+                (found.estimate, found.lo, found.hi) = (12345.0, Some(-1234.0), Some(23456.0));
+            }
+        }
+        let methods: Vec<_> = campaign.summary.methods.iter().collect();
+        let table = lines(&methods).trim_fmt();
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+        assert!(table.contains("times"), "{table}");
+    }
+
+    #[test]
+    fn costs_that_may_be_nothing_have_no_ratio() {
+        let mut campaign = campaign();
+        let of = |campaign: &Campaign| least(&campaign.summary.methods.iter().collect::<Vec<_>>());
+        assert!(of(&campaign).is_some());
+        for method in &mut campaign.summary.methods {
+            if let Figure::Known(found) = &mut method.toll.kernel_ns_per_event {
+                found.lo = Some(-1.0);
+            }
+        }
+        assert_eq!(of(&campaign), None);
+    }
+}

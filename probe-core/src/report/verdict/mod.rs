@@ -1,0 +1,226 @@
+//! What the campaign says, first: a few sentences per group of methods, and no more than their intervals carry.
+
+mod cost;
+mod kept;
+mod seen;
+pub(super) mod text;
+
+use super::shown::described;
+use crate::model::{
+    campaign::{Campaign, MethodSummary},
+    figure::Platform,
+    method::Class,
+};
+
+/// How the sentences are meant.
+pub(super) const HOW: &str = "Each figure stands with its 95 % interval. “Least”, “more” and “less” are said only where \
+    intervals do not meet.";
+
+/// What is said of a campaign without methods.
+pub(super) const NOTHING: &str = "No method was measured.";
+
+/// Names that are told one by one.
+const FEW: usize = 4;
+
+/// Groups in the order in which they are told: by what a method gives.
+const GROUPS: [(Class, &str); 5] = [
+    (Class::Exact, "Methods that count every call"),
+    (Class::Recorded, "Methods that record every call, with its time"),
+    (Class::Sampled, "Methods that sample"),
+    (Class::Inferred, "Methods that see what follows from calls"),
+    (Class::Nothing, "Hooks that observe nothing"),
+];
+
+/// What all of it rests on.
+pub(super) fn lead(campaign: &Campaign) -> String {
+    let summary = &campaign.summary;
+    let failed = match summary.failed_trials {
+        0 => "none failed".to_owned(),
+        failed => format!("{failed} failed"),
+    };
+    format!(
+        "{} trials of scenario `{}` on Linux {}; {failed}.{}",
+        campaign.trials.len(),
+        campaign.design.scenario.name,
+        campaign.design.kernel,
+        costs(campaign)
+    )
+}
+
+/// What costs are, and whether any order of theirs can be told.
+fn costs(campaign: &Campaign) -> String {
+    let known = |method: &MethodSummary| method.toll.kernel_ns_per_event.known().cloned();
+    let known: Vec<_> = campaign.summary.methods.iter().filter_map(known).collect();
+    let Some(first) = known.first() else { return String::new() };
+    let clock = match first.platform {
+        Platform::Counted => {
+            " Costs are counted in instructions, which know nothing of caches or of processors that wait for each other."
+        }
+        Platform::Emulated => {
+            " Costs are those of an emulated processor, which can put methods into another order than hardware does: none \
+             is called the cheapest."
+        }
+        Platform::Unknown => {
+            " It is unknown whether the processor is real, and an emulated one can put methods into another order than \
+             hardware does: none is called the cheapest."
+        }
+        Platform::Virtual => {
+            " Costs are those of a virtual machine: its timers, interrupts and page tables pass through a hypervisor."
+        }
+        Platform::Native => "",
+    };
+    let order = match known.iter().any(|found| found.lo.is_some()) {
+        true => "",
+        false => " One block gives them no interval: none is called the cheapest.",
+    };
+    format!(" Every cost is against the control `off` in the same block.{clock}{order}")
+}
+
+/// Each group that has methods: its title, and what is said of it.
+pub(super) fn groups(campaign: &Campaign) -> Vec<(&'static str, Vec<String>)> {
+    let of = |class: Class| {
+        let belongs = |method: &&MethodSummary| {
+            let described = described(campaign, &method.id);
+            !method.id.is_off() && described.is_some_and(|described| described.class == class)
+        };
+        campaign.summary.methods.iter().filter(belongs).collect::<Vec<_>>()
+    };
+    let told = |(class, title): (Class, &'static str)| {
+        let methods = of(class);
+        let told = [cost::told(&methods), kept::told(&methods), seen::told(&methods)];
+        let mut sentences: Vec<String> = told.into_iter().flatten().collect();
+        if sentences.is_empty() {
+            let names = few(&methods.iter().map(|method| name(method)).collect::<Vec<_>>());
+            sentences.push(format!("Nothing can be concluded of {names}."));
+        }
+        (!methods.is_empty()).then_some((title, sentences))
+    };
+    GROUPS.into_iter().filter_map(told).collect()
+}
+
+fn name(method: &MethodSummary) -> String {
+    format!("`{}`", method.id)
+}
+
+/// The first few, and how many more.
+fn few(names: &[String]) -> String {
+    let (shown, others) = names.split_at_checked(FEW).unwrap_or((names, &[]));
+    match (others.len(), shown) {
+        (0, [first @ .., last]) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        (0, _) => shown.join(", "),
+        (more, _) => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::{fidelity::WITHIN_RUN, fixture::campaign},
+        model::figure::Figure,
+    };
+
+    fn all(campaign: &Campaign) -> String {
+        groups(campaign)
+            .into_iter()
+            .flat_map(|(_, sentences)| sentences)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn estimate(figure: &mut Figure, value: f64, interval: Option<(f64, f64)>) {
+        let Figure::Known(found) = figure else { panic!("{figure:?}") };
+        found.estimate = value;
+        (found.lo, found.hi) = interval.unzip();
+    }
+
+    /// Both methods count, and cost this.
+    fn counters(costs: [(f64, Option<(f64, f64)>); 2]) -> String {
+        let mut campaign = campaign();
+        campaign.design.methods[2].class = Class::Exact;
+        for (method, (value, interval)) in campaign.summary.methods[1..3].iter_mut().zip(costs) {
+            estimate(&mut method.toll.kernel_ns_per_event, value, interval);
+        }
+        all(&campaign)
+    }
+
+    #[test]
+    fn least_is_said_only_where_intervals_do_not_meet() {
+        let apart = counters([(200.0, Some((190.0, 210.0))), (300.0, Some((211.0, 390.0)))]);
+        assert!(apart.contains("`bpf-fentry-count` +200 [190, 210] counted ns of kernel time per call is the least;"), "{apart}");
+        assert!(apart.contains("more is taken by `ftrace-function`"), "{apart}");
+        let meeting = counters([(200.0, Some((190.0, 220.0))), (300.0, Some((211.0, 390.0)))]);
+        assert!(!meeting.contains("the least") && !meeting.contains("more is taken"), "{meeting}");
+        assert!(meeting.contains("not told apart from `ftrace-function` +300"), "{meeting}");
+        let none = counters([(200.0, None), (300.0, None)]);
+        assert!(!none.contains("+200") && !none.contains("the least"), "{none}");
+    }
+
+    #[test]
+    fn a_cost_whose_interval_holds_zero_is_told_as_such() {
+        let text = counters([(2.0, Some((-1.0, 5.0))), (300.0, Some((290.0, 310.0)))]);
+        assert!(text.contains("is the least, not told apart from nothing;"), "{text}");
+    }
+
+    #[test]
+    fn what_is_left_of_the_correlation_is_told_by_the_intervals_ends() {
+        let mut campaign = campaign();
+        estimate(&mut campaign.summary.methods[1].fidelity.r_retained, 0.99, Some((0.9789, 1.001)));
+        estimate(&mut campaign.summary.methods[2].fidelity.r_retained, 0.9, Some((0.85, 0.95)));
+        let loss = |campaign: &mut Campaign, p| {
+            let Figure::Known(found) = &mut campaign.summary.methods[2].fidelity.fidelity_loss
+            else {
+                panic!("it is known")
+            };
+            found.p = Some(p);
+        };
+        loss(&mut campaign, 0.06);
+        assert!(!all(&campaign).contains("a part was lost: `ftrace-function`"));
+        loss(&mut campaign, 0.04);
+        let text = all(&campaign);
+        assert!(
+            text.contains("found under `bpf-fentry-count`: at least 0.978 of it is left."),
+            "{text}"
+        );
+        assert!(
+            text.contains("a part was lost: `ftrace-function` 0.900 [0.850, 0.950] was left."),
+            "{text}"
+        );
+        let Figure::Known(left) = &mut campaign.summary.methods[2].fidelity.r_retained else {
+            panic!("it is known")
+        };
+        left.notes.push(WITHIN_RUN.into());
+        let text = all(&campaign);
+        assert!(!text.contains("a part was lost: `ftrace-function`"), "{text}");
+        assert!(
+            text.contains("less than under `off`: `ftrace-function` 0.900 [0.850, 0.950] of it. One run of each does not tell"),
+            "{text}"
+        );
+        campaign.summary.methods[2].shows_instead = Some("frames".into());
+        assert!(
+            all(&campaign).contains("What `ftrace-function` show is `frames`, not calls"),
+            "{}",
+            all(&campaign)
+        );
+    }
+
+    #[test]
+    fn an_emulated_cost_orders_nothing() {
+        let mut campaign = campaign();
+        for method in &mut campaign.summary.methods {
+            if let Figure::Known(found) = &mut method.toll.kernel_ns_per_event {
+                found.platform = Platform::Emulated;
+            }
+        }
+        let text = all(&campaign);
+        assert!(!text.contains("kernel time"), "{text}");
+        assert!(lead(&campaign).contains("none is called the cheapest"), "{}", lead(&campaign));
+    }
+
+    #[test]
+    fn losses_are_told_by_their_kind() {
+        let text = all(&campaign());
+        assert!(text.contains("`bpf-fentry-count` missed 5 of 50000"), "{text}");
+        assert!(text.contains("`ftrace-function` lost 10 of 50000"), "{text}");
+    }
+}
