@@ -1,5 +1,6 @@
-//! What stands in the documents that can be checked. Two crates' tests include this file, since neither can run the
-//! other's program: `probe-user/tests/documents.rs` and `xtask/src/documents.rs`.
+//! What stands in the documents that can be checked. Two crates' tests include this file, since
+//! neither can run the other's program: `probe-user/tests/documents.rs` and
+//! `xtask/src/documents.rs`.
 
 use std::{
     fs,
@@ -30,7 +31,8 @@ pub(crate) fn read(path: &Path) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// The commands of a text's `console` blocks, lines that go on joined, each with the lines of its answer.
+/// The commands of a text's `console` blocks, lines that go on joined, each with the lines of its
+/// answer.
 pub(crate) fn examples(text: &str) -> Vec<(String, Vec<String>)> {
     let mut examples: Vec<(String, Vec<String>)> = Vec::new();
     let (mut inside, mut goes_on) = (false, false);

@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 
 /// Everything on this kernel that tracetoll makes: one line per object, whoever made it.
 ///
-/// Read with other means than tracetoll's own sweep, so that a sweep that overlooks a kind is found out.
+/// Read with other means than tracetoll's own sweep, so that a sweep that overlooks a kind is found
+/// out.
 ///
 /// # Errors
 /// A listing that cannot be read, except where the kind does not exist on this kernel.

@@ -40,7 +40,8 @@ const BLOCKS: Shape = Shape { blocks: 10, methods: 4, functions: 1, sections: 1,
 /// A campaign of 208 trials.
 const MANY: Shape = Shape { blocks: 13, ..BLOCKS };
 
-/// The paper's figure 8 once under each of four methods: each interval is resampled from the bins of a run.
+/// The paper's figure 8 once under each of four methods: each interval is resampled from the bins
+/// of a run.
 const ONE_RUN: Shape = Shape { blocks: 1, methods: 4, functions: 4, sections: 8, guests: 8 };
 
 fn noise(rng: &mut Xoshiro256PlusPlus, n: usize) -> Vec<f64> {

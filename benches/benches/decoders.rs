@@ -51,7 +51,8 @@ impl Golden {
     }
 }
 
-/// Decodes all pages; the sum of all times and functions stands for what a consumer would do with them.
+/// Decodes all pages; the sum of all times and functions stands for what a consumer would do with
+/// them.
 fn decode(decoder: &CallDecoder, pages: &[u8]) -> (Tally, u64) {
     let (mut tally, mut sum) = (Tally::default(), 0_u64);
     for page in pages.chunks(decoder.layout().page_size()) {
@@ -88,7 +89,8 @@ fn pages(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Records as a profiler's ring holds them: samples with a chain of twelve, now and then another kind.
+/// Records as a profiler's ring holds them: samples with a chain of twelve, now and then another
+/// kind.
 fn ring(samples: u64) -> Vec<u8> {
     let record = |kind: u64, words: &[u64]| {
         let length = 8 + words.len() as u64 * 8;

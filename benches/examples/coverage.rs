@@ -19,7 +19,8 @@ const CAMPAIGNS: u32 = 4000;
 /// Simulated runs behind each number of the table within one run.
 const RUNS: u32 = 1500;
 
-/// Simulated campaigns behind each number of the stop rule's table, whose intervals are found anew at each block.
+/// Simulated campaigns behind each number of the stop rule's table, whose intervals are found anew
+/// at each block.
 const STOPPED: u32 = 1000;
 
 /// Numbers of blocks.
@@ -54,8 +55,8 @@ fn main() {
     stopped("log-normal, σ = 0.5", &mut noise, |noise| noise.normal(0.0, 0.5).exp());
 }
 
-/// Prints how often the interval at the stop holds the truth, and after how many blocks it stops: widths, as shares of the
-/// blocks' scatter, and 100 blocks at most.
+/// Prints how often the interval at the stop holds the truth, and after how many blocks it stops:
+/// widths, as shares of the blocks' scatter, and 100 blocks at most.
 fn stopped(label: &str, noise: &mut Noise, value: impl Fn(&mut Noise) -> f64) {
     let all: Vec<f64> = (0..1_000_000).map(|_| value(noise)).collect();
     let truth = mean(&all);
@@ -114,8 +115,8 @@ fn retained(noise: &mut Noise) {
     println!("| r_retained 0.8 (Fieller) | {} |", cells.join(" | "));
 }
 
-/// How often the interval from one run's bins holds the mean `r` of many runs: five sections whose levels step, with
-/// noise that depends on the bin before.
+/// How often the interval from one run's bins holds the mean `r` of many runs: five sections whose
+/// levels step, with noise that depends on the bin before.
 fn in_run(noise: &mut Noise, bins: usize, persistence: f64) -> String {
     let levels = [4.0, 2.0, 1.0, 2.0, 4.0];
     let mut run = || {

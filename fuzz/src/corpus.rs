@@ -1,5 +1,5 @@
-//! The corpus as text: a file of hex digits for each input, `corpus/TARGET/NAME.hex`, or of what people write themselves,
-//! `NAME.txt`; the golden pages of the tests, and the built-in scenarios.
+//! The corpus as text: a file of hex digits for each input, `corpus/TARGET/NAME.hex`, or of what
+//! people write themselves, `NAME.txt`; the golden pages of the tests, and the built-in scenarios.
 
 use std::{fs, path::PathBuf};
 

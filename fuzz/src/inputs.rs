@@ -1,4 +1,5 @@
-//! The targets that people's own input goes through: scenarios, command lines, methods' words, journals.
+//! The targets that people's own input goes through: scenarios, command lines, methods' words,
+//! journals.
 
 use std::sync::LazyLock;
 
@@ -57,8 +58,9 @@ fn lines(journal: &str) -> Vec<Value> {
     journal.lines().map(|line| serde_json::from_str(line).expect("a recorded line")).collect()
 }
 
-/// A journal through all that is made of it. The first byte chooses: the bytes behind it, or a recorded journal to which each
-/// three of them do something, so that what is read is a journal nearly always.
+/// A journal through all that is made of it. The first byte chooses: the bytes behind it, or a
+/// recorded journal to which each three of them do something, so that what is read is a journal
+/// nearly always.
 pub(crate) fn journal(data: &[u8]) {
     let Some((&choice, rest)) = data.split_first() else { return };
     let read = |text: &[u8], name: &str| {

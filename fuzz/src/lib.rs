@@ -1,8 +1,8 @@
 //! What the decoders, and the readers of people's own input, must stand: any bytes at all.
 //!
-//! Each target is a plain function of bytes that panics where a decoder breaks its word. The same functions serve the
-//! coverage-guided fuzzer in `libfuzzer/`, which runs long and by hand, and the replay of the corpus, which is a test on
-//! the stable toolchain.
+//! Each target is a plain function of bytes that panics where a decoder breaks its word. The same
+//! functions serve the coverage-guided fuzzer in `libfuzzer/`, which runs long and by hand, and the
+//! replay of the corpus, which is a test on the stable toolchain.
 
 pub mod corpus;
 mod inputs;

@@ -1,4 +1,5 @@
-//! The corpus between text, as it is kept, and files of bytes, as libFuzzer takes them; and inputs to look at.
+//! The corpus between text, as it is kept, and files of bytes, as libFuzzer takes them; and inputs
+//! to look at.
 
 use std::{
     fs,

@@ -1,5 +1,6 @@
-//! A fuzzer that needs nothing but this workspace: inputs of the corpus, changed by chance. It sees no coverage, so that it
-//! is no match for libFuzzer; but it runs anywhere, and what it did can be done again by its seed.
+//! A fuzzer that needs nothing but this workspace: inputs of the corpus, changed by chance. It sees
+//! no coverage, so that it is no match for libFuzzer; but it runs anywhere, and what it did can be
+//! done again by its seed.
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;

@@ -67,7 +67,8 @@ fn check_page(decoder: &CallDecoder, page: &[u8]) {
     assert!(tally.events <= page.len() as u64 / 4 + 1, "{} events: {outcome:?}", tally.events);
 }
 
-/// `header_page`, `header_event`, `format` and a page that they describe, with a zero behind each text.
+/// `header_page`, `header_event`, `format` and a page that they describe, with a zero behind each
+/// text.
 pub(crate) fn ftrace_format(data: &[u8]) {
     let mut parts = data.splitn(4, |&byte| byte == 0);
     let mut text = || String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();

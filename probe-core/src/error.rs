@@ -1,7 +1,8 @@
 //! The one error type of the library.
 //!
-//! Every variant says what was tried, on what, what the system answered, and (where there is one) the remedy.
-//! Decoders have errors of their own: they are pure functions and know neither paths nor system calls.
+//! Every variant says what was tried, on what, what the system answered, and (where there is one)
+//! the remedy. Decoders have errors of their own: they are pure functions and know neither paths
+//! nor system calls.
 
 use std::{fmt, io, path::PathBuf};
 
@@ -117,8 +118,8 @@ impl fmt::Display for Remedy {
 }
 
 impl Error {
-    /// An operation failed on a file of the kernel's or of the tool's own; the remedy follows from the answer where it is
-    /// always the same one.
+    /// An operation failed on a file of the kernel's or of the tool's own; the remedy follows from
+    /// the answer where it is always the same one.
     pub fn file(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         let remedy = match source.kind() {
             io::ErrorKind::PermissionDenied => Remedy::new("Run as root"),
@@ -127,7 +128,8 @@ impl Error {
         Self::File { op, path: path.into(), source, remedy }
     }
 
-    /// An operation failed on what `--out` names: another place helps, and never is it needed to be root.
+    /// An operation failed on what `--out` names: another place helps, and never is it needed to be
+    /// root.
     pub fn output(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         let remedy = match source.kind() {
             io::ErrorKind::IsADirectory => "A folder stands there: name another place with --out",

@@ -1,8 +1,8 @@
 //! What a kernel tracing method costs, what it loses, and what it still lets you see.
 //!
-//! This crate holds the result of a campaign: its schema, the statistics over it, and the reports. It
-//! needs no kernel, no network and no root. The modules, from the top down; each uses only those below
-//! it:
+//! This crate holds the result of a campaign: its schema, the statistics over it, and the reports.
+//! It needs no kernel, no network and no root. The modules, from the top down; each uses only those
+//! below it:
 //!
 //! | module | holds |
 //! |---|---|

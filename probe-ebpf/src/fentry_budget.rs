@@ -1,13 +1,15 @@
-//! `fentry_budget`: counts each call, and writes a [`crate::ring::Drawn`] for as many as a budget of CPU time allows.
+//! `fentry_budget`: counts each call, and writes a [`crate::ring::Drawn`] for as many as a budget
+//! of CPU time allows.
 //!
-//! Each CPU has a bucket of tokens, in picoseconds of its time. They come at the rate of the budget, and each call and
-//! each record takes its price away. The probability with which the next call is recorded is the bucket's level: full
-//! is 1. So what is spent settles where it equals what comes in, without a step or a swing, and the records that the
-//! bucket holds at most are a burst. What is spent beyond the bucket is owed, up to as much again, and is earned back
-//! before anything else is recorded.
+//! Each CPU has a bucket of tokens, in picoseconds of its time. They come at the rate of the
+//! budget, and each call and each record takes its price away. The probability with which the next
+//! call is recorded is the bucket's level: full is 1. So what is spent settles where it equals what
+//! comes in, without a step or a swing, and the records that the bucket holds at most are a burst.
+//! What is spent beyond the bucket is owed, up to as much again, and is earned back before anything
+//! else is recorded.
 //!
-//! The probability is set before the draw, from past calls alone: that is what makes Σ 1/p unbiased, whatever the
-//! past was.
+//! The probability is set before the draw, from past calls alone: that is what makes Σ 1/p
+//! unbiased, whatever the past was.
 
 /// Name of the program in the object.
 pub const PROGRAM: &str = "fentry_budget";
@@ -15,12 +17,12 @@ pub const PROGRAM: &str = "fentry_budget";
 /// Name of the map of [`Slot`]s, one for each CPU number that this host can have.
 pub const SLOTS: &str = "BUDGET_SLOTS";
 
-/// The bucket is settled at each record, and once in so many calls: a power of two. A clock read per call would cost
-/// more than it tells.
+/// The bucket is settled at each record, and once in so many calls: a power of two. A clock read
+/// per call would cost more than it tells.
 pub const SETTLE: u64 = 64;
 
-/// No probability is below 2^-16: a call that cannot be drawn would stand for none, and bias the estimate. At a million
-/// calls per second that is 15 records.
+/// No probability is below 2^-16: a call that cannot be drawn would stand for none, and bias the
+/// estimate. At a million calls per second that is 15 records.
 pub const LEAST: u64 = 1 << 16;
 
 /// Bits of fraction in [`Slot::rate`].
@@ -29,8 +31,8 @@ pub const RATE_BITS: u32 = 10;
 /// `threshold = tokens * scale >> SCALE_BITS`.
 pub const SCALE_BITS: u32 = 28;
 
-/// Bits of fraction in [`Slot::lost_weight`] and [`Slot::lost_variance`]: as many as let the square of the largest
-/// weight fit a word.
+/// Bits of fraction in [`Slot::lost_weight`] and [`Slot::lost_variance`]: as many as let the square
+/// of the largest weight fit a word.
 pub const WEIGHT_BITS: u32 = 16;
 
 /// One CPU's account; written as [`crate::fentry_count::Slot`] is.
@@ -42,7 +44,8 @@ pub struct Slot {
     pub lost: u64,
     /// Sum of their weights `2^32 / threshold`, with [`WEIGHT_BITS`] bits of fraction.
     pub lost_weight: u64,
-    /// Sum of `w^2 - w` of their weights, with as many; the greatest number where it would be greater.
+    /// Sum of `w^2 - w` of their weights, with as many; the greatest number where it would be
+    /// greater.
     pub lost_variance: u64,
     /// The next call is drawn with probability `threshold / 2^32`.
     pub threshold: u64,
@@ -52,8 +55,8 @@ pub struct Slot {
     pub settled: u64,
     /// When the bucket was settled, in ns of `CLOCK_MONOTONIC`.
     pub settled_at: u64,
-    /// Tokens that come per ns, with [`RATE_BITS`] bits of fraction. This and all below is written by user space
-    /// before the program is attached.
+    /// Tokens that come per ns, with [`RATE_BITS`] bits of fraction. This and all below is written
+    /// by user space before the program is attached.
     pub rate: u64,
     /// What the bucket holds, in ps: more than [`SETTLE`] calls cost.
     pub capacity: u64,
@@ -66,7 +69,8 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Notes a call that was drawn at `threshold` and found the ring full: the estimate needs its weight all the same.
+    /// Notes a call that was drawn at `threshold` and found the ring full: the estimate needs its
+    /// weight all the same.
     #[inline(always)]
     pub fn lose(&mut self, threshold: u64) {
         // From 1 to 2^16, rounded to the nearest.
@@ -78,8 +82,8 @@ impl Slot {
         self.lost_variance = self.lost_variance.saturating_add(variance);
     }
 
-    /// Takes out of the bucket what the calls cost, fills in what the time since the last time was worth, and sets the
-    /// probability for the next ones.
+    /// Takes out of the bucket what the calls cost, fills in what the time since the last time was
+    /// worth, and sets the probability for the next ones.
     #[inline(always)]
     pub fn settle(&mut self, now: u64, recorded: bool) {
         /// More than an hour, which fills any bucket; and no product below reaches 2^63.

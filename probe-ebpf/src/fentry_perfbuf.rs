@@ -1,5 +1,5 @@
-//! `fentry_perfbuf`: writes a [`crate::ring::Call`] for each call to its CPU's perf ring, and counts in
-//! [`crate::losses`] those that the ring refused.
+//! `fentry_perfbuf`: writes a [`crate::ring::Call`] for each call to its CPU's perf ring, and
+//! counts in [`crate::losses`] those that the ring refused.
 
 /// Name of the program in the object.
 pub const PROGRAM: &str = "fentry_perfbuf";

@@ -1,4 +1,5 @@
-//! `fentry_sample`: counts each call, and writes a [`crate::ring::Call`] for some of them, drawn at random.
+//! `fentry_sample`: counts each call, and writes a [`crate::ring::Call`] for some of them, drawn at
+//! random.
 
 /// Name of the program in the object.
 pub const PROGRAM: &str = "fentry_sample";
@@ -13,6 +14,7 @@ pub struct Slot {
     pub calls: u64,
     /// Calls that were drawn and found the ring full.
     pub lost: u64,
-    /// A call is drawn with probability `threshold / 2^32`. User space writes it before the program is attached.
+    /// A call is drawn with probability `threshold / 2^32`. User space writes it before the program
+    /// is attached.
     pub threshold: u64,
 }

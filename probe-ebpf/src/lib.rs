@@ -1,7 +1,8 @@
 //! What the kernel programs and user space must agree on, and the compiled programs themselves.
 //!
-//! Each program has a module here that names it, its maps, and the layout of what it writes. The programs are in
-//! `src/programs/`, one file each; `cargo xtask ebpf` compiles them into `obj/tracetoll.bpf.o`.
+//! Each program has a module here that names it, its maps, and the layout of what it writes. The
+//! programs are in `src/programs/`, one file each; `cargo xtask ebpf` compiles them into
+//! `obj/tracetoll.bpf.o`.
 #![no_std]
 
 pub mod fentry_bins;

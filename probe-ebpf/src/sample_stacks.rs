@@ -1,4 +1,5 @@
-//! `sample_stacks`: at each overflow of a perf event, finds the traced functions in the interrupted kernel stack.
+//! `sample_stacks`: at each overflow of a perf event, finds the traced functions in the interrupted
+//! kernel stack.
 
 /// Name of the program in the object.
 pub const PROGRAM: &str = "sample_stacks";
@@ -24,12 +25,14 @@ pub const STACK: &str = "STACK";
 /// How deep it looks: `kernel.perf_event_max_stack`, unless that was changed.
 pub const DEPTH: usize = 127;
 
-/// Name of the map of counts: an array of [`Shares`], one for each CPU number that this host can have.
+/// Name of the map of counts: an array of [`Shares`], one for each CPU number that this host can
+/// have.
 pub const SHARES: &str = "SHARES";
 
 /// The samples of one CPU.
 ///
-/// Written with plain adds: the kernel runs no two programs on perf events of one CPU at a time (`bpf_prog_active`).
+/// Written with plain adds: the kernel runs no two programs on perf events of one CPU at a time
+/// (`bpf_prog_active`).
 #[repr(C, align(128))]
 pub struct Shares {
     /// All of them.

@@ -1,4 +1,5 @@
-//! `tracepoint_count`: counts the hits of one tracepoint, as a tracepoint program, which gets the tracepoint's record.
+//! `tracepoint_count`: counts the hits of one tracepoint, as a tracepoint program, which gets the
+//! tracepoint's record.
 //!
 //! Its map is that of [`fentry_count`](crate::fentry_count).
 

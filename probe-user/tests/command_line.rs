@@ -1,4 +1,5 @@
-//! The tool as its users meet it, on any machine: streams, colours, widths, what it writes, and what it says of mistakes.
+//! The tool as its users meet it, on any machine: streams, colours, widths, what it writes, and
+//! what it says of mistakes.
 
 use std::{
     fs,

@@ -1,5 +1,6 @@
-//! The documents hold what they say: their commands are ones that tracetoll takes, those that need no kernel are run as
-//! printed and answer as shown, excerpts of the source are still in it, and links lead somewhere.
+//! The documents hold what they say: their commands are ones that tracetoll takes, those that need
+//! no kernel are run as printed and answer as shown, excerpts of the source are still in it, and
+//! links lead somewhere.
 
 #[path = "../../tests/documents.rs"]
 mod documents;
@@ -99,7 +100,8 @@ fn what_needs_no_kernel_works_as_printed() {
     assert!(ran > 10, "only {ran} commands were run");
 }
 
-/// A result as a campaign in VMs leaves it, made of recorded journals; and one of these as a run on a host leaves it.
+/// A result as a campaign in VMs leaves it, made of recorded journals; and one of these as a run on
+/// a host leaves it.
 fn golden() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let recorded = root().join("tests/data/campaign");
@@ -118,8 +120,8 @@ fn golden() -> tempfile::TempDir {
     folder
 }
 
-/// Puts the recorded campaign into each folder of results that the command reads and that is not there; with another seed where the
-/// name says that it is more of one.
+/// Puts the recorded campaign into each folder of results that the command reads and that is not
+/// there; with another seed where the name says that it is more of one.
 fn lay_out(folder: &Path, command: &[String], golden: &Path) {
     let written = command.iter().position(|word| word == "--out").map(|index| index + 1);
     for (index, word) in command.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! The exact counter: on functions of modules and of the kernel, from several CPUs; what it refuses; what it leaves.
+//! The exact counter: on functions of modules and of the kernel, from several CPUs; what it
+//! refuses; what it leaves.
 
 use std::thread;
 
@@ -115,7 +116,8 @@ fn counts_each_call() -> Result<()> {
     Ok(())
 }
 
-/// The kernel takes 38 programs on one function; the one that is too many comes after one that attached.
+/// The kernel takes 38 programs on one function; the one that is too many comes after one that
+/// attached.
 fn a_failed_enable() -> Result<()> {
     crate::load_modules()?;
     let run = Run::start()?;

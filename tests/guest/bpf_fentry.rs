@@ -189,8 +189,8 @@ fn check(class: Class, outcome: &Outcome, truth: &[u64]) -> Result<()> {
     Ok(())
 }
 
-/// A count that is exact, and an estimate that holds the truth; five standard deviations where it promises two, so that
-/// one run in a million fails by chance.
+/// A count that is exact, and an estimate that holds the truth; five standard deviations where it
+/// promises two, so that one run in a million fails by chance.
 fn sampled(observation: &Observation, item: usize, truth: u64) -> Result<()> {
     let (counted, estimate) = (observation.counted[item], observation.estimates[item]);
     ensure!(counted == Some(truth), "counted {counted:?} of {truth}");
@@ -263,8 +263,8 @@ fn links() -> Result<Vec<u32>> {
     aya::programs::loaded_links().map(|link| Ok(link?.id())).collect()
 }
 
-/// The rate goes up tenfold. What is asserted are numbers of calls: that all were counted, that not all were recorded,
-/// and that the records' weights stand for the calls of each part.
+/// The rate goes up tenfold. What is asserted are numbers of calls: that all were counted, that not
+/// all were recorded, and that the records' weights stand for the calls of each part.
 fn budget() -> Result<()> {
     const SLOW: u64 = 200;
     const FAST: u64 = 3000;
@@ -308,12 +308,13 @@ fn kept(observation: &Observation) -> Result<()> {
     let share = number("budget_pct_of_cpu_per_function")? / 100.0;
     let cpus = cpus::online()?.len() as f64;
     let given = cpus * (share * observation.enabled.0 as f64 + number("capacity_ns")?);
-    // Each CPU may go beyond it by what it does between two looks at the bucket, and by the records at the floor of the
-    // probability: 2^-16, so five are many.
+    // Each CPU may go beyond it by what it does between two looks at the bucket, and by the records
+    // at the floor of the probability: 2^-16, so five are many.
     let calls = observation.counted[0].context("not counted")? as f64;
     let beyond = cpus * (64.0 * call + record) + 5.0 * record;
     let exceeded = &observation.details["budget_exceeded_by_hook"][0];
-    // No probability makes the hook cheaper: where it takes all, the records get what is left, and the floor's.
+    // No probability makes the hook cheaper: where it takes all, the records get what is left, and
+    // the floor's.
     let of_calls =
         if exceeded.as_bool().context("no word on the hook")? { 0.0 } else { calls * call };
     let lost = observation.lost.exact().context("not exact")?;

@@ -1,5 +1,5 @@
-//! Programs on kprobes, fprobes, tracepoints and function exits: each hit is counted, whatever the place; what is too
-//! much leaves nothing behind.
+//! Programs on kprobes, fprobes, tracepoints and function exits: each hit is counted, whatever the
+//! place; what is too much leaves nothing behind.
 
 use std::{sync::OnceLock, thread};
 
@@ -91,7 +91,8 @@ fn resolve(request: &str) -> Result<Target> {
     Ok(targets::resolve(request, symbols)?)
 }
 
-/// The method and its target, unless this kernel cannot: then only for the one reason that is expected.
+/// The method and its target, unless this kernel cannot: then only for the one reason that is
+/// expected.
 fn ready(id: &str, request: &str) -> Result<Option<(Box<dyn Method>, Target)>> {
     let target = resolve(request)?;
     let method = registry::find(id)?;
@@ -154,8 +155,8 @@ fn each_hit() -> Result<()> {
     Ok(())
 }
 
-/// Every hit is counted, or missed: a program that is preempted on its CPU keeps those that come there meanwhile from
-/// running, and the kernel does not tell of which function they were.
+/// Every hit is counted, or missed: a program that is preempted on its CPU keeps those that come
+/// there meanwhile from running, and the kernel does not tell of which function they were.
 fn check_sum(expected: &[Option<u64>], observation: &Observation) -> Result<()> {
     let pairs = observation.recorded.iter().zip(expected);
     ensure!(observation.recorded.len() == expected.len() && pairs.clone().all(|(a, b)| a <= b));
@@ -165,15 +166,16 @@ fn check_sum(expected: &[Option<u64>], observation: &Observation) -> Result<()> 
     Ok(())
 }
 
-/// Whether the kernel counts what programs of the method miss: on trampolines and raw tracepoints always, elsewhere since
-/// 6.7, which put the counts into `struct bpf_link_info` (include/uapi/linux/bpf.h).
+/// Whether the kernel counts what programs of the method miss: on trampolines and raw tracepoints
+/// always, elsewhere since 6.7, which put the counts into `struct bpf_link_info`
+/// (include/uapi/linux/bpf.h).
 fn counts_misses(id: &str) -> Result<bool> {
     let always = ["bpf-fexit-latency", "bpf-rawtp-count"].contains(&id);
     Ok(always || kernel()? >= (6, 7))
 }
 
-/// Every call that is counted is timed, for none nests in another; unless its exit is missed, which happens where the
-/// program of another call's exit is preempted on the same CPU.
+/// Every call that is counted is timed, for none nests in another; unless its exit is missed, which
+/// happens where the program of another call's exit is preempted on the same CPU.
 fn check_durations(observation: &Observation) -> Result<()> {
     let (mut timed, mut calls) = (0, 0);
     for (durations, of_function) in observation.durations.iter().zip(&observation.recorded) {
@@ -212,7 +214,8 @@ fn full_map() -> Result<()> {
         // One that is preempted in the program keeps others from being counted.
         let all = calls + observation.missed.known();
         ensure!(all >= SLEEPERS && timed > 0 && timed < calls, "{id}: {observation:?}");
-        // What is neither is a sleep of somebody else that began before the end or ended after the beginning.
+        // What is neither is a sleep of somebody else that began before the end or ended after the
+        // beginning.
         let untimed = untimed.context("no count of untimed exits")?;
         ensure!(untimed > 0 && timed + untimed + 2 >= calls, "{id}: {observation:?}");
     }
@@ -262,7 +265,8 @@ fn samples_fall() -> Result<()> {
         let (Share { inclusive, own }, idle) = (shares.1[read], shares.1[1 - read]);
         ensure!(observation.recorded[read] == Some(inclusive), "{observation:?}");
         ensure!(idle == Share::default(), "{idle:?} in a function that nothing calls");
-        // The reader fills one CPU: a good part of all samples, though hardly any of them in vfs_read's own code.
+        // The reader fills one CPU: a good part of all samples, though hardly any of them in
+        // vfs_read's own code.
         let all = shares.0;
         ensure!(inclusive * 10 > all && own < inclusive, "{inclusive} of {all}, {own} of its own");
         // Each CPU's clock ticks at most 499 times a second.

@@ -106,7 +106,8 @@ fn journals_merge() -> Result<()> {
     compares_with_itself(&merged)
 }
 
-/// Costs that may be wrong by any factor are known after the ten blocks before which nothing is looked at.
+/// Costs that may be wrong by any factor are known after the ten blocks before which nothing is
+/// looked at.
 fn ends_when_known() -> Result<()> {
     let folder = Folder::new()?;
     let out = folder.path().join("out");

@@ -89,7 +89,8 @@ impl Bench {
         Ok(load.stop()?.sent.frames)
     }
 
-    /// Sends while a reader is at work, as in a campaign: a ring that nobody reads is full once each block's time has come.
+    /// Sends while a reader is at work, as in a campaign: a ring that nobody reads is full once
+    /// each block's time has come.
     fn lockstep_read(
         &self,
         kicks: u64,
@@ -219,7 +220,8 @@ fn outgoing() -> Result<()> {
     frame[12..18].copy_from_slice(&network::guest_mac(0).0);
     frame[18..24].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
     frame[24..26].copy_from_slice(&[0x88, 0xb5]);
-    // Those that come before the new port forwards are swallowed; the rest is counted when the guest has taken it.
+    // Those that come before the new port forwards are swallowed; the rest is counted when the
+    // guest has taken it.
     let began = Instant::now();
     while devices.number::<u64>(tap, "statistics/tx_packets")? < FRAMES {
         ensure!(began.elapsed() < Duration::from_secs(120), "no frames go out of {tap}");

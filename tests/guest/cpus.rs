@@ -1,4 +1,5 @@
-//! CPUs that are offline, that go in the middle of a trial, or that are not ours; and CPUs that are named.
+//! CPUs that are offline, that go in the middle of a trial, or that are not ours; and CPUs that are
+//! named.
 
 use std::{
     fs,
@@ -145,7 +146,8 @@ fn with_unsteady_cpu<T>(body: impl FnOnce() -> T) -> T {
     })
 }
 
-/// CPU 2 carries neither load nor sink, and comes back each time: still no trial says that all was well.
+/// CPU 2 carries neither load nor sink, and comes back each time: still no trial says that all was
+/// well.
 fn unsteady() -> Result<()> {
     crate::load_modules()?;
     let folder = Folder::new()?;
@@ -205,7 +207,8 @@ fn lost() -> Result<()> {
     Ok(())
 }
 
-/// The sink's CPU is offline from the second trial on, and back after one has waited for it in vain.
+/// The sink's CPU is offline from the second trial on, and back after one has waited for it in
+/// vain.
 fn gone() -> Result<()> {
     crate::load_modules()?;
     let folder = Folder::new()?;

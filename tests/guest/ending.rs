@@ -118,7 +118,8 @@ fn insist() -> Result<()> {
     }
     thread::sleep(Duration::from_millis(1500));
     ensure!(child.is_running()?, "it did not wait, so that this test proves nothing");
-    // The program counts from when it hears a signal, which on a busy machine is later than it was sent.
+    // The program counts from when it hears a signal, which on a busy machine is later than it was
+    // sent.
     for _ in 0..20 {
         child.signal("TERM")?;
         thread::sleep(Duration::from_millis(1500));

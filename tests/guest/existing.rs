@@ -40,8 +40,8 @@ fn here() -> Placement {
     Placement::of(vec![0], vec![0])
 }
 
-/// A neighbour's life: a guest of its own, which makes as many kicks as each line of standard input says, until there is
-/// no more. Does nothing in any other process.
+/// A neighbour's life: a guest of its own, which makes as many kicks as each line of standard input
+/// says, until there is no more. Does nothing in any other process.
 ///
 /// # Errors
 /// The stage cannot be built.
@@ -135,7 +135,8 @@ impl Neighbour {
 
 impl Drop for Neighbour {
     fn drop(&mut self) {
-        // Its stage goes when its orders end; killed, should that take it long, by whoever kills this process.
+        // Its stage goes when its orders end; killed, should that take it long, by whoever kills
+        // this process.
         self.orders.take();
         let _ = self.child.wait();
     }

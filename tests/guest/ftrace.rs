@@ -1,4 +1,5 @@
-//! The function tracer on real pages, exact in what it recorded and in what it lost; targets and who holds them.
+//! The function tracer on real pages, exact in what it recorded and in what it lost; targets and
+//! who holds them.
 
 use std::{
     fs::{self, File},
@@ -111,7 +112,8 @@ fn calls(count: u64) -> Result<()> {
     Ok(())
 }
 
-/// Enabled before the load is built, so that the call which setting the backend makes is recorded too.
+/// Enabled before the load is built, so that the call which setting the backend makes is recorded
+/// too.
 fn lockstep() -> Result<()> {
     const KICKS: u64 = 10_000;
     let target = resolve("vhost")?;

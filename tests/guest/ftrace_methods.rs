@@ -1,7 +1,8 @@
-//! Every method of the family, by one table: exact in what it counts and in what it loses, and gone afterwards.
+//! Every method of the family, by one table: exact in what it counts and in what it loses, and gone
+//! afterwards.
 //!
-//! Each session costs seconds of an emulated guest, whatever it records: a way through the code is taken once. Those of
-//! `ftrace-function` without parameters are in `ftrace`.
+//! Each session costs seconds of an emulated guest, whatever it records: a way through the code is
+//! taken once. Those of `ftrace-function` without parameters are in `ftrace`.
 
 use std::{
     collections::BTreeMap,
@@ -33,7 +34,8 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// Functions and a tracepoint that only a write of the own name hits; a method observes what it can of them.
+/// Functions and a tracepoint that only a write of the own name hits; a method observes what it can
+/// of them.
 const TARGET: &str = "tun_chr_open,comm_write,tracepoint:task:task_rename";
 
 const METHODS: &[&str] = &[
@@ -57,7 +59,8 @@ fn resolve(request: &str) -> Result<Target> {
     Ok(targets::resolve(request, &Kallsyms::load()?)?)
 }
 
-/// The methods of the table that this kernel has; the others must be known not to be there. Asked once.
+/// The methods of the table that this kernel has; the others must be known not to be there. Asked
+/// once.
 fn available() -> Result<&'static [&'static str]> {
     static FOUND: OnceLock<Vec<&str>> = OnceLock::new();
     if let Some(found) = FOUND.get() {
@@ -312,7 +315,8 @@ fn failure() -> Result<()> {
         }
         ensure!(method.attach(&bad, &Scene::bare(&run)).is_err(), "{id} attached");
     }
-    // Dropped while they are enabled: the backstop, with a probe event that is on, and with one that has a trigger.
+    // Dropped while they are enabled: the backstop, with a probe event that is on, and with one
+    // that has a trigger.
     for id in ["ftrace-kprobe", "ftrace-hist"] {
         let mut session = registry::find(id)?.attach(&good, &Scene::bare(&run))?;
         session.enable()?;

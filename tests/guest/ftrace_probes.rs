@@ -67,7 +67,8 @@ fn events() -> Result<()> {
     Ok(())
 }
 
-/// Switches the events on in the top-level trace for seven calls of the first function and three of the second.
+/// Switches the events on in the top-level trace for seven calls of the first function and three of
+/// the second.
 fn count(tracefs: &Tracefs, probes: &ProbeEvents) -> Result<Vec<Option<Profile>>> {
     let switch = |value: &str| -> Result<()> {
         for event in probes.events() {

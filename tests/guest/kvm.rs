@@ -1,7 +1,7 @@
 //! Guests that are real VMs, in a machine that emulates the processor's virtualization.
 //!
-//! They run in a machine of their own (`cargo xtask test` starts it for the tests whose names begin with `kvm::`), since
-//! none of the others needs KVM, three CPUs, or so much time.
+//! They run in a machine of their own (`cargo xtask test` starts it for the tests whose names begin
+//! with `kvm::`), since none of the others needs KVM, three CPUs, or so much time.
 
 use std::{
     fs,
@@ -237,8 +237,8 @@ fn missing() -> Result<()> {
     victim::gone(&PROGRAMS)
 }
 
-/// An archive (Documentation/driver-api/early-userspace/buffer-format.rst) that, behind the image's own, makes its iperf3
-/// a file that cannot be run.
+/// An archive (Documentation/driver-api/early-userspace/buffer-format.rst) that, behind the image's
+/// own, makes its iperf3 a file that cannot be run.
 fn without_iperf3() -> Vec<u8> {
     let mut archive = Vec::new();
     for (name, mode) in [("bin/iperf3\0", 0o100_644), ("TRAILER!!!\0", 0)] {
@@ -278,7 +278,8 @@ fn killed_owner() -> Result<()> {
 fn watch_its_end(victim: &mut Child) -> Result<()> {
     victim.kill()?;
     victim.wait()?;
-    // The TAP is in a namespace without a name, and goes with the last descriptor, which was QEMU's.
+    // The TAP is in a namespace without a name, and goes with the last descriptor, which was
+    // QEMU's.
     victim::gone(&PROGRAMS)?;
     let swept = leftovers::sweep(false).outcome()?.removed;
     ensure!(swept.iter().any(|line| line.contains("-vms")), "swept {swept:?}");

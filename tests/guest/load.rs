@@ -1,4 +1,5 @@
-//! The load on the kernel's own vhost-net: what it makes the kernel do, what arrives, what is left behind.
+//! The load on the kernel's own vhost-net: what it makes the kernel do, what arrives, what is left
+//! behind.
 
 use std::{
     fs,
@@ -146,8 +147,8 @@ fn one_call_per_kick() -> Result<()> {
     Ok(())
 }
 
-/// The worker is through when the load looks for the first time; if the scheduler had not switched to it at the kick, the load
-/// would have to yield.
+/// The worker is through when the load looks for the first time; if the scheduler had not switched
+/// to it at the kick, the load would have to yield.
 fn preempted_at_each_kick() -> Result<()> {
     const KICKS: u64 = 2_000;
     let run = Run::start()?;
@@ -193,7 +194,8 @@ impl Drop for Yields {
     }
 }
 
-/// Every frame has arrived, or was refused where the sink's CPU did not get to run; none came from elsewhere.
+/// Every frame has arrived, or was refused where the sink's CPU did not get to run; none came from
+/// elsewhere.
 fn reconcile(stage: &Stage, sent: &Sent, frame: usize) -> Result<()> {
     let (received, refused) = (stage.sink().read()?, stage.sink().refused()?);
     let accounts = format!("{sent:?}, {received:?}, {refused} refused");
@@ -209,7 +211,8 @@ fn one_call_by_itself() -> Result<()> {
     let calls = HandleTx::attach()?;
     let stage = build(&run, &guests(2))?;
     ensure!(calls.calls()? == 2, "{} calls for 2 backends", calls.calls()?);
-    // A stage serves several loads, and a load that is stopped early has made as many calls as kicks, too.
+    // A stage serves several loads, and a load that is stopped early has made as many calls as
+    // kicks, too.
     let mut kicks = 2;
     for offered in [Offered::Lockstep { kicks: 100 }, Offered::Lockstep { kicks: u64::MAX }] {
         let mut load = stage.start(offered)?;
@@ -273,7 +276,8 @@ fn receiving() -> Result<()> {
             frame[24..26].copy_from_slice(&[0x88, 0xb5]);
             ensure!(way_in.file().write(&frame)? == frame.len());
             expected += length as u64;
-            // Behind the port's start, which may swallow the first ones, never more than the TAP's queue holds.
+            // Behind the port's start, which may swallow the first ones, never more than the TAP's
+            // queue holds.
             await_received(&mut *load, expected)?;
         }
         let received = load.received_by_guest()?[0];
@@ -394,8 +398,8 @@ fn killed_stage() -> Result<()> {
     victim::watch(VICTIM, watch_its_end)
 }
 
-/// A namespace without a name cannot be seen from outside once its holder is dead. So put a cable into each: it is the
-/// namespace's end that cuts it.
+/// A namespace without a name cannot be seen from outside once its holder is dead. So put a cable
+/// into each: it is the namespace's end that cuts it.
 fn watch_its_end(victim: &mut Child) -> Result<()> {
     let namespaces = descriptors_of(victim.id())?;
     ensure!(namespaces.len() == 2, "{namespaces:?}");

@@ -1,5 +1,6 @@
-//! Tests that need a kernel of their own. `cargo xtask test` runs them in a VM on each kernel series; anywhere else
-//! they are listed as ignored, since they load modules and change the kernel's state.
+//! Tests that need a kernel of their own. `cargo xtask test` runs them in a VM on each kernel
+//! series; anywhere else they are listed as ignored, since they load modules and change the
+//! kernel's state.
 
 mod bpf;
 mod bpf_fentry;
@@ -107,7 +108,8 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Whether a test's module is among those that the harness gave this machine; without a word of it, all are.
+/// Whether a test's module is among those that the harness gave this machine; without a word of it,
+/// all are.
 fn is_of_this_machine(trial: &Trial) -> bool {
     let Some(modules) = std::env::var_os(MODULES) else { return true };
     let own = trial.name().split("::").next();

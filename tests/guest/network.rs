@@ -1,4 +1,5 @@
-//! The network: each kind of switch, its limits, what machine 2 tells of each guest, and what is left of it.
+//! The network: each kind of switch, its limits, what machine 2 tells of each guest, and what is
+//! left of it.
 
 use std::{
     fs,
@@ -49,7 +50,8 @@ const NO_HANG: Duration = Duration::from_secs(120);
 /// How long a load runs whose throughput is compared with another's.
 const SPELL: Duration = Duration::from_secs(2);
 
-/// How far below what flows without them limits are, so that they bite also while this machine has little time for us.
+/// How far below what flows without them limits are, so that they bite also while this machine has
+/// little time for us.
 const BELOW: f64 = 20.0;
 
 const FRAME: usize = 1514;

@@ -216,7 +216,8 @@ fn line(command: &Command) -> String {
     words.map(|word| format!("'{}'", word.display())).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether the kernel makes vhost's workers threads of the device's owner, which a container sees; kernel threads it does not.
+/// Whether the kernel makes vhost's workers threads of the device's owner, which a container sees;
+/// kernel threads it does not.
 fn containers_see_workers() -> Result<bool> {
     Ok(kernel()? >= (6, 4))
 }

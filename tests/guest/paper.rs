@@ -1,4 +1,5 @@
-//! The paper's experiment, scaled down: real VMs on Open vSwitch below a capped link, through the binary under test.
+//! The paper's experiment, scaled down: real VMs on Open vSwitch below a capped link, through the
+//! binary under test.
 
 use std::fs;
 
@@ -66,7 +67,8 @@ fn in_small() -> Result<()> {
     victim::gone(&["qemu-system-x86", "iperf3", "ovs-vswitchd", "ovsdb-server"])
 }
 
-/// The sender's bins have bytes, calls and, in each section, round-trip times; the other VM's have none.
+/// The sender's bins have bytes, calls and, in each section, round-trip times; the other VM's have
+/// none.
 fn trial_is_whole(trial: &Value) -> Result<()> {
     let done = &trial["outcome"]["done"];
     ensure!(done.is_object(), "{}: {}", trial["method"], trial["outcome"]);
@@ -78,7 +80,8 @@ fn trial_is_whole(trial: &Value) -> Result<()> {
     let times = sender["rtt_us"].as_array().context("no round-trip times")?;
     ensure!(times.len() == BINS, "{sender}");
     for section in times.chunks(BINS / SECTIONS.len()) {
-        // iperf3 tells one for two bins, but its last at the load's end; some bins of a busy machine have none.
+        // iperf3 tells one for two bins, but its last at the load's end; some bins of a busy
+        // machine have none.
         ensure!(section.iter().filter(|time| time.is_number()).count() >= 3, "{sender}");
     }
     ensure!(sum(&hog["throughput"])? < 10_000, "{hog}");

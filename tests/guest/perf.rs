@@ -106,7 +106,8 @@ fn samples_fall() -> Result<()> {
     let own = samples.0.iter().filter(|sample| sample.2 == Some(0)).count() as u64;
     ensure!(observation.recorded == [Some(inclusive), Some(samples.with(1))], "{observation:?}");
     ensure!(samples.with(1) == 0, "{} samples in a function that nothing calls", samples.with(1));
-    // The reader fills one CPU: a good part of all samples, though hardly any of them in vfs_read's own code.
+    // The reader fills one CPU: a good part of all samples, though hardly any of them in vfs_read's
+    // own code.
     ensure!(inclusive * 10 > all && own < inclusive, "{inclusive} of {all}, {own} of its own");
     ensure!(observation.lost == Loss::NONE, "lost {:?}", observation.lost);
     let outside = samples.0.iter().filter(|sample| !(begin..=end).contains(&sample.0)).count();
@@ -114,7 +115,8 @@ fn samples_fall() -> Result<()> {
     Ok(())
 }
 
-/// Without chains, a sample is of the function whose instruction it hit, and takes a third of the room.
+/// Without chains, a sample is of the function whose instruction it hit, and takes a third of the
+/// room.
 fn own_samples() -> Result<()> {
     // Below vfs_read, one of these fills the buffer with zeros: which, kernel and CPU decide.
     let fillers = [
@@ -228,7 +230,8 @@ fn the_id() -> Result<()> {
     let method = registry::find("perf-sample-999")?;
     let id = &method.descriptor().id.0;
     ensure!(matches!(method.detect(&target), Detection::Available), "{id}");
-    // Whether there are cycles decides which one it is; where there are none, asking for them is refused.
+    // Whether there are cycles decides which one it is; where there are none, asking for them is
+    // refused.
     match registry::find("perf-sample-999:event=cycles")?.detect(&target) {
         Detection::Available => ensure!(id == "perf-sample-999:event=cycles", "{id}"),
         Detection::Unsupported { remedy, .. } => {

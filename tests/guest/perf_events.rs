@@ -29,7 +29,8 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// Two functions of modules, one of the kernel itself, and a tracepoint of a system call that nobody makes meanwhile.
+/// Two functions of modules, one of the kernel itself, and a tracepoint of a system call that
+/// nobody makes meanwhile.
 const TARGET: &str =
     "vhost_net_open,tun_chr_open,comm_write,tracepoint:syscalls:sys_enter_getpriority";
 
@@ -173,8 +174,8 @@ fn each_hit() -> Result<()> {
     Ok(())
 }
 
-/// With `PERF_SAMPLE_PERIOD` there would be a record of every hit, and on kernels that begin in the middle of a period
-/// two of the first.
+/// With `PERF_SAMPLE_PERIOD` there would be a record of every hit, and on kernels that begin in the
+/// middle of a period two of the first.
 fn one_in_n() -> Result<()> {
     let target = target("tun_chr_open")?;
     for (calls, records) in [(6, 0), (7, 1), (700, 100), (706, 100)] {
@@ -243,7 +244,8 @@ fn nothing() -> Result<()> {
     Ok(())
 }
 
-/// With one file less than it takes, until it goes through; a probe or event that came before is gone each time.
+/// With one file less than it takes, until it goes through; a probe or event that came before is
+/// gone each time.
 fn refused() -> Result<()> {
     let run = Run::start()?;
     let mut target = target("vhost_net_open,tun_chr_open")?;

@@ -214,8 +214,8 @@ pub(crate) fn lives(pid: u32) -> bool {
     !status.is_empty() && !status.contains("State:\tZ")
 }
 
-/// Starts it, and waits until `lines` trials have ended; for none, until it says anything. From then on nobody reads what it
-/// says.
+/// Starts it, and waits until `lines` trials have ended; for none, until it says anything. From
+/// then on nobody reads what it says.
 pub(crate) fn start_and_await_trials(mut command: Command, lines: usize) -> Result<Running> {
     let mut child = Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?);
     let stderr = child.0.stderr.take().context("no stderr")?;

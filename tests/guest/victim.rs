@@ -14,7 +14,8 @@ use anyhow::{Context as _, Result, ensure};
 /// Long enough for the slowest of emulated machines; an answer to "does it hang?".
 const NO_HANG: Duration = Duration::from_secs(120);
 
-/// Starts this program with `variable` set, waits until it says that it is ready, and has `watch` kill it and look on.
+/// Starts this program with `variable` set, waits until it says that it is ready, and has `watch`
+/// kill it and look on.
 pub(crate) fn watch(variable: &str, watch: impl FnOnce(&mut Child) -> Result<()>) -> Result<()> {
     let mut victim = Command::new(std::env::current_exe()?)
         .env(variable, "1")
@@ -48,7 +49,8 @@ pub(crate) fn gone(programs: &[&str]) -> Result<()> {
     }
 }
 
-/// Which of these programs run. One that has ended and is not yet waited for holds nothing any more.
+/// Which of these programs run. One that has ended and is not yet waited for holds nothing any
+/// more.
 pub(crate) fn running(programs: &[&str]) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for process in fs::read_dir("/proc")? {

@@ -58,7 +58,8 @@ fn drive(stage: &Stage) -> probe_core::error::Result<u64> {
     Ok(load.stop()?.sent.kicks.unwrap_or_default())
 }
 
-/// Three guests, of which one rests; the witness is told of the workers of the first and the third alone.
+/// Three guests, of which one rests; the witness is told of the workers of the first and the third
+/// alone.
 fn calls_by_guest() -> Result<()> {
     let run = Run::start()?;
     let target = target()?;
@@ -79,7 +80,8 @@ fn calls_by_guest() -> Result<()> {
     let after = witness.read();
     let witnessed = witness.finish(&[before, after])?;
     stage.close()?;
-    // A worker that is preempted in the middle of the program keeps others on its CPU from it; the kernel counts those.
+    // A worker that is preempted in the middle of the program keeps others on its CPU from it; the
+    // kernel counts those.
     let missed = witnessed.series.missed.exact().context("what it missed is not known")?;
     ensure!(missed <= KICKS / 1000, "{witnessed:?}");
     let among = |calls: u64, made: u64| calls <= made && calls + missed >= made;

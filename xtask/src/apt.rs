@@ -1,9 +1,9 @@
 //! Debian's archive by way of apt, without touching the user's apt configuration.
 //!
-//! The archive's address comes from apt's own sources and only the suite is changed. Sources, package
-//! lists and downloads are private (below `target/xtask/apt`), so suites that the machine does not
-//! follow can be read, by anyone, and `apt-get update` elsewhere is unaffected. Signatures are
-//! checked by apt as always.
+//! The archive's address comes from apt's own sources and only the suite is changed. Sources,
+//! package lists and downloads are private (below `target/xtask/apt`), so suites that the machine
+//! does not follow can be read, by anyone, and `apt-get update` elsewhere is unaffected. Signatures
+//! are checked by apt as always.
 
 use crate::paths;
 use anyhow::{Context, Result, anyhow, bail};

@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: the criterion benchmarks, and what a traced call costs.
 //!
-//! Decoders, ring driver and analysis are measured on this host, whatever it is. What hooks cost is measured twice, on this
-//! host where that can be done, otherwise in VMs: by criterion, whose samples of one method follow one another, and as a
-//! campaign of lockstep trials in blocks, which `tracetoll compare` judges.
+//! Decoders, ring driver and analysis are measured on this host, whatever it is. What hooks cost is
+//! measured twice, on this host where that can be done, otherwise in VMs: by criterion, whose
+//! samples of one method follow one another, and as a campaign of lockstep trials in blocks, which
+//! `tracetoll compare` judges.
 
 mod baseline;
 mod hooks;
@@ -22,13 +23,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Run the benchmarks: decoders, ring driver and analysis on this host; what a traced call costs, here or in VMs.
+/// Run the benchmarks: decoders, ring driver and analysis on this host; what a traced call costs,
+/// here or in VMs.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Where to measure what a traced call costs
     #[arg(long, default_value = "auto")]
     on: Place,
-    /// What the clock tells there: real time, or executed instructions, which only VMs have (and have unless given)
+    /// What the clock tells there: real time, or executed instructions, which only VMs have (and
+    /// have unless given)
     #[arg(long)]
     clock: Option<ClockName>,
     /// Kernel series of the VMs
@@ -102,7 +105,8 @@ impl Args {
         Ok(ExitCode::from(if status == 0 { u8::from(!measured.whole) } else { status }))
     }
 
-    /// Criterion's arguments, those about baselines among them. A bench that the baseline lacks is new, and no failure.
+    /// Criterion's arguments, those about baselines among them. A bench that the baseline lacks is
+    /// new, and no failure.
     fn criterion_arguments(&self) -> impl Iterator<Item = OsString> {
         let flag = |flag: &str, name: &Option<Baseline>| {
             name.as_ref().map(|name| [flag.into(), name.name().into()])
@@ -124,7 +128,8 @@ impl Args {
 
     fn campaign(&self) -> Vec<OsString> {
         let target = "handle_tx,tracepoint:net:net_dev_xmit";
-        // Half of the scenario's kicks: blocks differ by more than trials of 10,000 do, and cost more time.
+        // Half of the scenario's kicks: blocks differ by more than trials of 10,000 do, and cost
+        // more time.
         let words = ["--scenario", "hooks", "--kicks", "10000", "--target", target];
         words.into_iter().chain(["--methods", &self.methods]).map(OsString::from).collect()
     }

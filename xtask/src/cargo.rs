@@ -30,8 +30,8 @@ pub(crate) fn code(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-/// Arguments of cargo that build what `cargo test --workspace` runs: with the features of all packages, so that nothing is
-/// compiled once more.
+/// Arguments of cargo that build what `cargo test --workspace` runs: with the features of all
+/// packages, so that nothing is compiled once more.
 const AS_TESTED: [&str; 4] = ["build", "--workspace", "--bins", "--tests"];
 /// Of that, what runs in guests.
 const FOR_GUESTS: [&str; 6] = ["build", "--workspace", "--bin", "tracetoll", "--test", "guest"];

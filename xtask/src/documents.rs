@@ -1,5 +1,6 @@
-//! The commands that the documents and the workflow file show are ones that xtask takes, with arguments that tracetoll
-//! takes where they are passed on. `probe-user/tests/documents.rs` sees to tracetoll's own.
+//! The commands that the documents and the workflow file show are ones that xtask takes, with
+//! arguments that tracetoll takes where they are passed on. `probe-user/tests/documents.rs` sees to
+//! tracetoll's own.
 
 #[path = "../../tests/documents.rs"]
 mod reader;

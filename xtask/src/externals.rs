@@ -1,4 +1,5 @@
-//! The programs that tracetoll starts: external methods, and what a load is made of. A guest with this machine's root has them from here.
+//! The programs that tracetoll starts: external methods, and what a load is made of. A guest with
+//! this machine's root has them from here.
 
 use crate::install::{Need, program};
 use std::ffi::OsString;
@@ -34,9 +35,9 @@ const fn need(package: &'static str, present: fn() -> bool) -> Need {
     Need { package, why: "as an external method to measure", at_least: None, present }
 }
 
-/// Whether these arguments of `tracetoll run` ask for external methods: by name, by the groups `external` and `all`, or
-/// through a scenario of their own. The groups `count` and `record` have some too, but there they are not the point: they
-/// are left out where the programs are not.
+/// Whether these arguments of `tracetoll run` ask for external methods: by name, by the groups
+/// `external` and `all`, or through a scenario of their own. The groups `count` and `record` have
+/// some too, but there they are not the point: they are left out where the programs are not.
 pub(crate) fn are_asked_for(arguments: &[OsString]) -> bool {
     let named = |method: &str| method.trim() == "all" || method.trim().starts_with("external");
     let defines = |file: &String| {

@@ -58,8 +58,8 @@ impl Installer {
     /// Makes sure that every need is met; without network use when all are.
     ///
     /// # Errors
-    /// When something is missing and may not or cannot be installed: the text names it, says what it
-    /// is for, and gives the lines to run.
+    /// When something is missing and may not or cannot be installed: the text names it, says what
+    /// it is for, and gives the lines to run.
     pub(crate) fn ensure(&self, needs: &[Need]) -> Result<()> {
         let missing: Vec<&Need> = needs.iter().filter(|need| !(need.present)()).collect();
         if missing.is_empty() {

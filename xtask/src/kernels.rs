@@ -23,7 +23,8 @@ pub(crate) const DEFAULT: &str = "6.12";
 const SUITES: [&str; 4] =
     ["bookworm-security", "trixie-security", "bookworm-backports", "trixie-backports"];
 
-/// Computes the modules' dependencies here, and loads modules in guests that have this machine's root.
+/// Computes the modules' dependencies here, and loads modules in guests that have this machine's
+/// root.
 pub(crate) const KMOD: Need = Need {
     package: "kmod",
     why: "to compute the dependencies of the guests' kernel modules, and to load them",
@@ -117,7 +118,8 @@ fn newest(archive: &Archive, series: &str) -> Result<String> {
         .ok_or_else(|| anyhow!("Debian's archive has no Linux {series} (looked in {SUITES:?})"))
 }
 
-/// `6.1.0-56-amd64` and `6.12.117+deb13-amd64`, but not `…-cloud-amd64`, `…-rt-amd64`, `…-amd64-dbg`.
+/// `6.1.0-56-amd64` and `6.12.117+deb13-amd64`, but not `…-cloud-amd64`, `…-rt-amd64`,
+/// `…-amd64-dbg`.
 fn is_plain(version: &str) -> bool {
     let Some(build) = version.strip_suffix("-amd64") else { return false };
     build.split('-').skip(1).all(|part| part.bytes().all(|b| b.is_ascii_digit()))

@@ -31,8 +31,8 @@ pub(crate) fn of(program: &Path) -> Result<BTreeSet<Library>> {
     parse(&text).with_context(|| format!("cannot find what {} needs", program.display()))
 }
 
-/// Puts them into an archive, each under the name that programs look it up by, in a folder that the loader
-/// searches.
+/// Puts them into an archive, each under the name that programs look it up by, in a folder that the
+/// loader searches.
 ///
 /// # Errors
 /// One cannot be read, or the archive cannot be written.
@@ -48,7 +48,8 @@ pub(crate) fn pack<'a>(
     Ok(())
 }
 
-/// Lines are `NAME => FILE (address)`, `LOADER (address)`, or a name alone for what the kernel provides.
+/// Lines are `NAME => FILE (address)`, `LOADER (address)`, or a name alone for what the kernel
+/// provides.
 fn parse(text: &str) -> Result<BTreeSet<Library>> {
     let mut found = BTreeSet::new();
     for line in text.lines().map(str::trim) {

@@ -57,7 +57,8 @@ impl ModuleTree {
         self.modules.contains_key(module) || self.builtin.contains(module)
     }
 
-    /// Puts these files into an initramfs for kernel `version`, with the lists that modprobe goes by.
+    /// Puts these files into an initramfs for kernel `version`, with the lists that modprobe goes
+    /// by.
     ///
     /// # Errors
     /// As [`ModuleTree::read`]; or the archive cannot be written.

@@ -1,5 +1,5 @@
-//! The report in the programs that people open it with: tables in pandas and DuckDB, the page in a browser. The tests stand
-//! in `tests/readers/`.
+//! The report in the programs that people open it with: tables in pandas and DuckDB, the page in a
+//! browser. The tests stand in `tests/readers/`.
 
 use crate::install::{Installer, Need, program};
 use crate::{cargo, paths};

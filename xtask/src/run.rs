@@ -31,8 +31,8 @@ pub(crate) struct Args {
     /// Where to measure
     #[arg(long, default_value = "auto")]
     on: Place,
-    /// What the clock of VMs tells: executed instructions (unless the scenario's guests are VMs; a host does not count them), or real
-    /// time
+    /// What the clock of VMs tells: executed instructions (unless the scenario's guests are VMs; a
+    /// host does not count them), or real time
     #[arg(long)]
     clock: Option<ClockName>,
     #[command(flatten)]
@@ -49,8 +49,9 @@ pub(crate) struct Args {
     /// Guests that measure fidelity, one seed each
     #[arg(long, default_value_t = plan::FIDELITY_SEEDS)]
     fidelity_seeds: u32,
-    /// Seed of the first guest that measures a part (1 unless given), the next one's is one more. In a guest on the counted clock, a seed repeats
-    /// what it did before: further blocks of a campaign take other ones
+    /// Seed of the first guest that measures a part (1 unless given), the next one's is one more.
+    /// In a guest on the counted clock, a seed repeats what it did before: further blocks of a
+    /// campaign take other ones
     #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u32).range(1..))]
     first_seed: Option<u32>,
     /// Measure with this tracetoll (the one of this checkout is built unless given)
@@ -251,7 +252,8 @@ fn with_image(
     Ok(rest)
 }
 
-/// Makes one campaign of the guests' journals, those of unfinished ones included; gives what tracetoll says of where it lies.
+/// Makes one campaign of the guests' journals, those of unfinished ones included; gives what
+/// tracetoll says of where it lies.
 ///
 /// # Errors
 /// There is none, or they do not belong together.

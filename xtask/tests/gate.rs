@@ -1,6 +1,6 @@
-//! The gate for regressions at work: kernel programs are changed, campaigns in the counted clock run with what they compile
-//! to, and `tracetoll compare --fail-if` judges. It boots guests, so a plain `cargo test` leaves it out; `cargo xtask test`
-//! runs it.
+//! The gate for regressions at work: kernel programs are changed, campaigns in the counted clock
+//! run with what they compile to, and `tracetoll compare --fail-if` judges. It boots guests, so a
+//! plain `cargo test` leaves it out; `cargo xtask test` runs it.
 
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-/// Short, since costs per kick need no long load. Without a bridge, which now and then costs each frame of a whole trial some
-/// 40 counted ns more, as much as a read of the clock (METHODOLOGY.md, "Known biases").
+/// Short, since costs per kick need no long load. Without a bridge, which now and then costs each
+/// frame of a whole trial some 40 counted ns more, as much as a read of the clock (METHODOLOGY.md,
+/// "Known biases").
 const SCENARIO: &str = r#"
 name = "gate"
 summary = "costs per kick"
@@ -108,7 +109,8 @@ fn campaign(folder: &Path, name: &str, object: &Path) -> PathBuf {
     out
 }
 
-/// What the gate says of two campaigns: the exit status, and each method's verdict and judgement of its cost per call.
+/// What the gate says of two campaigns: the exit status, and each method's verdict and judgement of
+/// its cost per call.
 fn gated(base: &Path, new: &Path) -> (Option<i32>, impl Fn(&str) -> (String, String)) {
     let tracetoll = tracetoll();
     let compare = |format: &str| {
@@ -140,8 +142,8 @@ fn a_second_clock_read_is_found_and_changed_words_are_not() {
     fs::write(dir.join("gate.toml"), SCENARIO).unwrap();
     let source = dir.join("source");
     checkout(&source);
-    // All three from a file, and of names of one length: a testbed's memory, and with it the cost of a kick, depends on such
-    // things (METHODOLOGY.md, "Known biases").
+    // All three from a file, and of names of one length: a testbed's memory, and with it the cost
+    // of a kick, depends on such things (METHODOLOGY.md, "Known biases").
     let names = ["as_is", "words", "plant"];
     let [as_is, words, planted] = names.map(|name| dir.join(format!("{name}.o")));
     let compile = |object: &Path| {

@@ -1,5 +1,5 @@
-//! The VM harness, driven from outside as a user would. Each test boots guests, so all are ignored by a
-//! plain `cargo test`; `cargo xtask test` runs them after it has made kernels and QEMU ready.
+//! The VM harness, driven from outside as a user would. Each test boots guests, so all are ignored
+//! by a plain `cargo test`; `cargo xtask test` runs them after it has made kernels and QEMU ready.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -137,7 +137,8 @@ fn a_guest_that_ends_without_a_word_has_no_status() {
     assert!(text(&out.stderr).contains("without giving an exit status"), "{}", text(&out.stderr));
 }
 
-/// As one that an emulated processor under load sometimes has: the kernel believes that its TSC is slow.
+/// As one that an emulated processor under load sometimes has: the kernel believes that its TSC is
+/// slow.
 #[test]
 #[ignore = "boots guests"]
 fn a_guest_whose_clock_is_wrong_runs_no_command() {

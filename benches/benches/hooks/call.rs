@@ -17,8 +17,8 @@ use crate::{
     trigger::{self, Group, Place, Trigger},
 };
 
-/// `prctl(PR_SET_NAME)` calls the one, which hits the other (fs/exec.c). Whatever else starts a program on the host does
-/// the same.
+/// `prctl(PR_SET_NAME)` calls the one, which hits the other (fs/exec.c). Whatever else starts a
+/// program on the host does the same.
 const TARGET: &str = "__set_task_comm,tracepoint:task:task_rename";
 
 /// Gives how many methods failed.
@@ -56,8 +56,8 @@ fn rename(calls: u64) -> Result<()> {
     Ok(())
 }
 
-/// What is in every figure of this trigger, and what a time stamp in user space takes. (In the kernel that is the
-/// difference of `bpf-fentry-timestamp` and `bpf-fentry-empty`.)
+/// What is in every figure of this trigger, and what a time stamp in user space takes. (In the
+/// kernel that is the difference of `bpf-fentry-timestamp` and `bpf-fentry-empty`.)
 fn baselines(meter: &CpuTime, group: &mut Group<'_>) {
     let mut one = |name: &str, step: fn()| {
         group.bench_function(name, |bencher| {

@@ -1,11 +1,12 @@
 //! What a traced call costs under each method, in CPU time of the thread that makes the call.
 //!
-//! Two triggers. A *system call* that renames the calling thread hits one function and one tracepoint of the kernel itself,
-//! and works on any host. A *kick* makes the vhost worker call `handle_tx` once and send one frame, as in the lockstep trials
-//! of `tracetoll run`, whose `kernel_ns_per_event` is the same figure with blocks, an order of chance and an interval.
+//! Two triggers. A *system call* that renames the calling thread hits one function and one
+//! tracepoint of the kernel itself, and works on any host. A *kick* makes the vhost worker call
+//! `handle_tx` once and send one frame, as in the lockstep trials of `tracetoll run`, whose
+//! `kernel_ns_per_event` is the same figure with blocks, an order of chance and an interval.
 //!
-//! Only root may trace; what cannot be measured here is named with the reason, and is no failure. `TRACETOLL_METHODS` chooses
-//! the methods, as `--methods` of `tracetoll run` does.
+//! Only root may trace; what cannot be measured here is named with the reason, and is no failure.
+//! `TRACETOLL_METHODS` chooses the methods, as `--methods` of `tracetoll run` does.
 
 mod call;
 mod interrupt;
@@ -78,8 +79,9 @@ fn claim() -> Result<Claim> {
 }
 
 impl Host {
-    /// How long and how often: an emulated processor takes many times as long as a real one. The warm-up, from which criterion
-    /// concludes how many calls make a sample, must be long beside the pauses before the meter is read.
+    /// How long and how often: an emulated processor takes many times as long as a real one. The
+    /// warm-up, from which criterion concludes how many calls make a sample, must be long beside
+    /// the pauses before the meter is read.
     fn criterion(&self, meter: CpuTime) -> Criterion<CpuTime> {
         let criterion = Criterion::default().with_measurement(meter);
         let criterion = match self.platform {
@@ -96,7 +98,8 @@ impl Host {
         criterion.configure_from_args()
     }
 
-    /// Groups are named by clock and kernel, so that no baseline of others is taken for one of these.
+    /// Groups are named by clock and kernel, so that no baseline of others is taken for one of
+    /// these.
     fn named(&self, trigger: &str) -> String {
         let clock = format!("{:?}", self.platform).to_lowercase();
         format!("{trigger}, {clock}, Linux {}", host::release())

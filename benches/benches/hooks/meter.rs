@@ -1,7 +1,7 @@
 //! What criterion measures here: CPU time of the thread that runs into the hook.
 //!
-//! The caller's clock would time how the load wakes the vhost worker and waits for it, which is many times the price of a
-//! hook, and scatters more than all hooks together.
+//! The caller's clock would time how the load wakes the vhost worker and waits for it, which is
+//! many times the price of a hook, and scatters more than all hooks together.
 
 use std::{cell::RefCell, rc::Rc, thread, time::Duration};
 
@@ -15,8 +15,8 @@ use probe_core::{
 };
 use probe_user::{kernel::cputime::ThreadTime, measure::reader};
 
-/// Longer than a worker with nothing to do takes to sleep. The scheduler's account of a thread that runs is as old as its
-/// last tick.
+/// Longer than a worker with nothing to do takes to sleep. The scheduler's account of a thread that
+/// runs is as old as its last tick.
 const TO_SLEEP: Duration = Duration::from_millis(2);
 
 /// CPU time of one thread.

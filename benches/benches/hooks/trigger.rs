@@ -135,7 +135,8 @@ struct Sampled {
 }
 
 impl Sampled {
-    /// The samples are the last, and of one size. Their median: now and then one holds some other work of the kernel.
+    /// The samples are the last, and of one size. Their median: now and then one holds some other
+    /// work of the kernel.
     #[expect(clippy::cast_precision_loss, reason = "no sample takes 2^53 ns")]
     fn of(samples: &[(u64, Nanos)]) -> Self {
         let size = samples.last().map(|(calls, _)| *calls);

@@ -50,7 +50,8 @@ pub(super) fn calls_and_bits(trial: &Measured, function: Item<'_>) -> Result<Bin
     witnessed(trial, witness(trial, function)?, bits(&trial.throughput))
 }
 
-/// Time between two calls in µs, the bin's mean (NaN in a bin without call), and the guests' round-trip time in µs.
+/// Time between two calls in µs, the bin's mean (NaN in a bin without call), and the guests'
+/// round-trip time in µs.
 pub(super) fn between_calls_and_rtt(trial: &Measured, calls: Binned) -> Result<Binned, String> {
     let between = |(calls, seconds): (&f64, &f64)| {
         if *calls > 0.0 { 1e6 * seconds / calls } else { f64::NAN }
@@ -61,7 +62,8 @@ pub(super) fn between_calls_and_rtt(trial: &Measured, calls: Binned) -> Result<B
 }
 
 impl Own<'_> {
-    /// Calls by the method, each record standing for as many as its declared factor says, and seconds.
+    /// Calls by the method, each record standing for as many as its declared factor says, and
+    /// seconds.
     pub(super) fn calls(self, trial: &Measured) -> Result<Binned, String> {
         let SeriesUnit::Calls { factor } = self.unit else {
             return Err("shares of CPU time are no calls".into());
@@ -71,7 +73,8 @@ impl Own<'_> {
         told(&view, calls, seconds(trial))
     }
 
-    /// A profiler's share with all that the function calls, in per cent; and ones, so that a ratio is a mean over bins.
+    /// A profiler's share with all that the function calls, in per cent; and ones, so that a ratio
+    /// is a mean over bins.
     pub(super) fn share(self, trial: &Measured) -> Result<Binned, String> {
         let view = self.view(trial);
         let share = view.calls()?.to_vec();
@@ -127,7 +130,8 @@ fn told(view: &View, a: Vec<f64>, b: Vec<f64>) -> Result<Binned, String> {
     Ok(Binned { two: Two::new(a, b)?, gaps })
 }
 
-/// The guests' round-trip times, bin by bin: the mean over the guests that tell one in the bin, NaN where none does.
+/// The guests' round-trip times, bin by bin: the mean over the guests that tell one in the bin, NaN
+/// where none does.
 fn rtt_us(trial: &Measured) -> Result<Vec<f64>, String> {
     let told: Vec<&GuestSeries> =
         trial.guests.iter().filter(|guest| guest.rtt_us.iter().any(Option::is_some)).collect();

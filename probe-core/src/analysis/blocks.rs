@@ -18,8 +18,8 @@ use crate::model::{
     trial::{Part, Trial},
 };
 
-/// A block's place in its campaign, which a replay of it has too: the seed of its run, and its number among the blocks of
-/// that seed.
+/// A block's place in its campaign, which a replay of it has too: the seed of its run, and its
+/// number among the blocks of that seed.
 pub(super) type Place = (u64, usize);
 
 /// One value per block, on the scale of its figure.
@@ -162,8 +162,8 @@ fn fidelity(
     Pair { off: &off, method: &under }.value(quantity, rating, factor).ok()
 }
 
-/// `r_retained` is a ratio of means, so that a block's part in it is told to first order: `R + (r_m - R r_0) / mean(r_0)`,
-/// whose mean is `R`.
+/// `r_retained` is a ratio of means, so that a block's part in it is told to first order: `R + (r_m
+/// - R r_0) / mean(r_0)`, whose mean is `R`.
 fn retained(r_m: &Values, r_0: &Values) -> Values {
     let both: Vec<(Place, f64, f64)> =
         r_m.iter().filter_map(|(place, m)| Some((*place, *m, *r_0.get(place)?))).collect();

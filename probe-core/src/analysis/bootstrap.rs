@@ -1,4 +1,5 @@
-//! Bootstrap intervals: BCa over independent values (or pairs of them), and blocks of bins within one run.
+//! Bootstrap intervals: BCa over independent values (or pairs of them), and blocks of bins within
+//! one run.
 //!
 //! The generator is the caller's: equal seeds give equal intervals.
 
@@ -15,9 +16,9 @@ pub const RESAMPLES: usize = 2000;
 /// BCa interval (Efron 1987: bias-corrected and accelerated) of `statistic` over `n` independent
 /// `units`, at `1 - alpha`.
 ///
-/// Resamples of `n` units scatter by `√((n-1)/n)` of what the units do, and know nothing of the error of that scatter:
-/// the normal quantiles are replaced by `√(n/(n-1)) · t[p, n-1]` (Hesterberg 2015, "expanded"), without which 15
-/// normal values give 92 % for 95 %.
+/// Resamples of `n` units scatter by `√((n-1)/n)` of what the units do, and know nothing of the
+/// error of that scatter: the normal quantiles are replaced by `√(n/(n-1)) · t[p, n-1]` (Hesterberg
+/// 2015, "expanded"), without which 15 normal values give 92 % for 95 %.
 ///
 /// `statistic` takes the units that a resample holds. None below two units, or where the statistic
 /// is not a number for some resample.
@@ -64,7 +65,8 @@ fn expansion(n: usize) -> f64 {
     (n as f64 / (n as f64 - 1.0)).sqrt()
 }
 
-/// Share of the replicates below the estimate, ties counting half; kept off 0 and 1, where its normal score has no end.
+/// Share of the replicates below the estimate, ties counting half; kept off 0 and 1, where its
+/// normal score has no end.
 #[expect(clippy::cast_precision_loss, reason = "a few thousand resamples")]
 fn share_below(sorted: &[f64], estimate: f64) -> f64 {
     let below = sorted.partition_point(|&value| value < estimate);
@@ -73,8 +75,8 @@ fn share_below(sorted: &[f64], estimate: f64) -> f64 {
     ((below as f64 + not_above as f64) / 2.0).clamp(0.5, n - 0.5) / n
 }
 
-/// The acceleration, by the jackknife: `Σd³ / 6(Σd²)^1.5` with d the distances of the leave-one-out values from their
-/// mean.
+/// The acceleration, by the jackknife: `Σd³ / 6(Σd²)^1.5` with d the distances of the leave-one-out
+/// values from their mean.
 fn acceleration<Unit: Copy>(units: &[Unit], statistic: impl Fn(&[Unit]) -> f64) -> f64 {
     let left_out: Vec<f64> = (0..units.len())
         .map(|out| {
@@ -109,10 +111,11 @@ pub(super) fn quantile(sorted: &[f64], p: f64) -> f64 {
 
 /// The bins of one run, cut into the sections of its schedule.
 ///
-/// A resample draws circular blocks (Politis and Romano 1992) within each section and never across its border: the
-/// sections are the experiment's design, not its noise. A section of `n` bins is drawn in blocks of `⌈1.5·n^(1/3)⌉`:
-/// the cube root is the order at which the error of a block bootstrap's variance is least (Hall, Horowitz and Jing
-/// 1995); the factor held the coverage best in simulation, METHODOLOGY.md has the table.
+/// A resample draws circular blocks (Politis and Romano 1992) within each section and never across
+/// its border: the sections are the experiment's design, not its noise. A section of `n` bins is
+/// drawn in blocks of `⌈1.5·n^(1/3)⌉`: the cube root is the order at which the error of a block
+/// bootstrap's variance is least (Hall, Horowitz and Jing 1995); the factor held the coverage best
+/// in simulation, METHODOLOGY.md has the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sections(Vec<Range<usize>>);
 
@@ -137,8 +140,9 @@ impl Sections {
         &self.0
     }
 
-    /// How much too narrow resamples scatter: blocks of `l` out of `n` bins vary about the section's own mean, which
-    /// takes `l` of its `n` degrees of freedom away. `√(Σn / Σ(n - l))` over the sections.
+    /// How much too narrow resamples scatter: blocks of `l` out of `n` bins vary about the
+    /// section's own mean, which takes `l` of its `n` degrees of freedom away. `√(Σn / Σ(n - l))`
+    /// over the sections.
     #[expect(clippy::cast_precision_loss, reason = "no run has 2^52 bins")]
     fn widening(&self) -> f64 {
         let bins: usize = self.0.iter().map(Range::len).sum();
@@ -161,11 +165,12 @@ fn block_length(bins: usize) -> usize {
     ((1.5 * (bins as f64).cbrt()).ceil() as usize).min(bins)
 }
 
-/// Resamples of one run's bins, drawn once for all that is computed of them: equal sections and an equal generator give
-/// equal resamples.
+/// Resamples of one run's bins, drawn once for all that is computed of them: equal sections and an
+/// equal generator give equal resamples.
 #[derive(Debug, Clone)]
 pub struct Resamples {
-    /// How often each bin is in each of them, resample by resample; the bins of all sections in their order.
+    /// How often each bin is in each of them, resample by resample; the bins of all sections in
+    /// their order.
     counts: Vec<u16>,
     bins: usize,
     widening: f64,
@@ -187,8 +192,8 @@ impl Resamples {
         Self { counts, bins, widening: sections.widening() }
     }
 
-    /// `statistic` of each resample, from how often it holds each bin; NaN where that is not defined. One that compares two
-    /// series takes both at the same bins.
+    /// `statistic` of each resample, from how often it holds each bin; NaN where that is not
+    /// defined. One that compares two series takes both at the same bins.
     pub fn replicates(&self, statistic: impl Fn(&[f64]) -> Option<f64>) -> Vec<f64> {
         let mut weights = vec![0.0; self.bins];
         let of = |counts: &[u16]| {
@@ -200,11 +205,11 @@ impl Resamples {
         self.counts.chunks_exact(self.bins.max(1)).map(of).collect()
     }
 
-    /// Interval at `1 - alpha` of a statistic with these `replicates`: their percentiles, moved away from `estimate` by the
-    /// factor that the resamples scatter too little.
+    /// Interval at `1 - alpha` of a statistic with these `replicates`: their percentiles, moved
+    /// away from `estimate` by the factor that the resamples scatter too little.
     ///
-    /// It covers what this run, repeated with the same schedule, would scatter by; not the scatter between seeds. None where
-    /// more than one replicate in twenty is not defined.
+    /// It covers what this run, repeated with the same schedule, would scatter by; not the scatter
+    /// between seeds. None where more than one replicate in twenty is not defined.
     pub fn interval(
         &self,
         estimate: f64,
@@ -342,7 +347,8 @@ mod tests {
         assert_eq!(within_run(&sections, |at| r.at(at), &mut rng(7)), None);
     }
 
-    /// Calls and throughput of a run of five sections whose level steps; both follow the level, with AR(1) noise.
+    /// Calls and throughput of a run of five sections whose level steps; both follow the level,
+    /// with AR(1) noise.
     fn run(draws: &mut Xoshiro256PlusPlus, bins: usize, persistence: f64) -> (Vec<f64>, Vec<f64>) {
         let mut series = || {
             let noise = normal(draws, bins * 5, 0.0, 1.0);

@@ -1,7 +1,8 @@
 //! The control against itself, from recorded blocks: how often chance passes for a cost.
 //!
-//! `tests/data/aa` says how the blocks were recorded. Any of them could have had `off` and `off-again` the other way round, so
-//! each simulated campaign takes some of them and exchanges the two in half.
+//! `tests/data/aa` says how the blocks were recorded. Any of them could have had `off` and
+//! `off-again` the other way round, so each simulated campaign takes some of them and exchanges the
+//! two in half.
 
 use rand::{RngExt as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -113,7 +114,8 @@ fn p_values(toll: &TollFigures) -> [f64; FIGURES.len()] {
         .map(|(name, figure)| figure(toll).known().unwrap_or_else(|| panic!("{name}")).p.unwrap())
 }
 
-/// Share of campaigns of `n` blocks in which each figure seems to differ, and in which any does after Holm.
+/// Share of campaigns of `n` blocks in which each figure seems to differ, and in which any does
+/// after Holm.
 fn alarms(all: &[Block], n: usize, platform: Platform) -> ([f64; FIGURES.len()], f64) {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(11);
     let mut order: Vec<&Block> = all.iter().collect();
@@ -131,8 +133,9 @@ fn alarms(all: &[Block], n: usize, platform: Platform) -> ([f64; FIGURES.len()],
     (single.map(share), share(any))
 }
 
-/// What is said is 0.05, of a figure and of any after Holm. The draws share their blocks, and what is recorded is no normal
-/// distribution: a figure by itself may be further off than all of them together.
+/// What is said is 0.05, of a figure and of any after Holm. The draws share their blocks, and what
+/// is recorded is no normal distribution: a figure by itself may be further off than all of them
+/// together.
 #[test]
 fn off_against_off_alarms_as_often_as_is_said() {
     let (mut figures, mut families) = (Vec::new(), Vec::new());

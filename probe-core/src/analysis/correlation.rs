@@ -117,7 +117,8 @@ fn average_rank(below: usize, ties: usize) -> f64 {
     below as f64 + (ties as f64 + 1.0) / 2.0
 }
 
-/// Simple moving average over `window` bins: one value per whole window, so `len - window + 1` of them.
+/// Simple moving average over `window` bins: one value per whole window, so `len - window + 1` of
+/// them.
 pub fn moving_average(values: &[f64], window: usize) -> Vec<f64> {
     values.windows(window.max(1)).map(mean).collect()
 }
@@ -167,8 +168,9 @@ mod tests {
 
     use super::*;
 
-    /// `0, 1, …, 29` and the same with the first and the last exchanged: `Σd² = 2·29²`, so Spearman's (and, for
-    /// integers without ties, Pearson's) coefficient is `1 - 6·1682 / (30·899) = 0.62580645…` by hand.
+    /// `0, 1, …, 29` and the same with the first and the last exchanged: `Σd² = 2·29²`, so
+    /// Spearman's (and, for integers without ties, Pearson's) coefficient is `1 - 6·1682 / (30·899)
+    /// = 0.62580645…` by hand.
     fn exchanged() -> (Vec<f64>, Vec<f64>) {
         let x: Vec<f64> = (0..30).map(f64::from).collect();
         let mut y = x.clone();

@@ -12,7 +12,8 @@ use crate::model::{
     trial::{Measured, Outcome, Pace},
 };
 
-/// Durations of the function that each kick calls, over all lockstep trials of `method`; none where it measured none.
+/// Durations of the function that each kick calls, over all lockstep trials of `method`; none where
+/// it measured none.
 pub fn figures(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Option<DurationFigures> {
     let kicked = items.kicked()?.index;
     let kind = Kind::toll(Pace::Lockstep);

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::model::figure::{Estimate, Figure, Platform};
 
-/// Blocks from which the interval is BCa's; below, resamples of so few values are too alike and Student's t holds.
+/// Blocks from which the interval is BCa's; below, resamples of so few values are too alike and
+/// Student's t holds.
 pub const BOOTSTRAP_FROM: usize = 15;
 
 /// Note on a figure whose sample is one pair of trials, or one trial.
@@ -49,7 +50,8 @@ pub enum Bounds {
 }
 
 impl Sample {
-    /// The figure: the mean, its 95 % interval, the smallest detectable effect and, for differences, p.
+    /// The figure: the mean, its 95 % interval, the smallest detectable effect and, for
+    /// differences, p.
     pub fn figure(self, scale: Scale, seed: u64) -> Figure {
         self.figure_at(scale, ALPHA, seed)
     }
@@ -100,13 +102,14 @@ impl Scale {
     }
 }
 
-/// The generator behind one figure. Each figure starts from the campaign's seed, so that none depends on which others
-/// are computed.
+/// The generator behind one figure. Each figure starts from the campaign's seed, so that none
+/// depends on which others are computed.
 pub fn generator(seed: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed)
 }
 
-/// 95 % interval of the mean of independent values: none for one, Student's t below [`BOOTSTRAP_FROM`], else BCa.
+/// 95 % interval of the mean of independent values: none for one, Student's t below
+/// [`BOOTSTRAP_FROM`], else BCa.
 pub fn mean_interval(values: &[f64], seed: u64) -> Option<Interval> {
     mean_interval_at(values, ALPHA, seed)
 }

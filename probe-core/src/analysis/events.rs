@@ -15,7 +15,8 @@ use crate::model::{
     trial::{Measured, Outcome, Pace},
 };
 
-/// Totals of `method` over the lockstep toll trials, of the item of the target that it saw the load by.
+/// Totals of `method` over the lockstep toll trials, of the item of the target that it saw the load
+/// by.
 ///
 /// Counts do not depend on the clock: trials of all platforms are summed.
 pub fn events(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Events {
@@ -87,7 +88,8 @@ fn counts(done: &[&Measured], method: &Descriptor, item: Item<'_>) -> Counts {
     }
 }
 
-/// The estimate of all trials together. Bounds add up; intervals of independent draws add up in squares.
+/// The estimate of all trials together. Bounds add up; intervals of independent draws add up in
+/// squares.
 fn together(estimates: impl Iterator<Item = Option<Estimate>>) -> Option<Estimate> {
     let all: Vec<Estimate> = estimates.collect::<Option<_>>()?;
     let promise = all.first()?.promise;
@@ -101,8 +103,9 @@ fn together(estimates: impl Iterator<Item = Option<Estimate>>) -> Option<Estimat
     Some(Estimate { calls, lo: calls - below, hi: calls + above, promise })
 }
 
-/// Events of `item` in the window, from the series of a recorder; else the session's own total. (A counter's session
-/// is as long as its load, and one that counts in bins of its own cannot tell the window's edges finer than those.)
+/// Events of `item` in the window, from the series of a recorder; else the session's own total. (A
+/// counter's session is as long as its load, and one that counts in bins of its own cannot tell the
+/// window's edges finer than those.)
 fn recorded(trial: &Measured, method: &Descriptor, item: Item<'_>) -> Option<u64> {
     let in_window = match (method.class, method.unit) {
         (Class::Recorded | Class::Inferred, SeriesUnit::Calls { .. }) => window_sum(trial, item),
@@ -125,8 +128,8 @@ fn window_sum(trial: &Measured, item: Item<'_>) -> Option<u64> {
     Some(series.values.iter().sum::<f64>().round().max(0.0) as u64)
 }
 
-/// Whether the losses that are known of are hits of `item` within the window. A loss has neither item nor bin: it is
-/// placed only where there is none, or where nothing was recorded elsewhere.
+/// Whether the losses that are known of are hits of `item` within the window. A loss has neither
+/// item nor bin: it is placed only where there is none, or where nothing was recorded elsewhere.
 fn losses_are_placed(trial: &Measured, item: Item<'_>) -> bool {
     let seen = &trial.observation;
     if seen.lost.known() == 0 && seen.missed.known() == 0 {

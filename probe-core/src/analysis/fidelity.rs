@@ -132,8 +132,8 @@ impl Fidelity {
         Ok(Self { views, platform, notes, factor, least_bins: 1, seed })
     }
 
-    /// The same in bins that are `by` times as wide. Sections get short, so that one run gives an interval only where
-    /// they can still be resampled.
+    /// The same in bins that are `by` times as wide. Sections get short, so that one run gives an
+    /// interval only where they can still be resampled.
     fn widened(&self, by: usize) -> Self {
         let views = self.views.iter().map(|(off, method)| (off.widened(by), method.widened(by)));
         Self {
@@ -212,7 +212,8 @@ impl Fidelity {
         })
     }
 
-    /// One run gives an interval of its own bins' scatter; both trials of the block at the same resampled bins.
+    /// One run gives an interval of its own bins' scatter; both trials of the block at the same
+    /// resampled bins.
     fn of_one_run(
         &self,
         quantity: Quantity,

@@ -64,8 +64,8 @@ pub(super) struct Named<'a> {
     pub(super) source: Source<'a>,
 }
 
-/// Two runs of one kernel and program agree in a method's cost within this share of it, or [`REPEATS_NS`] if that is more:
-/// METHODOLOGY.md, "Comparing two campaigns".
+/// Two runs of one kernel and program agree in a method's cost within this share of it, or
+/// [`REPEATS_NS`] if that is more: METHODOLOGY.md, "Comparing two campaigns".
 pub(super) const REPEATS: f64 = 0.02;
 
 /// See [`REPEATS`]; counted ns.
@@ -88,12 +88,14 @@ impl Unit {
         }
     }
 
-    /// Whether differences are told in per cent of the base: not of what is in per cent itself, nor of correlations.
+    /// Whether differences are told in per cent of the base: not of what is in per cent itself, nor
+    /// of correlations.
     pub fn is_amount(self) -> bool {
         matches!(self, Self::Ns | Self::Micros | Self::Kib | Self::KibPerSecond | Self::PerSecond)
     }
 
-    /// The widest "same": an interval that reaches further from zero tells nothing. A convention, as any such margin is.
+    /// The widest "same": an interval that reaches further from zero tells nothing. A convention,
+    /// as any such margin is.
     pub(super) fn margin(self, base: f64) -> f64 {
         match self {
             Self::Ns => (0.05 * base.abs()).max(20.0),
@@ -106,7 +108,8 @@ impl Unit {
 }
 
 impl Named<'_> {
-    /// How far two runs in the counted clock may be apart without any reason; of costs alone that is known.
+    /// How far two runs in the counted clock may be apart without any reason; of costs alone that
+    /// is known.
     pub(super) fn repeatability(&self, base: &Estimate) -> Option<f64> {
         (self.unit == Unit::Ns).then(|| (REPEATS * base.estimate.abs()).max(REPEATS_NS))
     }

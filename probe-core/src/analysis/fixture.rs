@@ -286,8 +286,8 @@ pub fn on_and_off() -> Vec<bool> {
     (0..BINS).map(|bin| bin % 2 == 0).collect()
 }
 
-/// [`on_and_off`] with `pairs` of neighbours exchanged: its correlation with the original is `1 - pairs/16`, since each
-/// exchange takes `2/32` from the agreement of 32 bins that are on.
+/// [`on_and_off`] with `pairs` of neighbours exchanged: its correlation with the original is `1 -
+/// pairs/16`, since each exchange takes `2/32` from the agreement of 32 bins that are on.
 pub fn exchanged(pairs: usize) -> Vec<bool> {
     let mut bins = on_and_off();
     // Every other pair, so that the exchanges spread over the run.

@@ -1,4 +1,5 @@
-//! What a reader must know of the series behind a figure: calls that are not in them, and series of something else.
+//! What a reader must know of the series behind a figure: calls that are not in them, and series of
+//! something else.
 
 use std::collections::BTreeSet;
 

@@ -42,8 +42,8 @@ pub fn student_at(values: &[f64], alpha: f64) -> Option<Interval> {
     Some(Interval { lo: mean - half, hi: mean + half })
 }
 
-/// Smallest true mean that a test of these values' scatter and number would have shown with [`POWER`]:
-/// `(t[1-α/2, n-1] + t[0.8, n-1]) · s/√n`. None below two values.
+/// Smallest true mean that a test of these values' scatter and number would have shown with
+/// [`POWER`]: `(t[1-α/2, n-1] + t[0.8, n-1]) · s/√n`. None below two values.
 pub fn detectable(values: &[f64]) -> Option<f64> {
     let n = values.len();
     Some((quantile(1.0 - ALPHA / 2.0, n)? + quantile(POWER, n)?) * standard_error(values)?)
@@ -55,7 +55,8 @@ pub fn p_value(values: &[f64]) -> Option<f64> {
     if mean == 0.0 {
         return Some(1.0);
     }
-    // Equal values differ from zero beyond doubt (t is infinite), as a replay on the counted clock can give.
+    // Equal values differ from zero beyond doubt (t is infinite), as a replay on the counted clock
+    // can give.
     if error == 0.0 {
         return Some(0.0);
     }
@@ -76,8 +77,8 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Fieller's interval of the ratio of two means, `ā / b̄`, over pairs. None below two pairs, or where `b̄` is not
-/// told apart from zero (the interval would have no end).
+/// Fieller's interval of the ratio of two means, `ā / b̄`, over pairs. None below two pairs, or
+/// where `b̄` is not told apart from zero (the interval would have no end).
 pub fn ratio(a: &[f64], b: &[f64]) -> Option<Interval> {
     let t = quantile(1.0 - ALPHA / 2.0, a.len())?;
     let (mean_a, mean_b) = (mean(a), mean(b));

@@ -29,7 +29,8 @@ impl Item<'_> {
         self.truth(&Sent { kicks: Some(0), ..Sent::default() }).is_some()
     }
 
-    /// How often it was hit by a lockstep load that sent this; none where nothing ties it to the load.
+    /// How often it was hit by a lockstep load that sent this; none where nothing ties it to the
+    /// load.
     pub fn truth(self, sent: &Sent) -> Option<u64> {
         match self.name {
             CALLED_PER_KICK => sent.kicks,
@@ -59,8 +60,9 @@ impl Items {
         self.functions().find(|item| item.name == CALLED_PER_KICK)
     }
 
-    /// What tells how `method` saw the load in `trial`: the function that each kick calls; for a method that sees no
-    /// functions, what it saw that the load is known to hit, or else the first that it saw.
+    /// What tells how `method` saw the load in `trial`: the function that each kick calls; for a
+    /// method that sees no functions, what it saw that the load is known to hit, or else the first
+    /// that it saw.
     pub fn seen(&self, method: &Descriptor, trial: &Measured) -> Option<Item<'_>> {
         let recorded = &trial.observation.recorded;
         let observed = |item: &Item<'_>| recorded.get(item.index).copied().flatten().is_some();
@@ -72,8 +74,8 @@ impl Items {
         }
     }
 
-    /// What `method` shows in its trials instead of calls, where it sees no functions and the target has some. A share of
-    /// CPU time is the function's own.
+    /// What `method` shows in its trials instead of calls, where it sees no functions and the
+    /// target has some. A share of CPU time is the function's own.
     pub fn instead<'t>(
         &self,
         method: &Descriptor,

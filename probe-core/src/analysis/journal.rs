@@ -1,5 +1,5 @@
-//! A journal's lines, from its text or from the campaign that was made of it. Text comes in, not files: the caller reads
-//! them.
+//! A journal's lines, from its text or from the campaign that was made of it. Text comes in, not
+//! files: the caller reads them.
 
 use crate::{
     error::{Error, Result},
@@ -21,8 +21,8 @@ pub struct Parsed {
 /// Reads a journal.
 ///
 /// # Errors
-/// A line is no journal line, and is not the last one without its end; or it is the only one, and not the beginning of one.
-/// The error names the line, not the file.
+/// A line is no journal line, and is not the last one without its end; or it is the only one, and
+/// not the beginning of one. The error names the line, not the file.
 pub fn parse_journal(text: &[u8]) -> Result<Parsed> {
     let mut parsed = Parsed { lines: Vec::new(), cut: false };
     // By bytes: what is cut may end within a character, and costs no line but its own.
@@ -47,7 +47,8 @@ pub fn parse_journal(text: &[u8]) -> Result<Parsed> {
     Ok(parsed)
 }
 
-/// The journals that a campaign was made of, one per run. Blocks keep the numbers that they have in the campaign.
+/// The journals that a campaign was made of, one per run. Blocks keep the numbers that they have in
+/// the campaign.
 ///
 /// # Errors
 /// A trial is of a run that the campaign does not have.
@@ -70,7 +71,8 @@ pub fn journals(campaign: Campaign) -> Result<Vec<Vec<JournalLine>>> {
     Ok(journals)
 }
 
-/// The error's text without serde_json's own "at line 1 column n", which counts within the one line.
+/// The error's text without serde_json's own "at line 1 column n", which counts within the one
+/// line.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(before, _)| before).to_owned()

@@ -15,8 +15,8 @@ use crate::model::{
     trial::{Measured, Pace},
 };
 
-/// At each share of the frames, the µs that this share took at most, under `method` at fixed load: the mean over blocks.
-/// None where a block has too few frames to tell.
+/// At each share of the frames, the µs that this share took at most, under `method` at fixed load:
+/// the mean over blocks. None where a block has too few frames to tell.
 pub fn curve_us(trials: &Trials<'_>, method: &MethodId, shares: &[f64]) -> Vec<Option<f64>> {
     let chosen = trials.single(Kind::toll(Pace::Paced), method);
     let items = chosen.map_or_else(|_| Vec::new(), |chosen| chosen.items);
@@ -138,7 +138,8 @@ mod tests {
 
     fn close(figure: &Figure, expected: f64) {
         let found = figure.known().unwrap_or_else(|| panic!("{figure:?}")).estimate;
-        // Three digits are kept of each time, and a difference of ratios has twice the error of one.
+        // Three digits are kept of each time, and a difference of ratios has twice the error of
+        // one.
         assert!((found - expected).abs() <= 2e-3 * expected.abs() + 0.2, "{found} for {expected}");
     }
 

@@ -23,12 +23,13 @@ pub struct Source {
     pub lines: Vec<JournalLine>,
 }
 
-/// Makes one campaign of the journals of its runs, in the order given. Blocks are numbered anew, over all runs.
+/// Makes one campaign of the journals of its runs, in the order given. Blocks are numbered anew,
+/// over all runs.
 ///
 /// # Errors
-/// There is no journal, or one does not begin with its design and run, has another schema version, measured another
-/// design than the first (the error names the field), or repeats an earlier one; the error names it. A trial whose series
-/// do not fit together becomes a failed one.
+/// There is no journal, or one does not begin with its design and run, has another schema version,
+/// measured another design than the first (the error names the field), or repeats an earlier one;
+/// the error names it. A trial whose series do not fit together becomes a failed one.
 pub fn merge(journals: Vec<Source>) -> Result<Campaign> {
     let mut names = Vec::new();
     let mut journals = journals.into_iter().map(|journal| (journal.name.clone(), open(journal)));
@@ -69,8 +70,8 @@ pub fn merge(journals: Vec<Source>) -> Result<Campaign> {
     Ok(Campaign { schema_version: SCHEMA_VERSION, design, runs, trials, summary })
 }
 
-/// The first of the earlier runs that this one repeats, and how. On the counted clock a seed's machine does what it did
-/// before.
+/// The first of the earlier runs that this one repeats, and how. On the counted clock a seed's
+/// machine does what it did before.
 fn repeated(run: &Run, earlier: &[Run]) -> Option<(usize, String)> {
     let alike = |other: &Run| (&run.parts, run.seed) == (&other.parts, other.seed);
     let again = |other: &Run| {
@@ -145,7 +146,8 @@ impl Gathered {
     }
 }
 
-/// Makes a trial whose data contradicts itself a failed one, so that whoever reads on may rely on lengths and sizes.
+/// Makes a trial whose data contradicts itself a failed one, so that whoever reads on may rely on
+/// lengths and sizes.
 pub(super) fn refute(trial: &mut Trial, design: &Design) {
     if let Err(why) = check(trial, design) {
         trial.outcome = Outcome::Failed { why: format!("its data contradicts itself: {why}") };
@@ -171,8 +173,8 @@ pub fn refute_all(campaign: &mut Campaign) -> Result<()> {
     Ok(())
 }
 
-/// No number of a trial is as large, but for instants, which count from the host's start: CPU time of a hundred days, or as
-/// many bytes as a day of a terabit's link. Sums of them fit their type.
+/// No number of a trial is as large, but for instants, which count from the host's start: CPU time
+/// of a hundred days, or as many bytes as a day of a terabit's link. Sums of them fit their type.
 const LARGEST: u64 = 1 << 53;
 const LATEST: u64 = 1 << 62;
 

@@ -1,4 +1,5 @@
-//! Pure statistics over the model: no IO, no clock; randomness comes in as a seed, and equal input gives equal output.
+//! Pure statistics over the model: no IO, no clock; randomness comes in as a seed, and equal input
+//! gives equal output.
 //!
 //! METHODOLOGY.md defines every figure; the modules compute them:
 //!

@@ -1,7 +1,7 @@
 //! Whether values drift from block to block, or depend on a trial's place within its block.
 //!
-//! Order is random, so that neither makes a figure wrong; but a trend says that blocks are not alike, and that an interval
-//! holds more than chance.
+//! Order is random, so that neither makes a figure wrong; but a trend says that blocks are not
+//! alike, and that an interval holds more than chance.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,7 +82,8 @@ struct Slope {
 }
 
 impl Slope {
-    /// Of `y` over `x`, both without their means; `spent` are the degrees of freedom that taking those away took.
+    /// Of `y` over `x`, both without their means; `spent` are the degrees of freedom that taking
+    /// those away took.
     fn of(centred: &[(f64, f64)], spent: usize) -> Option<Self> {
         let freedom = centred.len().checked_sub(spent.saturating_add(1))?;
         let freedom = Some(freedom).filter(|&left| left >= LEAST_FREEDOM)?;
@@ -106,8 +107,8 @@ impl Slope {
     }
 }
 
-/// The slope over the blocks of a run. Blocks of other runs stand on other machines, or on this one at another time: each run
-/// is set against its own mean.
+/// The slope over the blocks of a run. Blocks of other runs stand on other machines, or on this one
+/// at another time: each run is set against its own mean.
 fn drift(points: &[Point<'_>], method: &MethodId) -> Option<Slope> {
     let of = |method: &MethodId| -> BTreeMap<(usize, u32), f64> {
         let theirs = points.iter().filter(|point| point.method == method);
@@ -128,8 +129,8 @@ fn drift(points: &[Point<'_>], method: &MethodId) -> Option<Slope> {
     Slope::of(&centred, runs.len())
 }
 
-/// The slope over the places within blocks, of what is left when each block's and each method's mean are taken away. Only
-/// blocks that hold every method, so that no mean leans to one side.
+/// The slope over the places within blocks, of what is left when each block's and each method's
+/// mean are taken away. Only blocks that hold every method, so that no mean leans to one side.
 fn order(points: &[Point<'_>]) -> Option<Slope> {
     let mut blocks: BTreeMap<(usize, u32), Vec<Point<'_>>> = BTreeMap::new();
     let mut count: BTreeMap<&MethodId, usize> = BTreeMap::new();

@@ -7,8 +7,9 @@ use super::{
 };
 use crate::model::{campaign::MethodSummary, checks::Outlier, trial::Part};
 
-/// Distance from the median, in scaled median absolute deviations, from which a value stands apart. The usual 3.5 (Iglewicz
-/// and Hoaglin 1993) is for large samples: of ten normal values it would name one in every eighth sample.
+/// Distance from the median, in scaled median absolute deviations, from which a value stands apart.
+/// The usual 3.5 (Iglewicz and Hoaglin 1993) is for large samples: of ten normal values it would
+/// name one in every eighth sample.
 const APART: f64 = 6.0;
 
 /// What makes the median absolute deviation of normal values their standard deviation.
@@ -47,8 +48,8 @@ pub(super) fn outliers(methods: &[MethodSummary], blocks: &Blocks<'_>) -> Vec<Ou
     outliers
 }
 
-/// The values that stand apart, with their distance. None where more than half of the values are the same: nothing is known
-/// then of how the others scatter.
+/// The values that stand apart, with their distance. None where more than half of the values are
+/// the same: nothing is known then of how the others scatter.
 fn apart(values: &Values) -> Vec<(Place, f64)> {
     let median = |values: &mut dyn Iterator<Item = f64>| {
         let mut sorted: Vec<f64> = values.collect();

@@ -1,4 +1,5 @@
-//! Which trials a figure is made from: those of one kind on one clock, each beside the control of its own block.
+//! Which trials a figure is made from: those of one kind on one clock, each beside the control of
+//! its own block.
 
 use std::collections::BTreeMap;
 
@@ -123,7 +124,8 @@ impl<'a> Trials<'a> {
         self.between(kind, &MethodId(MethodId::OFF.into()), kind, method)
     }
 
-    /// The trials of `second` in its kind, each with that of `first` in its own kind from the same block and pace.
+    /// The trials of `second` in its kind, each with that of `first` in its own kind from the same
+    /// block and pace.
     ///
     /// # Errors
     /// Why there is no pair.
@@ -243,7 +245,8 @@ fn by_block<T: Copy>(rows: &Rows<Key, T>) -> Rows<Block, Vec<T>> {
     rows.iter().map(|(&platform, row)| (platform, of_row(row))).collect()
 }
 
-/// Takes the preferred clock that has anything whole, and says what is left out. Clocks are never mixed.
+/// Takes the preferred clock that has anything whole, and says what is left out. Clocks are never
+/// mixed.
 fn choose<Row, T>(
     rows: &BTreeMap<Platform, Row>,
     items: impl Fn(&Row) -> Vec<Option<T>>,

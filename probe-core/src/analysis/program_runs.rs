@@ -14,8 +14,8 @@ use crate::model::{
     trial::{Measured, Pace},
 };
 
-/// Figures of the lockstep trials; `kicked` says whether the target holds the function that each kick calls once. None
-/// where no program was timed.
+/// Figures of the lockstep trials; `kicked` says whether the target holds the function that each
+/// kick calls once. None where no program was timed.
 pub fn figures(
     trials: &Trials<'_>,
     method: &Descriptor,

@@ -1,4 +1,5 @@
-//! Whether the time between calls tells of the round-trip time, as section 3.2 of the paper expects.
+//! Whether the time between calls tells of the round-trip time, as section 3.2 of the paper
+//! expects.
 
 use super::{
     binned::{Own, between_calls_and_rtt, calls},
@@ -15,7 +16,8 @@ use crate::model::{
     trial::Measured,
 };
 
-/// For one method and function, over the whole schedule; none where no guest of the campaign tells a round-trip time.
+/// For one method and function, over the whole schedule; none where no guest of the campaign tells
+/// a round-trip time.
 pub fn figures(
     trials: &Trials<'_>,
     method: &Descriptor,

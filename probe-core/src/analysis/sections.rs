@@ -1,4 +1,5 @@
-//! What each section of the schedule shows under each method: figures 4 to 7 of the paper, and r within a section.
+//! What each section of the schedule shows under each method: figures 4 to 7 of the paper, and r
+//! within a section.
 
 use std::collections::BTreeMap;
 

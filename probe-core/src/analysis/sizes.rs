@@ -13,7 +13,8 @@ use crate::model::{
     trial::{Measured, Pace},
 };
 
-/// One entry per number of functions, fewest first, `all` of the target's last; empty where only that was measured.
+/// One entry per number of functions, fewest first, `all` of the target's last; empty where only
+/// that was measured.
 pub fn figures(
     trials: &Trials<'_>,
     method: &Descriptor,

@@ -1,4 +1,5 @@
-//! The kernel's part of the toll in the unit of the reader's, so that the two can stand beside each other.
+//! The kernel's part of the toll in the unit of the reader's, so that the two can stand beside each
+//! other.
 
 use super::{
     estimate::Scale,
@@ -7,8 +8,8 @@ use super::{
 };
 use crate::model::{figure::Figure, method::MethodId, trial::Pace};
 
-/// CPU time of the vhost workers above the control, for the same frames, in per cent of one CPU over the time of the paced
-/// load: `100 (W_m/F_m - W_0/F_0) F_m/T_m`.
+/// CPU time of the vhost workers above the control, for the same frames, in per cent of one CPU
+/// over the time of the paced load: `100 (W_m/F_m - W_0/F_0) F_m/T_m`.
 pub fn kernel_pct(trials: &Trials<'_>, method: &MethodId, seed: u64) -> Figure {
     if method.is_off() {
         return Figure::null("the control");

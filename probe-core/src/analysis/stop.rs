@@ -1,8 +1,9 @@
-//! When a campaign has measured enough: by the width of its intervals alone, never by what they hold.
+//! When a campaign has measured enough: by the width of its intervals alone, never by what they
+//! hold.
 //!
-//! Stopping as soon as a difference is "significant" finds one sooner or later where there is none. The width says nothing of
-//! the difference, so that an interval at the stop holds the truth almost as often as one of a fixed number of blocks
-//! (METHODOLOGY.md, "Until it is known well enough").
+//! Stopping as soon as a difference is "significant" finds one sooner or later where there is none.
+//! The width says nothing of the difference, so that an interval at the stop holds the truth almost
+//! as often as one of a fixed number of blocks (METHODOLOGY.md, "Until it is known well enough").
 
 use super::{
     correlation::mean,
@@ -23,13 +24,15 @@ pub const LEAST_BLOCKS: usize = 10;
 /// How well each method's cost is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
-    /// Half the width of its interval as a share of the control's CPU time; none before [`LEAST_BLOCKS`].
+    /// Half the width of its interval as a share of the control's CPU time; none before
+    /// [`LEAST_BLOCKS`].
     pub half_width: Option<f64>,
     /// The method.
     pub method: MethodId,
 }
 
-/// How well the cost of each method is known that has any value: CPU time of the worker per kick, of profilers per frame.
+/// How well the cost of each method is known that has any value: CPU time of the worker per kick,
+/// of profilers per frame.
 pub fn progress(trials: &Trials<'_>, design: &Design, seed: u64) -> Vec<Progress> {
     let kicked = Items::of(&design.target).kicked().is_some();
     let methods = design.methods.iter().filter(|method| !method.id.is_off());
@@ -46,7 +49,8 @@ pub fn is_enough(progress: &[Progress], width: f64) -> bool {
     !progress.is_empty() && progress.iter().all(known)
 }
 
-/// Half the width of the interval of the values' mean, in parts of `level`; none below [`LEAST_BLOCKS`].
+/// Half the width of the interval of the values' mean, in parts of `level`; none below
+/// [`LEAST_BLOCKS`].
 pub fn half_width(values: &[f64], level: f64, seed: u64) -> Option<f64> {
     if values.len() < LEAST_BLOCKS {
         return None;
@@ -55,8 +59,8 @@ pub fn half_width(values: &[f64], level: f64, seed: u64) -> Option<f64> {
     Some((found.hi - found.lo) / 2.0 / level)
 }
 
-/// The cost in each block, and what it is a part of: of calls in ns and of the control's own, of profilers as the logarithm of
-/// a ratio and of 1. None where no block has one.
+/// The cost in each block, and what it is a part of: of calls in ns and of the control's own, of
+/// profilers as the logarithm of a ratio and of 1. None where no block has one.
 fn cost(trials: &Trials<'_>, method: &Descriptor, kicked: bool) -> Option<(Vec<f64>, f64)> {
     let per_kick = kicked && method.unit != SeriesUnit::CpuShare;
     let pace = if per_kick { Pace::Lockstep } else { Pace::Paced };
@@ -91,7 +95,8 @@ mod tests {
     const COUNT: &str = "bpf-fentry-count";
     const PROFILER: &str = "perf-sample-999-callchain";
 
-    /// Blocks in which the counter costs 200 ns, give or take `spread`, and the profiler 1 % of 10 µs per frame.
+    /// Blocks in which the counter costs 200 ns, give or take `spread`, and the profiler 1 % of 10
+    /// µs per frame.
     fn lab(blocks: u32, spread: u64) -> Lab {
         let mut lab = Lab::new();
         lab.run(Platform::Native);
@@ -157,7 +162,8 @@ mod tests {
     #[test]
     fn an_interval_at_the_stop_holds_the_truth_nearly_as_often_as_it_says() {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(8);
-        // The wider one by Student's t, for the most; the narrower one by resampling, which takes its time.
+        // The wider one by Student's t, for the most; the narrower one by resampling, which takes
+        // its time.
         for (width, times, least, around) in [(0.7, 2000, 0.93, 11.0), (0.5, 300, 0.90, 17.0)] {
             let mut blocks = 0;
             let covered = coverage(times, 5.0, || {

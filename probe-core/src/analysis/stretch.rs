@@ -1,7 +1,7 @@
 //! Sections of fidelity trials, and figures that are made of their bins.
 //!
-//! A figure over several blocks has one value per block and the interval of their mean; over one block it has the
-//! interval of that run's own bins, resampled within their sections.
+//! A figure over several blocks has one value per block and the interval of their mean; over one
+//! block it has the interval of that run's own bins, resampled within their sections.
 
 use std::{cell::OnceCell, collections::BTreeSet, ops::Range};
 
@@ -21,8 +21,8 @@ use crate::model::{
     trial::Measured,
 };
 
-/// Shortest section whose bins can be resampled: a shorter one is hardly more than a single block of them, so that every
-/// resample would be the section itself and the interval nothing.
+/// Shortest section whose bins can be resampled: a shorter one is hardly more than a single block
+/// of them, so that every resample would be the section itself and the interval nothing.
 pub(super) const LEAST_BINS: usize = 8;
 
 /// Two series over the same bins.
@@ -47,10 +47,12 @@ pub(super) struct Slice<'a> {
     pub(super) weights: &'a [f64],
 }
 
-/// What is computed of a resample, from how often it holds each bin; none where that is not defined.
+/// What is computed of a resample, from how often it holds each bin; none where that is not
+/// defined.
 type Statistic<'a> = Box<dyn Fn(&[f64]) -> Option<f64> + 'a>;
 
-/// A quantity of two series over chosen sections: its value, and what it is for other weights of the bins.
+/// A quantity of two series over chosen sections: its value, and what it is for other weights of
+/// the bins.
 struct Quantity<'a> {
     value: f64,
     at: Statistic<'a>,
@@ -127,7 +129,8 @@ impl<'a> Stretches<'a> {
         }
     }
 
-    /// One value per block, of two of its series cut into the sections. Blocks that have none are left out.
+    /// One value per block, of two of its series cut into the sections. Blocks that have none are
+    /// left out.
     pub(super) fn figure(
         &self,
         scale: Scale,
@@ -137,8 +140,9 @@ impl<'a> Stretches<'a> {
         self.of_quantity(scale, series, |parts| Quantity::of_parts(parts, &value))
     }
 
-    /// A coefficient of correlation per block, over the bins of all sections together; bins in which one of the series is
-    /// not known (NaN) are left out. `names` are those of the two series.
+    /// A coefficient of correlation per block, over the bins of all sections together; bins in
+    /// which one of the series is not known (NaN) are left out. `names` are those of the two
+    /// series.
     pub(super) fn correlation(
         &self,
         scale: Scale,

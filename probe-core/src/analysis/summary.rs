@@ -80,7 +80,8 @@ fn shows_instead(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Opt
     items.instead(method, done).map(|item| item.name.to_owned())
 }
 
-/// Adds to a campaign's summary what older versions of this program did not say in it, and what must not be missed.
+/// Adds to a campaign's summary what older versions of this program did not say in it, and what
+/// must not be missed.
 pub fn complete(campaign: &mut Campaign) {
     let Campaign { design, runs, trials, summary, .. } = campaign;
     let (trials, items) = (Trials { runs, all: trials }, Items::of(&design.target));
@@ -92,8 +93,8 @@ pub fn complete(campaign: &mut Campaign) {
     }
 }
 
-/// The function that each kick calls, where the target holds it with a witness; otherwise its first that a witness counted;
-/// without any, its first.
+/// The function that each kick calls, where the target holds it with a witness; otherwise its first
+/// that a witness counted; without any, its first.
 fn headline<'a>(items: &'a Items, trials: &Trials<'_>) -> Item<'a> {
     let witnessed = |function: &Item<'_>| {
         trials.all.iter().any(|trial| match &trial.outcome {
@@ -111,7 +112,8 @@ fn headline<'a>(items: &'a Items, trials: &Trials<'_>) -> Item<'a> {
         .unwrap_or(Item { index: 0, name: "" })
 }
 
-/// The witness's own toll: the control with it against the control without, where the campaign has both at one pace.
+/// The witness's own toll: the control with it against the control without, where the campaign has
+/// both at one pace.
 fn witness_worker_cpu_pct(trials: &Trials<'_>, seed: u64) -> Figure {
     let off = MethodId(MethodId::OFF.into());
     let paces = [

@@ -17,7 +17,8 @@ use crate::model::{
 /// Offered load that differs by more than this share within a pair was not fixed.
 const HELD: f64 = 0.01;
 
-/// The toll of `method`; `kicked` says whether the target holds the function that each kick calls once.
+/// The toll of `method`; `kicked` says whether the target holds the function that each kick calls
+/// once.
 pub fn figures(trials: &Trials<'_>, method: &Descriptor, kicked: bool, seed: u64) -> TollFigures {
     let alone = || trials.single(Kind::toll(Pace::Paced), &method.id);
     if method.id.is_off() {
@@ -137,7 +138,8 @@ pub(super) fn of_pairs<'a>(
     of_trials(pairs, scale, value, seed)
 }
 
-/// A figure from one value per block; a block whose value does not exist is left out, and that is said.
+/// A figure from one value per block; a block whose value does not exist is left out, and that is
+/// said.
 pub(super) fn of_trials<T>(
     chosen: Result<Chosen<T>, String>,
     scale: Scale,
@@ -197,7 +199,8 @@ pub(super) fn kernel_pct(pair: &Pair<'_>) -> Option<f64> {
     Some(100.0 * more * per(pair.method.sent.frames, pair.method.cpu.elapsed.0)?)
 }
 
-/// Bytes at the sink over the whole bins: the last one of a toll trial is short, and holds what was still in the rings as the load ended.
+/// Bytes at the sink over the whole bins: the last one of a toll trial is short, and holds what was
+/// still in the rings as the load ended.
 pub(super) fn bytes_per_second(trial: &Measured) -> Option<f64> {
     let bins = match trial.throughput.len() {
         1 => 1,

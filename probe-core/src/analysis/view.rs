@@ -112,8 +112,8 @@ impl View {
         }
     }
 
-    /// The same in bins of which each holds `by` neighbours within one section; what is left over at a section's end is
-    /// left out.
+    /// The same in bins of which each holds `by` neighbours within one section; what is left over
+    /// at a section's end is left out.
     pub(super) fn widened(&self, by: usize) -> Self {
         let by = NonZeroUsize::new(by).unwrap_or(NonZeroUsize::MIN);
         let whole = self.sections.ranges().iter().map(|range| {
@@ -155,7 +155,8 @@ impl View {
         }
     }
 
-    /// In each bin, calls that the method's series is away from the witness's, and calls by the witness.
+    /// In each bin, calls that the method's series is away from the witness's, and calls by the
+    /// witness.
     fn away(&self, factor: Option<f64>) -> Result<[Vec<f64>; 2], String> {
         let factor = factor.ok_or("shares of CPU time cannot be set against calls")?;
         let (method, witness) = (self.calls()?, self.witness()?);
@@ -206,8 +207,8 @@ impl Block<'_> {
         }
     }
 
-    /// The same of raw bins in each of these resamples, both trials of the block at the same bins; NaN where it is not
-    /// defined.
+    /// The same of raw bins in each of these resamples, both trials of the block at the same bins;
+    /// NaN where it is not defined.
     ///
     /// # Errors
     /// Why it does not exist.
@@ -305,7 +306,8 @@ impl Rating {
     }
 }
 
-/// Whether every call is known to be in the series. Where the kernel does not tell what was missed, `agrees` decides.
+/// Whether every call is known to be in the series. Where the kernel does not tell what was missed,
+/// `agrees` decides.
 fn is_complete(seen: &Observation, unit: SeriesUnit, agrees: impl Fn() -> bool) -> bool {
     let nothing_missed = match seen.missed {
         Loss::NONE => true,
@@ -328,8 +330,8 @@ fn agree(
         && sum(witness) == sum(method)
 }
 
-/// The method's series of `function`. A method that sees no functions shows something else of the same traffic, if
-/// anything; that stands only for what each kick causes.
+/// The method's series of `function`. A method that sees no functions shows something else of the
+/// same traffic, if anything; that stands only for what each kick causes.
 pub fn series<'a>(trial: &'a Measured, function: &str) -> Option<&'a Series> {
     let own = trial.series.iter().find(|series| series.function == function);
     let functions = trial.witness.as_ref().map_or(0, |witness| witness.functions.len());

@@ -1,11 +1,12 @@
 //! Correlations of resamples, in which a bin counts as often as the resample holds it.
 //!
-//! What can be computed once for all resamples is: the deviations that Pearson's coefficient is made of, and the order
-//! that ranks follow. A resample then costs a few sums over the bins.
+//! What can be computed once for all resamples is: the deviations that Pearson's coefficient is
+//! made of, and the order that ranks follow. A resample then costs a few sums over the bins.
 
 use super::correlation::{Coefficient, FEWEST_BINS, Undefined, deviations};
 
-/// Below this part of the greatest deviation, squared, the variance of a resample is what rounding makes of equal values.
+/// Below this part of the greatest deviation, squared, the variance of a resample is what rounding
+/// makes of equal values.
 const ROUNDING: f64 = 1e-24;
 
 #[expect(clippy::cast_precision_loss, reason = "a small number")]
@@ -27,7 +28,8 @@ enum Series {
 }
 
 impl Weighted {
-    /// Of two series as long as each other; bins in which one of them is NaN count nothing, whatever their weight.
+    /// Of two series as long as each other; bins in which one of them is NaN count nothing,
+    /// whatever their weight.
     ///
     /// # Errors
     /// The coefficient is not defined for all bins together.
@@ -77,7 +79,8 @@ impl Weighted {
 /// The bins' order by value.
 #[derive(Debug, Clone)]
 struct Ranking {
-    /// For each bin, the place of its value among all values that there are; the last for bins that are not known.
+    /// For each bin, the place of its value among all values that there are; the last for bins that
+    /// are not known.
     places: Vec<usize>,
     /// How many values there are.
     values: usize,
@@ -99,7 +102,8 @@ impl Ranking {
         Self { places, values }
     }
 
-    /// Ranks in the middle of those that the bins of equal value take up, between -1 and 1: deviations need no more.
+    /// Ranks in the middle of those that the bins of equal value take up, between -1 and 1:
+    /// deviations need no more.
     #[expect(clippy::indexing_slicing, reason = "no place is above the number of values")]
     fn at(&self, weights: &[f64]) -> Vec<f64> {
         let mut ranks = vec![0.0; self.values.saturating_add(1)];

@@ -1,4 +1,5 @@
-//! What a number that a person gives may be, and why no other: of a scenario, of a flag, of a method's parameter.
+//! What a number that a person gives may be, and why no other: of a scenario, of a flag, of a
+//! method's parameter.
 //!
 //! Every limit stands here, and nowhere else. SCENARIOS.md has the table of those of a scenario.
 

@@ -56,7 +56,8 @@ pub struct Design {
     pub unavailable: Vec<Unavailable>,
     /// Whether another tracer held the target and `--allow-shared` let the run go on.
     pub shared_target: bool,
-    /// SHA-256 of the file that the kernel programs came from; absent where they are those built into tracetoll.
+    /// SHA-256 of the file that the kernel programs came from; absent where they are those built
+    /// into tracetoll.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
     /// Whether the kernel timed each run of BPF programs, which costs time itself.
@@ -90,10 +91,11 @@ pub struct Run {
     pub platform: Platform,
     /// The machine.
     pub host: Host,
-    /// How the claim "the witness counts what the target counts" was checked here, per function; empty in a run
-    /// without witness.
+    /// How the claim "the witness counts what the target counts" was checked here, per function;
+    /// empty in a run without witness.
     pub witness_checks: Vec<WitnessCheck>,
-    /// What the cable to machine 2 carried at most, where the scenario caps it: as it says, or as it was calibrated.
+    /// What the cable to machine 2 carried at most, where the scenario caps it: as it says, or as
+    /// it was calibrated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<BitRate>,
     /// Which CPUs did what; absent in results of before 0.2.
@@ -125,7 +127,8 @@ pub struct Host {
     pub kernel_version: String,
     /// `/proc/cmdline`.
     pub kernel_command_line: String,
-    /// Hypervisor, where the CPU says that there is one. (Version 0.1 told the firmware's vendor instead.)
+    /// Hypervisor, where the CPU says that there is one. (Version 0.1 told the firmware's vendor
+    /// instead.)
     pub hypervisor: Option<String>,
     /// What the run's `platform` follows from; absent in results of version 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -168,7 +171,8 @@ pub struct WitnessCheck {
     pub target: u64,
     /// Calls counted at the sites.
     pub witness: u64,
-    /// What the two may differ by: 0, unless the load was somebody else's and ran on while they were read.
+    /// What the two may differ by: 0, unless the load was somebody else's and ran on while they
+    /// were read.
     #[serde(default)]
     pub slack: u64,
 }
@@ -207,8 +211,8 @@ pub struct Summary {
 pub struct MethodSummary {
     /// The method.
     pub id: MethodId,
-    /// What it shows instead of calls: a tracepoint or the frames; absent where it sees functions of the target, or shows
-    /// shares of CPU time.
+    /// What it shows instead of calls: a tracepoint or the frames; absent where it sees functions
+    /// of the target, or shows shares of CPU time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shows_instead: Option<String>,
     /// What it recorded, lost and missed, over all toll trials in lockstep.
@@ -218,10 +222,12 @@ pub struct MethodSummary {
     /// How long calls took, by a method that measures it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub durations: Option<DurationFigures>,
-    /// What the kernel says that its BPF programs take; absent where it was not asked to time them, or they never ran.
+    /// What the kernel says that its BPF programs take; absent where it was not asked to time them,
+    /// or they never ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program_runs: Option<RunFigures>,
-    /// What it costs by the number of functions that it traces, fewest first; empty where only one number was measured.
+    /// What it costs by the number of functions that it traces, fewest first; empty where only one
+    /// number was measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_size: Vec<SizeFigures>,
     /// What it still shows, for the headline function.
@@ -237,8 +243,8 @@ pub struct MethodSummary {
 /// Totals over the lockstep trials, of what the load is known to do a known number of times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Events {
-    /// What is counted here: the function that each kick calls once, or what stands in for it under a method that sees
-    /// no functions, a tracepoint or the frames.
+    /// What is counted here: the function that each kick calls once, or what stands in for it under
+    /// a method that sees no functions, a tracepoint or the frames.
     pub item: Option<String>,
     /// Hits that happened: kicks, or frames; null where nothing ties the item to the load.
     pub truth: Option<u64>,
@@ -248,7 +254,8 @@ pub struct Events {
     pub lost: Loss,
     /// Calls at which the probe did not run.
     pub missed: Loss,
-    /// `recorded + lost + missed` of a method that counts or records every call, where all three are exact.
+    /// `recorded + lost + missed` of a method that counts or records every call, where all three
+    /// are exact.
     pub counted_plus_missed: Option<u64>,
     /// What a method counted that counts every call and records only some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -264,8 +271,8 @@ pub struct Events {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Reconciliation {
-    /// Recorded, lost and missed calls make up the truth. Where the kernel does not tell what was missed, this shows
-    /// that nothing was.
+    /// Recorded, lost and missed calls make up the truth. Where the kernel does not tell what was
+    /// missed, this shows that nothing was.
     Exact,
     /// One in N: the estimate lies within the bound that N, the CPUs and the trials set.
     WithinBound {
@@ -279,14 +286,16 @@ pub enum Reconciliation {
         /// Most calls.
         hi: f64,
     },
-    /// Calls drawn at random: the truth lies outside of the sampler's 95 % interval, as it does once in twenty times.
+    /// Calls drawn at random: the truth lies outside of the sampler's 95 % interval, as it does
+    /// once in twenty times.
     OutsideInterval {
         /// Least calls.
         lo: f64,
         /// Most calls.
         hi: f64,
     },
-    /// Calls are neither recorded nor known to be lost, by a method that cannot know all that it missed.
+    /// Calls are neither recorded nor known to be lost, by a method that cannot know all that it
+    /// missed.
     Unaccounted {
         /// How many.
         n: u64,
@@ -311,7 +320,8 @@ pub enum JournalLine {
     Start {
         /// [`SCHEMA_VERSION`].
         schema_version: u32,
-        /// Trials that will follow, unless a rule or the user ends the run before; journals of old do not say.
+        /// Trials that will follow, unless a rule or the user ends the run before; journals of old
+        /// do not say.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         planned: Option<usize>,
         /// What is measured.

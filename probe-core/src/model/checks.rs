@@ -37,9 +37,11 @@ pub struct Trend {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Along {
-    /// From block to block of a run: under the control the value itself, under a method its ratio to the control.
+    /// From block to block of a run: under the control the value itself, under a method its ratio
+    /// to the control.
     Blocks,
-    /// From place to place within a block: what a trial owes to those before it, whatever their method.
+    /// From place to place within a block: what a trial owes to those before it, whatever their
+    /// method.
     Places,
 }
 
@@ -68,6 +70,7 @@ pub struct Outlier {
     pub figure: String,
     /// Its block, as in the trials.
     pub block: u32,
-    /// Distance from the median of the blocks, in scaled median absolute deviations: about standard deviations.
+    /// Distance from the median of the blocks, in scaled median absolute deviations: about standard
+    /// deviations.
     pub deviations: f64,
 }

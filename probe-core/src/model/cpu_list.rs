@@ -5,8 +5,8 @@ use std::{fmt, ops::Deref, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// CPU numbers, ascending, each once. As text `0-2,5`, which is how the kernel writes them (lib/vsprintf.c,
-/// `bitmap_list_string`); in JSON an array of numbers.
+/// CPU numbers, ascending, each once. As text `0-2,5`, which is how the kernel writes them
+/// (lib/vsprintf.c, `bitmap_list_string`); in JSON an array of numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Vec<u32>")]
 pub struct CpuList(Vec<u32>);
@@ -19,7 +19,8 @@ pub struct NoCpuList {
     why: &'static str,
 }
 
-/// One more than the highest number that a CPU can have: `CONFIG_NR_CPUS` ends at 8192 on every architecture.
+/// One more than the highest number that a CPU can have: `CONFIG_NR_CPUS` ends at 8192 on every
+/// architecture.
 const LIMIT: u32 = 8192;
 
 impl CpuList {

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where a figure was measured. The order is that of preference, where one campaign has the same figure from several.
+/// Where a figure was measured. The order is that of preference, where one campaign has the same
+/// figure from several.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -11,7 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum Platform {
     /// Hardware's wall clock, with no hypervisor below.
     Native,
-    /// Hardware's wall clock under a hypervisor, which handles timers, interrupts and page tables in its own way.
+    /// Hardware's wall clock under a hypervisor, which handles timers, interrupts and page tables
+    /// in its own way.
     Virtual,
     /// QEMU's instruction counter: a nanosecond is a fixed number of instructions.
     Counted,
@@ -22,7 +24,8 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// Whether its costs are in hardware's proportions: real processors run the instructions, in real time.
+    /// Whether its costs are in hardware's proportions: real processors run the instructions, in
+    /// real time.
     pub fn is_hardware(self) -> bool {
         matches!(self, Self::Native | Self::Virtual)
     }
@@ -41,7 +44,8 @@ impl Platform {
 
 /// An estimate with its interval, or the reason why there is none.
 ///
-/// In JSON `{"estimate", "lo", "hi", "n", "detectable", "platform"}` or `{"estimate": null, "why"}`.
+/// In JSON `{"estimate", "lo", "hi", "n", "detectable", "platform"}` or `{"estimate": null,
+/// "why"}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Figure {

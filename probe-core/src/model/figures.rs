@@ -14,8 +14,8 @@ pub struct TollFigures {
     pub worker_cpu_pct: Figure,
     /// CPU of the method's own threads and processes, in per cent of one CPU.
     pub reader_cpu_pct: Figure,
-    /// CPU time that the method takes once the load is over, in seconds per second of load: turning what it recorded into
-    /// counts.
+    /// CPU time that the method takes once the load is over, in seconds per second of load: turning
+    /// what it recorded into counts.
     pub after_s_per_s: Figure,
     /// Change of busy CPU at fixed load, in points of all CPUs.
     pub system_cpu_pct: Figure,
@@ -53,13 +53,15 @@ pub struct Percentiles {
 pub struct SizeFigures {
     /// The first so many functions of the target.
     pub functions: usize,
-    /// CPU ns of the vhost worker per kick, above the control; whatever number of calls one kick makes of them.
+    /// CPU ns of the vhost worker per kick, above the control; whatever number of calls one kick
+    /// makes of them.
     pub kernel_ns_per_kick: Figure,
     /// Hits that the method recorded per kick; null where it records nothing.
     pub events_per_kick: Option<f64>,
 }
 
-/// How long the calls took of the function that each kick calls, over all lockstep trials, in powers of two.
+/// How long the calls took of the function that each kick calls, over all lockstep trials, in
+/// powers of two.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DurationFigures {
     /// Calls whose duration was measured.
@@ -81,7 +83,8 @@ pub struct RunFigures {
     pub runs: u64,
     /// ns of one run.
     pub ns_per_run: Figure,
-    /// ns of all runs that one kick makes: what `kernel_ns_per_event` is without the way to the programs.
+    /// ns of all runs that one kick makes: what `kernel_ns_per_event` is without the way to the
+    /// programs.
     pub ns_per_event: Figure,
 }
 
@@ -154,7 +157,8 @@ pub enum Lagged {
 /// The lag with the greatest |r|, of means over blocks. The choice among several has no interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lag {
-    /// Bins by which the throughput follows the series; negative where the series follows the throughput.
+    /// Bins by which the throughput follows the series; negative where the series follows the
+    /// throughput.
     pub bins: i32,
     /// The same in seconds.
     pub seconds: f64,

@@ -17,7 +17,8 @@ pub struct Latency {
     pub frames: u64,
     /// Frames that arrived and are not in it: the socket that looked at them had no room.
     pub dropped: u64,
-    /// Nanoseconds: a histogram of [HdrHistogram](https://hdrhistogram.org) in its V2 encoding, not compressed, in base64.
+    /// Nanoseconds: a histogram of [HdrHistogram](https://hdrhistogram.org) in its V2 encoding, not
+    /// compressed, in base64.
     pub hdr_v2: String,
 }
 

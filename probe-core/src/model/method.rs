@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Id of a method with its parameters, as in `perf-sample-999:event=cpu-clock`. The control is `off`.
+/// Id of a method with its parameters, as in `perf-sample-999:event=cpu-clock`. The control is
+/// `off`.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -120,7 +121,8 @@ pub struct Descriptor {
     pub class: Class,
     /// What its series counts.
     pub unit: SeriesUnit,
-    /// Whether it measures how long calls take. False in results of before it was told; there the durations themselves show it.
+    /// Whether it measures how long calls take. False in results of before it was told; there the
+    /// durations themselves show it.
     #[serde(default)]
     pub durations: bool,
     /// One line for people.

@@ -13,11 +13,11 @@ use super::{
 /// A session's own account of one trial. Counts that are missing are `None`, never zero.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Observation {
-    /// Events recorded (or counted, or sampled) per item of the target, in its order; items beyond the end, and those
-    /// that are `None`, were not observed.
+    /// Events recorded (or counted, or sampled) per item of the target, in its order; items beyond
+    /// the end, and those that are `None`, were not observed.
     pub recorded: Vec<Option<u64>>,
-    /// Methods that count every call and record only some: what they counted, per item as `recorded`. Empty where
-    /// `recorded` is all there is.
+    /// Methods that count every call and record only some: what they counted, per item as
+    /// `recorded`. Empty where `recorded` is all there is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub counted: Vec<Option<u64>>,
     /// Samplers of calls: what they take the true number for, per item. Empty for all others.
@@ -40,13 +40,15 @@ pub struct Observation {
     pub bytes_read: Bytes,
     /// Kernel memory that the method held for its buffers and maps.
     pub kernel_memory: Bytes,
-    /// CPU time of the method's own processes between enable and disable; zero for methods without any.
+    /// CPU time of the method's own processes between enable and disable; zero for methods without
+    /// any.
     #[serde(default)]
     pub processes: Nanos,
     /// CPU time of the method's own processes after disable.
     #[serde(default)]
     pub processes_after: Nanos,
-    /// What the kernel says of the runs of the method's BPF programs; empty where it kept no statistics of them.
+    /// What the kernel says of the runs of the method's BPF programs; empty where it kept no
+    /// statistics of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub program_runs: Vec<ProgramRuns>,
     /// The method's other facts, in its own words: samples in all, buffer overruns per CPU, …
@@ -111,8 +113,8 @@ pub enum Promise {
     Confidence95,
 }
 
-/// What the kernel's statistics say of one BPF program: the time between its first and last instruction, without what
-/// led to it.
+/// What the kernel's statistics say of one BPF program: the time between its first and last
+/// instruction, without what led to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProgramRuns {
     /// Where it is attached, and by which way.
@@ -123,8 +125,8 @@ pub struct ProgramRuns {
     pub time: Nanos,
 }
 
-/// How long the calls of one function took: bucket `i` counts those of `[2^i, 2^(i+1))` ns; the first holds 0 ns too,
-/// the last everything longer.
+/// How long the calls of one function took: bucket `i` counts those of `[2^i, 2^(i+1))` ns; the
+/// first holds 0 ns too, the last everything longer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Durations {
     /// Calls per bucket.

@@ -16,7 +16,8 @@ pub struct Statement {
     pub place: String,
     /// The paper's value, in words.
     pub paper: String,
-    /// What was measured here; the first decides. Empty where the scenario does not hold the comparison.
+    /// What was measured here; the first decides. Empty where the scenario does not hold the
+    /// comparison.
     pub measured: Vec<Beside>,
     /// Whether that agrees.
     pub agrees: Agreement,

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::campaign::{Campaign, SCHEMA_VERSION};
 
-/// What a reader of this version asks of a `campaign.json`: a field is required where it cannot do without.
+/// What a reader of this version asks of a `campaign.json`: a field is required where it cannot do
+/// without.
 pub fn campaign() -> Value {
     let mut generator =
         SchemaSettings::draft2020_12().with_transform(RecursiveTransform(plain)).into_generator();

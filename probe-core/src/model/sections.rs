@@ -36,7 +36,8 @@ pub struct MethodInSection {
     pub bins_bps: Option<Quantiles>,
     /// Standard deviation of the bins' throughput over its mean.
     pub throughput_cv: Figure,
-    /// Each guest's part of the throughput, bits per second; counted where `GuestSeries::counted_at` says.
+    /// Each guest's part of the throughput, bits per second; counted where
+    /// `GuestSeries::counted_at` says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub guests_bps: BTreeMap<String, Figure>,
     /// Frames at the sink per call of `handle_tx`, by the witness.
@@ -57,7 +58,8 @@ pub struct FunctionInSection {
     /// Calls per second by the method, times its declared sampling factor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls_per_s_m: Option<Figure>,
-    /// Profilers: share of CPU time with all that the function calls (without call chains: its own), per cent.
+    /// Profilers: share of CPU time with all that the function calls (without call chains: its
+    /// own), per cent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share_pct: Option<Figure>,
     /// Profilers: share of CPU time of the function's own code, per cent.
@@ -87,7 +89,8 @@ pub struct Quantiles {
     pub p100: f64,
 }
 
-/// How the time between two calls goes with the round-trip time that the guests' sockets had estimated.
+/// How the time between two calls goes with the round-trip time that the guests' sockets had
+/// estimated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RttFigures {
     /// The function.

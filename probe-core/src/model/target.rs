@@ -5,18 +5,21 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The function that vhost calls once for each kick of a lockstep load (`handle_tx_kick` in drivers/vhost/net.c).
+/// The function that vhost calls once for each kick of a lockstep load (`handle_tx_kick` in
+/// drivers/vhost/net.c).
 pub const CALLED_PER_KICK: &str = "handle_tx";
 
-/// The tracepoint that each frame hits once on its way from its TAP through the bridge to the cable (`xmit_one` in
-/// net/core/dev.c).
+/// The tracepoint that each frame hits once on its way from its TAP through the bridge to the cable
+/// (`xmit_one` in net/core/dev.c).
 pub const HIT_PER_FRAME: &str = "net:net_dev_xmit";
 
-/// A resolved target: functions and tracepoints that exist on this kernel, in the order in which they were asked for.
+/// A resolved target: functions and tracepoints that exist on this kernel, in the order in which
+/// they were asked for.
 ///
-/// What a method can see of it are its *items*: the functions, then the tracepoints, then the frames of the guests'
-/// TAPs, which are there under every load. An item's place in that order is its index everywhere else: in a method's
-/// records, in a series. Most methods see items of one kind only.
+/// What a method can see of it are its *items*: the functions, then the tracepoints, then the
+/// frames of the guests' TAPs, which are there under every load. An item's place in that order is
+/// its index everywhere else: in a method's records, in a series. Most methods see items of one
+/// kind only.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Target {
     /// The functions.

@@ -128,11 +128,13 @@ pub struct GuestSeries {
     pub throughput: Vec<u64>,
     /// Where they were counted.
     pub counted_at: CountedAt,
-    /// Calls that its vhost workers made, by function, as the witness counted them; only functions with a witness.
+    /// Calls that its vhost workers made, by function, as the witness counted them; only functions
+    /// with a witness.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub calls: BTreeMap<String, Vec<u64>>,
-    /// Round-trip time that its sending TCP socket had estimated, in µs (`tcpi_rtt`, TCP_INFO, by way of iperf3): the mean
-    /// of the reports that fall into the bin. Empty for guests without TCP.
+    /// Round-trip time that its sending TCP socket had estimated, in µs (`tcpi_rtt`, TCP_INFO, by
+    /// way of iperf3): the mean of the reports that fall into the bin. Empty for guests without
+    /// TCP.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rtt_us: Vec<Option<f64>>,
 }
@@ -141,8 +143,8 @@ pub struct GuestSeries {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CountedAt {
-    /// On machine 2. Of one guest: what its TCP received, without headers and repetitions; of all: what its interface
-    /// received.
+    /// On machine 2. Of one guest: what its TCP received, without headers and repetitions; of all:
+    /// what its interface received.
     Sink,
     /// What came out of the TAPs.
     Tap,
@@ -181,7 +183,8 @@ pub struct CpuTimes {
     pub hogs: Nanos,
     /// The method's own threads and processes.
     pub reader: Nanos,
-    /// How often the method's own thread was woken in the window; null where it has processes, which are not counted.
+    /// How often the method's own thread was woken in the window; null where it has processes,
+    /// which are not counted.
     #[serde(default)]
     pub reader_wakeups: Option<u64>,
     /// The method's work after the window.
@@ -229,7 +232,8 @@ pub struct SectionMark {
     /// Its name in the scenario.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How long tasks on the sink's CPUs waited in it: high where the sink, not machine 1, held the load back.
+    /// How long tasks on the sink's CPUs waited in it: high where the sink, not machine 1, held the
+    /// load back.
     #[serde(default)]
     pub sink_run_delay: Nanos,
 }

@@ -26,7 +26,8 @@ macro_rules! unit {
 unit!(
     /// Nanoseconds: a duration, or an instant of `CLOCK_MONOTONIC`.
     ///
-    /// Under the counted clock one nanosecond of guest time stands for a fixed number of instructions.
+    /// Under the counted clock one nanosecond of guest time stands for a fixed number of
+    /// instructions.
     Nanos(u64),
     "ns"
 );

@@ -1,4 +1,5 @@
-//! What a campaign cannot tell, in sentences: each number that is missing, and each that must be read with care.
+//! What a campaign cannot tell, in sentences: each number that is missing, and each that must be
+//! read with care.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! The two series over the schedule, bin by bin and as moving averages: figure 8 of the paper in characters.
+//! The two series over the schedule, bin by bin and as moving averages: figure 8 of the paper in
+//! characters.
 
 use std::fmt::Write as _;
 

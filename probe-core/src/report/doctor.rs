@@ -8,8 +8,8 @@ use crate::model::{
     figure::Platform,
 };
 
-/// One line per check; the remedy under what does not work. Checks that follow each other with the same "could not tell"
-/// share one.
+/// One line per check; the remedy under what does not work. Checks that follow each other with the
+/// same "could not tell" share one.
 pub fn render(diagnosis: &Diagnosis) -> String {
     let Diagnosis { kernel, platform, host, targets, presets, methods, default_campaign } =
         diagnosis;

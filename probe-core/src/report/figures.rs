@@ -45,7 +45,8 @@ fn toll(figures: &TollFigures) -> Vec<Named<'_>> {
         level("after_s_per_s", after_s_per_s),
         difference("system_cpu_pct", system_cpu_pct),
         difference("throughput_pct", throughput_pct),
-        // Their other percentiles are of the same trials: what keeps one from being known keeps all.
+        // Their other percentiles are of the same trials: what keeps one from being known keeps
+        // all.
         level("latency_us", &latency_us.p50),
         difference("latency_pct", &latency_pct.p50),
         level("memory_kib", memory_kib),

@@ -1,7 +1,7 @@
 //! Things of which one text is true, told in one sentence.
 
-/// Texts, each with the names that it is true of, each with the items that it is true of for that name; in the order of
-/// appearance.
+/// Texts, each with the names that it is true of, each with the items that it is true of for that
+/// name; in the order of appearance.
 #[derive(Default)]
 pub(super) struct Grouped(Vec<(String, Names)>);
 

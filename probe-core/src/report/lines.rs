@@ -3,8 +3,8 @@
 /// Columns of a terminal that every line fits into.
 pub const WIDTH: usize = 100;
 
-/// `text` in lines of [`WIDTH`], the first behind `bullet`, the others as far in. Commands stay whole where a line can
-/// hold them, so that they can be copied.
+/// `text` in lines of [`WIDTH`], the first behind `bullet`, the others as far in. Commands stay
+/// whole where a line can hold them, so that they can be copied.
 pub fn paragraph(bullet: &str, text: &str) -> String {
     let room = WIDTH.saturating_sub(bullet.len()).max(1);
     let lines = filled(words(text, room), room);
@@ -52,7 +52,8 @@ fn words(text: &str, room: usize) -> Vec<String> {
     words.into_iter().flat_map(cut).collect()
 }
 
-/// A name, broken behind hyphens and their like, so that its lines are no longer than `width` where its parts are not.
+/// A name, broken behind hyphens and their like, so that its lines are no longer than `width` where
+/// its parts are not.
 pub(super) fn broken(name: &str, width: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     for part in name.split_inclusive(['-', ':', ' ', '.', '_']) {

@@ -13,8 +13,8 @@ use crate::model::{
     method::MethodId,
 };
 
-/// One table, one row per method, each figure with its interval; where the guests speak TCP, another of the sections and
-/// one of the paper's statements.
+/// One table, one row per method, each figure with its interval; where the guests speak TCP,
+/// another of the sections and one of the paper's statements.
 pub fn render(campaign: &Campaign) -> String {
     let summary = &campaign.summary;
     let clock = summary

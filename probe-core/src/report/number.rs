@@ -1,4 +1,5 @@
-//! Numbers as people read them: with their sign where it means a direction, and no digits that their interval denies.
+//! Numbers as people read them: with their sign where it means a direction, and no digits that
+//! their interval denies.
 
 use crate::model::{
     figure::{Estimate, Figure, Platform},
@@ -40,7 +41,8 @@ fn decimals_for(width: f64) -> usize {
     if width > 0.0 { (1.0 - width.log10().floor()).clamp(0.0, 2.0) as usize } else { 0 }
 }
 
-/// A figure in three parts: the estimate, `[lo, hi]`, and `n 10, d 0.3`. None for one that has no number.
+/// A figure in three parts: the estimate, `[lo, hi]`, and `n 10, d 0.3`. None for one that has no
+/// number.
 pub(super) fn parts(figure: &Figure, style: Style) -> Option<[String; 3]> {
     let estimate = figure.known()?;
     let decimals = style.decimals(estimate);

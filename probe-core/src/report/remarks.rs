@@ -1,4 +1,5 @@
-//! What is to be said of the figures by section: why some have no number, and what others do not hold.
+//! What is to be said of the figures by section: why some have no number, and what others do not
+//! hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +28,8 @@ struct Where {
 /// Figures by what is to be said of them: whether there is a number, and the text.
 type Said = BTreeMap<(bool, String), BTreeMap<&'static str, Where>>;
 
-/// Of the whole campaign: where throughput was counted, if not at the sink, and the remarks by section.
+/// Of the whole campaign: where throughput was counted, if not at the sink, and the remarks by
+/// section.
 pub(super) fn list(campaign: &Campaign) -> Vec<String> {
     let at_taps = campaign.trials.iter().any(|trial| match &trial.outcome {
         Outcome::Done(measured) => measured.counted_at == Some(CountedAt::Tap),
@@ -39,7 +41,8 @@ pub(super) fn list(campaign: &Campaign) -> Vec<String> {
     place.into_iter().chain(lags).chain(by_section(&campaign.summary)).collect()
 }
 
-/// One sentence per reason and remark; a star in the tables already tells of intervals within one run.
+/// One sentence per reason and remark; a star in the tables already tells of intervals within one
+/// run.
 fn by_section(summary: &Summary) -> Vec<String> {
     let mut said = Said::new();
     for (index, section) in summary.sections.iter().enumerate() {

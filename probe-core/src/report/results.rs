@@ -7,7 +7,8 @@ use crate::model::campaign::{Campaign, Run};
 /// A campaign, and what it is called beside others.
 #[derive(Debug, serde::Serialize)]
 pub struct Named {
-    /// Kernel, processor and clock; where several results have these in common, their folder. No two of one list are equal.
+    /// Kernel, processor and clock; where several results have these in common, their folder. No
+    /// two of one list are equal.
     #[serde(rename = "result")]
     pub label: String,
     /// The campaign.

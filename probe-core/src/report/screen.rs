@@ -1,4 +1,5 @@
-//! The answer on one screen: a line per method, the cheapest first, what follows from it, and where the rest is.
+//! The answer on one screen: a line per method, the cheapest first, what follows from it, and where
+//! the rest is.
 
 use super::{
     caveats,

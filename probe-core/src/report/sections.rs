@@ -23,8 +23,8 @@ const COLUMNS: usize = 5;
 /// Columns of a section's label; longer ones go on in the next line.
 const LABEL: usize = 18;
 
-/// Titles and tables; none where no fidelity trial ended well. A VM-less guest without TCP has the first alone: the others
-/// are the paper's figures.
+/// Titles and tables; none where no fidelity trial ended well. A VM-less guest without TCP has the
+/// first alone: the others are the paper's figures.
 pub(super) fn tables(campaign: &Campaign) -> Vec<(String, Table)> {
     let summary = &campaign.summary;
     let (sections, headline) = (&summary.sections[..], summary.headline_function.as_str());

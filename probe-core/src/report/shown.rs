@@ -24,7 +24,8 @@ pub(super) fn described<'a>(campaign: &'a Campaign, id: &MethodId) -> Option<&'a
     campaign.design.methods.iter().find(|method| method.id == *id)
 }
 
-/// A method's first fidelity trial that ended well: run and block come before the order of the file.
+/// A method's first fidelity trial that ended well: run and block come before the order of the
+/// file.
 pub(super) fn first_trial<'a>(campaign: &'a Campaign, method: &Descriptor) -> Option<&'a Measured> {
     let fidelity = campaign.trials.iter().filter(|trial| {
         trial.part == Part::Fidelity && trial.witnessed && trial.method == method.id

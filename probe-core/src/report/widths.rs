@@ -19,7 +19,8 @@ pub(super) const TITLE: &str = "What it still shows by the width of the bins: r_
 /// Widths that fit beside each other.
 const COLUMNS: usize = 6;
 
-/// One row per method that has a series, one column per width; none where only the scenario's own was looked at.
+/// One row per method that has a series, one column per width; none where only the scenario's own
+/// was looked at.
 pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
     let shown: Vec<(&MethodSummary, &WidthFigures)> = methods
         .iter()
@@ -45,7 +46,8 @@ pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
     Some(rows)
 }
 
-/// Methods whose series goes best with a throughput of another time than the witness's does beside it.
+/// Methods whose series goes best with a throughput of another time than the witness's does beside
+/// it.
 pub(super) fn lags(methods: &[MethodSummary]) -> Vec<String> {
     let apart = |method: &MethodSummary| {
         let found = method.fidelity.lag.as_ref()?;

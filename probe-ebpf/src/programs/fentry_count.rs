@@ -22,20 +22,21 @@ fn fentry_count(_: FEntryContext) -> i32 {
 
 /// Counts one hit in this CPU's slot of those that begin at `first`.
 ///
-/// For programs that the kernel runs one hit at a time on a CPU, without migrating them, and that alone write to their
-/// slots: so the add is plain.
+/// For programs that the kernel runs one hit at a time on a CPU, without migrating them, and that
+/// alone write to their slots: so the add is plain.
 #[inline(always)]
 pub(crate) fn count(first: u32) {
     if let Some(slot) = shared::slot_from(&SLOTS, first) {
-        // SAFETY: the lookup returned a live slot, and only this program writes to it, on this CPU, one hit at a
-        // time; user space reads it as one aligned word.
+        // SAFETY: the lookup returned a live slot, and only this program writes to it, on this CPU,
+        // one hit at a time; user space reads it as one aligned word.
         unsafe { (*slot).calls += 1 };
     }
 }
 
 /// Counts one hit in the slot at `index`, which belongs to the thread that runs.
 ///
-/// For programs as those of [`count`]: the thread makes one hit at a time, and none of another thread goes here.
+/// For programs as those of [`count`]: the thread makes one hit at a time, and none of another
+/// thread goes here.
 #[inline(always)]
 pub(crate) fn count_at(index: u32) {
     if let Some(slot) = SLOTS.get_ptr_mut(index) {

@@ -19,8 +19,8 @@ fn fentry_count_hash(context: FEntryContext) -> i32 {
     // SAFETY: the context is the one that this hit came with.
     let function = unsafe { bpf_get_func_ip(context.as_ptr()) };
     if let Some(calls) = HASHED_CALLS.get_ptr_mut(function) {
-        // SAFETY: the lookup returned this CPU's value, which only this program writes, one hit at a time; nobody
-        // deletes from the map.
+        // SAFETY: the lookup returned this CPU's value, which only this program writes, one hit at
+        // a time; nobody deletes from the map.
         unsafe { *calls += 1 };
     } else if HASHED_CALLS.insert(function, 1, 0).is_err() {
         shared::lose();

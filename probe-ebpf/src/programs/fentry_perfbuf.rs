@@ -22,8 +22,9 @@ fn fentry_perfbuf(context: FEntryContext) -> i32 {
     let mut call = Call { at: unsafe { bpf_ktime_get_ns() } };
     let events = (&raw const PERF_EVENTS).cast_mut().cast();
     let record = (&raw mut call).cast();
-    // SAFETY: the context is the one that this hit came with, the map is one of perf events, and the helper copies
-    // the record before it returns. (aya's own wrapper drops the error, and with it the loss.)
+    // SAFETY: the context is the one that this hit came with, the map is one of perf events, and
+    // the helper copies the record before it returns. (aya's own wrapper drops the error, and with
+    // it the loss.)
     let refused = unsafe {
         bpf_perf_event_output(
             context.as_ptr(),

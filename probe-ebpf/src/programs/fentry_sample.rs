@@ -17,8 +17,8 @@ static SAMPLE_SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[fentry]
 fn fentry_sample(_: FEntryContext) -> i32 {
     let Some(slot) = shared::slot(&SAMPLE_SLOTS) else { return 0 };
-    // SAFETY: the lookup returned a live slot, and only this program writes to it, on this CPU, one hit at a time;
-    // user space only reads it while the program is attached, word by word.
+    // SAFETY: the lookup returned a live slot, and only this program writes to it, on this CPU, one
+    // hit at a time; user space only reads it while the program is attached, word by word.
     let slot = unsafe { &mut *slot };
     slot.calls += 1;
     // SAFETY: the helper takes no argument and only draws from this CPU's generator.

@@ -4,8 +4,8 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::fentry, programs::FEntryContex
 
 #[fentry]
 fn fentry_timestamp(_: FEntryContext) -> i32 {
-    // SAFETY: the helper takes no argument and only reads the clock. To the compiler it is an unknown function, so the
-    // call stays though nobody wants its result.
+    // SAFETY: the helper takes no argument and only reads the clock. To the compiler it is an
+    // unknown function, so the call stays though nobody wants its result.
     unsafe { bpf_ktime_get_ns() };
     0
 }

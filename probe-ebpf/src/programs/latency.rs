@@ -32,19 +32,21 @@ pub(crate) fn enter(key: u64) {
 pub(crate) fn leave(key: u64) {
     // SAFETY: the helper takes no argument.
     let now = unsafe { bpf_ktime_get_ns() };
-    // SAFETY: an element that is removed meanwhile may be used for another key at once, and this one is removed by a
-    // call's exit under the same key alone. A frame's has one exit. A thread's exits run where the thread runs, as an
-    // idle task's do on its CPU; and one in an interrupt of this program is skipped, as all programs on kprobes are
-    // while one runs on the CPU (`bpf_prog_active`).
+    // SAFETY: an element that is removed meanwhile may be used for another key at once, and this
+    // one is removed by a call's exit under the same key alone. A frame's has one exit. A thread's
+    // exits run where the thread runs, as an idle task's do on its CPU; and one in an interrupt of
+    // this program is skipped, as all programs on kprobes are while one runs on the CPU
+    // (`bpf_prog_active`).
     let start = unsafe { STARTS.get(key) }.copied();
     let Some(durations) = shared::slot(&DURATIONS) else { return };
     let Some(start) = start else {
-        // SAFETY: the lookup returned a live element; only this program writes to it, on this CPU, one hit at a time.
+        // SAFETY: the lookup returned a live element; only this program writes to it, on this CPU,
+        // one hit at a time.
         unsafe { (*durations).untimed += 1 };
         return;
     };
-    // The kernel refuses where it would wait for a lock of its own. A call whose entry is missed would be timed from a
-    // start that stayed.
+    // The kernel refuses where it would wait for a lock of its own. A call whose entry is missed
+    // would be timed from a start that stayed.
     let kept = STARTS.remove(key).is_err();
     // SAFETY: as above.
     let durations = unsafe { &mut *durations };
@@ -52,8 +54,8 @@ pub(crate) fn leave(key: u64) {
     durations.log2_ns[bucket(now.wrapping_sub(start))] += 1;
 }
 
-/// `ilog2`, and 0 of 0, in steps that the verifier can follow: it does not see that the usual arithmetic stays below 64,
-/// and the compiler, which does, drops any other bound.
+/// `ilog2`, and 0 of 0, in steps that the verifier can follow: it does not see that the usual
+/// arithmetic stays below 64, and the compiler, which does, drops any other bound.
 #[inline(always)]
 fn bucket(mut duration: u64) -> usize {
     let mut bucket = 0;

@@ -8,8 +8,8 @@ use aya_ebpf::{
 
 use crate::latency::{enter, leave};
 
-// The context is where the trampoline keeps the function's arguments: an address in its own frame on the stack, the
-// same for all programs of one call.
+// The context is where the trampoline keeps the function's arguments: an address in its own frame
+// on the stack, the same for all programs of one call.
 
 #[fentry]
 fn latency_fentry(ctx: FEntryContext) -> i32 {

@@ -24,8 +24,8 @@ static SHARES: Array<Shares> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[perf_event]
 fn sample_stacks(ctx: PerfEventContext) -> u32 {
     if let (Some(stack), Some(shares)) = (STACK.get_ptr_mut(0), shared::slot(&SHARES)) {
-        // SAFETY: both lookups returned live elements of this CPU, which this program alone writes to; the kernel runs
-        // no other program on a perf event of this CPU meanwhile.
+        // SAFETY: both lookups returned live elements of this CPU, which this program alone writes
+        // to; the kernel runs no other program on a perf event of this CPU meanwhile.
         let (stack, shares) = unsafe { (&mut *stack, &mut *shares) };
         sample(&ctx, stack, shares);
     }
@@ -50,7 +50,8 @@ fn sample(ctx: &PerfEventContext, stack: &mut [u64; DEPTH], shares: &mut Shares)
         if depth >= frames {
             break;
         }
-        // A return address may be the first one behind its function, if that ends in a call: look before it.
+        // A return address may be the first one behind its function, if that ends in a call: look
+        // before it.
         let bit = function(stack[depth].wrapping_sub(u64::from(depth > 0)));
         found |= bit;
         if depth == 0 {
@@ -71,9 +72,11 @@ fn each(shares: &mut Shares, bits: u64, what: impl Fn(&mut Share)) {
     }
 }
 
-/// The bit of the function that holds `address`, none for any other: a binary search, whose steps the verifier can count.
+/// The bit of the function that holds `address`, none for any other: a binary search, whose steps
+/// the verifier can count.
 ///
-/// The bit comes from the map, where the verifier does not know it: it would follow every one that it could compute.
+/// The bit comes from the map, where the verifier does not know it: it would follow every one that
+/// it could compute.
 #[inline(always)]
 fn function(address: u64) -> u64 {
     let mut place = 0;

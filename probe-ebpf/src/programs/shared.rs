@@ -16,7 +16,8 @@ static LOSSES: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static RING: RingBuf = RingBuf::with_byte_size(4096, 0);
 
-/// The slot of this CPU. There is one for each number that a CPU can have: `None` exists for the verifier alone.
+/// The slot of this CPU. There is one for each number that a CPU can have: `None` exists for the
+/// verifier alone.
 #[inline(always)]
 pub(crate) fn slot<T>(slots: &Array<T>) -> Option<*mut T> {
     slot_from(slots, 0)
@@ -33,8 +34,8 @@ pub(crate) fn slot_from<T>(slots: &Array<T>, first: u32) -> Option<*mut T> {
 #[inline(always)]
 pub(crate) fn lose() {
     if let Some(slot) = slot(&LOSSES) {
-        // SAFETY: the lookup returned a live slot, and only this program writes to it, on this CPU, one hit at a
-        // time; user space reads it as one aligned word.
+        // SAFETY: the lookup returned a live slot, and only this program writes to it, on this CPU,
+        // one hit at a time; user space reads it as one aligned word.
         unsafe { (*slot).lost += 1 };
     }
 }

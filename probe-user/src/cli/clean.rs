@@ -12,8 +12,9 @@ Example:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct CleanArgs {
-    /// Also remove what tracetoll 0.1 left, of which nothing tells whether it lives: only when no tracetoll 0.1 runs on this
-    /// kernel any more, in no container. Processes in its control groups are killed.
+    /// Also remove what tracetoll 0.1 left, of which nothing tells whether it lives: only when no
+    /// tracetoll 0.1 runs on this kernel any more, in no container. Processes in its control groups
+    /// are killed.
     #[arg(long)]
     pub old: bool,
     /// Form of the list of what was removed and what was left.

@@ -25,9 +25,10 @@ pub struct CompareArgs {
     /// What is compared: a result folder or a campaign.json.
     #[arg(value_name = "NEW")]
     pub new: PathBuf,
-    /// Fail only if this figure is worse by more than LIMIT and its interval excludes zero: `5%` of the base, `12`
-    /// in the figure's own unit, or `5%+12`. FIGURE is its path in the summary of a method; without METHOD, each
-    /// method that has it is watched. May be repeated. A limit below what the results can resolve is refused.
+    /// Fail only if this figure is worse by more than LIMIT and its interval excludes zero: `5%` of
+    /// the base, `12` in the figure's own unit, or `5%+12`. FIGURE is its path in the summary of a
+    /// method; without METHOD, each method that has it is watched. May be repeated. A limit below
+    /// what the results can resolve is refused.
     #[arg(long, value_name = "[METHOD:]FIGURE>LIMIT")]
     pub fail_if: Vec<Gate>,
     /// Form of the comparison.

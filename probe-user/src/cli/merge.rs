@@ -18,7 +18,8 @@ pub struct MergeArgs {
     /// Folder for the merged result.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Journals, campaign.json files, or result folders: of a run, of a campaign in VMs, or of an earlier merge.
+    /// Journals, campaign.json files, or result folders: of a run, of a campaign in VMs, or of an
+    /// earlier merge.
     #[arg(required = true, value_name = "RESULT")]
     pub journals: Vec<PathBuf>,
     /// Form of the list of what was written.

@@ -79,15 +79,18 @@ pub enum Command {
     Merge(MergeArgs),
     /// Print a result again; needs neither root nor a kernel to measure.
     Report(ReportArgs),
-    /// Say what is worse, better or the same in a new result than in an older one; needs neither root nor a kernel.
+    /// Say what is worse, better or the same in a new result than in an older one; needs neither
+    /// root nor a kernel.
     Compare(CompareArgs),
-    /// Say which methods of a result keep to your limits, and which of them is best; needs neither root nor a kernel.
+    /// Say which methods of a result keep to your limits, and which of them is best; needs neither
+    /// root nor a kernel.
     Recommend(RecommendArgs),
     /// Say for every target and method whether this kernel has it, and what would help.
     Doctor(DoctorArgs),
     /// List the guests that run here already, as `--guests existing` would measure them.
     Guests(GuestsArgs),
-    /// Remove what killed runs left in the kernel; nothing whose owner may live, nothing of anybody else.
+    /// Remove what killed runs left in the kernel; nothing whose owner may live, nothing of anybody
+    /// else.
     Clean(CleanArgs),
     /// List every method with its parameters, whether this kernel has it or not.
     Methods(MethodsArgs),

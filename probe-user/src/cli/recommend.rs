@@ -39,11 +39,12 @@ pub struct RecommendArgs {
     /// What it must give, all of it: `tracetoll methods` says what each gives.
     #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',')]
     pub need: Vec<Gives>,
-    /// Your own calls per second, to which the cost per call is scaled: 300k/s. Without it, CPU time is as it was at the
-    /// campaign's paced load.
+    /// Your own calls per second, to which the cost per call is scaled: 300k/s. Without it, CPU
+    /// time is as it was at the campaign's paced load.
     #[arg(long, value_name = "RATE", value_parser = |text: &str| text.parse::<CallRate>(), allow_hyphen_values = true)]
     pub rate: Option<CallRate>,
-    /// Judge and rank by costs that were not measured on hardware, which may put methods into another order.
+    /// Judge and rank by costs that were not measured on hardware, which may put methods into
+    /// another order.
     #[arg(long)]
     pub accept_emulated: bool,
     /// Form of the answer.

@@ -17,7 +17,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReportArgs {
-    /// Result folders, campaign.json files, or journals of runs that were killed. Of several, methods stand side by side.
+    /// Result folders, campaign.json files, or journals of runs that were killed. Of several,
+    /// methods stand side by side.
     #[arg(value_name = "RESULT", required = true)]
     pub results: Vec<PathBuf>,
     /// All tables and remarks instead of one screen.
@@ -26,8 +27,8 @@ pub struct ReportArgs {
     /// Form of the report.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,
-    /// Write it here instead of to standard output: a file; for csv, parquet and svg a folder, which gets all tables or
-    /// figures. Parquet and svg need it.
+    /// Write it here instead of to standard output: a file; for csv, parquet and svg a folder,
+    /// which gets all tables or figures. Parquet and svg need it.
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
     /// Which table of csv goes to standard output: trials unless given.

@@ -29,15 +29,17 @@ pub struct RunArgs {
     /// What of the scenario is to be otherwise.
     #[command(flatten)]
     pub overrides: Overrides,
-    /// Methods or groups of methods (default, all, ftrace, perf, bpf, capture, external, count, record, sample),
-    /// separated by commas, with parameters where they are to differ: ftrace-function:clock=local. The control `off`
-    /// always runs; `tracetoll methods` lists all.
+    /// Methods or groups of methods (default, all, ftrace, perf, bpf, capture, external, count,
+    /// record, sample), separated by commas, with parameters where they are to differ:
+    /// ftrace-function:clock=local. The control `off` always runs; `tracetoll methods` lists all.
     #[arg(long, default_value = "default", value_name = "LIST")]
     pub methods: String,
-    /// One more method, whose words may hold commas and spaces: `external:NAME=program arguments…`; may be repeated.
+    /// One more method, whose words may hold commas and spaces: `external:NAME=program arguments…`;
+    /// may be repeated.
     #[arg(long, value_name = "METHOD")]
     pub method: Vec<String>,
-    /// What is traced: presets (`vhost`, `vhost-parts`, `kvm`, `tun`, `paper`), functions (`handle_tx`, `tun:tun_get_user`, `vhost_net:*`, `!vhost_net:vhost_net_open`) and
+    /// What is traced: presets (`vhost`, `vhost-parts`, `kvm`, `tun`, `paper`), functions
+    /// (`handle_tx`, `tun:tun_get_user`, `vhost_net:*`, `!vhost_net:vhost_net_open`) and
     /// tracepoints (`tracepoint:net:net_dev_xmit`), separated by commas.
     #[arg(long, default_value = "vhost", value_name = "LIST")]
     pub target: String,
@@ -45,23 +47,25 @@ pub struct RunArgs {
     #[arg(long, value_name = "N,…", value_delimiter = ',',
         value_parser = |text: &str| bounds::SIZE.parse(text))]
     pub sizes: Vec<usize>,
-    /// Blocks: each runs every method once, in random order. 10 unless given; with --until-ci at most so many, 100 unless
-    /// given.
+    /// Blocks: each runs every method once, in random order. 10 unless given; with --until-ci at
+    /// most so many, 100 unless given.
     #[arg(long, value_parser = |text: &str| bounds::BLOCKS.parse(text))]
     pub blocks: Option<u32>,
-    /// Stop as soon as each method's cost is known within this share of the worker's CPU time under `off` (half the width
-    /// of its 95 % interval), after 10 blocks or more: 1%.
+    /// Stop as soon as each method's cost is known within this share of the worker's CPU time under
+    /// `off` (half the width of its 95 % interval), after 10 blocks or more: 1%.
     #[arg(long, value_name = "PER CENT", value_parser = share)]
     pub until_ci: Option<f64>,
-    /// CPUs of the load (guests, vhost workers, hogs), in the kernel's list format: 2-5,8. As many as the scenario's
-    /// `load_cpus`, unless given, the first ones that this process may run on; if given, the result has their number there.
+    /// CPUs of the load (guests, vhost workers, hogs), in the kernel's list format: 2-5,8. As many
+    /// as the scenario's `load_cpus`, unless given, the first ones that this process may run on; if
+    /// given, the result has their number there.
     #[arg(long, value_name = "LIST")]
     pub load_cpus: Option<CpuList>,
     /// CPU of the sink and of whoever reads counters at the bin edges; the next one unless given.
     #[arg(long, value_name = "CPU")]
     pub sink_cpu: Option<u32>,
-    /// CPUs that a method's own reader (a thread or an outside program) may run on, in the same format. Those of the load
-    /// unless given: there it takes time from what is traced, as a tool on that machine does.
+    /// CPUs that a method's own reader (a thread or an outside program) may run on, in the same
+    /// format. Those of the load unless given: there it takes time from what is traced, as a tool
+    /// on that machine does.
     #[arg(long, value_name = "LIST")]
     pub reader_cpus: Option<CpuList>,
     /// Which trials.
@@ -85,19 +89,19 @@ pub struct RunArgs {
     /// Length of the paced and flat trials, instead of the scenario's.
     #[arg(long, value_name = "DURATION", value_parser = length)]
     pub duration: Option<std::time::Duration>,
-    /// Kernel programs to use instead of the built-in ones: an object as `cargo xtask ebpf --out FILE` compiles it. The
-    /// result holds its SHA-256.
+    /// Kernel programs to use instead of the built-in ones: an object as `cargo xtask ebpf --out
+    /// FILE` compiles it. The result holds its SHA-256.
     #[arg(long, value_name = "FILE")]
     pub object: Option<PathBuf>,
-    /// Have the kernel time each run of BPF programs (Linux 5.8), and tell what it says beside the toll. That costs time
-    /// itself, which is in the toll of every method that runs such programs.
+    /// Have the kernel time each run of BPF programs (Linux 5.8), and tell what it says beside the
+    /// toll. That costs time itself, which is in the toll of every method that runs such programs.
     #[arg(long)]
     pub bpf_stats: bool,
     /// Wait until no other campaign is measured on this kernel, instead of refusing.
     #[arg(long)]
     pub wait: bool,
-    /// Go on even if another tracer holds a function of the target, which the result records, or if somebody's virtual
-    /// machines run here.
+    /// Go on even if another tracer holds a function of the target, which the result records, or if
+    /// somebody's virtual machines run here.
     #[arg(long)]
     pub allow_shared: bool,
 }

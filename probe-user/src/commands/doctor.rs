@@ -18,7 +18,8 @@ use crate::{
 /// # Errors
 /// /proc cannot be read, or standard output not written.
 pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
-    // What is tried out must not stay if this process is killed, and must not be counted by a campaign.
+    // What is tried out must not stay if this process is killed, and must not be counted by a
+    // campaign.
     let diagnosis = match (Guard::start(), Claim::try_take()) {
         (Ok(guard), Ok(Some(_claim))) => {
             let diagnosis = doctor::diagnose(Asking::Methods)?;

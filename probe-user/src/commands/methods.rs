@@ -9,7 +9,8 @@ use crate::{
     methods::registry,
 };
 
-/// Lists methods by their definitions; asks the kernel for nothing but which event a profiler would take.
+/// Lists methods by their definitions; asks the kernel for nothing but which event a profiler would
+/// take.
 ///
 /// # Errors
 /// There is no such method, or standard output cannot be written.

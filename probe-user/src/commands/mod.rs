@@ -37,7 +37,8 @@ pub use self::{
 };
 use crate::{cli::Overrides, workload::scenarios as library};
 
-/// Prints a result on standard output. A reader that went away (`| head`, a closed terminal) is no failure.
+/// Prints a result on standard output. A reader that went away (`| head`, a closed terminal) is no
+/// failure.
 fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -46,8 +47,8 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Whether standard output refused because nobody reads it any more. A terminal that was closed says `EIO`, as a broken disk
-/// does.
+/// Whether standard output refused because nobody reads it any more. A terminal that was closed
+/// says `EIO`, as a broken disk does.
 fn is_unread(error: &io::Error) -> bool {
     let terminal = || {
         rustix::fs::fstat(io::stdout())
@@ -74,8 +75,8 @@ fn words() -> Vec<String> {
     std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
-/// Refuses anybody but root, before anything else fails for that reason in a less plain way. `why` says what the command
-/// does that only root may.
+/// Refuses anybody but root, before anything else fails for that reason in a less plain way. `why`
+/// says what the command does that only root may.
 fn require_root(command: &str, why: &str) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
@@ -108,8 +109,8 @@ fn scenario(name: &str, overrides: &Overrides) -> Result<Scenario> {
     Ok(scenario)
 }
 
-/// Makes a write past `ulimit -f` an error with a remedy. Unless SIGXFSZ is caught, it ends the process. What this process
-/// starts has it as ever: caught signals are reset by execve(2).
+/// Makes a write past `ulimit -f` an error with a remedy. Unless SIGXFSZ is caught, it ends the
+/// process. What this process starts has it as ever: caught signals are reset by execve(2).
 pub fn survive_a_files_limit() {
     // Without it the limit still holds.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());

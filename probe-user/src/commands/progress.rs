@@ -11,7 +11,8 @@ use jiff::{SignedDuration, Zoned};
 use super::terminal;
 use crate::measure::{ahead::Ahead, campaign::Audience};
 
-/// Tells people. The bar is drawn between trials only: while one runs, nothing here takes a processor's time.
+/// Tells people. The bar is drawn between trials only: while one runs, nothing here takes a
+/// processor's time.
 pub(super) struct Progress {
     /// None where lines are written instead.
     bar: Option<ProgressBar>,

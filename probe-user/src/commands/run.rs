@@ -53,7 +53,8 @@ use crate::{
 /// Measures a campaign.
 ///
 /// # Errors
-/// What was asked for is wrong or cannot be had here, a result cannot be written, or the user ended the run.
+/// What was asked for is wrong or cannot be had here, a result cannot be written, or the user ended
+/// the run.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let scenario = scenario(args)?;
     super::require_root("run", "it opens /dev/vhost-net and traces the kernel")?;
@@ -222,7 +223,8 @@ fn blocks(args: &RunArgs, parts: &[Part]) -> Result<u32> {
     Ok(blocks)
 }
 
-/// The numbers of functions that were asked for, fewest first; the target's own number is measured anyway.
+/// The numbers of functions that were asked for, fewest first; the target's own number is measured
+/// anyway.
 fn sizes(asked: &[usize], target: &Target) -> Result<Vec<usize>> {
     let all = target.functions.len();
     if let Some(wrong) = asked.iter().find(|&&size| size == 0 || size > all) {
@@ -287,7 +289,8 @@ fn scenario(args: &RunArgs) -> Result<Scenario> {
     Ok(scenario)
 }
 
-/// Which CPUs do what: those that the command line names, else those that whoever started us left to us.
+/// Which CPUs do what: those that the command line names, else those that whoever started us left
+/// to us.
 fn placement(args: &RunArgs, scenario: &Scenario) -> Result<Placement> {
     let RunArgs { load_cpus, sink_cpu, reader_cpus, .. } = args;
     if let (Some(cpus), GuestKind::Existing) = (load_cpus, scenario.guests.kind) {
@@ -323,7 +326,8 @@ fn check_target(args: &RunArgs, target: &Target, known: &Known) -> Result<Vec<Ho
     }
 }
 
-/// Parts the methods into those that can work here and those that cannot. One that could not be asked about is tried.
+/// Parts the methods into those that can work here and those that cannot. One that could not be
+/// asked about is tried.
 fn detect(
     wanted: Vec<Box<dyn Method>>,
     target: &Target,

@@ -25,7 +25,8 @@ pub fn scenarios(args: &ScenariosArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A built-in scenario that nothing is to be changed of is printed as it was written, comments included.
+/// A built-in scenario that nothing is to be changed of is printed as it was written, comments
+/// included.
 fn print(name: &str, args: &ScenariosArgs) -> Result<()> {
     let scenario = super::scenario(name, &args.overrides)?;
     match (args.format, scenarios::text(name)) {

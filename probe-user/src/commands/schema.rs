@@ -6,7 +6,8 @@ use probe_core::{error::Result, model::schema};
 
 use crate::cli::SchemaArgs;
 
-/// Prints the JSON Schema of `campaign.json`: of this version's, whatever results there are, so that it is no form of a report.
+/// Prints the JSON Schema of `campaign.json`: of this version's, whatever results there are, so
+/// that it is no form of a report.
 ///
 /// # Errors
 /// Standard output takes nothing.

@@ -1,6 +1,7 @@
 //! What people see of the work while it goes on: everything on stderr comes through here.
 //!
-//! Standard output is for results. A bar of progress is drawn on a terminal only, and taken away around each line.
+//! Standard output is for results. A bar of progress is drawn on a terminal only, and taken away
+//! around each line.
 
 use std::{
     fmt,
@@ -20,7 +21,8 @@ static QUIET: AtomicBool = AtomicBool::new(false);
 /// The bar that is shown.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Sets how much is told: warnings and notes; with `quiet` errors alone, and more the more `verbose`.
+/// Sets how much is told: warnings and notes; with `quiet` errors alone, and more the more
+/// `verbose`.
 pub fn begin(quiet: bool, verbose: u8) {
     QUIET.store(quiet, Ordering::Relaxed);
     let level = match (quiet, verbose) {

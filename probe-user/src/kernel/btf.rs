@@ -1,7 +1,9 @@
-//! The kernel's type information, as far as attaching a program to a function needs it: which id a FUNC has.
+//! The kernel's type information, as far as attaching a program to a function needs it: which id a
+//! FUNC has.
 //!
-//! A module's BTF continues that of the kernel (`vmlinux`): its type ids and string offsets go on where the kernel's
-//! end, so the kernel's must be walked too. Source: Documentation/bpf/btf.rst, include/uapi/linux/btf.h.
+//! A module's BTF continues that of the kernel (`vmlinux`): its type ids and string offsets go on
+//! where the kernel's end, so the kernel's must be walked too. Source: Documentation/bpf/btf.rst,
+//! include/uapi/linux/btf.h.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -198,7 +200,8 @@ mod tests {
     }
 
     fn module() -> Vec<u8> {
-        // 20 bytes of strings in the kernel: `handle_tx` stands there, `handle_rx` is the module's own.
+        // 20 bytes of strings in the kernel: `handle_tx` stands there, `handle_rx` is the module's
+        // own.
         let types = [item(0, 1, 0, 4), item(10, KIND_FUNC, 0, 0), item(20, KIND_FUNC, 0, 0)];
         btf(&types, b"handle_rx\0")
     }

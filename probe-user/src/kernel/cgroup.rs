@@ -1,8 +1,9 @@
-//! A control group (cgroup v2) around another program's processes: it holds all of them, whatever they fork, and accounts
-//! for their CPU time, threads and ended ones included. No controller is needed for that.
+//! A control group (cgroup v2) around another program's processes: it holds all of them, whatever
+//! they fork, and accounts for their CPU time, threads and ended ones included. No controller is
+//! needed for that.
 //!
-//! The account of a task that runs at this moment is as old as its last tick or context switch, as everywhere in the
-//! scheduler.
+//! The account of a task that runs at this moment is as old as its last tick or context switch, as
+//! everywhere in the scheduler.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -32,7 +33,8 @@ const KILL: &str = "cgroup.kill";
 /// How long the kernel may take to let go of killed processes.
 const KILLED_WITHIN: Duration = Duration::from_secs(30);
 
-/// A cgroup of our own. [`Cgroup::close`] removes it and reports errors; dropping it kills what is inside and removes it.
+/// A cgroup of our own. [`Cgroup::close`] removes it and reports errors; dropping it kills what is
+/// inside and removes it.
 #[derive(Debug)]
 pub struct Cgroup {
     /// None once it is removed.
@@ -154,7 +156,8 @@ impl Drop for Cgroup {
 
 /// Removes the groups of the dead, and kills who is in them.
 pub fn sweep(judge: &Judge, swept: &mut Swept) {
-    // Without cgroup v2 there is nothing of ours in it. The dead may have been in another group than we are.
+    // Without cgroup v2 there is nothing of ours in it. The dead may have been in another group
+    // than we are.
     let found = match tracefs::mounted("cgroup2") {
         Ok(None) => return,
         Ok(Some(root)) => tagged(&root, judge),
@@ -193,7 +196,8 @@ fn kill_and_remove(folder: &Path) -> Result<()> {
     left.close()
 }
 
-/// The groups below `folder` that are ours, with what becomes of them and all inside; what is inside comes first.
+/// The groups below `folder` that are ours, with what becomes of them and all inside; what is
+/// inside comes first.
 fn tagged(folder: &Path, judge: &Judge) -> Result<Vec<(PathBuf, Fate)>> {
     let mut found = Vec::new();
     for inner in groups_in(folder)? {

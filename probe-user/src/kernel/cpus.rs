@@ -47,7 +47,8 @@ pub fn online() -> Result<CpuList> {
     read("online")
 }
 
-/// One that is online, for questions that any CPU answers. The first need not be: its number may be above 0.
+/// One that is online, for questions that any CPU answers. The first need not be: its number may be
+/// above 0.
 ///
 /// # Errors
 /// As [`online`].
@@ -70,7 +71,8 @@ pub fn allowed() -> Result<CpuList> {
     Ok(parse(STATUS, list)?.among(&online()?))
 }
 
-/// The CPUs that a thread of this process can be pinned to: those online, of which a cpuset may leave some out.
+/// The CPUs that a thread of this process can be pinned to: those online, of which a cpuset may
+/// leave some out.
 ///
 /// # Errors
 /// As [`allowed`]; no thread can be started.
@@ -78,7 +80,8 @@ pub fn usable() -> Result<CpuList> {
     let ask = || {
         let mut all = CpuSet::new();
         (0..CpuSet::MAX_CPU).for_each(|cpu| all.set(cpu));
-        // The kernel keeps what the cpuset has of it (kernel/sched/syscalls.c, `__sched_setaffinity`).
+        // The kernel keeps what the cpuset has of it (kernel/sched/syscalls.c,
+        // `__sched_setaffinity`).
         sched_setaffinity(None, &all)
             .map_err(|e| Error::call("sched_setaffinity", "a thread of ours", e.into()))?;
         allowed()

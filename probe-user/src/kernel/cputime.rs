@@ -1,11 +1,13 @@
 //! CPU time in nanoseconds from the scheduler's own accounting, never from ticks.
 //!
-//! Both sources count without `kernel.sched_schedstats`: that switch adds the wake-up and wait statistics, while the
-//! fields below belong to `CONFIG_SCHED_INFO` (kernel/sched/stats.h), which `CONFIG_SCHEDSTATS` selects.
+//! Both sources count without `kernel.sched_schedstats`: that switch adds the wake-up and wait
+//! statistics, while the fields below belong to `CONFIG_SCHED_INFO` (kernel/sched/stats.h), which
+//! `CONFIG_SCHEDSTATS` selects.
 //!
-//! What they cannot tell: a thread's `run` includes the time of its current slice only up to the last tick, so a thread
-//! is read exactly when it sleeps; a CPU's `run` grows only when a task leaves the CPU, so a task that runs on alone
-//! (a hog without rivals) is missing until it is switched out.
+//! What they cannot tell: a thread's `run` includes the time of its current slice only up to the
+//! last tick, so a thread is read exactly when it sleeps; a CPU's `run` grows only when a task
+//! leaves the CPU, so a task that runs on alone (a hog without rivals) is missing until it is
+//! switched out.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -37,8 +39,8 @@ impl Spent {
     }
 }
 
-/// How often the calling thread has gone to sleep since it began, and so how often it was woken: its voluntary context
-/// switches (`/proc/thread-self/status`).
+/// How often the calling thread has gone to sleep since it began, and so how often it was woken:
+/// its voluntary context switches (`/proc/thread-self/status`).
 ///
 /// # Errors
 /// The file cannot be read, or has no such line.
@@ -120,8 +122,9 @@ impl Proc {
         parse(text).map_err(malformed)
     }
 
-    /// Reads the whole file. seq_file fills a buffer that is large enough in one call, so that the text is from one
-    /// moment as far as the kernel makes it so; a buffer that came back full was not.
+    /// Reads the whole file. seq_file fills a buffer that is large enough in one call, so that the
+    /// text is from one moment as far as the kernel makes it so; a buffer that came back full was
+    /// not.
     fn fill(&mut self) -> std::io::Result<usize> {
         loop {
             let mut length = 0;
@@ -151,8 +154,9 @@ fn parse_thread(text: &str) -> std::result::Result<Spent, String> {
     }
 }
 
-/// `/proc/schedstat`, Documentation/scheduler/sched-stats.rst: the 7th number of a `cpuN` line is `rq_cpu_time`, the
-/// 8th `run_delay`, both in ns (the document's "jiffies" are of old). Versions 16 and 17 changed the `domain` lines only.
+/// `/proc/schedstat`, Documentation/scheduler/sched-stats.rst: the 7th number of a `cpuN` line is
+/// `rq_cpu_time`, the 8th `run_delay`, both in ns (the document's "jiffies" are of old). Versions
+/// 16 and 17 changed the `domain` lines only.
 fn parse_system(text: &str) -> std::result::Result<Vec<(u32, Spent)>, String> {
     let mut lines = text.lines();
     let version = lines.next().and_then(|line| line.strip_prefix("version "));

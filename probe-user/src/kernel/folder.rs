@@ -67,8 +67,8 @@ fn is_old(name: &str) -> bool {
     matches!(super::tag::mark_of(name), Some(super::tag::Mark::Old(_)))
 }
 
-/// 0.1 made one kind of folder, `tracetoll-PID-external-RANDOM`, whose end is of six letters and digits (tempfile). People
-/// have results in folders of other names that begin so.
+/// 0.1 made one kind of folder, `tracetoll-PID-external-RANDOM`, whose end is of six letters and
+/// digits (tempfile). People have results in folders of other names that begin so.
 fn is_of_0_1(name: &str) -> bool {
     let [_, _, kind, random] = name.split('-').collect::<Vec<_>>()[..] else { return false };
     kind == "external" && random.len() == 6 && random.bytes().all(|b| b.is_ascii_alphanumeric())

@@ -26,7 +26,8 @@ pub(crate) struct Family {
 }
 
 impl Family {
-    /// Asks for the family, whose module the kernel then loads by its alias. None if it has no such family.
+    /// Asks for the family, whose module the kernel then loads by its alias. None if it has no such
+    /// family.
     pub(crate) fn find(name: &'static str) -> Result<Option<Self>> {
         let failed = |e| Error::call("genetlink(CTRL_CMD_GETFAMILY)", name, e);
         let mut channel = Channel::open(NETLINK_GENERIC).map_err(failed)?;

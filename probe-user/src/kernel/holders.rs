@@ -1,7 +1,7 @@
 //! Whether another tracer already holds a target.
 //!
-//! Two users of one function push ftrace from a direct call to a list that is walked at every call, so that both
-//! cost several times as much. A measurement must know.
+//! Two users of one function push ftrace from a direct call to a list that is walked at every call,
+//! so that both cost several times as much. A measurement must know.
 
 use std::{fs, path::Path};
 
@@ -24,9 +24,9 @@ pub struct Holder {
     pub by: String,
 }
 
-/// What is attached to the functions of `target` now: ftrace users (function tracers, fprobes, fentry programs,
-/// kprobes at the function's start) from `enabled_functions`, and kprobes anywhere in the function from debugfs,
-/// where that is mounted.
+/// What is attached to the functions of `target` now: ftrace users (function tracers, fprobes,
+/// fentry programs, kprobes at the function's start) from `enabled_functions`, and kprobes anywhere
+/// in the function from debugfs, where that is mounted.
 ///
 /// # Errors
 /// One of the lists is there and cannot be read.
@@ -42,7 +42,8 @@ pub fn holders(target: &Target, tracefs: &Tracefs) -> Result<Vec<Holder>> {
     Ok(holders)
 }
 
-/// The functions of `target` at which no user of ftrace shows; none where the kernel keeps no list of them.
+/// The functions of `target` at which no user of ftrace shows; none where the kernel keeps no list
+/// of them.
 ///
 /// # Errors
 /// The list is there and cannot be read.

@@ -1,8 +1,8 @@
 //! Tells of CPUs that go offline or come online.
 //!
-//! The kernel broadcasts each change, those too that are undone at once (drivers/base/core.c, `device_offline`,
-//! `device_online`; kernel/cpu.c for `smt/control`), in the event that udev reads. The set of those online is compared as
-//! well, for changes that are made without an event.
+//! The kernel broadcasts each change, those too that are undone at once (drivers/base/core.c,
+//! `device_offline`, `device_online`; kernel/cpu.c for `smt/control`), in the event that udev
+//! reads. The set of those online is compared as well, for changes that are made without an event.
 
 use std::{fmt, io};
 
@@ -62,7 +62,8 @@ impl Hotplug {
     /// The changes since it was asked last, in their order.
     ///
     /// # Errors
-    /// The kernel had more events of devices than it could keep for us, so that some may be missing; /sys cannot be read.
+    /// The kernel had more events of devices than it could keep for us, so that some may be
+    /// missing; /sys cannot be read.
     pub fn changes(&mut self) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
         let told = self.take_events(&mut changes);

@@ -1,5 +1,5 @@
-//! The kernel's symbol table, `/proc/kallsyms`, parsed once and before the load starts: reading it takes the kernel
-//! long enough to disturb a measurement.
+//! The kernel's symbol table, `/proc/kallsyms`, parsed once and before the load starts: reading it
+//! takes the kernel long enough to disturb a measurement.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -36,8 +36,8 @@ pub struct Symbol<'a> {
     pub name: &'a str,
     /// The module that holds it; none for the kernel itself.
     pub module: Option<&'a str>,
-    /// From its address to the next symbol's. The table knows no sizes, so padding between functions belongs to
-    /// the one before it.
+    /// From its address to the next symbol's. The table knows no sizes, so padding between
+    /// functions belongs to the one before it.
     pub addresses: Range,
 }
 
@@ -101,8 +101,9 @@ impl Kallsyms {
             .map(|entry| self.symbol(entry))
     }
 
-    /// What the compiler made of a function instead of compiling it as it is, and named after it with a dot:
-    /// `NAME.isra.0`, `NAME.constprop.0`, `NAME.part.0`. (`NAME.cold` stands beside it, not for it.)
+    /// What the compiler made of a function instead of compiling it as it is, and named after it
+    /// with a dot: `NAME.isra.0`, `NAME.constprop.0`, `NAME.part.0`. (`NAME.cold` stands beside it,
+    /// not for it.)
     pub fn split_off(&self, name: &str, module: Option<&str>) -> Option<Symbol<'_>> {
         let split = |symbol: &Symbol<'_>| {
             let suffix = symbol.name.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
@@ -116,7 +117,8 @@ impl Kallsyms {
         self.functions.iter().any(|f| f.module.is_some_and(|m| slice(&self.text, m) == module))
     }
 
-    /// The functions whose names are most like `name`, best first, without repeats: what a person may have meant.
+    /// The functions whose names are most like `name`, best first, without repeats: what a person
+    /// may have meant.
     pub fn nearest(&self, name: &str, count: usize) -> Vec<Symbol<'_>> {
         // More edits than a third of the name make another name, not a slip.
         let limit = (name.len() / 3).max(1);

@@ -1,15 +1,17 @@
-//! What has been asked of the running kernel already: one value for all the questions of a command, so that none is
-//! asked twice.
+//! What has been asked of the running kernel already: one value for all the questions of a command,
+//! so that none is asked twice.
 //!
 //! # How to ask
-//! Who only asks (`doctor`, `methods`, `guests`, the start of a run) does so on a host that serves others. So a question
-//! takes the narrowest thing that answers it:
-//! - Rather read than try. An instance lists the tracers that it accepts ([`Instance::accepts`]): none has to be set.
-//! - A filter first, read back, then the tracer ([`Instance::trace`]); the tracer goes before its filter.
+//! Who only asks (`doctor`, `methods`, `guests`, the start of a run) does so on a host that serves
+//! others. So a question takes the narrowest thing that answers it:
+//! - Rather read than try. An instance lists the tracers that it accepts ([`Instance::accepts`]):
+//!   none has to be set.
+//! - A filter first, read back, then the tracer ([`Instance::trace`]); the tracer goes before its
+//!   filter.
 //! - An event is made and never enabled, a perf event is opened disabled and on the own thread
 //!   ([`Event::of_this_thread`]).
-//! - A program is attached to nothing but the functions and tracepoints of the target, one method's for all that attach in
-//!   the same way ([`Known::attaches`]).
+//! - A program is attached to nothing but the functions and tracepoints of the target, one method's
+//!   for all that attach in the same way ([`Known::attaches`]).
 //!
 //! [`Instance::accepts`]: super::tracefs::Instance::accepts
 //! [`Instance::trace`]: super::tracefs::Instance::trace
@@ -75,8 +77,8 @@ impl Known {
         self.traceable()?.check(target, self.tracefs()?)
     }
 
-    /// Whether programs attach to all of `functions` in this `way`: runs `attempt`, which attaches and detaches them,
-    /// unless one did before.
+    /// Whether programs attach to all of `functions` in this `way`: runs `attempt`, which attaches
+    /// and detaches them, unless one did before.
     ///
     /// # Errors
     /// What the attempt says.
@@ -89,8 +91,8 @@ impl Known {
         self.works(way, functions.iter().map(listed_name), attempt)
     }
 
-    /// Whether `attempt` at these `things` works, of a `kind` that tells it from other attempts at the same; runs it unless
-    /// all of them worked before.
+    /// Whether `attempt` at these `things` works, of a `kind` that tells it from other attempts at
+    /// the same; runs it unless all of them worked before.
     ///
     /// # Errors
     /// What the attempt says.

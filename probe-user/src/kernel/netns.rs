@@ -1,8 +1,9 @@
 //! Network namespaces without names.
 //!
-//! A namespace of ours is held by a descriptor alone, not by a bind mount in `/run/netns`: when the process ends, also
-//! by SIGKILL, the kernel takes the namespace down with every bridge, veth and TAP in it. There is nothing that a
-//! later run would have to find and sweep. From outside, `nsenter --net=/proc/PID/fd/FD` enters it while it lives.
+//! A namespace of ours is held by a descriptor alone, not by a bind mount in `/run/netns`: when the
+//! process ends, also by SIGKILL, the kernel takes the namespace down with every bridge, veth and
+//! TAP in it. There is nothing that a later run would have to find and sweep. From outside,
+//! `nsenter --net=/proc/PID/fd/FD` enters it while it lives.
 
 use std::{
     fs::{self, File},
@@ -26,8 +27,9 @@ pub struct Netns {
 }
 
 impl Netns {
-    /// A new namespace, empty apart from a loopback interface that is down, in which interfaces speak no IPv6 unless
-    /// told to: no neighbour or router solicitation appears among the frames that are counted.
+    /// A new namespace, empty apart from a loopback interface that is down, in which interfaces
+    /// speak no IPv6 unless told to: no neighbour or router solicitation appears among the frames
+    /// that are counted.
     ///
     /// # Errors
     /// Not root, or the limit `user.max_net_namespaces` is reached.
@@ -64,7 +66,8 @@ impl Netns {
 
     /// Runs `work` on a thread of its own that stands in this namespace.
     ///
-    /// Sockets, TAPs and mounts that it makes belong to the namespace for good, wherever they are used later.
+    /// Sockets, TAPs and mounts that it makes belong to the namespace for good, wherever they are
+    /// used later.
     ///
     /// # Errors
     /// The thread cannot enter the namespace.
@@ -86,7 +89,8 @@ impl Netns {
 
     /// The root of a sysfs that shows this namespace's `class/net`.
     ///
-    /// The mount is attached nowhere (fsmount(2), Linux 5.2): nobody else sees it, and it ends with the descriptor.
+    /// The mount is attached nowhere (fsmount(2), Linux 5.2): nobody else sees it, and it ends with
+    /// the descriptor.
     ///
     /// # Errors
     /// The kernel refuses to mount sysfs.
@@ -120,7 +124,8 @@ fn disable_ipv6(scope: &str) -> Result<()> {
     }
 }
 
-/// A namespace is a property of the thread, so whatever enters one does so on a thread that ends with it.
+/// A namespace is a property of the thread, so whatever enters one does so on a thread that ends
+/// with it.
 fn on_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
     thread::scope(|scope| {
         let worker = thread::Builder::new()

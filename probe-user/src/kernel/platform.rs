@@ -1,8 +1,9 @@
 //! Whether the processor's time is hardware's.
 //!
-//! `native` is what is known to be: an x86-64 processor of a known vendor that says of itself that no hypervisor is present.
-//! What a hypervisor's owner may name as it pleases (the model, the firmware's vendor) proves nothing, and can only raise
-//! a doubt. A VM inside an emulated machine looks as one on hardware does; nothing inside it tells the two apart.
+//! `native` is what is known to be: an x86-64 processor of a known vendor that says of itself that
+//! no hypervisor is present. What a hypervisor's owner may name as it pleases (the model, the
+//! firmware's vendor) proves nothing, and can only raise a doubt. A VM inside an emulated machine
+//! looks as one on hardware does; nothing inside it tells the two apart.
 
 use std::fs;
 
@@ -15,8 +16,8 @@ const VENDORS: [&str; 5] =
 /// The signature of QEMU's emulator (`TCG_FEATURES` in target/i386/cpu.c).
 const EMULATOR: &str = "TCGTCGTCGTCG";
 
-/// Signatures of hypervisors that run a guest's instructions on the processor itself, and what each is called
-/// (arch/x86/kernel/cpu/hypervisor.c lists the kernel's detectors).
+/// Signatures of hypervisors that run a guest's instructions on the processor itself, and what each
+/// is called (arch/x86/kernel/cpu/hypervisor.c lists the kernel's detectors).
 const HYPERVISORS: [(&str, &str); 12] = [
     ("KVMKVMKVM", "KVM"),
     ("Linux KVM Hv", "KVM"),

@@ -1,4 +1,5 @@
-//! Other programs on this host: where they are, whether they work, and the package that brings them.
+//! Other programs on this host: where they are, whether they work, and the package that brings
+//! them.
 
 use std::{
     env, fs,
@@ -79,11 +80,12 @@ fn install(package: &str, os_release: &str) -> String {
     format!("{manager} install {package}")
 }
 
-/// Runs `program` in `place` with these words and this on its standard input: they prove that it works, and change nothing of
-/// the host. It ends with the calling thread at the latest.
+/// Runs `program` in `place` with these words and this on its standard input: they prove that it
+/// works, and change nothing of the host. It ends with the calling thread at the latest.
 ///
 /// # Errors
-/// It cannot be started, fails, or does not end in time: what it printed, and the package to look at.
+/// It cannot be started, fails, or does not end in time: what it printed, and the package to look
+/// at.
 pub fn works(
     program: &Path,
     words: &[String],

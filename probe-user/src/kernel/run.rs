@@ -76,7 +76,8 @@ pub fn trial_object(name: &str) -> Result<String> {
     Owner::own().map(|owner| owner.object(name))
 }
 
-/// A folder for temporary files as [`Run::folder`] makes them, to try something out, with a run or without.
+/// A folder for temporary files as [`Run::folder`] makes them, to try something out, with a run or
+/// without.
 ///
 /// # Errors
 /// As [`Owner::own`], or it cannot be made.

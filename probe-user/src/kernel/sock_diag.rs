@@ -1,8 +1,9 @@
 //! The TCP sockets of a network namespace and what each has received, by sock_diag(7).
 //!
-//! A dump shows the sockets of the moment. What a socket received until its end is told by the kernel when it destroys
-//! it, to those who listen by then (`sock_diag_broadcast_destroy` in net/core/sock_diag.c); it is known for sure only
-//! that way, since a dump comes too early or too late.
+//! A dump shows the sockets of the moment. What a socket received until its end is told by the
+//! kernel when it destroys it, to those who listen by then (`sock_diag_broadcast_destroy` in
+//! net/core/sock_diag.c); it is known for sure only that way, since a dump comes too early or too
+//! late.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -28,7 +29,8 @@ const CONNECTED: [u8; 4] = [1, 3, 8, 12];
 /// `sizeof(struct inet_diag_msg)`.
 const MESSAGE: usize = 72;
 
-/// Where `tcpi_bytes_received` stands in `struct tcp_info` (linux/tcp.h), which only ever grows at its end.
+/// Where `tcpi_bytes_received` stands in `struct tcp_info` (linux/tcp.h), which only ever grows at
+/// its end.
 const BYTES_RECEIVED: usize = 128;
 
 /// A socket as the kernel tells of it.
@@ -40,9 +42,11 @@ pub struct TcpSocket {
     pub port: u16,
     /// Whether it waits for connections.
     pub listens: bool,
-    /// Whether its owner has a connection yet to end: it is established, about to be, or ended by the peer only.
+    /// Whether its owner has a connection yet to end: it is established, about to be, or ended by
+    /// the peer only.
     pub connected: bool,
-    /// Payload bytes that its peer sent and it acknowledged, in order. A connection's end (FIN) counts as one.
+    /// Payload bytes that its peer sent and it acknowledged, in order. A connection's end (FIN)
+    /// counts as one.
     #[doc(alias = "tcpi_bytes_received")]
     pub received: u64,
 }
@@ -51,8 +55,8 @@ pub struct TcpSocket {
 #[derive(Debug)]
 pub struct TcpSockets(Channel);
 
-/// The ends of IPv4 sockets of one network namespace. Whoever asks for them has to listen: what nobody takes fills the
-/// kernel's queue, and then some are lost.
+/// The ends of IPv4 sockets of one network namespace. Whoever asks for them has to listen: what
+/// nobody takes fills the kernel's queue, and then some are lost.
 #[derive(Debug)]
 pub struct TcpEnds(Channel);
 
@@ -93,7 +97,8 @@ impl TcpSockets {
 }
 
 impl TcpEnds {
-    /// Listens in `netns` from now on, once the kernel has loaded what they are told by: [`TcpSockets`] have it do so.
+    /// Listens in `netns` from now on, once the kernel has loaded what they are told by:
+    /// [`TcpSockets`] have it do so.
     ///
     /// # Errors
     /// The kernel has no sock_diag.
@@ -129,8 +134,8 @@ fn decode_all(messages: Vec<Raw>) -> Result<Vec<TcpSocket>> {
     ours.map(|message| decode(&message.body).ok_or_else(malformed)).collect()
 }
 
-/// `struct inet_diag_msg` and what follows it. A socket without `struct tcp_info` (one that has given up its buffers,
-/// in TIME_WAIT for example) has received nothing of late.
+/// `struct inet_diag_msg` and what follows it. A socket without `struct tcp_info` (one that has
+/// given up its buffers, in TIME_WAIT for example) has received nothing of late.
 fn decode(body: &[u8]) -> Option<TcpSocket> {
     let (head, attributes) = body.split_first_chunk::<MESSAGE>()?;
     let [_, state, _, _, high, low, ..] = *head;

@@ -4,8 +4,9 @@ use probe_core::model::target::{Range, Target};
 
 /// The address ranges of a target's functions, sorted, so that an address is found in O(log n).
 ///
-/// ftrace and kprobes report addresses a few bytes into the function (behind `endbr64` or a patched call), a call
-/// chain reports return addresses: so a function is matched by its range, not by its start.
+/// ftrace and kprobes report addresses a few bytes into the function (behind `endbr64` or a patched
+/// call), a call chain reports return addresses: so a function is matched by its range, not by its
+/// start.
 #[derive(Debug, Clone)]
 pub struct AddressMap {
     /// Range and index in the target, by address.
@@ -24,7 +25,8 @@ impl AddressMap {
     /// Index of the function that holds `address`.
     #[inline]
     pub fn find(&self, address: u64) -> Option<usize> {
-        // A target of one or two functions is the common case: a scan beats the search's mispredicted branches.
+        // A target of one or two functions is the common case: a scan beats the search's
+        // mispredicted branches.
         if self.ranges.len() <= 4 {
             let (_, index) = self.ranges.iter().find(|(range, _)| range.contains(address))?;
             return Some(*index);

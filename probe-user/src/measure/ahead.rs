@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::trial::Plan;
 
-/// The trials of a campaign by what they measure: those of one plan take about as long under each method.
+/// The trials of a campaign by what they measure: those of one plan take about as long under each
+/// method.
 #[derive(Debug, Clone, Default)]
 pub struct Ahead(Vec<Kind>);
 
@@ -43,8 +44,9 @@ impl Ahead {
         self.0.iter().map(|kind| kind.planned).sum()
     }
 
-    /// How long the others will take: as long as those of their plan took so far. One of which there was none takes what its
-    /// schedule says and what the others took beyond theirs. None before any trial has ended.
+    /// How long the others will take: as long as those of their plan took so far. One of which
+    /// there was none takes what its schedule says and what the others took beyond theirs. None
+    /// before any trial has ended.
     pub fn left(&self) -> Option<Duration> {
         let done = self.done();
         if done == 0 {

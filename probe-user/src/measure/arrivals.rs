@@ -6,7 +6,8 @@ use probe_core::error::Result;
 
 use crate::workload::network::Sink;
 
-/// How often, and how far apart, the sink is asked for the last frames of a load: for a second in all.
+/// How often, and how far apart, the sink is asked for the last frames of a load: for a second in
+/// all.
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -28,8 +29,8 @@ impl<'a> Arrivals<'a> {
         Ok(self.sink.refused()? - self.refused)
     }
 
-    /// Waits for the frames that vhost has sent, but that still stand in the backlog of the sink's CPU. Gives up after a
-    /// second: whoever needs all `sent` compares the counts.
+    /// Waits for the frames that vhost has sent, but that still stand in the backlog of the sink's
+    /// CPU. Gives up after a second: whoever needs all `sent` compares the counts.
     pub(super) fn wait_for(&self, sent: u64) -> Result<()> {
         for _ in 0..TRIES {
             if self.sink.read()?.frames - self.frames + self.refused()? >= sent {

@@ -17,8 +17,8 @@ use crate::{
 const WATCHED: Duration = Duration::from_secs(5);
 
 impl Bench<'_> {
-    /// The cap that the scenario asks for: a rate of its own, or a share of what arrives at the sink when as many guests
-    /// send as ever do in the schedule, flat out and without hogs.
+    /// The cap that the scenario asks for: a rate of its own, or a share of what arrives at the
+    /// sink when as many guests send as ever do in the schedule, flat out and without hogs.
     ///
     /// # Errors
     /// The load fails, nothing arrives, or the user ends the run.

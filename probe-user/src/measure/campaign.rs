@@ -51,7 +51,8 @@ pub struct Campaign<'a> {
     pub record: RunRecord,
     /// Number of blocks.
     pub blocks: u32,
-    /// Fewer are enough when each method's cost is known within this share of the control's CPU time.
+    /// Fewer are enough when each method's cost is known within this share of the control's CPU
+    /// time.
     pub until: Option<f64>,
     /// Numbers of functions, below the target's, on which the toll is measured as well.
     pub sizes: Vec<usize>,
@@ -68,10 +69,12 @@ struct Slot {
 }
 
 impl Campaign<'_> {
-    /// Measures it; each trial is in the journal before the next one starts. Gives the number of failed trials.
+    /// Measures it; each trial is in the journal before the next one starts. Gives the number of
+    /// failed trials.
     ///
     /// # Errors
-    /// The journal cannot be written, or the user ended the run. A trial that fails is a row, not an error.
+    /// The journal cannot be written, or the user ended the run. A trial that fails is a row, not
+    /// an error.
     pub fn measure(&self, journal: &mut Journal) -> Result<usize> {
         let mut ahead = self.ahead();
         journal.write(&JournalLine::Start {

@@ -37,8 +37,8 @@ impl BinClock {
         self.due().since(now()).into()
     }
 
-    /// Sleeps until the next edge is due and stamps it; gives its index. The schedule is absolute: a late edge does
-    /// not move those after it.
+    /// Sleeps until the next edge is due and stamps it; gives its index. The schedule is absolute:
+    /// a late edge does not move those after it.
     pub fn wait(&mut self) -> usize {
         let due = self.due();
         while now() < due {

@@ -60,9 +60,9 @@ impl Collector {
         sampled || self.items.get(item).is_some_and(Seen::is_told)
     }
 
-    /// The series of `item`, which is called `name`, over the bins between `edges`. None where the method has none, for
-    /// a counter that was not read at every edge (a hole in a series is no zero), and for a profiler that has no sample
-    /// in one of the bins.
+    /// The series of `item`, which is called `name`, over the bins between `edges`. None where the
+    /// method has none, for a counter that was not read at every edge (a hole in a series is no
+    /// zero), and for a profiler that has no sample in one of the bins.
     pub fn series(
         &self,
         item: usize,

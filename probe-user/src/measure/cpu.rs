@@ -43,8 +43,9 @@ impl Meters {
         Ok(Self { workers, load, hogs, system: SystemTime::open()?, sink: sink.to_vec() })
     }
 
-    /// Reads them when the workers sleep. A thread's time is exact only then: while it runs, the scheduler's account of
-    /// it is as old as the last tick. The load has ended, but its worker may be on its way to sleep.
+    /// Reads them when the workers sleep. A thread's time is exact only then: while it runs, the
+    /// scheduler's account of it is as old as the last tick. The load has ended, but its worker may
+    /// be on its way to sleep.
     pub(super) fn read_at_rest(&mut self) -> Result<Reading> {
         thread::sleep(TO_SLEEP);
         self.read()

@@ -1,5 +1,5 @@
-//! Asks the host everything that a campaign needs to know. What it tries, it tries on the target alone, for a moment, and
-//! undoes (see [`known`](crate::kernel::known)).
+//! Asks the host everything that a campaign needs to know. What it tries, it tries on the target
+//! alone, for a moment, and undoes (see [`known`](crate::kernel::known)).
 
 use std::io::ErrorKind;
 

@@ -5,7 +5,8 @@ use probe_core::model::{
     units::Nanos,
 };
 
-/// The guests' series: of `bytes[edge][guest]`, and of the round-trip times in µs that each guest's socket reported.
+/// The guests' series: of `bytes[edge][guest]`, and of the round-trip times in µs that each guest's
+/// socket reported.
 pub(super) fn series(
     names: Vec<String>,
     counted_at: CountedAt,

@@ -9,7 +9,8 @@ use probe_core::{
 use super::{collector::Collector, reader::Reader, truth};
 use crate::methods::{Method, Scene};
 
-/// A method at work: attached, switched on, and drained as in a trial. Dropping it releases what it holds, silently.
+/// A method at work: attached, switched on, and drained as in a trial. Dropping it releases what it
+/// holds, silently.
 pub struct Hook<'a> {
     method: &'a Descriptor,
     target: &'a Target,
@@ -36,7 +37,8 @@ impl Hits {
 }
 
 impl<'a> Hook<'a> {
-    /// Attaches `method` to `target` and switches it on. `scene` names the CPUs that a reader may run on.
+    /// Attaches `method` to `target` and switches it on. `scene` names the CPUs that a reader may
+    /// run on.
     ///
     /// # Errors
     /// What the kernel refused; whatever had attached by then is released.
@@ -47,8 +49,8 @@ impl<'a> Hook<'a> {
         Ok(Self { method: method.descriptor(), target, reader })
     }
 
-    /// Switches it off, takes the rest, and detaches. The method must account for the hits of every item that it
-    /// observes, as in a lockstep trial.
+    /// Switches it off, takes the rest, and detaches. The method must account for the hits of every
+    /// item that it observes, as in a lockstep trial.
     ///
     /// # Errors
     /// What the kernel refused; a count that does not hold, with both numbers.

@@ -16,7 +16,8 @@ use probe_core::{
 
 use super::journal::{CAMPAIGN, JOURNAL};
 
-/// Names of standard input. It is read as it was handed over, not opened anew, which a socket refuses.
+/// Names of standard input. It is read as it was handed over, not opened anew, which a socket
+/// refuses.
 const STANDARD: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 
 /// All bytes of a file, a pipe, or standard input.

@@ -1,6 +1,7 @@
 //! The journal: one JSON line per thing that is known for good, written when it becomes known.
 //!
-//! A killed or failed campaign loses at most the trial that was running. `campaign.json` is made from it.
+//! A killed or failed campaign loses at most the trial that was running. `campaign.json` is made
+//! from it.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -31,8 +32,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens `path` for appending: a file, or a device that takes bytes in order, such as a virtio port. A file is held
-    /// until this is dropped, so that no other run writes between its lines.
+    /// Opens `path` for appending: a file, or a device that takes bytes in order, such as a virtio
+    /// port. A file is held until this is dropped, so that no other run writes between its lines.
     ///
     /// # Errors
     /// It cannot be opened for writing, holds something already, or another run writes it.
@@ -54,7 +55,8 @@ impl Journal {
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// Makes sure, before anything else is begun, that [`Journal::open`] would not refuse `path` for what it holds.
+    /// Makes sure, before anything else is begun, that [`Journal::open`] would not refuse `path`
+    /// for what it holds.
     ///
     /// # Errors
     /// It holds something already.
@@ -67,7 +69,8 @@ impl Journal {
         }
     }
 
-    /// Writes one line. A line that does not fit (a full disk) is taken back, so that those before it stay readable.
+    /// Writes one line. A line that does not fit (a full disk) is taken back, so that those before
+    /// it stay readable.
     ///
     /// # Errors
     /// What the system refused.
@@ -79,7 +82,8 @@ impl Journal {
         let written = self.file.write_all(text.as_bytes()).and_then(|()| settled(&self.file));
         written.map_err(|error| {
             if let Ok(length) = before {
-                // Fails on a device, which has no length to go back to; the reader drops a cut line.
+                // Fails on a device, which has no length to go back to; the reader drops a cut
+                // line.
                 let _ = self.file.set_len(length);
             }
             unwritten(&self.path, error)

@@ -1,7 +1,8 @@
 //! How long frames take to machine 2, by the stamps that guests put into them.
 //!
-//! A packet socket at machine 2's end of the cable looks at each. It is there under every method alike, the control
-//! included: where load and sink share a CPU, what it takes there of the vhost worker's time is in both sides of a pair.
+//! A packet socket at machine 2's end of the cable looks at each. It is there under every method
+//! alike, the control included: where load and sink share a CPU, what it takes there of the vhost
+//! worker's time is in both sides of a pair.
 
 use hdrhistogram::Histogram;
 use probe_core::{
@@ -19,8 +20,8 @@ use crate::{
     workload::{Stage, blast::frame},
 };
 
-/// Room for some 200,000 frames, so that nothing is dropped between two bin edges at any rate that guests reach. Only the
-/// stamp is looked at.
+/// Room for some 200,000 frames, so that nothing is dropped between two bin edges at any rate that
+/// guests reach. Only the stamp is looked at.
 const RING: Shape =
     Shape { block_size: 1 << 18, blocks: 128, retire_ms: 20, snaplen: Some(frame::MIN as u32) };
 

@@ -1,8 +1,9 @@
 //! How every file that a person asked for is written: to where the path leads, as it stands there.
 //!
-//! Links are followed. A regular file is replaced whole or not at all, and keeps its mode and owner. What a new file cannot
-//! stand in for (a device, a pipe, a file with several names, with attributes of its own, or bound over another, or in a
-//! folder that takes no new file) is written in place; for a regular file its room is taken first.
+//! Links are followed. A regular file is replaced whole or not at all, and keeps its mode and
+//! owner. What a new file cannot stand in for (a device, a pipe, a file with several names, with
+//! attributes of its own, or bound over another, or in a folder that takes no new file) is written
+//! in place; for a regular file its room is taken first.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -30,8 +31,9 @@ const MOST_LINKS: usize = 40;
 /// Writes a file.
 ///
 /// # Errors
-/// What the system refused. Where the disk is full, what stood in a regular file stands there still; in a file that is
-/// written in place, only where the file system can take the room beforehand (fallocate).
+/// What the system refused. Where the disk is full, what stood in a regular file stands there
+/// still; in a file that is written in place, only where the file system can take the room
+/// beforehand (fallocate).
 pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     write(path, content.as_ref()).map_err(|error| Error::output("write", path, error))
 }
@@ -51,7 +53,8 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         _ => follow(path)?,
     };
     match place {
-        // Another has opened it and may have written: `3>file`. What is there already is not ours to cut.
+        // Another has opened it and may have written: `3>file`. What is there already is not ours
+        // to cut.
         Place::Opened => stream(OpenOptions::new().append(true).open(path)?, content),
         Place::Named(path) => match OpenOptions::new().write(true).open(&path) {
             Ok(_) if guarded(&path).is_err() => Err(Errno::ACCESS.into()),
@@ -62,8 +65,9 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Whether this is what `stream` leads to. It is written through that then: opened a second time, a file would be written
-/// from its beginning, over what came before; and a socket cannot be opened at all.
+/// Whether this is what `stream` leads to. It is written through that then: opened a second time, a
+/// file would be written from its beginning, over what came before; and a socket cannot be opened
+/// at all.
 fn is(there: &fs::Metadata, stream: impl AsFd) -> bool {
     // A terminal or /dev/null is the same under any name, so that nothing depends on the answer.
     rustix::fs::fstat(stream)
@@ -105,9 +109,10 @@ fn follow(path: &Path) -> io::Result<Place> {
     Err(Errno::LOOP.into())
 }
 
-/// Refuses what somebody else put into a folder that all may write to: root would write where they lead it. The kernel
-/// has the same rule (`fs.protected_symlinks`, `protected_regular`, `protected_fifos`; fs/namei.c), which links that are
-/// followed by hand, and files that are opened without creating them, do not meet.
+/// Refuses what somebody else put into a folder that all may write to: root would write where they
+/// lead it. The kernel has the same rule (`fs.protected_symlinks`, `protected_regular`,
+/// `protected_fifos`; fs/namei.c), which links that are followed by hand, and files that are opened
+/// without creating them, do not meet.
 fn guarded(path: &Path) -> io::Result<()> {
     let (there, folder) = (fs::symlink_metadata(path)?, fs::metadata(folder_of(path))?);
     let us = rustix::process::geteuid().as_raw();
@@ -166,7 +171,8 @@ fn rewrite(path: &Path, file: &File, content: &[u8]) -> io::Result<()> {
     match fill(new, content)?.persist(path) {
         Ok(_) => Ok(()),
         Err(refused) if is_full(&refused.error) => Err(refused.error),
-        // It is a mount point (EBUSY), it is in a sticky folder and another's (EPERM), or the folder takes no new names.
+        // It is a mount point (EBUSY), it is in a sticky folder and another's (EPERM), or the
+        // folder takes no new names.
         Err(_) => fill_in_place(file, content),
     }
 }
@@ -216,7 +222,8 @@ fn fill(mut new: NamedTempFile, content: &[u8]) -> io::Result<NamedTempFile> {
     Ok(new)
 }
 
-/// Over what is there. Its room is taken first, where the file system can: on a full disk what is there stays as it is.
+/// Over what is there. Its room is taken first, where the file system can: on a full disk what is
+/// there stays as it is.
 fn fill_in_place(mut file: &File, content: &[u8]) -> io::Result<()> {
     let length = content.len() as u64;
     if length > 0 {

@@ -1,6 +1,7 @@
 //! Drains a session while the load runs: at the bin edges, or from a thread of the method's own.
 //!
-//! Either way the CPU time that reading takes is the method's, and is measured as the reading thread's own.
+//! Either way the CPU time that reading takes is the method's, and is measured as the reading
+//! thread's own.
 
 use std::{
     sync::mpsc::{self, RecvTimeoutError, Sender},
@@ -45,7 +46,8 @@ pub struct Reading {
 }
 
 impl Reader {
-    /// Starts to drain `session`; a thread of its own runs on `cpus`, the CPUs of the machine that is traced.
+    /// Starts to drain `session`; a thread of its own runs on `cpus`, the CPUs of the machine that
+    /// is traced.
     ///
     /// # Errors
     /// The thread cannot be started.

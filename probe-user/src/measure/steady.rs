@@ -1,9 +1,10 @@
 //! What is measured is measured on CPUs that stay.
 //!
 //! The kernel moves threads away from a CPU that goes offline and gives them any other, for good
-//! (kernel/sched/core.c, `select_fallback_rq`); it closes perf events there, and a CPU that comes online has none, nor a
-//! ring that anybody reads. So a change in the middle of a trial makes it an error row, whatever came of it, and what was
-//! set up for the CPUs of before is not used for the next one.
+//! (kernel/sched/core.c, `select_fallback_rq`); it closes perf events there, and a CPU that comes
+//! online has none, nor a ring that anybody reads. So a change in the middle of a trial makes it an
+//! error row, whatever came of it, and what was set up for the CPUs of before is not used for the
+//! next one.
 
 use std::{
     sync::atomic::Ordering,
@@ -16,16 +17,17 @@ use probe_core::error::{Error, Result};
 use super::trial::Bench;
 use crate::kernel::{affinity, hotplug::Change};
 
-/// How long a trial waits for a CPU that is offline, about what a trial takes. Without, all that are left would be error rows
-/// at once where a CPU was away for a second.
+/// How long a trial waits for a CPU that is offline, about what a trial takes. Without, all that
+/// are left would be error rows at once where a CPU was away for a second.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 
 impl Bench<'_> {
-    /// Does something that is true only if no CPU comes or goes meanwhile. The calling thread reads at the bin edges: it
-    /// stands beside the sink, so that no hog delays it.
+    /// Does something that is true only if no CPU comes or goes meanwhile. The calling thread reads
+    /// at the bin edges: it stands beside the sink, so that no hog delays it.
     ///
     /// # Errors
-    /// What it says itself; a CPU of the placement cannot be used; a CPU went offline or came online meanwhile.
+    /// What it says itself; a CPU of the placement cannot be used; a CPU went offline or came
+    /// online meanwhile.
     pub(super) fn steadily<T>(&self, measure: impl FnOnce() -> Result<T>) -> Result<T> {
         self.settle()?;
         affinity::pin(None, &self.placement.sink)?;
@@ -45,7 +47,8 @@ impl Bench<'_> {
         steady.and(outcome)
     }
 
-    /// Makes sure that the CPUs are there. A stage that was built before a CPU went or came has threads in other places.
+    /// Makes sure that the CPUs are there. A stage that was built before a CPU went or came has
+    /// threads in other places.
     fn settle(&self) -> Result<()> {
         let there = self.await_placement();
         let changes = self.hotplug.borrow_mut().changes();
@@ -92,7 +95,8 @@ fn changed(changes: &[Change], outcome: Option<&Error>) -> Error {
     )
 }
 
-/// All of them in a sentence; a CPU that goes up and down all the time has only its first changes in it.
+/// All of them in a sentence; a CPU that goes up and down all the time has only its first changes
+/// in it.
 fn told(changes: &[Change]) -> String {
     const MOST: usize = 8;
     let mut told: Vec<_> = changes.iter().take(MOST).map(Change::to_string).collect();

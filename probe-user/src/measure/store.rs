@@ -25,8 +25,8 @@ use super::{
 const GUESTS: &str = "guests";
 const GUEST_JOURNAL: &str = "results.jsonl";
 
-/// Makes the folder for a result: `out`, or one in `results/` with the time, and with a number where another run made that
-/// one in the same second. An existing result is never written over.
+/// Makes the folder for a result: `out`, or one in `results/` with the time, and with a number
+/// where another run made that one in the same second. An existing result is never written over.
 ///
 /// # Errors
 /// It cannot be made, cannot be written, or holds a result already.
@@ -76,8 +76,8 @@ fn create_new(results: &Path, now: &jiff::Zoned) -> Result<PathBuf> {
     ))
 }
 
-/// Reads a result: a folder, a `campaign.json`, or a journal (that of a killed run too). What a file is follows from what
-/// stands in it, not from its name; `-` is standard input.
+/// Reads a result: a folder, a `campaign.json`, or a journal (that of a killed run too). What a
+/// file is follows from what stands in it, not from its name; `-` is standard input.
 ///
 /// # Errors
 /// It cannot be read, is no result, or has another schema version.
@@ -93,7 +93,8 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Reads a file, standard input, or the result in a folder: its campaign, or its journal where it has none.
+    /// Reads a file, standard input, or the result in a folder: its campaign, or its journal where
+    /// it has none.
     ///
     /// # Errors
     /// It cannot be read, or the folder holds no result.
@@ -117,7 +118,8 @@ impl Stored {
         }
         match serde_json::from_slice::<Versioned>(&self.bytes) {
             Ok(found) => Ok(Some(found.schema_version)),
-            // It was cut, say. What begins otherwise is a journal, or nothing that a campaign's error would be true of.
+            // It was cut, say. What begins otherwise is a journal, or nothing that a campaign's
+            // error would be true of.
             Err(error) if begins_as_campaign(&self.bytes) => {
                 Err(not_a_result(&self.file, &error.to_string()))
             }
@@ -194,11 +196,12 @@ fn begins_as_campaign(bytes: &[u8]) -> bool {
     inner.is_some_and(|inner| inner.starts_with(b"\"schema_version\""))
 }
 
-/// Reads the journals of a result: a file, the one in a folder, those of the VMs of `cargo xtask run` in its folder, or those
-/// that a `campaign.json` was made of.
+/// Reads the journals of a result: a file, the one in a folder, those of the VMs of `cargo xtask
+/// run` in its folder, or those that a `campaign.json` was made of.
 ///
 /// # Errors
-/// One cannot be read, a line that is whole is no journal line, or a campaign contradicts itself or has another schema version.
+/// One cannot be read, a line that is whole is no journal line, or a campaign contradicts itself or
+/// has another schema version.
 pub fn read_journals(path: &Path) -> Result<Vec<Source>> {
     let guests = path.join(GUESTS);
     if guests.is_dir() && !path.join(JOURNAL).exists() {
@@ -207,7 +210,8 @@ pub fn read_journals(path: &Path) -> Result<Vec<Source>> {
     Stored::file(file_of(path, [JOURNAL, CAMPAIGN])?)?.journals()
 }
 
-/// The journals of a campaign in VMs. That of a VM that ended before its first line was whole is left out.
+/// The journals of a campaign in VMs. That of a VM that ended before its first line was whole is
+/// left out.
 fn read_guests(guests: &Path) -> Result<Vec<Source>> {
     let mut files = Vec::new();
     for guest in fs::read_dir(guests).map_err(|e| unreadable(guests, e))? {

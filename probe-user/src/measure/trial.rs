@@ -66,8 +66,9 @@ impl Plan {
         Self { part: Part::Toll, pace, witnessed: false, functions: None }
     }
 
-    /// Whether trials of this plan are made under `method`. A witnessed toll trial tells what the witness costs, and is
-    /// made under the control only; to the control, all numbers of functions are one.
+    /// Whether trials of this plan are made under `method`. A witnessed toll trial tells what the
+    /// witness costs, and is made under the control only; to the control, all numbers of functions
+    /// are one.
     pub fn runs_under(self, method: &Descriptor) -> bool {
         let price_of_witness = self.part == Part::Toll && self.witnessed;
         match method.id.is_off() {
@@ -134,7 +135,8 @@ impl Bench<'_> {
     /// Runs one trial.
     ///
     /// # Errors
-    /// Anything that fails on the way, and numbers that break one of their own checks; a CPU went offline or came online.
+    /// Anything that fails on the way, and numbers that break one of their own checks; a CPU went
+    /// offline or came online.
     pub fn measure(&self, method: &dyn Method, plan: Plan) -> Result<Measured> {
         self.steadily(|| self.trial(method, plan))
     }
@@ -181,7 +183,8 @@ impl Bench<'_> {
         Ok(stage)
     }
 
-    /// Keeps a stage that is dear to build for the next trial. One on which a trial failed never comes here.
+    /// Keeps a stage that is dear to build for the next trial. One on which a trial failed never
+    /// comes here.
     pub(super) fn leave(&self, stage: Stage) -> Result<()> {
         if self.scenario.guests.kind == GuestKind::Kvm {
             self.kept.replace(Some(stage));
@@ -207,8 +210,8 @@ impl Bench<'_> {
         if holders.is_empty() { Ok(()) } else { Err(holders::refusal(&holders)) }
     }
 
-    /// Runs the load once before anything is attached, until caches, rings and the bridge's table are as they will be. A
-    /// fidelity trial's load runs on by itself before the first bin.
+    /// Runs the load once before anything is attached, until caches, rings and the bridge's table
+    /// are as they will be. A fidelity trial's load runs on by itself before the first bin.
     fn warm_up(&self, stage: &Stage, plan: Plan) -> Result<()> {
         if plan.part == Part::Fidelity {
             return Ok(());
@@ -256,7 +259,8 @@ impl Bench<'_> {
         })
     }
 
-    /// Counts the same load on the target and at the witness's sites: the two must agree on this kernel.
+    /// Counts the same load on the target and at the witness's sites: the two must agree on this
+    /// kernel.
     ///
     /// # Errors
     /// They do not, or the load fails.
@@ -268,7 +272,8 @@ impl Bench<'_> {
         if self.scenario.guests.kind == GuestKind::Existing {
             return self.check_witness_alongside();
         }
-        // Whatever the scenario's guests are: the claim is about the kernel, and only these count their kicks.
+        // Whatever the scenario's guests are: the claim is about the kernel, and only these count
+        // their kicks.
         let stage = Stage::of_guests(self.run, &Guests::default(), &self.placement)?;
         let checks = witness::verify(self.target, || {
             let mut load = stage.start(Offered::Lockstep { kicks: CHECK_KICKS })?;
@@ -333,7 +338,8 @@ impl Bench<'_> {
         let Reading { session, collector, cpu, wakeups } = reading;
         let mut observation = session.detach()?;
         if traced.len() < self.target.len() {
-            // Behind its functions, a smaller target's items have other indices; nobody asks for them.
+            // Behind its functions, a smaller target's items have other indices; nobody asks for
+            // them.
             observation.truncate(traced.functions.len());
         }
         observation.recorded.resize(self.target.len(), None);
@@ -348,8 +354,8 @@ impl Bench<'_> {
         })
     }
 
-    /// The series of every item that the method observed, and whose hits it told the times of: a count of the whole
-    /// trial has none.
+    /// The series of every item that the method observed, and whose hits it told the times of: a
+    /// count of the whole trial has none.
     fn series(
         &self,
         method: &Descriptor,

@@ -32,8 +32,8 @@ pub(super) fn check(
     Ok(())
 }
 
-/// The network carries nothing but the load: every frame of a whole load arrives at the sink or is refused there. (A
-/// fidelity trial's window begins and ends with frames under way.)
+/// The network carries nothing but the load: every frame of a whole load arrives at the sink or is
+/// refused there. (A fidelity trial's window begins and ends with frames under way.)
 fn frames(measured: &Measured, plan: Plan) -> Result<()> {
     let (sent, received, refused) =
         (measured.sent.frames, measured.received.frames, measured.refused);
@@ -58,9 +58,9 @@ fn calls(measured: &Measured, method: &Descriptor, target: &Target) -> Result<()
     hits(&measured.observation, method, item, truth)
 }
 
-/// A method that sees every hit must account for each: recorded (or counted), lost or missed. One that samples by counting
-/// must hold the truth between its bounds; what is drawn at random may miss its interval, and that is no error. Nothing is
-/// asked of one that does not observe the item.
+/// A method that sees every hit must account for each: recorded (or counted), lost or missed. One
+/// that samples by counting must hold the truth between its bounds; what is drawn at random may
+/// miss its interval, and that is no error. Nothing is asked of one that does not observe the item.
 pub(super) fn hits(
     seen: &Observation,
     method: &Descriptor,
@@ -109,10 +109,10 @@ fn bounds(estimate: Estimate, truth: u64, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether `recorded` events and what was not seen can be the whole of `calls`. Losses are not told apart by function, so
-/// they bound the count. A loss that is only partly known excuses any gap, and the summary calls the rest unaccounted for;
-/// but a kernel that does not tell what a probe missed excuses none in lockstep, where calls come one at a time and
-/// nothing nests.
+/// Whether `recorded` events and what was not seen can be the whole of `calls`. Losses are not told
+/// apart by function, so they bound the count. A loss that is only partly known excuses any gap,
+/// and the summary calls the rest unaccounted for; but a kernel that does not tell what a probe
+/// missed excuses none in lockstep, where calls come one at a time and nothing nests.
 fn accounts_for(calls: u64, recorded: u64, lost: Loss, missed: Loss) -> bool {
     let open = lost.exact().is_none() || matches!(missed, Loss::AtLeast(_));
     recorded <= calls && (open || recorded + lost.known() + missed.known() >= calls)

@@ -1,5 +1,5 @@
-//! What happens between enable and disable: the load runs, and one reader stamps each bin edge and reads, at that
-//! moment, the sink, the witness and edge-read counters.
+//! What happens between enable and disable: the load runs, and one reader stamps each bin edge and
+//! reads, at that moment, the sink, the witness and edge-read counters.
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
@@ -80,8 +80,9 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// The load from idle to idle, so that every CPU nanosecond of it falls into the window: the scheduler's account
-    /// of a thread lags by up to a tick while the thread runs, and not at all while it sleeps.
+    /// The load from idle to idle, so that every CPU nanosecond of it falls into the window: the
+    /// scheduler's account of a thread lags by up to a tick while the thread runs, and not at all
+    /// while it sleeps.
     pub(super) fn toll(mut self, pace: Pace) -> Result<Watched> {
         let toll = self.bench.toll()?;
         let length = match pace {
@@ -208,7 +209,8 @@ impl<'a> Watch<'a> {
         sections
     }
 
-    /// Everything that is read at a bin edge, the method's counter first: it belongs closest to the stamp.
+    /// Everything that is read at a bin edge, the method's counter first: it belongs closest to the
+    /// stamp.
     fn read_edge(&mut self, edge: usize) -> Result<()> {
         if self.bench.interrupted.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);

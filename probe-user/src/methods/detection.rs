@@ -7,7 +7,8 @@ use probe_core::error::{Error, Remedy, Result};
 use super::Detection;
 
 impl From<Result<()>> for Detection {
-    /// A refusal for want of a feature or of rights is a "no"; any other failure leaves the question open.
+    /// A refusal for want of a feature or of rights is a "no"; any other failure leaves the
+    /// question open.
     fn from(probe: Result<()>) -> Self {
         let Err(error) = probe else { return Self::Available };
         match error {

@@ -1,8 +1,8 @@
 //! The tracing methods, one room each; they never import one another.
 //!
-//! The life of a method in a trial: [`Method::attach`] · [`Session::enable`] · [`Session::drain`] again and again ·
-//! [`Session::disable`] · one last drain · [`Session::detach`]. Whatever attached is released by `detach`, which
-//! reports errors; dropping a session releases it too, silently.
+//! The life of a method in a trial: [`Method::attach`] · [`Session::enable`] · [`Session::drain`]
+//! again and again · [`Session::disable`] · one last drain · [`Session::detach`]. Whatever attached
+//! is released by `detach`, which reports errors; dropping a session releases it too, silently.
 
 pub mod bpf;
 pub mod capture;
@@ -48,8 +48,8 @@ pub trait Method: Send + Sync {
     /// Its definition.
     fn descriptor(&self) -> &Descriptor;
 
-    /// Asks the kernel for the features it needs, without leaving anything behind, in the narrowest way that answers (see
-    /// [`known`]). What `known` knows is not asked again.
+    /// Asks the kernel for the features it needs, without leaving anything behind, in the narrowest
+    /// way that answers (see [`known`]). What `known` knows is not asked again.
     ///
     /// [`known`]: crate::kernel::known
     fn ask(&self, target: &Target, known: &Known) -> Detection;
@@ -73,7 +73,8 @@ pub struct Scene<'a> {
     pub run: &'a Run,
     /// The guests' TAPs; none where no load is built.
     pub taps: Option<Taps<'a>>,
-    /// The CPUs that the method's own processes may run on: the traced machine's. Empty: those of the calling thread.
+    /// The CPUs that the method's own processes may run on: the traced machine's. Empty: those of
+    /// the calling thread.
     pub cpus: &'a [u32],
     /// Set when the user asks for the end. What can take minutes looks at it.
     pub interrupted: Option<&'a Arc<AtomicBool>>,
@@ -129,14 +130,16 @@ pub trait Session: Send {
     /// What the kernel refused.
     fn disable(&mut self) -> Result<()>;
 
-    /// Releases everything and accounts for it. A failure to release is an error even if all was observed.
+    /// Releases everything and accounts for it. A failure to release is an error even if all was
+    /// observed.
     ///
     /// # Errors
     /// What the kernel refused; the rest is released all the same.
     fn detach(self: Box<Self>) -> Result<Observation>;
 }
 
-/// Takes what a session saw. Functions, tracepoints and frames go by their index in the target, see [`Target`].
+/// Takes what a session saw. Functions, tracepoints and frames go by their index in the target, see
+/// [`Target`].
 pub trait Sink {
     /// `item` was hit `total` times since enable, as read at this moment.
     fn count(&mut self, item: usize, total: u64);
@@ -144,12 +147,12 @@ pub trait Sink {
     /// `item` was hit at `at` (`CLOCK_MONOTONIC`).
     fn event(&mut self, item: usize, at: Nanos);
 
-    /// `weight` hits of `item` about `at`: a count of a short stretch of time in whose middle `at` lies, or a record
-    /// that stands for several.
+    /// `weight` hits of `item` about `at`: a count of a short stretch of time in whose middle `at`
+    /// lies, or a record that stands for several.
     fn weighted(&mut self, item: usize, at: Nanos, weight: f64);
 
-    /// A profiler's totals since enable, as read at this moment: all samples, and for each function of the target those
-    /// that have it in their call chain, and those whose innermost frame it is.
+    /// A profiler's totals since enable, as read at this moment: all samples, and for each function
+    /// of the target those that have it in their call chain, and those whose innermost frame it is.
     fn shares(&mut self, samples: u64, functions: &[Share]);
 
     /// A profiler's sample.
@@ -161,10 +164,11 @@ pub trait Sink {
 pub struct Sample<'a> {
     /// When (`CLOCK_MONOTONIC`).
     pub at: Nanos,
-    /// What it stands for: the share of a function is the weight of its samples in that of all. 1 where all stand for
-    /// the same.
+    /// What it stands for: the share of a function is the weight of its samples in that of all. 1
+    /// where all stand for the same.
     pub weight: u64,
-    /// The target's functions in the call chain, each once; without call chains, the one that was interrupted.
+    /// The target's functions in the call chain, each once; without call chains, the one that was
+    /// interrupted.
     pub functions: &'a [usize],
     /// The function of the target that was interrupted, if it is one.
     pub innermost: Option<usize>,

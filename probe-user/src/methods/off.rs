@@ -1,5 +1,6 @@
-//! `off`, the control: it goes the same way as every other method, and attaches nothing. `off-again` does the same under a
-//! name of its own, so that a campaign can set the control against itself: what that shows is chance.
+//! `off`, the control: it goes the same way as every other method, and attaches nothing.
+//! `off-again` does the same under a name of its own, so that a campaign can set the control
+//! against itself: what that shows is chance.
 
 use std::collections::BTreeMap;
 
@@ -93,7 +94,8 @@ impl Session for OffSession {
     fn detach(self: Box<Self>) -> Result<Observation> {
         let observed = self.observed;
         Ok(Observation {
-            // It does not look, so it has no counts; and it makes no records that could be lost or missed.
+            // It does not look, so it has no counts; and it makes no records that could be lost or
+            // missed.
             recorded: vec![None; self.items],
             lost: Loss::NONE,
             missed: Loss::NONE,

@@ -23,7 +23,8 @@ pub struct PerfRing {
     pub pages: usize,
 }
 
-/// The words of one method. Every parameter given must be taken by the method: see [`Options::finish`].
+/// The words of one method. Every parameter given must be taken by the method: see
+/// [`Options::finish`].
 #[derive(Debug, Clone)]
 pub struct Options {
     id: String,
@@ -62,8 +63,8 @@ impl Options {
         &self.id
     }
 
-    /// The id of the method that these words define: `base`, which may say more than the words did (the event that a
-    /// profiler found), and the parameters given.
+    /// The id of the method that these words define: `base`, which may say more than the words did
+    /// (the event that a profiler found), and the parameters given.
     pub fn id(&self, base: &str) -> MethodId {
         let parameters = self.given.iter().map(|(key, value)| format!(":{key}={value}"));
         MethodId(std::iter::once(base.to_owned()).chain(parameters).collect())
@@ -96,7 +97,8 @@ impl Options {
         bound.parse(value).map_err(|why| self.wrong(key, why))
     }
 
-    /// The size of each CPU's perf ring, `buffer_kib_per_cpu`, or `default`: a power of two of pages (`perf_mmap`).
+    /// The size of each CPU's perf ring, `buffer_kib_per_cpu`, or `default`: a power of two of
+    /// pages (`perf_mmap`).
     ///
     /// # Errors
     /// No ring has this size.

@@ -17,7 +17,8 @@ pub type Make = fn(&mut Options) -> Result<Box<dyn Method>>;
 pub struct Entry {
     /// The id; `HZ` and `N` stand for numbers: `perf-sample-HZ`.
     pub id: &'static str,
-    /// The id that stands for the kind in groups: `perf-sample-999`. None for kinds that no group holds.
+    /// The id that stands for the kind in groups: `perf-sample-999`. None for kinds that no group
+    /// holds.
     pub grouped: Option<&'static str>,
     /// Makes it.
     pub make: Make,
@@ -85,12 +86,12 @@ pub fn ids() -> impl Iterator<Item = &'static str> {
     entries().map(|entry| entry.id)
 }
 
-/// The method that these words name: an id, and parameters where they differ from the defaults; or a program and its
-/// arguments, `external:NAME=program arguments…`.
+/// The method that these words name: an id, and parameters where they differ from the defaults; or
+/// a program and its arguments, `external:NAME=program arguments…`.
 ///
 /// # Errors
-/// There is none (the nearest are offered), it has no such parameter, or which one it is depends on the kernel and the
-/// kernel does not tell.
+/// There is none (the nearest are offered), it has no such parameter, or which one it is depends on
+/// the kernel and the kernel does not tell.
 pub fn find(word: &str) -> Result<Box<dyn Method>> {
     if let Some(program) = external::parse(word) {
         return program;
@@ -119,8 +120,8 @@ pub fn select(list: &str) -> Result<Vec<Box<dyn Method>>> {
     Ok(methods)
 }
 
-/// The methods of the group of this name; none where there is no such group. Only those are made that may belong to it:
-/// making a profiler asks the kernel for its event.
+/// The methods of the group of this name; none where there is no such group. Only those are made
+/// that may belong to it: making a profiler asks the kernel for its event.
 fn group(name: &str) -> Result<Option<Vec<Box<dyn Method>>>> {
     if name == "default" {
         return DEFAULT.iter().map(|id| find(id)).collect::<Result<_>>().map(Some);

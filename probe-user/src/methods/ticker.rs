@@ -20,7 +20,8 @@ pub enum Ticker {
     CpuClock,
     /// `PERF_COUNT_HW_CPU_CYCLES`: the PMU.
     Cycles,
-    /// The best of them, and the kernel does not tell this user which that is: a method to be listed, not to be run.
+    /// The best of them, and the kernel does not tell this user which that is: a method to be
+    /// listed, not to be run.
     Untold {
         /// What it answered to the question for cycles.
         errno: i32,
@@ -40,8 +41,8 @@ impl Ticker {
         }
     }
 
-    /// The one that `event` of the options names, and `best()` where they name none; the options' id then says which,
-    /// where the kernel does.
+    /// The one that `event` of the options names, and `best()` where they name none; the options'
+    /// id then says which, where the kernel does.
     ///
     /// # Errors
     /// There is no such event, or asking for the best failed for another reason than who asks.
@@ -57,7 +58,8 @@ impl Ticker {
         Ok(ticker)
     }
 
-    /// `cycles` where this kernel has them, else `cpu-clock`. An event of the own thread tells: the PMU is the same.
+    /// `cycles` where this kernel has them, else `cpu-clock`. An event of the own thread tells: the
+    /// PMU is the same.
     ///
     /// # Errors
     /// The kernel did not answer, for another reason than who asks.
@@ -73,8 +75,9 @@ impl Ticker {
         }
     }
 
-    /// An event on `cpu` that takes so many samples per second, which hold what `sample_type` asks for
-    /// (`PERF_SAMPLE_*`). Guests are left out where the PMU can: a share of the host's time is no share of theirs.
+    /// An event on `cpu` that takes so many samples per second, which hold what `sample_type` asks
+    /// for (`PERF_SAMPLE_*`). Guests are left out where the PMU can: a share of the host's time is
+    /// no share of theirs.
     ///
     /// # Errors
     /// The kernel refused.
@@ -84,8 +87,8 @@ impl Ticker {
             .map_err(|e| refused(self, e))
     }
 
-    /// Whether [`Ticker::open`] would work on any CPU, by an event that this thread alone could see and that never ticks;
-    /// gives that.
+    /// Whether [`Ticker::open`] would work on any CPU, by an event that this thread alone could see
+    /// and that never ticks; gives that.
     ///
     /// # Errors
     /// The kernel refused.
@@ -117,7 +120,8 @@ impl Ticker {
     ) -> io::Result<T> {
         let host = self.attr(frequency, sample_type);
         match open(&host) {
-            // Some PMUs cannot leave anything out; but EINVAL has other causes too: then this fails as well.
+            // Some PMUs cannot leave anything out; but EINVAL has other causes too: then this fails
+            // as well.
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
                 open(&Attr { exclude_guest: false, ..host })
             }
@@ -163,8 +167,8 @@ fn refused(ticker: Ticker, source: io::Error) -> Error {
     error
 }
 
-/// Of the time `observed`, how much the events were really counting: less where the PMU was shared with others; the
-/// worst CPU's.
+/// Of the time `observed`, how much the events were really counting: less where the PMU was shared
+/// with others; the worst CPU's.
 pub fn running(observed: Nanos, readings: &[Reading]) -> Nanos {
     let ratio = readings
         .iter()

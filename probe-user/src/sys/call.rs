@@ -1,7 +1,9 @@
-//! The one place that makes raw system calls, with a script in its stead for tests of the error paths.
+//! The one place that makes raw system calls, with a script in its stead for tests of the error
+//! paths.
 //!
-//! Only calls that set tracing up pass here (`bpf`, `perf_event_open`, `ioctl`, socket options); the hot paths of the load do not.
-//! The script is part of every build and thread-local: nothing is compiled differently for tests.
+//! Only calls that set tracing up pass here (`bpf`, `perf_event_open`, `ioctl`, socket options);
+//! the hot paths of the load do not. The script is part of every build and thread-local: nothing is
+//! compiled differently for tests.
 #![expect(
     unsafe_code,
     reason = "syscall(2) and ioctl(2) with the arguments that each variant states"
@@ -18,14 +20,16 @@ use std::{
 /// A system call, ready to be made.
 #[derive(Debug)]
 pub enum Call<'a> {
-    /// `bpf(command, attr, sizeof attr)`: `attr` is the command's `union bpf_attr`, zero behind its last field.
+    /// `bpf(command, attr, sizeof attr)`: `attr` is the command's `union bpf_attr`, zero behind its
+    /// last field.
     Bpf {
         /// `BPF_PROG_LOAD`, …
         command: u32,
         /// The union's bytes, in and out.
         attr: &'a mut [u8],
     },
-    /// `perf_event_open(attr, pid, cpu, group_fd, flags)`: `attr` starts with a filled-in `size` field.
+    /// `perf_event_open(attr, pid, cpu, group_fd, flags)`: `attr` starts with a filled-in `size`
+    /// field.
     PerfEventOpen {
         /// `struct perf_event_attr`, `attr.size` bytes.
         attr: &'a [u8],
@@ -47,11 +51,13 @@ pub enum Call<'a> {
         /// The argument.
         value: u64,
     },
-    /// `ioctl(fd, request, pointer)` for requests that read or write a structure of `argument.len()` bytes.
+    /// `ioctl(fd, request, pointer)` for requests that read or write a structure of
+    /// `argument.len()` bytes.
     IoctlBytes {
         /// The file.
         fd: BorrowedFd<'a>,
-        /// The request; the size in its bits 16 to 29 must be `argument.len()`, or the request is a legacy one.
+        /// The request; the size in its bits 16 to 29 must be `argument.len()`, or the request is a
+        /// legacy one.
         request: u32,
         /// The structure, in and out.
         argument: &'a mut [u8],
@@ -91,8 +97,8 @@ thread_local! {
     static SCRIPT: RefCell<Option<VecDeque<i64>>> = const { RefCell::new(None) };
 }
 
-/// Until it is dropped, calls on this thread return these values in turn (a negative one is `-errno`) and never
-/// reach the kernel. A call beyond the script's end fails with `ENOSYS`.
+/// Until it is dropped, calls on this thread return these values in turn (a negative one is
+/// `-errno`) and never reach the kernel. A call beyond the script's end fails with `ENOSYS`.
 #[derive(Debug)]
 pub struct Script(());
 
@@ -140,15 +146,17 @@ pub fn make(call: Call<'_>) -> io::Result<i64> {
 pub fn make_fd(call: Call<'_>) -> io::Result<OwnedFd> {
     let fd = make(call)?;
     let fd = i32::try_from(fd).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
-    // SAFETY: the call succeeded and returns a new descriptor by its contract; nobody else has seen the number, so
-    // this is its only owner. A script that answers a call with a number hands the ownership over in the same way.
+    // SAFETY: the call succeeded and returns a new descriptor by its contract; nobody else has seen
+    // the number, so this is its only owner. A script that answers a call with a number hands the
+    // ownership over in the same way.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn make_real(call: Call<'_>) -> io::Result<i64> {
-    // SAFETY: each variant carries its buffers as slices that live until the call returns, and passes their true
-    // length where the call takes one. The kernel keeps no pointer to them. What the structures point to in turn is
-    // the duty of whoever filled them in: the modules beside this one.
+    // SAFETY: each variant carries its buffers as slices that live until the call returns, and
+    // passes their true length where the call takes one. The kernel keeps no pointer to them. What
+    // the structures point to in turn is the duty of whoever filled them in: the modules beside
+    // this one.
     let answer = unsafe {
         match call {
             Call::Bpf { command, attr } => libc::syscall(

@@ -29,8 +29,8 @@ pub struct Place {
 
 /// Starts `command` in `place`, as the leader of a process group of its own.
 ///
-/// It is killed when the calling **thread** ends, however that comes about: call this from one that outlives it. (The
-/// kernel ties `PR_SET_PDEATHSIG` to the thread.)
+/// It is killed when the calling **thread** ends, however that comes about: call this from one that
+/// outlives it. (The kernel ties `PR_SET_PDEATHSIG` to the thread.)
 ///
 /// # Errors
 /// The program cannot be started, or the kernel does not let it in.
@@ -71,9 +71,10 @@ pub fn start_with(
         }
         Ok(())
     };
-    // SAFETY: between fork and execve, the child of a threaded process may only make async-signal-safe calls. The closure
-    // only makes system calls by rustix, which wraps them without locks or allocation, and builds an error from a
-    // number; the descriptors and the set are its own, open in the child, or copied to it, by the fork.
+    // SAFETY: between fork and execve, the child of a threaded process may only make
+    // async-signal-safe calls. The closure only makes system calls by rustix, which wraps them
+    // without locks or allocation, and builds an error from a number; the descriptors and the set
+    // are its own, open in the child, or copied to it, by the fork.
     unsafe { command.pre_exec(enter) };
     command.spawn()
 }

@@ -49,8 +49,8 @@ impl Event {
 
 impl AsFd for Event {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the EventFd owns the descriptor and closes it only when it is dropped; the returned borrow cannot
-        // outlive `self`, which owns the EventFd and never gives it away.
+        // SAFETY: the EventFd owns the descriptor and closes it only when it is dropped; the
+        // returned borrow cannot outlive `self`, which owns the EventFd and never gives it away.
         unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
     }
 }

@@ -31,8 +31,9 @@ impl MappedArray {
     /// The errno: `EINVAL` where the map is not an array made with `BPF_F_MMAPABLE`, or is shorter.
     pub fn new(map: BorrowedFd<'_>, words: usize) -> io::Result<Self> {
         let bytes = words.checked_mul(size_of::<u64>()).ok_or(io::ErrorKind::InvalidInput)?;
-        // SAFETY: the kernel chooses the address, so no existing mapping is touched. It maps whole pages of the map
-        // and refuses a length beyond them; the mapping holds a reference to the map of its own.
+        // SAFETY: the kernel chooses the address, so no existing mapping is touched. It maps whole
+        // pages of the map and refuses a length beyond them; the mapping holds a reference to the
+        // map of its own.
         let start =
             unsafe { mmap(ptr::null_mut(), bytes, ProtFlags::READ, MapFlags::SHARED, map, 0) }?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::AddrNotAvailable)?;
@@ -45,17 +46,18 @@ impl MappedArray {
     /// `index` is not below the number of words.
     pub fn load(&self, index: usize) -> u64 {
         assert!(index < self.words, "word {index} of {}", self.words);
-        // SAFETY: inside the mapping, which lives as long as `self`, and aligned, as it starts on a page. Relaxed
-        // 8-byte loads from read-only memory are sound on 64-bit targets (std::sync::atomic, "Atomic accesses to
-        // read-only memory"); the kernel's programs store whole aligned words.
+        // SAFETY: inside the mapping, which lives as long as `self`, and aligned, as it starts on a
+        // page. Relaxed 8-byte loads from read-only memory are sound on 64-bit targets
+        // (std::sync::atomic, "Atomic accesses to read-only memory"); the kernel's programs store
+        // whole aligned words.
         unsafe { self.start.add(index).as_ref() }.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for MappedArray {
     fn drop(&mut self) {
-        // SAFETY: exactly what `new` mapped; no reference into it outlives a call of `load`. The result can only
-        // tell that the arguments are not a mapping.
+        // SAFETY: exactly what `new` mapped; no reference into it outlives a call of `load`. The
+        // result can only tell that the arguments are not a mapping.
         let _ = unsafe { munmap(self.start.as_ptr().cast(), self.words * size_of::<u64>()) };
     }
 }

@@ -1,4 +1,5 @@
-//! The system calls that neither the standard library nor rustix covers; the only unsafe code of the library.
+//! The system calls that neither the standard library nor rustix covers; the only unsafe code of
+//! the library.
 
 pub mod bpf;
 pub mod call;

@@ -1,4 +1,5 @@
-//! Packet sockets (packet(7)) with a ring of `TPACKET_V3` blocks that the kernel fills and user space reads in place.
+//! Packet sockets (packet(7)) with a ring of `TPACKET_V3` blocks that the kernel fills and user
+//! space reads in place.
 #![expect(unsafe_code, reason = "mmap of the socket's ring, shared with the kernel")]
 
 use std::{
@@ -29,7 +30,8 @@ const TP_STATUS_USER: u32 = 1;
 /// `block_status` in `struct tpacket_block_desc`.
 const BLOCK_STATUS: usize = 8;
 
-/// Only a divisor of the block size for `TPACKET_V3`, whose frames have no fixed room (`packet_set_ring`).
+/// Only a divisor of the block size for `TPACKET_V3`, whose frames have no fixed room
+/// (`packet_set_ring`).
 const FRAME_SIZE: u32 = 2048;
 
 /// `ETH_P_ALL`: every frame.
@@ -69,11 +71,12 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket in the calling thread's network namespace. Frames that the host sends to an interface, rather
-    /// than gets from it, are ignored (`PACKET_IGNORE_OUTGOING`).
+    /// Opens a socket in the calling thread's network namespace. Frames that the host sends to an
+    /// interface, rather than gets from it, are ignored (`PACKET_IGNORE_OUTGOING`).
     ///
     /// # Errors
-    /// Not root; no packet sockets in this kernel; a shape that the kernel refuses (`EINVAL`) or has no memory for.
+    /// Not root; no packet sockets in this kernel; a shape that the kernel refuses (`EINVAL`) or
+    /// has no memory for.
     pub fn open(shape: &Shape) -> Result<Self> {
         let failed =
             |call| move |e: rustix::io::Errno| Error::call(call, "packet socket", e.into());
@@ -119,8 +122,9 @@ impl Socket {
         self.bind(interface, EVERY_FRAME)
     }
 
-    /// Takes none any more; no frame is on its way into the ring when this returns (`packet_do_bind` waits for those).
-    /// The kernel takes protocol 0 for "as before", so the socket is bound to one that no frame has.
+    /// Takes none any more; no frame is on its way into the ring when this returns
+    /// (`packet_do_bind` waits for those). The kernel takes protocol 0 for "as before", so the
+    /// socket is bound to one that no frame has.
     ///
     /// # Errors
     /// The kernel refused.
@@ -157,7 +161,8 @@ impl Socket {
         Ok(Statistics { frames, dropped, freezes })
     }
 
-    /// The oldest block that the kernel has handed over, if there is one; the same one until it is given back.
+    /// The oldest block that the kernel has handed over, if there is one; the same one until it is
+    /// given back.
     pub fn block(&self) -> Option<&[u8]> {
         self.ring.block(0)
     }
@@ -211,14 +216,16 @@ fn request(shape: &Shape) -> [u8; 28] {
     bytes
 }
 
-/// Keeps `snaplen` bytes of each frame: a classic BPF program of one instruction, `ret #snaplen`, as libpcap does it.
+/// Keeps `snaplen` bytes of each frame: a classic BPF program of one instruction, `ret #snaplen`,
+/// as libpcap does it.
 fn truncate(fd: BorrowedFd<'_>, snaplen: u32) -> Result<()> {
     const BPF_RET_K: u16 = 0x06;
     let mut filter = [libc::sock_filter { code: BPF_RET_K, jt: 0, jf: 0, k: snaplen }];
     let program = libc::sock_fprog { len: 1, filter: filter.as_mut_ptr() };
     let mut value = [0; size_of::<libc::sock_fprog>()];
     value[..2].copy_from_slice(&program.len.to_ne_bytes());
-    // The kernel copies the program while the call lasts; `filter` lives until this function returns.
+    // The kernel copies the program while the call lasts; `filter` lives until this function
+    // returns.
     let pointer = (program.filter as usize).to_ne_bytes();
     let at = std::mem::offset_of!(libc::sock_fprog, filter);
     value[at..at + pointer.len()].copy_from_slice(&pointer);
@@ -235,8 +242,8 @@ struct Ring {
     next: u32,
 }
 
-// SAFETY: the mapping belongs to this value alone and to no thread; the kernel shares each block by its status word,
-// whatever thread reads.
+// SAFETY: the mapping belongs to this value alone and to no thread; the kernel shares each block by
+// its status word, whatever thread reads.
 unsafe impl Send for Ring {}
 
 impl Ring {
@@ -248,9 +255,9 @@ impl Ring {
         let length =
             block_size.checked_mul(shape.blocks as usize).ok_or(io::ErrorKind::InvalidInput)?;
         let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: no address is asked for, so the kernel picks one that nothing else uses, for `length` bytes, which it
-        // refuses unless they are exactly the ring (packet_mmap). The mapping holds the ring by itself, and is undone
-        // once, when the value is dropped.
+        // SAFETY: no address is asked for, so the kernel picks one that nothing else uses, for
+        // `length` bytes, which it refuses unless they are exactly the ring (packet_mmap). The
+        // mapping holds the ring by itself, and is undone once, when the value is dropped.
         let start = unsafe { mmap(ptr::null_mut(), length, access, MapFlags::SHARED, fd, 0) }?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::AddrNotAvailable)?;
         Ok(Self { start, block_size, blocks: shape.blocks, next: 0 })
@@ -266,14 +273,14 @@ impl Ring {
         }
         let at = (u64::from(self.next) + u64::from(ahead)) % u64::from(self.blocks);
         let at = at as usize * self.block_size;
-        // Acquire: what the kernel wrote before it handed the block over is visible behind this load
-        // (prb_flush_block in net/packet/af_packet.c).
+        // Acquire: what the kernel wrote before it handed the block over is visible behind this
+        // load (prb_flush_block in net/packet/af_packet.c).
         if self.status(at).load(Ordering::Acquire) & TP_STATUS_USER == 0 {
             return None;
         }
-        // SAFETY: the block lies inside the mapping, which lives as long as `self`. The kernel writes to a block only
-        // while its status is TP_STATUS_KERNEL, and only `give_back` makes it that, which takes `self` exclusively: no
-        // slice of it is alive then.
+        // SAFETY: the block lies inside the mapping, which lives as long as `self`. The kernel
+        // writes to a block only while its status is TP_STATUS_KERNEL, and only `give_back` makes
+        // it that, which takes `self` exclusively: no slice of it is alive then.
         Some(unsafe { slice::from_raw_parts(self.start.as_ptr().add(at), self.block_size) })
     }
 
@@ -289,16 +296,18 @@ impl Ring {
     }
 
     fn status(&self, block: usize) -> &AtomicU32 {
-        // SAFETY: `block` is the start of one of the ring's blocks, each longer than the offset and a multiple of eight
-        // bytes from the page that the mapping starts at: inside and aligned. The kernel reads and writes the word as a
-        // whole. The reference lives no longer than the mapping, by the borrow of self.
+        // SAFETY: `block` is the start of one of the ring's blocks, each longer than the offset and
+        // a multiple of eight bytes from the page that the mapping starts at: inside and aligned.
+        // The kernel reads and writes the word as a whole. The reference lives no longer than the
+        // mapping, by the borrow of self.
         unsafe { AtomicU32::from_ptr(self.start.as_ptr().add(block + BLOCK_STATUS).cast()) }
     }
 }
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // SAFETY: exactly the mapping made by `map`, and no reference to it is left: each borrows self.
+        // SAFETY: exactly the mapping made by `map`, and no reference to it is left: each borrows
+        // self.
         let undone = unsafe { munmap(self.start.as_ptr().cast(), self.length()) };
         debug_assert!(undone.is_ok(), "{undone:?}");
     }

@@ -1,4 +1,5 @@
-//! perf_event_open(2): events on one CPU, alone or in groups, and the ring they write their records to.
+//! perf_event_open(2): events on one CPU, alone or in groups, and the ring they write their records
+//! to.
 
 mod ring;
 
@@ -28,8 +29,8 @@ pub enum Rate {
 }
 
 /// What to count or sample, on one CPU, for all tasks. Events start disabled, take their time from
-/// `CLOCK_MONOTONIC`, record the kernel's part of call chains only, and wake nobody: who reads the ring comes by
-/// itself.
+/// `CLOCK_MONOTONIC`, record the kernel's part of call chains only, and wake nobody: who reads the
+/// ring comes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attr {
     /// `PERF_TYPE_*`, or the number of a dynamic PMU.
@@ -58,16 +59,17 @@ const EXCLUDE_KERNEL: u64 = 1 << 5;
 const FLAG_FD_CLOEXEC: u64 = 1 << 3;
 
 impl Attr {
-    /// `struct perf_event_attr` as of `PERF_ATTR_SIZE_VER5` (include/uapi/linux/perf_event.h): every kernel since 4.1
-    /// takes this length, and nothing newer is used here. `flags` are further bits of its bit field.
+    /// `struct perf_event_attr` as of `PERF_ATTR_SIZE_VER5` (include/uapi/linux/perf_event.h):
+    /// every kernel since 4.1 takes this length, and nothing newer is used here. `flags` are
+    /// further bits of its bit field.
     fn bytes(&self, read_format: u64, flags: u64) -> [u8; 112] {
         const FREQ: u64 = 1 << 10;
         const WATERMARK: u64 = 1 << 14;
         const EXCLUDE_GUEST: u64 = 1 << 20;
         const EXCLUDE_CALLCHAIN_USER: u64 = 1 << 22;
         const USE_CLOCKID: u64 = 1 << 25;
-        // The kernel takes the ring's size instead, as the furthest mark that there is: by default it would interrupt
-        // itself at every half ring to wake a reader that does not wait.
+        // The kernel takes the ring's size instead, as the furthest mark that there is: by default
+        // it would interrupt itself at every half ring to wake a reader that does not wait.
         const NEVER: u32 = u32::MAX;
 
         let (rate, freq) = match self.rate {
@@ -122,13 +124,14 @@ pub struct Reading {
 pub struct Count {
     /// How often it happened.
     pub value: u64,
-    /// Records of it that found no room in the ring; none where the kernel does not tell (before 6.0).
+    /// Records of it that found no room in the ring; none where the kernel does not tell (before
+    /// 6.0).
     pub lost: Option<u64>,
 }
 
 impl Event {
-    /// Opens the event on `cpu` for all tasks: as a leader, disabled; or in the group of a leader on the same CPU,
-    /// to run whenever that does.
+    /// Opens the event on `cpu` for all tasks: as a leader, disabled; or in the group of a leader
+    /// on the same CPU, to run whenever that does.
     ///
     /// # Errors
     /// The kernel refused: `ENOENT` or `EOPNOTSUPP` where it has no such event, `EACCES` where
@@ -146,7 +149,8 @@ impl Event {
         };
         match open(FORMAT | FORMAT_LOST) {
             Ok(fd) => Ok(Self { fd, cpu, reports_loss: true }),
-            // Kernels before 6.0 refuse the unknown format, but EINVAL has other causes too: then this fails as well.
+            // Kernels before 6.0 refuse the unknown format, but EINVAL has other causes too: then
+            // this fails as well.
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
                 Ok(Self { fd: open(FORMAT)?, cpu, reports_loss: false })
             }
@@ -154,8 +158,8 @@ impl Event {
         }
     }
 
-    /// Such an event of this thread alone and outside the kernel, disabled: tells whether there is one, in the narrowest way,
-    /// which up to `perf_event_paranoid` 2 is open to everybody.
+    /// Such an event of this thread alone and outside the kernel, disabled: tells whether there is
+    /// one, in the narrowest way, which up to `perf_event_paranoid` 2 is open to everybody.
     ///
     /// # Errors
     /// As [`Event::open`].
@@ -235,8 +239,8 @@ impl Event {
         Ok(u64::from_ne_bytes(id))
     }
 
-    /// Reads the counts of the group of `members` events that it leads (1 where it is alone). The kernel interrupts
-    /// the group's CPU for it, once for all of them.
+    /// Reads the counts of the group of `members` events that it leads (1 where it is alone). The
+    /// kernel interrupts the group's CPU for it, once for all of them.
     ///
     /// # Errors
     /// The kernel refused, or the group has another number of members.

@@ -1,9 +1,10 @@
 //! Perf events that exist only to carry a BPF program: a kprobe, a tracepoint.
 //!
-//! The kernel runs the program on every CPU, whichever one the event was opened for, and whether or not the event is
-//! enabled (kernel/trace/trace_kprobe.c, `kprobe_perf_func`; include/trace/perf.h): so one event on one CPU is enough,
-//! and it stays disabled, so that nothing else is done at a hit. The kprobe is armed from the opening of the event to
-//! the closing of its last descriptor.
+//! The kernel runs the program on every CPU, whichever one the event was opened for, and whether or
+//! not the event is enabled (kernel/trace/trace_kprobe.c, `kprobe_perf_func`;
+//! include/trace/perf.h): so one event on one CPU is enough, and it stays disabled, so that nothing
+//! else is done at a hit. The kprobe is armed from the opening of the event to the closing of its
+//! last descriptor.
 
 use std::{io, os::fd::OwnedFd};
 
@@ -14,8 +15,8 @@ const TRACEPOINT: u32 = 2;
 /// `PERF_FLAG_FD_CLOEXEC`.
 const CLOEXEC: u64 = 1 << 3;
 
-/// Opens a kprobe at `address`, by the PMU of type `pmu`; `config` has the bit that makes it a kretprobe. `cpu` is any that
-/// is online.
+/// Opens a kprobe at `address`, by the PMU of type `pmu`; `config` has the bit that makes it a
+/// kretprobe. `cpu` is any that is online.
 ///
 /// # Errors
 /// The errno: `EINVAL` or `EILSEQ` where no probe can stand there.
@@ -31,8 +32,8 @@ pub fn tracepoint(id: u64, cpu: u32) -> io::Result<OwnedFd> {
     open(&attr(TRACEPOINT, id, 0), cpu)
 }
 
-/// `struct perf_event_attr` as of `PERF_ATTR_SIZE_VER5`. A kprobe without a name (`kprobe_func`, at 56) is one at the
-/// address (`kprobe_addr`, at 64): names are not unique.
+/// `struct perf_event_attr` as of `PERF_ATTR_SIZE_VER5`. A kprobe without a name (`kprobe_func`, at
+/// 56) is one at the address (`kprobe_addr`, at 64): names are not unique.
 fn attr(kind: u32, config: u64, address: u64) -> [u8; 112] {
     const DISABLED: u64 = 1;
     let mut attr = [0; 112];

@@ -1,4 +1,5 @@
-//! The memory of a `BPF_MAP_TYPE_RINGBUF`, shared with the programs that write to it (kernel/bpf/ringbuf.c).
+//! The memory of a `BPF_MAP_TYPE_RINGBUF`, shared with the programs that write to it
+//! (kernel/bpf/ringbuf.c).
 #![expect(unsafe_code, reason = "mmap(2) of the ring, shared with the kernel")]
 
 use std::{
@@ -12,9 +13,10 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// The ring of one map, for its one reader. Positions count bytes ever written; they never wrap.
 ///
-/// The kernel maps three parts: a page with the reader's position, which only the reader writes; a page with the
-/// writers' position; the data. The last two are mapped read-only. All of it is accessed word by word, atomically: a
-/// writer may be in the middle of a record anywhere behind the reader's position.
+/// The kernel maps three parts: a page with the reader's position, which only the reader writes; a
+/// page with the writers' position; the data. The last two are mapped read-only. All of it is
+/// accessed word by word, atomically: a writer may be in the middle of a record anywhere behind the
+/// reader's position.
 #[derive(Debug)]
 pub struct RingMemory {
     /// One page.
@@ -25,7 +27,8 @@ pub struct RingMemory {
     size: usize,
 }
 
-// SAFETY: the mappings belong to the process, not to a thread; one value owns them, and moving it moves nothing there.
+// SAFETY: the mappings belong to the process, not to a thread; one value owns them, and moving it
+// moves nothing there.
 unsafe impl Send for RingMemory {}
 
 impl RingMemory {
@@ -52,21 +55,24 @@ impl RingMemory {
 
     /// Where the reader is.
     pub fn consumer(&self) -> u64 {
-        // SAFETY: the first word of a mapped page that lives as long as `self`. Relaxed: only the reader writes it.
+        // SAFETY: the first word of a mapped page that lives as long as `self`. Relaxed: only the
+        // reader writes it.
         unsafe { self.consumer.as_ref() }.load(Ordering::Relaxed)
     }
 
     /// Gives the room before `position` back to the writers.
     pub fn release(&mut self, position: u64) {
-        // SAFETY: the first word of a page that is mapped writable and lives as long as `self`; the kernel reads it
-        // with acquire semantics and never writes it. Release: what was read before is read before the room is given.
+        // SAFETY: the first word of a page that is mapped writable and lives as long as `self`; the
+        // kernel reads it with acquire semantics and never writes it. Release: what was read before
+        // is read before the room is given.
         unsafe { self.consumer.as_ref() }.store(position, Ordering::Release);
     }
 
     /// Where the writers are: every record before it has a header.
     pub fn producer(&self) -> u64 {
-        // SAFETY: the first word of the mapped page, which lives as long as `self`; an acquire load only reads.
-        // Acquire: pairs with the kernel's smp_store_release, so the headers before the position are visible.
+        // SAFETY: the first word of the mapped page, which lives as long as `self`; an acquire load
+        // only reads. Acquire: pairs with the kernel's smp_store_release, so the headers before the
+        // position are visible.
         unsafe { self.producer.as_ref() }.load(Ordering::Acquire)
     }
 
@@ -74,10 +80,11 @@ impl RingMemory {
     pub fn word(&self, position: u64) -> u64 {
         let offset = (position & (self.size as u64 - 1)) as usize;
         let index = (self.page + offset) / size_of::<u64>();
-        // SAFETY: `offset` is below `size`, so the word lies in the data behind the mapped page, and the mapping lives
-        // as long as `self`. It is aligned, as an index of words from a page's start. Loads of read-only memory are
-        // sound on 64-bit targets (std::sync::atomic). Acquire: a header that is not busy was stored with a full
-        // barrier behind its record (`bpf_ringbuf_commit`), so what is loaded after it is the record.
+        // SAFETY: `offset` is below `size`, so the word lies in the data behind the mapped page,
+        // and the mapping lives as long as `self`. It is aligned, as an index of words from a
+        // page's start. Loads of read-only memory are sound on 64-bit targets (std::sync::atomic).
+        // Acquire: a header that is not busy was stored with a full barrier behind its record
+        // (`bpf_ringbuf_commit`), so what is loaded after it is the record.
         unsafe { self.producer.add(index).as_ref() }.load(Ordering::Acquire)
     }
 }
@@ -95,15 +102,16 @@ fn map_shared(
     protection: ProtFlags,
     offset: u64,
 ) -> io::Result<NonNull<AtomicU64>> {
-    // SAFETY: the kernel chooses the address, so no existing mapping is touched; it refuses what lies beyond the map,
-    // and the mapping holds a reference to the map of its own.
+    // SAFETY: the kernel chooses the address, so no existing mapping is touched; it refuses what
+    // lies beyond the map, and the mapping holds a reference to the map of its own.
     let start = unsafe { mmap(ptr::null_mut(), bytes, protection, MapFlags::SHARED, map, offset) }?;
     NonNull::new(start.cast()).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
 fn unmap(start: NonNull<AtomicU64>, bytes: usize) {
-    // SAFETY: called once for each mapping that `map_shared` made, with its length, by its owner; no reference into it
-    // outlives a call of a method above. The result can only tell that the arguments are no mapping.
+    // SAFETY: called once for each mapping that `map_shared` made, with its length, by its owner;
+    // no reference into it outlives a call of a method above. The result can only tell that the
+    // arguments are no mapping.
     let _ = unsafe { munmap(start.as_ptr().cast(), bytes) };
 }
 

@@ -3,8 +3,8 @@
 
 use std::io;
 
-/// The calling thread as one of `SCHED_IDLE`, which any normal task on its CPU preempts when it wakes. Dropping it, on the same
-/// thread, makes the thread a normal one again.
+/// The calling thread as one of `SCHED_IDLE`, which any normal task on its CPU preempts when it
+/// wakes. Dropping it, on the same thread, makes the thread a normal one again.
 #[derive(Debug)]
 pub struct IdleClass(());
 

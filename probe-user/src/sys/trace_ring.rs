@@ -45,17 +45,18 @@ pub struct SubBuffer<'a> {
     pub header: [u8; HEADER],
     /// Its committed events.
     pub events: &'a [u8],
-    /// The eight bytes behind them, zero beyond its end. Behind a sub-buffer that is full, the kernel keeps the number of
-    /// events that were lost before it.
+    /// The eight bytes behind them, zero beyond its end. Behind a sub-buffer that is full, the
+    /// kernel keeps the number of events that were lost before it.
     pub behind: [u8; 8],
 }
 
 impl MappedRing {
-    /// Maps the buffer behind an open `trace_pipe_raw`. `page_size` is that of a sub-buffer, header included.
+    /// Maps the buffer behind an open `trace_pipe_raw`. `page_size` is that of a sub-buffer, header
+    /// included.
     ///
     /// # Errors
-    /// The errno: `ENODEV` where the kernel maps no ring buffers. `InvalidData` where its description of itself is not
-    /// what `page_size` says.
+    /// The errno: `ENODEV` where the kernel maps no ring buffers. `InvalidData` where its
+    /// description of itself is not what `page_size` says.
     pub fn new(file: BorrowedFd<'_>, page_size: usize) -> io::Result<Self> {
         let word = |map: &Map, index| map.word(index * 4).map_or(0, |n| n as usize);
         let first = Map::new(file, rustix::param::page_size())?;
@@ -69,8 +70,9 @@ impl MappedRing {
         Ok(Self { map: Map::new(file, length)?, meta, subbuf, subbufs })
     }
 
-    /// Takes what was written since the last call from `file`, the one that was mapped: more of the same sub-buffer, or
-    /// of the next one when all of it was taken. `data` is the length of a sub-buffer's header.
+    /// Takes what was written since the last call from `file`, the one that was mapped: more of the
+    /// same sub-buffer, or of the next one when all of it was taken. `data` is the length of a
+    /// sub-buffer's header.
     ///
     /// # Errors
     /// The errno, or `InvalidData` where the kernel points outside of the mapping.
@@ -127,8 +129,9 @@ unsafe impl Send for Map {}
 
 impl Map {
     fn new(file: BorrowedFd<'_>, length: usize) -> io::Result<Self> {
-        // SAFETY: the kernel chooses the address, so no existing mapping is touched; it refuses a length beyond the
-        // buffer's pages, and keeps a reference to the buffer for as long as it is mapped.
+        // SAFETY: the kernel chooses the address, so no existing mapping is touched; it refuses a
+        // length beyond the buffer's pages, and keeps a reference to the buffer for as long as it
+        // is mapped.
         let start =
             unsafe { mmap(ptr::null_mut(), length, ProtFlags::READ, MapFlags::SHARED, file, 0) }?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::AddrNotAvailable)?;
@@ -140,10 +143,10 @@ impl Map {
         if !at.is_multiple_of(4) || at.checked_add(4)? > self.length {
             return None;
         }
-        // SAFETY: inside the mapping, which lives as long as `self`, and aligned, as it starts on a page. The kernel
-        // may store to it at this moment, in whole aligned words, so it is read atomically, through a reference to an
-        // atomic only; relaxed loads from read-only memory are sound (std::sync::atomic, "Atomic accesses to
-        // read-only memory").
+        // SAFETY: inside the mapping, which lives as long as `self`, and aligned, as it starts on a
+        // page. The kernel may store to it at this moment, in whole aligned words, so it is read
+        // atomically, through a reference to an atomic only; relaxed loads from read-only memory
+        // are sound (std::sync::atomic, "Atomic accesses to read-only memory").
         Some(unsafe { self.start.add(at).cast::<AtomicU32>().as_ref() }.load(Ordering::Relaxed))
     }
 
@@ -154,20 +157,22 @@ impl Map {
         if at.checked_add(length)? > self.length {
             return None;
         }
-        // SAFETY: inside the mapping, which lives as long as `self`. Its only caller, `MappedRing::next`, passes the
-        // part of the reader's own sub-buffer that the kernel has counted as read: the ring buffer's writers never go
-        // back behind what they have committed (kernel/trace/ring_buffer.c, `rb_commit`), and the sub-buffer is not
-        // given back to them before the next ioctl on this file, which needs `&mut MappedRing` and so ends this borrow.
-        // The buffer is an instance of this process's own, which nobody else reads, resets or resizes; the kernel
-        // itself refuses to resize it while it is mapped. Every byte pattern is a valid `u8`.
+        // SAFETY: inside the mapping, which lives as long as `self`. Its only caller,
+        // `MappedRing::next`, passes the part of the reader's own sub-buffer that the kernel has
+        // counted as read: the ring buffer's writers never go back behind what they have committed
+        // (kernel/trace/ring_buffer.c, `rb_commit`), and the sub-buffer is not given back to them
+        // before the next ioctl on this file, which needs `&mut MappedRing` and so ends this
+        // borrow. The buffer is an instance of this process's own, which nobody else reads, resets
+        // or resizes; the kernel itself refuses to resize it while it is mapped. Every byte pattern
+        // is a valid `u8`.
         Some(unsafe { slice::from_raw_parts(self.start.add(at).as_ptr(), length) })
     }
 }
 
 impl Drop for Map {
     fn drop(&mut self) {
-        // SAFETY: exactly what `new` mapped; no reference into it outlives a borrow of `self`. The result can only
-        // tell that the arguments are not a mapping.
+        // SAFETY: exactly what `new` mapped; no reference into it outlives a borrow of `self`. The
+        // result can only tell that the arguments are not a mapping.
         let _ = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
     }
 }

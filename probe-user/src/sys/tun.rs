@@ -43,7 +43,8 @@ const ATTACH: u16 = libc::IFF_ATTACH_QUEUE as u16;
 /// The interface is not there yet.
 const EXCLUSIVE: u16 = libc::IFF_TUN_EXCL as u16;
 
-/// A TAP interface of the network namespace that it was created in. It vanishes with its last descriptor.
+/// A TAP interface of the network namespace that it was created in. It vanishes with its last
+/// descriptor.
 #[derive(Debug)]
 pub struct Tap {
     name: String,
@@ -60,9 +61,10 @@ pub fn detect() -> Result<()> {
 }
 
 impl Tap {
-    /// Creates `name` in the calling thread's network namespace: no protocol header (`IFF_NO_PI`), a virtio-net
-    /// header of `header` bytes in front of each frame (`IFF_VNET_HDR`), no offloads towards the reader
-    /// (`TUNSETOFFLOAD` 0), so that it gets no frame above the MTU and none without its checksum.
+    /// Creates `name` in the calling thread's network namespace: no protocol header (`IFF_NO_PI`),
+    /// a virtio-net header of `header` bytes in front of each frame (`IFF_VNET_HDR`), no offloads
+    /// towards the reader (`TUNSETOFFLOAD` 0), so that it gets no frame above the MTU and none
+    /// without its checksum.
     ///
     /// # Errors
     /// No `/dev/net/tun`, not root, the name is taken (`EBUSY`) or too long.
@@ -94,8 +96,9 @@ impl Tap {
         Ok(tap)
     }
 
-    /// From now on the reader fills in checksums and cuts TCP segments itself: it gets frames of up to 64 KB, whose
-    /// virtio-net headers say what is left to be done. What is written to a TAP may always be like that.
+    /// From now on the reader fills in checksums and cuts TCP segments itself: it gets frames of up
+    /// to 64 KB, whose virtio-net headers say what is left to be done. What is written to a TAP may
+    /// always be like that.
     ///
     /// # Errors
     /// The errno of `TUNSETOFFLOAD`.
@@ -104,8 +107,9 @@ impl Tap {
         self.set_offloads(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
     }
 
-    /// Attaches those pairs of queues again that whoever used them has detached, as QEMU does while its guest does not use
-    /// them; as long as they are, the next QEMU cannot even ask what they are.
+    /// Attaches those pairs of queues again that whoever used them has detached, as QEMU does while
+    /// its guest does not use them; as long as they are, the next QEMU cannot even ask what they
+    /// are.
     ///
     /// # Errors
     /// The errno of `TUNSETQUEUE`.
@@ -147,7 +151,8 @@ impl Tap {
 /// The network namespace of the interface behind `tap`, a descriptor of /dev/net/tun that has one.
 ///
 /// # Errors
-/// The errno: `EBADFD` where it has no interface, `EPERM` without CAP_NET_ADMIN there, `EINVAL` before Linux 5.6.
+/// The errno: `EBADFD` where it has no interface, `EPERM` without CAP_NET_ADMIN there, `EINVAL`
+/// before Linux 5.6.
 pub fn netns(tap: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     call::make_fd(Call::IoctlValue { fd: tap, request: TUNGETDEVNETNS, value: 0 })
 }

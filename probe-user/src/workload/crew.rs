@@ -1,5 +1,5 @@
-//! Programs that serve a load: a switch's, servers. They live in a cgroup of their own and die with the thread that
-//! started them.
+//! Programs that serve a load: a switch's, servers. They live in a cgroup of their own and die with
+//! the thread that started them.
 
 use std::{
     fs::File,
@@ -69,7 +69,8 @@ impl Crew {
         })
     }
 
-    /// Starts a program that runs until the crew is closed. It is killed when the calling thread ends.
+    /// Starts a program that runs until the crew is closed. It is killed when the calling thread
+    /// ends.
     ///
     /// # Errors
     /// It is not installed, or cannot be started.
@@ -83,7 +84,8 @@ impl Crew {
     /// Runs a program to its end and gives what it printed, on both its streams.
     ///
     /// # Errors
-    /// It is not installed, cannot be started, or ends with an error; the text says what it printed.
+    /// It is not installed, cannot be started, or ends with an error; the text says what it
+    /// printed.
     pub(crate) fn run(&self, command: Command) -> Result<String> {
         let mut member = self.spawn(command)?;
         let status = member.child.wait();
@@ -121,8 +123,8 @@ impl Crew {
         gone.map(|member| member.said()).transpose()
     }
 
-    /// Has `tell` tell the one that was started last to end, and waits until it has; what it said, and what `tell` gave. None if
-    /// there is nobody.
+    /// Has `tell` tell the one that was started last to end, and waits until it has; what it said,
+    /// and what `tell` gave. None if there is nobody.
     ///
     /// # Errors
     /// That of `tell`, or it does not end within `limit`.

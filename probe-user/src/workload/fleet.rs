@@ -31,7 +31,8 @@ pub trait Fleet: Send {
     /// A load runs already; the orders ask for what such guests cannot do; a guest does not start.
     fn start(&self, orders: &Orders, hogs: &Arc<Hogs>) -> Result<Box<dyn Load>>;
 
-    /// Kicks every receive queue and waits until its handler has found nothing to do: one call of `handle_rx` each.
+    /// Kicks every receive queue and waits until its handler has found nothing to do: one call of
+    /// `handle_rx` each.
     ///
     /// # Errors
     /// A load runs, or the rings are not ours to kick.
@@ -54,7 +55,8 @@ pub trait Fleet: Send {
     /// Takes the guests down.
     ///
     /// # Errors
-    /// A load still runs; the first thing that the kernel refused. The rest is taken down all the same.
+    /// A load still runs; the first thing that the kernel refused. The rest is taken down all the
+    /// same.
     fn close(self: Box<Self>) -> Result<()>;
 }
 
@@ -106,7 +108,8 @@ pub trait Load {
         }))
     }
 
-    /// Waits until every guest is through with its pace; false if `limit` passes first. Only lockstep ends by itself.
+    /// Waits until every guest is through with its pace; false if `limit` passes first. Only
+    /// lockstep ends by itself.
     ///
     /// # Errors
     /// A guest failed; [`Load::stop`] says why.
@@ -130,7 +133,7 @@ pub trait Load {
 pub struct Ended {
     /// What all guests sent.
     pub sent: Sent,
-    /// Round-trip times that each guest's sending TCP socket estimated: when (`CLOCK_MONOTONIC`), in µs. Empty for guests
-    /// without TCP.
+    /// Round-trip times that each guest's sending TCP socket estimated: when (`CLOCK_MONOTONIC`),
+    /// in µs. Empty for guests without TCP.
     pub rtt: Vec<Vec<(Nanos, f64)>>,
 }

@@ -18,10 +18,11 @@ use rustix::thread::gettid;
 
 use crate::kernel::affinity;
 
-/// A herd of spinning threads, of which some run at a time and the others sleep. Dropping it ends them.
+/// A herd of spinning threads, of which some run at a time and the others sleep. Dropping it ends
+/// them.
 ///
-/// All threads exist from the start, so that a change of their number in a trial starts no thread, and their CPU times
-/// can be read from beginning to end.
+/// All threads exist from the start, so that a change of their number in a trial starts no thread,
+/// and their CPU times can be read from beginning to end.
 pub struct Hogs {
     herd: Arc<Herd>,
     per_hog: usize,
@@ -153,7 +154,8 @@ mod tests {
         let mut times: Vec<_> =
             hogs.threads().iter().map(|&tid| ThreadTime::of(tid).unwrap()).collect();
         let mut read = || [times[0].read().unwrap().run, times[1].read().unwrap().run];
-        // A hog is woken to see that it is not meant, and sleeps again: its time moves, but not as a spinning one's does.
+        // A hog is woken to see that it is not meant, and sleeps again: its time moves, but not as
+        // a spinning one's does.
         let asleep = read();
         hogs.set(1).unwrap();
         while read()[0].since(asleep[0]) < SPUN {

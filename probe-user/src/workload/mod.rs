@@ -1,7 +1,8 @@
 //! The load: guests on vhost devices, the network between them and the sink, hogs.
 //!
-//! [`Stage::build`] makes devices and network, [`Stage::start`] sets the guests to work, [`Load::stop`] ends that and
-//! [`Stage::close`] takes everything down. A stage serves any number of loads in turn.
+//! [`Stage::build`] makes devices and network, [`Stage::start`] sets the guests to work,
+//! [`Load::stop`] ends that and [`Stage::close`] takes everything down. A stage serves any number
+//! of loads in turn.
 
 pub mod blast;
 mod bridge;

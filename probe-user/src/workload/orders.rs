@@ -23,8 +23,8 @@ impl From<Offered> for Orders {
 /// What a guest offers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Offered {
-    /// One frame at a time, each with a kick of its own, and the next only when the call for the last has ended: as
-    /// many calls of `handle_tx` as kicks.
+    /// One frame at a time, each with a kick of its own, and the next only when the call for the
+    /// last has ended: as many calls of `handle_tx` as kicks.
     Lockstep {
         /// How many; then the guest rests.
         kicks: u64,

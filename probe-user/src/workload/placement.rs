@@ -7,12 +7,14 @@ use probe_core::{
 
 use crate::kernel::cpus;
 
-/// The CPUs of machine 1 (guests, vhost workers, hogs), of machine 2 (the sink), and of a method's own reader.
+/// The CPUs of machine 1 (guests, vhost workers, hogs), of machine 2 (the sink), and of a method's
+/// own reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
     /// Machine 1's.
     pub load: Vec<u32>,
-    /// Machine 2's, and the reader's at the bin edges; the same as machine 1's where there are too few.
+    /// Machine 2's, and the reader's at the bin edges; the same as machine 1's where there are too
+    /// few.
     pub sink: Vec<u32>,
     /// Those that a method's reader may run on, a thread or an outside program.
     pub reader: Vec<u32>,
@@ -35,11 +37,13 @@ impl Placement {
         Self { reader: load.clone(), load, sink }
     }
 
-    /// Takes what is named, and of the `allowed` CPUs whatever is not: the first `load_cpus` for machine 1, the next one
-    /// for machine 2. Where there are too few, the machines share the last one. Readers run on machine 1.
+    /// Takes what is named, and of the `allowed` CPUs whatever is not: the first `load_cpus` for
+    /// machine 1, the next one for machine 2. Where there are too few, the machines share the last
+    /// one. Readers run on machine 1.
     ///
     /// # Errors
-    /// No CPU is allowed, or `load_cpus` is 0; what is named for one machine is named for the other as well.
+    /// No CPU is allowed, or `load_cpus` is 0; what is named for one machine is named for the other
+    /// as well.
     pub fn choose(load_cpus: usize, named: &Named, allowed: &[u32]) -> Result<Self> {
         let allowed = CpuList::from(allowed.to_vec());
         // What has a name is left to whom it was given, as long as there are others.
@@ -101,7 +105,8 @@ impl Placement {
 }
 
 impl Named {
-    /// Nobody names a CPU for two who disturb one another. Where there are too few CPUs, who names none shares one.
+    /// Nobody names a CPU for two who disturb one another. Where there are too few CPUs, who names
+    /// none shares one.
     fn check(&self, placement: &Placement) -> Result<()> {
         let list = |cpus: &[u32]| CpuList::from(cpus.to_vec());
         let Placement { load, sink, reader } = placement;

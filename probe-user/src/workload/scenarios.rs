@@ -51,7 +51,8 @@ pub fn text(name: &str) -> Option<&'static str> {
 /// A built-in scenario by its name, or one from a file: whatever ends in `.toml` is a file.
 ///
 /// # Errors
-/// Neither a known name nor a readable file; a field that does not parse (with its line); a value out of range.
+/// Neither a known name nor a readable file; a field that does not parse (with its line); a value
+/// out of range.
 pub fn load(name: &str) -> Result<Scenario> {
     if let Some(text) = text(name) {
         return parse(name, text);
@@ -90,7 +91,8 @@ pub fn parse(origin: &str, text: &str) -> Result<Scenario> {
     Ok(scenario)
 }
 
-/// Checks what the types do not carry, after flags have changed it; `origin` names the scenario in errors.
+/// Checks what the types do not carry, after flags have changed it; `origin` names the scenario in
+/// errors.
 ///
 /// # Errors
 /// A value out of range, with the field and what would be accepted.

@@ -23,7 +23,8 @@ use super::{
 };
 use crate::kernel::{netns::Netns, run::Run};
 
-/// Guests with their vhost devices, the network, the sink and the hogs. It serves one load after the other.
+/// Guests with their vhost devices, the network, the sink and the hogs. It serves one load after
+/// the other.
 ///
 /// Dropping it takes it down as [`Stage::close`] does, without a word about what failed.
 pub struct Stage {
@@ -42,13 +43,12 @@ enum Ground {
 }
 
 impl Stage {
-    /// Builds what `scenario` asks for. Guests, their vhost workers and the hogs go to the load's CPUs. Once `interrupted` is
-    /// set, VMs are no longer waited for, as long as
-    /// the stage stands.
+    /// Builds what `scenario` asks for. Guests, their vhost workers and the hogs go to the load's
+    /// CPUs. Once `interrupted` is set, VMs are no longer waited for, as long as the stage stands.
     ///
     /// # Errors
-    /// A value out of range; not root; something that this host lacks; the user ends the run. What was built by then is
-    /// taken down.
+    /// A value out of range; not root; something that this host lacks; the user ends the run. What
+    /// was built by then is taken down.
     pub fn build(
         run: &Run,
         scenario: &Scenario,
@@ -59,8 +59,8 @@ impl Stage {
         Self::assemble(run, (&scenario.guests, interrupted), &scenario.network, hogs, placement)
     }
 
-    /// Looks whether this host has the programs that the guests of `scenario` need, and makes nothing. The devices that they
-    /// need are [`workload::detect`](super::detect)'s.
+    /// Looks whether this host has the programs that the guests of `scenario` need, and makes
+    /// nothing. The devices that they need are [`workload::detect`](super::detect)'s.
     ///
     /// # Errors
     /// The first thing that is missing, or a value out of range.
@@ -151,8 +151,8 @@ impl Stage {
         }
     }
 
-    /// The network namespace of machine 2, and the name of the interface there at which frames arrive; none where that is
-    /// not ours.
+    /// The network namespace of machine 2, and the name of the interface there at which frames
+    /// arrive; none where that is not ours.
     pub fn far_end(&self) -> Option<(&Netns, &str)> {
         match &self.ground {
             Ground::Ours(network) => Some(network.far_end()),
@@ -211,8 +211,8 @@ impl Stage {
         }
     }
 
-    /// Limits what the guests send from now on; between loads only, since frames that wait for an earlier limit are
-    /// dropped.
+    /// Limits what the guests send from now on; between loads only, since frames that wait for an
+    /// earlier limit are dropped.
     ///
     /// # Errors
     /// The kernel has no HTB or no u32 classifier; the guests are not ours.
@@ -228,7 +228,8 @@ impl Stage {
         }
     }
 
-    /// Starts a load. It outlives a borrow of the stage, so that the sink can be read meanwhile; there is one at a time.
+    /// Starts a load. It outlives a borrow of the stage, so that the sink can be read meanwhile;
+    /// there is one at a time.
     ///
     /// # Errors
     /// A load runs already; the guests cannot do what is ordered.
@@ -236,7 +237,8 @@ impl Stage {
         self.fleet.start(&orders.into(), &self.hogs)
     }
 
-    /// Kicks every receive queue and waits until its handler has found nothing to do: one call of `handle_rx` each.
+    /// Kicks every receive queue and waits until its handler has found nothing to do: one call of
+    /// `handle_rx` each.
     ///
     /// # Errors
     /// A load runs, or the kick is refused.
@@ -247,7 +249,8 @@ impl Stage {
     /// Takes everything down.
     ///
     /// # Errors
-    /// A load still runs; the first thing that the kernel refused. The rest is taken down all the same.
+    /// A load still runs; the first thing that the kernel refused. The rest is taken down all the
+    /// same.
     pub fn close(self) -> Result<()> {
         let closed = self.fleet.close();
         // Only now, without the TAPs.

@@ -61,14 +61,16 @@ pub(super) fn full() -> Result<()> {
     Ok(())
 }
 
-/// SIGKILL of the guard as well: nobody is left to clean up but the kernel, and the next `tracetoll clean`.
+/// SIGKILL of the guard as well: nobody is left to clean up but the kernel, and the next `tracetoll
+/// clean`.
 pub(super) fn killed() -> Result<()> {
     const MARK: &str = "76543210";
     let folder = Folder::new()?;
     let mut run = tiny_run(&folder, "off", &folder.path().join("out"))?;
     run.args(["--parts", "toll", "--duration", "10s", "--method"]);
     run.arg(format!("external:child=sh -c 'setsid sleep {MARK} & echo ready; exec sleep {MARK}'"));
-    // No trial under the program may have to end first: what it left does not heed the signal, and is waited for.
+    // No trial under the program may have to end first: what it left does not heed the signal, and
+    // is waited for.
     let mut child = start_and_await_trials(run, 0)?;
     wait_for(|| Ok(living(&format!("sleep {MARK}"))?.len() >= 3))?;
     child.kill_with_guard()?;

@@ -34,8 +34,8 @@ fn attach(program: External, run: &Run, target: &Target) -> Result<Box<dyn Sessi
     Ok(methods[0].attach(target, &Scene::bare(run))?)
 }
 
-/// A child that is waited for, a grandchild whose parent ends before it, and one in a session of its own: what each burns
-/// and writes belongs to the tree.
+/// A child that is waited for, a grandchild whose parent ends before it, and one in a session of
+/// its own: what each burns and writes belongs to the tree.
 pub(super) fn tree() -> Result<()> {
     const WRITTEN: u64 = 100_000;
     let burn = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
@@ -66,7 +66,8 @@ pub(super) fn tree() -> Result<()> {
     Ok(())
 }
 
-/// A child and an orphan tell what they took between enable and disable; so does one that ends before.
+/// A child and an orphan tell what they took between enable and disable; so does one that ends
+/// before.
 pub(super) fn processes() -> Result<()> {
     let folder = Folder::new()?;
     let at = |name: &str| folder.path().join(name).display().to_string();
@@ -157,7 +158,8 @@ pub(super) fn failures() -> Result<()> {
     Ok(())
 }
 
-/// It waits in turns, and overlooks the first signal, as bpftrace does when that comes between two of its waits.
+/// It waits in turns, and overlooks the first signal, as bpftrace does when that comes between two
+/// of its waits.
 const OVERLOOKS: &str = "my $told = 0; $SIG{INT} = sub { $told++ }; \
     select undef, undef, undef, 0.1 until $told > 1;";
 
@@ -252,7 +254,8 @@ pub(super) fn dropped() -> Result<()> {
     let target = resolve("tun:tun_chr_open")?;
     let run = Run::start()?;
     let session = attach(script(&format!("sleep {MARK} & echo ready; wait")), &run, &target)?;
-    // It says that it is ready as soon as the other one is forked, which has no command line while it executes `sleep`.
+    // It says that it is ready as soon as the other one is forked, which has no command line while
+    // it executes `sleep`.
     wait_for(|| Ok(living(MARK)?.len() >= 2))?;
     drop(session);
     ensure!(living(MARK)?.is_empty(), "{:?}", living(MARK)?);

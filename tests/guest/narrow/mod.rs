@@ -33,7 +33,8 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// The functions of the default target. `doctor` attaches BPF programs to them and makes fprobe events.
+/// The functions of the default target. `doctor` attaches BPF programs to them and makes fprobe
+/// events.
 const TARGET: [&str; 2] = ["handle_tx [vhost_net]", "handle_rx [vhost_net]"];
 /// Where the witness counts their calls (measure/witness/sites.rs).
 const CALLERS: [&str; 4] = [
@@ -42,18 +43,20 @@ const CALLERS: [&str; 4] = [
     "handle_rx_kick [vhost_net]",
     "handle_rx_net [vhost_net]",
 ];
-/// Which the kernel has for tests of BPF programs, and nothing else calls: `bpf-fentry-budget` measures prices there.
+/// Which the kernel has for tests of BPF programs, and nothing else calls: `bpf-fentry-budget`
+/// measures prices there.
 const TEST_FUNCTION: &str = "bpf_fentry_test1";
-/// What bpftrace itself attaches a program to for a moment, to find out whether the kernel has kprobe_multi (its
-/// src/bpffeature.cpp); nothing keeps it from that.
+/// What bpftrace itself attaches a program to for a moment, to find out whether the kernel has
+/// kprobe_multi (its src/bpffeature.cpp); nothing keeps it from that.
 const OF_BPFTRACE: &str = "ksys_read";
 /// The tracepoint of the default target.
 const TRACEPOINT: &str = "net_dev_xmit";
-/// By which the kernel's own tracers note the names of tasks (kernel/trace/trace_sched_switch.c): they cannot do without.
+/// By which the kernel's own tracers note the names of tasks (kernel/trace/trace_sched_switch.c):
+/// they cannot do without.
 const OF_TRACERS: &str = "sched_switch";
 
-/// `PERF_TYPE_SOFTWARE`, and the events of it that happen only where a program or a process makes them happen:
-/// `PERF_COUNT_SW_DUMMY` never, `PERF_COUNT_SW_BPF_OUTPUT` where a BPF program writes.
+/// `PERF_TYPE_SOFTWARE`, and the events of it that happen only where a program or a process makes
+/// them happen: `PERF_COUNT_SW_DUMMY` never, `PERF_COUNT_SW_BPF_OUTPUT` where a BPF program writes.
 const SOFTWARE: u32 = 1;
 const INERT: [u64; 2] = [9, 10];
 /// `PERF_TYPE_HARDWARE`.
@@ -93,7 +96,8 @@ fn asking() -> Result<()> {
     }
     let seen = watch.end()?;
     only(&seen, TARGET.into_iter().chain([TEST_FUNCTION]), &[TRACEPOINT])?;
-    // Whatever is open for all tasks is inert, or carries a BPF program at the target (a kprobe, a tracepoint).
+    // Whatever is open for all tasks is inert, or carries a BPF program at the target (a kprobe, a
+    // tracepoint).
     let ticks = |&&(kind, config, disabled): &&(u32, u64, bool)| {
         !disabled || kind == HARDWARE || (kind == SOFTWARE && !INERT.contains(&config))
     };
@@ -140,7 +144,8 @@ fn a_run() -> Result<()> {
 /// What all moments are drawn from.
 const SEED: u64 = 14;
 const KILLS: u64 = 20;
-/// Longest that is waited before a kill: more than `doctor` takes, and as long as a run has methods to try.
+/// Longest that is waited before a kill: more than `doctor` takes, and as long as a run has methods
+/// to try.
 const WITHIN: [u64; 2] = [4000, 8000];
 
 fn kills() -> Result<()> {

@@ -1,4 +1,5 @@
-//! How fast system calls of others are while something runs: by a thread that makes them on a CPU of its own.
+//! How fast system calls of others are while something runs: by a thread that makes them on a CPU
+//! of its own.
 
 use std::{
     process::{Child, Command},
@@ -20,16 +21,16 @@ const PAIRS: usize = 3;
 const QUIET: usize = 10;
 const SLICE: Duration = Duration::from_millis(200);
 
-/// Well below what a doctor costs that competes for the host's CPUs (half), and well above what tracing all functions does
-/// to the rate (a tenth).
+/// Well below what a doctor costs that competes for the host's CPUs (half), and well above what
+/// tracing all functions does to the rate (a tenth).
 const BOUND: f64 = 0.25;
 
 /// The CPU of `doctor`, and that of who is disturbed.
 const DOCTOR: &str = "0";
 const OTHERS: u32 = 1;
 
-/// Not a timed test: each figure is a ratio of two stretches of one guest, and what is judged is their median. Where all
-/// functions are traced, a system call takes ten times as long.
+/// Not a timed test: each figure is a ratio of two stretches of one guest, and what is judged is
+/// their median. Where all functions are traced, a system call takes ten times as long.
 pub(super) fn doctor_leaves_the_others_their_speed() -> Result<()> {
     let meter = Meter::start();
     let mut ratios = Vec::new();
@@ -59,8 +60,8 @@ fn doctor() -> Result<Child> {
     Ok(doctor.stdout(std::process::Stdio::null()).spawn()?)
 }
 
-/// The rate that a quarter of the slices do not reach: what takes a good part of the time shows, a hiccup of the machine does
-/// not.
+/// The rate that a quarter of the slices do not reach: what takes a good part of the time shows, a
+/// hiccup of the machine does not.
 fn quarter(mut slices: Vec<f64>) -> f64 {
     slices.sort_by(f64::total_cmp);
     slices[slices.len() / 4]

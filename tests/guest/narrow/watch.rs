@@ -1,8 +1,9 @@
 //! Looks from outside at what is traced on this kernel while something else runs.
 //!
-//! What the kernel keeps since it started (`touched_functions`, from Linux 6.4 on) and what it records of each call (tracepoints
-//! that are registered, perf events that are opened) misses no moment, however short. The rest is looked at again and again.
-//! No instance but the own one is opened: the kernel does not remove an instance while somebody has it open.
+//! What the kernel keeps since it started (`touched_functions`, from Linux 6.4 on) and what it
+//! records of each call (tracepoints that are registered, perf events that are opened) misses no
+//! moment, however short. The rest is looked at again and again. No instance but the own one is
+//! opened: the kernel does not remove an instance while somebody has it open.
 
 use std::{
     collections::BTreeSet,
@@ -21,8 +22,8 @@ use anyhow::{Context as _, Result, ensure};
 const TRACEFS: &str = "/sys/kernel/tracing";
 const GROUP: &str = "narrow_test";
 
-/// Events that tell what others do: `struct tracepoint` begins with its name, and an attr of perf with type and size,
-/// its `config` at 8 and its flags at 40.
+/// Events that tell what others do: `struct tracepoint` begins with its name, and an attr of perf
+/// with type and size, its `config` at 8 and its flags at 40.
 const EVENTS: [&str; 3] = [
     "p:narrow_test/registered tracepoint_probe_register name=+0(+0($arg1)):string",
     "p:narrow_test/registered_bpf tracepoint_probe_register_prio_may_exist name=+0(+0($arg1)):string",
@@ -30,7 +31,8 @@ const EVENTS: [&str; 3] = [
      type=+u0($attr_uptr):u32 config=+u8($attr_uptr):u64 flags=+u40($attr_uptr):u64 pid=$pid:s32",
 ];
 
-/// At least this long between two looks. Each walks all functions of the kernel; it then leaves the CPU as long as it took.
+/// At least this long between two looks. Each walks all functions of the kernel; it then leaves the
+/// CPU as long as it took.
 const PAUSE: Duration = Duration::from_millis(30);
 
 /// Looks on until it is ended.
@@ -147,7 +149,8 @@ impl Own {
         Ok(own)
     }
 
-    /// Each event's fields: `…: opened: (syscalls.sys_enter_perf_event_open) type=1 config=9 flags=5 pid=-1`.
+    /// Each event's fields: `…: opened: (syscalls.sys_enter_perf_event_open) type=1 config=9
+    /// flags=5 pid=-1`.
     fn read(&self, seen: &mut Seen) -> Result<()> {
         let text = fs::read_to_string(self.instance.join("trace"))?;
         for line in text.lines().filter(|line| !line.starts_with('#')) {

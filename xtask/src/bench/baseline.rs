@@ -1,4 +1,5 @@
-//! Results that later ones are compared with. They stand below `target/xtask`, not in the VMs that measured them.
+//! Results that later ones are compared with. They stand below `target/xtask`, not in the VMs that
+//! measured them.
 
 use crate::{cargo, paths};
 use anyhow::{Context, Result, bail};
@@ -62,7 +63,8 @@ impl Baseline {
         Ok(())
     }
 
-    /// Prints how the campaign in `out` compares with the one that was kept; gives the exit status of `tracetoll compare`.
+    /// Prints how the campaign in `out` compares with the one that was kept; gives the exit status
+    /// of `tracetoll compare`.
     ///
     /// # Errors
     /// It cannot be run.

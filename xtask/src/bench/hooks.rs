@@ -1,4 +1,5 @@
-//! The criterion bench of hooks in a VM, which begins with the baselines that are kept here and gives them back.
+//! The criterion bench of hooks in a VM, which begins with the baselines that are kept here and
+//! gives them back.
 
 use super::baseline::criterion_home;
 use crate::cargo;

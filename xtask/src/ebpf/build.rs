@@ -33,7 +33,8 @@ fn compile(toolchain: &Toolchain, source: &Path, folder: &Path) -> Result<()> {
     cargo.args(["build", "--locked", "--quiet", "--package", "probe-ebpf", "--bin", PROGRAMS]);
     cargo.args(["--features", "kernel", "--target", TARGET, "--profile", PROFILE]);
     cargo.arg("--target-dir").arg(folder);
-    // Nothing of the user's own settings may shape the object, nor those that `cargo run` made for xtask.
+    // Nothing of the user's own settings may shape the object, nor those that `cargo run` made for
+    // xtask.
     let settings = ["RUST", "CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_TARGET_", "CARGO_ENCODED_"];
     for (name, _) in env::vars_os() {
         let lossy = name.to_string_lossy();

@@ -1,7 +1,9 @@
-//! `cargo xtask ebpf`: builds the kernel programs, of this checkout or another, or proves the committed object.
+//! `cargo xtask ebpf`: builds the kernel programs, of this checkout or another, or proves the
+//! committed object.
 //!
-//! The object is committed so that users need no eBPF compiler. It is a pure function of the source, `Cargo.lock`
-//! and the compiler, whatever the folder it is built in; the compiler's name stands beside it.
+//! The object is committed so that users need no eBPF compiler. It is a pure function of the
+//! source, `Cargo.lock` and the compiler, whatever the folder it is built in; the compiler's name
+//! stands beside it.
 
 mod build;
 mod toolchain;
@@ -71,7 +73,8 @@ pub(crate) fn ready(install: &Installer) -> Result<()> {
 /// Proves that the committed object is what the source gives.
 ///
 /// # Errors
-/// The toolchain is missing and may not be installed, the source does not compile, or the committed object is another.
+/// The toolchain is missing and may not be installed, the source does not compile, or the committed
+/// object is another.
 pub(crate) fn check(install: &Installer) -> Result<()> {
     let toolchain = Toolchain::ready(install)?;
     let built = build::object(&toolchain, paths::root())?;

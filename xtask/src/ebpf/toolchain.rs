@@ -1,8 +1,9 @@
 //! The compiler of the kernel programs.
 //!
-//! Debian's `rustc-web` comes with a core library for the bpf target, so neither a nightly compiler nor the library's
-//! source is needed; its `cargo-web` is used with it, since the version of cargo has a part in the names of symbols.
-//! The linker, `bpf-linker`, turns LLVM's bitcode into the object; it is compiled once, below `target/xtask`.
+//! Debian's `rustc-web` comes with a core library for the bpf target, so neither a nightly compiler
+//! nor the library's source is needed; its `cargo-web` is used with it, since the version of cargo
+//! has a part in the names of symbols. The linker, `bpf-linker`, turns LLVM's bitcode into the
+//! object; it is compiled once, below `target/xtask`.
 
 use crate::{
     install::{self, Installer, Need},
@@ -62,7 +63,8 @@ impl Toolchain {
     /// Finds the compiler; installs what is missing.
     ///
     /// # Errors
-    /// A part is missing and may not or cannot be installed: the text says what it is for and what to run.
+    /// A part is missing and may not or cannot be installed: the text says what it is for and what
+    /// to run.
     pub(super) fn ready(install: &Installer) -> Result<Self> {
         install.ensure(&NEEDS)?;
         let rustc = first_line(Path::new(RUSTC), &["--version"])?;

@@ -1,7 +1,8 @@
 //! `cargo xtask image`: what kvm guests boot.
 //!
-//! A stock Debian kernel, unpacked so that a guest need not do it (that takes seconds where KVM itself is emulated), and
-//! an initramfs that holds nothing but what a guest of an experiment runs: busybox, iperf3, the virtio drivers.
+//! A stock Debian kernel, unpacked so that a guest need not do it (that takes seconds where KVM
+//! itself is emulated), and an initramfs that holds nothing but what a guest of an experiment runs:
+//! busybox, iperf3, the virtio drivers.
 
 mod vmlinux;
 
@@ -29,7 +30,8 @@ pub(crate) struct Args {
     kernel: String,
 }
 
-/// The guests' kernel unless asked otherwise, whatever the kernel below them: what is compared is only that one.
+/// The guests' kernel unless asked otherwise, whatever the kernel below them: what is compared is
+/// only that one.
 pub(crate) const SERIES: &str = kernels::DEFAULT;
 
 impl Args {
@@ -43,7 +45,8 @@ impl Args {
     }
 }
 
-/// The folder of the image, with its `kernel` and `initramfs`; made where it is missing or another xtask made it.
+/// The folder of the image, with its `kernel` and `initramfs`; made where it is missing or another
+/// xtask made it.
 ///
 /// # Errors
 /// As [`Kernel::get`] and [`Tools::ready`]; iperf3 cannot be installed.
@@ -63,7 +66,8 @@ pub(crate) fn ready(series: &str, install: &Installer) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// Makes a file that appears under its name only when it is whole, so that guests may boot from the old one meanwhile.
+/// Makes a file that appears under its name only when it is whole, so that guests may boot from the
+/// old one meanwhile.
 fn whole(dir: &Path, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let part = dir.join(format!("{name}.part"));
     make(&part)?;

@@ -1,12 +1,13 @@
-//! The kernel's own ELF file out of a bzImage, which QEMU then starts at its PVH entry: no real-mode code, nothing to
-//! unpack (Documentation/arch/x86/boot.rst).
+//! The kernel's own ELF file out of a bzImage, which QEMU then starts at its PVH entry: no
+//! real-mode code, nothing to unpack (Documentation/arch/x86/boot.rst).
 
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-/// `setup_sects`: how many sectors of 512 bytes precede the protected-mode code, the first one not counted.
+/// `setup_sects`: how many sectors of 512 bytes precede the protected-mode code, the first one not
+/// counted.
 const SETUP_SECTS: usize = 0x1f1;
 /// `header`: "HdrS".
 const HEADER: usize = 0x202;
@@ -42,8 +43,8 @@ fn payload(image: &[u8]) -> Option<&[u8]> {
     image.get(from..from.checked_add(word(PAYLOAD_LENGTH)?)?)
 }
 
-/// Behind the packed data stands its plain length in four bytes (scripts/Makefile.lib, size_append), for xz and zstd
-/// alike; the decoders end before it.
+/// Behind the packed data stands its plain length in four bytes (scripts/Makefile.lib,
+/// size_append), for xz and zstd alike; the decoders end before it.
 fn plain(payload: &[u8]) -> Result<Vec<u8>> {
     let mut kernel = Vec::new();
     match payload {

@@ -32,7 +32,8 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Asks `tracetoll` about the scenario that the arguments of `tracetoll run` name, with what they make otherwise.
+    /// Asks `tracetoll` about the scenario that the arguments of `tracetoll run` name, with what
+    /// they make otherwise.
     ///
     /// # Errors
     /// tracetoll refuses the scenario: the text is its own.

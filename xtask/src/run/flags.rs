@@ -1,10 +1,12 @@
-//! `cargo xtask run` has flags of its own and hands all others to `tracetoll run`; they may be mixed.
+//! `cargo xtask run` has flags of its own and hands all others to `tracetoll run`; they may be
+//! mixed.
 
 use clap::CommandFactory as _;
 use std::ffi::OsString;
 
-/// The words of a command line, with `run`'s own flags before those that clap does not know here, where it stops reading.
-/// What stands after `--` stays there, and so does every other command's line.
+/// The words of a command line, with `run`'s own flags before those that clap does not know here,
+/// where it stops reading. What stands after `--` stays there, and so does every other command's
+/// line.
 pub(crate) fn own_first(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let words: Vec<_> = words.collect();
     let Some(run) = words.iter().position(|word| word == "run") else { return words };
@@ -31,7 +33,8 @@ pub(crate) fn own_first(words: impl Iterator<Item = OsString>) -> Vec<OsString> 
     [own, others].concat()
 }
 
-/// Whether a word is a flag of `run`'s or of every command's, and whether the next word is its value.
+/// Whether a word is a flag of `run`'s or of every command's, and whether the next word is its
+/// value.
 fn own_flag(word: &str) -> Option<bool> {
     let flag = word.strip_prefix("--")?;
     let (name, joined) = flag.split_once('=').map_or((flag, false), |(name, _)| (name, true));

@@ -1,13 +1,14 @@
 //! Which guests make up a campaign.
 //!
-//! The toll is measured on the counted clock at one instruction per ns, with one CPU, since icount runs
-//! all CPUs on one instruction clock; a guest runs one block. Fidelity needs CPUs that hogs and load
-//! contend for and a longer time, so those guests have two CPUs and a coarser clock; a guest runs one
-//! seed, and the seeds are the sample.
+//! The toll is measured on the counted clock at one instruction per ns, with one CPU, since icount
+//! runs all CPUs on one instruction clock; a guest runs one block. Fidelity needs CPUs that hogs
+//! and load contend for and a longer time, so those guests have two CPUs and a coarser clock; a
+//! guest runs one seed, and the seeds are the sample.
 //!
-//! On the wall clock, one machine after the other measures, so that none takes another's time, and all have the CPUs that
-//! the scenario asks for. Where the guests of the scenario are VMs themselves there is no other: the counted clock takes one host
-//! CPU for all of a machine's, and two VMs had not booted after minutes (METHODOLOGY.md, Clocks).
+//! On the wall clock, one machine after the other measures, so that none takes another's time, and
+//! all have the CPUs that the scenario asks for. Where the guests of the scenario are VMs
+//! themselves there is no other: the counted clock takes one host CPU for all of a machine's, and
+//! two VMs had not booted after minutes (METHODOLOGY.md, Clocks).
 
 use super::asked::Asked;
 use crate::kernels::Kernel;
@@ -67,7 +68,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// `rest` are arguments for tracetoll; files that they name go into self-contained guests, the others see them.
+    /// `rest` are arguments for tracetoll; files that they name go into self-contained guests, the
+    /// others see them.
     ///
     /// # Errors
     /// When a named file has no path in UTF-8.

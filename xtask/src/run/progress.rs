@@ -1,4 +1,5 @@
-//! How far the guests of a campaign are, as their journals grow: a bar on a terminal, a line a minute elsewhere.
+//! How far the guests of a campaign are, as their journals grow: a bar on a terminal, a line a
+//! minute elsewhere.
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -203,8 +204,8 @@ fn planned_of(kind: &[&Guest]) -> Option<usize> {
     Some(kind.iter().map(|guest| guest.trials.planned.unwrap_or(one)).sum())
 }
 
-/// What they would still take one after the other: each trial that is left as long as those before, the boots included.
-/// None before one has ended.
+/// What they would still take one after the other: each trial that is left as long as those before,
+/// the boots included. None before one has ended.
 fn left_of(kind: &[&Guest]) -> Option<Duration> {
     let running: Vec<_> = kind.iter().filter(|guest| !guest.ended).collect();
     if running.is_empty() {

@@ -35,7 +35,8 @@ pub(super) struct Asked<'a> {
     pub(super) words: &'a [OsString],
 }
 
-/// Runs the guest tests on each kernel, and prints each machine's output in one piece; what each machine ran.
+/// Runs the guest tests on each kernel, and prints each machine's output in one piece; what each
+/// machine ran.
 ///
 /// # Errors
 /// Something does not build or cannot be fetched, a machine cannot be started, or a test failed.
@@ -184,10 +185,11 @@ impl Tried {
 
 /// Runs the machines at `indices` and prints what they say; how each ended.
 ///
-/// QEMU's emulation is not perfect. That of a processor's virtualization loses a VM now and then, or the whole machine; and a
-/// processor may be found between two bytes of an instruction while another one patches it, as ftrace does with every function,
-/// upon which the kernel panics. So whoever calls this gives machines with VMs, and those that gave up themselves, a second
-/// chance. A test that fails in another machine has none.
+/// QEMU's emulation is not perfect. That of a processor's virtualization loses a VM now and then,
+/// or the whole machine; and a processor may be found between two bytes of an instruction while
+/// another one patches it, as ftrace does with every function, upon which the kernel panics. So
+/// whoever calls this gives machines with VMs, and those that gave up themselves, a second chance.
+/// A test that fails in another machine has none.
 fn tried(
     machines: &[Machine],
     indices: &[usize],

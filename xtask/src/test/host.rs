@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use std::fs;
 use std::process::Command;
 
-/// Whether sources outside of the guest tests have the last part of `name` in them, so that a test of this host may have that name.
+/// Whether sources outside of the guest tests have the last part of `name` in them, so that a test
+/// of this host may have that name.
 ///
 /// # Errors
 /// The sources cannot be read.

@@ -1,8 +1,8 @@
 //! Which guest tests run on which kernel.
 //!
-//! The default lane has one series whole, and on the others what depends on the kernel. The full lane has all series
-//! whole, random kills on each, and the tests that boot VMs: those need a processor's virtualization, whose emulation now and then
-//! loses a VM.
+//! The default lane has one series whole, and on the others what depends on the kernel. The full
+//! lane has all series whole, random kills on each, and the tests that boot VMs: those need a
+//! processor's virtualization, whose emulation now and then loses a VM.
 
 use crate::kernels;
 use anyhow::{Result, bail};
@@ -34,12 +34,12 @@ pub(super) const OF_VMS: &[&str] = &["kvm"];
 /// The module of random kills.
 const SOAK: &str = "soak";
 
-/// Where the tests that boot VMs run: on the oldest series, whose vhost workers are kernel threads, and on one where they
-/// are QEMU's own.
+/// Where the tests that boot VMs run: on the oldest series, whose vhost workers are kernel threads,
+/// and on one where they are QEMU's own.
 const VMS_ON: [&str; 2] = ["6.1", "6.12"];
 
-/// What takes longest of a whole series, in machines of its own: the shorter the machines, the closer
-/// to each other do those that run side by side end. `narrow` and `cpus` share one campaign.
+/// What takes longest of a whole series, in machines of its own: the shorter the machines, the
+/// closer to each other do those that run side by side end. `narrow` and `cpus` share one campaign.
 const PARTS: [&[&str]; 3] =
     [&["narrow", "cpus"], &["campaign", "external", "network"], &["ending", "input", "owners"]];
 
@@ -80,7 +80,8 @@ impl Kind {
     }
 }
 
-/// Makes sure that every module that is named here is there: a misspelt one would be left out without a word.
+/// Makes sure that every module that is named here is there: a misspelt one would be left out
+/// without a word.
 ///
 /// # Errors
 /// One is not.

@@ -2,8 +2,8 @@
 //!
 //! The default lane is for every change, the full lane for nights: see [`lanes`].
 //!
-//! The harness itself is tested here and not by a plain `cargo test`, since its tests boot guests: they
-//! stand in `xtask/tests/vm.rs`, ignored unless asked for.
+//! The harness itself is tested here and not by a plain `cargo test`, since its tests boot guests:
+//! they stand in `xtask/tests/vm.rs`, ignored unless asked for.
 
 mod guest;
 mod host;
@@ -20,15 +20,18 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Instant;
 
-/// Run the tests: format, lints, host tests, the committed kernel programs, readers of the report, the VM harness,
-/// the gate for regressions, and the guest tests: one kernel whole, on the others what depends on the kernel.
+/// Run the tests: format, lints, host tests, the committed kernel programs, readers of the report,
+/// the VM harness, the gate for regressions, and the guest tests: one kernel whole, on the others
+/// what depends on the kernel.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Every guest test on every kernel, those that boot VMs in VMs on two, random kills, and the fuzzer: for nights. It takes
-    /// an hour on two CPUs, and writes what it ran to xtask/full-lane.json
+    /// Every guest test on every kernel, those that boot VMs in VMs on two, random kills, and the
+    /// fuzzer: for nights. It takes an hour on two CPUs, and writes what it ran to
+    /// xtask/full-lane.json
     #[arg(long)]
     full: bool,
-    /// Kernel series of the guest tests (several allowed; all that are tested unless given, one for tests by name)
+    /// Kernel series of the guest tests (several allowed; all that are tested unless given, one for
+    /// tests by name)
     #[arg(long = "kernel", value_name = "SERIES")]
     kernels: Vec<String>,
     #[command(flatten)]
@@ -90,7 +93,8 @@ impl Args {
         Ok(stages.close())
     }
 
-    /// Fetches what later stages need while the first ones compile. A stage whose need could not be met says so itself.
+    /// Fetches what later stages need while the first ones compile. A stage whose need could not be
+    /// met says so itself.
     fn fetch(&self, install: &Installer) {
         if !install.may() {
             return;
@@ -211,7 +215,8 @@ fn ready(install: &Installer) -> Result<()> {
     kernels::TESTED.iter().try_for_each(|series| Kernel::get(series, install).map(drop))
 }
 
-/// The harness's own tests, with everything made ready before, so that they install and fetch nothing.
+/// The harness's own tests, with everything made ready before, so that they install and fetch
+/// nothing.
 fn harness(install: &Installer) -> Result<()> {
     ready(install)?;
     let tests = ["test", "--workspace", "--test", "vm", "--"];
@@ -243,7 +248,8 @@ fn fuzz(said: &mut String) -> Result<()> {
     if failed.is_empty() { Ok(()) } else { bail!("{}; seed {seed}", failed.join(", ")) }
 }
 
-/// A regression that is planted in a kernel program is found, and changed words are not, see `xtask/tests/gate.rs`.
+/// A regression that is planted in a kernel program is found, and changed words are not, see
+/// `xtask/tests/gate.rs`.
 fn gate(install: &Installer) -> Result<()> {
     Tools::ready(install)?;
     Kernel::get(kernels::DEFAULT, install)?;

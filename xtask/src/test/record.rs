@@ -1,4 +1,5 @@
-//! The record of the full lane's last run that passed, `xtask/full-lane.json`: what ran where, and what came of it.
+//! The record of the full lane's last run that passed, `xtask/full-lane.json`: what ran where, and
+//! what came of it.
 
 use super::guest::Tried;
 use super::lanes::Share;
@@ -35,8 +36,8 @@ impl Source {
 /// Writes the record of a run in which nothing failed. `fuzz` is what the fuzzer said.
 ///
 /// # Errors
-/// The source is another one than when the run began; a machine's output cannot be read, or its tests have no result; the
-/// file cannot be written.
+/// The source is another one than when the run began; a machine's output cannot be read, or its
+/// tests have no result; the file cannot be written.
 pub(super) fn write(
     source: &Source,
     stages: &[(String, f64)],

@@ -1,7 +1,9 @@
-//! What runs a guest's instructions: the processor itself, by KVM, or QEMU's emulation of one (TCG).
+//! What runs a guest's instructions: the processor itself, by KVM, or QEMU's emulation of one
+//! (TCG).
 //!
-//! KVM gives hardware's time. A `/dev/kvm` does not prove that it boots the kernel at hand, so that is tried. It has not been
-//! seen to work yet, as there was no machine where it does: so nothing is done here beyond QEMU's two flags.
+//! KVM gives hardware's time. A `/dev/kvm` does not prove that it boots the kernel at hand, so that
+//! is tried. It has not been seen to work yet, as there was no machine where it does: so nothing is
+//! done here beyond QEMU's two flags.
 
 use super::{Boot, Clock, ClockName, Ending, Machine, Tools};
 use crate::interrupt;
@@ -26,7 +28,8 @@ pub(crate) enum Accel {
 /// `--accel`, for the commands that boot guests.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct AccelArg {
-    /// What runs the instructions of guests whose clock is real time; counted ones are always emulated
+    /// What runs the instructions of guests whose clock is real time; counted ones are always
+    /// emulated
     #[arg(long, default_value = "auto")]
     pub(crate) accel: Accel,
 }
@@ -35,7 +38,8 @@ pub(crate) struct AccelArg {
 #[derive(Debug, Default)]
 pub(super) struct Tried(Mutex<HashMap<String, std::result::Result<(), String>>>);
 
-/// Longest that KVM may take to boot a kernel: where a processor's ring 0 is emulated by another hypervisor, TCG is faster.
+/// Longest that KVM may take to boot a kernel: where a processor's ring 0 is emulated by another
+/// hypervisor, TCG is faster.
 const BOOTS_WITHIN: Duration = Duration::from_secs(20);
 
 impl Machine {

@@ -13,7 +13,8 @@ use std::time::Duration;
 /// Run a command in a QEMU guest with a stock Debian kernel.
 ///
 /// The command's output and exit status come back. Without --clock counted the guest's root is this
-/// machine's, read-only below an overlay: what the guest writes is gone with it, except below --results.
+/// machine's, read-only below an overlay: what the guest writes is gone with it, except below
+/// --results.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Kernel series: the newest Debian build of it is used
@@ -25,10 +26,12 @@ pub(crate) struct Args {
     /// Memory of the guest
     #[arg(long, default_value = "2G")]
     memory: String,
-    /// Folder that the guest can write to under the same name; result lines go to results.jsonl there
+    /// Folder that the guest can write to under the same name; result lines go to results.jsonl
+    /// there
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// What the guest's clock tells: real time, or executed instructions (replayable, self-contained)
+    /// What the guest's clock tells: real time, or executed instructions (replayable,
+    /// self-contained)
     #[arg(long, default_value = "wall")]
     clock: ClockName,
     /// Counted clock: one instruction takes 2^SHIFT ns

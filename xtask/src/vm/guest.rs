@@ -1,7 +1,7 @@
 //! What a guest boots into: an initramfs written for one run.
 //!
-//! With boot `9p` it only finds its way to the machine's own root; with boot `initramfs` it is all the
-//! guest ever sees, so that nothing outside it can make two runs differ.
+//! With boot `9p` it only finds its way to the machine's own root; with boot `initramfs` it is all
+//! the guest ever sees, so that nothing outside it can make two runs differ.
 
 use super::{Boot, Machine, PORTS, Tools};
 use crate::modules::ModuleTree;
@@ -61,8 +61,9 @@ pub(super) fn write(machine: &Machine, path: &Path, tools: &Tools) -> Result<()>
     cpio.finish()
 }
 
-/// Puts the files of a self-contained guest into its archive: programs without their debug information, of
-/// which the guest would only unpack tens of megabytes, and with the libraries that they are linked to.
+/// Puts the files of a self-contained guest into its archive: programs without their debug
+/// information, of which the guest would only unpack tens of megabytes, and with the libraries that
+/// they are linked to.
 fn carry(files: &[(PathBuf, String)], path: &Path, cpio: &mut Cpio) -> Result<()> {
     let mut libraries = BTreeSet::new();
     for (from, to) in files {

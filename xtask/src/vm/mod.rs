@@ -1,8 +1,8 @@
 //! A QEMU guest with a stock Debian kernel that runs one command.
 //!
-//! A [`Machine`] says what to boot and run; [`Machine::run`] boots it and returns the [`Outcome`]. Each
-//! run has a folder of its own below `target/xtask/vm` and shares nothing else, so any number of them
-//! run side by side. No rights are needed where QEMU emulates (TCG).
+//! A [`Machine`] says what to boot and run; [`Machine::run`] boots it and returns the [`Outcome`].
+//! Each run has a folder of its own below `target/xtask/vm` and shares nothing else, so any number
+//! of them run side by side. No rights are needed where QEMU emulates (TCG).
 
 mod accel;
 mod cli;
@@ -47,7 +47,8 @@ pub(crate) enum Clock {
 /// Where the guest's programs come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Boot {
-    /// The machine's own root, read-only over 9p below an overlay: every program of the host is there.
+    /// The machine's own root, read-only over 9p below an overlay: every program of the host is
+    /// there.
     #[value(name = "9p")]
     NineP,
     /// A self-contained initramfs: busybox and the given files. Replays need this one.
@@ -145,9 +146,10 @@ impl Machine {
 
     /// Boots the guest and waits for its end.
     ///
-    /// Now and then QEMU loses the interrupts of an emulated processor's timer while it boots, and the guest stands still
-    /// ("timer wakeup didn't happen"), or QEMU fails an assertion of its own (`iotlb_to_section`), or the guest's clock runs at
-    /// another pace than ours (stage2.sh). Nothing has begun then, and it is booted anew.
+    /// Now and then QEMU loses the interrupts of an emulated processor's timer while it boots, and
+    /// the guest stands still ("timer wakeup didn't happen"), or QEMU fails an assertion of its own
+    /// (`iotlb_to_section`), or the guest's clock runs at another pace than ours (stage2.sh).
+    /// Nothing has begun then, and it is booted anew.
     ///
     /// # Errors
     /// When it could not be started at all. A guest that dies is an [`Ending`], not an error.

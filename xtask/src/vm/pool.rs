@@ -11,8 +11,8 @@ pub(crate) fn carried() -> usize {
     thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
 }
 
-/// Runs each machine, `at_once` side by side, and calls `ended` with its index when it ends. After Ctrl-C no further one is
-/// started.
+/// Runs each machine, `at_once` side by side, and calls `ended` with its index when it ends. After
+/// Ctrl-C no further one is started.
 ///
 /// # Errors
 /// The first machine that could not be started; the others ran.

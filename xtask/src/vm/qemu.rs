@@ -23,8 +23,8 @@ pub(super) fn command(machine: &Machine, dir: &Path, kvm: bool) -> Command {
     command.arg("-initrd").arg(dir.join("initramfs"));
     command.args(["-append", &kernel_line(machine)]);
     console(&mut command, machine, dir);
-    // Without ioeventfd a write to a port is done when it returns, so that what a killed guest wrote is
-    // here, and no other thread of QEMU takes part in the guest's course.
+    // Without ioeventfd a write to a port is done when it returns, so that what a killed guest
+    // wrote is here, and no other thread of QEMU takes part in the guest's course.
     command.args(["-device", "virtio-serial-pci,ioeventfd=off"]);
     for port in PORTS {
         let path = escaped(&machine.port(dir, port));
@@ -62,8 +62,8 @@ fn kernel_line(machine: &Machine) -> String {
         Clock::Counted { .. } => " nokaslr norandmaps tracetoll.clock=counted",
     };
     if machine.nested {
-        // Of what the emulation gets wrong now and then (METHODOLOGY.md, Clocks) as little as possible: khugepaged, which
-        // moves the memory of running VMs, was seen to hang.
+        // Of what the emulation gets wrong now and then (METHODOLOGY.md, Clocks) as little as
+        // possible: khugepaged, which moves the memory of running VMs, was seen to hang.
         line += " transparent_hugepage=never mitigations=off kvm_amd.vgif=0 kvm_amd.vls=0";
     }
     if let Some(words) = &machine.append {

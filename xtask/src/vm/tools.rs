@@ -46,8 +46,8 @@ impl Tools {
     }
 }
 
-/// The first major version of QEMU that will do: 7.2 crashes guests when ftrace or kprobes are attached
-/// under load, and hangs with -icount.
+/// The first major version of QEMU that will do: 7.2 crashes guests when ftrace or kprobes are
+/// attached under load, and hangs with -icount.
 const OLDEST: u32 = 10;
 
 const QEMU: Need = Need {
@@ -78,7 +78,8 @@ fn version() -> Option<u32> {
     text.split("version ").nth(1)?.split('.').next()?.parse().ok()
 }
 
-/// Debian's static busybox, unpacked and not installed: installing it would push out the machine's own.
+/// Debian's static busybox, unpacked and not installed: installing it would push out the machine's
+/// own.
 fn busybox() -> Result<PathBuf> {
     let tree = paths::store("busybox")?;
     let lock = File::create(tree.join("lock"))?;

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(20);
 
-/// The longest that a boot may take; two minutes are much, on a machine that does other work as well.
+/// The longest that a boot may take; two minutes are much, on a machine that does other work as
+/// well.
 const BOOTS_WITHIN: Duration = Duration::from_secs(300);
 
 /// What a guest writes to the port of its exit status when its command begins.
@@ -56,8 +57,8 @@ fn follow(qemu: &mut Child, machine: &Machine, dir: &Path) -> Result<Option<Endi
     }
 }
 
-/// How a guest ended that was left alone: its status is on a port that the kernel's messages and the
-/// command's own words cannot reach.
+/// How a guest ended that was left alone: its status is on a port that the kernel's messages and
+/// the command's own words cannot reach.
 fn ending(dir: &Path) -> Ending {
     let report = report(dir);
     let status = report.lines().last().and_then(|line| line.strip_prefix("exit "));

@@ -106,7 +106,8 @@ fn values(runs: &[&Run], fact: Fact) -> String {
     values.into_iter().collect::<Vec<_>>().join(" and ")
 }
 
-/// What of a design decides the numbers; the scenario's words for people do not, and methods are compared one by one.
+/// What of a design decides the numbers; the scenario's words for people do not, and methods are
+/// compared one by one.
 fn measured(design: &Design) -> Value {
     let mut scenario = serde_json::to_value(&design.scenario).unwrap_or_default();
     if let Some(fields) = scenario.as_object_mut() {

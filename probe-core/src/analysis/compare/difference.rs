@@ -22,9 +22,11 @@ pub struct Difference {
     pub hi: Option<f64>,
     /// Smallest true difference that such blocks would have shown in four of five comparisons.
     pub resolution: Option<f64>,
-    /// How far two runs of the same may be apart, where that is what the interval rests on, or is at least as wide as.
+    /// How far two runs of the same may be apart, where that is what the interval rests on, or is
+    /// at least as wide as.
     pub repeatability: Option<f64>,
-    /// Two-sided p-value of "there is none"; after Holm over the methods. None without scatter over blocks.
+    /// Two-sided p-value of "there is none"; after Holm over the methods. None without scatter over
+    /// blocks.
     pub p: Option<f64>,
     /// What the interval is made of.
     pub basis: Basis,
@@ -58,8 +60,8 @@ impl Spread {
         Some(Self { error, freedom: freedom(differences.len())? })
     }
 
-    /// Of the difference of the means of two independent samples that may scatter differently (Welch 1947, with
-    /// Satterthwaite's degrees of freedom). None below two of each.
+    /// Of the difference of the means of two independent samples that may scatter differently
+    /// (Welch 1947, with Satterthwaite's degrees of freedom). None below two of each.
     pub(super) fn independent(base: &[f64], new: &[f64]) -> Option<Self> {
         let squares = [base, new].map(|values| Some(standard_error(values)?.powi(2)));
         let (a, b) = (squares[0]?, squares[1]?);
@@ -76,7 +78,8 @@ impl Spread {
         t_quantile(1.0 - ALPHA / 2.0, self.freedom) * self.error
     }
 
-    /// By how much the true difference must be above [`Self::half`] to be found in four of five cases.
+    /// By how much the true difference must be above [`Self::half`] to be found in four of five
+    /// cases.
     fn beyond(self) -> f64 {
         t_quantile(POWER, self.freedom) * self.error
     }
@@ -93,8 +96,9 @@ impl Spread {
 }
 
 impl Difference {
-    /// Of two figures with their values per block, on the unit's scale. Where the clock `repeats`, blocks of the same
-    /// seed are replays of each other; `repeatability` is how well, where that is known, in the figure's unit.
+    /// Of two figures with their values per block, on the unit's scale. Where the clock `repeats`,
+    /// blocks of the same seed are replays of each other; `repeatability` is how well, where that
+    /// is known, in the figure's unit.
     pub(super) fn between(
         unit: Unit,
         [(base, before), (new, after)]: [(&Estimate, &Values); 2],

@@ -288,7 +288,8 @@ mod tests {
         assert!(!gate(worse, "toll.kernel_ns_per_event>5%+25"));
         // Better is no failure.
         assert!(!gate(&[300, 302, 298, 301, 299], "toll.kernel_ns_per_event>5%"));
-        // One block scatters so much that this may be chance; the limit is just above the resolution.
+        // One block scatters so much that this may be chance; the limit is just above the
+        // resolution.
         assert!(!gate(&[400, 402, 398, 401, 600], "toll.kernel_ns_per_event>160"));
     }
 

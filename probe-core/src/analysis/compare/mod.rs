@@ -69,7 +69,8 @@ pub struct Change {
     /// New less base, in the unit, with its interval.
     #[serde(flatten)]
     pub difference: Difference,
-    /// The difference in per cent of the base; for figures that are in per cent or correlations none.
+    /// The difference in per cent of the base; for figures that are in per cent or correlations
+    /// none.
     pub difference_pct: Option<f64>,
     /// What follows.
     pub verdict: Verdict,
@@ -163,8 +164,8 @@ fn there<'a>(base: &Estimate, new: Option<&'a Figure>) -> Result<&'a Estimate, S
     }
 }
 
-/// Whether costs in the counted clock repeat as METHODOLOGY.md says: guests with outside programs boot from the machine's
-/// own root, whose answers the clock does not hold.
+/// Whether costs in the counted clock repeat as METHODOLOGY.md says: guests with outside programs
+/// boot from the machine's own root, whose answers the clock does not hold.
 fn replays(design: &Design) -> bool {
     design.methods.iter().all(|method| method.family != Family::External)
 }

@@ -65,7 +65,8 @@ fn every_figure_by_hand() {
     close(&found.observation_loss, 2.0 / 16.0);
     close(&found.fidelity_loss, 3.0 / 16.0);
     close(&found.r_retained, 12.0 / 15.0);
-    // Two bins differ by 100 for each pair exchanged in the one and not in the other: 1, 2, 3 of 9600 calls.
+    // Two bins differ by 100 for each pair exchanged in the one and not in the other: 1, 2, 3 of
+    // 9600 calls.
     close(&found.series_error, 2.0 * 2.0 * 100.0 / 9600.0);
     // r_m scatters by 1/16 over 3 blocks: t[0.975, 2] = 4.30265.
     let r_m = known(&found.r_m);
@@ -122,7 +123,8 @@ fn trials_of_different_schedules_share_no_bins() {
 
 #[test]
 fn the_scatter_between_blocks_counts_not_the_number_of_bins() {
-    // 20 blocks, whose r_m is 1 - 0/16 or 1 - 8/16 in turn: the interval of the mean must span about ±0.11.
+    // 20 blocks, whose r_m is 1 - 0/16 or 1 - 8/16 in turn: the interval of the mean must span
+    // about ±0.11.
     let blocks: Vec<_> = (0..20).map(|block| (0, 0, block % 2 * 8)).collect();
     let found = of(&lab(COUNT, 1.0, &blocks), COUNT, TX);
     let r_m = known(&found.r_m);
@@ -214,7 +216,8 @@ fn moving_averages_stand_without_interval() {
     assert_eq!((smooth.lo, smooth.hi, smooth.detectable, smooth.n), (None, None, None, 2));
 }
 
-/// Blocks whose witness, throughput and method are these, per bin; the sections are those of [`shows`].
+/// Blocks whose witness, throughput and method are these, per bin; the sections are those of
+/// [`shows`].
 fn series(blocks: &[[Vec<u64>; 3]]) -> Lab {
     let mut lab = Lab::new();
     lab.run(Platform::Counted);
@@ -289,7 +292,8 @@ proptest! {
 
 #[test]
 fn the_finest_true_width_by_hand() {
-    // Every other bin's calls are counted a bin late: off by half in each bin, by nothing in two together.
+    // Every other bin's calls are counted a bin late: off by half in each bin, by nothing in two
+    // together.
     let calls = vec![100; 64];
     let swing: Vec<u64> = (0..64).map(|bin| if bin % 2 == 0 { 50 } else { 150 }).collect();
     let lab =
@@ -330,7 +334,8 @@ fn without_a_true_width_the_reason_stands() {
     let lab = lab(profiler, 0.1, &[(0, 0, 2), (0, 0, 2)]);
     let found = of(&lab, profiler, TX).by_width.unwrap();
     assert!(found.finest[0].why.as_ref().unwrap().contains("shares"), "{found:?}");
-    // r needs 30 bins: 64 of them are 32 twice as wide, in which each two neighbours are alike, and 16 four times.
+    // r needs 30 bins: 64 of them are 32 twice as wide, in which each two neighbours are alike, and
+    // 16 four times.
     assert_eq!(why(&found.widths[1].r_m), "the method's series is constant");
     assert_eq!(why(&found.widths[2].r_m), "16 bins; r needs 30");
 }

@@ -1,4 +1,5 @@
-//! What a method still shows by the width of the bins, and the finest width at which it tells the truth.
+//! What a method still shows by the width of the bins, and the finest width at which it tells the
+//! truth.
 
 use super::{Fidelity, Quantity, Rating};
 use crate::analysis::correlation::Coefficient;
@@ -9,7 +10,8 @@ use crate::model::{
     units::Nanos,
 };
 
-/// Widths that are looked at beside the scenario's own, where they are whole multiples of it, in ms.
+/// Widths that are looked at beside the scenario's own, where they are whole multiples of it, in
+/// ms.
 const WIDTHS_MS: [u64; 8] = [10, 20, 50, 100, 200, 500, 1000, 2000];
 
 /// What a series error must stay below for the series to be called true.

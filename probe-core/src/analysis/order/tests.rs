@@ -15,7 +15,8 @@ use crate::{
 const LOCKSTEP: (Part, Pace) = (Part::Toll, Pace::Lockstep);
 const METHODS: [&str; 3] = ["off", "bpf-fentry-count", "ftrace-function"];
 
-/// What becomes of a trial's value beside chance: shares per block, per block under the tracer alone, and per place.
+/// What becomes of a trial's value beside chance: shares per block, per block under the tracer
+/// alone, and per place.
 #[derive(Debug, Clone, Copy, Default)]
 struct Effect {
     drift: f64,
@@ -23,7 +24,8 @@ struct Effect {
     order: f64,
 }
 
-/// Blocks in which the methods stand in random order; values scatter by half a per cent, blocks by two.
+/// Blocks in which the methods stand in random order; values scatter by half a per cent, blocks by
+/// two.
 fn lab(rng: &mut Xoshiro256PlusPlus, runs: usize, blocks: u32, effect: Effect) -> Lab {
     let mut lab = Lab::new();
     for _ in 0..runs {

@@ -1,4 +1,5 @@
-//! What it takes for a statement to hold here: rules about a whole interval, never about an estimate alone.
+//! What it takes for a statement to hold here: rules about a whole interval, never about an
+//! estimate alone.
 
 use crate::analysis::{fidelity::WITHIN_RUN, interval::Interval};
 use crate::model::{
@@ -133,7 +134,8 @@ impl Draft {
     }
 }
 
-/// What the intervals of these figures are of: of one run, as soon as one of them is. None where there is no interval.
+/// What the intervals of these figures are of: of one run, as soon as one of them is. None where
+/// there is no interval.
 fn basis<'a>(figures: impl Iterator<Item = &'a Figure>) -> Option<Basis> {
     let known = figures.filter_map(Figure::known).filter(|found| found.lo.is_some());
     let within_run = |notes: &[String]| notes.iter().any(|note| note == WITHIN_RUN);

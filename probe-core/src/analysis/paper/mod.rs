@@ -1,5 +1,5 @@
-//! The paper's statements (Fujita, Abe and Lee) beside what was measured. Rules: METHODOLOGY.md, "Sections and the
-//! paper's figures".
+//! The paper's statements (Fujita, Abe and Lee) beside what was measured. Rules: METHODOLOGY.md,
+//! "Sections and the paper's figures".
 
 mod claim;
 mod ladder;
@@ -37,7 +37,8 @@ pub(super) struct Context<'a> {
     pub(super) seed: u64,
 }
 
-/// Every statement; none where guests do not speak TCP, since the paper is about such, or where no trial ended well.
+/// Every statement; none where guests do not speak TCP, since the paper is about such, or where no
+/// trial ended well.
 pub(super) fn statements(context: &Context<'_>) -> Vec<Statement> {
     let ran = !context.sections.is_empty();
     if !(ran && context.design.scenario.guests.kind.speaks_tcp()) {
@@ -87,13 +88,15 @@ impl Context<'_> {
         [CALLED_PER_KICK, RECEIVE].into_iter().filter_map(|name| self.function(name)).collect()
     }
 
-    /// How many frames one call took in these sections under the control: what moves calls and throughput apart.
+    /// How many frames one call took in these sections under the control: what moves calls and
+    /// throughput apart.
     fn batching(&self, sections: [usize; 2]) -> Option<String> {
         self.both(sections, |method| &method.frames_per_call)
             .map(|told| format!("frames per call of {CALLED_PER_KICK}: {told}"))
     }
 
-    /// How long the sink's CPU was waited for: where that is much, it and not machine 1 held the load back.
+    /// How long the sink's CPU was waited for: where that is much, it and not machine 1 held the
+    /// load back.
     fn sink_waits(&self, sections: [usize; 2]) -> Option<String> {
         self.both(sections, |method| &method.sink_run_delay_pct)
             .map(|told| format!("waiting for the sink's CPU, % of the time: {told}"))

@@ -22,13 +22,15 @@ use crate::model::{
 /// Runs a virtual processor; where the compiler inlined the first, what it calls stands for it.
 const ENTER: [&str; 3] = ["vcpu_enter_guest", "svm_vcpu_run", "vmx_vcpu_run"];
 
-/// Polls for an idle virtual processor; Linux 5.17 moved that from the second into the first (virt/kvm/kvm_main.c).
+/// Polls for an idle virtual processor; Linux 5.17 moved that from the second into the first
+/// (virt/kvm/kvm_main.c).
 const HALT: [&str; 2] = ["kvm_vcpu_halt", "kvm_vcpu_block"];
 
 const NO_PROFILER: &str =
     "no profiler that follows call chains ran: --method perf-sample-999-callchain is one";
 
-/// The patterns of table 2, in which the paper profiled: VMs that communicate, VMs that load the CPU.
+/// The patterns of table 2, in which the paper profiled: VMs that communicate, VMs that load the
+/// CPU.
 const PATTERNS: [(&str, usize, usize); 6] =
     [("A", 2, 0), ("B", 4, 0), ("C", 8, 0), ("D", 2, 2), ("E", 2, 4), ("F", 2, 6)];
 
@@ -69,7 +71,8 @@ fn four_functions(context: &Context<'_>) -> Statement {
     draft.judged(near, measured.len(), measured, vec![SAMPLED.into()])
 }
 
-/// Sections in which as many guests send, and as many load the CPU, as in a pattern of table 2: its letter, their indices.
+/// Sections in which as many guests send, and as many load the CPU, as in a pattern of table 2: its
+/// letter, their indices.
 fn patterns(context: &Context<'_>) -> impl Iterator<Item = (&'static str, usize)> {
     context.sections.iter().enumerate().filter_map(|(index, section)| {
         let same =
@@ -148,7 +151,8 @@ fn first<'a>(context: &'a Context<'_>, names: &[&str]) -> Option<Item<'a>> {
     names.iter().find_map(|name| context.function(name))
 }
 
-/// The first profiler whose shares hold what a function calls, which shows where they differ from its own share.
+/// The first profiler whose shares hold what a function calls, which shows where they differ from
+/// its own share.
 fn profiler(context: &Context<'_>) -> Option<MethodId> {
     let follows = |trial: &&Measured| {
         let mut series = trial.series.iter();

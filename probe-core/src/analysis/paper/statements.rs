@@ -207,7 +207,8 @@ fn calls<'a>(
     draft.judged(claim, measured.len(), measured, remarks)
 }
 
-/// A step of the schedule at which calls rise by more than the margin and throughput does not rise by as much.
+/// A step of the schedule at which calls rise by more than the margin and throughput does not rise
+/// by as much.
 fn odd_rise(context: &Context<'_>) -> Statement {
     let draft = Draft {
         id: "odd_rise",
@@ -222,7 +223,8 @@ fn odd_rise(context: &Context<'_>) -> Statement {
         return draft.not_here("handle_tx is not in the target");
     };
     let rises: Vec<[usize; 2]> = ladder.rises().collect();
-    // Bonferroni: so that by chance alone a rise is found at any of the steps in one campaign of twenty at most.
+    // Bonferroni: so that by chance alone a rise is found at any of the steps in one campaign of
+    // twenty at most.
     let alpha = ALPHA / number(rises.len().max(1));
     let steps: Vec<Step> =
         rises.iter().map(|&sections| Step::of(context, handler, sections, alpha)).collect();

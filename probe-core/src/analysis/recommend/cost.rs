@@ -33,7 +33,8 @@ pub struct Cost {
     /// How it was found.
     #[serde(flatten)]
     pub way: Way,
-    /// Calls per second in lockstep, where it is scaled from these; else frames per second at the paced load.
+    /// Calls per second in lockstep, where it is scaled from these; else frames per second at the
+    /// paced load.
     pub measured_per_s: Option<f64>,
     /// Whether its part in the kernel is more than all of one CPU, which no one worker has.
     pub beyond_one_worker: bool,
@@ -45,7 +46,8 @@ pub struct Cost {
 pub enum Way {
     /// As it was at the paced load.
     Measured,
-    /// What a call costs in lockstep, times the user's rate; what goes with the time as it was at the paced load.
+    /// What a call costs in lockstep, times the user's rate; what goes with the time as it was at
+    /// the paced load.
     Scaled {
         /// The rate.
         calls_per_s: f64,
@@ -68,7 +70,8 @@ impl Way {
             None => Self::Measured,
             Some(rate) => Self::Scaled {
                 calls_per_s: rate.per_second(),
-                // What counts in the kernel is read at the bins' edges, however many calls there were.
+                // What counts in the kernel is read at the bins' edges, however many calls there
+                // were.
                 reader_per_call: method.class != Class::Exact,
             },
         }

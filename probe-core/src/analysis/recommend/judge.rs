@@ -102,8 +102,8 @@ impl Limit {
     }
 }
 
-/// Blocks beyond `n` at which half the width of Student's interval is no more than `away`, if the scatter stays as it is;
-/// none where the estimate is the limit itself.
+/// Blocks beyond `n` at which half the width of Student's interval is no more than `away`, if the
+/// scatter stays as it is; none where the estimate is the limit itself.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -183,18 +183,20 @@ mod tests {
 
     #[test]
     fn the_number_of_blocks_by_hand() {
-        // Half a width of 6 with four blocks: s = 6 · 2/3.182446 = 3.770683. To be 2: of 16 blocks it is 2.1314 s/4 = 2.009, of
-        // 17 2.1199 s/4.1231 = 1.939.
+        // Half a width of 6 with four blocks: s = 6 · 2/3.182446 = 3.770683. To be 2: of 16 blocks
+        // it is 2.1314 s/4 = 2.009, of 17 2.1199 s/4.1231 = 1.939.
         let found = figure(8.0, Some([2.0, 14.0]), 4);
         assert_eq!(blocks(&Limit::AtMost(10.0).judge(&found)), Some(13));
-        // Beyond the limit it is the good end that must come nearer, to 3: 2.3646 s/2.8284 = 3.152, 2.3060 s/3 = 2.898.
+        // Beyond the limit it is the good end that must come nearer, to 3: 2.3646 s/2.8284 = 3.152,
+        // 2.3060 s/3 = 2.898.
         assert_eq!(blocks(&Limit::AtMost(5.0).judge(&found)), Some(5));
         assert_eq!(blocks(&Limit::AtLeast(5.0).judge(&found)), Some(5));
-        // Ends at different distances: the one towards the limit counts. From 9 to 3 as from 6 to 2.
+        // Ends at different distances: the one towards the limit counts. From 9 to 3 as from 6 to
+        // 2.
         let skewed = figure(7.0, Some([6.0, 16.0]), 4);
         assert_eq!(blocks(&Limit::AtMost(10.0).judge(&skewed)), Some(13));
-        // Of three blocks, s = 0.095 · 1.7321/4.3027 = 0.03824: 2.0555 s/5.1962 = 0.01513, 2.0518 s/5.2915 = 0.01483. The
-        // root alone would have asked for 121.
+        // Of three blocks, s = 0.095 · 1.7321/4.3027 = 0.03824: 2.0555 s/5.1962 = 0.01513, 2.0518
+        // s/5.2915 = 0.01483. The root alone would have asked for 121.
         let few = figure(0.965, Some([0.87, 1.06]), 3);
         assert_eq!(blocks(&Limit::AtLeast(0.95).judge(&few)), Some(25));
         // On the limit itself no number of blocks will do.

@@ -30,7 +30,8 @@ pub struct Losses {
 pub struct Counts {
     /// Records that it kept, or calls that it counted where it counts only.
     pub recorded: u64,
-    /// Calls at which its probe ran: counted, where it counts all of which it records some; else recorded or lost.
+    /// Calls at which its probe ran: counted, where it counts all of which it records some; else
+    /// recorded or lost.
     pub probed: u64,
     /// Records that its buffers lost.
     pub lost: Loss,
@@ -38,8 +39,8 @@ pub struct Counts {
     pub missed: Loss,
     /// Calls of the lockstep trials that are neither recorded nor known to be lost.
     pub unaccounted: u64,
-    /// What is not shown of what it was to show, in per cent: a record that was lost, or a call that was missed or is
-    /// unaccounted for. At least so much where a part is unknown.
+    /// What is not shown of what it was to show, in per cent: a record that was lost, or a call
+    /// that was missed or is unaccounted for. At least so much where a part is unknown.
     pub known_pct: Option<f64>,
     /// Whether that is all of it: no part is unknown.
     pub exact: bool,
@@ -94,7 +95,8 @@ impl fmt::Display for Load {
 }
 
 impl Counts {
-    /// With the share that follows: a call is shown if its probe ran and its record, where it was due one, was kept.
+    /// With the share that follows: a call is shown if its probe ran and its record, where it was
+    /// due one, was kept.
     fn of(sums: Sums) -> Self {
         let Sums { recorded, probed, lost, missed, unaccounted } = sums;
         let unseen = missed.known().saturating_add(unaccounted);
@@ -144,8 +146,8 @@ impl Counts {
     }
 }
 
-/// The share of all calls that was not probed, or whose record was lost where `recorded` and `lost` ones were due. Nothing
-/// lost is exactly zero, however many calls there were.
+/// The share of all calls that was not probed, or whose record was lost where `recorded` and `lost`
+/// ones were due. Nothing lost is exactly zero, however many calls there were.
 #[expect(clippy::cast_precision_loss, reason = "no campaign has 2^53 calls")]
 fn not_shown(probed: u64, unseen: u64, recorded: u64, lost: u64) -> Option<f64> {
     let calls_per_record = per(probed, total([recorded, lost])).unwrap_or(0.0);
@@ -232,8 +234,9 @@ impl Losses {
         known.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, worst)| worst)
     }
 
-    /// Whether no more than so many per cent were lost at any load. Counts have no interval; an unknown part is never taken for
-    /// zero, and what holds up to a rate is not known to hold beyond.
+    /// Whether no more than so many per cent were lost at any load. Counts have no interval; an
+    /// unknown part is never taken for zero, and what holds up to a rate is not known to hold
+    /// beyond.
     pub(super) fn judge(&self, max_pct: f64, rate: Option<CallRate>) -> Verdict {
         let cannot_tell = |why| Verdict::CannotTell { why, more_blocks: None };
         let Some(worst) = self.worst() else { return cannot_tell("it recorded nothing".into()) };

@@ -28,7 +28,8 @@ use crate::model::{
     method::{Class, Gives, MethodId},
 };
 
-/// Version of the answer as JSON. It changes when a reader of the old one would misread the new one.
+/// Version of the answer as JSON. It changes when a reader of the old one would misread the new
+/// one.
 pub const ANSWER_VERSION: u32 = 2;
 
 /// What a campaign says to what is wanted.
@@ -44,12 +45,13 @@ pub struct Recommendation {
     pub wanted: Wanted,
     /// What the answer is.
     pub outcome: Standing,
-    /// The first of those that qualify; none where several do and not even the first has the figure that the order is by.
+    /// The first of those that qualify; none where several do and not even the first has the figure
+    /// that the order is by.
     pub best: Option<MethodId>,
     /// What the order within each standing is by.
     pub ranked_by: RankedBy,
-    /// Methods that observe something: those that qualify, then those of which it cannot be told, then the others; the best
-    /// first.
+    /// Methods that observe something: those that qualify, then those of which it cannot be told,
+    /// then the others; the best first.
     pub methods: Vec<Judged>,
     /// Methods that were asked for and cannot work on this kernel.
     pub unavailable: Vec<Unavailable>,
@@ -82,7 +84,8 @@ pub struct Judged {
     pub beside_the_first: Beside,
     /// Its trials.
     pub trials: usize,
-    /// Those of them that failed, because their counts contradicted the truth or for any other reason.
+    /// Those of them that failed, because their counts contradicted the truth or for any other
+    /// reason.
     pub failed_trials: usize,
     /// What it takes of a CPU.
     pub cost: Cost,
@@ -94,7 +97,8 @@ pub struct Judged {
     pub losses: Losses,
     /// What it shows instead of calls, where it sees no functions and the target has some.
     pub shows_instead: Option<String>,
-    /// One per limit and need, and others where something is known against the method whatever is wanted.
+    /// One per limit and need, and others where something is known against the method whatever is
+    /// wanted.
     pub checks: Vec<Check>,
 }
 
@@ -112,7 +116,8 @@ pub struct Check {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "criterion", content = "need")]
 pub enum Criterion {
-    /// Whether it ran, without failures, recorded something, and its counts do not contradict the truth.
+    /// Whether it ran, without failures, recorded something, and its counts do not contradict the
+    /// truth.
     Sound,
     /// What it gives.
     Need(Gives),

@@ -16,8 +16,8 @@ use crate::{
 pub enum RankedBy {
     /// CPU time, the least first.
     Cpu,
-    /// What is left of the correlation, the most first; then what was lost, then how little may be left at worst. Costs are
-    /// not looked at.
+    /// What is left of the correlation, the most first; then what was lost, then how little may be
+    /// left at worst. Costs are not looked at.
     Fidelity,
 }
 
@@ -27,8 +27,8 @@ pub enum RankedBy {
 pub enum Beside {
     /// It is the first.
     First,
-    /// Which of the two is better cannot be told: by the difference in each block, of CPU time; by whether their intervals
-    /// meet, of the correlation.
+    /// Which of the two is better cannot be told: by the difference in each block, of CPU time; by
+    /// whether their intervals meet, of the correlation.
     Alike,
     /// It is worse.
     Behind,
@@ -94,7 +94,8 @@ impl Order {
         }
     }
 
-    /// How `other` stands to `first`. Calls are not compared with what is shown instead, nor one clock with another.
+    /// How `other` stands to `first`. Calls are not compared with what is shown instead, nor one
+    /// clock with another.
     fn beside(self, first: &Judged, other: &Judged) -> Beside {
         let clock = |judged| self.figure(judged).map(|found| found.platform);
         let same = first.shows_instead == other.shows_instead && clock(first) == clock(other);
@@ -106,8 +107,9 @@ impl Order {
     }
 }
 
-/// Whether `other` takes more CPU time, by the differences in the blocks that both have: what a block does to both, such as a
-/// control that was slow, is not in them. None also where these say that it takes less, against the order by all blocks.
+/// Whether `other` takes more CPU time, by the differences in the blocks that both have: what a
+/// block does to both, such as a control that was slow, is not in them. None also where these say
+/// that it takes less, against the order by all blocks.
 fn takes_more(first: &Cost, other: &Cost, seed: u64) -> Option<bool> {
     let more = |(block, other): (&Block, &f64)| Some(other - first.by_block.get(block)?);
     let more: Vec<f64> = other.by_block.iter().filter_map(more).collect();
@@ -122,7 +124,8 @@ fn by_losses(a: &Judged, b: &Judged) -> Ordering {
     known_a.total_cmp(&known_b).then(b.losses.all.exact.cmp(&a.losses.all.exact))
 }
 
-/// Puts methods of each standing in order, and says by what: by their costs, if any of these is hardware's or accepted.
+/// Puts methods of each standing in order, and says by what: by their costs, if any of these is
+/// hardware's or accepted.
 pub(super) fn arrange(methods: &mut [Judged], accept_emulated: bool, seed: u64) -> RankedBy {
     let by_cpu = Order { by: RankedBy::Cpu, accept_emulated, seed };
     let by_fidelity = Order { by: RankedBy::Fidelity, ..by_cpu };

@@ -1,6 +1,7 @@
 //! The commands that measure more of a campaign.
 //!
-//! What a machine of `cargo xtask run` measured, other such machines have to: this host has another clock, and often another kernel.
+//! What a machine of `cargo xtask run` measured, other such machines have to: this host has another
+//! clock, and often another kernel.
 
 use std::borrow::Cow;
 
@@ -12,7 +13,8 @@ const OF_ONE_RUN: [&str; 6] = ["--parts", "--blocks", "--until-ci", "--seed", "-
 /// Where a run in a machine of `cargo xtask run` has its journal (xtask/src/run/plan.rs).
 const PORT: &str = "/dev/virtio-ports/tracetoll.results";
 
-/// The command that measures `N` more blocks of all that the campaign measured, so that `tracetoll merge` joins them with these.
+/// The command that measures `N` more blocks of all that the campaign measured, so that `tracetoll
+/// merge` joins them with these.
 pub(super) fn more_blocks(campaign: &Campaign) -> String {
     let parts = |part| campaign.runs.iter().any(|run| run.parts.contains(&part));
     let has = [parts(Part::Toll), parts(Part::Fidelity)];
@@ -48,7 +50,8 @@ fn only(campaign: &Campaign, part: Part) -> &'static str {
     }
 }
 
-/// `run` with all that the campaign's first run was told: what it was not told it takes as it did then.
+/// `run` with all that the campaign's first run was told: what it was not told it takes as it did
+/// then.
 fn again(campaign: &Campaign) -> String {
     let mut words = begin(campaign);
     words.extend(shared(first_line(campaign)).into_iter().map(Cow::from));
@@ -62,7 +65,8 @@ fn begin(campaign: &Campaign) -> Vec<Cow<'_, str>> {
     }
     let mut words: Vec<Cow<'_, str>> =
         ["cargo", "xtask", "run", "--on", "vm"].map(Cow::from).into();
-    // Seeds that none of them had: on the counted clock a seed's machine would only do the same again.
+    // Seeds that none of them had: on the counted clock a seed's machine would only do the same
+    // again.
     let seed = campaign.runs.iter().map(|run| run.seed).max().unwrap_or(0).saturating_add(1);
     let counts = campaign.runs.iter().any(|run| run.platform == Platform::Counted);
     words.extend(["--clock", if counts { "counted" } else { "wall" }].map(Cow::from));

@@ -34,7 +34,8 @@ fn throughput(lab: &Lab, which: &[usize]) -> Figure {
 
 #[test]
 fn several_blocks_are_the_sample() {
-    // Bits per second: 8000, 16000, 24000. s = 8000, t[0.975, 2] = 4.302653: 16000 ± 19873, which ends at 0.
+    // Bits per second: 8000, 16000, 24000. s = 8000, t[0.975, 2] = 4.302653: 16000 ± 19873, which
+    // ends at 0.
     let figure = throughput(&lab(&[1000.0, 2000.0, 3000.0]), &[1]);
     let found = figure.known().unwrap();
     assert!((found.estimate - 16_000.0).abs() < 1e-6, "{found:?}");

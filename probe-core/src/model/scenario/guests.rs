@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The load sources. Fields that mean nothing to a kind of guest are left alone by it, so that one scenario serves
-/// several kinds.
+/// The load sources. Fields that mean nothing to a kind of guest are left alone by it, so that one
+/// scenario serves several kinds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Guests {
@@ -14,26 +14,28 @@ pub struct Guests {
     pub kind: GuestKind,
     /// How many, each with a vhost device and a TAP of its own. (`existing`: as many as are found.)
     pub count: usize,
-    /// `blast`: Ethernet frame size in bytes, without the virtio-net header. Elsewhere it turns a rate in frames into
-    /// one in bits.
+    /// `blast`: Ethernet frame size in bytes, without the virtio-net header. Elsewhere it turns a
+    /// rate in frames into one in bits.
     pub frame: usize,
     /// `blast`, `bridge`: descriptors per ring, a power of two up to 32768.
     pub ring: u16,
     /// `blast`: most frames put into the ring before one kick, paced and flat out.
     pub batch: u16,
-    /// `blast`, `bridge`: whether VIRTIO_RING_F_EVENT_IDX is negotiated; without it a ring that is full of work is kicked
-    /// for nothing.
+    /// `blast`, `bridge`: whether VIRTIO_RING_F_EVENT_IDX is negotiated; without it a ring that is
+    /// full of work is kicked for nothing.
     pub event_idx: bool,
-    /// `bridge`, `kvm`: whether checksums and segmentation are left to the other side, so that one frame holds up to
-    /// 64 KB.
+    /// `bridge`, `kvm`: whether checksums and segmentation are left to the other side, so that one
+    /// frame holds up to 64 KB.
     pub offloads: bool,
     /// `kvm`: virtual processors per VM, 1 or 2.
     pub vcpus: u32,
-    /// `kvm`: pairs of queues per network card, each with a vhost worker of its own; at most one per virtual processor.
+    /// `kvm`: pairs of queues per network card, each with a vhost worker of its own; at most one
+    /// per virtual processor.
     pub queues: u32,
     /// `kvm`: memory per VM in MiB.
     pub memory_mib: u32,
-    /// `kvm`: whether that memory is taken from the host's reserved huge pages of 2 MiB, all of it before the VM boots.
+    /// `kvm`: whether that memory is taken from the host's reserved huge pages of 2 MiB, all of it
+    /// before the VM boots.
     pub huge_pages: bool,
     /// `kvm`: folder with the VMs' kernel and initramfs, as `cargo xtask image` builds it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,9 +88,11 @@ impl GuestKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HogKind {
-    /// Processes `yes` in the VM that becomes a hog, or spinning threads of machine 1 where guests have no VM.
+    /// Processes `yes` in the VM that becomes a hog, or spinning threads of machine 1 where guests
+    /// have no VM.
     pub threads: usize,
-    /// Whether each keeps to one CPU of machine 1 instead of wandering: threads in turn, VMs in turn.
+    /// Whether each keeps to one CPU of machine 1 instead of wandering: threads in turn, VMs in
+    /// turn.
     pub pinned: bool,
 }
 

@@ -47,7 +47,8 @@ pub struct Scenario {
     /// What a hog is.
     #[serde(default)]
     pub hogs: HogKind,
-    /// What the toll is measured under. Only `blast` guests tell how many calls there were; scenarios of others have none.
+    /// What the toll is measured under. Only `blast` guests tell how many calls there were;
+    /// scenarios of others have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub toll: Option<Toll>,
     /// What the fidelity is measured under.

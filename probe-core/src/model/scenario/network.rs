@@ -36,7 +36,8 @@ pub enum Switch {
     Direct,
 }
 
-/// What the cable to machine 2 carries at most: `500Mbit`, or `70%` of what flows flat out without hogs.
+/// What the cable to machine 2 carries at most: `500Mbit`, or `70%` of what flows flat out without
+/// hogs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub enum Link {

@@ -52,8 +52,8 @@ impl Fidelity {
         self.sections.iter().map(|section| section.hogs).max().unwrap_or(0)
     }
 
-    /// Makes every section `factor` times as long, in whole bins of width `bin` and at least one. What is too long to be
-    /// told is as long as can be: the bounds refuse it.
+    /// Makes every section `factor` times as long, in whole bins of width `bin` and at least one.
+    /// What is too long to be told is as long as can be: the bounds refuse it.
     pub fn scale(&mut self, factor: f64, bin: Duration) {
         for section in &mut self.sections {
             let bins = (section.duration.as_secs_f64() * factor / bin.as_secs_f64()).round();

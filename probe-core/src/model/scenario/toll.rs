@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{duration_text, rate::Rate};
 use crate::model::trial::Pace;
 
-/// The paces that a toll block runs under each method: all three, or only what tells the price of a call.
+/// The paces that a toll block runs under each method: all three, or only what tells the price of a
+/// call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Toll {

@@ -53,7 +53,8 @@ fn written(estimate: Estimate, style: Style) -> Option<[String; 3]> {
     parts(&Figure::Known(estimate), style)
 }
 
-/// Levels are written as in a campaign's own tables: with a sign where they are differences from the control.
+/// Levels are written as in a campaign's own tables: with a sign where they are differences from
+/// the control.
 fn style(change: &Change) -> Style {
     match change.unit {
         Unit::Ns | Unit::PerCentOfControl => Style::DIFFERENCE,
@@ -166,7 +167,8 @@ fn outcome(judged: &Judged) -> &'static str {
     }
 }
 
-/// A gate's answer for one method: by how much it is worse, the limit, the resolution, and what follows.
+/// A gate's answer for one method: by how much it is worse, the limit, the resolution, and what
+/// follows.
 fn answered(answer: &Answer, changes: &[Change], figure: &str) -> [String; 4] {
     let change =
         changes.iter().find(|change| change.method == answer.method && change.figure == figure);

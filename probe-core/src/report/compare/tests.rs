@@ -13,7 +13,8 @@ use crate::{
     },
 };
 
-/// The tracer costs 4 % more per call than it did, the counter is cheaper at fixed load, a profiler has gone.
+/// The tracer costs 4 % more per call than it did, the counter is cheaper at fixed load, a profiler
+/// has gone.
 fn changed() -> Campaign {
     let mut campaign = campaign();
     for trial in &mut campaign.trials {

@@ -47,7 +47,8 @@ impl Data {
     }
 }
 
-/// A figure in one cell: estimate, interval, number of blocks and smallest effect; or that there is none.
+/// A figure in one cell: estimate, interval, number of blocks and smallest effect; or that there is
+/// none.
 pub(super) fn cell(figure: &Figure, style: Style) -> String {
     match (parts(figure, style), figure.known()) {
         (Some([estimate, interval, n]), Some(found)) => {

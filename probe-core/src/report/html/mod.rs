@@ -1,7 +1,8 @@
-//! The report as one HTML file: no network, no script, readable in light and dark, on paper, on a phone, by keyboard and
-//! by ear. Every figure stands beside a table of what is drawn in it.
+//! The report as one HTML file: no network, no script, readable in light and dark, on paper, on a
+//! phone, by keyboard and by ear. Every figure stands beside a table of what is drawn in it.
 //!
-//! `page` assembles; each section has a file that makes text and figures from the model and the analysis; `svg` draws.
+//! `page` assembles; each section has a file that makes text and figures from the model and the
+//! analysis; `svg` draws.
 
 mod data;
 mod definitions;
@@ -79,7 +80,8 @@ fn figures(sections: Vec<Section>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The sections that have anything to say, in order: what is concluded first, how it came about last.
+/// The sections that have anything to say, in order: what is concluded first, how it came about
+/// last.
 fn all(campaign: &Campaign) -> Vec<Section> {
     let sections = [
         verdict::section(campaign),

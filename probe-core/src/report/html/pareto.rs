@@ -62,7 +62,8 @@ mod tests {
     fn the_front_by_hand() {
         let trades = [(5.0, 0.9), (1.0, 0.5), (6.0, 0.9), (9.0, 1.2), (8.0, 1.0), (1.0, 0.4)];
         let trades = trades.map(|(toll, kept)| trade(toll, kept));
-        // The third is dearer than the first, the fourth keeps no more than all, the last less than the second.
+        // The third is dearer than the first, the fourth keeps no more than all, the last less than
+        // the second.
         assert_eq!(front(&trades), [1, 0, 4]);
         assert_eq!(front(&[]), [0_usize; 0]);
         // Equals stand beside each other.

@@ -1,4 +1,5 @@
-//! What the sections of the schedule show: figures 4 to 7 of the paper. Its figure 8 is a series over the schedule.
+//! What the sections of the schedule show: figures 4 to 7 of the paper. Its figure 8 is a series
+//! over the schedule.
 
 use super::{
     Block, Section,

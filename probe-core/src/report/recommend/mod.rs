@@ -1,4 +1,5 @@
-//! What to choose, for people: the answer first, then each method in a sentence, then what all of it rests on.
+//! What to choose, for people: the answer first, then each method in a sentence, then what all of
+//! it rests on.
 
 mod notes;
 mod said;

@@ -1,6 +1,7 @@
 //! Several results side by side: a row per method, a column per result.
 //!
-//! What is equal and what is not is not judged here: that takes the same experiment twice, and is `compare`'s.
+//! What is equal and what is not is not judged here: that takes the same experiment twice, and is
+//! `compare`'s.
 
 pub mod markdown;
 mod notes;
@@ -37,7 +38,8 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// The method's figure, as `written`; under a method that shows something else than calls with what it is of, as `marked`.
+    /// The method's figure, as `written`; under a method that shows something else than calls with
+    /// what it is of, as `marked`.
     pub(super) fn cell(
         &self,
         method: &MethodSummary,
@@ -72,7 +74,8 @@ pub(super) const GROUPS: [Group; 2] = [
 /// Above the table of losses.
 pub(super) const LOSS: &str = "What was recorded, lost and missed of the calls that happened";
 
-/// Each method of any result once, in the order of the first that has it; the control has no toll of its own.
+/// Each method of any result once, in the order of the first that has it; the control has no toll
+/// of its own.
 pub(super) fn methods(results: &[Named]) -> Vec<&MethodId> {
     let mut all = Vec::new();
     for method in results.iter().flat_map(|named| &named.campaign.summary.methods) {
@@ -118,7 +121,8 @@ pub(super) fn losses(method: &MethodSummary) -> Vec<String> {
     parts
 }
 
-/// What the results are: for each its label, scenario, CPUs, blocks of toll and fidelity, and trials.
+/// What the results are: for each its label, scenario, CPUs, blocks of toll and fidelity, and
+/// trials.
 pub(super) fn facts(named: &Named) -> [String; 5] {
     let campaign = &named.campaign;
     let blocks = |part: Part| {

@@ -22,8 +22,8 @@ pub(super) struct Row<'a> {
     unit: SeriesUnit,
 }
 
-/// Every bin of every trial that ended well, for each item that the witness or the method saw in the trial; where nobody saw
-/// any, once.
+/// Every bin of every trial that ended well, for each item that the witness or the method saw in
+/// the trial; where nobody saw any, once.
 pub(super) fn rows(named: &Named) -> impl Iterator<Item = Row<'_>> {
     let Named { label, campaign } = named;
     let done = campaign.trials.iter().filter_map(|trial| match &trial.outcome {

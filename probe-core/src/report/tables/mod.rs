@@ -1,7 +1,8 @@
 //! Trials and bins as tables, for pandas, DuckDB and their like.
 //!
-//! A table is a list of `Column`s over rows: each has a name, a unit, a kind of value and the function that reads it. A
-//! `Form` makes a file of any such list, so that no column is written down twice. What is not known is null, never zero.
+//! A table is a list of `Column`s over rows: each has a name, a unit, a kind of value and the
+//! function that reads it. A `Form` makes a file of any such list, so that no column is written
+//! down twice. What is not known is null, never zero.
 
 mod about;
 mod bins;

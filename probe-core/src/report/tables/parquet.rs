@@ -1,7 +1,8 @@
-//! A table as a Parquet file: one row group of typed columns, each of which may be null; not compressed, since columns of
-//! repeated words and numbers are kept as dictionaries anyway.
+//! A table as a Parquet file: one row group of typed columns, each of which may be null; not
+//! compressed, since columns of repeated words and numbers are kept as dictionaries anyway.
 //!
-//! The format has no place for a column's unit that readers look at, so the file's own metadata holds what each column is.
+//! The format has no place for a column's unit that readers look at, so the file's own metadata
+//! holds what each column is.
 
 use std::sync::Arc;
 

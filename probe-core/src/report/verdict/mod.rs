@@ -1,4 +1,5 @@
-//! What the campaign says, first: a few sentences per group of methods, and no more than their intervals carry.
+//! What the campaign says, first: a few sentences per group of methods, and no more than their
+//! intervals carry.
 
 mod cost;
 mod kept;

@@ -60,8 +60,8 @@ impl Attachable {
         Ok(())
     }
 
-    /// Hits at which the program did not run: those that the probe missed, and those that the kernel skipped because a
-    /// program was running already.
+    /// Hits at which the program did not run: those that the probe missed, and those that the
+    /// kernel skipped because a program was running already.
     ///
     /// # Errors
     /// The kernel does not tell of its own program or link.
@@ -89,7 +89,8 @@ impl Attachable {
         Ok(format!("{}: {} program {id}{verified}, {link}", self.subject, self.place.name()))
     }
 
-    /// What the kernel says of its runs; none where it kept no statistics, or the program never ran.
+    /// What the kernel says of its runs; none where it kept no statistics, or the program never
+    /// ran.
     ///
     /// # Errors
     /// The kernel does not tell of its own program.

@@ -1,5 +1,6 @@
-//! The exact call counter of one function by vhost worker: one copy of `fentry_by_worker` with maps of its own. All its
-//! slots together are what [`Counter`](super::counter::Counter) would have counted.
+//! The exact call counter of one function by vhost worker: one copy of `fentry_by_worker` with maps
+//! of its own. All its slots together are what [`Counter`](super::counter::Counter) would have
+//! counted.
 
 use std::mem::offset_of;
 
@@ -45,8 +46,9 @@ pub struct Calls {
 }
 
 impl WorkerCounters {
-    /// For the workers with these thread ids. In a PID namespace of its own a process knows threads by other ids than the
-    /// kernel's programs do; there no worker is told from another, and only the sum is counted.
+    /// For the workers with these thread ids. In a PID namespace of its own a process knows threads
+    /// by other ids than the kernel's programs do; there no worker is told from another, and only
+    /// the sum is counted.
     ///
     /// # Errors
     /// The kernel has no BTF or refuses ours; not root.
@@ -56,7 +58,8 @@ impl WorkerCounters {
         Ok(Self { probes: Probes::new()?, workers })
     }
 
-    /// Loads a counter for `function`, not yet attached. `name` is the program's name in the kernel.
+    /// Loads a counter for `function`, not yet attached. `name` is the program's name in the
+    /// kernel.
     ///
     /// # Errors
     /// The function has no type, or the kernel refuses a map or the program on it.

@@ -35,7 +35,8 @@ pub fn choose(path: &Path) -> Result<String> {
     Ok(Sha256::digest(&read).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A copy for as long as the process lives: ELF structures are read in place, so it must be aligned as they are.
+/// A copy for as long as the process lives: ELF structures are read in place, so it must be aligned
+/// as they are.
 fn aligned(bytes: &[u8]) -> &'static [u8] {
     const ALIGNMENT: usize = 8;
     let room = vec![0; bytes.len() + ALIGNMENT].leak();

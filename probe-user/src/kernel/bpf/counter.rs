@@ -1,7 +1,7 @@
 //! The exact call counter of one function: one copy of `fentry_count` with a map of its own.
 //!
-//! Exact means: calls that were counted + hits that the kernel skipped (`recursion_misses`) = calls that were made
-//! while the link was in place.
+//! Exact means: calls that were counted + hits that the kernel skipped (`recursion_misses`) = calls
+//! that were made while the link was in place.
 
 use std::mem::offset_of;
 
@@ -40,7 +40,8 @@ impl Counters {
         Ok(Self(Probes::new()?))
     }
 
-    /// Loads a counter for `function`, not yet attached. `name` is the program's name in the kernel.
+    /// Loads a counter for `function`, not yet attached. `name` is the program's name in the
+    /// kernel.
     ///
     /// # Errors
     /// The function has no type, or the verifier refuses the program on it.

@@ -1,4 +1,5 @@
-//! Kernel functions by the names that the verifier wants: an id in the BTF of the kernel or of a module.
+//! Kernel functions by the names that the verifier wants: an id in the BTF of the kernel or of a
+//! module.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -75,7 +76,8 @@ impl FunctionTypes {
     /// Checks that there is a type for each of `functions`.
     ///
     /// # Errors
-    /// A module is not loaded or has no BTF; or the BTF lacks some of the functions, which the error names all.
+    /// A module is not loaded or has no BTF; or the BTF lacks some of the functions, which the
+    /// error names all.
     pub fn check(&mut self, functions: &[Function]) -> Result<()> {
         let mut missing = Vec::new();
         for function in functions {

@@ -1,4 +1,5 @@
-//! Timers: a program at a function's entry, one at its exit, and the histogram that the second keeps.
+//! Timers: a program at a function's entry, one at its exit, and the histogram that the second
+//! keeps.
 
 use std::mem::offset_of;
 
@@ -174,7 +175,8 @@ impl Timer {
         self.durations.sum(0, offset_of!(latency::Durations, kept))
     }
 
-    /// Starts in the map: after detach, of calls that were running then, and of those whose exit was missed.
+    /// Starts in the map: after detach, of calls that were running then, and of those whose exit
+    /// was missed.
     ///
     /// # Errors
     /// The map cannot be read.

@@ -23,7 +23,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// Attaches a tracing program to the function that it was loaded for; `subject` names it in errors.
+    /// Attaches a tracing program to the function that it was loaded for; `subject` names it in
+    /// errors.
     ///
     /// # Errors
     /// The function cannot be patched, or something else holds it.
@@ -44,8 +45,8 @@ impl Link {
         })
     }
 
-    /// Attaches a program to the entries of many functions at once: each by its address, with the cookie that the
-    /// program gets there.
+    /// Attaches a program to the entries of many functions at once: each by its address, with the
+    /// cookie that the program gets there.
     ///
     /// # Errors
     /// The kernel has no fprobes, or one of the addresses is no function's that can be traced.
@@ -124,11 +125,11 @@ impl Link {
     }
 }
 
-/// Waits until the programs that were running when their links went have ended: for a grace period of RCU, in whose
-/// readers the kernel runs them. Closing a link does not wait for that.
+/// Waits until the programs that were running when their links went have ended: for a grace period
+/// of RCU, in whose readers the kernel runs them. Closing a link does not wait for that.
 ///
-/// What it does not reach, on a preemptible kernel: a task that was preempted in a trampoline before its program began.
-/// Whoever reads what programs wrote checks that it is whole.
+/// What it does not reach, on a preemptible kernel: a task that was preempted in a trampoline
+/// before its program began. Whoever reads what programs wrote checks that it is whole.
 ///
 /// # Errors
 /// The kernel refuses: it was built without membarrier(2), or runs with `nohz_full`.
@@ -158,7 +159,8 @@ fn refused(
     }
 }
 
-/// kernel/bpf/trampoline.c: how many programs a function can have, and what else may hold its entry.
+/// kernel/bpf/trampoline.c: how many programs a function can have, and what else may hold its
+/// entry.
 fn function_remedy(errno: i32) -> Option<&'static str> {
     match errno {
         libc::E2BIG => Some("The function has as many BPF programs as it can; detach some"),

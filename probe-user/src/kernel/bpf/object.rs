@@ -55,7 +55,8 @@ pub struct Instance {
 }
 
 impl Object {
-    /// Reads the object, the built-in one unless [another](chosen::choose) is to be used, and loads its types.
+    /// Reads the object, the built-in one unless [another](chosen::choose) is to be used, and loads
+    /// its types.
     ///
     /// # Errors
     /// The kernel refuses the types; not root.
@@ -75,7 +76,8 @@ impl Object {
     /// Makes the maps and loads the program.
     ///
     /// # Errors
-    /// The kernel refuses a map or the program (with the verifier's log); what was made by then is released.
+    /// The kernel refuses a map or the program (with the verifier's log); what was made by then is
+    /// released.
     pub fn load(&self, plan: &Plan<'_>) -> Result<Instance> {
         let mut object = self.only(plan.program)?;
         let mut maps = self.maps(plan)?;
@@ -115,7 +117,8 @@ impl Object {
         Ok(object)
     }
 
-    /// The program's instructions with its maps in them, and the functions that it calls behind them.
+    /// The program's instructions with its maps in them, and the functions that it calls behind
+    /// them.
     fn relocate(
         &self,
         object: &mut aya_obj::Object,

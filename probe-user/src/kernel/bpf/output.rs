@@ -1,5 +1,5 @@
-//! Records of `bpf_perf_event_output` in a perf ring (include/uapi/linux/perf_event.h): samples of `PERF_SAMPLE_RAW`
-//! alone, and counts of what found no room.
+//! Records of `bpf_perf_event_output` in a perf ring (include/uapi/linux/perf_event.h): samples of
+//! `PERF_SAMPLE_RAW` alone, and counts of what found no room.
 
 /// Why a record could not be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +38,8 @@ pub enum Output<const N: usize> {
 /// Hands all records of `N` words to `take`; `bytes` start at a record.
 ///
 /// # Errors
-/// The first thing that was wrong; records behind it were read all the same, where they could be found.
+/// The first thing that was wrong; records behind it were read all the same, where they could be
+/// found.
 pub fn outputs<const N: usize>(
     bytes: &[u8],
     mut take: impl FnMut(Output<N>),

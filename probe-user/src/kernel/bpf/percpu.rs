@@ -9,8 +9,8 @@ use crate::{
 
 const WORD: usize = size_of::<u64>();
 
-/// A map of one value for each CPU number that this host can have, or of as many for each of several items: the first
-/// item's values, then the second's.
+/// A map of one value for each CPU number that this host can have, or of as many for each of
+/// several items: the first item's values, then the second's.
 #[derive(Debug)]
 pub struct PerCpu {
     mapped: MappedArray,

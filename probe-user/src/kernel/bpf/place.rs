@@ -19,7 +19,8 @@ use crate::{
 /// A place in the kernel.
 #[derive(Debug, Clone)]
 pub enum Place {
-    /// The trampoline of the function that the program was loaded for: at its entry, or at its exit.
+    /// The trampoline of the function that the program was loaded for: at its entry, or at its
+    /// exit.
     Function(bpf_attach_type),
     /// A kprobe at the entry of a function, or a kretprobe.
     Kprobe {
@@ -82,10 +83,12 @@ impl Place {
         }
     }
 
-    /// Whether the kernel counts each hit at which a program here was skipped since it was running already: it has for
-    /// as long as it has skipped them. Elsewhere it skipped for years before it counted.
+    /// Whether the kernel counts each hit at which a program here was skipped since it was running
+    /// already: it has for as long as it has skipped them. Elsewhere it skipped for years before it
+    /// counted.
     pub fn always_counts_skips(&self) -> bool {
-        // kernel/bpf/trampoline.c, `__bpf_prog_enter_recur`; kernel/trace/bpf_trace.c, `__bpf_trace_run`.
+        // kernel/bpf/trampoline.c, `__bpf_prog_enter_recur`; kernel/trace/bpf_trace.c,
+        // `__bpf_trace_run`.
         matches!(self, Self::Function(_) | Self::RawTracepoint(_))
     }
 

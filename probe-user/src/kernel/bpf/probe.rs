@@ -44,7 +44,8 @@ impl Probes {
         Ok(Self { object: Object::open()?, types: FunctionTypes::read()?, cpus: cpus::slots()? })
     }
 
-    /// One more than the highest number that a CPU can have on this host: the numbers may have gaps.
+    /// One more than the highest number that a CPU can have on this host: the numbers may have
+    /// gaps.
     pub fn cpus(&self) -> u32 {
         self.cpus
     }
@@ -57,8 +58,8 @@ impl Probes {
         self.types.check(functions)
     }
 
-    /// Loads `program` for `function`, not yet attached, with the maps that it uses and their numbers of entries.
-    /// `name` is what the kernel calls it.
+    /// Loads `program` for `function`, not yet attached, with the maps that it uses and their
+    /// numbers of entries. `name` is what the kernel calls it.
     ///
     /// # Errors
     /// The function has no type, or the kernel refuses a map or the program.
@@ -147,8 +148,8 @@ impl Probe {
         self.program.runs()
     }
 
-    /// Kernel memory of the program and its maps, by the kernel's own account; that of a ring, which older kernels leave
-    /// out of it, by its size.
+    /// Kernel memory of the program and its maps, by the kernel's own account; that of a ring,
+    /// which older kernels leave out of it, by its size.
     ///
     /// # Errors
     /// /proc/self/fdinfo cannot be read, or does not have the account.

@@ -1,8 +1,9 @@
 //! Records of a BPF ring buffer (kernel/bpf/ringbuf.c).
 //!
-//! A record is a header of eight bytes and its data, rounded up to eight bytes. The header's lower half is the length
-//! of the data with two bits on top: busy, while a program has the record in hand; discarded, where it gave it up. The
-//! decoder is a function of positions and words, and knows nothing of where they come from.
+//! A record is a header of eight bytes and its data, rounded up to eight bytes. The header's lower
+//! half is the length of the data with two bits on top: busy, while a program has the record in
+//! hand; discarded, where it gave it up. The decoder is a function of positions and words, and
+//! knows nothing of where they come from.
 
 use std::{ops::Range, os::fd::BorrowedFd};
 
@@ -19,7 +20,8 @@ const HEADER: u64 = 8;
 /// Why records could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RingError {
-    /// The positions are no multiples of eight, or the writers' is behind the reader's or more than the ring ahead.
+    /// The positions are no multiples of eight, or the writers' is behind the reader's or more than
+    /// the ring ahead.
     #[error("the ring's positions {consumer} and {producer} cannot be")]
     Positions {
         /// Where the reader is.
@@ -54,16 +56,17 @@ pub enum RingError {
 pub struct Read {
     /// Where the reader is now.
     pub position: u64,
-    /// The first thing that was wrong; records behind it were read all the same, where they could be found.
+    /// The first thing that was wrong; records behind it were read all the same, where they could
+    /// be found.
     pub error: Option<RingError>,
 }
 
 /// So much is read before its room is given back: programs that write meanwhile find some.
 const STEP: u64 = 64 << 10;
 
-/// Hands the records of `N` words that are complete between two positions of a ring of `size` bytes to `take`, oldest
-/// first, and stops at the first that is busy, or after the first 64 KiB. `word` gives the ring's word at a position; it is asked for a record's
-/// header before its data.
+/// Hands the records of `N` words that are complete between two positions of a ring of `size` bytes
+/// to `take`, oldest first, and stops at the first that is busy, or after the first 64 KiB. `word`
+/// gives the ring's word at a position; it is asked for a record's header before its data.
 pub fn records<const N: usize>(
     span: Range<u64>,
     size: u64,
@@ -143,11 +146,12 @@ impl<const N: usize> Ring<N> {
         wrong.map_or(Ok(()), |error| Err(Error::malformed("BPF ring", error.to_string())))
     }
 
-    /// Checks that all was read that programs ever began to write; `subject` names the ring in the error. Called once no
-    /// program can write any more.
+    /// Checks that all was read that programs ever began to write; `subject` names the ring in the
+    /// error. Called once no program can write any more.
     ///
     /// # Errors
-    /// Something is left: behind a record that its program never finished, or since the last time that it was drained.
+    /// Something is left: behind a record that its program never finished, or since the last time
+    /// that it was drained.
     pub fn all_read(&self, subject: &str) -> Result<()> {
         let left = self.memory.producer().saturating_sub(self.memory.consumer());
         match left {
@@ -191,7 +195,8 @@ mod tests {
             self.producer += 8;
         }
 
-        /// `__bpf_ringbuf_reserve` takes a record only where it leaves the positions at most `size` apart.
+        /// `__bpf_ringbuf_reserve` takes a record only where it leaves the positions at most `size`
+        /// apart.
         fn write(&mut self, bits: u32, record: &[u64]) -> bool {
             let length = 8 * record.len() as u32;
             if self.producer + 8 + u64::from(length) - self.consumer > self.size() - 1 {
@@ -258,8 +263,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is written and read in turns, across the ring's end too: each record is read once and in order,
-        /// unless it was discarded or refused.
+        /// Whatever is written and read in turns, across the ring's end too: each record is read
+        /// once and in order, unless it was discarded or refused.
         #[test]
         fn records_come_out_as_they_went_in(
             start in (0_u64..1000).prop_map(|word| word * 8),

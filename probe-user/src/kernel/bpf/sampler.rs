@@ -1,5 +1,5 @@
-//! A sampling profiler that aggregates in the kernel: a program on perf events that finds the traced functions in the
-//! interrupted kernel stack.
+//! A sampling profiler that aggregates in the kernel: a program on perf events that finds the
+//! traced functions in the interrupted kernel stack.
 
 use std::{
     mem::offset_of,
@@ -130,7 +130,8 @@ impl Sampler {
         self.shares.cpus() * (1 + 2 * self.places.len())
     }
 
-    /// What the kernel says of its runs; none where it kept no statistics, or the program never ran.
+    /// What the kernel says of its runs; none where it kept no statistics, or the program never
+    /// ran.
     ///
     /// # Errors
     /// The kernel does not tell of its own program.
@@ -147,7 +148,8 @@ impl Sampler {
     }
 }
 
-/// The functions' addresses in the order that the program wants, filled up; and where in it each function stands.
+/// The functions' addresses in the order that the program wants, filled up; and where in it each
+/// function stands.
 fn in_order(functions: &[Function]) -> ([Range; FUNCTIONS_MAX], Vec<usize>) {
     let mut order: Vec<_> = (0..functions.len()).collect();
     order.sort_by_key(|&function| functions[function].addresses.start);

@@ -1,5 +1,5 @@
-//! A map of slots, one for each CPU number: arrays of words that programs write and user space reads in place, and sets
-//! before the programs run.
+//! A map of slots, one for each CPU number: arrays of words that programs write and user space
+//! reads in place, and sets before the programs run.
 
 use std::os::fd::BorrowedFd;
 
@@ -40,8 +40,8 @@ impl Slots {
         self.values.cpus()
     }
 
-    /// Sets whole slots of `map`, which these are of, to the words that `slot` gives for each CPU, and zero behind them.
-    /// Only while its program is not attached.
+    /// Sets whole slots of `map`, which these are of, to the words that `slot` gives for each CPU,
+    /// and zero behind them. Only while its program is not attached.
     ///
     /// # Errors
     /// The kernel refused.

@@ -1,8 +1,9 @@
 //! The kernel's run-time statistics of BPF programs, which it keeps of all of them or of none.
 //!
-//! With them on it reads the clock before and after each run (`bpf_prog_run` in include/linux/filter.h,
-//! `__bpf_prog_enter_recur` in kernel/bpf/trampoline.c): what they tell leaves out the way to the program, and they cost
-//! two reads per run that a campaign without does not have.
+//! With them on it reads the clock before and after each run (`bpf_prog_run` in
+//! include/linux/filter.h, `__bpf_prog_enter_recur` in kernel/bpf/trampoline.c): what they tell
+//! leaves out the way to the program, and they cost two reads per run that a campaign without does
+//! not have.
 
 use std::{
     fs,
@@ -45,7 +46,8 @@ pub fn keep() -> Result<Kept> {
     Ok(Kept { _switch: switch })
 }
 
-/// Whether the administrator has turned them on for good. What another process keeps as [`keep`] does is not seen.
+/// Whether the administrator has turned them on for good. What another process keeps as [`keep`]
+/// does is not seen.
 pub fn are_on() -> bool {
     fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").is_ok_and(|text| text.trim() == "1")
 }

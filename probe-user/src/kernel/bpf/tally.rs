@@ -1,5 +1,5 @@
-//! Exact counters on places other than a function's trampoline: the program counts the hits of its place in slots of its
-//! own, as [`counter`](super::counter) does.
+//! Exact counters on places other than a function's trampoline: the program counts the hits of its
+//! place in slots of its own, as [`counter`](super::counter) does.
 
 use std::mem::offset_of;
 
@@ -29,7 +29,8 @@ pub struct Tallies {
     name: String,
 }
 
-/// Counts the hits of one function, of one tracepoint, or of several functions each, while it is attached.
+/// Counts the hits of one function, of one tracepoint, or of several functions each, while it is
+/// attached.
 #[derive(Debug)]
 pub struct Tally {
     /// The program.

@@ -14,7 +14,8 @@ use super::{Link, Netlink};
 use crate::kernel::netdev::Mac;
 
 impl Netlink {
-    /// Gives `link` the address `ip` in a network of `prefix` bits, and with it a route to that network.
+    /// Gives `link` the address `ip` in a network of `prefix` bits, and with it a route to that
+    /// network.
     ///
     /// # Errors
     /// There is no such link, or it has the address (`EEXIST`).

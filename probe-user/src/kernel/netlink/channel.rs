@@ -35,7 +35,8 @@ impl Channel {
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// Makes a request and gives the kernel's answers to it, of which an acknowledged command has none.
+    /// Makes a request and gives the kernel's answers to it, of which an acknowledged command has
+    /// none.
     pub(crate) fn exchange<M>(&mut self, request: M, flags: u16) -> io::Result<Vec<M>>
     where
         M: NetlinkSerializable + NetlinkDeserializable + fmt::Debug,

@@ -52,8 +52,8 @@ impl Netlink {
         opened.map_err(|e| Error::call("socket(AF_NETLINK)", "rtnetlink", e))
     }
 
-    /// Creates a bridge that only forwards: no spanning tree (ports forward at once), no multicast snooping (no
-    /// queries of its own).
+    /// Creates a bridge that only forwards: no spanning tree (ports forward at once), no multicast
+    /// snooping (no queries of its own).
     ///
     /// # Errors
     /// Not root, the name is taken, the kernel has no bridges.
@@ -133,8 +133,8 @@ impl Netlink {
         self.request("rtnetlink(RTM_DELLINK)", name, Request::DelLink(named(name)), 0)
     }
 
-    /// Tells the bridge for good that `mac` stands behind its port `name` with index `port`, so that no frame to it is
-    /// ever flooded.
+    /// Tells the bridge for good that `mac` stands behind its port `name` with index `port`, so
+    /// that no frame to it is ever flooded.
     ///
     /// # Errors
     /// The link is no port of a bridge.
@@ -142,7 +142,8 @@ impl Netlink {
         let mut entry = NeighbourMessage::default();
         entry.header.family = AddressFamily::Bridge;
         entry.header.ifindex = port;
-        // NUD_NOARP is what `bridge fdb add … static` says; NUD_PERMANENT would make it an address of the bridge's own.
+        // NUD_NOARP is what `bridge fdb add … static` says; NUD_PERMANENT would make it an address
+        // of the bridge's own.
         entry.header.state = NeighbourState::Noarp;
         entry.header.flags = NeighbourFlags::Controller;
         entry.attributes = vec![NeighbourAttribute::LinkLayerAddress(mac.0.to_vec())];

@@ -1,7 +1,8 @@
-//! Traffic control: a tree of HTB classes on an interface's egress, and redirection from one interface to another.
+//! Traffic control: a tree of HTB classes on an interface's egress, and redirection from one
+//! interface to another.
 //!
-//! Frames are told apart by the u32 classifier, which looks at bytes and asks for no protocol; every kernel that can
-//! classify has it.
+//! Frames are told apart by the u32 classifier, which looks at bytes and asks for no protocol;
+//! every kernel that can classify has it.
 
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 use netlink_packet_route::{
@@ -23,7 +24,8 @@ const HTB: &str = "htb";
 /// Handle of the tree, `1:`.
 const TREE: u16 = 1;
 
-/// Handle of the ingress hook (`TC_H_CLSACT`), and where its filters for incoming frames hang (`TC_H_MIN_INGRESS`).
+/// Handle of the ingress hook (`TC_H_CLSACT`), and where its filters for incoming frames hang
+/// (`TC_H_MIN_INGRESS`).
 const HOOK: TcHandle = TcHandle { major: 0xffff, minor: 0 };
 const INCOMING: TcHandle = TcHandle { major: 0xffff, minor: TcHandle::MIN_INGRESS };
 
@@ -38,7 +40,8 @@ const TCA_HTB_RATE64: u16 = 6;
 const TCA_HTB_CEIL64: u16 = 7;
 const TC_LINKLAYER_ETHERNET: u8 = 1;
 
-/// The largest frame that segmentation offload makes, with its header: GSO_LEGACY_MAX_SIZE of linux/netdevice.h and more.
+/// The largest frame that segmentation offload makes, with its header: GSO_LEGACY_MAX_SIZE of
+/// linux/netdevice.h and more.
 const LARGEST: u64 = 65_536 + 14;
 
 /// An unlucky timer comes a tick late, at the lowest tick rate in use (HZ=250).
@@ -81,7 +84,8 @@ impl Netlink {
     /// # Errors
     /// The kernel has no HTB, or the link has a queue of somebody's own.
     pub fn add_tree(&mut self, link: Link<'_>) -> Result<()> {
-        // struct tc_htb_glob: version 3, rate2quantum (every class of ours says its quantum), no default class.
+        // struct tc_htb_glob: version 3, rate2quantum (every class of ours says its quantum), no
+        // default class.
         let glob = [3_u32, 10, 0, 0, 0].map(u32::to_ne_bytes).concat();
         let options = vec![TcOption::Other(DefaultNla::new(TCA_HTB_INIT, glob))];
         let mut tree = message(link, TcHandle { major: TREE, minor: 0 }, TcHandle::ROOT);
@@ -158,7 +162,8 @@ impl Netlink {
         found.ok_or_else(|| Error::malformed(link.name, "its queue has no account"))
     }
 
-    /// Passes every frame that comes in from `from` on to where frames leave through `to`, past everything else.
+    /// Passes every frame that comes in from `from` on to where frames leave through `to`, past
+    /// everything else.
     ///
     /// # Errors
     /// The kernel lacks a part of it, or `from` has an ingress hook already.
@@ -222,8 +227,8 @@ fn selector(keys: Vec<TcU32Key>) -> TcU32Selector {
     selector
 }
 
-/// The six bytes in front of the EtherType, counted from the network header behind it (`u32_classify` in
-/// net/sched/cls_u32.c).
+/// The six bytes in front of the EtherType, counted from the network header behind it
+/// (`u32_classify` in net/sched/cls_u32.c).
 fn from(mac: Mac) -> Vec<TcU32Key> {
     let Mac([a, b, c, d, e, f]) = mac;
     [(-8, u32::MAX, [a, b, c, d]), (-4, 0xffff_0000, [e, f, 0, 0])]
@@ -252,7 +257,8 @@ fn leave_through(link: Link<'_>) -> TcAction {
     action
 }
 
-/// What `htb_change_class` (net/sched/sch_htb.c) takes. A link layer that is said needs no rate tables.
+/// What `htb_change_class` (net/sched/sch_htb.c) takes. A link layer that is said needs no rate
+/// tables.
 fn parameters(class: Class) -> Vec<TcOption> {
     let mut opt = [ratespec(class.rate), ratespec(class.ceil)].concat();
     // buffer, cbuffer, quantum, level, prio
@@ -269,15 +275,16 @@ fn parameters(class: Class) -> Vec<TcOption> {
     options
 }
 
-/// `struct tc_ratespec`; a rate that does not fit stands in an attribute of its own, and this one's is not looked at.
+/// `struct tc_ratespec`; a rate that does not fit stands in an attribute of its own, and this one's
+/// is not looked at.
 fn ratespec(rate: u64) -> Vec<u8> {
     let mut spec = vec![0, TC_LINKLAYER_ETHERNET, 0, 0, 0, 0, 0, 0];
     spec.extend(u32::try_from(rate).unwrap_or(u32::MAX).to_ne_bytes());
     spec
 }
 
-/// How long a class may send at once what it saved up, in ticks of 64 ns (`PSCHED_SHIFT`): one GSO frame, or what is due
-/// when the timer that wakes it comes a tick late.
+/// How long a class may send at once what it saved up, in ticks of 64 ns (`PSCHED_SHIFT`): one GSO
+/// frame, or what is due when the timer that wakes it comes a tick late.
 fn burst(rate: u64) -> u32 {
     let frame = LARGEST.saturating_mul(1_000_000_000) / rate.max(1);
     u32::try_from(frame.max(TICK_NS) >> 6).unwrap_or(u32::MAX)

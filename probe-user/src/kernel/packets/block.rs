@@ -1,7 +1,8 @@
 //! One block of a `TPACKET_V3` ring: a pure function of its bytes.
 //!
-//! Layout: `struct tpacket_block_desc`, `struct tpacket3_hdr` (include/uapi/linux/if_packet.h), in the machine's order
-//! of bytes. Each frame's header says where the next one stands; the last one's does not count.
+//! Layout: `struct tpacket_block_desc`, `struct tpacket3_hdr` (include/uapi/linux/if_packet.h), in
+//! the machine's order of bytes. Each frame's header says where the next one stands; the last one's
+//! does not count.
 
 use std::fmt;
 

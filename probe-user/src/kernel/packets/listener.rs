@@ -1,8 +1,9 @@
 //! A packet socket on one interface, with a ring that loses nothing without counting it.
 //!
-//! Only what the interface gets is taken: to the kernel, a frame that a guest sends through its TAP is one that it
-//! receives from that interface. A frame that finds no free block is dropped and counted by the socket. Nothing else can
-//! go missing: `tpacket_rcv` counts each frame that `__netif_receive_skb_core` shows it as kept or as dropped.
+//! Only what the interface gets is taken: to the kernel, a frame that a guest sends through its TAP
+//! is one that it receives from that interface. A frame that finds no free block is dropped and
+//! counted by the socket. Nothing else can go missing: `tpacket_rcv` counts each frame that
+//! `__netif_receive_skb_core` shows it as kept or as dropped.
 
 use std::{
     thread,
@@ -51,7 +52,8 @@ pub struct Tally {
 }
 
 impl Listener {
-    /// Opens a socket for the interface `name` of the calling thread's network namespace; it hears nothing yet.
+    /// Opens a socket for the interface `name` of the calling thread's network namespace; it hears
+    /// nothing yet.
     ///
     /// # Errors
     /// As [`Socket::open`]; there is no such interface.
@@ -81,8 +83,8 @@ impl Listener {
         Ok(())
     }
 
-    /// Gives what the ring holds to `taker`: at most once around, so that a writer that is faster cannot keep the reader
-    /// here. Goes on behind damage, and tells the first.
+    /// Gives what the ring holds to `taker`: at most once around, so that a writer that is faster
+    /// cannot keep the reader here. Goes on behind damage, and tells the first.
     ///
     /// # Errors
     /// A block is damaged; what the taker reports.
@@ -124,7 +126,8 @@ impl Listener {
         self.tally
     }
 
-    /// Frames that the kernel kept until [`Listener::stop`], by its own account. It counts in 32 bits.
+    /// Frames that the kernel kept until [`Listener::stop`], by its own account. It counts in 32
+    /// bits.
     pub fn kept(&self) -> u32 {
         self.statistics.frames.wrapping_sub(self.statistics.dropped)
     }
@@ -139,8 +142,8 @@ impl Listener {
         self.socket.ring_bytes()
     }
 
-    /// Once it is stopped: waits until the block that was last written to is handed over, which its timer does, so that
-    /// all can be drained.
+    /// Once it is stopped: waits until the block that was last written to is handed over, which its
+    /// timer does, so that all can be drained.
     ///
     /// # Errors
     /// The kernel does not hand over what it says it has.

@@ -8,8 +8,8 @@ use rustix::time::ClockId;
 
 use crate::kernel::clock;
 
-/// How far `CLOCK_REALTIME` was ahead of `CLOCK_MONOTONIC` at one moment. NTP speeds both up alike; only a step of the
-/// time of day changes it.
+/// How far `CLOCK_REALTIME` was ahead of `CLOCK_MONOTONIC` at one moment. NTP speeds both up alike;
+/// only a step of the time of day changes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offset {
     /// In ns.
@@ -54,8 +54,8 @@ impl Offset {
         }
     }
 
-    /// By how much the time of day was set between the two readings, in ns; zero where it was not, as far as readings
-    /// can tell.
+    /// By how much the time of day was set between the two readings, in ns; zero where it was not,
+    /// as far as readings can tell.
     fn step_to(self, later: Self) -> i64 {
         let step = later.ahead - self.ahead;
         if step.unsigned_abs() > self.uncertain + later.uncertain { step } else { 0 }

@@ -1,5 +1,5 @@
-//! Patterns in a target: `tun:*` stands for every function of a module that the kernel can trace, `!tun:tun_net_init`
-//! takes one out again.
+//! Patterns in a target: `tun:*` stands for every function of a module that the kernel can trace,
+//! `!tun:tun_net_init` takes one out again.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -13,9 +13,9 @@ use probe_core::{
 use super::PRESETS;
 use crate::kernel::kallsyms::{Kallsyms, Symbol};
 
-/// Replaces the patterns in `request` by the functions that they stand for, in the order of their names, and drops what
-/// is taken out. `listed` is the text of `available_filter_functions`. A name that a module holds twice is left out: no
-/// method could tell the two apart.
+/// Replaces the patterns in `request` by the functions that they stand for, in the order of their
+/// names, and drops what is taken out. `listed` is the text of `available_filter_functions`. A name
+/// that a module holds twice is left out: no method could tell the two apart.
 ///
 /// # Errors
 /// A pattern names no module, or matches nothing; what is taken out is not in the target.
@@ -80,7 +80,8 @@ fn qualified(module: Option<&str>, name: &str) -> String {
     module.map_or_else(|| name.to_owned(), |module| format!("{module}:{name}"))
 }
 
-/// Removes `!NAME` or `!MODULE:NAME`; both may be patterns: `!*.*` removes what the compiler split off.
+/// Removes `!NAME` or `!MODULE:NAME`; both may be patterns: `!*.*` removes what the compiler split
+/// off.
 fn take_out(expanded: &mut Vec<String>, word: &str) -> Result<()> {
     let name = word.trim_start_matches('!');
     let is_it = |other: &String| {

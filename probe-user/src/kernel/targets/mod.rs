@@ -27,12 +27,13 @@ const TRACEPOINT: &str = "tracepoint:";
 /// How many names to offer for one that does not exist.
 const OFFERS: usize = 3;
 
-/// Resolves a comma-separated list of presets, functions and tracepoints (`vhost`, `handle_tx,tun_get_user`,
-/// `vhost_net:handle_tx`, `tracepoint:net:net_dev_xmit`). Each keeps the place at which it was first asked for.
+/// Resolves a comma-separated list of presets, functions and tracepoints (`vhost`,
+/// `handle_tx,tun_get_user`, `vhost_net:handle_tx`, `tracepoint:net:net_dev_xmit`). Each keeps the
+/// place at which it was first asked for.
 ///
 /// # Errors
-/// A function does not exist (the nearest names are offered), stands in several modules, or its module is not
-/// loaded.
+/// A function does not exist (the nearest names are offered), stands in several modules, or its
+/// module is not loaded.
 pub fn resolve(request: &str, symbols: &Kallsyms) -> Result<Target> {
     let mut target = Target::default();
     for word in request.split(',').map(str::trim) {
@@ -67,7 +68,8 @@ fn one(word: &str, symbols: &Kallsyms) -> Result<Target> {
     }
 }
 
-/// What is to be known of the presets in `request` on this kernel: which function stands for which, what was left out.
+/// What is to be known of the presets in `request` on this kernel: which function stands for which,
+/// what was left out.
 ///
 /// # Errors
 /// As [`resolve`].

@@ -1,5 +1,6 @@
-//! Names for functions that belong together, and what they come to on the running kernel: a function that one kernel
-//! has is inlined in the next, so some have stand-ins, and others may be missing.
+//! Names for functions that belong together, and what they come to on the running kernel: a
+//! function that one kernel has is inlined in the next, so some have stand-ins, and others may be
+//! missing.
 
 use std::fmt;
 
@@ -53,9 +54,10 @@ pub struct Resolved {
 
 const VHOST: &str = "vhost_net";
 
-/// What lets a virtual processor run. The compilers of Debian's kernels inline `vcpu_enter_guest` into its only caller,
-/// `vcpu_run`, and that into its own (arch/x86/kvm/x86.c). What it calls to enter the guest is called by a pointer and
-/// never inlined: once, and again where an exit is dealt with on the spot (`EXIT_FASTPATH_REENTER_GUEST`).
+/// What lets a virtual processor run. The compilers of Debian's kernels inline `vcpu_enter_guest`
+/// into its only caller, `vcpu_run`, and that into its own (arch/x86/kvm/x86.c). What it calls to
+/// enter the guest is called by a pointer and never inlined: once, and again where an exit is dealt
+/// with on the spot (`EXIT_FASTPATH_REENTER_GUEST`).
 const ENTER: Part = Part::FirstOf(&[
     Place::Function("kvm", "vcpu_enter_guest"),
     Place::Function("kvm_amd", "svm_vcpu_run"),
@@ -63,8 +65,9 @@ const ENTER: Part = Part::FirstOf(&[
     Place::Tracepoint(Some("kvm"), "kvm", "kvm_entry"),
 ]);
 
-/// Polls for an idle virtual processor, then puts its thread to sleep. Called `kvm_vcpu_block` before Linux 5.17; since
-/// then that is only its second half, without the polling (virt/kvm/kvm_main.c).
+/// Polls for an idle virtual processor, then puts its thread to sleep. Called `kvm_vcpu_block`
+/// before Linux 5.17; since then that is only its second half, without the polling
+/// (virt/kvm/kvm_main.c).
 const HALT: Part = Part::FirstOf(&[
     Place::Function("kvm", "kvm_vcpu_halt"),
     Place::Function("kvm", "kvm_vcpu_block"),
@@ -80,8 +83,8 @@ pub const PRESETS: &[Preset] = &[
         parts: &[
             Part::Needed(Place::Function(VHOST, "handle_tx")),
             Part::Needed(Place::Function(VHOST, "handle_rx")),
-            // vhost has none of its own. A frame that the worker takes from the ring goes through the TAP and the
-            // bridge to the next device in the same call, and hits this one once.
+            // vhost has none of its own. A frame that the worker takes from the ring goes through
+            // the TAP and the bridge to the next device in the same call, and hits this one once.
             Part::Needed(Place::Tracepoint(None, "net", "net_dev_xmit")),
         ],
         load: "modprobe vhost_net",
@@ -142,7 +145,8 @@ impl Preset {
     /// What it comes to on this kernel.
     ///
     /// # Errors
-    /// A function that it cannot do without, and its stand-ins, are not there; nothing of it is; a name is not unique.
+    /// A function that it cannot do without, and its stand-ins, are not there; nothing of it is; a
+    /// name is not unique.
     pub fn resolve(&self, symbols: &Kallsyms) -> Result<Resolved> {
         let mut resolved = Resolved::default();
         for part in self.parts {
@@ -242,7 +246,8 @@ impl Place {
             Self::Function(module, name) => find(module, name, symbols).map(Found::Function),
             Self::Tracepoint(module, group, name) => {
                 if let Some(module) = module {
-                    // Every tracepoint has such a function (include/linux/tracepoint.h, DEFINE_TRACE_FN).
+                    // Every tracepoint has such a function (include/linux/tracepoint.h,
+                    // DEFINE_TRACE_FN).
                     let probe = format!("__traceiter_{name}");
                     if !symbols.has_module(module) && symbols.named(&probe).next().is_none() {
                         return Err(Missing::Why(not_loaded(module, &format!("{group}:{name}"))));

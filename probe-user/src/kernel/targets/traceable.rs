@@ -12,8 +12,8 @@ use crate::kernel::tracefs::Tracefs;
 
 const FILE: &str = "available_filter_functions";
 
-/// `available_filter_functions`: some 45,000 lines, which take an emulated machine a quarter of a second. So it is read
-/// once for all who ask.
+/// `available_filter_functions`: some 45,000 lines, which take an emulated machine a quarter of a
+/// second. So it is read once for all who ask.
 #[derive(Debug)]
 pub struct Traceable(String);
 
@@ -31,7 +31,8 @@ impl Traceable {
         &self.0
     }
 
-    /// Checks that the function tracer can attach to every function of `target`, and that its tracepoints are there.
+    /// Checks that the function tracer can attach to every function of `target`, and that its
+    /// tracepoints are there.
     ///
     /// # Errors
     /// A function is not in the list, or a tracepoint not in `events`.
@@ -52,7 +53,8 @@ impl Traceable {
         })
     }
 
-    /// Checks that each of `functions` is the only one of its name, in the kernel and in all modules.
+    /// Checks that each of `functions` is the only one of its name, in the kernel and in all
+    /// modules.
     ///
     /// # Errors
     /// It is not; the error names `user`, which would take all of them.

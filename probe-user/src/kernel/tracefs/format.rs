@@ -114,7 +114,8 @@ impl Format {
     }
 }
 
-/// Checks that `header_event` describes the encoding that the page decoder knows; all kernels since 2.6.31 agree.
+/// Checks that `header_event` describes the encoding that the page decoder knows; all kernels since
+/// 2.6.31 agree.
 ///
 /// # Errors
 /// It describes another one.

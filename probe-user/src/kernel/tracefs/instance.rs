@@ -13,24 +13,27 @@ use probe_core::{
 use super::{read, refused, tracer, write};
 use crate::kernel::cpus;
 
-/// A private trace instance. [`Instance::close`] removes it and reports errors; dropping it removes it too.
+/// A private trace instance. [`Instance::close`] removes it and reports errors; dropping it removes
+/// it too.
 ///
-/// The kernel refuses to remove an instance while one of its files is open: owners keep their readers in fields
-/// that stand before it.
+/// The kernel refuses to remove an instance while one of its files is open: owners keep their
+/// readers in fields that stand before it.
 #[derive(Debug)]
 pub struct Instance {
     /// None once it is removed.
     pub(super) folder: Option<PathBuf>,
 }
 
-/// Counters of one CPU's ring buffer, `per_cpu/cpuN/stats` (kernel/trace/trace.c, `tracing_stats_read`).
+/// Counters of one CPU's ring buffer, `per_cpu/cpuN/stats` (kernel/trace/trace.c,
+/// `tracing_stats_read`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CpuStats {
     /// Events that are in the buffer, unread.
     pub entries: u64,
     /// Events that newer ones overwrote before they were read.
     pub overrun: u64,
-    /// Events lost because an interrupt filled the whole buffer while an older event was being written.
+    /// Events lost because an interrupt filled the whole buffer while an older event was being
+    /// written.
     pub commit_overrun: u64,
     /// Events dropped because the buffer was full and overwriting is off.
     pub dropped: u64,
@@ -90,7 +93,8 @@ impl Instance {
         write(&self.path(file), value, false)
     }
 
-    /// Writes `value` and leaves what the file held: for files of commands, which opening otherwise would empty.
+    /// Writes `value` and leaves what the file held: for files of commands, which opening otherwise
+    /// would empty.
     ///
     /// # Errors
     /// The kernel refused the value.
@@ -119,7 +123,8 @@ impl Instance {
         Err(Error::Untrue(format!("trace_clock is `{}` after writing `{clock}`", now.trim())))
     }
 
-    /// Sizes each CPU's buffer; the kernel rounds to whole pages. Returns the size that it made, in KiB.
+    /// Sizes each CPU's buffer; the kernel rounds to whole pages. Returns the size that it made, in
+    /// KiB.
     ///
     /// # Errors
     /// The kernel refused, for example for want of memory.
@@ -132,8 +137,9 @@ impl Instance {
         })
     }
 
-    /// The CPUs that have a buffer: those online. An instance has a folder for every possible CPU, but a buffer from when
-    /// that comes online on (kernel/trace/ring_buffer.c, `trace_rb_cpu_prepare`); reading there is answered `ENODEV`.
+    /// The CPUs that have a buffer: those online. An instance has a folder for every possible CPU,
+    /// but a buffer from when that comes online on (kernel/trace/ring_buffer.c,
+    /// `trace_rb_cpu_prepare`); reading there is answered `ENODEV`.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -167,7 +173,8 @@ impl Instance {
 
     fn remove(&mut self) -> Result<()> {
         let Some(folder) = self.folder.take() else { return Ok(()) };
-        // The tracer first: whatever keeps the instance from being removed, it traces nothing any more.
+        // The tracer first: whatever keeps the instance from being removed, it traces nothing any
+        // more.
         let stopped = tracer::stop(&folder);
         fs::remove_dir(&folder).map_err(|e| refused("remove", &folder, e)).and(stopped)
     }
@@ -202,7 +209,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let instance = Instance { folder: Some(root.path().into()) };
         fs::write(instance.path("trace_clock"), "").unwrap();
-        // A plain file gives back `mono`, not `[mono]`: as on a kernel that took the write and ignored it.
+        // A plain file gives back `mono`, not `[mono]`: as on a kernel that took the write and
+        // ignored it.
         assert!(instance.set_clock("mono").unwrap_err().to_string().contains("trace_clock"));
         fs::remove_file(root.path().join("trace_clock")).unwrap();
     }

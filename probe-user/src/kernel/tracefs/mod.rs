@@ -1,6 +1,8 @@
-//! tracefs: where it is mounted, and private instances and probe events that are removed when their owner is.
+//! tracefs: where it is mounted, and private instances and probe events that are removed when their
+//! owner is.
 //!
-//! Nothing of the top-level trace is ever changed: all tracing happens in an instance that carries the run's tag.
+//! Nothing of the top-level trace is ever changed: all tracing happens in an instance that carries
+//! the run's tag.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -86,7 +88,8 @@ impl Tracefs {
         }
     }
 
-    /// The number by which perf_event_open(2) knows a tracepoint, which is also the `common_type` of its events.
+    /// The number by which perf_event_open(2) knows a tracepoint, which is also the `common_type`
+    /// of its events.
     ///
     /// # Errors
     /// There is no such tracepoint, or its file cannot be read.
@@ -160,7 +163,8 @@ impl Tracefs {
         let Some(fate) = judge.fate(name) else { return };
         swept.settle(format!("tracefs instance {name}"), fate, || {
             let folder = self.path("instances").join(name);
-            // Quiet first: what is open in an instance keeps it from being removed, not from tracing.
+            // Quiet first: what is open in an instance keeps it from being removed, not from
+            // tracing.
             let quiet = tracer::quiet(&folder);
             fs::remove_dir(&folder).map_err(|e| refused("remove", &folder, e)).and(quiet)
         });
@@ -233,8 +237,9 @@ pub fn mounted(fs_type: &str) -> Result<Option<PathBuf>> {
     mount_point(&text, fs_type)
 }
 
-/// Reads a file in large pieces: `header_page` and `header_event` give out what one read can take, and then say that
-/// they end (kernel/trace/trace_events.c, `show_header`), while [`fs::read_to_string`] starts with 32 bytes.
+/// Reads a file in large pieces: `header_page` and `header_event` give out what one read can take,
+/// and then say that they end (kernel/trace/trace_events.c, `show_header`), while
+/// [`fs::read_to_string`] starts with 32 bytes.
 fn read(path: &Path) -> Result<String> {
     let failed = |e| refused("read", path, e);
     let mut file = File::open(path).map_err(failed)?;
@@ -259,7 +264,8 @@ fn write(path: &Path, value: &str, append: bool) -> Result<()> {
     file.write_all(value.as_bytes()).map_err(|e| refused("write", path, e))
 }
 
-/// A file error with the remedy that fits tracefs: root gets EPERM only from a locked-down or restricted kernel.
+/// A file error with the remedy that fits tracefs: root gets EPERM only from a locked-down or
+/// restricted kernel.
 fn refused(op: &'static str, path: &Path, source: io::Error) -> Error {
     let errno = source.raw_os_error();
     let error = Error::file(op, path, source);
@@ -325,7 +331,8 @@ mod tests {
         let mut left = tracefs.instances().unwrap();
         left.sort();
         assert_eq!(left, ["theirs", "tracetoll-a0a0a0a-function", "tracetoll-x"]);
-        // A plain file keeps what a real one would act on: one line is appended, the rest is untouched.
+        // A plain file keeps what a real one would act on: one line is appended, the rest is
+        // untouched.
         let written = tracefs.read("dynamic_events").unwrap();
         assert_eq!(written, format!("{events}-:tracetoll_k3f9x2b/tx\n"));
         assert_eq!(tracefs.read("events/tracetoll_k3f9x2b/tx/enable").unwrap(), "0");

@@ -1,8 +1,8 @@
 //! Dynamic probe events: kprobes, kretprobes and fprobes that the kernel makes into trace events.
 //!
-//! A probe event belongs to the whole kernel, not to an instance, and outlives its maker. Its group carries the run's
-//! tag, so that [`Tracefs::sweep`] finds it, and its name has the tag as well, since `kprobe_profile` lists names
-//! without their groups.
+//! A probe event belongs to the whole kernel, not to an instance, and outlives its maker. Its group
+//! carries the run's tag, so that [`Tracefs::sweep`] finds it, and its name has the tag as well,
+//! since `kprobe_profile` lists names without their groups.
 
 use std::{
     collections::HashMap,
@@ -21,19 +21,22 @@ use crate::kernel::{
     targets::{Traceable, listed_name},
 };
 
-/// Where definitions are written, one a line; appended to, as opening it otherwise removes everybody's events.
+/// Where definitions are written, one a line; appended to, as opening it otherwise removes
+/// everybody's events.
 const DEFINITIONS: &str = "dynamic_events";
 
-/// Longest part of a function's name that an event's name repeats (`MAX_EVENT_NAME_LEN` is 64, with its end).
+/// Longest part of a function's name that an event's name repeats (`MAX_EVENT_NAME_LEN` is 64, with
+/// its end).
 const NAME_PART: usize = 32;
 
-/// What kind of probe stands behind an event (Documentation/trace/kprobetrace.rst, fprobetrace.rst).
+/// What kind of probe stands behind an event (Documentation/trace/kprobetrace.rst,
+/// fprobetrace.rst).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
     /// `p`: a kprobe at the function's entry.
     Kprobe,
-    /// `r`: a kretprobe. It can follow `maxactive` calls at a time and misses those beyond; the kernel chooses where
-    /// there is none.
+    /// `r`: a kretprobe. It can follow `maxactive` calls at a time and misses those beyond; the
+    /// kernel chooses where there is none.
     Kretprobe {
         /// Calls followed at a time.
         maxactive: Option<u32>,
@@ -114,19 +117,22 @@ impl ProbeEvent {
     }
 }
 
-/// What the kernel counted at one kprobe or kretprobe event, in all its users together (`kprobe_profile`).
+/// What the kernel counted at one kprobe or kretprobe event, in all its users together
+/// (`kprobe_profile`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Profile {
     /// Times the probe's handler ran while the event was on.
     pub hits: u64,
-    /// Times it could not: a kprobe was hit inside another one's handler, or a kretprobe had `maxactive` calls to
-    /// follow already.
+    /// Times it could not: a kprobe was hit inside another one's handler, or a kretprobe had
+    /// `maxactive` calls to follow already.
     pub missed: u64,
 }
 
-/// Probe events at functions, one each. [`ProbeEvents::close`] removes them and reports errors; dropping removes too.
+/// Probe events at functions, one each. [`ProbeEvents::close`] removes them and reports errors;
+/// dropping removes too.
 ///
-/// The kernel refuses to remove an event that is in use: owners switch it off, or drop what uses it, before.
+/// The kernel refuses to remove an event that is in use: owners switch it off, or drop what uses
+/// it, before.
 #[derive(Debug)]
 pub struct ProbeEvents {
     tracefs: Tracefs,
@@ -135,11 +141,12 @@ pub struct ProbeEvents {
 }
 
 impl ProbeEvents {
-    /// Makes one event for each function, in their order, not yet on. `group` is [`Run::probe_group`]'s.
+    /// Makes one event for each function, in their order, not yet on. `group` is
+    /// [`Run::probe_group`]'s.
     ///
     /// # Errors
-    /// The kernel refused one: [`Error::Unsupported`] where it says that it has no such probe or cannot set it there.
-    /// None is left behind.
+    /// The kernel refused one: [`Error::Unsupported`] where it says that it has no such probe or
+    /// cannot set it there. None is left behind.
     ///
     /// [`Run::probe_group`]: crate::kernel::run::Run::probe_group
     pub fn create(
@@ -163,7 +170,8 @@ impl ProbeEvents {
         Ok(made)
     }
 
-    /// Whether such events could be made: makes and removes them. They are never on, and so no kprobe is armed.
+    /// Whether such events could be made: makes and removes them. They are never on, and so no
+    /// kprobe is armed.
     ///
     /// # Errors
     /// As [`ProbeEvents::create`] and [`ProbeEvents::close`].
@@ -210,8 +218,8 @@ impl ProbeEvents {
         &self.events
     }
 
-    /// What the kernel counted at each event, in their order; `None` for fprobe events, of which no kernel so far
-    /// counts anything that can be read.
+    /// What the kernel counted at each event, in their order; `None` for fprobe events, of which no
+    /// kernel so far counts anything that can be read.
     ///
     /// # Errors
     /// The counters cannot be read.
@@ -234,8 +242,8 @@ impl ProbeEvents {
     /// Removes the events.
     ///
     /// # Errors
-    /// The first removal that the kernel refused, for example because the event is in use; the others are made all
-    /// the same.
+    /// The first removal that the kernel refused, for example because the event is in use; the
+    /// others are made all the same.
     pub fn close(mut self) -> Result<()> {
         self.remove()
     }
@@ -255,8 +263,8 @@ impl Drop for ProbeEvents {
     }
 }
 
-/// A name for an event of `group` at `function` that no other event has: letters, digits and underscores only. The tag
-/// stands in the group.
+/// A name for an event of `group` at `function` that no other event has: letters, digits and
+/// underscores only. The tag stands in the group.
 fn unique_name(group: &str, function: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
@@ -265,7 +273,8 @@ fn unique_name(group: &str, function: &str) -> String {
     format!("{name}_{tag}_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Whether the kernel's answer to a definition is about the probe, not about the moment or the caller's rights.
+/// Whether the kernel's answer to a definition is about the probe, not about the moment or the
+/// caller's rights.
 fn says_no(source: &std::io::Error) -> bool {
     matches!(
         source.raw_os_error(),
@@ -281,7 +290,8 @@ fn says_no(source: &std::io::Error) -> bool {
     )
 }
 
-/// What `error_log` says of a command: `[   12.3] trace_kprobe: error: REASON` stands above `  Command: LINE`.
+/// What `error_log` says of a command: `[   12.3] trace_kprobe: error: REASON` stands above `
+/// Command: LINE`.
 fn reason<'a>(log: &'a str, command: &str) -> Option<&'a str> {
     let mut reason = None;
     let mut above = "";

@@ -1,7 +1,8 @@
 //! The tracer of an instance, which never traces more than the functions it was given.
 //!
-//! A tracer without a filter traces every function of the kernel: system calls of the whole host then take ten times as
-//! long. So there is one way to set a tracer, and it sets and checks the filter first.
+//! A tracer without a filter traces every function of the kernel: system calls of the whole host
+//! then take ten times as long. So there is one way to set a tracer, and it sets and checks the
+//! filter first.
 
 use std::{
     fs::OpenOptions,
@@ -21,8 +22,8 @@ const TRACER: &str = "current_tracer";
 const FILTER: &str = "set_ftrace_filter";
 
 impl Instance {
-    /// Whether it would accept `tracer`: an instance lists only those that it accepts (kernel/trace/trace.c,
-    /// `get_tracer_for_array`).
+    /// Whether it would accept `tracer`: an instance lists only those that it accepts
+    /// (kernel/trace/trace.c, `get_tracer_for_array`).
     ///
     /// # Errors
     /// The list cannot be read.
@@ -31,12 +32,12 @@ impl Instance {
         Ok(listed.split_whitespace().any(|word| word == tracer))
     }
 
-    /// Makes `tracer` trace exactly `functions`; [`Instance::close`] ends it. Patches the functions' entries; nothing is
-    /// recorded before recording is on.
+    /// Makes `tracer` trace exactly `functions`; [`Instance::close`] ends it. Patches the
+    /// functions' entries; nothing is recorded before recording is on.
     ///
     /// # Errors
-    /// There are no functions, the kernel did not take them all as the filter (then no tracer is set), or it refuses the
-    /// tracer.
+    /// There are no functions, the kernel did not take them all as the filter (then no tracer is
+    /// set), or it refuses the tracer.
     pub fn trace(&self, tracer: &str, functions: &[Function]) -> Result<()> {
         if functions.is_empty() {
             // An empty filter lets every function pass.
@@ -52,7 +53,8 @@ impl Instance {
 
     /// Filters to exactly these functions, and makes sure that the kernel took them all.
     fn filter(&self, functions: &[Function]) -> Result<()> {
-        // `:mod:!*` is the kernel itself: without it, a module's function of the same name would match too.
+        // `:mod:!*` is the kernel itself: without it, a module's function of the same name would
+        // match too.
         let word =
             |f: &Function| format!("{}:mod:{}\n", f.name, f.module.as_deref().unwrap_or("!*"));
         self.write(FILTER, &functions.iter().map(word).collect::<String>())?;
@@ -68,8 +70,9 @@ impl Instance {
     }
 }
 
-/// Ends the tracing of functions in the instance in `folder`; its filter stays, and goes with the instance. (The kernel does
-/// it in the same order when it removes one: kernel/trace/trace.c, `__remove_instance`.)
+/// Ends the tracing of functions in the instance in `folder`; its filter stays, and goes with the
+/// instance. (The kernel does it in the same order when it removes one: kernel/trace/trace.c,
+/// `__remove_instance`.)
 ///
 /// # Errors
 /// The kernel refused.
@@ -77,7 +80,8 @@ pub(super) fn stop(folder: &Path) -> Result<()> {
     put(folder, TRACER, "nop")
 }
 
-/// As [`stop`], and switches its recording and its events off too: for an instance that its owner left behind.
+/// As [`stop`], and switches its recording and its events off too: for an instance that its owner
+/// left behind.
 ///
 /// # Errors
 /// The first refusal; the other is tried all the same.
@@ -103,7 +107,8 @@ mod tests {
 
     use super::*;
 
-    /// An instance whose files are plain ones: a filter reads back as it was written, which the kernel's does not.
+    /// An instance whose files are plain ones: a filter reads back as it was written, which the
+    /// kernel's does not.
     fn instance() -> (tempfile::TempDir, Instance) {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("instances/x");

@@ -1,9 +1,9 @@
-//! The exact count beside a method: programs at places from which alone the target is entered, or that each of its calls
-//! passes, never on the target itself.
+//! The exact count beside a method: programs at places from which alone the target is entered, or
+//! that each of its calls passes, never on the target itself.
 //!
-//! Two tracers on one function cost more than the sum of both: ftrace then walks a list on every call. So the witness
-//! counts elsewhere, and its counts add up to the target's. That claim rests on the compiled code: [`verify`] tests it
-//! on the running kernel.
+//! Two tracers on one function cost more than the sum of both: ftrace then walks a list on every
+//! call. So the witness counts elsewhere, and its counts add up to the target's. That claim rests
+//! on the compiled code: [`verify`] tests it on the running kernel.
 
 mod sites;
 mod verify;
@@ -47,7 +47,8 @@ pub type Reading = Vec<Option<Calls>>;
 pub struct Witnessed {
     /// Calls of all threads.
     pub series: WitnessSeries,
-    /// Calls that each guest's workers made, by function; a function is missing where the witness does not see who calls.
+    /// Calls that each guest's workers made, by function; a function is missing where the witness
+    /// does not see who calls.
     pub guests: Vec<BTreeMap<String, Vec<u64>>>,
 }
 
@@ -71,7 +72,8 @@ pub fn describe(function: &Function) -> Result<String> {
 }
 
 impl Witness {
-    /// Attaches to the sites of every function that has some, and tells the calls of `workers` apart.
+    /// Attaches to the sites of every function that has some, and tells the calls of `workers`
+    /// apart.
     ///
     /// # Errors
     /// The kernel refuses a program; what had attached by then is detached.
@@ -88,7 +90,8 @@ impl Witness {
         Ok(Self { functions: functions.collect::<Result<_>>()?, workers: workers.to_vec() })
     }
 
-    /// Calls of each function since the witness was attached, without a system call. None where there is no site.
+    /// Calls of each function since the witness was attached, without a system call. None where
+    /// there is no site.
     pub fn read(&self) -> Reading {
         let sum = |sites: &Vec<Site>| sites.iter().map(Site::calls).reduce(add).unwrap_or_default();
         self.functions.iter().map(|watched| watched.sites.as_ref().ok().map(sum)).collect()
@@ -102,7 +105,8 @@ impl Witness {
         self.sites().map(Site::missed).try_fold(Loss::NONE, |all, one| Ok(all.and(one?)))
     }
 
-    /// Detaches, and turns what was read at the edges of the bins into series: one value for each pair of edges.
+    /// Detaches, and turns what was read at the edges of the bins into series: one value for each
+    /// pair of edges.
     ///
     /// # Errors
     /// A program is still attached, or the kernel does not tell of it.
@@ -174,7 +178,8 @@ fn add(mut one: Calls, other: Calls) -> Calls {
     one
 }
 
-/// What `of` grew by between each two readings. Totals never fall, so a difference is never negative.
+/// What `of` grew by between each two readings. Totals never fall, so a difference is never
+/// negative.
 fn differences(readings: &[Reading], function: usize, of: impl Fn(&Calls) -> u64) -> Vec<u64> {
     let total = |reading: &Reading| reading.get(function).and_then(Option::as_ref).map_or(0, &of);
     readings.windows(2).map(|pair| total(&pair[1]).saturating_sub(total(&pair[0]))).collect()

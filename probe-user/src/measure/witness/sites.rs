@@ -16,16 +16,17 @@ use crate::kernel::{
     run::PREFIX,
 };
 
-/// The callers of the functions that are entered from nowhere else, by a tail jump at each caller's end: one call of a
-/// caller is one call of the function (drivers/vhost/net.c).
+/// The callers of the functions that are entered from nowhere else, by a tail jump at each caller's
+/// end: one call of a caller is one call of the function (drivers/vhost/net.c).
 const CALLERS: &[(&str, &[&str])] = &[
     ("handle_tx", &["handle_tx_kick", "handle_tx_net"]),
     ("handle_rx", &["handle_rx_kick", "handle_rx_net"]),
 ];
 
-/// Functions that hit `kvm:kvm_entry` once in each call: the first thing that `svm_vcpu_run` does (arch/x86/kvm/svm/svm.c);
-/// `vmx_vcpu_run` does it too, unless it must emulate what the processor cannot run (`emulation_required` in
-/// arch/x86/kvm/vmx/vmx.c: real mode, on processors without "unrestricted guest").
+/// Functions that hit `kvm:kvm_entry` once in each call: the first thing that `svm_vcpu_run` does
+/// (arch/x86/kvm/svm/svm.c); `vmx_vcpu_run` does it too, unless it must emulate what the processor
+/// cannot run (`emulation_required` in arch/x86/kvm/vmx/vmx.c: real mode, on processors without
+/// "unrestricted guest").
 const ENTERING: [&str; 2] = ["svm_vcpu_run", "vmx_vcpu_run"];
 
 /// A place whose hits are a function's calls, or a part of them.

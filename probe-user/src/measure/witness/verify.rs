@@ -21,8 +21,9 @@ struct Pairs {
     witness: Witness,
 }
 
-/// Counts both while `load` runs, which must have come to rest when it returns: the two must be equal. Functions without
-/// a site are left out. A function that the load did not call stands at zero: nothing is proved of it.
+/// Counts both while `load` runs, which must have come to rest when it returns: the two must be
+/// equal. Functions without a site are left out. A function that the load did not call stands at
+/// zero: nothing is proved of it.
 ///
 /// # Errors
 /// They differ, the load made no call at all, or the kernel refuses a program.
@@ -45,12 +46,14 @@ pub fn verify(target: &Target, load: impl FnOnce() -> Result<()>) -> Result<Vec<
 
 /// The same while a load runs that never rests, somebody else's; `span` passes the time.
 ///
-/// Each reading of the witness stands between two of the functions' own counters, and no call is on its way between a
-/// site and its function but one of each worker, or of each CPU: so what the witness counted meanwhile has bounds, which
-/// are as far apart as calls come in the time of a few reads, however long the span.
+/// Each reading of the witness stands between two of the functions' own counters, and no call is on
+/// its way between a site and its function but one of each worker, or of each CPU: so what the
+/// witness counted meanwhile has bounds, which are as far apart as calls come in the time of a few
+/// reads, however long the span.
 ///
 /// # Errors
-/// The witness is out of its bounds, or the kernel refuses a program. What was not called stands at zero.
+/// The witness is out of its bounds, or the kernel refuses a program. What was not called stands at
+/// zero.
 pub fn verify_alongside(
     target: &Target,
     workers: usize,
@@ -113,8 +116,8 @@ fn prove(checks: Vec<WitnessCheck>) -> Result<Vec<WitnessCheck>> {
     Ok(checks)
 }
 
-/// The load was there for vhost's functions: of all of them, it must have called one. Nothing is asked of others', which
-/// only a VM calls.
+/// The load was there for vhost's functions: of all of them, it must have called one. Nothing is
+/// asked of others', which only a VM calls.
 fn called(checks: Vec<WitnessCheck>) -> Result<Vec<WitnessCheck>> {
     let mut vhost = checks.iter().filter(|check| check.function.starts_with("handle_")).peekable();
     if vhost.peek().is_some() && vhost.all(|check| check.target == 0) {

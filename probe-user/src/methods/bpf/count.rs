@@ -1,8 +1,10 @@
-//! Methods that count each hit in the kernel, by other ways than the trampoline of `bpf-fentry-count`.
+//! Methods that count each hit in the kernel, by other ways than the trampoline of
+//! `bpf-fentry-count`.
 //!
-//! What they have in common with it is the program: one slot per CPU that nobody else writes to, a plain add, and no
-//! helper but the one that tells the CPU (and the one that tells the function, where one program is on many). So the
-//! difference between two of them is the price of the way to the program.
+//! What they have in common with it is the program: one slot per CPU that nobody else writes to, a
+//! plain add, and no helper but the one that tells the CPU (and the one that tells the function,
+//! where one program is on many). So the difference between two of them is the price of the way to
+//! the program.
 
 use std::collections::BTreeMap;
 
@@ -103,7 +105,8 @@ impl Count {
         Self { descriptor, kind }
     }
 
-    /// A tally per place, none attached. No name of theirs needs the run's tag: they go with the process.
+    /// A tally per place, none attached. No name of theirs needs the run's tag: they go with the
+    /// process.
     fn load(&self, target: &Target) -> Result<Counting> {
         let (first, there, what) = match self.kind.items {
             Items::Functions => (0, target.functions.len(), "function"),
@@ -126,7 +129,8 @@ impl Count {
         Ok(Counting::new((self.kind.load)(&tallies, target)?, first))
     }
 
-    /// Loading asks the verifier about the program, and only attaching asks the kernel about its place.
+    /// Loading asks the verifier about the program, and only attaching asks the kernel about its
+    /// place.
     fn probe(&self, target: &Target, _: &Known) -> Result<()> {
         let mut session = self.load(target)?;
         session.attach_all()?;

@@ -53,7 +53,8 @@ impl Counting {
     pub(super) fn attach_all(&mut self) -> Result<()> {
         let attached = self.tallies.iter_mut().try_for_each(|tally| tally.program.attach());
         if attached.is_err() {
-            // The reason that it failed says more than a failure to undo it; what is left goes with the session.
+            // The reason that it failed says more than a failure to undo it; what is left goes with
+            // the session.
             let _ = self.detach_all();
         }
         attached

@@ -4,12 +4,13 @@ use probe_core::model::observation::{Estimate, Promise};
 
 /// 97.5 % of a normal distribution lie below.
 const Z: f64 = 1.959_963_985;
-/// `-ln 0.025`: so many calls of probability `1/w` go by without one drawn, over `w`, in one case of 40.
+/// `-ln 0.025`: so many calls of probability `1/w` go by without one drawn, over `w`, in one case
+/// of 40.
 const NONE_DRAWN: f64 = 3.688_879_454;
 
-/// From `drawn` calls, each drawn on its own with probability `p`: the numbers of calls `n` whose binomial standard
-/// deviation holds `drawn` within 1.96 of `n p` (Wilson's score interval, solved for `n`). It has a meaning where none
-/// was drawn, too.
+/// From `drawn` calls, each drawn on its own with probability `p`: the numbers of calls `n` whose
+/// binomial standard deviation holds `drawn` within 1.96 of `n p` (Wilson's score interval, solved
+/// for `n`). It has a meaning where none was drawn, too.
 pub(super) fn binomial(drawn: u64, p: f64) -> Estimate {
     #[expect(clippy::cast_precision_loss, reason = "no trial draws 2^53 calls")]
     let k = drawn as f64;
@@ -26,13 +27,14 @@ pub(super) fn binomial(drawn: u64, p: f64) -> Estimate {
     }
 }
 
-/// A sum of weights `w = 1/p` over the calls that were drawn, each with a probability that was set before its draw
-/// (Horvitz and Thompson 1952).
+/// A sum of weights `w = 1/p` over the calls that were drawn, each with a probability that was set
+/// before its draw (Horvitz and Thompson 1952).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Weights {
     /// Calls drawn.
     pub(super) drawn: u64,
-    /// `Σ w`: the estimate. The expectation of each call's term is 1 whatever went before, so it has no bias.
+    /// `Σ w`: the estimate. The expectation of each call's term is 1 whatever went before, so it
+    /// has no bias.
     pub(super) sum: f64,
     /// `Σ (w² - w)`: of its variance.
     pub(super) variance: f64,
@@ -55,9 +57,10 @@ impl Weights {
         }
     }
 
-    /// The estimate, ± 1.96 of its standard deviation: its terms are uncorrelated, their variances are `(1 - p)/p`
-    /// per call, and `Σ (1 - p)/p²` over the calls drawn estimates their sum without bias. `now` are the weights that
-    /// the next calls would have: what came after the last draw has left no trace, and may be so many calls more.
+    /// The estimate, ± 1.96 of its standard deviation: its terms are uncorrelated, their variances
+    /// are `(1 - p)/p` per call, and `Σ (1 - p)/p²` over the calls drawn estimates their sum
+    /// without bias. `now` are the weights that the next calls would have: what came after the last
+    /// draw has left no trace, and may be so many calls more.
     pub(super) fn estimate(self, now: impl Iterator<Item = f64>) -> Estimate {
         #[expect(clippy::cast_precision_loss, reason = "no trial draws 2^53 calls")]
         let least = self.drawn as f64;

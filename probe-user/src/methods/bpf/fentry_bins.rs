@@ -1,8 +1,8 @@
 //! `bpf-fentry-bins`: counts calls by time, in the kernel.
 //!
-//! The program reads the clock and counts in the bin of that time, in its CPU's own row of a table; nothing runs in user
-//! space until the end. The total is exact whatever happens. Calls behind the end of the table are in the total and in
-//! no bin, and the result says how many.
+//! The program reads the clock and counts in the bin of that time, in its CPU's own row of a table;
+//! nothing runs in user space until the end. The total is exact whatever happens. Calls behind the
+//! end of the table are in the total and in no bin, and the result says how many.
 
 use std::mem::offset_of;
 

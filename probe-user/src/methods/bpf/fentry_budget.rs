@@ -1,12 +1,14 @@
 //! `bpf-fentry-budget`: counts every call, and records as many as a CPU budget pays for.
 //!
-//! See [`probe_ebpf::fentry_budget`] for how the program keeps to it. The budget is a share of each CPU and is divided
-//! among the functions; the prices are found at attach. A record says with which probability it was drawn, so it stands
-//! for `1/p` calls; the estimate is `Σ 1/p`. The reader's time is not in the budget. Where the hook and the count alone
-//! cost more than the budget, no probability helps: the result says so.
+//! See [`probe_ebpf::fentry_budget`] for how the program keeps to it. The budget is a share of each
+//! CPU and is divided among the functions; the prices are found at attach. A record says with which
+//! probability it was drawn, so it stands for `1/p` calls; the estimate is `Σ 1/p`. The reader's
+//! time is not in the budget. Where the hook and the count alone cost more than the budget, no
+//! probability helps: the result says so.
 //!
-//! In any stretch of time, each CPU spends what its budget gives in that time and what the bucket held, and no more: the
-//! window's worth, or where that is next to nothing [`RECORDS`] records' or [`SETTLE`] calls'.
+//! In any stretch of time, each CPU spends what its budget gives in that time and what the bucket
+//! held, and no more: the window's worth, or where that is next to nothing [`RECORDS`] records' or
+//! [`SETTLE`] calls'.
 
 use std::mem::offset_of;
 
@@ -50,7 +52,8 @@ pub(super) const ID: &str = "bpf-fentry-budget";
 /// What a probability of 1 is in a program.
 const CERTAIN: f64 = (1_u64 << 32) as f64;
 
-/// A bucket holds so many records at least: the level sets the probability, and one record must not be most of it.
+/// A bucket holds so many records at least: the level sets the probability, and one record must not
+/// be most of it.
 const RECORDS: f64 = 16.0;
 
 /// The method.

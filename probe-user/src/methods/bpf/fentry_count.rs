@@ -1,8 +1,8 @@
 //! `bpf-fentry-count`: counts every call in the kernel, and reads the counts from shared memory.
 //!
-//! One program per function, each with one slot per CPU that nobody else writes to, so that the increment is a plain
-//! add. Reading costs no system call. The price is the trampoline's and some ten instructions; what it does not give
-//! is when within a bin a call was made.
+//! One program per function, each with one slot per CPU that nobody else writes to, so that the
+//! increment is a plain add. Reading costs no system call. The price is the trampoline's and some
+//! ten instructions; what it does not give is when within a bin a call was made.
 
 use probe_core::{
     error::Result,

@@ -1,9 +1,11 @@
-//! `bpf-fentry-count-percpu` and `bpf-fentry-count-hash`: the textbook's counters, read by system calls.
+//! `bpf-fentry-count-percpu` and `bpf-fentry-count-hash`: the textbook's counters, read by system
+//! calls.
 //!
-//! The one counts in a per-CPU array, the other in a per-CPU hash by the function's address, as bpftrace's
-//! `@[func] = count()` does, with room for as many keys. bpftrace has one hash for all functions; here each program has its
-//! own, whose other keys are no part of the lookup. Both find their value by the kernel's own lookup, and user space
-//! reads all CPUs' values with one system call per function and bin edge.
+//! The one counts in a per-CPU array, the other in a per-CPU hash by the function's address, as
+//! bpftrace's `@[func] = count()` does, with room for as many keys. bpftrace has one hash for all
+//! functions; here each program has its own, whose other keys are no part of the lookup. Both find
+//! their value by the kernel's own lookup, and user space reads all CPUs' values with one system
+//! call per function and bin edge.
 
 use probe_core::{
     error::{Error, Result},
@@ -30,7 +32,8 @@ pub(super) const PERCPU: &str = "bpf-fentry-count-percpu";
 /// Id of the one with the hash.
 pub(super) const HASH: &str = "bpf-fentry-count-hash";
 
-/// bpftrace's `max_map_keys`, unless told otherwise: what a lookup costs depends on the number of buckets.
+/// bpftrace's `max_map_keys`, unless told otherwise: what a lookup costs depends on the number of
+/// buckets.
 const HASH_KEYS: u32 = 4096;
 
 /// Counts in a per-CPU array; it has no parameters.

@@ -1,7 +1,8 @@
 //! `bpf-fentry-empty` and `bpf-fentry-timestamp`: programs that observe nothing, to tell a price.
 //!
-//! The empty one is the price of the hook: the patched entry, the trampoline, the call. The other one is that and a read
-//! of the clock, which every record with a time needs. Nothing runs in user space.
+//! The empty one is the price of the hook: the patched entry, the trampoline, the call. The other
+//! one is that and a read of the clock, which every record with a time needs. Nothing runs in user
+//! space.
 
 use probe_core::{
     error::Result,

@@ -1,8 +1,10 @@
-//! `bpf-fentry-ringbuf`: a timestamp per call, through a BPF ring buffer, as vNetTracer sends its records.
+//! `bpf-fentry-ringbuf`: a timestamp per call, through a BPF ring buffer, as vNetTracer sends its
+//! records.
 //!
-//! Each function has a ring of its own, which all CPUs write to: so a record is a timestamp and nothing else, and what
-//! a full ring lost is known by function. Programs never wake the reader, which comes by time. A program that finds the
-//! ring full counts the call in its CPU's slot: recorded + lost is exact.
+//! Each function has a ring of its own, which all CPUs write to: so a record is a timestamp and
+//! nothing else, and what a full ring lost is known by function. Programs never wake the reader,
+//! which comes by time. A program that finds the ring full counts the call in its CPU's slot:
+//! recorded + lost is exact.
 
 use serde_json::json;
 
@@ -59,7 +61,8 @@ impl Shape {
         let buffer_kib = options.number("buffer_kib", default_kib, &bounds::BUFFER_KIB)?;
         let wake_ms = options.number("wake_ms", 100, &bounds::WAKE_MS)?;
         let shape = Self { buffer_kib, wake_ms };
-        // kernel/bpf/ringbuf.c: a power of two of at least a page; positions are 32 bits in older kernels' maps.
+        // kernel/bpf/ringbuf.c: a power of two of at least a page; positions are 32 bits in older
+        // kernels' maps.
         let fits = (rustix::param::page_size()..=1 << 30).contains(&(buffer_kib as usize * 1024));
         if fits && buffer_kib.is_power_of_two() {
             return Ok(shape);

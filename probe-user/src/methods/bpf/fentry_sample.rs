@@ -1,8 +1,8 @@
 //! `bpf-fentry-sample-N`: counts every call, and records one in N with its time.
 //!
-//! Each call is drawn on its own, with probability 1/N, by the kernel's generator: no pattern of the load can fall in
-//! step with it. The number of calls is known exactly beside (`counted`); the estimate is what the draws alone say, and
-//! what a sampler without the count would have to report.
+//! Each call is drawn on its own, with probability 1/N, by the kernel's generator: no pattern of
+//! the load can fall in step with it. The number of calls is known exactly beside (`counted`); the
+//! estimate is what the draws alone say, and what a sampler without the count would have to report.
 
 use std::mem::offset_of;
 
@@ -50,7 +50,8 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
         let subject = format!("method `{}`", options.base());
         return Err(Error::invalid(subject, "one in none", "Give a number above zero"));
     }
-    // 16384 records: one in ten of a million calls per second, and more than the default wake-up needs.
+    // 16384 records: one in ten of a million calls per second, and more than the default wake-up
+    // needs.
     let shape = Shape::take(options, 256)?;
     let mut parameters = shape.parameters();
     parameters.insert("one_in".into(), json!(one_in));

@@ -1,12 +1,14 @@
-//! `bpf-fexit-latency`, `bpf-kretprobe-latency`: count each call and how long it took, in the kernel.
+//! `bpf-fexit-latency`, `bpf-kretprobe-latency`: count each call and how long it took, in the
+//! kernel.
 //!
-//! A start must go with its call: a task is preempted and migrated between entry and exit, interrupts call the same
-//! function on its stack, and functions call themselves. So no slot per CPU will do, nor one per task:
-//! - on a trampoline the key of a start is the frame in which the trampoline runs the function: both programs see it,
-//!   and no other call has it before this one has ended;
-//! - on a kprobe and a kretprobe the key is the thread, as scripts for bpftrace have it, or of an idle task its CPU: of
-//!   calls of one function that nest in a thread, or in an interrupt of it, the inner one takes the outer one's place,
-//!   which is then untimed.
+//! A start must go with its call: a task is preempted and migrated between entry and exit,
+//! interrupts call the same function on its stack, and functions call themselves. So no slot per
+//! CPU will do, nor one per task:
+//! - on a trampoline the key of a start is the frame in which the trampoline runs the function:
+//!   both programs see it, and no other call has it before this one has ended;
+//! - on a kprobe and a kretprobe the key is the thread, as scripts for bpftrace have it, or of an
+//!   idle task its CPU: of calls of one function that nest in a thread, or in an interrupt of it,
+//!   the inner one takes the outer one's place, which is then untimed.
 
 use std::collections::BTreeMap;
 
@@ -99,7 +101,8 @@ impl Latency {
         })
     }
 
-    /// Loading asks the verifier about the programs, and only attaching asks the kernel about their place.
+    /// Loading asks the verifier about the programs, and only attaching asks the kernel about their
+    /// place.
     fn probe(&self, target: &Target, _: &Known) -> Result<()> {
         let mut session = self.load(target)?;
         session.attach_all()?;
@@ -137,7 +140,8 @@ impl Timing {
     fn attach_all(&mut self) -> Result<()> {
         let attached = self.timers.iter_mut().try_for_each(Timer::attach);
         if attached.is_err() {
-            // The reason that it failed says more than a failure to undo it; what is left goes with the session.
+            // The reason that it failed says more than a failure to undo it; what is left goes with
+            // the session.
             let _ = self.detach_all();
         }
         attached

@@ -1,9 +1,10 @@
 //! What `fentry_budget` costs on this host: a call that is not recorded, and a record.
 //!
-//! The kernel has functions for testing programs (`bpf_fentry_test1` and its like), which nobody else calls; one command
-//! of bpf(2) calls each of them once. The program is attached to one of them; what a round of commands takes longer
-//! than without it is its price. Of many short rounds the fastest counts: whatever disturbs one only adds to it. The
-//! price is one with warm caches, so of a program that is called often.
+//! The kernel has functions for testing programs (`bpf_fentry_test1` and its like), which nobody
+//! else calls; one command of bpf(2) calls each of them once. The program is attached to one of
+//! them; what a round of commands takes longer than without it is its price. Of many short rounds
+//! the fastest counts: whatever disturbs one only adds to it. The price is one with warm caches, so
+//! of a program that is called often.
 
 use std::{collections::BTreeMap, mem::offset_of, os::fd::BorrowedFd};
 

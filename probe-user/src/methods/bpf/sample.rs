@@ -1,10 +1,11 @@
-//! `bpf-sample-HZ`: a system-wide sampling profiler that leaves no records: a program at each tick walks the kernel stack
-//! and counts for each function of the target.
+//! `bpf-sample-HZ`: a system-wide sampling profiler that leaves no records: a program at each tick
+//! walks the kernel stack and counts for each function of the target.
 //!
-//! Its series is that of `perf-sample-HZ-callchain`, the share of samples that have the function anywhere in their stack, with
-//! the share of those that hit the function itself beside it; the whole is every sample on every CPU. All samples weigh
-//! the same: with `cycles`, whose period the kernel adapts CPU by CPU, those of a mostly idle CPU stand for fewer
-//! cycles than those of a busy one.
+//! Its series is that of `perf-sample-HZ-callchain`, the share of samples that have the function
+//! anywhere in their stack, with the share of those that hit the function itself beside it; the
+//! whole is every sample on every CPU. All samples weigh the same: with `cycles`, whose period the
+//! kernel adapts CPU by CPU, those of a mostly idle CPU stand for fewer cycles than those of a busy
+//! one.
 
 use std::{collections::BTreeMap, os::fd::AsFd as _};
 
@@ -43,8 +44,8 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// The method that `options` name. Without a word about the event it is the best one here, and the id says which,
-    /// unless the kernel does not tell this user.
+    /// The method that `options` name. Without a word about the event it is the best one here, and
+    /// the id says which, unless the kernel does not tell this user.
     ///
     /// # Errors
     /// A value is wrong, or the kernel did not answer which event is the best.
@@ -129,7 +130,8 @@ impl Session for SampleSession {
     }
 
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        // Functions first: one that is hit in between is in the whole as well, and no share exceeds it.
+        // Functions first: one that is hit in between is in the whole as well, and no share exceeds
+        // it.
         let functions: Vec<_> = self
             .sampler
             .functions()
@@ -155,7 +157,8 @@ impl Session for SampleSession {
         let words = self.sampler.words() as u64;
         Ok(Observation {
             recorded: self.sampler.functions().map(|counts| Some(counts.inclusive)).collect(),
-            // Nothing is handed on that could be lost; ticks that find another program running are not told of.
+            // Nothing is handed on that could be lost; ticks that find another program running are
+            // not told of.
             lost: Loss::NONE,
             missed: Loss::Unknown,
             enabled: self.observed,

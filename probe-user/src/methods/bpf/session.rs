@@ -1,4 +1,5 @@
-//! The session that all methods on function entries share: one program per function, each with what reads it.
+//! The session that all methods on function entries share: one program per function, each with what
+//! reads it.
 //!
 //! What differs is a [`Design`]: which program with which maps, and what is read of them.
 
@@ -51,7 +52,8 @@ pub(super) trait Design: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Done once, before the parts of a trial are started. Returns what it found, for the observation's details.
+    /// Done once, before the parts of a trial are started. Returns what it found, for the
+    /// observation's details.
     fn prepare(&self, _: &mut [Traced<Self::Part>]) -> Result<Details> {
         Ok(Details::new())
     }
@@ -67,8 +69,8 @@ pub(super) trait Part: fmt::Debug + Send {
     /// Hands what is there of `item` to `sink`.
     fn drain(&mut self, probe: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()>;
 
-    /// Called after the program is detached and none runs any more; `enabled` is from when all had been attached to
-    /// when they were detached.
+    /// Called after the program is detached and none runs any more; `enabled` is from when all had
+    /// been attached to when they were detached.
     fn stop(&mut self, _enabled: (Nanos, Nanos)) -> Result<()> {
         Ok(())
     }
@@ -80,8 +82,9 @@ pub(super) trait Part: fmt::Debug + Send {
 /// Facts in the method's own words.
 pub(super) type Details = BTreeMap<String, Value>;
 
-/// Waits for the programs that still run after they were detached, so that what they write is there when it is read;
-/// once for each `details`, which then say whether they were waited for, or why not.
+/// Waits for the programs that still run after they were detached, so that what they write is there
+/// when it is read; once for each `details`, which then say whether they were waited for, or why
+/// not.
 pub(super) fn await_programs(details: &mut Details) {
     details.entry("running_programs_awaited".into()).or_insert_with(
         || match link::await_programs() {
@@ -190,8 +193,8 @@ impl<D: Design> Fentry<D> {
             .collect()
     }
 
-    /// Loading asks the verifier about each function, and only attaching asks whether it can be patched and takes one
-    /// program more: of whichever program, so that one method asks for all.
+    /// Loading asks the verifier about each function, and only attaching asks whether it can be
+    /// patched and takes one program more: of whichever program, so that one method asks for all.
     fn probe(&self, target: &Target, known: &Known) -> Result<()> {
         let mut traced = self.load(target)?;
         known.attaches("fentry", &target.functions, || {
@@ -204,9 +207,10 @@ impl<D: Design> Fentry<D> {
     }
 }
 
-/// Makes sure that ftrace leads to each of the functions while they are attached to. The kernel's word is not enough: there
-/// are functions whose programs it accepts and never runs (METHODOLOGY.md, "A trampoline can stand where the function is
-/// not"). Where tracefs cannot be seen, nothing can be told.
+/// Makes sure that ftrace leads to each of the functions while they are attached to. The kernel's
+/// word is not enough: there are functions whose programs it accepts and never runs
+/// (METHODOLOGY.md, "A trampoline can stand where the function is not"). Where tracefs cannot be
+/// seen, nothing can be told.
 fn check_patched(target: &Target, known: &Known) -> Result<()> {
     let Ok(tracefs) = known.tracefs() else { return Ok(()) };
     let [first, ..] = holders::unheld(target, tracefs)?[..] else { return Ok(()) };
@@ -293,7 +297,8 @@ impl<P: Part> Session for FentrySession<P> {
         match self.attach_all() {
             Ok(attached) => self.enabled = Some(Enabled { at: clock::now(), attached }),
             Err(error) => {
-                // The reason that it failed says more than a failure to undo it; what is left goes with the session.
+                // The reason that it failed says more than a failure to undo it; what is left goes
+                // with the session.
                 let _ = self.detach_all();
                 return Err(error);
             }

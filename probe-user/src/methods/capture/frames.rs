@@ -1,5 +1,6 @@
-//! `capture-headers` and `capture-full`: a packet socket with a `TPACKET_V3` ring on each guest's TAP, written to a pcap
-//! file. What guests send is taken, and what goes to them is not (`PACKET_IGNORE_OUTGOING`).
+//! `capture-headers` and `capture-full`: a packet socket with a `TPACKET_V3` ring on each guest's
+//! TAP, written to a pcap file. What guests send is taken, and what goes to them is not
+//! (`PACKET_IGNORE_OUTGOING`).
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -53,9 +54,10 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// The method with the parameters that a person gave. By default the ring holds what a guest sends flat out in
-    /// between two wake-ups of the reader (10,000 frames and more), so that it loses nothing as long as the reader gets
-    /// its CPU; and its blocks, each handed over after `retire_ms` however few frames it has, last for 6 s.
+    /// The method with the parameters that a person gave. By default the ring holds what a guest
+    /// sends flat out in between two wake-ups of the reader (10,000 frames and more), so that it
+    /// loses nothing as long as the reader gets its CPU; and its blocks, each handed over after
+    /// `retire_ms` however few frames it has, last for 6 s.
     ///
     /// # Errors
     /// A value is wrong.
@@ -119,7 +121,8 @@ impl Method for Capture {
     }
 
     fn ask(&self, _: &Target, _: &Known) -> Detection {
-        // One that listens to nothing. Its ring is a small one: whether there is memory for the real one is no feature.
+        // One that listens to nothing. Its ring is a small one: whether there is memory for the
+        // real one is no feature.
         let page = u32::try_from(rustix::param::page_size()).unwrap_or(u32::MAX);
         let shape = Shape { block_size: page, blocks: 1, ..self.shape };
         Socket::open(&shape).map(drop).into()

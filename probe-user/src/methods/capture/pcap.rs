@@ -30,8 +30,8 @@ pub struct PcapFile {
 }
 
 impl PcapFile {
-    /// Makes the file at `path`, or, without one, a file without a name in the system's temporary folder, which goes
-    /// with the process however that ends.
+    /// Makes the file at `path`, or, without one, a file without a name in the system's temporary
+    /// folder, which goes with the process however that ends.
     ///
     /// # Errors
     /// It cannot be made or written.
@@ -58,13 +58,15 @@ impl PcapFile {
     /// Writes what was pushed.
     ///
     /// # Errors
-    /// The disk is full, or broken. Whole records stay in the file; the first that did not fit is cut off again.
+    /// The disk is full, or broken. Whole records stay in the file; the first that did not fit is
+    /// cut off again.
     pub fn flush(&mut self) -> Result<()> {
         let (done, outcome) = self.write_out();
         self.written += whole_records(&self.pending[..done]) as u64;
         self.pending.clear();
         outcome.map_err(|e| {
-            // A file that cannot be cut keeps half a record at its end, which readers of pcap point out.
+            // A file that cannot be cut keeps half a record at its end, which readers of pcap point
+            // out.
             let _ = self.file.set_len(self.written);
             Error::file("write", &self.name, e)
         })

@@ -1,13 +1,15 @@
-//! What the kernel counted at the kprobe events that were made for a program, beside what the program counted.
+//! What the kernel counted at the kprobe events that were made for a program, beside what the
+//! program counted.
 
 use probe_core::{error::Result, model::loss::Loss};
 
 use crate::kernel::tracefs::probes::{ProbeEvents, Profile};
 
-/// The counts of each event (zero when it was made) at enable, at disable, and after the program's end.
+/// The counts of each event (zero when it was made) at enable, at disable, and after the program's
+/// end.
 ///
-/// The program observed for at least the time between the first two, and for at most the events' whole life. A number is
-/// exact where both say the same.
+/// The program observed for at least the time between the first two, and for at most the events'
+/// whole life. A number is exact where both say the same.
 #[derive(Debug, Default)]
 pub(super) struct Hits(Vec<Vec<Profile>>);
 

@@ -21,8 +21,8 @@ use program::Program;
 
 use crate::methods::Method;
 
-/// The method that `external:NAME=argv…` stands for; the words are split as a shell splits them, and nothing else of a
-/// shell is done. None for any other word.
+/// The method that `external:NAME=argv…` stands for; the words are split as a shell splits them,
+/// and nothing else of a shell is done. None for any other word.
 ///
 /// # Errors
 /// A quote is not closed, or there is no name or no program.

@@ -55,7 +55,8 @@ impl Names {
         functions.zip(events).map(|(function, event)| Traced { function, event })
     }
 
-    /// `word` with its placeholders filled in. Any other brace stays as it is: many languages have them.
+    /// `word` with its placeholders filled in. Any other brace stays as it is: many languages have
+    /// them.
     pub fn fill(&self, word: &str) -> String {
         let first = self.functions.first();
         let name = first.map_or("", |(name, _)| name);
@@ -110,8 +111,8 @@ impl Pattern {
         compile(&self.0, None).is_ok_and(|regex| regex.is_match(text))
     }
 
-    /// The sum of what its group captured (nothing counts as zero), none where it does not match or captured no number;
-    /// without a group, the number of matches.
+    /// The sum of what its group captured (nothing counts as zero), none where it does not match or
+    /// captured no number; without a group, the number of matches.
     pub fn sum(&self, text: &str, traced: Option<Traced<'_>>) -> Option<u64> {
         let regex = compile(&self.0, traced).ok()?;
         let has_group = regex.captures_len() == 2;
@@ -127,7 +128,8 @@ impl Pattern {
     }
 }
 
-/// Characters that no identifier has match any one character: programs write `_` for the `.` in `f.isra.0`.
+/// Characters that no identifier has match any one character: programs write `_` for the `.` in
+/// `f.isra.0`.
 fn compile(text: &str, traced: Option<Traced<'_>>) -> std::result::Result<Regex, regex::Error> {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '.' };
     let name: String = traced.map_or("f", |t| t.function).chars().map(plain).collect();

@@ -1,6 +1,7 @@
 //! Well-known tools, set up as their experts would.
 //!
-//! Those that can trace a command are given one that says `ready` and sleeps: they start it when everything is attached.
+//! Those that can trace a command are given one that says `ready` and sleeps: they start it when
+//! everything is attached.
 
 use std::time::Duration;
 
@@ -25,13 +26,15 @@ pub const METHODS: &[Entry] = &[
     Entry::plain("external-tcpdump", tcpdump),
 ];
 
-/// Programs that compile, or read all symbols first, take half a minute to start on an emulated machine.
+/// Programs that compile, or read all symbols first, take half a minute to start on an emulated
+/// machine.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Says that all is attached, and stays until the signal.
 const SLEEPER: [&str; 3] = ["sh", "-c", "echo ready; exec sleep 1000000"];
 
-/// The header of a file of libpcap without a frame: magic, version 2.4, zone, accuracy, snapshot length, Ethernet.
+/// The header of a file of libpcap without a frame: magic, version 2.4, zone, accuracy, snapshot
+/// length, Ethernet.
 const EMPTY_PCAP: [u8; 24] =
     [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
 
@@ -92,8 +95,8 @@ const TIMESTAMPS: Script = Script {
     count: r"(?m)^{function} \d+$",
 };
 
-/// `attach=fentry` takes BTF trampolines, which every bpftrace since 0.11 calls `kfunc` (newer ones `fentry` as well);
-/// `attach=kprobe` takes kprobes.
+/// `attach=fentry` takes BTF trampolines, which every bpftrace since 0.11 calls `kfunc` (newer ones
+/// `fentry` as well); `attach=kprobe` takes kprobes.
 fn bpftrace(options: &mut Options, script: Script) -> Result<Box<dyn Method>> {
     let choice = options.choose("attach", &["fentry", "kprobe"])?;
     let definition = External {
@@ -122,10 +125,11 @@ fn bpftrace_words(names: &Names, attach: &str, action: fn(&str) -> String) -> Ve
     vec!["bpftrace".into(), "-e".into(), program]
 }
 
-/// Into an instance that was made for it and is removed behind it, with its tracer first: at its end, trace-cmd itself would
-/// clear the filter and only then stop the tracer, so that for a moment all functions of the kernel are traced. `-k` keeps
-/// it from that. The report, which is what a person would run to see
-/// anything, counts the records; the statistics that trace-cmd keeps in its file tell what the buffers lost.
+/// Into an instance that was made for it and is removed behind it, with its tracer first: at its
+/// end, trace-cmd itself would clear the filter and only then stop the tracer, so that for a moment
+/// all functions of the kernel are traced. `-k` keeps it from that. The report, which is what a
+/// person would run to see anything, counts the records; the statistics that trace-cmd keeps in its
+/// file tell what the buffers lost.
 fn trace_cmd(options: &mut Options) -> Result<Box<dyn Method>> {
     let script = r#"trace-cmd report -i "$0" && trace-cmd report --stat -i "$0""#;
     let definition = External {
@@ -185,8 +189,8 @@ fn perf_record(options: &mut Options) -> Result<Box<dyn Method>> {
         // All events, those that were never hit as well: one that is not listed was not recorded.
         report: words(&[&["perf", "report", "--stat", "--no-skip-empty", "-i", "{out}"]]),
         count: Some(r"(?m)^{event} stats:\n(?: +SAMPLE events: +(\d+))?".into()),
-        // What the kernel says at the end, see PERF_FORMAT_LOST. Older kernels and perfs tell of gaps in the rings only,
-        // and their report not how large those were.
+        // What the kernel says at the end, see PERF_FORMAT_LOST. Older kernels and perfs tell of
+        // gaps in the rings only, and their report not how large those were.
         lost: Some(
             r"(?m)^{event} stats:\n(?: +SAMPLE events:.*\n)? +LOST_SAMPLES events: +(\d+)".into(),
         ),
@@ -217,14 +221,16 @@ fn tcpdump(options: &mut Options) -> Result<Box<dyn Method>> {
         count: Some(r"(?m)^(\d+) packets? captured".into()),
         total: Some(r"(?m)^(\d+) packets? received by filter".into()),
         in_netns: true,
-        // It learns of the last frames when their block is closed, a second after it was opened (its `to_ms`).
+        // It learns of the last frames when their block is closed, a second after it was opened
+        // (its `to_ms`).
         linger: Duration::from_millis(1500),
         ..definition("tcpdump")
     };
     let preset = Preset {
         id: "external-tcpdump",
         package: "tcpdump",
-        // Reads an empty capture and writes it to where it will write: a profile of AppArmor may forbid that.
+        // Reads an empty capture and writes it to where it will write: a profile of AppArmor may
+        // forbid that.
         proof: &["-r", "-", "-Z", "root", "-w", "{out}"],
         input: &EMPTY_PCAP,
         summary: "tcpdump writes the first 128 bytes of each frame that comes from the guest's TAP",

@@ -1,7 +1,8 @@
 //! Another program as a method: started at attach, ready before enable, ended at disable.
 //!
-//! It observes from its own start to its own end, which is more than the time between enable and disable; in a toll trial
-//! there is no load outside of that. It has no series: nothing of it is read while it runs.
+//! It observes from its own start to its own end, which is more than the time between enable and
+//! disable; in a toll trial there is no load outside of that. It has no series: nothing of it is
+//! read while it runs.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -37,7 +38,8 @@ use crate::{
     sys::child::Place,
 };
 
-/// The file that `{out}` stands for. Debian's profile of AppArmor lets tcpdump write files that end so.
+/// The file that `{out}` stands for. Debian's profile of AppArmor lets tcpdump write files that end
+/// so.
 const OUT: &str = "out.pcap";
 
 /// Makes a command line for a target; placeholders are filled in behind it.
@@ -233,7 +235,8 @@ fn out(folder: &TempDir) -> Result<String> {
     })
 }
 
-/// Runs what proves that a preset's program works; `{out}` is a file in a folder like that of its trials.
+/// Runs what proves that a preset's program works; `{out}` is a file in a folder like that of its
+/// trials.
 fn prove(path: &Path, preset: &Preset, cgroup: &Cgroup) -> Result<()> {
     let writes = preset.proof.contains(&"{out}");
     let folder = writes.then(|| run::trial_folder("external")).transpose()?;

@@ -1,4 +1,5 @@
-//! The presets' patterns on what real versions of the programs printed: tests/data/external/README.md.
+//! The presets' patterns on what real versions of the programs printed:
+//! tests/data/external/README.md.
 
 use std::{fs, path::Path};
 
@@ -10,7 +11,8 @@ const VHOST: Traced<'_> =
     Traced { function: "vhost_net_open", event: Some("ttperf:vhost_net_open_2") };
 const NEVER: Traced<'_> = Traced { function: "handle_rx", event: Some("ttperf:handle_rx_3") };
 
-/// A recording, the preset that reads it, the counts of the three functions, and all losses that it tells of.
+/// A recording, the preset that reads it, the counts of the three functions, and all losses that it
+/// tells of.
 type Case = (&'static str, &'static str, [Option<u64>; 3], Option<u64>);
 
 const TIMES: &str = "external-bpftrace-timestamps";

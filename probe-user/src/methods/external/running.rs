@@ -142,7 +142,8 @@ impl Running {
         Ok((said, cpu))
     }
 
-    /// Makes sure that it ended as one does that did its work: well, or of the signal that was sent.
+    /// Makes sure that it ended as one does that did its work: well, or of the signal that was
+    /// sent.
     fn judge(&self, status: ExitStatus) -> Result<()> {
         match did_its_work(status, self.rules.stop, &self.rules.exit) {
             true => Ok(()),
@@ -262,8 +263,8 @@ impl Running {
         each.reduce(u64::saturating_add)
     }
 
-    /// Calls at which our own kprobe events could not run, and those that a program without buffers did not count; of a
-    /// program's own probes nothing is known.
+    /// Calls at which our own kprobe events could not run, and those that a program without buffers
+    /// did not count; of a program's own probes nothing is known.
     fn missed(&self, recorded: &[Option<u64>]) -> Loss {
         match self.rules.loses_nothing && self.rules.sees_every_hit {
             true => self.hits.missed().and(self.unseen(recorded)),

@@ -1,8 +1,9 @@
 //! A program's processes, from its start to the end of the last of them.
 //!
-//! They live in a cgroup of their own, which accounts for their CPU time. We are the subreaper, so that processes whose
-//! parents have ended come to us, and each that we wait for is asked first how much it wrote: `/proc/PID/io` holds what
-//! all its threads wrote and all children that it waited for itself.
+//! They live in a cgroup of their own, which accounts for their CPU time. We are the subreaper, so
+//! that processes whose parents have ended come to us, and each that we wait for is asked first how
+//! much it wrote: `/proc/PID/io` holds what all its threads wrote and all children that it waited
+//! for itself.
 
 use std::{
     fs::{self, File},
@@ -35,9 +36,10 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// System calls in which programs wait for what comes next, again and again.
 ///
-/// Many only note a signal in its handler, and look at the note when such a wait was interrupted: bpftrace's loop ends if `epoll_wait`
-/// says so, or when it has something to print, and else never (`poll_perf_events` in src/bpftrace.cpp, 0.17). A signal that comes
-/// between two waits, or when one is over and the program has yet to get a CPU, is lost on it.
+/// Many only note a signal in its handler, and look at the note when such a wait was interrupted:
+/// bpftrace's loop ends if `epoll_wait` says so, or when it has something to print, and else never
+/// (`poll_perf_events` in src/bpftrace.cpp, 0.17). A signal that comes between two waits, or when
+/// one is over and the program has yet to get a CPU, is lost on it.
 const WAITS: [i64; 9] = [
     libc::SYS_epoll_wait,
     libc::SYS_epoll_pwait,
@@ -50,10 +52,12 @@ const WAITS: [i64; 9] = [
     libc::SYS_clock_nanosleep,
 ];
 
-/// How long a program that was told to end may wait before it is looked at whether it waits as if it had not been told.
+/// How long a program that was told to end may wait before it is looked at whether it waits as if
+/// it had not been told.
 const HEARS_WITHIN: Duration = Duration::from_secs(5);
 
-/// So many looks in a row find it waiting then. What it does to end takes CPU time, or waits in other calls.
+/// So many looks in a row find it waiting then. What it does to end takes CPU time, or waits in
+/// other calls.
 const LOOKS: u32 = 20;
 
 /// What a tree wrote.
@@ -161,7 +165,8 @@ impl Tree {
     /// Waits until `ready` says so of what it has printed and how long it has run.
     ///
     /// # Errors
-    /// It has ended, or is not ready in time; the text says what it printed last. Or the user asked for the end.
+    /// It has ended, or is not ready in time; the text says what it printed last. Or the user asked
+    /// for the end.
     pub fn await_ready(
         &mut self,
         limit: Duration,
@@ -181,8 +186,8 @@ impl Tree {
         }
     }
 
-    /// Waits until it has printed nothing new for as long as `quiet`, so that it gets to read what its buffers hold; at
-    /// most until `limit`, as some never fall silent.
+    /// Waits until it has printed nothing new for as long as `quiet`, so that it gets to read what
+    /// its buffers hold; at most until `limit`, as some never fall silent.
     ///
     /// # Errors
     /// It has ended, what it printed cannot be read, or the user asked for the end.
@@ -222,8 +227,8 @@ impl Tree {
         self.written
     }
 
-    /// Asks it to end, and waits until the last of its processes has. It is asked again if it goes on waiting as if nothing had been
-    /// said.
+    /// Asks it to end, and waits until the last of its processes has. It is asked again if it goes
+    /// on waiting as if nothing had been said.
     ///
     /// # Errors
     /// It does not end in time, or the user asked for the end; everything is killed then.
@@ -247,8 +252,8 @@ impl Tree {
             .map_err(|e| Error::call("kill", self.program.as_str(), e.into()))
     }
 
-    /// Whether the program itself is in one of [`WAITS`] (`proc_pid_syscall` in fs/proc/base.c). Of one that runs, or may not be
-    /// looked at, nothing is known.
+    /// Whether the program itself is in one of [`WAITS`] (`proc_pid_syscall` in fs/proc/base.c). Of
+    /// one that runs, or may not be looked at, nothing is known.
     fn waits(&self) -> bool {
         let said = fs::read_to_string(format!("/proc/{}/syscall", self.child.id()));
         let call = said.ok().and_then(|said| said.split(' ').next()?.parse().ok());
@@ -320,7 +325,8 @@ impl Tree {
         Ok(status)
     }
 
-    /// Adds what an ended process wrote. A process that cannot be asked wrote what we do not know: its share is missing.
+    /// Adds what an ended process wrote. A process that cannot be asked wrote what we do not know:
+    /// its share is missing.
     fn note(&mut self, process: Pid) {
         let path = format!("/proc/{}/io", process.as_raw_nonzero());
         let text = fs::read_to_string(path).unwrap_or_default();

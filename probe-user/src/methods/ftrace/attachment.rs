@@ -1,4 +1,5 @@
-//! What makes events in a private instance: a tracer, probe events of the run's own, or the kernel's tracepoints.
+//! What makes events in a private instance: a tracer, probe events of the run's own, or the
+//! kernel's tracepoints.
 
 use probe_core::{
     error::{Error, Result},
@@ -13,7 +14,8 @@ use crate::kernel::tracefs::{
     probes::{Probe, ProbeEvents},
 };
 
-/// A thing that makes events, and what is needed to switch it, to read its events and to account for them.
+/// A thing that makes events, and what is needed to switch it, to read its events and to account
+/// for them.
 #[derive(Debug)]
 pub enum Attachment {
     /// `function`: attached by being the current tracer, started by recording.
@@ -101,7 +103,8 @@ impl Attachment {
         switched.and(instance.record(false))
     }
 
-    /// What the kernel counted at the probes, to be read when they have been switched off: the account needs it.
+    /// What the kernel counted at the probes, to be read when they have been switched off: the
+    /// account needs it.
     ///
     /// # Errors
     /// The counters cannot be read.
@@ -133,7 +136,8 @@ impl Attachment {
     pub fn lost_calls(&self, tally: &Tally, lost: u64) -> Loss {
         match self {
             Self::Graph if lost > 0 => {
-                // Calls that had not returned when recording ended have no exit, and nobody counts those.
+                // Calls that had not returned when recording ended have no exit, and nobody counts
+                // those.
                 let made = (tally.calls + tally.returns + lost).div_ceil(2);
                 Loss::AtLeast(made.saturating_sub(tally.calls))
             }
@@ -146,10 +150,11 @@ impl Attachment {
     /// # Errors
     /// There are more events than the kernel counted hits.
     pub fn missed_calls(profile: Option<&Profile>, made: u64) -> Result<Loss> {
-        // Function and graph tracer, fprobes and tracepoints skip a hit made from inside the tracer, and count it
-        // nowhere.
+        // Function and graph tracer, fprobes and tracepoints skip a hit made from inside the
+        // tracer, and count it nowhere.
         let Some(Profile { hits, missed }) = profile else { return Ok(Loss::Unknown) };
-        // A handler that ran and could not record: the ring buffer refuses a writer that interrupts itself.
+        // A handler that ran and could not record: the ring buffer refuses a writer that interrupts
+        // itself.
         let unrecorded = hits.checked_sub(made).ok_or_else(|| {
             Error::Untrue(format!("{made} events were made, but the kernel counted {hits} hits"))
         })?;

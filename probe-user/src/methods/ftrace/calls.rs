@@ -1,4 +1,5 @@
-//! From ring-buffer pages to hits of the target's items: the hot path of every recording ftrace method.
+//! From ring-buffer pages to hits of the target's items: the hot path of every recording ftrace
+//! method.
 
 use super::page::{Missed, Page, PageError, PageLayout};
 use crate::kernel::{
@@ -56,7 +57,8 @@ impl Kind {
         Self::new(format, Tells::Item(item))
     }
 
-    /// Each event is a call of the function whose address the field `address` holds: `ip` of `ftrace/function`.
+    /// Each event is a call of the function whose address the field `address` holds: `ip` of
+    /// `ftrace/function`.
     ///
     /// # Errors
     /// The format has no such field of eight bytes.
@@ -117,7 +119,8 @@ impl CallDecoder {
         for kind in kinds {
             table[usize::from(kind.id - first)] = Some(kind.tells);
         }
-        // The common fields are the same in all events (kernel/trace/trace_events.c, `trace_define_common_fields`).
+        // The common fields are the same in all events (kernel/trace/trace_events.c,
+        // `trace_define_common_fields`).
         let type_at = kinds.first().map_or(0, |kind| kind.type_at);
         Self { layout, kinds: table, first, type_at, map }
     }

@@ -1,12 +1,13 @@
 //! From a trace clock other than `mono` to `CLOCK_MONOTONIC`, the clock of the bin edges.
 //!
-//! A second, tiny instance with the same trace clock records a marker between two readings of `CLOCK_MONOTONIC`: a pair
-//! of times that are the same within the time between the readings. An event lies between two pairs, however late its
-//! page comes, and its time is interpolated, so that neither a rate nor its drift need be known. Only events made while
-//! a drain reads lie behind the newest pair, on the last line made longer.
+//! A second, tiny instance with the same trace clock records a marker between two readings of
+//! `CLOCK_MONOTONIC`: a pair of times that are the same within the time between the readings. An
+//! event lies between two pairs, however late its page comes, and its time is interpolated, so that
+//! neither a rate nor its drift need be known. Only events made while a drain reads lie behind the
+//! newest pair, on the last line made longer.
 //!
-//! That is sound only where the clocks of all CPUs agree. `local` and `x86-tsc` are both the TSC, and the kernel vouches
-//! for it by using it as its clocksource.
+//! That is sound only where the clocks of all CPUs agree. `local` and `x86-tsc` are both the TSC,
+//! and the kernel vouches for it by using it as its clocksource.
 
 use std::{fs, thread, time::Duration};
 
@@ -28,7 +29,8 @@ use crate::kernel::{
     tracefs::{Instance, Tracefs},
 };
 
-/// The least time between the ends of a line: errors of the pairs of 10 us turn it by no more than 1/2500.
+/// The least time between the ends of a line: errors of the pairs of 10 us turn it by no more than
+/// 1/2500.
 const BASELINE: Duration = Duration::from_millis(50);
 
 const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
@@ -72,7 +74,8 @@ struct Curve {
 }
 
 impl Timeline {
-    /// For the trace clock of this name. Takes as long as a line must be, where times are to be converted.
+    /// For the trace clock of this name. Takes as long as a line must be, where times are to be
+    /// converted.
     ///
     /// # Errors
     /// The kernel refused the instance.
@@ -176,7 +179,8 @@ impl Pairs {
 }
 
 impl Curve {
-    /// Adds the newest moment. The one before it stays only as far from the others as lines are long.
+    /// Adds the newest moment. The one before it stays only as far from the others as lines are
+    /// long.
     ///
     /// # Errors
     /// The trace clock went back.
@@ -197,7 +201,8 @@ impl Curve {
         Ok(())
     }
 
-    /// On the line between the moments around `at`; before the first and behind the newest, on the line next to it.
+    /// On the line between the moments around `at`; before the first and behind the newest, on the
+    /// line next to it.
     #[inline]
     fn mono(&self, at: u64) -> Option<Nanos> {
         let next = self.knots.partition_point(|knot| knot.traced <= at).max(1);
@@ -231,7 +236,8 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// What the clocks say `ms` after enable: the trace clock ticks 2.5 times per ns, 1000 s earlier.
+    /// What the clocks say `ms` after enable: the trace clock ticks 2.5 times per ns, 1000 s
+    /// earlier.
     fn exact(ms: u64) -> Pair {
         Pair { traced: 5 * ms * MS / 2, mono: 1_000_000 * MS + ms * MS }
     }
@@ -269,7 +275,8 @@ mod tests {
 
     #[test]
     fn an_event_goes_through_the_line_of_its_own_time_however_late_it_is_read() {
-        // Drains each 100 ms, then disable and the last drain within 1 ms, as at the end of every trial.
+        // Drains each 100 ms, then disable and the last drain within 1 ms, as at the end of every
+        // trial.
         let curve = curve((0..100).map(|drain| drain * 100 + drain % 2).chain([9_902, 9_903]));
         for ms in 0..9_903 {
             assert!(off(&curve, ms) <= 10_000, "{ms} ms: {} ns", off(&curve, ms));

@@ -20,7 +20,8 @@ impl Lengths {
         }
     }
 
-    /// One per function, without the empty buckets at the end; none at all where they were not `measured`.
+    /// One per function, without the empty buckets at the end; none at all where they were not
+    /// `measured`.
     pub fn finish(&self, measured: bool) -> Vec<Option<Durations>> {
         let trimmed = |buckets: &[u64; 64]| {
             let used = buckets.iter().rposition(|&n| n > 0).map_or(0, |last| last + 1);

@@ -1,7 +1,8 @@
-//! `ftrace-hist`: a kprobe event per function, and a hist trigger that counts its hits in the kernel.
+//! `ftrace-hist`: a kprobe event per function, and a hist trigger that counts its hits in the
+//! kernel.
 //!
-//! The trigger's only key has one value, so that the histogram is one counter. It is made paused, and continues from
-//! enable to disable; the event itself is never on and records nothing.
+//! The trigger's only key has one value, so that the histogram is one counter. It is made paused,
+//! and continues from enable to disable; the event itself is never on and records nothing.
 
 use std::{collections::BTreeMap, fs::File, os::unix::fs::FileExt as _, path::PathBuf};
 
@@ -31,7 +32,8 @@ use crate::{
     methods::{Cadence, Detection, Method, Scene, Session, Sink},
 };
 
-/// The smallest table that the kernel makes (`HIST_TRIGGER_BITS_MIN`), for the one entry that there is.
+/// The smallest table that the kernel makes (`HIST_TRIGGER_BITS_MIN`), for the one entry that there
+/// is.
 const TRIGGER: &str = "hist:keys=common_type:size=128";
 
 /// The instance's ring buffer, which stays empty.
@@ -158,8 +160,8 @@ impl Counting {
     }
 }
 
-/// The events, and the instance that their triggers can be set in; in this order, so that a caller that fails drops the
-/// instance first.
+/// The events, and the instance that their triggers can be set in; in this order, so that a caller
+/// that fails drops the instance first.
 fn prepare(
     tracefs: &Tracefs,
     target: &Target,

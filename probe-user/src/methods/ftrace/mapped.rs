@@ -1,7 +1,7 @@
 //! Pages of a ring buffer that is mapped into memory (Linux 6.10): nothing is copied.
 //!
-//! One ioctl per page, and one per wake-up for a page that is still being written, of which only what is new is handed
-//! out (kernel/trace/ring_buffer.c, `ring_buffer_map_get_reader`).
+//! One ioctl per page, and one per wake-up for a page that is still being written, of which only
+//! what is new is handed out (kernel/trace/ring_buffer.c, `ring_buffer_map_get_reader`).
 
 use std::{fs::File, os::fd::AsFd as _, path::PathBuf};
 

@@ -1,7 +1,9 @@
-//! Decoder of the kernel's ring-buffer pages (kernel/trace/ring_buffer.c), as `trace_pipe_raw` gives them out.
+//! Decoder of the kernel's ring-buffer pages (kernel/trace/ring_buffer.c), as `trace_pipe_raw`
+//! gives them out.
 //!
-//! Pure functions of bytes. A malformed page gives one named error behind the events that precede the damage; the
-//! next page is a new beginning. Every step consumes at least four bytes, so that decoding always ends.
+//! Pure functions of bytes. A malformed page gives one named error behind the events that precede
+//! the damage; the next page is a new beginning. Every step consumes at least four bytes, so that
+//! decoding always ends.
 
 use crate::kernel::tracefs::format::{Fields, FormatError, check_event_header};
 
@@ -19,7 +21,8 @@ pub enum PageError {
         /// What there is.
         available: usize,
     },
-    /// The header says that a count of missed events follows the data, but it would stand behind the page's end.
+    /// The header says that a count of missed events follows the data, but it would stand behind
+    /// the page's end.
     #[error("the count of missed events does not fit behind {commit} bytes of events")]
     MissedCount {
         /// Length of the data.
@@ -105,8 +108,8 @@ impl PageLayout {
         self.data
     }
 
-    /// A page of parts, while it may still be written: its header, the events that are committed so far, of which `skip`
-    /// bytes were handed out before, and the eight bytes behind them.
+    /// A page of parts, while it may still be written: its header, the events that are committed so
+    /// far, of which `skip` bytes were handed out before, and the eight bytes behind them.
     ///
     /// # Errors
     /// The header is too short.
@@ -179,7 +182,8 @@ pub struct Page<'a> {
     /// What was lost before it.
     pub missed: Missed,
     pub(super) events: &'a [u8],
-    /// Length of the events that were handed out before, where a page is read while it is being written.
+    /// Length of the events that were handed out before, where a page is read while it is being
+    /// written.
     pub(super) skip: usize,
 }
 
@@ -278,7 +282,8 @@ impl<'a> Events<'a> {
         Ok(Step::Skip(behind))
     }
 
-    /// An event with an explicit length, which counts the length's own four bytes: data, or a discarded event.
+    /// An event with an explicit length, which counts the length's own four bytes: data, or a
+    /// discarded event.
     fn long(
         &mut self,
         type_len: u32,
@@ -325,7 +330,8 @@ impl<'a> Events<'a> {
     }
 }
 
-/// An absolute time stamp has 59 bits; the upper five are those of the time before (`rb_fix_abs_ts`).
+/// An absolute time stamp has 59 bits; the upper five are those of the time before
+/// (`rb_fix_abs_ts`).
 fn absolute(stamp: u64, before: u64) -> u64 {
     const UPPER: u64 = 0x1f << 59;
     let fixed = stamp | (before & UPPER);

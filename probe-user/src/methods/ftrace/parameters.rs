@@ -22,7 +22,8 @@ pub struct Parameters {
     pub wake_ms: u32,
     /// The trace clock.
     pub clock: &'static str,
-    /// Whether new events take the place of unread ones when a buffer is full; else they are dropped.
+    /// Whether new events take the place of unread ones when a buffer is full; else they are
+    /// dropped.
     pub overwrite: bool,
     /// How pages come to user space.
     pub reader: Reader,
@@ -58,8 +59,8 @@ impl Reader {
 }
 
 impl Default for Parameters {
-    /// The kernel's own buffer size (`TRACE_BUF_SIZE_DEFAULT`), which holds 100 ms at 500,000 calls per second, and its
-    /// own way with full buffers.
+    /// The kernel's own buffer size (`TRACE_BUF_SIZE_DEFAULT`), which holds 100 ms at 500,000 calls
+    /// per second, and its own way with full buffers.
     fn default() -> Self {
         Self {
             buffer_kib_per_cpu: 1408,

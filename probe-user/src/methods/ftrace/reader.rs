@@ -18,7 +18,8 @@ use super::{
 };
 use crate::kernel::tracefs::Instance;
 
-/// One CPU's pages, in order, without ever waiting. The kernel refuses to remove the instance while it is there.
+/// One CPU's pages, in order, without ever waiting. The kernel refuses to remove the instance while
+/// it is there.
 pub trait PageSource: Debug + Send {
     /// The CPU.
     fn cpu(&self) -> u32;
@@ -37,12 +38,13 @@ pub trait PageSource: Debug + Send {
     /// [`Error::Malformed`]: probe_core::error::Error::Malformed
     fn next_page(&mut self) -> Result<Option<Page<'_>>>;
 
-    /// Nothing is written any more: what is still held back for want of a full page is ready from now on.
+    /// Nothing is written any more: what is still held back for want of a full page is ready from
+    /// now on.
     fn end(&mut self) {}
 }
 
-/// Opens the raw buffer of `cpu`; gives its path as well. A read that waits would be woken for every event and get a nearly
-/// empty page each time.
+/// Opens the raw buffer of `cpu`; gives its path as well. A read that waits would be woken for
+/// every event and get a nearly empty page each time.
 pub(super) fn open_raw(instance: &Instance, cpu: u32) -> Result<(PathBuf, File)> {
     let path = instance.path(&format!("per_cpu/cpu{cpu}/trace_pipe_raw"));
     let file = OpenOptions::new()

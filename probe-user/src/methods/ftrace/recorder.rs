@@ -1,8 +1,9 @@
 //! The recording methods: each is a [`Recording`] of another source of events.
 //!
-//! `ftrace-function` and `ftrace-function-mmap`: the function tracer, filtered to the target. `ftrace-graph`: the
-//! function-graph tracer, likewise; its exits give durations. `ftrace-kprobe`, `ftrace-kretprobe`, `ftrace-fprobe`: probe
-//! events. `ftrace-tracepoint`: the target's tracepoints.
+//! `ftrace-function` and `ftrace-function-mmap`: the function tracer, filtered to the target.
+//! `ftrace-graph`: the function-graph tracer, likewise; its exits give durations. `ftrace-kprobe`,
+//! `ftrace-kretprobe`, `ftrace-fprobe`: probe events. `ftrace-tracepoint`: the target's
+//! tracepoints.
 //!
 //! A kretprobe's and a returning fprobe's time is that of the return.
 
@@ -187,8 +188,9 @@ fn traceable(known: &Known, target: &Target, tracer: &str, config: &str) -> Resu
     known.check_traceable(target)
 }
 
-/// The files of the top-level trace that decide what function-graph tracers of all instances see must be as the kernel
-/// made them (kernel/trace/trace_functions_graph.c, `ftrace_graph_ignore_func`).
+/// The files of the top-level trace that decide what function-graph tracers of all instances see
+/// must be as the kernel made them (kernel/trace/trace_functions_graph.c,
+/// `ftrace_graph_ignore_func`).
 fn all_functions_in_graphs(tracefs: &Tracefs) -> Result<()> {
     let limits = ["set_graph_function", "set_graph_notrace", "max_graph_depth"];
     for file in limits {
@@ -207,8 +209,8 @@ fn all_functions_in_graphs(tracefs: &Tracefs) -> Result<()> {
     Ok(())
 }
 
-/// Whether an instance accepts the function-graph tracer. The top-level trace does on every kernel, but it has no name
-/// of its own: nobody could tell, or undo, what a killed run leaves there.
+/// Whether an instance accepts the function-graph tracer. The top-level trace does on every kernel,
+/// but it has no name of its own: nobody could tell, or undo, what a killed run leaves there.
 fn accept_graph(instance: &Instance) -> Result<()> {
     if instance.accepts("function_graph")? {
         return Ok(());

@@ -1,7 +1,8 @@
 //! A recording in a private instance: what every recording method of this family attaches.
 //!
-//! The instance keeps the kernel's default of overwriting old events when a buffer is full, as trace-cmd does. Its
-//! loss is exact either way; with overwriting, the pages also say where in the stream events are missing.
+//! The instance keeps the kernel's default of overwriting old events when a buffer is full, as
+//! trace-cmd does. Its loss is exact either way; with overwriting, the pages also say where in the
+//! stream events are missing.
 
 use std::collections::BTreeMap;
 
@@ -162,7 +163,8 @@ impl Session for Recording {
         self.enabled = Some(clock::now());
         let on = self.attachment.switch(&self.instance, true);
         if on.is_err() {
-            // The reason that it failed says more than a failure to undo it; what is left goes with the session.
+            // The reason that it failed says more than a failure to undo it; what is left goes with
+            // the session.
             let _ = self.attachment.switch(&self.instance, false);
         }
         on
@@ -172,7 +174,8 @@ impl Session for Recording {
         self.timeline.mark()?;
         let mut damage = None;
         for source in &mut self.sources {
-            // A writer faster than this reader must not keep it here: one buffer's worth, and the reader's own page.
+            // A writer faster than this reader must not keep it here: one buffer's worth, and the
+            // reader's own page.
             for _ in 0..self.buffer_pages + 2 {
                 let page = match source.next_page() {
                     Ok(Some(page)) => page,

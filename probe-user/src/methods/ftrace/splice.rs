@@ -1,8 +1,8 @@
 //! Pages by `splice(2)` of `trace_pipe_raw` into a pipe, as trace-cmd records.
 //!
-//! The kernel hands over whole pages of the ring buffer by reference, and only those that are full. trace-cmd moves
-//! them on into a file; here they are copied once, when they are decoded. What stands on a page that is not yet full is
-//! read at the end with `read(2)`, as trace-cmd does.
+//! The kernel hands over whole pages of the ring buffer by reference, and only those that are full.
+//! trace-cmd moves them on into a file; here they are copied once, when they are decoded. What
+//! stands on a page that is not yet full is read at the end with `read(2)`, as trace-cmd does.
 
 use std::{
     fs::File,

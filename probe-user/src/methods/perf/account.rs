@@ -16,14 +16,14 @@ use crate::{
     sys::perf::{Count, Reading},
 };
 
-/// Hits of one CPU that its events may have counted without a record, for no want of room: those that the interrupt that
-/// switched the events off found between the two.
+/// Hits of one CPU that its events may have counted without a record, for no want of room: those
+/// that the interrupt that switched the events off found between the two.
 ///
-/// The kernel counts a hit, then switches interrupts off and makes the record only if the event is still on
-/// (`perf_swevent_event`, since "perf: Fix `__perf_event_overflow()` vs `perf_remove_from_context()` race"; kernels
-/// before make it all the same). Such a hit cannot migrate, and perf takes one at a time in each context
-/// (`perf_swevent_get_recursion_context`), of which interrupts are on in two: a task's, and the soft interrupt's above
-/// it.
+/// The kernel counts a hit, then switches interrupts off and makes the record only if the event is
+/// still on (`perf_swevent_event`, since "perf: Fix `__perf_event_overflow()` vs
+/// `perf_remove_from_context()` race"; kernels before make it all the same). Such a hit cannot
+/// migrate, and perf takes one at a time in each context (`perf_swevent_get_recursion_context`), of
+/// which interrupts are on in two: a task's, and the soft interrupt's above it.
 const CUT_OFF: u64 = 2;
 
 /// What became of the hits of one place.
@@ -35,8 +35,8 @@ pub(super) struct Fate {
     pub(super) recorded: u64,
     /// Records that should have been, and were not read.
     pub(super) lost: u64,
-    /// Of those, the ones that were cut off when the events were switched off; the kernel's rings had no room for the
-    /// others.
+    /// Of those, the ones that were cut off when the events were switched off; the kernel's rings
+    /// had no room for the others.
     pub(super) cut_off: u64,
     /// CPUs that it is the sum of.
     cpus: u64,
@@ -45,14 +45,15 @@ pub(super) struct Fate {
 impl Fate {
     /// Of the hits of each of `places`, of which one in `period` leaves a record.
     ///
-    /// How many records were due follows from the count of hits; how many found no room, the kernel says for itself
-    /// (since 6.0). What is due must be read or be without room, so that a record that goes lost on the way is found.
-    /// Before 6.0 nothing but the ring's own word stands beside the count: what was due and not read is lost.
+    /// How many records were due follows from the count of hits; how many found no room, the kernel
+    /// says for itself (since 6.0). What is due must be read or be without room, so that a record
+    /// that goes lost on the way is found. Before 6.0 nothing but the ring's own word stands beside
+    /// the count: what was due and not read is lost.
     ///
     /// # Errors
-    /// The kernel's counts and the records contradict each other. There are more records than hits allow on kernels
-    /// without "remove duplicate samples on the first tracepoint event" (its `perf_trace_add` sets no period, so that
-    /// the first hit of each CPU counts as two).
+    /// The kernel's counts and the records contradict each other. There are more records than hits
+    /// allow on kernels without "remove duplicate samples on the first tracepoint event" (its
+    /// `perf_trace_add` sets no period, so that the first hit of each CPU counts as two).
     pub(super) fn of_all<'a>(
         places: usize,
         period: u64,
@@ -105,8 +106,9 @@ impl Fate {
         self.cpus += other.cpus;
     }
 
-    /// What the records alone say about the number of hits that the events counted: each stands for `period`, and each
-    /// CPU may have begun a period that it did not end, and counted hits that were cut off.
+    /// What the records alone say about the number of hits that the events counted: each stands for
+    /// `period`, and each CPU may have begun a period that it did not end, and counted hits that
+    /// were cut off.
     #[expect(clippy::cast_precision_loss, reason = "no trial has 2^53 hits")]
     pub(super) fn estimate(&self, period: u64) -> Estimate {
         let records = self.recorded + self.lost - self.cut_off;
@@ -120,21 +122,21 @@ fn untrue(why: impl Display) -> Error {
     Error::Untrue(format!("perf contradicts itself: {why}"))
 }
 
-/// What the kernel counted at the probes, read before and after the events were switched on, and before and after they
-/// were switched off.
+/// What the kernel counted at the probes, read before and after the events were switched on, and
+/// before and after they were switched off.
 #[derive(Debug, Default)]
 pub(super) struct Profiles(pub(super) Vec<Option<Vec<Profile>>>);
 
 impl Profiles {
     /// Hits that no event saw. `counted` is what the events saw at each place.
     ///
-    /// A probe that is hit inside of another probe's handler does not run; the kernel counts that (`nmissed`). And perf
-    /// takes no event while it works on another in the same context (`perf_swevent_get_recursion_context`), which it
-    /// does not count; but then the probe was hit more often than the events counted. Of tracepoints the kernel counts
-    /// neither.
+    /// A probe that is hit inside of another probe's handler does not run; the kernel counts that
+    /// (`nmissed`). And perf takes no event while it works on another in the same context
+    /// (`perf_swevent_get_recursion_context`), which it does not count; but then the probe was hit
+    /// more often than the events counted. Of tracepoints the kernel counts neither.
     ///
-    /// The events were on for at least the time between the inner two profiles and at most that between the outer two.
-    /// The number is exact where both say the same.
+    /// The events were on for at least the time between the inner two profiles and at most that
+    /// between the outer two. The number is exact where both say the same.
     pub(super) fn missed(&self, counted: &[u64]) -> Loss {
         let [Some(before), Some(on), Some(off), Some(after)] = &self.0[..] else {
             return Loss::Unknown;

@@ -1,4 +1,5 @@
-//! Events that are open at their places: what methods that record hits and methods that count them have in common.
+//! Events that are open at their places: what methods that record hits and methods that count them
+//! have in common.
 
 use probe_core::{
     error::Result,
@@ -59,7 +60,8 @@ impl Ended {
 }
 
 impl Attached {
-    /// Opens events at every place of `source` in `target`; with rings of so many pages where they record.
+    /// Opens events at every place of `source` in `target`; with rings of so many pages where they
+    /// record.
     ///
     /// # Errors
     /// The kernel refused a probe, an event or a ring; nothing is left behind.
@@ -81,9 +83,9 @@ impl Attached {
         Ok(Self { events, points, profiles, enabled: None, observed, lines })
     }
 
-    /// Whether that would work: whether the places are there, and perf may watch them. An event opened there would arm the
-    /// kprobe, or register with the tracepoint, even if it is never enabled (kernel/trace/trace_event_perf.c,
-    /// `perf_trace_event_reg`).
+    /// Whether that would work: whether the places are there, and perf may watch them. An event
+    /// opened there would arm the kprobe, or register with the tracepoint, even if it is never
+    /// enabled (kernel/trace/trace_event_perf.c, `perf_trace_event_reg`).
     ///
     /// # Errors
     /// It would not.

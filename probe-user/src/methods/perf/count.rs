@@ -1,7 +1,9 @@
-//! `perf-kprobe-count`, `perf-tracepoint-count`: the kernel counts the hits, as `perf stat -a -e EVENT`.
+//! `perf-kprobe-count`, `perf-tracepoint-count`: the kernel counts the hits, as `perf stat -a -e
+//! EVENT`.
 //!
-//! One event per place and CPU, those of a CPU in one group: a reading takes one read(2) per CPU, and interrupts that CPU
-//! once. There is no shared page with the counts of software events (`rdpmc` is for hardware only).
+//! One event per place and CPU, those of a CPU in one group: a reading takes one read(2) per CPU,
+//! and interrupts that CPU once. There is no shared page with the counts of software events
+//! (`rdpmc` is for hardware only).
 
 use std::collections::BTreeMap;
 

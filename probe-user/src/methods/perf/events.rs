@@ -1,7 +1,7 @@
 //! The events of all places on all CPUs.
 //!
-//! Those of one CPU are a group: they start and stop at one moment, and one read(2), for which the kernel interrupts
-//! that CPU once, gives the counts of all. They share one ring.
+//! Those of one CPU are a group: they start and stop at one moment, and one read(2), for which the
+//! kernel interrupts that CPU once, gives the counts of all. They share one ring.
 
 use std::{io, result};
 
@@ -31,7 +31,8 @@ struct Cpu {
     /// Where they record.
     ring: Option<Ring>,
     events: Vec<Event>,
-    /// Numbers by which records name the events, in the order of the events; empty where there is only one.
+    /// Numbers by which records name the events, in the order of the events; empty where there is
+    /// only one.
     ids: Vec<u64>,
     /// What was taken out of the ring.
     taken: Taken,
@@ -51,7 +52,8 @@ pub(super) struct Taken {
 }
 
 impl Events {
-    /// Opens an event at each of `places` on each of `cpus`, disabled; with rings of so many pages where they record.
+    /// Opens an event at each of `places` on each of `cpus`, disabled; with rings of so many pages
+    /// where they record.
     ///
     /// # Errors
     /// The kernel refused one; none stays open.
@@ -216,8 +218,8 @@ fn refused(what: &str, cpu: u32, source: io::Error) -> Error {
     }
 }
 
-/// An event is an open file, and a large target on many CPUs has more of them than a process may have by default: asks
-/// for as many as it may have at all, if it must.
+/// An event is an open file, and a large target on many CPUs has more of them than a process may
+/// have by default: asks for as many as it may have at all, if it must.
 fn allow_files(events: usize) -> Result<()> {
     /// What else this process has open.
     const OTHERS: u64 = 256;

@@ -1,5 +1,5 @@
-//! The places at which events are counted or recorded: kprobe events of the run's own, or the target's tracepoints.
-//! perf knows both by their number in tracefs.
+//! The places at which events are counted or recorded: kprobe events of the run's own, or the
+//! target's tracepoints. perf knows both by their number in tracefs.
 
 use probe_core::{
     error::{Error, Result},
@@ -19,8 +19,8 @@ use crate::{
 
 /// Where a method takes its events from.
 ///
-/// A kprobe event of our own, rather than perf's anonymous kprobes (PMU `kprobe`): of those the kernel does not show
-/// how often they were hit, and how often missed.
+/// A kprobe event of our own, rather than perf's anonymous kprobes (PMU `kprobe`): of those the
+/// kernel does not show how often they were hit, and how often missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// A kprobe event at each function.

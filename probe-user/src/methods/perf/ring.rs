@@ -1,7 +1,7 @@
 //! Decoder of perf's ring records (include/uapi/linux/perf_event.h, `enum perf_event_type`).
 //!
-//! Pure functions of bytes. A record that contradicts itself is one named error, and the next record is read; only a
-//! length that leads nowhere ends the buffer.
+//! Pure functions of bytes. A record that contradicts itself is one named error, and the next
+//! record is read; only a length that leads nowhere ends the buffer.
 
 /// Which fields samples hold, `PERF_SAMPLE_*`; only those that [`Sample`] decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,8 @@ impl Layout {
 /// Why a record could not be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// A record's length is below its header's, or no multiple of eight; what follows cannot be found.
+    /// A record's length is below its header's, or no multiple of eight; what follows cannot be
+    /// found.
     #[error("the record at {offset} has the impossible length {length}")]
     Length {
         /// Where it starts.
@@ -120,13 +121,15 @@ pub struct Sample<'a> {
     pub time: u64,
     /// How many events it stands for.
     pub period: u64,
-    /// Whether the interrupted instruction is that of a virtual CPU's guest (`PERF_RECORD_MISC_GUEST_KERNEL` or `_USER`).
+    /// Whether the interrupted instruction is that of a virtual CPU's guest
+    /// (`PERF_RECORD_MISC_GUEST_KERNEL` or `_USER`).
     pub guest: bool,
     chain: &'a [[u8; 8]],
 }
 
 impl<'a> Sample<'a> {
-    /// Addresses of the call chain, innermost first, without the markers between its parts (`PERF_CONTEXT_*`).
+    /// Addresses of the call chain, innermost first, without the markers between its parts
+    /// (`PERF_CONTEXT_*`).
     ///
     /// The first is the interrupted instruction, each further one a return address.
     pub fn chain(&self) -> impl Iterator<Item = u64> + use<'a> {
@@ -227,7 +230,8 @@ fn decode(
     })
 }
 
-/// None where a field is cut short. The order of fields is the kernel's (`perf_output_sample`), not that of the bits.
+/// None where a field is cut short. The order of fields is the kernel's (`perf_output_sample`), not
+/// that of the bits.
 #[inline]
 fn sample(
     words: &[[u8; 8]],

@@ -1,16 +1,17 @@
-//! `perf-sample-HZ` and `perf-sample-HZ-callchain`: system-wide sampling profilers, as `perf record -a -F HZ`, without
-//! and with `-g`.
+//! `perf-sample-HZ` and `perf-sample-HZ-callchain`: system-wide sampling profilers, as `perf record
+//! -a -F HZ`, without and with `-g`.
 //!
-//! Without call chains, a function's series is the share of samples that hit its own instructions. With them it is the
-//! share of samples that have it anywhere in their chain, and the share of its own instructions stands beside it. The
-//! whole is every sample of the bin on every CPU, user space and the idle task included. What interrupted the guest of
-//! a virtual CPU is left out, by the PMU where it can and here otherwise (a timer's tick during a guest is the host's
-//! interrupt, but says the guest's instruction):
-//! - `cpu-clock` ticks in idle too, so the whole is all CPU time, and a share does not move because the rest of the
-//!   machine went to sleep.
-//! - `cycles` does not count in idle, so the whole is the busy time. The kernel adapts the period CPU by CPU to hold
-//!   the frequency, so that samples stand for different numbers of cycles: each brings its period along, and weighs as
-//!   much.
+//! Without call chains, a function's series is the share of samples that hit its own instructions.
+//! With them it is the share of samples that have it anywhere in their chain, and the share of its
+//! own instructions stands beside it. The whole is every sample of the bin on every CPU, user space
+//! and the idle task included. What interrupted the guest of a virtual CPU is left out, by the PMU
+//! where it can and here otherwise (a timer's tick during a guest is the host's interrupt, but says
+//! the guest's instruction):
+//! - `cpu-clock` ticks in idle too, so the whole is all CPU time, and a share does not move because
+//!   the rest of the machine went to sleep.
+//! - `cycles` does not count in idle, so the whole is the busy time. The kernel adapts the period
+//!   CPU by CPU to hold the frequency, so that samples stand for different numbers of cycles: each
+//!   brings its period along, and weighs as much.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -82,8 +83,8 @@ pub struct SampleProfiler {
 }
 
 impl SampleProfiler {
-    /// The method that `options` name. Without a word about the event it is the best one here, and the id says which,
-    /// unless the kernel does not tell this user.
+    /// The method that `options` name. Without a word about the event it is the best one here, and
+    /// the id says which, unless the kernel does not tell this user.
     ///
     /// # Errors
     /// A value is wrong, or the kernel did not answer which event is the best.
@@ -279,8 +280,8 @@ impl Tally {
     }
 }
 
-/// Puts the target's functions in a sample's call chain, each once, in place of `functions`; returns the one that was
-/// interrupted.
+/// Puts the target's functions in a sample's call chain, each once, in place of `functions`;
+/// returns the one that was interrupted.
 fn functions_of(
     sample: &Sample<'_>,
     map: &AddressMap,
@@ -288,7 +289,8 @@ fn functions_of(
 ) -> Option<usize> {
     functions.clear();
     let innermost = map.find(sample.ip);
-    // A return address may be the first one behind its function, if that ends in a call: look before it.
+    // A return address may be the first one behind its function, if that ends in a call: look
+    // before it.
     let callers = sample.chain().skip(1).filter_map(|address| map.find(address.wrapping_sub(1)));
     for function in innermost.into_iter().chain(callers) {
         if !functions.contains(&function) {
@@ -301,7 +303,8 @@ fn functions_of(
 impl SampleSession {
     fn account(&self, readings: &[Reading]) -> Result<Observation> {
         let Tally { inclusive, samples, idle, guest, lost, throttled, bytes } = &self.tally;
-        // Exact where the kernel keeps the count; lost records are written only once there is room again.
+        // Exact where the kernel keeps the count; lost records are written only once there is room
+        // again.
         let counts = readings.iter().flat_map(|reading| &reading.counts);
         let exact = counts.map(|count| count.lost).sum::<Option<u64>>();
         if let Some(exact) = exact.filter(|exact| exact < lost) {

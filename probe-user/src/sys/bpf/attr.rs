@@ -1,7 +1,8 @@
-//! The kernel's own structures: what goes into bpf(2) and what comes out (include/uapi/linux/bpf.h).
+//! The kernel's own structures: what goes into bpf(2) and what comes out
+//! (include/uapi/linux/bpf.h).
 //!
-//! Each attribute is the leading part of `union bpf_attr` that its command reads; the kernel takes the missing rest
-//! as zero.
+//! Each attribute is the leading part of `union bpf_attr` that its command reads; the kernel takes
+//! the missing rest as zero.
 #![expect(unsafe_code, reason = "structures that the kernel reads and fills as bytes")]
 
 use aya_obj::generated::{bpf_btf_info, bpf_prog_info};
@@ -107,8 +108,8 @@ pub(super) struct EnableStats {
 /// # Safety
 /// `repr(C)`, integers only, no padding: every byte is initialised and every value of it is valid.
 pub(super) unsafe trait Attr {}
-// SAFETY: 4- and 8-byte integers at multiples of their size, the 8-byte ones filling each structure to its alignment;
-// `sizes_have_no_room_for_padding` adds the fields up.
+// SAFETY: 4- and 8-byte integers at multiples of their size, the 8-byte ones filling each structure
+// to its alignment; `sizes_have_no_room_for_padding` adds the fields up.
 unsafe impl Attr for ProgLoad {}
 // SAFETY: as above.
 unsafe impl Attr for BtfLoad {}
@@ -127,12 +128,13 @@ unsafe impl Attr for EnableStats {}
 
 /// Its bytes, for the kernel to read and write.
 pub(super) fn bytes<A: Attr>(attr: &mut A) -> &mut [u8] {
-    // SAFETY: `attr` is borrowed mutably for as long as the slice lives; by `Attr`'s contract its bytes are all
-    // initialised and it stays valid whatever the kernel writes to them.
+    // SAFETY: `attr` is borrowed mutably for as long as the slice lives; by `Attr`'s contract its
+    // bytes are all initialised and it stays valid whatever the kernel writes to them.
     unsafe { std::slice::from_raw_parts_mut(std::ptr::from_mut(attr).cast(), size_of::<A>()) }
 }
 
-/// `struct bpf_link_info` up to the last count of missed hits; `rest` is the union of what each kind of link tells.
+/// `struct bpf_link_info` up to the last count of missed hits; `rest` is the union of what each
+/// kind of link tells.
 #[repr(C)]
 pub(super) struct LinkInfo {
     pub(super) kind: u32,
@@ -162,7 +164,8 @@ pub(super) unsafe trait Info: Sized {
         unsafe { std::mem::zeroed() }
     }
 }
-// SAFETY: generated from the kernel's header, which has integers, arrays and bit fields of them alone.
+// SAFETY: generated from the kernel's header, which has integers, arrays and bit fields of them
+// alone.
 unsafe impl Info for bpf_btf_info {}
 // SAFETY: as above.
 unsafe impl Info for LinkInfo {}

@@ -1,4 +1,5 @@
-//! Links: what ties a loaded program to a place in the kernel. Closing the last descriptor of one detaches the program.
+//! Links: what ties a loaded program to a place in the kernel. Closing the last descriptor of one
+//! detaches the program.
 
 use std::{
     ffi::CStr,
@@ -18,17 +19,20 @@ use super::{
 /// Attaches a tracing program to the function it was loaded for.
 ///
 /// # Errors
-/// The errno: `EBUSY` where something else holds the function's entry, `E2BIG` where it has too many programs.
+/// The errno: `EBUSY` where something else holds the function's entry, `E2BIG` where it has too
+/// many programs.
 pub fn link_function(program: BorrowedFd<'_>, at: bpf_attach_type) -> io::Result<OwnedFd> {
     let mut attr =
         LinkCreate { prog_fd: number(program), attach_type: at as u32, ..LinkCreate::default() };
     command_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
 }
 
-/// Attaches a program to a perf event: a kprobe's, a tracepoint's, or one that overflows. The link keeps the event open.
+/// Attaches a program to a perf event: a kprobe's, a tracepoint's, or one that overflows. The link
+/// keeps the event open.
 ///
 /// # Errors
-/// The errno: `EINVAL` where the event is of another kind than the program, or the kernel is older than 5.15.
+/// The errno: `EINVAL` where the event is of another kind than the program, or the kernel is older
+/// than 5.15.
 pub fn link_event(program: BorrowedFd<'_>, event: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let mut attr = LinkCreate {
         prog_fd: number(program),
@@ -39,7 +43,8 @@ pub fn link_event(program: BorrowedFd<'_>, event: BorrowedFd<'_>) -> io::Result<
     command_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
 }
 
-/// Attaches a program to the entries of all `functions`, by address; each with the cookie that the program then gets.
+/// Attaches a program to the entries of all `functions`, by address; each with the cookie that the
+/// program then gets.
 ///
 /// # Errors
 /// The errno: `EOPNOTSUPP` where the kernel has no fprobes.
@@ -66,7 +71,8 @@ pub fn link_functions(
     command_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
 }
 
-/// Attaches a program to the tracepoint `name`, which has no group here: tracepoints are symbols of the kernel.
+/// Attaches a program to the tracepoint `name`, which has no group here: tracepoints are symbols of
+/// the kernel.
 ///
 /// # Errors
 /// The errno: `ENOENT` where there is none of this name.
@@ -97,10 +103,12 @@ pub fn link_exists(id: u32) -> io::Result<bool> {
 pub struct LinkInfo {
     /// Its id, as in `bpftool link show id`.
     pub id: u32,
-    /// Whether this kernel counts the hits at which programs on kprobes, fprobes and tracepoints did not run. It began
-    /// to with the release (6.7) that put the probes' own misses into this structure, so the structure's length tells.
+    /// Whether this kernel counts the hits at which programs on kprobes, fprobes and tracepoints
+    /// did not run. It began to with the release (6.7) that put the probes' own misses into this
+    /// structure, so the structure's length tells.
     pub counts_skips: bool,
-    /// Kprobes and fprobes: hits that the probe itself missed, before any program. None where the kernel does not tell.
+    /// Kprobes and fprobes: hits that the probe itself missed, before any program. None where the
+    /// kernel does not tell.
     pub missed: Option<u64>,
 }
 

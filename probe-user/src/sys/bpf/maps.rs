@@ -36,7 +36,8 @@ struct TestRun {
     ctx_out: u64,
 }
 
-// SAFETY: 4- and 8-byte integers at multiples of their size, the room between them a field of its own.
+// SAFETY: 4- and 8-byte integers at multiples of their size, the room between them a field of its
+// own.
 unsafe impl Attr for MapElem {}
 // SAFETY: as above; the 4-byte integers come in pairs.
 unsafe impl Attr for TestRun {}
@@ -45,8 +46,8 @@ fn element(map: BorrowedFd<'_>, key: &[u8]) -> MapElem {
     MapElem { map_fd: number(map), key: address(key), ..MapElem::default() }
 }
 
-/// Reads the value at `key` into `value`, which must be as long as the map's values: of a per-CPU map, eight bytes
-/// times the number of possible CPUs for values of up to eight.
+/// Reads the value at `key` into `value`, which must be as long as the map's values: of a per-CPU
+/// map, eight bytes times the number of possible CPUs for values of up to eight.
 ///
 /// # Errors
 /// The errno; `ENOENT` where there is none.
@@ -64,7 +65,8 @@ pub fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
     command(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
 }
 
-/// Reads a map's first key into `key`, which must be as long as its keys; false where the map is empty.
+/// Reads a map's first key into `key`, which must be as long as its keys; false where the map is
+/// empty.
 ///
 /// # Errors
 /// Any errno but `ENOENT`, which is the answer "empty".
@@ -96,8 +98,9 @@ fn some_key(mut attr: MapElem) -> io::Result<bool> {
     }
 }
 
-/// Makes the kernel call its test functions, `bpf_fentry_test1` and so on, once each; the tracing program that it goes
-/// by does not run unless it is attached to one of them (net/bpf/test_run.c, `bpf_prog_test_run_tracing`).
+/// Makes the kernel call its test functions, `bpf_fentry_test1` and so on, once each; the tracing
+/// program that it goes by does not run unless it is attached to one of them (net/bpf/test_run.c,
+/// `bpf_prog_test_run_tracing`).
 ///
 /// # Errors
 /// The errno.

@@ -1,10 +1,10 @@
-//! The bpf(2) commands that aya does not reach: programs on functions of modules and on many functions at once, BTF by
-//! id, what a program met.
+//! The bpf(2) commands that aya does not reach: programs on functions of modules and on many
+//! functions at once, BTF by id, what a program met.
 //!
 //! Every command goes through [`super::call`].
 //!
-//! Attributes hold addresses. Each is of a slice or structure that a function here borrows until its call has
-//! returned, and the kernel keeps none: so nothing here needs to be unsafe.
+//! Attributes hold addresses. Each is of a slice or structure that a function here borrows until
+//! its call has returned, and the kernel keeps none: so nothing here needs to be unsafe.
 
 mod attr;
 mod link;
@@ -272,7 +272,8 @@ pub fn open_btf(id: u32) -> io::Result<OwnedFd> {
     command_fd(bpf_cmd::BPF_BTF_GET_FD_BY_ID, &mut attr)
 }
 
-/// Name of the kernel part that a BTF describes (`vmlinux`, `vhost_net`); none for a BTF that a program brought.
+/// Name of the kernel part that a BTF describes (`vmlinux`, `vhost_net`); none for a BTF that a
+/// program brought.
 ///
 /// # Errors
 /// The errno.
@@ -296,7 +297,8 @@ pub struct ProgramInfo {
     pub runs: u64,
     /// ns that these took.
     pub run_time_ns: u64,
-    /// Hits at which it did not run because it was running on that CPU already. None where the kernel does not tell.
+    /// Hits at which it did not run because it was running on that CPU already. None where the
+    /// kernel does not tell.
     pub recursion_misses: Option<u64>,
     /// Instructions that the verifier walked. None where the kernel does not tell.
     pub verified_instructions: Option<u32>,

@@ -30,8 +30,8 @@ pub struct Ring {
     tail: u64,
 }
 
-// SAFETY: the mapping belongs to this value alone and is not tied to a thread; the kernel shares it by the protocol
-// of data_head and data_tail, whatever thread reads.
+// SAFETY: the mapping belongs to this value alone and is not tied to a thread; the kernel shares it
+// by the protocol of data_head and data_tail, whatever thread reads.
 unsafe impl Send for Ring {}
 
 impl Ring {
@@ -42,14 +42,15 @@ impl Ring {
         }
         let length = NonZeroUsize::MIN.saturating_add(page * (1 + pages) - 1);
         let flags = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
-        // SAFETY: no address is asked for, so the kernel picks one that nothing else uses, for `length` bytes. The
-        // mapping outlives `fd`, and is undone once, when the value is dropped.
+        // SAFETY: no address is asked for, so the kernel picks one that nothing else uses, for
+        // `length` bytes. The mapping outlives `fd`, and is undone once, when the value is dropped.
         let base = unsafe { mmap(ptr::null_mut(), length.get(), flags.0, flags.1, fd, 0) }?;
         let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::InvalidData)?;
         Ok(Self { base, length, size: (page * pages) as u64, tail: 0 })
     }
 
-    /// Appends all records that are there to `into`, whole and in order, and frees their room. Returns their length.
+    /// Appends all records that are there to `into`, whole and in order, and frees their room.
+    /// Returns their length.
     ///
     /// # Errors
     /// The kernel's head is further ahead of the tail than the ring is long.
@@ -81,9 +82,9 @@ impl Ring {
     }
 
     fn control(&self, offset: usize) -> &AtomicU64 {
-        // SAFETY: `offset` is one of the two constants above: inside the mapping's first page and aligned to eight
-        // bytes, as the mapping is to a page. The kernel accesses these words atomically too. The reference lives no
-        // longer than the mapping, by the borrow of self.
+        // SAFETY: `offset` is one of the two constants above: inside the mapping's first page and
+        // aligned to eight bytes, as the mapping is to a page. The kernel accesses these words
+        // atomically too. The reference lives no longer than the mapping, by the borrow of self.
         unsafe { AtomicU64::from_ptr(self.base.as_ptr().add(offset).cast()) }
     }
 
@@ -91,8 +92,9 @@ impl Ring {
     fn data(&self, start: u64, length: u64) -> &[u8] {
         debug_assert!(start + length <= self.size);
         let page = self.length.get() as u64 - self.size;
-        // SAFETY: the range lies inside the mapping, whose data start behind the first page. The kernel does not
-        // write between data_tail and data_head until the tail is moved, which the only caller does after copying.
+        // SAFETY: the range lies inside the mapping, whose data start behind the first page. The
+        // kernel does not write between data_tail and data_head until the tail is moved, which the
+        // only caller does after copying.
         unsafe {
             slice::from_raw_parts(self.base.as_ptr().add((page + start) as usize), length as usize)
         }
@@ -101,7 +103,8 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // SAFETY: exactly the mapping made by `map`, and no reference to it is left: each borrows self.
+        // SAFETY: exactly the mapping made by `map`, and no reference to it is left: each borrows
+        // self.
         let undone = unsafe { munmap(self.base.as_ptr().cast(), self.length.get()) };
         debug_assert!(undone.is_ok(), "{undone:?}");
     }

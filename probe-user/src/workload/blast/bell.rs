@@ -24,7 +24,8 @@ pub enum Task {
     End,
 }
 
-/// One guest's bell: whoever gives a task rings it, and the guest's thread, asleep or at work, looks up.
+/// One guest's bell: whoever gives a task rings it, and the guest's thread, asleep or at work,
+/// looks up.
 #[derive(Debug)]
 pub struct Bell {
     rung: AtomicBool,

@@ -1,8 +1,9 @@
 //! The frames that a VM-less guest sends.
 //!
-//! Their EtherType is the first of the two that IEEE 802 reserves for local experiments: no kernel has a handler for
-//! it, so the sink drops a frame right behind its interface's counters and answers nothing, whatever forwarding,
-//! ICMP or firewall settings a new namespace inherits from its host.
+//! Their EtherType is the first of the two that IEEE 802 reserves for local experiments: no kernel
+//! has a handler for it, so the sink drops a frame right behind its interface's counters and
+//! answers nothing, whatever forwarding, ICMP or firewall settings a new namespace inherits from
+//! its host.
 
 use probe_core::model::units::Nanos;
 
@@ -20,7 +21,8 @@ pub const STAMP_AT: usize = 6 + 6 + 2 + 4 + 2;
 /// Shortest frame: the smallest that Ethernet knows, without its checksum.
 pub const MIN: usize = 60;
 
-/// Longest frame: the largest MTU that a TAP takes (`MAX_MTU - dev->hard_header_len`, drivers/net/tun.c), and header.
+/// Longest frame: the largest MTU that a TAP takes (`MAX_MTU - dev->hard_header_len`,
+/// drivers/net/tun.c), and header.
 pub const MAX: usize = 65_535;
 
 /// Bytes of a frame that its MTU does not count.
@@ -31,7 +33,8 @@ pub const HEADER: usize = 14;
 pub struct Stamp {
     /// Its number among its guest's frames, from 0.
     pub sequence: u64,
-    /// When it was to be sent, on `CLOCK_MONOTONIC`; when it really was, where there is no schedule.
+    /// When it was to be sent, on `CLOCK_MONOTONIC`; when it really was, where there is no
+    /// schedule.
     pub scheduled: Nanos,
 }
 

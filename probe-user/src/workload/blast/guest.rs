@@ -87,8 +87,8 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Guest number `number` behind `tap`, connected, with rings of `ring` descriptors; it sends frames of `frame`
-    /// bytes to the sink.
+    /// Guest number `number` behind `tap`, connected, with rings of `ring` descriptors; it sends
+    /// frames of `frame` bytes to the sink.
     ///
     /// # Errors
     /// As [`Device::open`] and [`Device::connect`]; too little memory.
@@ -118,7 +118,8 @@ impl Guest {
         self.device.disconnect()
     }
 
-    /// Puts a frame into the ring, to be sent with the next [`Guest::publish`]; false if the ring is full.
+    /// Puts a frame into the ring, to be sent with the next [`Guest::publish`]; false if the ring
+    /// is full.
     pub fn add(&mut self, scheduled: Nanos) -> bool {
         let added = self.transmit.add(Stamp { sequence: self.sequence, scheduled });
         self.sequence += u64::from(added);
@@ -164,11 +165,12 @@ impl Guest {
         self.transmit.ring.in_flight()
     }
 
-    /// Waits until vhost has sent everything, asks for the next kick, and has left `handle_tx`; that is when a further
-    /// kick means a further call.
+    /// Waits until vhost has sent everything, asks for the next kick, and has left `handle_tx`;
+    /// that is when a further kick means a further call.
     ///
-    /// It polls and yields: where guest and worker share a CPU, the worker then runs until it sleeps, undisturbed by
-    /// a wake-up of the guest in the middle of its work, and without the price of a call that nobody else wants.
+    /// It polls and yields: where guest and worker share a CPU, the worker then runs until it
+    /// sleeps, undisturbed by a wake-up of the guest in the middle of its work, and without the
+    /// price of a call that nobody else wants.
     ///
     /// # Errors
     /// vhost does not get done.
@@ -182,8 +184,9 @@ impl Guest {
                 return Err(dead(self.in_flight()));
             }
         }
-        // Used index and event index may both have moved on while the worker is still on its way out, where it looks
-        // once more for new frames: it would serve the next one without a call of its own.
+        // Used index and event index may both have moved on while the worker is still on its way
+        // out, where it looks once more for new frames: it would serve the next one without a call
+        // of its own.
         self.device.await_handler(Queue::Transmit)
     }
 

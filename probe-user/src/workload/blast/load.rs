@@ -42,10 +42,12 @@ pub(super) struct Senders {
 }
 
 impl Senders {
-    /// Starts all `guests` on `cpus`. When it returns, their threads exist, are where they belong and begin.
+    /// Starts all `guests` on `cpus`. When it returns, their threads exist, are where they belong
+    /// and begin.
     ///
     /// # Errors
-    /// A load runs on these guests already, or one panicked on them; a CPU is not online; more hogs than there are.
+    /// A load runs on these guests already, or one panicked on them; a CPU is not online; more hogs
+    /// than there are.
     pub(super) fn start(
         guests: &[Arc<Mutex<Guest>>],
         orders: &Orders,
@@ -62,7 +64,8 @@ impl Senders {
             through,
             at_work: guests.len(),
         };
-        // If one guest cannot start, these are dropped before the others, so that no other waits for its sign for good.
+        // If one guest cannot start, these are dropped before the others, so that no other waits
+        // for its sign for good.
         let mut signs = Vec::new();
         for (number, guest) in guests.iter().enumerate() {
             let seat = Seat {

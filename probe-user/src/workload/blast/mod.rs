@@ -1,4 +1,5 @@
-//! VM-less guests that fill their TX rings themselves: exact numbers of frames and kicks, at any pace.
+//! VM-less guests that fill their TX rings themselves: exact numbers of frames and kicks, at any
+//! pace.
 
 mod bell;
 pub mod frame;

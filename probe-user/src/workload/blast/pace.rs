@@ -21,7 +21,8 @@ use crate::{
 /// Offers frames until the bell rings, or until a lockstep is through.
 ///
 /// # Errors
-/// As the methods of [`Guest`]; in lockstep also a device that does not ask for a kick when it should.
+/// As the methods of [`Guest`]; in lockstep also a device that does not ask for a kick when it
+/// should.
 pub(super) fn run(guest: &mut Guest, offered: Offered, bell: &Bell, tally: &Tally) -> Result<()> {
     match offered {
         Offered::Lockstep { kicks } => lockstep(guest, kicks, bell, tally),
@@ -55,8 +56,9 @@ pub(super) fn drain(guest: &mut Guest, tally: &Tally) -> Result<()> {
     guest.settle()
 }
 
-/// The worker preempts this thread at each kick. Otherwise the scheduler decides by what either has run before, and a more
-/// expensive method can make the worker's time shorter (METHODOLOGY.md, "Known biases").
+/// The worker preempts this thread at each kick. Otherwise the scheduler decides by what either has
+/// run before, and a more expensive method can make the worker's time shorter (METHODOLOGY.md,
+/// "Known biases").
 fn lockstep(guest: &mut Guest, kicks: u64, bell: &Bell, tally: &Tally) -> Result<()> {
     let _preempted =
         IdleClass::enter().map_err(|e| Error::call("sched_setscheduler", "this thread", e))?;
@@ -128,8 +130,8 @@ impl Wait {
     fn until<'a>(&self, guest: &Guest, bell: &'a Bell) -> Until<'a> {
         match *self {
             Self::At(at) => Until { at: Some(at), bell: Some(bell), used: None },
-            // Three quarters of the ring, as Linux's driver does (virtqueue_enable_cb_delayed): a call for each frame
-            // would leave room for just one.
+            // Three quarters of the ring, as Linux's driver does (virtqueue_enable_cb_delayed): a
+            // call for each frame would leave room for just one.
             Self::Room => {
                 let used = (u32::from(guest.in_flight()) * 3 / 4).max(1) as u16;
                 Until { used: Some(used), bell: Some(bell), at: None }
@@ -138,7 +140,8 @@ impl Wait {
     }
 }
 
-/// When each frame is due. Each time follows from the start, not from the frame before, so that nothing adds up.
+/// When each frame is due. Each time follows from the start, not from the frame before, so that
+/// nothing adds up.
 #[derive(Debug, Clone, Copy)]
 struct Schedule {
     start: Nanos,

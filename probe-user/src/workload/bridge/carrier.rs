@@ -35,7 +35,8 @@ use crate::{
 /// An IP packet of the largest size, and its Ethernet header.
 const LONGEST: usize = 65_535 + frame::HEADER;
 
-/// Least descriptors for frames of 64 KB: one takes 33 receive buffers, and vhost waits until it has all of them.
+/// Least descriptors for frames of 64 KB: one takes 33 receive buffers, and vhost waits until it
+/// has all of them.
 const LEAST_FOR_OFFLOADS: u16 = 64;
 
 /// How long vhost may leave a buffer unused before we call it dead, in seconds.
@@ -63,7 +64,8 @@ impl Tally {
         Received { frames, bytes: Bytes(bytes) }
     }
 
-    /// Frames of either direction that could not be carried: too long, or refused by the guest's TAP.
+    /// Frames of either direction that could not be carried: too long, or refused by the guest's
+    /// TAP.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -157,8 +159,9 @@ impl Carrier {
         self.device.await_handler(Queue::Transmit)
     }
 
-    /// Puts all frames that wait into the ring, as far as there is room, and kicks once for all of them, as a driver does
-    /// that is told of more to come (`netdev_xmit_more`). Whether there were any.
+    /// Puts all frames that wait into the ring, as far as there is room, and kicks once for all of
+    /// them, as a driver does that is told of more to come (`netdev_xmit_more`). Whether there were
+    /// any.
     fn transmit(&mut self, tally: &Tally) -> Result<bool> {
         let mut source = self.own.file();
         let failed = |e: io::Error| Error::call("read", self.own.name(), e);
@@ -203,8 +206,9 @@ impl Carrier {
         kick.signal().map_err(|e| Error::call("write", "the kick eventfd", e))
     }
 
-    /// Sleeps until a frame waits that there is room for, a frame comes in, most of what is in flight has been sent
-    /// (`virtqueue_enable_cb_delayed`), or `stop`. Without `stop` it is for all that is in flight.
+    /// Sleeps until a frame waits that there is room for, a frame comes in, most of what is in
+    /// flight has been sent (`virtqueue_enable_cb_delayed`), or `stop`. Without `stop` it is for
+    /// all that is in flight.
     fn sleep(&mut self, stop: Option<&Stop>) -> Result<()> {
         let in_flight = self.outbound.ring.in_flight();
         let part = if stop.is_some() { u32::from(in_flight) * 3 / 4 } else { in_flight.into() };
@@ -250,7 +254,8 @@ impl Carrier {
     }
 }
 
-/// Gives the guest a frame. What its TAP does not take is dropped, as a network card without memory drops it.
+/// Gives the guest a frame. What its TAP does not take is dropped, as a network card without memory
+/// drops it.
 fn write(own: &Tap, frame: &[u8], tally: &Tally) -> Result<()> {
     match own.file().write(frame) {
         Ok(_) => {

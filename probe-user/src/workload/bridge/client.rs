@@ -1,5 +1,5 @@
-//! A guest's iperf3 clients, one after the other, in a thread of their own: to end one and start the next takes longer than
-//! there is time at the edge of a bin.
+//! A guest's iperf3 clients, one after the other, in a thread of their own: to end one and start
+//! the next takes longer than there is time at the edge of a bin.
 
 use std::{
     sync::{
@@ -21,7 +21,8 @@ use crate::workload::{
     iperf,
 };
 
-/// How long a client may take to report once it is told to end; an emulated machine full of hogs is slow.
+/// How long a client may take to report once it is told to end; an emulated machine full of hogs is
+/// slow.
 const REPORTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long it may take until a client is where it lives to report if it is told to end.
@@ -125,7 +126,8 @@ impl Drop for Clients {
     }
 }
 
-/// Runs clients as the orders say, until there are no more orders. They are killed when this thread ends, whyever.
+/// Runs clients as the orders say, until there are no more orders. They are killed when this thread
+/// ends, whyever.
 fn live(home: &Home, orders: &Receiver<Option<Test>>) -> Result<Rtt> {
     let quarters = Quarters {
         cgroup: &home.cgroup,
@@ -177,8 +179,8 @@ impl Client {
         crew.start(command).map(drop)
     }
 
-    /// Makes sure that it runs. One that its server turned away, since it was still at the end of the last test, is started
-    /// again.
+    /// Makes sure that it runs. One that its server turned away, since it was still at the end of
+    /// the last test, is started again.
     ///
     /// # Errors
     /// It has ended; the text says what it reported.

@@ -16,12 +16,14 @@ use crate::{
     },
 };
 
-/// Frames that may wait in the TAP until they are carried. A TAP drops what is more (`tun_net_xmit` in drivers/net/tun.c),
-/// where a guest's own driver would stop the queue above it: this is more than a TCP socket's largest window
-/// (`net.ipv4.tcp_wmem`, 4 MiB) holds of the shortest full frames.
+/// Frames that may wait in the TAP until they are carried. A TAP drops what is more (`tun_net_xmit`
+/// in drivers/net/tun.c), where a guest's own driver would stop the queue above it: this is more
+/// than a TCP socket's largest window (`net.ipv4.tcp_wmem`, 4 MiB) holds of the shortest full
+/// frames.
 const WAITING: &str = "4096";
 
-/// The namespace of guest number `number`, which can speak to machine 2 as soon as its frames are carried, and its TAP.
+/// The namespace of guest number `number`, which can speak to machine 2 as soon as its frames are
+/// carried, and its TAP.
 ///
 /// # Errors
 /// Not root; something that this kernel lacks.

@@ -1,4 +1,5 @@
-//! The running load of bridge guests: a carrier's thread for each, and the clients of those that send.
+//! The running load of bridge guests: a carrier's thread for each, and the clients of those that
+//! send.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -51,8 +52,8 @@ impl Ferry {
     /// Starts the carriers and the clients; when it returns, those are connected.
     ///
     /// # Errors
-    /// A load runs already, or an earlier one panicked; orders that TCP cannot obey; no iperf3; a client that does not
-    /// reach its server.
+    /// A load runs already, or an earlier one panicked; orders that TCP cannot obey; no iperf3; a
+    /// client that does not reach its server.
     pub(super) fn start(fleet: &Bridge, orders: &Orders, hogs: &Arc<Hogs>) -> Result<Self> {
         iperf::rate(orders.offered, fleet.frame)?;
         let mut ferry = Self {

@@ -1,9 +1,11 @@
-//! VM-less guests with TCP: each is a network namespace with a TAP of its own, whose frames a thread of ours carries over
-//! the rings of a vhost device in both directions. A real iperf3 in the namespace sends.
+//! VM-less guests with TCP: each is a network namespace with a TAP of its own, whose frames a
+//! thread of ours carries over the rings of a vhost device in both directions. A real iperf3 in the
+//! namespace sends.
 //!
-//! Of the virtio-net features, vhost knows only the header and mergeable buffers (`VHOST_NET_FEATURES` in
-//! drivers/vhost/net.c); checksums and segmentation are agreed on between driver and TAP (`TUNSETOFFLOAD`), here between
-//! the namespace's TAP and that of machine 1, so that a header means the same on both sides.
+//! Of the virtio-net features, vhost knows only the header and mergeable buffers
+//! (`VHOST_NET_FEATURES` in drivers/vhost/net.c); checksums and segmentation are agreed on between
+//! driver and TAP (`TUNSETOFFLOAD`), here between the namespace's TAP and that of machine 1, so
+//! that a header means the same on both sides.
 
 mod carrier;
 mod client;

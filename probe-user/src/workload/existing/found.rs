@@ -1,4 +1,5 @@
-//! Which virtual machines run here already, as /proc shows them. Nothing of theirs is opened but to be read.
+//! Which virtual machines run here already, as /proc shows them. Nothing of theirs is opened but to
+//! be read.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,8 +15,9 @@ use crate::kernel::tag;
 
 /// A process with vhost-net devices: a virtual machine, as a rule.
 ///
-/// Which worker serves which TAP, where a process has several devices, is not to be had from outside: neither worker nor
-/// descriptor names the other. So a guest is the process, with all its workers and TAPs together.
+/// Which worker serves which TAP, where a process has several devices, is not to be had from
+/// outside: neither worker nor descriptor names the other. So a guest is the process, with all its
+/// workers and TAPs together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
     /// QEMU's `-name`, else what the process is called, with its id.
@@ -26,8 +28,8 @@ pub struct Found {
     pub command: String,
     /// Open descriptors of /dev/vhost-net: one for each pair of queues.
     pub devices: usize,
-    /// Thread ids of its vhost workers. One that serves another kind of vhost device (vsock, scsi) bears the same name and
-    /// is among them; it never calls vhost-net.
+    /// Thread ids of its vhost workers. One that serves another kind of vhost device (vsock, scsi)
+    /// bears the same name and is among them; it never calls vhost-net.
     pub workers: Vec<u32>,
     /// Its TAPs.
     pub taps: Vec<FoundTap>,
@@ -82,9 +84,10 @@ fn guest(pid: u32, workers: BTreeSet<u32>) -> Option<Found> {
 
 /// The workers by the process that owns their devices.
 ///
-/// From Linux 6.4 on a worker is a thread of the owner; before, and from 6.17 on if the module's parameter
-/// `fork_from_owner_default` says so, a thread of the kernel. Its name is `vhost-` and the id of the thread that became
-/// the owner either way (`vhost_worker_create` in drivers/vhost/vhost.c).
+/// From Linux 6.4 on a worker is a thread of the owner; before, and from 6.17 on if the module's
+/// parameter `fork_from_owner_default` says so, a thread of the kernel. Its name is `vhost-` and
+/// the id of the thread that became the owner either way (`vhost_worker_create` in
+/// drivers/vhost/vhost.c).
 fn owners(proc: &Path) -> Result<BTreeMap<u32, BTreeSet<u32>>> {
     let mut owners: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
     for pid in numbers(proc).map_err(|e| Error::file("read", proc, e))? {

@@ -1,5 +1,5 @@
-//! Guests that run already, with whatever load they have. They are found, and looked at; nothing of theirs is changed:
-//! not their CPUs, not their network, not their load.
+//! Guests that run already, with whatever load they have. They are found, and looked at; nothing of
+//! theirs is changed: not their CPUs, not their network, not their load.
 
 mod found;
 mod process;
@@ -52,7 +52,8 @@ pub(super) struct Ground {
 struct Guest {
     name: String,
     taps: Vec<Tap>,
-    /// The workers' names. A thread that has ended cannot be read any more, whoever bears its number then.
+    /// The workers' names. A thread that has ended cannot be read any more, whoever bears its
+    /// number then.
     signs: Vec<File>,
 }
 
@@ -229,8 +230,8 @@ impl Guest {
     }
 }
 
-/// The network namespace that a TAP stands in. Only a descriptor of it tells; the process's is borrowed for a moment, by a
-/// duplicate that shares nothing but the open file.
+/// The network namespace that a TAP stands in. Only a descriptor of it tells; the process's is
+/// borrowed for a moment, by a duplicate that shares nothing but the open file.
 fn place(pid: u32, tap: &FoundTap) -> std::io::Result<Netns> {
     let pid =
         i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::NotFound)?;

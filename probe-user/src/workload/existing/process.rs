@@ -1,4 +1,5 @@
-//! What /proc tells of a process that may own vhost devices. The folders are those of processes or threads there.
+//! What /proc tells of a process that may own vhost devices. The folders are those of processes or
+//! threads there.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
@@ -10,7 +11,8 @@ const KERNEL_THREAD: u32 = 0x0020_0000;
 pub(super) struct Held {
     /// Of /dev/vhost-net.
     pub(super) devices: usize,
-    /// TAPs that are behind its descriptors of /dev/net/tun, with one of these: a TAP with several queues has several.
+    /// TAPs that are behind its descriptors of /dev/net/tun, with one of these: a TAP with several
+    /// queues has several.
     pub(super) taps: BTreeMap<String, i32>,
 }
 
@@ -23,7 +25,8 @@ pub(super) fn command(folder: &Path) -> Option<String> {
 /// Whether it is a thread of the kernel; none where it has ended.
 pub(super) fn is_of_kernel(folder: &Path) -> Option<bool> {
     let stat = fs::read_to_string(folder.join("stat")).ok()?;
-    // The name, in brackets, may hold brackets and spaces: `pid (comm) state ppid pgrp session tty tpgid flags`.
+    // The name, in brackets, may hold brackets and spaces: `pid (comm) state ppid pgrp session tty
+    // tpgid flags`.
     let (_, behind) = stat.rsplit_once(") ")?;
     let flags: u32 = behind.split(' ').nth(6)?.parse().ok()?;
     Some(flags & KERNEL_THREAD != 0)
@@ -57,14 +60,15 @@ pub(super) fn descriptors(folder: &Path) -> io::Result<Held> {
     Ok(held)
 }
 
-/// The interface behind a descriptor of /dev/net/tun (`tun_chr_show_fdinfo` in drivers/net/tun.c): `iff:\tNAME`. None
-/// where it has none yet.
+/// The interface behind a descriptor of /dev/net/tun (`tun_chr_show_fdinfo` in drivers/net/tun.c):
+/// `iff:\tNAME`. None where it has none yet.
 fn interface(info: &str) -> Option<String> {
     let name = info.lines().find_map(|line| line.strip_prefix("iff:"))?.trim();
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// What follows `-name` on a command line as /proc has it, words ended by zeros: `web1`, or `guest=web1,…`.
+/// What follows `-name` on a command line as /proc has it, words ended by zeros: `web1`, or
+/// `guest=web1,…`.
 pub(super) fn given_name(line: &[u8]) -> Option<String> {
     let mut words = line.split(|&byte| byte == 0).map(String::from_utf8_lossy);
     words.find(|word| matches!(&**word, "-name" | "--name"))?;

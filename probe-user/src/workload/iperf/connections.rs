@@ -36,7 +36,8 @@ impl Connections {
         TcpSockets::of(machine2).map(Mutex::new).map(Self)
     }
 
-    /// Waits until the connections at the server of `guest` are as many as they should be; `alive` is asked meanwhile.
+    /// Waits until the connections at the server of `guest` are as many as they should be; `alive`
+    /// is asked meanwhile.
     ///
     /// # Errors
     /// They are not within a minute, or that of `alive`.

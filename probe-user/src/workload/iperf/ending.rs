@@ -1,14 +1,17 @@
 //! How a client is told to end its test, so that it lives to tell of it.
 //!
-//! iperf3 leaves the signal's handler by longjmp and goes on to its report, from wherever it was (`sigend_handler` in
-//! src/main.c, 3.12). If that was the middle of malloc, the heap stays as it was there, and the next allocation ends in
-//! glibc's "malloc assertion failure in sysmalloc" instead of a report. This is not as rare as it seems: malloc has moved the
-//! heap's top and not yet written its size when it touches a new page first, and signals are looked for at the end of just that
-//! page fault. Where memory comes slowly, as in a VM full of hogs, that is where a client spends much of its time.
+//! iperf3 leaves the signal's handler by longjmp and goes on to its report, from wherever it was
+//! (`sigend_handler` in src/main.c, 3.12). If that was the middle of malloc, the heap stays as it
+//! was there, and the next allocation ends in glibc's "malloc assertion failure in sysmalloc"
+//! instead of a report. This is not as rare as it seems: malloc has moved the heap's top and not
+//! yet written its size when it touches a new page first, and signals are looked for at the end of
+//! just that page fault. Where memory comes slowly, as in a VM full of hogs, that is where a client
+//! spends much of its time.
 //!
-//! So it is stopped until that happens in a system call that malloc does not make. The guests' own script does the same
-//! (`xtask/src/image/orders.sh`). Newer versions send from threads of their own, and a signal to a stopped process may go to any
-//! of them; there its first thread, which the handler is for, only waits and adds up, and is told without further ado.
+//! So it is stopped until that happens in a system call that malloc does not make. The guests' own
+//! script does the same (`xtask/src/image/orders.sh`). Newer versions send from threads of their
+//! own, and a signal to a stopped process may go to any of them; there its first thread, which the
+//! handler is for, only waits and adds up, and is told without further ado.
 
 use std::{
     fs, thread,
@@ -34,14 +37,16 @@ const OF_MALLOC: [i64; 7] = [
     libc::SYS_futex,
 ];
 
-/// How often it is looked whether it has stopped, and how long it runs at first before it is stopped again.
+/// How often it is looked whether it has stopped, and how long it runs at first before it is
+/// stopped again.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// How long it runs at most before it is stopped again; where hogs have the CPU, it takes long until it runs at all.
+/// How long it runs at most before it is stopped again; where hogs have the CPU, it takes long
+/// until it runs at all.
 const RUNS: Duration = Duration::from_millis(64);
 
-/// Sends a child of ours SIGINT while its heap is whole, and says when that was. If it comes to no such place within `limit`, or the
-/// kernel does not tell where it is, it is sent all the same.
+/// Sends a child of ours SIGINT while its heap is whole, and says when that was. If it comes to no
+/// such place within `limit`, or the kernel does not tell where it is, it is sent all the same.
 ///
 /// # Errors
 /// The errno of kill(2).
@@ -65,7 +70,8 @@ fn is_single_threaded(client: Pid) -> bool {
     threads.is_ok_and(|threads| threads.count() == 1)
 }
 
-/// Stops it, and says whether that was in a place from which it may jump away; also if that cannot be told, or not in time.
+/// Stops it, and says whether that was in a place from which it may jump away; also if that cannot
+/// be told, or not in time.
 fn stops_outside_of_malloc(client: Pid, in_time: impl Fn() -> bool) -> Result<bool> {
     send(client, Signal::STOP)?;
     let path = format!("/proc/{}/syscall", client.as_raw_nonzero());
@@ -81,7 +87,8 @@ fn stops_outside_of_malloc(client: Pid, in_time: impl Fn() -> bool) -> Result<bo
     Ok(true)
 }
 
-/// What `/proc/PID/syscall` says of it (`proc_pid_syscall` in fs/proc/base.c); none while the process still runs.
+/// What `/proc/PID/syscall` says of it (`proc_pid_syscall` in fs/proc/base.c); none while the
+/// process still runs.
 fn is_outside_of_malloc(said: &str) -> Option<bool> {
     match said.trim_end() {
         "running" => None,

@@ -1,4 +1,5 @@
-//! iperf3: its servers on machine 2, the command line of a client, and what a client says of a test.
+//! iperf3: its servers on machine 2, the command line of a client, and what a client says of a
+//! test.
 //!
 //! Each guest has a server of its own, since an iperf3 server takes one test at a time.
 
@@ -47,8 +48,9 @@ pub fn guest_of(port: u16) -> Option<usize> {
     (guest < MAX_GUESTS).then_some(guest)
 }
 
-/// The command line of guest number `guest`'s client: one TCP connection to the guest's server, a report each half second,
-/// until a signal. `rate` is in bits per second; as fast as it can unless given.
+/// The command line of guest number `guest`'s client: one TCP connection to the guest's server, a
+/// report each half second, until a signal. `rate` is in bits per second; as fast as it can unless
+/// given.
 pub fn client(guest: u16, rate: Option<u64>) -> Vec<String> {
     let mut words = client_to(SINK_IP, port(guest), None);
     if let Some(rate) = rate {
@@ -57,8 +59,8 @@ pub fn client(guest: u16, rate: Option<u64>) -> Vec<String> {
     words
 }
 
-/// What a client is to hold to, in bits per second, where a rate in frames means frames of `frame` bytes; none for as much
-/// as it can.
+/// What a client is to hold to, in bits per second, where a rate in frames means frames of `frame`
+/// bytes; none for as much as it can.
 ///
 /// # Errors
 /// A lockstep: TCP decides itself when it sends.
@@ -90,8 +92,8 @@ pub fn client_to(server: Ipv4Addr, port: u16, limit: Option<u64>) -> Vec<String>
 pub struct Servers(Crew);
 
 impl Servers {
-    /// Starts one per guest on `machine2`'s address and these CPUs, and waits until they listen. They are killed when the
-    /// calling thread ends.
+    /// Starts one per guest on `machine2`'s address and these CPUs, and waits until they listen.
+    /// They are killed when the calling thread ends.
     ///
     /// # Errors
     /// iperf3 is not installed, or a server does not come up: the text says what it printed.

@@ -1,8 +1,9 @@
 //! What a client says of its test, as JSON.
 //!
-//! It says it all when it ends. On SIGINT it ends as well as after its time, with the intervals until then, only that it
-//! does not learn what the server received (`iperf_got_sigend` in src/iperf_api.c, 3.12). Its exit status tells nothing
-//! here: with `-J`, it is 0 for a test that failed, too.
+//! It says it all when it ends. On SIGINT it ends as well as after its time, with the intervals
+//! until then, only that it does not learn what the server received (`iperf_got_sigend` in
+//! src/iperf_api.c, 3.12). Its exit status tells nothing here: with `-J`, it is 0 for a test that
+//! failed, too.
 
 use std::time::Duration;
 
@@ -13,15 +14,16 @@ use probe_core::{
     model::units::Nanos,
 };
 
-/// How the error begins that iperf3 writes when a signal ended it (`iperf_got_sigend` in src/iperf_api.c); from 3.19 on it ends with
-/// the signal's name and number.
+/// How the error begins that iperf3 writes when a signal ended it (`iperf_got_sigend` in
+/// src/iperf_api.c); from 3.19 on it ends with the signal's name and number.
 const ENDED_BY_SIGNAL: &str = "interrupt";
 
 /// What a client says of its test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// Stretches of the test in order, without one that a signal cut short. Each begins where the one before ends, or later: from
-    /// 3.18 on, a client that has to wait for the CPU leaves one out now and then.
+    /// Stretches of the test in order, without one that a signal cut short. Each begins where the
+    /// one before ends, or later: from 3.18 on, a client that has to wait for the CPU leaves one
+    /// out now and then.
     pub intervals: Vec<Interval>,
     /// Bytes that the client sent.
     pub sent: u64,
@@ -40,7 +42,8 @@ pub struct Interval {
     pub bytes: u64,
     /// Bits per second sent in it.
     pub bits_per_second: f64,
-    /// The kernel's smoothed round-trip time at its end, in µs; none where the client's kernel tells none.
+    /// The kernel's smoothed round-trip time at its end, in µs; none where the client's kernel
+    /// tells none.
     #[doc(alias = "tcpi_rtt")]
     pub rtt: Option<f64>,
     /// Segments sent again in it.
@@ -48,8 +51,8 @@ pub struct Interval {
 }
 
 impl Report {
-    /// The round-trip times in µs and when each was taken, given when the test ended: iperf3 itself tells the time of day of
-    /// its beginning, and that in whole seconds.
+    /// The round-trip times in µs and when each was taken, given when the test ended: iperf3 itself
+    /// tells the time of day of its beginning, and that in whole seconds.
     fn rtt(&self, ended: Nanos) -> Vec<(Nanos, f64)> {
         let last = self.intervals.last().map_or(0.0, |interval| interval.end);
         let before = |end: f64| Duration::try_from_secs_f64(last - end).unwrap_or_default();
@@ -58,8 +61,8 @@ impl Report {
     }
 }
 
-/// The round-trip times in µs, and when each was taken, of what a client wrote that was told to end at `ended`. One that was
-/// told before it could listen wrote nothing.
+/// The round-trip times in µs, and when each was taken, of what a client wrote that was told to end
+/// at `ended`. One that was told before it could listen wrote nothing.
 ///
 /// # Errors
 /// As [`parse`].
@@ -71,7 +74,8 @@ pub fn rtt(words: &str, ended: Nanos) -> Result<Vec<(Nanos, f64)>> {
     parse(words).map(|report| report.rtt(ended))
 }
 
-/// Reads what a client wrote. One that a signal ended before its test began sent nothing, in no intervals.
+/// Reads what a client wrote. One that a signal ended before its test began sent nothing, in no
+/// intervals.
 ///
 /// # Errors
 /// It says that the test failed (and why), or is no report of iperf3.
@@ -93,7 +97,8 @@ pub fn parse(json: &str) -> Result<Report> {
     Ok(Report { intervals, sent: sent.bytes, received })
 }
 
-/// Whether a client said that its server did not take its test, being busy with the last one's end or not listening yet.
+/// Whether a client said that its server did not take its test, being busy with the last one's end
+/// or not listening yet.
 pub fn turned_away(words: &str) -> bool {
     let said = serde_json::from_str(words);
     said.is_ok_and(|Said { start, error, .. }| {
@@ -113,8 +118,8 @@ struct Said {
     error: Option<String>,
 }
 
-/// A signal that comes while iperf3 writes one of these down leaves it as it is at the moment: iperf3 jumps out of the
-/// handler to its end (`sigend_handler` in src/main.c).
+/// A signal that comes while iperf3 writes one of these down leaves it as it is at the moment:
+/// iperf3 jumps out of the handler to its end (`sigend_handler` in src/main.c).
 #[derive(Deserialize)]
 struct SaidInterval {
     #[serde(default)]

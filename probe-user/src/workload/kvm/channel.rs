@@ -1,7 +1,8 @@
-//! The line to a guest: orders go in, words come out (the other end is the image's `xtask/src/image/orders.sh`).
+//! The line to a guest: orders go in, words come out (the other end is the image's
+//! `xtask/src/image/orders.sh`).
 //!
-//! Orders do not wait for their answers, since they are given in the middle of a trial. Whoever has time reads what has
-//! come in, and an answer that does not come in time is an error then.
+//! Orders do not wait for their answers, since they are given in the middle of a trial. Whoever has
+//! time reads what has come in, and an answer that does not come in time is an error then.
 
 use std::{
     collections::VecDeque,
@@ -33,7 +34,8 @@ const ASKED: u32 = 4;
 /// What a guest may be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Order {
-    /// Configure the network card: own address with its prefix, the other side's address and its MAC.
+    /// Configure the network card: own address with its prefix, the other side's address and its
+    /// MAC.
     Address(String, String, String),
     /// Start an iperf3 client with this command line, which connects to this port.
     Send(u16, Vec<String>),
@@ -118,8 +120,8 @@ impl Channel {
         }
     }
 
-    /// Learns how the guest's clock stands to ours, while nothing else is asked of it: to half of the quickest answer's
-    /// time, and to a hundredth of a second, which is what it shows.
+    /// Learns how the guest's clock stands to ours, while nothing else is asked of it: to half of
+    /// the quickest answer's time, and to a hundredth of a second, which is what it shows.
     ///
     /// # Errors
     /// As [`Channel::settle`].
@@ -355,7 +357,8 @@ mod tests {
             let interrupted = channel.interrupted.clone();
             std::thread::scope(|scope| {
                 let waiting = scope.spawn(|| wait(&mut channel));
-                // Whether it waits already or not, it must not wait for the guest, which says nothing.
+                // Whether it waits already or not, it must not wait for the guest, which says
+                // nothing.
                 interrupted.store(true, Ordering::Relaxed);
                 let ended = waiting.join().unwrap();
                 assert!(matches!(ended, Err(Error::Interrupted)), "{ended:?}");

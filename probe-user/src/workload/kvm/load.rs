@@ -55,7 +55,8 @@ impl Work {
     /// Sets the guests to work; it returns when they do.
     ///
     /// # Errors
-    /// As [`Load::obey`]; a client does not get through to its server; a guest does not tell the time.
+    /// As [`Load::obey`]; a client does not get through to its server; a guest does not tell the
+    /// time.
     pub(super) fn start(mut self, orders: &Orders) -> Result<Self> {
         self.each(|vm, _| vm.on_line(Channel::learn_clock))?;
         self.obey(orders)?;
@@ -109,8 +110,8 @@ impl Work {
 }
 
 impl Duty {
-    /// Has the guest do this from now on. It does one thing after the other: a new client comes last, since its server may
-    /// not have done with the one before.
+    /// Has the guest do this from now on. It does one thing after the other: a new client comes
+    /// last, since its server may not have done with the one before.
     fn set(&mut self, vm: &mut Vm, sends: Option<Order>, hogs: usize) -> Result<()> {
         vm.on_line(|channel| {
             if self.sends.is_some() && self.sends != sends {

@@ -1,8 +1,9 @@
 //! One VM: its QEMU process, its console, and the line to its guest.
 //!
-//! It has what the experiment needs and no more: a processor or two, memory, a network card on vhost, a serial console
-//! and a port for orders. Nothing of it has a name in the file system: TAP and vhost device, port and console are
-//! descriptors that the process inherits, and the console is a file without a name.
+//! It has what the experiment needs and no more: a processor or two, memory, a network card on
+//! vhost, a serial console and a port for orders. Nothing of it has a name in the file system: TAP
+//! and vhost device, port and console are descriptors that the process inherits, and the console is
+//! a file without a name.
 
 use std::{
     fs::{self, File},
@@ -37,13 +38,14 @@ use crate::{
 /// How much of a console an error repeats, in bytes.
 const TAIL: usize = 1500;
 
-/// How long a QEMU that closed its port may take to be gone: the kernel tears down the VM between these two, which
-/// waits for grace periods of RCU, and where KVM itself is emulated and others want the processor, that takes long.
+/// How long a QEMU that closed its port may take to be gone: the kernel tears down the VM between
+/// these two, which waits for grace periods of RCU, and where KVM itself is emulated and others
+/// want the processor, that takes long.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
-/// The guest's kernel says little, and gives up for good at the first failure: with -no-reboot QEMU ends then. What it does
-/// against speculation, and page faults that KVM reports late, make VMs less reliable where KVM is emulated (METHODOLOGY.md,
-/// Clocks and Known biases).
+/// The guest's kernel says little, and gives up for good at the first failure: with -no-reboot QEMU
+/// ends then. What it does against speculation, and page faults that KVM reports late, make VMs
+/// less reliable where KVM is emulated (METHODOLOGY.md, Clocks and Known biases).
 const KERNEL_LINE: &str =
     "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check mitigations=off no-kvmapf";
 
@@ -158,7 +160,8 @@ impl Vm {
 
     /// What is wrong with it, for people.
     fn describe(&mut self, error: &Error) -> String {
-        // Only the end of the line means that QEMU ends; a guest that fails or is late still has one.
+        // Only the end of the line means that QEMU ends; a guest that fails or is late still has
+        // one.
         let patience =
             if matches!(error, Error::Call { .. }) { ENDS_WITHIN } else { Duration::ZERO };
         let state = match self.end(patience) {
@@ -174,7 +177,8 @@ impl Vm {
         format!("vm{}: {state}; {tail}", self.number + 1)
     }
 
-    /// Whether QEMU has ended as if the guest had switched itself off, and neither of them told why.
+    /// Whether QEMU has ended as if the guest had switched itself off, and neither of them told
+    /// why.
     pub(super) fn ended_without_a_word(&mut self) -> bool {
         let ended = self.end(Duration::ZERO).is_some_and(|status| status.success());
         ended && self.printed().trim().is_empty()
@@ -202,7 +206,8 @@ impl Vm {
 
 impl Drop for Vm {
     fn drop(&mut self) {
-        // The guest has no disk: there is nothing that it could want to finish. An error says that it has ended.
+        // The guest has no disk: there is nothing that it could want to finish. An error says that
+        // it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -277,12 +282,13 @@ fn memory(spec: &Guests) -> String {
 
 /// The network card with its virtio features.
 fn card(spec: &Guests, number: u16) -> String {
-    // Everything else of the kind depends on these two in the guest's driver (virtnet_probe in drivers/net/virtio_net.c),
-    // but QEMU must not tell the TAP otherwise either.
+    // Everything else of the kind depends on these two in the guest's driver (virtnet_probe in
+    // drivers/net/virtio_net.c), but QEMU must not tell the TAP otherwise either.
     const NONE: &str = ",csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,\
                         host_tso4=off,host_tso6=off,host_ecn=off,host_ufo=off";
     let offloads = if spec.offloads { "" } else { NONE };
-    // Each queue has an interrupt of its own; so have the control queue and changes of configuration.
+    // Each queue has an interrupt of its own; so have the control queue and changes of
+    // configuration.
     let queues = match spec.queues {
         1 => String::new(),
         pairs => format!(",mq=on,vectors={}", 2 * pairs + 2),

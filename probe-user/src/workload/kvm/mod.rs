@@ -1,4 +1,5 @@
-//! Guests that are real: QEMU/KVM virtual machines with virtio-net cards on vhost, iperf3 and `yes`.
+//! Guests that are real: QEMU/KVM virtual machines with virtio-net cards on vhost, iperf3 and
+//! `yes`.
 
 mod channel;
 mod load;
@@ -35,8 +36,9 @@ use crate::{
 /// How long all guests together may take to boot; where KVM itself is emulated, eight take minutes.
 const BOOT_WITHIN: Duration = Duration::from_secs(900);
 
-/// How often a VM is started whose processor stops while it boots, before its kernel says anything: an emulated KVM loses
-/// one now and then. No mistake of ours ends so; they are all told on the console, or by QEMU.
+/// How often a VM is started whose processor stops while it boots, before its kernel says anything:
+/// an emulated KVM loses one now and then. No mistake of ours ends so; they are all told on the
+/// console, or by QEMU.
 const STARTS: u32 = 3;
 
 /// The VMs of a stage.
@@ -84,10 +86,12 @@ impl<'a> Plan<'a> {
 }
 
 impl Kvm {
-    /// Boots one VM behind each of `taps`, all at once. They are killed when the calling thread ends.
+    /// Boots one VM behind each of `taps`, all at once. They are killed when the calling thread
+    /// ends.
     ///
     /// # Errors
-    /// A guest does not boot, or the user ends the run meanwhile. What was started by then is killed.
+    /// A guest does not boot, or the user ends the run meanwhile. What was started by then is
+    /// killed.
     pub(super) fn build(
         run: &Run,
         taps: Vec<Tap>,
@@ -179,7 +183,8 @@ fn busy() -> Error {
     Error::Untrue("a load still runs on the VMs".into())
 }
 
-/// The network as guest `number` is to see it. Both sides know each other's MAC, so that no frame but the load's flows.
+/// The network as guest `number` is to see it. Both sides know each other's MAC, so that no frame
+/// but the load's flows.
 fn address(number: u16) -> Order {
     let own = format!("{}/{}", network::guest_ip(number), network::PREFIX);
     Order::Address(own, network::SINK_IP.to_string(), network::sink_mac().to_string())

@@ -21,7 +21,8 @@ const VHOST: &str = "/dev/vhost-net";
 const HUGE_PAGE_MIB: u32 = 2;
 const HUGE_PAGES: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
 
-/// What a VM takes beyond its own memory, in MiB: QEMU and the kernel's tables. (A VM of 160 MiB had 192 MiB resident.)
+/// What a VM takes beyond its own memory, in MiB: QEMU and the kernel's tables. (A VM of 160 MiB
+/// had 192 MiB resident.)
 pub(super) const OVERHEAD_MIB: u64 = 64;
 
 /// What guests boot.

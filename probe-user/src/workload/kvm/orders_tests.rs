@@ -1,5 +1,5 @@
-//! The image's script and our end of the line, against each other: the script runs here as it does in a guest, with programs
-//! of the tests' own in the place of iperf3 and `yes`.
+//! The image's script and our end of the line, against each other: the script runs here as it does
+//! in a guest, with programs of the tests' own in the place of iperf3 and `yes`.
 
 use std::{
     fs,
@@ -29,7 +29,8 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../xtask/src/image/or
 /// A client that says so when it is told to end.
 const CLIENT: &str = "trap 'echo bye; exit' TERM; : >up; while :; do sleep 0.02; done";
 
-/// One on which the word to end is lost where it does not wait, which is most of the time; as with iperf3 in malloc.
+/// One on which the word to end is lost where it does not wait, which is most of the time; as with
+/// iperf3 in malloc.
 const BUSY_CLIENT: &str = r#"exec perl -e '
     $| = 1;
     alarm 60;

@@ -2,11 +2,13 @@
 //!
 //! - A Linux bridge, which only forwards.
 //! - Open vSwitch, see [`ovs`](super::ovs).
-//! - Nothing: traffic control passes each frame that comes out of the one TAP to the cable's egress, and back
-//!   (`act_mirred`). It passes queue and limit of the cable as any other frame does, but no forwarding table; and
-//!   machine 1 stays a machine of its own, as it would not if the TAP stood in machine 2.
+//! - Nothing: traffic control passes each frame that comes out of the one TAP to the cable's
+//!   egress, and back (`act_mirred`). It passes queue and limit of the cable as any other frame
+//!   does, but no forwarding table; and machine 1 stays a machine of its own, as it would not if
+//!   the TAP stood in machine 2.
 //!
-//! Whatever it is, it knows from the start where every address stands, so that no frame is ever flooded.
+//! Whatever it is, it knows from the start where every address stands, so that no frame is ever
+//! flooded.
 
 use std::{thread, time::Duration};
 
@@ -50,7 +52,8 @@ pub(super) enum Fabric {
 }
 
 impl Fabric {
-    /// Joins the ports of `site` and brings them up; and tells where Open vSwitch counts what it loses.
+    /// Joins the ports of `site` and brings them up; and tells where Open vSwitch counts what it
+    /// loses.
     pub(super) fn build(
         switch: Switch,
         links: &mut Netlink,

@@ -20,8 +20,8 @@ pub(super) struct Far {
 }
 
 impl Far {
-    /// Gives machine 2 its address, tells it the guests', so that nobody ever asks for one, and starts the servers on these
-    /// CPUs.
+    /// Gives machine 2 its address, tells it the guests', so that nobody ever asks for one, and
+    /// starts the servers on these CPUs.
     pub(super) fn start(run: &Run, machines: &Machines, guests: u16, cpus: &[u32]) -> Result<Self> {
         let mut links = machines.machine2.run(Netlink::open)??;
         let sink = machines.sink()?;

@@ -1,7 +1,7 @@
 //! The first frames: one from each TAP to machine 2.
 //!
-//! That they arrive shows that everything forwards. And whatever a switch makes of the first frame of a kind (an entry
-//! in a table, a flow) is there before anything is measured.
+//! That they arrive shows that everything forwards. And whatever a switch makes of the first frame
+//! of a kind (an entry in a table, a flow) is there before anything is measured.
 
 use std::{io::Write as _, thread, time::Duration};
 

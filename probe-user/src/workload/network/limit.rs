@@ -1,14 +1,16 @@
-//! The link's capacity and each guest's share of it, as a tree of HTB classes where frames leave machine 1.
+//! The link's capacity and each guest's share of it, as a tree of HTB classes where frames leave
+//! machine 1.
 //!
 //! ```text
 //! 1: ── 1:fffe the link ── 1:1 guest 0, always its part, at most its limit
 //!                      └── 1:2 guest 1, …
 //! ```
-//! Without a limit of the link the guests' classes stand side by side. A guest is told by the source address of its frames,
-//! so that any protocol is limited; what comes back from machine 2 is not.
+//! Without a limit of the link the guests' classes stand side by side. A guest is told by the
+//! source address of its frames, so that any protocol is limited; what comes back from machine 2 is
+//! not.
 //!
-//! A class queues as many bytes as an interface's queue holds full frames (1000), so that offloaded frames of 64 KiB make
-//! no deeper queue than others.
+//! A class queues as many bytes as an interface's queue holds full frames (1000), so that offloaded
+//! frames of 64 KiB make no deeper queue than others.
 
 use std::sync::Mutex;
 
@@ -74,7 +76,8 @@ impl Limiter {
         Self { guests, uplink: uplink.name.into(), index: uplink.index, mtu, state }
     }
 
-    /// Limits to these from now on. Frames that wait are dropped, and count as such: do it between loads.
+    /// Limits to these from now on. Frames that wait are dropped, and count as such: do it between
+    /// loads.
     ///
     /// # Errors
     /// The kernel has no HTB or no u32 classifier.

@@ -31,8 +31,9 @@ pub(super) struct Machines {
 }
 
 impl Machines {
-    /// Makes them. What comes in at an end of the cable is processed on the CPUs of the machine there; where both share a
-    /// CPU there is nothing to steer: a frame is processed where it was sent.
+    /// Makes them. What comes in at an end of the cable is processed on the CPUs of the machine
+    /// there; where both share a CPU there is nothing to steer: a frame is processed where it was
+    /// sent.
     pub(super) fn cabled(run: &Run, mtu: u32, placement: &Placement) -> Result<Self> {
         let (machine1, machine2) = (Netns::new()?, Netns::new()?);
         let (uplink, sink) = (run.interface("up"), run.interface("sink"));

@@ -1,9 +1,9 @@
 //! The network between guests and sink: two machines as two network namespaces.
 //!
-//! Machine 1 holds the guests' TAPs and the switch, machine 2 the sink; a veth pair is the cable between them. Machine 1
-//! has a namespace of its own as well, so that no firewall, address daemon or bridge of the host sees a frame or adds
-//! one. Whatever traces kernel functions does not care; whatever opens a packet socket on a TAP does it in
-//! [`Network::machine1`].
+//! Machine 1 holds the guests' TAPs and the switch, machine 2 the sink; a veth pair is the cable
+//! between them. Machine 1 has a namespace of its own as well, so that no firewall, address daemon
+//! or bridge of the host sees a frame or adds one. Whatever traces kernel functions does not care;
+//! whatever opens a packet socket on a TAP does it in [`Network::machine1`].
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -88,17 +88,17 @@ impl<'a> Port<'a> {
 }
 
 impl Network {
-    /// Builds the network of `plan` for `guests`, and a TAP for each. When it
-    /// returns, frames flow from each TAP to machine 2, within the limits that `plan` names; what it leaves to be measured
-    /// (a [`Share`]) is not limited yet.
+    /// Builds the network of `plan` for `guests`, and a TAP for each. When it returns, frames flow
+    /// from each TAP to machine 2, within the limits that `plan` names; what it leaves to be
+    /// measured (a [`Share`]) is not limited yet.
     ///
     /// Programs of a switch are killed when the calling thread ends.
     ///
     /// [`Share`]: probe_core::model::scenario::Link::Share
     ///
     /// # Errors
-    /// Not root; something that this kernel or host lacks; a switch that cannot join so many guests; a TAP from which no
-    /// frame arrives.
+    /// Not root; something that this kernel or host lacks; a switch that cannot join so many
+    /// guests; a TAP from which no frame arrives.
     pub fn build(
         run: &Run,
         plan: &Plan,
@@ -130,8 +130,9 @@ impl Network {
         Ok((Self { fabric, far: None, machines, guests, limiter, sink, from_guests }, taps))
     }
 
-    /// Has machine 2 serve guests that speak IP: gives it its address, [`SINK_IP`], and starts an iperf3 server for each guest
-    /// on these CPUs. The servers are killed when the calling thread ends.
+    /// Has machine 2 serve guests that speak IP: gives it its address, [`SINK_IP`], and starts an
+    /// iperf3 server for each guest on these CPUs. The servers are killed when the calling thread
+    /// ends.
     ///
     /// # Errors
     /// iperf3 is not installed, or a server does not come up; the kernel has no sock_diag for TCP.
@@ -140,8 +141,8 @@ impl Network {
         Ok(())
     }
 
-    /// Limits what the guests send to machine 2 from now on. Frames that wait for an earlier limit are dropped, and count as
-    /// refused: do it between loads.
+    /// Limits what the guests send to machine 2 from now on. Frames that wait for an earlier limit
+    /// are dropped, and count as refused: do it between loads.
     ///
     /// # Errors
     /// The kernel has no HTB or no u32 classifier.
@@ -149,7 +150,8 @@ impl Network {
         self.limiter.set(limits)
     }
 
-    /// Makes sure that the switch still works, as far as programs are a part of it, and the servers.
+    /// Makes sure that the switch still works, as far as programs are a part of it, and the
+    /// servers.
     ///
     /// # Errors
     /// One of them has ended.
@@ -197,8 +199,8 @@ impl Network {
     /// Takes the network down. The namespaces themselves go as soon as the kernel gets to it.
     ///
     /// # Errors
-    /// A program of the switch or a server had ended before, or does not end now; the kernel refuses to delete a link. The
-    /// rest goes all the same.
+    /// A program of the switch or a server had ended before, or does not end now; the kernel
+    /// refuses to delete a link. The rest goes all the same.
     pub fn close(mut self) -> Result<()> {
         let alive = self.check();
         let far = self.far.map_or(Ok(()), Far::close);

@@ -1,9 +1,11 @@
-//! Open vSwitch: the real `ovs-vswitchd` and `ovsdb-server`, with a database and a run folder of their own.
+//! Open vSwitch: the real `ovs-vswitchd` and `ovsdb-server`, with a database and a run folder of
+//! their own.
 //!
-//! Its kernel half, the datapath, belongs to the network namespace that the programs stand in: it is nobody else's and
-//! ends with machine 1. A frame that no flow of the datapath matches goes up to `ovs-vswitchd`, which puts a flow in; where
-//! it does not get to run, the datapath loses what its socket cannot hold and counts it ([`Datapath::lost`]). So flows that
-//! were made stay ([`FOREVER`]), and the network makes them before it is measured.
+//! Its kernel half, the datapath, belongs to the network namespace that the programs stand in: it
+//! is nobody else's and ends with machine 1. A frame that no flow of the datapath matches goes up
+//! to `ovs-vswitchd`, which puts a flow in; where it does not get to run, the datapath loses what
+//! its socket cannot hold and counts it ([`Datapath::lost`]). So flows that were made stay
+//! ([`FOREVER`]), and the network makes them before it is measured.
 
 use std::{
     fs,
@@ -28,12 +30,12 @@ use crate::{
 
 const PACKAGE: &str = "openvswitch-switch";
 
-/// Settings of `ovs-vswitchd`: a flow is taken out after so many ms without a frame (10,000 by default), and never because
-/// it has few frames in a time when the revalidators hardly run.
+/// Settings of `ovs-vswitchd`: a flow is taken out after so many ms without a frame (10,000 by
+/// default), and never because it has few frames in a time when the revalidators hardly run.
 const FOREVER: [&str; 2] = ["other_config:max-idle=86400000", "other_config:min-revalidate-pps=0"];
 
-/// Before this age of the machine, `count_cpu_cores` (lib/ovs-thread.c, Open vSwitch 3.1) says 0, and no thread handles
-/// what the datapath sends up.
+/// Before this age of the machine, `count_cpu_cores` (lib/ovs-thread.c, Open vSwitch 3.1) says 0,
+/// and no thread handles what the datapath sends up.
 const COUNTS_CPUS_FROM: Nanos = Nanos(10_100_000_000);
 
 /// How long a command waits for the database and for `ovs-vswitchd` to do as it says, in seconds.
@@ -63,8 +65,8 @@ pub(super) struct Ovs {
 }
 
 impl Ovs {
-    /// Starts the switch in `machine1` on these CPUs, with a bridge `bridge` of `ports`. It is killed when the calling thread
-    /// ends.
+    /// Starts the switch in `machine1` on these CPUs, with a bridge `bridge` of `ports`. It is
+    /// killed when the calling thread ends.
     ///
     /// # Errors
     /// It is not installed, or does not do as it is told.

@@ -1,8 +1,8 @@
 //! What machine 2 received of each guest, as its TCP sockets say.
 //!
-//! Each guest has a server of its own (see [`iperf`]), so a socket's own port tells the guest. Counted are payload bytes
-//! that arrived in order, whether the server has read them or not; a test's control connection, some hundred bytes, is
-//! among them.
+//! Each guest has a server of its own (see [`iperf`]), so a socket's own port tells the guest.
+//! Counted are payload bytes that arrived in order, whether the server has read them or not; a
+//! test's control connection, some hundred bytes, is among them.
 //!
 //! [`iperf`]: crate::workload::iperf
 
@@ -42,8 +42,8 @@ impl Receivers {
     /// The kernel refuses, or more sockets ended at once than it can tell of.
     pub(super) fn read(&mut self) -> Result<Vec<u64>> {
         self.seen.note(&self.sockets.now()?);
-        // The kernel tells of a socket's end from a work queue, so perhaps only by the next look; the last word on each is
-        // the greatest.
+        // The kernel tells of a socket's end from a work queue, so perhaps only by the next look;
+        // the last word on each is the greatest.
         self.seen.note(&self.ends.heard()?);
         Ok(self.seen.bytes())
     }

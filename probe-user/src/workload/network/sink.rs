@@ -25,13 +25,14 @@ enum Place {
 
 /// The counters at both ends of the cable to machine 2, since the network was built.
 ///
-/// The sink's interface counts a frame when its CPU's backlog takes it. A backlog that holds `net.core.netdev_max_backlog`
-/// frames already, since its CPU did not get to them, refuses more; those count at the near end. On their way there,
-/// frames are lost only where a limit's queue or Open vSwitch has no room for them, which both count. So frames received
-/// and frames refused are together what guests sent, to the frame.
+/// The sink's interface counts a frame when its CPU's backlog takes it. A backlog that holds
+/// `net.core.netdev_max_backlog` frames already, since its CPU did not get to them, refuses more;
+/// those count at the near end. On their way there, frames are lost only where a limit's queue or
+/// Open vSwitch has no room for them, which both count. So frames received and frames refused are
+/// together what guests sent, to the frame.
 ///
-/// The interfaces' are read from sysfs, whose files stay open: no lock that configuration elsewhere could hold (an
-/// rtnetlink request waits for the one rtnl lock), no message to parse.
+/// The interfaces' are read from sysfs, whose files stay open: no lock that configuration elsewhere
+/// could hold (an rtnetlink request waits for the one rtnl lock), no message to parse.
 #[derive(Debug)]
 struct Cable {
     received: Counters,
@@ -43,7 +44,8 @@ struct Cable {
 }
 
 impl Sink {
-    /// Watches the cable from `near` on machine 1 to `far` on machine 2, and what frames pass on their way there.
+    /// Watches the cable from `near` on machine 1 to `far` on machine 2, and what frames pass on
+    /// their way there.
     ///
     /// # Errors
     /// There is no such interface.
@@ -59,7 +61,8 @@ impl Sink {
         Ok(Self(Place::Cable(Box::new(cable))))
     }
 
-    /// In place of a machine 2 that is not ours: what came out of guests' TAPs, since the interfaces began.
+    /// In place of a machine 2 that is not ours: what came out of guests' TAPs, since the
+    /// interfaces began.
     pub(in crate::workload) fn of_taps(taps: Vec<Counters>) -> Self {
         Self(Place::Taps(taps))
     }
@@ -149,8 +152,8 @@ impl Counters {
     }
 }
 
-/// Both directions of a guest's TAP, by the interface's own words: what it receives is what its guest sent. A frame of up
-/// to 64 KB that the guest leaves to be segmented is one frame.
+/// Both directions of a guest's TAP, by the interface's own words: what it receives is what its
+/// guest sent. A frame of up to 64 KB that the guest leaves to be segmented is one frame.
 #[derive(Debug)]
 pub(in crate::workload) struct TapCounters {
     pub(in crate::workload) from_guest: Counters,

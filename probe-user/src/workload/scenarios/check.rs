@@ -1,4 +1,5 @@
-//! What must hold of a scenario beyond the types of its fields: every number keeps to its bound, and the load can be run.
+//! What must hold of a scenario beyond the types of its fields: every number keeps to its bound,
+//! and the load can be run.
 
 use probe_core::{
     error::Error,

@@ -10,8 +10,8 @@ pub(super) fn at(text: &str, byte: usize) -> String {
     format!(", line {} (`{content}`)", line.saturating_add(1))
 }
 
-/// The same for a field by its path, `fidelity.sections[2].hogs`, or for the innermost table around it that is written
-/// down; nothing where none is.
+/// The same for a field by its path, `fidelity.sections[2].hogs`, or for the innermost table around
+/// it that is written down; nothing where none is.
 pub(super) fn of(text: &str, path: &str) -> String {
     let Ok(table) = DeTable::parse(text) else { return String::new() };
     let mut found = None;

@@ -41,7 +41,8 @@ pub struct Events {
     pub call: Event,
 }
 
-/// A vhost device. The kernel's worker reads and writes the guest memory until the device is dropped.
+/// A vhost device. The kernel's worker reads and writes the guest memory until the device is
+/// dropped.
 pub struct Device {
     // Before the TAP, which it holds as its backend, and with its own reference to the memory.
     vhost: Net<Arc<GuestMemoryMmap>>,
@@ -50,10 +51,12 @@ pub struct Device {
     events: [Events; 2],
 }
 
-/// Whether a device can be opened here, and its worker seen. It is owned for a moment and carries nothing.
+/// Whether a device can be opened here, and its worker seen. It is owned for a moment and carries
+/// nothing.
 ///
 /// # Errors
-/// The module is not there, or the right; the worker is a kernel thread, and this process's PID namespace hides it.
+/// The module is not there, or the right; the worker is a kernel thread, and this process's PID
+/// namespace hides it.
 pub fn detect() -> Result<()> {
     let vhost = open(GuestMemoryMmap::new())?;
     own(&vhost).map(drop)
@@ -69,8 +72,8 @@ fn own(vhost: &Net<Arc<GuestMemoryMmap>>) -> Result<u32> {
 }
 
 impl Device {
-    /// Opens a device with rings at `layouts` (receive, transmit) in `memory`, whose indices start at 0. It stays
-    /// silent until [`Device::connect`].
+    /// Opens a device with rings at `layouts` (receive, transmit) in `memory`, whose indices start
+    /// at 0. It stays silent until [`Device::connect`].
     ///
     /// # Errors
     /// No /dev/vhost-net, not root, a feature that the kernel's vhost lacks.
@@ -103,8 +106,8 @@ impl Device {
 
     /// Sets the backend of both queues. The receive ring should be full by now.
     ///
-    /// Setting a backend makes the worker call `handle_tx` once by itself, since a TAP is always writable; that call
-    /// has ended when this returns, so that each later one belongs to a kick.
+    /// Setting a backend makes the worker call `handle_tx` once by itself, since a TAP is always
+    /// writable; that call has ended when this returns, so that each later one belongs to a kick.
     ///
     /// # Errors
     /// The errno of `VHOST_NET_SET_BACKEND`.
@@ -123,13 +126,15 @@ impl Device {
         QUEUES.map(|queue| self.set_backend(queue, false)).into_iter().collect()
     }
 
-    /// Waits until the worker has done all that was asked of it so far. This gives it work of its own.
+    /// Waits until the worker has done all that was asked of it so far. This gives it work of its
+    /// own.
     ///
     /// # Errors
     /// The errno of `VHOST_SET_LOG_FD`.
     pub fn flush(&self) -> Result<()> {
-        // There is no ioctl for it, but each one that concerns the whole device ends in vhost_net_flush()
-        // (vhost_net_ioctl in drivers/vhost/net.c). This one takes away a log file that was never set.
+        // There is no ioctl for it, but each one that concerns the whole device ends in
+        // vhost_net_flush() (vhost_net_ioctl in drivers/vhost/net.c). This one takes away a log
+        // file that was never set.
         self.vhost.set_log_fd(-1).map_err(call("ioctl(VHOST_SET_LOG_FD)"))
     }
 
@@ -138,7 +143,8 @@ impl Device {
     /// # Errors
     /// The errno of `VHOST_GET_VRING_BASE`.
     pub fn await_handler(&self, queue: Queue) -> Result<()> {
-        // The handler holds the queue's mutex from its first line to its last; so does this ioctl, which only reads.
+        // The handler holds the queue's mutex from its first line to its last; so does this ioctl,
+        // which only reads.
         self.vhost
             .get_vring_base(queue as usize)
             .map(drop)

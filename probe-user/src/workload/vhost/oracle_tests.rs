@@ -319,9 +319,11 @@ fn a_driver_that_wants_no_calls_gets_none_when_the_index_wraps() {
     assert!(calls <= 1, "{calls} calls");
 }
 
-/// Both ends run at full speed and sleep whenever they may: a kick or a call that is lost leaves both asleep.
+/// Both ends run at full speed and sleep whenever they may: a kick or a call that is lost leaves
+/// both asleep.
 ///
-/// One buffer at a time makes them sleep at nearly every step; the pauses let their steps meet in ever new ways.
+/// One buffer at a time makes them sleep at nearly every step; the pauses let their steps meet in
+/// ever new ways.
 #[test]
 fn two_threads_never_both_sleep() {
     for (size, wish) in [(1, 1), (16, 8)] {

@@ -37,7 +37,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// For rings of `ring` descriptors and frames of `frame` bytes to send; none unless `ring` is a size for a ring.
+    /// For rings of `ring` descriptors and frames of `frame` bytes to send; none unless `ring` is a
+    /// size for a ring.
     pub fn new(ring: u16, frame: usize) -> Option<Self> {
         let entries = usize::from(ring);
         let receive = Layout::new(ring, 0)?;
@@ -79,7 +80,8 @@ impl Plan {
     }
 }
 
-/// The transmit queue: each descriptor has a buffer of its own, which holds the frame but for its stamp.
+/// The transmit queue: each descriptor has a buffer of its own, which holds the frame but for its
+/// stamp.
 #[derive(Debug)]
 pub struct Transmit {
     /// The ring.

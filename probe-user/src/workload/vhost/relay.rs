@@ -1,4 +1,5 @@
-//! A device's two queues as a pair of pipes: frames with their virtio-net headers go in and come out, untouched.
+//! A device's two queues as a pair of pipes: frames with their virtio-net headers go in and come
+//! out, untouched.
 
 use std::{
     io,
@@ -56,8 +57,8 @@ pub struct Amount {
 }
 
 impl Outbound {
-    /// The plan for rings of `ring` descriptors whose transmit buffers hold frames of up to `longest` bytes; none unless
-    /// `ring` is a size for a ring.
+    /// The plan for rings of `ring` descriptors whose transmit buffers hold frames of up to
+    /// `longest` bytes; none unless `ring` is a size for a ring.
     pub fn plan(ring: u16, longest: usize) -> Option<Plan> {
         // One byte more, to tell a frame that fits from one that was cut.
         Plan::new(ring, longest + 1)
@@ -80,8 +81,8 @@ impl Outbound {
         Ok(Self { ring, memory: memory.clone(), buffers, stride, longest, lens })
     }
 
-    /// Has `read` fill the next free buffer with a header and a frame, and adds it; the device sees it with the next
-    /// [`Ring::publish`].
+    /// Has `read` fill the next free buffer with a header and a frame, and adds it; the device sees
+    /// it with the next [`Ring::publish`].
     ///
     /// # Errors
     /// That of `read`, apart from `EAGAIN`.
@@ -150,8 +151,8 @@ impl Inbound {
         Ok(Self { ring, memory: memory.clone(), buffers, frame: Vec::new(), rest: 0 })
     }
 
-    /// Hands each whole frame, with its header, to `deliver`, and gives the buffers back; whether the device asks to be
-    /// kicked for them.
+    /// Hands each whole frame, with its header, to `deliver`, and gives the buffers back; whether
+    /// the device asks to be kicked for them.
     ///
     /// # Errors
     /// The device broke the protocol; that of `deliver`.

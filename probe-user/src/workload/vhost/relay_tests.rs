@@ -89,7 +89,8 @@ fn what_is_no_frame_takes_no_descriptor() {
     assert_eq!(full, Added::Full);
 }
 
-/// Puts `frame` into as many buffers as it takes, as vhost does; the first one's header counts them.
+/// Puts `frame` into as many buffers as it takes, as vhost does; the first one's header counts
+/// them.
 fn deliver(memory: &GuestMemoryMmap, device: &mut Queue, frame: &[u8]) {
     let parts: Vec<_> = frame.chunks(BUFFER).collect();
     for (number, part) in parts.iter().enumerate() {

@@ -1,10 +1,11 @@
 //! Driver side of the split virtqueue, VIRTIO 1.2 §2.7, with single-descriptor buffers.
 //!
-//! The ring lies in memory that the device writes at the same time, so every shared field is an atomic. Two rules order
-//! them. Contents before index: `avail.idx` is stored with Release after the entries it covers, `used.idx` loaded with
-//! Acquire before them. Own index before the other's wish: between publishing and reading what the other side wants to
-//! be told stands a full fence, and the other side does the same the other way round; so of two sides that both go to
-//! sleep at least one sees the other's last word.
+//! The ring lies in memory that the device writes at the same time, so every shared field is an
+//! atomic. Two rules order them. Contents before index: `avail.idx` is stored with Release after
+//! the entries it covers, `used.idx` loaded with Acquire before them. Own index before the other's
+//! wish: between publishing and reading what the other side wants to be told stands a full fence,
+//! and the other side does the same the other way round; so of two sides that both go to sleep at
+//! least one sees the other's last word.
 
 use std::sync::{
     Arc,
@@ -19,7 +20,8 @@ use vm_memory::{AtomicInteger, MmapRegion, VolatileMemory as _};
 /// Most descriptors of a split ring.
 pub const MAX_SIZE: u16 = 1 << 15;
 
-/// Distance behind which a `used_event` of the past is renewed, before the index wraps and it becomes the future.
+/// Distance behind which a `used_event` of the past is renewed, before the index wraps and it
+/// becomes the future.
 const STALE: std::ops::Range<u16> = 1 << 14..1 << 15;
 
 /// Where a ring lies in the guest's memory: guest addresses, which are offsets into the one region.
@@ -33,8 +35,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The three parts of a ring of `size` descriptors one behind the other from `start`, each on cache lines of its
-    /// own, since driver and device write different ones.
+    /// The three parts of a ring of `size` descriptors one behind the other from `start`, each on
+    /// cache lines of its own, since driver and device write different ones.
     ///
     /// None unless `size` is a power of two up to [`MAX_SIZE`].
     pub fn new(size: u16, start: usize) -> Option<Self> {
@@ -143,8 +145,8 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// A ring at `layout` in `memory`, which must be zero there, whose indices start at `base` (what
-    /// `VHOST_SET_VRING_BASE` tells the device). Calls are off until [`Ring::call_after`].
+    /// A ring at `layout` in `memory`, which must be zero there, whose indices start at `base`
+    /// (what `VHOST_SET_VRING_BASE` tells the device). Calls are off until [`Ring::call_after`].
     ///
     /// None if the memory does not hold the layout.
     pub fn new(
@@ -195,7 +197,8 @@ impl Ring {
         self.free.last().copied()
     }
 
-    /// Offers the buffer that `describe` makes for the descriptor it is given; false if no descriptor is free.
+    /// Offers the buffer that `describe` makes for the descriptor it is given; false if no
+    /// descriptor is free.
     ///
     /// The device learns of it with the next [`Ring::publish`].
     pub fn add(&mut self, describe: impl FnOnce(u16) -> Buffer) -> bool {
@@ -260,8 +263,9 @@ impl Ring {
         self.used_idx() != self.seen
     }
 
-    /// Asks for a call when the device has used `count` more buffers, of those in flight; whether it has already, in
-    /// which case nobody should wait for the call. Without the event index the call comes for the first buffer.
+    /// Asks for a call when the device has used `count` more buffers, of those in flight; whether
+    /// it has already, in which case nobody should wait for the call. Without the event index the
+    /// call comes for the first buffer.
     #[must_use = "a call that is already due may never come"]
     pub fn call_after(&mut self, count: u16) -> bool {
         if self.event_idx {
@@ -320,7 +324,8 @@ impl Ring {
     }
 }
 
-/// VIRTIO 1.2 §2.7.7.2 and §2.7.10: whether the way from `old` to `new` passed `event`, all modulo 2^16.
+/// VIRTIO 1.2 §2.7.7.2 and §2.7.10: whether the way from `old` to `new` passed `event`, all modulo
+/// 2^16.
 #[doc(alias = "vring_need_event")]
 pub fn need_event(event: u16, new: u16, old: u16) -> bool {
     new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old)

@@ -1,8 +1,9 @@
 //! Which thread is a vhost device's worker.
 //!
-//! From Linux 6.4 on it is a thread of the process that owns the device (vhost_task); before, and from 6.17 on if
-//! the `fork_from_owner_default` parameter says so, a kernel thread. Either is named `vhost-` and the id of the thread
-//! that became owner, and so are the workers of that thread's other devices: only what was not there before is new.
+//! From Linux 6.4 on it is a thread of the process that owns the device (vhost_task); before, and
+//! from 6.17 on if the `fork_from_owner_default` parameter says so, a kernel thread. Either is
+//! named `vhost-` and the id of the thread that became owner, and so are the workers of that
+//! thread's other devices: only what was not there before is new.
 
 use std::{
     collections::BTreeMap,
@@ -25,8 +26,8 @@ const SEE_THEM: &str =
 /// Runs `set_owner`, which starts one worker, and finds the worker's thread id.
 ///
 /// # Errors
-/// That of `set_owner`. /proc cannot be read, or shows no worker or several: in a PID namespace of its own a process does
-/// not see kernel threads.
+/// That of `set_owner`. /proc cannot be read, or shows no worker or several: in a PID namespace of
+/// its own a process does not see kernel threads.
 pub(super) fn spawned_by(set_owner: impl FnOnce() -> Result<()>) -> Result<u32> {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let before = workers()?;
@@ -36,7 +37,8 @@ pub(super) fn spawned_by(set_owner: impl FnOnce() -> Result<()>) -> Result<u32> 
     only(&new, &format!("vhost-{}", rustix::thread::gettid()))
 }
 
-/// The workers of the devices that thread `owner` of process `process` opened, in the order of their ids.
+/// The workers of the devices that thread `owner` of process `process` opened, in the order of
+/// their ids.
 ///
 /// # Errors
 /// /proc cannot be read; there is none, or it is out of sight.

@@ -23,7 +23,8 @@ const COUNT: &str = "bpf-fentry-count";
 const TRACER: &str = "ftrace-function";
 const COST: &str = "toll.kernel_ns_per_event";
 
-/// One run per block, each with a seed of its own, as `cargo xtask run` makes them: the counter costs this much per kick.
+/// One run per block, each with a seed of its own, as `cargo xtask run` makes them: the counter
+/// costs this much per kick.
 fn costs(platform: Platform, first_seed: u64, costs: &[f64]) -> Campaign {
     let mut lab = Lab::new();
     for (seed, cost) in (first_seed..).zip(costs) {

@@ -9,7 +9,8 @@ fn the_cost_at_a_rate_by_hand() {
         &[off(2), (COUNT, &[400, 400], 4_000_000), (TRACER, &[600, 600], 500_000)],
     );
     let found = recommend(&campaign(lab), &at("300k/s"));
-    // 400 ns, 300000 times a second: 12 % of a CPU; 4 ms of reading in 2 s, whatever the calls: 0.2 %.
+    // 400 ns, 300000 times a second: 12 % of a CPU; 4 ms of reading in 2 s, whatever the calls: 0.2
+    // %.
     let count = &of(&found, COUNT).cost;
     assert!(close(count.parts["kernel"], 12.0) && close(count.parts["reader"], 0.2), "{count:?}");
     let all = count.cpu_pct.known().unwrap();

@@ -20,7 +20,8 @@ fn what_is_unknown_was_not_zero() {
     let (verdict, losses) = judged(Loss::NONE, Loss::Unknown, 0.0);
     assert!(matches!(verdict, Verdict::CannotTell { more_blocks: None, .. }), "{verdict:?}");
     assert!(!losses.all.exact && losses.all.missed == Loss::Unknown);
-    // 50 of 10000 are 0.5 %: beyond 0.4 whatever else was missed, and within 0.6 only if that is known.
+    // 50 of 10000 are 0.5 %: beyond 0.4 whatever else was missed, and within 0.6 only if that is
+    // known.
     let (verdict, losses) = judged(Loss::Exact(50), Loss::Unknown, 0.4);
     assert!(matches!(verdict, Verdict::Broken { .. }), "{verdict:?}");
     let worst = losses.worst().unwrap();

@@ -27,8 +27,8 @@ const PROFILER: &str = "perf-sample-999-callchain";
 /// Costs of a method: ns per kick in each block, and ns of its reader in each trial.
 type Costs<'a> = (&'a str, &'a [u64], u64);
 
-/// Lockstep trials of 1000 kicks in 2 s each, under the control at 8000 ns per kick; and paced ones of which only the
-/// reader takes time.
+/// Lockstep trials of 1000 kicks in 2 s each, under the control at 8000 ns per kick; and paced ones
+/// of which only the reader takes time.
 fn lab(platform: Platform, all: &[Costs<'_>]) -> Lab {
     let mut lab = Lab::new();
     lab.run(platform);
@@ -91,7 +91,8 @@ fn edit(lab: &mut Lab, method: &str, change: impl Fn(u32, &mut Measured)) {
     }
 }
 
-/// Three blocks of fidelity on `platform`: the tracer shows more than the counter, which is cheaper.
+/// Three blocks of fidelity on `platform`: the tracer shows more than the counter, which is
+/// cheaper.
 fn ordered(platform: Platform) -> Lab {
     let mut lab =
         lab(platform, &[off(3), (COUNT, &[400, 401, 402], 0), (TRACER, &[600, 601, 602], 0)]);

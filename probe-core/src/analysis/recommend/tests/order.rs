@@ -71,7 +71,8 @@ fn more_than_all_of_the_correlation_is_all_of_it_in_the_comparison_too() {
 
 #[test]
 fn what_a_block_does_to_both_is_not_in_their_difference() {
-    // The control moves, and with it what both seem to cost; the tracer takes 100 ns more in each block.
+    // The control moves, and with it what both seem to cost; the tracer takes 100 ns more in each
+    // block.
     let mut lab = lab(
         Platform::Native,
         &[
@@ -104,7 +105,8 @@ fn none_is_best_where_nothing_orders_them() {
 
 #[test]
 fn blocks_in_common_that_contradict_the_order_compare_nothing() {
-    // The counter takes more in each of the three blocks that both have; a fourth alone puts the tracer behind.
+    // The counter takes more in each of the three blocks that both have; a fourth alone puts the
+    // tracer behind.
     let mut lab = lab(
         Platform::Native,
         &[off(4), (COUNT, &[600, 601, 599], 0), (TRACER, &[300, 301, 299, 9000], 0)],

@@ -4,14 +4,16 @@ use super::*;
 
 #[test]
 fn a_straddling_interval_says_how_many_blocks_are_missing() {
-    // 100 and 300 in turn: mean 200, s = 115.4701, four blocks: half a width of 3.182446 · 115.4701/2 = 183.7386.
+    // 100 and 300 in turn: mean 200, s = 115.4701, four blocks: half a width of 3.182446 ·
+    // 115.4701/2 = 183.7386.
     let lab = lab(Platform::Native, &[off(4), (COUNT, &[100, 300, 100, 300], 0)]);
     let campaign = campaign(lab);
     let judged = |max| {
         let wanted = Wanted { max_cpu_pct: Some(max), ..at("100k/s") };
         recommend(&campaign, &wanted)
     };
-    // 2 % ± 1.837 of a CPU, s = 1.1547. To end at 3: 2.4469 s/2.6458 = 1.068 of 7 blocks, 2.3646 s/2.8284 = 0.965 of 8: 4 more.
+    // 2 % ± 1.837 of a CPU, s = 1.1547. To end at 3: 2.4469 s/2.6458 = 1.068 of 7 blocks, 2.3646
+    // s/2.8284 = 0.965 of 8: 4 more.
     let found = judged(3.0);
     assert_eq!(found.outcome, Standing::CannotTell);
     let Verdict::CannotTell { more_blocks, why } = verdict(&found, COUNT, Criterion::Cpu) else {

@@ -1,4 +1,5 @@
-//! Estimates with their intervals, row by row, in panels beside each other that have a scale of their own each.
+//! Estimates with their intervals, row by row, in panels beside each other that have a scale of
+//! their own each.
 
 use maud::{Markup, html};
 

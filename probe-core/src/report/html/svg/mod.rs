@@ -1,7 +1,8 @@
 //! A small layer for drawings: scales, axes, marks, and four kinds of chart, all as inline SVG.
 //!
-//! Everything is a pure function of numbers. Colours and fonts are CSS classes (`figure.css`), so that a drawing follows
-//! the reader's light or dark theme and prints on white. Lengths are in units of the drawing, [`WIDTH`] across.
+//! Everything is a pure function of numbers. Colours and fonts are CSS classes (`figure.css`), so
+//! that a drawing follows the reader's light or dark theme and prints on white. Lengths are in
+//! units of the drawing, [`WIDTH`] across.
 
 pub(crate) mod axis;
 pub(crate) mod bars;

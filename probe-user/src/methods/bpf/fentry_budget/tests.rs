@@ -131,8 +131,8 @@ fn below_its_budget_everything_is_recorded_and_above_it_hardly_anything() {
 fn a_bucket_of_few_records_is_spent_like_a_large_one() {
     let prices = Prices { call: 20.0, record: 300.0 };
     for window in [1_000_000, 1_000_000_000] {
-        // A microsecond in a millisecond, which holds 50 calls; the hook takes a third of the budget, then a
-        // twelfth.
+        // A microsecond in a millisecond, which holds 50 calls; the hook takes a third of the
+        // budget, then a twelfth.
         for gap in [60_000, 240_000] {
             let mut played = Played::new(Rates::new(0.001, Nanos(window), prices));
             played.run(100_000, gap, prices);

@@ -110,7 +110,8 @@ proptest! {
         prop_assert!(Records::new(&bytes, layout).count() <= bytes.len() / 8 + 1);
     }
 
-    /// Small records of every kind, whose lengths lead somewhere, so that their bodies are really reached.
+    /// Small records of every kind, whose lengths lead somewhere, so that their bodies are really
+    /// reached.
     #[test]
     fn hostile_bodies_end(
         layout in layout(),

@@ -33,7 +33,8 @@ fn watched_fd() -> (fs::File, i64) {
     (read.into(), write.into_raw_fd().into())
 }
 
-/// The watched descriptor is closed: a pipe without writers reads as ended; with one, this would wait for ever.
+/// The watched descriptor is closed: a pipe without writers reads as ended; with one, this would
+/// wait for ever.
 fn assert_closed(mut end: fs::File) {
     rustix::fs::fcntl_setfl(&end, rustix::fs::OFlags::NONBLOCK).unwrap();
     assert_eq!(end.read(&mut [0]).unwrap(), 0);
