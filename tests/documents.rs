@@ -12,18 +12,31 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// Every document for users, by its path below the root, with its text.
+/// The folder of the book's pages.
+pub(crate) const PAGES: &str = "docs/src";
+
+/// Every document for users, by its path below the root, with its text: those at the root, and the
+/// pages of the book.
 pub(crate) fn documents() -> Vec<(PathBuf, String)> {
-    let markdown = |folder: &str| {
-        let entries = fs::read_dir(root().join(folder)).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name());
-        let paths = names.map(|name| Path::new(folder).join(name));
-        paths.filter(|path| path.extension().is_some_and(|e| e == "md")).collect::<Vec<_>>()
-    };
-    let mut paths = [markdown(""), markdown("docs")].concat();
+    let mut paths = Vec::new();
+    markdown(Path::new(""), false, &mut paths);
+    markdown(Path::new(PAGES), true, &mut paths);
     paths.sort();
     assert!(paths.iter().any(|path| path == "README.md") && paths.len() > 8, "{paths:?}");
     paths.into_iter().map(|path| (path.clone(), read(&path))).collect()
+}
+
+/// The Markdown files of a folder, and of those below it if `deep`.
+fn markdown(folder: &Path, deep: bool, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(root().join(folder)).unwrap() {
+        let entry = entry.unwrap();
+        let path = folder.join(entry.file_name());
+        if deep && entry.file_type().unwrap().is_dir() {
+            markdown(&path, deep, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
 }
 
 /// A file of the workspace.

@@ -49,19 +49,19 @@ fn every_command_is_one_that_tracetoll_takes() {
 
 #[test]
 fn every_exit_status_is_documented() {
-    let text = read(Path::new("docs/commands.md"));
+    let text = read(Path::new("docs/src/reference/command-line.md"));
     for status in Status::ALL {
         let row = format!("\n| {} | ", status.number());
-        assert!(text.contains(&row), "docs/commands.md has no row for {status:?}");
+        assert!(text.contains(&row), "the command line has no row for {status:?}");
     }
 }
 
 #[test]
 fn every_bound_of_a_scenario_is_documented() {
-    let text = read(Path::new("SCENARIOS.md"));
+    let text = read(Path::new("docs/src/reference/scenarios.md"));
     for [of, accepted, why] in probe_core::model::bounds::of_a_scenario() {
         let row = format!("\n| {of} | {accepted} | {why} |\n");
-        assert!(text.contains(&row), "SCENARIOS.md has no row{row}");
+        assert!(text.contains(&row), "the page of scenarios has no row{row}");
     }
 }
 
@@ -214,6 +214,20 @@ fn links_lead_somewhere() {
             );
         }
     }
+}
+
+#[test]
+fn the_summary_lists_every_page_once() {
+    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let pages = Path::new(documents::PAGES);
+    let summary = pages.join("SUMMARY.md");
+    let text = read(&summary);
+    let mut listed: Vec<_> =
+        link.captures_iter(&text).map(|found| pages.join(&found[1])).collect();
+    listed.sort();
+    let there = documents::documents().into_iter().map(|(path, _)| path);
+    let there: Vec<_> = there.filter(|path| path.starts_with(pages) && *path != summary).collect();
+    assert_eq!(listed, there);
 }
 
 /// A text without its blocks of code.

@@ -189,9 +189,9 @@ mod tests {
 
     #[test]
     fn every_method_is_described() {
-        let text = include_str!("../../../METHODS.md");
+        let text = include_str!("../../../docs/src/reference/methods.md");
         for id in ids() {
-            assert!(text.contains(&format!("`{id}`")), "{id} is not in METHODS.md");
+            assert!(text.contains(&format!("`{id}`")), "{id} is not in reference/methods.md");
         }
     }
 
