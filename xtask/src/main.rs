@@ -1,9 +1,10 @@
-//! Everything a developer types: `cargo xtask run|test|bench|ebpf|image|vm`.
+//! Everything a developer types: `cargo xtask run|test|bench|ebpf|image|vm|book`.
 //!
 //! Each subcommand is one module; what a module needs from the system it asks of [`install`].
 
 mod apt;
 mod bench;
+mod book;
 mod cargo;
 #[cfg(test)]
 mod documents;
@@ -46,6 +47,7 @@ enum Command {
     Vm(vm::Args),
     Image(image::Args),
     Ebpf(ebpf::Args),
+    Book(book::Args),
 }
 
 fn main() -> ExitCode {
@@ -65,5 +67,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Vm(args) => args.run(&install),
         Command::Image(args) => args.run(&install),
         Command::Ebpf(args) => args.run(&install).map(|()| ExitCode::SUCCESS),
+        Command::Book(args) => args.run(&install).map(|()| ExitCode::SUCCESS),
     }
 }

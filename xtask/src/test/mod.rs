@@ -13,7 +13,7 @@ mod record;
 use crate::install::Installer;
 use crate::kernels::{self, Kernel};
 use crate::vm::{AccelArg, Tools};
-use crate::{cargo, ebpf, interrupt, paths, readers};
+use crate::{book, cargo, ebpf, interrupt, paths, readers};
 use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::process::{Command, ExitCode, Stdio};
@@ -25,8 +25,8 @@ use std::time::Instant;
 /// what depends on the kernel.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Every guest test on every kernel, those that boot VMs in VMs on two, random kills, and the
-    /// fuzzer: for nights. It takes an hour on two CPUs, and writes what it ran to
+    /// Every guest test on every kernel, those that boot VMs in VMs on two, random kills, the
+    /// fuzzer, and the book: for nights. It takes an hour on two CPUs, and writes what it ran to
     /// xtask/full-lane.json
     #[arg(long)]
     full: bool,
@@ -79,6 +79,7 @@ impl Args {
         }
         if self.full && !self.guest_only {
             stages.run("fuzz", || fuzz(&mut fuzzed))?;
+            stages.run("book", || book::check(install))?;
         }
         if !self.host_only {
             stages.run("guest tests", || {

@@ -1,0 +1,151 @@
+//! The book: mdBook builds it from `docs/`, and every link in what it built is followed.
+
+use crate::install::Installer;
+use crate::{cargo, paths};
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The mdBook that builds it.
+const VERSION: &str = "0.5.4";
+
+/// Where mdBook puts it, as `docs/book.toml` says.
+const BUILT: &str = "target/book";
+
+/// Build the book of docs/ into target/book, and check its links
+#[derive(clap::Args)]
+pub(crate) struct Args {}
+
+impl Args {
+    /// Builds and checks it, and prints where it begins.
+    ///
+    /// # Errors
+    /// As [`check`].
+    pub(crate) fn run(self, install: &Installer) -> Result<()> {
+        check(install)?;
+        println!("{}", paths::root().join(BUILT).join("index.html").display());
+        Ok(())
+    }
+}
+
+/// Builds the book and follows its links.
+///
+/// # Errors
+/// mdBook cannot be installed, or fails; a link leads nowhere.
+pub(crate) fn check(install: &Installer) -> Result<()> {
+    let mdbook = ready(install)?;
+    let built = paths::root().join(BUILT);
+    // Pages of before would hide links to what is gone.
+    if built.exists() {
+        fs::remove_dir_all(&built).with_context(|| format!("cannot remove {}", built.display()))?;
+    }
+    cargo::run(Command::new(mdbook).arg("build").arg(paths::root().join("docs")))?;
+    let broken = broken(&built)?;
+    if !broken.is_empty() {
+        bail!("links of the book lead nowhere:\n  {}", broken.join("\n  "));
+    }
+    Ok(())
+}
+
+/// Installs mdBook below `target/`, where this version of it is not there yet.
+fn ready(install: &Installer) -> Result<PathBuf> {
+    let home = paths::store("mdbook")?;
+    let lock = File::create(home.join("lock"))?;
+    lock.lock()?;
+    let program = home.join("bin/mdbook");
+    let version = Command::new(&program).arg("--version").output();
+    let there = version.is_ok_and(|out| {
+        String::from_utf8_lossy(&out.stdout).trim_end().trim_start_matches("mdbook v") == VERSION
+    });
+    if !there {
+        // Serving and watching, which nobody does here, take most of its compile time.
+        let features = ["--no-default-features", "--features", "search"];
+        let mut cargo = cargo::cargo(&["install", "mdbook", "--locked", "--version", VERSION]);
+        cargo.args(features).arg("--root").arg(&home);
+        install.announce("mdbook", "to build the book", &cargo)?;
+        cargo::run(&mut cargo)?;
+    }
+    Ok(program)
+}
+
+/// Links of a folder of web pages that lead to no file, or to no place in one.
+fn broken(folder: &Path) -> Result<Vec<String>> {
+    let folder = folder.canonicalize()?;
+    let mut pages = BTreeMap::new();
+    read(&folder, &mut pages)?;
+    let mut broken = Vec::new();
+    for (page, html) in &pages {
+        // It stands for any address, and its links begin at the server's root.
+        if page.ends_with("404.html") {
+            continue;
+        }
+        let links = attributes(html, "href").chain(attributes(html, "src"));
+        for link in links.filter(|link| !link.contains("://") && !link.starts_with("data:")) {
+            let (file, place) = link.split_once('#').unwrap_or((link, ""));
+            let near = page.parent().context("a page stands in a folder")?;
+            let file =
+                if file.is_empty() { Ok(page.clone()) } else { near.join(file).canonicalize() };
+            let leads = file.is_ok_and(|file| {
+                file.starts_with(&folder)
+                    && (place.is_empty()
+                        || pages
+                            .get(&file)
+                            .is_some_and(|html| attributes(html, "id").any(|id| id == place)))
+            });
+            if !leads {
+                let page = page.strip_prefix(&folder).unwrap_or(page).display();
+                broken.push(format!("{page}: {link}"));
+            }
+        }
+    }
+    Ok(broken)
+}
+
+/// The pages of a folder, by path.
+fn read(folder: &Path, pages: &mut BTreeMap<PathBuf, String>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            read(&path, pages)?;
+        } else if path.extension().is_some_and(|extension| extension == "html") {
+            let html = fs::read_to_string(&path)?;
+            pages.insert(path, html);
+        }
+    }
+    Ok(())
+}
+
+/// The values of an attribute. In text, quotation marks are written as entities.
+fn attributes<'a>(html: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let values = html.split(&format!(" {name}=\"")).skip(1).collect::<Vec<_>>();
+    values.into_iter().filter_map(|rest| rest.split('"').next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_that_lead_nowhere_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, html: &str| fs::write(folder.path().join(name), html).unwrap();
+        fs::create_dir(folder.path().join("guide")).unwrap();
+        write("logo.svg", "");
+        write("index.html", r#"<h1 id="top"><a href="guide/a.html#first">a</a></h1>"#);
+        write(
+            "guide/a.html",
+            r##"<h2 id="first">First</h2><img src="../logo.svg"><a href="#first"></a>
+            <a href="https://example.org/x"></a><code>href=&quot;no&quot;</code>
+            <a href="b.html"></a><a href="../index.html#gone"></a><a href="../../outside"></a>"##,
+        );
+        write("404.html", r#"<a href="/x.html"></a>"#);
+        let expected = [
+            "guide/a.html: b.html",
+            "guide/a.html: ../index.html#gone",
+            "guide/a.html: ../../outside",
+        ];
+        assert_eq!(broken(folder.path()).unwrap(), expected);
+    }
+}
