@@ -3,8 +3,9 @@
 //! `xtask/src/documents.rs`.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 /// The workspace's root.
@@ -42,6 +43,49 @@ fn markdown(folder: &Path, deep: bool, found: &mut Vec<PathBuf>) {
 /// A file of the workspace.
 pub(crate) fn read(path: &Path) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Compares what stands in a page between `<!-- generated: PART -->` and `<!-- end -->` with what the
+/// code says. With `UPDATE_PAGES` in the environment, writes it there instead.
+pub(crate) fn generated(page: &str, part: &str, told: &str) {
+    // Tests run side by side, and one page has several parts.
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _alone = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = Path::new(PAGES).join(page);
+    let text = read(&path);
+    let begin = format!("<!-- generated: {part} -->\n");
+    let place = text.find(&begin).and_then(|at| {
+        let from = at + begin.len();
+        text[from..].find("<!-- end -->\n").map(|length| from..from + length)
+    });
+    let place = place.unwrap_or_else(|| panic!("{}: no place for {part}", path.display()));
+    let told = format!("\n{}\n\n", told.trim());
+    if text[place.clone()] == told {
+        return;
+    }
+    let how = "run this test with UPDATE_PAGES=1 to write it";
+    let update = env::var_os("UPDATE_PAGES").is_some();
+    assert!(update, "{}: {part} differs from the code; {how}:\n{told}", path.display());
+    let text = [&text[..place.start], &told, &text[place.end..]].concat();
+    fs::write(root().join(&path), text).unwrap();
+}
+
+/// The long help of a command and of each command below it, a block each.
+pub(crate) fn help(mut command: clap::Command) -> String {
+    command = command.term_width(100);
+    command.build();
+    let name = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
+    let mut text = block(&name, &mut command);
+    for below in command.get_subcommands_mut().filter(|below| below.get_name() != "help") {
+        text += &block(&format!("{name} {}", below.get_name()), below);
+    }
+    text
+}
+
+fn block(name: &str, command: &mut clap::Command) -> String {
+    let help = command.render_long_help().to_string();
+    let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+    format!("### {name}\n\n```text\n{}\n```\n\n", lines.join("\n"))
 }
 
 /// The commands of a text's `console` blocks, lines that go on joined, each with the lines of its

@@ -1,4 +1,5 @@
-//! How often the intervals hold a known truth: the table of METHODOLOGY.md, in Markdown.
+//! How often the intervals hold a known truth: the tables of docs/src/explanation/statistics.md, in
+//! Markdown.
 //!
 //! `cargo run --release -p tracetoll-benches --example coverage`; it takes a few minutes.
 

@@ -1,6 +1,8 @@
 //! The documents hold what they say: their commands are ones that tracetoll takes, those that need
-//! no kernel are run as printed and answer as shown, excerpts of the source are still in it, and
-//! links lead somewhere.
+//! no kernel are run as printed and answer as shown, excerpts of the source are still in it, links
+//! lead somewhere, and what is generated is what the code says.
+//!
+//! `UPDATE_PAGES=1 cargo test -p probe-user --test documents` writes the generated parts.
 
 #[path = "../../tests/documents.rs"]
 mod documents;
@@ -8,13 +10,21 @@ mod documents;
 use std::{
     collections::BTreeSet,
     env, fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
-use clap::Parser as _;
-use documents::{commands, examples, read, root};
-use probe_user::cli::{self, Cli, Status};
+use clap::{CommandFactory as _, Parser as _};
+use documents::{commands, examples, generated, read, root};
+use probe_core::{
+    model::{bounds, method::Descriptor, scenario::GuestKind},
+    report::tables::Table,
+};
+use probe_user::{
+    cli::{self, Cli, Status},
+    methods::registry,
+    workload::scenarios,
+};
 use regex::Regex;
 
 const TRACETOLL: &str = env!("CARGO_BIN_EXE_tracetoll");
@@ -48,21 +58,130 @@ fn every_command_is_one_that_tracetoll_takes() {
 }
 
 #[test]
-fn every_exit_status_is_documented() {
-    let text = read(Path::new("docs/src/reference/command-line.md"));
-    for status in Status::ALL {
-        let row = format!("\n| {} | ", status.number());
-        assert!(text.contains(&row), "the command line has no row for {status:?}");
-    }
+fn the_page_of_the_command_line_is_its_help() {
+    const PAGE: &str = "reference/command-line.md";
+    let status = |status: Status| [status.number().to_string(), status.meaning().to_owned()];
+    let statuses = table(["exit status", "means"], Status::ALL.map(status));
+    generated(PAGE, "exit statuses", &statuses);
+    generated(PAGE, "commands", &documents::help(Cli::command()));
 }
 
 #[test]
-fn every_bound_of_a_scenario_is_documented() {
-    let text = read(Path::new("docs/src/reference/scenarios.md"));
-    for [of, accepted, why] in probe_core::model::bounds::of_a_scenario() {
-        let row = format!("\n| {of} | {accepted} | {why} |\n");
-        assert!(text.contains(&row), "the page of scenarios has no row{row}");
+fn the_page_of_methods_is_the_registrys() {
+    const PAGE: &str = "reference/methods.md";
+    let text = read(&Path::new(documents::PAGES).join(PAGE));
+    let groups: Vec<String> = registry::groups().map(|group| format!("`{group}`")).collect();
+    generated(PAGE, "groups", &format!("{}.", groups.join(", ")));
+    let named = |family: &str| {
+        registry::ids()
+            .map(|id| (id, described(id)))
+            .filter(|(_, method)| format!("{:?}", method.family).to_lowercase() == family)
+            .collect::<Vec<_>>()
+    };
+    for family in ["control", "external"] {
+        let row = |(id, method): &(&str, Descriptor)| {
+            assert!(family == "control" || losses(&text, id), "{id}: no row on what it loses");
+            [format!("`{id}`"), method.summary.clone(), gives(method)]
+        };
+        let rows = named(family);
+        let rows = rows.iter().map(row);
+        generated(PAGE, family, &table(["id", "what it does", "gives"], rows));
     }
+    for family in ["ftrace", "perf", "bpf", "capture"] {
+        let row = |(id, method): &(&str, Descriptor)| {
+            assert!(losses(&text, id), "{id}: no row on what it loses");
+            [format!("`{id}`"), method.summary.clone(), gives(method), parameters(method)]
+        };
+        let rows = named(family);
+        let rows = rows.iter().map(row);
+        generated(PAGE, family, &table(["id", "what it does", "gives", "parameters"], rows));
+    }
+}
+
+/// A method of this id; of those with a number in it, the one that groups hold, with the event that
+/// every machine has.
+fn described(id: &str) -> Descriptor {
+    let mut word = id.replace("HZ", "999").replace("-N", "-100");
+    if id.contains("HZ") {
+        word += ":event=cpu-clock";
+    }
+    registry::find(&word).unwrap().descriptor().clone()
+}
+
+fn gives(method: &Descriptor) -> String {
+    let names: Vec<String> = method.gives().iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
+fn parameters(method: &Descriptor) -> String {
+    let written = |(name, value): (&String, &serde_json::Value)| match value.as_str() {
+        Some(text) => format!("`{name}={text}`"),
+        None if value.is_null() => format!("`{name}`"),
+        None => format!("`{name}={value}`"),
+    };
+    method.parameters.iter().map(written).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a row of a page's own, which no code writes, says what the method loses.
+fn losses(page: &str, id: &str) -> bool {
+    let first = |line: &str| line.split(" | ").next().unwrap_or_default().to_owned();
+    let own = page
+        .split("<!-- generated: ")
+        .flat_map(|part| part.split_once("<!-- end -->").map_or(part, |(_, own)| own).lines());
+    own.filter(|line| line.starts_with("| `")).any(|line| first(line).contains(&format!("`{id}`")))
+}
+
+#[test]
+fn the_page_of_scenarios_is_the_files() {
+    const PAGE: &str = "reference/scenarios.md";
+    let rows = scenarios::names().map(|name| {
+        let scenario = scenarios::load(name).unwrap();
+        let guests = match scenario.guests.kind {
+            GuestKind::Existing => "those that are there".to_owned(),
+            kind => format!("{} `{}`", scenario.guests.count, format!("{kind:?}").to_lowercase()),
+        };
+        [format!("`{name}`"), guests, scenario.summary]
+    });
+    generated(PAGE, "built in", &table(["name", "guests", "what happens"], rows));
+    let bounds = table(["field", "accepted", "why"], bounds::of_a_scenario());
+    generated(PAGE, "bounds", &bounds);
+}
+
+#[test]
+fn the_page_of_columns_is_the_tables() {
+    let columns = Table::Columns.csv(&[]).unwrap();
+    let columns: Vec<[String; 4]> =
+        csv::Reader::from_reader(columns.as_bytes()).deserialize().map(Result::unwrap).collect();
+    for of in [Table::Trials, Table::Bins] {
+        let rows = columns.iter().filter(|[table, ..]| table == of.name());
+        let rows = rows
+            .map(|[_, name, unit, about]| [&format!("`{name}`"), unit, about].map(Clone::clone));
+        generated(
+            "reference/columns.md",
+            of.name(),
+            &table(["column", "unit", "what it is"], rows),
+        );
+    }
+}
+
+/// A table in Markdown.
+fn table<const N: usize>(
+    head: [&str; N],
+    rows: impl IntoIterator<Item = [impl AsRef<str>; N]>,
+) -> String {
+    let line = |cells: Vec<&str>| {
+        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let rule = format!("|{}\n", "---|".repeat(N));
+    let rows = rows.into_iter().map(|row| line(row.iter().map(AsRef::as_ref).collect()));
+    line(head.to_vec()) + &rule + &rows.collect::<String>()
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = read(Path::new("README.md")).lines().count();
+    assert!(lines < 120, "{lines} lines");
 }
 
 #[test]
@@ -207,7 +326,11 @@ fn links_lead_somewhere() {
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
             let file = if file.is_empty() { path.clone() } else { folder.join(file) };
             let here = format!("{}: {target}", path.display());
-            assert!(root().join(&file).exists(), "{here}: there is no such file");
+            let there = root().join(&file).canonicalize();
+            let there = there.unwrap_or_else(|e| panic!("{here}: {e}"));
+            // The built book holds pages and nothing else.
+            let book = root().join(documents::PAGES);
+            assert!(!path.starts_with(documents::PAGES) || there.starts_with(book), "{here}");
             assert!(
                 anchor.is_empty() || anchors(&read(&file)).contains(anchor),
                 "{here}: no such heading"
@@ -222,12 +345,36 @@ fn the_summary_lists_every_page_once() {
     let pages = Path::new(documents::PAGES);
     let summary = pages.join("SUMMARY.md");
     let text = read(&summary);
-    let mut listed: Vec<_> =
-        link.captures_iter(&text).map(|found| pages.join(&found[1])).collect();
+    let mut listed: Vec<_> = link.captures_iter(&text).map(|found| pages.join(&found[1])).collect();
     listed.sort();
     let there = documents::documents().into_iter().map(|(path, _)| path);
     let there: Vec<_> = there.filter(|path| path.starts_with(pages) && *path != summary).collect();
     assert_eq!(listed, there);
+}
+
+#[test]
+fn pages_that_the_source_names_are_there() {
+    let page = Regex::new(r"docs/src/[\w/-]+\.md").unwrap();
+    let mut seen = 0;
+    let mut folders: Vec<PathBuf> =
+        ["benches", "probe-core", "probe-ebpf", "probe-user", "tests", "xtask"]
+            .map(Into::into)
+            .into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root().join(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let path = folder.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs" || e == "toml") {
+                for found in page.find_iter(&read(&path)) {
+                    seen += 1;
+                    assert!(root().join(found.as_str()).exists(), "{}: {found:?}", path.display());
+                }
+            }
+        }
+    }
+    assert!(seen > 5, "only {seen} pages are named");
 }
 
 /// A text without its blocks of code.

@@ -35,7 +35,7 @@ fn presets() -> Result<()> {
         let count = registry::find("bpf-fentry-count")?.detect(&resolved.target);
         let traced = match &count {
             Detection::Available => true,
-            // METHODOLOGY.md, "A trampoline can stand where the function is not".
+            // docs/src/explanation/loss.md, "Where exact ends".
             Detection::Unsupported { why, .. } => {
                 needs_kvm(preset)
                     && why.contains("kvm_vcpu_halt")

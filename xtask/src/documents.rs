@@ -7,8 +7,8 @@ mod reader;
 
 use crate::run::flags::own_first;
 use crate::{Cli, Command};
-use clap::Parser;
-use reader::{commands, documents, examples, read, root};
+use clap::{CommandFactory, Parser};
+use reader::{commands, documents, examples, generated, help, read, root};
 use saphyr::{LoadableYamlNode, Yaml};
 use std::ffi::OsString;
 use std::path::Path;
@@ -48,6 +48,11 @@ fn every_command_is_one_that_xtask_takes() {
         }
     }
     assert!(seen > 10, "only {seen} commands: they are not found any more");
+}
+
+#[test]
+fn the_page_of_xtask_is_its_help() {
+    generated("reference/xtask.md", "commands", &help(Cli::command()));
 }
 
 /// CI reads the second from there.

@@ -71,7 +71,7 @@ pub fn render(campaign: &Campaign) -> String {
     text.push_str(&paragraph(
         "",
         "Below each figure: its 95 % interval; n, the number of blocks; d, the smallest effect that n blocks of this \
-         scatter would have shown (power 0.8). METHODOLOGY.md defines every figure.",
+         scatter would have shown (power 0.8). docs/src/reference/figures.md defines every figure.",
     ));
     text.push_str("\nWhat this cannot tell\n");
     for caveat in caveats::list(campaign) {

@@ -72,7 +72,7 @@ pub enum ReportFormat {
     Markdown,
     /// One file with verdict, figures and their data; needs no network.
     Html,
-    /// Trials and bins as tables; METHODOLOGY.md has their columns.
+    /// Trials and bins as tables, and a table that describes their columns.
     Csv,
     /// The same tables with typed columns.
     Parquet,

@@ -39,7 +39,7 @@ pub fn render(comparison: &Comparison) -> String {
     text.push_str(&paragraph(
         "",
         "Intervals are of 95 %; `worse` and `better` hold after Holm over the methods of a figure; `same within` is the \
-         end of the interval that is further from zero. METHODOLOGY.md, \"Comparing two campaigns\".",
+         end of the interval that is further from zero. docs/src/explanation/comparing.md has the rules.",
     ));
     for caveat in caveats(comparison) {
         text.push_str(&paragraph("- ", &caveat));

@@ -1,4 +1,4 @@
-//! How each figure was computed, in short: METHODOLOGY.md has the whole.
+//! How each figure was computed, in short: docs/src/reference/figures.md has the definitions.
 
 use maud::html;
 
@@ -58,7 +58,10 @@ const INTERVALS: [&str; 4] = [
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     let seeds = campaign.runs.first().map(|run| run.seed);
     let text = html! {
-        p { "In short; METHODOLOGY.md of tracetoll " (campaign.design.version) " has the whole, with what these numbers cannot tell." }
+        p {
+            "In short. docs/src/reference/figures.md of tracetoll " (campaign.design.version)
+            " has the definitions, docs/src/explanation/biases.md what these numbers cannot tell."
+        }
         dl {
             @for (name, text) in DEFINITIONS {
                 dt { code { (name) } }
@@ -78,9 +81,9 @@ mod tests {
 
     #[test]
     fn every_figure_that_is_explained_here_is_defined_there() {
-        let methodology = include_str!("../../../../METHODOLOGY.md");
+        let figures = include_str!("../../../../docs/src/reference/figures.md");
         for (name, _) in DEFINITIONS {
-            assert!(methodology.contains(&format!("`{name}`")), "{name}");
+            assert!(figures.contains(&format!("`{name}`")), "{name}");
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::{
 
 pub(super) fn list(found: &Recommendation, runs: &[Run]) -> Vec<String> {
     let mut all = vec![
-        "A limit is judged by the 95 % interval: kept if all of it is within, not kept if all of it is beyond. METHODOLOGY.md, \
-         \"Which method\", is the rule."
+        "A limit is judged by the 95 % interval: kept if all of it is within, not kept if all of it is beyond. \
+         docs/src/explanation/recommending.md has the rules."
             .to_owned(),
     ];
     all.extend(chance(found));

@@ -81,7 +81,7 @@ impl Row<'_> {
     }
 }
 
-/// In the order in which METHODOLOGY.md lists them.
+/// In the order of the file.
 pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
     vec![
         Column::result(|row| Some(row.result.to_owned())),

@@ -85,7 +85,7 @@ fn micros(row: &Row<'_>, share: f64) -> Option<f64> {
     Some(times.value_at_quantile(share) as f64 / 1000.0)
 }
 
-/// In the order in which METHODOLOGY.md lists them.
+/// In the order of the file.
 pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
     vec![
         Column::result(|row| Some(row.result.to_owned())),

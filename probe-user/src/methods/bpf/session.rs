@@ -209,8 +209,8 @@ impl<D: Design> Fentry<D> {
 
 /// Makes sure that ftrace leads to each of the functions while they are attached to. The kernel's
 /// word is not enough: there are functions whose programs it accepts and never runs
-/// (METHODOLOGY.md, "A trampoline can stand where the function is not"). Where tracefs cannot be
-/// seen, nothing can be told.
+/// (docs/src/explanation/loss.md, "Where exact ends"). Where tracefs cannot be seen, nothing can be
+/// told.
 fn check_patched(target: &Target, known: &Known) -> Result<()> {
     let Ok(tracefs) = known.tracefs() else { return Ok(()) };
     let [first, ..] = holders::unheld(target, tracefs)?[..] else { return Ok(()) };

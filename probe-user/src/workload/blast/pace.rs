@@ -57,8 +57,8 @@ pub(super) fn drain(guest: &mut Guest, tally: &Tally) -> Result<()> {
 }
 
 /// The worker preempts this thread at each kick. Otherwise the scheduler decides by what either has
-/// run before, and a more expensive method can make the worker's time shorter (METHODOLOGY.md,
-/// "Known biases").
+/// run before, and a more expensive method can make the worker's time shorter
+/// (docs/src/explanation/biases.md).
 fn lockstep(guest: &mut Guest, kicks: u64, bell: &Bell, tally: &Tally) -> Result<()> {
     let _preempted =
         IdleClass::enter().map_err(|e| Error::call("sched_setscheduler", "this thread", e))?;

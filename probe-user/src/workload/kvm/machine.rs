@@ -45,7 +45,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 /// The guest's kernel says little, and gives up for good at the first failure: with -no-reboot QEMU
 /// ends then. What it does against speculation, and page faults that KVM reports late, make VMs
-/// less reliable where KVM is emulated (METHODOLOGY.md, Clocks and Known biases).
+/// less reliable where KVM is emulated (docs/src/guide/emulation.md).
 const KERNEL_LINE: &str =
     "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check mitigations=off no-kvmapf";
 
