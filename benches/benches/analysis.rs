@@ -7,6 +7,7 @@ use probe_core::{
     analysis::{
         bootstrap::{Sections, bca, within_run},
         correlation::{Coefficient, mean, pearson, spearman},
+        figures::table::R_RETAINED,
         interval::ALPHA,
         journal::parse_journal,
         merge::{Source, merge},
@@ -87,7 +88,9 @@ fn campaign(criterion: &mut Criterion) {
                 let campaign = merge(vec![parsed(&text)]).unwrap();
                 // A bench of failed trials would be a fast one.
                 assert_eq!(campaign.summary.failed_trials, 0);
-                assert!(campaign.summary.methods[1].fidelity.r_retained.known().is_some());
+                assert!(
+                    campaign.summary.methods[1].fidelity.figures.of(R_RETAINED).known().is_some()
+                );
                 assert_eq!(campaign.summary.sections.len(), shape.sections);
                 campaign
             });

@@ -92,8 +92,7 @@ pub(crate) fn journal(data: &[u8]) {
 /// Everything that tells of a campaign.
 fn show(campaign: Campaign) {
     let json = serde_json::to_vec(&campaign).expect("a campaign that can be written");
-    let mut again: Campaign = serde_json::from_slice(&json).expect("a campaign that reads back");
-    probe_core::analysis::summary::complete(&mut again);
+    let again: Campaign = serde_json::from_slice(&json).expect("a campaign that reads back");
     let _ = (text::render(&campaign), markdown::render(&campaign), html::render(&campaign));
     let _ = html::drawings(&campaign);
     let found = recommend(&campaign, &Wanted::default());

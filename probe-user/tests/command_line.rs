@@ -238,6 +238,30 @@ fn every_answer_for_people_fits_a_terminal() {
 }
 
 #[test]
+fn a_result_of_schema_version_3_is_read_as_its_journals_are() {
+    let folder = TempDir::new().unwrap();
+    let json = |words: &[&str]| -> serde_json::Value {
+        let output = run(&folder, words);
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let [fidelity, toll] = ["fidelity.jsonl", "toll.jsonl"].map(recorded);
+    let [fidelity, toll] = [&fidelity, &toll].map(|path| path.to_str().unwrap());
+    let merged = run(&folder, &["merge", "--out", "now", fidelity, toll]);
+    assert!(merged.status.success(), "{merged:?}");
+    let now = json(&["report", "now", "--format", "json"]);
+    let old = recorded("../version-3/campaign.json");
+    let text = fs::read_to_string(&old).unwrap();
+    assert!(text.starts_with(r#"{"schema_version":3,"#) && text.contains(r#""latency_us":{"p50""#));
+    let read = json(&["report", old.to_str().unwrap(), "--format", "json"]);
+    assert_eq!(read["schema_version"], now["schema_version"]);
+    assert_eq!(read["trials"], now["trials"]);
+    assert_eq!(read["summary"], now["summary"]);
+    let compared = run(&folder, &["compare", old.to_str().unwrap(), "now"]);
+    assert!(compared.status.success(), "{compared:?}");
+}
+
+#[test]
 fn what_is_wrong_is_told_in_one_paragraph_with_a_remedy() {
     let folder = measured();
     fs::create_dir(folder.path().join("empty")).unwrap();

@@ -39,7 +39,7 @@ fn every_method_reconciles() -> Result<()> {
         figures_are_known_or_explained(method)?;
     }
     let off = methods.iter().find(|method| method["id"] == "off").context("no control")?;
-    let longest = off["toll"]["latency_us"]["max"]["estimate"].as_f64().context("no latency")?;
+    let longest = off["toll"]["latency_max_us"]["estimate"].as_f64().context("no latency")?;
     ensure!(longest > 0.0, "frames took {longest} µs");
     for id in ["ftrace-function", "bpf-fentry-count"] {
         let method = methods.iter().find(|method| method["id"] == id).context(id)?;

@@ -54,7 +54,10 @@ fn in_small() -> Result<()> {
         .args(["--huge-pages", "--guest-image"])
         .arg(kvm::image()?);
     run.arg("--scenario").arg(&file).arg("--out").arg(&out);
-    let said = succeed(run)?;
+    succeed(run)?;
+    let mut report = tracetoll(["report", "--full"])?;
+    report.arg(&out);
+    let said = succeed(report)?;
     let campaign: Value = serde_json::from_str(&fs::read_to_string(out.join("campaign.json"))?)?;
     ensure!(campaign["runs"][0]["link"].is_string(), "no cap: {}", campaign["runs"]);
     let trials = campaign["trials"].as_array().context("no trials")?;

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use super::{
     correlation::{Coefficient, mean},
-    figures::{Source, Unit},
+    figures::{self, Definition, Place as Where, Value},
     item::{Item, Items},
     pairs::{Kind, Trials},
-    sizes, toll,
+    sizes,
     view::{Block as Pair, Quantity, Rating, View},
 };
 use crate::model::{
     campaign::{Design, Run},
-    figure::Platform,
-    figures::TollFigures,
+    figure::{Figure, Platform},
+    figures::Figures,
     method::{Descriptor, MethodId, SeriesUnit},
     trial::{Part, Trial},
 };
@@ -71,7 +71,7 @@ impl<'a> Blocks<'a> {
     pub(super) fn under(&self, method: &MethodId) -> Option<Under<'_>> {
         let method = self.design.methods.iter().find(|other| other.id == *method)?;
         let kicked = self.items.kicked().is_some();
-        let toll = |block: &Block| toll::figures(&self.trials(block), method, kicked, 0);
+        let toll = |block: &Block| figures::toll(&self.trials(block), method, kicked, 0);
         Some(Under { blocks: self, method, toll: self.blocks.iter().map(toll).collect() })
     }
 
@@ -96,27 +96,29 @@ pub(super) struct Under<'a> {
     blocks: &'a Blocks<'a>,
     method: &'a Descriptor,
     /// Block by block: what the toll would be if there were no other.
-    toll: Vec<TollFigures>,
+    toll: Vec<Figures>,
 }
 
 impl Under<'_> {
     /// The figure's value in each block of this clock that has one.
-    pub(super) fn values(&self, source: Source<'_>, unit: Unit, platform: Platform) -> Values {
-        match source {
-            Source::Toll(pick) => {
-                self.by_block(platform, |toll, _| Some(unit.scaled(pick(toll).known()?.estimate)))
-            }
-            Source::Size(functions) => self.by_block(platform, |_, trials| {
+    pub(super) fn values(&self, row: &Definition, place: Where<'_>, platform: Platform) -> Values {
+        let scaled = |figure: &Figure| Some(row.scale.scaled(figure.known()?.estimate));
+        match (place, row.value) {
+            (Where::Toll, _) => self.by_block(platform, |toll, _| scaled(toll.of(row))),
+            (Where::Size(functions), _) => self.by_block(platform, |_, trials| {
                 let all = self.blocks.items.functions().count();
                 let figures = sizes::figures(trials, self.method, all, 0);
                 let size = figures.into_iter().find(|size| size.functions == functions)?;
-                Some(unit.scaled(size.kernel_ns_per_kick.known()?.estimate))
+                scaled(size.figures.of(row))
             }),
-            Source::Fidelity(function, Quantity::Retained) => {
+            (Where::Fidelity(function), Value::Bins(Quantity::Retained, _)) => {
                 let each = |quantity| self.fidelity(function, quantity, platform);
                 retained(&each(Quantity::Rm), &each(Quantity::R0))
             }
-            Source::Fidelity(function, quantity) => self.fidelity(function, quantity, platform),
+            (Where::Fidelity(function), Value::Bins(quantity, _)) => {
+                self.fidelity(function, quantity, platform)
+            }
+            (Where::Fidelity(_), _) => Values::new(),
         }
     }
 
@@ -128,7 +130,7 @@ impl Under<'_> {
     fn by_block(
         &self,
         platform: Platform,
-        value: impl Fn(&TollFigures, &Trials<'_>) -> Option<f64>,
+        value: impl Fn(&Figures, &Trials<'_>) -> Option<f64>,
     ) -> Values {
         let blocks = self.blocks.blocks.iter().zip(&self.toll);
         let found =

@@ -7,10 +7,18 @@
 use rand::{RngExt as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::{correlation::mean, fixture::Lab, interval::holm, toll};
+use super::{
+    correlation::mean,
+    figures::{
+        self, Definition,
+        table::{KERNEL_NS_PER_EVENT, SYSTEM_CPU_PCT, THROUGHPUT_PCT, WORKER_CPU_PCT},
+    },
+    fixture::Lab,
+    interval::holm,
+};
 use crate::model::{
-    figure::{Figure, Platform},
-    figures::TollFigures,
+    figure::Platform,
+    figures::Figures,
     method::{Descriptor, MethodId},
     trial::{Measured, Pace, Part},
     units::Nanos,
@@ -21,16 +29,9 @@ const WALL: &str = include_str!("../../../tests/data/aa/wall.csv");
 
 const CAMPAIGNS: u32 = 1000;
 
-/// A figure's name, and where it stands.
-type Named = (&'static str, fn(&TollFigures) -> &Figure);
-
 /// What a user would be alarmed by: figures that compare a method with the control.
-const FIGURES: [Named; 4] = [
-    ("kernel_ns_per_event", |toll| &toll.kernel_ns_per_event),
-    ("worker_cpu_pct", |toll| &toll.worker_cpu_pct),
-    ("system_cpu_pct", |toll| &toll.system_cpu_pct),
-    ("throughput_pct", |toll| &toll.throughput_pct),
-];
+const FIGURES: [&Definition; 4] =
+    [KERNEL_NS_PER_EVENT, WORKER_CPU_PCT, SYSTEM_CPU_PCT, THROUGHPUT_PCT];
 
 /// One trial, as a line of the data has it.
 #[derive(Clone, Copy)]
@@ -92,7 +93,7 @@ impl Line {
 }
 
 /// The toll of `off-again` in a campaign of these blocks, where `true` exchanges the two.
-fn toll_of(blocks: &[(&Block, bool)], platform: Platform) -> TollFigures {
+fn toll_of(blocks: &[(&Block, bool)], platform: Platform) -> Figures {
     let mut lab = Lab::new();
     lab.run(platform);
     for (number, (block, exchanged)) in (0..).zip(blocks) {
@@ -105,13 +106,12 @@ fn toll_of(blocks: &[(&Block, bool)], platform: Platform) -> TollFigures {
         id: MethodId(MethodId::OFF_AGAIN.into()),
         ..lab.method(MethodId::OFF).clone()
     };
-    toll::figures(&lab.trials(), &again, true, 1)
+    figures::toll(&lab.trials(), &again, true, 1)
 }
 
 /// The `p` of each of [`FIGURES`].
-fn p_values(toll: &TollFigures) -> [f64; FIGURES.len()] {
-    FIGURES
-        .map(|(name, figure)| figure(toll).known().unwrap_or_else(|| panic!("{name}")).p.unwrap())
+fn p_values(toll: &Figures) -> [f64; FIGURES.len()] {
+    FIGURES.map(|row| toll.of(row).known().unwrap_or_else(|| panic!("{}", row.name)).p.unwrap())
 }
 
 /// Share of campaigns of `n` blocks in which each figure seems to differ, and in which any does
@@ -145,7 +145,8 @@ fn off_against_off_alarms_as_often_as_is_said() {
         let all = blocks(csv);
         for n in [4, 10, 20] {
             let (single, any) = alarms(&all, n, platform);
-            for ((name, _), share) in FIGURES.iter().zip(single) {
+            for (row, share) in FIGURES.iter().zip(single) {
+                let name = row.name;
                 println!("{clock}, {n} of {} blocks, {name}: {share:.3}", all.len());
                 assert!(share <= 0.1, "{clock}, {n} blocks, {name}: {share}");
                 figures.push(share);

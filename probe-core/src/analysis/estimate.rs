@@ -1,5 +1,7 @@
 //! From one value per block to a figure.
 
+use std::collections::BTreeSet;
+
 use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng as _};
 
 use super::{
@@ -7,7 +9,7 @@ use super::{
     correlation::mean,
     interval::{self, ALPHA, Interval},
 };
-use crate::model::figure::{Estimate, Figure, Platform};
+use crate::model::figure::{Basis, Estimate, Figure, Platform};
 
 /// Blocks from which the interval is BCa's; below, resamples of so few values are too alike and
 /// Student's t holds.
@@ -15,6 +17,29 @@ pub const BOOTSTRAP_FROM: usize = 15;
 
 /// Note on a figure whose sample is one pair of trials, or one trial.
 pub const ONE_TRIAL: &str = "one trial: no interval";
+
+/// The blocks in which a value exists, and a note on those that are left out.
+///
+/// # Errors
+/// Why no block has one.
+pub(super) fn usable<T>(
+    blocks: impl IntoIterator<Item = Result<T, String>>,
+) -> Result<(Vec<T>, Option<String>), String> {
+    let (mut found, mut whys, mut all) = (Vec::new(), BTreeSet::new(), 0_usize);
+    for block in blocks {
+        all = all.saturating_add(1);
+        match block {
+            Ok(block) => found.push(block),
+            Err(why) => _ = whys.insert(why),
+        }
+    }
+    let whys = whys.into_iter().collect::<Vec<_>>().join("; ");
+    let left_out = all.saturating_sub(found.len());
+    if found.is_empty() {
+        return Err(whys);
+    }
+    Ok((found, (left_out > 0).then(|| format!("{left_out} of {all} blocks left out: {whys}"))))
+}
 
 /// Values of independent blocks.
 #[derive(Debug, Clone)]
@@ -73,10 +98,34 @@ impl Sample {
             n: values.len(),
             detectable: interval::detectable(&values).map(|effect| scale.of(effect)),
             platform,
+            basis: Basis::Blocks,
             p: if scale.is_compared() { interval::p_value(&values) } else { None },
             notes,
         })
     }
+}
+
+/// The figure of a single trial, whose interval, where there is one, is of its own bins' scatter.
+pub(super) fn of_one_run(
+    estimate: f64,
+    found: Option<Interval>,
+    platform: Platform,
+    mut notes: Vec<String>,
+) -> Figure {
+    if found.is_none() {
+        notes.push(ONE_TRIAL.into());
+    }
+    Figure::Known(Estimate {
+        estimate,
+        lo: found.map(|found| found.lo),
+        hi: found.map(|found| found.hi),
+        n: 1,
+        detectable: None,
+        platform,
+        basis: if found.is_some() { Basis::WithinRun } else { Basis::Blocks },
+        p: None,
+        notes,
+    })
 }
 
 impl Scale {

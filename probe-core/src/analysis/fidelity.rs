@@ -3,13 +3,12 @@
 mod lag;
 mod width;
 
-use std::collections::BTreeSet;
-
 pub use super::view::series;
 use super::{
     bootstrap::bca,
-    correlation::{Coefficient, mean},
-    estimate::{BOOTSTRAP_FROM, Bounds, ONE_TRIAL, Sample, Scale, generator, mean_interval},
+    correlation::mean,
+    estimate::{BOOTSTRAP_FROM, Sample, Scale, generator, mean_interval, of_one_run, usable},
+    figures::{Definition, Value, table},
     gaps::{self, Gaps},
     interval::{self, ALPHA, Interval},
     item::Item,
@@ -18,9 +17,9 @@ use super::{
     view::{Block, Quantity, Rating, View},
 };
 use crate::model::{
-    figure::{Estimate, Figure, Platform},
-    figures::{Beside, FidelityFigures},
-    method::{Descriptor, SeriesUnit},
+    figure::{Basis, Estimate, Figure, Platform},
+    figures::{FidelityFigures, Figures},
+    method::{Descriptor, MethodId, SeriesUnit},
     trial::Measured,
     units::Nanos,
 };
@@ -37,9 +36,6 @@ pub fn moving_average_window(bin: Nanos) -> usize {
     window.and_then(|bins| usize::try_from(bins).ok()).unwrap_or(usize::MAX)
 }
 
-/// Note on an interval that one run's own bins gave.
-pub const WITHIN_RUN: &str = "within this run";
-
 /// The fidelity of `method` for one function of the target; `bin` is the width of the series' bins.
 pub fn figures(
     trials: &Trials<'_>,
@@ -49,32 +45,20 @@ pub fn figures(
     seed: u64,
 ) -> FidelityFigures {
     let fidelity = Fidelity::of(trials, method, function, seed);
-    let figure = |quantity, rating| match &fidelity {
-        _ if method.id.is_off() && quantity != Quantity::R0 => Figure::null("the control"),
-        Ok(fidelity) => fidelity.figure(quantity, rating),
-        Err(why) => Figure::null(why.as_str()),
-    };
-    let raw = |quantity| figure(quantity, Rating { r: Coefficient::Pearson, window: 1 });
-    let by_rank = |quantity| figure(quantity, Rating { r: Coefficient::Spearman, window: 1 });
     let window = moving_average_window(bin).max(2);
-    let smooth = |quantity| figure(quantity, Rating { r: Coefficient::Pearson, window });
+    let rows = |rows: &[&Definition]| -> Figures {
+        let figure = |row: &Definition| match &fidelity {
+            Ok(fidelity) => fidelity.row(row, &method.id, window),
+            Err(why) if row.name == table::R_0.name || !method.id.is_off() => {
+                Figure::null(why.as_str())
+            }
+            Err(_) => Figure::null("the control"),
+        };
+        rows.iter().map(|&row| (row.name, figure(row))).collect()
+    };
     FidelityFigures {
-        r_0: raw(Quantity::R0),
-        r_w: raw(Quantity::Rw),
-        r_m: raw(Quantity::Rm),
-        perturbation: raw(Quantity::Perturbation),
-        observation_loss: raw(Quantity::ObservationLoss),
-        fidelity_loss: raw(Quantity::FidelityLoss),
-        r_retained: raw(Quantity::Retained),
-        series_error: raw(Quantity::SeriesError),
-        beside: Beside {
-            spearman_0: by_rank(Quantity::R0),
-            spearman_w: by_rank(Quantity::Rw),
-            spearman_m: by_rank(Quantity::Rm),
-            moving_average_0: smooth(Quantity::R0),
-            moving_average_w: smooth(Quantity::Rw),
-            moving_average_m: smooth(Quantity::Rm),
-        },
+        figures: rows(table::FIDELITY),
+        beside: rows(table::BESIDE),
         lag: fidelity.as_ref().ok().map(|found| lag::figures(found, &method.id, bin)),
         by_width: fidelity.as_ref().ok().map(|found| width::figures(found, &method.id, bin)),
     }
@@ -146,7 +130,15 @@ impl Fidelity {
         }
     }
 
-    fn figure(&self, quantity: Quantity, rating: Rating) -> Figure {
+    /// The figure of a row of the table; averages move over `window` bins.
+    fn row(&self, row: &Definition, method: &MethodId, window: usize) -> Figure {
+        let Value::Bins(quantity, rating) = row.value else {
+            return Figure::null("no figure of the fidelity trials");
+        };
+        if method.is_off() && quantity != Quantity::R0 {
+            return Figure::null("the control");
+        }
+        let rating = Rating { window: rating.window.min(window), ..rating };
         let usable = match self.usable(quantity, rating) {
             Ok(usable) => usable,
             Err(why) => return Figure::null(why),
@@ -155,38 +147,23 @@ impl Fidelity {
             return self.without_interval(usable);
         }
         match (quantity, &usable.found[..]) {
-            (_, &[(block, value)]) => self.of_one_run(quantity, rating, (block, value), usable),
+            (_, &[(block, value)]) => {
+                self.of_one_run((quantity, row.scale), rating, (block, value), usable)
+            }
             (Quantity::Retained, _) => self.ratio(rating, usable),
             _ => Sample { values: usable.values(), platform: self.platform, notes: usable.notes }
-                .figure(scale(quantity), self.seed),
+                .figure(row.scale, self.seed),
         }
     }
 
     fn usable(&self, quantity: Quantity, rating: Rating) -> Result<Usable<'_>, String> {
-        let mut usable = Usable { found: Vec::new(), notes: self.notes.clone() };
-        let mut whys = BTreeSet::new();
-        for (off, method) in &self.views {
+        let (found, left_out) = usable(self.views.iter().map(|(off, method)| {
             let block = Block { off, method };
-            match block.value(quantity, rating, self.factor) {
-                Ok(value) => usable.found.push((block, value)),
-                Err(why) => {
-                    whys.insert(why);
-                }
-            }
-        }
-        let whys = whys.into_iter().collect::<Vec<_>>().join("; ");
-        let (used, all) = (usable.found.len(), self.views.len());
-        if used == 0 {
-            return Err(whys);
-        }
-        if used < all {
-            usable
-                .notes
-                .push(format!("{} of {all} blocks left out: {whys}", all.saturating_sub(used)));
-        }
-        let gaps: Vec<Gaps> = usable.blocks().map(|block| gaps(quantity, block)).collect();
-        usable.notes.extend(gaps::notes(&gaps));
-        Ok(usable)
+            Ok((block, block.value(quantity, rating, self.factor)?))
+        }))?;
+        let gaps: Vec<Gaps> = found.iter().map(|(block, _)| gaps(quantity, block)).collect();
+        let notes = self.notes.iter().cloned().chain(left_out).chain(gaps::notes(&gaps));
+        Ok(Usable { notes: notes.collect(), found })
     }
 
     fn without_interval(&self, usable: Usable<'_>) -> Figure {
@@ -207,6 +184,7 @@ impl Fidelity {
             n: usable.found.len(),
             detectable,
             platform: self.platform,
+            basis: Basis::Blocks,
             p: None,
             notes: usable.notes,
         })
@@ -216,10 +194,10 @@ impl Fidelity {
     /// resampled bins.
     fn of_one_run(
         &self,
-        quantity: Quantity,
+        (quantity, scale): (Quantity, Scale),
         rating: Rating,
         (block, value): (Block<'_>, f64),
-        mut usable: Usable<'_>,
+        usable: Usable<'_>,
     ) -> Figure {
         if quantity == Quantity::Retained {
             let r_0 = self.interval_in_run(&block, Quantity::R0, rating);
@@ -228,9 +206,8 @@ impl Fidelity {
             }
         }
         let found = self.interval_in_run(&block, quantity, rating);
-        usable.notes.push(if found.is_some() { WITHIN_RUN } else { ONE_TRIAL }.into());
-        let found = found.map(|found| scale(quantity).bound(found));
-        self.estimate(value, found, None, usable)
+        let found = found.map(|found| scale.bound(found));
+        of_one_run(value, found, self.platform, usable.notes)
     }
 
     fn interval_in_run(
@@ -275,17 +252,6 @@ impl Fidelity {
         let residuals: Vec<f64> =
             r_m.iter().zip(&r_0).map(|(m, o)| (m - estimate * o) / mean(&r_0)).collect();
         self.estimate(estimate, found, interval::detectable(&residuals), usable)
-    }
-}
-
-fn scale(quantity: Quantity) -> Scale {
-    match quantity {
-        Quantity::R0 | Quantity::Rw | Quantity::Rm => Scale::Level(Bounds::Correlation),
-        Quantity::Perturbation | Quantity::ObservationLoss | Quantity::FidelityLoss => {
-            Scale::Difference
-        }
-        Quantity::Retained => Scale::Level(Bounds::None),
-        Quantity::SeriesError => Scale::Level(Bounds::Positive),
     }
 }
 

@@ -15,7 +15,8 @@ pub(super) struct Gaps {
 }
 
 /// Remarks on a figure that is made of these trials.
-pub(super) fn notes(all: &[Gaps]) -> Vec<String> {
+pub(super) fn notes<'a>(all: impl IntoIterator<Item = &'a Gaps>) -> Vec<String> {
+    let all: Vec<&Gaps> = all.into_iter().collect();
     let n = all.len();
     let method = all.iter().filter(|gaps| gaps.method).count();
     let witness = all.iter().filter(|gaps| gaps.witness).count();

@@ -4,13 +4,9 @@ use hdrhistogram::Histogram;
 
 use super::{
     correlation::mean,
-    estimate::{Bounds, Sample, Scale},
-    pairs::{Chosen, Kind, Pair, Trials},
-    toll::{log_ratio, with_load_note},
+    pairs::{Kind, Pair, Trials},
 };
 use crate::model::{
-    figure::Figure,
-    figures::Percentiles,
     method::MethodId,
     trial::{Measured, Pace},
 };
@@ -29,68 +25,29 @@ pub fn curve_us(trials: &Trials<'_>, method: &MethodId, shares: &[f64]) -> Vec<O
 }
 
 /// Share of the frames that are below; 1 for the largest.
-const P50: f64 = 0.5;
-const P90: f64 = 0.9;
-const P99: f64 = 0.99;
-const P99_9: f64 = 0.999;
-const MAX: f64 = 1.0;
+pub(super) const P50: f64 = 0.5;
+pub(super) const P90: f64 = 0.9;
+pub(super) const P99: f64 = 0.99;
+pub(super) const P99_9: f64 = 0.999;
+pub(super) const MAX: f64 = 1.0;
 
-/// All percentiles, each the same.
-pub(super) fn all(figure: impl Fn() -> Figure) -> Percentiles {
-    Percentiles { p50: figure(), p90: figure(), p99: figure(), p99_9: figure(), max: figure() }
+/// The µs that this share of a trial's frames took at most.
+pub(super) fn micros(trial: &Measured, share: f64) -> Result<f64, String> {
+    Ok(nanos(trial, share)? / 1000.0)
 }
 
-/// In µs.
-pub(super) fn levels(trials: Result<Chosen<&Measured>, String>, seed: u64) -> Percentiles {
-    let read = |trial: &&Measured| times(trial);
-    of(trials, read, Scale::Level(Bounds::Positive), seed, |times, share| {
-        Some(quantile(times, share)? / 1000.0)
-    })
-}
-
-/// Change in per cent of the time under the pair's first trial.
-pub(super) fn changes(pairs: Result<Chosen<Pair<'_>>, String>, seed: u64) -> Percentiles {
-    let read = |pair: &Pair<'_>| Some((times(pair.method)?, times(pair.off)?));
-    let pairs = pairs.map(with_load_note);
-    of(pairs, read, Scale::PerCentOfControl, seed, |(method, off), share| {
-        log_ratio(quantile(method, share)?, quantile(off, share)?)
-    })
-}
-
-fn of<T, H>(
-    chosen: Result<Chosen<T>, String>,
-    read: impl Fn(&T) -> Option<H>,
-    scale: Scale,
-    seed: u64,
-    value: impl Fn(&H, f64) -> Option<f64>,
-) -> Percentiles {
-    let Chosen { items, platform, notes } = match chosen {
-        Ok(chosen) => chosen,
-        Err(why) => return all(|| Figure::null(why.clone())),
-    };
-    let read: Vec<H> = items.iter().filter_map(read).collect();
-    let figure = |share| {
-        let values: Vec<f64> = read.iter().filter_map(|times| value(times, share)).collect();
-        if read.is_empty() {
-            return Figure::null("frames were not timed: only VM-less guests stamp them");
-        }
-        if values.is_empty() {
-            return Figure::null("fewer frames than lie beyond it one by one");
-        }
-        let mut notes = notes.clone();
-        if values.len() < items.len() {
-            let (left, all) = (items.len().saturating_sub(values.len()), items.len());
-            notes.push(format!("{left} of {all} blocks left out: too few frames"));
-        }
-        Sample { values, platform, notes }.figure(scale, seed)
-    };
-    Percentiles {
-        p50: figure(P50),
-        p90: figure(P90),
-        p99: figure(P99),
-        p99_9: figure(P99_9),
-        max: figure(MAX),
+/// Logarithm of the change of that.
+pub(super) fn ratio(pair: &Pair<'_>, share: f64) -> Result<f64, String> {
+    let ratio = nanos(pair.method, share)? / nanos(pair.off, share)?;
+    match ratio > 0.0 && ratio.is_finite() {
+        true => Ok(ratio.ln()),
+        false => Err("a frame took no time".into()),
     }
+}
+
+fn nanos(trial: &Measured, share: f64) -> Result<f64, String> {
+    let times = times(trial).ok_or("frames were not timed: only VM-less guests stamp them")?;
+    quantile(&times, share).ok_or_else(|| "fewer frames than lie beyond it one by one".into())
 }
 
 /// None where frames were not stamped, or what was kept of them is damaged.
@@ -110,8 +67,23 @@ fn quantile(times: &Histogram<u64>, share: f64) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::{
-        analysis::{fixture::Lab, toll},
-        model::{figure::Platform, figures::TollFigures, latency::Latency, trial::Part},
+        analysis::{
+            figures::{
+                self,
+                table::{
+                    LATENCY_MAX_PCT, LATENCY_MAX_US, LATENCY_P50_PCT, LATENCY_P50_US,
+                    LATENCY_P90_PCT, LATENCY_P90_US, LATENCY_P99_9_PCT, LATENCY_P99_9_US,
+                    LATENCY_P99_PCT, LATENCY_P99_US,
+                },
+            },
+            fixture::Lab,
+        },
+        model::{
+            figure::{Figure, Platform},
+            figures::Figures,
+            latency::Latency,
+            trial::Part,
+        },
     };
 
     const COUNT: &str = "bpf-fentry-count";
@@ -123,7 +95,7 @@ mod tests {
         Latency::new(&times, 0).unwrap()
     }
 
-    fn figures(method: &str, latencies: [Option<Latency>; 2]) -> TollFigures {
+    fn figures(method: &str, latencies: [Option<Latency>; 2]) -> Figures {
         let mut lab = Lab::new();
         lab.run(Platform::Native);
         let [off, method_s] = latencies;
@@ -133,7 +105,7 @@ mod tests {
                 measured.latency = latency;
             });
         }
-        toll::figures(&lab.trials(), lab.method(method), true, 1)
+        figures::toll(&lab.trials(), lab.method(method), true, 1)
     }
 
     fn close(figure: &Figure, expected: f64) {
@@ -147,14 +119,17 @@ mod tests {
     fn percentiles_and_their_changes_by_hand() {
         let latencies = || [Some(latency(2000, 1)), Some(latency(2000, 3))];
         let off = figures("off", latencies());
-        close(&off.latency_us.p50, 1000.0);
-        close(&off.latency_us.p99_9, 1998.0);
-        close(&off.latency_us.max, 2000.0);
-        assert!(off.latency_pct.p50.known().is_none());
+        close(off.of(LATENCY_P50_US), 1000.0);
+        close(off.of(LATENCY_P99_9_US), 1998.0);
+        close(off.of(LATENCY_MAX_US), 2000.0);
+        assert!(off.of(LATENCY_P50_PCT).known().is_none());
         let method = figures(COUNT, latencies());
-        close(&method.latency_us.p90, 5400.0);
-        let Percentiles { p50, p90, p99, p99_9, max } = &method.latency_pct;
-        [p50, p90, p99, p99_9, max].into_iter().for_each(|figure| close(figure, 200.0));
+        close(method.of(LATENCY_P90_US), 5400.0);
+        for row in
+            [LATENCY_P50_PCT, LATENCY_P90_PCT, LATENCY_P99_PCT, LATENCY_P99_9_PCT, LATENCY_MAX_PCT]
+        {
+            close(method.of(row), 200.0);
+        }
     }
 
     #[test]
@@ -175,12 +150,12 @@ mod tests {
     #[test]
     fn a_percentile_needs_a_frame_beyond_it() {
         let method = figures(COUNT, [Some(latency(500, 1)), Some(latency(500, 1))]);
-        close(&method.latency_us.p99, 495.0);
-        close(&method.latency_us.max, 500.0);
-        let Figure::Null(why) = &method.latency_us.p99_9 else { panic!("of 500 frames") };
+        close(method.of(LATENCY_P99_US), 495.0);
+        close(method.of(LATENCY_MAX_US), 500.0);
+        let Figure::Null(why) = method.of(LATENCY_P99_9_US) else { panic!("of 500 frames") };
         assert!(why.why.contains("fewer frames"), "{why:?}");
         let without = figures(COUNT, [Some(latency(500, 1)), None]);
-        let Figure::Null(why) = &without.latency_pct.p50 else { panic!("of nothing") };
+        let Figure::Null(why) = without.of(LATENCY_P50_PCT) else { panic!("of nothing") };
         assert!(why.why.contains("not timed"), "{why:?}");
     }
 }

@@ -8,7 +8,9 @@ use super::summary::summarize;
 use crate::{
     error::{Error, Result},
     model::{
-        campaign::{Campaign, Design, JournalLine, Run, SCHEMA_VERSION},
+        campaign::{
+            Campaign, Design, JournalLine, Measurements, READ_VERSIONS, Run, SCHEMA_VERSION,
+        },
         figure::Platform,
         trial::{Measured, Outcome, Trial, WitnessCounts},
     },
@@ -37,10 +39,9 @@ pub fn merge(journals: Vec<Source>) -> Result<Campaign> {
         return Err(Error::invalid("merge", "there is no journal", "Name at least one"));
     };
     let Opened { design, run, trials } = first?;
-    let seed = run.seed;
     let mut campaign = Gathered { runs: vec![run], trials: Vec::new(), blocks: 0 };
     names.push(name);
-    campaign.add(trials, &design);
+    campaign.add(trials);
     for (name, journal) in journals {
         let journal = journal?;
         let named = |at: usize| names.get(at).map_or("another", String::as_str);
@@ -63,11 +64,10 @@ pub fn merge(journals: Vec<Source>) -> Result<Campaign> {
         }
         names.push(name);
         campaign.runs.push(journal.run);
-        campaign.add(journal.trials, &design);
+        campaign.add(journal.trials);
     }
     let Gathered { runs, trials, .. } = campaign;
-    let summary = summarize(&design, &runs, &trials, seed);
-    Ok(Campaign { schema_version: SCHEMA_VERSION, design, runs, trials, summary })
+    self::campaign(Measurements { design, runs, trials })
 }
 
 /// The first of the earlier runs that this one repeats, and how. On the counted clock a seed's
@@ -87,6 +87,13 @@ fn repeated(run: &Run, earlier: &[Run]) -> Option<(usize, String)> {
     earlier.iter().enumerate().find_map(|(index, other)| Some((index, again(other)?)))
 }
 
+/// Why a result of this schema version is not read, if it is not.
+pub fn unread(version: u32) -> Option<String> {
+    let (first, last) = READ_VERSIONS.into_inner();
+    let read = READ_VERSIONS.contains(&version);
+    (!read).then(|| format!("schema version {version}; this tracetoll reads {first} to {last}"))
+}
+
 /// A journal, its first line taken apart from the rest.
 struct Opened {
     design: Design,
@@ -98,13 +105,11 @@ fn open(Source { name, lines }: Source) -> Result<Opened> {
     let refused = |why: &str, remedy: &str| Error::invalid(name.clone(), why, remedy);
     let mut lines = lines.into_iter();
     let (design, run) = match lines.next() {
-        Some(JournalLine::Start { schema_version: SCHEMA_VERSION, planned: _, design, run }) => {
+        Some(JournalLine::Start { schema_version, planned: _, design, run }) => {
+            if let Some(why) = unread(schema_version) {
+                return Err(refused(&why, "Use the tracetoll that wrote it"));
+            }
             (*design, *run)
-        }
-        Some(JournalLine::Start { schema_version, .. }) => {
-            let why =
-                format!("schema version {schema_version}; this tracetoll reads {SCHEMA_VERSION}");
-            return Err(refused(&why, "Use the tracetoll that wrote it"));
         }
         Some(JournalLine::Trial(_)) => {
             return Err(refused(
@@ -131,10 +136,9 @@ struct Gathered {
 
 impl Gathered {
     /// Adds the trials of the newest run.
-    fn add(&mut self, trials: Vec<Trial>, design: &Design) {
+    fn add(&mut self, trials: Vec<Trial>) {
         let mut renumbered = BTreeMap::new();
         for mut trial in trials {
-            refute(&mut trial, design);
             trial.run = self.runs.len().saturating_sub(1);
             trial.block = *renumbered.entry(trial.block).or_insert_with(|| {
                 let next = self.blocks;
@@ -154,12 +158,24 @@ pub(super) fn refute(trial: &mut Trial, design: &Design) {
     }
 }
 
+/// The campaign that follows from `measured`: its summary is computed, whatever the version that
+/// wrote it said.
+///
+/// # Errors
+/// There is no run, or a trial names none.
+pub fn campaign(mut measured: Measurements) -> Result<Campaign> {
+    refute_all(&measured.design, &measured.runs, &mut measured.trials)?;
+    let Measurements { design, runs, trials } = measured;
+    let seed = runs.first().map_or(0, |run| run.seed);
+    let summary = summarize(&design, &runs, &trials, seed);
+    Ok(Campaign { schema_version: SCHEMA_VERSION, design, runs, trials, summary })
+}
+
 /// The same for a campaign that was read.
 ///
 /// # Errors
 /// A trial is of a run that the campaign does not have, or it has none.
-pub fn refute_all(campaign: &mut Campaign) -> Result<()> {
-    let Campaign { design, runs, trials, .. } = campaign;
+pub fn refute_all(design: &Design, runs: &[Run], trials: &mut [Trial]) -> Result<()> {
     if runs.is_empty() {
         return Err(Error::malformed("the campaign", "it has no run"));
     }

@@ -13,7 +13,7 @@
 //! | [`item`] | what of the target a method saw |
 //! | [`pairs`] | which trials a figure is made from |
 //! | `blocks` | the value of a figure in each block |
-//! | `figures` | the figures by name |
+//! | [`figures`] | the table of figures, and what follows from it |
 //! | [`toll`], [`events`], [`fidelity`] | the three answers |
 //! | [`split`] | the kernel's part of the toll, on the scale of the others |
 //! | [`latency`] | how long frames took |
@@ -44,7 +44,7 @@ pub mod durations;
 pub mod estimate;
 pub mod events;
 pub mod fidelity;
-mod figures;
+pub mod figures;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
 mod gaps;

@@ -3,7 +3,7 @@
 use super::{
     blocks::{Blocks, Place, Values},
     bootstrap::quantile,
-    figures::{self, Source},
+    figures::{self, Place as Where},
 };
 use crate::model::{campaign::MethodSummary, checks::Outlier, trial::Part};
 
@@ -24,16 +24,16 @@ pub(super) fn outliers(methods: &[MethodSummary], blocks: &Blocks<'_>) -> Vec<Ou
     for method in methods {
         let Some(under) = blocks.under(&method.id) else { continue };
         for named in figures::of(method) {
-            let part = match named.source {
-                Source::Fidelity(Some(_), _) => continue,
-                Source::Fidelity(None, _) => Part::Fidelity,
-                Source::Toll(_) | Source::Size(_) => Part::Toll,
+            let part = match named.place {
+                Where::Fidelity(Some(_)) => continue,
+                Where::Fidelity(None) => Part::Fidelity,
+                Where::Toll | Where::Size(_) => Part::Toll,
             };
             let Some(estimate) = named.figure.known() else { continue };
             if estimate.n < LEAST_BLOCKS {
                 continue;
             }
-            let values = under.values(named.source, named.unit, estimate.platform);
+            let values = under.values(named.definition, named.place, estimate.platform);
             let found = apart(&values).into_iter().filter_map(|(place, deviations)| {
                 Some(Outlier {
                     method: method.id.clone(),
@@ -74,6 +74,7 @@ mod tests {
     use rand_xoshiro::Xoshiro256PlusPlus;
 
     use super::*;
+    use crate::analysis::figures::table::KERNEL_NS_PER_EVENT;
     use crate::{
         analysis::fixture::{Lab, normal},
         model::{figure::Platform, trial::Pace, units::Nanos},
@@ -126,7 +127,7 @@ mod tests {
         let [found] = &summary.checks.outliers[..] else { panic!("{:?}", summary.checks) };
         assert_eq!(found.method.0, "ftrace-function");
         assert_eq!((found.figure.as_str(), found.block), ("toll.kernel_ns_per_event", 9));
-        let figure = &summary.methods[2].toll.kernel_ns_per_event;
+        let figure = summary.methods[2].toll.of(KERNEL_NS_PER_EVENT);
         assert_eq!(figure.known().unwrap().n, 9);
         assert!(figure.known().unwrap().estimate > 630.0, "{figure:?}");
     }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{
+    figures::{self, table},
     known_total,
     pairs::{Kind, Trials},
-    toll, total,
+    total,
 };
 use crate::model::{
     figures::SizeFigures,
@@ -30,10 +31,13 @@ pub fn figures(
     let lockstep = Kind::toll(Pace::Lockstep);
     let figure = |(functions, kind): (usize, Kind)| SizeFigures {
         functions,
-        kernel_ns_per_kick: toll::kernel_ns_per_kick(
-            trials.between(lockstep, &off, kind, &method.id),
-            seed,
-        ),
+        figures: table::SIZE
+            .iter()
+            .map(|&row| {
+                let pairs = trials.between(lockstep, &off, kind, &method.id);
+                (row.name, figures::of_pairs(row, pairs, seed))
+            })
+            .collect(),
         events_per_kick: trials.single(kind, &method.id).ok().and_then(|c| per_kick(&c.items)),
     };
     let some = some.into_iter().map(|n| (n, Kind { functions: Some(n), ..lockstep }));
@@ -85,7 +89,7 @@ mod tests {
         let told: Vec<_> = found
             .iter()
             .map(|size| {
-                let cost = size.kernel_ns_per_kick.known().unwrap().estimate;
+                let cost = size.figures.of(table::KERNEL_NS_PER_KICK).known().unwrap().estimate;
                 (size.functions, cost, size.events_per_kick)
             })
             .collect();

@@ -4,7 +4,7 @@
 use super::{
     estimate::Scale,
     pairs::{Kind, Trials},
-    toll::{self, of_pairs, with_load_note},
+    toll::{self, of_trials, with_load_note},
 };
 use crate::model::{figure::Figure, method::MethodId, trial::Pace};
 
@@ -15,7 +15,7 @@ pub fn kernel_pct(trials: &Trials<'_>, method: &MethodId, seed: u64) -> Figure {
         return Figure::null("the control");
     }
     let pairs = trials.paired(Kind::toll(Pace::Paced), method).map(with_load_note);
-    of_pairs(pairs, Scale::Difference, toll::kernel_pct, seed)
+    of_trials(pairs, Scale::Difference, toll::kernel_pct, seed)
 }
 
 #[cfg(test)]

@@ -3,20 +3,19 @@
 //! A figure over several blocks has one value per block and the interval of their mean; over one
 //! block it has the interval of that run's own bins, resampled within their sections.
 
-use std::{cell::OnceCell, collections::BTreeSet, ops::Range};
+use std::{cell::OnceCell, ops::Range};
 
 use super::{
     bootstrap::{Resamples, Sections},
     correlation::Coefficient,
-    estimate::{Sample, Scale, generator},
-    fidelity::WITHIN_RUN,
+    estimate::{Sample, Scale, generator, of_one_run, usable},
     gaps::{self, Gaps},
     interval::{ALPHA, Interval},
     pairs::{Chosen, Kind, Trials},
-    weighted::Weighted,
+    weighted::{Weighted, dot},
 };
 use crate::model::{
-    figure::{Estimate, Figure, Platform},
+    figure::{Figure, Platform},
     method::MethodId,
     trial::Measured,
 };
@@ -159,36 +158,28 @@ impl<'a> Stretches<'a> {
         series: impl Fn(&Measured) -> Result<Binned, String>,
         quantity: impl Fn(Vec<Two>) -> Result<Quantity<'v>, String>,
     ) -> Figure {
-        let (mut usable, mut gaps, mut whys) = (Vec::new(), Vec::new(), BTreeSet::new());
-        for stretch in &self.each {
-            let found = series(stretch.trial)
-                .and_then(|found| Ok((quantity(found.two.cut(&stretch.sections)?)?, found.gaps)));
-            match found {
-                Ok((quantity, gap)) => {
-                    usable.push((stretch, quantity));
-                    gaps.push(gap);
-                }
-                Err(why) => _ = whys.insert(why),
-            }
-        }
-        let whys = whys.into_iter().collect::<Vec<_>>().join("; ");
-        let (used, all) = (usable.len(), self.each.len());
+        let each = self.each.iter().map(|stretch| {
+            let Binned { two, gaps } = series(stretch.trial)?;
+            Ok((stretch, quantity(two.cut(&stretch.sections)?)?, gaps))
+        });
+        let (usable, left_out) = match usable(each) {
+            Ok(found) => found,
+            Err(why) => return Figure::null(why),
+        };
         let mut notes = self.notes.clone();
-        if used < all {
-            notes.push(format!("{} of {all} blocks left out: {whys}", all.saturating_sub(used)));
-        }
-        notes.extend(gaps::notes(&gaps));
+        notes.extend(left_out);
+        notes.extend(gaps::notes(usable.iter().map(|(.., gaps)| gaps)));
         if self.alpha < ALPHA {
             notes.push(format!("interval at {:.1} %", 100.0 * (1.0 - self.alpha)));
         }
         match &usable[..] {
-            [] => Figure::null(whys),
-            [(stretch, quantity)] => {
+            [(stretch, quantity, _)] => {
                 let found = stretch.interval(quantity, self.alpha, self.seed);
-                self.of_one_run(quantity.value, found.map(|found| scale.bound(found)), notes)
+                let found = found.map(|found| scale.bound(found));
+                of_one_run(quantity.value, found, self.platform, notes)
             }
             several => {
-                let values = several.iter().map(|(_, quantity)| quantity.value).collect();
+                let values = several.iter().map(|(_, quantity, _)| quantity.value).collect();
                 self.sample(values, notes, scale)
             }
         }
@@ -197,20 +188,6 @@ impl<'a> Stretches<'a> {
     fn sample(&self, values: Vec<f64>, notes: Vec<String>, scale: Scale) -> Figure {
         let sample = Sample { values, platform: self.platform, notes };
         sample.figure_at(scale, self.alpha, self.seed)
-    }
-
-    fn of_one_run(&self, estimate: f64, found: Option<Interval>, mut notes: Vec<String>) -> Figure {
-        notes.push(found.map_or("one trial: no interval", |_| WITHIN_RUN).into());
-        Figure::Known(Estimate {
-            estimate,
-            lo: found.map(|found| found.lo),
-            hi: found.map(|found| found.hi),
-            n: 1,
-            detectable: None,
-            platform: self.platform,
-            p: None,
-            notes,
-        })
     }
 }
 
@@ -342,22 +319,6 @@ fn sum(parts: &[Slice<'_>], of: impl Fn(f64) -> f64) -> f64 {
         a.iter().zip(*b).zip(*weights).map(|((a, b), weight)| weight * of(a / b)).sum()
     };
     parts.iter().map(of_part).sum()
-}
-
-/// `Σ weight · value`, in four lanes that do not wait for each other.
-pub(super) fn dot(weights: &[f64], values: &[f64]) -> f64 {
-    const LANES: usize = 4;
-    let (weights, last_weights) = weights.as_chunks::<LANES>();
-    let (values, last_values) = values.as_chunks::<LANES>();
-    let mut lanes = [0.0; LANES];
-    for (weights, values) in weights.iter().zip(values) {
-        for ((lane, weight), value) in lanes.iter_mut().zip(weights).zip(values) {
-            *lane += weight * value;
-        }
-    }
-    let last: f64 =
-        last_weights.iter().zip(last_values).map(|(weight, value)| weight * value).sum();
-    lanes.iter().sum::<f64>() + last
 }
 
 #[cfg(test)]

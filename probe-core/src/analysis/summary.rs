@@ -1,15 +1,19 @@
 //! The whole summary of a campaign.
 
+use std::collections::BTreeMap;
+
 use super::{
     blocks::Blocks,
-    durations, events, fidelity, interval,
+    durations, events, fidelity,
+    figures::{self, table},
+    interval,
     item::{Item, Items},
     order, outliers,
     pairs::{Kind, Trials},
-    paper, program_runs, rtt, sections, sizes, toll,
+    paper, program_runs, rtt, sections, sizes,
 };
 use crate::model::{
-    campaign::{Campaign, Design, MethodSummary, Run, Summary},
+    campaign::{Design, MethodSummary, Run, Summary},
     checks::Checks,
     figure::Figure,
     method::{Descriptor, MethodId},
@@ -30,7 +34,7 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
             id: method.id.clone(),
             shows_instead: shows_instead(&trials, method, &items),
             events: events::events(&trials, method, &items),
-            toll: toll::figures(&trials, method, items.kicked().is_some(), seed),
+            toll: figures::toll(&trials, method, items.kicked().is_some(), seed),
             durations: durations::figures(&trials, method, &items),
             program_runs: program_runs::figures(&trials, method, items.kicked().is_some(), seed),
             by_size: sizes::figures(&trials, method, items.functions().count(), seed),
@@ -80,19 +84,6 @@ fn shows_instead(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Opt
     items.instead(method, done).map(|item| item.name.to_owned())
 }
 
-/// Adds to a campaign's summary what older versions of this program did not say in it, and what
-/// must not be missed.
-pub fn complete(campaign: &mut Campaign) {
-    let Campaign { design, runs, trials, summary, .. } = campaign;
-    let (trials, items) = (Trials { runs, all: trials }, Items::of(&design.target));
-    for method in &design.methods {
-        let told = summary.methods.iter_mut().find(|told| told.id == method.id);
-        if let Some(told) = told.filter(|told| told.shows_instead.is_none()) {
-            told.shows_instead = shows_instead(&trials, method, &items);
-        }
-    }
-}
-
 /// The function that each kick calls, where the target holds it with a witness; otherwise its first
 /// that a witness counted; without any, its first.
 fn headline<'a>(items: &'a Items, trials: &Trials<'_>) -> Item<'a> {
@@ -127,36 +118,20 @@ fn witness_worker_cpu_pct(trials: &Trials<'_>, seed: u64) -> Figure {
         trials.between(kind(false), &off, kind(true), &off).ok()
     });
     let pairs = pairs.ok_or("no block holds the control with and without witness at one pace");
-    toll::worker_cpu_pct(pairs.map_err(Into::into), seed)
+    figures::of_pairs(table::WORKER_CPU_PCT, pairs.map_err(Into::into), seed)
 }
 
-/// Holm over the methods, figure by figure: each figure is one family of questions.
+/// Holm over the methods, figure by figure: each figure, of each function and on each number of
+/// functions, is one family of questions.
 fn adjust(methods: &mut [MethodSummary]) {
-    let families: [fn(&mut MethodSummary) -> &mut Figure; 12] = [
-        |method| &mut method.toll.kernel_ns_per_event,
-        |method| &mut method.toll.worker_cpu_pct,
-        |method| &mut method.toll.system_cpu_pct,
-        |method| &mut method.toll.throughput_pct,
-        |method| &mut method.toll.latency_pct.p50,
-        |method| &mut method.toll.latency_pct.p90,
-        |method| &mut method.toll.latency_pct.p99,
-        |method| &mut method.toll.latency_pct.p99_9,
-        |method| &mut method.toll.latency_pct.max,
-        |method| &mut method.fidelity.perturbation,
-        |method| &mut method.fidelity.observation_loss,
-        |method| &mut method.fidelity.fidelity_loss,
-    ];
-    for family in families {
-        let mut p_values: Vec<&mut f64> = methods
-            .iter_mut()
-            .filter_map(|method| match family(method) {
-                Figure::Known(estimate) => estimate.p.as_mut(),
-                Figure::Null(_) => None,
-            })
-            .collect();
-        let raw: Vec<f64> = p_values.iter().map(|p| **p).collect();
-        for (p, adjusted) in p_values.iter_mut().zip(interval::holm(&raw)) {
-            **p = adjusted;
+    let mut families: BTreeMap<String, Vec<&mut f64>> = BTreeMap::new();
+    for (path, p) in methods.iter_mut().flat_map(figures::p_values) {
+        families.entry(path).or_default().push(p);
+    }
+    for family in families.into_values() {
+        let raw: Vec<f64> = family.iter().map(|p| **p).collect();
+        for (p, adjusted) in family.into_iter().zip(interval::holm(&raw)) {
+            *p = adjusted;
         }
     }
 }
@@ -164,8 +139,9 @@ fn adjust(methods: &mut [MethodSummary]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::figures::table::KERNEL_NS_PER_EVENT;
     use crate::{
-        analysis::fixture::{Lab, exchanged, shows},
+        analysis::fixture::{Lab, campaign, exchanged, shows},
         model::figure::Platform,
     };
 
@@ -238,15 +214,34 @@ mod tests {
         let lab = lab();
         let summary = summary(&lab);
         let alone = |id| {
-            let figures = toll::figures(&lab.trials(), lab.method(id), true, 1);
-            figures.kernel_ns_per_event.known().unwrap().p.unwrap()
+            let figures = figures::toll(&lab.trials(), lab.method(id), true, 1);
+            figures.of(KERNEL_NS_PER_EVENT).known().unwrap().p.unwrap()
         };
         let together = |index: usize| {
-            summary.methods[index].toll.kernel_ns_per_event.known().unwrap().p.unwrap()
+            summary.methods[index].toll.of(KERNEL_NS_PER_EVENT).known().unwrap().p.unwrap()
         };
         assert!(alone(COUNT) < alone(TRACER), "{} {}", alone(COUNT), alone(TRACER));
         assert_eq!(together(1), 2.0 * alone(COUNT));
         assert_eq!(together(2), alone(TRACER));
+    }
+
+    /// Each is a claim of its own: none of them may go unadjusted because a list forgot it.
+    #[test]
+    fn every_p_of_a_summary_is_adjusted() {
+        let mut methods = campaign().summary.methods;
+        let (mut first, second) = (methods.remove(1), methods.remove(1));
+        first.other_functions.insert("handle_rx".into(), first.fidelity.clone());
+        let mut twice = [first.clone(), MethodSummary { id: second.id, ..first }];
+        let p = |methods: &mut [MethodSummary]| -> Vec<f64> {
+            methods.iter_mut().flat_map(figures::p_values).map(|(_, p)| *p).collect()
+        };
+        for (_, p) in twice.iter_mut().flat_map(figures::p_values) {
+            *p = 0.01;
+        }
+        let before = p(&mut twice);
+        assert!(before.len() > 20, "{before:?}");
+        adjust(&mut twice);
+        assert_eq!(p(&mut twice), vec![0.02; before.len()]);
     }
 
     #[test]

@@ -7,8 +7,7 @@ use super::{
     correlation::{Coefficient, moving_average},
     estimate::generator,
     item::Item,
-    stretch::dot,
-    weighted::Weighted,
+    weighted::{Weighted, dot},
 };
 use crate::model::target::CALLED_PER_KICK;
 use crate::model::{

@@ -1,6 +1,6 @@
 //! The result file, `campaign.json`, and the journal it is made from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -10,7 +10,7 @@ use super::{
     checks::Checks,
     cpu_list::CpuList,
     figure::{Figure, Platform},
-    figures::{DurationFigures, FidelityFigures, RunFigures, SizeFigures, TollFigures},
+    figures::{DurationFigures, FidelityFigures, Figures, RunFigures, SizeFigures},
     loss::Loss,
     method::{Descriptor, MethodId},
     observation::Estimate,
@@ -22,7 +22,11 @@ use super::{
 };
 
 /// Version of the result schema. It changes when a reader of the old one would misread the new one.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
+
+/// The versions that this program reads. What was measured has not changed since the oldest of
+/// them; the summary of an older result is computed anew.
+pub const READ_VERSIONS: RangeInclusive<u32> = 3..=SCHEMA_VERSION;
 
 /// `campaign.json`: everything that was measured, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +41,17 @@ pub struct Campaign {
     pub trials: Vec<Trial>,
     /// What follows from them.
     pub summary: Summary,
+}
+
+/// What a result of any of [`READ_VERSIONS`] holds beside its summary.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Measurements {
+    /// As [`Campaign::design`].
+    pub design: Design,
+    /// As [`Campaign::runs`].
+    pub runs: Vec<Run>,
+    /// As [`Campaign::trials`].
+    pub trials: Vec<Trial>,
 }
 
 /// What all runs of one campaign share; runs that differ in it cannot be merged.
@@ -218,7 +233,7 @@ pub struct MethodSummary {
     /// What it recorded, lost and missed, over all toll trials in lockstep.
     pub events: Events,
     /// What it costs.
-    pub toll: TollFigures,
+    pub toll: Figures,
     /// How long calls took, by a method that measures it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub durations: Option<DurationFigures>,

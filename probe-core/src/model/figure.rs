@@ -70,12 +70,34 @@ pub struct Estimate {
     pub detectable: Option<f64>,
     /// Where it was measured.
     pub platform: Platform,
+    /// What the interval covers; absent where it is how blocks differ.
+    #[serde(default, skip_serializing_if = "Basis::is_blocks")]
+    pub basis: Basis,
     /// Differences: two-sided p-value of "there is none", after Holm over the methods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
-    /// Remarks that a reader must see: `within this run`, `drift`.
+    /// Remarks that a reader must see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// What an interval covers.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// How blocks differ.
+    #[default]
+    Blocks,
+    /// How the bins of one run differ; how runs differ is not in it.
+    WithinRun,
+}
+
+impl Basis {
+    fn is_blocks(&self) -> bool {
+        *self == Self::Blocks
+    }
 }
 
 /// No number, and why.

@@ -1,51 +1,42 @@
 //! What is told of a method in figures, by the definitions in METHODOLOGY.md.
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::figure::{Absent, Figure};
 
-/// The toll, by the definitions in METHODOLOGY.md.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct TollFigures {
-    /// CPU ns of the vhost worker per call, above the control.
-    pub kernel_ns_per_event: Figure,
-    /// Change of worker CPU per frame at fixed load, in per cent.
-    pub worker_cpu_pct: Figure,
-    /// CPU of the method's own threads and processes, in per cent of one CPU.
-    pub reader_cpu_pct: Figure,
-    /// CPU time that the method takes once the load is over, in seconds per second of load: turning
-    /// what it recorded into counts.
-    pub after_s_per_s: Figure,
-    /// Change of busy CPU at fixed load, in points of all CPUs.
-    pub system_cpu_pct: Figure,
-    /// Change of throughput flat out, in per cent.
-    pub throughput_pct: Figure,
-    /// How long frames took to machine 2, at fixed load, in µs; of the control, too.
-    pub latency_us: Percentiles,
-    /// Change of that, in per cent.
-    pub latency_pct: Percentiles,
-    /// Kernel memory of buffers, maps and programs, in KiB.
-    pub memory_kib: Figure,
-    /// What the reader took from the kernel, in KiB per second of load.
-    pub read_kib_per_s: Figure,
-    /// How often per second of load the reader was woken.
-    pub wakeups_per_s: Figure,
+/// Figures by their names, in the order of the table that defines them (`analysis::figures`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Figures(IndexMap<String, Figure>);
+
+impl Figures {
+    /// The figure of this name, in results of versions that know it.
+    pub fn get(&self, name: &str) -> Option<&Figure> {
+        self.0.get(name)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Figure> {
+        self.0.get_mut(name)
+    }
+
+    /// All of them, with their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Figure)> {
+        self.0.iter().map(|(name, figure)| (name.as_str(), figure))
+    }
+
+    /// The same, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Figure)> {
+        self.0.iter_mut().map(|(name, figure)| (name.as_str(), figure))
+    }
 }
 
-/// Figures of a distribution.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Percentiles {
-    /// Half of all are below.
-    pub p50: Figure,
-    /// 90 % are.
-    pub p90: Figure,
-    /// 99 % are.
-    pub p99: Figure,
-    /// 99.9 % are.
-    pub p99_9: Figure,
-    /// The largest.
-    pub max: Figure,
+impl<Name: Into<String>> FromIterator<(Name, Figure)> for Figures {
+    fn from_iter<T: IntoIterator<Item = (Name, Figure)>>(figures: T) -> Self {
+        Self(figures.into_iter().map(|(name, figure)| (name.into(), figure)).collect())
+    }
 }
 
 /// What a method costs on so many functions at once.
@@ -53,9 +44,9 @@ pub struct Percentiles {
 pub struct SizeFigures {
     /// The first so many functions of the target.
     pub functions: usize,
-    /// CPU ns of the vhost worker per kick, above the control; whatever number of calls one kick
-    /// makes of them.
-    pub kernel_ns_per_kick: Figure,
+    /// What it costs there.
+    #[serde(flatten)]
+    pub figures: Figures,
     /// Hits that the method recorded per kick; null where it records nothing.
     pub events_per_kick: Option<f64>,
 }
@@ -88,50 +79,20 @@ pub struct RunFigures {
     pub ns_per_event: Figure,
 }
 
-/// The fidelity, by the definitions in METHODOLOGY.md.
+/// What a method still shows of one function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FidelityFigures {
-    /// r(witness, throughput) under the control.
-    pub r_0: Figure,
-    /// r(witness, throughput) under the method.
-    pub r_w: Figure,
-    /// r(method, throughput).
-    pub r_m: Figure,
-    /// `r_0 - r_w`.
-    pub perturbation: Figure,
-    /// `r_w - r_m`.
-    pub observation_loss: Figure,
-    /// `r_0 - r_m`.
-    pub fidelity_loss: Figure,
-    /// `r_m / r_0`.
-    pub r_retained: Figure,
-    /// `Σ|s·m - w| / Σ w`.
-    pub series_error: Figure,
+    /// What is left of the correlation with throughput.
+    #[serde(flatten)]
+    pub figures: Figures,
     /// The same correlations by other coefficients.
-    pub beside: Beside,
+    pub beside: Figures,
     /// The lag at which a series goes best with the throughput; absent where no trial ended well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<LagFigures>,
     /// What is left in wider bins; absent where no trial ended well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_width: Option<WidthFigures>,
-}
-
-/// Correlations that stand beside the headline's Pearson coefficient of raw bins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Beside {
-    /// Spearman's for `r_0`.
-    pub spearman_0: Figure,
-    /// Spearman's for `r_w`.
-    pub spearman_w: Figure,
-    /// Spearman's for `r_m`.
-    pub spearman_m: Figure,
-    /// `r_0` of 10 s moving averages, as the paper plots them; without interval.
-    pub moving_average_0: Figure,
-    /// `r_w` of 10 s moving averages.
-    pub moving_average_w: Figure,
-    /// `r_m` of 10 s moving averages.
-    pub moving_average_m: Figure,
 }
 
 /// At which lag two series go best with the throughput.
@@ -186,14 +147,9 @@ pub struct WidthFigures {
 pub struct AtWidth {
     /// Seconds.
     pub width_s: f64,
-    /// r(witness, throughput) under the control.
-    pub r_0: Figure,
-    /// r(witness, throughput) under the method.
-    pub r_w: Figure,
-    /// r(method, throughput).
-    pub r_m: Figure,
-    /// `Σ|s·m - w| / Σ w`.
-    pub series_error: Figure,
+    /// The correlations and the series error in these bins.
+    #[serde(flatten)]
+    pub figures: Figures,
 }
 
 /// The finest width at which the whole interval of `series_error` lies below a bound.

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{figure::Figure, method::MethodId};
+use super::{
+    figure::{Basis, Figure},
+    method::MethodId,
+};
 
 /// One statement of the paper.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,18 +41,6 @@ pub struct Beside {
     pub method: MethodId,
     /// The figure.
     pub figure: Figure,
-}
-
-/// What an interval covers.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Basis {
-    /// How blocks differ.
-    Blocks,
-    /// How the bins of one run differ; how runs differ is not in it.
-    WithinRun,
 }
 
 /// Whether a statement holds here, by the rules in METHODOLOGY.md.

@@ -326,9 +326,7 @@ pub(super) fn older(runs: &[Run]) -> Option<String> {
 }
 
 fn all(methods: &[MethodSummary]) -> impl Iterator<Item = (&MethodSummary, Named<'_>)> {
-    methods
-        .iter()
-        .flat_map(|method| figures::of(method).into_iter().map(move |named| (method, named)))
+    methods.iter().flat_map(|method| figures::of(method).map(move |named| (method, named)))
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! The summary as one Markdown table, for a README or a pull request.
 
 use super::{
-    number::{self, Style, nanoseconds, parts},
+    figures::of_cost,
+    number::{self, Style, parts},
     paper, program_runs, sections,
     text::agreement,
 };
 use crate::analysis::events::CALLED_PER_KICK;
+use crate::analysis::figures::table::{
+    AFTER_S_PER_S, KERNEL_NS_PER_EVENT, R_0, R_M, R_RETAINED, READER_CPU_PCT, SERIES_ERROR,
+    THROUGHPUT_PCT, WORKER_CPU_PCT,
+};
 use crate::model::{
     campaign::{Campaign, Events, MethodSummary},
     figure::Figure,
@@ -17,13 +22,9 @@ use crate::model::{
 /// another of the sections and one of the paper's statements.
 pub fn render(campaign: &Campaign) -> String {
     let summary = &campaign.summary;
-    let clock = summary
-        .methods
-        .iter()
-        .find_map(|method| Some(method.toll.kernel_ns_per_event.known()?.platform));
     let header = [
         "method".to_owned(),
-        format!("kernel, {} per call", nanoseconds(clock)),
+        format!("kernel, {} per call", of_cost(&summary.methods)),
         "worker CPU, % per frame".into(),
         "reader CPU, % of one CPU".into(),
         "afterwards, CPU s per s".into(),
@@ -68,17 +69,17 @@ fn cells(method: &MethodSummary) -> [String; 12] {
     let losses = events.recorded.map(|_| losses(events.lost, events.missed));
     [
         code(&method.id),
-        figure(&toll.kernel_ns_per_event, Style::DIFFERENCE),
-        figure(&toll.worker_cpu_pct, Style::DIFFERENCE),
-        figure(&toll.reader_cpu_pct, Style::LEVEL),
-        figure(&toll.after_s_per_s, Style::LEVEL),
-        figure(&toll.throughput_pct, Style::DIFFERENCE),
+        figure(toll.of(KERNEL_NS_PER_EVENT), Style::DIFFERENCE),
+        figure(toll.of(WORKER_CPU_PCT), Style::DIFFERENCE),
+        figure(toll.of(READER_CPU_PCT), Style::LEVEL),
+        figure(toll.of(AFTER_S_PER_S), Style::LEVEL),
+        figure(toll.of(THROUGHPUT_PCT), Style::DIFFERENCE),
         recorded.unwrap_or("-".into()),
         losses.unwrap_or("-".into()),
         agreement(&events.reconciles),
-        of_series(if off { &fidelity.r_0 } else { &fidelity.r_m }),
-        of_series(&fidelity.r_retained),
-        figure(&fidelity.series_error, Style::CORRELATION),
+        of_series(if off { fidelity.figures.of(R_0) } else { fidelity.figures.of(R_M) }),
+        of_series(fidelity.figures.of(R_RETAINED)),
+        figure(fidelity.figures.of(SERIES_ERROR), Style::CORRELATION),
     ]
 }
 

@@ -93,6 +93,7 @@ pub(super) fn nanoseconds(platform: Option<Platform>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::figure::Basis;
 
     fn figure(estimate: f64, interval: Option<(f64, f64)>) -> Figure {
         Figure::Known(Estimate {
@@ -102,6 +103,7 @@ mod tests {
             n: 5,
             detectable: interval.map(|(lo, hi)| hi - lo),
             platform: Platform::Native,
+            basis: Basis::Blocks,
             p: None,
             notes: Vec::new(),
         })

@@ -8,12 +8,9 @@ use super::{
     shown::{STAR, star},
     text::table,
 };
-use crate::{
-    analysis::fidelity::WITHIN_RUN,
-    model::{
-        figure::Figure,
-        paper::{Agreement, Basis, Beside, Statement},
-    },
+use crate::model::{
+    figure::{Basis, Figure},
+    paper::{Agreement, Beside, Statement},
 };
 
 /// Columns of the statement and of the verdict; what was measured has the others.
@@ -77,9 +74,7 @@ pub(super) fn here(statement: &Statement) -> Vec<String> {
 fn line(Beside { what, method, figure }: &Beside) -> String {
     let value = match (parts(figure, style(what)), figure) {
         (Some([estimate, interval, _]), Figure::Known(found)) => {
-            // The star says so.
-            let notes = found.notes.iter().filter(|note| *note != WITHIN_RUN);
-            let notes = notes.map(|note| format!(", {note}")).collect::<String>();
+            let notes = found.notes.iter().map(|note| format!(", {note}")).collect::<String>();
             format!("{estimate} {interval}{}{notes}", star(found))
         }
         (_, Figure::Null(absent)) => format!("none: {}", absent.why),

@@ -7,6 +7,7 @@ use super::{
     number::Style,
     text::{cell, id, table},
 };
+use crate::analysis::figures::table::KERNEL_NS_PER_EVENT;
 use crate::model::campaign::{Campaign, MethodSummary};
 use crate::model::figures::RunFigures;
 
@@ -26,7 +27,7 @@ pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
             runs.to_string(),
             cell(ns_per_run, Style::LEVEL),
             cell(ns_per_event, Style::LEVEL),
-            cell(&method.toll.kernel_ns_per_event, Style::DIFFERENCE),
+            cell(method.toll.of(KERNEL_NS_PER_EVENT), Style::DIFFERENCE),
         ]);
     }
     (!rows.is_empty()).then_some(rows)
@@ -71,7 +72,7 @@ mod tests {
         let mut campaign = fixture::campaign();
         assert!(table_of(&campaign.summary.methods).is_none() && caveat(&campaign).is_none());
         let [_, counter, ..] = &mut campaign.summary.methods[..] else { panic!("no counter") };
-        let per_call = counter.toll.kernel_ns_per_event.clone();
+        let per_call = counter.toll.of(KERNEL_NS_PER_EVENT).clone();
         counter.program_runs =
             Some(RunFigures { runs: 54_321, ns_per_run: per_call.clone(), ns_per_event: per_call });
         let text = text::render(&campaign);

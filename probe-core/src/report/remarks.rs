@@ -4,14 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::widths;
-use crate::{
-    analysis::fidelity::WITHIN_RUN,
-    model::{
-        campaign::{Campaign, Summary},
-        figure::Figure,
-        sections::{FunctionInSection, MethodInSection, RttFigures},
-        trial::{CountedAt, Outcome},
-    },
+use crate::model::{
+    campaign::{Campaign, Summary},
+    figure::Figure,
+    sections::{FunctionInSection, MethodInSection, RttFigures},
+    trial::{CountedAt, Outcome},
 };
 
 /// Names that are told one by one.
@@ -80,10 +77,7 @@ type Place<'a> = (Option<&'a String>, &'a str, Option<usize>);
 fn note(said: &mut Said, name: &'static str, figure: &Figure, place: Place<'_>) {
     let texts = match figure {
         Figure::Null(absent) => vec![(false, absent.why.clone())],
-        Figure::Known(found) => {
-            let notes = found.notes.iter().filter(|note| *note != WITHIN_RUN);
-            notes.map(|note| (true, note.clone())).collect()
-        }
+        Figure::Known(found) => found.notes.iter().map(|note| (true, note.clone())).collect(),
     };
     let (function, method, section) = place;
     for text in texts {

@@ -8,6 +8,7 @@ use super::{
     text::{header, table},
     verdict,
 };
+use crate::analysis::figures::table::{KERNEL_NS_PER_EVENT, R_RETAINED, SYSTEM_CPU_PCT};
 use crate::model::{
     campaign::{Campaign, MethodSummary},
     figure::{Figure, Platform},
@@ -40,7 +41,8 @@ pub fn render(campaign: &Campaign) -> String {
 }
 
 fn lines(methods: &[&MethodSummary]) -> comfy_table::Table {
-    let clock = methods.iter().find_map(|method| Some(cost(method).known()?.platform));
+    let cost_of = |method: &&MethodSummary| Some(cost(method).known()?.platform);
+    let clock = methods.iter().find_map(cost_of);
     let least = least(methods);
     let mut table = table(&[
         "method",
@@ -57,16 +59,16 @@ fn lines(methods: &[&MethodSummary]) -> comfy_table::Table {
             parts(cost(method), Style::DIFFERENCE)
                 .map_or("-".into(), |[value, interval, _]| format!("{value} {interval}")),
             times().unwrap_or_else(|| "-".into()),
-            estimate(&method.toll.system_cpu_pct, Style::DIFFERENCE),
+            estimate(method.toll.of(SYSTEM_CPU_PCT), Style::DIFFERENCE),
             if method.events.recorded.is_some() { loss(method.events.lost) } else { "-".into() },
-            estimate(&method.fidelity.r_retained, Style::CORRELATION),
+            estimate(method.fidelity.figures.of(R_RETAINED), Style::CORRELATION),
         ]);
     }
     table
 }
 
 fn cost(method: &MethodSummary) -> &Figure {
-    &method.toll.kernel_ns_per_event
+    method.toll.of(KERNEL_NS_PER_EVENT)
 }
 
 fn estimate(figure: &Figure, style: Style) -> String {
@@ -103,7 +105,7 @@ mod tests {
     fn a_line_of_the_table_has_80_columns_at_most() {
         let mut campaign = campaign();
         for method in &mut campaign.summary.methods {
-            if let Figure::Known(found) = &mut method.toll.kernel_ns_per_event {
+            if let Figure::Known(found) = method.toll.of_mut(KERNEL_NS_PER_EVENT) {
                 (found.estimate, found.lo, found.hi) = (12345.0, Some(-1234.0), Some(23456.0));
             }
         }
@@ -119,7 +121,7 @@ mod tests {
         let of = |campaign: &Campaign| least(&campaign.summary.methods.iter().collect::<Vec<_>>());
         assert!(of(&campaign).is_some());
         for method in &mut campaign.summary.methods {
-            if let Figure::Known(found) = &mut method.toll.kernel_ns_per_event {
+            if let Figure::Known(found) = method.toll.of_mut(KERNEL_NS_PER_EVENT) {
                 found.lo = Some(-1.0);
             }
         }

@@ -1,10 +1,10 @@
 //! What a method's series is of, and how figures of one run are marked.
 
 use crate::{
-    analysis::fidelity::{WITHIN_RUN, series},
+    analysis::fidelity::series,
     model::{
         campaign::Campaign,
-        figure::Estimate,
+        figure::{Basis, Estimate},
         method::{Descriptor, MethodId, SeriesUnit},
         trial::{Measured, Outcome, Part},
     },
@@ -16,7 +16,7 @@ pub(super) const STAR: &str =
 
 /// Behind an interval, or the verdict that it led to.
 pub(super) fn star(found: &Estimate) -> &'static str {
-    if found.notes.iter().any(|note| note == WITHIN_RUN) { "*" } else { "" }
+    if found.basis == Basis::WithinRun { "*" } else { "" }
 }
 
 /// The method by its id; results hold each method that they have figures of.

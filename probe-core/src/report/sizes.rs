@@ -6,6 +6,7 @@ use super::{
     number::{Style, parts},
     text::{id, table},
 };
+use crate::analysis::figures::table::KERNEL_NS_PER_KICK;
 use crate::model::campaign::MethodSummary;
 use crate::model::figures::SizeFigures;
 
@@ -44,7 +45,7 @@ pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
 
 fn cell(size: &SizeFigures) -> String {
     let hits = size.events_per_kick.map_or(String::new(), |hits| format!("\n({hits:.1})"));
-    match parts(&size.kernel_ns_per_kick, Style::DIFFERENCE) {
+    match parts(size.figures.of(KERNEL_NS_PER_KICK), Style::DIFFERENCE) {
         Some([estimate, interval, _]) => format!("{estimate}\n{interval}{hits}"),
         None => format!("-{hits}"),
     }

@@ -5,13 +5,25 @@ use std::collections::BTreeSet;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 
 use super::{
-    caveats, chart, durations, holdings, latency,
+    caveats, chart, durations,
+    figures::of_cost,
+    holdings, latency,
     lines::{WIDTH, broken, paragraph},
-    number::{self, Style, nanoseconds, parts},
+    number::{self, Style, parts},
     paper, program_runs, sections, shown, sizes, verdict, widths,
 };
 use crate::{
-    analysis::events::CALLED_PER_KICK,
+    analysis::{
+        events::CALLED_PER_KICK,
+        figures::{
+            Definition,
+            table::{
+                AFTER_S_PER_S, KERNEL_NS_PER_EVENT, OBSERVATION_LOSS, PERTURBATION, R_0, R_M,
+                R_RETAINED, R_W, READER_CPU_PCT, SERIES_ERROR, SYSTEM_CPU_PCT, THROUGHPUT_PCT,
+                WORKER_CPU_PCT,
+            },
+        },
+    },
     model::{
         campaign::{Campaign, Events, MethodSummary, Reconciliation},
         figure::{Figure, Platform},
@@ -117,27 +129,19 @@ fn names(target: &Target) -> String {
 }
 
 fn toll(methods: &[MethodSummary]) -> Table {
-    let per_event =
-        |method: &MethodSummary| Some(method.toll.kernel_ns_per_event.known()?.platform);
-    let clock = methods.iter().find_map(per_event);
     let mut table = table(&[
         "method",
-        &format!("kernel\n{}\nper call", nanoseconds(clock)),
+        &format!("kernel\n{}\nper call", of_cost(methods)),
         "worker CPU\n% per frame\nat fixed load",
         "reader CPU\n% of one CPU",
         "system CPU\npoints of all\nat fixed load",
         "throughput\n%\nflat out",
     ]);
     for method in methods {
-        let figures = &method.toll;
-        table.add_row([
-            id(method),
-            cell(&figures.kernel_ns_per_event, Style::DIFFERENCE),
-            cell(&figures.worker_cpu_pct, Style::DIFFERENCE),
-            cell(&figures.reader_cpu_pct, Style::LEVEL),
-            cell(&figures.system_cpu_pct, Style::DIFFERENCE),
-            cell(&figures.throughput_pct, Style::DIFFERENCE),
-        ]);
+        let rows =
+            [KERNEL_NS_PER_EVENT, WORKER_CPU_PCT, READER_CPU_PCT, SYSTEM_CPU_PCT, THROUGHPUT_PCT];
+        let figures = rows.map(|row| cell(method.toll.of(row), row.style()));
+        table.add_row(std::iter::once(id(method)).chain(figures));
     }
     table
 }
@@ -164,8 +168,8 @@ fn events(methods: &[MethodSummary]) -> Table {
             unless_nothing(number::loss(*lost)),
             unless_nothing(number::loss(*missed)),
             agreement(reconciles),
-            cell(&method.toll.after_s_per_s, Style::LEVEL),
-            cell(&method.fidelity.series_error, Style::CORRELATION),
+            cell(method.toll.of(AFTER_S_PER_S), Style::LEVEL),
+            cell(method.fidelity.figures.of(SERIES_ERROR), Style::CORRELATION),
         ]);
     }
     table
@@ -212,17 +216,15 @@ fn fidelity(campaign: &Campaign) -> Table {
         "retained\nr_m / r_0",
     ]);
     for method in &campaign.summary.methods {
-        let figures = &method.fidelity;
-        let shown = cell(&figures.r_m, Style::CORRELATION) + &other_than_calls(campaign, method);
-        // Under the control, the calls that happened are those of r_0.
-        let happened = if method.id.is_off() { &figures.r_0 } else { &figures.r_w };
+        let cell = |row: &Definition| cell(method.fidelity.figures.of(row), row.style());
         table.add_row([
             id(method),
-            cell(happened, Style::CORRELATION),
-            shown,
-            cell(&figures.perturbation, Style::CORRELATIONS),
-            cell(&figures.observation_loss, Style::CORRELATIONS),
-            cell(&figures.r_retained, Style::CORRELATION),
+            // Under the control, the calls that happened are those of r_0.
+            cell(if method.id.is_off() { R_0 } else { R_W }),
+            cell(R_M) + &other_than_calls(campaign, method),
+            cell(PERTURBATION),
+            cell(OBSERVATION_LOSS),
+            cell(R_RETAINED),
         ]);
     }
     table
@@ -245,13 +247,11 @@ pub(super) fn id(method: &MethodSummary) -> String {
 }
 
 fn toll_of(method: &MethodSummary) -> Vec<&Figure> {
-    let toll = &method.toll;
-    vec![&toll.kernel_ns_per_event, &toll.worker_cpu_pct, &toll.throughput_pct]
+    [KERNEL_NS_PER_EVENT, WORKER_CPU_PCT, THROUGHPUT_PCT].map(|row| method.toll.of(row)).into()
 }
 
 fn fidelity_of(method: &MethodSummary) -> Vec<&Figure> {
-    let fidelity = &method.fidelity;
-    vec![&fidelity.r_0, &fidelity.r_w, &fidelity.r_m]
+    [R_0, R_W, R_M].map(|row| method.fidelity.figures.of(row)).into()
 }
 
 /// The clocks behind a table, for its title.

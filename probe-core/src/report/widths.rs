@@ -6,6 +6,7 @@ use super::{
     number::Style,
     text::{id, table},
 };
+use crate::analysis::figures::table::{R_M, SERIES_ERROR};
 use crate::model::{
     campaign::MethodSummary,
     figure::Figure,
@@ -78,15 +79,15 @@ fn at(lag: &Lag) -> String {
 }
 
 fn is_known(at: &AtWidth) -> bool {
-    at.r_m.known().is_some() || at.series_error.known().is_some()
+    at.figures.of(R_M).known().is_some() || at.figures.of(SERIES_ERROR).known().is_some()
 }
 
 fn cell(at: &AtWidth) -> String {
     let estimate = |figure: &Figure, scale: f64, decimals: usize| {
         figure.known().map_or("-".into(), |found| format!("{:.decimals$}", scale * found.estimate))
     };
-    let r = estimate(&at.r_m, 1.0, Style::CORRELATION.decimals.unwrap_or(3));
-    format!("{r}\n{}", estimate(&at.series_error, 100.0, 2))
+    let r = estimate(at.figures.of(R_M), 1.0, Style::CORRELATION.decimals.unwrap_or(3));
+    format!("{r}\n{}", estimate(at.figures.of(SERIES_ERROR), 100.0, 2))
 }
 
 /// The scenario's own bin is the finest that there was to look at.

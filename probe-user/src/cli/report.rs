@@ -87,6 +87,8 @@ pub enum ReportTable {
     Trials,
     /// One row per bin of a trial, and item seen in it.
     Bins,
+    /// One row per figure of a method.
+    Figures,
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use probe_core::{
-    analysis::compare::{self, Comparison, Incomparable},
+    analysis::{
+        compare::{self, Comparison, Incomparable},
+        merge::unread,
+    },
     error::Result,
     report::compare::{bmf, markdown, text},
 };
@@ -51,10 +54,11 @@ fn print(comparison: &Comparison, format: CompareFormat) -> Result<()> {
     }
 }
 
-/// Whether the results say that they are of different schemas, before either is read by this one's.
+/// Whether the results say that they are of different schemas, one of which is not read.
 fn versions(base: &Stored, new: &Stored) -> Result<Option<Incomparable>> {
     let (base, new) = (base.schema_version()?, new.schema_version()?);
-    let differ = base.zip(new).filter(|(base, new)| base != new);
+    let unread = |version: &u32| unread(*version).is_some();
+    let differ = base.zip(new).filter(|(base, new)| base != new && (unread(base) || unread(new)));
     Ok(differ.map(|(base, new)| Incomparable {
         field: "schema_version".into(),
         base: base.to_string(),

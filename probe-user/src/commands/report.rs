@@ -40,6 +40,7 @@ fn text(args: &ReportArgs, results: &[Named]) -> Result<String> {
     let table = match args.table.unwrap_or(ReportTable::Trials) {
         ReportTable::Trials => Table::Trials,
         ReportTable::Bins => Table::Bins,
+        ReportTable::Figures => Table::Figures,
     };
     match (args.format, results) {
         (ReportFormat::Text, [one]) if !args.full => Ok(screen::render(&one.campaign)),

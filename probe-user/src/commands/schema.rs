@@ -137,8 +137,8 @@ mod tests {
     #[test]
     fn the_schema_names_its_version_and_no_host() {
         let root = schema::campaign();
-        assert_eq!(root["$id"], "urn:tracetoll:campaign:3");
-        assert!(root["title"].as_str().unwrap().ends_with("version 3"));
+        assert_eq!(root["$id"], "urn:tracetoll:campaign:4");
+        assert!(root["title"].as_str().unwrap().ends_with("version 4"));
         assert!(!root.to_string().contains("[`"));
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use probe_core::{
     analysis::{
         self,
-        merge::{Source, merge},
+        merge::{self, Source, merge, refute_all, unread},
     },
     error::{Error, Result},
     model::campaign::{Campaign, SCHEMA_VERSION},
@@ -150,19 +150,19 @@ impl Stored {
 
     /// Says "another version" instead of naming the first field that has changed.
     fn of_version(&self, theirs: u32) -> Result<Campaign> {
-        if theirs != SCHEMA_VERSION {
-            return Err(Error::invalid(
-                self.file.display().to_string(),
-                format!("schema version {theirs}; this tracetoll reads version {SCHEMA_VERSION}"),
-                "Use the tracetoll that wrote it",
-            ));
+        if let Some(why) = unread(theirs) {
+            let file = self.file.display().to_string();
+            return Err(Error::invalid(file, why, "Use the tracetoll that wrote it"));
         }
         let refused = |e: serde_json::Error| not_a_result(&self.file, &e.to_string());
-        let mut campaign = serde_json::from_slice(&self.bytes).map_err(refused)?;
-        analysis::merge::refute_all(&mut campaign)
-            .map_err(|e| not_a_result(&self.file, &e.to_string()))?;
-        analysis::summary::complete(&mut campaign);
-        Ok(campaign)
+        let found = if theirs == SCHEMA_VERSION {
+            let mut found: Campaign = serde_json::from_slice(&self.bytes).map_err(refused)?;
+            let Campaign { design, runs, trials, .. } = &mut found;
+            refute_all(design, runs, trials).map(|()| found)
+        } else {
+            merge::campaign(serde_json::from_slice(&self.bytes).map_err(refused)?)
+        };
+        found.map_err(|e| not_a_result(&self.file, &e.to_string()))
     }
 
     fn journal(&self) -> Result<Source> {

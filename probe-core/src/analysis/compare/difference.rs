@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     analysis::{
         blocks::Values,
-        figures::Unit,
+        estimate::Scale,
         interval::{ALPHA, POWER, freedom, standard_error, t_quantile, two_sided},
     },
     model::figure::Estimate,
@@ -96,22 +96,22 @@ impl Spread {
 }
 
 impl Difference {
-    /// Of two figures with their values per block, on the unit's scale. Where the clock `repeats`,
+    /// Of two figures with their values per block, on the figure's scale. Where the clock `repeats`,
     /// blocks of the same seed are replays of each other; `repeatability` is how well, where that
     /// is known, in the figure's unit.
     pub(super) fn between(
-        unit: Unit,
+        scale: Scale,
         [(base, before), (new, after)]: [(&Estimate, &Values); 2],
         repeats: bool,
         repeatability: Option<f64>,
     ) -> Self {
-        let delta = unit.scaled(new.estimate) - unit.scaled(base.estimate);
+        let delta = scale.scaled(new.estimate) - scale.scaled(base.estimate);
         let (spread, basis) = spread(before, after, repeats);
         let half = match (spread.map(Spread::half), repeatability) {
             (Some(half), Some(least)) => Some(half.max(least)),
             (half, least) => half.or(least),
         };
-        let told = |on_scale: f64| unit.unscaled(base.estimate, on_scale);
+        let told = |on_scale: f64| scale.unscaled(base.estimate, on_scale);
         Self {
             difference: told(delta),
             lo: half.map(|half| told(delta - half)),

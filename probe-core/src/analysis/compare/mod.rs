@@ -176,25 +176,26 @@ fn change(
     sides: [(&Estimate, &Under<'_>); 2],
     replays: bool,
 ) -> Change {
+    let row = named.definition;
     let [before, after] =
-        sides.map(|(estimate, under)| under.values(named.source, named.unit, estimate.platform));
+        sides.map(|(estimate, under)| under.values(row, named.place, estimate.platform));
     let [base, new] = sides.map(|(estimate, _)| estimate);
     let repeatability = (replays && base.platform == Platform::Counted)
         .then(|| named.repeatability(base))
         .flatten();
     let difference = Difference::between(
-        named.unit,
+        row.scale,
         [(base, &before), (new, &after)],
         base.platform == Platform::Counted,
         repeatability,
     );
-    let difference_pct = (named.unit.is_amount() && base.estimate != 0.0)
+    let difference_pct = (row.unit.is_amount() && base.estimate != 0.0)
         .then(|| 100.0 * difference.difference / base.estimate.abs());
     Change {
         method: method.clone(),
         figure: named.path.clone(),
-        unit: named.unit,
-        worse: named.worse,
+        unit: row.unit,
+        worse: row.worse,
         platform: base.platform,
         base: base.clone(),
         new: new.clone(),

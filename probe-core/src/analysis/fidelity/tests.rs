@@ -1,6 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::analysis::figures::table::{
+    FIDELITY_LOSS, MOVING_AVERAGE_0, MOVING_AVERAGE_M, OBSERVATION_LOSS, PERTURBATION, R_0, R_M,
+    R_RETAINED, R_W, SERIES_ERROR, SPEARMAN_M,
+};
 use crate::{
     analysis::fixture::{Lab, exchanged, on_and_off, shows},
     model::{
@@ -58,57 +62,66 @@ fn close(figure: &Figure, expected: f64) {
 #[test]
 fn every_figure_by_hand() {
     let found = of(&lab(COUNT, 1.0, &[(1, 2, 3), (1, 2, 4), (1, 2, 5)]), COUNT, TX);
-    close(&found.r_0, 15.0 / 16.0);
-    close(&found.r_w, 14.0 / 16.0);
-    close(&found.r_m, 12.0 / 16.0);
-    close(&found.perturbation, 1.0 / 16.0);
-    close(&found.observation_loss, 2.0 / 16.0);
-    close(&found.fidelity_loss, 3.0 / 16.0);
-    close(&found.r_retained, 12.0 / 15.0);
+    close(found.figures.of(R_0), 15.0 / 16.0);
+    close(found.figures.of(R_W), 14.0 / 16.0);
+    close(found.figures.of(R_M), 12.0 / 16.0);
+    close(found.figures.of(PERTURBATION), 1.0 / 16.0);
+    close(found.figures.of(OBSERVATION_LOSS), 2.0 / 16.0);
+    close(found.figures.of(FIDELITY_LOSS), 3.0 / 16.0);
+    close(found.figures.of(R_RETAINED), 12.0 / 15.0);
     // Two bins differ by 100 for each pair exchanged in the one and not in the other: 1, 2, 3 of
     // 9600 calls.
-    close(&found.series_error, 2.0 * 2.0 * 100.0 / 9600.0);
+    close(found.figures.of(SERIES_ERROR), 2.0 * 2.0 * 100.0 / 9600.0);
     // r_m scatters by 1/16 over 3 blocks: t[0.975, 2] = 4.30265.
-    let r_m = known(&found.r_m);
+    let r_m = known(found.figures.of(R_M));
     assert!((r_m.lo.unwrap() - (0.75 - 4.30265 / 16.0 / 3.0_f64.sqrt())).abs() < 1e-5);
     assert_eq!((r_m.n, r_m.platform, r_m.p), (3, Platform::Counted, None));
     // Equal r_0 in all blocks: the ratio's interval is r_m's, scaled.
-    let retained = known(&found.r_retained);
+    let retained = known(found.figures.of(R_RETAINED));
     assert!((retained.lo.unwrap() - r_m.lo.unwrap() * 16.0 / 15.0).abs() < 1e-9, "{retained:?}");
     // r_m + 4.30265/16/√3 is below 1, r_w without scatter is a point.
-    assert_eq!(known(&found.r_w).lo, known(&found.r_w).hi);
-    assert!(known(&found.perturbation).p.unwrap() < 1e-6);
+    assert_eq!(known(found.figures.of(R_W)).lo, known(found.figures.of(R_W)).hi);
+    assert!(known(found.figures.of(PERTURBATION)).p.unwrap() < 1e-6);
     // Ranks of two values are the values; 10 s of 16 s leave 25 averages.
-    close(&found.beside.spearman_m, 12.0 / 16.0);
-    assert_eq!(why(&found.beside.moving_average_m), "25 bins; r needs 30");
+    close(found.beside.of(SPEARMAN_M), 12.0 / 16.0);
+    assert_eq!(why(found.beside.of(MOVING_AVERAGE_M)), "25 bins; r needs 30");
 }
 
 #[test]
 fn a_perfect_witness_differs_from_the_throughput_by_exactly_nothing() {
     for blocks in [1, 2, 15] {
         let found = of(&lab(COUNT, 1.0, &vec![(2, 2, 2); blocks]), COUNT, TX);
-        for figure in [&found.perturbation, &found.observation_loss, &found.fidelity_loss] {
+        for figure in [
+            found.figures.of(PERTURBATION),
+            found.figures.of(OBSERVATION_LOSS),
+            found.figures.of(FIDELITY_LOSS),
+        ] {
             let figure = known(figure);
             assert_eq!((figure.estimate, figure.lo, figure.hi), (0.0, Some(0.0), Some(0.0)));
             assert_eq!(figure.n, blocks);
         }
-        let retained = known(&found.r_retained);
+        let retained = known(found.figures.of(R_RETAINED));
         assert!((retained.lo.unwrap() - 1.0).abs() < 1e-9, "{retained:?}");
-        assert_eq!(known(&found.series_error).estimate, 0.0);
+        assert_eq!(known(found.figures.of(SERIES_ERROR)).estimate, 0.0);
     }
 }
 
 #[test]
 fn one_block_has_an_interval_within_its_run() {
     let found = of(&lab(COUNT, 1.0, &[(1, 1, 4)]), COUNT, TX);
-    for figure in [&found.r_0, &found.r_m, &found.observation_loss, &found.series_error] {
+    for figure in [
+        found.figures.of(R_0),
+        found.figures.of(R_M),
+        found.figures.of(OBSERVATION_LOSS),
+        found.figures.of(SERIES_ERROR),
+    ] {
         let figure = known(figure);
-        assert_eq!((figure.n, &figure.notes[..]), (1, &[WITHIN_RUN.to_owned()][..]));
+        assert_eq!((figure.n, figure.basis, figure.notes.len()), (1, Basis::WithinRun, 0));
         let (lo, hi) = (figure.lo.unwrap(), figure.hi.unwrap());
         assert!(lo < figure.estimate && figure.estimate < hi, "{figure:?}");
         assert_eq!((figure.detectable, figure.p), (None, None));
     }
-    assert!(known(&found.r_m).hi.unwrap() <= 1.0);
+    assert!(known(found.figures.of(R_M)).hi.unwrap() <= 1.0);
 }
 
 #[test]
@@ -117,7 +130,7 @@ fn trials_of_different_schedules_share_no_bins() {
     lab.done(1, FLAT, "off", |_| {});
     measured(&mut lab, 0).sections[1].first_bin = 20;
     let found = of(&lab, COUNT, TX);
-    let perturbation = known(&found.perturbation);
+    let perturbation = known(found.figures.of(PERTURBATION));
     assert_eq!((perturbation.lo, perturbation.n), (None, 1));
 }
 
@@ -127,37 +140,52 @@ fn the_scatter_between_blocks_counts_not_the_number_of_bins() {
     // about ±0.11.
     let blocks: Vec<_> = (0..20).map(|block| (0, 0, block % 2 * 8)).collect();
     let found = of(&lab(COUNT, 1.0, &blocks), COUNT, TX);
-    let r_m = known(&found.r_m);
+    let r_m = known(found.figures.of(R_M));
     assert!((r_m.estimate - 0.75).abs() < 1e-12 && r_m.n == 20);
     let width = r_m.hi.unwrap() - r_m.lo.unwrap();
     assert!((0.18..0.26).contains(&width), "{r_m:?}");
-    let retained = known(&found.r_retained);
+    let retained = known(found.figures.of(R_RETAINED));
     assert!((retained.hi.unwrap() - retained.lo.unwrap() - width).abs() < 1e-9, "{retained:?}");
 }
 
 #[test]
 fn a_share_of_a_weak_r_0_is_not_told() {
     let found = of(&lab(COUNT, 1.0, &[(14, 14, 14), (15, 15, 15)]), COUNT, TX);
-    assert!(why(&found.r_retained).starts_with("r_0 lies in ["), "{:?}", found.r_retained);
-    assert!(known(&found.r_0).estimate < 0.1);
+    assert!(
+        why(found.figures.of(R_RETAINED)).starts_with("r_0 lies in ["),
+        "{:?}",
+        found.figures.of(R_RETAINED)
+    );
+    assert!(known(found.figures.of(R_0)).estimate < 0.1);
     // One run whose r_0 is 0 by construction.
     let found = of(&lab(COUNT, 1.0, &[(16, 16, 16)]), COUNT, TX);
-    assert!(why(&found.r_retained).starts_with("r_0 lies in ["), "{:?}", found.r_retained);
-    assert!(known(&found.r_0).estimate.abs() < 1e-12);
+    assert!(
+        why(found.figures.of(R_RETAINED)).starts_with("r_0 lies in ["),
+        "{:?}",
+        found.figures.of(R_RETAINED)
+    );
+    assert!(known(found.figures.of(R_0)).estimate.abs() < 1e-12);
 }
 
 #[test]
 fn a_sampler_is_scaled_by_its_declared_factor_and_shares_have_no_error() {
     let one_in_ten = "perf-kprobe-record-10";
     let found = of(&lab(one_in_ten, 0.1, &[(0, 0, 0), (0, 0, 0)]), one_in_ten, TX);
-    assert!(known(&found.series_error).estimate < 1e-12, "{:?}", found.series_error);
+    assert!(
+        known(found.figures.of(SERIES_ERROR)).estimate < 1e-12,
+        "{:?}",
+        found.figures.of(SERIES_ERROR)
+    );
     // Half of what the factor promises.
     let found = of(&lab(one_in_ten, 0.05, &[(0, 0, 0), (0, 0, 0)]), one_in_ten, TX);
-    close(&found.series_error, 0.5);
+    close(found.figures.of(SERIES_ERROR), 0.5);
     let profiler = "perf-sample-999-callchain";
     let found = of(&lab(profiler, 0.1, &[(0, 0, 2), (0, 0, 2)]), profiler, TX);
-    assert_eq!(why(&found.series_error), "shares of CPU time cannot be set against calls");
-    close(&found.r_m, 14.0 / 16.0);
+    assert_eq!(
+        why(found.figures.of(SERIES_ERROR)),
+        "shares of CPU time cannot be set against calls"
+    );
+    close(found.figures.of(R_M), 14.0 / 16.0);
 }
 
 #[test]
@@ -168,16 +196,19 @@ fn what_cannot_be_correlated_says_why_and_the_rest_stands() {
         shows(measured, &[true; 64], Some((&on_and_off(), 1.0)));
     });
     let found = of(&lab, COUNT, TX);
-    let r_w = known(&found.r_w);
+    let r_w = known(found.figures.of(R_W));
     assert_eq!(
         (r_w.n, &r_w.notes[..]),
         (3, &["1 of 4 blocks left out: the witness is constant".to_owned()][..])
     );
-    assert_eq!(known(&found.r_m).n, 4);
+    assert_eq!(known(found.figures.of(R_M)).n, 4);
     // No witness for handle_rx, and the method recorded nothing of it.
     let found = of(&lab, COUNT, RX);
-    assert_eq!(why(&found.r_0), "no witness: handle_rx has no caller that fentry can hold");
-    assert_eq!(why(&found.r_m), "the method has no series of handle_rx");
+    assert_eq!(
+        why(found.figures.of(R_0)),
+        "no witness: handle_rx has no caller that fentry can hold"
+    );
+    assert_eq!(why(found.figures.of(R_M)), "the method has no series of handle_rx");
 }
 
 #[test]
@@ -188,20 +219,25 @@ fn incomplete_series_are_told() {
     trial.witness.as_mut().unwrap().missed = Loss::Unknown;
     // As many calls as the witness counted: that the kernel tells of no misses does not matter.
     let found = of(&lab, COUNT, TX);
-    assert_eq!(known(&found.series_error).notes.len(), 1);
+    assert_eq!(known(found.figures.of(SERIES_ERROR)).notes.len(), 1);
     measured(&mut lab, 1).series[0].values[5] -= 3.0;
     let found = of(&lab, COUNT, TX);
-    let notes = &known(&found.series_error).notes;
+    let notes = &known(found.figures.of(SERIES_ERROR)).notes;
     assert!(notes[0].contains("in 1 of 2 trials"), "{notes:?}");
     assert!(notes[1].starts_with("the witness missed calls"), "{notes:?}");
-    assert_eq!(known(&found.r_w).notes.len(), 1);
+    assert_eq!(known(found.figures.of(R_W)).notes.len(), 1);
 }
 
 #[test]
 fn the_control_has_r_0_alone() {
     let found = of(&lab(COUNT, 1.0, &[(1, 1, 1), (3, 3, 3)]), "off", TX);
-    close(&found.r_0, 14.0 / 16.0);
-    for figure in [&found.r_w, &found.r_m, &found.series_error, &found.beside.spearman_m] {
+    close(found.figures.of(R_0), 14.0 / 16.0);
+    for figure in [
+        found.figures.of(R_W),
+        found.figures.of(R_M),
+        found.figures.of(SERIES_ERROR),
+        found.beside.of(SPEARMAN_M),
+    ] {
         assert_eq!(why(figure), "the control");
     }
 }
@@ -212,7 +248,7 @@ fn moving_averages_stand_without_interval() {
     let lab = lab(COUNT, 1.0, &blocks);
     // Bins of 3.3 s: windows of three, 62 of them.
     let found = figures(&lab.trials(), lab.method(COUNT), TX, Nanos(3_300_000_000), 1);
-    let smooth = known(&found.beside.moving_average_0);
+    let smooth = known(found.beside.of(MOVING_AVERAGE_0));
     assert_eq!((smooth.lo, smooth.hi, smooth.detectable, smooth.n), (None, None, None, 2));
 }
 
@@ -276,7 +312,7 @@ proptest! {
         let lab = series(&[[calls.clone(), calls.clone(), calls.clone()]]);
         let exact = of(&lab, COUNT, TX).by_width.unwrap();
         for at in &exact.widths {
-            prop_assert_eq!(known(&at.series_error).estimate, 0.0);
+            prop_assert_eq!(known(at.figures.of(SERIES_ERROR)).estimate, 0.0);
         }
         prop_assert!(exact.finest.iter().all(|finest| finest.width_s == Some(0.25)));
         let more: Vec<u64> = calls.iter().zip(later(&extra, 1)).map(|(a, b)| a + b).collect();
@@ -285,7 +321,7 @@ proptest! {
         let widths = of(&lab, COUNT, TX).by_width.unwrap().widths;
         // 250 ms, 500 ms, 1 s, 2 s: sections of 32 bins hold all of them whole.
         prop_assert_eq!(widths.len(), 4);
-        let errors: Vec<f64> = widths.iter().map(|at| known(&at.series_error).estimate).collect();
+        let errors: Vec<f64> = widths.iter().map(|at| known(at.figures.of(SERIES_ERROR)).estimate).collect();
         prop_assert!(errors.is_sorted_by(|a, b| *b <= a + 1e-12), "{:?}", errors);
     }
 }
@@ -299,11 +335,12 @@ fn the_finest_true_width_by_hand() {
     let lab =
         series(&[[calls.clone(), calls.clone(), swing.clone()], [calls.clone(), calls, swing]]);
     let found = of(&lab, COUNT, TX).by_width.unwrap();
-    let errors: Vec<f64> = found.widths.iter().map(|at| known(&at.series_error).estimate).collect();
+    let errors: Vec<f64> =
+        found.widths.iter().map(|at| known(at.figures.of(SERIES_ERROR)).estimate).collect();
     assert_eq!(errors, [0.5, 0.0, 0.0, 0.0]);
     assert_eq!(found.finest[0].width_s, Some(0.5));
     assert_eq!((found.finest[0].error_below, &found.finest[0].why), (0.01, &None));
-    assert_eq!(why(&found.widths[0].r_m), "the throughput is constant");
+    assert_eq!(why(found.widths[0].figures.of(R_M)), "the throughput is constant");
 }
 
 #[test]
@@ -336,8 +373,8 @@ fn without_a_true_width_the_reason_stands() {
     assert!(found.finest[0].why.as_ref().unwrap().contains("shares"), "{found:?}");
     // r needs 30 bins: 64 of them are 32 twice as wide, in which each two neighbours are alike, and
     // 16 four times.
-    assert_eq!(why(&found.widths[1].r_m), "the method's series is constant");
-    assert_eq!(why(&found.widths[2].r_m), "16 bins; r needs 30");
+    assert_eq!(why(found.widths[1].figures.of(R_M)), "the method's series is constant");
+    assert_eq!(why(found.widths[2].figures.of(R_M)), "16 bins; r needs 30");
 }
 
 #[test]
@@ -346,6 +383,7 @@ fn one_run_with_short_sections_has_no_interval_in_wide_bins() {
     let lab = series(&[[calls.clone(), calls.clone(), calls]]);
     let widths = of(&lab, COUNT, TX).by_width.unwrap().widths;
     // Sections of 32, 16, 8 and 4 bins.
-    let ends: Vec<bool> = widths.iter().map(|at| known(&at.series_error).hi.is_some()).collect();
+    let ends: Vec<bool> =
+        widths.iter().map(|at| known(at.figures.of(SERIES_ERROR)).hi.is_some()).collect();
     assert_eq!(ends, [true, true, true, false]);
 }

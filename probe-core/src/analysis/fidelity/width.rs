@@ -1,8 +1,8 @@
 //! What a method still shows by the width of the bins, and the finest width at which it tells the
 //! truth.
 
-use super::{Fidelity, Quantity, Rating};
-use crate::analysis::correlation::Coefficient;
+use super::Fidelity;
+use crate::analysis::figures::{Definition, table};
 use crate::model::{
     figure::Figure,
     figures::{AtWidth, Finest, WidthFigures},
@@ -27,25 +27,16 @@ pub(super) fn figures(fidelity: &Fidelity, method: &MethodId, bin: Nanos) -> Wid
             wider = fidelity.widened(usize::try_from(by).unwrap_or(usize::MAX));
             &wider
         };
-        let figure = |quantity| match quantity {
-            Quantity::R0 => fidelity.figure(quantity, RAW),
-            _ if method.is_off() => Figure::null("the control"),
-            _ => fidelity.figure(quantity, RAW),
-        };
+        let figure = |&row: &&'static Definition| (row.name, fidelity.row(row, method, 1));
         AtWidth {
             width_s: Nanos(by.saturating_mul(bin.0)).as_secs(),
-            r_0: figure(Quantity::R0),
-            r_w: figure(Quantity::Rw),
-            r_m: figure(Quantity::Rm),
-            series_error: figure(Quantity::SeriesError),
+            figures: table::BY_WIDTH.iter().map(figure).collect(),
         }
     };
     let widths: Vec<AtWidth> = multiples(bin).map(at).collect();
     let finest = BOUNDS.map(|bound| finest(&widths, bound)).into();
     WidthFigures { widths, finest }
 }
-
-const RAW: Rating = Rating { r: Coefficient::Pearson, window: 1 };
 
 /// The scenario's bin, and of the others its whole multiples: how many bins each holds.
 fn multiples(bin: Nanos) -> impl Iterator<Item = u64> {
@@ -56,10 +47,14 @@ fn multiples(bin: Nanos) -> impl Iterator<Item = u64> {
 
 /// The narrowest width at which all of the error's interval lies below `bound`.
 fn finest(widths: &[AtWidth], bound: f64) -> Finest {
-    let ends = || widths.iter().filter_map(|at| Some((at.width_s, at.series_error.known()?.hi?)));
+    let ends = || {
+        widths
+            .iter()
+            .filter_map(|at| Some((at.width_s, at.figures.of(table::SERIES_ERROR).known()?.hi?)))
+    };
     let found = ends().find(|(_, hi)| *hi < bound).map(|(width, _)| width);
     let least = ends().min_by(|a, b| a.1.total_cmp(&b.1));
-    let why = match (found, least, widths.first().map(|at| &at.series_error)) {
+    let why = match (found, least, widths.first().map(|at| at.figures.of(table::SERIES_ERROR))) {
         (Some(_), ..) => None,
         (None, Some((width, hi)), _) => Some(format!(
             "the upper end of series_error is {hi:.3} at best, in bins of {width} s: not below {bound}"

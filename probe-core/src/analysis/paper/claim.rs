@@ -1,11 +1,11 @@
 //! What it takes for a statement to hold here: rules about a whole interval, never about an
 //! estimate alone.
 
-use crate::analysis::{fidelity::WITHIN_RUN, interval::Interval};
+use crate::analysis::interval::Interval;
 use crate::model::{
-    figure::Figure,
+    figure::{Basis, Figure},
     method::MethodId,
-    paper::{Agreement, Basis, Beside, Statement},
+    paper::{Agreement, Beside, Statement},
 };
 
 /// Changes within ± so many per cent count as none.
@@ -138,12 +138,7 @@ impl Draft {
 /// there is no interval.
 fn basis<'a>(figures: impl Iterator<Item = &'a Figure>) -> Option<Basis> {
     let known = figures.filter_map(Figure::known).filter(|found| found.lo.is_some());
-    let within_run = |notes: &[String]| notes.iter().any(|note| note == WITHIN_RUN);
-    let each = known.map(|found| match within_run(&found.notes) {
-        true => Basis::WithinRun,
-        false => Basis::Blocks,
-    });
-    each.max()
+    known.map(|found| found.basis).max()
 }
 
 /// A figure beside a statement.
@@ -154,7 +149,7 @@ pub(super) fn beside(what: impl Into<String>, method: &MethodId, figure: Figure)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::figure::{Estimate, Platform};
+    use crate::model::figure::{Basis, Estimate, Platform};
 
     fn figure(lo: f64, hi: f64) -> Figure {
         Figure::Known(Estimate {
@@ -164,6 +159,7 @@ mod tests {
             n: 3,
             detectable: None,
             platform: Platform::Native,
+            basis: Basis::Blocks,
             p: None,
             notes: Vec::new(),
         })

@@ -6,6 +6,7 @@ use super::{
     ladder::{Ladder, Level, number, step},
     off,
 };
+use crate::analysis::figures::table::{R_0, R_M};
 use crate::analysis::{
     binned,
     interval::{ALPHA, Interval},
@@ -15,7 +16,7 @@ use crate::analysis::{
 use crate::model::{
     campaign::MethodSummary,
     figure::Figure,
-    figures::FidelityFigures,
+    figures::Figures,
     method::SeriesUnit,
     paper::{Agreement, Beside, Statement},
 };
@@ -87,7 +88,7 @@ fn correlation(context: &Context<'_>) -> Statement {
         .iter()
         .map(|method| {
             let of = of_handle_tx(method);
-            let figure = if method.id.is_off() { &of.r_0 } else { &of.r_m };
+            let figure = of.of(if method.id.is_off() { R_0 } else { R_M });
             let what =
                 if method.id.is_off() { "r by the witness" } else { series(context, method) };
             beside(what, &method.id, figure.clone())
@@ -114,8 +115,8 @@ fn series(context: &Context<'_>, method: &MethodSummary) -> &'static str {
 }
 
 /// `fidelity` is of the headline function; any other is in `other_functions`.
-fn of_handle_tx(method: &MethodSummary) -> &FidelityFigures {
-    method.other_functions.get(CALLED_PER_KICK).unwrap_or(&method.fidelity)
+fn of_handle_tx(method: &MethodSummary) -> &Figures {
+    &method.other_functions.get(CALLED_PER_KICK).unwrap_or(&method.fidelity).figures
 }
 
 /// Of the levels, the first decides.

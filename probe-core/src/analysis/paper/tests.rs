@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::figure::Basis;
 use crate::{
     analysis::{
         fixture::{
@@ -9,7 +10,7 @@ use crate::{
     },
     model::{
         figure::Platform,
-        paper::{Agreement, Basis},
+        paper::Agreement,
         scenario::GuestKind,
         target::{Function, Range},
         trial::{Pace, Part},

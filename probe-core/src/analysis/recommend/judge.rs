@@ -148,7 +148,7 @@ fn up_to_the_least(n: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::figure::Platform;
+    use crate::model::figure::{Basis, Platform};
 
     fn figure(estimate: f64, ends: Option<[f64; 2]>, n: usize) -> Figure {
         Figure::Known(Estimate {
@@ -158,6 +158,7 @@ mod tests {
             n,
             detectable: None,
             platform: Platform::Native,
+            basis: Basis::Blocks,
             p: None,
             notes: Vec::new(),
         })

@@ -4,6 +4,7 @@ use super::{
     Beside, Check, Criterion, Judged, Limit, Standing, Verdict, Wanted, cost, cost::Cost, foreign,
     losses::Losses, remedy,
 };
+use crate::analysis::figures::table::{R_RETAINED, THROUGHPUT_PCT};
 use crate::{
     analysis::pairs::Trials,
     model::{
@@ -38,8 +39,8 @@ impl<'a> Subject<'a> {
             trials: self.ours().count(),
             failed_trials: self.failures().count(),
             cost,
-            throughput_pct: summary.toll.throughput_pct.clone(),
-            r_retained: summary.fidelity.r_retained.clone(),
+            throughput_pct: summary.toll.of(THROUGHPUT_PCT).clone(),
+            r_retained: summary.fidelity.figures.of(R_RETAINED).clone(),
             losses,
             shows_instead: summary.shows_instead.clone(),
             checks,
@@ -82,7 +83,7 @@ impl<'a> Subject<'a> {
             }
         });
         let throughput = wanted.max_throughput_loss_pct.map(|max| {
-            let (limit, figure) = (Limit::AtLeast(-max), &summary.toll.throughput_pct);
+            let (limit, figure) = (Limit::AtLeast(-max), summary.toll.of(THROUGHPUT_PCT));
             check(Criterion::ThroughputLoss, self.of_cost(limit, figure, wanted.accept_emulated))
         });
         let retained = wanted
@@ -153,7 +154,7 @@ impl<'a> Subject<'a> {
     }
 
     fn retains(self, limit: Limit) -> Verdict {
-        let figure = &self.summary.fidelity.r_retained;
+        let figure = self.summary.fidelity.figures.of(R_RETAINED);
         match &self.summary.shows_instead {
             Some(item) => Verdict::CannotTell {
                 why: format!(

@@ -5,12 +5,10 @@ use super::{
     panels::{Column, figure},
 };
 use crate::{
-    model::{
-        campaign::{Campaign, MethodSummary},
-        figure::Figure,
-        figures::FidelityFigures,
+    analysis::figures::table::{
+        OBSERVATION_LOSS, PERTURBATION, R_0, R_M, R_RETAINED, R_W, SERIES_ERROR,
     },
-    report::number::Style,
+    model::campaign::{Campaign, MethodSummary},
 };
 
 const CORRELATIONS: [&str; 3] = [
@@ -34,42 +32,23 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     Some(Section { id: "fidelity", title: "Fidelity", blocks })
 }
 
-fn of(pick: fn(&FidelityFigures) -> &Figure) -> impl Fn(&MethodSummary) -> Figure {
-    move |method| pick(&method.fidelity).clone()
-}
-
 fn correlations(campaign: &Campaign) -> Option<super::Figure> {
     let happened = |method: &MethodSummary| {
-        let fidelity = &method.fidelity;
-        if method.id.is_off() { fidelity.r_0.clone() } else { fidelity.r_w.clone() }
+        method.fidelity.figures.of(if method.id.is_off() { R_0 } else { R_W }).clone()
     };
-    let (shown, kept) = (of(|found| &found.r_m), of(|found| &found.r_retained));
-    let style = Style::CORRELATION;
     let columns = [
-        Column { title: "r_w", unit: "of what happened", style, of: &happened },
-        Column { title: "r_m", unit: "of what is shown", style, of: &shown },
-        Column { title: "r_m / r_0", unit: "what is left", style, of: &kept },
+        Column { of: Box::new(happened), ..Column::fidelity(R_W).unit("of what happened") },
+        Column::fidelity(R_M).unit("of what is shown"),
+        Column::fidelity(R_RETAINED).unit("what is left"),
     ];
     figure(campaign, CORRELATIONS, &columns)
 }
 
 fn losses(campaign: &Campaign) -> Option<super::Figure> {
-    let (moved, missed) = (of(|found| &found.perturbation), of(|found| &found.observation_loss));
-    let error = of(|found| &found.series_error);
     let columns = [
-        Column { title: "perturbation", unit: "r_0 - r_w", style: Style::CORRELATIONS, of: &moved },
-        Column {
-            title: "observation loss",
-            unit: "r_w - r_m",
-            style: Style::CORRELATIONS,
-            of: &missed,
-        },
-        Column {
-            title: "series error",
-            unit: "of all calls",
-            style: Style::CORRELATION,
-            of: &error,
-        },
+        Column::fidelity(PERTURBATION).unit("r_0 - r_w"),
+        Column::fidelity(OBSERVATION_LOSS).unit("r_w - r_m"),
+        Column::fidelity(SERIES_ERROR).unit("of all calls"),
     ];
     figure(campaign, LOSSES, &columns)
 }

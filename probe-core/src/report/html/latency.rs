@@ -13,12 +13,14 @@ use super::{
         scale::{Extent, Scale},
     },
 };
+use crate::analysis::figures::table::{
+    LATENCY_MAX_US, LATENCY_P50_PCT, LATENCY_P50_US, LATENCY_P90_PCT, LATENCY_P90_US,
+    LATENCY_P99_9_PCT, LATENCY_P99_9_US, LATENCY_P99_PCT, LATENCY_P99_US,
+};
 use crate::{
     analysis::{latency::curve_us, pairs::Trials},
     model::{
-        campaign::{Campaign, MethodSummary},
-        figure::Figure as Number,
-        figures::Percentiles,
+        campaign::Campaign,
         method::{Descriptor, Family, MethodId},
     },
     report::number::Style,
@@ -49,19 +51,8 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
 }
 
 fn changes(campaign: &Campaign) -> Option<Figure> {
-    let of = |pick: fn(&Percentiles) -> &Number| {
-        move |method: &MethodSummary| pick(&method.toll.latency_pct).clone()
-    };
-    let (p50, p90) = (of(|found| &found.p50), of(|found| &found.p90));
-    let (p99, p99_9) = (of(|found| &found.p99), of(|found| &found.p99_9));
-    let (unit, style) = ("% of off", Style::DIFFERENCE);
-    let columns = [
-        Column { title: "50 %", unit, style, of: &p50 },
-        Column { title: "90 %", unit, style, of: &p90 },
-        Column { title: "99 %", unit, style, of: &p99 },
-        Column { title: "99.9 %", unit, style, of: &p99_9 },
-    ];
-    panels::figure(campaign, CHANGES, &columns)
+    let columns = [LATENCY_P50_PCT, LATENCY_P90_PCT, LATENCY_P99_PCT, LATENCY_P99_9_PCT];
+    panels::figure(campaign, CHANGES, &columns.map(Column::toll))
 }
 
 /// The control and one family's methods; none where no frame was timed.
@@ -100,10 +91,14 @@ fn line(campaign: &Campaign, id: &MethodId, look: Look) -> Option<Line> {
 /// Of a percentile that is a figure of its own.
 fn interval(campaign: &Campaign, id: &MethodId, share: f64) -> Option<[f64; 2]> {
     let method = campaign.summary.methods.iter().find(|method| method.id == *id)?;
-    let Percentiles { p50, p90, p99, p99_9, max: _ } = &method.toll.latency_us;
-    let all = [(0.5, p50), (0.9, p90), (0.99, p99), (0.999, p99_9)];
-    let (_, figure) = all.into_iter().find(|(known, _)| *known == share)?;
-    panels::mark(figure)?.interval
+    let all = [
+        (0.5, LATENCY_P50_US),
+        (0.9, LATENCY_P90_US),
+        (0.99, LATENCY_P99_US),
+        (0.999, LATENCY_P99_9_US),
+    ];
+    let (_, row) = all.into_iter().find(|(known, _)| *known == share)?;
+    panels::mark(method.toll.of(row))?.interval
 }
 
 /// 1 for 90 %, 2 for 99 %, and so on.
@@ -154,7 +149,7 @@ fn data(campaign: &Campaign, lines: &[Line]) -> Data {
     let longest = |line: &Line| {
         let method = campaign.summary.methods.iter().find(|method| method.id.0 == line.label);
         method.map_or("none".into(), |method| {
-            super::data::short(&method.toll.latency_us.max, Style::LEVEL)
+            super::data::short(method.toll.of(LATENCY_MAX_US), Style::LEVEL)
         })
     };
     data.push(std::iter::once("longest".to_owned()).chain(lines.iter().map(longest)));

@@ -6,6 +6,7 @@ use super::{
     svg::forest::{self, Cell, Panel, Row},
 };
 use crate::{
+    analysis::figures::Definition,
     model::{
         campaign::{Campaign, MethodSummary},
         figure::{Estimate, Figure as Number},
@@ -18,7 +19,26 @@ pub(super) struct Column<'a> {
     pub(super) title: &'a str,
     pub(super) unit: &'a str,
     pub(super) style: Style,
-    pub(super) of: &'a dyn Fn(&MethodSummary) -> Number,
+    pub(super) of: Box<dyn Fn(&MethodSummary) -> Number + 'a>,
+}
+
+impl<'a> Column<'a> {
+    /// Of a figure of the toll.
+    pub(super) fn toll(row: &'static Definition) -> Self {
+        let of = move |method: &MethodSummary| method.toll.of(row).clone();
+        Self { title: row.title, unit: row.unit.symbol(), style: row.style(), of: Box::new(of) }
+    }
+
+    /// Of a figure of the fidelity.
+    pub(super) fn fidelity(row: &'static Definition) -> Self {
+        let of = move |method: &MethodSummary| method.fidelity.figures.of(row).clone();
+        Self { title: row.title, unit: row.unit.symbol(), style: row.style(), of: Box::new(of) }
+    }
+
+    /// In another unit, or with what stands in its place.
+    pub(super) fn unit(self, unit: &'a str) -> Self {
+        Self { unit, ..self }
+    }
 }
 
 /// The figure; none where no method has a number.

@@ -4,16 +4,14 @@ use super::{
     Figure,
     panels::{self, Column},
 };
+use crate::analysis::figures::table::KERNEL_NS_PER_EVENT;
 use crate::{
     model::{
         campaign::{Campaign, MethodSummary},
         figure::Figure as Number,
         figures::RunFigures,
     },
-    report::{
-        number::{Style, nanoseconds},
-        program_runs::CAVEAT,
-    },
+    report::{figures::of_cost, number::Style, program_runs::CAVEAT},
 };
 
 const TITLE: [&str; 2] =
@@ -29,14 +27,17 @@ pub(super) fn figure(campaign: &Campaign) -> Option<Figure> {
     };
     let run = of(|_, runs| runs.ns_per_run.clone());
     let event = of(|_, runs| runs.ns_per_event.clone());
-    let kernel = of(|method, _| method.toll.kernel_ns_per_event.clone());
-    let cost = |method: &MethodSummary| Some(method.toll.kernel_ns_per_event.known()?.platform);
-    let clock = nanoseconds(campaign.summary.methods.iter().find_map(cost));
+    let kernel = of(|method, _| method.toll.of(KERNEL_NS_PER_EVENT).clone());
+    let clock = of_cost(&campaign.summary.methods);
     let (unit, style) = ("ns of the kernel's clock", Style::LEVEL);
     let columns = [
-        Column { title: "one run", unit, style, of: &run },
-        Column { title: "all runs, per call", unit, style, of: &event },
-        Column { title: "the toll, per call", unit: clock, style: Style::DIFFERENCE, of: &kernel },
+        Column { title: "one run", unit, style, of: Box::new(run) },
+        Column { title: "all runs, per call", unit, style, of: Box::new(event) },
+        Column {
+            title: "the toll, per call",
+            of: Box::new(kernel),
+            ..Column::toll(KERNEL_NS_PER_EVENT).unit(clock)
+        },
     ];
     let [id, title] = TITLE;
     let mut figure = panels::figure(campaign, [id, title, CAVEAT], &columns)?;
@@ -60,7 +61,7 @@ mod tests {
         let mut campaign = campaign();
         assert!(figure(&campaign).is_none());
         let counter = &mut campaign.summary.methods[1];
-        let per_call = counter.toll.kernel_ns_per_event.clone();
+        let per_call = counter.toll.of(KERNEL_NS_PER_EVENT).clone();
         counter.program_runs =
             Some(RunFigures { runs: 54_321, ns_per_run: per_call.clone(), ns_per_event: per_call });
         let figure = figure(&campaign).unwrap();

@@ -17,15 +17,13 @@ use super::{
         width_of,
     },
 };
+use crate::analysis::figures::table::{KERNEL_NS_PER_EVENT, R_RETAINED, SYSTEM_CPU_PCT};
 use crate::{
     model::{
         campaign::{Campaign, MethodSummary},
         figure::Figure as Number,
     },
-    report::{
-        number::{Style, nanoseconds},
-        shown::described,
-    },
+    report::{figures::of_cost, number::Style, shown::described},
 };
 
 /// From here on, nearly all of the correlation is left: for a closer look alone.
@@ -58,20 +56,19 @@ const ABOUT: &str = "Right is dearer, up is truer. Whiskers are 95 % intervals; 
                      data says which methods are beaten beyond the intervals.";
 
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {
-    let cost = |method: &MethodSummary| Some(method.toll.kernel_ns_per_event.known()?.platform);
-    let clock = campaign.summary.methods.iter().find_map(cost);
+    let clock = of_cost(&campaign.summary.methods);
     let axes = [
         Axis {
             id: "toll-fidelity",
             title: "Kernel time per call against fidelity",
-            unit: format!("kernel time per call above off, {}", nanoseconds(clock)),
-            of: |method| &method.toll.kernel_ns_per_event,
+            unit: format!("kernel time per call above off, {clock}"),
+            of: |method| method.toll.of(KERNEL_NS_PER_EVENT),
         },
         Axis {
             id: "system-fidelity",
             title: "Busy CPU at fixed load against fidelity",
             unit: "busy CPU above off, points of all CPUs".into(),
-            of: |method| &method.toll.system_cpu_pct,
+            of: |method| method.toll.of(SYSTEM_CPU_PCT),
         },
     ];
     let blocks = axes.iter().flat_map(|axis| drawn(campaign, axis)).map(Into::into).collect();
@@ -120,8 +117,10 @@ fn spot<'a>(
     number: usize,
     method: &'a MethodSummary,
 ) -> Option<Spot<'a>> {
-    let trade =
-        Trade { toll: known((axis.of)(method))?, kept: known(&method.fidelity.r_retained)? };
+    let trade = Trade {
+        toll: known((axis.of)(method))?,
+        kept: known(method.fidelity.figures.of(R_RETAINED))?,
+    };
     let (shape, series) = look(described(campaign, &method.id)?);
     let stands_in = method.shows_instead.is_some();
     Some(Spot { number, method, shape, series, trade, stands_in })
@@ -274,7 +273,7 @@ fn data(axis: &Axis, spots: &[Spot<'_>], front: &[usize]) -> Data {
         data.push([
             spot.method.id.to_string(),
             short((axis.of)(spot.method), Style::DIFFERENCE),
-            short(&spot.method.fidelity.r_retained, Style::CORRELATION),
+            short(spot.method.fidelity.figures.of(R_RETAINED), Style::CORRELATION),
             spot.number.to_string(),
             on_front.into(),
             beaten,

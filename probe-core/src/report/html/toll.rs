@@ -6,13 +6,16 @@ use super::{
     program_runs,
 };
 use crate::{
-    analysis::{pairs::Trials, split},
-    model::{
-        campaign::{Campaign, MethodSummary},
-        figure::Figure,
-        figures::TollFigures,
+    analysis::{
+        figures::table::{
+            AFTER_S_PER_S, KERNEL_NS_PER_EVENT, MEMORY_KIB, READ_KIB_PER_S, READER_CPU_PCT,
+            SYSTEM_CPU_PCT, THROUGHPUT_PCT, WAKEUPS_PER_S, WORKER_CPU_PCT,
+        },
+        pairs::Trials,
+        split,
     },
-    report::number::{Style, nanoseconds},
+    model::campaign::{Campaign, MethodSummary},
+    report::{figures::of_cost, number::Style},
 };
 
 const SPLIT: [&str; 3] = [
@@ -39,48 +42,30 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     Some(Section { id: "toll", title: "Toll", blocks })
 }
 
-fn of(pick: fn(&TollFigures) -> &Figure) -> impl Fn(&MethodSummary) -> Figure {
-    move |method| pick(&method.toll).clone()
-}
-
 fn parts(campaign: &Campaign) -> Option<super::Figure> {
     let trials = Trials { runs: &campaign.runs, all: &campaign.trials };
     let seed = campaign.runs.first().map_or(0, |run| run.seed);
-    let kernel = |method: &MethodSummary| split::kernel_pct(&trials, &method.id, seed);
-    let after = |method: &MethodSummary| times(&method.toll.after_s_per_s, 100.0);
-    let reader = of(|toll| &toll.reader_cpu_pct);
+    let kernel = move |method: &MethodSummary| split::kernel_pct(&trials, &method.id, seed);
+    let after = |method: &MethodSummary| times(method.toll.of(AFTER_S_PER_S), 100.0);
     let unit = "% of one CPU";
     let columns = [
-        Column { title: "kernel", unit, style: Style::DIFFERENCE, of: &kernel },
-        Column { title: "reader", unit, style: Style::LEVEL, of: &reader },
-        Column { title: "afterwards", unit, style: Style::LEVEL, of: &after },
+        Column { title: "kernel", unit, style: Style::DIFFERENCE, of: Box::new(kernel) },
+        Column::toll(READER_CPU_PCT).unit(unit),
+        Column { of: Box::new(after), ..Column::toll(AFTER_S_PER_S).unit(unit) },
     ];
     figure(campaign, SPLIT, &columns)
 }
 
 fn costs(campaign: &Campaign) -> Option<super::Figure> {
-    let cost = |method: &MethodSummary| Some(method.toll.kernel_ns_per_event.known()?.platform);
-    let clock = nanoseconds(campaign.summary.methods.iter().find_map(cost));
-    let (kernel, worker) = (of(|toll| &toll.kernel_ns_per_event), of(|toll| &toll.worker_cpu_pct));
-    let (system, throughput) = (of(|toll| &toll.system_cpu_pct), of(|toll| &toll.throughput_pct));
-    let style = Style::DIFFERENCE;
     let columns = [
-        Column { title: "kernel, per call", unit: clock, style, of: &kernel },
-        Column { title: "worker, per frame", unit: "% of off", style, of: &worker },
-        Column { title: "system", unit: "points of all CPUs", style, of: &system },
-        Column { title: "throughput", unit: "% of off", style, of: &throughput },
+        Column::toll(KERNEL_NS_PER_EVENT).unit(of_cost(&campaign.summary.methods)),
+        Column::toll(WORKER_CPU_PCT),
+        Column::toll(SYSTEM_CPU_PCT).unit("points of all CPUs"),
+        Column::toll(THROUGHPUT_PCT),
     ];
     figure(campaign, COSTS, &columns)
 }
 
 fn held(campaign: &Campaign) -> Option<super::Figure> {
-    let (memory, read) = (of(|toll| &toll.memory_kib), of(|toll| &toll.read_kib_per_s));
-    let wakeups = of(|toll| &toll.wakeups_per_s);
-    let style = Style::LEVEL;
-    let columns = [
-        Column { title: "kernel memory", unit: "KiB", style, of: &memory },
-        Column { title: "read from the kernel", unit: "KiB per s", style, of: &read },
-        Column { title: "reader's wake-ups", unit: "per s", style, of: &wakeups },
-    ];
-    figure(campaign, HELD, &columns)
+    figure(campaign, HELD, &[MEMORY_KIB, READ_KIB_PER_S, WAKEUPS_PER_S].map(Column::toll))
 }

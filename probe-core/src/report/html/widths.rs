@@ -13,6 +13,7 @@ use super::{
         scale::{Extent, Scale},
     },
 };
+use crate::analysis::figures::table::{BY_WIDTH, R_0, R_M};
 use crate::{
     model::{
         campaign::{Campaign, MethodSummary},
@@ -20,7 +21,7 @@ use crate::{
         figures::{AtWidth, Finest, WidthFigures},
         method::Family,
     },
-    report::{number::Style, shown::described, widths},
+    report::{shown::described, widths},
 };
 
 const ABOUT: &str = "Correlation with throughput of what each method shows, in the scenario's own bins and in wider ones; broad and \
@@ -44,7 +45,7 @@ fn figure(campaign: &Campaign, family: Family) -> Option<Figure> {
     let found = campaign.summary.methods.iter().filter(belongs);
     let found = found.filter_map(|method| Some((method, method.fidelity.by_width.as_ref()?)));
     let found: Vec<(&MethodSummary, &WidthFigures)> = found
-        .filter(|(_, widths)| widths.widths.iter().any(|at| at.r_m.known().is_some()))
+        .filter(|(_, widths)| widths.widths.iter().any(|at| at.figures.of(R_M).known().is_some()))
         .collect();
     let widths = &found.first()?.1.widths;
     if widths.len() < 2 {
@@ -53,11 +54,12 @@ fn figure(campaign: &Campaign, family: Family) -> Option<Figure> {
     let off = campaign.summary.methods.iter().find(|method| method.id.is_off());
     let off = off.and_then(|off| off.fidelity.by_width.as_ref()).map(|widths| {
         let look = Look { series: 0, stroke: Stroke::Broad };
-        line("off: the calls that happened", look, widths, |at| &at.r_0)
+        line("off: the calls that happened", look, widths, |at| at.figures.of(R_0))
     });
     let own = found.iter().enumerate();
-    let own = own
-        .map(|(index, (method, widths))| line(&method.id.0, Look::of(index), widths, |at| &at.r_m));
+    let own = own.map(|(index, (method, widths))| {
+        line(&method.id.0, Look::of(index), widths, |at| at.figures.of(R_M))
+    });
     let lines: Vec<Line> = off.into_iter().chain(own).collect();
     let name = figure::name(family);
     Some(Figure {
@@ -98,22 +100,13 @@ fn drawing(lines: &[Line]) -> Drawing {
 }
 
 fn data(found: &[(&MethodSummary, &WidthFigures)]) -> Data {
-    let head = [
-        "method",
-        "width",
-        "r_0",
-        "r_w",
-        "r_m",
-        "series error",
-        "true to 1 % from",
-        "true to 5 % from",
-    ];
-    let mut data = Data::new(head);
+    let rows = BY_WIDTH.iter().map(|row| row.title);
+    let ends = ["true to 1 % from", "true to 5 % from"];
+    let mut data = Data::new(["method", "width"].into_iter().chain(rows).chain(ends));
     for (method, widths) in found {
         for at in &widths.widths {
-            let AtWidth { width_s, r_0, r_w, r_m, series_error } = at;
-            let figures =
-                [r_0, r_w, r_m, series_error].map(|figure| short(figure, Style::CORRELATION));
+            let AtWidth { width_s, figures } = at;
+            let figures = BY_WIDTH.iter().map(|&row| short(figures.of(row), row.style()));
             let finest = widths.finest.iter().map(finest);
             let row = [method.id.to_string(), widths::width(*width_s)];
             data.push(row.into_iter().chain(figures).chain(finest));

@@ -1,13 +1,13 @@
 //! One method in a sentence.
 
 use crate::{
-    analysis::{
-        fidelity::WITHIN_RUN,
-        recommend::{
-            Beside, Check, Counts, Criterion, Judged, Losses, Standing, Verdict, Wanted, Way,
-        },
+    analysis::recommend::{
+        Beside, Check, Counts, Criterion, Judged, Losses, Standing, Verdict, Wanted, Way,
     },
-    model::{figure::Figure, loss::Loss},
+    model::{
+        figure::{Basis, Figure},
+        loss::Loss,
+    },
     report::{
         grouped::Grouped,
         number::{self, Style, parts},
@@ -60,7 +60,7 @@ fn remarks(judged: &Judged, is_told: impl Fn(Criterion) -> bool) -> Vec<String> 
     for of in [Criterion::Cpu, Criterion::ThroughputLoss, Criterion::RRetained] {
         let figure = figure_of(of, judged).filter(|_| is_told(of)).and_then(Figure::known);
         let notes = figure.into_iter().flat_map(|found| &found.notes);
-        for note in notes.filter(|note| *note != WITHIN_RUN) {
+        for note in notes {
             all.add(note, name(of), String::new());
         }
     }
@@ -185,7 +185,7 @@ pub(super) fn retained(judged: &Judged) -> String {
 /// The estimate with its interval, or that there is none.
 fn of_figure(figure: &Figure, style: Style) -> Option<String> {
     let [estimate, interval, _] = parts(figure, style)?;
-    let within = figure.known()?.notes.iter().any(|note| note == WITHIN_RUN);
+    let within = figure.known()?.basis == Basis::WithinRun;
     let within = if within { " within one run" } else { "" };
     Some(match interval.starts_with('[') {
         true => format!("{estimate} {interval}{within}"),

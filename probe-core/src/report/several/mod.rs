@@ -17,6 +17,7 @@ use super::{
     results::Named,
     text::agreement,
 };
+use crate::analysis::figures::table::{KERNEL_NS_PER_EVENT, R_RETAINED};
 use crate::model::{
     campaign::{Events, MethodSummary},
     figure::Figure,
@@ -59,14 +60,14 @@ pub(super) const GROUPS: [Group; 2] = [
         name: "kernel_ns_per_event",
         title: "What one call costs in the kernel, against `off` in the same block",
         style: Style::DIFFERENCE,
-        of: |method| &method.toll.kernel_ns_per_event,
+        of: |method| method.toll.of(KERNEL_NS_PER_EVENT),
         of_series: false,
     },
     Group {
         name: "r_retained",
         title: "What is left of the correlation with throughput: r_m / r_0",
         style: Style::CORRELATION,
-        of: |method| &method.fidelity.r_retained,
+        of: |method| method.fidelity.figures.of(R_RETAINED),
         of_series: true,
     },
 ];

@@ -24,7 +24,7 @@ fn on_another_clock() -> Campaign {
         run.platform = Platform::Native;
     }
     for method in &mut host.summary.methods {
-        if let Figure::Known(found) = &mut method.toll.kernel_ns_per_event {
+        if let Figure::Known(found) = method.toll.of_mut(KERNEL_NS_PER_EVENT) {
             found.platform = Platform::Native;
         }
     }
@@ -60,7 +60,7 @@ fn costs_on_different_clocks_are_said_not_to_compare() {
 fn a_correlation_of_frames_is_marked_wherever_it_stands() {
     let mut frames = campaign();
     let method = &mut frames.summary.methods[1];
-    assert!(method.fidelity.r_retained.known().is_some());
+    assert!(method.fidelity.figures.of(R_RETAINED).known().is_some());
     method.shows_instead = Some("frames".into());
     let one = crate::report::markdown::render(&frames);
     // r_m, and what is left of it.

@@ -1,4 +1,4 @@
-//! Trials and bins as tables, for pandas, DuckDB and their like.
+//! Trials, bins and figures as tables, for pandas, DuckDB and their like.
 //!
 //! A table is a list of `Column`s over rows: each has a name, a unit, a kind of value and the
 //! function that reads it. A `Form` makes a file of any such list, so that no column is written
@@ -7,6 +7,7 @@
 mod about;
 mod bins;
 mod csv;
+mod figures;
 mod parquet;
 mod trials;
 
@@ -22,19 +23,22 @@ pub enum Table {
     Trials,
     /// One row per bin of a trial, and item that the witness or the method saw in it.
     Bins,
-    /// What each column of the other two is.
+    /// One row per figure of a method.
+    Figures,
+    /// What each column of the others is.
     Columns,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Trials, Self::Bins, Self::Columns];
+    pub const ALL: [Self; 4] = [Self::Trials, Self::Bins, Self::Figures, Self::Columns];
 
     /// The name of its file, without what tells the form.
     pub fn name(self) -> &'static str {
         match self {
             Self::Trials => "trials",
             Self::Bins => "bins",
+            Self::Figures => "figures",
             Self::Columns => "columns",
         }
     }
@@ -65,6 +69,10 @@ impl Table {
             Self::Bins => {
                 let rows: Vec<_> = results.iter().flat_map(bins::rows).collect();
                 F::write(&shown(bins::columns(), several), &rows)
+            }
+            Self::Figures => {
+                let rows: Vec<_> = results.iter().flat_map(figures::rows).collect();
+                F::write(&shown(figures::columns(), several), &rows)
             }
             Self::Columns => F::write(&about::columns(), &about::rows(several)),
         }
@@ -223,6 +231,20 @@ mod tests {
     }
 
     #[test]
+    fn each_figure_is_a_row_with_its_unit_or_why_it_has_no_number() {
+        let rows = read(&Table::Figures.csv(&one(campaign())).unwrap());
+        let find = |method: &str, figure: &str| {
+            rows.iter().find(|row| row["method"] == method && row["figure"] == figure).unwrap()
+        };
+        let cost = find("bpf-fentry-count", "toll.kernel_ns_per_event");
+        assert_eq!((&*cost["unit"], &*cost["worse"], &*cost["platform"]), ("ns", "up", "counted"));
+        // 230 ns, and a mean of 4.8 that its blocks wobble by.
+        assert_eq!((&*cost["estimate"], &*cost["n"], &*cost["why"]), ("234.8", "5", ""));
+        let none = find("perf-sample-999-callchain", "toll.kernel_ns_per_event");
+        assert!(none["estimate"].is_empty() && none["why"].starts_with("a profiler"), "{none:?}");
+    }
+
+    #[test]
     fn every_column_is_described_with_its_unit() {
         let rows = read(&Table::Columns.csv(&[]).unwrap());
         let ns = rows.iter().find(|row| row["column"] == "worker_ns").unwrap();
@@ -235,7 +257,7 @@ mod tests {
         let mut other = campaign();
         other.design.kernel = "6.1.0-test".into();
         let both = named(vec![("a".into(), campaign()), ("b".into(), other)]);
-        for table in [Table::Trials, Table::Bins] {
+        for table in [Table::Trials, Table::Bins, Table::Figures] {
             let rows = read(&table.csv(&both).unwrap());
             for named in &both {
                 let own = rows.iter().filter(|row| row[RESULT] == named.label).count();

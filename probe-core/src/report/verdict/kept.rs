@@ -1,9 +1,10 @@
 //! How much of the correlation with throughput is left under the methods of a group.
 
 use super::{few, name};
+use crate::analysis::figures::table::{FIDELITY_LOSS, R_RETAINED};
 use crate::{
-    analysis::{fidelity::WITHIN_RUN, interval::ALPHA},
-    model::campaign::MethodSummary,
+    analysis::interval::ALPHA,
+    model::{campaign::MethodSummary, figure::Basis},
     report::number::{Style, parts},
 };
 
@@ -64,9 +65,9 @@ pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
 }
 
 fn kept(method: &MethodSummary) -> Option<Kept<'_>> {
-    let found = method.fidelity.r_retained.known()?;
-    let loss = method.fidelity.fidelity_loss.known();
-    let within_run = found.notes.iter().any(|note| note == WITHIN_RUN);
+    let found = method.fidelity.figures.of(R_RETAINED).known()?;
+    let loss = method.fidelity.figures.of(FIDELITY_LOSS).known();
+    let within_run = found.basis == Basis::WithinRun;
     Some(Kept { method, lo: found.lo?, hi: found.hi?, p: loss.and_then(|loss| loss.p), within_run })
 }
 
@@ -92,7 +93,7 @@ fn not_lost(whole: &[Kept<'_>]) -> String {
 }
 
 fn retained(kept: &Kept<'_>) -> String {
-    let figure = &kept.method.fidelity.r_retained;
+    let figure = kept.method.fidelity.figures.of(R_RETAINED);
     let [estimate, interval, _] = parts(figure, Style::CORRELATION).unwrap_or_default();
     format!("`{}` {estimate} {interval}", kept.method.id)
 }

@@ -7,6 +7,7 @@ mod seen;
 pub(super) mod text;
 
 use super::shown::described;
+use crate::analysis::figures::table::KERNEL_NS_PER_EVENT;
 use crate::model::{
     campaign::{Campaign, MethodSummary},
     figure::Platform,
@@ -50,7 +51,7 @@ pub(super) fn lead(campaign: &Campaign) -> String {
 
 /// What costs are, and whether any order of theirs can be told.
 fn costs(campaign: &Campaign) -> String {
-    let known = |method: &MethodSummary| method.toll.kernel_ns_per_event.known().cloned();
+    let known = |method: &MethodSummary| method.toll.of(KERNEL_NS_PER_EVENT).known().cloned();
     let known: Vec<_> = campaign.summary.methods.iter().filter_map(known).collect();
     let Some(first) = known.first() else { return String::new() };
     let clock = match first.platform {
@@ -116,9 +117,10 @@ fn few(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::figures::table::{FIDELITY_LOSS, R_RETAINED};
     use crate::{
-        analysis::{fidelity::WITHIN_RUN, fixture::campaign},
-        model::figure::Figure,
+        analysis::fixture::campaign,
+        model::figure::{Basis, Figure},
     };
 
     fn all(campaign: &Campaign) -> String {
@@ -140,7 +142,7 @@ mod tests {
         let mut campaign = campaign();
         campaign.design.methods[2].class = Class::Exact;
         for (method, (value, interval)) in campaign.summary.methods[1..3].iter_mut().zip(costs) {
-            estimate(&mut method.toll.kernel_ns_per_event, value, interval);
+            estimate(method.toll.of_mut(KERNEL_NS_PER_EVENT), value, interval);
         }
         all(&campaign)
     }
@@ -166,10 +168,19 @@ mod tests {
     #[test]
     fn what_is_left_of_the_correlation_is_told_by_the_intervals_ends() {
         let mut campaign = campaign();
-        estimate(&mut campaign.summary.methods[1].fidelity.r_retained, 0.99, Some((0.9789, 1.001)));
-        estimate(&mut campaign.summary.methods[2].fidelity.r_retained, 0.9, Some((0.85, 0.95)));
+        estimate(
+            campaign.summary.methods[1].fidelity.figures.of_mut(R_RETAINED),
+            0.99,
+            Some((0.9789, 1.001)),
+        );
+        estimate(
+            campaign.summary.methods[2].fidelity.figures.of_mut(R_RETAINED),
+            0.9,
+            Some((0.85, 0.95)),
+        );
         let loss = |campaign: &mut Campaign, p| {
-            let Figure::Known(found) = &mut campaign.summary.methods[2].fidelity.fidelity_loss
+            let Figure::Known(found) =
+                campaign.summary.methods[2].fidelity.figures.of_mut(FIDELITY_LOSS)
             else {
                 panic!("it is known")
             };
@@ -187,10 +198,11 @@ mod tests {
             text.contains("a part was lost: `ftrace-function` 0.900 [0.850, 0.950] was left."),
             "{text}"
         );
-        let Figure::Known(left) = &mut campaign.summary.methods[2].fidelity.r_retained else {
+        let Figure::Known(left) = campaign.summary.methods[2].fidelity.figures.of_mut(R_RETAINED)
+        else {
             panic!("it is known")
         };
-        left.notes.push(WITHIN_RUN.into());
+        left.basis = Basis::WithinRun;
         let text = all(&campaign);
         assert!(!text.contains("a part was lost: `ftrace-function`"), "{text}");
         assert!(
@@ -209,7 +221,7 @@ mod tests {
     fn an_emulated_cost_orders_nothing() {
         let mut campaign = campaign();
         for method in &mut campaign.summary.methods {
-            if let Figure::Known(found) = &mut method.toll.kernel_ns_per_event {
+            if let Figure::Known(found) = method.toll.of_mut(KERNEL_NS_PER_EVENT) {
                 found.platform = Platform::Emulated;
             }
         }

@@ -5,12 +5,12 @@ use rand::SeedableRng as _;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::{COST, COUNT, compared, costs, of};
+use crate::analysis::estimate::Scale;
+use crate::analysis::figures::table::KERNEL_NS_PER_EVENT;
 use crate::{
     analysis::{
         blocks::Values,
-        compare::{
-            Change, Comparison, Difference, Gate, Unit, Verdict, difference::Spread, verdict,
-        },
+        compare::{Change, Comparison, Difference, Gate, Verdict, difference::Spread, verdict},
         correlation::mean,
         fixture::normal,
     },
@@ -69,7 +69,7 @@ fn noisy(
         };
         let (base, new) = (estimate(&before), estimate(&after));
         let between = [(&base, &before), (&new, &after)];
-        let difference = Difference::between(Unit::Ns, between, false, None);
+        let difference = Difference::between(Scale::Difference, between, false, None);
         Change { base, new, difference, ..template.changes[0].clone() }
     };
     let mut comparison = template.clone();
@@ -139,15 +139,15 @@ proptest! {
             list.iter().enumerate().map(|(at, value)| ((0, at), *value)).collect()
         };
         let template = costs(Platform::Native, 1, &[200.0, 201.0]);
-        let known = template.summary.methods[1].toll.kernel_ns_per_event.known().unwrap().clone();
+        let known = template.summary.methods[1].toll.of(KERNEL_NS_PER_EVENT).known().unwrap().clone();
         let estimate = |list: &[f64]| Estimate { estimate: mean(list), ..known.clone() };
         let (was, is) = (estimate(&base), estimate(&new));
         let (before, after) = (values(&base), values(&new));
-        let found = Difference::between(Unit::Ns, [(&was, &before), (&is, &after)], false, None);
+        let found = Difference::between(Scale::Difference, [(&was, &before), (&is, &after)], false, None);
         let (lo, hi) = (found.lo.unwrap(), found.hi.unwrap());
         prop_assert!(lo <= found.difference && found.difference <= hi);
         prop_assert!(found.resolution.unwrap() >= (hi - lo) / 2.0);
-        let back = Difference::between(Unit::Ns, [(&is, &after), (&was, &before)], false, None);
+        let back = Difference::between(Scale::Difference, [(&is, &after), (&was, &before)], false, None);
         prop_assert!((back.difference + found.difference).abs() < 1e-9);
         prop_assert!((back.lo.unwrap() + hi).abs() < 1e-6);
     }

@@ -95,9 +95,9 @@ fn a_figure_is_the_mean_of_its_blocks() {
         let under = blocks.under(&method.id).unwrap();
         for named in figures::of(method) {
             let Some(estimate) = named.figure.known() else { continue };
-            let values = under.values(named.source, named.unit, estimate.platform);
+            let values = under.values(named.definition, named.place, estimate.platform);
             let values: Vec<f64> = values.into_values().collect();
-            let (found, told) = (mean(&values), named.unit.scaled(estimate.estimate));
+            let (found, told) = (mean(&values), named.definition.scale.scaled(estimate.estimate));
             assert!((found - told).abs() < 1e-9, "{} of {}: {values:?}", named.path, method.id);
             assert_eq!(values.len(), estimate.n, "{} of {}", named.path, method.id);
             if method.id.0 == TRACER {

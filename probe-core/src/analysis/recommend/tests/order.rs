@@ -1,6 +1,7 @@
 //! Which method comes first.
 
 use super::{super::order::arrange, *};
+use crate::model::figure::Basis;
 
 #[test]
 fn emulation_orders_by_fidelity_and_judges_no_cost() {
@@ -55,6 +56,7 @@ fn more_than_all_of_the_correlation_is_all_of_it_in_the_comparison_too() {
             n: 3,
             detectable: None,
             platform: Platform::Emulated,
+            basis: Basis::Blocks,
             p: None,
             notes: Vec::new(),
         })

@@ -1,0 +1,65 @@
+//! The rows of the toll, measured.
+
+use super::{Definition, Value, table};
+use crate::{
+    analysis::{
+        pairs::{Chosen, Kind, Pair, Trials},
+        toll::{by_block, why_no_cost_per_event, with_load_note},
+    },
+    model::{figure::Figure, figures::Figures, method::Descriptor, trial::Pace},
+};
+
+/// The toll of `method`; `kicked` says whether the target holds the function that each kick calls
+/// once.
+pub(in crate::analysis) fn toll(
+    trials: &Trials<'_>,
+    method: &Descriptor,
+    kicked: bool,
+    seed: u64,
+) -> Figures {
+    let row = |&row: &&'static Definition| (row.name, of(row, trials, method, kicked, seed));
+    table::TOLL.iter().map(row).collect()
+}
+
+/// One figure of the toll.
+pub(in crate::analysis) fn of(
+    row: &Definition,
+    trials: &Trials<'_>,
+    method: &Descriptor,
+    kicked: bool,
+    seed: u64,
+) -> Figure {
+    let paired = |pace| trials.paired(Kind::toll(pace), &method.id);
+    match row.value {
+        Value::Level(_) if method.id.is_off() => Figure::null("the control"),
+        Value::Level(value) | Value::LevelOfAll(value) => {
+            let trials = trials.single(Kind::toll(Pace::Paced), &method.id);
+            by_block(trials, row.scale, |trial| value(trial), seed)
+        }
+        Value::Change(..) | Value::PerCall(_) if method.id.is_off() => Figure::null("the control"),
+        Value::Change(pace, _) => of_pairs(row, paired(pace), seed),
+        Value::PerCall(_) => match why_no_cost_per_event(method, kicked) {
+            Some(why) => Figure::null(why),
+            None => of_pairs(row, paired(Pace::Lockstep), seed),
+        },
+        Value::Bins(..) => Figure::null("a figure of the fidelity trials"),
+    }
+}
+
+/// The figure of other pairs than a method's own: by the row's value, with its scale.
+pub(in crate::analysis) fn of_pairs(
+    row: &Definition,
+    pairs: Result<Chosen<Pair<'_>>, String>,
+    seed: u64,
+) -> Figure {
+    match row.value {
+        Value::Change(Pace::Paced, value) => {
+            by_block(pairs.map(with_load_note), row.scale, value, seed)
+        }
+        Value::Change(_, value) | Value::PerCall(value) => by_block(pairs, row.scale, value, seed),
+        Value::Level(_) | Value::LevelOfAll(_) | Value::Bins(..) => Figure::null("not of pairs"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

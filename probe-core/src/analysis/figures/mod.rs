@@ -1,0 +1,212 @@
+//! The figures of a method: one table, and what follows from it.
+//!
+//! A row of [`table`] says all that is known of a figure. The result's keys, the tests' families, the
+//! comparison of two campaigns, the definitions in reports, the reference page and the table for
+//! other programs come from the rows; nothing else lists figures.
+
+mod measured;
+pub mod table;
+mod unit;
+
+use std::sync::LazyLock;
+
+pub(super) use measured::{of_pairs, toll};
+pub use unit::{Unit, Worse};
+
+use super::{
+    estimate::Scale,
+    pairs::Pair,
+    view::{Quantity, Rating},
+};
+use crate::model::{
+    campaign::MethodSummary,
+    figure::{Estimate, Figure},
+    figures::Figures,
+    trial::{Measured, Pace},
+};
+
+/// All that is known of a figure before it is measured.
+#[derive(Debug)]
+pub struct Definition {
+    /// Its key in the result.
+    pub name: &'static str,
+    /// In a few words, as above a column.
+    pub title: &'static str,
+    /// What its numbers are.
+    pub unit: Unit,
+    /// Which way is worse.
+    pub worse: Worse,
+    /// How one value per block becomes a number; what is compared has a p.
+    pub scale: Scale,
+    /// What it is and how it is measured, in a sentence or two.
+    pub definition: &'static str,
+    /// The value of a block.
+    pub(super) value: Value,
+}
+
+/// The value of a figure in one block; the error says why there is none.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Value {
+    /// Of the method's trial at fixed load.
+    Level(fn(&Measured) -> Result<f64, String>),
+    /// The same; of the control too.
+    LevelOfAll(fn(&Measured) -> Result<f64, String>),
+    /// Of the method's trial beside the control's, at this pace.
+    Change(Pace, fn(&Pair<'_>) -> Result<f64, String>),
+    /// The same in lockstep, of methods that work once per call.
+    PerCall(fn(&Pair<'_>) -> Result<f64, String>),
+    /// Of the bins of the fidelity trials.
+    Bins(Quantity, Rating),
+}
+
+impl Figures {
+    /// The figure of this row. A result of a version that did not know it has no number.
+    pub fn of(&self, row: &Definition) -> &Figure {
+        static UNKNOWN: LazyLock<Figure> = LazyLock::new(|| Figure::null("not in this result"));
+        self.get(row.name).unwrap_or(&UNKNOWN)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_mut(&mut self, row: &Definition) -> &mut Figure {
+        self.get_mut(row.name).unwrap()
+    }
+}
+
+/// A figure of one method, with all that decides how it is compared.
+#[derive(Debug, Clone)]
+pub struct Named<'a> {
+    /// Its path in the method's summary.
+    pub path: String,
+    /// The number, or why there is none.
+    pub figure: &'a Figure,
+    /// Its row in the table.
+    pub definition: &'static Definition,
+    pub(super) place: Place<'a>,
+}
+
+/// Of what in the method's summary.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'a> {
+    Toll,
+    /// On the first so many functions.
+    Size(usize),
+    /// Of this function; none is the headline's.
+    Fidelity(Option<&'a str>),
+}
+
+/// Two runs of one kernel and program agree in a method's cost within this share of it, or
+/// [`REPEATS_NS`] if that is more: METHODOLOGY.md, "Comparing two campaigns".
+pub(super) const REPEATS: f64 = 0.02;
+
+/// See [`REPEATS`]; counted ns.
+pub(super) const REPEATS_NS: f64 = 10.0;
+
+impl Named<'_> {
+    /// How far two runs in the counted clock may be apart without any reason; of costs alone that
+    /// is known.
+    pub(super) fn repeatability(&self, base: &Estimate) -> Option<f64> {
+        let ns = self.definition.unit == Unit::Ns;
+        ns.then(|| (REPEATS * base.estimate.abs()).max(REPEATS_NS))
+    }
+}
+
+/// The figures of a method that are compared and judged, those without a number included; of the
+/// control, what there is to see.
+pub fn of(method: &MethodSummary) -> impl Iterator<Item = Named<'_>> {
+    let toll = table::TOLL.iter().map(|&definition| Named {
+        path: format!("toll.{}", definition.name),
+        figure: method.toll.of(definition),
+        definition,
+        place: Place::Toll,
+    });
+    // The control has no size: its row of the table is a difference from itself.
+    let sizes = method.by_size.iter().filter(|_| !method.id.is_off()).flat_map(|size| {
+        table::SIZE.iter().map(|&definition| Named {
+            path: format!("by_size.{}.{}", size.functions, definition.name),
+            figure: size.figures.of(definition),
+            definition,
+            place: Place::Size(size.functions),
+        })
+    });
+    let others = method.other_functions.iter().flat_map(|(name, found)| {
+        fidelity(method, format!("other_functions.{name}"), &found.figures, Some(name.as_str()))
+    });
+    toll.chain(sizes)
+        .chain(fidelity(method, "fidelity".into(), &method.fidelity.figures, None))
+        .chain(others)
+}
+
+/// `r_0` is the control's: methods have the same.
+fn fidelity<'a>(
+    method: &'a MethodSummary,
+    above: String,
+    figures: &'a Figures,
+    function: Option<&'a str>,
+) -> impl Iterator<Item = Named<'a>> {
+    let theirs = table::FIDELITY
+        .iter()
+        .filter(|definition| (definition.name == table::R_0.name) == method.id.is_off());
+    theirs.map(move |&definition| Named {
+        path: format!("{above}.{}", definition.name),
+        figure: figures.of(definition),
+        definition,
+        place: Place::Fidelity(function),
+    })
+}
+
+/// The p of each figure of a method, by the figure's path: what has the same path under several
+/// methods is one family of questions.
+pub(super) fn p_values(method: &mut MethodSummary) -> impl Iterator<Item = (String, &mut f64)> {
+    let toll = method.toll.iter_mut().map(|(name, figure)| (format!("toll.{name}"), figure));
+    let sizes = method.by_size.iter_mut().flat_map(|size| {
+        let functions = size.functions;
+        let path = move |name: &str| format!("by_size.{functions}.{name}");
+        size.figures.iter_mut().map(move |(name, figure)| (path(name), figure))
+    });
+    let headline = method.fidelity.figures.iter_mut();
+    let headline = headline.map(|(name, figure)| (format!("fidelity.{name}"), figure));
+    let others = method.other_functions.iter_mut().flat_map(|(function, found)| {
+        let path = move |name: &str| format!("other_functions.{function}.{name}");
+        found.figures.iter_mut().map(move |(name, figure)| (path(name), figure))
+    });
+    toll.chain(sizes).chain(headline).chain(others).filter_map(|(path, figure)| match figure {
+        Figure::Known(Estimate { p: Some(p), .. }) => Some((path, p)),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{table::ALL, *};
+    use crate::analysis::fixture::campaign;
+
+    #[test]
+    fn each_name_stands_once_and_units_fit_their_scales() {
+        for (group, rows) in ALL {
+            let names: BTreeSet<&str> = rows.iter().map(|row| row.name).collect();
+            assert_eq!(names.len(), rows.len(), "{group}");
+            for row in rows {
+                let of_control = row.unit == Unit::PerCentOfControl;
+                assert_eq!(row.scale == Scale::PerCentOfControl, of_control, "{}", row.name);
+                assert!(row.definition.ends_with('.'), "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_summary_holds_all_rows_and_no_others() {
+        for method in campaign().summary.methods {
+            let keys = |figures: &Figures| -> Vec<String> {
+                figures.iter().map(|(name, _)| name.to_owned()).collect()
+            };
+            let rows = |rows: &[&Definition]| -> Vec<String> {
+                rows.iter().map(|row| row.name.to_owned()).collect()
+            };
+            assert_eq!(keys(&method.toll), rows(table::TOLL));
+            assert_eq!(keys(&method.fidelity.figures), rows(table::FIDELITY));
+            assert_eq!(keys(&method.fidelity.beside), rows(table::BESIDE));
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The rows: each figure of a method, said once.
+
+use super::{Definition, Unit, Value, Worse};
+use crate::{
+    analysis::{
+        correlation::Coefficient,
+        estimate::{Bounds, Scale},
+        latency::{self, MAX, P50, P90, P99, P99_9},
+        toll,
+        view::{Quantity, Rating},
+    },
+    model::trial::Pace,
+};
+
+/// Makes a constant of each row, and of all rows the group's list.
+macro_rules! figures {
+    ($(#[$about:meta])* $group:ident: $(
+        $constant:ident = $name:literal, $title:literal, $unit:ident, $worse:ident, $scale:expr,
+        $value:expr, $definition:literal;
+    )+) => {
+        $(
+            #[doc = $definition]
+            pub const $constant: &Definition = &Definition {
+                name: $name,
+                title: $title,
+                unit: Unit::$unit,
+                worse: Worse::$worse,
+                scale: $scale,
+                definition: $definition,
+                value: $value,
+            };
+        )+
+        $(#[$about])*
+        pub const $group: &[&Definition] = &[$($constant),+];
+    };
+}
+
+const LEVEL: Scale = Scale::Level(Bounds::Positive);
+const SHARE: Scale = Scale::Level(Bounds::None);
+const R: Scale = Scale::Level(Bounds::Correlation);
+const RATIO: Scale = Scale::PerCentOfControl;
+
+figures! {
+    /// What a method costs.
+    TOLL:
+    KERNEL_NS_PER_EVENT = "kernel_ns_per_event", "kernel, per call", Ns, Up, Scale::Difference,
+        Value::PerCall(toll::worker_ns_per_kick_more),
+        "CPU time of the vhost workers per kick, less that under `off` in the same block; lockstep: \
+         one frame in flight, one call of `handle_tx` per kick.";
+    WORKER_CPU_PCT = "worker_cpu_pct", "worker, per frame", PerCentOfControl, Up, RATIO,
+        Value::Change(Pace::Paced, toll::worker_ns_per_frame_ratio),
+        "Change of the workers' CPU time per frame against `off`, at fixed offered load: the mean of \
+         logarithms of ratios, in per cent.";
+    READER_CPU_PCT = "reader_cpu_pct", "reader", PerCent, Up, LEVEL,
+        Value::Level(toll::reader_pct),
+        "CPU time of the method's own threads and processes, in per cent of one CPU, at fixed load.";
+    AFTER_S_PER_S = "after_s_per_s", "afterwards", SecondsPerSecond, Up, LEVEL,
+        Value::Level(toll::after_s_per_s),
+        "CPU time that the method takes once the load is over, per second of load.";
+    SYSTEM_CPU_PCT = "system_cpu_pct", "system", PerCent, Up, Scale::Difference,
+        Value::Change(Pace::Paced, toll::busy_pct_more),
+        "Change of the time that any task ran, in points of all CPUs, at fixed load.";
+    THROUGHPUT_PCT = "throughput_pct", "throughput", PerCentOfControl, Down, RATIO,
+        Value::Change(Pace::Flat, toll::bytes_per_second_ratio),
+        "Change of the bytes that the sink received per second, flat out.";
+    LATENCY_P50_US = "latency_p50_us", "latency, 50 %", Micros, Up, LEVEL,
+        Value::LevelOfAll(|trial| latency::micros(trial, P50)),
+        "Time from when a frame was to be sent until machine 2 has it, at fixed load: what half of \
+         the frames of a trial take at most, averaged over blocks.";
+    LATENCY_P90_US = "latency_p90_us", "latency, 90 %", Micros, Up, LEVEL,
+        Value::LevelOfAll(|trial| latency::micros(trial, P90)), "The same of 90 %.";
+    LATENCY_P99_US = "latency_p99_us", "latency, 99 %", Micros, Up, LEVEL,
+        Value::LevelOfAll(|trial| latency::micros(trial, P99)), "The same of 99 %.";
+    LATENCY_P99_9_US = "latency_p99_9_us", "latency, 99.9 %", Micros, Up, LEVEL,
+        Value::LevelOfAll(|trial| latency::micros(trial, P99_9)), "The same of 99.9 %.";
+    LATENCY_MAX_US = "latency_max_us", "latency, longest", Micros, Up, LEVEL,
+        Value::LevelOfAll(|trial| latency::micros(trial, MAX)), "The longest.";
+    LATENCY_P50_PCT = "latency_p50_pct", "latency, 50 %", PerCentOfControl, Up, RATIO,
+        Value::Change(Pace::Paced, |pair| latency::ratio(pair, P50)),
+        "Change of `latency_p50_us` against `off`.";
+    LATENCY_P90_PCT = "latency_p90_pct", "latency, 90 %", PerCentOfControl, Up, RATIO,
+        Value::Change(Pace::Paced, |pair| latency::ratio(pair, P90)), "The same of 90 %.";
+    LATENCY_P99_PCT = "latency_p99_pct", "latency, 99 %", PerCentOfControl, Up, RATIO,
+        Value::Change(Pace::Paced, |pair| latency::ratio(pair, P99)), "The same of 99 %.";
+    LATENCY_P99_9_PCT = "latency_p99_9_pct", "latency, 99.9 %", PerCentOfControl, Up, RATIO,
+        Value::Change(Pace::Paced, |pair| latency::ratio(pair, P99_9)), "The same of 99.9 %.";
+    LATENCY_MAX_PCT = "latency_max_pct", "latency, longest", PerCentOfControl, Up, RATIO,
+        Value::Change(Pace::Paced, |pair| latency::ratio(pair, MAX)), "The same of the longest.";
+    MEMORY_KIB = "memory_kib", "kernel memory", Kib, Up, LEVEL,
+        Value::Level(toll::memory_kib),
+        "Kernel memory of the method's buffers, maps and programs.";
+    READ_KIB_PER_S = "read_kib_per_s", "read from the kernel", KibPerSecond, Up, LEVEL,
+        Value::Level(toll::read_kib_per_s),
+        "What the reader took from the kernel per second of load.";
+    WAKEUPS_PER_S = "wakeups_per_s", "reader's wake-ups", PerSecond, Up, LEVEL,
+        Value::Level(toll::wakeups_per_s),
+        "Voluntary context switches of the reader per second of load.";
+}
+
+figures! {
+    /// What a method costs on so many functions at once.
+    SIZE:
+    KERNEL_NS_PER_KICK = "kernel_ns_per_kick", "kernel, per kick", Ns, Up, Scale::Difference,
+        Value::PerCall(toll::worker_ns_per_kick_more),
+        "CPU time of the vhost workers per kick, less that under `off`, whatever number of calls one \
+         kick makes of the functions.";
+}
+
+const RAW: Rating = Rating { r: Coefficient::Pearson, window: 1 };
+const RANKS: Rating = Rating { r: Coefficient::Spearman, window: 1 };
+const SMOOTH: Rating = Rating { r: Coefficient::Pearson, window: usize::MAX };
+
+figures! {
+    /// What a method still shows.
+    FIDELITY:
+    R_0 = "r_0", "r_0", Correlation, Down, R,
+        Value::Bins(Quantity::R0, RAW),
+        "Correlation (Pearson's) of true calls with throughput, bin by bin, while nothing traces: the \
+         witness counts calls at their callers.";
+    R_W = "r_w", "r_w", Correlation, Down, R,
+        Value::Bins(Quantity::Rw, RAW), "The same while the method runs.";
+    R_M = "r_m", "r_m", Correlation, Down, R,
+        Value::Bins(Quantity::Rm, RAW),
+        "Correlation of the method's own series with throughput.";
+    PERTURBATION = "perturbation", "perturbation", Correlation, Up, Scale::Difference,
+        Value::Bins(Quantity::Perturbation, RAW),
+        "`r_0 - r_w`: how far the method changed what it looked at.";
+    OBSERVATION_LOSS = "observation_loss", "observation loss", Correlation, Up, Scale::Difference,
+        Value::Bins(Quantity::ObservationLoss, RAW),
+        "`r_w - r_m`: how much of what happened its series does not show.";
+    FIDELITY_LOSS = "fidelity_loss", "fidelity loss", Correlation, Up, Scale::Difference,
+        Value::Bins(Quantity::FidelityLoss, RAW), "`r_0 - r_m`: both together.";
+    R_RETAINED = "r_retained", "r_m / r_0", Correlation, Down, SHARE,
+        Value::Bins(Quantity::Retained, RAW),
+        "`r_m / r_0`: what is left. Null where `r_0` is below 0.2.";
+    SERIES_ERROR = "series_error", "series error", Correlation, Up, LEVEL,
+        Value::Bins(Quantity::SeriesError, RAW),
+        "Calls by which the bins of the method's series are away from the witness's, as a share of \
+         all calls.";
+}
+
+figures! {
+    /// The correlations by other coefficients.
+    BESIDE:
+    SPEARMAN_0 = "spearman_0", "Spearman's r_0", Correlation, Down, R,
+        Value::Bins(Quantity::R0, RANKS), "Spearman's coefficient for `r_0`.";
+    SPEARMAN_W = "spearman_w", "Spearman's r_w", Correlation, Down, R,
+        Value::Bins(Quantity::Rw, RANKS), "Spearman's coefficient for `r_w`.";
+    SPEARMAN_M = "spearman_m", "Spearman's r_m", Correlation, Down, R,
+        Value::Bins(Quantity::Rm, RANKS), "Spearman's coefficient for `r_m`.";
+    MOVING_AVERAGE_0 = "moving_average_0", "smoothed r_0", Correlation, Down, R,
+        Value::Bins(Quantity::R0, SMOOTH),
+        "`r_0` of 10 s moving averages, as the paper plots them; without interval.";
+    MOVING_AVERAGE_W = "moving_average_w", "smoothed r_w", Correlation, Down, R,
+        Value::Bins(Quantity::Rw, SMOOTH), "`r_w` of 10 s moving averages.";
+    MOVING_AVERAGE_M = "moving_average_m", "smoothed r_m", Correlation, Down, R,
+        Value::Bins(Quantity::Rm, SMOOTH), "`r_m` of 10 s moving averages.";
+}
+
+/// The rows that are looked at in bins of several widths, too.
+pub const BY_WIDTH: &[&Definition] = &[R_0, R_W, R_M, SERIES_ERROR];
+
+/// Percentiles that are of the same trials as the first one: what keeps that from being known keeps
+/// these.
+pub const OTHER_PERCENTILES: &[&Definition] = &[
+    LATENCY_P90_US,
+    LATENCY_P99_US,
+    LATENCY_P99_9_US,
+    LATENCY_MAX_US,
+    LATENCY_P90_PCT,
+    LATENCY_P99_PCT,
+    LATENCY_P99_9_PCT,
+    LATENCY_MAX_PCT,
+];
+
+/// All of them, by the place that they have in a method's summary.
+pub const ALL: [(&str, &[&Definition]); 4] =
+    [("toll", TOLL), ("by_size[]", SIZE), ("fidelity", FIDELITY), ("fidelity.beside", BESIDE)];

@@ -1,0 +1,92 @@
+//! What a figure's numbers are, and which way is worse.
+
+use serde::Serialize;
+
+use crate::analysis::estimate::Scale;
+
+/// What a figure's numbers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Nanoseconds, or counted nanoseconds.
+    Ns,
+    /// Per cent above or below the control: a ratio, which scatters by its logarithm.
+    PerCentOfControl,
+    /// Per cent of a capacity: a share.
+    PerCent,
+    /// Seconds per second.
+    SecondsPerSecond,
+    /// Microseconds.
+    Micros,
+    /// KiB.
+    Kib,
+    /// KiB per second.
+    KibPerSecond,
+    /// Times per second.
+    PerSecond,
+    /// A correlation, a difference of such or a share of one.
+    Correlation,
+}
+
+/// Which way is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Worse {
+    /// More is worse.
+    Up,
+    /// Less is worse.
+    Down,
+}
+
+impl Unit {
+    /// As it stands above a column; none for a number without unit.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Ns => "ns",
+            Self::PerCentOfControl => "% of off",
+            Self::PerCent => "%",
+            Self::SecondsPerSecond => "s per s",
+            Self::Micros => "µs",
+            Self::Kib => "KiB",
+            Self::KibPerSecond => "KiB per s",
+            Self::PerSecond => "per s",
+            Self::Correlation => "",
+        }
+    }
+
+    /// Whether differences are told in per cent of the base: not of what is in per cent itself, nor
+    /// of correlations.
+    pub fn is_amount(self) -> bool {
+        matches!(self, Self::Ns | Self::Micros | Self::Kib | Self::KibPerSecond | Self::PerSecond)
+    }
+
+    /// The widest "same": an interval that reaches further from zero tells nothing. A convention,
+    /// as any such margin is.
+    pub(in crate::analysis) fn margin(self, base: f64) -> f64 {
+        match self {
+            Self::Ns => (0.05 * base.abs()).max(20.0),
+            Self::PerCentOfControl | Self::PerCent => 1.0,
+            Self::SecondsPerSecond => 0.01,
+            Self::Micros | Self::Kib | Self::KibPerSecond | Self::PerSecond => 0.05 * base.abs(),
+            Self::Correlation => 0.05,
+        }
+    }
+}
+
+impl Scale {
+    /// A figure's number on the scale on which blocks scatter evenly and differences are taken.
+    pub(in crate::analysis) fn scaled(self, value: f64) -> f64 {
+        match self {
+            Self::PerCentOfControl => (value / 100.0).ln_1p(),
+            Self::Difference | Self::Level(_) => value,
+        }
+    }
+
+    /// A difference from `base` on that scale, back in the figure's own unit.
+    pub(in crate::analysis) fn unscaled(self, base: f64, difference: f64) -> f64 {
+        match self {
+            Self::PerCentOfControl => (100.0 + base) * difference.exp_m1(),
+            Self::Difference | Self::Level(_) => difference,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The table of figures: what follows from the trials.
+
+use super::{Column, trials::word};
+use crate::{
+    analysis::figures::{self, Named as Figured},
+    model::{
+        figure::{Estimate, Figure},
+        method::MethodId,
+    },
+    report::results::Named,
+};
+
+/// One figure of one method.
+pub(super) struct Row<'a> {
+    result: &'a str,
+    method: &'a MethodId,
+    named: Figured<'a>,
+}
+
+/// Every figure of every method, those without a number included.
+pub(super) fn rows(named: &Named) -> impl Iterator<Item = Row<'_>> {
+    let Named { label, campaign } = named;
+    campaign.summary.methods.iter().flat_map(move |method| {
+        figures::of(method).map(|named| Row { result: label, method: &method.id, named })
+    })
+}
+
+impl Row<'_> {
+    fn known(&self) -> Option<&Estimate> {
+        self.named.figure.known()
+    }
+}
+
+/// In the order in which the reference lists them.
+pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
+    vec![
+        Column::result(|row| Some(row.result.to_owned())),
+        Column::text("method", "id of the method; the control is off", |row| {
+            Some(row.method.to_string())
+        }),
+        Column::text("figure", "its path in the method's summary", |row| {
+            Some(row.named.path.clone())
+        }),
+        Column::text("unit", "what its numbers are", |row| word(&row.named.definition.unit)),
+        Column::text("worse", "up: more is worse; down: less is", |row| {
+            word(&row.named.definition.worse)
+        }),
+        Column::number("estimate", "", "the estimate, in its unit", |row| {
+            Some(row.known()?.estimate)
+        }),
+        Column::number("lo", "", "lower end of its 95 % interval", |row| row.known()?.lo),
+        Column::number("hi", "", "upper end", |row| row.known()?.hi),
+        Column::count("n", "blocks", "blocks behind it", |row| u64::try_from(row.known()?.n).ok()),
+        Column::number("detectable", "", "smallest effect that they would have shown", |row| {
+            row.known()?.detectable
+        }),
+        Column::number("p", "", "of no difference, after Holm over the methods", |row| {
+            row.known()?.p
+        }),
+        Column::text("platform", "the clock that it was measured in", |row| {
+            word(&row.known()?.platform)
+        }),
+        Column::text("basis", "blocks, or within_run: the interval is of one run's bins", |row| {
+            word(&row.known()?.basis)
+        }),
+        Column::text("notes", "remarks that a reader must see", |row| {
+            let notes = row.known()?.notes.join("; ");
+            (!notes.is_empty()).then_some(notes)
+        }),
+        Column::text("why", "why there is no number", |row| match row.named.figure {
+            Figure::Null(absent) => Some(absent.why.clone()),
+            Figure::Known(_) => None,
+        }),
+    ]
+}
