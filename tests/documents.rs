@@ -45,8 +45,8 @@ pub(crate) fn read(path: &Path) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Compares what stands in a page between `<!-- generated: PART -->` and `<!-- end -->` with what the
-/// code says. With `UPDATE_PAGES` in the environment, writes it there instead.
+/// Compares what stands in a page between `<!-- generated: PART -->` and `<!-- end -->` with what
+/// the code says. With `UPDATE_PAGES` in the environment, writes it there instead.
 pub(crate) fn generated(page: &str, part: &str, told: &str) {
     // Tests run side by side, and one page has several parts.
     static WRITING: Mutex<()> = Mutex::new(());

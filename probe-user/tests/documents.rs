@@ -17,6 +17,7 @@ use std::{
 use clap::{CommandFactory as _, Parser as _};
 use documents::{commands, examples, generated, read, root};
 use probe_core::{
+    analysis::figures::{Definition, table as rows},
     model::{bounds, method::Descriptor, scenario::GuestKind},
     report::tables::Table,
 };
@@ -148,11 +149,29 @@ fn the_page_of_scenarios_is_the_files() {
 }
 
 #[test]
+fn the_page_of_figures_is_the_table_of_them() {
+    for (part, rows) in [
+        ("overhead", rows::TOLL),
+        ("by size", rows::SIZE),
+        ("fidelity", rows::FIDELITY),
+        ("beside", rows::BESIDE),
+    ] {
+        let row = |row: &&Definition| {
+            let worse = format!("{:?}", row.worse).to_lowercase();
+            let definition = row.definition.replace('|', "\\|");
+            [format!("`{}`", row.name), definition, row.unit.symbol().to_owned(), worse]
+        };
+        let head = ["figure", "definition", "unit", "worse"];
+        generated("reference/figures.md", part, &table(head, rows.iter().map(row)));
+    }
+}
+
+#[test]
 fn the_page_of_columns_is_the_tables() {
     let columns = Table::Columns.csv(&[]).unwrap();
     let columns: Vec<[String; 4]> =
         csv::Reader::from_reader(columns.as_bytes()).deserialize().map(Result::unwrap).collect();
-    for of in [Table::Trials, Table::Bins] {
+    for of in [Table::Trials, Table::Bins, Table::Figures] {
         let rows = columns.iter().filter(|[table, ..]| table == of.name());
         let rows = rows
             .map(|[_, name, unit, about]| [&format!("`{name}`"), unit, about].map(Clone::clone));

@@ -11,8 +11,8 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 
 /// Short, since costs per kick need no long load. Without a bridge, which now and then costs each
-/// frame of a whole trial some 40 counted ns more, as much as a read of the clock (METHODOLOGY.md,
-/// "Known biases").
+/// frame of a whole trial some 40 counted ns more, as much as a read of the clock
+/// (docs/src/explanation/biases.md).
 const SCENARIO: &str = r#"
 name = "gate"
 summary = "costs per kick"
@@ -143,7 +143,7 @@ fn a_second_clock_read_is_found_and_changed_words_are_not() {
     let source = dir.join("source");
     checkout(&source);
     // All three from a file, and of names of one length: a testbed's memory, and with it the cost
-    // of a kick, depends on such things (METHODOLOGY.md, "Known biases").
+    // of a kick, depends on such things (docs/src/explanation/biases.md).
     let names = ["as_is", "words", "plant"];
     let [as_is, words, planted] = names.map(|name| dir.join(format!("{name}.o")));
     let compile = |object: &Path| {

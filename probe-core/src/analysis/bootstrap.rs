@@ -115,7 +115,7 @@ pub(super) fn quantile(sorted: &[f64], p: f64) -> f64 {
 /// its border: the sections are the experiment's design, not its noise. A section of `n` bins is
 /// drawn in blocks of `⌈1.5·n^(1/3)⌉`: the cube root is the order at which the error of a block
 /// bootstrap's variance is least (Hall, Horowitz and Jing 1995); the factor held the coverage best
-/// in simulation, METHODOLOGY.md has the table.
+/// in simulation, docs/src/explanation/statistics.md has the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sections(Vec<Range<usize>>);
 

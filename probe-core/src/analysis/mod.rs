@@ -1,7 +1,7 @@
 //! Pure statistics over the model: no IO, no clock; randomness comes in as a seed, and equal input
 //! gives equal output.
 //!
-//! METHODOLOGY.md defines every figure; the modules compute them:
+//! docs/src/reference/figures.md defines every figure; the modules compute them:
 //!
 //! | module | holds |
 //! |---|---|

@@ -3,7 +3,7 @@
 //!
 //! Stopping as soon as a difference is "significant" finds one sooner or later where there is none.
 //! The width says nothing of the difference, so that an interval at the stop holds the truth almost
-//! as often as one of a fixed number of blocks (METHODOLOGY.md, "Until it is known well enough").
+//! as often as one of a fixed number of blocks (docs/src/explanation/statistics.md).
 
 use super::{
     correlation::mean,

@@ -1,7 +1,8 @@
 //! What a number that a person gives may be, and why no other: of a scenario, of a flag, of a
 //! method's parameter.
 //!
-//! Every limit stands here, and nowhere else. SCENARIOS.md has the table of those of a scenario.
+//! Every limit stands here, and nowhere else. docs/src/reference/scenarios.md has the table of
+//! those of a scenario.
 
 use std::{fmt, str::FromStr, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What is told of a method in figures, by the definitions in METHODOLOGY.md.
+//! What is told of a method in figures, by the definitions in docs/src/reference/figures.md.
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;

@@ -43,7 +43,7 @@ pub struct Beside {
     pub figure: Figure,
 }
 
-/// Whether a statement holds here, by the rules in METHODOLOGY.md.
+/// Whether a statement holds here, by the rules in docs/src/explanation/paper.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Agreement {

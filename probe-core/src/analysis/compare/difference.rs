@@ -96,9 +96,9 @@ impl Spread {
 }
 
 impl Difference {
-    /// Of two figures with their values per block, on the figure's scale. Where the clock `repeats`,
-    /// blocks of the same seed are replays of each other; `repeatability` is how well, where that
-    /// is known, in the figure's unit.
+    /// Of two figures with their values per block, on the figure's scale. Where the clock
+    /// `repeats`, blocks of the same seed are replays of each other; `repeatability` is how well,
+    /// where that is known, in the figure's unit.
     pub(super) fn between(
         scale: Scale,
         [(base, before), (new, after)]: [(&Estimate, &Values); 2],

@@ -1,6 +1,6 @@
 //! Two campaigns: what is worse, better or the same, figure by figure.
 //!
-//! METHODOLOGY.md, "Comparing two campaigns", says what each verdict means and how it is found.
+//! docs/src/explanation/comparing.md, says what each verdict means and how it is found.
 
 mod comparable;
 mod difference;
@@ -164,8 +164,8 @@ fn there<'a>(base: &Estimate, new: Option<&'a Figure>) -> Result<&'a Estimate, S
     }
 }
 
-/// Whether costs in the counted clock repeat as METHODOLOGY.md says: guests with outside programs
-/// boot from the machine's own root, whose answers the clock does not hold.
+/// Whether costs in the counted clock repeat as docs/src/explanation/comparing.md says: guests with
+/// outside programs boot from the machine's own root, whose answers the clock does not hold.
 fn replays(design: &Design) -> bool {
     design.methods.iter().all(|method| method.family != Family::External)
 }

@@ -1,8 +1,8 @@
 //! The figures of a method: one table, and what follows from it.
 //!
-//! A row of [`table`] says all that is known of a figure. The result's keys, the tests' families, the
-//! comparison of two campaigns, the definitions in reports, the reference page and the table for
-//! other programs come from the rows; nothing else lists figures.
+//! A row of [`table`] says all that is known of a figure. The result's keys, the tests' families,
+//! the comparison of two campaigns, the definitions in reports, the reference page and the table
+//! for other programs come from the rows; nothing else lists figures.
 
 mod measured;
 pub mod table;
@@ -95,7 +95,7 @@ pub(super) enum Place<'a> {
 }
 
 /// Two runs of one kernel and program agree in a method's cost within this share of it, or
-/// [`REPEATS_NS`] if that is more: METHODOLOGY.md, "Comparing two campaigns".
+/// [`REPEATS_NS`] if that is more: docs/src/explanation/comparing.md.
 pub(super) const REPEATS: f64 = 0.02;
 
 /// See [`REPEATS`]; counted ns.

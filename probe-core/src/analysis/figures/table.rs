@@ -45,28 +45,32 @@ figures! {
     TOLL:
     KERNEL_NS_PER_EVENT = "kernel_ns_per_event", "kernel, per call", Ns, Up, Scale::Difference,
         Value::PerCall(toll::worker_ns_per_kick_more),
-        "CPU time of the vhost workers per kick, less that under `off` in the same block; lockstep: \
-         one frame in flight, one call of `handle_tx` per kick.";
+        "CPU time of the vhost workers per kick above that under `off`, in lockstep (one frame in \
+         flight, one call of `handle_tx` per kick): `W_m/C_m - W_0/C_0`.";
     WORKER_CPU_PCT = "worker_cpu_pct", "worker, per frame", PerCentOfControl, Up, RATIO,
         Value::Change(Pace::Paced, toll::worker_ns_per_frame_ratio),
-        "Change of the workers' CPU time per frame against `off`, at fixed offered load: the mean of \
-         logarithms of ratios, in per cent.";
+        "Change of the workers' CPU time per frame, at fixed offered load: `100 (exp(mean \
+         ln((W_m/F_m) / (W_0/F_0))) - 1)`.";
     READER_CPU_PCT = "reader_cpu_pct", "reader", PerCent, Up, LEVEL,
         Value::Level(toll::reader_pct),
-        "CPU time of the method's own threads and processes, in per cent of one CPU, at fixed load.";
+        "CPU time of the method's own threads and processes / elapsed time, in per cent of one \
+         CPU, at fixed load.";
     AFTER_S_PER_S = "after_s_per_s", "afterwards", SecondsPerSecond, Up, LEVEL,
         Value::Level(toll::after_s_per_s),
-        "CPU time that the method takes once the load is over, per second of load.";
+        "CPU time of the method after the load / elapsed time of the load: what turns records \
+         into counts.";
     SYSTEM_CPU_PCT = "system_cpu_pct", "system", PerCent, Up, Scale::Difference,
         Value::Change(Pace::Paced, toll::busy_pct_more),
-        "Change of the time that any task ran, in points of all CPUs, at fixed load.";
+        "Change of the time that any task ran, in points of all CPUs, at fixed load: `100 \
+         (S_m/T_m - S_0/T_0) / CPUs`.";
     THROUGHPUT_PCT = "throughput_pct", "throughput", PerCentOfControl, Down, RATIO,
         Value::Change(Pace::Flat, toll::bytes_per_second_ratio),
-        "Change of the bytes that the sink received per second, flat out.";
+        "Change of the bytes that the sink receives per second, flat out: `100 (exp(mean \
+         ln(θ_m/θ_0)) - 1)`.";
     LATENCY_P50_US = "latency_p50_us", "latency, 50 %", Micros, Up, LEVEL,
         Value::LevelOfAll(|trial| latency::micros(trial, P50)),
-        "Time from when a frame was to be sent until machine 2 has it, at fixed load: what half of \
-         the frames of a trial take at most, averaged over blocks.";
+        "Time from when a frame was to be sent until machine 2 has it, at fixed load, of `off` \
+         too: what half of the frames of a trial take at most, averaged over blocks.";
     LATENCY_P90_US = "latency_p90_us", "latency, 90 %", Micros, Up, LEVEL,
         Value::LevelOfAll(|trial| latency::micros(trial, P90)), "The same of 90 %.";
     LATENCY_P99_US = "latency_p99_us", "latency, 99 %", Micros, Up, LEVEL,
@@ -77,7 +81,7 @@ figures! {
         Value::LevelOfAll(|trial| latency::micros(trial, MAX)), "The longest.";
     LATENCY_P50_PCT = "latency_p50_pct", "latency, 50 %", PerCentOfControl, Up, RATIO,
         Value::Change(Pace::Paced, |pair| latency::ratio(pair, P50)),
-        "Change of `latency_p50_us` against `off`.";
+        "Change of that quantile `q`: `100 (exp(mean ln(q_m/q_0)) - 1)`.";
     LATENCY_P90_PCT = "latency_p90_pct", "latency, 90 %", PerCentOfControl, Up, RATIO,
         Value::Change(Pace::Paced, |pair| latency::ratio(pair, P90)), "The same of 90 %.";
     LATENCY_P99_PCT = "latency_p99_pct", "latency, 99 %", PerCentOfControl, Up, RATIO,
@@ -88,13 +92,15 @@ figures! {
         Value::Change(Pace::Paced, |pair| latency::ratio(pair, MAX)), "The same of the longest.";
     MEMORY_KIB = "memory_kib", "kernel memory", Kib, Up, LEVEL,
         Value::Level(toll::memory_kib),
-        "Kernel memory of the method's buffers, maps and programs.";
+        "Kernel memory of the method's buffers, maps and programs, as the kernel accounts for it, \
+         at fixed load.";
     READ_KIB_PER_S = "read_kib_per_s", "read from the kernel", KibPerSecond, Up, LEVEL,
         Value::Level(toll::read_kib_per_s),
-        "What the reader took from the kernel per second of load.";
+        "What the reader takes from the kernel / elapsed time, at fixed load.";
     WAKEUPS_PER_S = "wakeups_per_s", "reader's wake-ups", PerSecond, Up, LEVEL,
         Value::Level(toll::wakeups_per_s),
-        "Voluntary context switches of the reader per second of load.";
+        "Voluntary context switches of the method's own thread / elapsed time, at fixed load; \
+         null where it has processes.";
 }
 
 figures! {
@@ -102,8 +108,8 @@ figures! {
     SIZE:
     KERNEL_NS_PER_KICK = "kernel_ns_per_kick", "kernel, per kick", Ns, Up, Scale::Difference,
         Value::PerCall(toll::worker_ns_per_kick_more),
-        "CPU time of the vhost workers per kick, less that under `off`, whatever number of calls one \
-         kick makes of the functions.";
+        "As `kernel_ns_per_event`, on only the first so many functions, whatever number of calls \
+         one kick makes of them.";
 }
 
 const RAW: Rating = Rating { r: Coefficient::Pearson, window: 1 };
@@ -115,28 +121,28 @@ figures! {
     FIDELITY:
     R_0 = "r_0", "r_0", Correlation, Down, R,
         Value::Bins(Quantity::R0, RAW),
-        "Correlation (Pearson's) of true calls with throughput, bin by bin, while nothing traces: the \
-         witness counts calls at their callers.";
+        "`r(w, θ)` under `off`: the true correlation.";
     R_W = "r_w", "r_w", Correlation, Down, R,
-        Value::Bins(Quantity::Rw, RAW), "The same while the method runs.";
+        Value::Bins(Quantity::Rw, RAW),
+        "`r(w, θ)` under the method: the true correlation while it runs.";
     R_M = "r_m", "r_m", Correlation, Down, R,
         Value::Bins(Quantity::Rm, RAW),
-        "Correlation of the method's own series with throughput.";
+        "`r(m, θ)`: what the method shows.";
     PERTURBATION = "perturbation", "perturbation", Correlation, Up, Scale::Difference,
         Value::Bins(Quantity::Perturbation, RAW),
-        "`r_0 - r_w`: how far the method changed what it looked at.";
+        "`r_0 - r_w`: how much the method changed what it looks at.";
     OBSERVATION_LOSS = "observation_loss", "observation loss", Correlation, Up, Scale::Difference,
         Value::Bins(Quantity::ObservationLoss, RAW),
-        "`r_w - r_m`: how much of what happened its series does not show.";
+        "`r_w - r_m`: how much of it the method does not see.";
     FIDELITY_LOSS = "fidelity_loss", "fidelity loss", Correlation, Up, Scale::Difference,
-        Value::Bins(Quantity::FidelityLoss, RAW), "`r_0 - r_m`: both together.";
+        Value::Bins(Quantity::FidelityLoss, RAW),
+        "`r_0 - r_m`, their sum.";
     R_RETAINED = "r_retained", "r_m / r_0", Correlation, Down, SHARE,
         Value::Bins(Quantity::Retained, RAW),
-        "`r_m / r_0`: what is left. Null where `r_0` is below 0.2.";
+        "`mean r_m / mean r_0`: what is left. Null where `r_0` may be below 0.2.";
     SERIES_ERROR = "series_error", "series error", Correlation, Up, LEVEL,
         Value::Bins(Quantity::SeriesError, RAW),
-        "Calls by which the bins of the method's series are away from the witness's, as a share of \
-         all calls.";
+        "`Σ|s·m - w| / Σw`; `s` is the method's declared sampling factor, never fitted.";
 }
 
 figures! {

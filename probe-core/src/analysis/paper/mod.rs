@@ -1,5 +1,5 @@
-//! The paper's statements (Fujita, Abe and Lee) beside what was measured. Rules: METHODOLOGY.md,
-//! "Sections and the paper's figures".
+//! The paper's statements (Fujita, Abe and Lee) beside what was measured. The rules are in
+//! docs/src/explanation/paper.md.
 
 mod claim;
 mod ladder;

@@ -1,6 +1,6 @@
 //! Which methods keep to a user's limits, and which of them is best.
 //!
-//! METHODOLOGY.md, "Which method", is the rule.
+//! docs/src/explanation/recommending.md, is the rule.
 
 mod cost;
 mod judge;
