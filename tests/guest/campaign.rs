@@ -32,6 +32,10 @@ fn every_method_reconciles() -> Result<()> {
             trial["method"],
             trial["outcome"]
         );
+        let phases = trial["phases"].as_object().context("no phases")?;
+        let known = ["build", "warm_up", "attach", "load", "detach", "account"];
+        ensure!(phases.keys().eq(known), "{phases:?}");
+        ensure!(phases["load"].as_u64() > Some(1_000_000), "{phases:?}");
     }
     let methods = campaign["summary"]["methods"].as_array().context("no methods")?;
     ensure!(methods.len() == 4, "{} methods", methods.len());

@@ -116,6 +116,7 @@ impl Lab {
             witnessed: part == Part::Fidelity,
             functions: None,
             started: Timestamp::UNIX_EPOCH,
+            phases: BTreeMap::new(),
             outcome,
         });
         self.trials.last_mut().unwrap()

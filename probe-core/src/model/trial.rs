@@ -40,6 +40,26 @@ pub enum Pace {
     Flat,
 }
 
+/// A phase of a trial, in the order in which they follow each other.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The testbed is built: TAPs, switch, sink, guests.
+    Build,
+    /// The load runs without method.
+    WarmUp,
+    /// Witness and method attach, and the method is enabled.
+    Attach,
+    /// The load runs under the method.
+    Load,
+    /// The method is disabled and detached, with what it still had to read.
+    Detach,
+    /// Counts are made of records and checked; the testbed is taken down.
+    Account,
+}
+
 /// One trial, as written to the journal when it ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trial {
@@ -62,6 +82,9 @@ pub struct Trial {
     pub functions: Option<usize>,
     /// When it started.
     pub started: Timestamp,
+    /// How long each of its phases took, up to the one that failed; empty in results of before 0.2.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub phases: BTreeMap<Phase, Nanos>,
     /// What came of it.
     pub outcome: Outcome,
 }

@@ -20,6 +20,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::{
     ahead::Ahead,
     journal::Journal,
+    stopwatch::Stopwatch,
     trial::{Bench, Plan},
 };
 use crate::methods::Method;
@@ -195,7 +196,8 @@ impl Campaign<'_> {
         let name = format!("block {}/{}  {plan:<18} {:<28}", block + 1, self.blocks, id.0);
         self.audience.begins(&name, ahead);
         let (started, began) = (Timestamp::now(), Instant::now());
-        let outcome = match self.bench.measure(method, plan) {
+        let mut watch = Stopwatch::start();
+        let outcome = match self.bench.measure(method, plan, &mut watch) {
             Ok(measured) => Outcome::Done(Box::new(measured)),
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => Outcome::Failed { why: error.to_string() },
@@ -215,6 +217,7 @@ impl Campaign<'_> {
             witnessed: plan.witnessed,
             functions: plan.functions,
             started,
+            phases: watch.laps(),
             outcome,
         })
     }

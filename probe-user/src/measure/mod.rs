@@ -18,6 +18,7 @@ pub mod leftovers;
 pub mod output;
 pub mod reader;
 mod steady;
+mod stopwatch;
 pub mod store;
 pub mod trial;
 mod truth;

@@ -20,7 +20,7 @@ use probe_core::{
         observation::{Observation, Series},
         scenario::{BitRate, GuestKind, Guests, Scenario, Toll},
         target::Target,
-        trial::{CpuTimes, Measured, Pace, Part, Received},
+        trial::{CpuTimes, Measured, Pace, Part, Phase, Received},
         units::{Bytes, Nanos},
     },
 };
@@ -31,6 +31,7 @@ use super::{
     guard::Guard,
     guests,
     reader::{self, Reader, Reading},
+    stopwatch::Stopwatch,
     truth,
     watch::{Watch, Watched},
     witness::{self, Witness, Witnessed},
@@ -137,14 +138,21 @@ impl Bench<'_> {
     /// # Errors
     /// Anything that fails on the way, and numbers that break one of their own checks; a CPU went
     /// offline or came online.
-    pub fn measure(&self, method: &dyn Method, plan: Plan) -> Result<Measured> {
-        self.steadily(|| self.trial(method, plan))
+    pub fn measure(
+        &self,
+        method: &dyn Method,
+        plan: Plan,
+        watch: &mut Stopwatch,
+    ) -> Result<Measured> {
+        self.steadily(|| self.trial(method, plan, watch))
     }
 
-    fn trial(&self, method: &dyn Method, plan: Plan) -> Result<Measured> {
+    fn trial(&self, method: &dyn Method, plan: Plan, watch: &mut Stopwatch) -> Result<Measured> {
         self.check_alone()?;
         let mut stage = self.stage()?;
+        watch.lap(Phase::Build);
         self.warm_up(&stage, plan)?;
+        watch.lap(Phase::WarmUp);
         let witness = match plan.witnessed {
             true => Some(Witness::attach(self.target, stage.workers())?),
             false => None,
@@ -161,15 +169,18 @@ impl Bench<'_> {
         session.enable()?;
         let collector = Collector::new(&target);
         let mut reader = Reader::start(session, collector, &self.placement.reader)?;
+        watch.lap(Phase::Attach);
         let watched = self.watch(&stage, plan, witness.as_ref(), &mut reader);
         let reading = reader.stop()?;
         let watched = watched?;
-        let account = self.account(method.descriptor(), &target, reading, &watched.edges)?;
+        watch.lap(Phase::Load);
+        let account = self.account(method.descriptor(), &target, reading, &watched.edges, watch)?;
         let witness = witness.map(|witness| witness.finish(&watched.witness)).transpose()?;
         let measured = assemble(&stage, watched, witness, account);
         stage.check()?;
         self.leave(stage)?;
         truth::check(&measured, method.descriptor(), self.target, plan)?;
+        watch.lap(Phase::Account);
         Ok(measured)
     }
 
@@ -329,6 +340,7 @@ impl Bench<'_> {
         traced: &Target,
         mut reading: Reading,
         edges: &[Nanos],
+        watch: &mut Stopwatch,
     ) -> Result<Account> {
         reading.session.disable()?;
         // What comes now belongs to no bin: the last edge's counts stay as they were read there.
@@ -337,6 +349,7 @@ impl Bench<'_> {
         let before = reader::thread_cpu();
         let Reading { session, collector, cpu, wakeups } = reading;
         let mut observation = session.detach()?;
+        watch.lap(Phase::Detach);
         if traced.len() < self.target.len() {
             // Behind its functions, a smaller target's items have other indices; nobody asks for
             // them.

@@ -8,7 +8,7 @@ use crate::{
     model::{
         campaign::Run,
         loss::Loss,
-        trial::{Measured, Outcome, Trial},
+        trial::{Measured, Outcome, Phase, Trial},
         units::Nanos,
     },
     report::results::Named,
@@ -48,6 +48,10 @@ pub(super) fn rows(named: &Named) -> impl Iterator<Item = Row<'_>> {
 /// A word of the result file.
 pub(super) fn word(value: &impl serde::Serialize) -> Option<String> {
     serde_json::to_value(value).ok()?.as_str().map(str::to_owned)
+}
+
+fn phase(row: &Row<'_>, phase: Phase) -> Option<u64> {
+    row.trial.phases.get(&phase).map(|took| took.0)
 }
 
 fn ns(row: &Row<'_>, of: fn(&Measured) -> Nanos) -> Option<u64> {
@@ -117,6 +121,27 @@ pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
             |row| u64::try_from(row.trial.functions?).ok(),
         ),
         Column::time("started", "when, UTC, ISO 8601", |row| Some(row.trial.started)),
+        Column::count("build_ns", "ns", "how long the testbed took to build", |row| {
+            phase(row, Phase::Build)
+        }),
+        Column::count("warm_up_ns", "ns", "how long the load ran without the method", |row| {
+            phase(row, Phase::WarmUp)
+        }),
+        Column::count("attach_ns", "ns", "how long witness and method took to attach", |row| {
+            phase(row, Phase::Attach)
+        }),
+        Column::count("load_ns", "ns", "how long the load ran under the method", |row| {
+            phase(row, Phase::Load)
+        }),
+        Column::count("detach_ns", "ns", "how long the method took to detach", |row| {
+            phase(row, Phase::Detach)
+        }),
+        Column::count(
+            "account_ns",
+            "ns",
+            "how long counting, checking and taking down took",
+            |row| phase(row, Phase::Account),
+        ),
         Column::text(
             "why",
             "why it failed; null if it did not. All that follows is null then",
