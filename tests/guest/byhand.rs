@@ -46,7 +46,7 @@ impl Drop for Process {
     }
 }
 
-/// The VM, with the line to its init script (`xtask/src/image/orders.sh`).
+/// The VM, with the line to its init script (`probe-vm/src/image/orders.sh`).
 struct Vm {
     qemu: Process,
     line: BufReader<UnixStream>,

@@ -8,16 +8,16 @@
 mod baseline;
 mod hooks;
 
-use crate::install::Installer;
-use crate::kernels::{self, Kernel};
-use crate::place::Place;
+use crate::cargo;
 use crate::run;
 use crate::run::asked::Asked;
 use crate::run::plan::{Plan, Size};
-use crate::vm::{Boot, ClockName, Ending, Tools};
-use crate::{cargo, interrupt, paths};
 use anyhow::{Context, Result};
 use baseline::{Baseline, criterion_home};
+use probe_vm::kernels::{self, Kernel};
+use probe_vm::machine::{Boot, ClockName, Ending, Tools};
+use probe_vm::place::Place;
+use probe_vm::{Installer, interrupt, store};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -182,7 +182,7 @@ impl Args {
 
 /// `target/xtask/NAME`, empty.
 fn fresh(name: &str) -> Result<PathBuf> {
-    let folder = paths::store(name)?;
+    let folder = store::folder(name)?;
     fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
-    paths::store(name)
+    store::folder(name)
 }

@@ -1,31 +1,23 @@
 //! Everything a developer types: `cargo xtask run|test|bench|ebpf|image|vm|book`.
 //!
-//! Each subcommand is one module; what a module needs from the system it asks of [`install`].
+//! Each subcommand is one module; what a module needs from the system it asks of an
+//! [`Installer`], and machines are [`probe_vm`]'s.
 
-mod apt;
 mod bench;
 mod book;
 mod cargo;
 #[cfg(test)]
 mod documents;
 mod ebpf;
-mod externals;
 mod image;
-mod install;
-mod interrupt;
-mod kernels;
-mod libraries;
-mod modules;
-mod newc;
 mod paths;
-mod place;
 mod readers;
 mod run;
 mod test;
 mod vm;
 
 use clap::{Parser, Subcommand};
-use install::Installer;
+use probe_vm::{Installer, interrupt};
 use std::process::ExitCode;
 
 /// The developer's command of tracetoll.
@@ -59,7 +51,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     interrupt::listen()?;
-    let install = Installer::new(cli.no_install);
+    let install = if cli.no_install { Installer::Kernels } else { Installer::All };
     match cli.command {
         Command::Run(args) => args.run(&install),
         Command::Test(args) => args.run(&install),

@@ -1,9 +1,10 @@
 //! The report in the programs that people open it with: tables in pandas and DuckDB, the page in a
 //! browser. The tests stand in `tests/readers/`.
 
-use crate::install::{Installer, Need, program};
 use crate::{cargo, paths};
 use anyhow::{Context, Result};
+use probe_vm::install::{Installer, Need, program};
+use probe_vm::store;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -65,7 +66,7 @@ pub(crate) fn check(install: &Installer) -> Result<()> {
 
 /// The Python of an environment that has these packages.
 fn environment(requirements: &Path, install: &Installer) -> Result<PathBuf> {
-    let dir = paths::store("readers")?;
+    let dir = store::folder("readers")?;
     let lock = File::create(dir.join("lock"))?;
     lock.lock()?;
     let (home, python) = (dir.join("venv"), dir.join("venv/bin/python"));

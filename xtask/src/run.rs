@@ -5,14 +5,14 @@ pub(crate) mod flags;
 pub(crate) mod plan;
 mod progress;
 
-use crate::install::Installer;
-use crate::kernels::{self, Kernel};
-use crate::place::Place;
-use crate::vm::{self, AccelArg, Boot, ClockName, Ending, Machine, Outcome, Tools};
-use crate::{cargo, externals, image, interrupt, paths};
+use crate::{cargo, paths};
 use anyhow::{Context, Result, bail};
 use asked::Asked;
 use plan::{Plan, Size};
+use probe_vm::kernels::{self, Kernel};
+use probe_vm::machine::{self, AccelArg, Boot, ClockName, Ending, Machine, Outcome, Tools};
+use probe_vm::place::Place;
+use probe_vm::{Installer, externals, image, interrupt};
 use progress::{Guest, Progress};
 use std::ffi::OsString;
 use std::fs;
@@ -143,7 +143,7 @@ pub(crate) fn watched(
     let (ended, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     thread::scope(|scope| {
         let following = scope.spawn(|| progress.follow(&over));
-        let ran = vm::run_all(machines, at_once, tools, |index, outcome| {
+        let ran = machine::run_all(machines, at_once, tools, |index, outcome| {
             let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
             ended.push((index, outcome.clone()));
             let number = format!("{} of {}", ended.len(), machines.len());

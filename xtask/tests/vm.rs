@@ -1,6 +1,7 @@
 //! The VM harness, driven from outside as a user would. Each test boots guests, so all are ignored
 //! by a plain `cargo test`; `cargo xtask test` runs them after it has made kernels and QEMU ready.
 
+use probe_vm::kernels::SERIES;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -106,7 +107,9 @@ fn the_root_is_the_machines_and_only_results_can_be_changed() {
 #[ignore = "boots guests"]
 fn every_kernel_boots_with_what_is_measured() {
     // The guest tests boot each of them by 9p as well.
-    for (series, boot) in [("6.1", "initramfs"), ("6.12", "9p"), ("7.3", "initramfs")] {
+    for series in SERIES {
+        let boot = if series.whole { "9p" } else { "initramfs" };
+        let series = series.name;
         let script = "uname -r; ls -d /dev/vhost-net /dev/net/tun /sys/kernel/tracing/trace_pipe \
                       /sys/fs/bpf /sys/fs/cgroup/cgroup.procs /sys/class/net/lo /dev/pts/ptmx";
         let out = sh(&["--kernel", series, "--boot", boot], script);

@@ -1,8 +1,9 @@
 //! Results that later ones are compared with. They stand below `target/xtask`, not in the VMs that
 //! measured them.
 
-use crate::{cargo, paths};
+use crate::cargo;
 use anyhow::{Context, Result, bail};
+use probe_vm::store;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +13,7 @@ const CAMPAIGN: &str = "campaign.json";
 
 /// Where criterion keeps its own.
 pub(super) fn criterion_home() -> Result<PathBuf> {
-    paths::store("criterion")
+    store::folder("criterion")
 }
 
 /// The name of a kept result.
@@ -39,7 +40,7 @@ impl Baseline {
     }
 
     fn folder(&self) -> Result<PathBuf> {
-        paths::store(&format!("baselines/{}", self.0))
+        store::folder(&format!("baselines/{}", self.0))
     }
 
     /// # Errors

@@ -3,9 +3,9 @@
 
 use super::baseline::criterion_home;
 use crate::cargo;
-use crate::kernels::Kernel;
-use crate::vm::{Boot, Clock, Ending, Machine, Outcome};
 use anyhow::{Context, Result};
+use probe_vm::kernels::Kernel;
+use probe_vm::machine::{Boot, Clock, Ending, Machine, Outcome};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};

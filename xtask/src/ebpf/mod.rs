@@ -8,8 +8,9 @@
 mod build;
 mod toolchain;
 
-use crate::{install::Installer, paths};
+use crate::paths;
 use anyhow::{Context, Result, bail};
+use probe_vm::Installer;
 use std::{
     fs,
     path::{Path, PathBuf},

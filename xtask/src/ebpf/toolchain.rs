@@ -5,11 +5,11 @@
 //! has a part in the names of symbols. The linker, `bpf-linker`, turns LLVM's bitcode into the
 //! object; it is compiled once, below `target/xtask`.
 
-use crate::{
-    install::{self, Installer, Need},
-    paths,
-};
 use anyhow::{Context, Result, bail};
+use probe_vm::{
+    install::{self, Installer, Need},
+    store,
+};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -94,7 +94,7 @@ impl Toolchain {
 
 /// bpf-linker of our version and LLVM, compiled if it is not there.
 fn linker(install: &Installer) -> Result<PathBuf> {
-    let root = paths::store("tools")?;
+    let root = store::folder("tools")?;
     let linker = root.join("bin/bpf-linker");
     let wanted = format!("bpf-linker {LINKER_VERSION}");
     if first_line(&linker, &["--version"]).is_ok_and(|version| version == wanted) {

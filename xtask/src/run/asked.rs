@@ -1,8 +1,8 @@
 //! What a scenario asks of the machines that measure it, as tracetoll itself reads it.
 
-use crate::externals;
-use crate::vm::ClockName;
 use anyhow::{Context, Result, bail};
+use probe_vm::externals;
+use probe_vm::machine::ClockName;
 use serde_json::Value;
 use std::ffi::OsString;
 use std::path::Path;

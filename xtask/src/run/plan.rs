@@ -11,9 +11,10 @@
 //! two VMs had not booted after minutes (METHODOLOGY.md, Clocks).
 
 use super::asked::Asked;
-use crate::kernels::Kernel;
-use crate::vm::{self, Boot, Clock, ClockName, Machine};
 use anyhow::{Context, Result, bail};
+use probe_vm::kernels::Kernel;
+use probe_vm::machine::{self, Boot, Clock, ClockName, Machine};
+use probe_vm::protocol::{GUESTS, RESULTS_PORT};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,6 @@ pub(crate) const FIDELITY_SEEDS: u32 = 4;
 
 const BINARY: &str = "/bin/tracetoll";
 const HUGE_PAGES: &str = "--huge-pages";
-const JOURNAL: &str = "/dev/virtio-ports/tracetoll.results";
 
 /// One part of a campaign, measured alike in each of its guests.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Plan {
 
     /// How many machines measure side by side: on the wall clock none may take another's time.
     pub(crate) fn at_once(&self) -> usize {
-        if self.clock == ClockName::Wall { 1 } else { vm::carried() }
+        if self.clock == ClockName::Wall { 1 } else { machine::carried() }
     }
 
     /// The clock of a guest that measures the toll, and how many CPUs it has.
@@ -128,12 +128,12 @@ impl Plan {
 
     fn machine(&self, index: usize, out: &Path) -> Result<Machine> {
         let (part, seed) = self.guests[index];
-        let results = out.join("guests").join(self.name(index));
+        let results = out.join(GUESTS).join(self.name(index));
         fs::create_dir_all(&results)
             .with_context(|| format!("cannot create {}", results.display()))?;
         let seed_text = seed.to_string();
         let fixed =
-            ["run", "--journal", JOURNAL, "--parts", part.name(), "--blocks", "1", "--seed"];
+            ["run", "--journal", RESULTS_PORT, "--parts", part.name(), "--blocks", "1", "--seed"];
         let self_contained = self.boot == Boot::Initramfs;
         let binary = if self_contained { BINARY.into() } else { self.files[0].0.clone() };
         let words = fixed.into_iter().chain([seed_text.as_str()]).map(OsString::from);

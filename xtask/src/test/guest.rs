@@ -1,12 +1,11 @@
 //! The guest tests: which machines, how they end, and what of them failed.
 
 use super::lanes::{self, Kind, Share};
-use crate::image;
-use crate::install::Installer;
-use crate::kernels::{self, Kernel};
-use crate::vm::{self, AccelArg, Ending, Machine, Outcome, Tools};
-use crate::{cargo, externals, interrupt};
+use crate::cargo;
 use anyhow::{Context, Result, bail};
+use probe_vm::kernels::{Kernel, SERIES};
+use probe_vm::machine::{self, AccelArg, Ending, Machine, Outcome, Tools};
+use probe_vm::{Installer, externals, image, interrupt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -99,8 +98,8 @@ fn shares(asked: &Asked<'_>, tests: &Path) -> Result<Vec<Share>> {
     lanes::check(&there)?;
     let default = match asked.part {
         // Whoever asks for a test by name waits for it.
-        Some(_) => vec![lanes::WHOLE.to_owned()],
-        None => kernels::TESTED.map(str::to_owned).to_vec(),
+        Some(_) => vec![lanes::whole().to_owned()],
+        None => SERIES.map(|series| series.name.to_owned()).to_vec(),
     };
     let series = if asked.series.is_empty() { &default } else { asked.series };
     let Some(part) = asked.part else { return Ok(lanes::shares(series, asked.full, &there)) };
@@ -199,9 +198,9 @@ fn tried(
     let these: Vec<_> = indices.iter().map(|&index| machines[index].clone()).collect();
     // Tests wait for the kernel more than they compute; not so where VMs are emulated in VMs.
     let waiting = !these.iter().any(|machine| machine.nested);
-    let at_once = if waiting { 2 * vm::carried() } else { vm::carried() };
+    let at_once = if waiting { 2 * machine::carried() } else { machine::carried() };
     let ended = Mutex::new(BTreeMap::new());
-    vm::run_all(&these, at_once, tools, |place, outcome| {
+    machine::run_all(&these, at_once, tools, |place, outcome| {
         let why = verdict(&these[place], outcome).err().map(|error| format!("{error:#}"));
         let tried = Tried { outcome: outcome.clone(), tries, why };
         ended.lock().expect("no holder panics").insert(indices[place], tried);

@@ -4,12 +4,14 @@
 //! lane has all series whole, random kills on each, and the tests that boot VMs: those need a
 //! processor's virtualization, whose emulation now and then loses a VM.
 
-use crate::kernels;
 use anyhow::{Result, bail};
+use probe_vm::kernels::SERIES;
 use std::collections::BTreeSet;
 
-/// The series that the default lane runs whole: the one that `cargo xtask run` boots.
-pub(super) const WHOLE: &str = kernels::DEFAULT;
+/// The series that the default lane runs whole.
+pub(super) fn whole() -> &'static str {
+    SERIES.iter().find(|series| series.whole).unwrap_or(&SERIES[0]).name
+}
 
 /// Modules of `tests/guest/` that ask the kernel itself: attaching, counting, losing, cleaning up.
 const OF_THE_KERNEL: &[&str] = &[
@@ -36,7 +38,9 @@ const SOAK: &str = "soak";
 
 /// Where the tests that boot VMs run: on the oldest series, whose vhost workers are kernel threads,
 /// and on one where they are QEMU's own.
-const VMS_ON: [&str; 2] = ["6.1", "6.12"];
+fn has_vms(series: &str) -> bool {
+    [SERIES[0].name, whole()].contains(&series)
+}
 
 /// What takes longest of a whole series, in machines of its own: the shorter the machines, the
 /// closer to each other do those that run side by side end. `narrow` and `cpus` share one campaign.
@@ -107,7 +111,7 @@ pub(super) fn shares(series: &[String], full: bool, there: &BTreeSet<String>) ->
     };
     let mut shares = Vec::new();
     for one in series {
-        if full || one == WHOLE || series.len() == 1 {
+        if full || one == whole() || series.len() == 1 {
             let part = |part: &[&str]| share(one, Kind::Plain, &|module| part.contains(&module));
             shares.extend(PARTS.map(part));
             shares.push(share(one, Kind::Plain, &rest));
@@ -117,12 +121,12 @@ pub(super) fn shares(series: &[String], full: bool, there: &BTreeSet<String>) ->
         if full {
             shares.push(share(one, Kind::Soak, &|module| module == SOAK));
         }
-        if full && (VMS_ON.contains(&one.as_str()) || series.len() == 1) {
+        if full && (has_vms(one) || series.len() == 1) {
             shares.push(share(one, Kind::Vms, &|module| OF_VMS.contains(&module)));
         }
     }
     // VMs wait for each other more than they compute: last, where nothing else is left to wait for.
-    shares.sort_by_key(|share| (share.kind, share.series != WHOLE));
+    shares.sort_by_key(|share| (share.kind, share.series != whole()));
     shares
 }
 
@@ -138,7 +142,7 @@ mod tests {
     }
 
     fn lane(full: bool) -> Vec<Share> {
-        shares(&kernels::TESTED.map(str::to_owned), full, &there())
+        shares(&SERIES.map(|series| series.name.to_owned()), full, &there())
     }
 
     /// The modules that a lane runs on a series, in whatever machines.
@@ -154,8 +158,8 @@ mod tests {
         let lane = lane(false);
         let by_day = |module: &String| ![OF_VMS, &[SOAK]].concat().contains(&module.as_str());
         let whole: Vec<_> = there().into_iter().filter(by_day).collect();
-        assert_eq!(on(&lane, WHOLE), whole);
-        assert_eq!(on(&lane, "6.1"), OF_THE_KERNEL);
+        assert_eq!(on(&lane, super::whole()), whole);
+        assert_eq!(on(&lane, SERIES[0].name), OF_THE_KERNEL);
         assert!(lane.iter().all(|share| share.kind == Kind::Plain));
     }
 
@@ -163,9 +167,10 @@ mod tests {
     fn the_full_lane_has_every_test_on_every_series_but_vms_on_the_newest() {
         let lane = lane(true);
         let all: Vec<_> = there().into_iter().collect();
-        for series in VMS_ON {
-            assert_eq!(on(&lane, series), all, "{series}");
+        for series in SERIES.map(|series| series.name) {
+            let without = if has_vms(series) { 0 } else { OF_VMS.len() };
+            assert_eq!(on(&lane, series).len(), all.len() - without, "{series}");
         }
-        assert_eq!(on(&lane, "7.3").len(), all.len() - OF_VMS.len());
+        assert!(!has_vms(SERIES[SERIES.len() - 1].name));
     }
 }

@@ -10,11 +10,11 @@ mod host;
 mod lanes;
 mod record;
 
-use crate::install::Installer;
-use crate::kernels::{self, Kernel};
-use crate::vm::{AccelArg, Tools};
-use crate::{book, cargo, ebpf, interrupt, paths, readers};
+use crate::{book, cargo, ebpf, readers};
 use anyhow::{Result, bail};
+use probe_vm::kernels::{self, Kernel, SERIES};
+use probe_vm::machine::{AccelArg, Tools};
+use probe_vm::{Installer, interrupt, store};
 use std::ffi::OsString;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
@@ -213,7 +213,7 @@ fn component(name: &str, arguments: &[&str]) -> Result<()> {
 /// Makes kernels and QEMU ready, so that tests install and fetch nothing.
 fn ready(install: &Installer) -> Result<()> {
     Tools::ready(install)?;
-    kernels::TESTED.iter().try_for_each(|series| Kernel::get(series, install).map(drop))
+    SERIES.iter().try_for_each(|series| Kernel::get(series.name, install).map(drop))
 }
 
 /// The harness's own tests, with everything made ready before, so that they install and fetch
@@ -231,7 +231,7 @@ fn fuzz(said: &mut String) -> Result<()> {
         &mut cargo::cargo(&["build", "--workspace", "--bin", "tracetoll-fuzz"]),
         "tracetoll-fuzz",
     )?;
-    let folder = paths::store("fuzz")?;
+    let folder = store::folder("fuzz")?;
     let seed = jiff::Timestamp::now().as_second().to_string();
     let targets = Command::new(&program).arg("targets").output()?;
     let mut failed = Vec::new();

@@ -9,7 +9,7 @@
 //! spends much of its time.
 //!
 //! So it is stopped until that happens in a system call that malloc does not make. The guests' own
-//! script does the same (`xtask/src/image/orders.sh`). Newer versions send from threads of their
+//! script does the same (`probe-vm/src/image/orders.sh`). Newer versions send from threads of their
 //! own, and a signal to a stopped process may go to any of them; there its first thread, which the
 //! handler is for, only waits and adds up, and is told without further ado.
 

@@ -1,5 +1,5 @@
 //! The line to a guest: orders go in, words come out (the other end is the image's
-//! `xtask/src/image/orders.sh`).
+//! `probe-vm/src/image/orders.sh`).
 //!
 //! Orders do not wait for their answers, since they are given in the middle of a trial. Whoever has
 //! time reads what has come in, and an answer that does not come in time is an error then.

@@ -24,7 +24,7 @@ use crate::kernel::clock;
 /// An answer to "does it hang?".
 const NO_HANG: Duration = Duration::from_secs(300);
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../xtask/src/image/orders.sh");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../probe-vm/src/image/orders.sh");
 
 /// A client that says so when it is told to end.
 const CLIENT: &str = "trap 'echo bye; exit' TERM; : >up; while :; do sleep 0.02; done";

@@ -1,31 +1,51 @@
 //! Stock Debian kernels for the guests: found in the package lists, unpacked, not installed.
 //!
 //! A series (`6.12`) is resolved to its newest build, since Debian removes old builds from the
-//! archive. The result stays below `target/xtask/kernels` and is used again without network.
+//! archive. The result stays where [`store`] says and is used again without network.
 
 use crate::apt::{self, Archive};
 use crate::install::{self, Installer, Need};
-use crate::paths;
+use crate::store;
+use crate::tell::tell;
 use anyhow::{Context, Result, anyhow, bail};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The series that the tests cover, oldest first.
-pub(crate) const TESTED: [&str; 3] = ["6.1", "6.12", "7.3"];
+/// A series of kernels that is tested.
+#[derive(Debug)]
+pub struct Series {
+    /// As in a version: `6.12`.
+    pub name: &'static str,
+    /// The suite of Debian that has its newest build: long-term kernels get theirs through the
+    /// security archive, later ones through backports.
+    suite: &'static str,
+    /// Whether VMs boot it unless another is asked for; true of one.
+    default: bool,
+    /// Whether the default lane of tests runs it whole; true of one.
+    pub whole: bool,
+}
+
+/// All of them, oldest first. A new series is a row here.
+pub const SERIES: [Series; 3] = [
+    Series { name: "6.1", suite: "bookworm-security", default: false, whole: false },
+    Series { name: "6.12", suite: "trixie-security", default: true, whole: true },
+    Series { name: "7.3", suite: "trixie-backports", default: false, whole: false },
+];
 
 /// The series that VMs boot unless another is asked for.
-pub(crate) const DEFAULT: &str = "6.12";
-
-/// Releases whose newest kernels together cover [`TESTED`]: long-term kernels get their builds
-/// through the security archive, later ones through backports.
-const SUITES: [&str; 4] =
-    ["bookworm-security", "trixie-security", "bookworm-backports", "trixie-backports"];
+pub const DEFAULT: &str = {
+    let mut row = 0;
+    while !SERIES[row].default {
+        row += 1;
+    }
+    SERIES[row].name
+};
 
 /// Computes the modules' dependencies here, and loads modules in guests that have this machine's
 /// root.
-pub(crate) const KMOD: Need = Need {
+pub const KMOD: Need = Need {
     package: "kmod",
     why: "to compute the dependencies of the guests' kernel modules, and to load them",
     at_least: None,
@@ -41,13 +61,13 @@ const KEYS: Need = Need {
 
 /// One unpacked kernel.
 #[derive(Clone, Debug)]
-pub(crate) struct Kernel {
+pub struct Kernel {
     /// As `uname -r` says it.
-    pub(crate) version: String,
+    pub version: String,
     /// The bootable image.
-    pub(crate) image: PathBuf,
+    pub image: PathBuf,
     /// Its `/lib/modules/VERSION`, with dependencies computed.
-    pub(crate) modules: PathBuf,
+    pub modules: PathBuf,
 }
 
 impl Kernel {
@@ -56,13 +76,14 @@ impl Kernel {
     /// # Errors
     /// When the series is unknown to Debian's archive, or cannot be fetched, or the machine is not
     /// Debian (its apt is what verifies the packages).
-    pub(crate) fn get(series: &str, install: &Installer) -> Result<Self> {
-        let store = paths::store("kernels")?;
+    pub fn get(series: &str, install: &Installer) -> Result<Self> {
+        let store = store::folder("kernels")?;
         // Two harnesses that want the same kernel: the second waits and finds it.
         let lock = File::create(store.join("lock"))?;
         lock.lock()?;
         let current = store.join(series);
         if !current.exists() {
+            install.may_fetch(&format!("a kernel of series {series}"))?;
             fetch(series, &store, install)
                 .with_context(|| format!("cannot get a kernel of series {series}"))?;
         }
@@ -90,8 +111,8 @@ fn fetch(series: &str, store: &Path, install: &Installer) -> Result<()> {
         format!("unpack one by hand into {}/VERSION and link {series} to it", store.display())
     })?;
     install.ensure(&[KMOD, KEYS])?;
-    let archive = Archive::new("kernels", &SUITES.map(str::to_owned))?;
-    eprintln!("looking for the newest Linux {series} of Debian");
+    let archive = Archive::new("kernels", &SERIES.map(|row| row.suite.to_owned()))?;
+    tell(format_args!("looking for the newest Linux {series} of Debian"));
     archive.update()?;
     let version = newest(&archive, series)?;
     let tree = store.join(&version);
@@ -115,7 +136,12 @@ fn newest(archive: &Archive, series: &str) -> Result<String> {
         .filter(|version| is_plain(version))
         .max_by_key(|version| numbers(version))
         .map(str::to_owned)
-        .ok_or_else(|| anyhow!("Debian's archive has no Linux {series} (looked in {SUITES:?})"))
+        .ok_or_else(|| {
+            anyhow!(
+                "Debian's archive has no Linux {series} (looked in {})",
+                SERIES.map(|row| row.suite).join(", ")
+            )
+        })
 }
 
 /// `6.1.0-56-amd64` and `6.12.117+deb13-amd64`, but not `…-cloud-amd64`, `…-rt-amd64`,

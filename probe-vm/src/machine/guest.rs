@@ -3,10 +3,11 @@
 //! With boot `9p` it only finds its way to the machine's own root; with boot `initramfs` it is all
 //! the guest ever sees, so that nothing outside it can make two runs differ.
 
-use super::{Boot, Machine, PORTS, Tools};
+use super::{Boot, Machine, Tools};
 use crate::modules::ModuleTree;
 use crate::newc::Cpio;
-use crate::{cargo, libraries};
+use crate::protocol::PORTS;
+use crate::{apt, libraries};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -39,7 +40,7 @@ const ON_DEMAND: [&str; 13] = [
 ];
 
 /// Writes the initramfs of `machine` to `path`.
-pub(super) fn write(machine: &Machine, path: &Path, tools: &Tools) -> Result<()> {
+pub(crate) fn write(machine: &Machine, path: &Path, tools: &Tools) -> Result<()> {
     let tree = ModuleTree::open(&machine.kernel.modules)?;
     let boot: Vec<&str> = match machine.boot {
         Boot::NineP => PORT_MODULES.into_iter().chain(ROOT_MODULES).collect(),
@@ -73,7 +74,7 @@ fn carry(files: &[(PathBuf, String)], path: &Path, cpio: &mut Cpio) -> Result<()
         if bytes.starts_with(ELF) && is_executable(from)? {
             libraries.append(&mut libraries::of(from)?);
             let stripped = path.with_extension("stripped");
-            cargo::run(Command::new("strip").arg("-g").arg("-o").arg(&stripped).arg(from))?;
+            apt::run(Command::new("strip").arg("-g").arg("-o").arg(&stripped).arg(from))?;
             bytes = read(&stripped)?;
             fs::remove_file(&stripped)?;
         }

@@ -1,9 +1,9 @@
 //! `cargo xtask vm`: arguments to a [`Machine`].
 
-use super::{AccelArg, Boot, Clock, Ending, Machine, Tools};
-use crate::install::Installer;
-use crate::kernels::{self, Kernel};
 use anyhow::{Context, Result, bail};
+use probe_vm::kernels::{self, Kernel};
+use probe_vm::machine::{AccelArg, Boot, Clock, ClockName, Ending, Tools};
+use probe_vm::{Installer, Machine};
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
@@ -66,13 +66,6 @@ pub(crate) struct Args {
     /// The command and its arguments
     #[arg(last = true, required_unless_present = "shell")]
     command: Vec<OsString>,
-}
-
-/// A clock's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum ClockName {
-    Wall,
-    Counted,
 }
 
 impl Args {

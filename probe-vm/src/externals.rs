@@ -5,7 +5,7 @@ use crate::install::{Need, program};
 use std::ffi::OsString;
 
 /// The external methods' packages.
-pub(crate) const PROGRAMS: [Need; 4] = [
+pub const PROGRAMS: [Need; 4] = [
     need("bpftrace", || program("bpftrace").is_some()),
     need("trace-cmd", || program("trace-cmd").is_some()),
     need("linux-perf", || program("perf").is_some()),
@@ -13,7 +13,7 @@ pub(crate) const PROGRAMS: [Need; 4] = [
 ];
 
 /// Real guests carry it along, and machine 2 serves it.
-pub(crate) const IPERF3: Need = Need {
+pub const IPERF3: Need = Need {
     package: "iperf3",
     why: "to send over TCP from guests to machine 2",
     at_least: None,
@@ -21,7 +21,7 @@ pub(crate) const IPERF3: Need = Need {
 };
 
 /// What real guests and switches need, with their packages.
-pub(crate) const NETWORK: [Need; 2] = [
+pub const NETWORK: [Need; 2] = [
     IPERF3,
     Need {
         package: "openvswitch-switch",
@@ -38,7 +38,7 @@ const fn need(package: &'static str, present: fn() -> bool) -> Need {
 /// Whether these arguments of `tracetoll run` ask for external methods: by name, by the groups
 /// `external` and `all`, or through a scenario of their own. The groups `count` and `record` have
 /// some too, but there they are not the point: they are left out where the programs are not.
-pub(crate) fn are_asked_for(arguments: &[OsString]) -> bool {
+pub fn are_asked_for(arguments: &[OsString]) -> bool {
     let named = |method: &str| method.trim() == "all" || method.trim().starts_with("external");
     let defines = |file: &String| {
         std::fs::read_to_string(file).is_ok_and(|text| text.contains("[[external]]"))
@@ -49,7 +49,7 @@ pub(crate) fn are_asked_for(arguments: &[OsString]) -> bool {
 }
 
 /// All values of a flag, written `--flag value` or `--flag=value`.
-pub(crate) fn values(arguments: &[OsString], flag: &str) -> Vec<String> {
+pub fn values(arguments: &[OsString], flag: &str) -> Vec<String> {
     let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
     let joined = format!("{flag}=");
     let apart = words.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1].to_string());

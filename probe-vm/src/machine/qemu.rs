@@ -1,13 +1,14 @@
 //! QEMU's command line for a [`Machine`].
 
-use super::{Boot, Clock, Machine, PORTS};
+use super::{Boot, Clock, ClockName, Machine};
+use crate::protocol::{self, PORTS};
 use std::path::Path;
 use std::process::Command;
 
 /// The command that runs `machine`, whose files are in `dir`, by KVM or emulated.
 ///
 /// setpriv makes the kernel kill QEMU when the thread that started it is gone, even by SIGKILL.
-pub(super) fn command(machine: &Machine, dir: &Path, kvm: bool) -> Command {
+pub(crate) fn command(machine: &Machine, dir: &Path, kvm: bool) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
     command.args(["-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"]);
@@ -21,7 +22,7 @@ pub(super) fn command(machine: &Machine, dir: &Path, kvm: bool) -> Command {
     clock(&mut command, machine, kvm);
     command.arg("-kernel").arg(&machine.kernel.image);
     command.arg("-initrd").arg(dir.join("initramfs"));
-    command.args(["-append", &kernel_line(machine)]);
+    command.args(["-append", &kernel_line(machine, kvm)]);
     console(&mut command, machine, dir);
     // Without ioeventfd a write to a port is done when it returns, so that what a killed guest
     // wrote is here, and no other thread of QEMU takes part in the guest's course.
@@ -55,12 +56,12 @@ fn clock(command: &mut Command, machine: &Machine, kvm: bool) {
 }
 
 /// `tsc=reliable`: under emulation the watchdog may otherwise fall back to hpet.
-fn kernel_line(machine: &Machine) -> String {
+fn kernel_line(machine: &Machine, kvm: bool) -> String {
     let mut line = "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check".to_owned();
-    line += match machine.clock {
-        Clock::Wall => " tracetoll.clock=wall",
-        Clock::Counted { .. } => " nokaslr norandmaps tracetoll.clock=counted",
-    };
+    if machine.clock.name() == ClockName::Counted {
+        line += " nokaslr norandmaps";
+    }
+    line += &format!(" {}", protocol::words(machine.clock.name(), kvm));
     if machine.nested {
         // Of what the emulation gets wrong now and then (METHODOLOGY.md, Clocks) as little as
         // possible: khugepaged, which moves the memory of running VMs, was seen to hang.

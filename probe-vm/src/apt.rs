@@ -1,11 +1,12 @@
 //! Debian's archive by way of apt, without touching the user's apt configuration.
 //!
 //! The archive's address comes from apt's own sources and only the suite is changed. Sources,
-//! package lists and downloads are private (below `target/xtask/apt`), so suites that the machine
+//! package lists and downloads are private (see [`store`]), so suites that the machine
 //! does not follow can be read, by anyone, and `apt-get update` elsewhere is unaffected. Signatures
 //! are checked by apt as always.
 
-use crate::paths;
+use crate::store;
+use crate::tell::tell;
 use anyhow::{Context, Result, anyhow, bail};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ pub(crate) fn codename() -> Result<String> {
     };
     // Testing and unstable have no VERSION_ID, and no backports.
     if field("ID=").as_deref() != Some("debian") || field("VERSION_ID=").is_none() {
-        bail!("this system is not a release of Debian, so xtask cannot get packages for it");
+        bail!("this system is not a release of Debian, so no packages can be had for it");
     }
     field("VERSION_CODENAME=").context("/etc/os-release names no VERSION_CODENAME")
 }
@@ -55,7 +56,7 @@ impl Archive {
     /// # Errors
     /// When apt's own configuration names no Debian archive to take the address from.
     pub(crate) fn new(name: &str, suites: &[String]) -> Result<Self> {
-        let dir = paths::store("apt")?.join(name);
+        let dir = store::folder("apt")?.join(name);
         fs::create_dir_all(dir.join("lists/partial"))?;
         fs::create_dir_all(dir.join("cache/archives/partial"))?;
         let lock = File::create(dir.join("lock"))?;
@@ -115,7 +116,7 @@ impl Archive {
     pub(crate) fn unpack(&self, packages: &[String], tree: &Path) -> Result<()> {
         let debs = tree.join("debs");
         fs::create_dir_all(&debs)?;
-        eprintln!("downloading {}", packages.join(" "));
+        tell(format_args!("downloading {}", packages.join(" ")));
         run(self.tool("apt-get").args(["-q", "download"]).args(packages).current_dir(&debs))?;
         for deb in fs::read_dir(&debs)? {
             run(Command::new("dpkg-deb").arg("-x").arg(deb?.path()).arg(tree))?;

@@ -1,4 +1,4 @@
-//! `cargo xtask image`: what kvm guests boot.
+//! What kvm guests boot.
 //!
 //! A stock Debian kernel, unpacked so that a guest need not do it (that takes seconds where KVM
 //! itself is emulated), and an initramfs that holds nothing but what a guest of an experiment runs:
@@ -10,51 +10,31 @@ use crate::externals::IPERF3;
 use crate::install::{self, Installer};
 use crate::kernels::{self, Kernel};
 use crate::libraries;
+use crate::machine::Tools;
 use crate::modules::ModuleTree;
 use crate::newc::Cpio;
-use crate::paths;
-use crate::vm::Tools;
+use crate::store;
 use anyhow::{Context, Result};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// Loaded by the init script, in this order.
 const MODULES: [&str; 3] = ["virtio_pci", "virtio_console", "virtio_net"];
 
-/// Build the image that kvm guests boot, and print its folder.
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Kernel series of the guests
-    #[arg(long, default_value = SERIES)]
-    kernel: String,
-}
-
 /// The guests' kernel unless asked otherwise, whatever the kernel below them: what is compared is
 /// only that one.
-pub(crate) const SERIES: &str = kernels::DEFAULT;
-
-impl Args {
-    /// Builds it.
-    ///
-    /// # Errors
-    /// As [`ready`].
-    pub(crate) fn run(&self, install: &Installer) -> Result<ExitCode> {
-        println!("{}", ready(&self.kernel, install)?.display());
-        Ok(ExitCode::SUCCESS)
-    }
-}
+pub const SERIES: &str = kernels::DEFAULT;
 
 /// The folder of the image, with its `kernel` and `initramfs`; made where it is missing or another
-/// xtask made it.
+/// version made it.
 ///
 /// # Errors
 /// As [`Kernel::get`] and [`Tools::ready`]; iperf3 cannot be installed.
-pub(crate) fn ready(series: &str, install: &Installer) -> Result<PathBuf> {
+pub fn ready(series: &str, install: &Installer) -> Result<PathBuf> {
     let tools = Tools::ready(install)?;
     install.ensure(&[IPERF3])?;
     let kernel = Kernel::get(series, install)?;
-    let dir = paths::store("image")?.join(&kernel.version);
+    let dir = store::folder("image")?.join(&kernel.version);
     fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let lock = File::create(dir.join("lock"))?;
     lock.lock()?;

@@ -3,7 +3,7 @@
 use super::accel::{Accel, AccelArg, Tried};
 use crate::apt::Archive;
 use crate::install::{self, Installer, Need};
-use crate::{kernels, paths};
+use crate::{kernels, store};
 use anyhow::Result;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::process::Command;
 
 /// Proof that guests can be booted.
 #[derive(Debug)]
-pub(crate) struct Tools {
+pub struct Tools {
     busybox: PathBuf,
     accel: Accel,
     tried: Tried,
@@ -22,26 +22,26 @@ impl Tools {
     ///
     /// # Errors
     /// As [`Installer::ensure`]; or when busybox cannot be fetched.
-    pub(crate) fn ready(install: &Installer) -> Result<Self> {
+    pub fn ready(install: &Installer) -> Result<Self> {
         install.ensure(&[QEMU, SETPRIV, STRIP, kernels::KMOD])?;
-        Ok(Self { busybox: busybox()?, accel: Accel::Tcg, tried: Tried::default() })
+        Ok(Self { busybox: busybox(install)?, accel: Accel::Tcg, tried: Tried::default() })
     }
 
     /// Runs machines by what is asked for, instead of emulating all.
-    pub(crate) fn accelerated(self, by: AccelArg) -> Self {
+    pub fn accelerated(self, by: AccelArg) -> Self {
         Self { accel: by.accel, ..self }
     }
 
-    pub(super) fn accel(&self) -> Accel {
+    pub(crate) fn accel(&self) -> Accel {
         self.accel
     }
 
-    pub(super) fn tried(&self) -> &Tried {
+    pub(crate) fn tried(&self) -> &Tried {
         &self.tried
     }
 
     /// A busybox that needs no libraries.
-    pub(crate) fn busybox(&self) -> &Path {
+    pub fn busybox(&self) -> &Path {
         &self.busybox
     }
 }
@@ -59,7 +59,7 @@ const QEMU: Need = Need {
 
 const SETPRIV: Need = Need {
     package: "util-linux",
-    why: "so that QEMU ends with xtask, whatever ends xtask (setpriv)",
+    why: "so that QEMU ends with what started it, however that ends (setpriv)",
     at_least: None,
     present: || install::program("setpriv").is_some(),
 };
@@ -80,8 +80,8 @@ fn version() -> Option<u32> {
 
 /// Debian's static busybox, unpacked and not installed: installing it would push out the machine's
 /// own.
-fn busybox() -> Result<PathBuf> {
-    let tree = paths::store("busybox")?;
+fn busybox(install: &Installer) -> Result<PathBuf> {
+    let tree = store::folder("busybox")?;
     let lock = File::create(tree.join("lock"))?;
     lock.lock()?;
     let places = ["bin/busybox", "usr/bin/busybox"].map(|place| tree.join(place));
@@ -89,6 +89,7 @@ fn busybox() -> Result<PathBuf> {
     if let Some(path) = found() {
         return Ok(path);
     }
+    install.may_fetch("busybox, which machines boot into,")?;
     let archive = Archive::release()?;
     archive.update()?;
     archive.unpack(&["busybox-static".to_owned()], &tree)?;

@@ -1,24 +1,24 @@
 //! A QEMU guest with a stock Debian kernel that runs one command.
 //!
 //! A [`Machine`] says what to boot and run; [`Machine::run`] boots it and returns the [`Outcome`].
-//! Each run has a folder of its own below `target/xtask/vm` and shares nothing else, so any number
+//! Each run has a folder of its own (see [`store`]) and shares nothing else, so any number
 //! of them run side by side. No rights are needed where QEMU emulates (TCG).
 
 mod accel;
-mod cli;
 mod guest;
 mod pool;
 mod qemu;
 mod tools;
 mod watch;
 
-pub(crate) use accel::AccelArg;
-pub(crate) use cli::{Args, ClockName};
-pub(crate) use pool::{carried, run_all};
-pub(crate) use tools::Tools;
+pub use accel::{Accel, AccelArg};
+pub use pool::{carried, run_all};
+pub use tools::Tools;
 
 use crate::kernels::Kernel;
-use crate::paths;
+use crate::protocol::RESULTS;
+use crate::store;
+use crate::tell::tell;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::fs;
@@ -28,13 +28,9 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// The guest's ways out, each a file here and `/dev/virtio-ports/tracetoll.NAME` there. The guest's
-/// ends are written as a whole and each by one program, so nothing mixes.
-const PORTS: [&str; 4] = ["exit", "stdout", "stderr", "results"];
-
 /// What the guest's clock tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Clock {
+pub enum Clock {
     /// Real time.
     Wall,
     /// Instructions: one takes 2^shift ns (QEMU's -icount), so that a run can be replayed.
@@ -44,9 +40,27 @@ pub(crate) enum Clock {
     },
 }
 
+impl Clock {
+    fn name(self) -> ClockName {
+        match self {
+            Self::Wall => ClockName::Wall,
+            Self::Counted { .. } => ClockName::Counted,
+        }
+    }
+}
+
+/// A clock's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ClockName {
+    /// Real time
+    Wall,
+    /// Executed instructions
+    Counted,
+}
+
 /// Where the guest's programs come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Boot {
+pub enum Boot {
     /// The machine's own root, read-only over 9p below an overlay: every program of the host is
     /// there.
     #[value(name = "9p")]
@@ -66,37 +80,44 @@ impl Boot {
 
 /// One guest and its command.
 #[derive(Clone, Debug)]
-pub(crate) struct Machine {
-    pub(crate) kernel: Kernel,
-    pub(crate) cpus: u32,
+pub struct Machine {
+    /// What it boots.
+    pub kernel: Kernel,
+    /// Its processors.
+    pub cpus: u32,
     /// As QEMU's `-m` takes it: `2G`.
-    pub(crate) memory: String,
-    pub(crate) clock: Clock,
+    pub memory: String,
+    /// What its clock tells.
+    pub clock: Clock,
     /// Seeds the guest's random numbers; none leaves them random.
-    pub(crate) seed: Option<u64>,
-    pub(crate) boot: Boot,
+    pub seed: Option<u64>,
+    /// Where its programs come from.
+    pub boot: Boot,
     /// Emulates an AMD processor with SVM, so that KVM works inside.
-    pub(crate) nested: bool,
+    pub nested: bool,
     /// Further words of the kernel's command line.
-    pub(crate) append: Option<String>,
+    pub append: Option<String>,
     /// Pages of 2 MiB that the guest's kernel reserves at boot.
-    pub(crate) huge_pages: u64,
+    pub huge_pages: u64,
     /// Files for a self-contained guest: (here, there).
-    pub(crate) files: Vec<(PathBuf, String)>,
+    pub files: Vec<(PathBuf, String)>,
     /// A folder the guest can write to, under the same name (9p), and where its result lines go.
-    pub(crate) results: Option<PathBuf>,
-    pub(crate) env: Vec<(String, String)>,
-    pub(crate) command: Vec<OsString>,
+    pub results: Option<PathBuf>,
+    /// Variables of the command.
+    pub env: Vec<(String, String)>,
+    /// The command with its arguments.
+    pub command: Vec<OsString>,
     /// Give the console to the terminal, and the command to the console.
-    pub(crate) shell: bool,
+    pub shell: bool,
     /// Pass the command's output on while it runs.
-    pub(crate) live: bool,
-    pub(crate) timeout: Option<Duration>,
+    pub live: bool,
+    /// The longest that it may take, its boot included.
+    pub timeout: Option<Duration>,
 }
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub enum Ending {
     /// The command ended with this status; 128 + n for signal n.
     Exit(u8),
     /// The guest's kernel gave up.
@@ -113,17 +134,18 @@ pub(crate) enum Ending {
 
 /// What a run left behind.
 #[derive(Clone, Debug)]
-pub(crate) struct Outcome {
-    pub(crate) ending: Ending,
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
     /// The run's folder: `console.log`, `stdout`, `stderr`.
-    pub(crate) dir: PathBuf,
-    /// The lines the guest wrote to `/dev/virtio-ports/tracetoll.results`.
-    pub(crate) lines: PathBuf,
+    pub dir: PathBuf,
+    /// The lines the guest wrote to [`crate::protocol::RESULTS_PORT`].
+    pub lines: PathBuf,
 }
 
 impl Machine {
     /// Two CPUs, 2 GiB, real time, the machine's own root.
-    pub(crate) fn new(kernel: Kernel, command: Vec<OsString>) -> Self {
+    pub fn new(kernel: Kernel, command: Vec<OsString>) -> Self {
         Self {
             kernel,
             cpus: 2,
@@ -153,7 +175,7 @@ impl Machine {
     ///
     /// # Errors
     /// When it could not be started at all. A guest that dies is an [`Ending`], not an error.
-    pub(crate) fn run(&self, tools: &Tools) -> Result<Outcome> {
+    pub fn run(&self, tools: &Tools) -> Result<Outcome> {
         const TRIES: u32 = 3;
         let kvm = self.takes_kvm(tools)?;
         let mut outcome = self.boot(tools, kvm)?;
@@ -161,7 +183,7 @@ impl Machine {
             if outcome.ending != Ending::NotBooted {
                 break;
             }
-            eprintln!("a guest did not boot, see {}; once more", outcome.dir.display());
+            tell(format_args!("a guest did not boot, see {}; once more", outcome.dir.display()));
             outcome = self.boot(tools, kvm)?;
         }
         Ok(outcome)
@@ -173,13 +195,17 @@ impl Machine {
         guest::write(self, &dir.join("initramfs"), tools)?;
         if self.live {
             let console = dir.join("console.log");
-            eprintln!("guest: Linux {}; console: {}", self.kernel.version, console.display());
+            tell(format_args!(
+                "guest: Linux {}; console: {}",
+                self.kernel.version,
+                console.display()
+            ));
         }
         let mut command = qemu::command(self, &dir, kvm);
         command.stderr(fs::File::create(dir.join("qemu.log"))?);
         let terminal = rustix::termios::tcgetattr(std::io::stdin()).ok().filter(|_| self.shell);
         if !self.shell {
-            // In a process group of its own QEMU does not see the terminal's Ctrl-C: xtask ends it.
+            // In a process group of its own QEMU does not see the terminal's Ctrl-C: this program ends it.
             command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
         }
         let qemu = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
@@ -193,14 +219,14 @@ impl Machine {
     }
 
     /// Where its result lines go, if that is known before it runs.
-    pub(crate) fn lines(&self) -> Option<PathBuf> {
+    pub fn lines(&self) -> Option<PathBuf> {
         self.results.as_deref().map(|dir| self.port(dir, "results"))
     }
 
     /// The file behind one of the guest's ports.
     fn port(&self, dir: &Path, port: &str) -> PathBuf {
         match port {
-            "results" => self.results.as_deref().unwrap_or(dir).join("results.jsonl"),
+            "results" => self.results.as_deref().unwrap_or(dir).join(RESULTS),
             other => dir.join(other),
         }
     }
@@ -211,7 +237,7 @@ impl Outcome {
     ///
     /// # Errors
     /// When it has none: the guest died or was ended. The text closes with the console's tail.
-    pub(crate) fn status(&self) -> Result<u8> {
+    pub fn status(&self) -> Result<u8> {
         let what = match self.ending {
             Ending::Exit(status) => return Ok(status),
             Ending::Panic => "the guest's kernel panicked",
@@ -241,7 +267,7 @@ fn tail(console: &str) -> String {
 /// A new folder for one run. Those of earlier runs stay for a look, until there are many.
 fn folder() -> Result<PathBuf> {
     static RUN: AtomicU32 = AtomicU32::new(0);
-    let store = paths::store("vm")?;
+    let store = store::folder("vm")?;
     prune(&store)?;
     let time = jiff::Zoned::now().strftime("%Y%m%dT%H%M%S").to_string();
     let run = RUN.fetch_add(1, Ordering::Relaxed);

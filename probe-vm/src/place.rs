@@ -1,6 +1,6 @@
 //! Where to measure: on this host, or in VMs.
 
-use crate::vm::ClockName;
+use crate::machine::ClockName;
 use anyhow::{Result, bail};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Where to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Place {
+pub enum Place {
     /// On this host where that can be done, otherwise in VMs.
     Auto,
     /// On this host.
@@ -22,7 +22,7 @@ impl Place {
     ///
     /// # Errors
     /// It is asked for, and cannot.
-    pub(crate) fn decide(self, clock: Option<ClockName>) -> Result<(bool, String)> {
+    pub fn decide(self, clock: Option<ClockName>) -> Result<(bool, String)> {
         match (clock, self) {
             (Some(ClockName::Counted), Self::Host) => {
                 bail!("only VMs count instructions: leave --on host or --clock counted out")

@@ -3,11 +3,12 @@
 use super::{Machine, Outcome, Tools};
 use crate::interrupt;
 use anyhow::Result;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// How many machines this one carries side by side, where they need not have it for themselves.
-pub(crate) fn carried() -> usize {
+pub fn carried() -> usize {
     thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
 }
 
@@ -16,7 +17,7 @@ pub(crate) fn carried() -> usize {
 ///
 /// # Errors
 /// The first machine that could not be started; the others ran.
-pub(crate) fn run_all(
+pub fn run_all(
     machines: &[Machine],
     at_once: usize,
     tools: &Tools,
@@ -34,6 +35,8 @@ pub(crate) fn run_all(
     };
     thread::scope(|scope| {
         let threads: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().expect("a harness thread panicked"))
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|why| resume_unwind(why)))
     })
 }

@@ -4,45 +4,67 @@
 //! apt, from the machine's own Debian release or, where that is too old, its backports.
 
 use crate::apt::{self, Archive};
+use crate::tell::tell;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// How anything comes to be installed.
+const ASK: &str = "--install installs and fetches what is missing, and so does --on vm";
+
 /// One package a job cannot do without.
-pub(crate) struct Need {
+pub struct Need {
     /// Debian's name of the package.
-    pub(crate) package: &'static str,
+    pub package: &'static str,
     /// What it is for: completes "needed …".
-    pub(crate) why: &'static str,
+    pub why: &'static str,
     /// The oldest version that will do, as dpkg compares them. An older candidate of the release
-    /// itself makes xtask take the one of the release's backports.
-    pub(crate) at_least: Option<&'static str>,
+    /// itself makes us take the one of the release's backports.
+    pub at_least: Option<&'static str>,
     /// Whether the machine has what the package would bring, by whatever way it came.
-    pub(crate) present: fn() -> bool,
+    pub present: fn() -> bool,
 }
 
 /// Installs what is missing, or says how.
-pub(crate) struct Installer {
-    no_install: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Installer {
+    /// Installs packages, and fetches kernels.
+    All,
+    /// Fetches kernels, and says which packages are missing (`--no-install`).
+    Kernels,
+    /// Only says what is missing: nobody has asked for more.
+    Nothing,
 }
 
 impl Installer {
-    pub(crate) fn new(no_install: bool) -> Self {
-        Self { no_install }
+    /// Whether packages may be installed.
+    pub fn may(&self) -> bool {
+        *self == Self::All
     }
 
-    /// Whether anything may be installed.
-    pub(crate) fn may(&self) -> bool {
-        !self.no_install
+    /// Makes sure that what is missing may be fetched into this program's own folders.
+    ///
+    /// # Errors
+    /// It may not: the text says how it may.
+    pub(crate) fn may_fetch(&self, what: &str) -> Result<()> {
+        if *self == Self::Nothing {
+            bail!("{what} has not been fetched from Debian's archive yet; {ASK}");
+        }
+        Ok(())
     }
 
-    /// Says what is about to be built for xtask's own use, and why.
+    /// Why nothing is installed.
+    fn refusal(&self) -> &'static str {
+        if *self == Self::Nothing { ASK } else { "stopped because of --no-install" }
+    }
+
+    /// Says what is about to be built for our own use, and why.
     ///
     /// # Errors
     /// When nothing may be installed: the text gives the line to run.
-    pub(crate) fn announce(&self, what: &str, why: &str, command: &Command) -> Result<()> {
-        eprintln!("missing on this machine:\n  {what}: needed {why}");
-        if self.no_install {
+    pub fn announce(&self, what: &str, why: &str, command: &Command) -> Result<()> {
+        tell(format_args!("missing on this machine:\n  {what}: needed {why}"));
+        if !self.may() {
             let settings = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
             let settings = settings.map(|(name, value)| {
                 format!("{}={}", name.to_string_lossy(), value.to_string_lossy())
@@ -50,7 +72,7 @@ impl Installer {
             let words = std::iter::once(command.get_program()).chain(command.get_args());
             let words = words.map(|word| word.to_string_lossy().into_owned());
             let line = settings.chain(words).collect::<Vec<_>>().join(" ");
-            bail!("stopped because of --no-install; to install, run:\n  {line}");
+            bail!("{}; to install, run:\n  {line}", self.refusal());
         }
         Ok(())
     }
@@ -60,20 +82,21 @@ impl Installer {
     /// # Errors
     /// When something is missing and may not or cannot be installed: the text names it, says what
     /// it is for, and gives the lines to run.
-    pub(crate) fn ensure(&self, needs: &[Need]) -> Result<()> {
+    pub fn ensure(&self, needs: &[Need]) -> Result<()> {
         let missing: Vec<&Need> = needs.iter().filter(|need| !(need.present)()).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        eprintln!("missing on this machine:");
+        tell(format_args!("missing on this machine:"));
         for need in &missing {
             let version = need.at_least.map(|v| format!(" (>= {v})")).unwrap_or_default();
-            eprintln!("  {}{version}: needed {}", need.package, need.why);
+            tell(format_args!("  {}{version}: needed {}", need.package, need.why));
         }
         let codename = apt::codename().context("install the above with your system's own means")?;
         let archive = Archive::release()?;
-        if self.no_install {
-            return explain(&archive, &missing, &codename);
+        if !self.may() {
+            explain(&archive, &missing, &codename)?;
+            bail!("{}", self.refusal());
         }
         archive.update()?;
         for (suite, packages) in by_suite(&archive, &missing, &codename)? {
@@ -90,7 +113,7 @@ impl Installer {
 }
 
 /// The full path of a program, looked up on PATH and in the folders of system programs.
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
+pub fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path).chain(system).map(|dir| dir.join(name)).find(|p| p.is_file())
@@ -99,7 +122,7 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
 /// Prints the lines that would install what is missing, and stops.
 fn explain(archive: &Archive, missing: &[&Need], codename: &str) -> Result<()> {
     let options = archive.options().join(" ");
-    eprintln!("to install, run as root:\n  apt-get {options} update");
+    tell(format_args!("to install, run as root:\n  apt-get {options} update"));
     let suites = match archive.is_filled() {
         true => by_suite(archive, missing, codename)?,
         // Without lists the versions are unknown: what asks for a version is likely a backport.
@@ -110,9 +133,9 @@ fn explain(archive: &Archive, missing: &[&Need], codename: &str) -> Result<()> {
     for (suite, packages) in suites {
         let packages = packages.join(" ");
         let suite = suite.map(|s| format!(" -t {s}")).unwrap_or_default();
-        eprintln!("  apt-get {options} install --no-install-recommends{suite} {packages}");
+        tell(format_args!("  apt-get {options} install --no-install-recommends{suite} {packages}"));
     }
-    bail!("stopped because of --no-install")
+    Ok(())
 }
 
 /// Packages by the suite apt must be told to prefer; none where its own order is right (release and
@@ -158,7 +181,7 @@ fn candidate(archive: &Archive, package: &str) -> Result<Option<String>> {
 }
 
 /// Debian's own order of versions.
-pub(crate) fn version_at_least(version: &str, least: &str) -> Result<bool> {
+pub fn version_at_least(version: &str, least: &str) -> Result<bool> {
     let status =
         Command::new("dpkg").args(["--compare-versions", version, "ge", least]).status()?;
     Ok(status.success())
@@ -173,7 +196,11 @@ fn install(archive: &Archive, suite: Option<&str>, packages: &[&str]) -> Result<
         command.args(["-t", suite]);
     }
     let mut command = as_root(command.arg("install").args(packages))?;
-    eprintln!("installing from {}: {}", suite.unwrap_or("the release"), packages.join(" "));
+    tell(format_args!(
+        "installing from {}: {}",
+        suite.unwrap_or("the release"),
+        packages.join(" ")
+    ));
     let out = command.output().context("cannot run apt-get")?;
     if !out.status.success() {
         let words = String::from_utf8_lossy(&out.stderr);
@@ -198,6 +225,6 @@ fn as_root(command: &Command) -> Result<Command> {
 }
 
 /// Whether a file that a package brings is there.
-pub(crate) fn file(path: &str) -> bool {
+pub fn file(path: &str) -> bool {
     Path::new(path).exists()
 }

@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # The guest's first program (process 1): loads what the boot needs, finds the root, and hands over to
-# /run/vm/stage2. Settings written by xtask: boot, boot_modules, ports,
+# /run/vm/stage2. Settings written by guest.rs: boot, boot_modules, ports,
 # kernel_modules, results.
 for dir in /bin /sbin /usr/bin /usr/sbin /dev /proc /sys /tmp /run /etc /root; do
     /bin/busybox mkdir -p "$dir"

@@ -20,7 +20,7 @@ const PAYLOAD_LENGTH: usize = 0x24c;
 ///
 /// # Errors
 /// It is no bzImage, or packed in a way this program does not know.
-pub(super) fn unpack(image: &Path, path: &Path) -> Result<()> {
+pub(crate) fn unpack(image: &Path, path: &Path) -> Result<()> {
     let bytes = fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
     let payload = payload(&bytes)
         .with_context(|| format!("{} is no bzImage of protocol 2.08 or later", image.display()))?;

@@ -7,15 +7,16 @@
 
 use super::{Boot, Clock, ClockName, Ending, Machine, Tools};
 use crate::interrupt;
+use crate::tell::tell;
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Accel {
+pub enum Accel {
     /// KVM where it boots the kernel, else TCG
     #[default]
     Auto,
@@ -27,16 +28,16 @@ pub(crate) enum Accel {
 
 /// `--accel`, for the commands that boot guests.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub(crate) struct AccelArg {
+pub struct AccelArg {
     /// What runs the instructions of guests whose clock is real time; counted ones are always
     /// emulated
     #[arg(long, default_value = "auto")]
-    pub(crate) accel: Accel,
+    pub accel: Accel,
 }
 
 /// Which kernels KVM boots here, each tried once; the error is why not.
 #[derive(Debug, Default)]
-pub(super) struct Tried(Mutex<HashMap<String, std::result::Result<(), String>>>);
+pub(crate) struct Tried(Mutex<HashMap<String, std::result::Result<(), String>>>);
 
 /// Longest that KVM may take to boot a kernel: where a processor's ring 0 is emulated by another
 /// hypervisor, TCG is faster.
@@ -47,22 +48,24 @@ impl Machine {
     ///
     /// # Errors
     /// KVM was asked for and cannot do it.
-    pub(super) fn takes_kvm(&self, tools: &Tools) -> Result<bool> {
+    pub(crate) fn takes_kvm(&self, tools: &Tools) -> Result<bool> {
         let asked = tools.accel();
         // Only TCG counts instructions; VMs in VMs want a processor that is the same everywhere.
         if asked == Accel::Tcg || self.clock != Clock::Wall || self.nested {
             return Ok(false);
         }
         let version = &self.kernel.version;
-        let mut tried = tools.tried().0.lock().expect("no holder panics");
+        let mut tried = tools.tried().0.lock().unwrap_or_else(PoisonError::into_inner);
         if !tried.contains_key(version) {
             let boots = self.try_kvm(tools);
             if interrupt::requested() {
                 bail!("interrupted");
             }
             match &boots {
-                Ok(()) => eprintln!("guests with Linux {version} run by KVM"),
-                Err(why) => eprintln!("guests with Linux {version} are emulated (TCG): KVM {why}"),
+                Ok(()) => tell(format_args!("guests with Linux {version} run by KVM")),
+                Err(why) => {
+                    tell(format_args!("guests with Linux {version} are emulated (TCG): KVM {why}"))
+                }
             }
             tried.insert(version.clone(), boots);
         }
@@ -102,7 +105,7 @@ impl AccelArg {
     ///
     /// # Errors
     /// It cannot.
-    pub(crate) fn check(self, clock: ClockName) -> Result<()> {
+    pub fn check(self, clock: ClockName) -> Result<()> {
         let kvm = self.accel == Accel::Kvm && clock == ClockName::Counted;
         (!kvm).then_some(()).context("--accel kvm needs --clock wall: KVM counts no instructions")
     }

@@ -19,7 +19,7 @@ const BOOTS_WITHIN: Duration = Duration::from_secs(300);
 const BOOTED: &str = "booted\n";
 
 /// Waits for the end of a guest, whatever it is; QEMU is gone when this returns.
-pub(super) fn watch(mut qemu: Child, machine: &Machine, dir: &Path) -> Result<Ending> {
+pub(crate) fn watch(mut qemu: Child, machine: &Machine, dir: &Path) -> Result<Ending> {
     let cut_short = follow(&mut qemu, machine, dir);
     if !matches!(cut_short, Ok(None)) {
         qemu.kill()?;

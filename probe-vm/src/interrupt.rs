@@ -1,0 +1,32 @@
+//! Ctrl-C: noted, and asked about where something long runs.
+
+use anyhow::{Context, Result};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+static REQUESTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// From now on this flag is what says that the user wants the work to end.
+pub fn by(flag: Arc<AtomicBool>) {
+    let _ = REQUESTED.set(flag);
+}
+
+/// From now on SIGINT and SIGTERM only set such a flag.
+///
+/// # Errors
+/// When the handlers cannot be set.
+pub fn listen() -> Result<()> {
+    let flag = Arc::<AtomicBool>::default();
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&flag))
+            .with_context(|| format!("cannot handle signal {signal}"))?;
+    }
+    by(flag);
+    Ok(())
+}
+
+/// Whether the user wants the work to end.
+pub fn requested() -> bool {
+    REQUESTED.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
+}

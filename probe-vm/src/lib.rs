@@ -1,0 +1,28 @@
+//! Machines: stock Debian kernels, images, QEMU, and what a machine and its host tell each other.
+//!
+//! Nothing here knows what is measured in a machine. A [`Machine`] boots a [`kernels::Kernel`] and
+//! runs one command; [`Installer`] says what may be installed and fetched for that.
+
+// No input is worth a panic.
+#![cfg_attr(
+    not(test),
+    warn(clippy::expect_used, clippy::panic, clippy::string_slice, clippy::unwrap_used)
+)]
+
+mod apt;
+pub mod externals;
+pub mod image;
+pub mod install;
+pub mod interrupt;
+pub mod kernels;
+mod libraries;
+pub mod machine;
+mod modules;
+mod newc;
+pub mod place;
+pub mod protocol;
+pub mod store;
+pub mod tell;
+
+pub use install::Installer;
+pub use machine::Machine;
