@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     }
     commands::terminal::begin(cli.quiet, cli.verbose);
     commands::survive_a_files_limit();
+    probe_vm::tell::through(commands::terminal::tell);
     let done = match cli.command {
         Command::Run(args) => commands::run(&args),
         Command::Merge(args) => commands::merge(&args),

@@ -96,7 +96,8 @@ impl Installer {
         let archive = Archive::release()?;
         if !self.may() {
             explain(&archive, &missing, &codename)?;
-            bail!("{}", self.refusal());
+            let names: Vec<_> = missing.iter().map(|need| need.package).collect();
+            bail!("{} missing; {}", names.join(", "), self.refusal());
         }
         archive.update()?;
         for (suite, packages) in by_suite(&archive, &missing, &codename)? {

@@ -190,6 +190,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn one_series_is_the_default_and_one_is_run_whole() {
+        let flags: [fn(&Series) -> bool; 2] = [|series| series.default, |series| series.whole];
+        assert_eq!(flags.map(|flag| SERIES.iter().filter(|row| flag(row)).count()), [1, 1]);
+    }
+
+    #[test]
     fn plain_builds_are_told_from_variants() {
         assert!(is_plain("6.1.0-56-amd64"));
         assert!(is_plain("6.12.115+deb13.1-amd64"));

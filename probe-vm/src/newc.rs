@@ -33,7 +33,7 @@ impl Cpio {
     /// # Errors
     /// The file is 4 GiB or more, or the archive cannot be written.
     pub(crate) fn file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        let slashes = name.match_indices('/').map(|(at, _)| &name[..at]);
+        let slashes = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
         for dir in slashes {
             if self.dirs.insert(dir.to_owned()) {
                 self.entry(dir, DIRECTORY, &[])?;

@@ -210,7 +210,7 @@ fn missing() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let within =
         || Ok::<_, anyhow::Error>(Guests { image: Some(folder.path().into()), ..guests(1)? });
-    says(within()?, &["/kernel", "cargo xtask image"])?;
+    says(within()?, &["/kernel", "--install"])?;
     says(Guests { image: None, ..guests(1)? }, &["--guest-image"])?;
     let much = Guests { memory_mib: 1 << 20, ..guests(1)? };
     says(much.clone(), &["524288 pages of 2 MiB", "vm.nr_hugepages"])?;
@@ -233,7 +233,7 @@ fn missing() -> Result<()> {
     let mut initramfs = fs::read(image()?.join("initramfs"))?;
     initramfs.extend(without_iperf3());
     fs::write(folder.path().join("initramfs"), initramfs)?;
-    says(within()?, &["no iperf3", "cargo xtask image"])?;
+    says(within()?, &["no iperf3", "--install"])?;
     victim::gone(&PROGRAMS)
 }
 

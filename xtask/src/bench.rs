@@ -10,12 +10,10 @@ mod hooks;
 
 use crate::cargo;
 use crate::run;
-use crate::run::asked::Asked;
-use crate::run::plan::{Plan, Size};
 use anyhow::{Context, Result};
 use baseline::{Baseline, criterion_home};
 use probe_vm::kernels::{self, Kernel};
-use probe_vm::machine::{Boot, ClockName, Ending, Tools};
+use probe_vm::machine::{Clock, ClockName, Ending, Tools};
 use probe_vm::place::Place;
 use probe_vm::{Installer, interrupt, store};
 use std::ffi::OsString;
@@ -134,49 +132,47 @@ impl Args {
         words.into_iter().chain(["--methods", &self.methods]).map(OsString::from).collect()
     }
 
+    /// Measures the campaign, on this host or in VMs as `place` says.
+    fn measure(&self, place: &[&str], out: &Path, install: &Installer) -> Result<Measured> {
+        let mut command = run::tracetoll_run(install)?;
+        command.args(place).arg("--out").arg(out).args(self.campaign());
+        let tracetoll = command.get_program().into();
+        let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+        Ok(Measured { tracetoll, whole: status.success() })
+    }
+
     fn measure_here(&self, out: &Path, install: &Installer) -> Result<Measured> {
-        let tracetoll = run::program(None)?;
         // A method that fails is told, and keeps the others from nothing.
         let benched = self.criterion(&["--bench", "hooks"]);
         if let Err(error) = &benched {
             eprintln!("error: {error:#}");
         }
-        let mut campaign = self.campaign();
-        campaign.extend(["--parts", "toll", "--blocks"].map(OsString::from));
-        campaign.push(self.blocks.to_string().into());
-        let status = run::measure_here(&tracetoll, out, campaign, install)?;
-        Ok(Measured { tracetoll, whole: status == 0 && benched.is_ok() })
+        let blocks = self.blocks.to_string();
+        let place = ["--on", "host", "--parts", "toll", "--blocks", &blocks];
+        let measured = self.measure(&place, out, install)?;
+        Ok(Measured { whole: measured.whole && benched.is_ok(), ..measured })
     }
 
     fn measure_in_guests(&self, out: &Path, install: &Installer) -> Result<Measured> {
         let tools = Tools::ready(install)?;
-        let tracetoll = run::program(None)?;
         let bench = cargo::executable(&mut cargo::cargo(&hooks::BUILD), "hooks")?;
         let kernel = Kernel::get(&self.kernel, install)?;
-        let campaign = self.campaign();
-        let asked = Asked::ask(&tracetoll, &campaign)?;
-        let clock = asked.clock(self.clock)?;
-        let size = Size { toll_blocks: self.blocks, fidelity_seeds: 0, first_seed: 1, clock };
-        let place = (kernel.clone(), Boot::Initramfs);
-        let plan = Plan::new(&campaign, tracetoll.clone(), place, asked, size)?;
-        let mut machines = plan.machines(out)?;
-        let arguments = self.criterion_arguments().collect();
-        let place = (kernel, plan.for_toll());
-        machines.push(hooks::machine(place, bench, (&self.methods, arguments), out)?);
-        let blocks = machines.len() - 1;
-        let name = |index| if index < blocks { plan.name(index) } else { "hooks".to_owned() };
-        let ended = run::watched(&machines, plan.at_once(), &tools, name)?;
-        if let Some(bench) = ended.get(blocks) {
-            hooks::bring_back(bench)?;
-        }
+        let (clock, shape) = match self.clock {
+            Some(ClockName::Wall) => ("wall", (Clock::Wall, 2)),
+            _ => ("counted", (Clock::Counted { shift: 0 }, 1)),
+        };
+        let blocks = self.blocks.to_string();
+        let mut place = vec!["--on", "vm", "--clock", clock, "--kernel", &self.kernel];
+        place.extend(["--toll-blocks", &blocks, "--fidelity-seeds", "0"]);
+        let measured = self.measure(&place, out, install)?;
         if interrupt::requested() {
-            return Ok(Measured { tracetoll, whole: false });
+            return Ok(Measured { whole: false, ..measured });
         }
-        let journals = ended.iter().take(blocks).map(|outcome| &*outcome.lines);
-        let journals: Vec<&Path> = journals.collect();
-        run::merge(&tracetoll, out, &journals).map(drop)?;
-        let whole = ended.iter().all(|outcome| outcome.ending == Ending::Exit(0));
-        Ok(Measured { tracetoll, whole })
+        let arguments = self.criterion_arguments().collect();
+        let machine = hooks::machine((kernel, shape), bench, (&self.methods, arguments), out)?;
+        let outcome = machine.run(&tools)?;
+        hooks::bring_back(&outcome)?;
+        Ok(Measured { whole: measured.whole && outcome.ending == Ending::Exit(0), ..measured })
     }
 }
 

@@ -5,12 +5,10 @@
 #[path = "../../tests/documents.rs"]
 mod reader;
 
-use crate::run::flags::own_first;
 use crate::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use reader::{commands, documents, examples, generated, help, read, root};
 use saphyr::{LoadableYamlNode, Yaml};
-use std::ffi::OsString;
 use std::path::Path;
 
 const WORKFLOW: &str = "docs/ci/tracetoll.yml";
@@ -23,7 +21,6 @@ fn arguments(command: &[String]) -> Option<&[String]> {
 /// The command, parsed as it would be.
 fn parsed(place: &str, arguments: &[String]) -> Command {
     let words = ["cargo xtask"].into_iter().chain(arguments.iter().map(String::as_str));
-    let words = own_first(words.map(OsString::from));
     let cli = Cli::try_parse_from(words).unwrap_or_else(|e| panic!("{place}: {arguments:?}\n{e}"));
     if let Command::Run(run) = &cli.command {
         let words = ["tracetoll".into(), "run".into()].into_iter().chain(run.rest.iter().cloned());

@@ -43,7 +43,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    run(Cli::parse_from(run::flags::own_first(std::env::args_os()))).unwrap_or_else(|error| {
+    run(Cli::parse()).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })

@@ -57,7 +57,11 @@ fn tracetoll() -> OsString {
 
 /// `cargo xtask` with these arguments, to its success.
 fn xtask<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) {
-    let out = output(Command::new(env!("CARGO_BIN_EXE_xtask")).args(arguments));
+    succeed(Command::new(env!("CARGO_BIN_EXE_xtask")).args(arguments));
+}
+
+fn succeed(command: &mut Command) {
+    let out = output(command);
     assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
 }
 
@@ -102,10 +106,8 @@ fn campaign(folder: &Path, name: &str, object: &Path) -> PathBuf {
     words.push(scenario.as_ref());
     let methods = [CHANGED, UNCHANGED].join(",");
     words.extend(["--methods", methods.as_str()].map(OsStr::new));
-    let tracetoll = tracetoll();
-    words.extend([OsStr::new("--program"), &tracetoll]);
     words.extend([OsStr::new("--object"), object.as_ref()]);
-    xtask(words);
+    succeed(Command::new(tracetoll()).args(words));
     out
 }
 

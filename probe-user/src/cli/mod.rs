@@ -19,6 +19,7 @@ mod schema;
 mod status;
 #[cfg(test)]
 mod tests;
+mod vms;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -37,6 +38,7 @@ pub use run::{Parts, RunArgs};
 pub use scenarios::ScenariosArgs;
 pub use schema::SchemaArgs;
 pub use status::Status;
+pub use vms::{Told, VmArgs};
 
 /// What the tool is called.
 pub const NAME: &str = "tracetoll";

@@ -15,7 +15,7 @@ pub struct Overrides {
     /// Kind of guest, instead of the scenario's. Only `blast` guests measure the toll.
     #[arg(long, value_enum, value_name = "KIND")]
     pub guests: Option<GuestKind>,
-    /// Folder with the kernel and initramfs of `kvm` guests, as `cargo xtask image` builds it.
+    /// Folder with the kernel and initramfs of `kvm` guests, as --install builds it.
     #[arg(long, value_name = "DIR")]
     pub guest_image: Option<PathBuf>,
     /// Memory of `kvm` guests from the host's reserved huge pages.

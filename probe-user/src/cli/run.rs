@@ -10,11 +10,15 @@ use probe_core::model::{
     trial::Part,
 };
 
-use super::overrides::Overrides;
+use super::{
+    overrides::Overrides,
+    vms::{Told, VmArgs},
+};
 
 const EXAMPLES: &str = "\
 Examples:
   tracetoll run
+  tracetoll run --on vm --toll-blocks 8 --methods count
   tracetoll run --methods off,bpf-fentry-count --blocks 10 --out results/count
   tracetoll run --scenario paper-fig8 --guests bridge --parts fidelity --time-scale 0.2
   tracetoll run --load-cpus 2-5 --sink-cpu 6";
@@ -23,6 +27,9 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RunArgs {
+    /// What was said, for VMs that are told it again.
+    #[command(flatten)]
+    pub told: Told,
     /// A built-in scenario, or a file that ends in .toml.
     #[arg(long, default_value = "quick", value_name = "NAME|FILE")]
     pub scenario: String,
@@ -89,8 +96,8 @@ pub struct RunArgs {
     /// Length of the paced and flat trials, instead of the scenario's.
     #[arg(long, value_name = "DURATION", value_parser = length)]
     pub duration: Option<std::time::Duration>,
-    /// Kernel programs to use instead of the built-in ones: an object as `cargo xtask ebpf --out
-    /// FILE` compiles it. The result holds its SHA-256.
+    /// Kernel programs to use instead of the built-in ones: an object of the same programs. The
+    /// result holds its SHA-256.
     #[arg(long, value_name = "FILE")]
     pub object: Option<PathBuf>,
     /// Have the kernel time each run of BPF programs (Linux 5.8), and tell what it says beside the
@@ -104,6 +111,9 @@ pub struct RunArgs {
     /// somebody's virtual machines run here.
     #[arg(long)]
     pub allow_shared: bool,
+    /// Where to measure, and in what VMs.
+    #[command(flatten)]
+    pub vms: VmArgs,
 }
 
 /// `1%` as 0.01.

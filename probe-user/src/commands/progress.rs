@@ -28,7 +28,23 @@ impl Progress {
         Self { bar }
     }
 
-    fn draw(&self, ahead: &Ahead, message: String) {
+    /// VMs measure these trials. Where no bar is drawn a line is written, if it is `time` for one.
+    pub(super) fn of_vms<K: Copy + PartialEq>(
+        &self,
+        ahead: &Ahead<K>,
+        left: Option<Duration>,
+        ended: &str,
+        time: bool,
+    ) {
+        if self.bar.is_some() {
+            let left = left.map(|left| format!("{}; ", until(left))).unwrap_or_default();
+            self.draw(ahead, left + ended);
+        } else if time {
+            terminal::tell(format_args!("{}; {ended}", so_far(ahead, left)));
+        }
+    }
+
+    fn draw<K: Copy + PartialEq>(&self, ahead: &Ahead<K>, message: String) {
         if let Some(bar) = &self.bar {
             bar.set_length(ahead.planned() as u64);
             bar.set_position(ahead.done() as u64);
@@ -55,7 +71,7 @@ impl Audience for Progress {
 
     fn ended(&self, trial: &str, outcome: &str, ahead: &Ahead) {
         if self.bar.is_none() {
-            terminal::tell(format_args!("{trial} {outcome}; {}", so_far(ahead)));
+            terminal::tell(format_args!("{trial} {outcome}; {}", so_far(ahead, ahead.left())));
         } else {
             log::info!("{trial} {outcome}");
         }
@@ -77,8 +93,8 @@ fn bar(target: ProgressDrawTarget) -> ProgressBar {
 }
 
 /// `12 of 350, 4 min left`.
-fn so_far(ahead: &Ahead) -> String {
-    let left = ahead.left().map(|left| format!(", {} left", rough(left))).unwrap_or_default();
+fn so_far<K: Copy + PartialEq>(ahead: &Ahead<K>, left: Option<Duration>) -> String {
+    let left = left.map(|left| format!(", {} left", rough(left))).unwrap_or_default();
     format!("{} of {}{left}", ahead.done(), ahead.planned())
 }
 
@@ -140,8 +156,8 @@ mod tests {
         let plan = Plan::toll(Pace::Lockstep);
         let mut ahead = Ahead::default();
         ahead.expect(plan, 3, Duration::ZERO);
-        assert_eq!(so_far(&ahead), "0 of 3");
+        assert_eq!(so_far(&ahead, ahead.left()), "0 of 3");
         ahead.ended(plan, Duration::from_secs(2));
-        assert_eq!(so_far(&ahead), "1 of 3, 4 s left");
+        assert_eq!(so_far(&ahead, ahead.left()), "1 of 3, 4 s left");
     }
 }

@@ -6,11 +6,12 @@ use probe_core::{
     error::{Error, Result},
     model::{campaign::Host, figure::Platform},
 };
+use probe_vm::{
+    machine::{Accel, ClockName},
+    protocol,
+};
 
 use crate::kernel::{cpus, platform};
-
-/// The kernel argument by which the VM harness says that time is counted instructions.
-const COUNTED: &str = "tracetoll.clock=counted";
 
 /// Reads the host's facts.
 ///
@@ -41,11 +42,19 @@ pub fn release() -> String {
 
 /// The clock that this host's times are in.
 pub fn platform(host: &Host) -> Platform {
-    if host.kernel_command_line.split_whitespace().any(|argument| argument == COUNTED) {
+    if let Some((ClockName::Counted, _)) = protocol::machine(&host.kernel_command_line) {
         return Platform::Counted;
     }
     let judged = |processor| platform::judge(processor, &host.cpu).ok();
     host.processor.as_ref().and_then(judged).unwrap_or(Platform::Unknown)
+}
+
+/// The machine that this is, where tracetoll booted it.
+///
+/// # Errors
+/// /proc cannot be read.
+pub fn machine() -> Result<Option<(ClockName, Accel)>> {
+    Ok(protocol::machine(&read_proc("/proc/cmdline")?))
 }
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {

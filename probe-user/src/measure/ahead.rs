@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::trial::Plan;
 
-/// The trials of a campaign by what they measure: those of one plan take about as long under each
-/// method.
-#[derive(Debug, Clone, Default)]
-pub struct Ahead(Vec<Kind>);
+/// The trials of a campaign by what they measure: those of one kind (a plan, or where VMs measure
+/// a part) take about as long under each method.
+#[derive(Debug, Clone)]
+pub struct Ahead<K = Plan>(Vec<Kind<K>>);
 
 #[derive(Debug, Clone)]
-struct Kind {
-    plan: Plan,
+struct Kind<K> {
+    plan: K,
     planned: usize,
     done: usize,
     /// All that are done.
@@ -20,14 +20,32 @@ struct Kind {
     scheduled: Duration,
 }
 
-impl Ahead {
+impl<K> Default for Ahead<K> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: Copy + PartialEq> Ahead<K> {
     /// Expects further trials of `plan`, so long by their schedule.
-    pub fn expect(&mut self, plan: Plan, planned: usize, scheduled: Duration) {
+    pub fn expect(&mut self, plan: K, planned: usize, scheduled: Duration) {
         self.0.push(Kind { plan, planned, done: 0, took: Duration::ZERO, scheduled });
     }
 
+    /// Whether it knows how many trials of `plan` there are.
+    pub fn expects(&self, plan: K) -> bool {
+        self.0.iter().any(|kind| kind.plan == plan)
+    }
+
+    /// So many trials of `plan` will not be made.
+    pub fn give_up(&mut self, plan: K, trials: usize) {
+        if let Some(kind) = self.0.iter_mut().find(|kind| kind.plan == plan) {
+            kind.planned = kind.planned.saturating_sub(trials);
+        }
+    }
+
     /// A trial of `plan` has ended.
-    pub fn ended(&mut self, plan: Plan, took: Duration) {
+    pub fn ended(&mut self, plan: K, took: Duration) {
         if let Some(kind) = self.0.iter_mut().find(|kind| kind.plan == plan) {
             kind.done += 1;
             kind.took += took;
@@ -52,9 +70,9 @@ impl Ahead {
         if done == 0 {
             return None;
         }
-        let beyond = |kind: &Kind| kind.took.saturating_sub(scaled(kind.scheduled, kind.done));
+        let beyond = |kind: &Kind<K>| kind.took.saturating_sub(scaled(kind.scheduled, kind.done));
         let extra = self.0.iter().map(beyond).sum::<Duration>().div_f64(done as f64);
-        let left = |kind: &Kind| {
+        let left = |kind: &Kind<K>| {
             let each = match kind.done {
                 0 => kind.scheduled + extra,
                 done => kind.took.div_f64(done as f64),

@@ -15,15 +15,12 @@ use probe_core::{
     error::{Error, Result},
     model::campaign::{Campaign, SCHEMA_VERSION},
 };
+use probe_vm::protocol::{GUESTS, RESULTS};
 
 use super::{
     input::{self, unreadable},
     journal::{CAMPAIGN, JOURNAL},
 };
-
-/// Where `cargo xtask run` has a folder per VM (xtask/src/run/plan.rs), and the journal in each.
-const GUESTS: &str = "guests";
-const GUEST_JOURNAL: &str = "results.jsonl";
 
 /// Makes the folder for a result: `out`, or one in `results/` with the time, and with a number
 /// where another run made that one in the same second. An existing result is never written over.
@@ -196,8 +193,8 @@ fn begins_as_campaign(bytes: &[u8]) -> bool {
     inner.is_some_and(|inner| inner.starts_with(b"\"schema_version\""))
 }
 
-/// Reads the journals of a result: a file, the one in a folder, those of the VMs of `cargo xtask
-/// run` in its folder, or those that a `campaign.json` was made of.
+/// Reads the journals of a result: a file, the one in a folder, those of the VMs of a campaign in
+/// its folder, or those that a `campaign.json` was made of.
 ///
 /// # Errors
 /// One cannot be read, a line that is whole is no journal line, or a campaign contradicts itself or
@@ -210,20 +207,25 @@ pub fn read_journals(path: &Path) -> Result<Vec<Source>> {
     Stored::file(file_of(path, [JOURNAL, CAMPAIGN])?)?.journals()
 }
 
-/// The journals of a campaign in VMs. That of a VM that ended before its first line was whole is
-/// left out.
+/// The journals in the folder of a campaign's VMs.
 fn read_guests(guests: &Path) -> Result<Vec<Source>> {
     let mut files = Vec::new();
     for guest in fs::read_dir(guests).map_err(|e| unreadable(guests, e))? {
-        let file = guest.map_err(|e| unreadable(guests, e))?.path().join(GUEST_JOURNAL);
-        // One that may not be looked for is not left out, but refused when it is read.
-        if file.try_exists().unwrap_or(true) {
-            files.push(file);
-        }
+        files.push(guest.map_err(|e| unreadable(guests, e))?.path().join(RESULTS));
     }
     files.sort();
+    journals(files)
+}
+
+/// The journals of a campaign in VMs. That of a VM that ended before its first line was whole is
+/// left out.
+///
+/// # Errors
+/// One cannot be read, a line that is whole is no journal line, or there is none.
+pub fn journals(files: Vec<PathBuf>) -> Result<Vec<Source>> {
     let mut journals = Vec::new();
-    for file in files {
+    // One that may not be looked for is not left out, but refused when it is read.
+    for file in files.into_iter().filter(|file| file.try_exists().unwrap_or(true)) {
         let stored = Stored::file(file)?;
         match stored.begun()? {
             Ok(journal) => journals.push(journal),
@@ -232,9 +234,9 @@ fn read_guests(guests: &Path) -> Result<Vec<Source>> {
     }
     if journals.is_empty() {
         return Err(Error::invalid(
-            guests.display().to_string(),
-            format!("no VM's folder there has a {GUEST_JOURNAL} with a whole line"),
-            "Leave it out, or measure again with `cargo xtask run`",
+            "the VMs",
+            format!("none has a {RESULTS} with a whole line"),
+            "Leave this campaign out, or measure again",
         ));
     }
     Ok(journals)
@@ -293,15 +295,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let guests = folder.path().join(GUESTS);
         let told = || read_journals(folder.path()).unwrap_err().to_string();
-        let none = format!("{}: no VM's folder there has a results.jsonl", guests.display());
+        let none = "the VMs: none has a results.jsonl with a whole line";
         fs::create_dir(&guests).unwrap();
-        assert!(told().starts_with(&none), "{}", told());
+        assert!(told().starts_with(none), "{}", told());
         // A VM that did not even start, and one that was killed at once.
         fs::create_dir_all(guests.join("1")).unwrap();
         fs::create_dir_all(guests.join("2")).unwrap();
-        fs::write(guests.join("2").join(GUEST_JOURNAL), "").unwrap();
-        assert!(told().starts_with(&none), "{}", told());
-        fs::create_dir_all(guests.join("3").join(GUEST_JOURNAL)).unwrap();
+        fs::write(guests.join("2").join(RESULTS), "").unwrap();
+        assert!(told().starts_with(none), "{}", told());
+        fs::create_dir_all(guests.join("3").join(RESULTS)).unwrap();
         assert!(told().contains("3/results.jsonl: Is a directory"), "{}", told());
     }
 

@@ -21,6 +21,7 @@ pub mod vhost;
 
 pub use fleet::Load;
 pub use hogs::Hogs;
+pub(crate) use kvm::OVERHEAD_MIB;
 pub use orders::{Offered, Orders};
 pub use placement::{Named, Placement};
 pub use stage::Stage;

@@ -64,7 +64,7 @@ impl Machine {
             match &boots {
                 Ok(()) => tell(format_args!("guests with Linux {version} run by KVM")),
                 Err(why) => {
-                    tell(format_args!("guests with Linux {version} are emulated (TCG): KVM {why}"))
+                    tell(format_args!("guests with Linux {version} are emulated (TCG): KVM {why}"));
                 }
             }
             tried.insert(version.clone(), boots);

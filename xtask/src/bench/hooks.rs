@@ -32,7 +32,7 @@ pub(super) fn machine(
     (methods, arguments): (&str, Vec<OsString>),
     out: &Path,
 ) -> Result<Machine> {
-    let results = out.join("guests/hooks");
+    let results = out.join("hooks");
     fs::create_dir_all(&results).with_context(|| format!("cannot create {}", results.display()))?;
     let packed = out.join("criterion.tar");
     cargo::run(

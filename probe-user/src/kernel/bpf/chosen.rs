@@ -24,8 +24,7 @@ pub fn choose(path: &Path) -> Result<String> {
         Error::invalid(
             format!("--object {}", path.display()),
             why,
-            "Compile one with `cargo xtask ebpf --out FILE`, from the source of this tracetoll or one with the same \
-             programs",
+            "Compile one from the source of this tracetoll, or of one with the same programs",
         )
     };
     let read = fs::read(path).map_err(|e| Error::file("read", path, e))?;
@@ -92,7 +91,7 @@ mod tests {
         };
         let text = refusal(b"#!/bin/sh\n");
         assert!(text.contains("x.o: it is no BPF object: "), "{text}");
-        assert!(text.contains("cargo xtask ebpf --out FILE"), "{text}");
+        assert!(text.contains("Compile one from the source"), "{text}");
         let half = refusal(&probe_ebpf::OBJECT[..probe_ebpf::OBJECT.len() / 2]);
         assert!(half.contains("it is no BPF object"), "{half}");
         let absent = choose(&folder.path().join("absent")).unwrap_err().to_string();

@@ -113,7 +113,7 @@ impl Channel {
             Some(Word::Line(line)) if line == "ready without iperf3" => Err(Error::unsupported(
                 "the guest image",
                 "there is no iperf3 in it",
-                "Build it with `cargo xtask image`",
+                "`tracetoll run --install` without --guest-image builds one",
             )),
             Some(other) => Err(unexpected(&other)),
             None => Err(Error::Untrue("it has not booted in time".into())),
@@ -382,6 +382,6 @@ mod tests {
         let (mut channel, mut guest) = pair();
         guest.write_all(b"ready without iperf3\n").unwrap();
         let error = channel.await_ready(forever()).unwrap_err().to_string();
-        assert!(error.contains("cargo xtask image"), "{error}");
+        assert!(error.contains("--install"), "{error}");
     }
 }

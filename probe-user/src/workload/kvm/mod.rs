@@ -17,6 +17,7 @@ use channel::Order;
 use load::{Duty, Work};
 use machine::{Quarters, Vm};
 use needs::Image;
+pub(crate) use needs::OVERHEAD_MIB;
 use probe_core::{
     error::{Error, Result},
     model::scenario::{Guests, HogKind},

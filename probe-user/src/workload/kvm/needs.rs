@@ -23,7 +23,7 @@ const HUGE_PAGES: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
 
 /// What a VM takes beyond its own memory, in MiB: QEMU and the kernel's tables. (A VM of 160 MiB
 /// had 192 MiB resident.)
-pub(super) const OVERHEAD_MIB: u64 = 64;
+pub(crate) const OVERHEAD_MIB: u64 = 64;
 
 /// What guests boot.
 #[derive(Debug, Clone)]
@@ -61,13 +61,14 @@ fn image(folder: Option<&Path>) -> Result<Image> {
         return Err(Error::invalid(
             "guests.image",
             "kvm guests need an image to boot",
-            "Build one with `cargo xtask image`, and give its folder as --guest-image",
+            "Say --install, which builds one, or give a folder that holds one as --guest-image",
         ));
     };
     let image = Image { kernel: folder.join("kernel"), initramfs: folder.join("initramfs") };
     for file in [&image.kernel, &image.initramfs] {
         File::open(file).map_err(|e| {
-            Error::file("open", file, e).with_remedy("Build the image with `cargo xtask image`")
+            Error::file("open", file, e)
+                .with_remedy("`tracetoll run --install` without --guest-image builds one")
         })?;
     }
     Ok(image)
@@ -211,6 +212,6 @@ mod tests {
     fn a_folder_without_an_image_names_the_file_and_the_remedy() {
         let folder = tempfile::tempdir().unwrap();
         let error = image(Some(folder.path())).unwrap_err().to_string();
-        assert!(error.contains("/kernel") && error.contains("cargo xtask image"), "{error}");
+        assert!(error.contains("/kernel") && error.contains("--install"), "{error}");
     }
 }

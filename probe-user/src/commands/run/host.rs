@@ -1,4 +1,4 @@
-//! `tracetoll run`.
+//! A campaign on this host.
 
 use std::{
     cell::RefCell,
@@ -19,14 +19,14 @@ use probe_core::{
         method::MethodId,
         scenario::{GuestKind, Scenario},
         target::Target,
-        trial::{Pace, Part},
+        trial::Part,
     },
-    report,
 };
 
-use super::{files::Files, progress::Progress, terminal};
+use super::conclude;
 use crate::{
     cli::RunArgs,
+    commands::{self, progress::Progress, terminal},
     kernel::{
         bpf::{chosen, statistics},
         claim::{self, Claim},
@@ -47,7 +47,7 @@ use crate::{
         trial::Bench,
     },
     methods::{Detection, Method, external, registry},
-    workload::{self, Named, Placement, Stage, existing, scenarios},
+    workload::{self, Named, Placement, Stage, existing},
 };
 
 /// Measures a campaign.
@@ -55,13 +55,12 @@ use crate::{
 /// # Errors
 /// What was asked for is wrong or cannot be had here, a result cannot be written, or the user ended
 /// the run.
-pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    let scenario = scenario(args)?;
-    super::require_root("run", "it opens /dev/vhost-net and traces the kernel")?;
-    let wanted = wanted(args, &scenario)?;
+pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<ExitCode> {
+    commands::require_root("run", "it opens /dev/vhost-net and traces the kernel")?;
+    let wanted = wanted(args, scenario)?;
     args.journal.as_deref().map_or(Ok(()), Journal::check)?;
-    let placement = placement(args, &scenario)?;
-    let interrupted = super::on_interrupt()?;
+    let placement = placement(args, scenario)?;
+    let interrupted = commands::on_interrupt()?;
     let _claim = claim(args, &interrupted)?;
     // Before anything is made, and until all of it is gone.
     let guard = RefCell::new(Guard::start()?);
@@ -78,7 +77,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     for Left { object, why } in swept.left {
         terminal::tell(format_args!("left {object}: {why}"));
     }
-    check_others(args, &scenario)?;
+    check_others(args, scenario)?;
     let object = args.object.as_deref().map(chosen::choose).transpose()?;
     // Under every trial alike, the control's and the witness's too, until this run ends.
     let _kept = args.bpf_stats.then(statistics::keep).transpose()?;
@@ -104,7 +103,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     // Megabytes of text that no trial needs.
     drop(known);
-    Stage::detect(&scenario, &placement)?;
+    Stage::detect(scenario, &placement)?;
     if scenario.guests.kind != GuestKind::Existing {
         workload::detect()?;
     }
@@ -112,7 +111,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let bench = Bench {
         run: &run,
         target: &target,
-        scenario: &scenario,
+        scenario,
         guard: &guard,
         placement,
         allow_shared: args.allow_shared,
@@ -256,39 +255,6 @@ fn wanted(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Box<dyn Method>>> {
     Ok(wanted)
 }
 
-/// The scenario with the command line's overrides.
-fn scenario(args: &RunArgs) -> Result<Scenario> {
-    let mut scenario = super::scenario(&args.scenario, &args.overrides)?;
-    let has = |pace| scenario.toll.as_ref().is_some_and(|toll| toll.has(pace));
-    let given = [
-        ("--rate", args.rate.is_some(), has(Pace::Paced)),
-        ("--kicks", args.kicks.is_some(), has(Pace::Lockstep)),
-        ("--duration", args.duration.is_some(), has(Pace::Paced) || has(Pace::Flat)),
-    ];
-    if let Some((flag, ..)) = given.into_iter().find(|(_, given, applies)| *given && !applies) {
-        return Err(Error::invalid(
-            flag,
-            format!("it is of toll trials that scenario {} does not have here", scenario.name),
-            "Leave it out, or use a scenario of `blast` guests that has them, such as quick",
-        ));
-    }
-    if let Some(cpus) = &args.load_cpus {
-        scenario.load_cpus = cpus.len();
-    }
-    if let Some(toll) = &mut scenario.toll {
-        toll.lockstep.kicks = args.kicks.unwrap_or(toll.lockstep.kicks);
-        if let Some(paced) = &mut toll.paced {
-            paced.rate = args.rate.unwrap_or(paced.rate);
-            paced.duration = args.duration.unwrap_or(paced.duration);
-        }
-        if let Some(flat) = &mut toll.flat {
-            flat.duration = args.duration.unwrap_or(flat.duration);
-        }
-    }
-    scenarios::check(&format!("{} with these flags", args.scenario), &scenario)?;
-    Ok(scenario)
-}
-
 /// Which CPUs do what: those that the command line names, else those that whoever started us left
 /// to us.
 fn placement(args: &RunArgs, scenario: &Scenario) -> Result<Placement> {
@@ -381,14 +347,14 @@ fn record(args: &RunArgs, bench: &Bench<'_>) -> Result<RunRecord> {
     let started = Timestamp::now();
     Ok(RunRecord {
         started,
-        command_line: super::words(),
+        command_line: commands::words(),
         seed: args.seed.unwrap_or_else(|| started.as_nanosecond().unsigned_abs() as u64),
         parts: parts(args, bench.scenario)?,
         platform: host::platform(&host),
-        host,
         witness_checks: Vec::new(),
         link: None,
         cpus: Some(bench.placement.record(bench.scenario.guests.kind)),
+        host,
     })
 }
 
@@ -411,8 +377,6 @@ impl Output {
     fn finish(self) -> Result<()> {
         let Some(folder) = self.folder else { return Ok(()) };
         let campaign = store::read(&folder.join(JOURNAL))?;
-        let files = Files::write(&folder, &campaign);
-        super::print(&report::screen::render(&campaign))?;
-        super::print(&format!("\n{}", files?))
+        conclude(&folder, &campaign)
     }
 }

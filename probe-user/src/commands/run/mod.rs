@@ -1,0 +1,105 @@
+//! `tracetoll run`: a campaign on this host, or in VMs.
+
+mod host;
+mod place;
+mod plan;
+mod vms;
+mod watch;
+
+use std::{path::Path, process::ExitCode};
+
+use probe_core::{
+    error::{Error, Remedy, Result},
+    model::{
+        campaign::Campaign,
+        scenario::{GuestKind, Scenario, Switch},
+        trial::Pace,
+    },
+    report,
+};
+use probe_vm::{Installer, externals, image};
+
+use super::files::Files;
+use crate::{cli::RunArgs, workload::scenarios};
+
+/// Measures a campaign.
+///
+/// # Errors
+/// What was asked for is wrong or cannot be had here, a result cannot be written, or the user ended
+/// the run.
+pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    let mut scenario = scenario(args)?;
+    if let Some(why) = place::vms(args, &scenario)? {
+        return vms::run(args, scenario, &why);
+    }
+    let install = args.vms.installer();
+    // Whoever allowed nothing is told what is missing where it is missed.
+    if install != Installer::Nothing {
+        ready(&mut scenario, install).map_err(failed)?;
+    }
+    host::run(args, &scenario)
+}
+
+/// The scenario with the command line's overrides.
+fn scenario(args: &RunArgs) -> Result<Scenario> {
+    let mut scenario = super::scenario(&args.scenario, &args.overrides)?;
+    let has = |pace| scenario.toll.as_ref().is_some_and(|toll| toll.has(pace));
+    let given = [
+        ("--rate", args.rate.is_some(), has(Pace::Paced)),
+        ("--kicks", args.kicks.is_some(), has(Pace::Lockstep)),
+        ("--duration", args.duration.is_some(), has(Pace::Paced) || has(Pace::Flat)),
+    ];
+    if let Some((flag, ..)) = given.into_iter().find(|(_, given, applies)| *given && !applies) {
+        return Err(Error::invalid(
+            flag,
+            format!("it is of toll trials that scenario {} does not have here", scenario.name),
+            "Leave it out, or use a scenario of `blast` guests that has them, such as quick",
+        ));
+    }
+    if let Some(cpus) = &args.load_cpus {
+        scenario.load_cpus = cpus.len();
+    }
+    if let Some(toll) = &mut scenario.toll {
+        toll.lockstep.kicks = args.kicks.unwrap_or(toll.lockstep.kicks);
+        if let Some(paced) = &mut toll.paced {
+            paced.rate = args.rate.unwrap_or(paced.rate);
+            paced.duration = args.duration.unwrap_or(paced.duration);
+        }
+        if let Some(flat) = &mut toll.flat {
+            flat.duration = args.duration.unwrap_or(flat.duration);
+        }
+    }
+    scenarios::check(&format!("{} with these flags", args.scenario), &scenario)?;
+    Ok(scenario)
+}
+
+/// Whether programs of the host take part in the load.
+fn needs_programs(scenario: &Scenario) -> bool {
+    scenario.guests.kind != GuestKind::Blast || scenario.network.switch == Switch::Ovs
+}
+
+/// Installs the programs that take part in the load, and builds the image that its VMs boot unless
+/// one is named.
+fn ready(scenario: &mut Scenario, install: Installer) -> anyhow::Result<()> {
+    if needs_programs(scenario) {
+        install.ensure(&externals::NETWORK)?;
+    }
+    if scenario.guests.kind == GuestKind::Kvm && scenario.guests.image.is_none() {
+        scenario.guests.image = Some(image::ready(image::SERIES, &install)?);
+    }
+    Ok(())
+}
+
+/// What `probe_vm` says of why there is no VM, as an error of ours.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn failed(error: anyhow::Error) -> Error {
+    let (subject, why) = ("VMs".into(), format!("{error:#}"));
+    Error::Unsupported { subject, why, remedy: Remedy::NONE }
+}
+
+/// Writes the result, prints the answer, and says where it lies.
+fn conclude(folder: &Path, campaign: &Campaign) -> Result<()> {
+    let files = Files::write(folder, campaign);
+    super::print(&report::screen::render(campaign))?;
+    super::print(&format!("\n{}", files?))
+}

@@ -1,0 +1,126 @@
+//! Whether a campaign is measured on this host or in VMs.
+
+use probe_core::{
+    error::{Error, Result},
+    model::scenario::{GuestKind, Scenario},
+};
+use probe_vm::place::{self, Place};
+
+use crate::{cli::RunArgs, kernel::host};
+
+const OWN_CPUS: &str = "Each VM has as many CPUs as its scenario needs: say load_cpus in a file";
+
+/// What VMs are told by their plan, and what there is instead.
+const OF_A_HOST: [(&str, &str); 8] = [
+    ("--blocks", "--toll-blocks and --fidelity-seeds say how many VMs measure"),
+    ("--until-ci", "Each VM measures one block; --toll-blocks says how many measure the toll"),
+    ("--seed", "Each VM has a seed of its own, from --first-seed on"),
+    ("--parts", "--toll-blocks 0 or --fidelity-seeds 0 leaves a part out"),
+    ("--journal", "Each VM has a journal of its own, below --out"),
+    ("--load-cpus", OWN_CPUS),
+    ("--sink-cpu", OWN_CPUS),
+    ("--reader-cpus", OWN_CPUS),
+];
+
+/// Why to measure in VMs; none where this host is to measure.
+///
+/// # Errors
+/// What is asked for is of a host and of VMs, or this host cannot.
+pub(super) fn vms(args: &RunArgs, scenario: &Scenario) -> Result<Option<String>> {
+    let in_vm = host::machine()?.is_some();
+    decide(args, scenario, in_vm, &place::host_lacks())
+}
+
+fn decide(
+    args: &RunArgs,
+    scenario: &Scenario,
+    in_vm: bool,
+    lacks: &[String],
+) -> Result<Option<String>> {
+    let told = |flag: &str| args.told.0.iter().any(|(told, _)| told == flag);
+    let of_a_host = match scenario.guests.kind {
+        GuestKind::Existing => Some(("guests that run here", "Leave what is of VMs out")),
+        _ => OF_A_HOST.into_iter().find(|(flag, _)| told(flag)),
+    };
+    let on = match args.vms.on {
+        // VMs in VMs only take time.
+        Place::Auto if in_vm => Place::Host,
+        on => on,
+    };
+    match (on, args.vms.flag(), of_a_host) {
+        (Place::Host, Some(flag), _) => Err(Error::invalid(
+            flag,
+            "it is of VMs, and this host is to measure",
+            "Leave it out, or say --on vm",
+        )),
+        (Place::Vm, _, Some((what, instead))) | (Place::Auto, Some(_), Some((what, instead))) => {
+            Err(Error::invalid(what, "it is not for a campaign in VMs", instead))
+        }
+        (Place::Vm, ..) => Ok(Some("asked for by --on".into())),
+        (Place::Auto, Some(flag), None) => Ok(Some(format!("asked for by {flag}"))),
+        (Place::Auto, None, None) if !lacks.is_empty() => {
+            Ok(Some(format!("on this host {}", lacks.join("; "))))
+        }
+        // What a host lacks is told where it is missed.
+        (Place::Host, None, _) | (Place::Auto, None, _) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command::Run};
+
+    /// What is decided of a line on a host that lacks something or nothing, or in a VM: `here`, the
+    /// reason for VMs, or the refusal.
+    fn decided(line: &str, in_vm: bool, lacks: &[&str]) -> String {
+        let words = ["tracetoll", "run"].into_iter().chain(line.split_whitespace());
+        let Run(args) = Cli::try_parse_from(words).unwrap().command else { panic!("{line}") };
+        let scenario = super::super::scenario(&args).unwrap();
+        let lacks: Vec<String> = lacks.iter().map(|&lack| lack.to_owned()).collect();
+        match decide(&args, &scenario, in_vm, &lacks) {
+            Ok(None) => "here".to_owned(),
+            Ok(Some(why)) => why,
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_host_that_can_measures_and_another_one_leaves_it_to_vms() {
+        assert_eq!(decided("", false, &[]), "here");
+        assert_eq!(
+            decided("", false, &["tracefs is not mounted"]),
+            "on this host tracefs is not mounted"
+        );
+        assert_eq!(decided("", true, &["tracefs is not mounted"]), "here");
+        assert_eq!(decided("--on host", false, &["the user is not root"]), "here");
+        assert_eq!(decided("--on vm", false, &[]), "asked for by --on");
+        assert_eq!(decided("--on vm", true, &[]), "asked for by --on");
+    }
+
+    #[test]
+    fn flags_of_one_place_ask_for_it() {
+        assert_eq!(decided("--toll-blocks 1", false, &[]), "asked for by --toll-blocks");
+        assert_eq!(decided("--clock counted", false, &[]), "asked for by --clock");
+        for line in ["--blocks 3", "--load-cpus 2-5", "--scenario existing"] {
+            assert_eq!(decided(line, false, &["the user is not root"]), "here", "{line}");
+        }
+    }
+
+    #[test]
+    fn flags_of_both_places_are_refused() {
+        for (line, flag) in [
+            ("--on host --first-seed 2", "--first-seed"),
+            ("--on vm --blocks 3", "--blocks"),
+            ("--on vm --seed=3", "--seed"),
+            ("--clock wall --load-cpus=2-5", "--load-cpus"),
+            ("--on vm --scenario existing", "guests that run here"),
+        ] {
+            let told = decided(line, false, &[]);
+            assert!(told.starts_with(&format!("{flag}: it is ")), "{line}: {told}");
+        }
+        assert!(decided("--toll-blocks 1", true, &[]).starts_with("--toll-blocks: it is of VMs"));
+    }
+}

@@ -1,0 +1,112 @@
+//! A campaign in VMs: what they need, how they end, and one result of all of them.
+
+use std::{env, fs, process::ExitCode, sync::Arc};
+
+use probe_core::{
+    analysis::merge::merge,
+    error::{Error, Result},
+    model::scenario::{GuestKind, Scenario},
+};
+use probe_vm::{
+    externals, interrupt,
+    kernels::Kernel,
+    machine::{Boot, ClockName, Ending, Tools},
+    place::{self, Place},
+    protocol::GUESTS,
+};
+
+use super::{
+    conclude, failed, needs_programs,
+    plan::{self, Plan},
+    ready, watch,
+};
+use crate::{cli::RunArgs, commands::terminal, measure::store};
+
+/// How long the default campaign takes, measured on a machine without KVM.
+const TAKES: &str = "on two CPUs this takes 5 minutes";
+
+/// Measures a campaign in VMs; `why` says why there.
+///
+/// # Errors
+/// What they need is not there and may not be installed, a result cannot be written, or the user
+/// ended the run.
+pub(super) fn run(args: &RunArgs, mut scenario: Scenario, why: &str) -> Result<ExitCode> {
+    let clock = plan::clock(args, &scenario)?;
+    args.vms.accel().check(clock).map_err(failed)?;
+    terminal::tell(format_args!("measuring in VMs with Linux {}: {why}", args.vms.series()));
+    let asked = crate::commands::on_interrupt()?;
+    interrupt::by(Arc::clone(&asked));
+    let (tools, kernel, boot) = prepare(args, &mut scenario, clock).map_err(|error| {
+        let lacks = place::host_lacks();
+        match args.vms.on {
+            Place::Auto if !lacks.is_empty() => failed(error)
+                .with_remedy(format!("Or measure on this host, where {}", lacks.join("; "))),
+            _ => failed(error),
+        }
+    })?;
+    if args.told.0.is_empty() && args.vms.flag().is_none() {
+        terminal::tell(format_args!("{TAKES}"));
+    }
+    let program = env::current_exe().map_err(|e| Error::file("find", "/proc/self/exe", e))?;
+    let out = store::create(args.out.as_deref())?;
+    let out = fs::canonicalize(&out).map_err(|e| Error::output("find", &out, e))?;
+    if out.join(GUESTS).exists() {
+        return Err(Error::invalid(
+            out.display().to_string(),
+            "VMs have measured into this folder already",
+            "Name another folder with --out",
+        ));
+    }
+    let plan = Plan { args, scenario: &scenario, clock, boot, program };
+    let machines = plan.machines(&kernel, &out)?;
+    let ended = watch::all(&plan, &machines, &tools).map_err(failed)?;
+    // Those of VMs that were interrupted too.
+    let reported = store::journals(ended.iter().map(|outcome| outcome.lines.clone()).collect())
+        .and_then(merge)
+        .and_then(|campaign| conclude(&out, &campaign));
+    if interrupt::requested() {
+        return Err(Error::Interrupted);
+    }
+    reported?;
+    let whole = ended.iter().all(|outcome| outcome.ending == Ending::Exit(0));
+    Ok(ExitCode::from(u8::from(!whole)))
+}
+
+/// Makes ready what is booted and what runs in it.
+fn prepare(
+    args: &RunArgs,
+    scenario: &mut Scenario,
+    clock: ClockName,
+) -> anyhow::Result<(Tools, Kernel, Boot)> {
+    let install = args.vms.installer();
+    let tools = Tools::ready(&install)?.accelerated(args.vms.accel());
+    let kernel = Kernel::get(args.vms.series(), &install)?;
+    ready(scenario, install)?;
+    let external = needs_externals(args, scenario);
+    if external {
+        install.ensure(&externals::PROGRAMS)?;
+    }
+    if !external && !needs_programs(scenario) {
+        return Ok((tools, kernel, Boot::Initramfs));
+    }
+    terminal::tell(format_args!(
+        "with this machine's root, for its programs: {}",
+        match (scenario.guests.kind, clock) {
+            (GuestKind::Kvm, _) =>
+                "and on the wall clock, since KVM is emulated; no two runs are alike",
+            (_, ClockName::Wall) => "and on the wall clock, as asked for by --clock",
+            (_, ClockName::Counted) => "costs repeat to about 1 %, not exactly",
+        }
+    ));
+    Ok((tools, kernel, Boot::NineP))
+}
+
+/// Whether external methods are asked for: by name, by the groups `external` and `all`, or by the
+/// scenario. The groups `count` and `record` have some too, but there they are not the point: they
+/// are left out where the programs are not.
+fn needs_externals(args: &RunArgs, scenario: &Scenario) -> bool {
+    let named = |method: &str| method.trim() == "all" || method.trim().starts_with("external");
+    args.methods.split(',').any(named)
+        || args.method.iter().any(|method| named(method))
+        || !scenario.external.is_empty()
+}
