@@ -235,6 +235,7 @@ fn run(platform: Platform) -> Run {
         witness_checks: Vec::new(),
         link: None,
         cpus: None,
+        environment: None,
     }
 }
 

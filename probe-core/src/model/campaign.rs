@@ -116,6 +116,56 @@ pub struct Run {
     /// Which CPUs did what; absent in results of before 0.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<Cpus>,
+    /// Where it ran; absent in results written before this field existed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+}
+
+impl Run {
+    /// Whether it ran in a VM of tracetoll's. Only they count instructions.
+    pub fn is_in_vm(&self) -> bool {
+        match &self.environment {
+            Some(environment) => matches!(environment, Environment::Vm { .. }),
+            None => self.platform == Platform::Counted,
+        }
+    }
+}
+
+/// Where a run ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum Environment {
+    /// On the host itself, whatever that is.
+    Host,
+    /// In a VM that `tracetoll run` booted for it.
+    Vm {
+        /// Release of the VM's kernel.
+        kernel: String,
+        /// What ran its instructions.
+        accel: Accel,
+        /// What its clock told.
+        clock: Clock,
+    },
+}
+
+/// What runs a VM's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Accel {
+    /// The processor itself.
+    Kvm,
+    /// QEMU's emulation of one.
+    Tcg,
+}
+
+/// What a VM's clock tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// Real time.
+    Wall,
+    /// Executed instructions.
+    Counted,
 }
 
 /// Which CPUs did what in a run.

@@ -27,7 +27,7 @@ pub fn render(diagnosis: &Diagnosis) -> String {
     let verdict = if *default_campaign { "can run here" } else { "cannot run here" };
     let _ = write!(text, "\nThe default campaign {verdict}.\n");
     if !default_campaign {
-        text += "`cargo xtask run` runs it in a VM, which needs none of this.\n";
+        text += "`tracetoll run --on vm` runs it in a VM, which needs none of this.\n";
     }
     text
 }

@@ -4,7 +4,10 @@ use std::fs;
 
 use probe_core::{
     error::{Error, Result},
-    model::{campaign::Host, figure::Platform},
+    model::{
+        campaign::{self, Environment, Host},
+        figure::Platform,
+    },
 };
 use probe_vm::{
     machine::{Accel, ClockName},
@@ -57,6 +60,24 @@ pub fn machine() -> Result<Option<(ClockName, Accel)>> {
     Ok(protocol::machine(&read_proc("/proc/cmdline")?))
 }
 
+/// Where a run on this host measures.
+pub fn environment(host: &Host) -> Environment {
+    let Some((clock, accel)) = protocol::machine(&host.kernel_command_line) else {
+        return Environment::Host;
+    };
+    Environment::Vm {
+        kernel: release(),
+        accel: match accel {
+            Accel::Kvm => campaign::Accel::Kvm,
+            Accel::Auto | Accel::Tcg => campaign::Accel::Tcg,
+        },
+        clock: match clock {
+            ClockName::Wall => campaign::Clock::Wall,
+            ClockName::Counted => campaign::Clock::Counted,
+        },
+    }
+}
+
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let line = text
         .lines()
@@ -83,8 +104,11 @@ mod tests {
         let mut host = read().unwrap();
         host.kernel_command_line = "quiet tracetoll.clock=counted".into();
         assert_eq!(platform(&host), Platform::Counted);
+        let (accel, clock) = (campaign::Accel::Tcg, campaign::Clock::Counted);
+        assert_eq!(environment(&host), Environment::Vm { kernel: release(), accel, clock });
         host.kernel_command_line = "quiet".into();
         assert_ne!(platform(&host), Platform::Counted);
+        assert_eq!(environment(&host), Environment::Host);
         host.processor = None;
         assert_eq!(platform(&host), Platform::Unknown);
     }

@@ -1,17 +1,20 @@
 //! The commands that measure more of a campaign.
 //!
-//! What a machine of `cargo xtask run` measured, other such machines have to: this host has another
+//! What VMs measured, other such VMs have to: this host has another
 //! clock, and often another kernel.
 
 use std::borrow::Cow;
 
-use crate::model::{campaign::Campaign, figure::Platform, method::MethodId, trial::Part};
+use crate::model::{
+    campaign::{Campaign, Run},
+    figure::Platform,
+    method::MethodId,
+    trial::Part,
+};
 
 /// What one run was told for itself; each takes a value.
-const OF_ONE_RUN: [&str; 6] = ["--parts", "--blocks", "--until-ci", "--seed", "--out", "--journal"];
-
-/// Where a run in a machine of `cargo xtask run` has its journal (xtask/src/run/plan.rs).
-const PORT: &str = "/dev/virtio-ports/tracetoll.results";
+const OF_ONE_RUN: [&str; 7] =
+    ["--on", "--parts", "--blocks", "--until-ci", "--seed", "--out", "--journal"];
 
 /// The command that measures `N` more blocks of all that the campaign measured, so that `tracetoll
 /// merge` joins them with these.
@@ -60,23 +63,20 @@ fn again(campaign: &Campaign) -> String {
 
 /// The program, and where it measures.
 fn begin(campaign: &Campaign) -> Vec<Cow<'_, str>> {
-    if !runs_in_vms(campaign) {
-        return ["tracetoll", "run"].map(Cow::from).into();
-    }
-    let mut words: Vec<Cow<'_, str>> =
-        ["cargo", "xtask", "run", "--on", "vm"].map(Cow::from).into();
+    let mut words: Vec<Cow<'_, str>> = ["tracetoll", "run"].map(Cow::from).into();
+    let Some(run) = campaign.runs.first().filter(|run| run.is_in_vm()) else { return words };
     // Seeds that none of them had: on the counted clock a seed's machine would only do the same
     // again.
     let seed = campaign.runs.iter().map(|run| run.seed).max().unwrap_or(0).saturating_add(1);
-    let counts = campaign.runs.iter().any(|run| run.platform == Platform::Counted);
-    words.extend(["--clock", if counts { "counted" } else { "wall" }].map(Cow::from));
+    let clock = if run.platform == Platform::Counted { "counted" } else { "wall" };
+    words.extend(["--on", "vm", "--clock", clock].map(Cow::from));
     words.extend(["--kernel".into(), (&*campaign.design.kernel).into()]);
     words.extend(["--first-seed".into(), seed.to_string().into()]);
     words
 }
 
 fn runs_in_vms(campaign: &Campaign) -> bool {
-    first_line(campaign).iter().any(|word| word.contains(PORT))
+    campaign.runs.first().is_some_and(Run::is_in_vm)
 }
 
 fn first_line(campaign: &Campaign) -> &[String] {
@@ -145,14 +145,14 @@ mod tests {
 
     #[test]
     fn machines_that_are_alike_measure_what_machines_measured() {
-        let line = "/bin/tracetoll run --journal /dev/virtio-ports/tracetoll.results --parts toll --blocks 1 --seed 1 \
+        let line = "/bin/tracetoll run --on host --journal /dev/a --parts toll --blocks 1 --seed 1 \
                     --methods count";
         let mut measured = campaign(line, Platform::Counted);
         measured.design.kernel = "6.12.117+deb13-amd64".into();
         measured.runs[0].seed = 4;
         measured.runs[0].parts = vec![Part::Toll, Part::Fidelity];
         let machines =
-            "cargo xtask run --on vm --clock counted --kernel 6.12.117+deb13-amd64 --first-seed 5";
+            "tracetoll run --on vm --clock counted --kernel 6.12.117+deb13-amd64 --first-seed 5";
         assert_eq!(
             more_blocks(&measured),
             format!("{machines} --methods count --toll-blocks N --fidelity-seeds N")

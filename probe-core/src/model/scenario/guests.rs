@@ -37,7 +37,7 @@ pub struct Guests {
     /// `kvm`: whether that memory is taken from the host's reserved huge pages of 2 MiB, all of it
     /// before the VM boots.
     pub huge_pages: bool,
-    /// `kvm`: folder with the VMs' kernel and initramfs, as `cargo xtask image` builds it.
+    /// `kvm`: folder with the VMs' kernel and initramfs, as `tracetoll run --install` builds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<PathBuf>,
 }

@@ -353,6 +353,7 @@ fn record(args: &RunArgs, bench: &Bench<'_>) -> Result<RunRecord> {
         platform: host::platform(&host),
         witness_checks: Vec::new(),
         link: None,
+        environment: Some(host::environment(&host)),
         cpus: Some(bench.placement.record(bench.scenario.guests.kind)),
         host,
     })
