@@ -1,8 +1,8 @@
 //! The book: mdBook builds it from `docs/`, and every link in what it built is followed.
 
-use crate::install::Installer;
 use crate::{cargo, paths};
 use anyhow::{Context, Result, bail};
+use probe_vm::install::Installer;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ pub(crate) fn check(install: &Installer) -> Result<()> {
 
 /// Installs mdBook below `target/`, where this version of it is not there yet.
 fn ready(install: &Installer) -> Result<PathBuf> {
-    let home = paths::store("mdbook")?;
+    let home = probe_vm::store::folder("mdbook")?;
     let lock = File::create(home.join("lock"))?;
     lock.lock()?;
     let program = home.join("bin/mdbook");
