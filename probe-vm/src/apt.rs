@@ -16,9 +16,6 @@ use std::process::Command;
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// The Debian release this machine runs (`bookworm`), or why its packages cannot be used.
-///
-/// # Errors
-/// When this is not Debian: the caller names what it wanted, for the user to install by hand.
 pub(crate) fn codename() -> Result<String> {
     let text = fs::read_to_string("/etc/os-release").context("cannot read /etc/os-release")?;
     let field = |name: &str| {
@@ -42,9 +39,6 @@ pub(crate) struct Archive {
 
 impl Archive {
     /// The machine's own release with its updates and backports.
-    ///
-    /// # Errors
-    /// As [`codename`] and [`Archive::new`].
     pub(crate) fn release() -> Result<Self> {
         let codename = codename()?;
         let suites = ["", "-updates", "-security", "-backports"].map(|s| format!("{codename}{s}"));
@@ -52,9 +46,6 @@ impl Archive {
     }
 
     /// A view named `name` of `suites` (`trixie`, `trixie-security`, …).
-    ///
-    /// # Errors
-    /// When apt's own configuration names no Debian archive to take the address from.
     pub(crate) fn new(name: &str, suites: &[String]) -> Result<Self> {
         let dir = store::folder("apt")?.join(name);
         fs::create_dir_all(dir.join("lists/partial"))?;
@@ -83,9 +74,6 @@ impl Archive {
     }
 
     /// Fetches the package lists.
-    ///
-    /// # Errors
-    /// With apt's own words, and the remedy for the one failure a stock machine can meet.
     pub(crate) fn update(&self) -> Result<()> {
         let out = self.tool("apt-get").args(["-q", "update"]).output()?;
         let words = String::from_utf8_lossy(&out.stderr).into_owned();
@@ -110,9 +98,6 @@ impl Archive {
     }
 
     /// Downloads packages and unpacks their files below `tree`, without installing them.
-    ///
-    /// # Errors
-    /// When a package is not in this view, or does not arrive whole.
     pub(crate) fn unpack(&self, packages: &[String], tree: &Path) -> Result<()> {
         let debs = tree.join("debs");
         fs::create_dir_all(&debs)?;
@@ -149,9 +134,6 @@ impl Archive {
 }
 
 /// Runs a program to its end, keeping its output to itself unless it fails.
-///
-/// # Errors
-/// With the command, its exit status and its own words.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let out = command.output().with_context(|| format!("cannot run {command:?}"))?;
     if !out.status.success() {

@@ -43,9 +43,6 @@ impl Installer {
     }
 
     /// Makes sure that what is missing may be fetched into this program's own folders.
-    ///
-    /// # Errors
-    /// It may not: the text says how it may.
     pub(crate) fn may_fetch(&self, what: &str) -> Result<()> {
         if *self == Self::Nothing {
             bail!("{what} has not been fetched from Debian's archive yet; {ASK}");
@@ -59,9 +56,6 @@ impl Installer {
     }
 
     /// Says what is about to be built for our own use, and why.
-    ///
-    /// # Errors
-    /// When nothing may be installed: the text gives the line to run.
     pub fn announce(&self, what: &str, why: &str, command: &Command) -> Result<()> {
         tell(format_args!("missing on this machine:\n  {what}: needed {why}"));
         if !self.may() {
@@ -78,10 +72,6 @@ impl Installer {
     }
 
     /// Makes sure that every need is met; without network use when all are.
-    ///
-    /// # Errors
-    /// When something is missing and may not or cannot be installed: the text names it, says what
-    /// it is for, and gives the lines to run.
     pub fn ensure(&self, needs: &[Need]) -> Result<()> {
         let missing: Vec<&Need> = needs.iter().filter(|need| !(need.present)()).collect();
         if missing.is_empty() {

@@ -13,9 +13,6 @@ pub fn by(flag: Arc<AtomicBool>) {
 }
 
 /// From now on SIGINT and SIGTERM only set such a flag.
-///
-/// # Errors
-/// When the handlers cannot be set.
 pub fn listen() -> Result<()> {
     let flag = Arc::<AtomicBool>::default();
     for signal in [SIGINT, SIGTERM] {

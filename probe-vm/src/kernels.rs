@@ -72,10 +72,6 @@ pub struct Kernel {
 
 impl Kernel {
     /// The newest kernel of `series` (`6.1`), fetched the first time it is asked for.
-    ///
-    /// # Errors
-    /// When the series is unknown to Debian's archive, or cannot be fetched, or the machine is not
-    /// Debian (its apt is what verifies the packages).
     pub fn get(series: &str, install: &Installer) -> Result<Self> {
         let store = store::folder("kernels")?;
         // Two harnesses that want the same kernel: the second waits and finds it.

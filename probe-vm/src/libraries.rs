@@ -17,9 +17,6 @@ pub(crate) struct Library {
 }
 
 /// All that `program` needs, the loader included; nothing for a static one.
-///
-/// # Errors
-/// ldd cannot be run, or a library is missing.
 pub(crate) fn of(program: &Path) -> Result<BTreeSet<Library>> {
     let out =
         Command::new("ldd").env("LC_ALL", "C").arg(program).output().context("cannot run ldd")?;
@@ -33,9 +30,6 @@ pub(crate) fn of(program: &Path) -> Result<BTreeSet<Library>> {
 
 /// Puts them into an archive, each under the name that programs look it up by, in a folder that the
 /// loader searches.
-///
-/// # Errors
-/// One cannot be read, or the archive cannot be written.
 pub(crate) fn pack<'a>(
     libraries: impl IntoIterator<Item = &'a Library>,
     cpio: &mut Cpio,

@@ -17,9 +17,6 @@ pub(crate) struct ModuleTree {
 
 impl ModuleTree {
     /// Reads the lists that depmod made.
-    ///
-    /// # Errors
-    /// When the tree has no `modules.dep`.
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         let modules = read_list(dir, "modules.dep")?
             .lines()
@@ -34,9 +31,6 @@ impl ModuleTree {
     }
 
     /// The files of these modules and of all they need. What is built into the kernel needs none.
-    ///
-    /// # Errors
-    /// When a module exists neither as a file nor in the kernel.
     pub(crate) fn closure<'a>(
         &self,
         wanted: impl IntoIterator<Item = &'a str>,
@@ -59,9 +53,6 @@ impl ModuleTree {
 
     /// Puts these files into an initramfs for kernel `version`, with the lists that modprobe goes
     /// by.
-    ///
-    /// # Errors
-    /// As [`ModuleTree::read`]; or the archive cannot be written.
     pub(crate) fn pack(
         &self,
         version: &str,
@@ -95,9 +86,6 @@ impl ModuleTree {
     }
 
     /// `modules.alias` for these files only: the names by which the kernel itself asks for modules.
-    ///
-    /// # Errors
-    /// When the tree has no `modules.alias`.
     fn aliases(&self, files: &BTreeSet<String>) -> Result<String> {
         let names: BTreeSet<String> = files.iter().map(|file| name(file)).collect();
         let list = read_list(&self.dir, "modules.alias")?;
@@ -107,9 +95,6 @@ impl ModuleTree {
     }
 
     /// A module's ELF file, and its path below the tree once unpacked.
-    ///
-    /// # Errors
-    /// When the file is unreadable or packed in a way this program does not know.
     fn read<'a>(&self, file: &'a str) -> Result<(&'a str, Vec<u8>)> {
         let path = self.dir.join(file);
         let mut bytes = Vec::new();

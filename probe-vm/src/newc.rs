@@ -19,9 +19,6 @@ pub(crate) struct Cpio {
 
 impl Cpio {
     /// Starts the archive at `path`.
-    ///
-    /// # Errors
-    /// The file cannot be created.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let file =
             File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
@@ -29,9 +26,6 @@ impl Cpio {
     }
 
     /// Adds an executable file, and the folders above it that are not there yet.
-    ///
-    /// # Errors
-    /// The file is 4 GiB or more, or the archive cannot be written.
     pub(crate) fn file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         let slashes = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
         for dir in slashes {
@@ -52,9 +46,6 @@ impl Cpio {
     }
 
     /// Ends the archive.
-    ///
-    /// # Errors
-    /// It cannot be written.
     pub(crate) fn finish(mut self) -> Result<()> {
         trailer(&mut self.out)?;
         Ok(self.out.flush()?)

@@ -6,9 +6,6 @@ use std::path::{Path, PathBuf};
 
 /// The folder of this name, created. In a checkout all of them are below `target/xtask`, so that
 /// `cargo clean` removes them; those of an installed program are in the user's cache.
-///
-/// # Errors
-/// There is no home folder, or the folder cannot be created.
 pub fn folder(name: &str) -> Result<PathBuf> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let dir = root(&program, |name| std::env::var_os(name))?.join(name);

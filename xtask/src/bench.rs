@@ -10,11 +10,11 @@ mod hooks;
 
 use crate::cargo;
 use crate::run;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use baseline::{Baseline, criterion_home};
 use probe_vm::kernels::{self, Kernel};
 use probe_vm::machine::{Clock, ClockName, Ending, Tools};
-use probe_vm::place::Place;
+use probe_vm::place::{self, Place};
 use probe_vm::{Installer, interrupt, store};
 use std::ffi::OsString;
 use std::fs;
@@ -68,11 +68,14 @@ struct Measured {
 
 impl Args {
     /// Runs the benchmarks and compares.
-    ///
-    /// # Errors
-    /// When they do not build, cannot be run where they were asked for, or fail.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
-        let (on_host, why) = self.on.decide(self.clock)?;
+        let counted = self.clock == Some(ClockName::Counted);
+        let lacks = place::host_lacks().join("; ");
+        let on_host = match self.on {
+            Place::Host if counted => bail!("only VMs count instructions: leave --on host out"),
+            Place::Auto => !counted && lacks.is_empty(),
+            on => on == Place::Host,
+        };
         if let Some(base) = &self.baseline {
             base.check()?;
         }
@@ -82,10 +85,12 @@ impl Args {
         }
         let out = fresh("bench")?;
         let measured = if on_host {
-            eprintln!("what a traced call costs, on this host: {why}");
+            eprintln!("what a traced call costs, on this host");
             self.measure_here(&out, install)?
         } else {
-            eprintln!("what a traced call costs, in VMs with Linux {}: {why}", self.kernel);
+            let why =
+                if lacks.is_empty() { String::new() } else { format!(" (on this host {lacks})") };
+            eprintln!("what a traced call costs, in VMs with Linux {}{why}", self.kernel);
             self.measure_in_guests(&out, install)?
         };
         if interrupt::requested() {

@@ -14,9 +14,6 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 }
 
 /// Runs a command whose words go to the terminal.
-///
-/// # Errors
-/// When it cannot be started or fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
     if !status.success() {
@@ -37,9 +34,6 @@ const AS_TESTED: [&str; 4] = ["build", "--workspace", "--bins", "--tests"];
 const FOR_GUESTS: [&str; 6] = ["build", "--workspace", "--bin", "tracetoll", "--test", "guest"];
 
 /// `tracetoll`, or the test program `guest`, as `cargo test --workspace` builds it.
-///
-/// # Errors
-/// When it does not compile.
 pub(crate) fn as_tested(name: &str) -> Result<PathBuf> {
     executable(&mut cargo(&FOR_GUESTS), name)
 }
@@ -53,9 +47,6 @@ pub(crate) struct Test {
 }
 
 /// All programs of tests in the workspace.
-///
-/// # Errors
-/// When one does not compile.
 pub(crate) fn tests() -> Result<Vec<Test>> {
     let test = |message: &Value| {
         let of_tests = message["profile"]["test"] == true;
@@ -71,9 +62,6 @@ pub(crate) fn tests() -> Result<Vec<Test>> {
 }
 
 /// Builds with these arguments and returns the path of the executable named `name`.
-///
-/// # Errors
-/// When it does not compile.
 pub(crate) fn executable(command: &mut Command, name: &str) -> Result<PathBuf> {
     messages(command, name)?
         .iter()

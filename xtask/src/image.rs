@@ -14,9 +14,6 @@ pub(crate) struct Args {
 
 impl Args {
     /// Builds it.
-    ///
-    /// # Errors
-    /// As [`image::ready`].
     pub(crate) fn run(&self, install: &Installer) -> Result<ExitCode> {
         println!("{}", image::ready(&self.kernel, install)?.display());
         Ok(ExitCode::SUCCESS)

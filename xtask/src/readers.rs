@@ -35,18 +35,12 @@ fn makes_environments() -> bool {
 const REQUIREMENTS: &str = "tests/readers/requirements.txt";
 
 /// Installs the readers.
-///
-/// # Errors
-/// One cannot be installed.
 pub(crate) fn ready(install: &Installer) -> Result<PathBuf> {
     install.ensure(&NEEDS)?;
     environment(&paths::root().join(REQUIREMENTS), install)
 }
 
 /// Runs both tests on the small campaign, with the program as it is built for tests.
-///
-/// # Errors
-/// A reader cannot be installed, or does not find what the campaign holds.
 pub(crate) fn check(install: &Installer) -> Result<()> {
     let tests = paths::root().join("tests/readers");
     let python = ready(install)?;

@@ -19,9 +19,6 @@ pub(crate) struct Args {
 
 impl Args {
     /// Runs the campaign, and does not come back.
-    ///
-    /// # Errors
-    /// The checkout does not compile.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
         let error = tracetoll_run(install)?.args(self.rest).exec();
         Err(error).context("cannot run tracetoll")
@@ -29,9 +26,6 @@ impl Args {
 }
 
 /// `tracetoll run`, built for measurements, which may install what this xtask may.
-///
-/// # Errors
-/// The checkout does not compile.
 pub(crate) fn tracetoll_run(install: &Installer) -> Result<Command> {
     let mut command = Command::new(program()?);
     command.arg("run").arg(if install.may() { "--install" } else { "--no-install" });
@@ -39,9 +33,6 @@ pub(crate) fn tracetoll_run(install: &Installer) -> Result<Command> {
 }
 
 /// This checkout's tracetoll, built for measurements.
-///
-/// # Errors
-/// The checkout does not compile.
 pub(crate) fn program() -> Result<PathBuf> {
     const BUILD: [&str; 5] = ["build", "--release", "--package", "probe-user", "--bin=tracetoll"];
     cargo::executable(&mut cargo::cargo(&BUILD), "tracetoll")

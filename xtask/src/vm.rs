@@ -71,9 +71,6 @@ pub(crate) struct Args {
 impl Args {
     /// Runs the command and returns its exit status as xtask's own; where it has none, 124 for the
     /// time limit (as timeout(1) does), 130 for Ctrl-C, 125 for a guest that died.
-    ///
-    /// # Errors
-    /// When the guest cannot be started.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
         self.accel.check(self.clock)?;
         let tools = Tools::ready(install)?.accelerated(self.accel);

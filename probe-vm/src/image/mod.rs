@@ -27,9 +27,6 @@ pub const SERIES: &str = kernels::DEFAULT;
 
 /// The folder of the image, with its `kernel` and `initramfs`; made where it is missing or another
 /// version made it.
-///
-/// # Errors
-/// As [`Kernel::get`] and [`Tools::ready`]; iperf3 cannot be installed.
 pub fn ready(series: &str, install: &Installer) -> Result<PathBuf> {
     let tools = Tools::ready(install)?;
     install.ensure(&[IPERF3])?;

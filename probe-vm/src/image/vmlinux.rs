@@ -17,9 +17,6 @@ const PAYLOAD_OFFSET: usize = 0x248;
 const PAYLOAD_LENGTH: usize = 0x24c;
 
 /// Writes the vmlinux in `image` to `path`.
-///
-/// # Errors
-/// It is no bzImage, or packed in a way this program does not know.
 pub(crate) fn unpack(image: &Path, path: &Path) -> Result<()> {
     let bytes = fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
     let payload = payload(&bytes)

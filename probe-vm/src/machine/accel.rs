@@ -45,9 +45,6 @@ const BOOTS_WITHIN: Duration = Duration::from_secs(20);
 
 impl Machine {
     /// Whether KVM runs it; says so once for each kernel.
-    ///
-    /// # Errors
-    /// KVM was asked for and cannot do it.
     pub(crate) fn takes_kvm(&self, tools: &Tools) -> Result<bool> {
         let asked = tools.accel();
         // Only TCG counts instructions; VMs in VMs want a processor that is the same everywhere.
@@ -102,9 +99,6 @@ impl Machine {
 
 impl AccelArg {
     /// Makes sure that what is asked for can be had of guests that count instructions.
-    ///
-    /// # Errors
-    /// It cannot.
     pub fn check(self, clock: ClockName) -> Result<()> {
         let kvm = self.accel == Accel::Kvm && clock == ClockName::Counted;
         (!kvm).then_some(()).context("--accel kvm needs --clock wall: KVM counts no instructions")

@@ -171,10 +171,8 @@ impl Machine {
     /// Now and then QEMU loses the interrupts of an emulated processor's timer while it boots, and
     /// the guest stands still ("timer wakeup didn't happen"), or QEMU fails an assertion of its own
     /// (`iotlb_to_section`), or the guest's clock runs at another pace than ours (stage2.sh).
-    /// Nothing has begun then, and it is booted anew.
-    ///
-    /// # Errors
-    /// When it could not be started at all. A guest that dies is an [`Ending`], not an error.
+    /// Nothing has begun then, and it is booted anew. A guest that dies is an [`Ending`], not an
+    /// error.
     pub fn run(&self, tools: &Tools) -> Result<Outcome> {
         const TRIES: u32 = 3;
         let kvm = self.takes_kvm(tools)?;
@@ -233,10 +231,7 @@ impl Machine {
 }
 
 impl Outcome {
-    /// The command's status.
-    ///
-    /// # Errors
-    /// When it has none: the guest died or was ended. The text closes with the console's tail.
+    /// The command's status. The error, where it has none, closes with the console's tail.
     pub fn status(&self) -> Result<u8> {
         let what = match self.ending {
             Ending::Exit(status) => return Ok(status),

@@ -14,9 +14,6 @@ pub fn carried() -> usize {
 
 /// Runs each machine, `at_once` side by side, and calls `ended` with its index when it ends. After
 /// Ctrl-C no further one is started.
-///
-/// # Errors
-/// The first machine that could not be started; the others ran.
 pub fn run_all(
     machines: &[Machine],
     at_once: usize,

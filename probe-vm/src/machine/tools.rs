@@ -19,9 +19,6 @@ pub struct Tools {
 
 impl Tools {
     /// Installs what is missing.
-    ///
-    /// # Errors
-    /// As [`Installer::ensure`]; or when busybox cannot be fetched.
     pub fn ready(install: &Installer) -> Result<Self> {
         install.ensure(&[QEMU, SETPRIV, STRIP, kernels::KMOD])?;
         Ok(Self { busybox: busybox(install)?, accel: Accel::Tcg, tried: Tried::default() })

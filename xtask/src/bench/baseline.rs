@@ -43,8 +43,6 @@ impl Baseline {
         store::folder(&format!("baselines/{}", self.0))
     }
 
-    /// # Errors
-    /// There is none of this name.
     pub(super) fn check(&self) -> Result<()> {
         if !self.folder()?.join(CAMPAIGN).exists() {
             bail!("there is no baseline {0}: make it with --save-baseline {0}", self.0);
@@ -53,9 +51,6 @@ impl Baseline {
     }
 
     /// Keeps the campaign in `out`.
-    ///
-    /// # Errors
-    /// There is none, or it cannot be copied.
     pub(super) fn keep(&self, out: &Path) -> Result<()> {
         let (from, to) = (out.join(CAMPAIGN), self.folder()?.join(CAMPAIGN));
         fs::copy(&from, &to)
@@ -66,9 +61,6 @@ impl Baseline {
 
     /// Prints how the campaign in `out` compares with the one that was kept; gives the exit status
     /// of `tracetoll compare`.
-    ///
-    /// # Errors
-    /// It cannot be run.
     pub(super) fn compare(&self, tracetoll: &Path, out: &Path, gates: &[String]) -> Result<u8> {
         let mut command = Command::new(tracetoll);
         command.arg("compare").arg(self.folder()?).arg(out);

@@ -13,9 +13,6 @@ const PROFILE: &str = "bpf";
 const PROGRAMS: &str = "tracetoll-bpf";
 
 /// The object that the programs of the checkout in the folder `source` compile to.
-///
-/// # Errors
-/// The source does not compile, or the object cannot be stripped or read.
 pub(super) fn object(toolchain: &Toolchain, source: &Path) -> Result<Vec<u8>> {
     // Each checkout has its own: cargo tells sources of the same name apart by their age alone.
     let folder = source.join("target/xtask/ebpf");

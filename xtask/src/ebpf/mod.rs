@@ -38,9 +38,6 @@ pub(crate) struct Args {
 
 impl Args {
     /// Builds the object, or proves the committed one.
-    ///
-    /// # Errors
-    /// As [`check`]; the object cannot be written.
     pub(crate) fn run(self, install: &Installer) -> Result<()> {
         if self.check {
             return check(install);
@@ -64,18 +61,11 @@ impl Args {
 }
 
 /// Makes the compiler ready.
-///
-/// # Errors
-/// As [`Toolchain::ready`].
 pub(crate) fn ready(install: &Installer) -> Result<()> {
     Toolchain::ready(install).map(drop)
 }
 
 /// Proves that the committed object is what the source gives.
-///
-/// # Errors
-/// The toolchain is missing and may not be installed, the source does not compile, or the committed
-/// object is another.
 pub(crate) fn check(install: &Installer) -> Result<()> {
     let toolchain = Toolchain::ready(install)?;
     let built = build::object(&toolchain, paths::root())?;

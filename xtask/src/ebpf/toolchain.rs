@@ -61,10 +61,6 @@ pub(super) struct Toolchain {
 
 impl Toolchain {
     /// Finds the compiler; installs what is missing.
-    ///
-    /// # Errors
-    /// A part is missing and may not or cannot be installed: the text says what it is for and what
-    /// to run.
     pub(super) fn ready(install: &Installer) -> Result<Self> {
         install.ensure(&NEEDS)?;
         let rustc = first_line(Path::new(RUSTC), &["--version"])?;

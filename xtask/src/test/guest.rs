@@ -36,9 +36,6 @@ pub(super) struct Asked<'a> {
 
 /// Runs the guest tests on each kernel, and prints each machine's output in one piece; what each
 /// machine ran.
-///
-/// # Errors
-/// Something does not build or cannot be fetched, a machine cannot be started, or a test failed.
 pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<Vec<(Share, Tried)>> {
     let tools = ready(install)?.accelerated(asked.accel);
     let (tracetoll, tests) = (cargo::as_tested("tracetoll")?, cargo::as_tested("guest")?);
@@ -81,9 +78,6 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<Vec<(Share, 
 }
 
 /// Installs what the tests run in their machines.
-///
-/// # Errors
-/// Something cannot be installed.
 pub(super) fn ready(install: &Installer) -> Result<Tools> {
     install.ensure(&externals::PROGRAMS)?;
     install.ensure(&externals::NETWORK)?;

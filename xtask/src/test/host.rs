@@ -8,9 +8,6 @@ use std::process::Command;
 
 /// Whether sources outside of the guest tests have the last part of `name` in them, so that a test
 /// of this host may have that name.
-///
-/// # Errors
-/// The sources cannot be read.
 pub(super) fn may_have(name: &str) -> Result<bool> {
     let part = name.rsplit("::").find(|part| !part.is_empty()).unwrap_or(name);
     let guest = paths::root().join("tests/guest");
@@ -32,9 +29,6 @@ pub(super) fn may_have(name: &str) -> Result<bool> {
 }
 
 /// The test programs that have a test with `name` in its name; the guest tests are not among them.
-///
-/// # Errors
-/// A program cannot be run.
 pub(super) fn named<'a>(tests: &'a [Test], name: &str) -> Result<Vec<&'a Test>> {
     let mut named = Vec::new();
     for test in tests.iter().filter(|test| test.name != "guest") {
@@ -51,9 +45,6 @@ pub(super) fn named<'a>(tests: &'a [Test], name: &str) -> Result<Vec<&'a Test>> 
 }
 
 /// Runs those of their tests, each program in its package's folder as cargo does.
-///
-/// # Errors
-/// A test fails.
 pub(super) fn run(tests: &[&Test], name: &str) -> Result<()> {
     // Some need what `cargo xtask test` makes ready, and are left out by a plain `cargo test`.
     let tracetoll = cargo::as_tested("tracetoll")?;

@@ -86,9 +86,6 @@ impl Kind {
 
 /// Makes sure that every module that is named here is there: a misspelt one would be left out
 /// without a word.
-///
-/// # Errors
-/// One is not.
 pub(super) fn check(there: &BTreeSet<String>) -> Result<()> {
     let parts = PARTS.into_iter().flatten();
     let mut named = OF_THE_KERNEL.iter().chain(OF_VMS).chain(parts).chain([&SOAK]);

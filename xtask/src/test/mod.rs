@@ -51,9 +51,6 @@ pub(crate) struct Args {
 
 impl Args {
     /// Runs every stage, also after one has failed.
-    ///
-    /// # Errors
-    /// When interrupted. A stage that fails is printed, and makes the exit status 1.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
         let mut stages = Stages::default();
         let whole = self.full

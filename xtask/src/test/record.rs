@@ -24,8 +24,6 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// # Errors
-    /// This is no checkout that git can read.
     pub(super) fn now() -> Result<Self> {
         let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
         let others = ["status", "--porcelain", "--", ".", ":!xtask/full-lane.json"];
@@ -34,10 +32,6 @@ impl Source {
 }
 
 /// Writes the record of a run in which nothing failed. `fuzz` is what the fuzzer said.
-///
-/// # Errors
-/// The source is another one than when the run began; a machine's output cannot be read, or its
-/// tests have no result; the file cannot be written.
 pub(super) fn write(
     source: &Source,
     stages: &[(String, f64)],
