@@ -11,6 +11,7 @@
 //! | [`model`] | plain types and the result schema; no IO |
 //! | [`error`] | the one error type |
 
+#![warn(missing_docs)]
 // No input is worth a panic. Modules that handle what people or other programs wrote refuse indices
 // and unchecked arithmetic too.
 #![cfg_attr(
