@@ -1,15 +1,20 @@
 //! The book: mdBook builds it from `docs/`, and every link in what it built is followed.
 
+use crate::tools::Tool;
 use crate::{cargo, paths};
 use anyhow::{Context, Result, bail};
 use probe_vm::install::Installer;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-/// The mdBook that builds it.
-const VERSION: &str = "0.5.4";
+const MDBOOK: Tool = Tool {
+    name: "mdbook",
+    version: "0.5.4",
+    to: "to build the book",
+    // Serving and watching, which nobody does here, take most of its compile time.
+    features: &["--no-default-features", "--features", "search"],
+};
 
 /// Where mdBook puts it, as `docs/book.toml` says.
 const BUILT: &str = "target/book";
@@ -35,39 +40,17 @@ impl Args {
 /// # Errors
 /// mdBook cannot be installed, or fails; a link leads nowhere.
 pub(crate) fn check(install: &Installer) -> Result<()> {
-    let mdbook = ready(install)?;
     let built = paths::root().join(BUILT);
     // Pages of before would hide links to what is gone.
     if built.exists() {
         fs::remove_dir_all(&built).with_context(|| format!("cannot remove {}", built.display()))?;
     }
-    cargo::run(Command::new(mdbook).arg("build").arg(paths::root().join("docs")))?;
+    cargo::run(MDBOOK.command(install)?.arg("build").arg(paths::root().join("docs")))?;
     let broken = broken(&built)?;
     if !broken.is_empty() {
         bail!("links of the book lead nowhere:\n  {}", broken.join("\n  "));
     }
     Ok(())
-}
-
-/// Installs mdBook below `target/`, where this version of it is not there yet.
-fn ready(install: &Installer) -> Result<PathBuf> {
-    let home = probe_vm::store::folder("mdbook")?;
-    let lock = File::create(home.join("lock"))?;
-    lock.lock()?;
-    let program = home.join("bin/mdbook");
-    let version = Command::new(&program).arg("--version").output();
-    let there = version.is_ok_and(|out| {
-        String::from_utf8_lossy(&out.stdout).trim_end().trim_start_matches("mdbook v") == VERSION
-    });
-    if !there {
-        // Serving and watching, which nobody does here, take most of its compile time.
-        let features = ["--no-default-features", "--features", "search"];
-        let mut cargo = cargo::cargo(&["install", "mdbook", "--locked", "--version", VERSION]);
-        cargo.args(features).arg("--root").arg(&home);
-        install.announce("mdbook", "to build the book", &cargo)?;
-        cargo::run(&mut cargo)?;
-    }
-    Ok(program)
 }
 
 /// Links of a folder of web pages that lead to no file, or to no place in one.

@@ -1,4 +1,4 @@
-//! Everything a developer types: `cargo xtask run|test|bench|ebpf|image|vm|book`.
+//! Everything a developer types: `cargo xtask run|test|bench|ebpf|image|vm|book|house`.
 //!
 //! Each subcommand is one module; what a module needs from the system it asks of an
 //! [`Installer`], and machines are [`probe_vm`]'s.
@@ -9,11 +9,13 @@ mod cargo;
 #[cfg(test)]
 mod documents;
 mod ebpf;
+mod house;
 mod image;
 mod paths;
 mod readers;
 mod run;
 mod test;
+mod tools;
 mod vm;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +42,7 @@ enum Command {
     Image(image::Args),
     Ebpf(ebpf::Args),
     Book(book::Args),
+    House(house::Args),
 }
 
 fn main() -> ExitCode {
@@ -60,5 +63,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Image(args) => args.run(&install),
         Command::Ebpf(args) => args.run(&install).map(|()| ExitCode::SUCCESS),
         Command::Book(args) => args.run(&install).map(|()| ExitCode::SUCCESS),
+        Command::House(args) => args.run(&install).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -10,7 +10,7 @@ mod host;
 mod lanes;
 mod record;
 
-use crate::{book, cargo, ebpf, readers};
+use crate::{book, cargo, ebpf, house, readers};
 use anyhow::{Result, bail};
 use probe_vm::kernels::{self, Kernel, SERIES};
 use probe_vm::machine::{AccelArg, Tools};
@@ -77,6 +77,7 @@ impl Args {
         if self.full && !self.guest_only {
             stages.run("fuzz", || fuzz(&mut fuzzed))?;
             stages.run("book", || book::check(install))?;
+            stages.run("house", || house::check(install))?;
         }
         if !self.host_only {
             stages.run("guest tests", || {
