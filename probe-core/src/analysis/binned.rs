@@ -9,6 +9,7 @@ use super::{
 use crate::model::{
     loss::Loss,
     method::SeriesUnit,
+    reason::Reason,
     trial::{GuestSeries, Measured},
 };
 
@@ -21,38 +22,38 @@ pub(super) struct Own<'a> {
 }
 
 /// Bits at the sink, and seconds.
-pub(super) fn throughput(trial: &Measured) -> Result<Binned, String> {
+pub(super) fn throughput(trial: &Measured) -> Result<Binned, Reason> {
     Two::new(bits(&trial.throughput), seconds(trial)).map(Binned::from)
 }
 
 /// Bits of one guest, and seconds.
-pub(super) fn guest_throughput(trial: &Measured, name: &str) -> Result<Binned, String> {
+pub(super) fn guest_throughput(trial: &Measured, name: &str) -> Result<Binned, Reason> {
     let guest = trial.guests.iter().find(|guest| guest.name == name);
-    let guest = guest.ok_or_else(|| format!("no series of {name}"))?;
+    let guest = guest.ok_or_else(|| Reason::NoSeriesOfGuest { guest: name.into() })?;
     Two::new(bits(&guest.throughput), seconds(trial)).map(Binned::from)
 }
 
 /// Calls by the witness, and seconds.
-pub(super) fn calls(trial: &Measured, function: Item<'_>) -> Result<Binned, String> {
+pub(super) fn calls(trial: &Measured, function: Item<'_>) -> Result<Binned, Reason> {
     witnessed(trial, witness(trial, function)?, seconds(trial))
 }
 
 /// Frames at the sink, and calls by the witness.
-pub(super) fn frames_by_call(trial: &Measured, function: Item<'_>) -> Result<Binned, String> {
+pub(super) fn frames_by_call(trial: &Measured, function: Item<'_>) -> Result<Binned, Reason> {
     if trial.frames.is_empty() {
-        return Err("the sink counted no frames by bin".into());
+        return Err(Reason::NoFramesByBin);
     }
     witnessed(trial, numbers(&trial.frames), witness(trial, function)?)
 }
 
 /// Calls by the witness, and bits at the sink.
-pub(super) fn calls_and_bits(trial: &Measured, function: Item<'_>) -> Result<Binned, String> {
+pub(super) fn calls_and_bits(trial: &Measured, function: Item<'_>) -> Result<Binned, Reason> {
     witnessed(trial, witness(trial, function)?, bits(&trial.throughput))
 }
 
 /// Time between two calls in µs, the bin's mean (NaN in a bin without call), and the guests'
 /// round-trip time in µs.
-pub(super) fn between_calls_and_rtt(trial: &Measured, calls: Binned) -> Result<Binned, String> {
+pub(super) fn between_calls_and_rtt(trial: &Measured, calls: Binned) -> Result<Binned, Reason> {
     let between = |(calls, seconds): (&f64, &f64)| {
         if *calls > 0.0 { 1e6 * seconds / calls } else { f64::NAN }
     };
@@ -64,9 +65,9 @@ pub(super) fn between_calls_and_rtt(trial: &Measured, calls: Binned) -> Result<B
 impl Own<'_> {
     /// Calls by the method, each record standing for as many as its declared factor says, and
     /// seconds.
-    pub(super) fn calls(self, trial: &Measured) -> Result<Binned, String> {
+    pub(super) fn calls(self, trial: &Measured) -> Result<Binned, Reason> {
         let SeriesUnit::Calls { factor } = self.unit else {
-            return Err("shares of CPU time are no calls".into());
+            return Err(Reason::SharesNotCalls);
         };
         let view = self.view(trial);
         let calls = view.calls()?.iter().map(|value| factor * value).collect();
@@ -75,7 +76,7 @@ impl Own<'_> {
 
     /// A profiler's share with all that the function calls, in per cent; and ones, so that a ratio
     /// is a mean over bins.
-    pub(super) fn share(self, trial: &Measured) -> Result<Binned, String> {
+    pub(super) fn share(self, trial: &Measured) -> Result<Binned, Reason> {
         let view = self.view(trial);
         let share = view.calls()?.to_vec();
         let ones = vec![1.0; share.len()];
@@ -83,16 +84,16 @@ impl Own<'_> {
     }
 
     /// A profiler's share of the function's own code; and ones.
-    pub(super) fn self_share(self, trial: &Measured) -> Result<Binned, String> {
+    pub(super) fn self_share(self, trial: &Measured) -> Result<Binned, Reason> {
         let found = trial.series.iter().find(|series| series.function == self.function.name);
         let own = found.and_then(|series| series.self_share.clone());
-        let own = own.ok_or("the method tells no share of the function's own code")?;
+        let own = own.ok_or(Reason::NoOwnShare)?;
         let ones = vec![1.0; own.len()];
         told(&self.view(trial), own, ones)
     }
 
     /// The method's own series, or what stands in for it; and bits at the sink.
-    pub(super) fn series_and_bits(self, trial: &Measured) -> Result<Binned, String> {
+    pub(super) fn series_and_bits(self, trial: &Measured) -> Result<Binned, Reason> {
         let view = self.view(trial);
         told(&view, view.series()?.to_vec(), bits(&trial.throughput))
     }
@@ -103,7 +104,7 @@ impl Own<'_> {
 }
 
 /// The sum of the shares of several functions; and ones.
-pub(super) fn shares(trial: &Measured, functions: &[Item<'_>]) -> Result<Binned, String> {
+pub(super) fn shares(trial: &Measured, functions: &[Item<'_>]) -> Result<Binned, Reason> {
     let mut sum = Binned::from(Two {
         a: vec![0.0; trial.throughput.len()],
         b: vec![1.0; trial.throughput.len()],
@@ -117,14 +118,14 @@ pub(super) fn shares(trial: &Measured, functions: &[Item<'_>]) -> Result<Binned,
 }
 
 /// A pair of series of which one is the witness's.
-fn witnessed(trial: &Measured, a: Vec<f64>, b: Vec<f64>) -> Result<Binned, String> {
+fn witnessed(trial: &Measured, a: Vec<f64>, b: Vec<f64>) -> Result<Binned, Reason> {
     let whole = trial.witness.as_ref().is_some_and(|witness| witness.missed == Loss::NONE);
     let gaps = Gaps { witness: !whole, ..Gaps::default() };
     Ok(Binned { two: Two::new(a, b)?, gaps })
 }
 
 /// A pair of series of which one is the method's.
-fn told(view: &View, a: Vec<f64>, b: Vec<f64>) -> Result<Binned, String> {
+fn told(view: &View, a: Vec<f64>, b: Vec<f64>) -> Result<Binned, Reason> {
     let stand_in = view.stand_in.clone();
     let gaps = Gaps { method: !view.complete, witness: false, stand_in };
     Ok(Binned { two: Two::new(a, b)?, gaps })
@@ -132,11 +133,11 @@ fn told(view: &View, a: Vec<f64>, b: Vec<f64>) -> Result<Binned, String> {
 
 /// The guests' round-trip times, bin by bin: the mean over the guests that tell one in the bin, NaN
 /// where none does.
-fn rtt_us(trial: &Measured) -> Result<Vec<f64>, String> {
+fn rtt_us(trial: &Measured) -> Result<Vec<f64>, Reason> {
     let told: Vec<&GuestSeries> =
         trial.guests.iter().filter(|guest| guest.rtt_us.iter().any(Option::is_some)).collect();
     if told.is_empty() {
-        return Err("no guest tells a round-trip time: none sends over TCP".into());
+        return Err(Reason::NoRoundTripTime);
     }
     let of_bin = |bin: usize| {
         let known = told.iter().filter_map(|guest| guest.rtt_us.get(bin).copied().flatten());

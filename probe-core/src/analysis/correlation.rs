@@ -1,6 +1,6 @@
 //! How two series of bins move together.
 
-use std::fmt;
+use crate::model::reason::{Compared, Reason};
 
 /// Fewest bins that a correlation is computed from.
 pub const FEWEST_BINS: usize = 30;
@@ -28,21 +28,15 @@ pub enum Side {
 }
 
 impl Undefined {
-    /// The reason in words, with the names of the two series.
-    pub fn why(self, first: &str, second: &str) -> String {
-        let name = |side| if side == Side::First { first } else { second };
+    /// The reason of a figure that is made of these two series.
+    pub fn of(self, [first, second]: [Compared; 2]) -> Reason {
+        let series = |side| if side == Side::First { first } else { second };
         match self {
-            Self::Short(bins) => format!("{bins} bins; r needs {FEWEST_BINS}"),
-            Self::Unpaired(a, b) => format!("{first} has {a} bins, {second} has {b}"),
-            Self::Constant(side) => format!("the {} is constant", name(side)),
-            Self::NotANumber(side) => format!("the {} holds a value that is no number", name(side)),
+            Self::Short(bins) => Reason::TooFewBins { bins, least: FEWEST_BINS },
+            Self::Unpaired(a, b) => Reason::Lengths { bins: [a, b] },
+            Self::Constant(side) => Reason::Constant { series: series(side) },
+            Self::NotANumber(side) => Reason::NotANumber { series: series(side) },
         }
-    }
-}
-
-impl fmt::Display for Undefined {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why("first series", "second series"))
     }
 }
 
@@ -217,8 +211,8 @@ mod tests {
         let mut broken = rising.clone();
         broken[3] = f64::NAN;
         assert_eq!(pearson(&broken, &rising), Err(Undefined::NotANumber(Side::First)));
-        let why = Undefined::Constant(Side::Second).why("witness", "throughput");
-        assert_eq!(why, "the throughput is constant");
+        let why = Undefined::Constant(Side::Second).of([Compared::Witness, Compared::Throughput]);
+        assert_eq!(why, Reason::Constant { series: Compared::Throughput });
     }
 
     #[test]

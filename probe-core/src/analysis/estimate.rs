@@ -1,7 +1,5 @@
 //! From one value per block to a figure.
 
-use std::collections::BTreeSet;
-
 use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng as _};
 
 use super::{
@@ -9,36 +7,37 @@ use super::{
     correlation::mean,
     interval::{self, ALPHA, Interval},
 };
-use crate::model::figure::{Basis, Estimate, Figure, Platform};
+use crate::model::{
+    figure::{Basis, Estimate, Figure, Platform},
+    note::Note,
+    reason::Reason,
+};
 
 /// Blocks from which the interval is BCa's; below, resamples of so few values are too alike and
 /// Student's t holds.
 pub const BOOTSTRAP_FROM: usize = 15;
-
-/// Note on a figure whose sample is one pair of trials, or one trial.
-pub const ONE_TRIAL: &str = "one trial: no interval";
 
 /// The blocks in which a value exists, and a note on those that are left out.
 ///
 /// # Errors
 /// Why no block has one.
 pub(super) fn usable<T>(
-    blocks: impl IntoIterator<Item = Result<T, String>>,
-) -> Result<(Vec<T>, Option<String>), String> {
-    let (mut found, mut whys, mut all) = (Vec::new(), BTreeSet::new(), 0_usize);
+    blocks: impl IntoIterator<Item = Result<T, Reason>>,
+) -> Result<(Vec<T>, Option<Note>), Reason> {
+    let (mut found, mut whys) = (Vec::new(), Vec::new());
     for block in blocks {
-        all = all.saturating_add(1);
         match block {
             Ok(block) => found.push(block),
-            Err(why) => _ = whys.insert(why),
+            Err(why) => whys.push(why),
         }
     }
-    let whys = whys.into_iter().collect::<Vec<_>>().join("; ");
-    let left_out = all.saturating_sub(found.len());
+    let left_out = whys.len();
+    let blocks = found.len().saturating_add(left_out);
     if found.is_empty() {
-        return Err(whys);
+        return Err(Reason::of_blocks(whys));
     }
-    Ok((found, (left_out > 0).then(|| format!("{left_out} of {all} blocks left out: {whys}"))))
+    let note = || Note::BlocksLeftOut { left_out, blocks, why: Reason::of_blocks(whys) };
+    Ok((found, (left_out > 0).then(note)))
 }
 
 /// Values of independent blocks.
@@ -49,7 +48,7 @@ pub struct Sample {
     /// The clock behind all of them.
     pub platform: Platform,
     /// Remarks on the choice of trials.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// What the mean of a sample stands for.
@@ -85,10 +84,10 @@ impl Sample {
     pub fn figure_at(self, scale: Scale, alpha: f64, seed: u64) -> Figure {
         let Self { values, platform, mut notes } = self;
         if values.is_empty() {
-            return Figure::null("no trial");
+            return Figure::null(Reason::NoTrials);
         }
         if values.len() == 1 {
-            notes.push(ONE_TRIAL.into());
+            notes.push(Note::OneTrial);
         }
         let of_interval = mean_interval_at(&values, alpha, seed).map(|found| scale.bound(found));
         Figure::Known(Estimate {
@@ -110,10 +109,10 @@ pub(super) fn of_one_run(
     estimate: f64,
     found: Option<Interval>,
     platform: Platform,
-    mut notes: Vec<String>,
+    mut notes: Vec<Note>,
 ) -> Figure {
     if found.is_none() {
-        notes.push(ONE_TRIAL.into());
+        notes.push(Note::OneTrial);
     }
     Figure::Known(Estimate {
         estimate,

@@ -12,6 +12,7 @@ use crate::model::{
     loss::Loss,
     method::{Class, Descriptor, SeriesUnit},
     observation::{Estimate, Promise},
+    reason::Reason,
     trial::{Measured, Outcome, Pace},
 };
 
@@ -29,18 +30,15 @@ pub fn events(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Events
         })
         .collect();
     let Some(first) = done.first() else {
-        return nothing(None, "no lockstep trial ended well");
+        return nothing(None, Reason::NoLockstepTrial);
     };
     let Some(item) = items.seen(method, first) else {
-        return nothing(
-            None,
-            &format!("{CALLED_PER_KICK}, which each kick calls, is not in the target"),
-        );
+        return nothing(None, Reason::NotInTarget { function: CALLED_PER_KICK.into() });
     };
     let counts = counts(&done, method, item);
     if method.class == Class::Nothing {
         let truth = counts.truth;
-        return Events { truth, ..nothing(Some(item), "it records nothing") };
+        return Events { truth, ..nothing(Some(item), Reason::RecordsNothing) };
     }
     Events {
         item: Some(item.name.to_owned()),
@@ -55,7 +53,7 @@ pub fn events(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Events
     }
 }
 
-fn nothing(item: Option<Item<'_>>, why: &str) -> Events {
+fn nothing(item: Option<Item<'_>>, why: Reason) -> Events {
     Events {
         item: item.map(|item| item.name.to_owned()),
         truth: None,
@@ -65,7 +63,7 @@ fn nothing(item: Option<Item<'_>>, why: &str) -> Events {
         counted_plus_missed: None,
         counted: None,
         estimate: None,
-        reconciles: Reconciliation::NotApplicable { why: why.into() },
+        reconciles: Reconciliation::NotApplicable { why },
     }
 }
 

@@ -20,6 +20,8 @@ use crate::model::{
     figure::{Basis, Estimate, Figure, Platform},
     figures::{FidelityFigures, Figures},
     method::{Descriptor, MethodId, SeriesUnit},
+    note::Note,
+    reason::Reason,
     trial::Measured,
     units::Nanos,
 };
@@ -50,9 +52,9 @@ pub fn figures(
         let figure = |row: &Definition| match &fidelity {
             Ok(fidelity) => fidelity.row(row, &method.id, window),
             Err(why) if row.name == table::R_0.name || !method.id.is_off() => {
-                Figure::null(why.as_str())
+                Figure::null(why.clone())
             }
-            Err(_) => Figure::null("the control"),
+            Err(_) => Figure::null(Reason::Control),
         };
         rows.iter().map(|&row| (row.name, figure(row))).collect()
     };
@@ -68,7 +70,7 @@ pub fn figures(
 struct Fidelity {
     views: Vec<(View, View)>,
     platform: Platform,
-    notes: Vec<String>,
+    notes: Vec<Note>,
     /// The method's declared sampling factor.
     factor: Option<f64>,
     /// Shortest section, in bins, that gives an interval within one run.
@@ -79,7 +81,7 @@ struct Fidelity {
 /// The blocks in which a quantity exists, each with its value.
 struct Usable<'a> {
     found: Vec<(Block<'a>, f64)>,
-    notes: Vec<String>,
+    notes: Vec<Note>,
 }
 
 impl<'a> Usable<'a> {
@@ -98,7 +100,7 @@ impl Fidelity {
         method: &Descriptor,
         function: Item<'_>,
         seed: u64,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Reason> {
         let off = |trial: &Measured| View::of(trial, function, SeriesUnit::Nothing);
         let (views, platform, notes) = if method.id.is_off() {
             let Chosen { items, platform, notes } = trials.single(Kind::FIDELITY, &method.id)?;
@@ -133,10 +135,10 @@ impl Fidelity {
     /// The figure of a row of the table; averages move over `window` bins.
     fn row(&self, row: &Definition, method: &MethodId, window: usize) -> Figure {
         let Value::Bins(quantity, rating) = row.value else {
-            return Figure::null("no figure of the fidelity trials");
+            return Figure::null(Reason::OtherTrials);
         };
         if method.is_off() && quantity != Quantity::R0 {
-            return Figure::null("the control");
+            return Figure::null(Reason::Control);
         }
         let rating = Rating { window: rating.window.min(window), ..rating };
         let usable = match self.usable(quantity, rating) {
@@ -156,7 +158,7 @@ impl Fidelity {
         }
     }
 
-    fn usable(&self, quantity: Quantity, rating: Rating) -> Result<Usable<'_>, String> {
+    fn usable(&self, quantity: Quantity, rating: Rating) -> Result<Usable<'_>, Reason> {
         let (found, left_out) = usable(self.views.iter().map(|(off, method)| {
             let block = Block { off, method };
             Ok((block, block.value(quantity, rating, self.factor)?))
@@ -256,14 +258,12 @@ impl Fidelity {
 }
 
 /// Why a share of `r_0` cannot be told, where its interval comes too near zero.
-fn too_small(r_0: Option<Interval>) -> Option<String> {
+fn too_small(r_0: Option<Interval>) -> Option<Reason> {
     let Some(Interval { lo, hi }) = r_0 else {
-        return Some("r_0 has no interval, so it may be near zero".into());
+        return Some(Reason::UnsureR0);
     };
-    let least = if lo > 0.0 { lo } else { (-hi).max(0.0) };
-    (least <= LEAST_R_0).then(|| {
-        format!("r_0 lies in [{lo:.2}, {hi:.2}]: its lower bound is not above {LEAST_R_0}")
-    })
+    let nearest = if lo > 0.0 { lo } else { (-hi).max(0.0) };
+    (nearest <= LEAST_R_0).then_some(Reason::WeakR0 { lo, hi, least: LEAST_R_0 })
 }
 
 /// What is missing in the series that `quantity` is made from.

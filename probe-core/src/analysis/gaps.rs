@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::note::Note;
+
 /// Of the series of one trial, or of the two trials of one block.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Gaps {
@@ -15,22 +17,20 @@ pub(super) struct Gaps {
 }
 
 /// Remarks on a figure that is made of these trials.
-pub(super) fn notes<'a>(all: impl IntoIterator<Item = &'a Gaps>) -> Vec<String> {
+pub(super) fn notes<'a>(all: impl IntoIterator<Item = &'a Gaps>) -> Vec<Note> {
     let all: Vec<&Gaps> = all.into_iter().collect();
-    let n = all.len();
+    let of = all.len();
     let method = all.iter().filter(|gaps| gaps.method).count();
     let witness = all.iter().filter(|gaps| gaps.witness).count();
     let mut notes = Vec::new();
     if method > 0 {
-        notes.push(format!(
-            "events were lost or missed, or may have been, in {method} of {n} trials: their series is not exact"
-        ));
+        notes.push(Note::SeriesNotExact { trials: method, of });
     }
-    let stand_ins: BTreeSet<&str> =
-        all.iter().filter_map(|gaps| gaps.stand_in.as_deref()).collect();
-    notes.extend(stand_ins.iter().map(|item| format!("its series is of {item}, not of calls")));
+    let stand_ins: BTreeSet<&String> =
+        all.iter().filter_map(|gaps| gaps.stand_in.as_ref()).collect();
+    notes.extend(stand_ins.into_iter().map(|item| Note::StandsIn { item: item.clone() }));
     if witness > 0 {
-        notes.push(format!("the witness missed calls, or may have, in {witness} of {n} blocks"));
+        notes.push(Note::WitnessNotExact { blocks: witness, of });
     }
     notes
 }

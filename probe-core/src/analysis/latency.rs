@@ -8,6 +8,7 @@ use super::{
 };
 use crate::model::{
     method::MethodId,
+    reason::Reason,
     trial::{Measured, Pace},
 };
 
@@ -32,22 +33,22 @@ pub(super) const P99_9: f64 = 0.999;
 pub(super) const MAX: f64 = 1.0;
 
 /// The µs that this share of a trial's frames took at most.
-pub(super) fn micros(trial: &Measured, share: f64) -> Result<f64, String> {
+pub(super) fn micros(trial: &Measured, share: f64) -> Result<f64, Reason> {
     Ok(nanos(trial, share)? / 1000.0)
 }
 
 /// Logarithm of the change of that.
-pub(super) fn ratio(pair: &Pair<'_>, share: f64) -> Result<f64, String> {
+pub(super) fn ratio(pair: &Pair<'_>, share: f64) -> Result<f64, Reason> {
     let ratio = nanos(pair.method, share)? / nanos(pair.off, share)?;
     match ratio > 0.0 && ratio.is_finite() {
         true => Ok(ratio.ln()),
-        false => Err("a frame took no time".into()),
+        false => Err(Reason::NoTime),
     }
 }
 
-fn nanos(trial: &Measured, share: f64) -> Result<f64, String> {
-    let times = times(trial).ok_or("frames were not timed: only VM-less guests stamp them")?;
-    quantile(&times, share).ok_or_else(|| "fewer frames than lie beyond it one by one".into())
+fn nanos(trial: &Measured, share: f64) -> Result<f64, Reason> {
+    let times = times(trial).ok_or(Reason::NotTimed)?;
+    quantile(&times, share).ok_or(Reason::TooFewFrames)
 }
 
 /// None where frames were not stamped, or what was kept of them is damaged.
@@ -153,9 +154,9 @@ mod tests {
         close(method.of(LATENCY_P99_US), 495.0);
         close(method.of(LATENCY_MAX_US), 500.0);
         let Figure::Null(why) = method.of(LATENCY_P99_9_US) else { panic!("of 500 frames") };
-        assert!(why.why.contains("fewer frames"), "{why:?}");
+        assert_eq!(why.why, Reason::TooFewFrames);
         let without = figures(COUNT, [Some(latency(500, 1)), None]);
         let Figure::Null(why) = without.of(LATENCY_P50_PCT) else { panic!("of nothing") };
-        assert!(why.why.contains("not timed"), "{why:?}");
+        assert_eq!(why.why, Reason::NotTimed);
     }
 }

@@ -40,6 +40,7 @@ pub mod bootstrap;
 mod chance;
 pub mod compare;
 pub mod correlation;
+pub mod doubt;
 pub mod durations;
 pub mod estimate;
 pub mod events;

@@ -7,6 +7,8 @@ use crate::model::{
     campaign::Run,
     figure::Platform,
     method::MethodId,
+    note::Note,
+    reason::{Reason, TrialKind},
     trial::{Measured, Outcome, Pace, Part, Trial},
 };
 
@@ -40,7 +42,7 @@ pub struct Chosen<T> {
     /// The one clock that all of it is in.
     pub platform: Platform,
     /// What a reader must know of the choice.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// A trial under the control and one under the method, from the same block.
@@ -79,19 +81,9 @@ impl Kind {
             && self.pace.is_none_or(|pace| trial.pace == pace)
     }
 
-    /// The kind in words: `paced toll`.
-    fn name(self) -> String {
-        let part = match self.part {
-            Part::Toll => "toll",
-            Part::Fidelity => "fidelity",
-        };
-        let pace = match self.pace {
-            Some(Pace::Lockstep) => "lockstep ",
-            Some(Pace::Paced) => "paced ",
-            Some(Pace::Flat) => "flat-out ",
-            None => "",
-        };
-        format!("{pace}{part}")
+    /// As a reason names it.
+    fn named(self) -> TrialKind {
+        TrialKind { part: self.part, pace: self.pace }
     }
 }
 
@@ -110,7 +102,7 @@ impl<'a> Trials<'a> {
     ///
     /// # Errors
     /// Why there is none.
-    pub fn single(&self, kind: Kind, method: &MethodId) -> Result<Chosen<&'a Measured>, String> {
+    pub fn single(&self, kind: Kind, method: &MethodId) -> Result<Chosen<&'a Measured>, Reason> {
         let rows = self.rows(kind, method);
         choose(&rows, |row| row.values().copied().collect())
             .ok_or_else(|| self.why_none(kind, method))
@@ -120,7 +112,7 @@ impl<'a> Trials<'a> {
     ///
     /// # Errors
     /// Why there is no pair.
-    pub fn paired(&self, kind: Kind, method: &MethodId) -> Result<Chosen<Pair<'a>>, String> {
+    pub fn paired(&self, kind: Kind, method: &MethodId) -> Result<Chosen<Pair<'a>>, Reason> {
         self.between(kind, &MethodId(MethodId::OFF.into()), kind, method)
     }
 
@@ -135,18 +127,16 @@ impl<'a> Trials<'a> {
         first: &MethodId,
         second_kind: Kind,
         second: &MethodId,
-    ) -> Result<Chosen<Pair<'a>>, String> {
+    ) -> Result<Chosen<Pair<'a>>, Reason> {
         let both = self.pairs(first_kind, first, second_kind, second);
         choose(&both, |row| row.values().copied().collect()).ok_or_else(|| {
             let mut why = [(first_kind, first), (second_kind, second)]
                 .into_iter()
                 .filter(|(kind, method)| self.single(*kind, method).is_err())
                 .map(|(kind, method)| self.why_none(kind, method));
-            why.next().unwrap_or_else(|| {
-                format!(
-                    "no block holds a {} trial of both {first} and {second}",
-                    second_kind.name()
-                )
+            why.next().unwrap_or_else(|| Reason::NoCommonBlock {
+                trials: vec![second_kind.named()],
+                methods: [first.clone(), second.clone()],
             })
         })
     }
@@ -159,10 +149,10 @@ impl<'a> Trials<'a> {
         &self,
         kinds: &[Kind],
         method: &MethodId,
-    ) -> Result<Chosen<(Block, Vec<Pair<'a>>)>, String> {
+    ) -> Result<Chosen<(Block, Vec<Pair<'a>>)>, Reason> {
         let off = MethodId(MethodId::OFF.into());
         let mut of_kind = kinds.iter().map(|&kind| by_block(&self.pairs(kind, &off, kind, method)));
-        let first = of_kind.next().ok_or("of no kind there are no trials")?;
+        let first = of_kind.next().ok_or(Reason::NoTrials)?;
         let all =
             of_kind.fold(first, |all, next| joined(&all, &next, |all, next| [all, next].concat()));
         let items = |row: &BTreeMap<Block, Option<Vec<Pair<'a>>>>| {
@@ -174,8 +164,8 @@ impl<'a> Trials<'a> {
         for &kind in kinds {
             self.paired(kind, method)?;
         }
-        let names: Vec<String> = kinds.iter().map(|kind| kind.name()).collect();
-        Err(format!("no block holds a {} trial of both off and {method}", names.join(" and a ")))
+        let trials = kinds.iter().map(|kind| kind.named()).collect();
+        Err(Reason::NoCommonBlock { trials, methods: [off, method.clone()] })
     }
 
     fn pairs(
@@ -205,15 +195,15 @@ impl<'a> Trials<'a> {
         rows
     }
 
-    fn why_none(&self, kind: Kind, method: &MethodId) -> String {
+    fn why_none(&self, kind: Kind, method: &MethodId) -> Reason {
         let mut tried = self.all.iter().filter(|t| t.method == *method && kind.holds(t));
-        let name = kind.name();
+        let (trials, method) = (kind.named(), method.clone());
         match tried.next().map(|trial| &trial.outcome) {
-            None => format!("the campaign has no {name} trial of {method}"),
+            None => Reason::NoTrial { trials, method },
             Some(Outcome::Failed { why }) => {
-                format!("each {name} trial of {method} failed; the first: {why}")
+                Reason::AllFailed { trials, method, first: why.clone() }
             }
-            Some(Outcome::Done(_)) => format!("no {name} trial of {method} names its run"),
+            Some(Outcome::Done(_)) => Reason::NoRun { trials, method },
         }
     }
 }
@@ -257,13 +247,10 @@ fn choose<Row, T>(
     let items: Vec<T> = found.into_iter().flatten().collect();
     let mut notes = Vec::new();
     if items.len() < blocks {
-        notes.push(format!(
-            "{} of {blocks} blocks missing: a trial failed or was not run",
-            blocks.saturating_sub(items.len())
-        ));
+        notes.push(Note::BlocksMissing { missing: blocks.saturating_sub(items.len()), blocks });
     }
     if rows.len() > 1 {
-        notes.push("trials in other clocks are left out".into());
+        notes.push(Note::OtherClocks);
     }
     Some(Chosen { items, platform, notes })
 }

@@ -6,6 +6,7 @@ use crate::model::{
     loss::Loss,
     method::{Class, Descriptor, SeriesUnit},
     observation::{Estimate, Promise},
+    reason::Reason,
 };
 
 /// Sums over the trials, of one item of the target.
@@ -35,11 +36,11 @@ impl Counts {
 /// Sets what `method` saw against what happened.
 pub(super) fn reconcile(counts: &Counts, method: &Descriptor) -> Reconciliation {
     let Some(truth) = counts.truth else {
-        return not_applicable("nothing ties what it counts to the load");
+        return not_applicable(Reason::NotTied);
     };
     match (method.class, method.unit) {
-        (Class::Nothing, _) | (_, SeriesUnit::Nothing) => not_applicable("it records nothing"),
-        (_, SeriesUnit::CpuShare) => not_applicable("shares of CPU time do not count calls"),
+        (Class::Nothing, _) | (_, SeriesUnit::Nothing) => not_applicable(Reason::RecordsNothing),
+        (_, SeriesUnit::CpuShare) => not_applicable(Reason::SharesDoNotCount),
         (Class::Sampled, SeriesUnit::Calls { .. }) => sampled(counts, truth),
         (_, SeriesUnit::Calls { .. }) => every_hit(counts, truth),
     }
@@ -48,8 +49,8 @@ pub(super) fn reconcile(counts: &Counts, method: &Descriptor) -> Reconciliation 
 /// A method that sees every hit.
 fn every_hit(counts: &Counts, truth: u64) -> Reconciliation {
     match counts.recorded {
-        None => not_applicable("a trial has no count of it"),
-        Some(_) if !counts.placed => misplaced(),
+        None => not_applicable(Reason::NoCount),
+        Some(_) if !counts.placed => not_applicable(Reason::LossesNotPlaced),
         Some(recorded) => whole(total([recorded, counts.lost.known()]), counts, truth),
     }
 }
@@ -78,7 +79,7 @@ fn sampled(counts: &Counts, truth: u64) -> Reconciliation {
     match counts.estimate {
         // Calls that were missed were never drawn from.
         Some(estimate) => within(estimate, truth.saturating_sub(counts.missed.known())),
-        None => not_applicable("a trial has no estimate of it"),
+        None => not_applicable(Reason::NoEstimate),
     }
 }
 
@@ -107,10 +108,6 @@ fn differs(found: u64, truth: u64) -> Reconciliation {
     Reconciliation::Differs { by: if found < truth { away.saturating_neg() } else { away } }
 }
 
-fn misplaced() -> Reconciliation {
-    not_applicable("its losses may be another function's, or lie outside the window")
-}
-
-fn not_applicable(why: &str) -> Reconciliation {
-    Reconciliation::NotApplicable { why: why.into() }
+fn not_applicable(why: Reason) -> Reconciliation {
+    Reconciliation::NotApplicable { why }
 }

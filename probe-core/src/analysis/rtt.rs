@@ -12,6 +12,7 @@ use super::{
 use crate::model::{
     figure::Figure,
     method::{Descriptor, SeriesUnit},
+    reason::{Compared, Reason},
     sections::RttFigures,
     trial::Measured,
 };
@@ -31,25 +32,23 @@ pub fn figures(
     let schedule = chosen.items.iter().find(|trial| tells(trial))?;
     let all: Vec<usize> = (0..schedule.sections.len()).collect();
     let stretches = Stretches::of(trials, &method.id, &all, seed);
-    let figure = |r: Coefficient, calls: &dyn Fn(&Measured) -> Result<Binned, String>| {
+    let figure = |r: Coefficient, calls: &dyn Fn(&Measured) -> Result<Binned, Reason>| {
         let both = |trial: &Measured| between_calls_and_rtt(trial, calls(trial)?);
         match &stretches {
             Ok(found) => found.correlation(
                 Scale::Level(Bounds::Correlation),
                 both,
                 r,
-                ["time between calls", "round-trip time"],
+                [Compared::TimeBetweenCalls, Compared::RoundTripTime],
             ),
-            Err(why) => Figure::null(why.as_str()),
+            Err(why) => Figure::null(why.clone()),
         }
     };
     let by_witness = |r| figure(r, &|trial| calls(trial, function));
     let own = Own { function, unit: method.unit };
     let by_method = |r| match method.unit {
         SeriesUnit::Nothing => None,
-        SeriesUnit::CpuShare => {
-            Some(Figure::null("shares of CPU time do not tell the time between calls"))
-        }
+        SeriesUnit::CpuShare => Some(Figure::null(Reason::SharesNotTimes)),
         SeriesUnit::Calls { .. } => Some(figure(r, &|trial| own.calls(trial))),
     };
     Some(RttFigures {

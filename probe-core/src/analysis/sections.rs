@@ -16,6 +16,7 @@ use crate::model::{
     campaign::Design,
     figure::Figure,
     method::{Descriptor, SeriesUnit},
+    reason::{Compared, Reason},
     sections::{FunctionInSection, MethodInSection, Quantiles, SectionFigures},
     target::CALLED_PER_KICK,
     trial::{Measured, Outcome, Part, SectionMark, Trial},
@@ -91,7 +92,7 @@ impl InSection<'_> {
             guests_bps: self.guests(),
             frames_per_call: match kicked {
                 Some(function) => self.rate(|trial| binned::frames_by_call(trial, function)),
-                None => Figure::null(format!("{CALLED_PER_KICK} is not in the target")),
+                None => Figure::null(Reason::NotInTarget { function: CALLED_PER_KICK.into() }),
             },
             sink_run_delay_pct: self.sink_run_delay(),
             functions: self
@@ -102,7 +103,7 @@ impl InSection<'_> {
         }
     }
 
-    fn rate(&self, series: impl Fn(&Measured) -> Result<Binned, String>) -> Figure {
+    fn rate(&self, series: impl Fn(&Measured) -> Result<Binned, Reason>) -> Figure {
         self.stretches.figure(LEVEL, series, ratio)
     }
 
@@ -116,21 +117,17 @@ impl InSection<'_> {
         };
         FunctionInSection {
             calls_per_s_w: self.rate(|trial| binned::calls(trial, function)),
-            r_w: self.r("witness", |trial| binned::calls_and_bits(trial, function)),
+            r_w: self.r(Compared::Witness, |trial| binned::calls_and_bits(trial, function)),
             calls_per_s_m: calls.then(|| self.rate(|trial| own.calls(trial))),
             share_pct: share.then(|| self.rate(|trial| own.share(trial))),
             self_share_pct: share.then(|| self.rate(|trial| own.self_share(trial))),
             r_m: (unit != SeriesUnit::Nothing)
-                .then(|| self.r("method's series", |trial| own.series_and_bits(trial))),
+                .then(|| self.r(Compared::Method, |trial| own.series_and_bits(trial))),
         }
     }
 
-    fn r(
-        &self,
-        name: &'static str,
-        series: impl Fn(&Measured) -> Result<Binned, String>,
-    ) -> Figure {
-        let names = [name, "throughput"];
+    fn r(&self, name: Compared, series: impl Fn(&Measured) -> Result<Binned, Reason>) -> Figure {
+        let names = [name, Compared::Throughput];
         self.stretches.correlation(CORRELATION, series, Coefficient::Pearson, names)
     }
 
@@ -168,8 +165,8 @@ impl InSection<'_> {
     fn sink_run_delay(&self) -> Figure {
         self.stretches.by_block(LEVEL, |trial| {
             let mut sections = trial.sections.iter().zip(ranges(trial));
-            let (section, range) = sections.nth(self.index).ok_or("no such section")?;
-            let edge = |bin: usize| trial.edges.get(bin).ok_or("the series ends before it");
+            let (section, range) = sections.nth(self.index).ok_or(Reason::NoSections)?;
+            let edge = |bin: usize| trial.edges.get(bin).ok_or(Reason::EndsBeforeSection);
             let length = edge(range.end)?.since(*edge(range.start)?);
             Ok(100.0 * section.sink_run_delay.as_secs() / length.as_secs())
         })

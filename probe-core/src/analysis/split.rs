@@ -6,13 +6,13 @@ use super::{
     pairs::{Kind, Trials},
     toll::{self, of_trials, with_load_note},
 };
-use crate::model::{figure::Figure, method::MethodId, trial::Pace};
+use crate::model::{figure::Figure, method::MethodId, reason::Reason, trial::Pace};
 
 /// CPU time of the vhost workers above the control, for the same frames, in per cent of one CPU
 /// over the time of the paced load: `100 (W_m/F_m - W_0/F_0) F_m/T_m`.
 pub fn kernel_pct(trials: &Trials<'_>, method: &MethodId, seed: u64) -> Figure {
     if method.is_off() {
-        return Figure::null("the control");
+        return Figure::null(Reason::Control);
     }
     let pairs = trials.paired(Kind::toll(Pace::Paced), method).map(with_load_note);
     of_trials(pairs, Scale::Difference, toll::kernel_pct, seed)
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
     use crate::{
         analysis::fixture::Lab,
-        model::{figure::Platform, trial::Part, units::Nanos},
+        model::{figure::Platform, note::Note, trial::Part, units::Nanos},
     };
 
     #[test]
@@ -44,7 +44,8 @@ mod tests {
         let found = figure.known().unwrap();
         // 50 µs for 2500 frames per second.
         assert!((found.estimate - 12.5).abs() < 1e-9, "{found:?}");
-        assert!(found.notes.iter().any(|note| note.contains("offered load differed")), "{found:?}");
+        let load = |note: &Note| matches!(note, Note::LoadDiffered { .. });
+        assert!(found.notes.iter().any(load), "{found:?}");
         assert!(of("off").known().is_none() && of("ftrace-function").known().is_none());
     }
 }

@@ -17,6 +17,8 @@ use super::{
 use crate::model::{
     figure::{Figure, Platform},
     method::MethodId,
+    note::Note,
+    reason::{Compared, Reason},
     trial::Measured,
 };
 
@@ -61,7 +63,7 @@ struct Quantity<'a> {
 pub(super) struct Stretches<'a> {
     each: Vec<Stretch<'a>>,
     platform: Platform,
-    notes: Vec<String>,
+    notes: Vec<Note>,
     seed: u64,
     alpha: f64,
 }
@@ -84,7 +86,7 @@ impl<'a> Stretches<'a> {
         method: &MethodId,
         which: &[usize],
         seed: u64,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Reason> {
         let Chosen { items, platform, mut notes } = trials.single(Kind::FIDELITY, method)?;
         let blocks = items.len();
         let cut = |trial: &'a Measured| {
@@ -93,11 +95,11 @@ impl<'a> Stretches<'a> {
         };
         let each: Vec<_> = items.into_iter().filter_map(cut).collect();
         if each.is_empty() {
-            return Err("no trial holds these sections".into());
+            return Err(Reason::NoSections);
         }
         if each.len() < blocks {
             let lacking = blocks.saturating_sub(each.len());
-            notes.push(format!("{lacking} of {blocks} blocks lack a section"));
+            notes.push(Note::SectionsLacking { lacking, blocks });
         }
         Ok(Self { each, platform, notes, seed, alpha: ALPHA })
     }
@@ -118,9 +120,9 @@ impl<'a> Stretches<'a> {
     pub(super) fn by_block(
         &self,
         scale: Scale,
-        value: impl Fn(&Measured) -> Result<f64, String>,
+        value: impl Fn(&Measured) -> Result<f64, Reason>,
     ) -> Figure {
-        let values: Result<Vec<f64>, String> =
+        let values: Result<Vec<f64>, Reason> =
             self.each.iter().map(|stretch| value(stretch.trial)).collect();
         match values {
             Ok(values) => self.sample(values, self.notes.clone(), scale),
@@ -133,8 +135,8 @@ impl<'a> Stretches<'a> {
     pub(super) fn figure(
         &self,
         scale: Scale,
-        series: impl Fn(&Measured) -> Result<Binned, String>,
-        value: impl Fn(&[Slice<'_>]) -> Result<f64, String>,
+        series: impl Fn(&Measured) -> Result<Binned, Reason>,
+        value: impl Fn(&[Slice<'_>]) -> Result<f64, Reason>,
     ) -> Figure {
         self.of_quantity(scale, series, |parts| Quantity::of_parts(parts, &value))
     }
@@ -145,9 +147,9 @@ impl<'a> Stretches<'a> {
     pub(super) fn correlation(
         &self,
         scale: Scale,
-        series: impl Fn(&Measured) -> Result<Binned, String>,
+        series: impl Fn(&Measured) -> Result<Binned, Reason>,
         coefficient: Coefficient,
-        names: [&'static str; 2],
+        names: [Compared; 2],
     ) -> Figure {
         self.of_quantity(scale, series, |parts| Quantity::correlation(&parts, coefficient, names))
     }
@@ -155,8 +157,8 @@ impl<'a> Stretches<'a> {
     fn of_quantity<'v>(
         &self,
         scale: Scale,
-        series: impl Fn(&Measured) -> Result<Binned, String>,
-        quantity: impl Fn(Vec<Two>) -> Result<Quantity<'v>, String>,
+        series: impl Fn(&Measured) -> Result<Binned, Reason>,
+        quantity: impl Fn(Vec<Two>) -> Result<Quantity<'v>, Reason>,
     ) -> Figure {
         let each = self.each.iter().map(|stretch| {
             let Binned { two, gaps } = series(stretch.trial)?;
@@ -170,7 +172,7 @@ impl<'a> Stretches<'a> {
         notes.extend(left_out);
         notes.extend(gaps::notes(usable.iter().map(|(.., gaps)| gaps)));
         if self.alpha < ALPHA {
-            notes.push(format!("interval at {:.1} %", 100.0 * (1.0 - self.alpha)));
+            notes.push(Note::Confidence { per_cent: 100.0 * (1.0 - self.alpha) });
         }
         match &usable[..] {
             [(stretch, quantity, _)] => {
@@ -185,7 +187,7 @@ impl<'a> Stretches<'a> {
         }
     }
 
-    fn sample(&self, values: Vec<f64>, notes: Vec<String>, scale: Scale) -> Figure {
+    fn sample(&self, values: Vec<f64>, notes: Vec<Note>, scale: Scale) -> Figure {
         let sample = Sample { values, platform: self.platform, notes };
         sample.figure_at(scale, self.alpha, self.seed)
     }
@@ -206,8 +208,8 @@ impl Stretch<'_> {
 impl<'a> Quantity<'a> {
     fn of_parts(
         parts: Vec<Two>,
-        value: &'a dyn Fn(&[Slice<'_>]) -> Result<f64, String>,
-    ) -> Result<Self, String> {
+        value: &'a dyn Fn(&[Slice<'_>]) -> Result<f64, Reason>,
+    ) -> Result<Self, Reason> {
         let bins = parts.iter().map(|two| two.a.len()).sum();
         let of_all = weigh(&parts, &vec![1.0; bins], value)?;
         Ok(Self { value: of_all, at: Box::new(move |weights| weigh(&parts, weights, value).ok()) })
@@ -216,12 +218,12 @@ impl<'a> Quantity<'a> {
     fn correlation(
         parts: &[Two],
         coefficient: Coefficient,
-        [first, second]: [&str; 2],
-    ) -> Result<Self, String> {
+        names: [Compared; 2],
+    ) -> Result<Self, Reason> {
         let [a, b] = [|two: &Two| two.a.clone(), |two: &Two| two.b.clone()]
             .map(|of| parts.iter().flat_map(of).collect::<Vec<f64>>());
         let weighted = Weighted::new(coefficient, &a, &b);
-        let weighted = weighted.map_err(|undefined| undefined.why(first, second))?;
+        let weighted = weighted.map_err(|undefined| undefined.of(names))?;
         Ok(Self { value: weighted.whole(), at: Box::new(move |weights| weighted.at(weights)) })
     }
 }
@@ -230,8 +232,8 @@ impl<'a> Quantity<'a> {
 fn weigh(
     parts: &[Two],
     weights: &[f64],
-    value: &dyn Fn(&[Slice<'_>]) -> Result<f64, String>,
-) -> Result<f64, String> {
+    value: &dyn Fn(&[Slice<'_>]) -> Result<f64, Reason>,
+) -> Result<f64, Reason> {
     // Most often there is one: no list of it is made for each of thousands of resamples.
     if let [Two { a, b }] = parts {
         return value(&[Slice { a, b, weights }]);
@@ -250,19 +252,19 @@ fn weigh(
 
 impl Two {
     /// Of two series that must be as long as each other.
-    pub(super) fn new(a: Vec<f64>, b: Vec<f64>) -> Result<Self, String> {
+    pub(super) fn new(a: Vec<f64>, b: Vec<f64>) -> Result<Self, Reason> {
         if a.len() == b.len() {
             return Ok(Self { a, b });
         }
-        Err(format!("series of {} and {} bins", a.len(), b.len()))
+        Err(Reason::Lengths { bins: [a.len(), b.len()] })
     }
 
     /// The series within each of `sections`.
-    fn cut(&self, sections: &Sections) -> Result<Vec<Self>, String> {
+    fn cut(&self, sections: &Sections) -> Result<Vec<Self>, Reason> {
         let pick = |values: &[f64], range: &Range<usize>| Some(values.get(range.clone())?.to_vec());
         let cut = |range| Some(Self { a: pick(&self.a, range)?, b: pick(&self.b, range)? });
         let all = sections.ranges().iter().map(cut).collect::<Option<_>>();
-        all.ok_or_else(|| "the series ends before the section".into())
+        all.ok_or(Reason::EndsBeforeSection)
     }
 }
 
@@ -286,28 +288,28 @@ fn picked(trial: &Measured, which: &[usize]) -> Option<Vec<Range<usize>>> {
 }
 
 /// `Σa / Σb` over all of `parts`.
-pub(super) fn ratio(parts: &[Slice<'_>]) -> Result<f64, String> {
+pub(super) fn ratio(parts: &[Slice<'_>]) -> Result<f64, Reason> {
     let above: f64 = parts.iter().map(|part| dot(part.weights, part.a)).sum();
     let below: f64 = parts.iter().map(|part| dot(part.weights, part.b)).sum();
-    if below > 0.0 { Ok(above / below) } else { Err("nothing to divide by".into()) }
+    if below > 0.0 { Ok(above / below) } else { Err(Reason::NothingToDivideBy) }
 }
 
 /// Standard deviation of `a / b`, bin by bin.
-pub(super) fn deviation(parts: &[Slice<'_>]) -> Result<f64, String> {
+pub(super) fn deviation(parts: &[Slice<'_>]) -> Result<f64, Reason> {
     scatter(parts).map(|(deviation, _)| deviation)
 }
 
 /// Coefficient of variation of `a / b`, bin by bin: standard deviation over mean.
-pub(super) fn variation(parts: &[Slice<'_>]) -> Result<f64, String> {
+pub(super) fn variation(parts: &[Slice<'_>]) -> Result<f64, Reason> {
     scatter(parts).map(|(deviation, mean)| deviation / mean)
 }
 
 /// Standard deviation and mean of `a / b`.
-fn scatter(parts: &[Slice<'_>]) -> Result<(f64, f64), String> {
+fn scatter(parts: &[Slice<'_>]) -> Result<(f64, f64), Reason> {
     let bins = sum(parts, |_| 1.0);
     let mean = sum(parts, |value| value) / bins;
     if bins < 2.0 || mean <= 0.0 {
-        return Err("fewer than two bins, or nothing in them".into());
+        return Err(Reason::NoScatter);
     }
     let squares = sum(parts, |value| (value - mean).powi(2));
     Ok(((squares / (bins - 1.0)).sqrt(), mean))

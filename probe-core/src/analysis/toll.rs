@@ -9,76 +9,73 @@ use super::{
 use crate::model::{
     figure::Figure,
     method::{Descriptor, SeriesUnit},
+    note::Note,
+    reason::Reason,
     trial::Measured,
 };
 
 /// Offered load that differs by more than this share within a pair was not fixed.
 const HELD: f64 = 0.01;
 
-/// Why the value of a block does not exist that would be a quotient.
-const NOTHING: &str = "nothing was sent or no time was counted";
-
-pub(super) fn why_no_cost_per_event(method: &Descriptor, kicked: bool) -> Option<String> {
+pub(super) fn why_no_cost_per_event(method: &Descriptor, kicked: bool) -> Option<Reason> {
     if method.unit == SeriesUnit::CpuShare {
-        let why =
-            "a profiler does no work per call; worker_cpu_pct and system_cpu_pct hold its cost";
-        return Some(why.into());
+        return Some(Reason::NoCostPerCall);
     }
-    (!kicked).then(|| format!("{CALLED_PER_KICK}, which each kick calls, is not in the target"))
+    (!kicked).then(|| Reason::NotInTarget { function: CALLED_PER_KICK.into() })
 }
 
 /// The value, or that nothing was sent or counted.
-fn counted(value: Option<f64>) -> Result<f64, String> {
-    value.ok_or_else(|| NOTHING.into())
+fn counted(value: Option<f64>) -> Result<f64, Reason> {
+    value.ok_or(Reason::NothingCounted)
 }
 
 /// The workers' CPU time per kick, above that under the pair's first trial.
-pub(super) fn worker_ns_per_kick_more(pair: &Pair<'_>) -> Result<f64, String> {
+pub(super) fn worker_ns_per_kick_more(pair: &Pair<'_>) -> Result<f64, Reason> {
     let of = |trial| counted(worker_ns_per_kick(trial));
     Ok(of(pair.method)? - of(pair.off)?)
 }
 
 /// Logarithm of the change of the workers' CPU time per frame.
-pub(super) fn worker_ns_per_frame_ratio(pair: &Pair<'_>) -> Result<f64, String> {
+pub(super) fn worker_ns_per_frame_ratio(pair: &Pair<'_>) -> Result<f64, Reason> {
     log_ratio(pair, worker_ns_per_frame)
 }
 
-pub(super) fn busy_pct_more(pair: &Pair<'_>) -> Result<f64, String> {
+pub(super) fn busy_pct_more(pair: &Pair<'_>) -> Result<f64, Reason> {
     let of = |trial| counted(busy_pct(trial));
     Ok(of(pair.method)? - of(pair.off)?)
 }
 
 /// Logarithm of the change of the throughput.
-pub(super) fn bytes_per_second_ratio(pair: &Pair<'_>) -> Result<f64, String> {
+pub(super) fn bytes_per_second_ratio(pair: &Pair<'_>) -> Result<f64, Reason> {
     log_ratio(pair, bytes_per_second)
 }
 
-pub(super) fn reader_pct(trial: &Measured) -> Result<f64, String> {
+pub(super) fn reader_pct(trial: &Measured) -> Result<f64, Reason> {
     Ok(100.0 * counted(per(trial.cpu.reader.0, trial.cpu.elapsed.0))?)
 }
 
-pub(super) fn after_s_per_s(trial: &Measured) -> Result<f64, String> {
+pub(super) fn after_s_per_s(trial: &Measured) -> Result<f64, Reason> {
     counted(per(trial.cpu.after.0, trial.cpu.elapsed.0))
 }
 
-pub(super) fn memory_kib(trial: &Measured) -> Result<f64, String> {
+pub(super) fn memory_kib(trial: &Measured) -> Result<f64, Reason> {
     counted(per(trial.observation.kernel_memory.0, 1024))
 }
 
-pub(super) fn read_kib_per_s(trial: &Measured) -> Result<f64, String> {
+pub(super) fn read_kib_per_s(trial: &Measured) -> Result<f64, Reason> {
     let bytes_per_ns = counted(per(trial.observation.bytes_read.0, trial.cpu.elapsed.0))?;
     Ok(1e9 / 1024.0 * bytes_per_ns)
 }
 
-pub(super) fn wakeups_per_s(trial: &Measured) -> Result<f64, String> {
-    let wakeups = trial.cpu.reader_wakeups.ok_or("wake-ups of processes are not counted")?;
+pub(super) fn wakeups_per_s(trial: &Measured) -> Result<f64, Reason> {
+    let wakeups = trial.cpu.reader_wakeups.ok_or(Reason::WakeupsNotCounted)?;
     Ok(1e9 * counted(per(wakeups, trial.cpu.elapsed.0))?)
 }
 
 /// A figure from one value per block; a block whose value does not exist is left out, and that is
 /// said.
 pub(super) fn of_trials<T>(
-    chosen: Result<Chosen<T>, String>,
+    chosen: Result<Chosen<T>, Reason>,
     scale: Scale,
     value: impl Fn(&T) -> Option<f64>,
     seed: u64,
@@ -88,9 +85,9 @@ pub(super) fn of_trials<T>(
 
 /// [`of_trials`] of values that say why they do not exist.
 pub(super) fn by_block<T>(
-    chosen: Result<Chosen<T>, String>,
+    chosen: Result<Chosen<T>, Reason>,
     scale: Scale,
-    value: impl Fn(&T) -> Result<f64, String>,
+    value: impl Fn(&T) -> Result<f64, Reason>,
     seed: u64,
 ) -> Figure {
     let figure = || {
@@ -99,7 +96,7 @@ pub(super) fn by_block<T>(
         notes.extend(left_out);
         Ok(Sample { values, platform, notes }.figure(scale, seed))
     };
-    figure().unwrap_or_else(|why: String| Figure::null(why))
+    figure().unwrap_or_else(Figure::null)
 }
 
 /// Says where the offered load, which is to be the same on both sides, was not.
@@ -109,15 +106,15 @@ pub(super) fn with_load_note(mut pairs: Chosen<Pair<'_>>) -> Chosen<Pair<'_>> {
 }
 
 /// In how many pairs the offered load was not the same on both sides.
-pub(super) fn load_note(pairs: &[Pair<'_>]) -> Option<String> {
+pub(super) fn load_note(pairs: &[Pair<'_>]) -> Option<Note> {
     let rate = |trial: &Measured| per(trial.sent.frames, trial.cpu.elapsed.0);
     let moved = |pair: &&Pair<'_>| match (rate(pair.off), rate(pair.method)) {
         (Some(off), Some(method)) => (method / off - 1.0).abs() > HELD,
         _ => true,
     };
     let (moved, all) = (pairs.iter().filter(moved).count(), pairs.len());
-    (moved > 0)
-        .then(|| format!("the offered load differed by more than 1 % in {moved} of {all} pairs"))
+    let beyond_pct = 100.0 * HELD;
+    (moved > 0).then_some(Note::LoadDiffered { beyond_pct, pairs: moved, of: all })
 }
 
 fn worker_ns(trial: &Measured) -> u64 {
@@ -162,7 +159,7 @@ pub(super) fn per(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn log_ratio(pair: &Pair<'_>, of: fn(&Measured) -> Option<f64>) -> Result<f64, String> {
+fn log_ratio(pair: &Pair<'_>, of: fn(&Measured) -> Option<f64>) -> Result<f64, Reason> {
     let [method, off] = [of(pair.method), of(pair.off)].map(counted);
     let ratio = method? / off?;
     counted((ratio > 0.0 && ratio.is_finite()).then(|| ratio.ln()))

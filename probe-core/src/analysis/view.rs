@@ -14,6 +14,7 @@ use crate::model::{
     loss::Loss,
     method::SeriesUnit,
     observation::{Observation, Series},
+    reason::{Compared, Reason},
     trial::{Measured, WitnessCounts},
 };
 
@@ -21,11 +22,11 @@ use crate::model::{
 #[derive(Debug, Clone)]
 pub(super) struct View {
     /// Calls by the witness, or why there are none.
-    witness: Result<Vec<f64>, String>,
+    witness: Result<Vec<f64>, Reason>,
     /// Bytes at the sink; r is blind to the factor 8 of bits.
     pub(super) throughput: Vec<f64>,
     /// The method's series, or why there is none.
-    method: Result<Vec<f64>, String>,
+    method: Result<Vec<f64>, Reason>,
     /// What the method's series is of, where it sees no functions.
     pub(super) stand_in: Option<String>,
     /// The schedule.
@@ -42,8 +43,8 @@ pub(super) struct View {
 /// Coefficients of the resamples, Pearson's and Spearman's, of each series with the throughput.
 #[derive(Debug, Clone, Default)]
 struct Replicates {
-    witness: [OnceCell<Result<Vec<f64>, String>>; 2],
-    method: [OnceCell<Result<Vec<f64>, String>>; 2],
+    witness: [OnceCell<Result<Vec<f64>, Reason>>; 2],
+    method: [OnceCell<Result<Vec<f64>, Reason>>; 2],
 }
 
 /// How two series are compared.
@@ -96,7 +97,7 @@ impl View {
         let seen = series(trial, function.name);
         let method = seen
             .map(|series| series.values.clone())
-            .ok_or_else(|| format!("the method has no series of {}", function.name));
+            .ok_or_else(|| Reason::NoSeries { function: function.name.into() });
         let stand_in = seen.filter(|series| series.function != function.name);
         Self {
             throughput: numbers(&trial.throughput),
@@ -125,7 +126,7 @@ impl View {
             bins.flat_map(|bins| bins.chunks(by.get())).map(|bins| bins.iter().sum()).collect()
         };
         let each =
-            |series: &Result<Vec<f64>, String>| series.as_deref().map(sum).map_err(Clone::clone);
+            |series: &Result<Vec<f64>, Reason>| series.as_deref().map(sum).map_err(Clone::clone);
         let throughput = sum(&self.throughput);
         let firsts = whole.iter().scan(0_usize, |first, range| {
             Some(std::mem::replace(first, first.saturating_add(range.len() / by)))
@@ -147,34 +148,34 @@ impl View {
     ///
     /// # Errors
     /// There is none, or it is of something else.
-    pub(super) fn calls(&self) -> Result<&[f64], String> {
+    pub(super) fn calls(&self) -> Result<&[f64], Reason> {
         match &self.stand_in {
-            Some(item) => Err(format!("{item} cannot be set against calls")),
+            Some(item) => Err(Reason::NotCalls { item: item.clone() }),
             None => self.series(),
         }
     }
 
     /// In each bin, calls that the method's series is away from the witness's, and calls by the
     /// witness.
-    fn away(&self, factor: Option<f64>) -> Result<[Vec<f64>; 2], String> {
-        let factor = factor.ok_or("shares of CPU time cannot be set against calls")?;
+    fn away(&self, factor: Option<f64>) -> Result<[Vec<f64>; 2], Reason> {
+        let factor = factor.ok_or(Reason::SharesNotCalls)?;
         let (method, witness) = (self.calls()?, self.witness()?);
         if method.len() != witness.len() {
-            return Err("the method's series and the witness differ in length".into());
+            return Err(Reason::Lengths { bins: [method.len(), witness.len()] });
         }
         if witness.iter().sum::<f64>() == 0.0 {
-            return Err("the witness counted no call".into());
+            return Err(Reason::NoCallWitnessed);
         }
         let away = |(m, w): (&f64, &f64)| (factor * m - w).abs();
         Ok([method.iter().zip(witness).map(away).collect(), witness.to_vec()])
     }
 
-    pub(super) fn witness(&self) -> Result<&[f64], String> {
+    pub(super) fn witness(&self) -> Result<&[f64], Reason> {
         self.witness.as_deref().map_err(Clone::clone)
     }
 
     /// The method's series, or what stands in for it.
-    pub(super) fn series(&self) -> Result<&[f64], String> {
+    pub(super) fn series(&self) -> Result<&[f64], Reason> {
         self.method.as_deref().map_err(Clone::clone)
     }
 }
@@ -189,7 +190,7 @@ impl Block<'_> {
         quantity: Quantity,
         rating: Rating,
         factor: Option<f64>,
-    ) -> Result<f64, String> {
+    ) -> Result<f64, Reason> {
         let r = |side| self.side(side).and_then(|(name, a, b)| rating.compare(name, a, b));
         match quantity {
             Quantity::R0 => r(Side::Off),
@@ -217,7 +218,7 @@ impl Block<'_> {
         coefficient: Coefficient,
         factor: Option<f64>,
         resamples: &Resamples,
-    ) -> Result<Vec<f64>, String> {
+    ) -> Result<Vec<f64>, Reason> {
         let r = |side| self.r_replicates(side, coefficient, resamples);
         let both = |a: &[f64], b: &[f64], of: fn(f64, f64) -> f64| -> Vec<f64> {
             a.iter().zip(b).map(|(&a, &b)| of(a, b)).collect()
@@ -244,7 +245,7 @@ impl Block<'_> {
         side: Side,
         coefficient: Coefficient,
         resamples: &Resamples,
-    ) -> Result<&[f64], String> {
+    ) -> Result<&[f64], Reason> {
         let (name, series, throughput) = self.side(side)?;
         let Self { off, method } = self;
         let kept = match side {
@@ -258,7 +259,7 @@ impl Block<'_> {
         };
         let found = kept.get_or_init(|| {
             let weighted = Weighted::new(coefficient, series, throughput)
-                .map_err(|undefined| undefined.why(name, "throughput"))?;
+                .map_err(|undefined| undefined.of([name, Compared::Throughput]))?;
             Ok(resamples.replicates(|at| weighted.at(at)))
         });
         found.as_deref().map_err(Clone::clone)
@@ -272,12 +273,12 @@ impl Block<'_> {
     }
 
     /// A series by its name, and the throughput that goes with it.
-    fn side(&self, side: Side) -> Result<(&'static str, &[f64], &[f64]), String> {
+    fn side(&self, side: Side) -> Result<(Compared, &[f64], &[f64]), Reason> {
         let Self { off, method } = self;
         Ok(match side {
-            Side::Off => ("witness", off.witness()?, &off.throughput),
-            Side::Witness => ("witness", method.witness()?, &method.throughput),
-            Side::Method => ("method's series", method.series()?, &method.throughput),
+            Side::Off => (Compared::Witness, off.witness()?, &off.throughput),
+            Side::Witness => (Compared::Witness, method.witness()?, &method.throughput),
+            Side::Method => (Compared::Method, method.series()?, &method.throughput),
         })
     }
 }
@@ -294,14 +295,14 @@ enum Side {
 }
 
 impl Rating {
-    fn compare(self, name: &str, series: &[f64], throughput: &[f64]) -> Result<f64, String> {
+    fn compare(self, name: Compared, series: &[f64], throughput: &[f64]) -> Result<f64, Reason> {
         let found = if self.window > 1 {
             let smooth = |values| moving_average(values, self.window);
             self.r.of(&smooth(series), &smooth(throughput))
         } else {
             self.r.of(series, throughput)
         };
-        found.map_err(|undefined| undefined.why(name, "throughput"))
+        found.map_err(|undefined| undefined.of([name, Compared::Throughput]))
     }
 }
 
@@ -319,11 +320,11 @@ fn is_complete(seen: &Observation, unit: SeriesUnit, agrees: impl Fn() -> bool) 
 
 /// Whether a series of all calls holds as many as the witness.
 fn agree(
-    witness: &Result<Vec<f64>, String>,
-    method: &Result<Vec<f64>, String>,
+    witness: &Result<Vec<f64>, Reason>,
+    method: &Result<Vec<f64>, Reason>,
     unit: SeriesUnit,
 ) -> bool {
-    let sum = |series: &Result<Vec<f64>, String>| Some(series.as_ref().ok()?.iter().sum::<f64>());
+    let sum = |series: &Result<Vec<f64>, Reason>| Some(series.as_ref().ok()?.iter().sum::<f64>());
     unit == (SeriesUnit::Calls { factor: 1.0 })
         && sum(witness).is_some()
         && sum(witness) == sum(method)
@@ -340,12 +341,12 @@ pub fn series<'a>(trial: &'a Measured, function: &str) -> Option<&'a Series> {
 }
 
 /// Calls per bin by the witness, or why there are none.
-pub(super) fn witness(trial: &Measured, function: Item<'_>) -> Result<Vec<f64>, String> {
-    let witness = trial.witness.as_ref().ok_or("the trial ran without witness")?;
+pub(super) fn witness(trial: &Measured, function: Item<'_>) -> Result<Vec<f64>, Reason> {
+    let witness = trial.witness.as_ref().ok_or(Reason::Unwitnessed)?;
     match witness.functions.get(function.index) {
         Some(WitnessCounts::Calls(calls)) => Ok(numbers(calls)),
-        Some(WitnessCounts::None { why }) => Err(format!("no witness: {why}")),
-        None => Err("no witness for this function".into()),
+        Some(WitnessCounts::None { why }) => Err(Reason::NotWitnessed { why: why.clone() }),
+        None => Err(Reason::WitnessLacksFunction),
     }
 }
 

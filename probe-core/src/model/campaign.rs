@@ -15,6 +15,7 @@ use super::{
     method::{Descriptor, MethodId},
     observation::Estimate,
     paper::Statement,
+    reason::Reason,
     scenario::{BitRate, Scenario},
     sections::{RttFigures, SectionFigures},
     target::Target,
@@ -373,7 +374,7 @@ pub enum Reconciliation {
     /// There is nothing to compare.
     NotApplicable {
         /// Why.
-        why: String,
+        why: Reason,
     },
 }
 

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{note::Note, reason::Reason};
+
 /// Where a figure was measured. The order is that of preference, where one campaign has the same
 /// figure from several.
 #[derive(
@@ -78,7 +80,7 @@ pub struct Estimate {
     pub p: Option<f64>,
     /// Remarks that a reader must see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// What an interval covers.
@@ -101,18 +103,18 @@ impl Basis {
 }
 
 /// No number, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Absent {
     /// Always null; keeps the key present.
     pub estimate: (),
     /// Why there is none.
-    pub why: String,
+    pub why: Reason,
 }
 
 impl Figure {
     /// No number, and why.
-    pub fn null(why: impl Into<String>) -> Self {
-        Self::Null(Absent { estimate: (), why: why.into() })
+    pub fn null(why: Reason) -> Self {
+        Self::Null(Absent { estimate: (), why })
     }
 
     /// The estimate, where there is one.
@@ -146,9 +148,9 @@ mod tests {
 
     #[test]
     fn null_keeps_its_key_and_its_reason() {
-        let json = serde_json::to_string(&Figure::null("constant series")).unwrap();
-        assert_eq!(json, r#"{"estimate":null,"why":"constant series"}"#);
+        let json = serde_json::to_string(&Figure::null(Reason::NoTime)).unwrap();
+        assert_eq!(json, r#"{"estimate":null,"why":{"kind":"no_time"}}"#);
         let back: Figure = serde_json::from_str(&json).unwrap();
-        assert_eq!(back, Figure::null("constant series"));
+        assert_eq!(back, Figure::null(Reason::NoTime));
     }
 }

@@ -4,7 +4,10 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::figure::{Absent, Figure};
+use super::{
+    figure::{Absent, Figure},
+    reason::Reason,
+};
 
 /// Figures by their names, in the order of the table that defines them (`analysis::figures`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -161,5 +164,5 @@ pub struct Finest {
     pub width_s: Option<f64>,
     /// Why there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    pub why: Option<Reason>,
 }

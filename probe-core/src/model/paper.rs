@@ -41,6 +41,9 @@ pub struct Beside {
     pub method: MethodId,
     /// The figure.
     pub figure: Figure,
+    /// Whether it is a coefficient of correlation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_correlation: bool,
 }
 
 /// Whether a statement holds here, by the rules in docs/src/explanation/paper.md.

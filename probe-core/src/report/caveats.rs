@@ -7,20 +7,20 @@ use super::{
     figures::{self, Named},
     grouped::{Group, Grouped},
     number::{Style, detectable, parts},
-    program_runs, remarks,
+    program_runs,
+    reasons::{self, kind, reason},
+    remarks,
 };
 use crate::{
     analysis::{events::CALLED_PER_KICK, interval::ALPHA},
     model::{
         campaign::{Campaign, Design, MethodSummary, Reconciliation, Run, Unavailable},
         checks::{Along, Outlier, Quantity, Trend},
-        figure::{Figure, Platform},
-        trial::{Outcome, Pace, Part, Trial},
+        figure::{Absent, Figure, Platform},
+        reason::{Reason, TrialKind},
+        trial::{Outcome, Trial},
     },
 };
-
-/// The reason of a figure that the control cannot have; no caveat.
-const CONTROL: &str = "the control";
 
 /// All caveats, the gravest first.
 pub(super) fn list(campaign: &Campaign) -> Vec<String> {
@@ -63,9 +63,11 @@ fn counts(methods: &[MethodSummary]) -> Vec<String> {
                  twenty campaigns.",
                 method.id
             )),
-            Reconciliation::NotApplicable { why } if why != CONTROL && !method.id.is_off() => {
-                Some(format!("Counts of {} are not compared with the truth: {why}.", method.id))
-            }
+            Reconciliation::NotApplicable { why } if !method.id.is_off() => Some(format!(
+                "Counts of {} are not compared with the truth: {}.",
+                method.id,
+                reason(why)
+            )),
             _ => None,
         })
         .collect()
@@ -93,15 +95,10 @@ fn failed(trials: &[Trial]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for trial in trials {
         if let Outcome::Failed { why } = &trial.outcome {
-            let part = if trial.part == Part::Toll { "toll" } else { "fidelity" };
-            let pace = match trial.pace {
-                Pace::Lockstep => "lockstep",
-                Pace::Paced => "paced",
-                Pace::Flat => "flat-out",
-            };
+            let kind = kind(TrialKind { part: trial.part, pace: Some(trial.pace) });
             grouped.add(
                 why,
-                &format!("{pace} {part} of {}", trial.method),
+                &format!("{kind} of {}", trial.method),
                 trial.block.saturating_add(1).to_string(),
             );
         }
@@ -123,10 +120,10 @@ fn missing(methods: &[MethodSummary]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for (method, Named { name, figure, .. }) in all(methods) {
         match figure {
-            Figure::Null(absent) if absent.why != CONTROL => {
-                grouped.add(&absent.why, name, method.id.to_string());
+            Figure::Known(_) | Figure::Null(Absent { why: Reason::Control, .. }) => {}
+            Figure::Null(absent) => {
+                grouped.add(&reason(&absent.why), name, method.id.to_string());
             }
-            Figure::Null(_) | Figure::Known(_) => {}
         }
     }
     let told = |Group { text, names, items }: Group| {
@@ -159,7 +156,7 @@ fn notes(methods: &[MethodSummary]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for (method, Named { name, figure, .. }) in all(methods) {
         for note in figure.known().into_iter().flat_map(|estimate| &estimate.notes) {
-            grouped.add(note, name, method.id.to_string());
+            grouped.add(&reasons::note(note), name, method.id.to_string());
         }
     }
     let told = |Group { text, names, items }: Group| {
@@ -238,7 +235,8 @@ fn witness_price(figure: &Figure) -> String {
             "The witness of the fidelity trials costs the worker {estimate} % per frame itself, {interval}, {n}."
         ),
         (Figure::Null(absent), _) => {
-            format!("The price of the witness in the fidelity trials is not known: {}.", absent.why)
+            let why = reason(&absent.why);
+            format!("The price of the witness in the fidelity trials is not known: {why}.")
         }
         (Figure::Known(_), None) => String::new(),
     }

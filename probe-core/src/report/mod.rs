@@ -18,6 +18,7 @@ pub mod methods;
 mod number;
 mod paper;
 mod program_runs;
+pub mod reasons;
 pub mod recommend;
 mod remarks;
 pub mod results;

@@ -93,7 +93,7 @@ pub(super) fn nanoseconds(platform: Option<Platform>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::figure::Basis;
+    use crate::model::{figure::Basis, reason::Reason};
 
     fn figure(estimate: f64, interval: Option<(f64, f64)>) -> Figure {
         Figure::Known(Estimate {
@@ -124,7 +124,7 @@ mod tests {
     fn what_is_missing_is_said() {
         let text = parts(&figure(123.456, None), Style::LEVEL).unwrap().join("|");
         assert_eq!(text, "123|no interval|n 5");
-        assert_eq!(parts(&Figure::null("a reason"), Style::LEVEL), None);
+        assert_eq!(parts(&Figure::null(Reason::NoTrials), Style::LEVEL), None);
         let text = parts(&figure(-0.0001, Some((-0.4, 0.4))), Style::CORRELATIONS).unwrap();
         assert_eq!(text[0], "0.000");
         assert_eq!(loss(Loss::AtLeast(3)), "at least 3");

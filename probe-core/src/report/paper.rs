@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
 use super::{
     markdown,
     number::{Style, parts},
+    reasons,
     shown::{STAR, star},
     text::table,
 };
@@ -71,21 +72,18 @@ pub(super) fn here(statement: &Statement) -> Vec<String> {
     measured.chain(statement.remarks.iter().cloned()).collect()
 }
 
-fn line(Beside { what, method, figure }: &Beside) -> String {
-    let value = match (parts(figure, style(what)), figure) {
+fn line(Beside { what, method, figure, is_correlation }: &Beside) -> String {
+    let style = if *is_correlation { Style::CORRELATION } else { Style::LEVEL };
+    let value = match (parts(figure, style), figure) {
         (Some([estimate, interval, _]), Figure::Known(found)) => {
-            let notes = found.notes.iter().map(|note| format!(", {note}")).collect::<String>();
+            let notes = found.notes.iter().map(|note| format!(", {}", reasons::note(note)));
+            let notes: String = notes.collect();
             format!("{estimate} {interval}{}{notes}", star(found))
         }
-        (_, Figure::Null(absent)) => format!("none: {}", absent.why),
+        (_, Figure::Null(absent)) => format!("none: {}", reasons::reason(&absent.why)),
         (None, Figure::Known(_)) => "-".into(),
     };
     format!("{method}: {what}: {value}")
-}
-
-/// What is called `r` is a correlation.
-fn style(what: &str) -> Style {
-    if what.starts_with("r ") || what.starts_with("r(") { Style::CORRELATION } else { Style::LEVEL }
 }
 
 /// The verdict, with a star where one run led to it.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::widths;
+use super::{reasons, widths};
 use crate::model::{
     campaign::{Campaign, Summary},
     figure::Figure,
@@ -76,8 +76,10 @@ type Place<'a> = (Option<&'a String>, &'a str, Option<usize>);
 
 fn note(said: &mut Said, name: &'static str, figure: &Figure, place: Place<'_>) {
     let texts = match figure {
-        Figure::Null(absent) => vec![(false, absent.why.clone())],
-        Figure::Known(found) => found.notes.iter().map(|note| (true, note.clone())).collect(),
+        Figure::Null(absent) => vec![(false, reasons::reason(&absent.why))],
+        Figure::Known(found) => {
+            found.notes.iter().map(|note| (true, reasons::note(note))).collect()
+        }
     };
     let (function, method, section) = place;
     for text in texts {

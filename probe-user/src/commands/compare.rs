@@ -8,7 +8,7 @@ use probe_core::{
         merge::unread,
     },
     error::Result,
-    report::compare::{bmf, markdown, text},
+    report::compare::{bmf, markdown, refusal, text},
 };
 
 use super::terminal;
@@ -36,6 +36,7 @@ pub fn compare(args: &CompareArgs) -> Result<ExitCode> {
     };
     print(&comparison, args.format)?;
     for (gate, method, why) in comparison.refused() {
+        let why = refusal(why);
         terminal::complain(format_args!("tracetoll: --fail-if {gate}, {method}: {why}"));
     }
     if comparison.is_worse() {

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Serialize, Serializer};
 
 use super::{Change, Gone, Worse};
-use crate::model::method::MethodId;
+use crate::{analysis::doubt::Doubt, model::method::MethodId};
 
 /// `[METHOD:]FIGURE>LIMIT`: the figure must not get worse by more than the limit.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +48,7 @@ pub struct Answer {
 }
 
 /// What a gate comes to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "judgement")]
 pub enum Judgement {
     /// It is not worse by more than the limit, or that may be chance.
@@ -57,8 +57,8 @@ pub enum Judgement {
     Failed,
     /// These campaigns cannot say.
     Refused {
-        /// Why, and what would help.
-        why: String,
+        /// Why, and what would help; of a figure that has gone, why it has.
+        why: Doubt,
     },
 }
 
@@ -75,9 +75,8 @@ impl Gate {
         };
         let compared = changes.iter().filter(|change| ours(&change.method, &change.figure));
         let missing = gone.iter().filter(|gone| ours(&gone.method, &gone.figure));
-        let missing = missing.map(|gone| {
-            refused(gone.method.clone(), format!("the new campaign has none: {}", gone.why))
-        });
+        let missing =
+            missing.map(|gone| refused(gone.method.clone(), Doubt::Absent(gone.why.clone())));
         let mut methods: Vec<Answer> =
             compared.map(|change| self.answer(change)).chain(missing).collect();
         if methods.is_empty() {
@@ -98,7 +97,7 @@ impl Gate {
         let judgement = match difference.resolution {
             None => Judgement::Refused { why: "one block has no interval; measure several".into() },
             Some(resolution) if limit < resolution => {
-                Judgement::Refused { why: too_fine(change, limit, resolution) }
+                Judgement::Refused { why: too_fine(change, limit, resolution).into() }
             }
             Some(_) if worse_by > limit && difference.excludes_zero() => Judgement::Failed,
             Some(_) => Judgement::Passed,
@@ -142,7 +141,7 @@ fn blocks_for(n: usize, times: f64) -> u64 {
     (n as f64 * times * times).ceil() as u64
 }
 
-fn refused(method: MethodId, why: String) -> Answer {
+fn refused(method: MethodId, why: Doubt) -> Answer {
     let judgement = Judgement::Refused { why };
     Answer { method, worse_by: None, limit: None, resolution: None, judgement }
 }
@@ -154,9 +153,9 @@ impl Judged {
     }
 
     /// Methods that it says nothing of, with the reason.
-    pub fn refused(&self) -> impl Iterator<Item = (&Gate, &MethodId, &str)> {
+    pub fn refused(&self) -> impl Iterator<Item = (&Gate, &MethodId, &Doubt)> {
         self.methods.iter().filter_map(|answer| match &answer.judgement {
-            Judgement::Refused { why } => Some((&self.gate, &answer.method, why.as_str())),
+            Judgement::Refused { why } => Some((&self.gate, &answer.method, why)),
             Judgement::Passed | Judgement::Failed => None,
         })
     }
@@ -269,6 +268,7 @@ mod tests {
 
     fn why(comparison: &Comparison) -> String {
         let (gate, method, why) = comparison.refused().next().expect("it is refused");
+        let Doubt::Text(why) = why else { panic!("{why:?}") };
         format!("{gate}, {method}: {why}")
     }
 

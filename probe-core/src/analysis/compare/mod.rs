@@ -21,12 +21,14 @@ pub use self::{
 pub use super::figures::{Unit, Worse};
 use super::{
     blocks::{Blocks, Under},
+    doubt::Doubt,
     figures::{self, Named},
 };
 use crate::model::{
     campaign::{Campaign, Design},
     figure::{Estimate, Figure, Platform},
     method::{Family, MethodId},
+    reason::Reason,
     trial::Outcome,
 };
 
@@ -77,14 +79,14 @@ pub struct Change {
 }
 
 /// A figure that the base has and the new campaign has not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Gone {
     /// The method.
     pub method: MethodId,
     /// The figure's path.
     pub figure: String,
     /// Why there is none.
-    pub why: String,
+    pub why: Reason,
 }
 
 impl Comparison {
@@ -97,7 +99,7 @@ impl Comparison {
     }
 
     /// Gates that say nothing of a method: each with the method and the reason.
-    pub fn refused(&self) -> impl Iterator<Item = (&Gate, &MethodId, &str)> {
+    pub fn refused(&self) -> impl Iterator<Item = (&Gate, &MethodId, &Doubt)> {
         self.gates.iter().flat_map(Judged::refused)
     }
 }
@@ -153,13 +155,11 @@ pub fn compare(
 }
 
 /// The same figure in the new campaign, or why there is none that could be compared.
-fn there<'a>(base: &Estimate, new: Option<&'a Figure>) -> Result<&'a Estimate, String> {
+fn there<'a>(base: &Estimate, new: Option<&'a Figure>) -> Result<&'a Estimate, Reason> {
     match new {
-        None => Err("it was not measured".into()),
+        None => Err(Reason::NotMeasured),
         Some(Figure::Null(absent)) => Err(absent.why.clone()),
-        Some(Figure::Known(new)) if new.platform != base.platform => {
-            Err("what is left of it is in another clock".into())
-        }
+        Some(Figure::Known(new)) if new.platform != base.platform => Err(Reason::OtherClock),
         Some(Figure::Known(new)) => Ok(new),
     }
 }

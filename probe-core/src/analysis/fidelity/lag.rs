@@ -1,7 +1,5 @@
 //! At which lag a series goes best with the throughput.
 
-use std::collections::BTreeSet;
-
 use super::{
     super::{
         correlation::{mean, pearson},
@@ -13,6 +11,7 @@ use crate::model::{
     figure::Absent,
     figures::{Lag, LagFigures, Lagged},
     method::MethodId,
+    reason::{Compared, Reason},
     units::Nanos,
 };
 
@@ -21,18 +20,18 @@ const MOST: i32 = 4;
 
 /// The witness's lag under the method, and the method's own.
 pub(super) fn figures(fidelity: &Fidelity, method: &MethodId, bin: Nanos) -> LagFigures {
-    let of = |series: fn(&View) -> Result<&[f64], String>, name| {
+    let of = |series: fn(&View) -> Result<&[f64], Reason>, name| {
         let by_block = fidelity.views.iter().map(|(_, view)| by_lag(series(view)?, view, name));
         lagged(by_block.collect(), bin)
     };
     LagFigures {
-        witness: of(View::witness, "witness"),
-        method: (!method.is_off()).then(|| of(View::series, "method's series")),
+        witness: of(View::witness, Compared::Witness),
+        method: (!method.is_off()).then(|| of(View::series, Compared::Method)),
     }
 }
 
 /// r(series in bin b, throughput in bin b + k) for k from -[`MOST`] to [`MOST`].
-fn by_lag(series: &[f64], view: &View, name: &str) -> Result<Vec<f64>, String> {
+fn by_lag(series: &[f64], view: &View, name: Compared) -> Result<Vec<f64>, Reason> {
     let throughput = &view.throughput[..];
     let r = |lag: i32| {
         let by = usize::try_from(lag.unsigned_abs()).unwrap_or(usize::MAX);
@@ -45,18 +44,18 @@ fn by_lag(series: &[f64], view: &View, name: &str) -> Result<Vec<f64>, String> {
         } else {
             (front(series), back(throughput))
         };
-        pearson(&series, &throughput).map_err(|undefined| undefined.why(name, "throughput"))
+        pearson(&series, &throughput)
+            .map_err(|undefined| undefined.of([name, Compared::Throughput]))
     };
     (-MOST..=MOST).map(r).collect()
 }
 
 /// The lag with the greatest |r|, of means over the blocks; of equal ones the nearest to none.
-fn lagged(blocks: Vec<Result<Vec<f64>, String>>, bin: Nanos) -> Lagged {
+fn lagged(blocks: Vec<Result<Vec<f64>, Reason>>, bin: Nanos) -> Lagged {
     let (known, whys): (Vec<_>, Vec<_>) = blocks.into_iter().partition(Result::is_ok);
     let known: Vec<Vec<f64>> = known.into_iter().flatten().collect();
     if known.is_empty() {
-        let whys: BTreeSet<String> = whys.into_iter().filter_map(Result::err).collect();
-        let why = whys.into_iter().collect::<Vec<_>>().join("; ");
+        let why = Reason::of_blocks(whys.into_iter().filter_map(Result::err));
         return Lagged::Null(Absent { estimate: (), why });
     }
     let mean_at = |place: usize| {

@@ -10,6 +10,7 @@ use crate::{
     model::{
         figures::{Lag, Lagged},
         loss::Loss,
+        reason::Compared,
         trial::{Outcome, Pace, Part},
     },
 };
@@ -48,7 +49,7 @@ fn known(figure: &Figure) -> &Estimate {
     figure.known().unwrap_or_else(|| panic!("{figure:?}"))
 }
 
-fn why(figure: &Figure) -> &str {
+fn why(figure: &Figure) -> &Reason {
     match figure {
         Figure::Null(absent) => &absent.why,
         Figure::Known(estimate) => panic!("{estimate:?}"),
@@ -84,7 +85,7 @@ fn every_figure_by_hand() {
     assert!(known(found.figures.of(PERTURBATION)).p.unwrap() < 1e-6);
     // Ranks of two values are the values; 10 s of 16 s leave 25 averages.
     close(found.beside.of(SPEARMAN_M), 12.0 / 16.0);
-    assert_eq!(why(found.beside.of(MOVING_AVERAGE_M)), "25 bins; r needs 30");
+    assert_eq!(*why(found.beside.of(MOVING_AVERAGE_M)), Reason::TooFewBins { bins: 25, least: 30 });
 }
 
 #[test]
@@ -151,19 +152,13 @@ fn the_scatter_between_blocks_counts_not_the_number_of_bins() {
 #[test]
 fn a_share_of_a_weak_r_0_is_not_told() {
     let found = of(&lab(COUNT, 1.0, &[(14, 14, 14), (15, 15, 15)]), COUNT, TX);
-    assert!(
-        why(found.figures.of(R_RETAINED)).starts_with("r_0 lies in ["),
-        "{:?}",
-        found.figures.of(R_RETAINED)
-    );
+    let why_retained = why(found.figures.of(R_RETAINED));
+    assert!(matches!(why_retained, Reason::WeakR0 { least: LEAST_R_0, .. }), "{why_retained:?}");
     assert!(known(found.figures.of(R_0)).estimate < 0.1);
     // One run whose r_0 is 0 by construction.
     let found = of(&lab(COUNT, 1.0, &[(16, 16, 16)]), COUNT, TX);
-    assert!(
-        why(found.figures.of(R_RETAINED)).starts_with("r_0 lies in ["),
-        "{:?}",
-        found.figures.of(R_RETAINED)
-    );
+    let why_retained = why(found.figures.of(R_RETAINED));
+    assert!(matches!(why_retained, Reason::WeakR0 { least: LEAST_R_0, .. }), "{why_retained:?}");
     assert!(known(found.figures.of(R_0)).estimate.abs() < 1e-12);
 }
 
@@ -181,10 +176,7 @@ fn a_sampler_is_scaled_by_its_declared_factor_and_shares_have_no_error() {
     close(found.figures.of(SERIES_ERROR), 0.5);
     let profiler = "perf-sample-999-callchain";
     let found = of(&lab(profiler, 0.1, &[(0, 0, 2), (0, 0, 2)]), profiler, TX);
-    assert_eq!(
-        why(found.figures.of(SERIES_ERROR)),
-        "shares of CPU time cannot be set against calls"
-    );
+    assert_eq!(*why(found.figures.of(SERIES_ERROR)), Reason::SharesNotCalls);
     close(found.figures.of(R_M), 14.0 / 16.0);
 }
 
@@ -197,18 +189,15 @@ fn what_cannot_be_correlated_says_why_and_the_rest_stands() {
     });
     let found = of(&lab, COUNT, TX);
     let r_w = known(found.figures.of(R_W));
-    assert_eq!(
-        (r_w.n, &r_w.notes[..]),
-        (3, &["1 of 4 blocks left out: the witness is constant".to_owned()][..])
-    );
+    let why_not = Reason::Constant { series: Compared::Witness };
+    let note = Note::BlocksLeftOut { left_out: 1, blocks: 4, why: why_not };
+    assert_eq!((r_w.n, &r_w.notes[..]), (3, &[note][..]));
     assert_eq!(known(found.figures.of(R_M)).n, 4);
     // No witness for handle_rx, and the method recorded nothing of it.
     let found = of(&lab, COUNT, RX);
-    assert_eq!(
-        why(found.figures.of(R_0)),
-        "no witness: handle_rx has no caller that fentry can hold"
-    );
-    assert_eq!(why(found.figures.of(R_M)), "the method has no series of handle_rx");
+    let no_witness = "handle_rx has no caller that fentry can hold".into();
+    assert_eq!(*why(found.figures.of(R_0)), Reason::NotWitnessed { why: no_witness });
+    assert_eq!(*why(found.figures.of(R_M)), Reason::NoSeries { function: "handle_rx".into() });
 }
 
 #[test]
@@ -223,8 +212,9 @@ fn incomplete_series_are_told() {
     measured(&mut lab, 1).series[0].values[5] -= 3.0;
     let found = of(&lab, COUNT, TX);
     let notes = &known(found.figures.of(SERIES_ERROR)).notes;
-    assert!(notes[0].contains("in 1 of 2 trials"), "{notes:?}");
-    assert!(notes[1].starts_with("the witness missed calls"), "{notes:?}");
+    let told =
+        [Note::SeriesNotExact { trials: 1, of: 2 }, Note::WitnessNotExact { blocks: 1, of: 2 }];
+    assert_eq!(*notes, told);
     assert_eq!(known(found.figures.of(R_W)).notes.len(), 1);
 }
 
@@ -238,7 +228,7 @@ fn the_control_has_r_0_alone() {
         found.figures.of(SERIES_ERROR),
         found.beside.of(SPEARMAN_M),
     ] {
-        assert_eq!(why(figure), "the control");
+        assert_eq!(*why(figure), Reason::Control);
     }
 }
 
@@ -340,7 +330,8 @@ fn the_finest_true_width_by_hand() {
     assert_eq!(errors, [0.5, 0.0, 0.0, 0.0]);
     assert_eq!(found.finest[0].width_s, Some(0.5));
     assert_eq!((found.finest[0].error_below, &found.finest[0].why), (0.01, &None));
-    assert_eq!(why(found.widths[0].figures.of(R_M)), "the throughput is constant");
+    let constant = Reason::Constant { series: Compared::Throughput };
+    assert_eq!(*why(found.widths[0].figures.of(R_M)), constant);
 }
 
 #[test]
@@ -365,16 +356,18 @@ fn without_a_true_width_the_reason_stands() {
     let found = of(&series(&[block.clone(), block]), COUNT, TX).by_width.unwrap();
     for finest in &found.finest {
         assert_eq!(finest.width_s, None);
-        assert!(finest.why.as_ref().unwrap().contains("1.000 at best"), "{finest:?}");
+        let Some(Reason::ErrorNotBelow { hi, .. }) = finest.why else { panic!("{finest:?}") };
+        assert!((hi - 1.0).abs() < 1e-9, "{finest:?}");
     }
     let profiler = "perf-sample-999-callchain";
     let lab = lab(profiler, 0.1, &[(0, 0, 2), (0, 0, 2)]);
     let found = of(&lab, profiler, TX).by_width.unwrap();
-    assert!(found.finest[0].why.as_ref().unwrap().contains("shares"), "{found:?}");
+    assert_eq!(found.finest[0].why, Some(Reason::SharesNotCalls));
     // r needs 30 bins: 64 of them are 32 twice as wide, in which each two neighbours are alike, and
     // 16 four times.
-    assert_eq!(why(found.widths[1].figures.of(R_M)), "the method's series is constant");
-    assert_eq!(why(found.widths[2].figures.of(R_M)), "16 bins; r needs 30");
+    let constant = Reason::Constant { series: Compared::Method };
+    assert_eq!(*why(found.widths[1].figures.of(R_M)), constant);
+    assert_eq!(*why(found.widths[2].figures.of(R_M)), Reason::TooFewBins { bins: 16, least: 30 });
 }
 
 #[test]

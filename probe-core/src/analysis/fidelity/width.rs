@@ -7,6 +7,7 @@ use crate::model::{
     figure::Figure,
     figures::{AtWidth, Finest, WidthFigures},
     method::MethodId,
+    reason::Reason,
     units::Nanos,
 };
 
@@ -56,11 +57,9 @@ fn finest(widths: &[AtWidth], bound: f64) -> Finest {
     let least = ends().min_by(|a, b| a.1.total_cmp(&b.1));
     let why = match (found, least, widths.first().map(|at| at.figures.of(table::SERIES_ERROR))) {
         (Some(_), ..) => None,
-        (None, Some((width, hi)), _) => Some(format!(
-            "the upper end of series_error is {hi:.3} at best, in bins of {width} s: not below {bound}"
-        )),
+        (None, Some((width_s, hi)), _) => Some(Reason::ErrorNotBelow { bound, hi, width_s }),
         (None, None, Some(Figure::Null(absent))) => Some(absent.why.clone()),
-        (None, None, _) => Some("series_error has no interval at any width".into()),
+        (None, None, _) => Some(Reason::NoIntervalOfError),
     };
     Finest { error_below: bound, width_s: found, why }
 }

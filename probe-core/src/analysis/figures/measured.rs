@@ -6,7 +6,7 @@ use crate::{
         pairs::{Chosen, Kind, Pair, Trials},
         toll::{by_block, why_no_cost_per_event, with_load_note},
     },
-    model::{figure::Figure, figures::Figures, method::Descriptor, trial::Pace},
+    model::{figure::Figure, figures::Figures, method::Descriptor, reason::Reason, trial::Pace},
 };
 
 /// The toll of `method`; `kicked` says whether the target holds the function that each kick calls
@@ -31,25 +31,27 @@ pub(in crate::analysis) fn of(
 ) -> Figure {
     let paired = |pace| trials.paired(Kind::toll(pace), &method.id);
     match row.value {
-        Value::Level(_) if method.id.is_off() => Figure::null("the control"),
+        Value::Level(_) if method.id.is_off() => Figure::null(Reason::Control),
         Value::Level(value) | Value::LevelOfAll(value) => {
             let trials = trials.single(Kind::toll(Pace::Paced), &method.id);
             by_block(trials, row.scale, |trial| value(trial), seed)
         }
-        Value::Change(..) | Value::PerCall(_) if method.id.is_off() => Figure::null("the control"),
+        Value::Change(..) | Value::PerCall(_) if method.id.is_off() => {
+            Figure::null(Reason::Control)
+        }
         Value::Change(pace, _) => of_pairs(row, paired(pace), seed),
         Value::PerCall(_) => match why_no_cost_per_event(method, kicked) {
             Some(why) => Figure::null(why),
             None => of_pairs(row, paired(Pace::Lockstep), seed),
         },
-        Value::Bins(..) => Figure::null("a figure of the fidelity trials"),
+        Value::Bins(..) => Figure::null(Reason::OtherTrials),
     }
 }
 
 /// The figure of other pairs than a method's own: by the row's value, with its scale.
 pub(in crate::analysis) fn of_pairs(
     row: &Definition,
-    pairs: Result<Chosen<Pair<'_>>, String>,
+    pairs: Result<Chosen<Pair<'_>>, Reason>,
     seed: u64,
 ) -> Figure {
     match row.value {
@@ -57,7 +59,9 @@ pub(in crate::analysis) fn of_pairs(
             by_block(pairs.map(with_load_note), row.scale, value, seed)
         }
         Value::Change(_, value) | Value::PerCall(value) => by_block(pairs, row.scale, value, seed),
-        Value::Level(_) | Value::LevelOfAll(_) | Value::Bins(..) => Figure::null("not of pairs"),
+        Value::Level(_) | Value::LevelOfAll(_) | Value::Bins(..) => {
+            Figure::null(Reason::OtherTrials)
+        }
     }
 }
 

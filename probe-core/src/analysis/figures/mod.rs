@@ -22,6 +22,7 @@ use crate::model::{
     campaign::MethodSummary,
     figure::{Estimate, Figure},
     figures::Figures,
+    reason::Reason,
     trial::{Measured, Pace},
 };
 
@@ -48,13 +49,13 @@ pub struct Definition {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value {
     /// Of the method's trial at fixed load.
-    Level(fn(&Measured) -> Result<f64, String>),
+    Level(fn(&Measured) -> Result<f64, Reason>),
     /// The same; of the control too.
-    LevelOfAll(fn(&Measured) -> Result<f64, String>),
+    LevelOfAll(fn(&Measured) -> Result<f64, Reason>),
     /// Of the method's trial beside the control's, at this pace.
-    Change(Pace, fn(&Pair<'_>) -> Result<f64, String>),
+    Change(Pace, fn(&Pair<'_>) -> Result<f64, Reason>),
     /// The same in lockstep, of methods that work once per call.
-    PerCall(fn(&Pair<'_>) -> Result<f64, String>),
+    PerCall(fn(&Pair<'_>) -> Result<f64, Reason>),
     /// Of the bins of the fidelity trials.
     Bins(Quantity, Rating),
 }
@@ -62,7 +63,7 @@ pub(super) enum Value {
 impl Figures {
     /// The figure of this row. A result of a version that did not know it has no number.
     pub fn of(&self, row: &Definition) -> &Figure {
-        static UNKNOWN: LazyLock<Figure> = LazyLock::new(|| Figure::null("not in this result"));
+        static UNKNOWN: LazyLock<Figure> = LazyLock::new(|| Figure::null(Reason::NotInThisResult));
         self.get(row.name).unwrap_or(&UNKNOWN)
     }
 

@@ -143,13 +143,16 @@ fn basis<'a>(figures: impl Iterator<Item = &'a Figure>) -> Option<Basis> {
 
 /// A figure beside a statement.
 pub(super) fn beside(what: impl Into<String>, method: &MethodId, figure: Figure) -> Beside {
-    Beside { what: what.into(), method: method.clone(), figure }
+    Beside { what: what.into(), method: method.clone(), figure, is_correlation: false }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::figure::{Basis, Estimate, Platform};
+    use crate::model::{
+        figure::{Basis, Estimate, Platform},
+        reason::Reason,
+    };
 
     fn figure(lo: f64, hi: f64) -> Figure {
         Figure::Known(Estimate {
@@ -188,7 +191,7 @@ mod tests {
         ] {
             assert_eq!(claim.judge(&figure(lo, hi)), verdict, "{claim:?} [{lo}, {hi}]");
         }
-        assert_eq!(Claim::Falls.judge(&Figure::null("a reason")), CannotTell);
+        assert_eq!(Claim::Falls.judge(&Figure::null(Reason::NoTrials)), CannotTell);
     }
 
     #[test]

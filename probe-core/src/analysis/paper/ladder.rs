@@ -1,7 +1,7 @@
 //! Sections that differ in one thing alone, and how a quantity goes with it.
 
 use crate::analysis::stretch::Slice;
-use crate::model::{campaign::Design, scenario::Rate, sections::SectionFigures};
+use crate::model::{campaign::Design, reason::Reason, scenario::Rate, sections::SectionFigures};
 
 /// Sections that differ in nothing but the number of hogs, or of senders.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +16,7 @@ pub(super) struct Ladder {
 type At<'a> = (usize, &'a SectionFigures);
 
 /// One value of a section, or why there is none.
-pub(super) type Level = fn(&[Slice<'_>]) -> Result<f64, String>;
+pub(super) type Level = fn(&[Slice<'_>]) -> Result<f64, Reason>;
 
 impl Ladder {
     /// The sections with the same senders and rate that differ most in hogs.
@@ -80,7 +80,7 @@ impl Ladder {
     }
 
     /// Least-squares slope of `level` over the steps.
-    pub(super) fn slope(&self, level: Level, parts: &[Slice<'_>]) -> Result<f64, String> {
+    pub(super) fn slope(&self, level: Level, parts: &[Slice<'_>]) -> Result<f64, Reason> {
         let levels = levels(level, parts)?;
         let (x, y) = (mean(&self.steps), mean(&levels));
         let pairs = || self.steps.iter().map(|step| step - x).zip(&levels);
@@ -89,18 +89,18 @@ impl Ladder {
     }
 
     /// [`Self::slope`] in per cent of the level with the fewest.
-    pub(super) fn relative_slope(&self, level: Level, parts: &[Slice<'_>]) -> Result<f64, String> {
+    pub(super) fn relative_slope(&self, level: Level, parts: &[Slice<'_>]) -> Result<f64, Reason> {
         let base = self.level_at(self.least(), level, parts)?;
         per_cent(self.slope(level, parts)?, base)
     }
 
     /// Change of `level` from the fewest to the most, in per cent.
-    pub(super) fn change(&self, level: Level, parts: &[Slice<'_>]) -> Result<f64, String> {
+    pub(super) fn change(&self, level: Level, parts: &[Slice<'_>]) -> Result<f64, Reason> {
         let base = self.level_at(self.least(), level, parts)?;
         per_cent(self.level_at(self.most(), level, parts)? - base, base)
     }
 
-    fn level_at(&self, step: f64, level: Level, parts: &[Slice<'_>]) -> Result<f64, String> {
+    fn level_at(&self, step: f64, level: Level, parts: &[Slice<'_>]) -> Result<f64, Reason> {
         let at: Vec<f64> = levels(level, parts)?
             .into_iter()
             .zip(&self.steps)
@@ -119,19 +119,19 @@ impl Ladder {
 }
 
 /// Change of `level` from the first part to the second, in per cent.
-pub(super) fn step(level: Level, parts: &[Slice<'_>]) -> Result<f64, String> {
+pub(super) fn step(level: Level, parts: &[Slice<'_>]) -> Result<f64, Reason> {
     match levels(level, parts)?[..] {
         [from, to, ..] => per_cent(to - from, from),
-        _ => Err("it takes two sections".into()),
+        _ => Err(Reason::OneSection),
     }
 }
 
-fn levels(level: Level, parts: &[Slice<'_>]) -> Result<Vec<f64>, String> {
+fn levels(level: Level, parts: &[Slice<'_>]) -> Result<Vec<f64>, Reason> {
     parts.iter().map(|part| level(std::slice::from_ref(part))).collect()
 }
 
-fn per_cent(part: f64, whole: f64) -> Result<f64, String> {
-    if whole > 0.0 { Ok(100.0 * part / whole) } else { Err("it begins at nothing".into()) }
+fn per_cent(part: f64, whole: f64) -> Result<f64, Reason> {
+    if whole > 0.0 { Ok(100.0 * part / whole) } else { Err(Reason::BeginsAtNothing) }
 }
 
 fn rate(design: &Design, section: usize) -> Option<f64> {

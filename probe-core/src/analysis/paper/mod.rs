@@ -18,6 +18,7 @@ use crate::model::{
     figure::Figure,
     method::MethodId,
     paper::Statement,
+    reason::Reason,
     sections::{MethodInSection, SectionFigures},
     target::CALLED_PER_KICK,
     trial::Measured,
@@ -55,8 +56,8 @@ impl Context<'_> {
         &self,
         method: &MethodId,
         sections: &[usize],
-        series: impl Fn(&Measured) -> Result<Binned, String>,
-        value: impl Fn(&[Slice<'_>]) -> Result<f64, String>,
+        series: impl Fn(&Measured) -> Result<Binned, Reason>,
+        value: impl Fn(&[Slice<'_>]) -> Result<f64, Reason>,
     ) -> Figure {
         self.figure_at(ALPHA, (method, sections), series, value)
     }
@@ -66,8 +67,8 @@ impl Context<'_> {
         &self,
         alpha: f64,
         (method, sections): (&MethodId, &[usize]),
-        series: impl Fn(&Measured) -> Result<Binned, String>,
-        value: impl Fn(&[Slice<'_>]) -> Result<f64, String>,
+        series: impl Fn(&Measured) -> Result<Binned, Reason>,
+        value: impl Fn(&[Slice<'_>]) -> Result<f64, Reason>,
     ) -> Figure {
         match Stretches::of(self.trials, method, sections, self.seed) {
             Ok(found) => found.at(alpha).figure(Scale::Level(Bounds::None), series, value),

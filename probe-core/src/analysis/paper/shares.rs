@@ -16,6 +16,7 @@ use crate::analysis::{
 use crate::model::{
     method::{MethodId, SeriesUnit},
     paper::{Agreement, Statement},
+    reason::Reason,
     trial::Measured,
 };
 
@@ -82,7 +83,7 @@ fn patterns(context: &Context<'_>) -> impl Iterator<Item = (&'static str, usize)
 }
 
 /// A profiler's share of a function.
-fn share(function: Item<'_>, trial: &Measured) -> Result<Binned, String> {
+fn share(function: Item<'_>, trial: &Measured) -> Result<Binned, Reason> {
     Own { function, unit: SeriesUnit::CpuShare }.share(trial)
 }
 

@@ -91,7 +91,7 @@ fn correlation(context: &Context<'_>) -> Statement {
             let figure = of.of(if method.id.is_off() { R_0 } else { R_M });
             let what =
                 if method.id.is_off() { "r by the witness" } else { series(context, method) };
-            beside(what, &method.id, figure.clone())
+            Beside { is_correlation: true, ..beside(what, &method.id, figure.clone()) }
         })
         .filter(|beside| beside.method.is_off() || beside.figure.known().is_some())
         .collect();
@@ -312,7 +312,7 @@ fn rtt(context: &Context<'_>) -> Statement {
             let found = method.rtt.as_ref()?;
             let figure = found.r_m.as_ref().unwrap_or(&found.r_w);
             let what = format!("r(time between calls of {}, rtt)", found.function);
-            Some(beside(what, &method.id, figure.clone()))
+            Some(Beside { is_correlation: true, ..beside(what, &method.id, figure.clone()) })
         })
         .filter(|beside| beside.method.is_off() || beside.figure.known().is_some())
         .collect();

@@ -10,6 +10,7 @@ use crate::{
     },
     model::{
         figure::Platform,
+        note::Note,
         paper::Agreement,
         scenario::GuestKind,
         target::{Function, Range},
@@ -90,7 +91,9 @@ fn statements_about_hogs_by_hand() {
     yes("odd_rise", 50.0);
     let rise = find(&all, "odd_rise");
     assert!((estimate(rise, 1) + 25.0).abs() < 1e-6);
-    assert!(rise.measured[0].figure.known().unwrap().notes.contains(&"interval at 98.3 %".into()));
+    let notes = &rise.measured[0].figure.known().unwrap().notes;
+    let [Note::Confidence { per_cent }] = notes[..] else { panic!("{notes:?}") };
+    assert!((per_cent - (100.0 - 5.0 / 3.0)).abs() < 1e-9, "{per_cent}");
     yes("timestamps_tell_rtt", 1.0);
 }
 

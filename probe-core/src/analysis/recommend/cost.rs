@@ -16,6 +16,7 @@ use crate::{
         campaign::Design,
         figure::Figure,
         method::{Class, Descriptor, MethodId, SeriesUnit},
+        reason::Reason,
         trial::{Measured, Pace},
     },
 };
@@ -128,7 +129,7 @@ fn share(ns_per_s: f64) -> f64 {
 struct Bill<'a> {
     way: Way,
     paces: Vec<Pace>,
-    blocks: Result<Chosen<(Block, Vec<Pair<'a>>)>, String>,
+    blocks: Result<Chosen<(Block, Vec<Pair<'a>>)>, Reason>,
     seed: u64,
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::{
     analysis::{
+        doubt::Doubt,
         interval::{self, ALPHA},
         stop::LEAST_BLOCKS,
     },
@@ -24,7 +25,7 @@ pub enum Verdict {
     /// This campaign does not say.
     CannotTell {
         /// Why not, and what would help.
-        why: String,
+        why: Doubt,
         /// So many further blocks would probably do; none where blocks are not what is missing.
         more_blocks: Option<u64>,
     },
@@ -64,7 +65,10 @@ impl Limit {
         let found = match figure {
             Figure::Known(found) => found,
             Figure::Null(absent) => {
-                return Verdict::CannotTell { why: absent.why.clone(), more_blocks: None };
+                return Verdict::CannotTell {
+                    why: Doubt::Absent(absent.why.clone()),
+                    more_blocks: None,
+                };
             }
         };
         let (Some(lo), Some(hi)) = (found.lo, found.hi) else {
@@ -148,7 +152,10 @@ fn up_to_the_least(n: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::figure::{Basis, Platform};
+    use crate::model::{
+        figure::{Basis, Platform},
+        reason::Reason,
+    };
 
     fn figure(estimate: f64, ends: Option<[f64; 2]>, n: usize) -> Figure {
         Figure::Known(Estimate {
@@ -220,7 +227,10 @@ mod tests {
             let verdict = limit.judge(&figure(0.96, Some([0.9, 1.0]), 1));
             assert_eq!(blocks(&verdict), Some(9), "{verdict:?}");
         }
-        let absent = Limit::AtMost(1.0).judge(&Figure::null("a reason"));
-        assert_eq!(absent, Verdict::CannotTell { why: "a reason".into(), more_blocks: None });
+        let absent = Limit::AtMost(1.0).judge(&Figure::null(Reason::NoTime));
+        assert_eq!(
+            absent,
+            Verdict::CannotTell { why: Doubt::Absent(Reason::NoTime), more_blocks: None }
+        );
     }
 }

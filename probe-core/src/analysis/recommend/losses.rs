@@ -238,7 +238,7 @@ impl Losses {
     /// unknown part is never taken for zero, and what holds up to a rate is not known to hold
     /// beyond.
     pub(super) fn judge(&self, max_pct: f64, rate: Option<CallRate>) -> Verdict {
-        let cannot_tell = |why| Verdict::CannotTell { why, more_blocks: None };
+        let cannot_tell = |why: String| Verdict::CannotTell { why: why.into(), more_blocks: None };
         let Some(worst) = self.worst() else { return cannot_tell("it recorded nothing".into()) };
         let AtLoad { load, counts, .. } = worst;
         if counts.known_pct.is_some_and(|pct| pct > max_pct) {

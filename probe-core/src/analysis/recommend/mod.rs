@@ -30,7 +30,7 @@ use crate::model::{
 
 /// Version of the answer as JSON. It changes when a reader of the old one would misread the new
 /// one.
-pub const ANSWER_VERSION: u32 = 2;
+pub const ANSWER_VERSION: u32 = 3;
 
 /// What a campaign says to what is wanted.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::analysis::figures::table::{R_RETAINED, THROUGHPUT_PCT};
 use crate::{
-    analysis::pairs::Trials,
+    analysis::{doubt::Doubt, pairs::Trials},
     model::{
         campaign::{Campaign, MethodSummary, Reconciliation},
         figure::{Figure, Platform},
@@ -97,7 +97,8 @@ impl<'a> Subject<'a> {
 
     /// What is known against it, whatever is wanted.
     fn unsound(self, losses: &Losses) -> Option<Verdict> {
-        let cannot_tell = |why| Some(Verdict::CannotTell { why, more_blocks: None });
+        let cannot_tell =
+            |why: String| Some(Verdict::CannotTell { why: why.into(), more_blocks: None });
         if let Reconciliation::Differs { by } = self.summary.events.reconciles {
             let why = format!("its counts differ from the calls that happened by {by:+}");
             return Some(Verdict::Broken { why });
@@ -147,7 +148,7 @@ impl<'a> Subject<'a> {
                     }
                     other => format!("not judged on the {} clock", other.name()),
                 };
-                Verdict::CannotTell { why, more_blocks: None }
+                Verdict::CannotTell { why: Doubt::Text(why), more_blocks: None }
             }
             None => self.measured(limit.judge(figure), figure, Part::Toll),
         }
@@ -157,9 +158,9 @@ impl<'a> Subject<'a> {
         let figure = self.summary.fidelity.figures.of(R_RETAINED);
         match &self.summary.shows_instead {
             Some(item) => Verdict::CannotTell {
-                why: format!(
+                why: Doubt::Text(format!(
                     "it shows {item}, whose correlation with throughput says nothing of calls"
-                ),
+                )),
                 more_blocks: None,
             },
             None => self.measured(limit.judge(figure), figure, Part::Fidelity),
@@ -185,7 +186,7 @@ impl<'a> Subject<'a> {
             ),
             Part::Fidelity => again(part),
         };
-        Verdict::CannotTell { why, more_blocks: None }
+        Verdict::CannotTell { why: Doubt::Text(why), more_blocks: None }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
         campaign::Summary,
         figure::Platform,
         loss::Loss,
+        note::Note,
         observation::Series,
         trial::{Pace, Part},
     },
@@ -94,8 +95,8 @@ fn a_method_tells_its_own_side() {
     assert!((estimate(profiled.share_pct.as_ref().unwrap()) - 40.0).abs() < 1e-9);
     assert!((estimate(profiled.self_share_pct.as_ref().unwrap()) - 20.0).abs() < 1e-9);
     assert!(profiled.calls_per_s_m.is_none());
-    let constant = serde_json::to_string(profiled.r_m.as_ref().unwrap()).unwrap();
-    assert!(constant.contains("the method's series is constant"), "{constant}");
+    let constant = Reason::Constant { series: Compared::Method };
+    assert_eq!(profiled.r_m, Some(Figure::null(constant)));
 }
 
 #[test]
@@ -132,32 +133,32 @@ fn traced(change: impl FnOnce(&mut Measured)) -> (MethodInSection, Summary) {
     (summary.sections[1].methods[1].clone(), summary)
 }
 
-fn notes(figure: &Figure) -> String {
-    figure.known().unwrap_or_else(|| panic!("{figure:?}")).notes.join("; ")
+fn notes(figure: &Figure) -> &[Note] {
+    &figure.known().unwrap_or_else(|| panic!("{figure:?}")).notes
 }
 
 #[test]
 fn figures_of_a_series_that_is_not_exact_say_so() {
-    let inexact = "in 1 of 1 trials: their series is not exact";
+    let inexact = &Note::SeriesNotExact { trials: 1, of: 1 };
     let (section, summary) = traced(|measured| measured.observation.lost = Loss::Exact(3));
     let function = &section.functions["handle_tx"];
     for figure in [&function.calls_per_s_m, &function.r_m] {
         assert!(notes(figure.as_ref().unwrap()).contains(inexact), "{figure:?}");
     }
     for figure in [&section.throughput_bps, &function.r_w, &section.frames_per_call] {
-        assert_eq!(notes(figure), "");
+        assert_eq!(notes(figure), []);
     }
     let rtt = summary.methods.iter().find(|method| method.id.0 == TRACER).unwrap().rtt.as_ref();
     assert!(notes(rtt.unwrap().r_m.as_ref().unwrap()).contains(inexact));
-    assert_eq!(notes(&rtt.unwrap().r_w), "");
+    assert_eq!(notes(&rtt.unwrap().r_w), []);
     let (section, _) = traced(|measured| {
         measured.witness.as_mut().unwrap().missed = Loss::Unknown;
     });
     let function = &section.functions["handle_tx"];
     for figure in [&function.r_w, &function.calls_per_s_w, &section.frames_per_call] {
-        assert!(notes(figure).contains("the witness missed calls"), "{figure:?}");
+        assert_eq!(notes(figure), [Note::WitnessNotExact { blocks: 1, of: 1 }]);
     }
-    assert_eq!(notes(function.r_m.as_ref().unwrap()), "");
+    assert_eq!(notes(function.r_m.as_ref().unwrap()), []);
 }
 
 #[test]
@@ -168,9 +169,10 @@ fn what_stands_in_for_calls_is_correlated_and_never_counted_as_calls() {
     });
     let seen = &section.functions["handle_tx"];
     assert!((estimate(seen.r_m.as_ref().unwrap()) - 1.0).abs() < 1e-9);
-    assert!(notes(seen.r_m.as_ref().unwrap()).contains("its series is of frames, not of calls"));
-    let counted = serde_json::to_string(seen.calls_per_s_m.as_ref().unwrap()).unwrap();
-    assert!(counted.contains("frames cannot be set against calls"), "{counted}");
+    let frames = || "frames".to_owned();
+    assert!(notes(seen.r_m.as_ref().unwrap()).contains(&Note::StandsIn { item: frames() }));
+    let none = Figure::null(Reason::NotCalls { item: frames() });
+    assert_eq!(seen.calls_per_s_m, Some(none));
     // Nothing stands in for what kicks do not cause.
     assert!(section.functions["handle_rx"].r_m.as_ref().unwrap().known().is_none());
     let tracer = summary.methods.iter().find(|method| method.id.0 == TRACER).unwrap();

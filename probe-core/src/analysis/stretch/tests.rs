@@ -104,11 +104,15 @@ fn r_leaves_out_what_is_not_known() {
     b[7] = f64::NAN;
     let r = |a: &[f64], b: &[f64]| {
         let two = Two { a: a.to_vec(), b: b.to_vec() };
-        Quantity::correlation(&[two], Coefficient::Pearson, ["calls", "throughput"])
+        Quantity::correlation(
+            &[two],
+            Coefficient::Pearson,
+            [Compared::Witness, Compared::Throughput],
+        )
     };
     assert!((r(&a, &b).unwrap().value - 1.0).abs() < 1e-12);
     b[8] = f64::NAN;
-    assert_eq!(r(&a, &b).err().unwrap(), "29 bins; r needs 30");
+    assert_eq!(r(&a, &b).err(), Some(Reason::TooFewBins { bins: 29, least: 30 }));
 }
 
 #[test]
@@ -120,7 +124,7 @@ fn a_smaller_alpha_widens_the_interval_and_says_so() {
     let found = figure.known().unwrap();
     // t[0.995, 2] = 9.92484.
     assert!((found.hi.unwrap() - 61_841.0).abs() < 1.0, "{found:?}");
-    assert_eq!(found.notes, ["interval at 99.0 %"]);
+    assert_eq!(found.notes, [Note::Confidence { per_cent: 99.0 }]);
     // Within one run.
     let lab = self::lab(&[2000.0]);
     let of = |alpha| {

@@ -9,10 +9,17 @@ use std::collections::BTreeSet;
 use super::{
     grouped::Grouped,
     number::{Style, nanoseconds, parts},
+    reasons,
 };
 use crate::{
-    analysis::compare::{Answer, Basis, Change, Comparison, Judged, Judgement, Unit, Verdict},
-    model::figure::{Estimate, Figure},
+    analysis::{
+        compare::{Answer, Basis, Change, Comparison, Judged, Judgement, Unit, Verdict},
+        doubt::Doubt,
+    },
+    model::{
+        figure::{Estimate, Figure},
+        reason::Reason,
+    },
 };
 
 /// What one row of a table says of one figure.
@@ -133,17 +140,29 @@ fn caveats(comparison: &Comparison) -> Vec<String> {
         grouped.add("one block has no interval", &change.figure, change.method.to_string());
     }
     for gone in &comparison.gone {
-        let why = format!("the new campaign has none: {}", gone.why);
-        grouped.add(&why, &gone.figure, gone.method.to_string());
+        grouped.add(&none_any_more(&gone.why), &gone.figure, gone.method.to_string());
     }
     all.extend(grouped.into_groups().map(|group| {
         format!("{} of {}: {}.", group.names.join(", "), group.items.join(", "), group.text)
     }));
     for (gate, method, why) in comparison.refused() {
+        let why = refusal(why);
         all.push(format!("Gate {gate} says nothing of {method}: {why}."));
     }
     all.extend(comparison.notes.iter().map(|note| format!("Note: {note}.")));
     all
+}
+
+fn none_any_more(why: &Reason) -> String {
+    format!("the new campaign has none: {}", reasons::reason(why))
+}
+
+/// Why a gate says nothing of a method.
+pub fn refusal(why: &Doubt) -> String {
+    match why {
+        Doubt::Absent(why) => none_any_more(why),
+        Doubt::Text(why) => why.clone(),
+    }
 }
 
 /// How many blocks are behind the intervals that rest on `basis`; none where none does.

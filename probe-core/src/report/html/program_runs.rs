@@ -10,6 +10,7 @@ use crate::{
         campaign::{Campaign, MethodSummary},
         figure::Figure as Number,
         figures::RunFigures,
+        reason::Reason,
     },
     report::{figures::of_cost, number::Style, program_runs::CAVEAT},
 };
@@ -22,7 +23,7 @@ pub(super) fn figure(campaign: &Campaign) -> Option<Figure> {
     let of = |pick: fn(&MethodSummary, &RunFigures) -> Number| {
         move |method: &MethodSummary| match &method.program_runs {
             Some(runs) => pick(method, runs),
-            None => Number::null("its programs were not timed"),
+            None => Number::null(Reason::NotMeasured),
         }
     };
     let run = of(|_, runs| runs.ns_per_run.clone());

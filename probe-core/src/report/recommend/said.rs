@@ -11,6 +11,7 @@ use crate::{
     report::{
         grouped::Grouped,
         number::{self, Style, parts},
+        reasons,
     },
 };
 
@@ -43,7 +44,7 @@ fn of_checks(judged: &Judged, wanted: &Wanted, decides: impl Fn(&Check) -> bool)
     for check in judged.checks.iter().filter(|check| decides(check)) {
         match (&check.verdict, figure_of(check.of, judged)) {
             (Verdict::CannotTell { why, .. }, Some(Figure::Null(_))) => {
-                absent.add(why, name(check.of), String::new());
+                absent.add(&reasons::doubt(why), name(check.of), String::new());
             }
             _ => told.push(of_check(check, judged, wanted)),
         }
@@ -61,7 +62,7 @@ fn remarks(judged: &Judged, is_told: impl Fn(Criterion) -> bool) -> Vec<String> 
         let figure = figure_of(of, judged).filter(|_| is_told(of)).and_then(Figure::known);
         let notes = figure.into_iter().flat_map(|found| &found.notes);
         for note in notes {
-            all.add(note, name(of), String::new());
+            all.add(&reasons::note(note), name(of), String::new());
         }
     }
     all.into_groups().map(|group| format!("{}: {}", group.names.join(", "), group.text)).collect()
@@ -107,7 +108,7 @@ fn of_check(check: &Check, judged: &Judged, wanted: &Wanted) -> String {
         (Verdict::Broken { .. }, Some(figure)) => format!("{figure}: {}", beyond(check.of, wanted)),
         (Verdict::CannotTell { why, more_blocks }, figure) => {
             let figure = figure.map_or_else(String::new, |figure| format!("{figure}: "));
-            format!("{figure}{why}{}", more(*more_blocks))
+            format!("{figure}{}{}", reasons::doubt(why), more(*more_blocks))
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
         campaign::Campaign,
         figure::{Figure, Platform},
         method::Gives,
+        note::Note,
     },
     report::lines::WIDTH,
 };
@@ -104,7 +105,7 @@ fn every_line_fits_whatever_the_names() {
 fn programs_get_everything() {
     let found: Recommendation = recommend(&native(), &all());
     let json = serde_json::to_value(&found).unwrap();
-    assert_eq!(json["schema_version"], 2);
+    assert_eq!(json["schema_version"], 3);
     assert_eq!(json["outcome"], "cannot_tell");
     assert_eq!(json["ranked_by"], "cpu");
     assert_eq!(json["wanted"]["calls_per_s"], 100_000.0);
@@ -124,13 +125,13 @@ fn what_qualifies_a_figure_is_told() {
     for one in &mut found.methods {
         for figure in [&mut one.cost.cpu_pct, &mut one.throughput_pct, &mut one.r_retained] {
             if let Figure::Known(known) = figure {
-                known.notes = vec!["drift".into()];
+                known.notes = vec![Note::OtherClocks];
             }
         }
     }
     let text = render(&found, &[]).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(text.contains("r_retained: drift"), "{text}");
-    assert!(text.contains("CPU, throughput: drift"), "{text}");
+    assert!(text.contains("r_retained: trials in other clocks"), "{text}");
+    assert!(text.contains("CPU, throughput: trials in other clocks"), "{text}");
 }
 
 #[test]

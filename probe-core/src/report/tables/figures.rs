@@ -7,7 +7,7 @@ use crate::{
         figure::{Estimate, Figure},
         method::MethodId,
     },
-    report::results::Named,
+    report::{reasons, results::Named},
 };
 
 /// One figure of one method.
@@ -64,11 +64,11 @@ pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
             word(&row.known()?.basis)
         }),
         Column::text("notes", "remarks that a reader must see", |row| {
-            let notes = row.known()?.notes.join("; ");
-            (!notes.is_empty()).then_some(notes)
+            let notes: Vec<String> = row.known()?.notes.iter().map(reasons::note).collect();
+            (!notes.is_empty()).then(|| notes.join("; "))
         }),
         Column::text("why", "why there is no number", |row| match row.named.figure {
-            Figure::Null(absent) => Some(absent.why.clone()),
+            Figure::Null(absent) => Some(reasons::reason(&absent.why)),
             Figure::Known(_) => None,
         }),
     ]

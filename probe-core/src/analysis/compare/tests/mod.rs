@@ -301,8 +301,11 @@ fn what_is_gone_is_told() {
         let gone = comparison.gone.iter().find(|g| g.method.0 == method && g.figure == figure);
         gone.unwrap_or_else(|| panic!("{:?}", comparison.gone)).why.clone()
     };
-    assert!(why(COUNT, "toll.throughput_pct").contains("no flat-out toll trial"));
-    assert!(why(TRACER, "fidelity.r_m").contains("EPERM"));
+    let why = [why(COUNT, "toll.throughput_pct"), why(TRACER, "fidelity.r_m")];
+    let [Reason::NoTrial { trials, .. }, Reason::AllFailed { first, .. }] = why else {
+        panic!("{why:?}")
+    };
+    assert_eq!((trials.pace, &*first), (Some(Pace::Flat), "EPERM"));
     assert!(comparison.notes.contains(&"4 trials of the new campaign failed".into()));
     // A gate whose figure has gone does not pass.
     assert!(!comparison.is_worse() && comparison.refused().count() == 2);

@@ -9,6 +9,9 @@ use crate::{
     analysis::fixture::Lab,
     model::{
         figure::{Estimate, Platform},
+        method::MethodId,
+        note::Note,
+        reason::TrialKind,
         trial::Part,
         units::Nanos,
     },
@@ -35,7 +38,7 @@ fn known(figure: &Figure) -> &Estimate {
     figure.known().unwrap_or_else(|| panic!("{figure:?}"))
 }
 
-fn why(figure: &Figure) -> &str {
+fn why(figure: &Figure) -> &Reason {
     match figure {
         Figure::Null(absent) => &absent.why,
         Figure::Known(estimate) => panic!("{estimate:?}"),
@@ -72,7 +75,7 @@ fn one_pair_gives_a_number_without_interval() {
     let found = known(&found);
     assert_eq!((found.estimate, found.lo, found.hi, found.n), (200.0, None, None, 1));
     assert_eq!((found.detectable, found.p), (None, None));
-    assert_eq!(found.notes, ["one trial: no interval"]);
+    assert_eq!(found.notes, [Note::OneTrial]);
 }
 
 #[test]
@@ -88,7 +91,7 @@ fn a_failed_partner_takes_its_pair_away_and_blocks_are_never_crossed() {
     let figures = toll(&lab, COUNT);
     let found = known(figures.of(KERNEL_NS_PER_EVENT));
     assert_eq!((found.estimate, found.n), (150.0, 2));
-    assert_eq!(found.notes, ["1 of 3 blocks missing: a trial failed or was not run"]);
+    assert_eq!(found.notes, [Note::BlocksMissing { missing: 1, blocks: 3 }]);
     // The same block on another machine is another block.
     lab.run(Platform::Native);
     lockstep(&mut lab, 0, "off", 1);
@@ -103,11 +106,15 @@ fn without_any_pair_the_reason_is_the_first_failure() {
     lockstep(&mut lab, 0, "off", 8000);
     lab.failed(0, LOCKSTEP, COUNT, "EPERM");
     let figures = toll(&lab, COUNT);
-    assert_eq!(
-        why(figures.of(KERNEL_NS_PER_EVENT)),
-        "each lockstep toll trial of bpf-fentry-count failed; the first: EPERM"
-    );
-    assert_eq!(why(figures.of(THROUGHPUT_PCT)), "the campaign has no flat-out toll trial of off");
+    let trials = |pace| TrialKind { part: Part::Toll, pace: Some(pace) };
+    let failed = Reason::AllFailed {
+        trials: trials(Pace::Lockstep),
+        method: MethodId(COUNT.into()),
+        first: "EPERM".into(),
+    };
+    assert_eq!(*why(figures.of(KERNEL_NS_PER_EVENT)), failed);
+    let none = Reason::NoTrial { trials: trials(Pace::Flat), method: MethodId("off".into()) };
+    assert_eq!(*why(figures.of(THROUGHPUT_PCT)), none);
 }
 
 #[test]
@@ -121,7 +128,7 @@ fn clocks_are_never_mixed_and_counted_goes_before_emulated() {
     let figures = toll(&lab, COUNT);
     let found = known(figures.of(KERNEL_NS_PER_EVENT));
     assert_eq!((found.estimate, found.platform, found.n), (200.0, Platform::Counted, 1));
-    assert!(found.notes.contains(&"trials in other clocks are left out".into()), "{found:?}");
+    assert!(found.notes.contains(&Note::OtherClocks), "{found:?}");
 }
 
 #[test]
@@ -168,8 +175,8 @@ fn a_load_that_was_not_held_is_told() {
         });
     }
     let found = toll(&lab, COUNT).of(WORKER_CPU_PCT).clone();
-    let told = "the offered load differed by more than 1 % in 1 of 1 pairs";
-    assert!(known(&found).notes.contains(&told.into()), "{found:?}");
+    let told = Note::LoadDiffered { beyond_pct: 1.0, pairs: 1, of: 1 };
+    assert!(known(&found).notes.contains(&told), "{found:?}");
     assert!(known(&found).estimate.abs() < 1e-9);
 }
 
@@ -198,7 +205,7 @@ fn nothing_counted_is_no_zero() {
         lab.done(0, LOCKSTEP, method, |_| {});
     }
     let found = toll(&lab, COUNT).of(KERNEL_NS_PER_EVENT).clone();
-    assert_eq!(why(&found), "nothing was sent or no time was counted");
+    assert_eq!(*why(&found), Reason::NothingCounted);
 }
 
 #[test]
@@ -208,11 +215,11 @@ fn the_control_and_profilers_have_no_cost_per_event() {
     for method in ["off", "perf-sample-999-callchain"] {
         lockstep(&mut lab, 0, method, 8000);
     }
-    assert_eq!(why(toll(&lab, "off").of(KERNEL_NS_PER_EVENT)), "the control");
+    assert_eq!(*why(toll(&lab, "off").of(KERNEL_NS_PER_EVENT)), Reason::Control);
     let profiler = toll(&lab, "perf-sample-999-callchain").of(KERNEL_NS_PER_EVENT).clone();
-    assert!(why(&profiler).starts_with("a profiler does no work per call"), "{profiler:?}");
+    assert_eq!(*why(&profiler), Reason::NoCostPerCall);
     lockstep(&mut lab, 0, COUNT, 8100);
     let elsewhere = super::toll(&lab.trials(), lab.method(COUNT), false, 1);
     let elsewhere = elsewhere.of(KERNEL_NS_PER_EVENT);
-    assert!(why(elsewhere).contains("is not in the target"), "{elsewhere:?}");
+    assert_eq!(*why(elsewhere), Reason::NotInTarget { function: "handle_tx".into() });
 }

@@ -7,9 +7,14 @@ mod standing;
 
 use super::*;
 use crate::{
-    analysis::fixture::{Lab, exchanged, shows},
+    analysis::{
+        doubt::Doubt,
+        fixture::{Lab, exchanged, shows},
+    },
     model::{
         loss::Loss,
+        note::Note,
+        reason::{Reason, TrialKind},
         trial::{Measured, Outcome, Pace, Part},
         units::Nanos,
     },

@@ -1,0 +1,177 @@
+//! Reasons and notes of figures in English. No sentence ends with a stop: it stands within others.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    analysis::doubt::Doubt,
+    model::{
+        method::MethodId,
+        note::Note,
+        reason::{Compared, Reason, TrialKind},
+        trial::{Pace, Part},
+    },
+};
+
+/// Why a figure has no number.
+pub fn reason(reason: &Reason) -> String {
+    let plain = match reason {
+        Reason::Control => "the control",
+        Reason::NotInThisResult => "not in this result",
+        Reason::OtherTrials => "a figure of other trials",
+        Reason::Several { reasons } => return several(reasons),
+
+        Reason::NoTrials => "no trial",
+        Reason::NoTrial { trials, method } => {
+            return format!("the campaign has no {} trial of {method}", kind(*trials));
+        }
+        Reason::AllFailed { trials, method, first } => {
+            return format!("each {} trial of {method} failed; the first: {first}", kind(*trials));
+        }
+        Reason::NoRun { trials, method } => {
+            return format!("no {} trial of {method} names its run", kind(*trials));
+        }
+        Reason::NoCommonBlock { trials, methods } => return no_common_block(trials, methods),
+        Reason::NoWitnessPair => "no block holds the control with and without witness at one pace",
+
+        Reason::NoCostPerCall => {
+            "a profiler does no work per call; worker_cpu_pct and system_cpu_pct hold its cost"
+        }
+        Reason::NotInTarget { function } => {
+            return format!("{function}, which each kick calls, is not in the target");
+        }
+        Reason::NothingCounted => "nothing was sent or no time was counted",
+        Reason::WakeupsNotCounted => "wake-ups of processes are not counted",
+
+        Reason::NoTime => "a frame took no time",
+        Reason::NotTimed => "frames were not timed: only VM-less guests stamp them",
+        Reason::TooFewFrames => "fewer frames than lie beyond it one by one",
+
+        Reason::UnsureR0 => "r_0 has no interval, so it may be near zero",
+        Reason::WeakR0 { lo, hi, least } => {
+            return format!("r_0 lies in [{lo:.2}, {hi:.2}]: its lower bound is not above {least}");
+        }
+        Reason::ErrorNotBelow { bound, hi, width_s } => {
+            return format!(
+                "the upper end of series_error is {hi:.3} at best, in bins of {width_s} s: not \
+                 below {bound}"
+            );
+        }
+        Reason::NoIntervalOfError => "series_error has no interval at any width",
+
+        Reason::NoSeries { function } => return format!("the method has no series of {function}"),
+        Reason::NoSeriesOfGuest { guest } => return format!("no series of {guest}"),
+        Reason::NotCalls { item } => return format!("{item} cannot be set against calls"),
+        Reason::SharesNotCalls => "shares of CPU time cannot be set against calls",
+        Reason::SharesNotTimes => "shares of CPU time do not tell the time between calls",
+        Reason::NoOwnShare => "the method tells no share of the function's own code",
+        Reason::Lengths { bins: [a, b] } => return format!("series of {a} and {b} bins"),
+        Reason::NoCallWitnessed => "the witness counted no call",
+        Reason::Unwitnessed => "the trial ran without witness",
+        Reason::NotWitnessed { why } => return format!("no witness: {why}"),
+        Reason::WitnessLacksFunction => "no witness for this function",
+        Reason::NoFramesByBin => "the sink counted no frames by bin",
+        Reason::NoRoundTripTime => "no guest tells a round-trip time: none sends over TCP",
+
+        Reason::TooFewBins { bins, least } => return format!("{bins} bins; r needs {least}"),
+        Reason::Constant { series } => return format!("the {} is constant", compared(*series)),
+        Reason::NotANumber { series } => {
+            return format!("the {} holds a value that is no number", compared(*series));
+        }
+
+        Reason::NoSections => "no trial holds these sections",
+        Reason::EndsBeforeSection => "the series ends before the section",
+        Reason::NothingToDivideBy => "nothing to divide by",
+        Reason::NoScatter => "fewer than two bins, or nothing in them",
+        Reason::OneSection => "it takes two sections",
+        Reason::BeginsAtNothing => "it begins at nothing",
+
+        Reason::NoLockstepTrial => "no lockstep trial ended well",
+        Reason::NotTied => "nothing ties what it counts to the load",
+        Reason::RecordsNothing => "it records nothing",
+        Reason::SharesDoNotCount => "shares of CPU time do not count calls",
+        Reason::NoCount => "a trial has no count of it",
+        Reason::NoEstimate => "a trial has no estimate of it",
+        Reason::LossesNotPlaced => {
+            "its losses may be another function's, or lie outside the window"
+        }
+
+        Reason::NotMeasured => "it was not measured",
+        Reason::OtherClock => "what is left of it is in another clock",
+    };
+    plain.to_owned()
+}
+
+fn several(reasons: &[Reason]) -> String {
+    let all: BTreeSet<String> = reasons.iter().map(reason).collect();
+    all.into_iter().collect::<Vec<_>>().join("; ")
+}
+
+fn no_common_block(trials: &[TrialKind], [first, second]: &[MethodId; 2]) -> String {
+    let kinds: Vec<String> = trials.iter().map(|&trials| kind(trials)).collect();
+    format!("no block holds a {} trial of both {first} and {second}", kinds.join(" and a "))
+}
+
+/// A remark on an estimate.
+pub fn note(note: &Note) -> String {
+    match note {
+        Note::OneTrial => "one trial: no interval".into(),
+        Note::BlocksMissing { missing, blocks } => {
+            format!("{missing} of {blocks} blocks missing: a trial failed or was not run")
+        }
+        Note::BlocksLeftOut { left_out, blocks, why } => {
+            format!("{left_out} of {blocks} blocks left out: {}", reason(why))
+        }
+        Note::SectionsLacking { lacking, blocks } => {
+            format!("{lacking} of {blocks} blocks lack a section")
+        }
+        Note::OtherClocks => "trials in other clocks are left out".into(),
+        Note::LoadDiffered { beyond_pct, pairs, of } => format!(
+            "the offered load differed by more than {beyond_pct} % in {pairs} of {of} pairs"
+        ),
+        Note::Confidence { per_cent } => format!("interval at {per_cent:.1} %"),
+        Note::SeriesNotExact { trials, of } => format!(
+            "events were lost or missed, or may have been, in {trials} of {of} trials: their \
+             series is not exact"
+        ),
+        Note::StandsIn { item } => format!("its series is of {item}, not of calls"),
+        Note::WitnessNotExact { blocks, of } => {
+            format!("the witness missed calls, or may have, in {blocks} of {of} blocks")
+        }
+    }
+}
+
+/// Why something cannot be said of a figure.
+pub fn doubt(doubt: &Doubt) -> String {
+    match doubt {
+        Doubt::Absent(why) => reason(why),
+        Doubt::Text(why) => why.clone(),
+    }
+}
+
+/// `paced toll`.
+pub(super) fn kind(TrialKind { part, pace }: TrialKind) -> String {
+    let part = match part {
+        Part::Toll => "toll",
+        Part::Fidelity => "fidelity",
+    };
+    let pace = match pace {
+        Some(Pace::Lockstep) => "lockstep ",
+        Some(Pace::Paced) => "paced ",
+        Some(Pace::Flat) => "flat-out ",
+        None => "",
+    };
+    format!("{pace}{part}")
+}
+
+fn compared(series: Compared) -> &'static str {
+    match series {
+        Compared::Witness => "witness",
+        Compared::Method => "method's series",
+        Compared::Throughput => "throughput",
+        Compared::TimeBetweenCalls => "time between calls",
+        Compared::RoundTripTime => "round-trip time",
+    }
+}
+
+#[cfg(test)]
+mod tests;
