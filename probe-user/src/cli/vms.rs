@@ -15,12 +15,12 @@ use super::RunArgs;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Host or VMs")]
 pub struct VmArgs {
-    /// Where to measure. What only a host has (--blocks, --parts, --seed, --load-cpus) asks for this
-    /// host too, and what only VMs have (--clock, --kernel, --toll-blocks) for VMs.
+    /// Where to measure. What only a host has (--blocks, --parts, --seed, --load-cpus) asks for
+    /// this host too, and what only VMs have (--clock, --kernel, --toll-blocks) for VMs.
     #[arg(long, value_enum, default_value = "auto")]
     pub on: Place,
-    /// VMs: what their clock tells. Executed instructions unless given (a host does not count them),
-    /// or real time where the scenario's guests are VMs themselves.
+    /// VMs: what their clock tells. Executed instructions unless given (a host does not count
+    /// them), or real time where the scenario's guests are VMs themselves.
     #[arg(long, value_enum)]
     pub clock: Option<ClockName>,
     /// VMs: what runs their instructions where their clock is real time; those that count
@@ -36,9 +36,9 @@ pub struct VmArgs {
     /// VMs: how many measure fidelity, one seed each; 4 unless given.
     #[arg(long, value_name = "N")]
     pub fidelity_seeds: Option<u32>,
-    /// VMs: seed of the first one that measures a part (1 unless given), the next one's is one more.
-    /// On the counted clock a seed repeats what it did before: further blocks of a campaign take
-    /// other ones.
+    /// VMs: seed of the first one that measures a part (1 unless given), the next one's is one
+    /// more. On the counted clock a seed repeats what it did before: further blocks of a campaign
+    /// take other ones.
     #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u32).range(1..))]
     pub first_seed: Option<u32>,
     /// Install the packages that are missing, by apt, and fetch the kernel of VMs from Debian's

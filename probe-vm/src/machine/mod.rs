@@ -203,7 +203,7 @@ impl Machine {
         command.stderr(fs::File::create(dir.join("qemu.log"))?);
         let terminal = rustix::termios::tcgetattr(std::io::stdin()).ok().filter(|_| self.shell);
         if !self.shell {
-            // In a process group of its own QEMU does not see the terminal's Ctrl-C: this program ends it.
+            // In a process group of its own QEMU does not see the terminal's Ctrl-C: we end it.
             command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
         }
         let qemu = command.spawn().with_context(|| format!("cannot start {command:?}"))?;

@@ -1,7 +1,8 @@
 //! Compiles the kernel programs, so that the same source always gives the same bytes.
 
 use super::toolchain::Toolchain;
-use anyhow::{Context, Result, bail};
+use crate::cargo;
+use anyhow::{Context, Result};
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -20,7 +21,7 @@ pub(super) fn object(toolchain: &Toolchain, source: &Path) -> Result<Vec<u8>> {
     let linked = folder.join(TARGET).join(PROFILE).join(PROGRAMS);
     let stripped = folder.join("tracetoll.bpf.o");
     // -g keeps .BTF and .BTF.ext, which the kernel wants, and drops DWARF, which it does not.
-    run(Command::new(&toolchain.strip).arg("-g").arg("-o").arg(&stripped).arg(&linked))?;
+    cargo::run(Command::new(&toolchain.strip).arg("-g").arg("-o").arg(&stripped).arg(&linked))?;
     fs::read(&stripped).with_context(|| format!("cannot read {}", stripped.display()))
 }
 
@@ -44,7 +45,7 @@ fn compile(toolchain: &Toolchain, source: &Path, folder: &Path) -> Result<()> {
     // aya-ebpf uses one feature of the language that is not yet stable: asm! on bpf.
     cargo.env("RUSTC_BOOTSTRAP", "aya_ebpf");
     cargo.env("AYA_BPF_TARGET_ARCH", "x86_64");
-    run(&mut cargo)
+    cargo::run(&mut cargo)
 }
 
 /// Flags for rustc: our linker, type information for the kernel, and no path of this machine in it.
@@ -70,13 +71,4 @@ fn registry_sources() -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(&sources)
         .with_context(|| format!("cannot read {}, where cargo keeps sources", sources.display()))?;
     entries.map(|entry| Ok(entry?.path())).collect()
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let status = command.status().with_context(|| format!("cannot run {program}"))?;
-    if !status.success() {
-        bail!("{program} failed ({status})");
-    }
-    Ok(())
 }

@@ -2,8 +2,8 @@
 //!
 //! The toll is measured on the counted clock at one instruction per ns, with one CPU, since icount
 //! runs all CPUs on one instruction clock; a VM runs one block. Fidelity needs CPUs that hogs and
-//! load contend for and a longer time, so those VMs have two CPUs and a coarser clock; a VM runs one
-//! seed, and the seeds are the sample.
+//! load contend for and a longer time, so those VMs have two CPUs and a coarser clock; a VM runs
+//! one seed, and the seeds are the sample.
 //!
 //! On the wall clock, one VM after the other measures, so that none takes another's time, and all
 //! have the CPUs that the scenario asks for. Where the guests of the scenario are VMs themselves

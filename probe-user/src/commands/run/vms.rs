@@ -40,7 +40,7 @@ pub(super) fn run(args: &RunArgs, mut scenario: Scenario, why: &str) -> Result<E
         let lacks = place::host_lacks();
         match args.vms.on {
             Place::Auto if !lacks.is_empty() => failed(error)
-                .with_remedy(format!("Or measure on this host, where {}", lacks.join("; "))),
+                .with_remedy(format!("Or make this host able to: {}", lacks.join("; "))),
             _ => failed(error),
         }
     })?;
