@@ -103,7 +103,7 @@ const ROW: &str = r#"    KICKS_PER_S = "kicks_per_s", "kicks", PerSecond, Down, 
 
 /// The value of a block.
 const FUNCTION: &str = "
-pub(super) fn kicks_per_s(trial: &Measured) -> Result<f64, String> {
+pub(super) fn kicks_per_s(trial: &Measured) -> Result<f64, Reason> {
     Ok(1e9 * counted(per(trial.sent.kicks.unwrap_or(1), trial.cpu.elapsed.0))?)
 }
 ";
