@@ -6,7 +6,7 @@ use super::{
     pairs::{Kind, Trials},
     reconcile::{Counts, reconcile},
 };
-pub use crate::model::target::CALLED_PER_KICK;
+pub use crate::model::subject::CALLED_PER_KICK;
 use crate::model::{
     campaign::{Events, Reconciliation},
     loss::Loss,

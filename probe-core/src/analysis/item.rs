@@ -2,7 +2,8 @@
 
 use crate::model::{
     method::{Class, Descriptor, SeriesUnit},
-    target::{CALLED_PER_KICK, HIT_PER_FRAME, Target},
+    subject::{CALLED_PER_KICK, HIT_PER_FRAME},
+    target::Target,
     trial::{Measured, Sent},
 };
 

@@ -18,7 +18,7 @@ use crate::model::{
     method::{Descriptor, SeriesUnit},
     reason::{Compared, Reason},
     sections::{FunctionInSection, MethodInSection, Quantiles, SectionFigures},
-    target::CALLED_PER_KICK,
+    subject::CALLED_PER_KICK,
     trial::{Measured, Outcome, Part, SectionMark, Trial},
 };
 

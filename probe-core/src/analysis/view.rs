@@ -9,7 +9,7 @@ use super::{
     item::Item,
     weighted::{Weighted, dot},
 };
-use crate::model::target::CALLED_PER_KICK;
+use crate::model::subject::CALLED_PER_KICK;
 use crate::model::{
     loss::Loss,
     method::SeriesUnit,

@@ -22,6 +22,7 @@ pub mod reason;
 pub mod scenario;
 pub mod schema;
 pub mod sections;
+pub mod subject;
 pub mod target;
 pub mod trial;
 pub mod units;

@@ -5,14 +5,6 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The function that vhost calls once for each kick of a lockstep load (`handle_tx_kick` in
-/// drivers/vhost/net.c).
-pub const CALLED_PER_KICK: &str = "handle_tx";
-
-/// The tracepoint that each frame hits once on its way from its TAP through the bridge to the cable
-/// (`xmit_one` in net/core/dev.c).
-pub const HIT_PER_FRAME: &str = "net:net_dev_xmit";
-
 /// A resolved target: functions and tracepoints that exist on this kernel, in the order in which
 /// they were asked for.
 ///

@@ -26,7 +26,7 @@ pub use orders::{Offered, Orders};
 pub use placement::{Named, Placement};
 pub use stage::Stage;
 
-pub use probe_core::model::target::{CALLED_PER_KICK, HIT_PER_FRAME};
+pub use probe_core::model::subject::{CALLED_PER_KICK, HIT_PER_FRAME};
 
 /// Whether this host has what a load is made of.
 ///

@@ -20,12 +20,9 @@ use crate::model::{
     paper::Statement,
     reason::Reason,
     sections::{MethodInSection, SectionFigures},
-    target::CALLED_PER_KICK,
+    subject::{self, CALLED_PER_KICK},
     trial::Measured,
 };
-
-/// The function of the other direction.
-const RECEIVE: &str = "handle_rx";
 
 /// What the statements are judged by.
 pub(super) struct Context<'a> {
@@ -86,7 +83,11 @@ impl Context<'_> {
 
     /// The two handlers, those of them that are in the target.
     fn handlers(&self) -> Vec<Item<'_>> {
-        [CALLED_PER_KICK, RECEIVE].into_iter().filter_map(|name| self.function(name)).collect()
+        subject::SEND
+            .functions()
+            .chain(subject::RECEIVE.functions())
+            .filter_map(|name| self.function(name))
+            .collect()
     }
 
     /// How many frames one call took in these sections under the control: what moves calls and

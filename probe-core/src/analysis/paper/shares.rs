@@ -1,7 +1,7 @@
 //! Statements about shares of CPU time.
 
 use super::{
-    CALLED_PER_KICK, Context, RECEIVE,
+    CALLED_PER_KICK, Context,
     claim::{Claim, Draft, all as all_of, beside},
     ladder::Ladder,
     off,
@@ -17,15 +17,9 @@ use crate::model::{
     method::{MethodId, SeriesUnit},
     paper::{Agreement, Statement},
     reason::Reason,
+    subject::{self, Subject},
     trial::Measured,
 };
-
-/// Runs a virtual processor; where the compiler inlined the first, what it calls stands for it.
-const ENTER: [&str; 3] = ["vcpu_enter_guest", "svm_vcpu_run", "vmx_vcpu_run"];
-
-/// Polls for an idle virtual processor; Linux 5.17 moved that from the second into the first
-/// (virt/kvm/kvm_main.c).
-const HALT: [&str; 2] = ["kvm_vcpu_halt", "kvm_vcpu_block"];
 
 const NO_PROFILER: &str =
     "no profiler that follows call chains ran: --method perf-sample-999-callchain is one";
@@ -51,8 +45,8 @@ fn four_functions(context: &Context<'_>) -> Statement {
         place: "4.3, figure 6",
         paper: "about 90 %",
     };
-    let roles: [&[&str]; 4] = [&ENTER, &HALT, &[CALLED_PER_KICK], &[RECEIVE]];
-    let found: Option<Vec<Item<'_>>> = roles.iter().map(|names| first(context, names)).collect();
+    let roles = [subject::ENTER, subject::HALT, subject::SEND, subject::RECEIVE];
+    let found: Option<Vec<Item<'_>>> = roles.iter().map(|role| first(context, role)).collect();
     let Some(four) = found else {
         return draft.not_here("the target does not hold all four functions: --target paper does");
     };
@@ -94,7 +88,7 @@ fn polling(context: &Context<'_>) -> Statement {
         place: "4.5",
         paper: "falls",
     };
-    let Some(halt) = first(context, &HALT) else {
+    let Some(halt) = first(context, &subject::HALT) else {
         return draft.not_here("the target holds neither kvm_vcpu_halt nor kvm_vcpu_block");
     };
     let Some(ladder) = Ladder::by_hogs(context.design, context.sections) else {
@@ -148,8 +142,8 @@ fn opposite(verdict: Agreement) -> Agreement {
 }
 
 /// The first of these functions that is in the target.
-fn first<'a>(context: &'a Context<'_>, names: &[&str]) -> Option<Item<'a>> {
-    names.iter().find_map(|name| context.function(name))
+fn first<'a>(context: &'a Context<'_>, subject: &Subject) -> Option<Item<'a>> {
+    subject.functions().find_map(|name| context.function(name))
 }
 
 /// The first profiler whose shares hold what a function calls, which shows where they differ from

@@ -6,7 +6,10 @@ use std::fmt;
 
 use probe_core::{
     error::{Error, Result},
-    model::target::{Function, Target, Tracepoint},
+    model::{
+        subject::{self, Calls, Place, Subject},
+        target::{Function, Target, Tracepoint},
+    },
 };
 
 use super::{ambiguous, function, listed};
@@ -24,23 +27,15 @@ pub struct Preset {
     load: &'static str,
 }
 
-/// One or several places, in their order.
+/// What it holds, in its order.
 #[derive(Debug)]
 enum Part {
-    /// It must be there.
-    Needed(Place),
-    /// The first that is there stands for all; one must be.
-    FirstOf(&'static [Place]),
-    /// Left out where this kernel does not have it.
-    IfThere(Place),
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    /// A module and its function; the module may be built into the kernel.
+    /// One of its places must be there.
+    Needed(Subject),
+    /// A function of this module; left out where this kernel does not have it.
+    IfThere(&'static str, &'static str),
+    /// A function of this module; it must be there.
     Function(&'static str, &'static str),
-    /// The module that has a tracepoint, its group and its name.
-    Tracepoint(Option<&'static str>, &'static str, &'static str),
 }
 
 /// What a preset came to.
@@ -54,25 +49,6 @@ pub struct Resolved {
 
 const VHOST: &str = "vhost_net";
 
-/// What lets a virtual processor run. The compilers of Debian's kernels inline `vcpu_enter_guest`
-/// into its only caller, `vcpu_run`, and that into its own (arch/x86/kvm/x86.c). What it calls to
-/// enter the guest is called by a pointer and never inlined: once, and again where an exit is dealt
-/// with on the spot (`EXIT_FASTPATH_REENTER_GUEST`).
-const ENTER: Part = Part::FirstOf(&[
-    Place::Function("kvm", "vcpu_enter_guest"),
-    Place::Function("kvm_amd", "svm_vcpu_run"),
-    Place::Function("kvm_intel", "vmx_vcpu_run"),
-    Place::Tracepoint(Some("kvm"), "kvm", "kvm_entry"),
-]);
-
-/// Polls for an idle virtual processor, then puts its thread to sleep. Called `kvm_vcpu_block`
-/// before Linux 5.17; since then that is only its second half, without the polling
-/// (virt/kvm/kvm_main.c).
-const HALT: Part = Part::FirstOf(&[
-    Place::Function("kvm", "kvm_vcpu_halt"),
-    Place::Function("kvm", "kvm_vcpu_block"),
-]);
-
 const KVM_MODULE: &str = "modprobe kvm_amd (kvm_intel on a processor of Intel's)";
 
 /// All presets, the default first.
@@ -81,11 +57,11 @@ pub const PRESETS: &[Preset] = &[
         name: "vhost",
         summary: "vhost-net's handlers of both directions",
         parts: &[
-            Part::Needed(Place::Function(VHOST, "handle_tx")),
-            Part::Needed(Place::Function(VHOST, "handle_rx")),
-            // vhost has none of its own. A frame that the worker takes from the ring goes through
-            // the TAP and the bridge to the next device in the same call, and hits this one once.
-            Part::Needed(Place::Tracepoint(None, "net", "net_dev_xmit")),
+            Part::Needed(subject::SEND),
+            Part::Needed(subject::RECEIVE),
+            // A frame that the worker takes from the ring goes through the TAP and the bridge to
+            // the next device in the same call, and hits this one once.
+            Part::Needed(subject::FRAME),
         ],
         load: "modprobe vhost_net",
     },
@@ -94,29 +70,33 @@ pub const PRESETS: &[Preset] = &[
         name: "vhost-parts",
         summary: "what vhost-net's handlers call to copy frames",
         parts: &[
-            Part::Needed(Place::Function(VHOST, "handle_tx_copy")),
-            Part::Needed(Place::Function(VHOST, "handle_tx_zerocopy")),
-            Part::IfThere(Place::Function(VHOST, "vhost_tx_batch")),
-            Part::IfThere(Place::Function(VHOST, "vhost_net_buf_peek")),
+            Part::Function(VHOST, "handle_tx_copy"),
+            Part::Function(VHOST, "handle_tx_zerocopy"),
+            Part::IfThere(VHOST, "vhost_tx_batch"),
+            Part::IfThere(VHOST, "vhost_net_buf_peek"),
         ],
         load: "modprobe vhost_net",
     },
     Preset {
         name: "kvm",
         summary: "entering a guest, and what idle virtual processors do",
-        parts: &[ENTER, HALT, Part::IfThere(Place::Function("kvm", "kvm_vcpu_block"))],
+        parts: &[
+            Part::Needed(subject::ENTER),
+            Part::Needed(subject::HALT),
+            Part::IfThere("kvm", "kvm_vcpu_block"),
+        ],
         load: KVM_MODULE,
     },
     Preset {
         name: "tun",
         summary: "the TAP's ways in and out",
         parts: &[
-            Part::IfThere(Place::Function("tun", "tun_sendmsg")),
-            Part::IfThere(Place::Function("tun", "tun_get_user")),
-            Part::IfThere(Place::Function("tun", "tun_build_skb")),
-            Part::IfThere(Place::Function("tun", "tun_net_xmit")),
-            Part::IfThere(Place::Function("tun", "tun_recvmsg")),
-            Part::IfThere(Place::Function("tun", "tun_do_read")),
+            Part::IfThere("tun", "tun_sendmsg"),
+            Part::IfThere("tun", "tun_get_user"),
+            Part::IfThere("tun", "tun_build_skb"),
+            Part::IfThere("tun", "tun_net_xmit"),
+            Part::IfThere("tun", "tun_recvmsg"),
+            Part::IfThere("tun", "tun_do_read"),
         ],
         load: "modprobe tun",
     },
@@ -124,10 +104,10 @@ pub const PRESETS: &[Preset] = &[
         name: "paper",
         summary: "the paper's four functions, in its order",
         parts: &[
-            ENTER,
-            HALT,
-            Part::Needed(Place::Function(VHOST, "handle_tx")),
-            Part::Needed(Place::Function(VHOST, "handle_rx")),
+            Part::Needed(subject::ENTER),
+            Part::Needed(subject::HALT),
+            Part::Needed(subject::SEND),
+            Part::Needed(subject::RECEIVE),
         ],
         load: "modprobe -a vhost_net kvm_amd (kvm_intel on a processor of Intel's)",
     },
@@ -150,12 +130,16 @@ impl Preset {
     pub fn resolve(&self, symbols: &Kallsyms) -> Result<Resolved> {
         let mut resolved = Resolved::default();
         for part in self.parts {
-            let (places, optional) = match part {
-                Part::Needed(place) => (std::slice::from_ref(place), false),
-                Part::FirstOf(places) => (*places, false),
-                Part::IfThere(place) => (std::slice::from_ref(place), true),
-            };
-            self.add(places, optional, symbols, &mut resolved)?;
+            let function = |module, name| [Place::Function { module, name, calls: Calls::Nowhere }];
+            match part {
+                Part::Needed(subject) => self.add(subject.0, false, symbols, &mut resolved)?,
+                Part::Function(module, name) => {
+                    self.add(&function(module, name), false, symbols, &mut resolved)?;
+                }
+                Part::IfThere(module, name) => {
+                    self.add(&function(module, name), true, symbols, &mut resolved)?;
+                }
+            }
         }
         let Target { functions, tracepoints } = &resolved.target;
         if functions.is_empty() && tracepoints.is_empty() {
@@ -174,7 +158,7 @@ impl Preset {
     ) -> Result<()> {
         let mut missing = Vec::new();
         for place in places {
-            match place.find(symbols) {
+            match find_place(*place, symbols) {
                 Ok(found) => {
                     if !missing.is_empty() {
                         to.notes.push(format!("{} instead: {}", found.name(), missing.join("; ")));
@@ -240,21 +224,19 @@ impl Found {
     }
 }
 
-impl Place {
-    fn find(self, symbols: &Kallsyms) -> std::result::Result<Found, Missing> {
-        match self {
-            Self::Function(module, name) => find(module, name, symbols).map(Found::Function),
-            Self::Tracepoint(module, group, name) => {
-                if let Some(module) = module {
-                    // Every tracepoint has such a function (include/linux/tracepoint.h,
-                    // DEFINE_TRACE_FN).
-                    let probe = format!("__traceiter_{name}");
-                    if !symbols.has_module(module) && symbols.named(&probe).next().is_none() {
-                        return Err(Missing::Why(not_loaded(module, &format!("{group}:{name}"))));
-                    }
+fn find_place(place: Place, symbols: &Kallsyms) -> std::result::Result<Found, Missing> {
+    match place {
+        Place::Function { module, name, .. } => find(module, name, symbols).map(Found::Function),
+        Place::Tracepoint { module, group, name } => {
+            if let Some(module) = module {
+                // Every tracepoint has such a function (include/linux/tracepoint.h,
+                // DEFINE_TRACE_FN).
+                let probe = format!("__traceiter_{name}");
+                if !symbols.has_module(module) && symbols.named(&probe).next().is_none() {
+                    return Err(Missing::Why(not_loaded(module, &format!("{group}:{name}"))));
                 }
-                Ok(Found::Tracepoint(Tracepoint { group: group.into(), name: name.into() }))
             }
+            Ok(Found::Tracepoint(Tracepoint { group: group.into(), name: name.into() }))
         }
     }
 }

@@ -4,30 +4,18 @@ use probe_core::{
     error::{Error, Result},
     model::{
         loss::Loss,
+        subject::{self, Calls},
         target::{Function, Tracepoint},
     },
 };
 
 use crate::kernel::{
     bpf::{
-        by_worker::{Calls, WorkerCounter, WorkerCounters},
+        by_worker::{Calls as Counted, WorkerCounter, WorkerCounters},
         tally::{Tallies, Tally},
     },
     run::PREFIX,
 };
-
-/// The callers of the functions that are entered from nowhere else, by a tail jump at each caller's
-/// end: one call of a caller is one call of the function (drivers/vhost/net.c).
-const CALLERS: &[(&str, &[&str])] = &[
-    ("handle_tx", &["handle_tx_kick", "handle_tx_net"]),
-    ("handle_rx", &["handle_rx_kick", "handle_rx_net"]),
-];
-
-/// Functions that hit `kvm:kvm_entry` once in each call: the first thing that `svm_vcpu_run` does
-/// (arch/x86/kvm/svm/svm.c); `vmx_vcpu_run` does it too, unless it must emulate what the processor
-/// cannot run (`emulation_required` in arch/x86/kvm/vmx/vmx.c: real mode, on processors without
-/// "unrestricted guest").
-const ENTERING: [&str; 2] = ["svm_vcpu_run", "vmx_vcpu_run"];
 
 /// A place whose hits are a function's calls, or a part of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,19 +33,24 @@ pub(super) enum Site {
 
 /// The places whose hits add up to the calls of `function`.
 pub(super) fn of(function: &Function) -> Result<Vec<Place>> {
-    if ENTERING.contains(&function.name.as_str()) {
-        let (group, name) = ("kvm".into(), "kvm_entry".into());
-        return Ok(vec![Place::Tracepoint(Tracepoint { group, name })]);
+    match subject::calls_of(&function.name) {
+        Calls::Callers(callers) => {
+            let caller = |name: &&str| Function { name: (*name).to_owned(), ..function.clone() };
+            Ok(callers.iter().map(caller).map(Place::Function).collect())
+        }
+        Calls::Tracepoint(group, name) => {
+            let (group, name) = (group.into(), name.into());
+            Ok(vec![Place::Tracepoint(Tracepoint { group, name })])
+        }
+        Calls::Nowhere => {
+            let counted: Vec<&str> = subject::counted().collect();
+            Err(Error::unsupported(
+                format!("witness of {}", function.name),
+                "no places are known that are hit exactly once in each of its calls",
+                format!("Measure its toll, or the fidelity on one of {}", counted.join(", ")),
+            ))
+        }
     }
-    let (_, callers) = CALLERS.iter().find(|(name, _)| *name == function.name).ok_or_else(|| {
-        Error::unsupported(
-            format!("witness of {}", function.name),
-            "no places are known that are hit exactly once in each of its calls",
-            "Measure its toll, or the fidelity on handle_tx, handle_rx, svm_vcpu_run or vmx_vcpu_run",
-        )
-    })?;
-    let caller = |name: &&str| Function { name: (*name).to_owned(), ..function.clone() };
-    Ok(callers.iter().map(caller).map(Place::Function).collect())
 }
 
 /// Makes sites.
@@ -101,10 +94,10 @@ impl Site {
     }
 
     /// Hits since it was attached, without a system call.
-    pub(super) fn calls(&self) -> Calls {
+    pub(super) fn calls(&self) -> Counted {
         match self {
             Self::Function(counter) => counter.calls(),
-            Self::Tracepoint(tally) => Calls { all: tally.hits().sum(), workers: Vec::new() },
+            Self::Tracepoint(tally) => Counted { all: tally.hits().sum(), workers: Vec::new() },
         }
     }
 
