@@ -70,13 +70,10 @@ fn figures_are_known_or_explained(method: &Value) -> Result<()> {
     for part in ["toll", "fidelity"] {
         let figures = method[part].as_object().context("no figures")?;
         let beside = figures.get("beside").and_then(Value::as_object);
-        let percentiles = |name: &String| name.starts_with("latency");
         // These hold others, which are not in every campaign.
         let grouped = |name: &String| ["beside", "lag", "by_width"].contains(&&**name);
-        let shown = figures.iter().filter(|(name, _)| !grouped(name) && !percentiles(name));
-        let latency = figures.iter().filter(|(name, _)| percentiles(name));
-        let latency = latency.filter_map(|(_, of)| of.as_object()).flatten();
-        for (name, figure) in shown.chain(beside.into_iter().flatten()).chain(latency) {
+        let shown = figures.iter().filter(|(name, _)| !grouped(name));
+        for (name, figure) in shown.chain(beside.into_iter().flatten()) {
             let known = figure["estimate"].is_number() && figure["platform"].is_string();
             let explained = figure["estimate"].is_null() && figure["why"]["kind"].is_string();
             ensure!(known || explained, "{} {part}.{name}: {figure}", method["id"]);
