@@ -158,8 +158,12 @@ fn the_page_of_figures_is_the_table_of_them() {
     ] {
         let row = |row: &&Definition| {
             let worse = format!("{:?}", row.worse).to_lowercase();
-            let definition = row.definition.replace('|', "\\|");
-            [format!("`{}`", row.name), definition, row.unit.symbol().to_owned(), worse]
+            [
+                format!("`{}`", row.name),
+                row.definition.to_owned(),
+                row.unit.symbol().to_owned(),
+                worse,
+            ]
         };
         let head = ["figure", "definition", "unit", "worse"];
         generated("reference/figures.md", part, &table(head, rows.iter().map(row)));

@@ -20,15 +20,15 @@ pub const IPERF3: Need = Need {
 };
 
 /// What real guests and switches need, with their packages.
-pub const NETWORK: [Need; 2] = [
-    IPERF3,
-    Need {
-        package: "openvswitch-switch",
-        why: "as a switch between guests and machine 2",
-        at_least: None,
-        present: || program("ovs-vswitchd").is_some(),
-    },
-];
+pub const NETWORK: [Need; 2] = [IPERF3, OVS];
+
+/// Open vSwitch's programs.
+pub const OVS: Need = Need {
+    package: "openvswitch-switch",
+    why: "as a switch between guests and machine 2",
+    at_least: None,
+    present: || program("ovs-vswitchd").is_some(),
+};
 
 const fn need(package: &'static str, present: fn() -> bool) -> Need {
     Need { package, why: "as an external method to measure", at_least: None, present }

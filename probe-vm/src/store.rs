@@ -15,8 +15,9 @@ pub fn folder(name: &str) -> Result<PathBuf> {
 
 fn root(program: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
     // Of the package that cargo runs, from whatever folder: the user's target may be elsewhere.
-    let package = variable("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
-    let mut above = program.ancestors().chain(package.ancestors());
+    let package =
+        variable("CARGO_MANIFEST_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    let mut above = program.ancestors().chain(package.iter().flat_map(|path| path.ancestors()));
     if let Some(checkout) = above.find(|dir| dir.join("probe-vm/Cargo.toml").is_file()) {
         return Ok(checkout.join("target/xtask"));
     }

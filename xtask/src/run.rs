@@ -27,14 +27,16 @@ const TAKES: &str =
 impl Args {
     /// Runs the campaign, and does not come back.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
-        if self.rest.is_empty() {
+        let mut run = if self.rest.is_empty() {
             eprintln!("{TAKES}");
-        }
-        let mut run = thread::scope(|scope| {
-            // What is fetched does not wait for what compiles.
-            scope.spawn(|| prefetch(install));
-            tracetoll_run(install)
-        })?;
+            thread::scope(|scope| {
+                // What is fetched does not wait for what compiles.
+                scope.spawn(|| prefetch(install));
+                tracetoll_run(install)
+            })?
+        } else {
+            tracetoll_run(install)?
+        };
         Err(run.args(self.rest).exec()).context("cannot run tracetoll")
     }
 }
@@ -49,7 +51,7 @@ fn prefetch(install: &Installer) {
 /// `tracetoll run`, built for measurements, which may install what this xtask may.
 pub(crate) fn tracetoll_run(install: &Installer) -> Result<Command> {
     let mut command = Command::new(program()?);
-    command.arg("run").arg(if install.may() { "--install" } else { "--no-install" });
+    command.args(["run", "--install"]).args((!install.may()).then_some("--no-install"));
     Ok(command)
 }
 

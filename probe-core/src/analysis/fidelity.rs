@@ -51,9 +51,7 @@ pub fn figures(
     let rows = |rows: &[&Definition]| -> Figures {
         let figure = |row: &Definition| match &fidelity {
             Ok(fidelity) => fidelity.row(row, &method.id, window),
-            Err(why) if row.name == table::R_0.name || !method.id.is_off() => {
-                Figure::null(why.clone())
-            }
+            Err(why) if is_of_control(row) || !method.id.is_off() => Figure::null(why.clone()),
             Err(_) => Figure::null(Reason::Control),
         };
         rows.iter().map(|&row| (row.name, figure(row))).collect()
@@ -64,6 +62,11 @@ pub fn figures(
         lag: fidelity.as_ref().ok().map(|found| lag::figures(found, &method.id, bin)),
         by_width: fidelity.as_ref().ok().map(|found| width::figures(found, &method.id, bin)),
     }
+}
+
+/// What the control has, too.
+fn is_of_control(row: &Definition) -> bool {
+    matches!(row.value, Value::Bins(Quantity::R0, _))
 }
 
 /// The series of one method and function: under the control and under the method, block by block.

@@ -15,8 +15,9 @@ use super::RunArgs;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Host or VMs")]
 pub struct VmArgs {
-    /// Where to measure. What only a host has (--blocks, --parts, --seed, --load-cpus) asks for
-    /// this host too, and what only VMs have (--clock, --kernel, --toll-blocks) for VMs.
+    /// Where to measure. `auto` also chooses the host if you give a flag that only a host has
+    /// (--blocks, --parts, --seed, --load-cpus), and VMs if you give one that only VMs have
+    /// (--clock, --kernel, --toll-blocks).
     #[arg(long, value_enum, default_value = "auto")]
     pub on: Place,
     /// VMs: what their clock tells. Executed instructions unless given (a host does not count
@@ -43,10 +44,11 @@ pub struct VmArgs {
     pub first_seed: Option<u32>,
     /// Install the packages that are missing, by apt, and fetch the kernel of VMs from Debian's
     /// archive. --on vm does so too; nothing else does.
-    #[arg(long, overrides_with = "no_install")]
+    #[arg(long)]
     pub install: bool,
-    /// Install no packages, but print the lines that would, and stop.
-    #[arg(long, overrides_with = "install")]
+    /// Never install packages; print the commands that would, and stop. With --install or --on vm
+    /// kernels are still fetched.
+    #[arg(long)]
     pub no_install: bool,
 }
 
@@ -63,10 +65,10 @@ impl VmArgs {
 
     /// What may be installed and fetched.
     pub fn installer(&self) -> Installer {
-        match (self.no_install, self.install || self.on == Place::Vm) {
-            (true, _) => Installer::Kernels,
-            (false, true) => Installer::All,
-            (false, false) => Installer::Nothing,
+        match (self.install || self.on == Place::Vm, self.no_install) {
+            (true, true) => Installer::Kernels,
+            (true, false) => Installer::All,
+            (false, _) => Installer::Nothing,
         }
     }
 
@@ -182,7 +184,8 @@ mod tests {
             ("--on vm", Installer::All),
             ("--on vm --no-install", Installer::Kernels),
             ("--install --no-install", Installer::Kernels),
-            ("--no-install --install", Installer::All),
+            ("--no-install --install", Installer::Kernels),
+            ("--no-install", Installer::Nothing),
         ] {
             assert_eq!(run(line).vms.installer(), installer, "{line}");
         }

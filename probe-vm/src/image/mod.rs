@@ -10,7 +10,7 @@ use crate::externals::IPERF3;
 use crate::install::{self, Installer};
 use crate::kernels::{self, Kernel};
 use crate::libraries;
-use crate::machine::Tools;
+use crate::machine;
 use crate::modules::ModuleTree;
 use crate::newc::Cpio;
 use crate::store;
@@ -28,8 +28,9 @@ pub const SERIES: &str = kernels::DEFAULT;
 /// The folder of the image, with its `kernel` and `initramfs`; made where it is missing or another
 /// version made it.
 pub fn ready(series: &str, install: &Installer) -> Result<PathBuf> {
-    let tools = Tools::ready(install)?;
-    install.ensure(&[IPERF3])?;
+    // Not QEMU, which a host that serves others has already, and not one that machines need.
+    install.ensure(&[IPERF3, kernels::KMOD])?;
+    let busybox = machine::busybox(install)?;
     let kernel = Kernel::get(series, install)?;
     let dir = store::folder("image")?.join(&kernel.version);
     fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
@@ -39,7 +40,7 @@ pub fn ready(series: &str, install: &Installer) -> Result<PathBuf> {
         whole(&dir, "kernel", |part| vmlinux::unpack(&kernel.image, part))?;
     }
     // Takes no time worth a test of whether it is still right.
-    whole(&dir, "initramfs", |part| initramfs(&kernel, &tools, part))?;
+    whole(&dir, "initramfs", |part| initramfs(&kernel, &busybox, part))?;
     Ok(dir)
 }
 
@@ -51,13 +52,13 @@ fn whole(dir: &Path, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Resu
     fs::rename(&part, dir.join(name)).with_context(|| format!("cannot rename {}", part.display()))
 }
 
-fn initramfs(kernel: &Kernel, tools: &Tools, path: &Path) -> Result<()> {
+fn initramfs(kernel: &Kernel, busybox: &Path, path: &Path) -> Result<()> {
     let tree = ModuleTree::open(&kernel.modules)?;
     let files = tree.closure(MODULES)?;
     let mut cpio = Cpio::create(path)?;
     cpio.file("init", include_bytes!("init.sh"))?;
     cpio.file("orders.sh", include_bytes!("orders.sh"))?;
-    cpio.file("bin/busybox", &fs::read(tools.busybox())?)?;
+    cpio.file("bin/busybox", &fs::read(busybox)?)?;
     tree.pack(&kernel.version, &files, &mut cpio)?;
     let iperf3 = install::program("iperf3").context("iperf3 is missing")?;
     cpio.file("bin/iperf3", &fs::read(&iperf3)?)?;

@@ -14,6 +14,7 @@ mod watch;
 pub use accel::{Accel, AccelArg};
 pub use pool::{carried, run_all};
 pub use tools::Tools;
+pub(crate) use tools::busybox;
 
 use crate::kernels::Kernel;
 use crate::protocol::RESULTS;

@@ -63,7 +63,7 @@ fn kernel_line(machine: &Machine, kvm: bool) -> String {
     }
     line += &format!(" {}", protocol::words(machine.clock.name(), kvm));
     if machine.nested {
-        // Of what the emulation gets wrong now and then (METHODOLOGY.md, Clocks) as little as
+        // Of what the emulation gets wrong now and then (docs/src/guide/emulation.md) as little as
         // possible: khugepaged, which moves the memory of running VMs, was seen to hang.
         line += " transparent_hugepage=never mitigations=off kvm_amd.vgif=0 kvm_amd.vls=0";
     }

@@ -77,7 +77,7 @@ fn version() -> Option<u32> {
 
 /// Debian's static busybox, unpacked and not installed: installing it would push out the machine's
 /// own.
-fn busybox(install: &Installer) -> Result<PathBuf> {
+pub(crate) fn busybox(install: &Installer) -> Result<PathBuf> {
     let tree = store::folder("busybox")?;
     let lock = File::create(tree.join("lock"))?;
     lock.lock()?;

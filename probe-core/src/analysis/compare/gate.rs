@@ -1,4 +1,4 @@
-//! Conditions under which a comparison fails: `toll.of(KERNEL_NS_PER_EVENT)>5%`.
+//! Conditions under which a comparison fails: `toll.kernel_ns_per_event>5%`.
 
 use std::{fmt, str::FromStr};
 

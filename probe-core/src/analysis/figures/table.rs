@@ -72,24 +72,24 @@ figures! {
         "Time from when a frame was to be sent until machine 2 has it, at fixed load, of `off` \
          too: what half of the frames of a trial take at most, averaged over blocks.";
     LATENCY_P90_US = "latency_p90_us", "latency, 90 %", Micros, Up, LEVEL,
-        Value::LevelOfAll(|trial| latency::micros(trial, P90)), "The same of 90 %.";
+        Value::LevelOfAll(|trial| latency::micros(trial, P90)), "The same for 90 % of the frames.";
     LATENCY_P99_US = "latency_p99_us", "latency, 99 %", Micros, Up, LEVEL,
-        Value::LevelOfAll(|trial| latency::micros(trial, P99)), "The same of 99 %.";
+        Value::LevelOfAll(|trial| latency::micros(trial, P99)), "The same for 99 % of the frames.";
     LATENCY_P99_9_US = "latency_p99_9_us", "latency, 99.9 %", Micros, Up, LEVEL,
-        Value::LevelOfAll(|trial| latency::micros(trial, P99_9)), "The same of 99.9 %.";
+        Value::LevelOfAll(|trial| latency::micros(trial, P99_9)), "The same for 99.9 % of the frames.";
     LATENCY_MAX_US = "latency_max_us", "latency, longest", Micros, Up, LEVEL,
-        Value::LevelOfAll(|trial| latency::micros(trial, MAX)), "The longest.";
+        Value::LevelOfAll(|trial| latency::micros(trial, MAX)), "The longest of a trial, averaged over blocks.";
     LATENCY_P50_PCT = "latency_p50_pct", "latency, 50 %", PerCentOfControl, Up, RATIO,
         Value::Change(Pace::Paced, |pair| latency::ratio(pair, P50)),
-        "Change of that quantile `q`: `100 (exp(mean ln(q_m/q_0)) - 1)`.";
+        "Change of the median `q`: `100 (exp(mean ln(q_m/q_0)) - 1)`.";
     LATENCY_P90_PCT = "latency_p90_pct", "latency, 90 %", PerCentOfControl, Up, RATIO,
-        Value::Change(Pace::Paced, |pair| latency::ratio(pair, P90)), "The same of 90 %.";
+        Value::Change(Pace::Paced, |pair| latency::ratio(pair, P90)), "The same for 90 % of the frames.";
     LATENCY_P99_PCT = "latency_p99_pct", "latency, 99 %", PerCentOfControl, Up, RATIO,
-        Value::Change(Pace::Paced, |pair| latency::ratio(pair, P99)), "The same of 99 %.";
+        Value::Change(Pace::Paced, |pair| latency::ratio(pair, P99)), "The same for 99 % of the frames.";
     LATENCY_P99_9_PCT = "latency_p99_9_pct", "latency, 99.9 %", PerCentOfControl, Up, RATIO,
-        Value::Change(Pace::Paced, |pair| latency::ratio(pair, P99_9)), "The same of 99.9 %.";
+        Value::Change(Pace::Paced, |pair| latency::ratio(pair, P99_9)), "The same for 99.9 % of the frames.";
     LATENCY_MAX_PCT = "latency_max_pct", "latency, longest", PerCentOfControl, Up, RATIO,
-        Value::Change(Pace::Paced, |pair| latency::ratio(pair, MAX)), "The same of the longest.";
+        Value::Change(Pace::Paced, |pair| latency::ratio(pair, MAX)), "The same for the longest.";
     MEMORY_KIB = "memory_kib", "kernel memory", Kib, Up, LEVEL,
         Value::Level(toll::memory_kib),
         "Kernel memory of the method's buffers, maps and programs, as the kernel accounts for it, \

@@ -245,8 +245,10 @@ mod tests {
     }
 
     #[test]
-    fn every_column_is_described_with_its_unit() {
+    fn every_column_is_described_with_its_unit_and_has_a_name_of_its_own() {
         let rows = read(&Table::Columns.csv(&[]).unwrap());
+        let names = rows.iter().map(|row| (&row["table"], &row["column"]));
+        assert_eq!(names.collect::<std::collections::BTreeSet<_>>().len(), rows.len());
         let ns = rows.iter().find(|row| row["column"] == "worker_ns").unwrap();
         assert_eq!((&*ns["table"], &*ns["unit"]), ("trials", "ns"));
     }

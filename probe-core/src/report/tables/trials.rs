@@ -121,23 +121,29 @@ pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
             |row| u64::try_from(row.trial.functions?).ok(),
         ),
         Column::time("started", "when, UTC, ISO 8601", |row| Some(row.trial.started)),
-        Column::count("build_ns", "ns", "how long the testbed took to build", |row| {
+        Column::count("phase_build_ns", "ns", "how long the testbed took to build", |row| {
             phase(row, Phase::Build)
         }),
-        Column::count("warm_up_ns", "ns", "how long the load ran without the method", |row| {
-            phase(row, Phase::WarmUp)
-        }),
-        Column::count("attach_ns", "ns", "how long witness and method took to attach", |row| {
-            phase(row, Phase::Attach)
-        }),
-        Column::count("load_ns", "ns", "how long the load ran under the method", |row| {
+        Column::count(
+            "phase_warm_up_ns",
+            "ns",
+            "how long the load ran without the method",
+            |row| phase(row, Phase::WarmUp),
+        ),
+        Column::count(
+            "phase_attach_ns",
+            "ns",
+            "how long witness and method took to attach",
+            |row| phase(row, Phase::Attach),
+        ),
+        Column::count("phase_load_ns", "ns", "how long the load ran under the method", |row| {
             phase(row, Phase::Load)
         }),
-        Column::count("detach_ns", "ns", "how long the method took to detach", |row| {
+        Column::count("phase_detach_ns", "ns", "how long the method took to detach", |row| {
             phase(row, Phase::Detach)
         }),
         Column::count(
-            "account_ns",
+            "phase_account_ns",
             "ns",
             "how long counting, checking and taking down took",
             |row| phase(row, Phase::Account),

@@ -17,7 +17,7 @@ use probe_core::{
     },
     report,
 };
-use probe_vm::{Installer, externals, image};
+use probe_vm::{Installer, externals, image, install::Need};
 
 use super::files::Files;
 use crate::{cli::RunArgs, workload::scenarios};
@@ -75,15 +75,21 @@ fn scenario(args: &RunArgs) -> Result<Scenario> {
 
 /// Whether programs of the host take part in the load.
 fn needs_programs(scenario: &Scenario) -> bool {
-    scenario.guests.kind != GuestKind::Blast || scenario.network.switch == Switch::Ovs
+    !programs(scenario).is_empty()
+}
+
+/// Those programs. Guests that run already have their own.
+fn programs(scenario: &Scenario) -> Vec<Need> {
+    let iperf3 = matches!(scenario.guests.kind, GuestKind::Bridge | GuestKind::Kvm);
+    let ovs = scenario.network.switch == Switch::Ovs;
+    let needs = [(iperf3, externals::IPERF3), (ovs, externals::OVS)];
+    needs.into_iter().filter_map(|(needed, need)| needed.then_some(need)).collect()
 }
 
 /// Installs the programs that take part in the load, and builds the image that its VMs boot unless
 /// one is named.
 fn ready(scenario: &mut Scenario, install: Installer) -> anyhow::Result<()> {
-    if needs_programs(scenario) {
-        install.ensure(&externals::NETWORK)?;
-    }
+    install.ensure(&programs(scenario))?;
     if scenario.guests.kind == GuestKind::Kvm && scenario.guests.image.is_none() {
         scenario.guests.image = Some(image::ready(image::SERIES, &install)?);
     }

@@ -8,7 +8,7 @@
 //! On the wall clock, one VM after the other measures, so that none takes another's time, and all
 //! have the CPUs that the scenario asks for. Where the guests of the scenario are VMs themselves
 //! there is no other: the counted clock takes one host CPU for all of a machine's, and two VMs had
-//! not booted after minutes (METHODOLOGY.md, Clocks).
+//! not booted after minutes (docs/src/guide/emulation.md).
 
 use std::{
     ffi::OsString,

@@ -39,6 +39,7 @@ pub(super) fn run(args: &RunArgs, mut scenario: Scenario, why: &str) -> Result<E
     let (tools, kernel, boot) = prepare(args, &mut scenario, clock).map_err(|error| {
         let lacks = place::host_lacks();
         match args.vms.on {
+            _ if interrupt::requested() => Error::Interrupted,
             Place::Auto if !lacks.is_empty() => failed(error)
                 .with_remedy(format!("Or make this host able to: {}", lacks.join("; "))),
             _ => failed(error),
@@ -59,7 +60,8 @@ pub(super) fn run(args: &RunArgs, mut scenario: Scenario, why: &str) -> Result<E
     }
     let plan = Plan { args, scenario: &scenario, clock, boot, program };
     let machines = plan.machines(&kernel, &out)?;
-    let ended = watch::all(&plan, &machines, &tools).map_err(failed)?;
+    let ended = watch::all(&plan, &machines, &tools)
+        .map_err(|error| if interrupt::requested() { Error::Interrupted } else { failed(error) })?;
     // Those of VMs that were interrupted too.
     let reported = store::journals(ended.iter().map(|outcome| outcome.lines.clone()).collect())
         .and_then(merge)
