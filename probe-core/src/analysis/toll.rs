@@ -31,8 +31,7 @@ fn counted(value: Option<f64>) -> Result<f64, Reason> {
 
 /// The workers' CPU time per kick, above that under the pair's first trial.
 pub(super) fn worker_ns_per_kick_more(pair: &Pair<'_>) -> Result<f64, Reason> {
-    let of = |trial| counted(worker_ns_per_kick(trial));
-    Ok(of(pair.method)? - of(pair.off)?)
+    more(pair, worker_ns_per_kick)
 }
 
 /// Logarithm of the change of the workers' CPU time per frame.
@@ -41,8 +40,7 @@ pub(super) fn worker_ns_per_frame_ratio(pair: &Pair<'_>) -> Result<f64, Reason> 
 }
 
 pub(super) fn busy_pct_more(pair: &Pair<'_>) -> Result<f64, Reason> {
-    let of = |trial| counted(busy_pct(trial));
-    Ok(of(pair.method)? - of(pair.off)?)
+    more(pair, busy_pct)
 }
 
 /// Logarithm of the change of the throughput.
@@ -157,6 +155,10 @@ fn busy_pct(trial: &Measured) -> Option<f64> {
 #[expect(clippy::cast_precision_loss, reason = "2^53 ns are 104 days; no run sends 2^53 frames")]
 pub(super) fn per(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+fn more(pair: &Pair<'_>, of: fn(&Measured) -> Option<f64>) -> Result<f64, Reason> {
+    Ok(counted(of(pair.method))? - counted(of(pair.off))?)
 }
 
 fn log_ratio(pair: &Pair<'_>, of: fn(&Measured) -> Option<f64>) -> Result<f64, Reason> {
