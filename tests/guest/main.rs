@@ -138,6 +138,11 @@ fn test(name: &str, body: impl FnOnce() -> anyhow::Result<()> + Send + 'static) 
     })
 }
 
+/// A [`test`] for the full lane alone, since it takes minutes. Whoever asks for it by name gets it.
+fn long_test(name: &str, body: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
+    test(name, body).with_ignored_flag(true)
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "used as `map_err(failed)`")]
 fn failed(error: anyhow::Error) -> Failed {
     format!("{error:#}").into()

@@ -28,6 +28,7 @@ use probe_user::{
         scenarios,
     },
 };
+use rustix::process::Pid;
 
 use crate::victim;
 
@@ -263,8 +264,7 @@ fn interrupted_client(network: &Network) -> Result<()> {
         thread::sleep(Duration::from_millis(10));
     }
     thread::sleep(SPELL);
-    let pid = rustix::process::Pid::from_child(&client);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
+    iperf::interrupt(Pid::from_child(&client), NO_HANG)?;
     let report = iperf::parse(&String::from_utf8(client.wait_with_output()?.stdout)?)?;
     ensure!(report.received.is_none() && !report.intervals.is_empty(), "{report:?}");
     ensure!(report.intervals.iter().all(|i| i.rtt.is_some_and(|rtt| rtt > 0.0)), "{report:?}");

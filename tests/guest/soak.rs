@@ -1,7 +1,7 @@
-//! Many random kills, to find what no case of ours thought of. Never run but by name, since it
-//! takes long:
+//! Many random kills, to find what no case of ours thought of. They run in the full lane, and by
+//! name:
 //!
-//!     cargo xtask test --kernel 6.12 soak:: -- --ignored
+//!     cargo xtask test --kernel 6.12 soak::
 //!
 //! `TRACETOLL_SOAK_KILLS` says how many, `TRACETOLL_SOAK_SEED` where to begin. Each kill is one run
 //! under a method that is drawn, ended by SIGKILL at a moment that is drawn. Its guard cleans up;
@@ -28,7 +28,7 @@ use crate::{
 };
 
 pub(crate) fn tests() -> Vec<Trial> {
-    vec![crate::test("soak::random_kills_leave_nothing", soak).with_ignored_flag(true)]
+    vec![crate::long_test("soak::random_kills_leave_nothing", soak)]
 }
 
 /// Three kernels make two hundred.

@@ -1,6 +1,6 @@
 //! Never more traced than was asked for: not while asking, not in a run, not after a kill.
 
-mod all;
+mod campaign;
 mod rate;
 mod watch;
 
@@ -13,7 +13,7 @@ use probe_user::{
     methods::{Scene, registry},
 };
 
-pub(crate) use self::all::{All, all_methods};
+pub(crate) use self::campaign::{Measured, Methods};
 use self::watch::{Seen, Watch, enabled};
 use crate::{
     tool::{Folder, guard_of, lives, succeed, tiny_run, tracetoll, wait_for},
@@ -28,8 +28,11 @@ pub(crate) fn tests() -> Vec<Trial> {
             crate::load_modules()?;
             rate::doctor_leaves_the_others_their_speed()
         }),
-        crate::test("narrow::a_run_traces_the_target_and_its_callers", a_run),
-        crate::test("narrow::a_kill_leaves_nothing_else_traced", kills),
+        crate::test("narrow::a_run_traces_the_target_and_its_callers", || a_run(Methods::Own)),
+        crate::long_test("narrow::programs_trace_the_target_and_its_callers", || {
+            a_run(Methods::Programs)
+        }),
+        crate::long_test("narrow::a_kill_leaves_nothing_else_traced", kills),
     ]
 }
 
@@ -134,11 +137,12 @@ fn run(folder: &Folder, methods: &str, out: &str) -> Result<Command> {
     Ok(run)
 }
 
-fn a_run() -> Result<()> {
-    let all = all_methods()?;
-    ensure!(all.methods().len() > 20, "{:?}", all.methods());
+fn a_run(methods: Methods) -> Result<()> {
+    let measured = methods.measured()?;
+    ensure!(measured.methods().len() >= methods.at_least(), "{:?}", measured.methods());
     let own = TARGET.into_iter().chain(CALLERS).chain([TEST_FUNCTION]);
-    only(&all.seen, own.chain([OF_BPFTRACE]), &[TRACEPOINT, OF_TRACERS])
+    let of_bpftrace = (methods == Methods::Programs).then_some(OF_BPFTRACE);
+    only(&measured.seen, own.chain(of_bpftrace), &[TRACEPOINT, OF_TRACERS])
 }
 
 /// What all moments are drawn from.

@@ -46,7 +46,10 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<Vec<(Share, 
     let machine = |share: &Share| -> Result<Machine> {
         let kernel = Kernel::get(&share.series, install)?;
         let mut command = vec![tests.clone().into()];
-        command.extend(asked.part.map(OsString::from));
+        if let Some(part) = asked.part {
+            // Whoever asks for a test by name waits for it.
+            command.extend([part.into(), "--include-ignored".into()]);
+        }
         command.extend(share.kind.words().iter().map(OsString::from));
         command.extend_from_slice(asked.words);
         let modules: Vec<&str> = share.modules.iter().map(String::as_str).collect();
@@ -55,7 +58,7 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<Vec<(Share, 
             variable("TRACETOLL_IMAGE", image.display().to_string()),
             variable(MODULES, modules.join(",")),
         ];
-        if share.kind == Kind::Soak {
+        if share.kind == Kind::Long {
             // Others each night.
             let seed = jiff::Timestamp::now().as_second().to_string();
             env.push(variable(SOAK[1], seed));
@@ -91,7 +94,6 @@ fn shares(asked: &Asked<'_>, tests: &Path) -> Result<Vec<Share>> {
 
     lanes::check(&there)?;
     let default = match asked.part {
-        // Whoever asks for a test by name waits for it.
         Some(_) => vec![lanes::whole().to_owned()],
         None => SERIES.map(|series| series.name.to_owned()).to_vec(),
     };

@@ -1,7 +1,7 @@
 //! Which guest tests run on which kernel.
 //!
 //! The default lane has one series whole, and on the others what depends on the kernel. The full
-//! lane has all series whole, random kills on each, and the tests that boot VMs: those need a
+//! lane has all series whole, the long tests on each, and the tests that boot VMs: those need a
 //! processor's virtualization, whose emulation now and then loses a VM.
 
 use anyhow::{Result, bail};
@@ -33,7 +33,8 @@ const OF_THE_KERNEL: &[&str] = &[
 /// Modules that boot VMs.
 pub(super) const OF_VMS: &[&str] = &["kvm"];
 
-/// The module of random kills.
+/// Modules that have long tests (`long_test` in tests/guest/main.rs). All tests of `soak` are.
+const LONG: [&str; 3] = ["cpus", "narrow", SOAK];
 const SOAK: &str = "soak";
 
 /// Where the tests that boot VMs run: on the oldest series, whose vhost workers are kernel threads,
@@ -58,8 +59,8 @@ pub(super) struct Share {
 /// What kind of tests that is, in the order in which they begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    /// Random kills: minutes of them.
-    Soak,
+    /// Long tests, which the test runner ignores unless it is told.
+    Long,
     Plain,
     /// They boot VMs.
     Vms,
@@ -70,7 +71,7 @@ impl Kind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
-            Self::Soak => "soak",
+            Self::Long => "long",
             Self::Vms => "VMs",
         }
     }
@@ -78,7 +79,7 @@ impl Kind {
     /// Arguments of the test runner.
     pub(super) fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Soak => &["--ignored"],
+            Self::Long => &["--ignored"],
             Self::Plain | Self::Vms => &[],
         }
     }
@@ -88,7 +89,7 @@ impl Kind {
 /// without a word.
 pub(super) fn check(there: &BTreeSet<String>) -> Result<()> {
     let parts = PARTS.into_iter().flatten();
-    let mut named = OF_THE_KERNEL.iter().chain(OF_VMS).chain(parts).chain([&SOAK]);
+    let mut named = OF_THE_KERNEL.iter().chain(OF_VMS).chain(parts).chain(&LONG);
     match named.find(|module| !there.contains(**module)) {
         Some(module) => bail!("there are no guest tests `{module}::…`, which a lane names"),
         None => Ok(()),
@@ -116,7 +117,7 @@ pub(super) fn shares(series: &[String], full: bool, there: &BTreeSet<String>) ->
             shares.push(share(one, Kind::Plain, &|module| OF_THE_KERNEL.contains(&module)));
         }
         if full {
-            shares.push(share(one, Kind::Soak, &|module| module == SOAK));
+            shares.push(share(one, Kind::Long, &|module| LONG.contains(&module)));
         }
         if full && (has_vms(one) || series.len() == 1) {
             shares.push(share(one, Kind::Vms, &|module| OF_VMS.contains(&module)));
@@ -145,9 +146,8 @@ mod tests {
     /// The modules that a lane runs on a series, in whatever machines.
     fn on(lane: &[Share], series: &str) -> Vec<String> {
         let shares = lane.iter().filter(|share| share.series == series);
-        let mut modules: Vec<_> = shares.flat_map(|share| share.modules.clone()).collect();
-        modules.sort();
-        modules
+        let modules: BTreeSet<_> = shares.flat_map(|share| share.modules.clone()).collect();
+        modules.into_iter().collect()
     }
 
     #[test]

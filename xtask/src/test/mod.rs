@@ -25,9 +25,9 @@ use std::time::Instant;
 /// what depends on the kernel.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Every guest test on every kernel, those that boot VMs in VMs on two, random kills, the
-    /// fuzzer, and the book: for nights. It takes an hour on two CPUs, and writes what it ran to
-    /// xtask/full-lane.json
+    /// Every guest test on every kernel, those that boot VMs in VMs on two, the long ones (all
+    /// outside programs, kills at random moments), the fuzzer, and the book: for nights. It takes
+    /// an hour on two CPUs, and writes what it ran to xtask/full-lane.json
     #[arg(long)]
     full: bool,
     /// Kernel series of the guest tests (several allowed; all that are tested unless given, one for
