@@ -117,16 +117,16 @@ fn parsed(text: &str) -> Source {
     Source { name: "bench".into(), lines: parse_journal(text.as_bytes()).unwrap().lines }
 }
 
-/// A journal with three toll trials and one fidelity trial per method and block.
+/// A journal with three overhead trials and one fidelity trial per method and block.
 fn journal(shape: Shape) -> String {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
     let mut lines = vec![start(shape)];
     for block in 0..shape.blocks {
         for method in 0..shape.methods {
-            for pace in ["lockstep", "paced", "flat"] {
-                lines.push(trial(&mut rng, (shape, block, method), ("toll", pace), 1));
+            for pace in ["closed_loop", "paced", "saturated"] {
+                lines.push(trial(&mut rng, (shape, block, method), ("overhead", pace), 1));
             }
-            lines.push(trial(&mut rng, (shape, block, method), ("fidelity", "flat"), BINS));
+            lines.push(trial(&mut rng, (shape, block, method), ("fidelity", "saturated"), BINS));
         }
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
@@ -167,17 +167,17 @@ fn start(shape: Shape) -> Value {
             "scenario": {
                 "name": "bench", "summary": "", "bin": "500ms", "settle": "1s", "load_cpus": 1,
                 "guests": { "kind": "bridge", "count": shape.guests.max(1) },
-                "toll": {
-                    "lockstep": { "kicks": 1000 },
+                "overhead": {
+                    "closed_loop": { "kicks": 1000 },
                     "paced": { "rate": "5kpps", "duration": "2s" },
-                    "flat": { "duration": "2s" },
+                    "saturated": { "duration": "2s" },
                 },
                 "fidelity": { "sections": sections },
             },
         },
         "run": {
             "started": "2026-01-01T00:00:00Z", "command_line": [], "seed": 1,
-            "parts": ["toll", "fidelity"], "platform": "native", "witness_checks": [],
+            "parts": ["overhead", "fidelity"], "platform": "native", "reference_checks": [],
             "host": {
                 "cpu": "", "cpus": 2, "memory_kib": 1, "kernel_version": "",
                 "kernel_command_line": "", "hypervisor": null,
@@ -217,10 +217,10 @@ fn trial(
     // The last item of a target are the frames.
     let recorded: Vec<Option<u64>> =
         (0..=shape.functions).map(|index| (index < seen).then_some(total)).collect();
-    let witnessed = vec![json!({ "calls": calls }); shape.functions];
+    let with_reference = vec![json!({ "calls": calls }); shape.functions];
     json!({ "trial": {
         "run": 0, "block": block, "position": 0, "part": part, "pace": pace, "method": id(method),
-        "witnessed": fidelity, "started": "2026-01-01T00:00:00Z",
+        "with_reference": fidelity, "started": "2026-01-01T00:00:00Z",
         "outcome": { "done": {
             "sent": { "kicks": total, "frames": 10_000, "bytes": 15_140_000 },
             "received": { "frames": 10_000, "bytes": 15_140_000 },
@@ -234,8 +234,8 @@ fn trial(
             "throughput": throughput,
             "frames": calls,
             "guests": guests,
-            "witness": if fidelity {
-                json!({ "functions": witnessed, "missed": { "kind": "exact", "n": 0 } })
+            "reference": if fidelity {
+                json!({ "functions": with_reference, "missed": { "kind": "exact", "n": 0 } })
             } else {
                 Value::Null
             },

@@ -52,7 +52,7 @@ macro_rules! recorded {
 
 /// The lines of two journals that were recorded.
 static RECORDED: LazyLock<[Vec<Value>; 2]> =
-    LazyLock::new(|| [recorded!("toll.jsonl"), recorded!("fidelity.jsonl")]);
+    LazyLock::new(|| [recorded!("overhead.jsonl"), recorded!("fidelity.jsonl")]);
 
 fn lines(journal: &str) -> Vec<Value> {
     journal.lines().map(|line| serde_json::from_str(line).expect("a recorded line")).collect()

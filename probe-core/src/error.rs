@@ -1,7 +1,7 @@
 //! The one error type of the library.
 //!
 //! Every variant says what was tried, on what, what the system answered, and (where there is one)
-//! the remedy. Decoders have errors of their own: they are pure functions and know neither paths
+//! the hint. Decoders have errors of their own: they are pure functions and know neither paths
 //! nor system calls.
 
 use std::{fmt, io, path::PathBuf};
@@ -13,7 +13,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be read, written or made.
-    #[error("cannot {op} {}: {source}{remedy}", path.display())]
+    #[error("cannot {op} {}: {source}{hint}", path.display())]
     File {
         /// What was tried: `read`, `write`, `create`, …
         op: &'static str,
@@ -23,10 +23,10 @@ pub enum Error {
         #[source]
         source: io::Error,
         /// What would help.
-        remedy: Remedy,
+        hint: Hint,
     },
     /// A system call failed.
-    #[error("{call} on {subject}: {source}{remedy}")]
+    #[error("{call} on {subject}: {source}{hint}")]
     Call {
         /// Name of the call as in its manual page, with its command: `bpf(BPF_PROG_LOAD)`.
         call: &'static str,
@@ -36,10 +36,10 @@ pub enum Error {
         #[source]
         source: io::Error,
         /// What would help.
-        remedy: Remedy,
+        hint: Hint,
     },
     /// The kernel refused a BPF object, with its own log of why.
-    #[error("{call} on {subject}: {source}{remedy}{}{log}", if log.is_empty() { "" } else { "\n" })]
+    #[error("{call} on {subject}: {source}{hint}{}{log}", if log.is_empty() { "" } else { "\n" })]
     Refused {
         /// Name of the call, with its command.
         call: &'static str,
@@ -51,27 +51,27 @@ pub enum Error {
         /// What the verifier wrote; empty where it wrote nothing.
         log: String,
         /// What would help.
-        remedy: Remedy,
+        hint: Hint,
     },
     /// Text that a person wrote (a scenario, a rate, a method's id) does not parse.
-    #[error("{subject}: {why}{remedy}")]
+    #[error("{subject}: {why}{hint}")]
     Invalid {
         /// What was read: a flag, or file, line and field.
         subject: String,
         /// Why it was refused.
         why: String,
         /// What would be accepted.
-        remedy: Remedy,
+        hint: Hint,
     },
     /// The request is sound, but this host or its present state does not allow it.
-    #[error("{subject}: {why}{remedy}")]
+    #[error("{subject}: {why}{hint}")]
     Unsupported {
         /// What was asked for.
         subject: String,
         /// Why it cannot be.
         why: String,
         /// What would help.
-        remedy: Remedy,
+        hint: Hint,
     },
     /// Data from the kernel is not what its format says.
     #[error("{subject}: {why}")]
@@ -83,7 +83,7 @@ pub enum Error {
     },
     /// A measured run broke one of its own checks, so its numbers must not be used.
     #[error("{0}")]
-    Untrue(String),
+    Inconsistent(String),
     /// The user ended the run.
     #[error("interrupted")]
     Interrupted,
@@ -91,10 +91,10 @@ pub enum Error {
 
 /// What would help, as a full sentence; empty where nothing is known to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Remedy(Option<String>);
+pub struct Hint(Option<String>);
 
-impl Remedy {
-    /// No remedy is known.
+impl Hint {
+    /// No hint is known.
     pub const NONE: Self = Self(None);
 
     /// `text` is a full sentence without the final stop.
@@ -108,7 +108,7 @@ impl Remedy {
     }
 }
 
-impl fmt::Display for Remedy {
+impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Some(text) => write!(f, ". {text}"),
@@ -118,20 +118,20 @@ impl fmt::Display for Remedy {
 }
 
 impl Error {
-    /// An operation failed on a file of the kernel's or of the tool's own; the remedy follows from
+    /// An operation failed on a file of the kernel's or of the tool's own; the hint follows from
     /// the answer where it is always the same one.
     pub fn file(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        let remedy = match source.kind() {
-            io::ErrorKind::PermissionDenied => Remedy::new("Run as root"),
-            _ => room(&source).map_or(Remedy::NONE, Remedy::new),
+        let hint = match source.kind() {
+            io::ErrorKind::PermissionDenied => Hint::new("Run as root"),
+            _ => room(&source).map_or(Hint::NONE, Hint::new),
         };
-        Self::File { op, path: path.into(), source, remedy }
+        Self::File { op, path: path.into(), source, hint }
     }
 
     /// An operation failed on what `--out` names: another place helps, and never is it needed to be
     /// root.
     pub fn output(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        let remedy = match source.kind() {
+        let hint = match source.kind() {
             io::ErrorKind::IsADirectory => "A folder stands there: name another place with --out",
             io::ErrorKind::AlreadyExists => "A file stands there: name a folder with --out",
             io::ErrorKind::NotADirectory => {
@@ -140,40 +140,40 @@ impl Error {
             io::ErrorKind::NotFound => "Name another place with --out, in a folder that is there",
             _ => match room(&source) {
                 Some(room) => {
-                    let remedy = Remedy::new(format!("{room}, or name another place with --out"));
-                    return Self::File { op, path: path.into(), source, remedy };
+                    let hint = Hint::new(format!("{room}, or name another place with --out"));
+                    return Self::File { op, path: path.into(), source, hint };
                 }
                 None => "Name another place with --out, where you may write",
             },
         };
-        Self::File { op, path: path.into(), source, remedy: Remedy::new(remedy) }
+        Self::File { op, path: path.into(), source, hint: Hint::new(hint) }
     }
 
-    /// A system call failed; the remedy follows from the answer where it is always the same one.
+    /// A system call failed; the hint follows from the answer where it is always the same one.
     pub fn call(call: &'static str, subject: impl Into<String>, source: io::Error) -> Self {
-        let remedy = match source.kind() {
-            io::ErrorKind::PermissionDenied => Remedy::new("Run as root"),
-            _ => Remedy::NONE,
+        let hint = match source.kind() {
+            io::ErrorKind::PermissionDenied => Hint::new("Run as root"),
+            _ => Hint::NONE,
         };
-        Self::Call { call, subject: subject.into(), source, remedy }
+        Self::Call { call, subject: subject.into(), source, hint }
     }
 
     /// Refused input, with what would be accepted.
     pub fn invalid(
         subject: impl Into<String>,
         why: impl Into<String>,
-        remedy: impl Into<String>,
+        hint: impl Into<String>,
     ) -> Self {
-        Self::Invalid { subject: subject.into(), why: why.into(), remedy: Remedy::new(remedy) }
+        Self::Invalid { subject: subject.into(), why: why.into(), hint: Hint::new(hint) }
     }
 
     /// This host cannot, with what would help.
     pub fn unsupported(
         subject: impl Into<String>,
         why: impl Into<String>,
-        remedy: impl Into<String>,
+        hint: impl Into<String>,
     ) -> Self {
-        Self::Unsupported { subject: subject.into(), why: why.into(), remedy: Remedy::new(remedy) }
+        Self::Unsupported { subject: subject.into(), why: why.into(), hint: Hint::new(hint) }
     }
 
     /// Kernel data that contradicts its own format.
@@ -181,28 +181,28 @@ impl Error {
         Self::Malformed { subject: subject.into(), why: why.into() }
     }
 
-    /// The same error; with this remedy where none is known yet.
+    /// The same error; with this hint where none is known yet.
     #[must_use]
-    pub fn or_remedy(self, text: impl Into<String>) -> Self {
+    pub fn or_hint(self, text: impl Into<String>) -> Self {
         match &self {
-            Self::File { remedy: Remedy(None), .. } | Self::Call { remedy: Remedy(None), .. } => {
-                self.with_remedy(text)
+            Self::File { hint: Hint(None), .. } | Self::Call { hint: Hint(None), .. } => {
+                self.with_hint(text)
             }
             _ => self,
         }
     }
 
-    /// The same error with another remedy.
+    /// The same error with another hint.
     #[must_use]
-    pub fn with_remedy(mut self, text: impl Into<String>) -> Self {
-        let new = Remedy::new(text);
+    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+        let new = Hint::new(text);
         match &mut self {
-            Self::File { remedy, .. }
-            | Self::Call { remedy, .. }
-            | Self::Refused { remedy, .. }
-            | Self::Invalid { remedy, .. }
-            | Self::Unsupported { remedy, .. } => *remedy = new,
-            Self::Malformed { .. } | Self::Untrue(_) | Self::Interrupted => {}
+            Self::File { hint, .. }
+            | Self::Call { hint, .. }
+            | Self::Refused { hint, .. }
+            | Self::Invalid { hint, .. }
+            | Self::Unsupported { hint, .. } => *hint = new,
+            Self::Malformed { .. } | Self::Inconsistent(_) | Self::Interrupted => {}
         }
         self
     }
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_file_names_path_errno_and_remedy() {
+    fn a_refused_file_names_path_errno_and_hint() {
         let denied = PermissionDenied.into();
         let text = Error::file("write", "set_ftrace_filter", denied).to_string();
         assert_eq!(text, "cannot write set_ftrace_filter: permission denied. Run as root");
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn what_out_names_is_never_roots_alone() {
         let told = |kind: io::ErrorKind| Error::output("write", "a", kind.into()).to_string();
-        for (kind, remedy) in [
+        for (kind, hint) in [
             (PermissionDenied, "Name another place with --out, where you may write"),
             (ReadOnlyFilesystem, "Name another place with --out, where you may write"),
             (NotFound, "Name another place with --out, in a folder that is there"),
@@ -244,14 +244,14 @@ mod tests {
             (StorageFull, "Free some space, or name another place with --out"),
             (QuotaExceeded, "Free some of your quota, or name another place with --out"),
         ] {
-            assert!(told(kind).ends_with(&format!(". {remedy}")), "{}", told(kind));
+            assert!(told(kind).ends_with(&format!(". {hint}")), "{}", told(kind));
         }
     }
 
     #[test]
-    fn the_remedy_of_the_answer_comes_before_that_of_the_place() {
+    fn the_hint_of_the_answer_comes_before_that_of_the_place() {
         let error = |kind: io::ErrorKind| Error::file("read", "a", kind.into());
-        let told = |kind| error(kind).or_remedy("Name another").to_string();
+        let told = |kind| error(kind).or_hint("Name another").to_string();
         assert!(told(NotFound).ends_with(". Name another"), "{}", told(NotFound));
         assert!(told(PermissionDenied).ends_with(". Run as root"), "{}", told(PermissionDenied));
     }

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`cli`] | clap structs, turned into plain configurations |
 //! | [`commands`] | one file per command |
-//! | [`measure`] | blocks, trials, the bin clock, the witness, the journal |
+//! | [`measure`] | blocks, trials, the bin clock, the reference counter, the journal |
 //! | [`workload`] | the load: vhost driver, topology, sink, hogs |
 //! | [`methods`] | the tracing methods, one room each |
 //! | [`kernel`] | facts about and guards over kernel state |

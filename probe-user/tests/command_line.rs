@@ -50,10 +50,10 @@ fn text(bytes: &[u8]) -> String {
 /// A folder with a result in `all`, and its journals.
 fn measured() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["toll.jsonl", "fidelity.jsonl"] {
+    for name in ["overhead.jsonl", "fidelity.jsonl"] {
         fs::copy(recorded(name), folder.path().join(name)).unwrap();
     }
-    let merged = run(&folder, &["merge", "--out", "all", "toll.jsonl", "fidelity.jsonl"]);
+    let merged = run(&folder, &["merge", "--out", "all", "overhead.jsonl", "fidelity.jsonl"]);
     assert!(merged.status.success(), "{}", text(&merged.stderr));
     let said = text(&merged.stdout);
     let files = "result: all/campaign.json\nreport: all/report.html\n";
@@ -77,7 +77,7 @@ fn a_result_comes_with_its_page_and_both_have_the_same_verdict() {
     for words in ["Methods that count every call", "Nothing was lost or missed"] {
         assert!(verdict.contains(words) && page.contains(words), "{words}: {verdict}");
     }
-    let words = ["merge", "--format", "json", "--out", "again", "toll.jsonl"];
+    let words = ["merge", "--format", "json", "--out", "again", "overhead.jsonl"];
     let files: serde_json::Value = serde_json::from_slice(&run(&folder, &words).stdout).unwrap();
     assert_eq!(files["report"], "again/report.html");
 }
@@ -93,11 +93,11 @@ fn what_is_merged_merges_again() {
         assert_eq!(fs::read_to_string(path(out)).unwrap(), whole, "{result}");
     }
     // A journal may be called anything.
-    fs::copy(folder.path().join("toll.jsonl"), folder.path().join("mine.json")).unwrap();
+    fs::copy(folder.path().join("overhead.jsonl"), folder.path().join("mine.json")).unwrap();
     let mine = run(&folder, &["merge", "--out", "mine", "mine.json"]);
     assert!(mine.status.success(), "{}", text(&mine.stderr));
-    let twice = text(&run(&folder, &["merge", "--out", "twice", "all", "toll.jsonl"]).stderr);
-    let copy = "toll.jsonl: it is the same run as all/campaign.json, run 1: ";
+    let twice = text(&run(&folder, &["merge", "--out", "twice", "all", "overhead.jsonl"]).stderr);
+    let copy = "overhead.jsonl: it is the same run as all/campaign.json, run 1: ";
     assert!(twice.contains(copy), "{twice}");
     assert!(!folder.path().join("twice").exists());
 }
@@ -105,8 +105,10 @@ fn what_is_merged_merges_again() {
 #[test]
 fn a_vm_that_was_killed_in_its_first_line_is_left_out() {
     let folder = measured();
-    let toll = fs::read(folder.path().join("toll.jsonl")).unwrap();
-    for (vm, journal) in [("toll-1", &toll[..]), ("toll-2", &toll[..300]), ("toll-3", &[])] {
+    let overhead = fs::read(folder.path().join("overhead.jsonl")).unwrap();
+    for (vm, journal) in
+        [("overhead-1", &overhead[..]), ("overhead-2", &overhead[..300]), ("overhead-3", &[])]
+    {
         let vm = folder.path().join("vms/guests").join(vm);
         fs::create_dir_all(&vm).unwrap();
         fs::write(vm.join("results.jsonl"), journal).unwrap();
@@ -114,14 +116,14 @@ fn a_vm_that_was_killed_in_its_first_line_is_left_out() {
     let merged = run(&folder, &["merge", "--out", "merged", "vms"]);
     let said = text(&merged.stderr);
     assert!(merged.status.success(), "{said}");
-    assert!(said.contains("toll-2/results.jsonl: the journal's first line is cut"), "{said}");
-    assert!(said.contains("toll-3/results.jsonl: the journal is empty"), "{said}");
+    assert!(said.contains("overhead-2/results.jsonl: the journal's first line is cut"), "{said}");
+    assert!(said.contains("overhead-3/results.jsonl: the journal is empty"), "{said}");
 }
 
 #[test]
 fn results_go_to_standard_output_alone_and_quiet_leaves_errors_alone() {
     let folder = measured();
-    let mut cut = fs::read_to_string(folder.path().join("toll.jsonl")).unwrap();
+    let mut cut = fs::read_to_string(folder.path().join("overhead.jsonl")).unwrap();
     cut.truncate(cut.len() - 20);
     fs::write(folder.path().join("cut.jsonl"), cut).unwrap();
     let words = ["report", "cut.jsonl", "--format", "json"];
@@ -137,7 +139,7 @@ fn results_go_to_standard_output_alone_and_quiet_leaves_errors_alone() {
 #[test]
 fn a_kill_within_a_character_costs_the_last_trial_alone() {
     let folder = measured();
-    let mut journal = fs::read(folder.path().join("toll.jsonl")).unwrap();
+    let mut journal = fs::read(folder.path().join("overhead.jsonl")).unwrap();
     let trials = journal.iter().filter(|byte| **byte == b'\n').count() - 1;
     journal.extend("{\"trial\":{\"method\":\"ü".as_bytes());
     journal.pop();
@@ -183,8 +185,8 @@ fn who_is_not_root_is_told_what_there_is() {
     for words in [&["run", "--blocks", "1"][..], &["guests"], &["clean"]] {
         let command = words[0];
         let refused = text(&run_as_nobody(&folder, words).stderr);
-        let remedy = format!("which only root may. Run it as root: sudo tracetoll {command}");
-        assert!(refused.contains(&remedy), "{refused}");
+        let hint = format!("which only root may. Run it as root: sudo tracetoll {command}");
+        assert!(refused.contains(&hint), "{refused}");
         assert_eq!(refused.contains("/dev/vhost-net"), command == "run", "{refused}");
     }
 }
@@ -198,22 +200,22 @@ fn who_may_not_read_or_write_is_not_sent_to_root() {
     for name in ["locked", "closed"] {
         fs::create_dir(folder.path().join(name)).unwrap();
     }
-    for (name, mode) in [("toll.jsonl", 0o644), ("locked", 0o555), ("closed", 0o000)] {
+    for (name, mode) in [("overhead.jsonl", 0o644), ("locked", 0o555), ("closed", 0o000)] {
         may(name, mode);
     }
     let elsewhere = "Name another place with --out, where you may write";
     let mistakes: [(&[&str], &str); 7] = [
-        (&["report", "toll.jsonl", "--out", "locked/x.txt"], elsewhere),
-        (&["report", "toll.jsonl", "--format", "csv", "--out", "locked/x"], elsewhere),
-        (&["merge", "--out", "locked", "toll.jsonl"], elsewhere),
-        (&["merge", "--out", "closed", "toll.jsonl"], elsewhere),
+        (&["report", "overhead.jsonl", "--out", "locked/x.txt"], elsewhere),
+        (&["report", "overhead.jsonl", "--format", "csv", "--out", "locked/x"], elsewhere),
+        (&["merge", "--out", "locked", "overhead.jsonl"], elsewhere),
+        (&["merge", "--out", "closed", "overhead.jsonl"], elsewhere),
         (&["man", "--out", "locked"], elsewhere),
         (&["report", "closed"], "closed/campaign.json: Permission denied"),
         (&["merge", "--out", "locked/x", "closed"], "let you read it"),
     ];
-    for (words, remedy) in mistakes {
+    for (words, hint) in mistakes {
         let said = text(&run_as_nobody(&folder, words).stderr);
-        assert!(said.contains(remedy) && !said.contains("root"), "{words:?}: {said}");
+        assert!(said.contains(hint) && !said.contains("root"), "{words:?}: {said}");
     }
     may("closed", 0o755);
 }
@@ -247,9 +249,9 @@ fn a_result_of_schema_version_3_is_read_as_its_journals_are() {
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stdout).unwrap()
     };
-    let [fidelity, toll] = ["fidelity.jsonl", "toll.jsonl"].map(recorded);
-    let [fidelity, toll] = [&fidelity, &toll].map(|path| path.to_str().unwrap());
-    let merged = run(&folder, &["merge", "--out", "now", fidelity, toll]);
+    let [fidelity, overhead] = ["fidelity.jsonl", "overhead.jsonl"].map(recorded);
+    let [fidelity, overhead] = [&fidelity, &overhead].map(|path| path.to_str().unwrap());
+    let merged = run(&folder, &["merge", "--out", "now", fidelity, overhead]);
     assert!(merged.status.success(), "{merged:?}");
     let now = json(&["report", "now", "--format", "json"]);
     let old = recorded("../version-3/campaign.json");
@@ -264,17 +266,17 @@ fn a_result_of_schema_version_3_is_read_as_its_journals_are() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_one_paragraph_with_a_remedy() {
+fn what_is_wrong_is_told_in_one_paragraph_with_a_hint() {
     let folder = measured();
     fs::create_dir(folder.path().join("empty")).unwrap();
     fs::write(folder.path().join("empty.jsonl"), "").unwrap();
     fs::write(folder.path().join("other.json"), "{}").unwrap();
-    let toll = fs::read_to_string(folder.path().join("toll.jsonl")).unwrap();
-    let (first, trials) = toll.split_once('\n').unwrap();
+    let overhead = fs::read_to_string(folder.path().join("overhead.jsonl")).unwrap();
+    let (first, trials) = overhead.split_once('\n').unwrap();
     fs::write(folder.path().join("headless.jsonl"), trials).unwrap();
     fs::write(folder.path().join("cut.jsonl"), &first[..300]).unwrap();
     fs::write(folder.path().join("garbage.jsonl"), "garbage").unwrap();
-    let later = toll.replacen("\"schema_version\":3", "\"schema_version\":9", 1);
+    let later = overhead.replacen("\"schema_version\":3", "\"schema_version\":9", 1);
     fs::write(folder.path().join("later.jsonl"), later).unwrap();
     fs::write(folder.path().join("short.toml"), "name = \"x\"\n").unwrap();
     let mistakes: [(&[&str], &str); 24] = [
@@ -284,13 +286,13 @@ fn what_is_wrong_is_told_in_one_paragraph_with_a_remedy() {
         (&["report", "empty.jsonl"], "empty.jsonl: the journal is empty"),
         (&["report", "cut.jsonl"], "cut.jsonl: the journal's first line is cut"),
         (&["report", "garbage.jsonl"], "garbage.jsonl: not a result of tracetoll: line 1"),
-        (&["report", "toll.jsonl", "headless.jsonl"], "headless.jsonl: it begins with a trial"),
-        (&["compare", "toll.jsonl", "headless.jsonl"], "Name the journal with its first line"),
+        (&["report", "overhead.jsonl", "headless.jsonl"], "headless.jsonl: it begins with a trial"),
+        (&["compare", "overhead.jsonl", "headless.jsonl"], "Name the journal with its first line"),
         (&["report", "later.jsonl"], "later.jsonl: schema version 9"),
         (&["compare", "all", "nowhere"], "Name a folder with campaign.json"),
-        (&["merge", "--out", "all", "toll.jsonl"], "Name another folder with --out"),
+        (&["merge", "--out", "all", "overhead.jsonl"], "Name another folder with --out"),
         (&["merge", "--out", "new", "empty"], "Name a folder with campaign.json"),
-        (&["merge", "--out", "/proc/new", "toll.jsonl"], "Name another place with --out"),
+        (&["merge", "--out", "/proc/new", "overhead.jsonl"], "Name another place with --out"),
         (
             &["report", "all", "--format", "html", "--out", "all"],
             "A folder stands there: name another place with --out",
@@ -301,22 +303,22 @@ fn what_is_wrong_is_told_in_one_paragraph_with_a_remedy() {
         ),
         (&["report", "all", "--out", "/nowhere/x"], "--out, in a folder that is there"),
         (
-            &["report", "all", "--format", "svg", "--out", "toll.jsonl"],
+            &["report", "all", "--format", "svg", "--out", "overhead.jsonl"],
             "A file stands there: name a folder with --out",
         ),
-        (&["man", "--out", "toll.jsonl"], "A file stands there: name a folder with --out"),
+        (&["man", "--out", "overhead.jsonl"], "A file stands there: name a folder with --out"),
         (&["run", "--scenario", "quikc"], "Name one of quick"),
-        (&["run", "--on", "vm", "--blocks", "3"], "--toll-blocks and --fidelity-seeds say"),
+        (&["run", "--on", "vm", "--blocks", "3"], "--overhead-blocks and --fidelity-seeds say"),
         (&["run", "--on", "host", "--clock", "counted"], "or say --on vm"),
         (&["run", "--scenario", "none.toml"], "`tracetoll scenarios` lists"),
         (&["scenarios", "--print", "short.toml"], "`tracetoll scenarios --print quick` shows one"),
         (&["methods", "nothing"], "There are: default"),
     ];
-    for (words, remedy) in mistakes {
+    for (words, hint) in mistakes {
         let failed = run(&folder, words);
         let said = text(&failed.stderr);
         assert_eq!(failed.status.code(), Some(1), "{words:?}: {said}");
-        assert!(said.starts_with("tracetoll: ") && said.contains(remedy), "{words:?}: {said}");
+        assert!(said.starts_with("tracetoll: ") && said.contains(hint), "{words:?}: {said}");
         assert_eq!(said.lines().count(), 1, "{words:?}: {said}");
     }
     for words in
@@ -336,22 +338,22 @@ fn a_result_is_told_by_what_stands_in_it_and_read_once() {
         command.args(["-c", line]).env("T", TRACETOLL).current_dir(&folder).output().unwrap()
     };
     for line in [
-        "cp toll.jsonl any-name.txt && \"$T\" report any-name.txt",
+        "cp overhead.jsonl any-name.txt && \"$T\" report any-name.txt",
         "cp all/campaign.json mine.jsonl && \"$T\" report mine.jsonl",
-        "\"$T\" report - < toll.jsonl",
+        "\"$T\" report - < overhead.jsonl",
         "\"$T\" report /dev/stdin < all/campaign.json",
-        "cat toll.jsonl | \"$T\" report /dev/stdin",
-        "\"$T\" report <(cat toll.jsonl)",
+        "cat overhead.jsonl | \"$T\" report /dev/stdin",
+        "\"$T\" report <(cat overhead.jsonl)",
         "\"$T\" recommend <(cat all/campaign.json); (($? != 1 && $? != 101))",
-        "\"$T\" compare <(cat toll.jsonl) <(cat all/campaign.json); (($? != 1 && $? != 101))",
-        "\"$T\" merge --out piped <(cat toll.jsonl) <(cat fidelity.jsonl)",
+        "\"$T\" compare <(cat overhead.jsonl) <(cat all/campaign.json); (($? != 1 && $? != 101))",
+        "\"$T\" merge --out piped <(cat overhead.jsonl) <(cat fidelity.jsonl)",
         "\"$T\" report all/campaign.json --format html --out $'\\xff.html'",
     ] {
         let done = shell(line);
         assert!(done.status.success(), "{line}: {}", text(&done.stderr));
         assert!(!text(&done.stderr).contains("panicked"), "{line}: {}", text(&done.stderr));
     }
-    let twice = text(&shell("\"$T\" merge --out twice - - < toll.jsonl").stderr);
+    let twice = text(&shell("\"$T\" merge --out twice - - < overhead.jsonl").stderr);
     assert!(twice.contains("standard input is named twice"), "{twice}");
     assert!(twice.contains(". Save it to a file, and name that twice"), "{twice}");
     let blank = text(&shell("yes '' | \"$T\" report -").stderr);
@@ -387,14 +389,14 @@ fn bind_mounts_and_full_disks_keep_what_they_have() {
         : > host.html; : > in.html; mount --bind host.html in.html
         "$T" report all --format html --out in.html; [ -s host.html ]; umount in.html
         mkdir full; mount -t tmpfs -o size=512k none full; mkdir full/r
-        cp toll.jsonl full/r/journal.jsonl; echo '{"old":1}' > full/r/page.html; dd if=/dev/zero of=full/rest bs=1k 2> /dev/null || true
+        cp overhead.jsonl full/r/journal.jsonl; echo '{"old":1}' > full/r/page.html; dd if=/dev/zero of=full/rest bs=1k 2> /dev/null || true
         ! "$T" report all --format html --out full/r/page.html 2> said
         grep -q 'Free some space, or name another place' said
         [ "$(cat full/r/page.html)" = '{"old":1}' ]
         ln full/r/page.html full/r/second
         ! "$T" report all --format html --out full/r/page.html 2> said
         [ "$(cat full/r/second)" = '{"old":1}' ]
-        cmp toll.jsonl full/r/journal.jsonl
+        cmp overhead.jsonl full/r/journal.jsonl
     "#;
     let mut command = Command::new("unshare");
     command.args(["-m", "bash", "-c", script]).env("T", TRACETOLL).current_dir(&folder);

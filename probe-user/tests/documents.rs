@@ -151,7 +151,7 @@ fn the_page_of_scenarios_is_the_files() {
 #[test]
 fn the_page_of_figures_is_the_table_of_them() {
     for (part, rows) in [
-        ("overhead", rows::TOLL),
+        ("overhead", rows::OVERHEAD),
         ("by size", rows::SIZE),
         ("fidelity", rows::FIDELITY),
         ("beside", rows::BESIDE),
@@ -249,7 +249,7 @@ fn golden() -> tempfile::TempDir {
     let recorded = root().join("tests/data/campaign");
     let mut merge = Command::new(TRACETOLL);
     merge.args(["merge", "--out"]).arg(folder.path());
-    for part in ["toll", "fidelity"] {
+    for part in ["overhead", "fidelity"] {
         let guest = folder.path().join(format!("guests/{part}-1"));
         fs::create_dir_all(&guest).unwrap();
         let journal = guest.join("results.jsonl");
@@ -258,7 +258,7 @@ fn golden() -> tempfile::TempDir {
     }
     let out = merge.output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    fs::copy(recorded.join("toll.jsonl"), folder.path().join("journal.jsonl")).unwrap();
+    fs::copy(recorded.join("overhead.jsonl"), folder.path().join("journal.jsonl")).unwrap();
     folder
 }
 
@@ -282,9 +282,11 @@ fn lay_out(folder: &Path, command: &[String], golden: &Path) {
             fs::remove_file(result.join("journal.jsonl")).unwrap();
         }
         if rest.starts_with("more") {
-            for journal in
-                ["journal.jsonl", "guests/toll-1/results.jsonl", "guests/fidelity-1/results.jsonl"]
-            {
+            for journal in [
+                "journal.jsonl",
+                "guests/overhead-1/results.jsonl",
+                "guests/fidelity-1/results.jsonl",
+            ] {
                 let file = result.join(journal);
                 let Ok(text) = fs::read_to_string(&file) else { continue };
                 fs::write(file, text.replacen("\"seed\":1,", "\"seed\":2,", 1)).unwrap();

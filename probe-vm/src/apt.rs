@@ -79,12 +79,12 @@ impl Archive {
         let words = String::from_utf8_lossy(&out.stderr).into_owned();
         // apt-get update exits 0 when a list could not be fetched and an old one may be used.
         if !out.status.success() || words.contains("Failed to fetch") {
-            let remedy = if words.contains("NO_PUBKEY") {
+            let hint = if words.contains("NO_PUBKEY") {
                 "\nthe machine lacks the keys of a newer Debian: apt-get install debian-archive-keyring"
             } else {
                 ""
             };
-            bail!("apt-get update of {} failed:\n{words}{remedy}", self.sources().display());
+            bail!("apt-get update of {} failed:\n{words}{hint}", self.sources().display());
         }
         fs::write(self.dir.join("filled"), "")?;
         Ok(())

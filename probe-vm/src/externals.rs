@@ -11,10 +11,10 @@ pub const PROGRAMS: [Need; 4] = [
     need("tcpdump", || program("tcpdump").is_some()),
 ];
 
-/// Real guests carry it along, and machine 2 serves it.
+/// Real guests carry it along, and the sink serves it.
 pub const IPERF3: Need = Need {
     package: "iperf3",
-    why: "to send over TCP from guests to machine 2",
+    why: "to send over TCP from guests to the sink",
     at_least: None,
     present: || program("iperf3").is_some(),
 };
@@ -25,7 +25,7 @@ pub const NETWORK: [Need; 2] = [IPERF3, OVS];
 /// Open vSwitch's programs.
 pub const OVS: Need = Need {
     package: "openvswitch-switch",
-    why: "as a switch between guests and machine 2",
+    why: "as a switch between guests and the sink",
     at_least: None,
     present: || program("ovs-vswitchd").is_some(),
 };

@@ -10,7 +10,7 @@ use probe_core::{
     model::{
         loss::Loss,
         target::{Function, Target},
-        trial::WitnessCounts,
+        trial::ReferenceCounts,
         units::Nanos,
     },
 };
@@ -19,8 +19,8 @@ use probe_user::{
         bpf::counter::{Counter, Counters},
         run::Run,
     },
-    measure::witness::{self, Witness},
-    methods::{Detection, Method, Sample, Scene, Session, Share, Sink, registry},
+    measure::reference::{self, ReferenceCounter},
+    methods::{AttachContext, Detection, Method, Sample, Session, Share, Sink, registry},
 };
 
 use crate::triggers::{call_open_tun, call_open_vhost, call_set_name};
@@ -31,7 +31,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         crate::test("bpf::a_failed_enable_detaches_what_had_attached", a_failed_enable),
         crate::test("bpf::what_cannot_be_counted_is_named_before_anything_attaches", refusals),
         crate::test("bpf::a_refused_program_brings_the_verifiers_log", verifier_log),
-        crate::test("bpf::the_witness_attaches_to_the_callers", witness_sites),
+        crate::test("bpf::the_reference_attaches_to_the_callers", reference_sites),
         crate::test("bpf::a_dropped_session_leaves_nothing", dropped_session),
     ]
 }
@@ -79,7 +79,7 @@ fn counts_each_call() -> Result<()> {
     crate::load_modules()?;
     let run = Run::start()?;
     let target = target(&[OPEN_VHOST, OPEN_TUN, SET_NAME]);
-    let mut session = fentry_count()?.attach(&target, &Scene::bare(&run))?;
+    let mut session = fentry_count()?.attach(&target, &AttachContext::bare(&run))?;
     // Attached but not enabled: not counted.
     call_open_tun()?;
     session.enable()?;
@@ -135,7 +135,7 @@ fn a_failed_enable() -> Result<()> {
     ensure!(full.to_string().contains("as many BPF programs as it can"), "{full}");
     let before = links()?;
     let mut session =
-        fentry_count()?.attach(&target(&[OPEN_TUN, OPEN_VHOST]), &Scene::bare(&run))?;
+        fentry_count()?.attach(&target(&[OPEN_TUN, OPEN_VHOST]), &AttachContext::bare(&run))?;
     let Err(error) = session.enable() else { bail!("one program too many was taken") };
     ensure!(error.to_string().contains("vhost_net_open"), "{error}");
     let after = links()?;
@@ -152,11 +152,11 @@ fn links() -> Result<Vec<u32>> {
 fn refusals() -> Result<()> {
     crate::load_modules()?;
     let refused = |functions: &[(&str, Option<&str>)], words: &[&str]| -> Result<()> {
-        let Detection::Unsupported { why, remedy } = fentry_count()?.detect(&target(functions))
+        let Detection::Unsupported { why, hint } = fentry_count()?.detect(&target(functions))
         else {
             bail!("{functions:?} was not refused");
         };
-        let text = format!("{why}. {remedy}");
+        let text = format!("{why}. {hint}");
         ensure!(words.iter().all(|word| text.contains(word)), "{text}");
         Ok(())
     };
@@ -184,24 +184,24 @@ fn verifier_log() -> Result<()> {
     }
 }
 
-fn witness_sites() -> Result<()> {
+fn reference_sites() -> Result<()> {
     crate::load_modules()?;
     let target =
         target(&[("handle_tx", Some("vhost_net")), OPEN_TUN, ("handle_rx", Some("vhost_net"))]);
-    let witness = Witness::attach(&target, &[])?;
+    let reference = ReferenceCounter::attach(&target, &[])?;
     let attached = links()?.len();
     ensure!(attached == 4, "{attached} links");
-    let idle = witness.read();
+    let idle = reference.read();
     let all: Vec<_> = idle.iter().map(|calls| calls.as_ref().map(|calls| calls.all)).collect();
     ensure!(all == [Some(0), None, Some(0)], "{idle:?}");
-    let series = witness.finish(&[idle.clone(), idle])?.series;
+    let series = reference.finish(&[idle.clone(), idle])?.series;
     ensure!(series.missed == Loss::NONE, "{series:?}");
-    ensure!(series.functions[0] == WitnessCounts::Calls(vec![0]), "{series:?}");
-    ensure!(matches!(series.functions[1], WitnessCounts::None { .. }), "{series:?}");
+    ensure!(series.functions[0] == ReferenceCounts::Calls(vec![0]), "{series:?}");
+    ensure!(matches!(series.functions[1], ReferenceCounts::None { .. }), "{series:?}");
     // A check without load proves nothing, and says so.
-    let unchecked = witness::verify(&target, || Ok(()));
+    let unchecked = reference::verify(&target, || Ok(()));
     ensure!(
-        matches!(&unchecked, Err(Error::Untrue(why)) if why.contains("no call")),
+        matches!(&unchecked, Err(Error::Inconsistent(why)) if why.contains("no call")),
         "{unchecked:?}"
     );
     Ok(())
@@ -211,7 +211,7 @@ fn dropped_session() -> Result<()> {
     crate::load_modules()?;
     let run = Run::start()?;
     let mut session: Box<dyn Session> =
-        fentry_count()?.attach(&target(&[OPEN_TUN]), &Scene::bare(&run))?;
+        fentry_count()?.attach(&target(&[OPEN_TUN]), &AttachContext::bare(&run))?;
     session.enable()?;
     drop(session);
     let left = links()?;

@@ -17,7 +17,7 @@ use probe_user::{
         clock, cpus,
         run::Run,
     },
-    methods::{Detection, Method, Sample, Scene, Share, Sink, registry},
+    methods::{AttachContext, Detection, Method, Sample, Share, Sink, registry},
 };
 
 use crate::triggers::{call_open_tun, call_open_vhost};
@@ -110,7 +110,7 @@ fn observe(
     load: impl FnOnce() -> Result<()>,
 ) -> Result<Outcome> {
     let run = Run::start()?;
-    let mut session = method.attach(target, &Scene::bare(&run))?;
+    let mut session = method.attach(target, &AttachContext::bare(&run))?;
     call_open_tun()?;
     let mut seen = Seen::default();
     let start = clock::now();
@@ -249,7 +249,7 @@ fn failed_enable() -> Result<()> {
     // The session is one for all; these have more to undo than programs, or less.
     for id in ["bpf-fentry-empty", "bpf-fentry-perfbuf", "bpf-fentry-sample-100"] {
         let (method, run) = (registry::find(id)?, Run::start()?);
-        let mut session = method.attach(&target(&[TUN, VHOST]), &Scene::bare(&run))?;
+        let mut session = method.attach(&target(&[TUN, VHOST]), &AttachContext::bare(&run))?;
         let Err(error) = session.enable() else { bail!("{id}: one program too many was taken") };
         ensure!(error.to_string().contains("vhost_net_open"), "{id}: {error}");
         let after = links()?;

@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use probe_core::model::{loss::Loss, observation::Observation, target::Target, units::Nanos};
 use probe_user::{
     kernel::{cpus, kallsyms::Kallsyms, run::Run, targets},
-    methods::{Detection, Method, Sample, Scene, Share, Sink, registry},
+    methods::{AttachContext, Detection, Method, Sample, Share, Sink, registry},
 };
 
 use crate::{
@@ -98,8 +98,8 @@ fn ready(id: &str, request: &str) -> Result<Option<(Box<dyn Method>, Target)>> {
     let method = registry::find(id)?;
     match method.detect(&target) {
         Detection::Available => Ok(Some((method, target))),
-        Detection::Unsupported { why, remedy } => {
-            println!("{id}: {why}. {remedy}");
+        Detection::Unsupported { why, hint } => {
+            println!("{id}: {why}. {hint}");
             ensure!(id == "bpf-kprobe-multi-count" && why.contains("fprobes"), "{id}: {why}");
             ensure!(resolve("register_fprobe").is_err(), "{id}: {why}, but there are fprobes");
             Ok(None)
@@ -115,7 +115,7 @@ fn observe(
     load: impl FnOnce() -> Result<()>,
 ) -> Result<(Observation, Vec<Option<u64>>)> {
     let run = Run::start()?;
-    let mut session = method.attach(target, &Scene::bare(&run))?;
+    let mut session = method.attach(target, &AttachContext::bare(&run))?;
     // Attached but not enabled: not counted.
     call_open_tun()?;
     hit_oom_tracepoint()?;
@@ -200,7 +200,7 @@ fn full_map() -> Result<()> {
     for id in ["bpf-fexit-latency:max_keys=1", "bpf-kretprobe-latency:max_keys=1"] {
         let Some((method, target)) = ready(id, "do_nanosleep")? else { bail!("{id}") };
         let run = Run::start()?;
-        let mut session = method.attach(&target, &Scene::bare(&run))?;
+        let mut session = method.attach(&target, &AttachContext::bare(&run))?;
         session.enable()?;
         let nap = || thread::sleep(std::time::Duration::from_millis(200));
         let threads: Vec<_> = (0..SLEEPERS).map(|_| thread::spawn(nap)).collect();
@@ -247,7 +247,7 @@ fn samples_fall() -> Result<()> {
         let Some((method, target)) = ready(id, request)? else { bail!("{id}") };
         let read = usize::from(target.functions[0].name != "vfs_read");
         let run = Run::start()?;
-        let mut session = method.attach(&target, &Scene::bare(&run))?;
+        let mut session = method.attach(&target, &AttachContext::bare(&run))?;
         let mut shares = Shares::default();
         session.drain(&mut shares)?;
         ensure!(shares.0 == 0, "{} samples before enable", shares.0);
@@ -290,7 +290,7 @@ fn one_bad_place() -> Result<()> {
         let detected = method.detect(&target);
         ensure!(!matches!(detected, Detection::Available), "{id}: {bad} is available");
         let attached = method
-            .attach(&target, &Scene::bare(&run))
+            .attach(&target, &AttachContext::bare(&run))
             .and_then(|mut session| session.enable().map(|()| session));
         let Err(error) = attached else { bail!("{id}: {bad} was taken") };
         println!("{id}: {error}");

@@ -14,7 +14,7 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{cpus, run::Run},
-    workload::{Named, Offered, Orders, Placement, Stage, fleet::Ended},
+    workload::{Named, Offered, Orders, Placement, Testbed, fleet::Ended},
 };
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -29,18 +29,18 @@ pub(crate) fn tests() -> Vec<Trial> {
 /// An answer to "does it hang?".
 const NO_HANG: Duration = Duration::from_secs(120);
 
-fn build(run: &Run, count: usize, offloads: bool) -> Result<Stage> {
+fn build(run: &Run, count: usize, offloads: bool) -> Result<Testbed> {
     crate::load_modules()?;
     let online = cpus::online()?;
     let placement =
         Placement::choose(online.len().saturating_sub(1).max(1), &Named::default(), &online)?;
     let guests = Guests { kind: GuestKind::Bridge, count, offloads, ..Guests::default() };
-    Ok(Stage::of_guests(run, &guests, &placement)?)
+    Ok(Testbed::of_guests(run, &guests, &placement)?)
 }
 
 /// Runs a load until every guest has sent `bytes`.
-fn send(stage: &Stage, orders: impl Into<Orders>, bytes: u64) -> Result<(Vec<Sent>, Ended)> {
-    let mut load = stage.start(orders)?;
+fn send(testbed: &Testbed, orders: impl Into<Orders>, bytes: u64) -> Result<(Vec<Sent>, Ended)> {
+    let mut load = testbed.start(orders)?;
     let began = Instant::now();
     while load.sent_by_guest()?.iter().any(|sent| sent.bytes.0 < bytes) {
         load.check()?;
@@ -60,15 +60,15 @@ fn through() -> Result<()> {
     let run = Run::start()?;
     let mut lengths = Vec::new();
     for offloads in [true, false] {
-        let stage = build(&run, 2, offloads)?;
-        let (sent, ended) = send(&stage, Offered::Flat { batch: 1 }, 20_000_000)?;
+        let testbed = build(&run, 2, offloads)?;
+        let (sent, ended) = send(&testbed, Offered::Saturated { batch: 1 }, 20_000_000)?;
         ensure!(ended.rtt.iter().all(|rtt| rtt.iter().all(|&(_, micros)| micros > 0.0)));
-        let arrived = stage.sink().read()?;
-        let refused = stage.sink().refused()?;
+        let arrived = testbed.sink().read()?;
+        let refused = testbed.sink().refused()?;
         println!("offloads {offloads}: {ended:?}; arrived {arrived:?}, refused {refused}");
         ensure!(arrived.frames + refused == ended.sent.frames, "{arrived:?} of {:?}", ended.sent);
         lengths.push(sent[0].bytes.0 / sent[0].frames);
-        stage.close()?;
+        testbed.close()?;
     }
     ensure!(lengths[0] > 1514 && lengths[1] <= 1514, "bytes per frame: {lengths:?}");
     Ok(())
@@ -76,13 +76,14 @@ fn through() -> Result<()> {
 
 fn turns() -> Result<()> {
     let run = Run::start()?;
-    let stage = build(&run, 2, true)?;
-    let flat = Offered::Flat { batch: 1 };
-    let mut load = stage.start(Orders { offered: flat, senders: 1, hogs: 0 })?;
+    let testbed = build(&run, 2, true)?;
+    let saturated = Offered::Saturated { batch: 1 };
+    let mut load = testbed.start(Orders { offered: saturated, senders: 1, hogs: 0 })?;
     let idle = load.sent_by_guest()?[1];
     ensure!(idle.bytes.0 == 0, "guest 1 was to rest: {idle:?}");
     let rate = "1000pps".parse().map_err(anyhow::Error::msg)?;
-    for offered in [Offered::Paced { rate, batch: 1 }, flat, Offered::Paced { rate, batch: 1 }] {
+    for offered in [Offered::Paced { rate, batch: 1 }, saturated, Offered::Paced { rate, batch: 1 }]
+    {
         load.obey(&Orders { offered, senders: 2, hogs: 0 })?;
         let (before, began) = (load.sent_by_guest()?, Instant::now());
         loop {
@@ -97,7 +98,9 @@ fn turns() -> Result<()> {
     }
     // The last client of these runs once those before have ended.
     let paced = Offered::Paced { rate, batch: 1 };
-    for (offered, senders) in [(flat, 2), (paced, 2), (flat, 0), (paced, 1), (flat, 2)] {
+    for (offered, senders) in
+        [(saturated, 2), (paced, 2), (saturated, 0), (paced, 1), (saturated, 2)]
+    {
         load.obey(&Orders { offered, senders, hogs: 0 })?;
     }
     let (before, began) = (load.sent_by_guest()?, Instant::now());
@@ -115,29 +118,31 @@ fn turns() -> Result<()> {
     let ended = load.stop()?;
     ensure!(ended.rtt.iter().all(|rtt| !rtt.is_empty()), "{:?}", ended.rtt);
     ensure!(ended.rtt.iter().all(|rtt| rtt.is_sorted_by_key(|&(at, _)| at)), "{:?}", ended.rtt);
-    Ok(stage.close()?)
+    Ok(testbed.close()?)
 }
 
 fn refused() -> Result<()> {
     let run = Run::start()?;
-    let stage = build(&run, 1, true)?;
-    let Err(error) = stage.start(Offered::Lockstep { kicks: 1 }) else { bail!("a lockstep") };
+    let testbed = build(&run, 1, true)?;
+    let Err(error) = testbed.start(Offered::ClosedLoop { kicks: 1 }) else {
+        bail!("a closed loop")
+    };
     ensure!(error.to_string().contains("blast"), "{error}");
-    let first = stage.start(Offered::Flat { batch: 1 })?;
-    ensure!(stage.start(Offered::Flat { batch: 1 }).is_err(), "two loads at once");
+    let first = testbed.start(Offered::Saturated { batch: 1 })?;
+    ensure!(testbed.start(Offered::Saturated { batch: 1 }).is_err(), "two loads at once");
     first.stop()?;
-    Ok(stage.close()?)
+    Ok(testbed.close()?)
 }
 
 fn dropped() -> Result<()> {
     let run = Run::start()?;
-    let stage = build(&run, 1, true)?;
-    drop(stage.start(Offered::Flat { batch: 1 })?);
+    let testbed = build(&run, 1, true)?;
+    drop(testbed.start(Offered::Saturated { batch: 1 })?);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let _load = stage.start(Offered::Flat { batch: 1 });
+        let _load = testbed.start(Offered::Saturated { batch: 1 });
         panic!("on purpose");
     }));
     ensure!(panicked.is_err());
-    send(&stage, Offered::Flat { batch: 1 }, 1_000_000).context("after both")?;
-    Ok(stage.close()?)
+    send(&testbed, Offered::Saturated { batch: 1 }, 1_000_000).context("after both")?;
+    Ok(testbed.close()?)
 }

@@ -43,7 +43,7 @@ fn every_method_reconciles() -> Result<()> {
         figures_are_known_or_explained(method)?;
     }
     let off = methods.iter().find(|method| method["id"] == "off").context("no control")?;
-    let longest = off["toll"]["latency_max_us"]["estimate"].as_f64().context("no latency")?;
+    let longest = off["overhead"]["latency_max_us"]["estimate"].as_f64().context("no latency")?;
     ensure!(longest > 0.0, "frames took {longest} µs");
     for id in ["ftrace-function", "bpf-fentry-count"] {
         let method = methods.iter().find(|method| method["id"] == id).context(id)?;
@@ -67,7 +67,7 @@ fn every_method_reconciles() -> Result<()> {
 
 /// Every figure has an estimate with its interval, or says why not.
 fn figures_are_known_or_explained(method: &Value) -> Result<()> {
-    for part in ["toll", "fidelity"] {
+    for part in ["overhead", "fidelity"] {
         let figures = method[part].as_object().context("no figures")?;
         let beside = figures.get("beside").and_then(Value::as_object);
         // These hold others, which are not in every campaign.
@@ -89,7 +89,7 @@ fn journals_merge() -> Result<()> {
     merge.arg(&merged);
     for name in ["one", "two"] {
         let journal = folder.path().join(format!("{name}.jsonl"));
-        let mut run = tracetoll(["run", "--parts", "toll", "--methods", "bpf-fentry-count"])?;
+        let mut run = tracetoll(["run", "--parts", "overhead", "--methods", "bpf-fentry-count"])?;
         run.args(["--blocks", "2", "--scenario"]).arg(folder.tiny()?);
         run.arg("--journal").arg(&journal);
         succeed(run)?;
@@ -102,7 +102,7 @@ fn journals_merge() -> Result<()> {
         "{}",
         campaign["runs"]
     );
-    let off = &campaign["summary"]["methods"][1]["toll"]["kernel_ns_per_event"];
+    let off = &campaign["summary"]["methods"][1]["overhead"]["kernel_ns_per_event"];
     ensure!(off["n"] == 4, "four blocks make four pairs: {off}");
     compares_with_itself(&merged)
 }
@@ -113,11 +113,11 @@ fn ends_when_known() -> Result<()> {
     let folder = Folder::new()?;
     let out = folder.path().join("out");
     let mut run = tiny_blocks(&folder, "bpf-fentry-count", &out, "12")?;
-    run.args(["--parts", "toll", "--until-ci", "1000000%"]);
+    run.args(["--parts", "overhead", "--until-ci", "1000000%"]);
     let said = succeed(run)?;
     ensure!(said.contains("block 10: bpf-fentry-count is known least"), "{said}");
     let campaign = campaign(&out)?;
-    let cost = &campaign["summary"]["methods"][1]["toll"]["kernel_ns_per_event"];
+    let cost = &campaign["summary"]["methods"][1]["overhead"]["kernel_ns_per_event"];
     ensure!(cost["n"] == 10, "{cost}");
     Ok(())
 }
@@ -133,12 +133,12 @@ fn compares_with_itself(result: &Path) -> Result<()> {
     ensure!(text.contains("Figures: ") && text.contains("worse 0, better 0"), "{text}");
     ensure!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     let mut gated = compare()?;
-    gated.args(["--fail-if", "toll.kernel_ns_per_event>1000000"]);
+    gated.args(["--fail-if", "overhead.kernel_ns_per_event>1000000"]);
     succeed(gated)?;
     let mut nothing = compare()?;
-    nothing.args(["--fail-if", "toll.kernel_ns_per_evnt>5%"]);
+    nothing.args(["--fail-if", "overhead.kernel_ns_per_evnt>5%"]);
     refuse(nothing, 1, &["no method has this figure"])?;
     let mut wrong = compare()?;
-    wrong.args(["--fail-if", "toll.kernel_ns_per_event"]);
+    wrong.args(["--fail-if", "overhead.kernel_ns_per_event"]);
     refuse(wrong, 2, &["there is no `>`"])
 }

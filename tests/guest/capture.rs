@@ -19,13 +19,13 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{clock, kallsyms::Kallsyms, netdev::NetDevices, netlink::Netlink, run::Run, targets},
-    methods::{Detection, Scene, Session, Taps, registry},
+    methods::{AttachContext, Detection, Session, Taps, registry},
     sys::tun::Tap,
-    workload::{Offered, Placement, Stage, network},
+    workload::{Offered, Placement, Testbed, network},
 };
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
-use crate::{load::machine1, sink::Events, tool::Folder};
+use crate::{load::dut, sink::Events, tool::Folder};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -43,7 +43,7 @@ const FRAME: usize = 1514;
 struct Bench {
     run: Run,
     target: Target,
-    stage: Stage,
+    testbed: Testbed,
 }
 
 impl Bench {
@@ -61,8 +61,8 @@ impl Bench {
             event_idx: true,
             ..Guests::default()
         };
-        let stage = Stage::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
-        Ok(Self { run, target, stage })
+        let testbed = Testbed::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
+        Ok(Self { run, target, testbed })
     }
 
     fn attach(&self, method: &str) -> Result<Box<dyn Session>> {
@@ -71,33 +71,36 @@ impl Bench {
             Detection::Available => {}
             other => bail!("{}: {other:?}", method.descriptor().id),
         }
-        let taps = Taps { netns: machine1(&self.stage), names: self.stage.taps() };
-        Ok(method.attach(&self.target, &Scene { taps: Some(taps), ..Scene::bare(&self.run) })?)
+        let taps = Taps { netns: dut(&self.testbed), names: self.testbed.taps() };
+        Ok(method.attach(
+            &self.target,
+            &AttachContext { taps: Some(taps), ..AttachContext::bare(&self.run) },
+        )?)
     }
 
     /// Frames that the TAPs counted as received by the host.
     fn counted(&self) -> Result<u64> {
-        let devices = NetDevices::of(machine1(&self.stage))?;
-        let names = self.stage.taps().iter();
+        let devices = NetDevices::of(dut(&self.testbed))?;
+        let names = self.testbed.taps().iter();
         names.map(|tap| Ok(devices.number::<u64>(tap, "statistics/rx_packets")?)).sum()
     }
 
     /// Sends; gives the number of frames.
-    fn lockstep(&self, kicks: u64) -> Result<u64> {
-        let mut load = self.stage.start(Offered::Lockstep { kicks })?;
-        ensure!(load.wait(Duration::from_secs(120))?, "lockstep does not get through");
+    fn closed_loop(&self, kicks: u64) -> Result<u64> {
+        let mut load = self.testbed.start(Offered::ClosedLoop { kicks })?;
+        ensure!(load.wait(Duration::from_secs(120))?, "closed-loop does not get through");
         Ok(load.stop()?.sent.frames)
     }
 
     /// Sends while a reader is at work, as in a campaign: a ring that nobody reads is full once
     /// each block's time has come.
-    fn lockstep_read(
+    fn closed_loop_read(
         &self,
         kicks: u64,
         session: &mut dyn Session,
         frames: &mut Events,
     ) -> Result<u64> {
-        let mut load = self.stage.start(Offered::Lockstep { kicks })?;
+        let mut load = self.testbed.start(Offered::ClosedLoop { kicks })?;
         while !load.wait(Duration::from_millis(20))? {
             session.drain(frames)?;
         }
@@ -138,14 +141,14 @@ fn every_frame() -> Result<()> {
         let file = folder.path().join("frames.pcap");
         let mut session = bench.attach(&format!("{method}:file={}", file.display()))?;
         // Attached but not enabled: not recorded.
-        bench.lockstep(10)?;
+        bench.closed_loop(10)?;
         let (begin, before) = (clock::now(), bench.counted()?);
         let mut frames = Events::default();
         session.enable()?;
-        let sent = bench.lockstep_read(KICKS, &mut *session, &mut frames)?;
+        let sent = bench.closed_loop_read(KICKS, &mut *session, &mut frames)?;
         session.disable()?;
         let (end, counted) = (clock::now(), bench.counted()? - before);
-        bench.lockstep(10)?;
+        bench.closed_loop(10)?;
         session.drain(&mut frames)?;
         let seen = session.detach()?;
         let recorded = bench.recorded(&seen)?;
@@ -171,7 +174,7 @@ fn every_frame() -> Result<()> {
     idle.drain(&mut Events::default())?;
     let seen = idle.detach()?;
     ensure!(bench.recorded(&seen)? == 0 && seen.lost == Loss::NONE, "{seen:?}");
-    Ok(bench.stage.close()?)
+    Ok(bench.testbed.close()?)
 }
 
 fn flood() -> Result<()> {
@@ -183,7 +186,7 @@ fn flood() -> Result<()> {
         session.enable()?;
         // Drained between, so that the ring is full, empty and full again.
         for _ in 0..3 {
-            bench.lockstep(300)?;
+            bench.closed_loop(300)?;
             session.drain(&mut frames)?;
         }
         session.disable()?;
@@ -199,23 +202,23 @@ fn flood() -> Result<()> {
             "{method}: {recorded} recorded + {lost} lost is not {counted}"
         );
     }
-    Ok(bench.stage.close()?)
+    Ok(bench.testbed.close()?)
 }
 
 fn outgoing() -> Result<()> {
     const FRAMES: u64 = 20;
     let bench = Bench::new(1)?;
-    let machine1 = machine1(&bench.stage);
-    let way_in = machine1.run(|| Tap::create(&bench.run.interface("in"), 12))??;
-    let devices = NetDevices::of(machine1)?;
+    let dut = dut(&bench.testbed);
+    let way_in = dut.run(|| Tap::create(&bench.run.interface("in"), 12))??;
+    let devices = NetDevices::of(dut)?;
     let bridge = devices.number(&bench.run.interface("br"), "ifindex")?;
-    let mut links = machine1.run(Netlink::open)??;
+    let mut links = dut.run(Netlink::open)??;
     links.join(way_in.name(), 9000, bridge)?;
     links.up(way_in.name())?;
     let mut session = bench.attach("capture-headers")?;
     session.enable()?;
-    let tap = &bench.stage.taps()[0];
-    let load = bench.stage.start(Offered::Lockstep { kicks: 0 })?;
+    let tap = &bench.testbed.taps()[0];
+    let load = bench.testbed.start(Offered::ClosedLoop { kicks: 0 })?;
     let mut frame = vec![0; 12 + 60];
     frame[12..18].copy_from_slice(&network::guest_mac(0).0);
     frame[18..24].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
@@ -234,29 +237,29 @@ fn outgoing() -> Result<()> {
     load.stop()?;
     drop(way_in);
     ensure!(bench.recorded(&seen)? == 0 && seen.lost == Loss::NONE, "{seen:?}");
-    Ok(bench.stage.close()?)
+    Ok(bench.testbed.close()?)
 }
 
 fn failed_attach() -> Result<()> {
     let bench = Bench::new(1)?;
-    let machine1 = machine1(&bench.stage);
+    let dut = dut(&bench.testbed);
     let sockets = || -> Result<usize> {
-        let listed = machine1.run(|| fs::read_to_string("/proc/thread-self/net/packet"))??;
+        let listed = dut.run(|| fs::read_to_string("/proc/thread-self/net/packet"))??;
         Ok(listed.lines().skip(1).count())
     };
     let before = sockets()?;
     let method = registry::find("capture-full")?;
-    let names = [bench.stage.taps()[0].clone(), "tt0-absent".to_owned()];
-    let taps = Taps { netns: machine1, names: &names };
-    let scene = Scene { taps: Some(taps), ..Scene::bare(&bench.run) };
-    let Err(error) = method.attach(&bench.target, &scene) else { bail!("it attached") };
+    let names = [bench.testbed.taps()[0].clone(), "tt0-absent".to_owned()];
+    let taps = Taps { netns: dut, names: &names };
+    let context = AttachContext { taps: Some(taps), ..AttachContext::bare(&bench.run) };
+    let Err(error) = method.attach(&bench.target, &context) else { bail!("it attached") };
     ensure!(error.to_string().contains("tt0-absent"), "{error}");
     ensure!(sockets()? == before, "{} sockets, {before} before", sockets()?);
-    let Err(error) = method.attach(&bench.target, &Scene::bare(&bench.run)) else {
+    let Err(error) = method.attach(&bench.target, &AttachContext::bare(&bench.run)) else {
         bail!("it attached to nothing")
     };
     ensure!(error.to_string().contains("no TAPs"), "{error}");
-    Ok(bench.stage.close()?)
+    Ok(bench.testbed.close()?)
 }
 
 fn full_disk() -> Result<()> {
@@ -271,14 +274,14 @@ fn full_disk() -> Result<()> {
     let outcome = fill_up(&bench, &folder.path().join("frames.pcap"));
     mount(&["umount"])?;
     outcome?;
-    Ok(bench.stage.close()?)
+    Ok(bench.testbed.close()?)
 }
 
 fn fill_up(bench: &Bench, file: &Path) -> Result<()> {
     let mut session = bench.attach(&format!("capture-full:file={}", file.display()))?;
     let mut frames = Events::default();
     session.enable()?;
-    bench.lockstep(100)?;
+    bench.closed_loop(100)?;
     session.disable()?;
     let Err(error) = session.drain(&mut frames) else { bail!("100 frames of 1514 bytes fit") };
     let text = error.to_string();
@@ -305,5 +308,5 @@ fn clock_step() -> Result<()> {
     let Err(error) = disabled else { bail!("a step of {STEP} s was not seen") };
     ensure!(error.to_string().contains("time of day was set"), "{error}");
     drop(session);
-    Ok(bench.stage.close()?)
+    Ok(bench.testbed.close()?)
 }

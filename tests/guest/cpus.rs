@@ -15,7 +15,7 @@ use libtest_mimic::Trial;
 use probe_core::model::method::Family;
 use probe_user::{
     kernel::{cpus, hotplug::Hotplug, kallsyms::Kallsyms, run::Run, targets, tracefs::Tracefs},
-    methods::{Detection, Scene, registry},
+    methods::{AttachContext, Detection, registry},
 };
 use serde_json::{Value, json};
 
@@ -160,7 +160,7 @@ fn unsteady() -> Result<()> {
     let methods = "off,ftrace-function,ftrace-hist,perf-kprobe-record,bpf-fentry-perfbuf,\
         bpf-sample-499,capture-headers";
     let mut run = tiny_run(&folder, methods, &out)?;
-    run.args(["--parts", "toll", "--load-cpus", "0", "--sink-cpu", "1"]);
+    run.args(["--parts", "overhead", "--load-cpus", "0", "--sink-cpu", "1"]);
     let output = with_unsteady_cpu(|| run.output())?;
     let text = said(&output);
     ensure!(output.status.code() == Some(1), "{}\n{text}", output.status);
@@ -199,7 +199,7 @@ fn lost() -> Result<()> {
             continue;
         }
         let run = Run::start()?;
-        let mut session = method.attach(&target, &Scene::bare(&run))?;
+        let mut session = method.attach(&target, &AttachContext::bare(&run))?;
         session.enable()?;
         let offline = Offline::take(2)?;
         let ended = session.disable().and_then(|()| session.detach());
@@ -219,7 +219,7 @@ fn gone() -> Result<()> {
     let folder = Folder::new()?;
     let out = folder.path().join("out");
     let mut run = tiny_blocks(&folder, "bpf-fentry-count", &out, "3")?;
-    run.args(["--parts", "toll", "--load-cpus", "0", "--sink-cpu", "2"]);
+    run.args(["--parts", "overhead", "--load-cpus", "0", "--sink-cpu", "2"]);
     let journal = out.join("journal.jsonl");
     let mut child = start_and_await_trials(run, 1)?;
     let offline = Offline::take(2)?;

@@ -164,8 +164,8 @@ fn kill_in_a_trial(folder: &Folder, method: &str) -> Result<(BTreeSet<String>, V
     let before = kernel_state()?;
     let out = folder.path().join("out");
     let mut run = tiny_run(folder, method, &out)?;
-    run.args(["--parts", "toll", "--duration", "5s"]);
-    // Lockstep of both methods has ended: the first of the long, paced trials is next.
+    run.args(["--parts", "overhead", "--duration", "5s"]);
+    // Closed loop of both methods has ended: the first of the long, paced trials is next.
     let mut child = start_and_await_trials(run, 2)?;
     let attached = || -> Result<bool> {
         let instance = |object: &String| object.starts_with("tracefs instance tracetoll-");

@@ -13,12 +13,12 @@ use libtest_mimic::Trial;
 use probe_core::model::{
     loss::Loss,
     scenario::{GuestKind, Guests},
-    trial::WitnessCounts,
+    trial::ReferenceCounts,
 };
 use probe_user::{
     kernel::{kallsyms::Kallsyms, run::Run, targets},
-    measure::witness::{self, Witness},
-    workload::{Offered, Placement, Stage, existing, fleet::Worker},
+    measure::reference::{self, ReferenceCounter},
+    workload::{Offered, Placement, Testbed, existing, fleet::Worker},
 };
 
 use crate::tool::{Folder, refuse, succeed, tiny_run};
@@ -26,7 +26,7 @@ use crate::tool::{Folder, refuse, succeed, tiny_run};
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("existing::each_neighbours_calls_and_bytes_are_its_own", neighbours),
-        crate::test("existing::the_witness_is_checked_while_others_load_runs_on", alongside),
+        crate::test("existing::the_reference_is_checked_while_others_load_runs_on", alongside),
         crate::test("existing::a_guest_that_ends_is_named", ended),
         crate::test("existing::a_load_beside_guests_of_others_is_refused", refused),
         crate::test("existing::without_any_guest_it_says_what_was_looked_for", nobody),
@@ -44,20 +44,20 @@ fn here() -> Placement {
 /// says, until there is no more. Does nothing in any other process.
 ///
 /// # Errors
-/// The stage cannot be built.
+/// The testbed cannot be built.
 pub(crate) fn live_if_neighbour() -> Result<()> {
     if std::env::var_os(NEIGHBOUR).is_none() {
         return Ok(());
     }
     let run = Run::start()?;
-    let stage = Stage::of_guests(&run, &Guests { batch: 1, ..Guests::default() }, &here())?;
-    println!("{} {}", stage.taps()[0], stage.workers()[0].tid);
+    let testbed = Testbed::of_guests(&run, &Guests { batch: 1, ..Guests::default() }, &here())?;
+    println!("{} {}", testbed.taps()[0], testbed.workers()[0].tid);
     for line in io::stdin().lines() {
-        let mut load = stage.start(Offered::Lockstep { kicks: line?.parse()? })?;
+        let mut load = testbed.start(Offered::ClosedLoop { kicks: line?.parse()? })?;
         load.wait(Duration::from_secs(300))?;
         println!("{}", load.stop()?.sent.bytes.0);
     }
-    stage.close()?;
+    testbed.close()?;
     // With its lock file, which an exit would leave.
     drop(run);
     std::process::exit(0)
@@ -69,7 +69,7 @@ fn refused() -> Result<()> {
     let run = || tiny_run(&folder, "off", &folder.path().join("out"));
     refuse(run()?, 1, &["virtual machines run here (", "--scenario existing", "--allow-shared"])?;
     let mut shared = run()?;
-    shared.args(["--parts", "toll", "--allow-shared"]);
+    shared.args(["--parts", "overhead", "--allow-shared"]);
     succeed(shared).map(drop)
 }
 
@@ -135,16 +135,16 @@ impl Neighbour {
 
 impl Drop for Neighbour {
     fn drop(&mut self) {
-        // Its stage goes when its orders end; killed, should that take it long, by whoever kills
+        // Its testbed goes when its orders end; killed, should that take it long, by whoever kills
         // this process.
         self.orders.take();
         let _ = self.child.wait();
     }
 }
 
-fn theirs(run: &Run) -> probe_core::error::Result<Stage> {
+fn theirs(run: &Run) -> probe_core::error::Result<Testbed> {
     let guests = Guests { kind: GuestKind::Existing, ..Guests::default() };
-    Stage::of_guests(run, &guests, &here())
+    Testbed::of_guests(run, &guests, &here())
 }
 
 fn neighbours() -> Result<()> {
@@ -162,23 +162,26 @@ fn neighbours() -> Result<()> {
     }
     ensure!(found.len() == 2, "{found:?}");
 
-    let stage = theirs(&run)?;
+    let testbed = theirs(&run)?;
     // Each stands in a namespace of its own, so no capture could open both.
-    ensure!(stage.machine1().is_none() && stage.taps().len() == 2, "{:?}", stage.taps());
+    ensure!(testbed.dut().is_none() && testbed.taps().len() == 2, "{:?}", testbed.taps());
     let target = targets::resolve("vhost", &Kallsyms::load()?)?;
-    let witness = Witness::attach(&target, stage.workers())?;
-    let (calls, bytes) = (witness.read(), stage.bytes_by_guest()?);
+    let reference = ReferenceCounter::attach(&target, testbed.workers())?;
+    let (calls, bytes) = (reference.read(), testbed.bytes_by_guest()?);
     let sent = [neighbours[0].kick(1500)?, neighbours[1].kick(400)?];
-    let readings = [calls, witness.read()];
+    let readings = [calls, reference.read()];
     let grown: Vec<u64> =
-        stage.bytes_by_guest()?.iter().zip(&bytes).map(|(now, then)| now - then).collect();
-    let received = stage.sink().read()?.bytes.0;
-    let witnessed = witness.finish(&readings)?;
-    stage.close()?;
-    ensure!(witnessed.series.missed == Loss::NONE, "{witnessed:?}");
-    ensure!(witnessed.series.functions[0] == WitnessCounts::Calls(vec![1900]), "{witnessed:?}");
-    let calls: Vec<_> = witnessed.guests.iter().map(|guest| &guest["handle_tx"][..]).collect();
-    ensure!(calls == [[1500], [400]], "{witnessed:?}");
+        testbed.bytes_by_guest()?.iter().zip(&bytes).map(|(now, then)| now - then).collect();
+    let received = testbed.sink().read()?.bytes.0;
+    let with_reference = reference.finish(&readings)?;
+    testbed.close()?;
+    ensure!(with_reference.series.missed == Loss::NONE, "{with_reference:?}");
+    ensure!(
+        with_reference.series.functions[0] == ReferenceCounts::Calls(vec![1900]),
+        "{with_reference:?}"
+    );
+    let calls: Vec<_> = with_reference.guests.iter().map(|guest| &guest["handle_tx"][..]).collect();
+    ensure!(calls == [[1500], [400]], "{with_reference:?}");
     // The TAP counts a frame without its virtio-net header, as the guest does.
     ensure!(grown == sent && received >= sent.iter().sum(), "{grown:?}, sent {sent:?}");
     neighbours.sort_by_key(|neighbour| neighbour.child.id());
@@ -196,7 +199,7 @@ fn alongside() -> Result<()> {
     let target = targets::resolve("vhost", &Kallsyms::load()?)?;
     // More than it can do before it is told that there is no more.
     neighbour.order(20_000)?;
-    let checks = witness::verify_alongside(&target, 1, || {
+    let checks = reference::verify_alongside(&target, 1, || {
         std::thread::sleep(Duration::from_secs(1));
         Ok(())
     })?;
@@ -209,27 +212,27 @@ fn alongside() -> Result<()> {
 fn ended() -> Result<()> {
     let run = Run::start()?;
     let neighbour = Neighbour::start()?;
-    let stage = theirs(&run)?;
-    let mut load = stage.start(Offered::Lockstep { kicks: 0 })?;
+    let testbed = theirs(&run)?;
+    let mut load = testbed.start(Offered::ClosedLoop { kicks: 0 })?;
     load.check()?;
     let pid = neighbour.child.id();
     drop(neighbour);
     ensure!(!Path::new(&format!("/proc/{pid}")).exists(), "it lives");
-    for error in [load.check().err(), stage.bytes_by_guest().err(), load.stop().err()] {
+    for error in [load.check().err(), testbed.bytes_by_guest().err(), load.stop().err()] {
         let error = error.context("nobody missed it")?.to_string();
         ensure!(error.contains(&format!("(pid {pid})")), "{error}");
     }
-    Ok(stage.close()?)
+    Ok(testbed.close()?)
 }
 
 fn nobody() -> Result<()> {
     crate::load_modules()?;
     let error = theirs(&Run::start()?).err().context("found somebody")?.to_string();
     ensure!(error.contains("vhost-PID") && error.contains("vhost=on"), "{error}");
-    // A stage of ours is no neighbour.
+    // A testbed of ours is no neighbour.
     let run = Run::start()?;
-    let stage = Stage::of_guests(&run, &Guests::default(), &here())?;
-    let (workers, found) = (stage.workers().to_vec(), existing::guests()?);
+    let testbed = Testbed::of_guests(&run, &Guests::default(), &here())?;
+    let (workers, found) = (testbed.workers().to_vec(), existing::guests()?);
     ensure!(found.is_empty() && matches!(workers[..], [Worker { guest: 0, .. }]), "{found:?}");
-    Ok(stage.close()?)
+    Ok(testbed.close()?)
 }

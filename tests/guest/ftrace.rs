@@ -22,8 +22,8 @@ use probe_user::{
         bpf::counter::Counters, clock, holders, kallsyms::Kallsyms, owner::Judge, run::Run,
         swept::Swept, tag::Tag, targets, tracefs::Tracefs,
     },
-    methods::{Detection, Scene, Session, registry},
-    workload::{Offered, Placement, Stage},
+    methods::{AttachContext, Detection, Session, registry},
+    workload::{Offered, Placement, Testbed},
 };
 
 use crate::sink::Events;
@@ -32,7 +32,7 @@ use crate::triggers::{call_open_tun, call_open_vhost, call_set_name};
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("ftrace::records_each_call_of_module_and_kernel_functions", each_call),
-        crate::test("ftrace::records_one_call_per_lockstep_kick", lockstep),
+        crate::test("ftrace::records_one_call_per_closed_loop_kick", closed_loop),
         crate::test("ftrace::an_overflowing_buffer_loses_an_exact_number", overflow),
         crate::test("ftrace::a_slow_reader_loses_an_exact_number", slow_reader),
         crate::test("ftrace::a_failed_attach_leaves_nothing", failed_attach),
@@ -62,7 +62,7 @@ fn resolve(request: &str) -> Result<Target> {
 
 fn session(run: &Run, target: &Target, buffer_kib: u32) -> Result<Box<dyn Session>> {
     let tracer = registry::find(&format!("ftrace-function:buffer_kib_per_cpu={buffer_kib}"))?;
-    Ok(tracer.attach(target, &Scene::bare(run))?)
+    Ok(tracer.attach(target, &AttachContext::bare(run))?)
 }
 
 fn each_call() -> Result<()> {
@@ -114,7 +114,7 @@ fn calls(count: u64) -> Result<()> {
 
 /// Enabled before the load is built, so that the call which setting the backend makes is recorded
 /// too.
-fn lockstep() -> Result<()> {
+fn closed_loop() -> Result<()> {
     const KICKS: u64 = 10_000;
     let target = resolve("vhost")?;
     let run = Run::start()?;
@@ -130,14 +130,14 @@ fn lockstep() -> Result<()> {
         event_idx: true,
         ..Guests::default()
     };
-    let stage = Stage::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
-    let mut load = stage.start(Offered::Lockstep { kicks: KICKS })?;
+    let testbed = Testbed::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
+    let mut load = testbed.start(Offered::ClosedLoop { kicks: KICKS })?;
     let mut events = Events::default();
     while !load.wait(Duration::from_millis(100))? {
         session.drain(&mut events)?;
     }
     let sent = load.stop()?.sent;
-    stage.close()?;
+    testbed.close()?;
     session.disable()?;
     session.drain(&mut events)?;
     let observation = session.detach()?;
@@ -212,7 +212,9 @@ fn failed_attach() -> Result<()> {
         Detection::Unsupported { why, .. } => ensure!(why.contains(UNTRACEABLE), "{why}"),
         other => bail!("detect says {other:?}"),
     }
-    let Err(error) = tracer.attach(&target, &Scene::bare(&run)) else { bail!("it attached") };
+    let Err(error) = tracer.attach(&target, &AttachContext::bare(&run)) else {
+        bail!("it attached")
+    };
     ensure!(error.to_string().contains("set_ftrace_filter"), "{error}");
     match tracer.detect(&resolve(TARGET)?) {
         Detection::Available => Ok(()),

@@ -19,7 +19,7 @@ use libtest_mimic::Trial;
 use probe_core::model::{loss::Loss, observation::Observation, target::Target, units::Nanos};
 use probe_user::{
     kernel::{clock, kallsyms::Kallsyms, run::Run, targets},
-    methods::{Detection, Method, Sample, Scene, Share, Sink, registry},
+    methods::{AttachContext, Detection, Method, Sample, Share, Sink, registry},
 };
 
 use crate::triggers::{call_open_tun, call_set_name};
@@ -72,10 +72,10 @@ fn available() -> Result<&'static [&'static str]> {
     for id in METHODS {
         match registry::find(id)?.detect(&target) {
             Detection::Available => found.push(*id),
-            Detection::Unsupported { why, remedy } => {
-                println!("skipped {id}: {why}. {remedy}");
+            Detection::Unsupported { why, hint } => {
+                println!("skipped {id}: {why}. {hint}");
                 ensure!(release.starts_with("6.1.") && NOT_IN_6_1.contains(id), "{id}: {why}");
-                ensure!(!remedy.is_empty(), "{id}: no remedy");
+                ensure!(!hint.is_empty(), "{id}: no hint");
             }
             Detection::Inconclusive(error) => bail!("{id}: {error}"),
         }
@@ -136,7 +136,7 @@ fn each_call() -> Result<()> {
 }
 
 fn one_method(method: &dyn Method, target: &Target, run: &Run) -> Result<()> {
-    let mut session = method.attach(target, &Scene::bare(run))?;
+    let mut session = method.attach(target, &AttachContext::bare(run))?;
     // Attached but not enabled.
     call_open_tun()?;
     call_set_name()?;
@@ -204,7 +204,7 @@ fn late_pages() -> Result<()> {
     let target = resolve("comm_write")?;
     let run = Run::start()?;
     let method = registry::find("ftrace-function:reader=splice:clock=local")?;
-    let mut session = method.attach(&target, &Scene::bare(&run))?;
+    let mut session = method.attach(&target, &AttachContext::bare(&run))?;
     let mut seen = Seen::default();
     session.enable()?;
     let mut windows = Vec::new();
@@ -278,7 +278,7 @@ fn flood() -> Result<()> {
 }
 
 fn flooded(method: &dyn Method, target: &Target, run: &Run, calls: u64) -> Result<Observation> {
-    let mut session = method.attach(target, &Scene::bare(run))?;
+    let mut session = method.attach(target, &AttachContext::bare(run))?;
     session.enable()?;
     (0..calls).try_for_each(|_| call_set_name())?;
     session.disable()?;
@@ -313,12 +313,12 @@ fn failure() -> Result<()> {
         if let Detection::Available = method.detect(&bad) {
             bail!("{id}: detect says that it can be attached to {UNTRACEABLE}")
         }
-        ensure!(method.attach(&bad, &Scene::bare(&run)).is_err(), "{id} attached");
+        ensure!(method.attach(&bad, &AttachContext::bare(&run)).is_err(), "{id} attached");
     }
     // Dropped while they are enabled: the backstop, with a probe event that is on, and with one
     // that has a trigger.
     for id in ["ftrace-kprobe", "ftrace-hist"] {
-        let mut session = registry::find(id)?.attach(&good, &Scene::bare(&run))?;
+        let mut session = registry::find(id)?.attach(&good, &AttachContext::bare(&run))?;
         session.enable()?;
         call_open_tun()?;
     }
@@ -331,7 +331,7 @@ fn missed() -> Result<()> {
     let target = resolve("eventfd_read")?;
     let run = Run::start()?;
     let method = registry::find("ftrace-kretprobe:maxactive=1")?;
-    let mut session = method.attach(&target, &Scene::bare(&run))?;
+    let mut session = method.attach(&target, &AttachContext::bare(&run))?;
     session.enable()?;
     let semaphore = File::from(semaphore()?);
     let threads: Vec<_> = (0..CALLS)

@@ -6,7 +6,7 @@ use probe_core::error::Error;
 use probe_user::{
     kernel::{cpus, kallsyms::Kallsyms, run::Run, targets},
     measure::hook::{Hits, Hook},
-    methods::{Scene, registry},
+    methods::{AttachContext, registry},
 };
 
 use crate::triggers::call_set_name;
@@ -23,18 +23,18 @@ fn accounts() -> Result<()> {
     let symbols = Kallsyms::load()?;
     let target = targets::resolve("__set_task_comm,tracepoint:task:task_rename", &symbols)?;
     let cpus = cpus::online()?;
-    let scene = Scene { cpus: &cpus, ..Scene::bare(&run) };
+    let context = AttachContext { cpus: &cpus, ..AttachContext::bare(&run) };
     for id in ["ftrace-function", "ftrace-tracepoint", "perf-kprobe-count", "bpf-tracepoint-count"]
     {
         let method = registry::find(id)?;
         let calls = |hits| -> Result<_> {
-            let hook = Hook::attach(&*method, &target, &scene)?;
+            let hook = Hook::attach(&*method, &target, &context)?;
             (0..CALLS).try_for_each(|_| call_set_name())?;
             Ok(hook.finish(hits))
         };
         calls(Hits::AtLeast(CALLS))?.context(id)?;
         let refused = calls(Hits::AtLeast(1000 * CALLS))?;
-        ensure!(matches!(refused, Err(Error::Untrue(_))), "{id}: {refused:?}");
+        ensure!(matches!(refused, Err(Error::Inconsistent(_))), "{id}: {refused:?}");
     }
     Ok(())
 }

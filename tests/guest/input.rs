@@ -1,4 +1,4 @@
-//! What wrong input, and a host that lacks something, get: one clear error that names the remedy.
+//! What wrong input, and a host that lacks something, get: one clear error that names the hint.
 
 use std::{
     fs,

@@ -22,7 +22,7 @@ use probe_user::{
     kernel::{cpus, cputime::ThreadTime, netdev::NetDevices, run::Run},
     measure::leftovers,
     sys::tun,
-    workload::{Load, Named, Offered, Orders, Placement, Stage, scenarios},
+    workload::{Load, Named, Offered, Orders, Placement, Testbed, scenarios},
 };
 
 use crate::{load::HandleTx, victim};
@@ -54,22 +54,22 @@ fn guests(count: usize) -> Result<Guests> {
     Ok(Guests { kind: GuestKind::Kvm, count, image, huge_pages: true, ..Guests::default() })
 }
 
-fn build(run: &Run, guests: Guests) -> Result<Stage> {
+fn build(run: &Run, guests: Guests) -> Result<Testbed> {
     build_unless(run, guests, &Arc::default())
 }
 
-fn build_unless(run: &Run, guests: Guests, interrupted: &Arc<AtomicBool>) -> Result<Stage> {
+fn build_unless(run: &Run, guests: Guests, interrupted: &Arc<AtomicBool>) -> Result<Testbed> {
     crate::load_modules()?;
     let online = cpus::online()?;
     let placement =
         Placement::choose(online.len().saturating_sub(1).max(1), &Named::default(), &online)?;
     let hogs = HogKind { threads: 2, pinned: false };
     let scenario = Scenario { guests, hogs, ..scenarios::load("quick")? };
-    Ok(Stage::build(run, &scenario, &placement, interrupted)?)
+    Ok(Testbed::build(run, &scenario, &placement, interrupted)?)
 }
 
 fn orders(senders: usize, hogs: usize) -> Orders {
-    Orders { offered: Offered::Flat { batch: 1 }, senders, hogs }
+    Orders { offered: Offered::Saturated { batch: 1 }, senders, hogs }
 }
 
 /// Waits until `done`, and looks after the load meanwhile.
@@ -85,14 +85,14 @@ fn until(load: &mut dyn Load, what: &str, done: impl Fn(&dyn Load) -> Result<boo
 
 fn send_and_hog() -> Result<()> {
     let run = Run::start()?;
-    let stage = build(&run, guests(2)?)?;
-    let numbers: Vec<_> = stage.workers().iter().map(|worker| worker.guest).collect();
+    let testbed = build(&run, guests(2)?)?;
+    let numbers: Vec<_> = testbed.workers().iter().map(|worker| worker.guest).collect();
     ensure!(numbers == [0, 1], "workers of guests {numbers:?}");
     let calls = HandleTx::attach()?;
-    let mut load = stage.start(orders(1, 0))?;
+    let mut load = testbed.start(orders(1, 0))?;
     until(&mut *load, "frames of vm1", |load| Ok(load.sent_by_guest()?[0].frames > 2000))?;
     ensure!(calls.calls()? > 0, "no call of handle_tx");
-    // What machine 2 answers comes through the other direction.
+    // What the sink answers comes through the other direction.
     ensure!(load.received_by_guest()?[0].frames > 0, "nothing came back to vm1");
 
     hogs_spin_and_rest(&mut *load)?;
@@ -104,18 +104,18 @@ fn send_and_hog() -> Result<()> {
     ensure!(sender.is_sorted_by_key(|&(at, _)| at), "rtt {sender:?}");
 
     // Another load on the same VMs, in which both send.
-    let before = stage.bytes_by_guest()?[1];
-    let mut load = stage.start(orders(2, 0))?;
-    until(&mut *load, "bytes of vm2", |_| Ok(stage.bytes_by_guest()?[1] > before + 1_000_000))?;
+    let before = testbed.bytes_by_guest()?[1];
+    let mut load = testbed.start(orders(2, 0))?;
+    until(&mut *load, "bytes of vm2", |_| Ok(testbed.bytes_by_guest()?[1] > before + 1_000_000))?;
     // The last client of each runs once its server has done with those before.
     let rate = "1000pps".parse().map_err(anyhow::Error::msg)?;
     load.obey(&Orders { offered: Offered::Paced { rate, batch: 1 }, ..orders(2, 0) })?;
     load.obey(&orders(1, 1))?;
     load.obey(&orders(2, 0))?;
-    let before = stage.bytes_by_guest()?;
+    let before = testbed.bytes_by_guest()?;
     // More than what was under way can be.
     until(&mut *load, "bytes of both", |_| {
-        let now = stage.bytes_by_guest()?;
+        let now = testbed.bytes_by_guest()?;
         Ok(now.iter().zip(&before).all(|(now, before)| *now > before + 10_000_000))
     })?;
     let refused = load.obey(&orders(2, 1)).unwrap_err().to_string();
@@ -123,9 +123,9 @@ fn send_and_hog() -> Result<()> {
     let ended = load.stop()?;
     ensure!(ended.rtt.iter().all(|rtt| rtt.is_sorted_by_key(|&(at, _)| at)), "{:?}", ended.rtt);
     // One right behind the other, and ended as soon as it runs.
-    stage.start(orders(2, 0))?.stop()?;
+    testbed.start(orders(2, 0))?.stop()?;
     drop(calls);
-    stage.close()?;
+    testbed.close()?;
     victim::gone(&PROGRAMS)
 }
 
@@ -151,16 +151,16 @@ fn hogs_spin_and_rest(load: &mut dyn Load) -> Result<()> {
 
 fn queues() -> Result<()> {
     let run = Run::start()?;
-    let stage = build(&run, Guests { vcpus: 2, queues: 2, ..guests(1)? })?;
-    let [one, two] = stage.workers() else { anyhow::bail!("workers {:?}", stage.workers()) };
+    let testbed = build(&run, Guests { vcpus: 2, queues: 2, ..guests(1)? })?;
+    let [one, two] = testbed.workers() else { anyhow::bail!("workers {:?}", testbed.workers()) };
     ensure!(one.guest == 0 && two.guest == 0 && one.tid != two.tid, "{one:?}, {two:?}");
     // QEMU detaches all but the first until the guest's driver uses them.
-    let devices = NetDevices::of(stage.machine1().context("several namespaces")?)?;
+    let devices = NetDevices::of(testbed.dut().context("several namespaces")?)?;
     devices
-        .number::<u32>(&stage.taps()[0], "queues/tx-1/tx_timeout")
+        .number::<u32>(&testbed.taps()[0], "queues/tx-1/tx_timeout")
         .context("the second queue")?;
     let calls = HandleTx::attach()?;
-    let mut load = stage.start(orders(1, 0))?;
+    let mut load = testbed.start(orders(1, 0))?;
     until(&mut *load, "frames", |load| Ok(load.sent_by_guest()?[0].frames > 2000))?;
     ensure!(calls.calls()? > 0, "no call of handle_tx");
     for worker in [one, two] {
@@ -168,7 +168,7 @@ fn queues() -> Result<()> {
     }
     load.stop()?;
     drop(calls);
-    stage.close()?;
+    testbed.close()?;
     victim::gone(&PROGRAMS)
 }
 
@@ -182,8 +182,8 @@ fn interrupted() -> Result<()> {
 
 fn killed_vm() -> Result<()> {
     let run = Run::start()?;
-    let stage = build(&run, guests(2)?)?;
-    let mut load = stage.start(orders(1, 0))?;
+    let testbed = build(&run, guests(2)?)?;
+    let mut load = testbed.start(orders(1, 0))?;
     let qemu = load.threads()[0];
     ensure!(Command::new("kill").args(["-9", &qemu.to_string()]).status()?.success(), "kill");
     let began = Instant::now();
@@ -196,7 +196,7 @@ fn killed_vm() -> Result<()> {
     };
     ensure!(error.contains("vm1: QEMU has ended (signal: 9"), "{error}");
     ensure!(load.stop().is_err(), "the load ends as if nothing had been");
-    stage.close()?;
+    testbed.close()?;
     victim::gone(&PROGRAMS)
 }
 
@@ -263,8 +263,8 @@ pub(crate) fn live_if_victim() -> Result<()> {
         return Ok(());
     }
     let run = Run::start()?;
-    let stage = build(&run, guests(1)?)?;
-    let _load = stage.start(orders(1, 0))?;
+    let testbed = build(&run, guests(1)?)?;
+    let _load = testbed.start(orders(1, 0))?;
     println!("ready");
     thread::sleep(NO_HANG);
     Ok(())

@@ -27,23 +27,23 @@ use probe_user::{
         run::Run,
     },
     sys::tun::Tap,
-    workload::{Load, Offered, Placement, Stage, blast::frame, network},
+    workload::{Load, Offered, Placement, Testbed, blast::frame, network},
 };
 
 use crate::victim;
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
-        crate::test("load::lockstep_makes_one_call_per_kick", one_call_per_kick),
-        crate::test("load::lockstep_is_preempted_at_each_kick", preempted_at_each_kick),
+        crate::test("load::closed_loop_makes_one_call_per_kick", one_call_per_kick),
+        crate::test("load::closed_loop_is_preempted_at_each_kick", preempted_at_each_kick),
         crate::test("load::setting_the_backend_makes_one_call", one_call_by_itself),
         crate::test("load::every_frame_sent_arrives_or_is_counted_as_refused", all_frames),
         crate::test("load::guests_receive_what_is_sent_to_them", receiving),
         crate::test("load::one_load_runs_at_a_time", one_at_a_time),
         crate::test("load::what_cannot_be_built_is_refused", refusals),
         crate::test("load::cpu_times_move", cpu_times),
-        crate::test("load::a_dropped_stage_leaves_nothing", dropped_stage),
-        crate::test("load::a_killed_stage_leaves_nothing", killed_stage),
+        crate::test("load::a_dropped_testbed_leaves_nothing", dropped_testbed),
+        crate::test("load::a_killed_testbed_leaves_nothing", killed_testbed),
     ]
 }
 
@@ -65,14 +65,14 @@ fn placement() -> Result<Placement> {
     Ok(Placement::of(load, sink))
 }
 
-/// The network namespace of a stage's TAPs: our stages have one.
-pub(crate) fn machine1(stage: &Stage) -> &Netns {
-    stage.machine1().expect("one namespace")
+/// The network namespace of a testbed's TAPs: our stages have one.
+pub(crate) fn dut(testbed: &Testbed) -> &Netns {
+    testbed.dut().expect("one namespace")
 }
 
-fn build(run: &Run, guests: &Guests) -> Result<Stage> {
+fn build(run: &Run, guests: &Guests) -> Result<Testbed> {
     crate::load_modules()?;
-    Ok(Stage::of_guests(run, guests, &placement()?)?)
+    Ok(Testbed::of_guests(run, guests, &placement()?)?)
 }
 
 /// A third party's count of handle_tx: a kprobe event of the top-level tracer.
@@ -112,11 +112,11 @@ fn append(file: &str, text: &str) -> Result<()> {
     file.write_all(text.as_bytes()).with_context(|| path.display().to_string())
 }
 
-fn lockstep(stage: &Stage, kicks: u64) -> Result<Box<dyn Load>> {
-    let mut load = stage.start(Offered::Lockstep { kicks })?;
+fn closed_loop(testbed: &Testbed, kicks: u64) -> Result<Box<dyn Load>> {
+    let mut load = testbed.start(Offered::ClosedLoop { kicks })?;
     if !load.wait(NO_HANG)? {
         load.stop()?;
-        bail!("lockstep does not get through");
+        bail!("closed-loop does not get through");
     }
     Ok(load)
 }
@@ -134,15 +134,15 @@ fn one_call_per_kick() -> Result<()> {
         (guests(3), 2_000),
     ];
     for (guests, kicks) in cases {
-        let stage = build(&run, &guests)?;
+        let testbed = build(&run, &guests)?;
         let calls = HandleTx::attach()?;
-        let sent = lockstep(&stage, kicks)?.stop()?.sent;
+        let sent = closed_loop(&testbed, kicks)?.stop()?.sent;
         let all = kicks * guests.count as u64;
         ensure!((sent.kicks, sent.frames) == (Some(all), all), "{guests:?}: {sent:?}");
         ensure!(calls.calls()? == all, "{guests:?}: {} calls for {all} kicks", calls.calls()?);
-        reconcile(&stage, &sent, guests.frame)?;
+        reconcile(&testbed, &sent, guests.frame)?;
         drop(calls);
-        stage.close()?;
+        testbed.close()?;
     }
     Ok(())
 }
@@ -154,11 +154,11 @@ fn preempted_at_each_kick() -> Result<()> {
     let run = Run::start()?;
     crate::load_modules()?;
     // Guest and worker on one CPU.
-    let stage = Stage::of_guests(&run, &guests(1), &Placement::of(vec![0], vec![1]))?;
+    let testbed = Testbed::of_guests(&run, &guests(1), &Placement::of(vec![0], vec![1]))?;
     let yields = Yields::count()?;
-    lockstep(&stage, KICKS)?.stop()?;
+    closed_loop(&testbed, KICKS)?.stop()?;
     let yields = yields.end()?;
-    stage.close()?;
+    testbed.close()?;
     println!("yielded {yields} times in {KICKS} kicks");
     ensure!(yields < KICKS / 50, "yielded {yields} times in {KICKS} kicks");
     Ok(())
@@ -196,8 +196,8 @@ impl Drop for Yields {
 
 /// Every frame has arrived, or was refused where the sink's CPU did not get to run; none came from
 /// elsewhere.
-fn reconcile(stage: &Stage, sent: &Sent, frame: usize) -> Result<()> {
-    let (received, refused) = (stage.sink().read()?, stage.sink().refused()?);
+fn reconcile(testbed: &Testbed, sent: &Sent, frame: usize) -> Result<()> {
+    let (received, refused) = (testbed.sink().read()?, testbed.sink().refused()?);
     let accounts = format!("{sent:?}, {received:?}, {refused} refused");
     ensure!(received.frames > 0 && received.frames + refused == sent.frames, "{accounts}");
     ensure!(received.bytes.0 == received.frames * frame as u64, "{accounts}");
@@ -209,13 +209,13 @@ fn one_call_by_itself() -> Result<()> {
     let run = Run::start()?;
     build(&run, &guests(1))?.close()?;
     let calls = HandleTx::attach()?;
-    let stage = build(&run, &guests(2))?;
+    let testbed = build(&run, &guests(2))?;
     ensure!(calls.calls()? == 2, "{} calls for 2 backends", calls.calls()?);
-    // A stage serves several loads, and a load that is stopped early has made as many calls as
+    // A testbed serves several loads, and a load that is stopped early has made as many calls as
     // kicks, too.
     let mut kicks = 2;
-    for offered in [Offered::Lockstep { kicks: 100 }, Offered::Lockstep { kicks: u64::MAX }] {
-        let mut load = stage.start(offered)?;
+    for offered in [Offered::ClosedLoop { kicks: 100 }, Offered::ClosedLoop { kicks: u64::MAX }] {
+        let mut load = testbed.start(offered)?;
         while load.sent()?.kicks < Some(150) {
             load.check()?;
             thread::sleep(Duration::from_millis(1));
@@ -224,7 +224,7 @@ fn one_call_by_itself() -> Result<()> {
     }
     ensure!(calls.calls()? == kicks, "{} calls for {kicks}", calls.calls()?);
     drop(calls);
-    Ok(stage.close()?)
+    Ok(testbed.close()?)
 }
 
 fn all_frames() -> Result<()> {
@@ -232,23 +232,23 @@ fn all_frames() -> Result<()> {
     let rate = "5kpps".parse().map_err(anyhow::Error::msg)?;
     for guests in [guests(1), guests(4), Guests { event_idx: false, ..guests(1) }] {
         let batch = guests.batch;
-        for offered in [Offered::Paced { rate, batch }, Offered::Flat { batch }] {
-            let stage = build(&run, &guests)?;
+        for offered in [Offered::Paced { rate, batch }, Offered::Saturated { batch }] {
+            let testbed = build(&run, &guests)?;
             let began = Instant::now();
-            let mut load = stage.start(offered)?;
+            let mut load = testbed.start(offered)?;
             while load.sent_by_guest()?.iter().any(|sent| sent.frames < 3000) {
                 load.check()?;
                 ensure!(began.elapsed() < NO_HANG, "{offered:?} hangs at {:?}", load.sent()?);
                 thread::sleep(Duration::from_millis(10));
             }
             let sent = load.stop()?.sent;
-            reconcile(&stage, &sent, guests.frame)?;
+            reconcile(&testbed, &sent, guests.frame)?;
             if let Offered::Paced { rate, .. } = offered {
                 let most = began.elapsed().as_secs_f64() * rate.per_second() + 1.0;
                 let most = most * guests.count as f64;
                 ensure!(sent.frames as f64 <= most, "{sent:?}: more than {most} were due");
             }
-            stage.close()?;
+            testbed.close()?;
         }
     }
     Ok(())
@@ -259,13 +259,13 @@ fn receiving() -> Result<()> {
     const ROUNDS: usize = 300;
     let run = Run::start()?;
     for event_idx in [true, false] {
-        let stage = build(&run, &Guests { frame: 9014, event_idx, ring: 64, ..guests(1) })?;
-        let mut load = stage.start(Offered::Lockstep { kicks: 0 })?;
+        let testbed = build(&run, &Guests { frame: 9014, event_idx, ring: 64, ..guests(1) })?;
+        let mut load = testbed.start(Offered::ClosedLoop { kicks: 0 })?;
         // A second way into the bridge: a TAP that we write to ourselves.
-        let machine1 = machine1(&stage);
-        let way_in = machine1.run(|| Tap::create(&run.interface("in"), 12))??;
-        let bridge = NetDevices::of(machine1)?.number(&run.interface("br"), "ifindex")?;
-        let mut links = machine1.run(Netlink::open)??;
+        let dut = dut(&testbed);
+        let way_in = dut.run(|| Tap::create(&run.interface("in"), 12))??;
+        let bridge = NetDevices::of(dut)?.number(&run.interface("br"), "ifindex")?;
+        let mut links = dut.run(Netlink::open)??;
         links.join(way_in.name(), 9000, bridge)?;
         links.up(way_in.name())?;
         let mut expected = 0;
@@ -285,7 +285,7 @@ fn receiving() -> Result<()> {
         ensure!(received.bytes.0 == expected, "{received:?}, sent {expected}");
         ensure!(load.stop()?.sent.frames == 0);
         drop(way_in);
-        stage.close()?;
+        testbed.close()?;
     }
     Ok(())
 }
@@ -302,15 +302,16 @@ fn await_received(load: &mut dyn Load, bytes: u64) -> Result<()> {
 
 fn one_at_a_time() -> Result<()> {
     let run = Run::start()?;
-    let stage = build(&run, &guests(2))?;
-    let mut first = stage.start(Offered::Flat { batch: 1 })?;
-    let refused = stage.start(Offered::Flat { batch: 1 }).err().context("two loads at once")?;
+    let testbed = build(&run, &guests(2))?;
+    let mut first = testbed.start(Offered::Saturated { batch: 1 })?;
+    let refused =
+        testbed.start(Offered::Saturated { batch: 1 }).err().context("two loads at once")?;
     ensure!(refused.to_string().contains("already"), "{refused}");
     first.check()?;
     first.stop()?;
-    stage.start(Offered::Flat { batch: 1 })?.stop()?;
-    let running = stage.start(Offered::Flat { batch: 1 })?;
-    let closed = stage.close();
+    testbed.start(Offered::Saturated { batch: 1 })?.stop()?;
+    let running = testbed.start(Offered::Saturated { batch: 1 })?;
+    let closed = testbed.close();
     ensure!(closed.is_err(), "closed under a running load");
     running.stop()?;
     Ok(())
@@ -333,7 +334,7 @@ fn refusals() -> Result<()> {
         (usual, &nothing, "placement"),
     ];
     for (guests, placement, named) in cases {
-        match Stage::of_guests(&run, &guests, placement) {
+        match Testbed::of_guests(&run, &guests, placement) {
             Ok(_) => bail!("{guests:?} on {placement:?} was built"),
             Err(refused) => ensure!(refused.to_string().contains(named), "{refused}"),
         }
@@ -343,14 +344,14 @@ fn refusals() -> Result<()> {
 
 fn cpu_times() -> Result<()> {
     let run = Run::start()?;
-    let stage = build(&run, &guests(2))?;
-    let workers = stage.worker_threads();
+    let testbed = build(&run, &guests(2))?;
+    let workers = testbed.worker_threads();
     let [first, second] = workers[..] else { bail!("{workers:?}") };
     ensure!(first != second, "both guests have worker {first}");
     let mut worker = ThreadTime::of(first)?;
     let mut system = SystemTime::open()?;
     let (cpu, all) = (worker.read()?, system.read()?);
-    let load = lockstep(&stage, 500)?;
+    let load = closed_loop(&testbed, 500)?;
     let mut guest = ThreadTime::of(load.threads()[0])?;
     ensure!(guest.read()?.run > Nanos(0), "a guest that is through has no CPU time");
     let spent = worker.read()?.since(cpu).run;
@@ -358,14 +359,14 @@ fn cpu_times() -> Result<()> {
         system.read()?.iter().zip(&all).map(|((_, new), (_, old))| new.since(*old).run.0).sum();
     ensure!(spent > Nanos(0) && busy > spent.0, "worker {spent}, system {busy} ns");
     load.stop()?;
-    Ok(stage.close()?)
+    Ok(testbed.close()?)
 }
 
-fn dropped_stage() -> Result<()> {
+fn dropped_testbed() -> Result<()> {
     let run = Run::start()?;
-    let stage = build(&run, &guests(2))?;
-    let mut load = stage.start(Offered::Flat { batch: 8 })?;
-    drop(stage);
+    let testbed = build(&run, &guests(2))?;
+    let mut load = testbed.start(Offered::Saturated { batch: 8 })?;
+    drop(testbed);
     // The guests still have their devices and TAPs, which stand in a network without a bridge.
     load.check()?;
     drop(load);
@@ -374,27 +375,27 @@ fn dropped_stage() -> Result<()> {
     Ok(())
 }
 
-/// Set for the process that [`killed_stage`] kills.
+/// Set for the process that [`killed_testbed`] kills.
 const VICTIM: &str = "TRACETOLL_TEST_VICTIM";
 
-/// The victim's life: a stage under load. Does nothing in any other process.
+/// The victim's life: a testbed under load. Does nothing in any other process.
 ///
 /// # Errors
-/// The stage cannot be built.
+/// The testbed cannot be built.
 pub(crate) fn live_if_victim() -> Result<()> {
     if std::env::var_os(VICTIM).is_none() {
         return Ok(());
     }
     let run = Run::start()?;
-    let stage = build(&run, &guests(2))?;
-    let _load = stage.start(Offered::Flat { batch: 8 })?;
+    let testbed = build(&run, &guests(2))?;
+    let _load = testbed.start(Offered::Saturated { batch: 8 })?;
     println!("ready");
     loop {
         thread::park();
     }
 }
 
-fn killed_stage() -> Result<()> {
+fn killed_testbed() -> Result<()> {
     victim::watch(VICTIM, watch_its_end)
 }
 

@@ -28,6 +28,7 @@ mod paper;
 mod perf;
 mod perf_events;
 mod programs;
+mod reference;
 mod sink;
 mod soak;
 mod targets;
@@ -35,7 +36,6 @@ mod times;
 mod tool;
 mod triggers;
 mod victim;
-mod witness;
 
 use std::process::ExitCode;
 
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         capture::tests(),
         perf_events::tests(),
         external::tests(),
-        witness::tests(),
+        reference::tests(),
         load::tests(),
         network::tests(),
         existing::tests(),

@@ -1,4 +1,4 @@
-//! The network: each kind of switch, its limits, what machine 2 tells of each guest, and what is
+//! The network: each kind of switch, its limits, what the sink tells of each guest, and what is
 //! left of it.
 
 use std::{
@@ -23,7 +23,7 @@ use probe_user::{
     measure::leftovers,
     sys::tun::Tap,
     workload::{
-        Named, Offered, Placement, Stage, iperf,
+        Named, Offered, Placement, Testbed, iperf,
         network::{Limits, Network, PREFIX, SINK_IP},
         scenarios,
     },
@@ -38,9 +38,9 @@ pub(crate) fn tests() -> Vec<Trial> {
         crate::test("network::direct_joins_one_guest_only", one_guest_only),
         crate::test("network::a_link_is_capped_and_every_frame_accounted_for", capped),
         crate::test("network::each_guest_has_its_own_limit", own_limits),
-        crate::test("network::machine_2_tells_what_it_received_of_each_guest", per_guest),
+        crate::test("network::the_sink_tells_what_it_received_of_each_guest", per_guest),
         crate::test("network::a_tap_has_as_many_queues_as_it_was_asked_for", queues),
-        crate::test("network::a_missing_datapath_names_the_remedy", no_datapath),
+        crate::test("network::a_missing_datapath_names_the_hint", no_datapath),
         crate::test("network::a_killed_owner_leaves_nothing", killed),
     ]
 }
@@ -73,21 +73,21 @@ fn guests(count: usize) -> Guests {
     Guests { count, frame: FRAME, ..Guests::default() }
 }
 
-fn build(run: &Run, count: usize, network: Plan) -> Result<Stage> {
+fn build(run: &Run, count: usize, network: Plan) -> Result<Testbed> {
     crate::load_modules()?;
     let scenario = Scenario { guests: guests(count), network, ..scenarios::load("quick")? };
-    Ok(Stage::build(run, &scenario, &placement()?, &Arc::default())?)
+    Ok(Testbed::build(run, &scenario, &placement()?, &Arc::default())?)
 }
 
 fn every_frame() -> Result<()> {
     let run = Run::start()?;
     for (switch, count) in [(Switch::Bridge, 3), (Switch::Ovs, 3), (Switch::Direct, 1)] {
-        let stage = build(&run, count, plan(switch))?;
-        let (nothing, refused) = (stage.sink().read()?, stage.sink().refused()?);
+        let testbed = build(&run, count, plan(switch))?;
+        let (nothing, refused) = (testbed.sink().read()?, testbed.sink().refused()?);
         ensure!((nothing.frames, nothing.bytes.0, refused) == (0, 0, 0), "{switch:?}: {nothing:?}");
         let mut sent = 0;
-        for offered in [Offered::Lockstep { kicks: 300 }, Offered::Flat { batch: 64 }] {
-            let mut load = stage.start(offered)?;
+        for offered in [Offered::ClosedLoop { kicks: 300 }, Offered::Saturated { batch: 64 }] {
+            let mut load = testbed.start(offered)?;
             let began = Instant::now();
             while load.sent()?.frames < 300 * count as u64 {
                 load.check()?;
@@ -95,21 +95,21 @@ fn every_frame() -> Result<()> {
                 thread::sleep(Duration::from_millis(10));
             }
             sent += load.stop()?.sent.frames;
-            reconcile(&stage, sent).with_context(|| format!("{switch:?}, {offered:?}"))?;
+            reconcile(&testbed, sent).with_context(|| format!("{switch:?}, {offered:?}"))?;
         }
-        let by_guest = stage.bytes_by_guest()?;
+        let by_guest = testbed.bytes_by_guest()?;
         ensure!(by_guest.iter().sum::<u64>() == sent * FRAME as u64, "{switch:?}: {by_guest:?}");
-        stage.close()?;
+        testbed.close()?;
         victim::gone(&["ovs-vswitchd", "ovsdb-server"])?;
     }
     Ok(())
 }
 
 /// Every frame arrives, or is counted as refused, and none comes from elsewhere.
-fn reconcile(stage: &Stage, sent: u64) -> Result<()> {
+fn reconcile(testbed: &Testbed, sent: u64) -> Result<()> {
     let began = Instant::now();
     loop {
-        let (received, refused) = (stage.sink().read()?, stage.sink().refused()?);
+        let (received, refused) = (testbed.sink().read()?, testbed.sink().refused()?);
         let all = received.frames + refused;
         ensure!(all <= sent, "{sent} frames sent, {received:?}, {refused} refused");
         if all == sent {
@@ -131,12 +131,12 @@ fn one_guest_only() -> Result<()> {
 }
 
 /// Bits per second that arrive of a load that offers as much as it can.
-fn flat_out(stage: &Stage) -> Result<f64> {
-    let mut load = stage.start(Offered::Flat { batch: 64 })?;
+fn saturated(testbed: &Testbed) -> Result<f64> {
+    let mut load = testbed.start(Offered::Saturated { batch: 64 })?;
     thread::sleep(SPELL / 4);
-    let (before, began) = (stage.sink().read()?, Instant::now());
+    let (before, began) = (testbed.sink().read()?, Instant::now());
     thread::sleep(SPELL);
-    let (after, spent) = (stage.sink().read()?, began.elapsed());
+    let (after, spent) = (testbed.sink().read()?, began.elapsed());
     load.check()?;
     load.stop()?;
     Ok((after.bytes.0 - before.bytes.0) as f64 * 8.0 / spent.as_secs_f64())
@@ -149,50 +149,50 @@ fn limits(link: Option<f64>, guest: Option<f64>) -> Limits {
 fn capped() -> Result<()> {
     let run = Run::start()?;
     for switch in [Switch::Bridge, Switch::Ovs, Switch::Direct] {
-        let mut stage = build(&run, 1, plan(switch))?;
-        let free = flat_out(&stage)?;
+        let mut testbed = build(&run, 1, plan(switch))?;
+        let free = saturated(&testbed)?;
         let link = free / BELOW;
-        stage.limit(limits(Some(link), None))?;
-        let (before, refused) = (stage.sink().read()?, stage.sink().refused()?);
-        let load = stage.start(Offered::Flat { batch: 64 })?;
+        testbed.limit(limits(Some(link), None))?;
+        let (before, refused) = (testbed.sink().read()?, testbed.sink().refused()?);
+        let load = testbed.start(Offered::Saturated { batch: 64 })?;
         thread::sleep(SPELL);
         let sent = load.stop()?.sent.frames;
         let began = Instant::now();
         let account = loop {
-            let received = stage.sink().read()?.frames - before.frames;
-            let dropped = stage.sink().refused()? - refused;
+            let received = testbed.sink().read()?.frames - before.frames;
+            let dropped = testbed.sink().refused()? - refused;
             if received + dropped == sent || began.elapsed() > NO_HANG {
                 break (received, dropped, sent);
             }
             thread::sleep(Duration::from_millis(10));
         };
         ensure!(account.0 + account.1 == sent && account.1 > 0, "{switch:?}: {account:?}");
-        let held = flat_out(&stage)?;
-        eprintln!("{switch:?}: {free:.0} bit/s flat out, {held:.0} through {link:.0}");
+        let held = saturated(&testbed)?;
+        eprintln!("{switch:?}: {free:.0} bit/s when saturated, {held:.0} through {link:.0}");
         ensure!(held < link * 1.15, "{switch:?}: {held} bit/s through a link of {link}");
         ensure!(held > link * 0.5, "{switch:?}: only {held} bit/s through a link of {link}");
-        stage.limit(Limits::default())?;
-        let again = flat_out(&stage)?;
+        testbed.limit(Limits::default())?;
+        let again = saturated(&testbed)?;
         ensure!(again > 2.0 * link, "{switch:?}: {again} bit/s without the limit of {link}");
-        stage.close()?;
+        testbed.close()?;
     }
     Ok(())
 }
 
 fn own_limits() -> Result<()> {
     let run = Run::start()?;
-    let mut stage = build(&run, 2, plan(Switch::Bridge))?;
-    let guest = flat_out(&stage)? / BELOW;
-    stage.limit(limits(None, Some(guest)))?;
-    let both = flat_out(&stage)?;
+    let mut testbed = build(&run, 2, plan(Switch::Bridge))?;
+    let guest = saturated(&testbed)? / BELOW;
+    testbed.limit(limits(None, Some(guest)))?;
+    let both = saturated(&testbed)?;
     eprintln!("{both:.0} bit/s of two guests with {guest:.0} each");
     // Less if both were in one class; far more if none was in any.
     ensure!((1.2 * guest..2.3 * guest).contains(&both), "{both} bit/s for two limits of {guest}");
     // The link is less than both together may send.
-    stage.limit(limits(Some(guest), Some(guest)))?;
-    let both = flat_out(&stage)?;
+    testbed.limit(limits(Some(guest), Some(guest)))?;
+    let both = saturated(&testbed)?;
     ensure!(both < 1.15 * guest, "{both} bit/s through a link of {guest}");
-    Ok(stage.close()?)
+    Ok(testbed.close()?)
 }
 
 fn queues() -> Result<()> {
@@ -219,17 +219,17 @@ fn per_guest() -> Result<()> {
     let (mut network, taps) = Network::build(&run, &plan(Switch::Bridge), &guests(2), &placement)?;
     network.serve(&run, &placement.sink)?;
     ensure!(network.bytes_by_guest()? == [0, 0]);
-    // Machine 1 itself stands in for the guests, behind the bridge's own interface.
-    let (bridge, machine1) = (run.interface("br"), network.machine1());
-    let index = NetDevices::of(machine1)?.number(&bridge, "ifindex")?;
+    // The device under test itself stands in for the guests, behind the bridge's own interface.
+    let (bridge, dut) = (run.interface("br"), network.dut());
+    let index = NetDevices::of(dut)?.number(&bridge, "ifindex")?;
     let address = "10.84.9.9".parse()?;
-    let mut links = machine1.run(Netlink::open)??;
+    let mut links = dut.run(Netlink::open)??;
     links.add_address(Link { name: &bridge, index }, address, PREFIX)?;
 
     let mut bounds = [(0, 0), (0, 0)];
     for (guest, bytes) in [(0, 3_000_000), (1, 20_000_000), (0, 5_000_000)] {
         let client = iperf::client_to(SINK_IP, iperf::port(guest), Some(bytes));
-        let report = iperf::parse(&machine1.run(|| output(&client))??)?;
+        let report = iperf::parse(&dut.run(|| output(&client))??)?;
         ensure!(report.sent >= bytes, "{report:?}");
         let (read, sent) = &mut bounds[usize::from(guest)];
         *read += report.received.context("the server's total")?;
@@ -257,7 +257,7 @@ fn interrupted_client(network: &Network) -> Result<()> {
     let argv = iperf::client(1, None);
     let mut command = Command::new(&argv[0]);
     command.args(&argv[1..]).stdout(Stdio::piped());
-    let client = network.machine1().run(|| command.spawn())??;
+    let client = network.dut().run(|| command.spawn())??;
     let (before, began) = (network.bytes_by_guest()?[1] + CONTROL, Instant::now());
     while network.bytes_by_guest()?[1] <= before {
         ensure!(began.elapsed() < NO_HANG, "the client does not send");
@@ -297,11 +297,11 @@ pub(crate) fn live_if_victim() -> Result<()> {
         return Ok(());
     }
     let run = Run::start()?;
-    let stage = build(&run, 2, plan(Switch::Ovs))?;
+    let testbed = build(&run, 2, plan(Switch::Ovs))?;
     let placement = placement()?;
     let (mut network, _taps) = Network::build(&run, &plan(Switch::Bridge), &guests(1), &placement)?;
     network.serve(&run, &placement.sink)?;
-    let _load = stage.start(Offered::Flat { batch: 8 })?;
+    let _load = testbed.start(Offered::Saturated { batch: 8 })?;
     println!("ready");
     loop {
         thread::park();

@@ -48,7 +48,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// A run of this method whose trials are long, but for the first two.
 fn long_run(folder: &Folder, method: &str, out: &Path) -> Result<Command> {
     let mut run = tiny_run(folder, method, out)?;
-    run.args(["--parts", "toll", "--duration", "5s"]);
+    run.args(["--parts", "overhead", "--duration", "5s"]);
     Ok(run)
 }
 
@@ -277,7 +277,7 @@ fn second_campaign() -> Result<()> {
     let folder = Folder::new()?;
     let at = |name: &str| folder.path().join(name);
     let mut first = tiny_run(&folder, "off", &at("first"))?;
-    first.args(["--parts", "toll", "--duration", "8s"]);
+    first.args(["--parts", "overhead", "--duration", "8s"]);
     let mut first = start_and_await_trials(first, 1)?;
     let second = |name: &str, flag: &str| -> Result<Command> {
         let mut run = tiny_run(&folder, "off", &at(name))?;

@@ -18,8 +18,8 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{clock, cpus, kallsyms::Kallsyms, run::Run, targets},
-    methods::{Detection, Sample, Scene, Share, Sink, registry},
-    workload::{Offered, Placement, Stage},
+    methods::{AttachContext, Detection, Sample, Share, Sink, registry},
+    workload::{Offered, Placement, Testbed},
 };
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -87,7 +87,7 @@ fn samples_fall() -> Result<()> {
     let profiler = registry::find("perf-sample-499-callchain:event=cpu-clock")?;
     ensure!(matches!(profiler.detect(&target), Detection::Available));
     let run = Run::start()?;
-    let mut session = profiler.attach(&target, &Scene::bare(&run))?;
+    let mut session = profiler.attach(&target, &AttachContext::bare(&run))?;
     let mut samples = Samples::default();
     let begin = clock::now();
     session.enable()?;
@@ -136,7 +136,7 @@ fn own_samples() -> Result<()> {
     let filled = |samples: &Samples| (1..there.len()).map(|i| samples.with(i)).sum::<u64>();
     let profiler = registry::find("perf-sample-499:event=cpu-clock")?;
     let run = Run::start()?;
-    let mut session = profiler.attach(&target, &Scene::bare(&run))?;
+    let mut session = profiler.attach(&target, &AttachContext::bare(&run))?;
     let mut samples = Samples::default();
     session.enable()?;
     while_reading(|| {
@@ -179,12 +179,12 @@ fn vhost_chains() -> Result<()> {
         event_idx: true,
         ..Guests::default()
     };
-    let stage = Stage::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
+    let testbed = Testbed::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
     let profiler = registry::find("perf-sample-997-callchain:event=cpu-clock")?;
-    let mut session = profiler.attach(&target, &Scene::bare(&run))?;
+    let mut session = profiler.attach(&target, &AttachContext::bare(&run))?;
     let mut samples = Samples::default();
     session.enable()?;
-    let load = stage.start(Offered::Flat { batch: 64 })?;
+    let load = testbed.start(Offered::Saturated { batch: 64 })?;
     while samples.with(0) < 100 {
         thread::sleep(Duration::from_millis(20));
         session.drain(&mut samples)?;
@@ -192,7 +192,7 @@ fn vhost_chains() -> Result<()> {
     load.stop()?;
     session.disable()?;
     let observation = session.detach()?;
-    stage.close()?;
+    testbed.close()?;
     let own = samples.0.iter().filter(|sample| sample.2 == Some(0)).count() as u64;
     ensure!(own < samples.with(0) / 2, "{own} of {} samples of its own", samples.with(0));
     ensure!(observation.lost == Loss::NONE, "{observation:?}");
@@ -204,7 +204,7 @@ fn full_ring() -> Result<()> {
     let profiler =
         registry::find("perf-sample-997-callchain:event=cpu-clock:buffer_kib_per_cpu=4")?;
     let run = Run::start()?;
-    let mut session = profiler.attach(&target, &Scene::bare(&run))?;
+    let mut session = profiler.attach(&target, &AttachContext::bare(&run))?;
     session.enable()?;
     // A ring of 4 KiB holds no more than 102 samples, so three seconds overflow it many times.
     while_reading(|| {
@@ -234,9 +234,9 @@ fn the_id() -> Result<()> {
     // refused.
     match registry::find("perf-sample-999:event=cycles")?.detect(&target) {
         Detection::Available => ensure!(id == "perf-sample-999:event=cycles", "{id}"),
-        Detection::Unsupported { remedy, .. } => {
+        Detection::Unsupported { hint, .. } => {
             ensure!(id == "perf-sample-999:event=cpu-clock", "{id}");
-            ensure!(remedy.contains("cpu-clock"), "{remedy}");
+            ensure!(hint.contains("cpu-clock"), "{hint}");
         }
         Detection::Inconclusive(error) => bail!("{error}"),
     }

@@ -12,7 +12,7 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{affinity, clock, kallsyms::Kallsyms, run::Run, targets},
-    methods::{Detection, Sample, Scene, Share, Sink, registry},
+    methods::{AttachContext, Detection, Sample, Share, Sink, registry},
 };
 use rustix::process::{Resource, Rlimit, getpriority_process, getrlimit, setrlimit};
 
@@ -98,7 +98,7 @@ fn observe(
     let detection = method.detect(target);
     ensure!(matches!(detection, Detection::Available), "{detection:?}");
     let run = Run::start()?;
-    let mut session = method.attach(target, &Scene::bare(&run))?;
+    let mut session = method.attach(target, &AttachContext::bare(&run))?;
     // Attached but not enabled: not seen.
     call_all(0)?;
     let mut told = Told::default();
@@ -256,7 +256,7 @@ fn refused() -> Result<()> {
     for spare in 1..20 {
         let limit = Some(open + spare);
         setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit })?;
-        let outcome = method.attach(&target, &Scene::bare(&run)).map(drop);
+        let outcome = method.attach(&target, &AttachContext::bare(&run)).map(drop);
         setrlimit(Resource::Nofile, before)?;
         let state = fs::read_to_string("/sys/kernel/tracing/dynamic_events")?;
         ensure!(state.is_empty(), "with {spare} files to spare: {state}");
@@ -276,7 +276,9 @@ fn refused() -> Result<()> {
         Detection::Unsupported { why, .. } => ensure!(why.contains("no_such_function"), "{why}"),
         other => bail!("{other:?}"),
     }
-    let Err(error) = method.attach(&target, &Scene::bare(&run)) else { bail!("it attached") };
+    let Err(error) = method.attach(&target, &AttachContext::bare(&run)) else {
+        bail!("it attached")
+    };
     ensure!(error.to_string().contains("no_such_function"), "{error}");
     Ok(())
 }
@@ -285,8 +287,8 @@ fn not_there() -> Result<()> {
     let refused = |method: &str, request: &str, word: &str| -> Result<()> {
         let target = target(request)?;
         match registry::find(method)?.detect(&target) {
-            Detection::Unsupported { why, remedy } => {
-                let text = format!("{why}. {remedy}");
+            Detection::Unsupported { why, hint } => {
+                let text = format!("{why}. {hint}");
                 ensure!(text.contains(word), "{text}");
                 Ok(())
             }

@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use probe_core::model::observation::Observation;
 use probe_user::{
     kernel::{bpf::statistics, kallsyms::Kallsyms, run::Run, targets},
-    methods::{Scene, registry},
+    methods::{AttachContext, registry},
 };
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ const CALLS: u64 = 200;
 fn observe(method: &str) -> Result<Observation> {
     let run = Run::start()?;
     let target = targets::resolve("tun_chr_open", &Kallsyms::load()?)?;
-    let mut session = registry::find(method)?.attach(&target, &Scene::bare(&run))?;
+    let mut session = registry::find(method)?.attach(&target, &AttachContext::bare(&run))?;
     session.enable()?;
     for _ in 0..CALLS {
         call_open_tun()?;
@@ -70,7 +70,7 @@ fn campaign() -> Result<()> {
     let folder = Folder::new()?;
     let out = folder.path().join("out");
     let mut run = tiny_run(&folder, "bpf-fentry-count,ftrace-function", &out)?;
-    run.args(["--parts", "toll", "--bpf-stats", "--object"]).arg(object);
+    run.args(["--parts", "overhead", "--bpf-stats", "--object"]).arg(object);
     succeed(run)?;
     let mut report = tracetoll(["report", "--full"])?;
     report.arg(&out);

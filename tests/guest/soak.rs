@@ -3,9 +3,9 @@
 //!
 //!     cargo xtask test --kernel 6.12 soak::
 //!
-//! `TRACETOLL_SOAK_KILLS` says how many, `TRACETOLL_SOAK_SEED` where to begin. Each kill is one run
-//! under a method that is drawn, ended by SIGKILL at a moment that is drawn. Its guard cleans up;
-//! no `clean` is called. The last line has the figures.
+//! `TRACETOLL_SOAK_KILLS` says how many, `TRACETOLL_SOAK_SEED` where to begin. Each kill is
+//! one run under a method that is drawn, ended by SIGKILL at a moment that is drawn. Its guard
+//! cleans up; no `clean` is called. The last line has the figures.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

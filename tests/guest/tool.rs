@@ -25,8 +25,8 @@ count = 1
 frame = 1514
 ring = 256
 batch = 64
-[toll]
-lockstep = { kicks = 300 }
+[overhead]
+closed loop = { kicks = 300 }
 paced = { rate = "1kpps", duration = "200ms" }
 flat = { duration = "200ms" }
 [fidelity]

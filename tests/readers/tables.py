@@ -25,7 +25,7 @@ TYPES = {
     "trials": {
         "block": ("uint64[pyarrow]", "UBIGINT"),
         "method": ("string[pyarrow]", "VARCHAR"),
-        "witnessed": ("bool[pyarrow]", "BOOLEAN"),
+        "with_reference": ("bool[pyarrow]", "BOOLEAN"),
         "started": ("timestamp[us, tz=UTC][pyarrow]", "TIMESTAMP WITH TIME ZONE"),
         "worker_ns": ("uint64[pyarrow]", "UBIGINT"),
         "latency_p50_us": ("double[pyarrow]", "DOUBLE"),
@@ -42,7 +42,7 @@ UNITS = {
     ("trials", "method"): "",
     ("bins", "length_s"): "s",
     ("bins", "throughput_bytes"): "bytes",
-    ("bins", "witness_calls"): "calls",
+    ("bins", "reference_calls"): "calls",
 }
 
 
@@ -56,22 +56,22 @@ class Expected:
         self.rows = {"trials": len(self.trials), "bins": sum(rows(m, items) for m in self.measured)}
         self.worker_ns = sum(sum(m["cpu"]["workers"]) for m in self.measured)
         self.no_kicks = len(self.trials) - sum(m["sent"]["kicks"] is not None for m in self.measured)
-        self.witnessed = sum(t["witnessed"] for t in self.trials)
-        self.calls = sum(sum(calls) for m in self.measured for calls in witnessed(m).values())
+        self.with_reference = sum(t["with_reference"] for t in self.trials)
+        self.calls = sum(sum(calls) for m in self.measured for calls in with_reference(m).values())
         self.shown = sum(sum(series["values"]) for m in self.measured for series in m["series"])
         self.throughput = sum(sum(m["throughput"]) for m in self.measured)
         self.seconds = sum(m["edges"][-1] - m["edges"][0] for m in self.measured) / 1e9
 
 
-def witnessed(measured):
+def with_reference(measured):
     """Calls per bin, by the function's place in the target."""
-    functions = (measured["witness"] or {"functions": []})["functions"]
+    functions = (measured["reference"] or {"functions": []})["functions"]
     return {at: function["calls"] for at, function in enumerate(functions) if "calls" in function}
 
 
 def rows(measured, items):
     """One per bin and item that anybody saw; one per bin where nobody saw any."""
-    seen = {items[at] for at in witnessed(measured)} | {s["function"] for s in measured["series"]}
+    seen = {items[at] for at in with_reference(measured)} | {s["function"] for s in measured["series"]}
     return len(measured["throughput"]) * max(1, len(seen))
 
 
@@ -80,8 +80,8 @@ def with_pandas(name, trials, bins, expected):
     equal(f"{name}: rows", {"trials": len(trials), "bins": len(bins)}, expected.rows)
     equal(f"{name}: worker_ns", int(trials.worker_ns.sum()), expected.worker_ns)
     equal(f"{name}: trials without kicks", int(trials.kicks.isna().sum()), expected.no_kicks)
-    equal(f"{name}: witnessed", int(trials.witnessed.sum()), expected.witnessed)
-    equal(f"{name}: witness_calls", int(bins.witness_calls.sum()), expected.calls)
+    equal(f"{name}: with_reference", int(trials.with_reference.sum()), expected.with_reference)
+    equal(f"{name}: reference_calls", int(bins.reference_calls.sum()), expected.calls)
     close(f"{name}: shown", float(bins.shown.sum()), expected.shown)
     once = bins.drop_duplicates([*TRIAL, "bin"])
     equal(f"{name}: throughput_bytes", int(once.throughput_bytes.sum()), expected.throughput)
@@ -94,10 +94,10 @@ def with_pandas(name, trials, bins, expected):
 def with_duckdb(name, trials, bins, expected):
     """The same, asked of the files in SQL."""
     ask = lambda sql: duckdb.sql(sql.format(trials=trials, bins=bins)).fetchone()
-    found = ask("select count(*), sum(worker_ns), count(*) - count(kicks), count_if(witnessed) from '{trials}'")
-    known = (expected.rows["trials"], expected.worker_ns, expected.no_kicks, expected.witnessed)
+    found = ask("select count(*), sum(worker_ns), count(*) - count(kicks), count_if(with_reference) from '{trials}'")
+    known = (expected.rows["trials"], expected.worker_ns, expected.no_kicks, expected.with_reference)
     equal(f"{name}: trials", tuple(map(int, found)), known)
-    count, calls, shown = ask("select count(*), sum(witness_calls), sum(shown) from '{bins}'")
+    count, calls, shown = ask("select count(*), sum(reference_calls), sum(shown) from '{bins}'")
     equal(f"{name}: bins", (count, int(calls)), (expected.rows["bins"], expected.calls))
     close(f"{name}: shown", shown, expected.shown)
     keys = ", ".join([*TRIAL, "bin", "throughput_bytes"])

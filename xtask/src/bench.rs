@@ -2,8 +2,8 @@
 //!
 //! Decoders, ring driver and analysis are measured on this host, whatever it is. What hooks cost is
 //! measured twice, on this host where that can be done, otherwise in VMs: by criterion, whose
-//! samples of one method follow one another, and as a campaign of lockstep trials in blocks, which
-//! `tracetoll compare` judges.
+//! samples of one method follow one another, and as a campaign of closed-loop trials in blocks,
+//! which `tracetoll compare` judges.
 
 mod baseline;
 mod hooks;
@@ -153,7 +153,7 @@ impl Args {
             eprintln!("error: {error:#}");
         }
         let blocks = self.blocks.to_string();
-        let place = ["--on", "host", "--parts", "toll", "--blocks", &blocks];
+        let place = ["--on", "host", "--parts", "overhead", "--blocks", &blocks];
         let measured = self.measure(&place, out, install)?;
         Ok(Measured { whole: measured.whole && benched.is_ok(), ..measured })
     }
@@ -168,7 +168,7 @@ impl Args {
         };
         let blocks = self.blocks.to_string();
         let mut place = vec!["--on", "vm", "--clock", clock, "--kernel", &self.kernel];
-        place.extend(["--toll-blocks", &blocks, "--fidelity-seeds", "0"]);
+        place.extend(["--overhead-blocks", &blocks, "--fidelity-seeds", "0"]);
         let measured = self.measure(&place, out, install)?;
         if interrupt::requested() {
             return Ok(Measured { whole: false, ..measured });

@@ -87,7 +87,9 @@ fn rustup<const N: usize>(
     install: &Installer,
 ) -> Result<()> {
     let listed = Command::new("rustup").args(list).output().context("cannot run rustup")?;
-    if String::from_utf8_lossy(&listed.stdout).lines().any(|line| line.starts_with(what)) {
+    // A toolchain's line goes on with the host's name: `1.90-x86_64-unknown-linux-gnu`.
+    let is_it = |line: &str| line.strip_prefix(what).is_some_and(|rest| !rest.starts_with('.'));
+    if String::from_utf8_lossy(&listed.stdout).lines().any(is_it) {
         return Ok(());
     }
     let mut rustup = Command::new("rustup");
@@ -98,7 +100,7 @@ fn rustup<const N: usize>(
 
 /// The row of a figure that there is not.
 const ROW: &str = r#"    KICKS_PER_S = "kicks_per_s", "kicks", PerSecond, Down, LEVEL,
-        Value::Level(toll::kicks_per_s), "Kicks per second of load.";
+        Value::Level(overhead::kicks_per_s), "Kicks per second of load.";
 "#;
 
 /// The value of a block.
@@ -121,12 +123,12 @@ mod scratch {
     fn a_new_figure_is_everywhere() {
         let campaign = campaign();
         let method = &campaign.summary.methods[1];
-        let json = serde_json::to_value(&method.toll).unwrap();
+        let json = serde_json::to_value(&method.overhead).unwrap();
         assert!(json["kicks_per_s"]["estimate"].is_number(), "{json}");
-        assert!(figures::of(method).any(|named| named.path == "toll.kicks_per_s"));
+        assert!(figures::of(method).any(|named| named.path == "overhead.kicks_per_s"));
         assert!(html::render(&campaign).contains("Kicks per second of load."));
         let csv = Table::Figures.csv(&named(vec![("a".into(), campaign)])).unwrap();
-        assert!(csv.contains("toll.kicks_per_s,per_second,down,0.5"), "{csv}");
+        assert!(csv.contains("overhead.kicks_per_s,per_second,down,0.5"), "{csv}");
     }
 }
 "#;
@@ -150,7 +152,7 @@ fn a_figure_takes_one_row_and_one_function() -> Result<()> {
         let at = table.find("    WORKER_CPU_PCT = ").context("no row to stand before")?;
         Ok([&table[..at], ROW, &table[at..]].concat())
     })?;
-    edit(&analysis.join("toll.rs"), |toll| Ok([toll, FUNCTION].concat()))?;
+    edit(&analysis.join("overhead.rs"), |overhead| Ok([overhead, FUNCTION].concat()))?;
     edit(&scratch.join("probe-core/src/lib.rs"), |lib| Ok([lib, TEST].concat()))?;
     let mut test = cargo::cargo(&["test", "--package", "probe-core", "--lib", "scratch"]);
     let output = test

@@ -45,7 +45,7 @@ pub(crate) fn check(install: &Installer) -> Result<()> {
     let tests = paths::root().join("tests/readers");
     let python = ready(install)?;
     let tracetoll = cargo::as_tested("tracetoll")?;
-    let journals = ["toll", "fidelity"]
+    let journals = ["overhead", "fidelity"]
         .map(|name| paths::root().join(format!("tests/data/campaign/{name}.jsonl")));
     let chromium = program("chromium").context("chromium was found before")?;
     // Python's notes of what it compiled stay out of the sources.

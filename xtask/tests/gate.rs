@@ -27,7 +27,7 @@ ring = 256
 batch = 64
 [network]
 switch = "direct"
-[toll.lockstep]
+[overhead.closed_loop]
 kicks = 20000
 [fidelity]
 sections = [{ hogs = 0, duration = "400ms" }, { hogs = 1, duration = "400ms" }]
@@ -35,7 +35,7 @@ sections = [{ hogs = 0, duration = "400ms" }, { hogs = 1, duration = "400ms" }]
 
 const CHANGED: &str = "bpf-fentry-timestamp";
 const UNCHANGED: &str = "bpf-fentry-count";
-const GATE: &str = "toll.kernel_ns_per_event>5%+12";
+const GATE: &str = "overhead.kernel_ns_per_event>5%+12";
 
 /// The workspace's root.
 fn root() -> &'static Path {
@@ -102,7 +102,7 @@ fn campaign(folder: &Path, name: &str, object: &Path) -> PathBuf {
     let (out, scenario) = (folder.join(name), folder.join("gate.toml"));
     let mut words: Vec<&OsStr> = ["run", "--on", "vm", "--out"].map(OsStr::new).to_vec();
     words.push(out.as_ref());
-    words.extend(["--toll-blocks", "1", "--fidelity-seeds", "0", "--scenario"].map(OsStr::new));
+    words.extend(["--overhead-blocks", "1", "--fidelity-seeds", "0", "--scenario"].map(OsStr::new));
     words.push(scenario.as_ref());
     let methods = [CHANGED, UNCHANGED].join(",");
     words.extend(["--methods", methods.as_str()].map(OsStr::new));
@@ -128,7 +128,8 @@ fn gated(base: &Path, new: &Path) -> (Option<i32>, impl Fn(&str) -> (String, Str
             let mut all = list.as_array().unwrap().iter();
             all.find(|one| one["method"] == method && is(one)).unwrap().clone()
         };
-        let change = of(&comparison["changes"], |one| one["figure"] == "toll.kernel_ns_per_event");
+        let change =
+            of(&comparison["changes"], |one| one["figure"] == "overhead.kernel_ns_per_event");
         let answer = of(&comparison["gates"][0]["methods"], |_| true);
         let word = |value: &Value| value.as_str().unwrap().to_owned();
         (word(&change["verdict"]["kind"]), word(&answer["judgement"]))

@@ -7,7 +7,7 @@ use probe_core::error::{Error, Result};
 use probe_user::{
     kernel::{affinity, clock},
     measure::hook::Hits,
-    methods::Scene,
+    methods::AttachContext,
 };
 
 use crate::{
@@ -32,8 +32,8 @@ pub(crate) fn bench(host: &Host) -> Result<usize> {
     let target = trigger::target(TARGET);
     let failed = match (&host.run, &target) {
         (Some(run), Ok(target)) => {
-            let scene = Scene { cpus: &host.placement.load, ..Scene::bare(run) };
-            let place = Place { target, scene, hits: Hits::AtLeast };
+            let context = AttachContext { cpus: &host.placement.load, ..AttachContext::bare(run) };
+            let place = Place { target, context, hits: Hits::AtLeast };
             trigger.under(&host.methods, &place, &mut group)
         }
         (run, target) => {

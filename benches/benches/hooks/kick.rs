@@ -6,8 +6,8 @@ use probe_core::error::{Error, Result};
 use probe_user::{
     kernel::{affinity, run::Run},
     measure::hook::Hits,
-    methods::{Scene, Taps},
-    workload::{self, Offered, Stage, scenarios},
+    methods::{AttachContext, Taps},
+    workload::{self, Offered, Testbed, scenarios},
 };
 
 use crate::{
@@ -35,16 +35,16 @@ pub(crate) fn bench(host: &Host) -> Result<usize> {
 fn under_load(host: &Host, run: &Run) -> Result<usize> {
     let scenario = scenarios::load("hooks")?;
     affinity::pin(None, &host.placement.sink)?;
-    let stage = Stage::build(run, &scenario, &host.placement, &Arc::default())?;
-    let failed = on_stage(host, run, &stage);
-    stage.close()?;
+    let testbed = Testbed::build(run, &scenario, &host.placement, &Arc::default())?;
+    let failed = on_testbed(host, run, &testbed);
+    testbed.close()?;
     failed
 }
 
-fn on_stage(host: &Host, run: &Run, stage: &Stage) -> Result<usize> {
-    let meter = CpuTime::of(stage.worker_threads()[0], host.platform)?;
+fn on_testbed(host: &Host, run: &Run, testbed: &Testbed) -> Result<usize> {
+    let meter = CpuTime::of(testbed.worker_threads()[0], host.platform)?;
     let mut criterion = host.criterion(meter.clone());
-    let kick = |kicks| kick(stage, kicks);
+    let kick = |kicks| kick(testbed, kicks);
     let trigger = Trigger { name: host.named("kick"), meter, fire: &kick };
     let target = match trigger::target(TARGET) {
         Ok(target) => target,
@@ -53,9 +53,9 @@ fn on_stage(host: &Host, run: &Run, stage: &Stage) -> Result<usize> {
             return Ok(0);
         }
     };
-    let taps = stage.machine1().map(|netns| Taps { netns, names: stage.taps() });
-    let scene = Scene { run, taps, cpus: &host.placement.load, interrupted: None };
-    let place = Place { target: &target, scene, hits: Hits::Exactly };
+    let taps = testbed.dut().map(|netns| Taps { netns, names: testbed.taps() });
+    let context = AttachContext { run, taps, cpus: &host.placement.load, interrupted: None };
+    let place = Place { target: &target, context, hits: Hits::Exactly };
     let mut group = trigger.group(&mut criterion);
     let failed = trigger.under(&host.methods, &place, &mut group);
     group.finish();
@@ -63,12 +63,12 @@ fn on_stage(host: &Host, run: &Run, stage: &Stage) -> Result<usize> {
 }
 
 /// So many kicks of one frame each.
-fn kick(stage: &Stage, kicks: u64) -> Result<()> {
-    let mut load = stage.start(Offered::Lockstep { kicks })?;
+fn kick(testbed: &Testbed, kicks: u64) -> Result<()> {
+    let mut load = testbed.start(Offered::ClosedLoop { kicks })?;
     while !load.wait(Duration::from_secs(1))? {}
     let sent = load.stop()?.sent;
     match sent.kicks {
         Some(sent) if sent == kicks => Ok(()),
-        other => Err(Error::Untrue(format!("{kicks} kicks asked for, {other:?} sent"))),
+        other => Err(Error::Inconsistent(format!("{kicks} kicks asked for, {other:?} sent"))),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Two triggers. A *system call* that renames the calling thread hits one function and one
 //! tracepoint of the kernel itself, and works on any host. A *kick* makes the vhost worker call
-//! `handle_tx` once and send one frame, as in the lockstep trials of `tracetoll run`, whose
+//! `handle_tx` once and send one frame, as in the closed-loop trials of `tracetoll run`, whose
 //! `kernel_ns_per_event` is the same figure with blocks, an order of chance and an interval.
 //!
 //! Only root may trace; what cannot be measured here is named with the reason, and is no failure.

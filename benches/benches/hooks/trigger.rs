@@ -12,7 +12,7 @@ use probe_core::{
 use probe_user::{
     kernel::{holders, kallsyms::Kallsyms, targets, tracefs::Tracefs},
     measure::hook::{Hits, Hook},
-    methods::{Detection, Method, Scene},
+    methods::{AttachContext, Detection, Method},
 };
 
 use crate::{interrupt, meter::CpuTime, skip};
@@ -33,7 +33,7 @@ pub(crate) struct Trigger<'a> {
 /// What methods are attached to, where, and what they must have seen in the end.
 pub(crate) struct Place<'a> {
     pub(crate) target: &'a Target,
-    pub(crate) scene: Scene<'a>,
+    pub(crate) context: AttachContext<'a>,
     /// Of so many calls.
     pub(crate) hits: fn(u64) -> Hits,
 }
@@ -96,7 +96,7 @@ impl Trigger<'_> {
         place: &Place<'_>,
         group: &mut Group<'_>,
     ) -> Result<Option<f64>> {
-        let hook = Hook::attach(method, place.target, &place.scene)?;
+        let hook = Hook::attach(method, place.target, &place.context)?;
         let sampled = self.sample(group, &method.descriptor().id.0);
         hook.finish((place.hits)(sampled.calls))?;
         Ok(sampled.price)
@@ -163,12 +163,12 @@ fn unfit(method: &dyn Method, place: &Place<'_>) -> Option<String> {
     if descriptor.unit == SeriesUnit::CpuShare {
         return Some("it does nothing per call; `tracetoll run` measures what it takes".into());
     }
-    if descriptor.family == Family::Capture && place.scene.taps.is_none() {
+    if descriptor.family == Family::Capture && place.context.taps.is_none() {
         return Some("it sees frames, and there are none".into());
     }
     match method.detect(place.target) {
         Detection::Available => None,
-        Detection::Unsupported { why, remedy } => Some(format!("{why}. {remedy}")),
+        Detection::Unsupported { why, hint } => Some(format!("{why}. {hint}")),
         Detection::Inconclusive(error) => {
             Some(format!("could not tell whether it works here: {error}"))
         }

@@ -4,7 +4,7 @@ use super::{
     gaps::Gaps,
     item::Item,
     stretch::{Binned, Two},
-    view::{View, numbers, witness},
+    view::{View, numbers, reference},
 };
 use crate::model::{
     loss::Loss,
@@ -33,22 +33,22 @@ pub(super) fn guest_throughput(trial: &Measured, name: &str) -> Result<Binned, R
     Two::new(bits(&guest.throughput), seconds(trial)).map(Binned::from)
 }
 
-/// Calls by the witness, and seconds.
+/// Calls by the reference counter, and seconds.
 pub(super) fn calls(trial: &Measured, function: Item<'_>) -> Result<Binned, Reason> {
-    witnessed(trial, witness(trial, function)?, seconds(trial))
+    with_reference(trial, reference(trial, function)?, seconds(trial))
 }
 
-/// Frames at the sink, and calls by the witness.
+/// Frames at the sink, and calls by the reference counter.
 pub(super) fn frames_by_call(trial: &Measured, function: Item<'_>) -> Result<Binned, Reason> {
     if trial.frames.is_empty() {
         return Err(Reason::NoFramesByBin);
     }
-    witnessed(trial, numbers(&trial.frames), witness(trial, function)?)
+    with_reference(trial, numbers(&trial.frames), reference(trial, function)?)
 }
 
-/// Calls by the witness, and bits at the sink.
+/// Calls by the reference counter, and bits at the sink.
 pub(super) fn calls_and_bits(trial: &Measured, function: Item<'_>) -> Result<Binned, Reason> {
-    witnessed(trial, witness(trial, function)?, bits(&trial.throughput))
+    with_reference(trial, reference(trial, function)?, bits(&trial.throughput))
 }
 
 /// Time between two calls in µs, the bin's mean (NaN in a bin without call), and the guests'
@@ -117,17 +117,17 @@ pub(super) fn shares(trial: &Measured, functions: &[Item<'_>]) -> Result<Binned,
     Ok(sum)
 }
 
-/// A pair of series of which one is the witness's.
-fn witnessed(trial: &Measured, a: Vec<f64>, b: Vec<f64>) -> Result<Binned, Reason> {
-    let whole = trial.witness.as_ref().is_some_and(|witness| witness.missed == Loss::NONE);
-    let gaps = Gaps { witness: !whole, ..Gaps::default() };
+/// A pair of series of which one is the reference counter's.
+fn with_reference(trial: &Measured, a: Vec<f64>, b: Vec<f64>) -> Result<Binned, Reason> {
+    let whole = trial.reference.as_ref().is_some_and(|reference| reference.missed == Loss::NONE);
+    let gaps = Gaps { reference: !whole, ..Gaps::default() };
     Ok(Binned { two: Two::new(a, b)?, gaps })
 }
 
 /// A pair of series of which one is the method's.
 fn told(view: &View, a: Vec<f64>, b: Vec<f64>) -> Result<Binned, Reason> {
     let stand_in = view.stand_in.clone();
-    let gaps = Gaps { method: !view.complete, witness: false, stand_in };
+    let gaps = Gaps { method: !view.complete, reference: false, stand_in };
     Ok(Binned { two: Two::new(a, b)?, gaps })
 }
 

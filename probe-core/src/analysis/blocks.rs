@@ -58,8 +58,8 @@ impl<'a> Blocks<'a> {
         let blocks = together.into_iter().filter_map(|((run, number), trials)| {
             let run = runs.get(run)?;
             // Guests of both parts have the same seeds, each in a run of its own.
-            let toll = trials.iter().any(|trial| trial.part == Part::Toll);
-            let of_seed = numbers.entry((run.seed, toll)).or_default();
+            let overhead = trials.iter().any(|trial| trial.part == Part::Overhead);
+            let of_seed = numbers.entry((run.seed, overhead)).or_default();
             *of_seed = of_seed.saturating_add(1);
             Some(Block { place: (run.seed, *of_seed), number, platform: run.platform, trials })
         });
@@ -71,8 +71,8 @@ impl<'a> Blocks<'a> {
     pub(super) fn under(&self, method: &MethodId) -> Option<Under<'_>> {
         let method = self.design.methods.iter().find(|other| other.id == *method)?;
         let kicked = self.items.kicked().is_some();
-        let toll = |block: &Block| figures::toll(&self.trials(block), method, kicked, 0);
-        Some(Under { blocks: self, method, toll: self.blocks.iter().map(toll).collect() })
+        let overhead = |block: &Block| figures::overhead(&self.trials(block), method, kicked, 0);
+        Some(Under { blocks: self, method, overhead: self.blocks.iter().map(overhead).collect() })
     }
 
     fn trials<'b>(&'b self, block: &'b Block) -> Trials<'b> {
@@ -95,8 +95,8 @@ impl<'a> Blocks<'a> {
 pub(super) struct Under<'a> {
     blocks: &'a Blocks<'a>,
     method: &'a Descriptor,
-    /// Block by block: what the toll would be if there were no other.
-    toll: Vec<Figures>,
+    /// Block by block: what the overhead would be if there were no other.
+    overhead: Vec<Figures>,
 }
 
 impl Under<'_> {
@@ -104,7 +104,7 @@ impl Under<'_> {
     pub(super) fn values(&self, row: &Definition, place: Where<'_>, platform: Platform) -> Values {
         let scaled = |figure: &Figure| Some(row.scale.scaled(figure.known()?.estimate));
         match (place, row.value) {
-            (Where::Toll, _) => self.by_block(platform, |toll, _| scaled(toll.of(row))),
+            (Where::Overhead, _) => self.by_block(platform, |overhead, _| scaled(overhead.of(row))),
             (Where::Size(functions), _) => self.by_block(platform, |_, trials| {
                 let all = self.blocks.items.functions().count();
                 let figures = sizes::figures(trials, self.method, all, 0);
@@ -132,11 +132,10 @@ impl Under<'_> {
         platform: Platform,
         value: impl Fn(&Figures, &Trials<'_>) -> Option<f64>,
     ) -> Values {
-        let blocks = self.blocks.blocks.iter().zip(&self.toll);
-        let found =
-            blocks.filter(|(block, _)| block.platform == platform).filter_map(|(block, toll)| {
-                Some((block.place, value(toll, &self.blocks.trials(block))?))
-            });
+        let blocks = self.blocks.blocks.iter().zip(&self.overhead);
+        let found = blocks.filter(|(block, _)| block.platform == platform).filter_map(
+            |(block, overhead)| Some((block.place, value(overhead, &self.blocks.trials(block))?)),
+        );
         found.collect()
     }
 }

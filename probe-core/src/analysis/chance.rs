@@ -57,9 +57,9 @@ fn blocks(csv: &str) -> Vec<Block> {
         let words: Vec<&str> = line.split(',').collect();
         let number = |at: usize| words[at].parse::<u64>().unwrap();
         let pace = match words[2] {
-            "lockstep" => Pace::Lockstep,
+            "lockstep" => Pace::ClosedLoop,
             "paced" => Pace::Paced,
-            "flat" => Pace::Flat,
+            "flat" => Pace::Saturated,
             other => panic!("pace {other}"),
         };
         blocks.entry((number(0), number(1))).or_default().push(Line {
@@ -81,7 +81,7 @@ fn blocks(csv: &str) -> Vec<Block> {
 
 impl Line {
     fn put(&self, measured: &mut Measured) {
-        measured.sent.kicks = (self.pace == Pace::Lockstep).then_some(self.kicks);
+        measured.sent.kicks = (self.pace == Pace::ClosedLoop).then_some(self.kicks);
         measured.sent.frames = self.frames;
         measured.cpu.workers = vec![Nanos(self.worker_ns)];
         measured.cpu.system = Nanos(self.system_ns);
@@ -92,26 +92,26 @@ impl Line {
     }
 }
 
-/// The toll of `off-again` in a campaign of these blocks, where `true` exchanges the two.
-fn toll_of(blocks: &[(&Block, bool)], platform: Platform) -> Figures {
+/// The overhead of `off-again` in a campaign of these blocks, where `true` exchanges the two.
+fn overhead_of(blocks: &[(&Block, bool)], platform: Platform) -> Figures {
     let mut lab = Lab::new();
     lab.run(platform);
     for (number, (block, exchanged)) in (0..).zip(blocks) {
         for line in *block {
             let id = if line.again == *exchanged { MethodId::OFF } else { MethodId::OFF_AGAIN };
-            lab.done(number, (Part::Toll, line.pace), id, |measured| line.put(measured));
+            lab.done(number, (Part::Overhead, line.pace), id, |measured| line.put(measured));
         }
     }
     let again = Descriptor {
         id: MethodId(MethodId::OFF_AGAIN.into()),
         ..lab.method(MethodId::OFF).clone()
     };
-    figures::toll(&lab.trials(), &again, true, 1)
+    figures::overhead(&lab.trials(), &again, true, 1)
 }
 
 /// The `p` of each of [`FIGURES`].
-fn p_values(toll: &Figures) -> [f64; FIGURES.len()] {
-    FIGURES.map(|row| toll.of(row).known().unwrap_or_else(|| panic!("{}", row.name)).p.unwrap())
+fn p_values(overhead: &Figures) -> [f64; FIGURES.len()] {
+    FIGURES.map(|row| overhead.of(row).known().unwrap_or_else(|| panic!("{}", row.name)).p.unwrap())
 }
 
 /// Share of campaigns of `n` blocks in which each figure seems to differ, and in which any does
@@ -123,7 +123,7 @@ fn alarms(all: &[Block], n: usize, platform: Platform) -> ([f64; FIGURES.len()],
     for _ in 0..CAMPAIGNS {
         order.shuffle(&mut rng);
         let drawn: Vec<_> = order[..n].iter().map(|block| (*block, rng.random())).collect();
-        let p = p_values(&toll_of(&drawn, platform));
+        let p = p_values(&overhead_of(&drawn, platform));
         for (count, p) in single.iter_mut().zip(p) {
             *count += u32::from(p < 0.05);
         }
@@ -167,7 +167,7 @@ fn as_they_were_recorded_all_blocks_show_no_difference() {
     for (csv, platform) in [(COUNTED, Platform::Counted), (WALL, Platform::Emulated)] {
         let all = blocks(csv);
         let drawn: Vec<_> = all.iter().map(|block| (block, false)).collect();
-        let adjusted = holm(&p_values(&toll_of(&drawn, platform)));
+        let adjusted = holm(&p_values(&overhead_of(&drawn, platform)));
         assert!(adjusted.iter().all(|p| *p >= 0.05), "{platform:?}: {adjusted:?}");
     }
 }
@@ -179,6 +179,6 @@ fn a_twentieth_more_does_alarm() {
         line.worker_ns += line.worker_ns / 20;
     }
     let drawn: Vec<_> = dear.iter().map(|block| (block, false)).collect();
-    let [kernel, worker, ..] = p_values(&toll_of(&drawn, Platform::Counted));
+    let [kernel, worker, ..] = p_values(&overhead_of(&drawn, Platform::Counted));
     assert!(kernel < 0.001 && worker < 0.001, "kernel {kernel}, worker {worker}");
 }

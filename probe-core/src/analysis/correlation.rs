@@ -211,7 +211,8 @@ mod tests {
         let mut broken = rising.clone();
         broken[3] = f64::NAN;
         assert_eq!(pearson(&broken, &rising), Err(Undefined::NotANumber(Side::First)));
-        let why = Undefined::Constant(Side::Second).of([Compared::Witness, Compared::Throughput]);
+        let why = Undefined::Constant(Side::Second)
+            .of([Compared::ReferenceCounter, Compared::Throughput]);
         assert_eq!(why, Reason::Constant { series: Compared::Throughput });
     }
 

@@ -12,11 +12,11 @@ use crate::model::{
     trial::{Measured, Outcome, Pace},
 };
 
-/// Durations of the function that each kick calls, over all lockstep trials of `method`; none where
-/// it measured none.
+/// Durations of the function that each kick calls, over all closed-loop trials of `method`; none
+/// where it measured none.
 pub fn figures(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Option<DurationFigures> {
     let kicked = items.kicked()?.index;
-    let kind = Kind::toll(Pace::Lockstep);
+    let kind = Kind::overhead(Pace::ClosedLoop);
     let ours = trials.all.iter().filter(|trial| trial.method == method.id && kind.holds(trial));
     let all = ours.filter_map(|trial| match &trial.outcome {
         Outcome::Done(measured) => of_item(measured, kicked),
@@ -67,14 +67,14 @@ mod tests {
         model::{figure::Platform, trial::Part},
     };
 
-    const LOCKSTEP: (Part, Pace) = (Part::Toll, Pace::Lockstep);
+    const CLOSED_LOOP: (Part, Pace) = (Part::Overhead, Pace::ClosedLoop);
 
     #[test]
     fn trials_add_up_and_quantiles_are_buckets() {
         let mut lab = Lab::new();
         lab.run(Platform::Counted);
         for (block, log2_ns) in [(0, vec![0, 0, 98]), (1, vec![0, 0, 0, 101, 1])] {
-            lab.done(block, LOCKSTEP, "ftrace-function", |measured| {
+            lab.done(block, CLOSED_LOOP, "ftrace-function", |measured| {
                 measured.observation.durations = vec![Some(Durations { log2_ns }), None];
             });
         }

@@ -16,12 +16,12 @@ use crate::model::{
     trial::{Measured, Outcome, Pace},
 };
 
-/// Totals of `method` over the lockstep toll trials, of the item of the target that it saw the load
-/// by.
+/// Totals of `method` over the closed-loop overhead trials, of the item of the target that it saw
+/// the load by.
 ///
 /// Counts do not depend on the clock: trials of all platforms are summed.
 pub fn events(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Events {
-    let kind = Kind::toll(Pace::Lockstep);
+    let kind = Kind::overhead(Pace::ClosedLoop);
     let ours = trials.all.iter().filter(|trial| trial.method == method.id && kind.holds(trial));
     let done: Vec<&Measured> = ours
         .filter_map(|trial| match &trial.outcome {
@@ -30,7 +30,7 @@ pub fn events(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Events
         })
         .collect();
     let Some(first) = done.first() else {
-        return nothing(None, Reason::NoLockstepTrial);
+        return nothing(None, Reason::NoClosedLoopTrial);
     };
     let Some(item) = items.seen(method, first) else {
         return nothing(None, Reason::NotInTarget { function: CALLED_PER_KICK.into() });
@@ -150,18 +150,18 @@ mod tests {
         model::{figure::Platform, observation::Series, trial::Part},
     };
 
-    const LOCKSTEP: (Part, Pace) = (Part::Toll, Pace::Lockstep);
+    const CLOSED_LOOP: (Part, Pace) = (Part::Overhead, Pace::ClosedLoop);
     /// Two trials of 1000 kicks each, `seen` by `method`.
     fn lab(method: &str, seen: impl Fn(&mut Measured)) -> Lab {
         let mut lab = Lab::new();
         lab.run(Platform::Native);
         for block in 0..2 {
-            lab.done(block, LOCKSTEP, method, |measured| {
+            lab.done(block, CLOSED_LOOP, method, |measured| {
                 measured.sent.kicks = Some(1000);
                 seen(measured);
             });
         }
-        lab.failed(2, LOCKSTEP, method, "a failed trial adds nothing");
+        lab.failed(2, CLOSED_LOOP, method, "a failed trial adds nothing");
         lab
     }
 

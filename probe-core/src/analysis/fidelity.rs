@@ -275,7 +275,8 @@ fn gaps(quantity: Quantity, block: &Block<'_>) -> Gaps {
     let own = quantity.uses_method();
     Gaps {
         method: own && !method.complete,
-        witness: quantity.uses_witness() && !(off.witness_complete && method.witness_complete),
+        reference: quantity.uses_reference()
+            && !(off.reference_complete && method.reference_complete),
         stand_in: method.stand_in.clone().filter(|_| own),
     }
 }

@@ -34,8 +34,8 @@ use crate::model::{
     observation::{Observation, Series},
     target::{Function, Range, Target},
     trial::{
-        CountedAt, CpuTimes, Measured, Outcome, Pace, Part, Received, SectionMark, Sent, Trial,
-        WitnessCounts, WitnessSeries,
+        CountedAt, CpuTimes, Measured, Outcome, Pace, Part, Received, ReferenceCounts,
+        ReferenceSeries, SectionMark, Sent, Trial,
     },
     units::Nanos,
 };
@@ -113,7 +113,7 @@ impl Lab {
             part,
             pace,
             method: MethodId(method.into()),
-            witnessed: part == Part::Fidelity,
+            with_reference: part == Part::Fidelity,
             functions: None,
             started: Timestamp::UNIX_EPOCH,
             phases: BTreeMap::new(),
@@ -205,12 +205,12 @@ count = 1
 frame = 1514
 ring = 256
 batch = 64
-[toll.lockstep]
+[overhead.closed_loop]
 kicks = 1000
-[toll.paced]
+[overhead.paced]
 rate = "5kpps"
 duration = "2s"
-[toll.flat]
+[overhead.saturated]
 duration = "2s"
 [fidelity]
 sections = [{ hogs = 0, duration = "8s" }, { hogs = 1, duration = "8s" }]
@@ -221,7 +221,7 @@ fn run(platform: Platform) -> Run {
         started: Timestamp::UNIX_EPOCH,
         command_line: vec!["tracetoll".into(), "run".into()],
         seed: 1,
-        parts: vec![Part::Toll, Part::Fidelity],
+        parts: vec![Part::Overhead, Part::Fidelity],
         platform,
         host: Host {
             cpu: "a CPU".into(),
@@ -232,14 +232,14 @@ fn run(platform: Platform) -> Run {
             hypervisor: (platform != Platform::Native).then(|| "a hypervisor".into()),
             processor: None,
         },
-        witness_checks: Vec::new(),
+        reference_checks: Vec::new(),
         link: None,
         cpus: None,
         environment: None,
     }
 }
 
-/// 2 s on 2 CPUs without load, witness, loss or series.
+/// 2 s on 2 CPUs without load, reference counter, loss or series.
 fn quiet(bins: usize, functions: usize) -> Measured {
     let elapsed = Nanos(2_000_000_000);
     let width = elapsed.0 / bins as u64;
@@ -266,7 +266,7 @@ fn quiet(bins: usize, functions: usize) -> Measured {
         guests: Vec::new(),
         throughput: vec![0; bins],
         counted_at: Some(CountedAt::Sink),
-        witness: None,
+        reference: None,
         sections: vec![
             SectionMark::default(),
             SectionMark { first_bin: bins.div_ceil(2), hogs: 1, ..SectionMark::default() },
@@ -299,18 +299,18 @@ pub fn exchanged(pairs: usize) -> Vec<bool> {
     bins
 }
 
-/// 200 where on, 100 where off: what the witness would count.
+/// 200 where on, 100 where off: what the reference counter would count.
 pub fn calls(bins: &[bool]) -> Vec<u64> {
     bins.iter().map(|&on| if on { 200 } else { 100 }).collect()
 }
 
 /// Fills in a fidelity trial: the throughput is [`on_and_off`].
-pub fn shows(measured: &mut Measured, witness: &[bool], method: Option<(&[bool], f64)>) {
+pub fn shows(measured: &mut Measured, reference: &[bool], method: Option<(&[bool], f64)>) {
     measured.throughput = calls(&on_and_off()).iter().map(|calls| calls * 15_140).collect();
-    measured.witness = Some(WitnessSeries {
+    measured.reference = Some(ReferenceSeries {
         functions: vec![
-            WitnessCounts::Calls(calls(witness)),
-            WitnessCounts::None { why: "handle_rx has no caller that fentry can hold".into() },
+            ReferenceCounts::Calls(calls(reference)),
+            ReferenceCounts::None { why: "handle_rx has no caller that fentry can hold".into() },
         ],
         missed: Loss::NONE,
     });

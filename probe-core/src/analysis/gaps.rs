@@ -10,8 +10,8 @@ use crate::model::note::Note;
 pub(super) struct Gaps {
     /// Calls are not in the method's series, or may not be.
     pub(super) method: bool,
-    /// Calls are not in the witness's series, or may not be.
-    pub(super) witness: bool,
+    /// Calls are not in the reference counter's series, or may not be.
+    pub(super) reference: bool,
     /// What the method's series is of, where it sees no functions.
     pub(super) stand_in: Option<String>,
 }
@@ -21,7 +21,7 @@ pub(super) fn notes<'a>(all: impl IntoIterator<Item = &'a Gaps>) -> Vec<Note> {
     let all: Vec<&Gaps> = all.into_iter().collect();
     let of = all.len();
     let method = all.iter().filter(|gaps| gaps.method).count();
-    let witness = all.iter().filter(|gaps| gaps.witness).count();
+    let reference = all.iter().filter(|gaps| gaps.reference).count();
     let mut notes = Vec::new();
     if method > 0 {
         notes.push(Note::SeriesNotExact { trials: method, of });
@@ -29,8 +29,8 @@ pub(super) fn notes<'a>(all: impl IntoIterator<Item = &'a Gaps>) -> Vec<Note> {
     let stand_ins: BTreeSet<&String> =
         all.iter().filter_map(|gaps| gaps.stand_in.as_ref()).collect();
     notes.extend(stand_ins.into_iter().map(|item| Note::StandsIn { item: item.clone() }));
-    if witness > 0 {
-        notes.push(Note::WitnessNotExact { blocks: witness, of });
+    if reference > 0 {
+        notes.push(Note::ReferenceNotExact { blocks: reference, of });
     }
     notes
 }

@@ -30,7 +30,7 @@ impl Item<'_> {
         self.truth(&Sent { kicks: Some(0), ..Sent::default() }).is_some()
     }
 
-    /// How often it was hit by a lockstep load that sent this; none where nothing ties it to the
+    /// How often it was hit by a closed-loop load that sent this; none where nothing ties it to the
     /// load.
     pub fn truth(self, sent: &Sent) -> Option<u64> {
         match self.name {
@@ -56,7 +56,7 @@ impl Items {
         self.all().take(self.functions)
     }
 
-    /// The function that each kick of a lockstep load calls once, if the target holds it.
+    /// The function that each kick of a closed-loop load calls once, if the target holds it.
     pub fn kicked(&self) -> Option<Item<'_>> {
         self.functions().find(|item| item.name == CALLED_PER_KICK)
     }
@@ -107,7 +107,7 @@ mod tests {
         let seen_of = |items: &Items, recorded: [Option<u64>; 3]| {
             let mut lab = Lab::new();
             lab.run(crate::model::figure::Platform::Native);
-            let kind = (Part::Toll, Pace::Lockstep);
+            let kind = (Part::Overhead, Pace::ClosedLoop);
             lab.done(0, kind, "ftrace-function", |measured| {
                 measured.observation.recorded = recorded.to_vec();
             });
@@ -132,7 +132,7 @@ mod tests {
     fn what_shows_no_function_is_known_by_any_of_its_trials() {
         let mut lab = Lab::new();
         lab.run(crate::model::figure::Platform::Native);
-        let kind = (Part::Fidelity, Pace::Flat);
+        let kind = (Part::Fidelity, Pace::Saturated);
         for (method, recorded) in [
             ("bpf-fentry-count", vec![Some(1), Some(2), None]),
             ("ftrace-function", vec![None, None, Some(3)]),

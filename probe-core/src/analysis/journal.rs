@@ -95,7 +95,7 @@ mod tests {
         lab.run(Platform::Counted);
         for block in [3, 7] {
             for method in ["off", "ftrace-function"] {
-                lab.done(block, (Part::Toll, Pace::Flat), method, |_| {});
+                lab.done(block, (Part::Overhead, Pace::Saturated), method, |_| {});
             }
         }
         lab.journal()
@@ -128,7 +128,7 @@ mod tests {
     fn a_cut_within_a_character_costs_no_other_line() {
         let mut lab = Lab::new();
         lab.run(Platform::Counted);
-        let kind = (Part::Toll, Pace::Flat);
+        let kind = (Part::Overhead, Pace::Saturated);
         lab.failed(0, kind, "off", "first");
         lab.failed(0, kind, "ftrace-function", "Überlauf");
         let text = text(&lab.journal());

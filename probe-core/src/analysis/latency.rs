@@ -15,7 +15,7 @@ use crate::model::{
 /// At each share of the frames, the µs that this share took at most, under `method` at fixed load:
 /// the mean over blocks. None where a block has too few frames to tell.
 pub fn curve_us(trials: &Trials<'_>, method: &MethodId, shares: &[f64]) -> Vec<Option<f64>> {
-    let chosen = trials.single(Kind::toll(Pace::Paced), method);
+    let chosen = trials.single(Kind::overhead(Pace::Paced), method);
     let items = chosen.map_or_else(|_| Vec::new(), |chosen| chosen.items);
     let read: Vec<Histogram<u64>> = items.iter().filter_map(|trial| times(trial)).collect();
     let level = |&share: &f64| {
@@ -101,12 +101,12 @@ mod tests {
         lab.run(Platform::Native);
         let [off, method_s] = latencies;
         for (id, latency) in [("off", off), (COUNT, method_s)] {
-            lab.done(0, (Part::Toll, Pace::Paced), id, |measured| {
+            lab.done(0, (Part::Overhead, Pace::Paced), id, |measured| {
                 measured.sent.frames = 2000;
                 measured.latency = latency;
             });
         }
-        figures::toll(&lab.trials(), lab.method(method), true, 1)
+        figures::overhead(&lab.trials(), lab.method(method), true, 1)
     }
 
     fn close(figure: &Figure, expected: f64) {
@@ -138,7 +138,7 @@ mod tests {
         let mut lab = Lab::new();
         lab.run(Platform::Native);
         for (block, frames) in [(0, 2000), (1, 500)] {
-            lab.done(block, (Part::Toll, Pace::Paced), "off", |measured| {
+            lab.done(block, (Part::Overhead, Pace::Paced), "off", |measured| {
                 measured.latency = Some(latency(frames, 1));
             });
         }

@@ -12,7 +12,7 @@ use crate::{
             Campaign, Design, JournalLine, Measurements, READ_VERSIONS, Run, SCHEMA_VERSION,
         },
         figure::Platform,
-        trial::{Measured, Outcome, Trial, WitnessCounts},
+        trial::{Measured, Outcome, ReferenceCounts, Trial},
     },
 };
 
@@ -102,7 +102,7 @@ struct Opened {
 }
 
 fn open(Source { name, lines }: Source) -> Result<Opened> {
-    let refused = |why: &str, remedy: &str| Error::invalid(name.clone(), why, remedy);
+    let refused = |why: &str, hint: &str| Error::invalid(name.clone(), why, hint);
     let mut lines = lines.into_iter();
     let (design, run) = match lines.next() {
         Some(JournalLine::Start { schema_version, planned: _, design, run }) => {
@@ -217,7 +217,7 @@ fn check(trial: &Trial, design: &Design) -> std::result::Result<(), String> {
         return Err(format!("{} is not among the design's methods", trial.method));
     }
     let Outcome::Done(measured) = &trial.outcome else { return Ok(()) };
-    let Measured { edges, throughput, witness, observation, series, .. } = &**measured;
+    let Measured { edges, throughput, reference, observation, series, .. } = &**measured;
     let (bins, items) = (throughput.len(), design.target.len());
     let fits = |what: &str, found: usize, wanted: usize| {
         if found == wanted { Ok(()) } else { Err(format!("{found} {what} for {wanted}")) }
@@ -231,11 +231,15 @@ fn check(trial: &Trial, design: &Design) -> std::result::Result<(), String> {
         return Err("bin edges go backwards".into());
     }
     fits("totals of items", observation.recorded.len(), items)?;
-    if let Some(witness) = witness {
-        fits("witnesses of functions", witness.functions.len(), design.target.functions.len())?;
-        for function in &witness.functions {
-            if let WitnessCounts::Calls(calls) = function {
-                fits("bins of the witness", calls.len(), bins)?;
+    if let Some(reference) = reference {
+        fits(
+            "reference counters of functions",
+            reference.functions.len(),
+            design.target.functions.len(),
+        )?;
+        for function in &reference.functions {
+            if let ReferenceCounts::Calls(calls) = function {
+                fits("bins of the reference counter", calls.len(), bins)?;
             }
         }
     }
@@ -294,7 +298,7 @@ mod tests {
         model::trial::{Pace, Part},
     };
 
-    const FLAT: (Part, Pace) = (Part::Toll, Pace::Flat);
+    const SATURATED: (Part, Pace) = (Part::Overhead, Pace::Saturated);
 
     /// A journal of one run: two blocks, 3 and 7, `off` and one method each.
     fn lab() -> Lab {
@@ -302,7 +306,7 @@ mod tests {
         lab.run(Platform::Counted);
         for block in [3, 7] {
             for method in ["off", "ftrace-function"] {
-                lab.done(block, FLAT, method, |_| {});
+                lab.done(block, SATURATED, method, |_| {});
             }
         }
         lab
@@ -366,9 +370,10 @@ mod tests {
             change(&mut other.design);
             merge(sources([lab().journal(), other.journal()])).unwrap_err().to_string()
         };
-        let error = refused(|design| design.scenario.toll.as_mut().unwrap().lockstep.kicks = 2000);
+        let error =
+            refused(|design| design.scenario.overhead.as_mut().unwrap().closed_loop.kicks = 2000);
         assert!(
-            error.contains("scenario.toll.lockstep.kicks is 2000, and 1000 in a.jsonl"),
+            error.contains("scenario.overhead.closed_loop.kicks is 2000, and 1000 in a.jsonl"),
             "{error}"
         );
         let error = refused(|design| design.target.functions[1].name = "tun_get_user".into());
@@ -430,7 +435,7 @@ mod tests {
     fn a_trial_that_contradicts_itself_becomes_a_failed_one() {
         let why = |change: fn(&mut Measured)| {
             let mut lab = Lab::new();
-            lab.run(Platform::Native).done(0, FLAT, "ftrace-function", change);
+            lab.run(Platform::Native).done(0, SATURATED, "ftrace-function", change);
             let campaign = merge(sources([lab.journal()])).unwrap();
             assert_eq!(campaign.summary.failed_trials, 1);
             match &campaign.trials[0].outcome {

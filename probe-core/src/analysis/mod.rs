@@ -14,12 +14,12 @@
 //! | [`pairs`] | which trials a figure is made from |
 //! | `blocks` | the value of a figure in each block |
 //! | [`figures`] | the table of figures, and what follows from it |
-//! | [`toll`], [`events`], [`fidelity`] | the three answers |
-//! | [`split`] | the kernel's part of the toll, on the scale of the others |
+//! | [`overhead`], [`events`], [`fidelity`] | the three answers |
+//! | [`split`] | the kernel's part of the overhead, on the scale of the others |
 //! | [`latency`] | how long frames took |
 //! | [`durations`] | how long calls took |
 //! | [`program_runs`] | what the kernel says that BPF programs take |
-//! | [`sizes`] | the toll by number of functions |
+//! | [`sizes`] | the overhead by number of functions |
 //! | [`sections`] | what each section of the schedule shows, figures 4 to 7 of the paper |
 //! | [`rtt`] | time between calls against round-trip time |
 //! | `paper` | the paper's statements beside what was measured |
@@ -56,6 +56,7 @@ pub mod latency;
 pub mod merge;
 pub mod order;
 mod outliers;
+pub mod overhead;
 pub mod pairs;
 mod paper;
 pub mod program_runs;
@@ -68,7 +69,6 @@ pub mod split;
 pub mod stop;
 mod stretch;
 pub mod summary;
-pub mod toll;
 mod view;
 pub mod weighted;
 

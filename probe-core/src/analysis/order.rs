@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     interval::{holm, two_sided},
+    overhead,
     pairs::{Kind, Trials},
-    toll,
 };
 use crate::model::{
     checks::{Along, Quantity, Trend},
@@ -23,10 +23,10 @@ type Value = fn(&Measured) -> Option<f64>;
 
 /// All that are looked for, in which trials, and how a trial's value is had.
 const QUANTITIES: [(Quantity, Kind, Value); 4] = [
-    (Quantity::WorkerNsPerKick, Kind::toll(Pace::Lockstep), toll::worker_ns_per_kick),
-    (Quantity::WorkerNsPerFrame, Kind::toll(Pace::Paced), toll::worker_ns_per_frame),
-    (Quantity::FlatThroughput, Kind::toll(Pace::Flat), toll::bytes_per_second),
-    (Quantity::FidelityThroughput, Kind::FIDELITY, toll::bytes_per_second),
+    (Quantity::WorkerNsPerKick, Kind::overhead(Pace::ClosedLoop), overhead::worker_ns_per_kick),
+    (Quantity::WorkerNsPerFrame, Kind::overhead(Pace::Paced), overhead::worker_ns_per_frame),
+    (Quantity::SaturatedThroughput, Kind::overhead(Pace::Saturated), overhead::bytes_per_second),
+    (Quantity::FidelityThroughput, Kind::FIDELITY, overhead::bytes_per_second),
 ];
 
 /// The logarithm of a trial's value, and where the trial stood.

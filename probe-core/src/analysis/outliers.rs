@@ -18,7 +18,7 @@ const SCALE: f64 = 1.4826;
 /// Fewest blocks whose scatter is known well enough.
 const LEAST_BLOCKS: usize = 8;
 
-/// All of them: of the toll, and of the fidelity of the headline's function.
+/// All of them: of the overhead, and of the fidelity of the headline's function.
 pub(super) fn outliers(methods: &[MethodSummary], blocks: &Blocks<'_>) -> Vec<Outlier> {
     let mut outliers = Vec::new();
     for method in methods {
@@ -27,7 +27,7 @@ pub(super) fn outliers(methods: &[MethodSummary], blocks: &Blocks<'_>) -> Vec<Ou
             let part = match named.place {
                 Where::Fidelity(Some(_)) => continue,
                 Where::Fidelity(None) => Part::Fidelity,
-                Where::Toll | Where::Size(_) => Part::Toll,
+                Where::Overhead | Where::Size(_) => Part::Overhead,
             };
             let Some(estimate) = named.figure.known() else { continue };
             if estimate.n < LEAST_BLOCKS {
@@ -117,7 +117,7 @@ mod tests {
         lab.run(Platform::Native);
         for (block, cost) in (3..).zip([600, 602, 598, 601, 599, 603, 900, 597, 600]) {
             for (method, cost) in [("off", 0), ("ftrace-function", cost)] {
-                lab.done(block, (Part::Toll, Pace::Lockstep), method, |measured| {
+                lab.done(block, (Part::Overhead, Pace::ClosedLoop), method, |measured| {
                     measured.sent.kicks = Some(1000);
                     measured.cpu.workers[0] = Nanos((8000 + cost) * 1000);
                 });
@@ -126,8 +126,8 @@ mod tests {
         let summary = lab.campaign().summary;
         let [found] = &summary.checks.outliers[..] else { panic!("{:?}", summary.checks) };
         assert_eq!(found.method.0, "ftrace-function");
-        assert_eq!((found.figure.as_str(), found.block), ("toll.kernel_ns_per_event", 9));
-        let figure = summary.methods[2].toll.of(KERNEL_NS_PER_EVENT);
+        assert_eq!((found.figure.as_str(), found.block), ("overhead.kernel_ns_per_event", 9));
+        let figure = summary.methods[2].overhead.of(KERNEL_NS_PER_EVENT);
         assert_eq!(figure.known().unwrap().n, 9);
         assert!(figure.known().unwrap().estimate > 630.0, "{figure:?}");
     }

@@ -28,8 +28,8 @@ pub struct Kind {
     pub part: Part,
     /// How the load is offered; none takes any.
     pub pace: Option<Pace>,
-    /// Whether the witness runs beside it.
-    pub witnessed: bool,
+    /// Whether the reference counter runs beside it.
+    pub with_reference: bool,
     /// On only the first so many of the target's functions; none takes trials on all of them.
     pub functions: Option<usize>,
 }
@@ -64,19 +64,19 @@ type Rows<Place, T> = BTreeMap<Platform, BTreeMap<Place, Option<T>>>;
 pub type Block = (usize, u32);
 
 impl Kind {
-    /// Toll trials at `pace`: the method alone.
-    pub const fn toll(pace: Pace) -> Self {
-        Self { part: Part::Toll, pace: Some(pace), witnessed: false, functions: None }
+    /// Overhead trials at `pace`: the method alone.
+    pub const fn overhead(pace: Pace) -> Self {
+        Self { part: Part::Overhead, pace: Some(pace), with_reference: false, functions: None }
     }
 
-    /// Fidelity trials: the method and the witness.
+    /// Fidelity trials: the method and the reference counter.
     pub const FIDELITY: Self =
-        Self { part: Part::Fidelity, pace: None, witnessed: true, functions: None };
+        Self { part: Part::Fidelity, pace: None, with_reference: true, functions: None };
 
     /// Whether `trial` is of this kind.
     pub(super) fn holds(self, trial: &Trial) -> bool {
         trial.part == self.part
-            && trial.witnessed == self.witnessed
+            && trial.with_reference == self.with_reference
             && trial.functions == self.functions
             && self.pace.is_none_or(|pace| trial.pace == pace)
     }

@@ -2,8 +2,8 @@
 
 use super::{
     estimate::{Bounds, Scale},
+    overhead::{of_trials, per, why_no_cost_per_event},
     pairs::{Kind, Trials},
-    toll::{of_trials, per, why_no_cost_per_event},
     total,
 };
 use crate::model::{
@@ -14,7 +14,7 @@ use crate::model::{
     trial::{Measured, Pace},
 };
 
-/// Figures of the lockstep trials; `kicked` says whether the target holds the function that each
+/// Figures of the closed-loop trials; `kicked` says whether the target holds the function that each
 /// kick calls once. None where no program was timed.
 pub fn figures(
     trials: &Trials<'_>,
@@ -22,10 +22,10 @@ pub fn figures(
     kicked: bool,
     seed: u64,
 ) -> Option<RunFigures> {
-    let lockstep = || trials.single(Kind::toll(Pace::Lockstep), &method.id);
-    let runs = total(lockstep().ok()?.items.into_iter().map(runs));
+    let closed_loop = || trials.single(Kind::overhead(Pace::ClosedLoop), &method.id);
+    let runs = total(closed_loop().ok()?.items.into_iter().map(runs));
     let of_each = |value: fn(&&Measured) -> Option<f64>| {
-        of_trials(lockstep(), Scale::Level(Bounds::Positive), value, seed)
+        of_trials(closed_loop(), Scale::Level(Bounds::Positive), value, seed)
     };
     (runs > 0).then(|| RunFigures {
         runs,
@@ -53,7 +53,7 @@ mod tests {
         model::{figure::Platform, trial::Part, units::Nanos},
     };
 
-    const LOCKSTEP: (Part, Pace) = (Part::Toll, Pace::Lockstep);
+    const CLOSED_LOOP: (Part, Pace) = (Part::Overhead, Pace::ClosedLoop);
 
     fn of(lab: &Lab, method: &str) -> Option<RunFigures> {
         figures(&lab.trials(), lab.method(method), true, 1)
@@ -65,7 +65,7 @@ mod tests {
         lab.run(Platform::Counted);
         for block in 0..3 {
             for method in ["bpf-fentry-count", "perf-sample-999-callchain"] {
-                lab.done(block, LOCKSTEP, method, |measured| {
+                lab.done(block, CLOSED_LOOP, method, |measured| {
                     measured.sent.kicks = Some(1000);
                     let timed = |program: &str, ns| ProgramRuns {
                         program: program.into(),
@@ -76,7 +76,7 @@ mod tests {
                     measured.observation.program_runs = vec![timed("a", ns), timed("b", 40_000)];
                 });
             }
-            lab.done(block, LOCKSTEP, "off", |measured| measured.sent.kicks = Some(1000));
+            lab.done(block, CLOSED_LOOP, "off", |measured| measured.sent.kicks = Some(1000));
         }
         let found = of(&lab, "bpf-fentry-count").unwrap();
         assert_eq!(found.runs, 6000);

@@ -44,7 +44,7 @@ pub fn figures(
             Err(why) => Figure::null(why.clone()),
         }
     };
-    let by_witness = |r| figure(r, &|trial| calls(trial, function));
+    let by_reference = |r| figure(r, &|trial| calls(trial, function));
     let own = Own { function, unit: method.unit };
     let by_method = |r| match method.unit {
         SeriesUnit::Nothing => None,
@@ -53,8 +53,8 @@ pub fn figures(
     };
     Some(RttFigures {
         function: function.name.to_owned(),
-        r_w: by_witness(Pearson),
-        spearman_w: by_witness(Spearman),
+        r_w: by_reference(Pearson),
+        spearman_w: by_reference(Spearman),
         r_m: by_method(Pearson),
         spearman_m: by_method(Spearman),
     })

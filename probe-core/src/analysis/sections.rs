@@ -117,7 +117,8 @@ impl InSection<'_> {
         };
         FunctionInSection {
             calls_per_s_w: self.rate(|trial| binned::calls(trial, function)),
-            r_w: self.r(Compared::Witness, |trial| binned::calls_and_bits(trial, function)),
+            r_w: self
+                .r(Compared::ReferenceCounter, |trial| binned::calls_and_bits(trial, function)),
             calls_per_s_m: calls.then(|| self.rate(|trial| own.calls(trial))),
             share_pct: share.then(|| self.rate(|trial| own.share(trial))),
             self_share_pct: share.then(|| self.rate(|trial| own.self_share(trial))),

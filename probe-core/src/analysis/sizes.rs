@@ -28,20 +28,20 @@ pub fn figures(
         return Vec::new();
     }
     let off = MethodId(MethodId::OFF.into());
-    let lockstep = Kind::toll(Pace::Lockstep);
+    let closed_loop = Kind::overhead(Pace::ClosedLoop);
     let figure = |(functions, kind): (usize, Kind)| SizeFigures {
         functions,
         figures: table::SIZE
             .iter()
             .map(|&row| {
-                let pairs = trials.between(lockstep, &off, kind, &method.id);
+                let pairs = trials.between(closed_loop, &off, kind, &method.id);
                 (row.name, figures::of_pairs(row, pairs, seed))
             })
             .collect(),
         events_per_kick: trials.single(kind, &method.id).ok().and_then(|c| per_kick(&c.items)),
     };
-    let some = some.into_iter().map(|n| (n, Kind { functions: Some(n), ..lockstep }));
-    some.chain([(all, lockstep)]).map(figure).collect()
+    let some = some.into_iter().map(|n| (n, Kind { functions: Some(n), ..closed_loop }));
+    some.chain([(all, closed_loop)]).map(figure).collect()
 }
 
 /// Hits of all functions per kick, over all trials; those that buffers lost are known to have been.
@@ -77,11 +77,12 @@ mod tests {
             for (method, functions, ns, hits) in
                 [("off", None, 8000, 0), (COUNT, None, 8900, 9), (COUNT, Some(1), 8100, 1)]
             {
-                let trial = lab.done(block, (Part::Toll, Pace::Lockstep), method, |measured| {
-                    measured.sent.kicks = Some(1000);
-                    measured.cpu.workers[0] = Nanos(ns * 1000);
-                    measured.observation.recorded[0] = Some(hits * 1000);
-                });
+                let trial =
+                    lab.done(block, (Part::Overhead, Pace::ClosedLoop), method, |measured| {
+                        measured.sent.kicks = Some(1000);
+                        measured.cpu.workers[0] = Nanos(ns * 1000);
+                        measured.observation.recorded[0] = Some(hits * 1000);
+                    });
                 trial.functions = functions;
             }
         }

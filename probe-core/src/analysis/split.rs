@@ -1,10 +1,10 @@
-//! The kernel's part of the toll in the unit of the reader's, so that the two can stand beside each
-//! other.
+//! The kernel's part of the overhead in the unit of the reader's, so that the two can stand beside
+//! each other.
 
 use super::{
     estimate::Scale,
+    overhead::{self, of_trials, with_load_note},
     pairs::{Kind, Trials},
-    toll::{self, of_trials, with_load_note},
 };
 use crate::model::{figure::Figure, method::MethodId, reason::Reason, trial::Pace};
 
@@ -14,8 +14,8 @@ pub fn kernel_pct(trials: &Trials<'_>, method: &MethodId, seed: u64) -> Figure {
     if method.is_off() {
         return Figure::null(Reason::Control);
     }
-    let pairs = trials.paired(Kind::toll(Pace::Paced), method).map(with_load_note);
-    of_trials(pairs, Scale::Difference, toll::kernel_pct, seed)
+    let pairs = trials.paired(Kind::overhead(Pace::Paced), method).map(with_load_note);
+    of_trials(pairs, Scale::Difference, overhead::kernel_pct, seed)
 }
 
 #[cfg(test)]
@@ -34,7 +34,7 @@ mod tests {
         for (method, frames, per_frame) in
             [("off", 4000, 100_000), ("bpf-fentry-count", 5000, 150_000)]
         {
-            lab.done(0, (Part::Toll, Pace::Paced), method, |measured| {
+            lab.done(0, (Part::Overhead, Pace::Paced), method, |measured| {
                 measured.sent.frames = frames;
                 measured.cpu.workers = vec![Nanos(frames * per_frame)];
             });

@@ -9,8 +9,8 @@ use super::{
     correlation::mean,
     estimate::mean_interval,
     item::Items,
+    overhead,
     pairs::{Kind, Pair, Trials},
-    toll,
 };
 use crate::model::{
     campaign::Design,
@@ -63,9 +63,9 @@ pub fn half_width(values: &[f64], level: f64, seed: u64) -> Option<f64> {
 /// profilers as the logarithm of a ratio and of 1. None where no block has one.
 fn cost(trials: &Trials<'_>, method: &Descriptor, kicked: bool) -> Option<(Vec<f64>, f64)> {
     let per_kick = kicked && method.unit != SeriesUnit::CpuShare;
-    let pace = if per_kick { Pace::Lockstep } else { Pace::Paced };
-    let pairs = trials.paired(Kind::toll(pace), &method.id).ok()?.items;
-    let of = if per_kick { toll::worker_ns_per_kick } else { toll::worker_ns_per_frame };
+    let pace = if per_kick { Pace::ClosedLoop } else { Pace::Paced };
+    let pairs = trials.paired(Kind::overhead(pace), &method.id).ok()?.items;
+    let of = if per_kick { overhead::worker_ns_per_kick } else { overhead::worker_ns_per_frame };
     let both = |pair: &Pair<'_>| {
         let (off, method) = (of(pair.off)?, of(pair.method)?);
         (off > 0.0 && method > 0.0).then_some((off, method))
@@ -103,11 +103,11 @@ mod tests {
         for block in 0..blocks {
             let wobble = spread * u64::from(block % 2) * 2;
             for (method, cost) in [("off", 0), (COUNT, 200 - spread + wobble), (PROFILER, 50)] {
-                lab.done(block, (Part::Toll, Pace::Lockstep), method, |measured| {
+                lab.done(block, (Part::Overhead, Pace::ClosedLoop), method, |measured| {
                     measured.sent.kicks = Some(1000);
                     measured.cpu.workers[0] = Nanos((8000 + cost) * 1000);
                 });
-                lab.done(block, (Part::Toll, Pace::Paced), method, |measured| {
+                lab.done(block, (Part::Overhead, Pace::Paced), method, |measured| {
                     measured.sent.frames = 1000;
                     measured.cpu.workers[0] =
                         Nanos((10_000 + 2 * cost + u64::from(block % 3)) * 1000);

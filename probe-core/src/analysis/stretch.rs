@@ -269,7 +269,7 @@ impl Two {
 }
 
 impl From<Two> for Binned {
-    /// Of series that neither the witness nor a method is part of.
+    /// Of series that neither the reference counter nor a method is part of.
     fn from(two: Two) -> Self {
         Self { two, gaps: Gaps::default() }
     }

@@ -18,7 +18,7 @@ use crate::model::{
     figure::Figure,
     method::{Descriptor, MethodId},
     reason::Reason,
-    trial::{Outcome, Pace, Part, Trial, WitnessCounts},
+    trial::{Outcome, Pace, Part, ReferenceCounts, Trial},
     units::Nanos,
 };
 
@@ -35,7 +35,7 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
             id: method.id.clone(),
             shows_instead: shows_instead(&trials, method, &items),
             events: events::events(&trials, method, &items),
-            toll: figures::toll(&trials, method, items.kicked().is_some(), seed),
+            overhead: figures::overhead(&trials, method, items.kicked().is_some(), seed),
             durations: durations::figures(&trials, method, &items),
             program_runs: program_runs::figures(&trials, method, items.kicked().is_some(), seed),
             by_size: sizes::figures(&trials, method, items.functions().count(), seed),
@@ -72,7 +72,7 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
             .iter()
             .filter(|trial| matches!(trial.outcome, Outcome::Failed { .. }))
             .count(),
-        witness_worker_cpu_pct: witness_worker_cpu_pct(&trials, seed),
+        reference_worker_cpu_pct: reference_worker_cpu_pct(&trials, seed),
         sections,
         paper,
         checks,
@@ -85,40 +85,41 @@ fn shows_instead(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Opt
     items.instead(method, done).map(|item| item.name.to_owned())
 }
 
-/// The function that each kick calls, where the target holds it with a witness; otherwise its first
-/// that a witness counted; without any, its first.
+/// The function that each kick calls, where the target holds it with a reference counter; otherwise
+/// its first that a reference counter counted; without any, its first.
 fn headline<'a>(items: &'a Items, trials: &Trials<'_>) -> Item<'a> {
-    let witnessed = |function: &Item<'_>| {
+    let with_reference = |function: &Item<'_>| {
         trials.all.iter().any(|trial| match &trial.outcome {
-            Outcome::Done(measured) => measured.witness.as_ref().is_some_and(|witness| {
-                matches!(witness.functions.get(function.index), Some(WitnessCounts::Calls(_)))
+            Outcome::Done(measured) => measured.reference.as_ref().is_some_and(|reference| {
+                matches!(reference.functions.get(function.index), Some(ReferenceCounts::Calls(_)))
             }),
             Outcome::Failed { .. } => false,
         })
     };
     items
         .kicked()
-        .filter(witnessed)
-        .or_else(|| items.functions().find(witnessed))
+        .filter(with_reference)
+        .or_else(|| items.functions().find(with_reference))
         .or_else(|| items.functions().next())
         .unwrap_or(Item { index: 0, name: "" })
 }
 
-/// The witness's own toll: the control with it against the control without, where the campaign has
-/// both at one pace.
-fn witness_worker_cpu_pct(trials: &Trials<'_>, seed: u64) -> Figure {
+/// The reference counter's own overhead: the control with it against the control without, where the
+/// campaign has both at one pace.
+fn reference_worker_cpu_pct(trials: &Trials<'_>, seed: u64) -> Figure {
     let off = MethodId(MethodId::OFF.into());
     let paces = [
-        (Part::Toll, Pace::Paced),
-        (Part::Toll, Pace::Lockstep),
+        (Part::Overhead, Pace::Paced),
+        (Part::Overhead, Pace::ClosedLoop),
         (Part::Fidelity, Pace::Paced),
-        (Part::Fidelity, Pace::Flat),
+        (Part::Fidelity, Pace::Saturated),
     ];
     let pairs = paces.into_iter().find_map(|(part, pace)| {
-        let kind = |witnessed| Kind { part, pace: Some(pace), witnessed, functions: None };
+        let kind =
+            |with_reference| Kind { part, pace: Some(pace), with_reference, functions: None };
         trials.between(kind(false), &off, kind(true), &off).ok()
     });
-    figures::of_pairs(table::WORKER_CPU_PCT, pairs.ok_or(Reason::NoWitnessPair), seed)
+    figures::of_pairs(table::WORKER_CPU_PCT, pairs.ok_or(Reason::NoReferencePair), seed)
 }
 
 /// Holm over the methods, figure by figure: each figure, of each function and on each number of
@@ -145,8 +146,8 @@ mod tests {
         model::figure::Platform,
     };
 
-    const LOCKSTEP: (Part, Pace) = (Part::Toll, Pace::Lockstep);
-    const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Flat);
+    const CLOSED_LOOP: (Part, Pace) = (Part::Overhead, Pace::ClosedLoop);
+    const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Saturated);
     const COUNT: &str = "bpf-fentry-count";
     const TRACER: &str = "ftrace-function";
 
@@ -156,7 +157,7 @@ mod tests {
         lab.run(Platform::Counted);
         for (block, wobble) in (0..).zip([0, 20, 10, 5, 15]) {
             for (method, cost) in [("off", 0), (COUNT, 190 + wobble), (TRACER, wobble - 5)] {
-                lab.done(block, LOCKSTEP, method, |measured| {
+                lab.done(block, CLOSED_LOOP, method, |measured| {
                     measured.sent.kicks = Some(1000);
                     measured.cpu.workers[0] = Nanos(u64::try_from(8000 + cost).unwrap() * 1000);
                 });
@@ -183,27 +184,28 @@ mod tests {
         assert_eq!(summary.headline_function, "handle_tx");
         assert!(summary.methods[1].other_functions.contains_key("handle_rx"));
         // A method that never ran has reasons instead of numbers.
-        let never = serde_json::to_string(&summary.methods[3].toll).unwrap();
+        let never = serde_json::to_string(&summary.methods[3].overhead).unwrap();
         assert!(!never.contains("\"lo\""), "{never}");
     }
 
     #[test]
-    fn the_headline_is_the_first_function_that_has_a_witness() {
+    fn the_headline_is_the_first_function_that_has_a_reference() {
         let mut lab = lab();
         lab.design.target.functions.swap(0, 1);
         for trial in &mut lab.trials {
             let Outcome::Done(measured) = &mut trial.outcome else { continue };
-            if let Some(witness) = &mut measured.witness {
-                witness.functions.swap(0, 1);
+            if let Some(reference) = &mut measured.reference {
+                reference.functions.swap(0, 1);
             }
         }
         assert_eq!(summary(&lab).headline_function, "handle_tx");
         assert_eq!(summary(&Lab::new()).headline_function, "handle_tx");
-        // Also where another with a witness stands before it, as the paper's order has them.
+        // Also where another with a reference counter stands before it, as the paper's order has
+        // them.
         for trial in &mut lab.trials {
             let Outcome::Done(measured) = &mut trial.outcome else { continue };
-            if let Some(witness) = &mut measured.witness {
-                witness.functions[0] = witness.functions[1].clone();
+            if let Some(reference) = &mut measured.reference {
+                reference.functions[0] = reference.functions[1].clone();
             }
         }
         assert_eq!(summary(&lab).headline_function, "handle_tx");
@@ -214,11 +216,11 @@ mod tests {
         let lab = lab();
         let summary = summary(&lab);
         let alone = |id| {
-            let figures = figures::toll(&lab.trials(), lab.method(id), true, 1);
+            let figures = figures::overhead(&lab.trials(), lab.method(id), true, 1);
             figures.of(KERNEL_NS_PER_EVENT).known().unwrap().p.unwrap()
         };
         let together = |index: usize| {
-            summary.methods[index].toll.of(KERNEL_NS_PER_EVENT).known().unwrap().p.unwrap()
+            summary.methods[index].overhead.of(KERNEL_NS_PER_EVENT).known().unwrap().p.unwrap()
         };
         assert!(alone(COUNT) < alone(TRACER), "{} {}", alone(COUNT), alone(TRACER));
         assert_eq!(together(1), 2.0 * alone(COUNT));
@@ -245,20 +247,20 @@ mod tests {
     }
 
     #[test]
-    fn the_witness_is_priced_where_the_control_ran_with_and_without_it() {
+    fn the_reference_is_priced_where_the_control_ran_with_and_without_it() {
         let mut lab = lab();
-        let figure = summary(&lab).witness_worker_cpu_pct;
-        assert_eq!(figure, Figure::null(Reason::NoWitnessPair));
+        let figure = summary(&lab).reference_worker_cpu_pct;
+        assert_eq!(figure, Figure::null(Reason::NoReferencePair));
         for block in 0..3 {
-            for (witnessed, ns) in [(false, 100_000), (true, 103_000)] {
-                let trial = lab.done(block, (Part::Toll, Pace::Paced), "off", |measured| {
+            for (with_reference, ns) in [(false, 100_000), (true, 103_000)] {
+                let trial = lab.done(block, (Part::Overhead, Pace::Paced), "off", |measured| {
                     measured.sent.frames = 1000;
                     measured.cpu.workers[0] = Nanos(ns * 1000);
                 });
-                trial.witnessed = witnessed;
+                trial.with_reference = with_reference;
             }
         }
-        let figure = summary(&lab).witness_worker_cpu_pct;
+        let figure = summary(&lab).reference_worker_cpu_pct;
         let found = figure.known().unwrap();
         assert!((found.estimate - 3.0).abs() < 1e-9 && found.n == 3, "{found:?}");
     }
@@ -266,7 +268,7 @@ mod tests {
     #[test]
     fn the_order_in_which_trials_ended_does_not_matter_and_the_seed_decides_the_rest() {
         let mut lab = lab();
-        lab.failed(9, LOCKSTEP, TRACER, "a reason");
+        lab.failed(9, CLOSED_LOOP, TRACER, "a reason");
         let before = summary(&lab);
         assert_eq!(before.failed_trials, 1);
         lab.trials.reverse();

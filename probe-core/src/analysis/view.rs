@@ -15,14 +15,14 @@ use crate::model::{
     method::SeriesUnit,
     observation::{Observation, Series},
     reason::{Compared, Reason},
-    trial::{Measured, WitnessCounts},
+    trial::{Measured, ReferenceCounts},
 };
 
 /// The series of one function in one trial, bin by bin.
 #[derive(Debug, Clone)]
 pub(super) struct View {
-    /// Calls by the witness, or why there are none.
-    witness: Result<Vec<f64>, Reason>,
+    /// Calls by the reference counter, or why there are none.
+    reference: Result<Vec<f64>, Reason>,
     /// Bytes at the sink; r is blind to the factor 8 of bits.
     pub(super) throughput: Vec<f64>,
     /// The method's series, or why there is none.
@@ -36,14 +36,14 @@ pub(super) struct View {
     replicates: Replicates,
     /// Whether every call is in the method's series.
     pub(super) complete: bool,
-    /// Whether every call is in the witness's series.
-    pub(super) witness_complete: bool,
+    /// Whether every call is in the reference counter's series.
+    pub(super) reference_complete: bool,
 }
 
 /// Coefficients of the resamples, Pearson's and Spearman's, of each series with the throughput.
 #[derive(Debug, Clone, Default)]
 struct Replicates {
-    witness: [OnceCell<Result<Vec<f64>, Reason>>; 2],
+    reference: [OnceCell<Result<Vec<f64>, Reason>>; 2],
     method: [OnceCell<Result<Vec<f64>, Reason>>; 2],
 }
 
@@ -83,8 +83,8 @@ impl Quantity {
         !matches!(self, Self::R0 | Self::Rw | Self::Perturbation)
     }
 
-    /// Whether the witness is part of it.
-    pub(super) fn uses_witness(self) -> bool {
+    /// Whether the reference counter is part of it.
+    pub(super) fn uses_reference(self) -> bool {
         self != Self::Rm
     }
 }
@@ -93,7 +93,7 @@ impl View {
     /// The series of `function` in `trial`, under a method whose series has this `unit`.
     pub(super) fn of(trial: &Measured, function: Item<'_>, unit: SeriesUnit) -> Self {
         let firsts: Vec<usize> = trial.sections.iter().map(|section| section.first_bin).collect();
-        let witness = witness(trial, function);
+        let reference = reference(trial, function);
         let seen = series(trial, function.name);
         let method = seen
             .map(|series| series.values.clone())
@@ -104,9 +104,9 @@ impl View {
             sections: Sections::new(trial.throughput.len(), &firsts),
             resamples: OnceCell::new(),
             replicates: Replicates::default(),
-            complete: is_complete(&trial.observation, unit, || agree(&witness, &method, unit)),
-            witness_complete: trial.witness.as_ref().is_some_and(|w| w.missed == Loss::NONE),
-            witness,
+            complete: is_complete(&trial.observation, unit, || agree(&reference, &method, unit)),
+            reference_complete: trial.reference.as_ref().is_some_and(|w| w.missed == Loss::NONE),
+            reference,
             method,
             stand_in: stand_in.map(|series| series.function.clone()),
         }
@@ -132,14 +132,14 @@ impl View {
             Some(std::mem::replace(first, first.saturating_add(range.len() / by)))
         });
         Self {
-            witness: each(&self.witness),
+            reference: each(&self.reference),
             method: each(&self.method),
             stand_in: self.stand_in.clone(),
             sections: Sections::new(throughput.len(), &firsts.collect::<Vec<_>>()),
             resamples: OnceCell::new(),
             replicates: Replicates::default(),
             complete: self.complete,
-            witness_complete: self.witness_complete,
+            reference_complete: self.reference_complete,
             throughput,
         }
     }
@@ -155,23 +155,23 @@ impl View {
         }
     }
 
-    /// In each bin, calls that the method's series is away from the witness's, and calls by the
-    /// witness.
+    /// In each bin, calls that the method's series is away from the reference counter's, and calls
+    /// by the reference counter.
     fn away(&self, factor: Option<f64>) -> Result<[Vec<f64>; 2], Reason> {
         let factor = factor.ok_or(Reason::SharesNotCalls)?;
-        let (method, witness) = (self.calls()?, self.witness()?);
-        if method.len() != witness.len() {
-            return Err(Reason::Lengths { bins: [method.len(), witness.len()] });
+        let (method, reference) = (self.calls()?, self.reference()?);
+        if method.len() != reference.len() {
+            return Err(Reason::Lengths { bins: [method.len(), reference.len()] });
         }
-        if witness.iter().sum::<f64>() == 0.0 {
-            return Err(Reason::NoCallWitnessed);
+        if reference.iter().sum::<f64>() == 0.0 {
+            return Err(Reason::NoCallByReference);
         }
         let away = |(m, w): (&f64, &f64)| (factor * m - w).abs();
-        Ok([method.iter().zip(witness).map(away).collect(), witness.to_vec()])
+        Ok([method.iter().zip(reference).map(away).collect(), reference.to_vec()])
     }
 
-    pub(super) fn witness(&self) -> Result<&[f64], Reason> {
-        self.witness.as_deref().map_err(Clone::clone)
+    pub(super) fn reference(&self) -> Result<&[f64], Reason> {
+        self.reference.as_deref().map_err(Clone::clone)
     }
 
     /// The method's series, or what stands in for it.
@@ -194,10 +194,10 @@ impl Block<'_> {
         let r = |side| self.side(side).and_then(|(name, a, b)| rating.compare(name, a, b));
         match quantity {
             Quantity::R0 => r(Side::Off),
-            Quantity::Rw => r(Side::Witness),
+            Quantity::Rw => r(Side::ReferenceCounter),
             Quantity::Rm => r(Side::Method),
-            Quantity::Perturbation => Ok(r(Side::Off)? - r(Side::Witness)?),
-            Quantity::ObservationLoss => Ok(r(Side::Witness)? - r(Side::Method)?),
+            Quantity::Perturbation => Ok(r(Side::Off)? - r(Side::ReferenceCounter)?),
+            Quantity::ObservationLoss => Ok(r(Side::ReferenceCounter)? - r(Side::Method)?),
             Quantity::FidelityLoss => Ok(r(Side::Off)? - r(Side::Method)?),
             Quantity::Retained => Ok(r(Side::Method)? / r(Side::Off)?),
             Quantity::SeriesError => {
@@ -226,10 +226,10 @@ impl Block<'_> {
         let less = |a, b| both(a, b, |a, b| a - b);
         Ok(match quantity {
             Quantity::R0 => r(Side::Off)?.to_vec(),
-            Quantity::Rw => r(Side::Witness)?.to_vec(),
+            Quantity::Rw => r(Side::ReferenceCounter)?.to_vec(),
             Quantity::Rm => r(Side::Method)?.to_vec(),
-            Quantity::Perturbation => less(r(Side::Off)?, r(Side::Witness)?),
-            Quantity::ObservationLoss => less(r(Side::Witness)?, r(Side::Method)?),
+            Quantity::Perturbation => less(r(Side::Off)?, r(Side::ReferenceCounter)?),
+            Quantity::ObservationLoss => less(r(Side::ReferenceCounter)?, r(Side::Method)?),
             Quantity::FidelityLoss => less(r(Side::Off)?, r(Side::Method)?),
             Quantity::Retained => both(r(Side::Method)?, r(Side::Off)?, |m, o| m / o),
             Quantity::SeriesError => {
@@ -249,8 +249,8 @@ impl Block<'_> {
         let (name, series, throughput) = self.side(side)?;
         let Self { off, method } = self;
         let kept = match side {
-            Side::Off => &off.replicates.witness,
-            Side::Witness => &method.replicates.witness,
+            Side::Off => &off.replicates.reference,
+            Side::ReferenceCounter => &method.replicates.reference,
             Side::Method => &method.replicates.method,
         };
         let kept = match coefficient {
@@ -276,8 +276,10 @@ impl Block<'_> {
     fn side(&self, side: Side) -> Result<(Compared, &[f64], &[f64]), Reason> {
         let Self { off, method } = self;
         Ok(match side {
-            Side::Off => (Compared::Witness, off.witness()?, &off.throughput),
-            Side::Witness => (Compared::Witness, method.witness()?, &method.throughput),
+            Side::Off => (Compared::ReferenceCounter, off.reference()?, &off.throughput),
+            Side::ReferenceCounter => {
+                (Compared::ReferenceCounter, method.reference()?, &method.throughput)
+            }
             Side::Method => (Compared::Method, method.series()?, &method.throughput),
         })
     }
@@ -286,10 +288,10 @@ impl Block<'_> {
 /// A series of a block that is set against the throughput of its trial.
 #[derive(Debug, Clone, Copy)]
 enum Side {
-    /// The witness's under the control.
+    /// The reference counter's under the control.
     Off,
-    /// The witness's under the method.
-    Witness,
+    /// The reference counter's under the method.
+    ReferenceCounter,
     /// The method's own.
     Method,
 }
@@ -318,35 +320,37 @@ fn is_complete(seen: &Observation, unit: SeriesUnit, agrees: impl Fn() -> bool) 
     seen.lost == Loss::NONE && nothing_missed
 }
 
-/// Whether a series of all calls holds as many as the witness.
+/// Whether a series of all calls holds as many as the reference counter.
 fn agree(
-    witness: &Result<Vec<f64>, Reason>,
+    reference: &Result<Vec<f64>, Reason>,
     method: &Result<Vec<f64>, Reason>,
     unit: SeriesUnit,
 ) -> bool {
     let sum = |series: &Result<Vec<f64>, Reason>| Some(series.as_ref().ok()?.iter().sum::<f64>());
     unit == (SeriesUnit::Calls { factor: 1.0 })
-        && sum(witness).is_some()
-        && sum(witness) == sum(method)
+        && sum(reference).is_some()
+        && sum(reference) == sum(method)
 }
 
 /// The method's series of `function`. A method that sees no functions shows something else of the
 /// same traffic, if anything; that stands only for what each kick causes.
 pub fn series<'a>(trial: &'a Measured, function: &str) -> Option<&'a Series> {
     let own = trial.series.iter().find(|series| series.function == function);
-    let functions = trial.witness.as_ref().map_or(0, |witness| witness.functions.len());
+    let functions = trial.reference.as_ref().map_or(0, |reference| reference.functions.len());
     let sees_none = trial.observation.recorded.iter().take(functions).all(Option::is_none);
     let stands = function == CALLED_PER_KICK && sees_none;
     own.or_else(|| trial.series.first().filter(|_| stands))
 }
 
-/// Calls per bin by the witness, or why there are none.
-pub(super) fn witness(trial: &Measured, function: Item<'_>) -> Result<Vec<f64>, Reason> {
-    let witness = trial.witness.as_ref().ok_or(Reason::Unwitnessed)?;
-    match witness.functions.get(function.index) {
-        Some(WitnessCounts::Calls(calls)) => Ok(numbers(calls)),
-        Some(WitnessCounts::None { why }) => Err(Reason::NotWitnessed { why: why.clone() }),
-        None => Err(Reason::WitnessLacksFunction),
+/// Calls per bin by the reference counter, or why there are none.
+pub(super) fn reference(trial: &Measured, function: Item<'_>) -> Result<Vec<f64>, Reason> {
+    let reference = trial.reference.as_ref().ok_or(Reason::NoReference)?;
+    match reference.functions.get(function.index) {
+        Some(ReferenceCounts::Calls(calls)) => Ok(numbers(calls)),
+        Some(ReferenceCounts::None { why }) => {
+            Err(Reason::ReferenceUnavailable { why: why.clone() })
+        }
+        None => Err(Reason::ReferenceLacksFunction),
     }
 }
 

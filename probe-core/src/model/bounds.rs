@@ -121,7 +121,7 @@ bound!(
     "it is spent in every trial, and tells nothing"
 );
 bound!(
-    /// CPUs of machine 1.
+    /// CPUs of the device under test.
     LOAD_CPUS: usize = "load_cpus", 1, 8192, " CPUs",
     "a kernel for x86-64 knows no more (CONFIG_NR_CPUS)"
 );
@@ -182,18 +182,18 @@ bound!(
     "each takes a CPU: that starves any host"
 );
 bound!(
-    /// Kicks of a lockstep trial.
-    KICKS: u64 = "toll.lockstep.kicks", 1, 100_000_000, " kicks",
+    /// Kicks of a closed-loop trial.
+    KICKS: u64 = "overhead.closed_loop.kicks", 1, 100_000_000, " kicks",
     "at 10 µs each that is a quarter of an hour per trial"
 );
 bound!(
     /// Offered load.
-    RATE: f64 = "toll.paced.rate, fidelity.rate, fidelity.sections.rate", 1.0, 1e8, "pps",
+    RATE: f64 = "overhead.paced.rate, fidelity.rate, fidelity.sections.rate", 1.0, 1e8, "pps",
     "a slower load has bins without a frame, and 10 ns per frame is more than any guest sends"
 );
 bound!(
-    /// A toll trial with a length.
-    PHASE: Duration = "toll.paced.duration, toll.flat.duration", MS, HOUR, "",
+    /// An overhead trial with a length.
+    PHASE: Duration = "overhead.paced.duration, overhead.saturated.duration", MS, HOUR, "",
     "a trial that is broken off is lost"
 );
 bound!(

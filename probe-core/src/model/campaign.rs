@@ -26,7 +26,8 @@ use super::{
 pub const SCHEMA_VERSION: u32 = 4;
 
 /// The versions that this program reads. What was measured has not changed since the oldest of
-/// them; the summary of an older result is computed anew.
+/// them, only some names have: version 3's are aliases. The summary of an older result is computed
+/// anew.
 pub const READ_VERSIONS: RangeInclusive<u32> = 3..=SCHEMA_VERSION;
 
 /// `campaign.json`: everything that was measured, and what follows from it.
@@ -89,7 +90,8 @@ pub struct Unavailable {
     /// Why.
     pub why: String,
     /// What would help.
-    pub remedy: String,
+    #[serde(alias = "remedy")]
+    pub hint: String,
 }
 
 /// One process that ran trials.
@@ -107,10 +109,11 @@ pub struct Run {
     pub platform: Platform,
     /// The machine.
     pub host: Host,
-    /// How the claim "the witness counts what the target counts" was checked here, per function;
-    /// empty in a run without witness.
-    pub witness_checks: Vec<WitnessCheck>,
-    /// What the cable to machine 2 carried at most, where the scenario caps it: as it says, or as
+    /// How the claim "the reference counter counts what the target counts" was checked here, per
+    /// function; empty in a run without the reference counter.
+    #[serde(alias = "witness_checks")]
+    pub reference_checks: Vec<ReferenceCheck>,
+    /// What the cable to the sink carried at most, where the scenario caps it: as it says, or as
     /// it was calibrated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<BitRate>,
@@ -177,9 +180,9 @@ pub enum Clock {
 /// Which CPUs did what in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cpus {
-    /// Machine 1's: guests, vhost workers and hogs.
+    /// The device under test's: guests, vhost workers and hogs.
     pub load: CpuList,
-    /// Machine 2's: the sink, and who reads counters at the bin edges.
+    /// The sink's, where the reader of counters at the bin edges runs too.
     pub sink: CpuList,
     /// Those that a method's own reader ran on, a thread or an outside program.
     pub reader: CpuList,
@@ -231,41 +234,43 @@ pub struct Processor {
     pub doubt: Option<String>,
 }
 
-/// Calls counted on the target and by the witness over the same load.
+/// Calls counted on the target and by the reference counter over the same load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct WitnessCheck {
+pub struct ReferenceCheck {
     /// Function.
     pub function: String,
-    /// Sites whose sum is the witness.
+    /// Sites whose sum is the reference counter.
     pub sites: Vec<String>,
     /// Calls counted on the function itself.
     pub target: u64,
     /// Calls counted at the sites.
-    pub witness: u64,
+    #[serde(alias = "witness")]
+    pub reference: u64,
     /// What the two may differ by: 0, unless the load was somebody else's and ran on while they
     /// were read.
     #[serde(default)]
     pub slack: u64,
 }
 
-impl WitnessCheck {
-    /// Whether the witness counted what the function counted.
+impl ReferenceCheck {
+    /// Whether the reference counter counted what the function counted.
     pub fn holds(&self) -> bool {
-        self.target.abs_diff(self.witness) <= self.slack
+        self.target.abs_diff(self.reference) <= self.slack
     }
 }
 
 /// What follows from the trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
-    /// The function that `fidelity` speaks of: the target's first that has a witness.
+    /// The function that `fidelity` speaks of: the target's first that has a reference counter.
     pub headline_function: String,
     /// One per method, in the design's order.
     pub methods: Vec<MethodSummary>,
     /// Trials that failed.
     pub failed_trials: usize,
-    /// The witness's own toll: `off` with witness against `off`, worker CPU per frame, in per cent.
-    pub witness_worker_cpu_pct: Figure,
+    /// The reference counter's own overhead: `off` with the reference counter against `off`, worker
+    /// CPU per frame, in per cent.
+    pub reference_worker_cpu_pct: Figure,
     /// The sections of the fidelity trials' schedule, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sections: Vec<SectionFigures>,
@@ -286,10 +291,10 @@ pub struct MethodSummary {
     /// of the target, or shows shares of CPU time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shows_instead: Option<String>,
-    /// What it recorded, lost and missed, over all toll trials in lockstep.
+    /// What it recorded, lost and missed, over all overhead trials in the closed loop.
     pub events: Events,
     /// What it costs.
-    pub toll: Figures,
+    pub overhead: Figures,
     /// How long calls took, by a method that measures it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub durations: Option<DurationFigures>,
@@ -311,7 +316,7 @@ pub struct MethodSummary {
     pub rtt: Option<RttFigures>,
 }
 
-/// Totals over the lockstep trials, of what the load is known to do a known number of times.
+/// Totals over the closed-loop trials, of what the load is known to do a known number of times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Events {
     /// What is counted here: the function that each kick calls once, or what stands in for it under

@@ -51,12 +51,12 @@ pub enum Along {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
-    /// CPU time of the vhost workers per kick, lockstep.
+    /// CPU time of the vhost workers per kick, closed loop.
     WorkerNsPerKick,
     /// CPU time of the vhost workers per frame, paced.
     WorkerNsPerFrame,
-    /// Bytes at the sink per second, flat out.
-    FlatThroughput,
+    /// Bytes at the sink per second, when saturated.
+    SaturatedThroughput,
     /// Bytes at the sink per second, fidelity trials.
     FidelityThroughput,
 }

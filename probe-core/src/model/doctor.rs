@@ -13,7 +13,7 @@ pub struct Diagnosis {
     pub platform: Platform,
     /// What every campaign needs.
     pub host: Vec<Check>,
-    /// The functions of the default target, and their witnesses.
+    /// The functions of the default target, and their reference counters.
     pub targets: Vec<Check>,
     /// What each preset comes to.
     pub presets: Vec<Check>,
@@ -48,7 +48,7 @@ pub enum Answer {
         /// Why.
         why: String,
         /// What would help.
-        remedy: String,
+        hint: String,
     },
     /// The question could not be answered.
     Inconclusive {

@@ -54,7 +54,7 @@ pub struct SizeFigures {
     pub events_per_kick: Option<f64>,
 }
 
-/// How long the calls took of the function that each kick calls, over all lockstep trials, in
+/// How long the calls took of the function that each kick calls, over all closed-loop trials, in
 /// powers of two.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DurationFigures {
@@ -70,7 +70,7 @@ pub struct DurationFigures {
     pub log2_ns: Vec<u64>,
 }
 
-/// What the kernel says that runs of a method's BPF programs took, over all lockstep trials.
+/// What the kernel says that runs of a method's BPF programs took, over all closed-loop trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunFigures {
     /// Runs of all its programs.
@@ -101,8 +101,8 @@ pub struct FidelityFigures {
 /// At which lag two series go best with the throughput.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LagFigures {
-    /// The witness's, under the method (of the control: under itself).
-    pub witness: Lagged,
+    /// The reference counter's, under the method (of the control: under itself).
+    pub reference: Lagged,
     /// The method's own series'; absent for the control.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Lagged>,

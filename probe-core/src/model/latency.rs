@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// From when each frame was to be sent until machine 2's kernel had it.
+/// From when each frame was to be sent until the sink's kernel had it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// Frames in the histogram.

@@ -63,7 +63,7 @@ pub enum Note {
         item: String,
     },
     /// The reference counter missed calls, or may have.
-    WitnessNotExact {
+    ReferenceNotExact {
         /// In so many blocks.
         blocks: usize,
         /// Of so many.

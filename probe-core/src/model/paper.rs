@@ -37,7 +37,7 @@ pub struct Statement {
 pub struct Beside {
     /// What it is, with its unit.
     pub what: String,
-    /// The method that it was measured under; `off` for the witness and the sink alone.
+    /// The method that it was measured under; `off` for the reference counter and the sink alone.
     pub method: MethodId,
     /// The figure.
     pub figure: Figure,

@@ -57,7 +57,7 @@ pub enum Reason {
         methods: [MethodId; 2],
     },
     /// No block holds the control with and without reference counter at one pace.
-    NoWitnessPair,
+    NoReferencePair,
 
     /// A profiler does nothing per call.
     NoCostPerCall,
@@ -128,16 +128,16 @@ pub enum Reason {
         bins: [usize; 2],
     },
     /// The reference counter counted no call.
-    NoCallWitnessed,
+    NoCallByReference,
     /// The trial ran without reference counter.
-    Unwitnessed,
+    NoReference,
     /// The reference counter cannot count this function.
-    NotWitnessed {
+    ReferenceUnavailable {
         /// What the run says of it.
         why: String,
     },
     /// The reference counter does not know this function.
-    WitnessLacksFunction,
+    ReferenceLacksFunction,
     /// The sink counted no frames by bin.
     NoFramesByBin,
     /// No guest tells a round-trip time.
@@ -174,8 +174,8 @@ pub enum Reason {
     /// A change in per cent begins at nothing.
     BeginsAtNothing,
 
-    /// No lockstep trial ended well.
-    NoLockstepTrial,
+    /// No closed-loop trial ended well.
+    NoClosedLoopTrial,
     /// The load does not tell how often it happens.
     NotTied,
     /// The method records nothing.
@@ -210,7 +210,7 @@ pub struct TrialKind {
 #[serde(rename_all = "snake_case")]
 pub enum Compared {
     /// Calls, by the reference counter.
-    Witness,
+    ReferenceCounter,
     /// What the method shows.
     Method,
     /// Bytes at the sink.

@@ -40,7 +40,7 @@ pub struct MethodInSection {
     /// `GuestSeries::counted_at` says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub guests_bps: BTreeMap<String, Figure>,
-    /// Frames at the sink per call of `handle_tx`, by the witness.
+    /// Frames at the sink per call of `handle_tx`, by the reference counter.
     pub frames_per_call: Figure,
     /// Time that tasks on the sink's CPU waited for it, in per cent of the section's length.
     pub sink_run_delay_pct: Figure,
@@ -51,9 +51,9 @@ pub struct MethodInSection {
 /// One function in one section under one method. What a method of this kind cannot have is absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionInSection {
-    /// Calls per second by the witness.
+    /// Calls per second by the reference counter.
     pub calls_per_s_w: Figure,
-    /// r(witness, throughput) over the section's bins.
+    /// r(reference counter, throughput) over the section's bins.
     pub r_w: Figure,
     /// Calls per second by the method, times its declared sampling factor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,7 @@ pub struct Quantiles {
 pub struct RttFigures {
     /// The function.
     pub function: String,
-    /// r(mean time between calls by the witness, rtt).
+    /// r(mean time between calls by the reference counter, rtt).
     pub r_w: Figure,
     /// Spearman's for `r_w`.
     pub spearman_w: Figure,

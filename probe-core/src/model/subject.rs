@@ -1,7 +1,7 @@
 //! What is known of the functions that are traced, said once: where they are, what stands for them
 //! on a kernel that lacks them, and where their calls can be counted without touching them.
 
-/// The function that vhost calls once for each kick of a lockstep load (`handle_tx_kick` in
+/// The function that vhost calls once for each kick of a closed-loop load (`handle_tx_kick` in
 /// drivers/vhost/net.c).
 pub const CALLED_PER_KICK: &str = "handle_tx";
 
@@ -73,10 +73,10 @@ pub const FRAME: Subject =
 /// A virtual processor runs. The compilers of Debian's kernels inline `vcpu_enter_guest` into its
 /// only caller, `vcpu_run`, and that into its own (arch/x86/kvm/x86.c). What it calls to enter the
 /// guest is called by a pointer and never inlined: once, and again where an exit is dealt with on
-/// the spot (`EXIT_FASTPATH_REENTER_GUEST`). `kvm_entry` is the first thing that `svm_vcpu_run` does
-/// (arch/x86/kvm/svm/svm.c); `vmx_vcpu_run` does it too, unless it must emulate what the processor
-/// cannot run (`emulation_required` in arch/x86/kvm/vmx/vmx.c: real mode, on processors without
-/// "unrestricted guest").
+/// the spot (`EXIT_FASTPATH_REENTER_GUEST`). `kvm_entry` is the first thing that `svm_vcpu_run`
+/// does (arch/x86/kvm/svm/svm.c); `vmx_vcpu_run` does it too, unless it must emulate what the
+/// processor cannot run (`emulation_required` in arch/x86/kvm/vmx/vmx.c: real mode, on processors
+/// without "unrestricted guest").
 pub const ENTER: Subject = Subject(&[
     Place::Function { module: "kvm", name: "vcpu_enter_guest", calls: Calls::Nowhere },
     Place::Function { module: "kvm_amd", name: "svm_vcpu_run", calls: KVM_ENTRY },

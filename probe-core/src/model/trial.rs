@@ -21,8 +21,9 @@ use super::{
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// The method alone: what it costs.
-    Toll,
-    /// The method and the witness: what it still shows.
+    #[serde(alias = "toll")]
+    Overhead,
+    /// The method and the reference counter: what it still shows.
     Fidelity,
 }
 
@@ -30,14 +31,16 @@ pub enum Part {
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Pace {
     /// The next kick only after the last one was served: one call per kick.
-    Lockstep,
+    #[serde(alias = "lockstep")]
+    ClosedLoop,
     /// A fixed number of frames per second.
     Paced,
     /// As fast as the ring takes them.
-    Flat,
+    #[serde(alias = "flat")]
+    Saturated,
 }
 
 /// A phase of a trial, in the order in which they follow each other.
@@ -50,7 +53,7 @@ pub enum Phase {
     Build,
     /// The load runs without method.
     WarmUp,
-    /// Witness and method attach, and the method is enabled.
+    /// Reference counter and method attach, and the method is enabled.
     Attach,
     /// The load runs under the method.
     Load,
@@ -75,8 +78,9 @@ pub struct Trial {
     pub pace: Pace,
     /// The method, or `off`.
     pub method: MethodId,
-    /// Whether the witness ran beside it.
-    pub witnessed: bool,
+    /// Whether the reference counter ran beside it.
+    #[serde(alias = "witnessed")]
+    pub with_reference: bool,
     /// In a trial on only some of the target's functions: the first so many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub functions: Option<usize>,
@@ -102,7 +106,7 @@ pub enum Outcome {
     },
 }
 
-/// What one trial measured. In a toll trial all sums cover the load from idle to idle,
+/// What one trial measured. In an overhead trial all sums cover the load from idle to idle,
 /// in a fidelity trial the time from the first bin edge to the last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measured {
@@ -110,7 +114,7 @@ pub struct Measured {
     pub sent: Sent,
     /// What arrived at the sink.
     pub received: Received,
-    /// Frames that machine 2 had no room for: its CPU did not get to those before them.
+    /// Frames that the sink had no room for: its CPU did not get to those before them.
     pub refused: u64,
     /// CPU times.
     pub cpu: CpuTimes,
@@ -126,14 +130,15 @@ pub struct Measured {
     /// Frames received at the sink per bin; one of several segments counts once.
     #[serde(default)]
     pub frames: Vec<u64>,
-    /// How long frames took to machine 2, in paced toll trials of guests that stamp them.
+    /// How long frames took to the sink, in paced overhead trials of guests that stamp them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
     /// Each guest's share of the series, in fidelity trials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guests: Vec<GuestSeries>,
-    /// The witness, in fidelity trials.
-    pub witness: Option<WitnessSeries>,
+    /// The reference counter, in fidelity trials.
+    #[serde(alias = "witness")]
+    pub reference: Option<ReferenceSeries>,
     /// Sections of the hog schedule.
     pub sections: Vec<SectionMark>,
     /// The method's own account.
@@ -151,8 +156,8 @@ pub struct GuestSeries {
     pub throughput: Vec<u64>,
     /// Where they were counted.
     pub counted_at: CountedAt,
-    /// Calls that its vhost workers made, by function, as the witness counted them; only functions
-    /// with a witness.
+    /// Calls that its vhost workers made, by function, as the reference counter counted them; only
+    /// functions with a reference counter.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub calls: BTreeMap<String, Vec<u64>>,
     /// Round-trip time that its sending TCP socket had estimated, in µs (`tcpi_rtt`, TCP_INFO, by
@@ -166,7 +171,7 @@ pub struct GuestSeries {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CountedAt {
-    /// On machine 2. Of one guest: what its TCP received, without headers and repetitions; of all:
+    /// On the sink. Of one guest: what its TCP received, without headers and repetitions; of all:
     /// what its interface received.
     Sink,
     /// What came out of the TAPs.
@@ -222,17 +227,17 @@ pub struct CpuTimes {
 
 /// Calls of each function by the exact counter on its callers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct WitnessSeries {
-    /// One per function of the target: calls per bin, or why there is no witness.
-    pub functions: Vec<WitnessCounts>,
-    /// Calls at which the witness itself did not run.
+pub struct ReferenceSeries {
+    /// One per function of the target: calls per bin, or why there is no reference counter.
+    pub functions: Vec<ReferenceCounts>,
+    /// Calls at which the reference counter itself did not run.
     pub missed: Loss,
 }
 
-/// The witness of one function.
+/// The reference counter of one function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum WitnessCounts {
+pub enum ReferenceCounts {
     /// Calls per bin.
     Calls(Vec<u64>),
     /// There is no exact site for this function.
@@ -255,8 +260,8 @@ pub struct SectionMark {
     /// Its name in the scenario.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How long tasks on the sink's CPUs waited in it: high where the sink, not machine 1, held the
-    /// load back.
+    /// How long tasks on the sink's CPUs waited in it: high where the sink, not the device under
+    /// test, held the load back.
     #[serde(default)]
     pub sink_run_delay: Nanos,
 }

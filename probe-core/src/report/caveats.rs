@@ -35,8 +35,8 @@ pub(super) fn list(campaign: &Campaign) -> Vec<String> {
     all.extend(remarks::list(campaign));
     all.extend(trends(&campaign.summary.checks.trends));
     all.extend(outliers(&campaign.summary.checks.outliers));
-    all.push(witness_price(&campaign.summary.witness_worker_cpu_pct));
-    all.extend(witness(&campaign.runs));
+    all.push(reference_price(&campaign.summary.reference_worker_cpu_pct));
+    all.extend(reference(&campaign.runs));
     all.extend(shared(&campaign.design));
     all.extend(program_runs::caveat(campaign).map(str::to_owned));
     all.extend(programs(&campaign.design));
@@ -50,11 +50,11 @@ fn counts(methods: &[MethodSummary]) -> Vec<String> {
         .iter()
         .filter_map(|method| match &method.events.reconciles {
             Reconciliation::Differs { by } => Some(format!(
-                "{} is off by {by:+} calls over the lockstep trials: do not use its counts.",
+                "{} is off by {by:+} calls over the closed-loop trials: do not use its counts.",
                 method.id
             )),
             Reconciliation::Unaccounted { n } => Some(format!(
-                "{n} calls of the lockstep trials are neither recorded by {} nor known to be lost: the kernel does \
+                "{n} calls of the closed-loop trials are neither recorded by {} nor known to be lost: the kernel does \
                  not tell all that it misses.",
                 method.id
             )),
@@ -111,8 +111,8 @@ fn failed(trials: &[Trial]) -> Vec<String> {
 }
 
 fn unavailable(method: &Unavailable) -> String {
-    let Unavailable { id, why, remedy } = method;
-    format!("{id} was left out: {why}. {remedy}.")
+    let Unavailable { id, why, hint } = method;
+    format!("{id} was left out: {why}. {hint}.")
 }
 
 /// Figures without number.
@@ -187,7 +187,7 @@ fn trends(trends: &[Trend]) -> Vec<String> {
         let quantity = match quantity {
             Quantity::WorkerNsPerKick => "worker CPU per kick",
             Quantity::WorkerNsPerFrame => "worker CPU per frame",
-            Quantity::FlatThroughput => "throughput flat out",
+            Quantity::SaturatedThroughput => "saturated throughput",
             Quantity::FidelityThroughput => "throughput of the fidelity trials",
         };
         let (text, whose) = match (along, method) {
@@ -229,26 +229,28 @@ fn outliers(outliers: &[Outlier]) -> Vec<String> {
     )]
 }
 
-fn witness_price(figure: &Figure) -> String {
+fn reference_price(figure: &Figure) -> String {
     match (figure, parts(figure, Style::DIFFERENCE)) {
         (Figure::Known(_), Some([estimate, interval, n])) => format!(
-            "The witness of the fidelity trials costs the worker {estimate} % per frame itself, {interval}, {n}."
+            "The reference counter of the fidelity trials costs the worker {estimate} % per frame itself, {interval}, {n}."
         ),
         (Figure::Null(absent), _) => {
             let why = reason(&absent.why);
-            format!("The price of the witness in the fidelity trials is not known: {why}.")
+            format!(
+                "The price of the reference counter in the fidelity trials is not known: {why}."
+            )
         }
         (Figure::Known(_), None) => String::new(),
     }
 }
 
-/// Runs in which the witness did not count what the target did.
-fn witness(runs: &[Run]) -> Vec<String> {
-    let checks = runs.iter().flat_map(|run| &run.witness_checks);
+/// Runs in which the reference counter did not count what the target did.
+fn reference(runs: &[Run]) -> Vec<String> {
+    let checks = runs.iter().flat_map(|run| &run.reference_checks);
     let wrong = checks.filter(|check| !check.holds()).map(|check| {
         format!(
-            "The witness of {} counted {} calls where the function had {}: all r_0 and r_w of that run are in doubt.",
-            check.function, check.witness, check.target
+            "The reference counter of {} counted {} calls where the function had {}: all r_0 and r_w of that run are in doubt.",
+            check.function, check.reference, check.target
         )
     });
     wrong.collect()
@@ -344,14 +346,14 @@ mod tests {
         };
         let told = trends(&[
             trend(Along::Blocks, Quantity::WorkerNsPerKick, Some("off"), 0.01),
-            trend(Along::Blocks, Quantity::FlatThroughput, Some("off"), 0.049),
+            trend(Along::Blocks, Quantity::SaturatedThroughput, Some("off"), 0.049),
             trend(Along::Blocks, Quantity::WorkerNsPerKick, Some("ftrace-function"), 0.001),
             trend(Along::Places, Quantity::WorkerNsPerFrame, None, 0.051),
         ]);
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(
             told[0].starts_with(
-                "A trend beyond chance from block to block: worker CPU per kick of off -0.46 %, throughput flat out of \
+                "A trend beyond chance from block to block: worker CPU per kick of off -0.46 %, saturated throughput of \
                  off -0.46 %."
             ),
             "{told:?}"
@@ -368,8 +370,8 @@ mod tests {
             deviations: 9.0,
         };
         let told = outliers(&[
-            outlier("a", "toll.worker_cpu_pct", 2),
-            outlier("a", "toll.throughput_pct", 2),
+            outlier("a", "overhead.worker_cpu_pct", 2),
+            outlier("a", "overhead.throughput_pct", 2),
             outlier("b", "fidelity.r_m", 0),
         ]);
         assert_eq!(

@@ -12,7 +12,7 @@ use crate::{
     model::{
         campaign::Campaign,
         method::{Descriptor, SeriesUnit},
-        trial::{Measured, SectionMark, WitnessCounts},
+        trial::{Measured, ReferenceCounts, SectionMark},
     },
 };
 
@@ -86,19 +86,19 @@ pub(super) enum Of {
     Hits(String),
 }
 
-/// Calls of the headline function by the witness.
+/// Calls of the headline function by the reference counter.
 pub(super) fn happened(campaign: &Campaign, trial: &Measured) -> Option<Shown> {
     let functions = &campaign.design.target.functions;
     let headline = campaign.summary.headline_function.as_str();
     let index = functions.iter().position(|known| known.name == headline)?;
-    let counts = trial.witness.as_ref()?.functions.get(index)?;
-    let WitnessCounts::Calls(calls) = counts else { return None };
+    let counts = trial.reference.as_ref()?.functions.get(index)?;
+    let ReferenceCounts::Calls(calls) = counts else { return None };
     let values = numbers(calls);
     let drawn = over_time(&values, trial);
     Some(Shown { of: Of::Hits("calls".into()), values, drawn })
 }
 
-/// What the method shows of the headline function, or the witness under the control.
+/// What the method shows of the headline function, or the reference counter under the control.
 pub(super) fn shown(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Option<Shown> {
     let function = campaign.summary.headline_function.as_str();
     let factor = match method.unit {
@@ -233,7 +233,7 @@ mod tests {
         let marked = |lab: &mut Lab, steps: &[(usize, usize)]| {
             let steps: Vec<Step> =
                 steps.iter().map(|&(senders, hogs)| Step::of(senders, hogs, 1e6, 1e3)).collect();
-            let kind = (Part::Fidelity, Pace::Flat);
+            let kind = (Part::Fidelity, Pace::Saturated);
             let trial = lab.done(0, kind, "off", |measured| climb(measured, &steps, 2));
             let Outcome::Done(measured) = &trial.outcome else { panic!("it was done") };
             marks(measured).split_whitespace().collect::<Vec<_>>().join(" ")

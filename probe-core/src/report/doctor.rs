@@ -8,7 +8,7 @@ use crate::model::{
     figure::Platform,
 };
 
-/// One line per check; the remedy under what does not work. Checks that follow each other with the
+/// One line per check; the hint under what does not work. Checks that follow each other with the
 /// same "could not tell" share one.
 pub fn render(diagnosis: &Diagnosis) -> String {
     let Diagnosis { kernel, platform, host, targets, presets, methods, default_campaign } =
@@ -58,9 +58,9 @@ fn line(text: &mut String, check: &Check) {
         Answer::Available { detail: Some(detail) } => {
             paragraph("  yes  ", &format!("{name}: {detail}"))
         }
-        Answer::Unsupported { why, remedy } => {
+        Answer::Unsupported { why, hint } => {
             paragraph("  no   ", &format!("{name}: {why}"))
-                + &paragraph("       ", &format!("{remedy}."))
+                + &paragraph("       ", &format!("{hint}."))
         }
         Answer::Inconclusive { why } => {
             paragraph("  ?    ", &format!("{name}: could not tell: {why}"))
@@ -103,10 +103,10 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_work_is_followed_by_its_remedy() {
+    fn what_does_not_work_is_followed_by_its_hint() {
         let no = Answer::Unsupported {
             why: "/dev/vhost-net is not there".into(),
-            remedy: "modprobe vhost_net".into(),
+            hint: "modprobe vhost_net".into(),
         };
         let host = vec![Check { name: "vhost-net".into(), answer: no }];
         let text = render(&diagnosis(host, Vec::new()));

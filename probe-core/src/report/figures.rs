@@ -6,7 +6,7 @@ use crate::{
         estimate::Scale,
         figures::{
             Definition, Unit,
-            table::{FIDELITY, KERNEL_NS_PER_EVENT, OTHER_PERCENTILES, TOLL},
+            table::{FIDELITY, KERNEL_NS_PER_EVENT, OTHER_PERCENTILES, OVERHEAD},
         },
     },
     model::{campaign::MethodSummary, figure::Figure},
@@ -36,19 +36,19 @@ pub(super) struct Named<'a> {
 pub(super) fn of(method: &MethodSummary) -> impl Iterator<Item = Named<'_>> {
     let is_told =
         |row: &&&'static Definition| OTHER_PERCENTILES.iter().all(|other| other.name != row.name);
-    let toll = TOLL.iter().filter(is_told).map(|&row| (row, method.toll.of(row)));
+    let overhead = OVERHEAD.iter().filter(is_told).map(|&row| (row, method.overhead.of(row)));
     let fidelity = FIDELITY.iter().map(|&row| (row, method.fidelity.figures.of(row)));
     let named = |(row, figure): (&'static Definition, _)| Named {
         name: row.name,
         figure,
         style: row.style(),
     };
-    toll.chain(fidelity).map(named)
+    overhead.chain(fidelity).map(named)
 }
 
 /// The unit of costs per call: by the clock that they were measured in.
 pub(super) fn of_cost(methods: &[MethodSummary]) -> &'static str {
     let clock =
-        |method: &MethodSummary| Some(method.toll.of(KERNEL_NS_PER_EVENT).known()?.platform);
+        |method: &MethodSummary| Some(method.overhead.of(KERNEL_NS_PER_EVENT).known()?.platform);
     nanoseconds(methods.iter().find_map(clock))
 }

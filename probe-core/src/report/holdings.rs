@@ -20,8 +20,8 @@ pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
     let head = ROWS.map(|row| format!("{}\n{}", row.title, row.unit.symbol()));
     let [memory, read, wakeups] = head.each_ref().map(String::as_str);
     let mut rows = table(&["method", memory, read, wakeups]);
-    for method in methods.iter().filter(|method| method.toll.of(MEMORY_KIB).known().is_some()) {
-        let figures = ROWS.map(|row| cell(method.toll.of(row), row.style()));
+    for method in methods.iter().filter(|method| method.overhead.of(MEMORY_KIB).known().is_some()) {
+        let figures = ROWS.map(|row| cell(method.overhead.of(row), row.style()));
         rows.add_row(std::iter::once(id(method)).chain(figures));
     }
     (!rows.is_empty()).then_some(rows)

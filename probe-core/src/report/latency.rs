@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Above the table.
-pub(super) const TITLE: &str = "How long frames take from when they are to be sent until machine 2 has them, at fixed load: \
+pub(super) const TITLE: &str = "How long frames take from when they are to be sent until the sink has them, at fixed load: \
                                 `off` in µs, methods in % above it";
 
 /// Of the control.
@@ -29,9 +29,11 @@ const CHANGES: [&Definition; 5] =
 /// One row per method; none where no load stamped its frames.
 pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
     let mut rows = table(&["method", "50 %", "90 %", "99 %", "99.9 %", "longest"]);
-    for method in methods.iter().filter(|method| method.toll.of(LATENCY_P50_US).known().is_some()) {
+    for method in
+        methods.iter().filter(|method| method.overhead.of(LATENCY_P50_US).known().is_some())
+    {
         let figures = if method.id.is_off() { LEVELS } else { CHANGES };
-        let figures = figures.map(|row| cell(method.toll.of(row), row.style()));
+        let figures = figures.map(|row| cell(method.overhead.of(row), row.style()));
         rows.add_row(std::iter::once(id(method)).chain(figures));
     }
     (!rows.is_empty()).then_some(rows)

@@ -55,7 +55,7 @@ pub fn render(campaign: &Campaign) -> String {
 }
 
 fn cells(method: &MethodSummary) -> [String; 12] {
-    let (toll, events, fidelity) = (&method.toll, &method.events, &method.fidelity);
+    let (overhead, events, fidelity) = (&method.overhead, &method.events, &method.fidelity);
     let recorded = events.recorded.map(|recorded| match events.truth {
         Some(truth) => format!("{recorded} of {truth}{}", stand_in(events)),
         None => format!("{recorded}{}", stand_in(events)),
@@ -69,11 +69,11 @@ fn cells(method: &MethodSummary) -> [String; 12] {
     let losses = events.recorded.map(|_| losses(events.lost, events.missed));
     [
         code(&method.id),
-        figure(toll.of(KERNEL_NS_PER_EVENT), Style::DIFFERENCE),
-        figure(toll.of(WORKER_CPU_PCT), Style::DIFFERENCE),
-        figure(toll.of(READER_CPU_PCT), Style::LEVEL),
-        figure(toll.of(AFTER_S_PER_S), Style::LEVEL),
-        figure(toll.of(THROUGHPUT_PCT), Style::DIFFERENCE),
+        figure(overhead.of(KERNEL_NS_PER_EVENT), Style::DIFFERENCE),
+        figure(overhead.of(WORKER_CPU_PCT), Style::DIFFERENCE),
+        figure(overhead.of(READER_CPU_PCT), Style::LEVEL),
+        figure(overhead.of(AFTER_S_PER_S), Style::LEVEL),
+        figure(overhead.of(THROUGHPUT_PCT), Style::DIFFERENCE),
         recorded.unwrap_or("-".into()),
         losses.unwrap_or("-".into()),
         agreement(&events.reconciles),

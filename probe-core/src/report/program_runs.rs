@@ -27,7 +27,7 @@ pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
             runs.to_string(),
             cell(ns_per_run, Style::LEVEL),
             cell(ns_per_event, Style::LEVEL),
-            cell(method.toll.of(KERNEL_NS_PER_EVENT), Style::DIFFERENCE),
+            cell(method.overhead.of(KERNEL_NS_PER_EVENT), Style::DIFFERENCE),
         ]);
     }
     (!rows.is_empty()).then_some(rows)
@@ -49,11 +49,11 @@ pub(super) fn markdown(methods: &[MethodSummary]) -> Option<String> {
     (text.len() > empty).then(|| text + "\n" + CAVEAT + "\n")
 }
 
-pub(super) const CAVEAT: &str = "The kernel timed each run of BPF programs: two more reads of the clock per run, which are in the toll of \
-    every method that runs such programs, and of the witness. Do not set that toll against one without. What the kernel tells \
+pub(super) const CAVEAT: &str = "The kernel timed each run of BPF programs: two more reads of the clock per run, which are in the overhead of \
+    every method that runs such programs, and of the reference counter. Do not set that overhead against one without. What the kernel tells \
     leaves out the way to the program (trampoline, kprobe, tracepoint), so that it is less than the cost per call.";
 
-/// What reads of the clock do to the toll, where there were any.
+/// What reads of the clock do to the overhead, where there were any.
 pub(super) fn caveat(campaign: &Campaign) -> Option<&'static str> {
     let timed = timed(&campaign.summary.methods).next().is_some();
     (timed || campaign.design.bpf_stats).then_some(CAVEAT)
@@ -68,11 +68,11 @@ mod tests {
     };
 
     #[test]
-    fn what_the_kernel_says_stands_beside_the_toll_with_what_it_costs() {
+    fn what_the_kernel_says_stands_beside_the_overhead_with_what_it_costs() {
         let mut campaign = fixture::campaign();
         assert!(table_of(&campaign.summary.methods).is_none() && caveat(&campaign).is_none());
         let [_, counter, ..] = &mut campaign.summary.methods[..] else { panic!("no counter") };
-        let per_call = counter.toll.of(KERNEL_NS_PER_EVENT).clone();
+        let per_call = counter.overhead.of(KERNEL_NS_PER_EVENT).clone();
         counter.program_runs =
             Some(RunFigures { runs: 54_321, ns_per_run: per_call.clone(), ns_per_event: per_call });
         let text = text::render(&campaign);

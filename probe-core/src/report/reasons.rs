@@ -31,7 +31,9 @@ pub fn reason(reason: &Reason) -> String {
             return format!("no {} trial of {method} names its run", kind(*trials));
         }
         Reason::NoCommonBlock { trials, methods } => return no_common_block(trials, methods),
-        Reason::NoWitnessPair => "no block holds the control with and without witness at one pace",
+        Reason::NoReferencePair => {
+            "no block holds the control with and without the reference counter at one pace"
+        }
 
         Reason::NoCostPerCall => {
             "a profiler does no work per call; worker_cpu_pct and system_cpu_pct hold its cost"
@@ -65,10 +67,10 @@ pub fn reason(reason: &Reason) -> String {
         Reason::SharesNotTimes => "shares of CPU time do not tell the time between calls",
         Reason::NoOwnShare => "the method tells no share of the function's own code",
         Reason::Lengths { bins: [a, b] } => return format!("series of {a} and {b} bins"),
-        Reason::NoCallWitnessed => "the witness counted no call",
-        Reason::Unwitnessed => "the trial ran without witness",
-        Reason::NotWitnessed { why } => return format!("no witness: {why}"),
-        Reason::WitnessLacksFunction => "no witness for this function",
+        Reason::NoCallByReference => "the reference counter counted no call",
+        Reason::NoReference => "the trial ran without the reference counter",
+        Reason::ReferenceUnavailable { why } => return format!("no reference counter: {why}"),
+        Reason::ReferenceLacksFunction => "no reference counter for this function",
         Reason::NoFramesByBin => "the sink counted no frames by bin",
         Reason::NoRoundTripTime => "no guest tells a round-trip time: none sends over TCP",
 
@@ -85,7 +87,7 @@ pub fn reason(reason: &Reason) -> String {
         Reason::OneSection => "it takes two sections",
         Reason::BeginsAtNothing => "it begins at nothing",
 
-        Reason::NoLockstepTrial => "no lockstep trial ended well",
+        Reason::NoClosedLoopTrial => "no closed-loop trial ended well",
         Reason::NotTied => "nothing ties what it counts to the load",
         Reason::RecordsNothing => "it records nothing",
         Reason::SharesDoNotCount => "shares of CPU time do not count calls",
@@ -134,8 +136,8 @@ pub fn note(note: &Note) -> String {
              series is not exact"
         ),
         Note::StandsIn { item } => format!("its series is of {item}, not of calls"),
-        Note::WitnessNotExact { blocks, of } => {
-            format!("the witness missed calls, or may have, in {blocks} of {of} blocks")
+        Note::ReferenceNotExact { blocks, of } => {
+            format!("the reference counter missed calls, or may have, in {blocks} of {of} blocks")
         }
     }
 }
@@ -148,16 +150,16 @@ pub fn doubt(doubt: &Doubt) -> String {
     }
 }
 
-/// `paced toll`.
+/// `paced overhead`.
 pub(super) fn kind(TrialKind { part, pace }: TrialKind) -> String {
     let part = match part {
-        Part::Toll => "toll",
+        Part::Overhead => "overhead",
         Part::Fidelity => "fidelity",
     };
     let pace = match pace {
-        Some(Pace::Lockstep) => "lockstep ",
+        Some(Pace::ClosedLoop) => "closed-loop ",
         Some(Pace::Paced) => "paced ",
-        Some(Pace::Flat) => "flat-out ",
+        Some(Pace::Saturated) => "saturated ",
         None => "",
     };
     format!("{pace}{part}")
@@ -165,7 +167,7 @@ pub(super) fn kind(TrialKind { part, pace }: TrialKind) -> String {
 
 fn compared(series: Compared) -> &'static str {
     match series {
-        Compared::Witness => "witness",
+        Compared::ReferenceCounter => "reference",
         Compared::Method => "method's series",
         Compared::Throughput => "throughput",
         Compared::TimeBetweenCalls => "time between calls",

@@ -32,7 +32,7 @@ pub(super) fn list(campaign: &Campaign) -> Vec<String> {
         Outcome::Done(measured) => measured.counted_at == Some(CountedAt::Tap),
         Outcome::Failed { .. } => false,
     });
-    let place = "Throughput is what came out of the guests' TAPs, not what a machine 2 received.";
+    let place = "Throughput is what came out of the guests' TAPs, not what a sink received.";
     let place = at_taps.then(|| place.to_owned());
     let lags = widths::lags(&campaign.summary.methods);
     place.into_iter().chain(lags).chain(by_section(&campaign.summary)).collect()

@@ -59,7 +59,7 @@ fn lines(methods: &[&MethodSummary]) -> comfy_table::Table {
             parts(cost(method), Style::DIFFERENCE)
                 .map_or("-".into(), |[value, interval, _]| format!("{value} {interval}")),
             times().unwrap_or_else(|| "-".into()),
-            estimate(method.toll.of(SYSTEM_CPU_PCT), Style::DIFFERENCE),
+            estimate(method.overhead.of(SYSTEM_CPU_PCT), Style::DIFFERENCE),
             if method.events.recorded.is_some() { loss(method.events.lost) } else { "-".into() },
             estimate(method.fidelity.figures.of(R_RETAINED), Style::CORRELATION),
         ]);
@@ -68,7 +68,7 @@ fn lines(methods: &[&MethodSummary]) -> comfy_table::Table {
 }
 
 fn cost(method: &MethodSummary) -> &Figure {
-    method.toll.of(KERNEL_NS_PER_EVENT)
+    method.overhead.of(KERNEL_NS_PER_EVENT)
 }
 
 fn estimate(figure: &Figure, style: Style) -> String {
@@ -105,7 +105,7 @@ mod tests {
     fn a_line_of_the_table_has_80_columns_at_most() {
         let mut campaign = campaign();
         for method in &mut campaign.summary.methods {
-            if let Figure::Known(found) = method.toll.of_mut(KERNEL_NS_PER_EVENT) {
+            if let Figure::Known(found) = method.overhead.of_mut(KERNEL_NS_PER_EVENT) {
                 (found.estimate, found.lo, found.hi) = (12345.0, Some(-1234.0), Some(23456.0));
             }
         }
@@ -121,7 +121,7 @@ mod tests {
         let of = |campaign: &Campaign| least(&campaign.summary.methods.iter().collect::<Vec<_>>());
         assert!(of(&campaign).is_some());
         for method in &mut campaign.summary.methods {
-            if let Figure::Known(found) = method.toll.of_mut(KERNEL_NS_PER_EVENT) {
+            if let Figure::Known(found) = method.overhead.of_mut(KERNEL_NS_PER_EVENT) {
                 found.lo = Some(-1.0);
             }
         }

@@ -33,7 +33,7 @@ pub(super) fn tables(campaign: &Campaign) -> Vec<(String, Table)> {
     }
     let mut tables = vec![(
         format!(
-            "Sections under `off`: throughput, and calls of {headline} by the witness{}",
+            "Sections under `off`: throughput, and calls of {headline} by the reference counter{}",
             within_run(sections)
         ),
         overview(sections, headline),
@@ -160,7 +160,7 @@ fn guests(sections: &[SectionFigures]) -> Option<(String, Table)> {
     Some(("Each guest's throughput under `off`, Mbit/s".into(), table))
 }
 
-/// The witness's under the control; what has none, by the first method that counts it.
+/// The reference counter's under the control; what has none, by the first method that counts it.
 fn calls(sections: &[SectionFigures]) -> Table {
     let names = functions(sections);
     let counter = |name: &str| {
@@ -169,17 +169,17 @@ fn calls(sections: &[SectionFigures]) -> Table {
             let calls = function.and_then(|function| function.calls_per_s_m.as_ref());
             calls.is_some_and(|figure| figure.known().is_some())
         };
-        let witnessed = sections.iter().filter_map(|section| of(section, None)).any(|off| {
+        let with_reference = sections.iter().filter_map(|section| of(section, None)).any(|off| {
             off.functions.get(name).is_some_and(|found| found.calls_per_s_w.known().is_some())
         });
         let mut all = sections.iter().flat_map(|section| &section.methods);
-        if witnessed { None } else { all.find(known).map(|method| &method.id) }
+        if with_reference { None } else { all.find(known).map(|method| &method.id) }
     };
     let columns: Vec<(&String, Option<&MethodId>)> =
         names.iter().map(|name| (*name, counter(name))).collect();
     let told = columns.iter().map(|(name, by)| match by {
         Some(id) => format!("{name}\nby {id}"),
-        None => format!("{name}\nby the witness"),
+        None => format!("{name}\nby the reference counter"),
     });
     let header: Vec<String> = std::iter::once("section".to_owned()).chain(told).collect();
     rows(&header, sections, |section| {

@@ -28,7 +28,7 @@ pub(super) fn described<'a>(campaign: &'a Campaign, id: &MethodId) -> Option<&'a
 /// file.
 pub(super) fn first_trial<'a>(campaign: &'a Campaign, method: &Descriptor) -> Option<&'a Measured> {
     let fidelity = campaign.trials.iter().filter(|trial| {
-        trial.part == Part::Fidelity && trial.witnessed && trial.method == method.id
+        trial.part == Part::Fidelity && trial.with_reference && trial.method == method.id
     });
     let done = fidelity.filter_map(|trial| match &trial.outcome {
         Outcome::Done(measured) if !measured.throughput.is_empty() => {

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Flat);
+const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Saturated);
 
 #[test]
 fn the_text_report() {
@@ -122,7 +122,7 @@ fn an_empty_campaign_still_says_why_there_is_nothing() {
     lab.run(Platform::Native);
     let text = text::render(&lab.campaign()).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("trials: 0, of which 0 failed; runs: 1"), "{text}");
-    assert!(text.contains("the campaign has no lockstep toll trial of off"), "{text}");
+    assert!(text.contains("the campaign has no closed-loop overhead trial of off"), "{text}");
 }
 
 #[test]

@@ -42,8 +42,11 @@ pub fn render(campaign: &Campaign) -> String {
     let function = &campaign.summary.headline_function;
     let tables = [
         (
-            format!("What it costs, against `off` in the same block{}", clocks(methods, toll_of)),
-            toll(methods),
+            format!(
+                "What it costs, against `off` in the same block{}",
+                clocks(methods, overhead_of)
+            ),
+            overhead(methods),
         ),
         (
             format!(
@@ -61,7 +64,7 @@ pub fn render(campaign: &Campaign) -> String {
     ];
     let by_size = sizes::table_of(methods).map(|table| (sizes::TITLE.to_owned(), table));
     let durations = durations::table_of(methods)
-        .map(|table| (format!("How long calls of {CALLED_PER_KICK} took in lockstep, the tracer's own work included"), table));
+        .map(|table| (format!("How long calls of {CALLED_PER_KICK} took in the closed loop, the tracer's own work included"), table));
     let runs = program_runs::table_of(methods).map(|table| (program_runs::TITLE.to_owned(), table));
     let latency = latency::table_of(methods).map(|table| (latency::TITLE.to_owned(), table));
     let holdings = holdings::table_of(methods).map(|table| (holdings::TITLE.to_owned(), table));
@@ -69,8 +72,9 @@ pub fn render(campaign: &Campaign) -> String {
     let by_section = sections::tables(campaign);
     let said = &campaign.summary.paper;
     let paper = paper::table_of(said).map(|table| (paper::title(said), table));
-    let of_toll = latency.into_iter().chain(holdings).chain(durations).chain(runs).chain(by_size);
-    let optional = of_toll.chain(by_width).chain(by_section).chain(paper);
+    let of_overhead =
+        latency.into_iter().chain(holdings).chain(durations).chain(runs).chain(by_size);
+    let optional = of_overhead.chain(by_width).chain(by_section).chain(paper);
     for (title, table) in tables.into_iter().chain(optional) {
         text.push('\n');
         text.push_str(&paragraph("", &title));
@@ -128,7 +132,7 @@ fn names(target: &Target) -> String {
     }
 }
 
-fn toll(methods: &[MethodSummary]) -> Table {
+fn overhead(methods: &[MethodSummary]) -> Table {
     let mut table = table(&[
         "method",
         &format!("kernel\n{}\nper call", of_cost(methods)),
@@ -140,7 +144,7 @@ fn toll(methods: &[MethodSummary]) -> Table {
     for method in methods {
         let rows =
             [KERNEL_NS_PER_EVENT, WORKER_CPU_PCT, READER_CPU_PCT, SYSTEM_CPU_PCT, THROUGHPUT_PCT];
-        let figures = rows.map(|row| cell(method.toll.of(row), row.style()));
+        let figures = rows.map(|row| cell(method.overhead.of(row), row.style()));
         table.add_row(std::iter::once(id(method)).chain(figures));
     }
     table
@@ -168,7 +172,7 @@ fn events(methods: &[MethodSummary]) -> Table {
             unless_nothing(number::loss(*lost)),
             unless_nothing(number::loss(*missed)),
             agreement(reconciles),
-            cell(method.toll.of(AFTER_S_PER_S), Style::LEVEL),
+            cell(method.overhead.of(AFTER_S_PER_S), Style::LEVEL),
             cell(method.fidelity.figures.of(SERIES_ERROR), Style::CORRELATION),
         ]);
     }
@@ -246,8 +250,8 @@ pub(super) fn id(method: &MethodSummary) -> String {
     broken(&method.id.0, ID)
 }
 
-fn toll_of(method: &MethodSummary) -> Vec<&Figure> {
-    [KERNEL_NS_PER_EVENT, WORKER_CPU_PCT, THROUGHPUT_PCT].map(|row| method.toll.of(row)).into()
+fn overhead_of(method: &MethodSummary) -> Vec<&Figure> {
+    [KERNEL_NS_PER_EVENT, WORKER_CPU_PCT, THROUGHPUT_PCT].map(|row| method.overhead.of(row)).into()
 }
 
 fn fidelity_of(method: &MethodSummary) -> Vec<&Figure> {

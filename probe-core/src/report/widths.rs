@@ -47,22 +47,23 @@ pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
     Some(rows)
 }
 
-/// Methods whose series goes best with a throughput of another time than the witness's does beside
-/// it.
+/// Methods whose series goes best with a throughput of another time than the reference counter's
+/// does beside it.
 pub(super) fn lags(methods: &[MethodSummary]) -> Vec<String> {
     let apart = |method: &MethodSummary| {
         let found = method.fidelity.lag.as_ref()?;
-        let (Some(Lagged::Known(own)), Lagged::Known(witness)) = (&found.method, &found.witness)
+        let (Some(Lagged::Known(own)), Lagged::Known(reference)) =
+            (&found.method, &found.reference)
         else {
             return None;
         };
-        (own.bins != witness.bins).then(|| {
+        (own.bins != reference.bins).then(|| {
             format!(
-                "{}: its series goes best with the throughput of {}, the witness's with that of {}; r of the nearest of nine \
+                "{}: its series goes best with the throughput of {}, the reference counter's with that of {}; r of the nearest of nine \
                  lags, without interval.",
                 method.id,
                 at(own),
-                at(witness)
+                at(reference)
             )
         })
     };

@@ -13,7 +13,7 @@ use super::{
 const EXAMPLES: &str = "\
 Examples:
   tracetoll compare results/base results/new
-  tracetoll compare results/base results/new --fail-if 'toll.kernel_ns_per_event>5%+10'";
+  tracetoll compare results/base results/new --fail-if 'overhead.kernel_ns_per_event>5%+10'";
 
 /// `tracetoll compare`.
 #[derive(Debug, Args)]

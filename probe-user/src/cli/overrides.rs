@@ -12,7 +12,7 @@ use probe_core::model::{
 /// What of a scenario is to be otherwise.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Overrides {
-    /// Kind of guest, instead of the scenario's. Only `blast` guests measure the toll.
+    /// Kind of guest, instead of the scenario's. Only `blast` guests measure the overhead.
     #[arg(long, value_enum, value_name = "KIND")]
     pub guests: Option<GuestKind>,
     /// Folder with the kernel and initramfs of `kvm` guests, as --install builds it.

@@ -27,7 +27,7 @@ pub struct RecommendArgs {
     /// Most CPU time that it may take of one CPU, in the kernel, to read and afterwards: 1%.
     #[arg(long, value_name = "PER CENT", value_parser = cpu, allow_hyphen_values = true)]
     pub max_cpu: Option<f64>,
-    /// Most throughput that it may cost flat out: 0.5%.
+    /// Most throughput that it may cost, saturated: 0.5%.
     #[arg(long, value_name = "PER CENT", value_parser = throughput, allow_hyphen_values = true)]
     pub max_throughput_loss: Option<f64>,
     /// Least part of the correlation of calls and throughput that it must leave, from 0 to 1: 0.95.

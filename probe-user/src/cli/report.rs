@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_go_together_is_refused_with_the_remedy() {
+    fn what_does_not_go_together_is_refused_with_the_hint() {
         for sound in [
             "a",
             "a b",

@@ -18,7 +18,7 @@ use super::{
 const EXAMPLES: &str = "\
 Examples:
   tracetoll run
-  tracetoll run --on vm --toll-blocks 8 --methods count
+  tracetoll run --on vm --overhead-blocks 8 --methods count
   tracetoll run --methods off,bpf-fentry-count --blocks 10 --out results/count
   tracetoll run --scenario paper-fig8 --guests bridge --parts fidelity --time-scale 0.2
   tracetoll run --load-cpus 2-5 --sink-cpu 6";
@@ -50,7 +50,8 @@ pub struct RunArgs {
     /// tracepoints (`tracepoint:net:net_dev_xmit`), separated by commas.
     #[arg(long, default_value = "vhost", value_name = "LIST")]
     pub target: String,
-    /// Measure the toll in lockstep also on only the first so many of the target's functions.
+    /// Measure the overhead in the closed loop also on only the first so many of the target's
+    /// functions.
     #[arg(long, value_name = "N,…", value_delimiter = ',',
         value_parser = |text: &str| bounds::SIZE.parse(text))]
     pub sizes: Vec<usize>,
@@ -90,10 +91,10 @@ pub struct RunArgs {
     /// Offered load of the paced trials, instead of the scenario's.
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub rate: Option<Rate>,
-    /// Kicks of a lockstep trial, instead of the scenario's.
+    /// Kicks of a closed-loop trial, instead of the scenario's.
     #[arg(long, value_parser = |text: &str| bounds::KICKS.parse(text))]
     pub kicks: Option<u64>,
-    /// Length of the paced and flat trials, instead of the scenario's.
+    /// Length of the paced and saturated trials, instead of the scenario's.
     #[arg(long, value_name = "DURATION", value_parser = length)]
     pub duration: Option<std::time::Duration>,
     /// Kernel programs to use instead of the built-in ones: an object of the same programs. The
@@ -101,7 +102,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub object: Option<PathBuf>,
     /// Have the kernel time each run of BPF programs (Linux 5.8), and tell what it says beside the
-    /// toll. That costs time itself, which is in the toll of every method that runs such programs.
+    /// overhead. That costs time itself, which is in the overhead of every method that runs such
+    /// programs.
     #[arg(long)]
     pub bpf_stats: bool,
     /// Wait until no other campaign is measured on this kernel, instead of refusing.
@@ -122,13 +124,13 @@ fn share(text: &str) -> Result<f64, String> {
     Ok(bounds::UNTIL_CI.parse(number.trim())? / 100.0)
 }
 
-/// As in a scenario's `toll.paced.rate`.
+/// As in a scenario's `overhead.paced.rate`.
 fn rate(text: &str) -> Result<Rate, String> {
     let rate: Rate = text.parse()?;
     bounds::RATE.check(rate.per_second()).map(|_| rate)
 }
 
-/// As in a scenario's `toll.paced.duration`.
+/// As in a scenario's `overhead.paced.duration`.
 fn length(text: &str) -> Result<std::time::Duration, String> {
     bounds::PHASE.check(duration_text::parse(text)?)
 }
@@ -136,10 +138,11 @@ fn length(text: &str) -> Result<std::time::Duration, String> {
 /// Which trials a run makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Parts {
-    /// Toll and fidelity.
+    /// Overhead and fidelity.
     Both,
     /// What the methods cost.
-    Toll,
+    #[value(alias = "toll")]
+    Overhead,
     /// What they still show.
     Fidelity,
 }
@@ -148,8 +151,8 @@ impl Parts {
     /// As the model has them.
     pub fn list(self) -> Vec<Part> {
         match self {
-            Self::Both => vec![Part::Toll, Part::Fidelity],
-            Self::Toll => vec![Part::Toll],
+            Self::Both => vec![Part::Overhead, Part::Fidelity],
+            Self::Overhead => vec![Part::Overhead],
             Self::Fidelity => vec![Part::Fidelity],
         }
     }

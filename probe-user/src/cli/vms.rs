@@ -17,7 +17,7 @@ use super::RunArgs;
 pub struct VmArgs {
     /// Where to measure. `auto` also chooses the host if you give a flag that only a host has
     /// (--blocks, --parts, --seed, --load-cpus), and VMs if you give one that only VMs have
-    /// (--clock, --kernel, --toll-blocks).
+    /// (--clock, --kernel, --overhead-blocks).
     #[arg(long, value_enum, default_value = "auto")]
     pub on: Place,
     /// VMs: what their clock tells. Executed instructions unless given (a host does not count
@@ -31,9 +31,9 @@ pub struct VmArgs {
     /// VMs: series of their kernel, of which Debian's newest build is taken.
     #[arg(long, value_name = "SERIES", help = kernel_help())]
     pub kernel: Option<String>,
-    /// VMs: how many measure the toll, one block each; 4 unless given.
-    #[arg(long, value_name = "N")]
-    pub toll_blocks: Option<u32>,
+    /// VMs: how many measure the overhead, one block each; 4 unless given.
+    #[arg(long, alias = "toll-blocks", value_name = "N")]
+    pub overhead_blocks: Option<u32>,
     /// VMs: how many measure fidelity, one seed each; 4 unless given.
     #[arg(long, value_name = "N")]
     pub fidelity_seeds: Option<u32>,
@@ -74,12 +74,12 @@ impl VmArgs {
 
     /// The first of these flags that a host has no use for.
     pub fn flag(&self) -> Option<&'static str> {
-        let Self { clock, accel, kernel, toll_blocks, fidelity_seeds, first_seed, .. } = self;
+        let Self { clock, accel, kernel, overhead_blocks, fidelity_seeds, first_seed, .. } = self;
         [
             ("--clock", clock.is_some()),
             ("--accel", accel.is_some()),
             ("--kernel", kernel.is_some()),
-            ("--toll-blocks", toll_blocks.is_some()),
+            ("--overhead-blocks", overhead_blocks.is_some()),
             ("--fidelity-seeds", fidelity_seeds.is_some()),
             ("--first-seed", first_seed.is_some()),
         ]
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_is_told_again_is_all_that_was_said_but_for_the_vms() {
-        let line = "--toll-blocks 2 --sizes=1,8 --bpf-stats --method external:a=b --on vm \
+        let line = "--overhead-blocks 2 --sizes=1,8 --bpf-stats --method external:a=b --on vm \
                     --method external:c=d --guests bridge --install";
         let told = run(line).told.0.into_iter().map(|(flag, value)| match value {
             Some(value) => format!("{flag} {}", value.to_str().unwrap()),

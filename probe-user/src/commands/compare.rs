@@ -94,7 +94,7 @@ mod tests {
         lab.run(Platform::Counted);
         for block in 0..3 {
             for (method, cost) in [("off", 0), ("bpf-fentry-count", cost + u64::from(block))] {
-                lab.done(block, (Part::Toll, Pace::Lockstep), method, |measured| {
+                lab.done(block, (Part::Overhead, Pace::ClosedLoop), method, |measured| {
                     measured.sent.kicks = Some(1000);
                     measured.cpu.workers[0] = Nanos((8000 + cost) * 1000);
                 });
@@ -127,16 +127,16 @@ mod tests {
         }
         assert_eq!(status(&[&worse, &base]), ExitCode::SUCCESS);
         let gated = |gate| status(&[&base, &worse, "--fail-if", gate]);
-        assert_eq!(gated("toll.kernel_ns_per_event>5%"), ExitCode::from(3));
-        assert_eq!(gated("toll.kernel_ns_per_event>20%"), ExitCode::SUCCESS);
+        assert_eq!(gated("overhead.kernel_ns_per_event>5%"), ExitCode::from(3));
+        assert_eq!(gated("overhead.kernel_ns_per_event>20%"), ExitCode::SUCCESS);
         // Below the resolution, or about nothing: neither passed nor failed.
-        assert_eq!(gated("toll.kernel_ns_per_event>1%"), ExitCode::FAILURE);
-        assert_eq!(gated("toll.no_such_figure>5%"), ExitCode::FAILURE);
+        assert_eq!(gated("overhead.kernel_ns_per_event>1%"), ExitCode::FAILURE);
+        assert_eq!(gated("overhead.no_such_figure>5%"), ExitCode::FAILURE);
         let two = [
             "--fail-if",
-            "toll.kernel_ns_per_event>1%",
+            "overhead.kernel_ns_per_event>1%",
             "--fail-if",
-            "toll.kernel_ns_per_event>9%",
+            "overhead.kernel_ns_per_event>9%",
         ];
         let both = [&[base.as_str(), worse.as_str()][..], &two[..]].concat();
         assert_eq!(status(&both), ExitCode::from(3));
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_gate_that_is_none_is_a_wrong_argument() {
-        let words = ["tracetoll", "compare", "a", "b", "--fail-if", "toll.kernel_ns_per_event"];
+        let words = ["tracetoll", "compare", "a", "b", "--fail-if", "overhead.kernel_ns_per_event"];
         let refused = Cli::try_parse_from(words).unwrap_err();
         assert_eq!(refused.exit_code(), 2);
         assert!(refused.to_string().contains("there is no `>`"), "{refused}");

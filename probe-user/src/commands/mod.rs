@@ -103,13 +103,13 @@ fn scenario(name: &str, overrides: &Overrides) -> Result<Scenario> {
     }
     if scenario.guests.kind != GuestKind::Blast {
         // Other guests do not tell how many calls there were.
-        scenario.toll = None;
+        scenario.overhead = None;
     }
     library::check(&format!("{name} with these flags"), &scenario)?;
     Ok(scenario)
 }
 
-/// Makes a write past `ulimit -f` an error with a remedy. Unless SIGXFSZ is caught, it ends the
+/// Makes a write past `ulimit -f` an error with a hint. Unless SIGXFSZ is caught, it ends the
 /// process. What this process starts has it as ever: caught signals are reset by execve(2).
 pub fn survive_a_files_limit() {
     // Without it the limit still holds.

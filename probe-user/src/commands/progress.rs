@@ -136,13 +136,13 @@ mod tests {
 
     #[test]
     fn the_bar_says_what_runs_and_the_time_left_once_it_is_known() {
-        let plan = Plan::toll(Pace::Lockstep);
+        let plan = Plan::overhead(Pace::ClosedLoop);
         let mut ahead = Ahead::default();
         ahead.expect(plan, 3, Duration::ZERO);
         let drawn = bar(ProgressDrawTarget::hidden());
         let progress = Progress { bar: Some(drawn.clone()) };
-        progress.begins("block 1/3  toll lockstep   off   ", &ahead);
-        assert_eq!(drawn.message(), "block 1/3 toll lockstep off");
+        progress.begins("block 1/3  overhead closed loop   off   ", &ahead);
+        assert_eq!(drawn.message(), "block 1/3 overhead closed loop off");
         ahead.ended(plan, Duration::from_secs(2));
         progress.begins("block 2/3", &ahead);
         assert!(drawn.message().starts_with("4 s left (until "), "{}", drawn.message());
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_line_has_the_time_left_once_it_is_known() {
-        let plan = Plan::toll(Pace::Lockstep);
+        let plan = Plan::overhead(Pace::ClosedLoop);
         let mut ahead = Ahead::default();
         ahead.expect(plan, 3, Duration::ZERO);
         assert_eq!(so_far(&ahead, ahead.left()), "0 of 3");

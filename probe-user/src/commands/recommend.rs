@@ -84,12 +84,12 @@ mod tests {
         for block in 0..blocks {
             for (method, cost) in [("off", 0), ("bpf-fentry-count", 399 + 2 * u64::from(block % 2))]
             {
-                lab.done(block, (Part::Toll, Pace::Lockstep), method, |measured| {
+                lab.done(block, (Part::Overhead, Pace::ClosedLoop), method, |measured| {
                     measured.sent.kicks = Some(1000);
                     measured.cpu.workers[0] = Nanos((8000 + cost) * 1000);
                     measured.observation.recorded[0] = (method != "off").then_some(1000);
                 });
-                lab.done(block, (Part::Toll, Pace::Paced), method, |measured| {
+                lab.done(block, (Part::Overhead, Pace::Paced), method, |measured| {
                     measured.sent.frames = 1000;
                     measured.cpu.workers[0] = Nanos(8_000_000);
                 });

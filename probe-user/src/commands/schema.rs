@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn the_schema_requires_what_the_reader_requires() {
         let mut campaign = campaign();
-        // Of fidelity, with witness and series: one is enough.
+        // Of fidelity, with the reference counter and series: one is enough.
         campaign.trials.drain(..campaign.trials.len() - 1);
         let (validator, whole) = (validator(), written(&campaign));
         let mut paths = Vec::new();

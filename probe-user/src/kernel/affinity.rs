@@ -19,7 +19,7 @@ pub fn pin(tid: Option<u32>, cpus: &[u32]) -> Result<()> {
         let error = Error::call("sched_setaffinity", subject(), e.into());
         match e {
             rustix::io::Errno::INVAL => {
-                error.with_remedy("Name CPUs that are online and in this process's cpuset")
+                error.with_hint("Name CPUs that are online and in this process's cpuset")
             }
             _ => error,
         }

@@ -106,7 +106,7 @@ impl Cgroup {
         while self.is_populated()? {
             if began.elapsed() > KILLED_WITHIN {
                 let why = format!("killed processes are still there after {KILLED_WITHIN:?}");
-                return Err(Error::Untrue(format!("cgroup {}: {why}", self.name())));
+                return Err(Error::Inconsistent(format!("cgroup {}: {why}", self.name())));
             }
             thread::sleep(Duration::from_millis(5));
         }

@@ -7,7 +7,7 @@
 //! | [`allowed`] | of these, those that whoever started us left to us: `taskset`, a cpuset, `isolcpus=` | what is taken unless somebody names CPUs |
 //! | [`usable`] | of those online, the ones in our cpuset | what may be named: `taskset` and `isolcpus=` only say where a thread begins |
 //!
-//! What is present and not online is of no use to anybody here but as a remedy.
+//! What is present and not online is of no use to anybody here but as a hint.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -89,7 +89,7 @@ pub fn usable() -> Result<CpuList> {
     // A thread of its own, since the calling one is to stay where it is.
     let asking = thread::Builder::new().spawn(ask);
     let asking = asking.map_err(|e| Error::call("clone", "a thread", e))?;
-    asking.join().unwrap_or_else(|_| Err(Error::Untrue("the thread panicked".into())))
+    asking.join().unwrap_or_else(|_| Err(Error::Inconsistent("the thread panicked".into())))
 }
 
 /// Makes sure that threads can be pinned to all CPUs of `needs`, each of which says who needs them.
@@ -118,8 +118,8 @@ fn refusal(subject: &str, cpu: u32, usable: &CpuList, [present, online]: [CpuLis
         (format!("CPU {cpu} is not in this process's cpuset"), Some(wider))
     };
     let other = format!("Name other CPUs, of {usable}");
-    let remedy = help.map_or(other.clone(), |help| format!("{other}, or {help}"));
-    Error::unsupported(subject, why, remedy)
+    let hint = help.map_or(other.clone(), |help| format!("{other}, or {help}"));
+    Error::unsupported(subject, why, hint)
 }
 
 fn read(name: &str) -> Result<CpuList> {

@@ -85,7 +85,7 @@ impl SystemTime {
     /// The kernel has no `CONFIG_SCHEDSTATS`.
     pub fn open() -> Result<Self> {
         let opened = Proc::open("/proc/schedstat".into());
-        opened.map(Self).map_err(|e| e.with_remedy("Run a kernel with CONFIG_SCHEDSTATS"))
+        opened.map(Self).map_err(|e| e.with_hint("Run a kernel with CONFIG_SCHEDSTATS"))
     }
 
     /// What each CPU has spent: `(number, spent)`.

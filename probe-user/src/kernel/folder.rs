@@ -28,8 +28,8 @@ pub(super) fn create(owner: &Owner, name: &str) -> Result<TempDir> {
     let prefix = format!("{}-{}-", owner.object(name), boot()?);
     let made = tempfile::Builder::new().prefix(&prefix).tempdir();
     made.map_err(|e| {
-        let remedy = "Name a folder with room for it in TMPDIR, where you may write";
-        Error::file("create", std::env::temp_dir(), e).with_remedy(remedy)
+        let hint = "Name a folder with room for it in TMPDIR, where you may write";
+        Error::file("create", std::env::temp_dir(), e).with_hint(hint)
     })
 }
 

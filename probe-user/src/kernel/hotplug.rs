@@ -133,7 +133,7 @@ fn failed(e: io::Error) -> Error {
     let lost = e.raw_os_error() == Some(libc::ENOBUFS);
     let error = Error::call("recvfrom", "the kernel's events of devices", e);
     match lost {
-        true => error.with_remedy(
+        true => error.with_hint(
             "Whether a CPU went offline cannot be told: stop what makes and removes so many devices",
         ),
         false => error,

@@ -152,11 +152,11 @@ mod tests {
     #[test]
     fn a_failure_is_asked_again() {
         let known = Known::default();
-        let no = || Err(Error::Untrue("no".into()));
+        let no = || Err(Error::Inconsistent("no".into()));
         assert!(known.attaches("fentry", &[function("a")], no).is_err());
         assert!(known.attaches("fentry", &[function("a")], no).is_err());
         let cell = OnceCell::new();
-        assert!(once::<u8>(&cell, || Err(Error::Untrue("no".into()))).is_err());
+        assert!(once::<u8>(&cell, || Err(Error::Inconsistent("no".into()))).is_err());
         assert_eq!(*once(&cell, || Ok(5)).unwrap(), 5);
         assert_eq!(*once(&cell, || Ok(6)).unwrap(), 5);
     }

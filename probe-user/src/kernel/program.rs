@@ -50,8 +50,8 @@ fn is_executable(path: &Path) -> bool {
 
 /// That a program is not here, and how to get it. `package` is Debian's name.
 pub fn missing(program: &str, package: &str) -> Error {
-    let remedy = format!("Install it: `{}`", install(package, &os_release()));
-    Error::unsupported(program, "there is no such program", remedy)
+    let hint = format!("Install it: `{}`", install(package, &os_release()));
+    Error::unsupported(program, "there is no such program", hint)
 }
 
 fn os_release() -> String {
@@ -106,8 +106,8 @@ fn works_within(
     let line = format!("{} {}", program.display(), words.join(" "));
     let refuse = |why: String| {
         let install = install(package, &os_release());
-        let remedy = format!("Make that command work; its package: `{install}`");
-        Error::unsupported(line.trim_end(), why, remedy)
+        let hint = format!("Make that command work; its package: `{install}`");
+        Error::unsupported(line.trim_end(), why, hint)
     };
     let file = |e| Error::file("create", env::temp_dir(), e);
     let mut said = tempfile::NamedTempFile::new().map_err(file)?;

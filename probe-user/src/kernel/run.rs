@@ -26,7 +26,7 @@ impl Run {
     pub fn start() -> Result<Self> {
         let owner = Owner::own()?;
         if RUNS.swap(true, Ordering::Relaxed) {
-            return Err(Error::Untrue("this process has a run already".into()));
+            return Err(Error::Inconsistent("this process has a run already".into()));
         }
         Ok(Self { owner })
     }

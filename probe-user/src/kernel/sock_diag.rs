@@ -81,8 +81,8 @@ impl TcpSockets {
         let answers = self.0.exchange(request, NLM_F_DUMP).map_err(|e| {
             let unknown = e.raw_os_error() == Some(libc::ENOENT);
             let error = Error::call("sock_diag(SOCK_DIAG_BY_FAMILY)", "TCP sockets", e);
-            let remedy = "Load the modules: `modprobe -a inet_diag tcp_diag`";
-            if unknown { error.with_remedy(remedy) } else { error }
+            let hint = "Load the modules: `modprobe -a inet_diag tcp_diag`";
+            if unknown { error.with_hint(hint) } else { error }
         })?;
         decode_all(answers)
     }

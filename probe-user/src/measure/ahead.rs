@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn nothing_is_known_before_the_first_trial_and_nothing_is_left_after_the_last() {
-        let plan = Plan::toll(Pace::Lockstep);
+        let plan = Plan::overhead(Pace::ClosedLoop);
         let mut ahead = Ahead::default();
         ahead.expect(plan, 2, SECOND);
         assert_eq!((ahead.left(), ahead.done(), ahead.planned()), (None, 0, 2));
@@ -110,14 +110,14 @@ mod tests {
     #[test]
     fn each_kind_takes_as_long_as_it_did_and_an_unknown_one_what_is_scheduled_and_what_others_took_beyond()
      {
-        let [lockstep, flat] = [Pace::Lockstep, Pace::Flat].map(Plan::toll);
+        let [closed_loop, saturated] = [Pace::ClosedLoop, Pace::Saturated].map(Plan::overhead);
         let mut ahead = Ahead::default();
-        ahead.expect(lockstep, 4, SECOND);
-        ahead.expect(flat, 3, 10 * SECOND);
+        ahead.expect(closed_loop, 4, SECOND);
+        ahead.expect(saturated, 3, 10 * SECOND);
         // Two seconds beyond its schedule.
-        ahead.ended(lockstep, 3 * SECOND);
+        ahead.ended(closed_loop, 3 * SECOND);
         assert_eq!(ahead.left(), Some((3 * 3 + 3 * 12) * SECOND));
-        ahead.ended(flat, 20 * SECOND);
+        ahead.ended(saturated, 20 * SECOND);
         assert_eq!(ahead.left(), Some((3 * 3 + 2 * 20) * SECOND));
     }
 }

@@ -1,4 +1,4 @@
-//! What of a load has come to machine 2, or been refused there.
+//! What of a load has come to the sink, or been refused there.
 
 use std::{thread, time::Duration};
 
@@ -24,7 +24,7 @@ impl<'a> Arrivals<'a> {
         Ok(Self { sink, frames: sink.read()?.frames, refused: sink.refused()? })
     }
 
-    /// Frames that machine 2 had no room for.
+    /// Frames that the sink had no room for.
     pub(super) fn refused(&self) -> Result<u64> {
         Ok(self.sink.refused()? - self.refused)
     }

@@ -1,4 +1,4 @@
-//! What the cable carries flat out, measured so that it can be capped below that.
+//! What the cable carries when saturated, measured so that it can be capped below that.
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
@@ -10,7 +10,7 @@ use probe_core::{
 use super::trial::Bench;
 use crate::{
     kernel::clock,
-    workload::{Offered, Orders, Stage},
+    workload::{Offered, Orders, Testbed},
 };
 
 /// How long the flow is watched.
@@ -18,7 +18,7 @@ const WATCHED: Duration = Duration::from_secs(5);
 
 impl Bench<'_> {
     /// The cap that the scenario asks for: a rate of its own, or a share of what arrives at the
-    /// sink when as many guests send as ever do in the schedule, flat out and without hogs.
+    /// sink when as many guests send as ever do in the schedule, when saturated and without hogs.
     ///
     /// # Errors
     /// The load fails, nothing arrives, or the user ends the run.
@@ -28,30 +28,31 @@ impl Bench<'_> {
             Some(Link::Rate(rate)) => Ok(Some(rate)),
             Some(Link::Share(share)) => {
                 let flow = self.steadily(|| {
-                    let mut stage = self.stage()?;
-                    let flow = self.flow(&stage)?;
-                    stage.check()?;
-                    self.leave(stage).map(|()| flow)
+                    let mut testbed = self.testbed()?;
+                    let flow = self.flow(&testbed)?;
+                    testbed.check()?;
+                    self.leave(testbed).map(|()| flow)
                 })?;
                 let cap = BitRate::new((share * flow).round());
-                cap.map(Some).ok_or_else(|| Error::Untrue("nothing arrives flat out".into()))
+                cap.map(Some)
+                    .ok_or_else(|| Error::Inconsistent("nothing arrives when saturated".into()))
             }
         }
     }
 
-    /// Bits per second at the sink, flat out.
+    /// Bits per second at the sink, when saturated.
     #[expect(clippy::cast_precision_loss, reason = "no trial sends 2^53 bytes")]
-    fn flow(&self, stage: &Stage) -> Result<f64> {
+    fn flow(&self, testbed: &Testbed) -> Result<f64> {
         let guests = self.scenario.guests.count;
         let sections = &self.scenario.fidelity.sections;
         let senders = sections.iter().map(|section| section.senders.unwrap_or(guests)).max();
-        let offered = Offered::Flat { batch: self.scenario.guests.batch };
+        let offered = Offered::Saturated { batch: self.scenario.guests.batch };
         let senders = senders.unwrap_or(guests);
-        let mut load = stage.start(Orders { offered, senders, hogs: 0 })?;
+        let mut load = testbed.start(Orders { offered, senders, hogs: 0 })?;
         self.pause(self.scenario.settle)?;
-        let (start, before) = (clock::now(), stage.sink().read()?.bytes.0);
+        let (start, before) = (clock::now(), testbed.sink().read()?.bytes.0);
         self.pause(WATCHED)?;
-        let (end, after) = (clock::now(), stage.sink().read()?.bytes.0);
+        let (end, after) = (clock::now(), testbed.sink().read()?.bytes.0);
         load.check()?;
         load.stop()?;
         Ok((after - before) as f64 * 8.0 / end.since(start).as_secs())

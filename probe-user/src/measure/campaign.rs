@@ -55,7 +55,7 @@ pub struct Campaign<'a> {
     /// Fewer are enough when each method's cost is known within this share of the control's CPU
     /// time.
     pub until: Option<f64>,
-    /// Numbers of functions, below the target's, on which the toll is measured as well.
+    /// Numbers of functions, below the target's, on which the overhead is measured as well.
     pub sizes: Vec<usize>,
     /// Who hears how it goes.
     pub audience: &'a dyn Audience,
@@ -124,12 +124,16 @@ impl Campaign<'_> {
     /// How long the load of one trial runs, as far as the scenario says so.
     fn scheduled(&self, plan: Plan) -> Duration {
         let scenario = self.bench.scenario;
-        let toll = scenario.toll.as_ref();
+        let overhead = scenario.overhead.as_ref();
         let load = match (plan.part, plan.pace) {
             (Part::Fidelity, _) => Some(scenario.fidelity.duration()),
-            (Part::Toll, Pace::Lockstep) => None,
-            (Part::Toll, Pace::Paced) => toll.and_then(|toll| Some(toll.paced.as_ref()?.duration)),
-            (Part::Toll, Pace::Flat) => toll.and_then(|toll| Some(toll.flat.as_ref()?.duration)),
+            (Part::Overhead, Pace::ClosedLoop) => None,
+            (Part::Overhead, Pace::Paced) => {
+                overhead.and_then(|overhead| Some(overhead.paced.as_ref()?.duration))
+            }
+            (Part::Overhead, Pace::Saturated) => {
+                overhead.and_then(|overhead| Some(overhead.saturated.as_ref()?.duration))
+            }
         };
         scenario.settle + load.unwrap_or_default()
     }
@@ -138,19 +142,19 @@ impl Campaign<'_> {
     fn plans(&self) -> Vec<Plan> {
         let parts = &self.record.parts;
         let mut plans = Vec::new();
-        if let Some(toll) =
-            self.bench.scenario.toll.as_ref().filter(|_| parts.contains(&Part::Toll))
+        if let Some(overhead) =
+            self.bench.scenario.overhead.as_ref().filter(|_| parts.contains(&Part::Overhead))
         {
-            plans.extend([Pace::Lockstep, Pace::Paced, Pace::Flat].map(Plan::toll));
-            // Under the control alone: the witness's own price.
-            plans.push(Plan { witnessed: true, ..Plan::toll(Pace::Paced) });
-            let some = |&size| Plan { functions: Some(size), ..Plan::toll(Pace::Lockstep) };
+            plans.extend([Pace::ClosedLoop, Pace::Paced, Pace::Saturated].map(Plan::overhead));
+            // Under the control alone: the reference counter's own price.
+            plans.push(Plan { with_reference: true, ..Plan::overhead(Pace::Paced) });
+            let some = |&size| Plan { functions: Some(size), ..Plan::overhead(Pace::ClosedLoop) };
             plans.extend(self.sizes.iter().map(some));
-            plans.retain(|plan| toll.has(plan.pace));
+            plans.retain(|plan| overhead.has(plan.pace));
         }
         if parts.contains(&Part::Fidelity) {
             let part = Part::Fidelity;
-            plans.push(Plan { part, pace: Pace::Flat, witnessed: true, functions: None });
+            plans.push(Plan { part, pace: Pace::Saturated, with_reference: true, functions: None });
         }
         plans
     }
@@ -158,7 +162,7 @@ impl Campaign<'_> {
     /// The trial, if the stop rule looks at it.
     fn cost(&self, line: JournalLine) -> Option<Trial> {
         match line {
-            JournalLine::Trial(trial) if self.until.is_some() && trial.part == Part::Toll => {
+            JournalLine::Trial(trial) if self.until.is_some() && trial.part == Part::Overhead => {
                 Some(*trial)
             }
             JournalLine::Trial(_) | JournalLine::Start { .. } => None,
@@ -214,7 +218,7 @@ impl Campaign<'_> {
             part: plan.part,
             pace: plan.pace,
             method: id,
-            witnessed: plan.witnessed,
+            with_reference: plan.with_reference,
             functions: plan.functions,
             started,
             phases: watch.laps(),

@@ -36,7 +36,7 @@ pub(super) struct Reading {
 }
 
 impl Meters {
-    /// For these threads; `sink` are the CPUs of machine 2.
+    /// For these threads; `sink` are the CPUs of the sink.
     pub(super) fn open(workers: &[u32], load: &[u32], hogs: &[u32], sink: &[u32]) -> Result<Self> {
         let of = |tids: &[u32]| tids.iter().map(|&tid| ThreadTime::of(tid)).collect::<Result<_>>();
         let (workers, load, hogs) = (of(workers)?, of(load)?, of(hogs)?);

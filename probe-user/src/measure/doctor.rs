@@ -4,7 +4,7 @@
 use std::io::ErrorKind;
 
 use probe_core::{
-    error::{Error, Remedy, Result},
+    error::{Error, Hint, Result},
     model::{
         doctor::{Answer, Check, Diagnosis},
         target::{Function, Target},
@@ -17,7 +17,7 @@ use crate::{
         known::Known,
         targets::{self, PRESETS, Preset},
     },
-    measure::witness,
+    measure::reference,
     methods::{Detection, Method, registry},
     workload,
 };
@@ -79,7 +79,7 @@ fn root() -> Answer {
     }
     Answer::Unsupported {
         why: "not root; most answers below are not to be had either".into(),
-        remedy: "Run it as root: sudo tracetoll doctor".into(),
+        hint: "Run it as root: sudo tracetoll doctor".into(),
     }
 }
 
@@ -108,14 +108,17 @@ fn function_checks(function: &Function, known: &Known) -> [Check; 2] {
     let described = known.check_traceable(&alone).map(|()| targets::describe(&alone).concat());
     [
         check(&function.name, answer(described)),
-        check(&format!("witness of {}", function.name), answer(witness::describe(function))),
+        check(
+            &format!("reference counter of {}", function.name),
+            answer(reference::describe(function)),
+        ),
     ]
 }
 
 fn method_checks(target: &Target, known: &Known) -> Result<Vec<Check>> {
     let ask = |method: &dyn Method| match method.ask(target, known) {
         Detection::Available => Answer::Available { detail: None },
-        Detection::Unsupported { why, remedy } => Answer::Unsupported { why, remedy },
+        Detection::Unsupported { why, hint } => Answer::Unsupported { why, hint },
         Detection::Inconclusive(error) => Answer::Inconclusive { why: error.to_string() },
     };
     let all = registry::select("all")?;
@@ -136,17 +139,17 @@ fn check(name: &str, answer: Answer) -> Check {
 fn answer<T: Into<String>>(result: Result<T>) -> Answer {
     match result {
         Ok(detail) => Answer::Available { detail: Some(detail.into()).filter(|d| !d.is_empty()) },
-        Err(Error::Unsupported { why, remedy, .. }) => no(why, &remedy),
-        Err(Error::File { op, path, source, remedy }) if is_conclusive(&source) => {
-            no(format!("cannot {op} {}: {source}", path.display()), &remedy)
+        Err(Error::Unsupported { why, hint, .. }) => no(why, &hint),
+        Err(Error::File { op, path, source, hint }) if is_conclusive(&source) => {
+            no(format!("cannot {op} {}: {source}", path.display()), &hint)
         }
         Err(other) => Answer::Inconclusive { why: other.to_string() },
     }
 }
 
-fn no(why: String, remedy: &Remedy) -> Answer {
-    let remedy = remedy.text().unwrap_or("No remedy is known").to_owned();
-    Answer::Unsupported { why, remedy }
+fn no(why: String, hint: &Hint) -> Answer {
+    let hint = hint.text().unwrap_or("No hint is known").to_owned();
+    Answer::Unsupported { why, hint }
 }
 
 /// Whether an errno says that the thing is not there, or not for us.

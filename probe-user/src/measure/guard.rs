@@ -87,7 +87,7 @@ impl Guard {
         // It has not begun; what there is goes with this process, which ends in order.
         let _ = self.child.kill();
         let status = self.child.wait().map_err(|e| refused("waitpid", e))?;
-        let (why, remedy) = match error.kind() {
+        let (why, hint) = match error.kind() {
             ErrorKind::WouldBlock => (
                 format!("it was not ready within {} s", within.as_secs()),
                 "Try again when this machine has less to do",
@@ -98,7 +98,7 @@ impl Guard {
             ),
             _ => return Err(refused("read", error)),
         };
-        Err(Error::unsupported(SUBJECT, why, remedy))
+        Err(Error::unsupported(SUBJECT, why, hint))
     }
 
     /// Starts another where this one has been killed meanwhile, and gives what it ended with.
@@ -119,7 +119,7 @@ const SUBJECT: &str = "the guard of this run";
 
 /// What the system refused it, and what helps against that.
 fn refused(call: &'static str, error: io::Error) -> Error {
-    let remedy = match error.raw_os_error() {
+    let hint = match error.raw_os_error() {
         // The only path in it is that of the program.
         Some(libc::ENOENT) => "Mount /proc: mount -t proc proc /proc",
         Some(libc::EAGAIN) => {
@@ -133,7 +133,7 @@ fn refused(call: &'static str, error: io::Error) -> Error {
         }
         _ => return Error::call(call, SUBJECT, error),
     };
-    Error::call(call, SUBJECT, error).with_remedy(remedy)
+    Error::call(call, SUBJECT, error).with_hint(hint)
 }
 
 impl Drop for Guard {
@@ -159,7 +159,7 @@ fn watch(tag: Tag) -> Result<()> {
     let failed = |e| Error::call("dup", "a guard's descriptors", e);
     let held = File::from(stdout().as_fd().try_clone_to_owned().map_err(failed)?);
     if !Owner::is_inherited(&held, tag) {
-        return Err(Error::Untrue(format!("this is not the guard of {tag}")));
+        return Err(Error::Inconsistent(format!("this is not the guard of {tag}")));
     }
     let line = stdin().as_fd().try_clone_to_owned().map_err(failed)?;
     settle()?;
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_not_to_start_has_its_remedy() {
+    fn each_reason_not_to_start_has_its_hint() {
         assert_eq!(
             spawn("/no/proc/self/exe", READY_WITHIN),
             "execve on the guard of this run: No such file or directory (os error 2). \
@@ -218,13 +218,13 @@ mod tests {
             "{ended}"
         );
         let told = |errno| refused("execve", io::Error::from_raw_os_error(errno)).to_string();
-        for (errno, remedy) in [
+        for (errno, hint) in [
             (libc::EAGAIN, ". End some processes, or raise"),
             (libc::ENOMEM, ". Free some memory"),
             (libc::EMFILE, ". Raise the limit of open files"),
             (libc::EACCES, ". Let tracetoll start itself"),
         ] {
-            assert!(told(errno).contains(remedy), "{}", told(errno));
+            assert!(told(errno).contains(hint), "{}", told(errno));
         }
         assert!(told(libc::EIO).ends_with("(os error 5)"), "{}", told(libc::EIO));
     }

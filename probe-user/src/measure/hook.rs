@@ -7,7 +7,7 @@ use probe_core::{
 };
 
 use super::{collector::Collector, reader::Reader, truth};
-use crate::methods::{Method, Scene};
+use crate::methods::{AttachContext, Method};
 
 /// A method at work: attached, switched on, and drained as in a trial. Dropping it releases what it
 /// holds, silently.
@@ -37,20 +37,24 @@ impl Hits {
 }
 
 impl<'a> Hook<'a> {
-    /// Attaches `method` to `target` and switches it on. `scene` names the CPUs that a reader may
+    /// Attaches `method` to `target` and switches it on. `context` names the CPUs that a reader may
     /// run on.
     ///
     /// # Errors
     /// What the kernel refused; whatever had attached by then is released.
-    pub fn attach(method: &'a dyn Method, target: &'a Target, scene: &Scene<'_>) -> Result<Self> {
-        let mut session = method.attach(target, scene)?;
+    pub fn attach(
+        method: &'a dyn Method,
+        target: &'a Target,
+        context: &AttachContext<'_>,
+    ) -> Result<Self> {
+        let mut session = method.attach(target, context)?;
         session.enable()?;
-        let reader = Reader::start(session, Collector::new(target), scene.cpus)?;
+        let reader = Reader::start(session, Collector::new(target), context.cpus)?;
         Ok(Self { method: method.descriptor(), target, reader })
     }
 
     /// Switches it off, takes the rest, and detaches. The method must account for the hits of every
-    /// item that it observes, as in a lockstep trial.
+    /// item that it observes, as in a closed-loop trial.
     ///
     /// # Errors
     /// What the kernel refused; a count that does not hold, with both numbers.

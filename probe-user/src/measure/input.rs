@@ -64,13 +64,13 @@ fn all(path: &Path, from: impl Read) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn refused(path: &Path, why: String, remedy: &str) -> Error {
-    Error::invalid(path.display().to_string(), why, remedy)
+fn refused(path: &Path, why: String, hint: &str) -> Error {
+    Error::invalid(path.display().to_string(), why, hint)
 }
 
 /// The system refused it, and what helps.
 pub(super) fn unreadable(file: &Path, error: io::Error) -> Error {
-    let remedy = match error.kind() {
+    let hint = match error.kind() {
         io::ErrorKind::PermissionDenied => {
             "Have its owner let you read it (chmod a+rX), or name another result".into()
         }
@@ -79,7 +79,7 @@ pub(super) fn unreadable(file: &Path, error: io::Error) -> Error {
              as `tracetoll run --out` makes them"
         ),
     };
-    Error::file("read", file, error).with_remedy(remedy)
+    Error::file("read", file, error).with_hint(hint)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ impl Journal {
             .create(true)
             .append(true)
             .open(path)
-            .map_err(|e| Error::file("open", path, e).or_remedy(ELSEWHERE))?;
+            .map_err(|e| Error::file("open", path, e).or_hint(ELSEWHERE))?;
         let there = file.metadata().map_err(|e| Error::file("read", path, e))?;
         if there.is_file() {
             if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
@@ -112,7 +112,7 @@ fn unwritten(path: &Path, error: io::Error) -> Error {
     match room {
         Some(room) => {
             let path = path.display();
-            error.with_remedy(format!(
+            error.with_hint(format!(
                 "{room}. The trials before are kept: `tracetoll merge --out DIR {path}` makes their result elsewhere"
             ))
         }

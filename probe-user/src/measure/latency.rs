@@ -1,6 +1,6 @@
-//! How long frames take to machine 2, by the stamps that guests put into them.
+//! How long frames take to the sink, by the stamps that guests put into them.
 //!
-//! A packet socket at machine 2's end of the cable looks at each. It is there under every method
+//! A packet socket at the sink's end of the cable looks at each. It is there under every method
 //! alike, the control included: where load and sink share a CPU, what it takes there of the vhost
 //! worker's time is in both sides of a pair.
 
@@ -17,7 +17,7 @@ use crate::{
         realtime::Offset,
     },
     sys::packet::Shape,
-    workload::{Stage, blast::frame},
+    workload::{Testbed, blast::frame},
 };
 
 /// Room for some 200,000 frames, so that nothing is dropped between two bin edges at any rate that
@@ -43,15 +43,15 @@ struct Times {
 }
 
 impl Stopwatch {
-    /// Looks at every frame from now on; none where there is no machine 2 of ours.
+    /// Looks at every frame from now on; none where there is no sink of ours.
     ///
     /// # Errors
     /// As [`Listener::open`].
-    pub(super) fn start(stage: &Stage) -> Result<Option<Self>> {
-        let Some((machine2, interface)) = stage.far_end() else { return Ok(None) };
-        let listener = machine2.run(|| Listener::open(interface, &RING))??;
+    pub(super) fn start(testbed: &Testbed) -> Result<Option<Self>> {
+        let Some((sink_netns, interface)) = testbed.far_end() else { return Ok(None) };
+        let listener = sink_netns.run(|| Listener::open(interface, &RING))??;
         let of_frames = Histogram::new_with_bounds(1, LONGEST, DIGITS)
-            .map_err(|e| Error::Untrue(format!("a histogram up to a minute: {e}")))?;
+            .map_err(|e| Error::Inconsistent(format!("a histogram up to a minute: {e}")))?;
         listener.start()?;
         Ok(Some(Self { listener, times: Times { offset: Offset::read(), of_frames } }))
     }

@@ -1,4 +1,4 @@
-//! Blocks, trials, the bin clock, the witness and the journal.
+//! Blocks, trials, the bin clock, the reference counter and the journal.
 
 pub mod ahead;
 mod arrivals;
@@ -17,10 +17,10 @@ mod latency;
 pub mod leftovers;
 pub mod output;
 pub mod reader;
+pub mod reference;
 mod steady;
 mod stopwatch;
 pub mod store;
 pub mod trial;
 mod truth;
 mod watch;
-pub mod witness;

@@ -94,7 +94,9 @@ impl Reader {
             Kind::Edges(reading) | Kind::AtEnd(reading) => Ok(reading),
             Kind::Thread { stop, thread } => {
                 drop(stop);
-                thread.join().unwrap_or_else(|_| Err(Error::Untrue("the reader panicked".into())))
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(Error::Inconsistent("the reader panicked".into())))
             }
         }
     }

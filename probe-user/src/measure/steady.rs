@@ -47,7 +47,7 @@ impl Bench<'_> {
         steady.and(outcome)
     }
 
-    /// Makes sure that the CPUs are there. A stage that was built before a CPU went or came has
+    /// Makes sure that the CPUs are there. A testbed that was built before a CPU went or came has
     /// threads in other places.
     fn settle(&self) -> Result<()> {
         let there = self.await_placement();
@@ -62,7 +62,7 @@ impl Bench<'_> {
         there
     }
 
-    /// Takes down a kept stage. What that says is not why the trial failed.
+    /// Takes down a kept testbed. What that says is not why the trial failed.
     fn let_go(&self) {
         if let Err(error) = self.close() {
             log::warn!("{error}");
@@ -123,7 +123,7 @@ mod tests {
             ),
             "{error}"
         );
-        let led_to = Error::Untrue("24 bytes for 2 events".into());
+        let led_to = Error::Inconsistent("24 bytes for 2 events".into());
         let error = changed(&[gone(1)], Some(&led_to)).to_string();
         assert!(error.contains("in the middle of it (it failed as well: 24 bytes"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! One trial, from stage to account. Every method goes through the same steps, the control too.
+//! One trial, from testbed to account. Every method goes through the same steps, the control too.
 
 use std::{
     borrow::Cow,
@@ -15,10 +15,10 @@ use std::{
 use probe_core::{
     error::{Error, Result},
     model::{
-        campaign::WitnessCheck,
+        campaign::ReferenceCheck,
         method::Descriptor,
         observation::{Observation, Series},
-        scenario::{BitRate, GuestKind, Guests, Scenario, Toll},
+        scenario::{BitRate, GuestKind, Guests, Overhead, Scenario},
         target::Target,
         trial::{CpuTimes, Measured, Pace, Part, Phase, Received},
         units::{Bytes, Nanos},
@@ -31,18 +31,18 @@ use super::{
     guard::Guard,
     guests,
     reader::{self, Reader, Reading},
+    reference::{self, ReferenceCounter, Referenced},
     stopwatch::Stopwatch,
     truth,
     watch::{Watch, Watched},
-    witness::{self, Witness, Witnessed},
 };
 use crate::{
     kernel::{clock, holders, hotplug::Hotplug, run::Run, tracefs::Tracefs},
-    methods::{Method, Scene, Taps},
-    workload::{Offered, Placement, Stage, network::Limits},
+    methods::{AttachContext, Method, Taps},
+    workload::{Offered, Placement, Testbed, network::Limits},
 };
 
-/// Kicks that the witness is checked with.
+/// Kicks that the reference counter is checked with.
 const CHECK_KICKS: u64 = 500;
 
 /// How long it is checked beside a load that is not ours.
@@ -51,30 +51,30 @@ const CHECK_SPAN: Nanos = Nanos(5_000_000_000);
 /// What a trial is to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
-    /// Toll or fidelity.
+    /// Overhead or fidelity.
     pub part: Part,
     /// How the load is offered.
     pub pace: Pace,
-    /// Whether the witness runs beside the method.
-    pub witnessed: bool,
+    /// Whether the reference counter runs beside the method.
+    pub with_reference: bool,
     /// The first so many of the target's functions; none takes all.
     pub functions: Option<usize>,
 }
 
 impl Plan {
-    /// A toll trial of the method alone, on the whole target.
-    pub fn toll(pace: Pace) -> Self {
-        Self { part: Part::Toll, pace, witnessed: false, functions: None }
+    /// An overhead trial of the method alone, on the whole target.
+    pub fn overhead(pace: Pace) -> Self {
+        Self { part: Part::Overhead, pace, with_reference: false, functions: None }
     }
 
-    /// Whether trials of this plan are made under `method`. A witnessed toll trial tells what the
-    /// witness costs, and is made under the control only; to the control, all numbers of functions
-    /// are one.
+    /// Whether trials of this plan are made under `method`. An overhead trial tells what the
+    /// reference counter costs, and is made under the control only; to the control, all numbers of
+    /// functions are one.
     pub fn runs_under(self, method: &Descriptor) -> bool {
-        let price_of_witness = self.part == Part::Toll && self.witnessed;
+        let price_of_reference = self.part == Part::Overhead && self.with_reference;
         match method.id.is_off() {
             true => self.functions.is_none(),
-            false => !price_of_witness,
+            false => !price_of_reference,
         }
     }
 
@@ -89,11 +89,11 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match (self.part, self.pace) {
-            (Part::Toll, _) if self.witnessed => "toll of witness",
-            (Part::Toll, _) if self.functions.is_some() => "toll of some",
-            (Part::Toll, Pace::Lockstep) => "toll lockstep",
-            (Part::Toll, Pace::Paced) => "toll paced",
-            (Part::Toll, Pace::Flat) => "toll flat",
+            (Part::Overhead, _) if self.with_reference => "overhead of reference counter",
+            (Part::Overhead, _) if self.functions.is_some() => "overhead of some",
+            (Part::Overhead, Pace::ClosedLoop) => "overhead closed loop",
+            (Part::Overhead, Pace::Paced) => "overhead paced",
+            (Part::Overhead, Pace::Saturated) => "overhead saturated",
             (Part::Fidelity, _) => "fidelity",
         })
     }
@@ -109,7 +109,7 @@ pub struct Bench<'a> {
     pub target: &'a Target,
     /// The load.
     pub scenario: &'a Scenario,
-    /// Which CPUs are machine 1, which machine 2.
+    /// Which CPUs are the device under test, which the sink.
     pub placement: Placement,
     /// Whether other tracers may hold the target meanwhile.
     pub allow_shared: bool,
@@ -117,8 +117,8 @@ pub struct Bench<'a> {
     pub interrupted: &'a Arc<AtomicBool>,
     /// What the cable carries at most, see [`Bench::calibrate`].
     pub link: Option<BitRate>,
-    /// A stage that the next trial may use.
-    pub kept: RefCell<Option<Stage>>,
+    /// A testbed that the next trial may use.
+    pub kept: RefCell<Option<Testbed>>,
     /// Tells of CPUs that go and come.
     pub hotplug: RefCell<Hotplug>,
 }
@@ -149,67 +149,68 @@ impl Bench<'_> {
 
     fn trial(&self, method: &dyn Method, plan: Plan, watch: &mut Stopwatch) -> Result<Measured> {
         self.check_alone()?;
-        let mut stage = self.stage()?;
+        let mut testbed = self.testbed()?;
         watch.lap(Phase::Build);
-        self.warm_up(&stage, plan)?;
+        self.warm_up(&testbed, plan)?;
         watch.lap(Phase::WarmUp);
-        let witness = match plan.witnessed {
-            true => Some(Witness::attach(self.target, stage.workers())?),
+        let reference = match plan.with_reference {
+            true => Some(ReferenceCounter::attach(self.target, testbed.workers())?),
             false => None,
         };
-        let taps = stage.machine1().map(|netns| Taps { netns, names: stage.taps() });
-        let scene = Scene {
+        let taps = testbed.dut().map(|netns| Taps { netns, names: testbed.taps() });
+        let context = AttachContext {
             run: self.run,
             taps,
             cpus: &self.placement.reader,
             interrupted: Some(self.interrupted),
         };
         let target = plan.part_of(self.target);
-        let mut session = method.attach(&target, &scene)?;
+        let mut session = method.attach(&target, &context)?;
         session.enable()?;
         let collector = Collector::new(&target);
         let mut reader = Reader::start(session, collector, &self.placement.reader)?;
         watch.lap(Phase::Attach);
-        let watched = self.watch(&stage, plan, witness.as_ref(), &mut reader);
+        let watched = self.watch(&testbed, plan, reference.as_ref(), &mut reader);
         let reading = reader.stop()?;
         let watched = watched?;
         watch.lap(Phase::Load);
         let account = self.account(method.descriptor(), &target, reading, &watched.edges, watch)?;
-        let witness = witness.map(|witness| witness.finish(&watched.witness)).transpose()?;
-        let measured = assemble(&stage, watched, witness, account);
-        stage.check()?;
-        self.leave(stage)?;
+        let reference =
+            reference.map(|reference| reference.finish(&watched.reference)).transpose()?;
+        let measured = assemble(&testbed, watched, reference, account);
+        testbed.check()?;
+        self.leave(testbed)?;
         truth::check(&measured, method.descriptor(), self.target, plan)?;
         watch.lap(Phase::Account);
         Ok(measured)
     }
 
-    /// The stage that was kept, or a new one, with its limits.
-    pub(super) fn stage(&self) -> Result<Stage> {
-        let mut stage = match self.kept.take() {
-            Some(stage) => stage,
-            None => Stage::build(self.run, self.scenario, &self.placement, self.interrupted)?,
+    /// The testbed that was kept, or a new one, with its limits.
+    pub(super) fn testbed(&self) -> Result<Testbed> {
+        let mut testbed = match self.kept.take() {
+            Some(testbed) => testbed,
+            None => Testbed::build(self.run, self.scenario, &self.placement, self.interrupted)?,
         };
-        stage.limit(Limits { link: self.link, guest: self.scenario.network.guest_limit })?;
-        Ok(stage)
+        testbed.limit(Limits { link: self.link, guest: self.scenario.network.guest_limit })?;
+        Ok(testbed)
     }
 
-    /// Keeps a stage that is dear to build for the next trial. One on which a trial failed never
+    /// Keeps a testbed that is dear to build for the next trial. One on which a trial failed never
     /// comes here.
-    pub(super) fn leave(&self, stage: Stage) -> Result<()> {
+    pub(super) fn leave(&self, testbed: Testbed) -> Result<()> {
         if self.scenario.guests.kind == GuestKind::Kvm {
-            self.kept.replace(Some(stage));
+            self.kept.replace(Some(testbed));
             return Ok(());
         }
-        stage.close()
+        testbed.close()
     }
 
     /// Takes down what is kept.
     ///
     /// # Errors
-    /// As [`Stage::close`].
+    /// As [`Testbed::close`].
     pub fn close(&self) -> Result<()> {
-        self.kept.take().map_or(Ok(()), Stage::close)
+        self.kept.take().map_or(Ok(()), Testbed::close)
     }
 
     /// Another tracer may have come since the campaign began.
@@ -223,24 +224,24 @@ impl Bench<'_> {
 
     /// Runs the load once before anything is attached, until caches, rings and the bridge's table
     /// are as they will be. A fidelity trial's load runs on by itself before the first bin.
-    fn warm_up(&self, stage: &Stage, plan: Plan) -> Result<()> {
+    fn warm_up(&self, testbed: &Testbed, plan: Plan) -> Result<()> {
         if plan.part == Part::Fidelity {
             return Ok(());
         }
-        let pace = if plan.pace == Pace::Paced { Pace::Paced } else { Pace::Flat };
-        let arrivals = Arrivals::since_now(stage.sink())?;
-        let load = stage.start(self.offered(pace)?)?;
+        let pace = if plan.pace == Pace::Paced { Pace::Paced } else { Pace::Saturated };
+        let arrivals = Arrivals::since_now(testbed.sink())?;
+        let load = testbed.start(self.offered(pace)?)?;
         thread::sleep(self.scenario.settle);
         let ended = load.stop()?;
         arrivals.wait_for(ended.sent.frames)
     }
 
-    /// What the toll is measured under.
-    pub(super) fn toll(&self) -> Result<&Toll> {
-        self.scenario.toll.as_ref().ok_or_else(|| {
+    /// What the overhead is measured under.
+    pub(super) fn overhead(&self) -> Result<&Overhead> {
+        self.scenario.overhead.as_ref().ok_or_else(|| {
             Error::invalid(
                 format!("scenario {}", self.scenario.name),
-                "it has no [toll] table",
+                "it has no [overhead] table",
                 "Measure its fidelity: --parts fidelity",
             )
         })
@@ -251,7 +252,7 @@ impl Bench<'_> {
         table.ok_or_else(|| {
             Error::invalid(
                 format!("scenario {}", self.scenario.name),
-                format!("it has no [toll.{name}] table"),
+                format!("it has no [overhead.{name}] table"),
                 "Use one that has, such as quick",
             )
         })
@@ -259,52 +260,52 @@ impl Bench<'_> {
 
     /// What the guests offer at `pace`.
     pub(super) fn offered(&self, pace: Pace) -> Result<Offered> {
-        let (toll, batch) = (self.toll()?, self.scenario.guests.batch);
+        let (overhead, batch) = (self.overhead()?, self.scenario.guests.batch);
         Ok(match pace {
-            Pace::Lockstep => Offered::Lockstep { kicks: toll.lockstep.kicks },
+            Pace::ClosedLoop => Offered::ClosedLoop { kicks: overhead.closed_loop.kicks },
             Pace::Paced => {
-                let rate = self.table("paced", toll.paced.as_ref())?.rate;
+                let rate = self.table("paced", overhead.paced.as_ref())?.rate;
                 Offered::Paced { rate, batch }
             }
-            Pace::Flat => Offered::Flat { batch },
+            Pace::Saturated => Offered::Saturated { batch },
         })
     }
 
-    /// Counts the same load on the target and at the witness's sites: the two must agree on this
-    /// kernel.
+    /// Counts the same load on the target and at the reference counter's sites: the two must agree
+    /// on this kernel.
     ///
     /// # Errors
     /// They do not, or the load fails.
-    pub fn check_witness(&self) -> Result<Vec<WitnessCheck>> {
-        self.steadily(|| self.check_witness_here())
+    pub fn check_reference(&self) -> Result<Vec<ReferenceCheck>> {
+        self.steadily(|| self.check_reference_here())
     }
 
-    fn check_witness_here(&self) -> Result<Vec<WitnessCheck>> {
+    fn check_reference_here(&self) -> Result<Vec<ReferenceCheck>> {
         if self.scenario.guests.kind == GuestKind::Existing {
-            return self.check_witness_alongside();
+            return self.check_reference_alongside();
         }
         // Whatever the scenario's guests are: the claim is about the kernel, and only these count
         // their kicks.
-        let stage = Stage::of_guests(self.run, &Guests::default(), &self.placement)?;
-        let checks = witness::verify(self.target, || {
-            let mut load = stage.start(Offered::Lockstep { kicks: CHECK_KICKS })?;
+        let testbed = Testbed::of_guests(self.run, &Guests::default(), &self.placement)?;
+        let checks = reference::verify(self.target, || {
+            let mut load = testbed.start(Offered::ClosedLoop { kicks: CHECK_KICKS })?;
             while !load.wait(Duration::from_millis(100))? {
                 if self.interrupted.load(Ordering::Relaxed) {
                     return Err(Error::Interrupted);
                 }
             }
             load.stop()?;
-            stage.kick_receivers()
+            testbed.kick_receivers()
         })?;
-        stage.close()?;
+        testbed.close()?;
         Ok(checks)
     }
 
     /// The same with a load that takes no orders.
-    fn check_witness_alongside(&self) -> Result<Vec<WitnessCheck>> {
-        let stage = self.stage()?;
-        let load = stage.start(Offered::Lockstep { kicks: 0 })?;
-        let checks = witness::verify_alongside(self.target, stage.workers().len(), || {
+    fn check_reference_alongside(&self) -> Result<Vec<ReferenceCheck>> {
+        let testbed = self.testbed()?;
+        let load = testbed.start(Offered::ClosedLoop { kicks: 0 })?;
+        let checks = reference::verify_alongside(self.target, testbed.workers().len(), || {
             let start = clock::now();
             while clock::now().since(start) < CHECK_SPAN {
                 if self.interrupted.load(Ordering::Relaxed) {
@@ -315,20 +316,20 @@ impl Bench<'_> {
             Ok(())
         });
         load.stop()?;
-        stage.close()?;
+        testbed.close()?;
         checks
     }
 
     fn watch(
         &self,
-        stage: &Stage,
+        testbed: &Testbed,
         plan: Plan,
-        witness: Option<&Witness>,
+        reference: Option<&ReferenceCounter>,
         reader: &mut Reader,
     ) -> Result<Watched> {
-        let watch = Watch::new(self, stage, witness, reader)?;
+        let watch = Watch::new(self, testbed, reference, reader)?;
         match plan.part {
-            Part::Toll => watch.toll(plan.pace),
+            Part::Overhead => watch.overhead(plan.pace),
             Part::Fidelity => watch.fidelity(),
         }
     }
@@ -387,9 +388,9 @@ impl Bench<'_> {
 }
 
 fn assemble(
-    stage: &Stage,
+    testbed: &Testbed,
     watched: Watched,
-    mut witness: Option<Witnessed>,
+    mut reference: Option<Referenced>,
     account: Account,
 ) -> Measured {
     let Watched {
@@ -400,7 +401,7 @@ fn assemble(
         by_guest,
         latency,
         rtt,
-        witness: _,
+        reference: _,
         sections,
         sent,
         spent,
@@ -409,8 +410,8 @@ fn assemble(
     let first = received.first().copied().unwrap_or_default();
     let last = received.last().copied().unwrap_or_default();
     let mut guests =
-        guests::series(stage.guest_names(), stage.counted_at(), &edges, &by_guest, &rtt);
-    let calls = witness.as_mut().map(|witness| std::mem::take(&mut witness.guests));
+        guests::series(testbed.guest_names(), testbed.counted_at(), &edges, &by_guest, &rtt);
+    let calls = reference.as_mut().map(|reference| std::mem::take(&mut reference.guests));
     for (guest, calls) in guests.iter_mut().zip(calls.into_iter().flatten()) {
         guest.calls = calls;
     }
@@ -438,9 +439,9 @@ fn assemble(
         edges,
         edge_jitter,
         throughput: received.windows(2).map(|pair| pair[1].bytes.0 - pair[0].bytes.0).collect(),
-        counted_at: Some(stage.sink().counted_at()),
+        counted_at: Some(testbed.sink().counted_at()),
         frames: received.windows(2).map(|pair| pair[1].frames - pair[0].frames).collect(),
-        witness: witness.map(|witness| witness.series),
+        reference: reference.map(|reference| reference.series),
         sections,
         observation,
         series,

@@ -26,7 +26,7 @@ pub(super) fn check(
     plan: Plan,
 ) -> Result<()> {
     frames(measured, plan)?;
-    if plan.part == Part::Toll && plan.pace == Pace::Lockstep {
+    if plan.part == Part::Overhead && plan.pace == Pace::ClosedLoop {
         calls(measured, method, target)?;
     }
     Ok(())
@@ -37,20 +37,20 @@ pub(super) fn check(
 fn frames(measured: &Measured, plan: Plan) -> Result<()> {
     let (sent, received, refused) =
         (measured.sent.frames, measured.received.frames, measured.refused);
-    if plan.part == Part::Toll && received + refused != sent {
-        return Err(Error::Untrue(format!(
+    if plan.part == Part::Overhead && received + refused != sent {
+        return Err(Error::Inconsistent(format!(
             "{sent} frames sent, but {received} arrived at the sink and {refused} were refused there"
         )));
     }
     if sent == 0 || received == 0 {
-        return Err(Error::Untrue(format!(
+        return Err(Error::Inconsistent(format!(
             "no load: {sent} frames sent, {received} arrived at the sink"
         )));
     }
     Ok(())
 }
 
-/// In lockstep every kick is one call, and one frame.
+/// In the closed loop every kick is one call, and one frame.
 fn calls(measured: &Measured, method: &Descriptor, target: &Target) -> Result<()> {
     let items = Items::of(target);
     let Some(item) = items.seen(method, measured) else { return Ok(()) };
@@ -74,11 +74,11 @@ pub(super) fn hits(
         Class::Nothing => return Ok(()),
     };
     if let Some(all) = all.filter(|&all| !accounts_for(truth, all, lost, seen.missed)) {
-        return Err(Error::Untrue(format!(
+        return Err(Error::Inconsistent(format!(
             "{truth} hits of {}, but {all} seen, {lost:?} lost, {:?} missed{}",
             item.name,
             seen.missed,
-            remedy(item.name, all > truth)
+            hint(item.name, all > truth)
         )));
     }
     match seen.estimates.get(item.index).copied().flatten() {
@@ -89,7 +89,7 @@ pub(super) fn hits(
 }
 
 /// What may have added hits that are not the load's.
-fn remedy(item: &str, too_many: bool) -> &'static str {
+fn hint(item: &str, too_many: bool) -> &'static str {
     match item {
         HIT_PER_FRAME if too_many => {
             ". Other traffic of this host hits the same tracepoint: stop it, or measure in a VM"
@@ -102,7 +102,7 @@ fn remedy(item: &str, too_many: bool) -> &'static str {
 fn bounds(estimate: Estimate, truth: u64, name: &str) -> Result<()> {
     let Estimate { calls, lo, hi, promise } = estimate;
     if promise == Promise::Always && !(lo..=hi).contains(&(truth as f64)) {
-        return Err(Error::Untrue(format!(
+        return Err(Error::Inconsistent(format!(
             "{truth} hits of {name}, but the sampler's bounds are {lo} and {hi} about {calls}"
         )));
     }
@@ -112,7 +112,7 @@ fn bounds(estimate: Estimate, truth: u64, name: &str) -> Result<()> {
 /// Whether `recorded` events and what was not seen can be the whole of `calls`. Losses are not told
 /// apart by function, so they bound the count. A loss that is only partly known excuses any gap,
 /// and the summary calls the rest unaccounted for; but a kernel that does not tell what a probe
-/// missed excuses none in lockstep, where calls come one at a time and nothing nests.
+/// missed excuses none in the closed loop, where calls come one at a time and nothing nests.
 fn accounts_for(calls: u64, recorded: u64, lost: Loss, missed: Loss) -> bool {
     let open = lost.exact().is_none() || matches!(missed, Loss::AtLeast(_));
     recorded <= calls && (open || recorded + lost.known() + missed.known() >= calls)

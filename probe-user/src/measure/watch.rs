@@ -1,5 +1,5 @@
 //! What happens between enable and disable: the load runs, and one reader stamps each bin edge and
-//! reads, at that moment, the sink, the witness and edge-read counters.
+//! reads, at that moment, the sink, the reference counter and edge-read counters.
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
@@ -19,10 +19,10 @@ use super::{
     cpu::{self, Meters},
     latency::Stopwatch,
     reader::Reader,
+    reference::{self, ReferenceCounter},
     trial::Bench,
-    witness::{self, Witness},
 };
-use crate::workload::{Load, Offered, Orders, Stage, fleet::Ended};
+use crate::workload::{Load, Offered, Orders, Testbed, fleet::Ended};
 
 /// What was seen and spent in the measured window.
 pub(super) struct Watched {
@@ -30,16 +30,16 @@ pub(super) struct Watched {
     pub(super) edge_jitter: Nanos,
     /// Sink readings at the edges.
     pub(super) received: Vec<Received>,
-    /// Frames that machine 2 refused between the first edge and the last.
+    /// Frames that the sink refused between the first edge and the last.
     pub(super) refused: u64,
     /// Each guest's bytes at the edges; in fidelity trials only.
     pub(super) by_guest: Vec<Vec<u64>>,
-    /// How long frames took; in paced toll trials of guests that stamp them.
+    /// How long frames took; in paced overhead trials of guests that stamp them.
     pub(super) latency: Option<Latency>,
     /// Round-trip times by guest.
     pub(super) rtt: Vec<Vec<(Nanos, f64)>>,
-    /// Witness readings at the edges.
-    pub(super) witness: Vec<witness::Reading>,
+    /// Reference counter readings at the edges.
+    pub(super) reference: Vec<reference::Reading>,
     pub(super) sections: Vec<SectionMark>,
     pub(super) sent: Sent,
     pub(super) spent: cpu::Reading,
@@ -48,34 +48,34 @@ pub(super) struct Watched {
 /// The things that are watched together.
 pub(super) struct Watch<'a> {
     bench: &'a Bench<'a>,
-    stage: &'a Stage,
-    witness: Option<&'a Witness>,
+    testbed: &'a Testbed,
+    reference: Option<&'a ReferenceCounter>,
     reader: &'a mut Reader,
     arrivals: Arrivals<'a>,
     received: Vec<Received>,
     by_guest: Vec<Vec<u64>>,
-    witnessed: Vec<witness::Reading>,
+    with_reference: Vec<reference::Reading>,
     stopwatch: Option<Stopwatch>,
 }
 
 impl<'a> Watch<'a> {
     pub(super) fn new(
         bench: &'a Bench<'a>,
-        stage: &'a Stage,
-        witness: Option<&'a Witness>,
+        testbed: &'a Testbed,
+        reference: Option<&'a ReferenceCounter>,
         reader: &'a mut Reader,
     ) -> Result<Self> {
-        let arrivals = Arrivals::since_now(stage.sink())?;
-        let (received, by_guest, witnessed) = (Vec::new(), Vec::new(), Vec::new());
+        let arrivals = Arrivals::since_now(testbed.sink())?;
+        let (received, by_guest, with_reference) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self {
             bench,
-            stage,
-            witness,
+            testbed,
+            reference,
             reader,
             arrivals,
             received,
             by_guest,
-            witnessed,
+            with_reference,
             stopwatch: None,
         })
     }
@@ -83,16 +83,18 @@ impl<'a> Watch<'a> {
     /// The load from idle to idle, so that every CPU nanosecond of it falls into the window: the
     /// scheduler's account of a thread lags by up to a tick while the thread runs, and not at all
     /// while it sleeps.
-    pub(super) fn toll(mut self, pace: Pace) -> Result<Watched> {
-        let toll = self.bench.toll()?;
+    pub(super) fn overhead(mut self, pace: Pace) -> Result<Watched> {
+        let overhead = self.bench.overhead()?;
         let length = match pace {
-            Pace::Lockstep => None,
-            Pace::Paced => Some(self.bench.table("paced", toll.paced.as_ref())?.duration),
-            Pace::Flat => Some(self.bench.table("flat", toll.flat.as_ref())?.duration),
+            Pace::ClosedLoop => None,
+            Pace::Paced => Some(self.bench.table("paced", overhead.paced.as_ref())?.duration),
+            Pace::Saturated => {
+                Some(self.bench.table("saturated", overhead.saturated.as_ref())?.duration)
+            }
         };
         // At another pace there is no schedule that a frame could be late by.
         if pace == Pace::Paced && self.bench.scenario.guests.kind == GuestKind::Blast {
-            self.stopwatch = match Stopwatch::start(self.stage) {
+            self.stopwatch = match Stopwatch::start(self.testbed) {
                 Err(lacks @ Error::Unsupported { .. }) => {
                     log::warn!("how long frames take is not measured: {lacks}");
                     None
@@ -101,11 +103,11 @@ impl<'a> Watch<'a> {
             };
         }
         let sink = &self.bench.placement.sink;
-        let mut meters = Meters::open(&self.stage.worker_threads(), &[], &[], sink)?;
+        let mut meters = Meters::open(&self.testbed.worker_threads(), &[], &[], sink)?;
         let before = meters.read_at_rest()?;
         let mut clock = BinClock::start(self.bench.scenario.bin);
         self.read_edge(0)?;
-        let mut load = self.stage.start(self.bench.offered(pace)?)?;
+        let mut load = self.testbed.start(self.bench.offered(pace)?)?;
         // The guests' threads begin with the load, so that all they have spent is spent on it.
         let mut guests = Meters::open(&[], load.threads(), &[], sink)?;
         for _ in 0..length.map_or(usize::MAX, |length| self.bins(length)) {
@@ -132,7 +134,7 @@ impl<'a> Watch<'a> {
     pub(super) fn fidelity(mut self) -> Result<Watched> {
         let mut sections = self.sections();
         let (_, first) = sections[0];
-        let mut load = self.stage.start(Orders { hogs: 0, ..first })?;
+        let mut load = self.testbed.start(Orders { hogs: 0, ..first })?;
         thread::sleep(self.bench.scenario.settle);
         match self.run_through(&mut sections, &mut *load) {
             Ok((clock, sent, spent)) => {
@@ -153,7 +155,7 @@ impl<'a> Watch<'a> {
     ) -> Result<(BinClock, Sent, cpu::Reading)> {
         let bins = self.bins(self.bench.scenario.fidelity.duration());
         let sink = &self.bench.placement.sink;
-        let workers = self.stage.worker_threads();
+        let workers = self.testbed.worker_threads();
         let mut meters = Meters::open(&workers, load.threads(), load.hogs(), sink)?;
         let (before, sent) = (meters.read()?, load.sent()?);
         let mut waited = before.sink_run_delay;
@@ -161,7 +163,7 @@ impl<'a> Watch<'a> {
         let (mut edge, mut current) = (0, 0);
         loop {
             self.read_edge(edge)?;
-            self.by_guest.push(self.stage.bytes_by_guest()?);
+            self.by_guest.push(self.testbed.bytes_by_guest()?);
             if edge == bins {
                 break;
             }
@@ -201,7 +203,7 @@ impl<'a> Watch<'a> {
             let batch = guests.batch;
             let offered = match section.rate.or(fidelity.rate) {
                 Some(rate) => Offered::Paced { rate, batch },
-                None => Offered::Flat { batch },
+                None => Offered::Saturated { batch },
             };
             sections.push((mark, Orders { offered, senders, hogs: section.hogs }));
             first_bin += self.bins(section.duration);
@@ -216,10 +218,10 @@ impl<'a> Watch<'a> {
             return Err(Error::Interrupted);
         }
         self.reader.at_edge(edge)?;
-        if let Some(witness) = self.witness {
-            self.witnessed.push(witness.read());
+        if let Some(reference) = self.reference {
+            self.with_reference.push(reference.read());
         }
-        self.received.push(self.stage.sink().read()?);
+        self.received.push(self.testbed.sink().read()?);
         self.stopwatch.as_mut().map_or(Ok(()), Stopwatch::drain)
     }
 
@@ -232,7 +234,7 @@ impl<'a> Watch<'a> {
     ) -> Result<Watched> {
         let (edges, edge_jitter) = clock.finish();
         let refused = self.arrivals.refused()?;
-        let Self { received, by_guest, witnessed: witness, stopwatch, .. } = self;
+        let Self { received, by_guest, with_reference: reference, stopwatch, .. } = self;
         let latency = stopwatch.map(Stopwatch::finish).transpose()?;
         let Ended { sent, rtt } = ended;
         Ok(Watched {
@@ -243,7 +245,7 @@ impl<'a> Watch<'a> {
             by_guest,
             latency,
             rtt,
-            witness,
+            reference,
             sections,
             sent,
             spent,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use probe_core::error::{Error, Remedy, Result};
+use probe_core::error::{Error, Hint, Result};
 
 use super::Detection;
 
@@ -12,26 +12,24 @@ impl From<Result<()>> for Detection {
     fn from(probe: Result<()>) -> Self {
         let Err(error) = probe else { return Self::Available };
         match error {
-            Error::Unsupported { subject, why, remedy } => {
-                Self::Unsupported { why: format!("{subject}: {why}"), remedy: text(&remedy) }
+            Error::Unsupported { subject, why, hint } => {
+                Self::Unsupported { why: format!("{subject}: {why}"), hint: text(&hint) }
             }
-            Error::File { op, path, source, remedy } if refused(&source) => Self::Unsupported {
+            Error::File { op, path, source, hint } if refused(&source) => Self::Unsupported {
                 why: format!("cannot {op} {}: {source}", path.display()),
-                remedy: text(&remedy),
+                hint: text(&hint),
             },
-            Error::Call { call, subject, source, remedy } if refused(&source) => {
-                Self::Unsupported {
-                    why: format!("{call} on {subject}: {source}"),
-                    remedy: text(&remedy),
-                }
-            }
+            Error::Call { call, subject, source, hint } if refused(&source) => Self::Unsupported {
+                why: format!("{call} on {subject}: {source}"),
+                hint: text(&hint),
+            },
             // A verifier that had the memory to decide has decided.
-            Error::Refused { call, subject, source, log, remedy }
+            Error::Refused { call, subject, source, log, hint }
                 if source.kind() != io::ErrorKind::OutOfMemory =>
             {
                 Self::Unsupported {
                     why: format!("{call} on {subject}: {source}: {log}"),
-                    remedy: text(&remedy),
+                    hint: text(&hint),
                 }
             }
             open => Self::Inconclusive(open),
@@ -43,8 +41,8 @@ fn refused(source: &io::Error) -> bool {
     source.kind() == io::ErrorKind::PermissionDenied
 }
 
-fn text(remedy: &Remedy) -> String {
-    remedy.text().unwrap_or_default().into()
+fn text(hint: &Hint) -> String {
+    hint.text().unwrap_or_default().into()
 }
 
 #[cfg(test)]
@@ -59,9 +57,9 @@ mod tests {
         };
         assert!(matches!(Detection::from(Ok(())), Detection::Available));
         match answer(libc::EACCES) {
-            Detection::Unsupported { why, remedy } => {
+            Detection::Unsupported { why, hint } => {
                 assert!(why.contains("set_ftrace_filter"), "{why}");
-                assert_eq!(remedy, "Run as root");
+                assert_eq!(hint, "Run as root");
             }
             other => panic!("{other:?}"),
         }

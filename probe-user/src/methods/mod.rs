@@ -37,7 +37,7 @@ pub enum Detection {
         /// What is missing.
         why: String,
         /// What would help.
-        remedy: String,
+        hint: String,
     },
     /// The question could not be answered; never cached, never taken for a no.
     Inconclusive(Error),
@@ -63,12 +63,12 @@ pub trait Method: Send + Sync {
     ///
     /// # Errors
     /// What the kernel refused; whatever had attached by then is released.
-    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>>;
+    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>>;
 }
 
 /// Where a method is attached, and on whose behalf.
 #[derive(Debug, Clone, Copy)]
-pub struct Scene<'a> {
+pub struct AttachContext<'a> {
     /// Who owns what it makes.
     pub run: &'a Run,
     /// The guests' TAPs; none where no load is built.
@@ -89,7 +89,7 @@ pub struct Taps<'a> {
     pub names: &'a [String],
 }
 
-impl<'a> Scene<'a> {
+impl<'a> AttachContext<'a> {
     /// Without any load.
     pub fn bare(run: &'a Run) -> Self {
         Self { run, taps: None, cpus: &[], interrupted: None }

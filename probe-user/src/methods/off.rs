@@ -15,7 +15,7 @@ use probe_core::{
     },
 };
 
-use super::{Cadence, Detection, Method, Scene, Session, Sink};
+use super::{AttachContext, Cadence, Detection, Method, Session, Sink};
 use crate::kernel::{clock, known::Known};
 
 /// The control.
@@ -59,7 +59,7 @@ impl Method for Off {
         Detection::Available
     }
 
-    fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
+    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         Ok(Box::new(OffSession { items: target.len(), enabled: None, observed: Nanos::default() }))
     }
 }

@@ -146,11 +146,11 @@ impl Options {
         else {
             return Ok(());
         };
-        let remedy = match self.known.as_slice() {
+        let hint = match self.known.as_slice() {
             [] => "It has no parameters".to_owned(),
             known => format!("It has {}", known.join(", ")),
         };
-        Err(invalid(&self.id, format!("it has no parameter {key}"), remedy))
+        Err(invalid(&self.id, format!("it has no parameter {key}"), hint))
     }
 
     fn wrong(&self, key: &str, why: String) -> Error {
@@ -162,8 +162,8 @@ impl Options {
     }
 }
 
-fn invalid(word: &str, why: String, remedy: String) -> Error {
-    Error::invalid(format!("method `{word}`"), why, remedy)
+fn invalid(word: &str, why: String, hint: String) -> Error {
+    Error::invalid(format!("method `{word}`"), why, hint)
 }
 
 #[cfg(test)]

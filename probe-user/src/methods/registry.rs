@@ -146,11 +146,11 @@ fn unknown(id: &str) -> Error {
     let accepted: Vec<&str> = groups().chain(ids()).collect();
     let distance = |known: &&&str| strsim::osa_distance(known, id);
     let nearest = accepted.iter().min_by_key(distance);
-    let remedy = match nearest.filter(|known| distance(known) <= id.len() / 3) {
+    let hint = match nearest.filter(|known| distance(known) <= id.len() / 3) {
         Some(nearest) => format!("Did you mean {nearest}? There are: {}", accepted.join(", ")),
         None => format!("There are: {}", accepted.join(", ")),
     };
-    Error::invalid(format!("method `{id}`"), "there is no such method", remedy)
+    Error::invalid(format!("method `{id}`"), "there is no such method", hint)
 }
 
 #[cfg(test)]

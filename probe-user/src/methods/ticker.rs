@@ -162,7 +162,7 @@ fn refused(ticker: Ticker, source: io::Error) -> Error {
     let denied = is_denied(&source);
     let error = Error::call("perf_event_open", ticker.name(), source);
     if denied {
-        return error.with_remedy("Run as root, or: sysctl kernel.perf_event_paranoid=-1");
+        return error.with_hint("Run as root, or: sysctl kernel.perf_event_paranoid=-1");
     }
     error
 }

@@ -97,9 +97,9 @@ impl Socket {
         if let Some(snaplen) = shape.snaplen {
             truncate(fd.as_fd(), snaplen)?;
         }
-        let remedy = "Blocks are whole pages, and all of the ring is kernel memory: ask for less, or for fewer blocks";
+        let hint = "Blocks are whole pages, and all of the ring is kernel memory: ask for less, or for fewer blocks";
         set("setsockopt(PACKET_RX_RING)", PACKET_RX_RING, &request(shape))
-            .map_err(|e| if is_refusal(&e) { e } else { e.with_remedy(remedy) })?;
+            .map_err(|e| if is_refusal(&e) { e } else { e.with_hint(hint) })?;
         let ring =
             Ring::map(fd.as_fd(), shape).map_err(|e| Error::call("mmap", "packet socket", e))?;
         Ok(Self { ring, fd })

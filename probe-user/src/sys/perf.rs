@@ -285,8 +285,8 @@ fn refused_ring(subject: String, source: io::Error) -> Error {
     let errno = source.raw_os_error();
     let error = Error::call("mmap", subject, source);
     match errno {
-        Some(libc::EPERM) => error.with_remedy("Run as root, or raise kernel.perf_event_mlock_kb"),
-        Some(libc::ENOMEM) => error.with_remedy("Ask for less: buffer_kib_per_cpu"),
+        Some(libc::EPERM) => error.with_hint("Run as root, or raise kernel.perf_event_mlock_kb"),
+        Some(libc::ENOMEM) => error.with_hint("Ask for less: buffer_kib_per_cpu"),
         _ => error,
     }
 }
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_ring_has_the_remedy_of_its_cause() {
+    fn a_refused_ring_has_the_hint_of_its_cause() {
         let text =
             |errno| refused_ring("x".into(), io::Error::from_raw_os_error(errno)).to_string();
         assert!(text(libc::EPERM).contains("perf_event_mlock_kb"));

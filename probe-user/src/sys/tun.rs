@@ -193,7 +193,7 @@ fn ifreq(name: &str, flags: u16) -> Result<[u8; IFREQ]> {
 fn unopened(error: io::Error) -> Error {
     let missing = error.kind() == io::ErrorKind::NotFound || is_no_device(&error);
     let error = Error::file("open", PATH, error);
-    if missing { error.with_remedy("Load the module: `modprobe tun`") } else { error }
+    if missing { error.with_hint("Load the module: `modprobe tun`") } else { error }
 }
 
 fn is_no_device(error: &io::Error) -> bool {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_module_names_the_remedy() {
+    fn a_missing_module_names_the_hint() {
         let error = unopened(io::Error::from_raw_os_error(libc::ENODEV));
         assert!(error.to_string().ends_with("`modprobe tun`"), "{error}");
     }

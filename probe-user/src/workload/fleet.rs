@@ -1,4 +1,4 @@
-//! What a stage asks of its guests, whatever they are.
+//! What a testbed asks of its guests, whatever they are.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use probe_core::{
 
 use super::{Hogs, Orders};
 
-/// The guests of a stage. Dropping them takes them down, without a word about what failed.
+/// The guests of a testbed. Dropping them takes them down, without a word about what failed.
 pub trait Fleet: Send {
     /// The vhost workers of all guests.
     fn workers(&self) -> &[Worker];
@@ -109,7 +109,7 @@ pub trait Load {
     }
 
     /// Waits until every guest is through with its pace; false if `limit` passes first. Only
-    /// lockstep ends by itself.
+    /// closed loop ends by itself.
     ///
     /// # Errors
     /// A guest failed; [`Load::stop`] says why.

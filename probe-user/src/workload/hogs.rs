@@ -67,7 +67,8 @@ impl Hogs {
                 .spawn(body)
                 .map_err(|e| Error::call("clone", format!("the thread of hog {number}"), e))?;
             hogs.threads.push(thread);
-            let tid = is_ready.recv().map_err(|_| Error::Untrue("a hog panicked".into()))??;
+            let tid =
+                is_ready.recv().map_err(|_| Error::Inconsistent("a hog panicked".into()))??;
             hogs.tids.push(tid);
         }
         Ok(hogs)
@@ -80,7 +81,7 @@ impl Hogs {
     pub fn set(&self, count: usize) -> Result<()> {
         let threads = count * self.per_hog;
         if threads > self.tids.len() {
-            return Err(Error::Untrue(format!(
+            return Err(Error::Inconsistent(format!(
                 "{count} hogs of {} threads each cannot run: there are {} threads",
                 self.per_hog,
                 self.tids.len()

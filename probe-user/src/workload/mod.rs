@@ -1,12 +1,11 @@
 //! The load: guests on vhost devices, the network between them and the sink, hogs.
 //!
-//! [`Stage::build`] makes devices and network, [`Stage::start`] sets the guests to work,
-//! [`Load::stop`] ends that and [`Stage::close`] takes everything down. A stage serves any number
-//! of loads in turn.
+//! [`Testbed::build`] makes devices and network, [`Testbed::start`] sets the guests to work,
+//! [`Load::stop`] ends that and [`Testbed::close`] takes everything down. A testbed serves any
+//! number of loads in turn.
 
 pub mod blast;
 mod bridge;
-mod crew;
 pub mod existing;
 pub mod fleet;
 pub mod hogs;
@@ -15,8 +14,9 @@ mod kvm;
 pub mod network;
 mod orders;
 mod placement;
+mod process_group;
 pub mod scenarios;
-mod stage;
+mod testbed;
 pub mod vhost;
 
 pub use fleet::Load;
@@ -24,7 +24,7 @@ pub use hogs::Hogs;
 pub(crate) use kvm::OVERHEAD_MIB;
 pub use orders::{Offered, Orders};
 pub use placement::{Named, Placement};
-pub use stage::Stage;
+pub use testbed::Testbed;
 
 pub use probe_core::model::subject::{CALLED_PER_KICK, HIT_PER_FRAME};
 

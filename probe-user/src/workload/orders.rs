@@ -25,7 +25,7 @@ impl From<Offered> for Orders {
 pub enum Offered {
     /// One frame at a time, each with a kick of its own, and the next only when the call for the
     /// last has ended: as many calls of `handle_tx` as kicks.
-    Lockstep {
+    ClosedLoop {
         /// How many; then the guest rests.
         kicks: u64,
     },
@@ -37,7 +37,7 @@ pub enum Offered {
         batch: u16,
     },
     /// As many frames as the ring takes.
-    Flat {
+    Saturated {
         /// Most frames for one kick.
         batch: u16,
     },

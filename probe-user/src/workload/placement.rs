@@ -7,14 +7,14 @@ use probe_core::{
 
 use crate::kernel::cpus;
 
-/// The CPUs of machine 1 (guests, vhost workers, hogs), of machine 2 (the sink), and of a method's
-/// own reader.
+/// The CPUs of the device under test (guests, vhost workers, hogs), of the sink (the sink), and of
+/// a method's own reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
-    /// Machine 1's.
+    /// The device under test's.
     pub load: Vec<u32>,
-    /// Machine 2's, and the reader's at the bin edges; the same as machine 1's where there are too
-    /// few.
+    /// The sink's, and the reader's at the bin edges; the same as the device under test's where
+    /// there are too few.
     pub sink: Vec<u32>,
     /// Those that a method's reader may run on, a thread or an outside program.
     pub reader: Vec<u32>,
@@ -32,14 +32,15 @@ pub struct Named {
 }
 
 impl Placement {
-    /// With `load` for machine 1 and `sink` for machine 2; readers run on machine 1.
+    /// With `load` for the device under test and `sink` for the sink; readers run on the device
+    /// under test.
     pub fn of(load: Vec<u32>, sink: Vec<u32>) -> Self {
         Self { reader: load.clone(), load, sink }
     }
 
     /// Takes what is named, and of the `allowed` CPUs whatever is not: the first `load_cpus` for
-    /// machine 1, the next one for machine 2. Where there are too few, the machines share the last
-    /// one. Readers run on machine 1.
+    /// the device under test, the next one for the sink. Where there are too few, the machines
+    /// share the last one. Readers run on the device under test.
     ///
     /// # Errors
     /// No CPU is allowed, or `load_cpus` is 0; what is named for one machine is named for the other
@@ -66,7 +67,8 @@ impl Placement {
         Ok(placement)
     }
 
-    /// Whether the machines share no CPU, so that a hog on machine 1 takes nothing from machine 2.
+    /// Whether the machines share no CPU, so that a hog on the device under test takes nothing from
+    /// the sink.
     pub fn is_disjoint(&self) -> bool {
         !self.sink.iter().any(|cpu| self.load.contains(cpu))
     }

@@ -66,9 +66,9 @@ pub fn load(name: &str) -> Result<Scenario> {
         ));
     }
     let text = fs::read_to_string(name).map_err(|e| {
-        let remedy =
+        let hint =
             "Name a file that you may read; `tracetoll scenarios` lists those that are built in";
-        Error::file("read", name, e).with_remedy(remedy)
+        Error::file("read", name, e).with_hint(hint)
     })?;
     parse(name, &text)
 }
@@ -107,6 +107,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_words_of_0_1_are_read() {
+        let quick = text("quick").unwrap();
+        let old = quick
+            .replace("[overhead.closed_loop]", "[toll.lockstep]")
+            .replace("[overhead.paced]", "[toll.paced]")
+            .replace("[overhead.saturated]", "[toll.flat]");
+        assert!(!old.contains("overhead."), "{old}");
+        assert_eq!(parse("old.toml", &old).unwrap(), parse("quick", quick).unwrap());
+    }
+
+    #[test]
     fn built_in_scenarios_are_right_and_quick_has_sixty_bins() {
         for name in names() {
             load(name).unwrap();
@@ -116,11 +127,15 @@ mod tests {
     }
 
     #[test]
-    fn a_toll_may_be_of_lockstep_alone() {
-        let toll = load("hooks").unwrap().toll.unwrap();
-        assert!(toll.has(Pace::Lockstep) && !toll.has(Pace::Paced) && !toll.has(Pace::Flat));
-        let quick = load("quick").unwrap().toll.unwrap();
-        assert!(quick.has(Pace::Paced) && quick.has(Pace::Flat));
+    fn a_overhead_may_be_of_closed_loop_alone() {
+        let overhead = load("hooks").unwrap().overhead.unwrap();
+        assert!(
+            overhead.has(Pace::ClosedLoop)
+                && !overhead.has(Pace::Paced)
+                && !overhead.has(Pace::Saturated)
+        );
+        let quick = load("quick").unwrap().overhead.unwrap();
+        assert!(quick.has(Pace::Paced) && quick.has(Pace::Saturated));
     }
 
     #[test]

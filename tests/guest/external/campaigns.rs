@@ -16,7 +16,7 @@ pub(super) fn campaign() -> Result<()> {
     fs::write(&scenario, fs::read_to_string(folder.tiny()?)? + &table)?;
     let run = |out: &Path, named: &str| -> Result<Command> {
         let mut run = tracetoll(["run", "--seed", "1", "--methods", "off", "--blocks", "1"])?;
-        run.args(["--parts", "toll", "--method", named, "--scenario"]).arg(&scenario);
+        run.args(["--parts", "overhead", "--method", named, "--scenario"]).arg(&scenario);
         run.arg("--out").arg(out);
         Ok(run)
     };
@@ -47,7 +47,7 @@ pub(super) fn full() -> Result<()> {
     };
     let out = folder.path().join("out");
     let mut run = tiny_run(&folder, "off", &out)?;
-    run.args(["--parts", "toll", "--method"]).env("TMPDIR", &small);
+    run.args(["--parts", "overhead", "--method"]).env("TMPDIR", &small);
     run.arg("external:fills=sh -c 'cat /dev/zero > {out}; exit 1'");
     on_it(&["mount", "-t", "tmpfs", "-o", "size=1m", "none"])?;
     let told = run.output();
@@ -67,7 +67,7 @@ pub(super) fn killed() -> Result<()> {
     const MARK: &str = "76543210";
     let folder = Folder::new()?;
     let mut run = tiny_run(&folder, "off", &folder.path().join("out"))?;
-    run.args(["--parts", "toll", "--duration", "10s", "--method"]);
+    run.args(["--parts", "overhead", "--duration", "10s", "--method"]);
     run.arg(format!("external:child=sh -c 'setsid sleep {MARK} & echo ready; exec sleep {MARK}'"));
     // No trial under the program may have to end first: what it left does not heed the signal, and
     // is waited for.

@@ -10,13 +10,13 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::run::Run,
-    methods::{Scene, Taps},
-    workload::{Offered, Placement, Stage},
+    methods::{AttachContext, Taps},
+    workload::{Offered, Placement, Testbed},
 };
 
 use super::{available, finish, resolve};
 use crate::{
-    load::machine1,
+    load::dut,
     triggers::{call_open_tun, call_open_vhost},
 };
 
@@ -34,7 +34,7 @@ pub(super) fn calls(id: &str) -> Result<()> {
     let target = resolve(&request)?;
     let method = available(id, &target)?;
     let run = Run::start()?;
-    let mut session = method.attach(&target, &Scene::bare(&run))?;
+    let mut session = method.attach(&target, &AttachContext::bare(&run))?;
     session.enable()?;
     for call in 0..CALLS {
         call_open_tun()?;
@@ -80,15 +80,16 @@ pub(super) fn frames() -> Result<()> {
         event_idx: true,
         ..Guests::default()
     };
-    let stage = Stage::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
-    let taps = Taps { netns: machine1(&stage), names: stage.taps() };
-    let mut session = method.attach(&target, &Scene { taps: Some(taps), ..Scene::bare(&run) })?;
+    let testbed = Testbed::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
+    let taps = Taps { netns: dut(&testbed), names: testbed.taps() };
+    let mut session =
+        method.attach(&target, &AttachContext { taps: Some(taps), ..AttachContext::bare(&run) })?;
     session.enable()?;
-    let mut load = stage.start(Offered::Lockstep { kicks: KICKS })?;
-    ensure!(load.wait(Duration::from_secs(120))?, "lockstep does not get through");
+    let mut load = testbed.start(Offered::ClosedLoop { kicks: KICKS })?;
+    ensure!(load.wait(Duration::from_secs(120))?, "closed-loop does not get through");
     load.stop()?;
     let seen = finish(session)?;
-    stage.close()?;
+    testbed.close()?;
     let recorded = seen.recorded[target.frames()].context("no count")?;
     let lost = seen.lost.exact().context("its loss is not exact")?;
     ensure!((recorded, lost) == (KICKS, 0), "{recorded} recorded and {lost} lost: {seen:?}");

@@ -18,7 +18,7 @@ use probe_core::{
 };
 use probe_user::{
     kernel::{run::Run, tag::Tag},
-    methods::{Scene, Session, external},
+    methods::{AttachContext, Session, external},
 };
 
 use super::{finish, living, resolve};
@@ -31,7 +31,7 @@ fn script(text: &str) -> External {
 
 fn attach(program: External, run: &Run, target: &Target) -> Result<Box<dyn Session>> {
     let methods = external::defined(&[program])?;
-    Ok(methods[0].attach(target, &Scene::bare(run))?)
+    Ok(methods[0].attach(target, &AttachContext::bare(run))?)
 }
 
 /// A child that is waited for, a grandchild whose parent ends before it, and one in a session of
@@ -211,7 +211,8 @@ pub(super) fn pinned() -> Result<()> {
     };
     let method = external::defined(&[program])?.remove(0);
     for cpu in [0, 1] {
-        let mut session = method.attach(&target, &Scene { cpus: &[cpu], ..Scene::bare(&run) })?;
+        let mut session =
+            method.attach(&target, &AttachContext { cpus: &[cpu], ..AttachContext::bare(&run) })?;
         session.enable()?;
         let seen = finish(session)?;
         ensure!(seen.recorded == [Some(2 * u64::from(cpu))], "pinned to {cpu}: {seen:?}");
@@ -224,9 +225,9 @@ pub(super) fn interrupted() -> Result<()> {
     let target = resolve("tun:tun_chr_open")?;
     let run = Run::start()?;
     let asked = Arc::new(AtomicBool::new(true));
-    let scene = Scene { interrupted: Some(&asked), ..Scene::bare(&run) };
+    let context = AttachContext { interrupted: Some(&asked), ..AttachContext::bare(&run) };
     let attach = |program: &External| {
-        external::defined(std::slice::from_ref(program))?[0].attach(&target, &scene)
+        external::defined(std::slice::from_ref(program))?[0].attach(&target, &context)
     };
     let hour = Duration::from_secs(3600);
     let sleep = format!("exec sleep {MARK}");

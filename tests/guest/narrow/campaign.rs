@@ -73,10 +73,11 @@ fn measure(methods: &str) -> Result<Measured> {
     let offline = Offline::take(2)?;
     let watch = Watch::begin()?;
     let mut run = tiny_run(&folder, methods, &folder.path().join("out"))?;
-    // Both parts; of the loads of the toll, which are the same to a method, one.
+    // Both parts; of the loads of the overhead, which are the same to a method, one.
     let scenario = folder.path().join("tiny.toml");
     let text = fs::read_to_string(&scenario)?;
-    let lines = text.lines().filter(|line| !line.starts_with("paced") && !line.starts_with("flat"));
+    let lines =
+        text.lines().filter(|line| !line.starts_with("paced") && !line.starts_with("saturated"));
     fs::write(&scenario, lines.collect::<Vec<_>>().join("\n"))?;
     let output = run.output()?;
     let seen = watch.end()?;

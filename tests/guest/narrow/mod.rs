@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
     kernel::{kallsyms::Kallsyms, run::Run, targets, tracefs::Tracefs},
-    methods::{Scene, registry},
+    methods::{AttachContext, registry},
 };
 
 pub(crate) use self::campaign::{Measured, Methods};
@@ -39,7 +39,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 /// The functions of the default target. `doctor` attaches BPF programs to them and makes fprobe
 /// events.
 const TARGET: [&str; 2] = ["handle_tx [vhost_net]", "handle_rx [vhost_net]"];
-/// Where the witness counts their calls (measure/witness/sites.rs).
+/// Where the reference counter counts their calls (measure/reference counter/sites.rs).
 const CALLERS: [&str; 4] = [
     "handle_tx_kick [vhost_net]",
     "handle_tx_net [vhost_net]",
@@ -80,7 +80,7 @@ fn the_watch_sees() -> Result<()> {
     call_set_name()?;
     instance.write("events/oom/oom_score_adj_update/enable", "1")?;
     let profiler = registry::find("perf-sample-99:event=cpu-clock")?;
-    drop(profiler.attach(&target()?, &Scene::bare(&run))?);
+    drop(profiler.attach(&target()?, &AttachContext::bare(&run))?);
     thread::sleep(Duration::from_millis(500));
     instance.close()?;
     let seen = watch.end()?;

@@ -26,8 +26,8 @@ const OF_THE_KERNEL: &[&str] = &[
     "leftovers",
     "perf",
     "programs",
+    "reference",
     "targets",
-    "witness",
 ];
 
 /// Modules that boot VMs.

@@ -36,7 +36,7 @@ impl fmt::Display for Incomparable {
 pub(super) fn check(base: &Campaign, new: &Campaign) -> Result<(), Incomparable> {
     let designs = [&base.design, &new.design].map(measured);
     same(differing("design", &designs[0], &designs[1]))?;
-    let (mut shared, parts) = (false, [Part::Toll, Part::Fidelity]);
+    let (mut shared, parts) = (false, [Part::Overhead, Part::Fidelity]);
     for part in parts {
         let [before, after] = [base, new].map(|campaign| runs(campaign, part));
         if before.is_empty() || after.is_empty() {

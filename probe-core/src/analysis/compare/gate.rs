@@ -1,4 +1,4 @@
-//! Conditions under which a comparison fails: `toll.kernel_ns_per_event>5%`.
+//! Conditions under which a comparison fails: `overhead.kernel_ns_per_event>5%`.
 
 use std::{fmt, str::FromStr};
 
@@ -166,7 +166,7 @@ impl FromStr for Gate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wanted =
-            "write [METHOD:]FIGURE>LIMIT, as in toll.kernel_ns_per_event>5%, >12 or >5%+12";
+            "write [METHOD:]FIGURE>LIMIT, as in overhead.kernel_ns_per_event>5%, >12 or >5%+12";
         let wrong = |why: &str| format!("{why}; {wanted}");
         let (subject, limit) = text.rsplit_once('>').ok_or_else(|| wrong("there is no `>`"))?;
         // Ids hold colons, paths of figures do not.
@@ -229,15 +229,15 @@ mod tests {
 
     #[test]
     fn a_gate_names_a_figure_perhaps_a_method_and_a_limit() {
-        let cost = || "toll.kernel_ns_per_event".to_owned();
-        assert_eq!(parsed("toll.kernel_ns_per_event>5%"), (None, cost(), 5.0, 0.0));
-        assert_eq!(parsed("toll.kernel_ns_per_event > 5 % + 10"), (None, cost(), 5.0, 10.0));
+        let cost = || "overhead.kernel_ns_per_event".to_owned();
+        assert_eq!(parsed("overhead.kernel_ns_per_event>5%"), (None, cost(), 5.0, 0.0));
+        assert_eq!(parsed("overhead.kernel_ns_per_event > 5 % + 10"), (None, cost(), 5.0, 10.0));
         assert_eq!(
-            parsed("ftrace-function:clock=local:toll.kernel_ns_per_event>12.5"),
+            parsed("ftrace-function:clock=local:overhead.kernel_ns_per_event>12.5"),
             (Some("ftrace-function:clock=local".into()), cost(), 0.0, 12.5)
         );
         let why = |text: &str| text.parse::<Gate>().unwrap_err();
-        assert!(why("toll.kernel_ns_per_event").contains("there is no `>`"));
+        assert!(why("overhead.kernel_ns_per_event").contains("there is no `>`"));
         assert!(why("off:>5%").contains("names no figure"));
         assert!(why("r>five").contains("`five` is no number"));
         assert!(why("r>-1").contains("no number from 0 up"));
@@ -252,7 +252,7 @@ mod tests {
         lab.run(platform);
         for (block, cost) in (0..).zip(costs) {
             for (method, cost) in [("off", 0), ("bpf-fentry-count", *cost)] {
-                lab.done(block, (Part::Toll, Pace::Lockstep), method, |measured| {
+                lab.done(block, (Part::Overhead, Pace::ClosedLoop), method, |measured| {
                     measured.sent.kicks = Some(1000);
                     measured.cpu.workers[0] = Nanos((8000 + cost) * 1000);
                 });
@@ -281,36 +281,36 @@ mod tests {
             found.is_worse()
         };
         let worse = &[440, 442, 438, 441, 439];
-        assert!(gate(worse, "toll.kernel_ns_per_event>5%"));
-        assert!(gate(worse, "bpf-fentry-count:toll.kernel_ns_per_event>39"));
+        assert!(gate(worse, "overhead.kernel_ns_per_event>5%"));
+        assert!(gate(worse, "bpf-fentry-count:overhead.kernel_ns_per_event>39"));
         // It is worse, but by less.
-        assert!(!gate(worse, "toll.kernel_ns_per_event>11%"));
-        assert!(!gate(worse, "toll.kernel_ns_per_event>5%+25"));
+        assert!(!gate(worse, "overhead.kernel_ns_per_event>11%"));
+        assert!(!gate(worse, "overhead.kernel_ns_per_event>5%+25"));
         // Better is no failure.
-        assert!(!gate(&[300, 302, 298, 301, 299], "toll.kernel_ns_per_event>5%"));
+        assert!(!gate(&[300, 302, 298, 301, 299], "overhead.kernel_ns_per_event>5%"));
         // One block scatters so much that this may be chance; the limit is just above the
         // resolution.
-        assert!(!gate(&[400, 402, 398, 401, 600], "toll.kernel_ns_per_event>160"));
+        assert!(!gate(&[400, 402, 398, 401, 600], "overhead.kernel_ns_per_event>160"));
     }
 
     #[test]
     fn a_limit_below_the_resolution_is_refused_with_what_would_help() {
         let base = &[400, 410, 390, 405, 395];
-        let refused = judged(Platform::Native, [base, base], "toll.kernel_ns_per_event>1%");
+        let refused = judged(Platform::Native, [base, base], "overhead.kernel_ns_per_event>1%");
         let said = why(&refused);
         assert!(!refused.is_worse(), "{said}");
         assert!(
             said.starts_with(
-                "toll.kernel_ns_per_event>1%, bpf-fentry-count: a difference of 4.000 is below"
+                "overhead.kernel_ns_per_event>1%, bpf-fentry-count: a difference of 4.000 is below"
             ),
             "{said}"
         );
         assert!(said.contains("blocks in both campaigns would do, where this one had 5"), "{said}");
         let one =
-            judged(Platform::Native, [&base[..1], &base[..1]], "toll.kernel_ns_per_event>50%");
+            judged(Platform::Native, [&base[..1], &base[..1]], "overhead.kernel_ns_per_event>50%");
         assert!(why(&one).contains("one block has no interval; measure several"));
         // More blocks do not make the counted clock repeat better.
-        let counted = judged(Platform::Counted, [base, base], "toll.kernel_ns_per_event>2%");
+        let counted = judged(Platform::Counted, [base, base], "overhead.kernel_ns_per_event>2%");
         assert!(
             why(&counted)
                 .contains("repeats within 10.000 at best. Set the limit above it, as in `>5%+10`")
@@ -320,7 +320,9 @@ mod tests {
     #[test]
     fn a_gate_on_nothing_is_refused() {
         let base = &[400, 402];
-        for gate in ["toll.kernel_ns_per_evnt>5%", "ftrace-funktion:toll.kernel_ns_per_event>5%"] {
+        for gate in
+            ["overhead.kernel_ns_per_evnt>5%", "ftrace-funktion:overhead.kernel_ns_per_event>5%"]
+        {
             let found = judged(Platform::Native, [base, base], gate);
             assert!(why(&found).contains("no method has this figure in both"));
         }

@@ -18,14 +18,14 @@ use crate::model::{
 /// Most bins by which the throughput is shifted, either way.
 const MOST: i32 = 4;
 
-/// The witness's lag under the method, and the method's own.
+/// The reference counter's lag under the method, and the method's own.
 pub(super) fn figures(fidelity: &Fidelity, method: &MethodId, bin: Nanos) -> LagFigures {
     let of = |series: fn(&View) -> Result<&[f64], Reason>, name| {
         let by_block = fidelity.views.iter().map(|(_, view)| by_lag(series(view)?, view, name));
         lagged(by_block.collect(), bin)
     };
     LagFigures {
-        witness: of(View::witness, Compared::Witness),
+        reference: of(View::reference, Compared::ReferenceCounter),
         method: (!method.is_off()).then(|| of(View::series, Compared::Method)),
     }
 }

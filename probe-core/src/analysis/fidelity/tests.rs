@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-const FLAT: (Part, Pace) = (Part::Fidelity, Pace::Flat);
+const SATURATED: (Part, Pace) = (Part::Fidelity, Pace::Saturated);
 const COUNT: &str = "bpf-fentry-count";
 const TX: Item<'_> = Item { index: 0, name: "handle_tx" };
 const RX: Item<'_> = Item { index: 1, name: "handle_rx" };
@@ -26,8 +26,8 @@ fn lab(method: &str, per_call: f64, blocks: &[(usize, usize, usize)]) -> Lab {
     let mut lab = Lab::new();
     lab.run(Platform::Counted);
     for (block, &(i, j, k)) in (0..).zip(blocks) {
-        lab.done(block, FLAT, "off", |measured| shows(measured, &exchanged(i), None));
-        lab.done(block, FLAT, method, |measured| {
+        lab.done(block, SATURATED, "off", |measured| shows(measured, &exchanged(i), None));
+        lab.done(block, SATURATED, method, |measured| {
             shows(measured, &exchanged(j), Some((&exchanged(k), per_call)));
         });
     }
@@ -89,7 +89,7 @@ fn every_figure_by_hand() {
 }
 
 #[test]
-fn a_perfect_witness_differs_from_the_throughput_by_exactly_nothing() {
+fn a_perfect_reference_differs_from_the_throughput_by_exactly_nothing() {
     for blocks in [1, 2, 15] {
         let found = of(&lab(COUNT, 1.0, &vec![(2, 2, 2); blocks]), COUNT, TX);
         for figure in [
@@ -128,7 +128,7 @@ fn one_block_has_an_interval_within_its_run() {
 #[test]
 fn trials_of_different_schedules_share_no_bins() {
     let mut lab = lab(COUNT, 1.0, &[(1, 1, 4)]);
-    lab.done(1, FLAT, "off", |_| {});
+    lab.done(1, SATURATED, "off", |_| {});
     measured(&mut lab, 0).sections[1].first_bin = 20;
     let found = of(&lab, COUNT, TX);
     let perturbation = known(found.figures.of(PERTURBATION));
@@ -183,20 +183,20 @@ fn a_sampler_is_scaled_by_its_declared_factor_and_shares_have_no_error() {
 #[test]
 fn what_cannot_be_correlated_says_why_and_the_rest_stands() {
     let mut lab = lab(COUNT, 1.0, &[(0, 0, 0), (0, 0, 0), (0, 0, 0)]);
-    lab.done(3, FLAT, "off", |measured| shows(measured, &on_and_off(), None));
-    lab.done(3, FLAT, COUNT, |measured| {
+    lab.done(3, SATURATED, "off", |measured| shows(measured, &on_and_off(), None));
+    lab.done(3, SATURATED, COUNT, |measured| {
         shows(measured, &[true; 64], Some((&on_and_off(), 1.0)));
     });
     let found = of(&lab, COUNT, TX);
     let r_w = known(found.figures.of(R_W));
-    let why_not = Reason::Constant { series: Compared::Witness };
+    let why_not = Reason::Constant { series: Compared::ReferenceCounter };
     let note = Note::BlocksLeftOut { left_out: 1, blocks: 4, why: why_not };
     assert_eq!((r_w.n, &r_w.notes[..]), (3, &[note][..]));
     assert_eq!(known(found.figures.of(R_M)).n, 4);
-    // No witness for handle_rx, and the method recorded nothing of it.
+    // No reference counter for handle_rx, and the method recorded nothing of it.
     let found = of(&lab, COUNT, RX);
-    let no_witness = "handle_rx has no caller that fentry can hold".into();
-    assert_eq!(*why(found.figures.of(R_0)), Reason::NotWitnessed { why: no_witness });
+    let no_reference = "handle_rx has no caller that fentry can hold".into();
+    assert_eq!(*why(found.figures.of(R_0)), Reason::ReferenceUnavailable { why: no_reference });
     assert_eq!(*why(found.figures.of(R_M)), Reason::NoSeries { function: "handle_rx".into() });
 }
 
@@ -205,15 +205,16 @@ fn incomplete_series_are_told() {
     let mut lab = lab(COUNT, 1.0, &[(0, 0, 0), (0, 0, 1)]);
     let trial = measured(&mut lab, 1);
     trial.observation.missed = Loss::Unknown;
-    trial.witness.as_mut().unwrap().missed = Loss::Unknown;
-    // As many calls as the witness counted: that the kernel tells of no misses does not matter.
+    trial.reference.as_mut().unwrap().missed = Loss::Unknown;
+    // As many calls as the reference counter counted: that the kernel tells of no misses does not
+    // matter.
     let found = of(&lab, COUNT, TX);
     assert_eq!(known(found.figures.of(SERIES_ERROR)).notes.len(), 1);
     measured(&mut lab, 1).series[0].values[5] -= 3.0;
     let found = of(&lab, COUNT, TX);
     let notes = &known(found.figures.of(SERIES_ERROR)).notes;
     let told =
-        [Note::SeriesNotExact { trials: 1, of: 2 }, Note::WitnessNotExact { blocks: 1, of: 2 }];
+        [Note::SeriesNotExact { trials: 1, of: 2 }, Note::ReferenceNotExact { blocks: 1, of: 2 }];
     assert_eq!(*notes, told);
     assert_eq!(known(found.figures.of(R_W)).notes.len(), 1);
 }
@@ -242,23 +243,23 @@ fn moving_averages_stand_without_interval() {
     assert_eq!((smooth.lo, smooth.hi, smooth.detectable, smooth.n), (None, None, None, 2));
 }
 
-/// Blocks whose witness, throughput and method are these, per bin; the sections are those of
-/// [`shows`].
+/// Blocks whose reference counter, throughput and method are these, per bin; the sections are those
+/// of [`shows`].
 fn series(blocks: &[[Vec<u64>; 3]]) -> Lab {
     let mut lab = Lab::new();
     lab.run(Platform::Counted);
-    for (block, [witness, throughput, own]) in (0..).zip(blocks) {
+    for (block, [reference, throughput, own]) in (0..).zip(blocks) {
         let fill = |measured: &mut Measured, seen: bool| {
             shows(measured, &on_and_off(), seen.then_some((&on_and_off(), 1.0)));
             measured.throughput.clone_from(throughput);
-            let counts = &mut measured.witness.as_mut().unwrap().functions[0];
-            *counts = crate::model::trial::WitnessCounts::Calls(witness.clone());
+            let counts = &mut measured.reference.as_mut().unwrap().functions[0];
+            *counts = crate::model::trial::ReferenceCounts::Calls(reference.clone());
             if seen {
                 measured.series[0].values = own.iter().map(|&calls| calls as f64).collect();
             }
         };
-        lab.done(block, FLAT, "off", |measured| fill(measured, false));
-        lab.done(block, FLAT, COUNT, |measured| fill(measured, true));
+        lab.done(block, SATURATED, "off", |measured| fill(measured, false));
+        lab.done(block, SATURATED, COUNT, |measured| fill(measured, true));
     }
     lab
 }
@@ -286,8 +287,8 @@ proptest! {
     ) {
         let lab = series(&[[calls.clone(), calls.clone(), later(&calls, by)]]);
         let found = of(&lab, COUNT, TX).lag.unwrap();
-        let (witness, own) = (lag(&found.witness), lag(found.method.as_ref().unwrap()));
-        prop_assert_eq!((witness.bins, witness.in_blocks, witness.n), (0, 1, 1));
+        let (reference, own) = (lag(&found.reference), lag(found.method.as_ref().unwrap()));
+        prop_assert_eq!((reference.bins, reference.in_blocks, reference.n), (0, 1, 1));
         prop_assert_eq!(own.bins, -i32::try_from(by).unwrap());
         prop_assert!((own.seconds + 0.25 * by as f64).abs() < 1e-12);
         prop_assert!((own.r - 1.0).abs() < 1e-9, "{:?}", own);
@@ -345,7 +346,7 @@ fn bins_are_joined_within_sections_and_the_rest_is_left_out() {
     assert_eq!(wide.sections, super::super::bootstrap::Sections::new(20, &[0, 10]));
     assert_eq!(wide.throughput[..2], [3.0, 12.0]);
     assert_eq!(wide.throughput[10], 32.0 + 33.0 + 34.0);
-    assert_eq!(wide.witness().unwrap(), wide.throughput);
+    assert_eq!(wide.reference().unwrap(), wide.throughput);
 }
 
 #[test]

@@ -1,27 +1,27 @@
-//! The rows of the toll, measured.
+//! The rows of the overhead, measured.
 
 use super::{Definition, Value, table};
 use crate::{
     analysis::{
+        overhead::{by_block, why_no_cost_per_event, with_load_note},
         pairs::{Chosen, Kind, Pair, Trials},
-        toll::{by_block, why_no_cost_per_event, with_load_note},
     },
     model::{figure::Figure, figures::Figures, method::Descriptor, reason::Reason, trial::Pace},
 };
 
-/// The toll of `method`; `kicked` says whether the target holds the function that each kick calls
-/// once.
-pub(in crate::analysis) fn toll(
+/// The overhead of `method`; `kicked` says whether the target holds the function that each kick
+/// calls once.
+pub(in crate::analysis) fn overhead(
     trials: &Trials<'_>,
     method: &Descriptor,
     kicked: bool,
     seed: u64,
 ) -> Figures {
     let row = |&row: &&'static Definition| (row.name, of(row, trials, method, kicked, seed));
-    table::TOLL.iter().map(row).collect()
+    table::OVERHEAD.iter().map(row).collect()
 }
 
-/// One figure of the toll.
+/// One figure of the overhead.
 pub(in crate::analysis) fn of(
     row: &Definition,
     trials: &Trials<'_>,
@@ -29,11 +29,11 @@ pub(in crate::analysis) fn of(
     kicked: bool,
     seed: u64,
 ) -> Figure {
-    let paired = |pace| trials.paired(Kind::toll(pace), &method.id);
+    let paired = |pace| trials.paired(Kind::overhead(pace), &method.id);
     match row.value {
         Value::Level(_) if method.id.is_off() => Figure::null(Reason::Control),
         Value::Level(value) | Value::LevelOfAll(value) => {
-            let trials = trials.single(Kind::toll(Pace::Paced), &method.id);
+            let trials = trials.single(Kind::overhead(Pace::Paced), &method.id);
             by_block(trials, row.scale, |trial| value(trial), seed)
         }
         Value::Change(..) | Value::PerCall(_) if method.id.is_off() => {
@@ -42,7 +42,7 @@ pub(in crate::analysis) fn of(
         Value::Change(pace, _) => of_pairs(row, paired(pace), seed),
         Value::PerCall(_) => match why_no_cost_per_event(method, kicked) {
             Some(why) => Figure::null(why),
-            None => of_pairs(row, paired(Pace::Lockstep), seed),
+            None => of_pairs(row, paired(Pace::ClosedLoop), seed),
         },
         Value::Bins(..) => Figure::null(Reason::OtherTrials),
     }

@@ -10,7 +10,7 @@ mod unit;
 
 use std::sync::LazyLock;
 
-pub(super) use measured::{of_pairs, toll};
+pub(super) use measured::{of_pairs, overhead};
 pub use unit::{Unit, Worse};
 
 use super::{
@@ -54,7 +54,7 @@ pub(super) enum Value {
     LevelOfAll(fn(&Measured) -> Result<f64, Reason>),
     /// Of the method's trial beside the control's, at this pace.
     Change(Pace, fn(&Pair<'_>) -> Result<f64, Reason>),
-    /// The same in lockstep, of methods that work once per call.
+    /// The same in the closed loop, of methods that work once per call.
     PerCall(fn(&Pair<'_>) -> Result<f64, Reason>),
     /// Of the bins of the fidelity trials.
     Bins(Quantity, Rating),
@@ -88,7 +88,7 @@ pub struct Named<'a> {
 /// Of what in the method's summary.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place<'a> {
-    Toll,
+    Overhead,
     /// On the first so many functions.
     Size(usize),
     /// Of this function; none is the headline's.
@@ -114,11 +114,11 @@ impl Named<'_> {
 /// The figures of a method that are compared and judged, those without a number included; of the
 /// control, what there is to see.
 pub fn of(method: &MethodSummary) -> impl Iterator<Item = Named<'_>> {
-    let toll = table::TOLL.iter().map(|&definition| Named {
-        path: format!("toll.{}", definition.name),
-        figure: method.toll.of(definition),
+    let overhead = table::OVERHEAD.iter().map(|&definition| Named {
+        path: format!("overhead.{}", definition.name),
+        figure: method.overhead.of(definition),
         definition,
-        place: Place::Toll,
+        place: Place::Overhead,
     });
     // The control has no size: its row of the table is a difference from itself.
     let sizes = method.by_size.iter().filter(|_| !method.id.is_off()).flat_map(|size| {
@@ -132,7 +132,8 @@ pub fn of(method: &MethodSummary) -> impl Iterator<Item = Named<'_>> {
     let others = method.other_functions.iter().flat_map(|(name, found)| {
         fidelity(method, format!("other_functions.{name}"), &found.figures, Some(name.as_str()))
     });
-    toll.chain(sizes)
+    overhead
+        .chain(sizes)
         .chain(fidelity(method, "fidelity".into(), &method.fidelity.figures, None))
         .chain(others)
 }
@@ -158,7 +159,8 @@ fn fidelity<'a>(
 /// The p of each figure of a method, by the figure's path: what has the same path under several
 /// methods is one family of questions.
 pub(super) fn p_values(method: &mut MethodSummary) -> impl Iterator<Item = (String, &mut f64)> {
-    let toll = method.toll.iter_mut().map(|(name, figure)| (format!("toll.{name}"), figure));
+    let overhead =
+        method.overhead.iter_mut().map(|(name, figure)| (format!("overhead.{name}"), figure));
     let sizes = method.by_size.iter_mut().flat_map(|size| {
         let functions = size.functions;
         let path = move |name: &str| format!("by_size.{functions}.{name}");
@@ -170,7 +172,7 @@ pub(super) fn p_values(method: &mut MethodSummary) -> impl Iterator<Item = (Stri
         let path = move |name: &str| format!("other_functions.{function}.{name}");
         found.figures.iter_mut().map(move |(name, figure)| (path(name), figure))
     });
-    toll.chain(sizes).chain(headline).chain(others).filter_map(|(path, figure)| match figure {
+    overhead.chain(sizes).chain(headline).chain(others).filter_map(|(path, figure)| match figure {
         Figure::Known(Estimate { p: Some(p), .. }) => Some((path, p)),
         _ => None,
     })
@@ -205,7 +207,7 @@ mod tests {
             let rows = |rows: &[&Definition]| -> Vec<String> {
                 rows.iter().map(|row| row.name.to_owned()).collect()
             };
-            assert_eq!(keys(&method.toll), rows(table::TOLL));
+            assert_eq!(keys(&method.overhead), rows(table::OVERHEAD));
             assert_eq!(keys(&method.fidelity.figures), rows(table::FIDELITY));
             assert_eq!(keys(&method.fidelity.beside), rows(table::BESIDE));
         }

@@ -6,7 +6,7 @@ use crate::{
         correlation::Coefficient,
         estimate::{Bounds, Scale},
         latency::{self, MAX, P50, P90, P99, P99_9},
-        toll,
+        overhead,
         view::{Quantity, Rating},
     },
     model::trial::Pace,
@@ -42,34 +42,34 @@ const RATIO: Scale = Scale::PerCentOfControl;
 
 figures! {
     /// What a method costs.
-    TOLL:
+    OVERHEAD:
     KERNEL_NS_PER_EVENT = "kernel_ns_per_event", "kernel, per call", Ns, Up, Scale::Difference,
-        Value::PerCall(toll::worker_ns_per_kick_more),
-        "CPU time of the vhost workers per kick above that under `off`, in lockstep (one frame in \
+        Value::PerCall(overhead::worker_ns_per_kick_more),
+        "CPU time of the vhost workers per kick above that under `off`, in the closed loop (one frame in \
          flight, one call of `handle_tx` per kick): `W_m/C_m - W_0/C_0`.";
     WORKER_CPU_PCT = "worker_cpu_pct", "worker, per frame", PerCentOfControl, Up, RATIO,
-        Value::Change(Pace::Paced, toll::worker_ns_per_frame_ratio),
+        Value::Change(Pace::Paced, overhead::worker_ns_per_frame_ratio),
         "Change of the workers' CPU time per frame, at fixed offered load: `100 (exp(mean \
          ln((W_m/F_m) / (W_0/F_0))) - 1)`.";
     READER_CPU_PCT = "reader_cpu_pct", "reader", PerCent, Up, LEVEL,
-        Value::Level(toll::reader_pct),
+        Value::Level(overhead::reader_pct),
         "CPU time of the method's own threads and processes / elapsed time, in per cent of one \
          CPU, at fixed load.";
     AFTER_S_PER_S = "after_s_per_s", "afterwards", SecondsPerSecond, Up, LEVEL,
-        Value::Level(toll::after_s_per_s),
+        Value::Level(overhead::after_s_per_s),
         "CPU time of the method after the load / elapsed time of the load: what turns records \
          into counts.";
     SYSTEM_CPU_PCT = "system_cpu_pct", "system", PerCent, Up, Scale::Difference,
-        Value::Change(Pace::Paced, toll::busy_pct_more),
+        Value::Change(Pace::Paced, overhead::busy_pct_more),
         "Change of the time that any task ran, in points of all CPUs, at fixed load: `100 \
          (S_m/T_m - S_0/T_0) / CPUs`.";
     THROUGHPUT_PCT = "throughput_pct", "throughput", PerCentOfControl, Down, RATIO,
-        Value::Change(Pace::Flat, toll::bytes_per_second_ratio),
-        "Change of the bytes that the sink receives per second, flat out: `100 (exp(mean \
+        Value::Change(Pace::Saturated, overhead::bytes_per_second_ratio),
+        "Change of the bytes that the sink receives per second, when saturated: `100 (exp(mean \
          ln(θ_m/θ_0)) - 1)`.";
     LATENCY_P50_US = "latency_p50_us", "latency, 50 %", Micros, Up, LEVEL,
         Value::LevelOfAll(|trial| latency::micros(trial, P50)),
-        "Time from when a frame was to be sent until machine 2 has it, at fixed load, of `off` \
+        "Time from when a frame was to be sent until the sink has it, at fixed load, of `off` \
          too: what half of the frames of a trial take at most, averaged over blocks.";
     LATENCY_P90_US = "latency_p90_us", "latency, 90 %", Micros, Up, LEVEL,
         Value::LevelOfAll(|trial| latency::micros(trial, P90)), "The same for 90 % of the frames.";
@@ -91,14 +91,14 @@ figures! {
     LATENCY_MAX_PCT = "latency_max_pct", "latency, longest", PerCentOfControl, Up, RATIO,
         Value::Change(Pace::Paced, |pair| latency::ratio(pair, MAX)), "The same for the longest.";
     MEMORY_KIB = "memory_kib", "kernel memory", Kib, Up, LEVEL,
-        Value::Level(toll::memory_kib),
+        Value::Level(overhead::memory_kib),
         "Kernel memory of the method's buffers, maps and programs, as the kernel accounts for it, \
          at fixed load.";
     READ_KIB_PER_S = "read_kib_per_s", "read from the kernel", KibPerSecond, Up, LEVEL,
-        Value::Level(toll::read_kib_per_s),
+        Value::Level(overhead::read_kib_per_s),
         "What the reader takes from the kernel / elapsed time, at fixed load.";
     WAKEUPS_PER_S = "wakeups_per_s", "reader's wake-ups", PerSecond, Up, LEVEL,
-        Value::Level(toll::wakeups_per_s),
+        Value::Level(overhead::wakeups_per_s),
         "Voluntary context switches of the method's own thread / elapsed time, at fixed load; \
          null where it has processes.";
 }
@@ -107,7 +107,7 @@ figures! {
     /// What a method costs on so many functions at once.
     SIZE:
     KERNEL_NS_PER_KICK = "kernel_ns_per_kick", "kernel, per kick", Ns, Up, Scale::Difference,
-        Value::PerCall(toll::worker_ns_per_kick_more),
+        Value::PerCall(overhead::worker_ns_per_kick_more),
         "As `kernel_ns_per_event`, on only the first so many functions, whatever number of calls \
          one kick makes of them.";
 }
@@ -180,5 +180,9 @@ pub const OTHER_PERCENTILES: &[&Definition] = &[
 ];
 
 /// All of them, by the place that they have in a method's summary.
-pub const ALL: [(&str, &[&Definition]); 4] =
-    [("toll", TOLL), ("by_size[]", SIZE), ("fidelity", FIDELITY), ("fidelity.beside", BESIDE)];
+pub const ALL: [(&str, &[&Definition]); 4] = [
+    ("overhead", OVERHEAD),
+    ("by_size[]", SIZE),
+    ("fidelity", FIDELITY),
+    ("fidelity.beside", BESIDE),
+];

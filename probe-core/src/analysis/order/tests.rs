@@ -12,7 +12,7 @@ use crate::{
     model::{figure::Platform, trial::Part, units::Nanos},
 };
 
-const LOCKSTEP: (Part, Pace) = (Part::Toll, Pace::Lockstep);
+const CLOSED_LOOP: (Part, Pace) = (Part::Overhead, Pace::ClosedLoop);
 const METHODS: [&str; 3] = ["off", "bpf-fentry-count", "ftrace-function"];
 
 /// What becomes of a trial's value beside chance: shares per block, per block under the tracer
@@ -40,7 +40,7 @@ fn lab(rng: &mut Xoshiro256PlusPlus, runs: usize, blocks: u32, effect: Effect) -
                     + (effect.drift + own) * f64::from(block)
                     + effect.order * f64::from(position)
                     + normal(rng, 1, 0.0, 0.005)[0];
-                let trial = lab.done(block, LOCKSTEP, method, |measured| {
+                let trial = lab.done(block, CLOSED_LOOP, method, |measured| {
                     measured.sent.kicks = Some(1000);
                     measured.cpu.workers[0] = Nanos((8e9 * log.exp()) as u64);
                 });
@@ -84,7 +84,7 @@ fn the_slope_is_that_of_the_values() {
     // A per cent per block exactly, under both: no drift of the ratio.
     for block in 0..6 {
         for method in ["off", "bpf-fentry-count"] {
-            lab.done(block, LOCKSTEP, method, |measured| {
+            lab.done(block, CLOSED_LOOP, method, |measured| {
                 measured.sent.kicks = Some(1);
                 measured.cpu.workers[0] = Nanos((8e15 * 1.01_f64.powf(f64::from(block))) as u64);
             });

@@ -97,8 +97,8 @@ impl Context<'_> {
             .map(|told| format!("frames per call of {CALLED_PER_KICK}: {told}"))
     }
 
-    /// How long the sink's CPU was waited for: where that is much, it and not machine 1 held the
-    /// load back.
+    /// How long the sink's CPU was waited for: where that is much, it and not the device under test
+    /// held the load back.
     fn sink_waits(&self, sections: [usize; 2]) -> Option<String> {
         self.both(sections, |method| &method.sink_run_delay_pct)
             .map(|told| format!("waiting for the sink's CPU, % of the time: {told}"))

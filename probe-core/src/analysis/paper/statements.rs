@@ -89,8 +89,11 @@ fn correlation(context: &Context<'_>) -> Statement {
         .map(|method| {
             let of = of_handle_tx(method);
             let figure = of.of(if method.id.is_off() { R_0 } else { R_M });
-            let what =
-                if method.id.is_off() { "r by the witness" } else { series(context, method) };
+            let what = if method.id.is_off() {
+                "r by the reference counter"
+            } else {
+                series(context, method)
+            };
             Beside { is_correlation: true, ..beside(what, &method.id, figure.clone()) }
         })
         .filter(|beside| beside.method.is_off() || beside.figure.known().is_some())

@@ -9,8 +9,10 @@ use crate::{
     analysis::{
         estimate::Scale,
         item::Items,
+        overhead::{
+            kernel_pct, load_note, of_trials, per, why_no_cost_per_event, worker_ns_per_kick,
+        },
         pairs::{Block, Chosen, Kind, Pair, Trials},
-        toll::{kernel_pct, load_note, of_trials, per, why_no_cost_per_event, worker_ns_per_kick},
     },
     model::{
         campaign::Design,
@@ -34,8 +36,8 @@ pub struct Cost {
     /// How it was found.
     #[serde(flatten)]
     pub way: Way,
-    /// Calls per second in lockstep, where it is scaled from these; else frames per second at the
-    /// paced load.
+    /// Calls per second in the closed loop, where it is scaled from these; else frames per second
+    /// at the paced load.
     pub measured_per_s: Option<f64>,
     /// Whether its part in the kernel is more than all of one CPU, which no one worker has.
     pub beyond_one_worker: bool,
@@ -47,8 +49,8 @@ pub struct Cost {
 pub enum Way {
     /// As it was at the paced load.
     Measured,
-    /// What a call costs in lockstep, times the user's rate; what goes with the time as it was at
-    /// the paced load.
+    /// What a call costs in the closed loop, times the user's rate; what goes with the time as it
+    /// was at the paced load.
     Scaled {
         /// The rate.
         calls_per_s: f64,
@@ -90,7 +92,7 @@ impl Way {
     fn pace(self, part: &str) -> Pace {
         match (self, part) {
             (Self::Scaled { .. }, KERNEL)
-            | (Self::Scaled { reader_per_call: true, .. }, READER) => Pace::Lockstep,
+            | (Self::Scaled { reader_per_call: true, .. }, READER) => Pace::ClosedLoop,
             _ => Pace::Paced,
         }
     }
@@ -99,7 +101,7 @@ impl Way {
     fn part(self, part: &str, pair: &Pair<'_>) -> Option<f64> {
         let Pair { off, method } = pair;
         let own = |ns: u64| match (self, self.pace(part)) {
-            (Self::Scaled { calls_per_s, .. }, Pace::Lockstep) => {
+            (Self::Scaled { calls_per_s, .. }, Pace::ClosedLoop) => {
                 Some(share(per(ns, method.sent.kicks?)? * calls_per_s))
             }
             _ => Some(100.0 * per(ns, method.cpu.elapsed.0)?),
@@ -137,7 +139,7 @@ impl<'a> Bill<'a> {
     fn new(trials: &Trials<'a>, method: &MethodId, way: Way, seed: u64) -> Self {
         let mut paces: Vec<Pace> = way.parts().iter().map(|part| way.pace(part)).collect();
         paces.dedup();
-        let kinds: Vec<Kind> = paces.iter().map(|&pace| Kind::toll(pace)).collect();
+        let kinds: Vec<Kind> = paces.iter().map(|&pace| Kind::overhead(pace)).collect();
         let mut blocks = trials.paired_in_each(&kinds, method);
         if let (Ok(chosen), Some(at)) =
             (&mut blocks, paces.iter().position(|&pace| pace == Pace::Paced))
@@ -181,7 +183,7 @@ impl<'a> Bill<'a> {
         let at = self.paces.iter().position(|&one| one == pace)?;
         self.estimate(|pairs| {
             let Measured { sent, cpu, .. } = pairs.get(at)?.method;
-            let units = if pace == Pace::Lockstep { sent.kicks? } else { sent.frames };
+            let units = if pace == Pace::ClosedLoop { sent.kicks? } else { sent.frames };
             Some(1e9 * per(units, cpu.elapsed.0)?)
         })
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{judge::Verdict, wanted::CallRate};
 use crate::{
-    analysis::{known_total, toll::per, total},
+    analysis::{known_total, overhead::per, total},
     model::{
         campaign::{MethodSummary, Reconciliation},
         loss::Loss,
@@ -37,7 +37,7 @@ pub struct Counts {
     pub lost: Loss,
     /// Calls at which its probe did not run.
     pub missed: Loss,
-    /// Calls of the lockstep trials that are neither recorded nor known to be lost.
+    /// Calls of the closed-loop trials that are neither recorded nor known to be lost.
     pub unaccounted: u64,
     /// What is not shown of what it was to show, in per cent: a record that was lost, or a call
     /// that was missed or is unaccounted for. At least so much where a part is unknown.
@@ -51,7 +51,8 @@ pub struct Counts {
 pub struct AtLoad {
     /// The load.
     pub load: Load,
-    /// Calls per second that there were; unknown of what shows something else, but in lockstep.
+    /// Calls per second that there were; unknown of what shows something else, but in the closed
+    /// loop.
     pub calls_per_s: Option<f64>,
     /// What was seen of them.
     #[serde(flatten)]
@@ -63,11 +64,11 @@ pub struct AtLoad {
 #[serde(rename_all = "snake_case")]
 pub enum Load {
     /// One after the other.
-    Lockstep,
+    ClosedLoop,
     /// At the paced load.
     Paced,
     /// As fast as the ring takes frames.
-    Flat,
+    Saturated,
     /// In fidelity trials.
     Fidelity,
 }
@@ -76,9 +77,9 @@ impl Load {
     fn of(part: Part, pace: Pace) -> Self {
         match (part, pace) {
             (Part::Fidelity, _) => Self::Fidelity,
-            (Part::Toll, Pace::Lockstep) => Self::Lockstep,
-            (Part::Toll, Pace::Paced) => Self::Paced,
-            (Part::Toll, Pace::Flat) => Self::Flat,
+            (Part::Overhead, Pace::ClosedLoop) => Self::ClosedLoop,
+            (Part::Overhead, Pace::Paced) => Self::Paced,
+            (Part::Overhead, Pace::Saturated) => Self::Saturated,
         }
     }
 }
@@ -86,9 +87,9 @@ impl Load {
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Lockstep => "in lockstep",
+            Self::ClosedLoop => "in the closed loop",
             Self::Paced => "at the paced load",
-            Self::Flat => "flat out",
+            Self::Saturated => "when saturated",
             Self::Fidelity => "in fidelity trials",
         })
     }
@@ -191,18 +192,18 @@ impl AtLoad {
             // Frames tell nothing of calls, but where each kick is one of each.
             let these = match (&summary.shows_instead, load) {
                 (None, _) => Some(total([of_most, one.missed.known()])),
-                (Some(_), Load::Lockstep) => trial.sent.kicks,
+                (Some(_), Load::ClosedLoop) => trial.sent.kicks,
                 (Some(_), _) => None,
             };
             calls = known_total([calls, these]);
             elapsed = total([elapsed, trial.cpu.elapsed.0]);
         }
         let unaccounted = match (load, &events.reconciles) {
-            (Load::Lockstep, Reconciliation::Unaccounted { n }) => *n,
+            (Load::ClosedLoop, Reconciliation::Unaccounted { n }) => *n,
             _ => 0,
         };
         // That the numbers agree exactly shows that nothing was missed.
-        if load == Load::Lockstep
+        if load == Load::ClosedLoop
             && events.reconciles == Reconciliation::Exact
             && missed == Loss::Unknown
         {

@@ -3,10 +3,10 @@
 //! docs/src/explanation/recommending.md, is the rule.
 
 mod cost;
+mod hint;
 mod judge;
 mod losses;
 mod order;
-mod remedy;
 mod subject;
 mod wanted;
 
@@ -14,10 +14,10 @@ use serde::Serialize;
 
 pub use self::{
     cost::{Cost, Way},
+    hint::quoted,
     judge::Verdict,
     losses::{AtLoad, Counts, Load, Losses},
     order::{Beside, RankedBy},
-    remedy::quoted,
     wanted::{CallRate, Wanted},
 };
 use self::{judge::Limit, subject::Subject};
@@ -89,7 +89,7 @@ pub struct Judged {
     pub failed_trials: usize,
     /// What it takes of a CPU.
     pub cost: Cost,
-    /// Change of throughput flat out, in per cent.
+    /// Change of saturated throughput, in per cent.
     pub throughput_pct: Figure,
     /// What is left of the correlation with throughput.
     pub r_retained: Figure,
@@ -123,7 +123,7 @@ pub enum Criterion {
     Need(Gives),
     /// CPU time.
     Cpu,
-    /// Throughput lost flat out.
+    /// Saturated throughput lost.
     ThroughputLoss,
     /// What is left of the correlation.
     RRetained,
@@ -157,7 +157,7 @@ pub fn recommend(campaign: &Campaign, wanted: &Wanted) -> Recommendation {
         ranked_by,
         methods,
         unavailable: campaign.design.unavailable.clone(),
-        again: remedy::more_blocks(campaign),
+        again: hint::more_blocks(campaign),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Beside, Check, Criterion, Judged, Limit, Standing, Verdict, Wanted, cost, cost::Cost, foreign,
-    losses::Losses, remedy,
+    hint, losses::Losses,
 };
 use crate::analysis::figures::table::{R_RETAINED, THROUGHPUT_PCT};
 use crate::{
@@ -39,7 +39,7 @@ impl<'a> Subject<'a> {
             trials: self.ours().count(),
             failed_trials: self.failures().count(),
             cost,
-            throughput_pct: summary.toll.of(THROUGHPUT_PCT).clone(),
+            throughput_pct: summary.overhead.of(THROUGHPUT_PCT).clone(),
             r_retained: summary.fidelity.figures.of(R_RETAINED).clone(),
             losses,
             shows_instead: summary.shows_instead.clone(),
@@ -83,7 +83,7 @@ impl<'a> Subject<'a> {
             }
         });
         let throughput = wanted.max_throughput_loss_pct.map(|max| {
-            let (limit, figure) = (Limit::AtLeast(-max), summary.toll.of(THROUGHPUT_PCT));
+            let (limit, figure) = (Limit::AtLeast(-max), summary.overhead.of(THROUGHPUT_PCT));
             check(Criterion::ThroughputLoss, self.of_cost(limit, figure, wanted.accept_emulated))
         });
         let retained = wanted
@@ -150,7 +150,7 @@ impl<'a> Subject<'a> {
                 };
                 Verdict::CannotTell { why: Doubt::Text(why), more_blocks: None }
             }
-            None => self.measured(limit.judge(figure), figure, Part::Toll),
+            None => self.measured(limit.judge(figure), figure, Part::Overhead),
         }
     }
 
@@ -173,16 +173,16 @@ impl<'a> Subject<'a> {
             return verdict;
         }
         let scenario = &self.campaign.design.scenario;
-        let has_toll = scenario.toll.is_some() && scenario.guests.kind == GuestKind::Blast;
+        let has_overhead = scenario.overhead.is_some() && scenario.guests.kind == GuestKind::Blast;
         let again = |part| {
-            let again = remedy::part(self.campaign, part);
+            let again = hint::part(self.campaign, part);
             format!("not measured; `{again}` measures it, `tracetoll merge` joins the two")
         };
         let why = match part {
-            Part::Toll if has_toll => again(part),
-            Part::Toll => format!(
+            Part::Overhead if has_overhead => again(part),
+            Part::Overhead => format!(
                 "not measured, and not part of the scenario: it takes a campaign of its own, `{}`",
-                remedy::toll_alone(self.campaign, &self.method.id)
+                hint::overhead_alone(self.campaign, &self.method.id)
             ),
             Part::Fidelity => again(part),
         };

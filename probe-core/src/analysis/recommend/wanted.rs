@@ -11,7 +11,7 @@ use crate::model::{method::Gives, prefix};
 pub struct Wanted {
     /// CPU time, in per cent of one CPU.
     pub max_cpu_pct: Option<f64>,
-    /// Throughput lost flat out, in per cent of that under `off`.
+    /// Saturated throughput lost, in per cent of that under `off`.
     pub max_throughput_loss_pct: Option<f64>,
     /// `r_m / r_0`.
     pub min_r_retained: Option<f64>,

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Flat);
+const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Saturated);
 const TRACER: &str = "ftrace-function";
 const PROFILER: &str = "perf-sample-999-callchain";
 
@@ -152,11 +152,11 @@ fn figures_of_a_series_that_is_not_exact_say_so() {
     assert!(notes(rtt.unwrap().r_m.as_ref().unwrap()).contains(inexact));
     assert_eq!(notes(&rtt.unwrap().r_w), []);
     let (section, _) = traced(|measured| {
-        measured.witness.as_mut().unwrap().missed = Loss::Unknown;
+        measured.reference.as_mut().unwrap().missed = Loss::Unknown;
     });
     let function = &section.functions["handle_tx"];
     for figure in [&function.r_w, &function.calls_per_s_w, &section.frames_per_call] {
-        assert_eq!(notes(figure), [Note::WitnessNotExact { blocks: 1, of: 1 }]);
+        assert_eq!(notes(figure), [Note::ReferenceNotExact { blocks: 1, of: 1 }]);
     }
     assert_eq!(notes(function.r_m.as_ref().unwrap()), []);
 }

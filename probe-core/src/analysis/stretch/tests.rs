@@ -13,7 +13,7 @@ use crate::{
     model::trial::{Pace, Part},
 };
 
-const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Flat);
+const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Saturated);
 const LEVEL: Scale = Scale::Level(Bounds::Positive);
 
 /// One trial per block, of two sections; the second section's level is that of the block.
@@ -107,7 +107,7 @@ fn r_leaves_out_what_is_not_known() {
         Quantity::correlation(
             &[two],
             Coefficient::Pearson,
-            [Compared::Witness, Compared::Throughput],
+            [Compared::ReferenceCounter, Compared::Throughput],
         )
     };
     assert!((r(&a, &b).unwrap().value - 1.0).abs() < 1e-12);

@@ -19,7 +19,7 @@ pub struct Guests {
     pub frame: usize,
     /// `blast`, `bridge`: descriptors per ring, a power of two up to 32768.
     pub ring: u16,
-    /// `blast`: most frames put into the ring before one kick, paced and flat out.
+    /// `blast`: most frames put into the ring before one kick, paced and saturated.
     pub batch: u16,
     /// `blast`, `bridge`: whether VIRTIO_RING_F_EVENT_IDX is negotiated; without it a ring that is
     /// full of work is kicked for nothing.
@@ -88,11 +88,11 @@ impl GuestKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HogKind {
-    /// Processes `yes` in the VM that becomes a hog, or spinning threads of machine 1 where guests
-    /// have no VM.
+    /// Processes `yes` in the VM that becomes a hog, or spinning threads of the device under test
+    /// where guests have no VM.
     pub threads: usize,
-    /// Whether each keeps to one CPU of machine 1 instead of wandering: threads in turn, VMs in
-    /// turn.
+    /// Whether each keeps to one CPU of the device under test instead of wandering: threads in
+    /// turn, VMs in turn.
     pub pinned: bool,
 }
 

@@ -3,9 +3,9 @@
 pub mod duration_text;
 mod guests;
 mod network;
+mod overhead;
 mod rate;
 mod schedule;
-mod toll;
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 
 pub use guests::{GuestKind, Guests, HogKind};
 pub use network::{Link, Network, Switch};
+pub use overhead::{ClosedLoop, Overhead, Paced, Saturated};
 pub use rate::{BitRate, Rate};
 pub use schedule::{Fidelity, Section};
-pub use toll::{Flat, Lockstep, Paced, Toll};
 
 use super::external::External;
 
@@ -36,7 +36,8 @@ pub struct Scenario {
     #[serde(with = "duration_text")]
     #[schemars(with = "String")]
     pub settle: Duration,
-    /// CPUs that guests, vhost workers and hogs share ("machine 1"); the sink gets another one.
+    /// CPUs that guests, vhost workers and hogs share (the device under test); the sink gets
+    /// another one.
     pub load_cpus: usize,
     /// The load sources.
     #[serde(default)]
@@ -47,10 +48,10 @@ pub struct Scenario {
     /// What a hog is.
     #[serde(default)]
     pub hogs: HogKind,
-    /// What the toll is measured under. Only `blast` guests tell how many calls there were;
+    /// What the overhead is measured under. Only `blast` guests tell how many calls there were;
     /// scenarios of others have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub toll: Option<Toll>,
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "toll")]
+    pub overhead: Option<Overhead>,
     /// What the fidelity is measured under.
     pub fidelity: Fidelity,
     /// Programs to measure beside the methods that the command line names.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rate::BitRate;
 
-/// The network of machine 1 and the cable to machine 2.
+/// The network of the device under test and the cable to the sink.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Network {
@@ -36,8 +36,8 @@ pub enum Switch {
     Direct,
 }
 
-/// What the cable to machine 2 carries at most: `500Mbit`, or `70%` of what flows flat out without
-/// hogs.
+/// What the cable to the sink carries at most: `500Mbit`, or `70%` of what flows as fast as it can
+/// without hogs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub enum Link {

@@ -11,7 +11,7 @@ use super::{duration_text, rate::Rate};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fidelity {
-    /// Offered load per guest that sends; none means flat out.
+    /// Offered load per guest that sends; none means as fast as it can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
     /// Sections in order.
@@ -28,7 +28,7 @@ pub struct Section {
     /// The first so many guests send, the others rest; all unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub senders: Option<usize>,
-    /// Hogs on machine 1. With VMs, the VMs behind the senders.
+    /// Hogs on the device under test. With VMs, the VMs behind the senders.
     #[serde(default)]
     pub hogs: usize,
     /// Offered load per guest that sends, instead of the schedule's.

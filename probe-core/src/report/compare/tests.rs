@@ -20,13 +20,13 @@ fn changed() -> Campaign {
     for trial in &mut campaign.trials {
         let Outcome::Done(measured) = &mut trial.outcome else { continue };
         match (trial.method.0.as_str(), trial.part, trial.pace) {
-            ("ftrace-function", Part::Toll, Pace::Lockstep) => {
+            ("ftrace-function", Part::Overhead, Pace::ClosedLoop) => {
                 measured.cpu.workers[0].0 += 24 * 10_000 + u64::from(trial.block) * 5000;
             }
-            ("bpf-fentry-count", Part::Toll, Pace::Paced) => {
+            ("bpf-fentry-count", Part::Overhead, Pace::Paced) => {
                 measured.cpu.workers[0].0 = measured.cpu.workers[0].0 / 103 * 102;
             }
-            ("perf-sample-999-callchain", Part::Toll, Pace::Flat) => {
+            ("perf-sample-999-callchain", Part::Overhead, Pace::Saturated) => {
                 trial.outcome = Outcome::Failed { why: "EINVAL".into() };
             }
             _ => {}
@@ -38,9 +38,9 @@ fn changed() -> Campaign {
 
 fn comparison() -> Comparison {
     let gates: Vec<Gate> = [
-        "toll.kernel_ns_per_event>3%+5",
-        "ftrace-function:toll.kernel_ns_per_event>1%",
-        "toll.worker_cpu_pct>0.5",
+        "overhead.kernel_ns_per_event>3%+5",
+        "ftrace-function:overhead.kernel_ns_per_event>1%",
+        "overhead.worker_cpu_pct>0.5",
     ]
     .map(|gate| gate.parse().unwrap())
     .into();
@@ -76,7 +76,7 @@ fn every_line_fits_whatever_the_names() {
 fn bencher_gets_values_between_their_bounds() {
     let comparison = comparison();
     let json = serde_json::to_value(bmf::metrics(&comparison)).unwrap();
-    let metric = &json["ftrace-function"]["toll.kernel_ns_per_event"];
+    let metric = &json["ftrace-function"]["overhead.kernel_ns_per_event"];
     let number = |name: &str| metric[name].as_f64().unwrap_or_else(|| panic!("{metric}"));
     assert!(number("lower_value") < number("value") && number("value") < number("upper_value"));
     for (_, figures) in json.as_object().unwrap() {
@@ -94,6 +94,6 @@ fn programs_get_everything() {
     for key in ["method", "figure", "unit", "base", "new", "difference", "lo", "hi", "verdict"] {
         assert!(!change[key].is_null(), "{key}: {change}");
     }
-    assert_eq!(json["gates"][0]["gate"], "toll.kernel_ns_per_event>3%+5");
+    assert_eq!(json["gates"][0]["gate"], "overhead.kernel_ns_per_event>3%+5");
     assert_eq!(json["gates"][0]["methods"][1]["judgement"], "failed");
 }

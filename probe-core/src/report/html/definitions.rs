@@ -4,13 +4,13 @@ use maud::html;
 
 use super::{Section, data::prose};
 use crate::{
-    analysis::figures::table::{FIDELITY, TOLL},
+    analysis::figures::table::{FIDELITY, OVERHEAD},
     model::campaign::Campaign,
 };
 
 const SYMBOLS: &str = "`m` is the method, `0` is `off` in the same block. `W` is the CPU time of \
     all vhost workers, `C` kicks, `F` frames taken by vhost, `S` the time that any task ran, `T` \
-    elapsed time, `θ` bytes at the sink. `w` is the calls by the witness per bin, `m` the method's \
+    elapsed time, `θ` bytes at the sink. `w` is the calls by the reference counter per bin, `m` the method's \
     series, `r` Pearson's coefficient.";
 
 const INTERVALS: [&str; 4] = [
@@ -29,7 +29,7 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
         }
         p { (prose(SYMBOLS)) }
         dl {
-            @for row in TOLL.iter().chain(FIDELITY) {
+            @for row in OVERHEAD.iter().chain(FIDELITY) {
                 dt { code { (row.name) } }
                 dd { (prose(row.definition)) }
             }

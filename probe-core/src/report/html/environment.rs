@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     analysis::total,
-    model::campaign::{Campaign, Run, WitnessCheck},
+    model::campaign::{Campaign, ReferenceCheck, Run},
     report::caveats,
 };
 
@@ -62,24 +62,24 @@ fn machines(campaign: &Campaign) -> Markup {
             dt { "Kernel command line" }
             @for boot in &boots { dd { code { (boot) } } }
             dt { "Target" } dd { code { (functions) } }
-            @for (function, text) in checks(&campaign.runs) { dt { "Witness of " code { (function) } } dd { (text) } }
+            @for (function, text) in checks(&campaign.runs) { dt { "Reference counter of " code { (function) } } dd { (text) } }
         }
     }
 }
 
-/// How the witness was checked: each function once, with the sum of its runs.
+/// How the reference counter was checked: each function once, with the sum of its runs.
 fn checks(runs: &[Run]) -> Vec<(String, String)> {
-    let all = || runs.iter().flat_map(|run| &run.witness_checks);
+    let all = || runs.iter().flat_map(|run| &run.reference_checks);
     let functions: BTreeSet<&String> = all().map(|check| &check.function).collect();
     let told = |function: &String| {
         let of = || all().filter(move |check| check.function == *function);
         let sites: BTreeSet<&str> =
             of().flat_map(|check| &check.sites).map(String::as_str).collect();
-        let (target, witness) =
-            (total(of().map(|check| check.target)), total(of().map(|check| check.witness)));
-        let holds = if of().all(WitnessCheck::holds) { "it holds" } else { "IT DOES NOT HOLD" };
+        let (target, reference) =
+            (total(of().map(|check| check.target)), total(of().map(|check| check.reference)));
+        let holds = if of().all(ReferenceCheck::holds) { "it holds" } else { "IT DOES NOT HOLD" };
         let sites = sites.into_iter().collect::<Vec<_>>().join(" + ");
-        format!("{sites}: {witness} where the function had {target}; {holds}")
+        format!("{sites}: {reference} where the function had {target}; {holds}")
     };
     functions.into_iter().map(|function| (function.clone(), told(function))).collect()
 }

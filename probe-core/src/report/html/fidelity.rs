@@ -14,7 +14,7 @@ use crate::{
 const CORRELATIONS: [&str; 3] = [
     "fidelity",
     "What methods still show: correlation with throughput",
-    "`r_w`: of the calls that happened, by the witness (under `off`: `r_0`); `r_m`: of what the method shows; the last is \
+    "`r_w`: of the calls that happened, by the reference counter (under `off`: `r_0`); `r_m`: of what the method shows; the last is \
      their ratio, `r_m / r_0`.",
 ];
 

@@ -36,10 +36,10 @@ const TICKS: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 0.9999];
 const CHANGES: [&str; 3] = [
     "latency-change",
     "How much longer frames take than under off",
-    "At fixed load, from when a frame was to be sent until machine 2 had it: change of each percentile.",
+    "At fixed load, from when a frame was to be sent until the sink had it: change of each percentile.",
 ];
 
-const ABOUT: &str = "At fixed load, from when a frame was to be sent, however late it was, until machine 2's kernel had it. \
+const ABOUT: &str = "At fixed load, from when a frame was to be sent, however late it was, until the sink's kernel had it. \
                      Each point is the mean over blocks of that percentile of the trials' histograms; intervals at 50, 90, 99 \
                      and 99.9 %. The axis spreads the tail: from 90 to 99 % is as far as from 99 to 99.9 %.";
 
@@ -52,7 +52,7 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
 
 fn changes(campaign: &Campaign) -> Option<Figure> {
     let columns = [LATENCY_P50_PCT, LATENCY_P90_PCT, LATENCY_P99_PCT, LATENCY_P99_9_PCT];
-    panels::figure(campaign, CHANGES, &columns.map(Column::toll))
+    panels::figure(campaign, CHANGES, &columns.map(Column::overhead))
 }
 
 /// The control and one family's methods; none where no frame was timed.
@@ -98,7 +98,7 @@ fn interval(campaign: &Campaign, id: &MethodId, share: f64) -> Option<[f64; 2]> 
         (0.999, LATENCY_P99_9_US),
     ];
     let (_, row) = all.into_iter().find(|(known, _)| *known == share)?;
-    panels::mark(method.toll.of(row))?.interval
+    panels::mark(method.overhead.of(row))?.interval
 }
 
 /// 1 for 90 %, 2 for 99 %, and so on.
@@ -149,7 +149,7 @@ fn data(campaign: &Campaign, lines: &[Line]) -> Data {
     let longest = |line: &Line| {
         let method = campaign.summary.methods.iter().find(|method| method.id.0 == line.label);
         method.map_or("none".into(), |method| {
-            super::data::short(method.toll.of(LATENCY_MAX_US), Style::LEVEL)
+            super::data::short(method.overhead.of(LATENCY_MAX_US), Style::LEVEL)
         })
     };
     data.push(std::iter::once("longest".to_owned()).chain(lines.iter().map(longest)));

@@ -11,6 +11,7 @@ mod fidelity;
 mod figure;
 mod latency;
 mod loss;
+mod overhead;
 mod page;
 mod panels;
 mod paper;
@@ -21,7 +22,6 @@ mod sections;
 mod series;
 pub mod several;
 mod svg;
-mod toll;
 mod verdict;
 mod widths;
 
@@ -86,7 +86,7 @@ fn all(campaign: &Campaign) -> Vec<Section> {
     let sections = [
         verdict::section(campaign),
         scatter::section(campaign),
-        toll::section(campaign),
+        overhead::section(campaign),
         loss::section(campaign),
         latency::section(campaign),
         fidelity::section(campaign),

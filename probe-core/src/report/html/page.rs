@@ -63,7 +63,10 @@ fn head(campaign: &Campaign) -> Markup {
         ("Scenario", campaign.design.scenario.name.clone()),
         ("Kernel", format!("Linux {}", campaign.design.kernel)),
         ("Methods", campaign.design.methods.len().to_string()),
-        ("Blocks", format!("{} toll, {} fidelity", blocks(Part::Toll), blocks(Part::Fidelity))),
+        (
+            "Blocks",
+            format!("{} overhead, {} fidelity", blocks(Part::Overhead), blocks(Part::Fidelity)),
+        ),
         ("Trials", format!("{}, {failed} failed", trials.len())),
         ("Clock", clocks.into_iter().collect::<Vec<_>>().join(", ")),
     ];

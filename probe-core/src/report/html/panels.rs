@@ -23,9 +23,9 @@ pub(super) struct Column<'a> {
 }
 
 impl<'a> Column<'a> {
-    /// Of a figure of the toll.
-    pub(super) fn toll(row: &'static Definition) -> Self {
-        let of = move |method: &MethodSummary| method.toll.of(row).clone();
+    /// Of a figure of the overhead.
+    pub(super) fn overhead(row: &'static Definition) -> Self {
+        let of = move |method: &MethodSummary| method.overhead.of(row).clone();
         Self { title: row.title, unit: row.unit.symbol(), style: row.style(), of: Box::new(of) }
     }
 

@@ -3,7 +3,7 @@
 /// What a method costs, and how much it keeps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Trade {
-    pub(super) toll: Known,
+    pub(super) overhead: Known,
     /// More than 1 keeps no more than all.
     pub(super) kept: Known,
 }
@@ -18,15 +18,15 @@ pub(super) struct Known {
 impl Trade {
     /// Whether this is cheaper or truer by its estimates, and neither dearer nor less true.
     pub(super) fn beats(&self, other: &Self) -> bool {
-        let (toll, theirs) = (self.toll.estimate, other.toll.estimate);
+        let (overhead, theirs) = (self.overhead.estimate, other.overhead.estimate);
         let [kept, their_kept] = [self, other].map(|trade| trade.kept.estimate.min(1.0));
-        toll <= theirs && kept >= their_kept && (toll < theirs || kept > their_kept)
+        overhead <= theirs && kept >= their_kept && (overhead < theirs || kept > their_kept)
     }
 
     /// Whether both intervals say so: this is cheaper and truer, beyond chance.
     pub(super) fn surely_beats(&self, other: &Self) -> bool {
         let ends = |known: Known| known.interval.map(|ends| ends.map(|end| end.min(1.0)));
-        let cheaper = match (self.toll.interval, other.toll.interval) {
+        let cheaper = match (self.overhead.interval, other.overhead.interval) {
             (Some([_, hi]), Some([lo, _])) => hi < lo,
             _ => false,
         };
@@ -42,7 +42,7 @@ impl Trade {
 pub(super) fn front(trades: &[Trade]) -> Vec<usize> {
     let unbeaten = |(_, one): &(usize, &Trade)| !trades.iter().any(|other| other.beats(one));
     let mut front: Vec<(usize, &Trade)> = trades.iter().enumerate().filter(unbeaten).collect();
-    front.sort_by(|(_, a), (_, b)| a.toll.estimate.total_cmp(&b.toll.estimate));
+    front.sort_by(|(_, a), (_, b)| a.overhead.estimate.total_cmp(&b.overhead.estimate));
     front.into_iter().map(|(index, _)| index).collect()
 }
 
@@ -52,16 +52,16 @@ mod tests {
 
     use super::*;
 
-    fn trade(toll: f64, kept: f64) -> Trade {
+    fn trade(overhead: f64, kept: f64) -> Trade {
         let known =
             |estimate: f64| Known { estimate, interval: Some([estimate - 1.0, estimate + 1.0]) };
-        Trade { toll: known(toll), kept: known(kept) }
+        Trade { overhead: known(overhead), kept: known(kept) }
     }
 
     #[test]
     fn the_front_by_hand() {
         let trades = [(5.0, 0.9), (1.0, 0.5), (6.0, 0.9), (9.0, 1.2), (8.0, 1.0), (1.0, 0.4)];
-        let trades = trades.map(|(toll, kept)| trade(toll, kept));
+        let trades = trades.map(|(overhead, kept)| trade(overhead, kept));
         // The third is dearer than the first, the fourth keeps no more than all, the last less than
         // the second.
         assert_eq!(front(&trades), [1, 0, 4]);
@@ -72,11 +72,11 @@ mod tests {
 
     #[test]
     fn only_intervals_that_do_not_meet_are_sure() {
-        assert!(!trade(1.0, 0.9).surely_beats(&trade(2.0, -2.0)), "the tolls overlap");
+        assert!(!trade(1.0, 0.9).surely_beats(&trade(2.0, -2.0)), "the overheads overlap");
         assert!(!trade(1.0, 0.9).surely_beats(&trade(4.0, 0.0)), "what they keep overlaps");
         assert!(trade(1.0, 0.9).surely_beats(&trade(4.0, -2.0)));
         let none = Known { estimate: 9.0, interval: None };
-        assert!(!trade(1.0, 0.9).surely_beats(&Trade { toll: none, kept: none }));
+        assert!(!trade(1.0, 0.9).surely_beats(&Trade { overhead: none, kept: none }));
     }
 
     proptest! {
@@ -84,7 +84,7 @@ mod tests {
         fn each_method_is_on_the_front_or_beaten_by_one_that_is(
             points in proptest::collection::vec((0.0..9.0_f64, 0.0..1.5_f64), 0..20)
         ) {
-            let trades: Vec<Trade> = points.iter().map(|&(toll, kept)| trade(toll, kept)).collect();
+            let trades: Vec<Trade> = points.iter().map(|&(overhead, kept)| trade(overhead, kept)).collect();
             let front = front(&trades);
             for (index, one) in trades.iter().enumerate() {
                 let beaten = front.iter().any(|&other| trades[other].beats(one));

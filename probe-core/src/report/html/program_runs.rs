@@ -15,8 +15,10 @@ use crate::{
     report::{figures::of_cost, number::Style, program_runs::CAVEAT},
 };
 
-const TITLE: [&str; 2] =
-    ["program-runs", "What runs of BPF programs take by the kernel's statistics, beside the toll"];
+const TITLE: [&str; 2] = [
+    "program-runs",
+    "What runs of BPF programs take by the kernel's statistics, beside the overhead",
+];
 
 /// The figure; its data tell the number of runs, too. None where no program was timed.
 pub(super) fn figure(campaign: &Campaign) -> Option<Figure> {
@@ -28,16 +30,16 @@ pub(super) fn figure(campaign: &Campaign) -> Option<Figure> {
     };
     let run = of(|_, runs| runs.ns_per_run.clone());
     let event = of(|_, runs| runs.ns_per_event.clone());
-    let kernel = of(|method, _| method.toll.of(KERNEL_NS_PER_EVENT).clone());
+    let kernel = of(|method, _| method.overhead.of(KERNEL_NS_PER_EVENT).clone());
     let clock = of_cost(&campaign.summary.methods);
     let (unit, style) = ("ns of the kernel's clock", Style::LEVEL);
     let columns = [
         Column { title: "one run", unit, style, of: Box::new(run) },
         Column { title: "all runs, per call", unit, style, of: Box::new(event) },
         Column {
-            title: "the toll, per call",
+            title: "the overhead, per call",
             of: Box::new(kernel),
-            ..Column::toll(KERNEL_NS_PER_EVENT).unit(clock)
+            ..Column::overhead(KERNEL_NS_PER_EVENT).unit(clock)
         },
     ];
     let [id, title] = TITLE;
@@ -62,7 +64,7 @@ mod tests {
         let mut campaign = campaign();
         assert!(figure(&campaign).is_none());
         let counter = &mut campaign.summary.methods[1];
-        let per_call = counter.toll.of(KERNEL_NS_PER_EVENT).clone();
+        let per_call = counter.overhead.of(KERNEL_NS_PER_EVENT).clone();
         counter.program_runs =
             Some(RunFigures { runs: 54_321, ns_per_run: per_call.clone(), ns_per_event: per_call });
         let figure = figure(&campaign).unwrap();

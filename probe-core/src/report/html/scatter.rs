@@ -1,4 +1,4 @@
-//! Toll against fidelity: what each method costs, beside how much of the correlation it keeps.
+//! Overhead against fidelity: what each method costs, beside how much of the correlation it keeps.
 
 use maud::{Markup, html};
 
@@ -29,7 +29,7 @@ use crate::{
 /// From here on, nearly all of the correlation is left: for a closer look alone.
 const NEAR: f64 = 0.9;
 
-/// A toll that methods are set apart by.
+/// An overhead that methods are set apart by.
 struct Axis {
     id: &'static str,
     title: &'static str,
@@ -59,20 +59,20 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     let clock = of_cost(&campaign.summary.methods);
     let axes = [
         Axis {
-            id: "toll-fidelity",
+            id: "overhead-fidelity",
             title: "Kernel time per call against fidelity",
             unit: format!("kernel time per call above off, {clock}"),
-            of: |method| method.toll.of(KERNEL_NS_PER_EVENT),
+            of: |method| method.overhead.of(KERNEL_NS_PER_EVENT),
         },
         Axis {
             id: "system-fidelity",
             title: "Busy CPU at fixed load against fidelity",
             unit: "busy CPU above off, points of all CPUs".into(),
-            of: |method| method.toll.of(SYSTEM_CPU_PCT),
+            of: |method| method.overhead.of(SYSTEM_CPU_PCT),
         },
     ];
     let blocks = axes.iter().flat_map(|axis| drawn(campaign, axis)).map(Into::into).collect();
-    Some(Section { id: "trade", title: "Toll against fidelity", blocks })
+    Some(Section { id: "trade", title: "Overhead against fidelity", blocks })
 }
 
 fn known(figure: &Number) -> Option<Known> {
@@ -118,7 +118,7 @@ fn spot<'a>(
     method: &'a MethodSummary,
 ) -> Option<Spot<'a>> {
     let trade = Trade {
-        toll: known((axis.of)(method))?,
+        overhead: known((axis.of)(method))?,
         kept: known(method.fidelity.figures.of(R_RETAINED))?,
     };
     let (shape, series) = look(described(campaign, &method.id)?);
@@ -157,10 +157,13 @@ fn drawing(campaign: &Campaign, title: &Axis, spots: &[Spot<'_>], front: &[usize
         let [lo, hi] = known.interval.unwrap_or([known.estimate; 2]);
         [lo, known.estimate, hi]
     };
-    let tolls = Extent::of(spots.iter().flat_map(|spot| ends(spot.trade.toll)));
+    let overheads = Extent::of(spots.iter().flat_map(|spot| ends(spot.trade.overhead)));
     let kept = Extent::of(spots.iter().flat_map(|spot| ends(spot.trade.kept)));
-    let x =
-        Scale::linear(tolls.unwrap_or(Extent(0.0, 1.0)).with(0.0), [PLOT.left, PLOT.right()], 7.0);
+    let x = Scale::linear(
+        overheads.unwrap_or(Extent(0.0, 1.0)).with(0.0),
+        [PLOT.left, PLOT.right()],
+        7.0,
+    );
     let y =
         Scale::linear(kept.unwrap_or(Extent(0.0, 1.0)).with(1.0), [PLOT.bottom(), PLOT.top], 6.0);
     let (legend, below) = legend::below(PLOT.bottom() + 40.0, &entries(spots, front));
@@ -173,10 +176,10 @@ fn drawing(campaign: &Campaign, title: &Axis, spots: &[Spot<'_>], front: &[usize
         path class="front" d=(stairs(spots, front, &x, &y)) {}
         @for spot in spots { (whiskers(spot, &x, &y)) }
         @for trade in trades(spots, front) {
-            circle class="front" r="8" cx=(px(x.at(trade.toll.estimate))) cy=(px(y.at(trade.kept.estimate))) {}
+            circle class="front" r="8" cx=(px(x.at(trade.overhead.estimate))) cy=(px(y.at(trade.kept.estimate))) {}
         }
         @for spot in spots {
-            (point(spot.shape, spot.series, x.at(spot.trade.toll.estimate), y.at(spot.trade.kept.estimate), Some(&spot.method.id.0)))
+            (point(spot.shape, spot.series, x.at(spot.trade.overhead.estimate), y.at(spot.trade.kept.estimate), Some(&spot.method.id.0)))
         }
         (numbers(spots, &x, &y))
         (legend)
@@ -186,10 +189,10 @@ fn drawing(campaign: &Campaign, title: &Axis, spots: &[Spot<'_>], front: &[usize
     Drawing { height: key_top + key_height + LINE, marks }
 }
 
-/// From one method of the front to the next: what can be had at most for that toll.
+/// From one method of the front to the next: what can be had at most for that overhead.
 fn stairs(spots: &[Spot<'_>], front: &[usize], x: &Scale, y: &Scale) -> String {
     let place =
-        |trade: Trade| (px(x.at(trade.toll.estimate)), px(y.at(trade.kept.estimate.min(1.0))));
+        |trade: Trade| (px(x.at(trade.overhead.estimate)), px(y.at(trade.kept.estimate.min(1.0))));
     let mut path = String::new();
     for (step, (across, up)) in trades(spots, front).map(place).enumerate() {
         path.push_str(&if step == 0 {
@@ -202,17 +205,18 @@ fn stairs(spots: &[Spot<'_>], front: &[usize], x: &Scale, y: &Scale) -> String {
 }
 
 fn whiskers(spot: &Spot<'_>, x: &Scale, y: &Scale) -> Markup {
-    let (toll, kept) = (spot.trade.toll, spot.trade.kept);
+    let (overhead, kept) = (spot.trade.overhead, spot.trade.kept);
     html! {
-        @if let Some([lo, hi]) = toll.interval { (across(spot.series, x.at(lo), x.at(hi), y.at(kept.estimate))) }
-        @if let Some([lo, hi]) = kept.interval { (upright(spot.series, x.at(toll.estimate), y.at(lo), y.at(hi))) }
+        @if let Some([lo, hi]) = overhead.interval { (across(spot.series, x.at(lo), x.at(hi), y.at(kept.estimate))) }
+        @if let Some([lo, hi]) = kept.interval { (upright(spot.series, x.at(overhead.estimate), y.at(lo), y.at(hi))) }
     }
 }
 
 /// Each method's number beside its mark, where there is room.
 fn numbers(spots: &[Spot<'_>], x: &Scale, y: &Scale) -> Markup {
     let mut places = Places::default();
-    let centre = |spot: &Spot<'_>| (x.at(spot.trade.toll.estimate), y.at(spot.trade.kept.estimate));
+    let centre =
+        |spot: &Spot<'_>| (x.at(spot.trade.overhead.estimate), y.at(spot.trade.kept.estimate));
     for spot in spots {
         let (x, y) = centre(spot);
         places.take([x - 5.0, y - 5.0, 10.0, 10.0]);

@@ -133,7 +133,7 @@ fn functions(sections: &[SectionFigures]) -> Vec<&String> {
     first.into_iter().flat_map(|method| method.functions.keys()).collect()
 }
 
-/// Calls of each function that a witness counts.
+/// Calls of each function that a reference counter counts.
 fn calls(sections: &[SectionFigures]) -> Option<Figure> {
     let counted = |name: &&String| {
         under_off(sections).any(|(_, off)| {
@@ -163,7 +163,8 @@ fn calls(sections: &[SectionFigures]) -> Option<Figure> {
         names.iter().map(|name| Panel { title: [(*name).clone(), "calls per s".into()] }).collect();
     Some(Figure {
         id: "sections-calls".into(),
-        title: "Calls of each section under off, by the witness (the paper's figure 7)".into(),
+        title: "Calls of each section under off, by the reference counter (the paper's figure 7)"
+            .into(),
         about: "Whiskers are 95 % intervals; `*` in the data: of one run's own bins.".into(),
         drawing: forest::draw(&panels, &rows, &[]),
         data,

@@ -1,4 +1,4 @@
-//! Calls and throughput over the schedule, with each method's own view over the witness.
+//! Calls and throughput over the schedule, with each method's own view over the reference counter.
 
 use maud::{Markup, html};
 
@@ -94,13 +94,13 @@ pub(super) fn slug(name: &str) -> String {
 
 /// Calls, what the method shows if that is something else, and throughput.
 fn strips(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Vec<Strip> {
-    let witness = happened(campaign, trial).map(|seen| Series {
-        label: "calls by the witness".into(),
+    let reference = happened(campaign, trial).map(|seen| Series {
+        label: "calls by the reference counter".into(),
         values: seen.drawn,
         behind: !method.id.is_off(),
         colour: usize::from(method.id.is_off()),
     });
-    let mut calls = Strip { unit: "calls per s".into(), series: witness.into_iter().collect() };
+    let mut calls = Strip { unit: "calls per s".into(), series: reference.into_iter().collect() };
     let mut other = None;
     let own = shown(campaign, method, trial).filter(|_| !method.id.is_off());
     if let Some(seen) = own {

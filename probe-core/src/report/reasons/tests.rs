@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::*;
 
 fn reasons() -> Vec<Reason> {
-    let trials = TrialKind { part: Part::Toll, pace: Some(Pace::Lockstep) };
+    let trials = TrialKind { part: Part::Overhead, pace: Some(Pace::ClosedLoop) };
     let fidelity = TrialKind { part: Part::Fidelity, pace: None };
     let method = MethodId("ftrace-function".into());
     let methods = [MethodId(MethodId::OFF.into()), method.clone()];
     let text = || "handle_tx".to_owned();
-    let series = Compared::Witness;
+    let series = Compared::ReferenceCounter;
     vec![
         Reason::Control,
         Reason::NotInThisResult,
@@ -24,7 +24,7 @@ fn reasons() -> Vec<Reason> {
         Reason::AllFailed { trials, method: method.clone(), first: "EPERM".into() },
         Reason::NoRun { trials: fidelity, method },
         Reason::NoCommonBlock { trials: vec![trials, fidelity], methods },
-        Reason::NoWitnessPair,
+        Reason::NoReferencePair,
         Reason::NoCostPerCall,
         Reason::NotInTarget { function: text() },
         Reason::NothingCounted,
@@ -43,10 +43,10 @@ fn reasons() -> Vec<Reason> {
         Reason::SharesNotTimes,
         Reason::NoOwnShare,
         Reason::Lengths { bins: [3, 4] },
-        Reason::NoCallWitnessed,
-        Reason::Unwitnessed,
-        Reason::NotWitnessed { why: text() },
-        Reason::WitnessLacksFunction,
+        Reason::NoCallByReference,
+        Reason::NoReference,
+        Reason::ReferenceUnavailable { why: text() },
+        Reason::ReferenceLacksFunction,
         Reason::NoFramesByBin,
         Reason::NoRoundTripTime,
         Reason::TooFewBins { bins: 25, least: 30 },
@@ -58,7 +58,7 @@ fn reasons() -> Vec<Reason> {
         Reason::NoScatter,
         Reason::OneSection,
         Reason::BeginsAtNothing,
-        Reason::NoLockstepTrial,
+        Reason::NoClosedLoopTrial,
         Reason::NotTied,
         Reason::RecordsNothing,
         Reason::SharesDoNotCount,
@@ -81,7 +81,7 @@ fn notes() -> Vec<Note> {
         Note::Confidence { per_cent: 99.0 },
         Note::SeriesNotExact { trials: 1, of: 3 },
         Note::StandsIn { item: "frames".into() },
-        Note::WitnessNotExact { blocks: 1, of: 3 },
+        Note::ReferenceNotExact { blocks: 1, of: 3 },
     ]
 }
 
@@ -126,11 +126,12 @@ fn several_reasons_stand_in_the_order_of_their_sentences() {
 
 #[test]
 fn kinds_of_trials_stand_together() {
-    let of = |pace| TrialKind { part: Part::Toll, pace: Some(pace) };
+    let of = |pace| TrialKind { part: Part::Overhead, pace: Some(pace) };
     let why = Reason::NoCommonBlock {
-        trials: vec![of(Pace::Lockstep), of(Pace::Flat)],
+        trials: vec![of(Pace::ClosedLoop), of(Pace::Saturated)],
         methods: [MethodId("off".into()), MethodId("x".into())],
     };
-    let said = "no block holds a lockstep toll and a flat-out toll trial of both off and x";
+    let said =
+        "no block holds a closed-loop overhead and a saturated overhead trial of both off and x";
     assert_eq!(reason(&why), said);
 }

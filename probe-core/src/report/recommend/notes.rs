@@ -25,7 +25,7 @@ pub(super) fn list(found: &Recommendation, runs: &[Run]) -> Vec<String> {
     all.extend(comparable(found));
     all.extend(blocks(found));
     all.extend(found.unavailable.iter().map(|method| {
-        format!("Not measured: {} cannot work here: {}. {}.", method.id, method.why, method.remedy)
+        format!("Not measured: {} cannot work here: {}. {}.", method.id, method.why, method.hint)
     }));
     all
 }
@@ -131,7 +131,7 @@ fn rate(found: &Recommendation) -> Option<String> {
         "not measured but scaled"
     };
     Some(format!(
-        "CPU time at {rate} is {what}: what a call costs in lockstep, at {} calls per second, times the rate. Readers of \
+        "CPU time at {rate} is {what}: what a call costs in the closed loop, at {} calls per second, times the rate. Readers of \
          records go with the calls; those of counters, and what is done afterwards, are as at the paced load, as profilers are.",
         span(&measured)?
     ))

@@ -60,7 +60,7 @@ pub(super) const GROUPS: [Group; 2] = [
         name: "kernel_ns_per_event",
         title: "What one call costs in the kernel, against `off` in the same block",
         style: Style::DIFFERENCE,
-        of: |method| method.toll.of(KERNEL_NS_PER_EVENT),
+        of: |method| method.overhead.of(KERNEL_NS_PER_EVENT),
         of_series: false,
     },
     Group {
@@ -75,8 +75,8 @@ pub(super) const GROUPS: [Group; 2] = [
 /// Above the table of losses.
 pub(super) const LOSS: &str = "What was recorded, lost and missed of the calls that happened";
 
-/// Each method of any result once, in the order of the first that has it; the control has no toll
-/// of its own.
+/// Each method of any result once, in the order of the first that has it; the control has no
+/// overhead of its own.
 pub(super) fn methods(results: &[Named]) -> Vec<&MethodId> {
     let mut all = Vec::new();
     for method in results.iter().flat_map(|named| &named.campaign.summary.methods) {
@@ -122,7 +122,7 @@ pub(super) fn losses(method: &MethodSummary) -> Vec<String> {
     parts
 }
 
-/// What the results are: for each its label, scenario, CPUs, blocks of toll and fidelity, and
+/// What the results are: for each its label, scenario, CPUs, blocks of overhead and fidelity, and
 /// trials.
 pub(super) fn facts(named: &Named) -> [String; 5] {
     let campaign = &named.campaign;
@@ -138,7 +138,7 @@ pub(super) fn facts(named: &Named) -> [String; 5] {
         named.label.clone(),
         campaign.design.scenario.name.clone(),
         cpus.join(" and "),
-        format!("{} toll, {} fidelity", blocks(Part::Toll), blocks(Part::Fidelity)),
+        format!("{} overhead, {} fidelity", blocks(Part::Overhead), blocks(Part::Fidelity)),
         format!("{}, {failed} failed", campaign.trials.len()),
     ]
 }

@@ -24,7 +24,7 @@ fn on_another_clock() -> Campaign {
         run.platform = Platform::Native;
     }
     for method in &mut host.summary.methods {
-        if let Figure::Known(found) = method.toll.of_mut(KERNEL_NS_PER_EVENT) {
+        if let Figure::Known(found) = method.overhead.of_mut(KERNEL_NS_PER_EVENT) {
             found.platform = Platform::Native;
         }
     }

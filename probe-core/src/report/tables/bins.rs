@@ -5,7 +5,7 @@ use crate::{
     model::{
         campaign::Campaign,
         method::SeriesUnit,
-        trial::{Measured, Outcome, SectionMark, Trial, WitnessCounts},
+        trial::{Measured, Outcome, ReferenceCounts, SectionMark, Trial},
     },
     report::{chart::labels, results::Named},
 };
@@ -17,13 +17,13 @@ pub(super) struct Row<'a> {
     measured: &'a Measured,
     bin: usize,
     item: Option<String>,
-    witness: Option<u64>,
+    reference: Option<u64>,
     shown: Option<f64>,
     unit: SeriesUnit,
 }
 
-/// Every bin of every trial that ended well, for each item that the witness or the method saw in
-/// the trial; where nobody saw any, once.
+/// Every bin of every trial that ended well, for each item that the reference counter or the method
+/// saw in the trial; where nobody saw any, once.
 pub(super) fn rows(named: &Named) -> impl Iterator<Item = Row<'_>> {
     let Named { label, campaign } = named;
     let done = campaign.trials.iter().filter_map(|trial| match &trial.outcome {
@@ -42,13 +42,13 @@ fn of_trial<'a>(
     let method = campaign.design.methods.iter().find(|method| method.id == trial.method);
     let unit = method.map_or(SeriesUnit::Nothing, |method| method.unit);
     let items: Vec<String> = campaign.design.target.items().collect();
-    let witnessed = |index: usize| match measured.witness.as_ref()?.functions.get(index)? {
-        WitnessCounts::Calls(calls) => Some(calls),
-        WitnessCounts::None { .. } => None,
+    let with_reference = |index: usize| match measured.reference.as_ref()?.functions.get(index)? {
+        ReferenceCounts::Calls(calls) => Some(calls),
+        ReferenceCounts::None { .. } => None,
     };
     let shown = |name: &str| measured.series.iter().find(|series| series.function == name);
     let seen =
-        |(index, name): &(usize, String)| witnessed(*index).is_some() || shown(name).is_some();
+        |(index, name): &(usize, String)| with_reference(*index).is_some() || shown(name).is_some();
     let mut seen: Vec<Option<(usize, String)>> =
         items.into_iter().enumerate().filter(seen).map(Some).collect();
     if seen.is_empty() {
@@ -59,7 +59,7 @@ fn of_trial<'a>(
         trial,
         measured,
         bin,
-        witness: item.as_ref().and_then(|(index, _)| witnessed(*index)?.get(bin).copied()),
+        reference: item.as_ref().and_then(|(index, _)| with_reference(*index)?.get(bin).copied()),
         shown: item.as_ref().and_then(|(_, name)| shown(name)?.values.get(bin).copied()),
         item: item.as_ref().map(|(_, name)| name.clone()),
         unit,
@@ -92,8 +92,10 @@ pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
             |row| u64::try_from(row.trial.run).ok(),
         ),
         Column::count("block", "", "the block, from 0", |row| Some(row.trial.block.into())),
-        Column::text("part", "toll or fidelity", |row| super::trials::word(&row.trial.part)),
-        Column::text("pace", "lockstep, paced or flat", |row| super::trials::word(&row.trial.pace)),
+        Column::text("part", "overhead or fidelity", |row| super::trials::word(&row.trial.part)),
+        Column::text("pace", "closed_loop, paced or saturated", |row| {
+            super::trials::word(&row.trial.pace)
+        }),
         Column::count(
             "functions",
             "",
@@ -143,14 +145,14 @@ pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
         ),
         Column::text(
             "item",
-            "a function, a tracepoint or frames; null where neither witness nor method saw any",
+            "a function, a tracepoint or frames; null where neither reference counter nor method saw any",
             |row| row.item.clone(),
         ),
         Column::count(
-            "witness_calls",
+            "reference_calls",
             "calls",
-            "of the function by the witness; null where it has none",
-            |row| row.witness,
+            "of the function by the reference counter; null where it has none",
+            |row| row.reference,
         ),
         Column::number(
             "shown",

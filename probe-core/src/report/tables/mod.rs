@@ -21,7 +21,7 @@ use crate::error::Result;
 pub enum Table {
     /// One row per trial, failed ones included.
     Trials,
-    /// One row per bin of a trial, and item that the witness or the method saw in it.
+    /// One row per bin of a trial, and item that the reference counter or the method saw in it.
     Bins,
     /// One row per figure of a method.
     Figures,
@@ -194,16 +194,16 @@ mod tests {
             });
             found.unwrap()
         };
-        let lockstep = find("toll", "lockstep", "bpf-fentry-count");
-        assert_eq!(lockstep["kicks"], "10000");
-        assert_eq!(lockstep["worker_ns"], "86100000");
-        assert_eq!((&*lockstep["item"], &*lockstep["recorded"]), ("handle_tx", "9999"));
-        assert_eq!((&*lockstep["missed"], &*lockstep["missed_kind"]), ("1", "exact"));
-        assert_eq!(lockstep["latency_p50_us"], "");
-        let unknown = find("toll", "lockstep", "ftrace-function");
+        let closed_loop = find("overhead", "closed_loop", "bpf-fentry-count");
+        assert_eq!(closed_loop["kicks"], "10000");
+        assert_eq!(closed_loop["worker_ns"], "86100000");
+        assert_eq!((&*closed_loop["item"], &*closed_loop["recorded"]), ("handle_tx", "9999"));
+        assert_eq!((&*closed_loop["missed"], &*closed_loop["missed_kind"]), ("1", "exact"));
+        assert_eq!(closed_loop["latency_p50_us"], "");
+        let unknown = find("overhead", "closed_loop", "ftrace-function");
         assert_eq!((&*unknown["missed"], &*unknown["missed_kind"]), ("", "unknown"));
         // Three digits are kept of each time.
-        let paced: f64 = find("toll", "paced", "off")["latency_p50_us"].parse().unwrap();
+        let paced: f64 = find("overhead", "paced", "off")["latency_p50_us"].parse().unwrap();
         assert!((paced / 500.0 - 1.0).abs() < 2e-3, "{paced}");
         let failed = rows.iter().find(|row| !row["why"].is_empty()).unwrap();
         assert_eq!((&*failed["method"], &*failed["worker_ns"]), ("ftrace-function", ""));
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!((&*last["bin"], &*last["start_s"], &*last["length_s"]), ("127", "127", "1"));
         assert_eq!((&*last["hogs"], &*last["senders"]), ("3", "1"));
         // The last bin of the last step: 6000 calls less a tenth.
-        assert_eq!((&*last["witness_calls"], &*last["shown"]), ("5400", "5400"));
+        assert_eq!((&*last["reference_calls"], &*last["shown"]), ("5400", "5400"));
         assert_eq!((&*last["shown_unit"], &*last["calls_per_unit"]), ("calls", "1"));
         let profiled = of("perf-sample-999-callchain", "handle_tx")[0];
         assert_eq!((&*profiled["shown_unit"], &*profiled["shown"]), ("cpu_share_pct", "20"));
@@ -236,11 +236,11 @@ mod tests {
         let find = |method: &str, figure: &str| {
             rows.iter().find(|row| row["method"] == method && row["figure"] == figure).unwrap()
         };
-        let cost = find("bpf-fentry-count", "toll.kernel_ns_per_event");
+        let cost = find("bpf-fentry-count", "overhead.kernel_ns_per_event");
         assert_eq!((&*cost["unit"], &*cost["worse"], &*cost["platform"]), ("ns", "up", "counted"));
         // 230 ns, and a mean of 4.8 that its blocks wobble by.
         assert_eq!((&*cost["estimate"], &*cost["n"], &*cost["why"]), ("234.8", "5", ""));
-        let none = find("perf-sample-999-callchain", "toll.kernel_ns_per_event");
+        let none = find("perf-sample-999-callchain", "overhead.kernel_ns_per_event");
         assert!(none["estimate"].is_empty() && none["why"].starts_with("a profiler"), "{none:?}");
     }
 

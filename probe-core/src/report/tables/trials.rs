@@ -106,13 +106,13 @@ pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
         Column::count("position", "", "place within the block, from 0", |row| {
             Some(row.trial.position.into())
         }),
-        Column::text("part", "toll or fidelity", |row| word(&row.trial.part)),
-        Column::text("pace", "lockstep, paced or flat", |row| word(&row.trial.pace)),
+        Column::text("part", "overhead or fidelity", |row| word(&row.trial.part)),
+        Column::text("pace", "closed_loop, paced or saturated", |row| word(&row.trial.pace)),
         Column::text("method", "id of the method; the control is off", |row| {
             Some(row.trial.method.to_string())
         }),
-        Column::flag("witnessed", "whether the witness ran beside it", |row| {
-            Some(row.trial.witnessed)
+        Column::flag("with_reference", "whether the reference counter ran beside it", |row| {
+            Some(row.trial.with_reference)
         }),
         Column::count(
             "functions",
@@ -133,7 +133,7 @@ pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
         Column::count(
             "phase_attach_ns",
             "ns",
-            "how long witness and method took to attach",
+            "how long reference counter and method took to attach",
             |row| phase(row, Phase::Attach),
         ),
         Column::count("phase_load_ns", "ns", "how long the load ran under the method", |row| {
@@ -183,7 +183,7 @@ pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
         Column::count(
             "frames_refused",
             "frames",
-            "for which machine 2 or a queue had no room",
+            "for which the sink or a queue had no room",
             |row| number(row, |m| m.refused),
         ),
         Column::count("worker_ns", "ns", "CPU time of all vhost workers", |row| {

@@ -18,7 +18,8 @@ struct Cost<'a> {
 
 /// Which costs least, of those whose cost has an interval.
 pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
-    let of = |method: &&MethodSummary| Some(method.toll.of(KERNEL_NS_PER_EVENT).known()?.platform);
+    let of =
+        |method: &&MethodSummary| Some(method.overhead.of(KERNEL_NS_PER_EVENT).known()?.platform);
     let platform = methods.iter().find_map(of)?;
     let mut known: Vec<Cost<'_>> = methods.iter().filter_map(|method| cost(method)).collect();
     if matches!(platform, Platform::Emulated | Platform::Unknown) {
@@ -37,7 +38,7 @@ pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
 }
 
 fn cost(method: &MethodSummary) -> Option<Cost<'_>> {
-    let found = method.toll.of(KERNEL_NS_PER_EVENT).known()?;
+    let found = method.overhead.of(KERNEL_NS_PER_EVENT).known()?;
     Some(Cost { method, estimate: found.estimate, lo: found.lo?, hi: found.hi? })
 }
 
@@ -66,7 +67,7 @@ fn compared(least: &Cost<'_>, others: &[Cost<'_>], unit: &str) -> String {
 }
 
 fn value(cost: &Cost<'_>) -> String {
-    let figure = cost.method.toll.of(KERNEL_NS_PER_EVENT);
+    let figure = cost.method.overhead.of(KERNEL_NS_PER_EVENT);
     let [estimate, interval, _] = parts(figure, Style::DIFFERENCE).unwrap_or_default();
     format!("`{}` {estimate} {interval}", cost.method.id)
 }

@@ -51,7 +51,7 @@ pub(super) fn lead(campaign: &Campaign) -> String {
 
 /// What costs are, and whether any order of theirs can be told.
 fn costs(campaign: &Campaign) -> String {
-    let known = |method: &MethodSummary| method.toll.of(KERNEL_NS_PER_EVENT).known().cloned();
+    let known = |method: &MethodSummary| method.overhead.of(KERNEL_NS_PER_EVENT).known().cloned();
     let known: Vec<_> = campaign.summary.methods.iter().filter_map(known).collect();
     let Some(first) = known.first() else { return String::new() };
     let clock = match first.platform {
@@ -142,7 +142,7 @@ mod tests {
         let mut campaign = campaign();
         campaign.design.methods[2].class = Class::Exact;
         for (method, (value, interval)) in campaign.summary.methods[1..3].iter_mut().zip(costs) {
-            estimate(method.toll.of_mut(KERNEL_NS_PER_EVENT), value, interval);
+            estimate(method.overhead.of_mut(KERNEL_NS_PER_EVENT), value, interval);
         }
         all(&campaign)
     }
@@ -221,7 +221,7 @@ mod tests {
     fn an_emulated_cost_orders_nothing() {
         let mut campaign = campaign();
         for method in &mut campaign.summary.methods {
-            if let Figure::Known(found) = method.toll.of_mut(KERNEL_NS_PER_EVENT) {
+            if let Figure::Known(found) = method.overhead.of_mut(KERNEL_NS_PER_EVENT) {
                 found.platform = Platform::Emulated;
             }
         }

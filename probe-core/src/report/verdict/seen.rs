@@ -1,4 +1,4 @@
-//! Whether the methods of a group account for every call of the lockstep trials.
+//! Whether the methods of a group account for every call of the closed-loop trials.
 
 use super::{few, name};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     report::number,
 };
 
-/// Whether every call of the lockstep trials is accounted for.
+/// Whether every call of the closed-loop trials is accounted for.
 pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
     let whole = |events: &Events| {
         events.reconciles == Reconciliation::Exact
@@ -25,11 +25,11 @@ pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
         } else {
             format!(" by {}", few(&all.iter().map(|method| name(method)).collect::<Vec<_>>()))
         };
-        told.push(format!("Nothing was lost or missed{who} in lockstep."));
+        told.push(format!("Nothing was lost or missed{who} in the closed loop."));
     }
     let losses: Vec<String> = others.iter().filter_map(|method| loss(method)).collect();
     if !losses.is_empty() {
-        told.push(format!("In lockstep {}.", few(&losses)));
+        told.push(format!("In the closed loop {}.", few(&losses)));
     }
     (!told.is_empty()).then(|| told.join(" "))
 }

@@ -47,7 +47,7 @@ use crate::{
         trial::Bench,
     },
     methods::{Detection, Method, external, registry},
-    workload::{self, Named, Placement, Stage, existing},
+    workload::{self, Named, Placement, Testbed, existing},
 };
 
 /// Measures a campaign.
@@ -79,7 +79,7 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<ExitCode> {
     }
     check_others(args, scenario)?;
     let object = args.object.as_deref().map(chosen::choose).transpose()?;
-    // Under every trial alike, the control's and the witness's too, until this run ends.
+    // Under every trial alike, the control's and the reference counter's too, until this run ends.
     let _kept = args.bpf_stats.then(statistics::keep).transpose()?;
     let run = Run::start()?;
     let known = Known::default();
@@ -103,7 +103,7 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<ExitCode> {
     }
     // Megabytes of text that no trial needs.
     drop(known);
-    Stage::detect(scenario, &placement)?;
+    Testbed::detect(scenario, &placement)?;
     if scenario.guests.kind != GuestKind::Existing {
         workload::detect()?;
     }
@@ -179,7 +179,7 @@ fn measure(
     let mut record = record(args, &bench)?;
     let blocks = blocks(args, &record.parts)?;
     if record.parts.contains(&Part::Fidelity) {
-        record.witness_checks = bench.check_witness()?;
+        record.reference_checks = bench.check_reference()?;
     }
     bench.link = bench.calibrate()?;
     record.link = bench.link;
@@ -208,11 +208,11 @@ fn blocks(args: &RunArgs, parts: &[Part]) -> Result<u32> {
         return Ok(args.blocks.unwrap_or(10));
     }
     let blocks = args.blocks.unwrap_or(MOST);
-    let refused = |why: &str, remedy: &str| Err(Error::invalid("--until-ci", why, remedy));
-    if !parts.contains(&Part::Toll) {
+    let refused = |why: &str, hint: &str| Err(Error::invalid("--until-ci", why, hint));
+    if !parts.contains(&Part::Overhead) {
         return refused(
             "it looks at costs, and this run measures none",
-            "Leave it out, or measure the toll: --parts toll, with a scenario of `blast` guests",
+            "Leave it out, or measure the overhead: --parts overhead, with a scenario of `blast` guests",
         );
     }
     if (blocks as usize) < stop::LEAST_BLOCKS {
@@ -306,8 +306,8 @@ fn detect(
             log::warn!("{}: could not tell whether it works here: {error}", method.descriptor().id);
             true
         }
-        Detection::Unsupported { why, remedy } => {
-            unavailable.push(Unavailable { id: method.descriptor().id.clone(), why, remedy });
+        Detection::Unsupported { why, hint } => {
+            unavailable.push(Unavailable { id: method.descriptor().id.clone(), why, hint });
             false
         }
     });
@@ -319,24 +319,24 @@ fn announce(design: &Design) {
         terminal::tell(format_args!("target: {function}"));
     }
     for method in &design.unavailable {
-        terminal::tell(format_args!("left out: {}: {}. {}", method.id, method.why, method.remedy));
+        terminal::tell(format_args!("left out: {}: {}. {}", method.id, method.why, method.hint));
     }
 }
 
 /// The trials that were asked for; of both parts, those that the scenario has.
 fn parts(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Part>> {
     let mut parts = args.parts.list();
-    if scenario.toll.is_none() {
+    if scenario.overhead.is_none() {
         parts.retain(|part| *part == Part::Fidelity);
     }
     if parts.is_empty() {
         return Err(Error::invalid(
-            "--parts toll",
+            "--parts overhead",
             format!(
-                "scenario {} has no [toll] table, or guests that are not `blast`",
+                "scenario {} has no [overhead] table, or guests that are not `blast`",
                 scenario.name
             ),
-            "Measure its fidelity, or the toll of --scenario quick",
+            "Measure its fidelity, or the overhead of --scenario quick",
         ));
     }
     Ok(parts)
@@ -351,7 +351,7 @@ fn record(args: &RunArgs, bench: &Bench<'_>) -> Result<RunRecord> {
         seed: args.seed.unwrap_or_else(|| started.as_nanosecond().unsigned_abs() as u64),
         parts: parts(args, bench.scenario)?,
         platform: host::platform(&host),
-        witness_checks: Vec::new(),
+        reference_checks: Vec::new(),
         link: None,
         environment: Some(host::environment(&host)),
         cpus: Some(bench.placement.record(bench.scenario.guests.kind)),

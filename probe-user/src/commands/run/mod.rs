@@ -9,7 +9,7 @@ mod watch;
 use std::{path::Path, process::ExitCode};
 
 use probe_core::{
-    error::{Error, Remedy, Result},
+    error::{Error, Hint, Result},
     model::{
         campaign::Campaign,
         scenario::{GuestKind, Scenario, Switch},
@@ -43,30 +43,30 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 /// The scenario with the command line's overrides.
 fn scenario(args: &RunArgs) -> Result<Scenario> {
     let mut scenario = super::scenario(&args.scenario, &args.overrides)?;
-    let has = |pace| scenario.toll.as_ref().is_some_and(|toll| toll.has(pace));
+    let has = |pace| scenario.overhead.as_ref().is_some_and(|overhead| overhead.has(pace));
     let given = [
         ("--rate", args.rate.is_some(), has(Pace::Paced)),
-        ("--kicks", args.kicks.is_some(), has(Pace::Lockstep)),
-        ("--duration", args.duration.is_some(), has(Pace::Paced) || has(Pace::Flat)),
+        ("--kicks", args.kicks.is_some(), has(Pace::ClosedLoop)),
+        ("--duration", args.duration.is_some(), has(Pace::Paced) || has(Pace::Saturated)),
     ];
     if let Some((flag, ..)) = given.into_iter().find(|(_, given, applies)| *given && !applies) {
         return Err(Error::invalid(
             flag,
-            format!("it is of toll trials that scenario {} does not have here", scenario.name),
+            format!("it is of overhead trials that scenario {} does not have here", scenario.name),
             "Leave it out, or use a scenario of `blast` guests that has them, such as quick",
         ));
     }
     if let Some(cpus) = &args.load_cpus {
         scenario.load_cpus = cpus.len();
     }
-    if let Some(toll) = &mut scenario.toll {
-        toll.lockstep.kicks = args.kicks.unwrap_or(toll.lockstep.kicks);
-        if let Some(paced) = &mut toll.paced {
+    if let Some(overhead) = &mut scenario.overhead {
+        overhead.closed_loop.kicks = args.kicks.unwrap_or(overhead.closed_loop.kicks);
+        if let Some(paced) = &mut overhead.paced {
             paced.rate = args.rate.unwrap_or(paced.rate);
             paced.duration = args.duration.unwrap_or(paced.duration);
         }
-        if let Some(flat) = &mut toll.flat {
-            flat.duration = args.duration.unwrap_or(flat.duration);
+        if let Some(saturated) = &mut overhead.saturated {
+            saturated.duration = args.duration.unwrap_or(saturated.duration);
         }
     }
     scenarios::check(&format!("{} with these flags", args.scenario), &scenario)?;
@@ -100,7 +100,7 @@ fn ready(scenario: &mut Scenario, install: Installer) -> anyhow::Result<()> {
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn failed(error: anyhow::Error) -> Error {
     let (subject, why) = ("VMs".into(), format!("{error:#}"));
-    Error::Unsupported { subject, why, remedy: Remedy::NONE }
+    Error::Unsupported { subject, why, hint: Hint::NONE }
 }
 
 /// Writes the result, prints the answer, and says where it lies.

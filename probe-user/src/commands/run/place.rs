@@ -12,10 +12,13 @@ const OWN_CPUS: &str = "Each VM has as many CPUs as its scenario needs: say load
 
 /// What VMs are told by their plan, and what there is instead.
 const OF_A_HOST: [(&str, &str); 8] = [
-    ("--blocks", "--toll-blocks and --fidelity-seeds say how many VMs measure"),
-    ("--until-ci", "Each VM measures one block; --toll-blocks says how many measure the toll"),
+    ("--blocks", "--overhead-blocks and --fidelity-seeds say how many VMs measure"),
+    (
+        "--until-ci",
+        "Each VM measures one block; --overhead-blocks says how many measure the overhead",
+    ),
     ("--seed", "Each VM has a seed of its own, from --first-seed on"),
-    ("--parts", "--toll-blocks 0 or --fidelity-seeds 0 leaves a part out"),
+    ("--parts", "--overhead-blocks 0 or --fidelity-seeds 0 leaves a part out"),
     ("--journal", "Each VM has a journal of its own, below --out"),
     ("--load-cpus", OWN_CPUS),
     ("--sink-cpu", OWN_CPUS),
@@ -102,7 +105,7 @@ mod tests {
 
     #[test]
     fn flags_of_one_place_ask_for_it() {
-        assert_eq!(decided("--toll-blocks 1", false, &[]), "asked for by --toll-blocks");
+        assert_eq!(decided("--overhead-blocks 1", false, &[]), "asked for by --overhead-blocks");
         assert_eq!(decided("--clock counted", false, &[]), "asked for by --clock");
         for line in ["--blocks 3", "--load-cpus 2-5", "--scenario existing"] {
             assert_eq!(decided(line, false, &["the user is not root"]), "here", "{line}");
@@ -121,6 +124,9 @@ mod tests {
             let told = decided(line, false, &[]);
             assert!(told.starts_with(&format!("{flag}: it is ")), "{line}: {told}");
         }
-        assert!(decided("--toll-blocks 1", true, &[]).starts_with("--toll-blocks: it is of VMs"));
+        assert!(
+            decided("--overhead-blocks 1", true, &[])
+                .starts_with("--overhead-blocks: it is of VMs")
+        );
     }
 }

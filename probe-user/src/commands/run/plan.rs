@@ -1,9 +1,9 @@
 //! Which VMs make up a campaign.
 //!
-//! The toll is measured on the counted clock at one instruction per ns, with one CPU, since icount
-//! runs all CPUs on one instruction clock; a VM runs one block. Fidelity needs CPUs that hogs and
-//! load contend for and a longer time, so those VMs have two CPUs and a coarser clock; a VM runs
-//! one seed, and the seeds are the sample.
+//! The overhead is measured on the counted clock at one instruction per ns, with one CPU, since
+//! icount runs all CPUs on one instruction clock; a VM runs one block. Fidelity needs CPUs that
+//! hogs and load contend for and a longer time, so those VMs have two CPUs and a coarser clock; a
+//! VM runs one seed, and the seeds are the sample.
 //!
 //! On the wall clock, one VM after the other measures, so that none takes another's time, and all
 //! have the CPUs that the scenario asks for. Where the guests of the scenario are VMs themselves
@@ -77,12 +77,12 @@ impl Plan<'_> {
     /// What each VM measures, and its seed.
     pub(super) fn guests(&self) -> Vec<(Part, u64)> {
         let vms = &self.args.vms;
-        let blocks = vms.toll_blocks.unwrap_or(EACH_PART);
-        let blocks = if self.scenario.toll.is_some() { blocks } else { 0 };
+        let blocks = vms.overhead_blocks.unwrap_or(EACH_PART);
+        let blocks = if self.scenario.overhead.is_some() { blocks } else { 0 };
         let seeds = u64::from(vms.first_seed.unwrap_or(1))..;
         let of = |part, guests| seeds.clone().zip(0..guests).map(move |(seed, _)| (part, seed));
         let fidelity = of(Part::Fidelity, vms.fidelity_seeds.unwrap_or(EACH_PART));
-        of(Part::Toll, blocks).chain(fidelity).collect()
+        of(Part::Overhead, blocks).chain(fidelity).collect()
     }
 
     /// How many machines measure side by side: on the wall clock none may take another's time.
@@ -172,7 +172,7 @@ impl Plan<'_> {
         let cpus = u32::try_from(self.scenario.load_cpus).unwrap_or(u32::MAX).saturating_add(1);
         match (self.clock, part) {
             (ClockName::Wall, _) => (Clock::Wall, cpus),
-            (ClockName::Counted, Part::Toll) => (Clock::Counted { shift: 0 }, 1),
+            (ClockName::Counted, Part::Overhead) => (Clock::Counted { shift: 0 }, 1),
             (ClockName::Counted, Part::Fidelity) => (Clock::Counted { shift: 2 }, cpus),
         }
     }
@@ -201,7 +201,7 @@ pub(super) fn name((part, seed): (Part, u64)) -> String {
 
 fn part_name(part: Part) -> &'static str {
     match part {
-        Part::Toll => "toll",
+        Part::Overhead => "overhead",
         Part::Fidelity => "fidelity",
     }
 }
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn each_vm_has_its_own_seed_and_journal() {
-        let line = "--toll-blocks 2 --fidelity-seeds 1 --first-seed 3 --methods all --out x";
+        let line = "--overhead-blocks 2 --fidelity-seeds 1 --first-seed 3 --methods all --out x";
         let (machines, told, _) = machines(line);
         let seeds: Vec<_> = machines.iter().map(|machine| machine.seed).collect();
         assert_eq!(seeds, [Some(3), Some(4), Some(3)]);
@@ -251,7 +251,7 @@ mod tests {
             folder.file_name().unwrap().to_str().unwrap().to_owned()
         };
         let folders: Vec<_> = machines.iter().map(folder).collect();
-        assert_eq!(folders, ["toll-3", "toll-4", "fidelity-3"]);
+        assert_eq!(folders, ["overhead-3", "overhead-4", "fidelity-3"]);
         assert_eq!(
             told[2],
             "/bin/tracetoll run --on host --journal /dev/virtio-ports/tracetoll.results --parts \

@@ -40,8 +40,9 @@ pub(super) fn run(args: &RunArgs, mut scenario: Scenario, why: &str) -> Result<E
         let lacks = place::host_lacks();
         match args.vms.on {
             _ if interrupt::requested() => Error::Interrupted,
-            Place::Auto if !lacks.is_empty() => failed(error)
-                .with_remedy(format!("Or make this host able to: {}", lacks.join("; "))),
+            Place::Auto if !lacks.is_empty() => {
+                failed(error).with_hint(format!("Or make this host able to: {}", lacks.join("; ")))
+            }
             _ => failed(error),
         }
     })?;

@@ -224,7 +224,7 @@ mod tests {
     fn journals_are_read_as_they_grow_and_the_time_left_waits_for_each_part() {
         let dir = tempfile::tempdir().unwrap();
         let [a, b, c] = ["a", "b", "c"].map(|name| dir.path().join(name));
-        let all = [(Part::Toll, &a), (Part::Toll, &b), (Part::Fidelity, &c)];
+        let all = [(Part::Overhead, &a), (Part::Overhead, &b), (Part::Fidelity, &c)];
         let mut watch = Watch::new(all.into_iter().map(|(part, file)| (part, Some(file.clone()))));
         let seen = |watch: &mut Watch| {
             watch.look();

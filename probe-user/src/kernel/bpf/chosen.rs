@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use probe_core::error::{Error, Result};
 
-/// One for the whole process: methods and witness load from the same object.
+/// One for the whole process: methods and reference counter load from the same object.
 static CHOSEN: OnceLock<&'static [u8]> = OnceLock::new();
 
 /// The object to load from.
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_refused_with_a_remedy() {
+    fn what_is_no_object_is_refused_with_a_hint() {
         let folder = tempfile::tempdir().unwrap();
         let refusal = |bytes: &[u8]| {
             let path = folder.path().join("x.o");

@@ -165,8 +165,8 @@ fn absent(missing: &[&Function]) -> Error {
 fn without_btf(module: &str, loaded: bool) -> Error {
     let subject = format!("BPF on functions of {module}");
     if !loaded {
-        let remedy = format!("Run `modprobe {module}`");
-        return Error::unsupported(subject, "the module is not loaded", remedy);
+        let hint = format!("Run `modprobe {module}`");
+        return Error::unsupported(subject, "the module is not loaded", hint);
     }
     Error::unsupported(
         subject,

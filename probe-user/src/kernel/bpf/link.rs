@@ -29,7 +29,7 @@ impl Link {
     /// # Errors
     /// The function cannot be patched, or something else holds it.
     pub fn function(program: BorrowedFd<'_>, at: bpf_attach_type, subject: &str) -> Result<Self> {
-        Self::made(CREATE, bpf::link_function(program, at), subject, function_remedy)
+        Self::made(CREATE, bpf::link_function(program, at), subject, function_hint)
     }
 
     /// Attaches a program to a perf event, which the link keeps open from then on.
@@ -62,7 +62,7 @@ impl Link {
                 "this kernel has no fprobes",
                 "Use a kernel built with CONFIG_FPROBE=y, 5.18 or newer",
             )),
-            link => Self::made(CREATE, link, subject, function_remedy),
+            link => Self::made(CREATE, link, subject, function_hint),
         }
     }
 
@@ -85,9 +85,9 @@ impl Link {
         call: &'static str,
         link: io::Result<OwnedFd>,
         subject: &str,
-        remedy: impl Fn(i32) -> Option<&'static str>,
+        hint: impl Fn(i32) -> Option<&'static str>,
     ) -> Result<Self> {
-        let fd = link.map_err(|e| refused(call, subject, e, remedy))?;
+        let fd = link.map_err(|e| refused(call, subject, e, hint))?;
         let info = bpf::link_info(fd.as_fd())
             .map_err(|e| Error::call("bpf(BPF_OBJ_GET_INFO_BY_FD)", subject, e))?;
         Ok(Self { fd, id: info.id })
@@ -117,7 +117,7 @@ impl Link {
         drop(fd);
         match bpf::link_exists(id) {
             Ok(false) => Ok(()),
-            Ok(true) => Err(Error::Untrue(format!(
+            Ok(true) => Err(Error::Inconsistent(format!(
                 "BPF link {id} is still attached after its release: another process holds it"
             ))),
             Err(e) => Err(Error::call("bpf(BPF_LINK_GET_FD_BY_ID)", format!("link {id}"), e)),
@@ -145,23 +145,23 @@ fn refused(
     call: &'static str,
     subject: &str,
     source: io::Error,
-    remedy: impl Fn(i32) -> Option<&'static str>,
+    hint: impl Fn(i32) -> Option<&'static str>,
 ) -> Error {
     let found = match source.raw_os_error() {
         Some(libc::EPERM) => Some(RIGHTS),
-        Some(errno) => remedy(errno),
+        Some(errno) => hint(errno),
         None => None,
     };
     let error = Error::call(call, subject, source);
     match found {
-        Some(text) => error.with_remedy(text),
+        Some(text) => error.with_hint(text),
         None => error,
     }
 }
 
 /// kernel/bpf/trampoline.c: how many programs a function can have, and what else may hold its
 /// entry.
-fn function_remedy(errno: i32) -> Option<&'static str> {
+fn function_hint(errno: i32) -> Option<&'static str> {
     match errno {
         libc::E2BIG => Some("The function has as many BPF programs as it can; detach some"),
         libc::EBUSY => Some(
@@ -197,7 +197,7 @@ mod tests {
         let held = Script::install([file().into_raw_fd().into()]);
         let error = Link { fd: file(), id: 5 }.detach().unwrap_err();
         drop(held);
-        assert!(matches!(error, Error::Untrue(_)), "{error}");
+        assert!(matches!(error, Error::Inconsistent(_)), "{error}");
     }
 
     #[test]

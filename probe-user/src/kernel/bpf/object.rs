@@ -9,7 +9,7 @@ use std::{
 
 use aya::maps::{MapData, MapError};
 use aya_obj::{Function, btf::Btf};
-use probe_core::error::{Error, Remedy, Result};
+use probe_core::error::{Error, Hint, Result};
 
 use super::chosen;
 use crate::sys::bpf::{self, Kind, Records, Refusal, Source};
@@ -175,11 +175,11 @@ fn malformed(why: impl ToString) -> Error {
 
 fn refused(call: &'static str, subject: String, refusal: Refusal) -> Error {
     let Refusal { error: source, log } = refusal;
-    let remedy = match source.raw_os_error() {
-        Some(libc::EPERM) => Remedy::new(RIGHTS),
-        _ => Remedy::NONE,
+    let hint = match source.raw_os_error() {
+        Some(libc::EPERM) => Hint::new(RIGHTS),
+        _ => Hint::NONE,
     };
-    Error::Refused { call, subject, source, log, remedy }
+    Error::Refused { call, subject, source, log, hint }
 }
 
 fn not_made(subject: String, error: MapError) -> Error {
@@ -189,5 +189,5 @@ fn not_made(subject: String, error: MapError) -> Error {
     };
     let denied = source.raw_os_error() == Some(libc::EPERM);
     let error = Error::call("bpf(BPF_MAP_CREATE)", subject, source);
-    if denied { error.with_remedy(RIGHTS) } else { error }
+    if denied { error.with_hint(RIGHTS) } else { error }
 }

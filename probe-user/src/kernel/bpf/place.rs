@@ -135,11 +135,11 @@ fn no_kprobe(subject: &str, source: io::Error) -> Error {
     let errno = source.raw_os_error();
     let error = Error::call("perf_event_open", format!("kprobe on {subject}"), source);
     match errno {
-        Some(libc::EINVAL | libc::EILSEQ | libc::EADDRNOTAVAIL) => error.with_remedy(
+        Some(libc::EINVAL | libc::EILSEQ | libc::EADDRNOTAVAIL) => error.with_hint(
             "No kprobe can stand there: see kprobes/blacklist in debugfs, or choose another function",
         ),
         Some(libc::EPERM | libc::EACCES) => {
-            error.with_remedy("Run as root, on a kernel that is not locked down")
+            error.with_hint("Run as root, on a kernel that is not locked down")
         }
         _ => error,
     }

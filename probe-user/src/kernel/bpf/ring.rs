@@ -156,7 +156,7 @@ impl<const N: usize> Ring<N> {
         let left = self.memory.producer().saturating_sub(self.memory.consumer());
         match left {
             0 => Ok(()),
-            _ => Err(Error::Untrue(format!(
+            _ => Err(Error::Inconsistent(format!(
                 "{left} bytes of records of {subject} are neither read nor lost"
             ))),
         }

@@ -29,7 +29,7 @@ pub struct Kept {
 /// The kernel is older than 5.8, or the user may not.
 pub fn keep() -> Result<Kept> {
     let switch = bpf::enable_run_time_stats().map_err(|e| {
-        let remedy = match e.raw_os_error() {
+        let hint = match e.raw_os_error() {
             Some(libc::EINVAL) => Some("They need Linux 5.8 or newer; leave --bpf-stats out"),
             // capable(CAP_SYS_ADMIN), bpf_enable_stats() in kernel/bpf/syscall.c.
             Some(libc::EPERM) => {
@@ -38,8 +38,8 @@ pub fn keep() -> Result<Kept> {
             _ => None,
         };
         let error = Error::call("bpf(BPF_ENABLE_STATS)", "statistics of BPF programs", e);
-        match remedy {
-            Some(text) => error.with_remedy(text),
+        match hint {
+            Some(text) => error.with_hint(text),
             None => error,
         }
     })?;

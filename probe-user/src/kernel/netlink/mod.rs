@@ -156,13 +156,13 @@ impl Netlink {
         call: &'static str,
         name: &str,
         link: LinkMessage,
-        remedy: &str,
+        hint: &str,
     ) -> Result<()> {
         let answer = self.exchange(Request::NewLink(link), NLM_F_CREATE | NLM_F_EXCL);
         answer.map_err(|e| {
             let unknown = e.raw_os_error() == Some(libc::EOPNOTSUPP);
             let error = Error::call(call, name, e);
-            if unknown { error.with_remedy(format!("Load the module: `{remedy}`")) } else { error }
+            if unknown { error.with_hint(format!("Load the module: `{hint}`")) } else { error }
         })
     }
 

@@ -196,7 +196,7 @@ impl Netlink {
             let unknown = e.raw_os_error() == Some(libc::ENOENT);
             let error = Error::call(call, link.name, e);
             match unknown {
-                true => error.with_remedy(format!("Load the module: `modprobe {modules}`")),
+                true => error.with_hint(format!("Load the module: `modprobe {modules}`")),
                 false => error,
             }
         })

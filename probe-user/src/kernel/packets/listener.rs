@@ -157,7 +157,7 @@ impl Listener {
                 return Ok(());
             }
             if began.elapsed() > 100 * self.retire + Duration::from_secs(10) {
-                return Err(Error::Untrue(format!(
+                return Err(Error::Inconsistent(format!(
                     "{}: the kernel kept {kept} frames, {seen} came out of the ring",
                     self.name
                 )));

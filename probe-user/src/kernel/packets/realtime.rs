@@ -48,7 +48,7 @@ impl Offset {
     pub fn check(self) -> Result<()> {
         match self.step_to(Self::read()) {
             0 => Ok(()),
-            step => Err(Error::Untrue(format!(
+            step => Err(Error::Inconsistent(format!(
                 "the time of day was set by {step} ns meanwhile: frames are stamped in it, and when they came cannot be told"
             ))),
         }

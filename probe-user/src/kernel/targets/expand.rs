@@ -47,7 +47,7 @@ pub fn expand(request: &str, symbols: &Kallsyms, listed: &str) -> Result<String>
 
 /// The traceable functions that `MODULE:PATTERN` stands for, as words.
 fn functions(word: &str, symbols: &Kallsyms, listed: &BTreeSet<&str>) -> Result<Vec<String>> {
-    let wrong = |why: String, remedy: &str| Error::invalid(format!("target `{word}`"), why, remedy);
+    let wrong = |why: String, hint: &str| Error::invalid(format!("target `{word}`"), why, hint);
     let Some((module, pattern)) = word.split_once(':').filter(|(module, _)| !module.contains('*'))
     else {
         let why = "a pattern needs a module".to_owned();
@@ -92,8 +92,8 @@ fn take_out(expanded: &mut Vec<String>, word: &str) -> Result<()> {
     if expanded.len() < before {
         return Ok(());
     }
-    let remedy = "Take out only what another word of the target brought in";
-    Err(Error::invalid(format!("target `{word}`"), "it is not in the target", remedy))
+    let hint = "Take out only what another word of the target brought in";
+    Err(Error::invalid(format!("target `{word}`"), "it is not in the target", hint))
 }
 
 /// Whether `name` is what `pattern` says, where each `*` stands for any letters.

@@ -148,12 +148,12 @@ fn function(symbol: Symbol<'_>) -> Function {
 fn unknown(word: &str, name: &str, symbols: &Kallsyms) -> Error {
     let near: Vec<_> = symbols.nearest(name, OFFERS).into_iter().map(|s| listed(&s)).collect();
     let presets: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
-    let remedy = if near.is_empty() {
+    let hint = if near.is_empty() {
         format!("Load the module that holds it, or use a preset: {}", presets.join(", "))
     } else {
         format!("The nearest names are: {}", near.join(", "))
     };
-    Error::invalid(format!("target `{word}`"), "the running kernel has no such function", remedy)
+    Error::invalid(format!("target `{word}`"), "the running kernel has no such function", hint)
 }
 
 fn ambiguous(name: &str, found: &[Symbol<'_>]) -> Error {
@@ -161,14 +161,14 @@ fn ambiguous(name: &str, found: &[Symbol<'_>]) -> Error {
     let mut modules: Vec<_> = found.iter().map(|s| s.module).collect();
     modules.sort_unstable();
     modules.dedup();
-    let remedy = match modules.into_iter().flatten().next() {
+    let hint = match modules.into_iter().flatten().next() {
         Some(module) if places.iter().collect::<std::collections::BTreeSet<_>>().len() > 1 => {
             format!("Name the module too, as in {module}:{name}")
         }
         _ => "Trace a function that calls it".to_string(),
     };
     let why = format!("{} functions bear this name: {}", found.len(), places.join(", "));
-    Error::invalid(format!("target `{name}`"), why, remedy)
+    Error::invalid(format!("target `{name}`"), why, hint)
 }
 
 fn listed(symbol: &Symbol<'_>) -> String {

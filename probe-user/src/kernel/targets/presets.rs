@@ -65,7 +65,8 @@ pub const PRESETS: &[Preset] = &[
         ],
         load: "modprobe vhost_net",
     },
-    // Without handle_tx_kick, handle_tx_net and their like of handle_rx: the witness counts there.
+    // Without handle_tx_kick, handle_tx_net and their like of handle_rx: the reference counter
+    // counts there.
     Preset {
         name: "vhost-parts",
         summary: "what vhost-net's handlers call to copy frames",
@@ -181,12 +182,12 @@ impl Preset {
         let mut why: Vec<&str> =
             why.iter().map(|why| why.strip_prefix("left out: ").unwrap_or(why)).collect();
         why.dedup();
-        let remedy = format!(
+        let hint = format!(
             "If a module is not loaded, load it: {}. Else name functions that the modules have, as /proc/kallsyms lists \
              them",
             self.load
         );
-        Error::unsupported(format!("target {}", self.name), why.join("; "), remedy)
+        Error::unsupported(format!("target {}", self.name), why.join("; "), hint)
     }
 }
 

@@ -120,7 +120,7 @@ impl Instance {
         if now.split_whitespace().any(|word| word == format!("[{clock}]")) {
             return Ok(());
         }
-        Err(Error::Untrue(format!("trace_clock is `{}` after writing `{clock}`", now.trim())))
+        Err(Error::Inconsistent(format!("trace_clock is `{}` after writing `{clock}`", now.trim())))
     }
 
     /// Sizes each CPU's buffer; the kernel rounds to whole pages. Returns the size that it made, in

@@ -264,17 +264,17 @@ fn write(path: &Path, value: &str, append: bool) -> Result<()> {
     file.write_all(value.as_bytes()).map_err(|e| refused("write", path, e))
 }
 
-/// A file error with the remedy that fits tracefs: root gets EPERM only from a locked-down or
+/// A file error with the hint that fits tracefs: root gets EPERM only from a locked-down or
 /// restricted kernel.
 fn refused(op: &'static str, path: &Path, source: io::Error) -> Error {
     let errno = source.raw_os_error();
     let error = Error::file(op, path, source);
     match errno {
-        Some(libc::EPERM) if rustix::process::geteuid().is_root() => error.with_remedy(
+        Some(libc::EPERM) if rustix::process::geteuid().is_root() => error.with_hint(
             "This kernel restricts tracing even for root: see /sys/kernel/security/lockdown, Secure Boot, or the \
              container's policy",
         ),
-        Some(libc::EBUSY) => error.with_remedy("Another process uses it"),
+        Some(libc::EBUSY) => error.with_hint("Another process uses it"),
         _ => error,
     }
 }

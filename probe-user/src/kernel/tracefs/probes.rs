@@ -10,7 +10,7 @@ use std::{
 };
 
 use probe_core::{
-    error::{Error, Remedy, Result},
+    error::{Error, Hint, Result},
     model::target::Function,
 };
 
@@ -87,7 +87,7 @@ impl Probe {
         }
     }
 
-    fn remedy(self) -> &'static str {
+    fn hint(self) -> &'static str {
         match self {
             Self::Kprobe | Self::Kretprobe { .. } => {
                 "It needs CONFIG_KPROBE_EVENTS and a function that is not in kprobes/blacklist of debugfs"
@@ -210,7 +210,7 @@ impl ProbeEvents {
         let log = self.tracefs.read_if_there("error_log").ok().flatten().unwrap_or_default();
         let why = reason(&log, &line).map_or_else(|| refused.to_string(), str::to_owned);
         let subject = format!("{} at {place}", self.probe.name());
-        Err(Error::Unsupported { subject, why, remedy: Remedy::new(self.probe.remedy()) })
+        Err(Error::Unsupported { subject, why, hint: Hint::new(self.probe.hint()) })
     }
 
     /// The events, in the order of the functions.

@@ -66,7 +66,7 @@ impl Instance {
         if filter == expected {
             return Ok(());
         }
-        Err(Error::Untrue(format!("{FILTER} holds {filter:?} instead of {expected:?}")))
+        Err(Error::Inconsistent(format!("{FILTER} holds {filter:?} instead of {expected:?}")))
     }
 }
 

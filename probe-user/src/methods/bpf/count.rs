@@ -23,7 +23,7 @@ use crate::{
         known::Known,
         run::PREFIX,
     },
-    methods::{Detection, Method, Scene, Session},
+    methods::{AttachContext, Detection, Method, Session},
 };
 
 /// How one of them differs from the others.
@@ -147,7 +147,7 @@ impl Method for Count {
         self.probe(target, known).into()
     }
 
-    fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
+    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         Ok(Box::new(self.load(target)?))
     }
 }

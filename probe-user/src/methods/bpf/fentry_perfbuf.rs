@@ -166,7 +166,7 @@ impl Part for Recording {
         let lost_by_perf = counts.map(|count| count.lost).sum::<Option<u64>>();
         let least = lost_by_perf.unwrap_or(0).max(self.lost_by_records);
         if least > lost {
-            return Err(Error::Untrue(format!(
+            return Err(Error::Inconsistent(format!(
                 "perf lost {least} records of {}, but its program was refused only {lost} times",
                 probe.function()
             )));

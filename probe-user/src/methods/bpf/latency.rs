@@ -33,7 +33,7 @@ use crate::{
         known::Known,
         run::PREFIX,
     },
-    methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
+    methods::{AttachContext, Cadence, Detection, Method, Session, Sink, options::Options},
 };
 
 /// Id of the method on trampolines.
@@ -119,7 +119,7 @@ impl Method for Latency {
         self.probe(target, known).into()
     }
 
-    fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
+    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         Ok(Box::new(self.load(target)?))
     }
 }

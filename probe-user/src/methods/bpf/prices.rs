@@ -93,7 +93,7 @@ pub(super) fn try_out() -> Result<()> {
     if calls >= 1 {
         return Ok(());
     }
-    Err(Error::Untrue(format!("a call of {TESTED} was not counted")))
+    Err(Error::Inconsistent(format!("a call of {TESTED} was not counted")))
 }
 
 const TESTED: &str = "bpf_fentry_test1";

@@ -24,7 +24,7 @@ use serde_json::json;
 use crate::{
     kernel::{bpf::sampler::Sampler, clock, cpus, known::Known, run::PREFIX, targets},
     methods::{
-        Cadence, Detection, Method, Scene, Session, Share, Sink,
+        AttachContext, Cadence, Detection, Method, Session, Share, Sink,
         options::Options,
         registry::number_in,
         ticker::{Ticker, check_frequency, running},
@@ -103,7 +103,7 @@ impl Method for Sampling {
         self.probe(target).into()
     }
 
-    fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
+    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         Ok(Box::new(self.open(target, &cpus::online()?)?))
     }
 }

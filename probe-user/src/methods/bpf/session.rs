@@ -28,7 +28,7 @@ use crate::{
         run::PREFIX,
         targets::listed_name,
     },
-    methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
+    methods::{AttachContext, Cadence, Detection, Method, Session, Sink, options::Options},
 };
 
 /// What a method does with function entries.
@@ -132,7 +132,7 @@ pub(super) fn check_drawn(drawn: u64, calls: u64, function: &str) -> Result<()> 
         return Ok(());
     }
     let what = format!("{drawn} calls of {function} were drawn, but only {calls} were made");
-    Err(Error::Untrue(what))
+    Err(Error::Inconsistent(what))
 }
 
 /// A program and what reads it.
@@ -241,7 +241,7 @@ impl<D: Design> Method for Fentry<D> {
         self.probe(target, known).into()
     }
 
-    fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
+    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         let mut traced = self.load(target)?;
         let details = self.design.prepare(&mut traced)?;
         let cadence = self.design.cadence();

@@ -28,7 +28,7 @@ use crate::{
             realtime::Offset,
         },
     },
-    methods::{Cadence, Detection, Method, Scene, Session, Sink, Taps, options::Options},
+    methods::{AttachContext, Cadence, Detection, Method, Session, Sink, Taps, options::Options},
     sys::packet::{Shape, Socket},
 };
 
@@ -55,9 +55,9 @@ pub struct Capture {
 
 impl Capture {
     /// The method with the parameters that a person gave. By default the ring holds what a guest
-    /// sends flat out in between two wake-ups of the reader (10,000 frames and more), so that it
-    /// loses nothing as long as the reader gets its CPU; and its blocks, each handed over after
-    /// `retire_ms` however few frames it has, last for 6 s.
+    /// sends as fast as it can in between two wake-ups of the reader (10,000 frames and more), so
+    /// that it loses nothing as long as the reader gets its CPU; and its blocks, each handed over
+    /// after `retire_ms` however few frames it has, last for 6 s.
     ///
     /// # Errors
     /// A value is wrong.
@@ -128,8 +128,8 @@ impl Method for Capture {
         Socket::open(&shape).map(drop).into()
     }
 
-    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
-        let taps = scene.taps.ok_or_else(|| {
+    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+        let taps = context.taps.ok_or_else(|| {
             let id = self.descriptor.id.to_string();
             let why =
                 "there are no TAPs to capture at, or they stand in several network namespaces";
@@ -205,7 +205,7 @@ impl Session for Capturing {
         let sum = |of: fn(&Listener) -> u64| self.listeners.iter().map(of).sum::<u64>();
         let [frames, kept] = [sum(|one| one.tally().frames), sum(|one| one.kept().into())];
         if frames as u32 != kept as u32 {
-            return Err(Error::Untrue(format!(
+            return Err(Error::Inconsistent(format!(
                 "the kernel kept {kept} frames, {frames} were read"
             )));
         }

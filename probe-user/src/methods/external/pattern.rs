@@ -89,8 +89,8 @@ impl Pattern {
     /// It is no regular expression, or has more than one group.
     pub fn new(text: &str, subject: &str) -> Result<Self> {
         let refuse = |why: String| {
-            let remedy = "Write a regular expression of the crate regex, with at most one group";
-            Err(Error::invalid(subject, why, remedy))
+            let hint = "Write a regular expression of the crate regex, with at most one group";
+            Err(Error::invalid(subject, why, hint))
         };
         match compile(text, None) {
             Err(e) => refuse(e.to_string()),

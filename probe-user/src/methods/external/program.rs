@@ -1,8 +1,8 @@
 //! Another program as a method: started at attach, ready before enable, ended at disable.
 //!
 //! It observes from its own start to its own end, which is more than the time between enable and
-//! disable; in a toll trial there is no load outside of that. It has no series: nothing of it is
-//! read while it runs.
+//! disable; in an overhead trial there is no load outside of that. It has no series: nothing of it
+//! is read while it runs.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -34,7 +34,7 @@ use crate::{
             probes::{Probe, ProbeEvents},
         },
     },
-    methods::{Detection, Method, Scene, Session, Taps},
+    methods::{AttachContext, Detection, Method, Session, Taps},
     sys::child::Place,
 };
 
@@ -181,8 +181,8 @@ impl Program {
         let path = program::find(program).ok_or_else(|| match &self.preset {
             Some(preset) => program::missing(program, preset.package),
             None => {
-                let remedy = "Install it, or give its whole path";
-                Error::unsupported(program, "there is no such program", remedy)
+                let hint = "Install it, or give its whole path";
+                Error::unsupported(program, "there is no such program", hint)
             }
         })?;
         let cgroup = Cgroup::create(&run::trial_object("probe")?)?;
@@ -204,8 +204,8 @@ impl Program {
         if !self.definition.in_netns && !self.uses("{tap}") {
             return Ok(());
         }
-        let refuse = |why: &str, remedy: &str| {
-            Err(Error::unsupported(self.descriptor.id.to_string(), why, remedy))
+        let refuse = |why: &str, hint: &str| {
+            Err(Error::unsupported(self.descriptor.id.to_string(), why, hint))
         };
         match taps.map(|taps| taps.names.len()) {
             None => refuse("there are no TAPs", "Attach it to a load's scene"),
@@ -256,41 +256,41 @@ impl Method for Program {
         self.probe(target, known).into()
     }
 
-    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
-        self.check_taps(scene.taps)?;
+    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+        self.check_taps(context.taps)?;
         let events = match self.uses("{event") {
             true => Some(ProbeEvents::create(
                 &Tracefs::find()?,
-                &scene.run.probe_group(),
+                &context.run.probe_group(),
                 Probe::Kprobe,
                 &target.functions,
             )?),
             false => None,
         };
         let instance = match self.preset.is_some() && self.uses("{run}") {
-            true => Some(Tracefs::find()?.create_instance(&scene.run.object("external"))?),
+            true => Some(Tracefs::find()?.create_instance(&context.run.object("external"))?),
             false => None,
         };
-        let folder = self.folder(scene.run)?;
+        let folder = self.folder(context.run)?;
         let names = Names {
             functions: target
                 .functions
                 .iter()
                 .map(|f| (f.name.clone(), f.module.clone()))
                 .collect(),
-            taps: scene.taps.map(|taps| taps.names.to_vec()).unwrap_or_default(),
+            taps: context.taps.map(|taps| taps.names.to_vec()).unwrap_or_default(),
             out: folder.as_ref().map(out).transpose()?.unwrap_or_default(),
-            run: scene.run.object("external"),
+            run: context.run.object("external"),
             events: events
                 .iter()
                 .flat_map(ProbeEvents::events)
                 .map(|event| format!("{}:{}", event.group, event.name))
                 .collect(),
         };
-        let netns = scene.taps.filter(|_| self.definition.in_netns).map(|taps| taps.netns);
+        let netns = context.taps.filter(|_| self.definition.in_netns).map(|taps| taps.netns);
         let setting =
-            Setting { cpus: scene.cpus.to_vec(), interrupted: scene.interrupted.cloned() };
-        let cgroup = scene.run.object("external");
+            Setting { cpus: context.cpus.to_vec(), interrupted: context.interrupted.cloned() };
+        let cgroup = context.run.object("external");
         let mut tree = Tree::start(&self.words(&names), &cgroup, netns, setting)?;
         let settle = self.definition.settle;
         let ready = tree.await_ready(self.definition.timeout, |said, age| match &self.ready {
@@ -310,7 +310,7 @@ impl Method for Program {
             linger: self.definition.linger,
             timeout: self.definition.timeout,
             frames: target.frames(),
-            cgroup: scene.run.object("report"),
+            cgroup: context.run.object("report"),
         };
         Ok(Box::new(Running::new(tree, instance, events, folder, names, report, rules)))
     }

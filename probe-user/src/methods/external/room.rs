@@ -20,7 +20,7 @@ struct Room {
 pub(super) fn explain(error: Error, out: &str) -> Error {
     let folder = Path::new(out).parent().filter(|folder| folder.is_absolute());
     match (error, folder.and_then(|folder| told(folder, room(folder)?))) {
-        (Error::Untrue(why), Some(room)) => Error::Untrue(format!("{why}. {room}")),
+        (Error::Inconsistent(why), Some(room)) => Error::Inconsistent(format!("{why}. {room}")),
         (other, _) => other,
     }
 }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     fn failed() -> Error {
-        Error::Untrue("tcpdump ended by itself; it said: write error".into())
+        Error::Inconsistent("tcpdump ended by itself; it said: write error".into())
     }
 
     #[test]

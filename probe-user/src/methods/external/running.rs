@@ -135,7 +135,7 @@ impl Running {
         let mut tree = self.tree.beside(&self.report, &self.rules.cgroup)?;
         let status = tree.finish(self.rules.timeout)?;
         if !status.success() {
-            return Err(tree.untrue(&format!("ended with {status}")));
+            return Err(tree.inconsistent(&format!("ended with {status}")));
         }
         let (said, cpu) = (tree.said()?, tree.cpu()?);
         tree.close()?;
@@ -147,7 +147,7 @@ impl Running {
     fn judge(&self, status: ExitStatus) -> Result<()> {
         match did_its_work(status, self.rules.stop, &self.rules.exit) {
             true => Ok(()),
-            false => Err(self.tree.untrue(&format!("ended with {status}"))),
+            false => Err(self.tree.inconsistent(&format!("ended with {status}"))),
         }
     }
 }

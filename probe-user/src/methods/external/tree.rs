@@ -180,7 +180,7 @@ impl Tree {
                 return Ok(());
             }
             if began.elapsed() > limit {
-                return Err(self.untrue(&format!("was not ready within {limit:?}")));
+                return Err(self.inconsistent(&format!("was not ready within {limit:?}")));
             }
             thread::sleep(LOOK);
         }
@@ -211,7 +211,7 @@ impl Tree {
     /// # Errors
     /// It has.
     pub fn check_alive(&mut self) -> Result<()> {
-        if self.has_ended()? { Err(self.untrue("ended by itself")) } else { Ok(()) }
+        if self.has_ended()? { Err(self.inconsistent("ended by itself")) } else { Ok(()) }
     }
 
     /// CPU time of all its processes, ended ones included.
@@ -277,7 +277,7 @@ impl Tree {
         while !self.has_ended()? || self.cgroup.is_populated()? {
             let late = match self.setting.check_interrupted() {
                 Ok(()) if began.elapsed() > limit => {
-                    Err(self.untrue(&format!("did not end within {limit:?}, and was killed")))
+                    Err(self.inconsistent(&format!("did not end within {limit:?}, and was killed")))
                 }
                 Ok(()) => look(self),
                 interrupted => interrupted,
@@ -338,13 +338,13 @@ impl Tree {
     }
 
     /// An error that says what became of it and what it printed last.
-    pub fn untrue(&self, what: &str) -> Error {
+    pub fn inconsistent(&self, what: &str) -> Error {
         let said = self.said().unwrap_or_default();
         let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
         let last = lines.get(lines.len().saturating_sub(4)..).unwrap_or_default().join(" / ");
         let said =
             if last.is_empty() { "it printed nothing".into() } else { format!("it said: {last}") };
-        Error::Untrue(format!("{} {what}; {said}", self.program))
+        Error::Inconsistent(format!("{} {what}; {said}", self.program))
     }
 
     fn end(&mut self) -> Result<()> {

@@ -156,7 +156,9 @@ impl Attachment {
         // A handler that ran and could not record: the ring buffer refuses a writer that interrupts
         // itself.
         let unrecorded = hits.checked_sub(made).ok_or_else(|| {
-            Error::Untrue(format!("{made} events were made, but the kernel counted {hits} hits"))
+            Error::Inconsistent(format!(
+                "{made} events were made, but the kernel counted {hits} hits"
+            ))
         })?;
         Ok(Loss::Exact(unrecorded + missed.iter().sum::<u64>()))
     }
@@ -216,8 +218,8 @@ pub fn probes(tracefs: &Tracefs, group: &str, probe: Probe, target: &Target) -> 
 /// The target has no function.
 pub fn some_functions(target: &Target) -> Result<()> {
     if target.functions.is_empty() {
-        let remedy = "Add a function, or use ftrace-tracepoint";
-        return Err(Error::unsupported("target", "it has no function", remedy));
+        let hint = "Add a function, or use ftrace-tracepoint";
+        return Err(Error::unsupported("target", "it has no function", hint));
     }
     Ok(())
 }

@@ -192,7 +192,9 @@ impl Curve {
         };
         let before = self.newest;
         if pair.traced < before.traced || pair.mono < before.mono {
-            return Err(Error::Untrue(format!("the trace clock went from {before:?} to {pair:?}")));
+            return Err(Error::Inconsistent(format!(
+                "the trace clock went from {before:?} to {pair:?}"
+            )));
         }
         if last.baseline(before) {
             self.knots.push(before);

@@ -29,7 +29,7 @@ use crate::{
             probes::{Probe, ProbeEvent, ProbeEvents, Profile},
         },
     },
-    methods::{Cadence, Detection, Method, Scene, Session, Sink},
+    methods::{AttachContext, Cadence, Detection, Method, Session, Sink},
 };
 
 /// The smallest table that the kernel makes (`HIST_TRIGGER_BITS_MIN`), for the one entry that there
@@ -87,8 +87,8 @@ impl Method for Hist {
         Self::probe(target, known).into()
     }
 
-    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
-        let (group, name) = (scene.run.probe_group(), scene.run.object("hist"));
+    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+        let (group, name) = (context.run.probe_group(), context.run.object("hist"));
         Ok(Box::new(Counting::attach(&Tracefs::find()?, target, &group, &name)?))
     }
 }

@@ -32,7 +32,7 @@ use crate::{
             probes::{Probe, ProbeEvents},
         },
     },
-    methods::{Detection, Method, Scene, Session, options::Options},
+    methods::{AttachContext, Detection, Method, Session, options::Options},
 };
 
 /// Where a recording's events come from.
@@ -165,11 +165,11 @@ impl Method for Recorder {
         self.probe(target, known).into()
     }
 
-    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
+    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         let tracefs = Tracefs::find()?;
-        let attachment = self.attachment(&tracefs, scene.run, target)?;
+        let attachment = self.attachment(&tracefs, context.run, target)?;
         let recording =
-            Recording::attach(&tracefs, scene.run, "trace", self.parameters, target, attachment)?;
+            Recording::attach(&tracefs, context.run, "trace", self.parameters, target, attachment)?;
         Ok(Box::new(recording))
     }
 }

@@ -103,11 +103,13 @@ impl Recording {
         let read = sum(|cpu| cpu.read);
         let Tally { events, strangers, .. } = self.tally;
         if read != events {
-            return Err(Error::Untrue(format!("the kernel gave {read} events, {events} decoded")));
+            return Err(Error::Inconsistent(format!(
+                "the kernel gave {read} events, {events} decoded"
+            )));
         }
         if strangers > 0 {
             let why = "their addresses are not the target's: was the module reloaded?";
-            return Err(Error::Untrue(format!("{strangers} of {events} calls: {why}")));
+            return Err(Error::Inconsistent(format!("{strangers} of {events} calls: {why}")));
         }
         let lost = sum(|cpu| cpu.lost() + cpu.entries);
         let page_size = self.decoder.layout().page_size() as u64;

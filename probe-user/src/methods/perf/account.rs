@@ -72,13 +72,13 @@ impl Fate {
                 fate.add(&one);
             }
             if cut_off > CUT_OFF {
-                return Err(untrue(format!(
+                return Err(inconsistent(format!(
                     "{cut_off} records are missing that the kernel made, beside {no_room} without room"
                 )));
             }
             if taken.lost > no_room {
                 let told = taken.lost;
-                return Err(untrue(format!(
+                return Err(inconsistent(format!(
                     "a ring had no room for {told} records, its events for {no_room}"
                 )));
             }
@@ -92,7 +92,7 @@ impl Fate {
         let due = counted / period;
         let Some(cut_off) = due.checked_sub(recorded + no_room.unwrap_or(0)) else {
             let found = format!("{recorded} records and {no_room:?} lost ones of {counted} hits");
-            return Err(untrue(format!("too many records: {found}, one in {period}")));
+            return Err(inconsistent(format!("too many records: {found}, one in {period}")));
         };
         let cut_off = no_room.map_or(0, |_| cut_off);
         Ok(Self { counted, recorded, lost: due - recorded, cut_off, cpus: 1 })
@@ -118,8 +118,8 @@ impl Fate {
     }
 }
 
-fn untrue(why: impl Display) -> Error {
-    Error::Untrue(format!("perf contradicts itself: {why}"))
+fn inconsistent(why: impl Display) -> Error {
+    Error::Inconsistent(format!("perf contradicts itself: {why}"))
 }
 
 /// What the kernel counted at the probes, read before and after the events were switched on, and

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     kernel::known::Known,
-    methods::{Cadence, Detection, Method, Scene, Session, Sink, options::Options},
+    methods::{AttachContext, Cadence, Detection, Method, Session, Sink, options::Options},
     sys::perf::Rate,
 };
 
@@ -68,8 +68,8 @@ impl Method for Counter {
         Attached::try_out(self.source, target, known).into()
     }
 
-    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
-        let attached = Attached::open(self.source, target, scene.run, Rate::Never, None)?;
+    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+        let attached = Attached::open(self.source, target, context.run, Rate::Never, None)?;
         let items = attached.items();
         Ok(Box::new(Counting { attached, items }))
     }

@@ -208,12 +208,10 @@ fn refused(what: &str, cpu: u32, source: io::Error) -> Error {
     let error = Error::call("perf_event_open", format!("{what} on CPU {cpu}"), source);
     match errno {
         Some(libc::EACCES | libc::EPERM) => {
-            error.with_remedy("Run as root, or: sysctl kernel.perf_event_paranoid=-1")
+            error.with_hint("Run as root, or: sysctl kernel.perf_event_paranoid=-1")
         }
-        Some(libc::EMFILE) => {
-            error.with_remedy("Allow more open files (ulimit -Hn), or trace less")
-        }
-        Some(libc::E2BIG) => error.with_remedy("Trace less: the events of one CPU are one group"),
+        Some(libc::EMFILE) => error.with_hint("Allow more open files (ulimit -Hn), or trace less"),
+        Some(libc::E2BIG) => error.with_hint("Trace less: the events of one CPU are one group"),
         _ => error,
     }
 }

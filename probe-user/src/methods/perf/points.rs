@@ -106,8 +106,8 @@ impl Source {
             Self::Kprobes => ("function", "vhost_net:handle_tx"),
             Self::Tracepoints => ("tracepoint", "net:net_dev_xmit"),
         };
-        let remedy = format!("Name one, such as {example}, or use another method");
-        Error::unsupported("target", format!("it has no {what}"), remedy)
+        let hint = format!("Name one, such as {example}, or use another method");
+        Error::unsupported("target", format!("it has no {what}"), hint)
     }
 }
 

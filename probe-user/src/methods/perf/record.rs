@@ -28,7 +28,7 @@ use super::{account::Fate, attached::Attached, events::Taken, points::Source};
 use crate::{
     kernel::known::Known,
     methods::{
-        Cadence, Detection, Method, Scene, Session, Sink,
+        AttachContext, Cadence, Detection, Method, Session, Sink,
         options::{Options, PerfRing},
         registry::number_in,
     },
@@ -103,9 +103,9 @@ impl Method for Recorder {
         Attached::try_out(self.source, target, known).into()
     }
 
-    fn attach(&self, target: &Target, scene: &Scene<'_>) -> Result<Box<dyn Session>> {
+    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         let pages = Some(self.ring.pages);
-        let attached = Attached::open(self.source, target, scene.run, self.rate(), pages)?;
+        let attached = Attached::open(self.source, target, context.run, self.rate(), pages)?;
         let items = attached.items();
         Ok(Box::new(Recording { attached, items, period: self.period.into(), wake: self.wake }))
     }

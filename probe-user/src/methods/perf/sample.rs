@@ -32,7 +32,7 @@ use super::ring::{Layout, Record, Records, Sample};
 use crate::{
     kernel::{clock, cpus, known::Known, symbols::AddressMap, targets},
     methods::{
-        self, Cadence, Detection, Method, Scene, Session, Sink,
+        self, AttachContext, Cadence, Detection, Method, Session, Sink,
         options::{Options, PerfRing},
         registry::number_in,
         ticker::{Ticker, check_frequency, running},
@@ -166,7 +166,7 @@ impl Method for SampleProfiler {
         self.probe().into()
     }
 
-    fn attach(&self, target: &Target, _: &Scene<'_>) -> Result<Box<dyn Session>> {
+    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         Ok(Box::new(self.attach_on(&cpus::online()?, target)?))
     }
 }
@@ -309,7 +309,7 @@ impl SampleSession {
         let exact = counts.map(|count| count.lost).sum::<Option<u64>>();
         if let Some(exact) = exact.filter(|exact| exact < lost) {
             let why = format!("its rings report {lost} lost records, its counters {exact}");
-            return Err(Error::Untrue(format!("perf contradicts itself: {why}")));
+            return Err(Error::Inconsistent(format!("perf contradicts itself: {why}")));
         }
         Ok(Observation {
             recorded: inclusive.iter().map(|&n| Some(n)).collect(),

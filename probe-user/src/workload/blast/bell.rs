@@ -89,7 +89,7 @@ mod tests {
         let bell = Bell::new(Task::Rest).unwrap();
         bell.ring(Task::Rest).unwrap();
         assert!(!bell.is_rung());
-        bell.ring(Task::Work(Offered::Flat { batch: 1 })).unwrap();
+        bell.ring(Task::Work(Offered::Saturated { batch: 1 })).unwrap();
         bell.ring(Task::End).unwrap();
         assert!(bell.is_rung());
         assert_eq!(bell.answer().unwrap(), Task::End);

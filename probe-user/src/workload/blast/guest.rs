@@ -242,11 +242,11 @@ fn timespec(nanos: Nanos) -> Timespec {
 }
 
 fn broken(error: RingError) -> Error {
-    Error::Untrue(format!("vhost broke the virtqueue's protocol: {error}"))
+    Error::Inconsistent(format!("vhost broke the virtqueue's protocol: {error}"))
 }
 
 fn dead(in_flight: u16) -> Error {
-    Error::Untrue(format!(
+    Error::Inconsistent(format!(
         "vhost has used none of {in_flight} frames in flight for {} s",
         PATIENCE.0 / 1_000_000_000
     ))

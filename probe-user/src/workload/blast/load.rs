@@ -218,21 +218,21 @@ impl Drop for Through {
 }
 
 fn taken<T>(refused: &TryLockError<T>) -> Error {
-    Error::Untrue(match refused {
-        TryLockError::WouldBlock => "a load runs on this stage already".into(),
+    Error::Inconsistent(match refused {
+        TryLockError::WouldBlock => "a load runs on this testbed already".into(),
         TryLockError::Poisoned(_) => {
-            "an earlier load panicked on this stage; build a new one".into()
+            "an earlier load panicked on this testbed; build a new one".into()
         }
     })
 }
 
 fn early(number: usize) -> Error {
-    Error::Untrue(format!("guest {number} ended before its time"))
+    Error::Inconsistent(format!("guest {number} ended before its time"))
 }
 
 fn join(number: usize, thread: JoinHandle<Result<()>>) -> Result<()> {
     thread.join().unwrap_or_else(|cause| {
-        Err(Error::Untrue(format!("guest {number} panicked: {}", message(cause.as_ref()))))
+        Err(Error::Inconsistent(format!("guest {number} panicked: {}", message(cause.as_ref()))))
     })
 }
 

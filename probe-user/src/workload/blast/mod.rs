@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{kernel::affinity, sys::tun::Tap};
 
-/// The blast guests of a stage.
+/// The blast guests of a testbed.
 pub(super) struct Blast {
     guests: Vec<Arc<Mutex<Guest>>>,
     workers: Vec<Worker>,
@@ -88,5 +88,5 @@ fn close(guest: Arc<Mutex<Guest>>) -> Result<()> {
 }
 
 fn busy() -> Error {
-    Error::Untrue("a load still runs on the stage".into())
+    Error::Inconsistent("a load still runs on the testbed".into())
 }

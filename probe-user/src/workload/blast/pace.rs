@@ -18,16 +18,16 @@ use crate::{
     },
 };
 
-/// Offers frames until the bell rings, or until a lockstep is through.
+/// Offers frames until the bell rings, or until a closed loop is through.
 ///
 /// # Errors
-/// As the methods of [`Guest`]; in lockstep also a device that does not ask for a kick when it
-/// should.
+/// As the methods of [`Guest`]; in the closed loop also a device that does not ask for a kick when
+/// it should.
 pub(super) fn run(guest: &mut Guest, offered: Offered, bell: &Bell, tally: &Tally) -> Result<()> {
     match offered {
-        Offered::Lockstep { kicks } => lockstep(guest, kicks, bell, tally),
+        Offered::ClosedLoop { kicks } => closed_loop(guest, kicks, bell, tally),
         Offered::Paced { rate, batch } => paced(guest, rate, batch, bell, tally),
-        Offered::Flat { batch } => flat(guest, batch, bell, tally),
+        Offered::Saturated { batch } => saturated(guest, batch, bell, tally),
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) fn drain(guest: &mut Guest, tally: &Tally) -> Result<()> {
 /// The worker preempts this thread at each kick. Otherwise the scheduler decides by what either has
 /// run before, and a more expensive method can make the worker's time shorter
 /// (docs/src/explanation/biases.md).
-fn lockstep(guest: &mut Guest, kicks: u64, bell: &Bell, tally: &Tally) -> Result<()> {
+fn closed_loop(guest: &mut Guest, kicks: u64, bell: &Bell, tally: &Tally) -> Result<()> {
     let _preempted =
         IdleClass::enter().map_err(|e| Error::call("sched_setscheduler", "this thread", e))?;
     for _ in 0..kicks {
@@ -67,10 +67,12 @@ fn lockstep(guest: &mut Guest, kicks: u64, bell: &Bell, tally: &Tally) -> Result
             break;
         }
         if !guest.add(clock::now()) {
-            return Err(Error::Untrue("the ring is full with nothing in flight".into()));
+            return Err(Error::Inconsistent("the ring is full with nothing in flight".into()));
         }
         if !guest.publish(tally)? {
-            return Err(Error::Untrue("vhost had sent everything, yet asks for no kick".into()));
+            return Err(Error::Inconsistent(
+                "vhost had sent everything, yet asks for no kick".into(),
+            ));
         }
         guest.settle()?;
         guest.collect(tally)?;
@@ -103,7 +105,7 @@ fn paced(guest: &mut Guest, rate: Rate, batch: u16, bell: &Bell, tally: &Tally) 
     Ok(())
 }
 
-fn flat(guest: &mut Guest, batch: u16, bell: &Bell, tally: &Tally) -> Result<()> {
+fn saturated(guest: &mut Guest, batch: u16, bell: &Bell, tally: &Tally) -> Result<()> {
     while !bell.is_rung() {
         let now = clock::now();
         let mut added = 0;

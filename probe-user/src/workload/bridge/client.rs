@@ -17,8 +17,8 @@ use probe_core::{
 
 use super::Guest;
 use crate::workload::{
-    crew::{self, Crew, Quarters},
     iperf,
+    process_group::{self, Confinement, ProcessGroup},
 };
 
 /// How long a client may take to report once it is told to end; an emulated machine full of hogs is
@@ -95,7 +95,7 @@ impl Clients {
             return Ok(());
         }
         let why = self.join().err();
-        Err(why.unwrap_or_else(|| Error::Untrue("a client ended before its time".into())))
+        Err(why.unwrap_or_else(|| Error::Inconsistent("a client ended before its time".into())))
     }
 
     /// Has the client end, and does not wait.
@@ -115,7 +115,8 @@ impl Clients {
         self.end();
         // One that failed has been asked why.
         let Some(thread) = self.thread.take() else { return Ok(Vec::new()) };
-        let panicked = Error::Untrue(format!("the clients of guest {} panicked", self.number));
+        let panicked =
+            Error::Inconsistent(format!("the clients of guest {} panicked", self.number));
         thread.join().unwrap_or(Err(panicked))
     }
 }
@@ -129,13 +130,13 @@ impl Drop for Clients {
 /// Runs clients as the orders say, until there are no more orders. They are killed when this thread
 /// ends, whyever.
 fn live(home: &Home, orders: &Receiver<Option<Test>>) -> Result<Rtt> {
-    let quarters = Quarters {
+    let confinement = Confinement {
         cgroup: &home.cgroup,
         netns: &home.guest.netns,
         cpus: &home.cpus,
         package: iperf::PROGRAM,
     };
-    let mut crew = Crew::new(quarters)?;
+    let mut process_group = ProcessGroup::new(confinement)?;
     let (mut running, mut told) = (None, Vec::new());
     loop {
         let order = match running {
@@ -144,16 +145,16 @@ fn live(home: &Home, orders: &Receiver<Option<Test>>) -> Result<Rtt> {
         };
         if let Some(mut client) = running.take() {
             if order == Err(RecvTimeoutError::Timeout) {
-                Client::check(&mut client, &mut crew)?;
+                Client::check(&mut client, &mut process_group)?;
                 running = Some(client);
                 continue;
             }
-            told.extend(client.finish(&mut crew)?);
+            told.extend(client.finish(&mut process_group)?);
         }
         match order {
-            Ok(Some(test)) => running = Some(Client::start(home.number, test, &mut crew)?),
+            Ok(Some(test)) => running = Some(Client::start(home.number, test, &mut process_group)?),
             Ok(None) => {}
-            Err(_) => return crew.close().map(|()| told),
+            Err(_) => return process_group.close().map(|()| told),
         }
     }
 }
@@ -166,17 +167,17 @@ struct Client {
 }
 
 impl Client {
-    fn start(guest: u16, test: Test, crew: &mut Crew) -> Result<Self> {
+    fn start(guest: u16, test: Test, process_group: &mut ProcessGroup) -> Result<Self> {
         let mut client = Self { guest, test, tries: 0 };
-        client.launch(crew)?;
+        client.launch(process_group)?;
         Ok(client)
     }
 
-    fn launch(&mut self, crew: &mut Crew) -> Result<()> {
+    fn launch(&mut self, process_group: &mut ProcessGroup) -> Result<()> {
         self.tries += 1;
-        let mut command = crew::command(iperf::PROGRAM, iperf::PROGRAM)?;
+        let mut command = process_group::command(iperf::PROGRAM, iperf::PROGRAM)?;
         command.args(&iperf::client(self.guest, self.test.rate)[1..]);
-        crew.start(command).map(drop)
+        process_group.start(command).map(drop)
     }
 
     /// Makes sure that it runs. One that its server turned away, since it was still at the end of
@@ -184,10 +185,10 @@ impl Client {
     ///
     /// # Errors
     /// It has ended; the text says what it reported.
-    fn check(&mut self, crew: &mut Crew) -> Result<()> {
-        let Some(said) = crew.ended()? else { return Ok(()) };
+    fn check(&mut self, process_group: &mut ProcessGroup) -> Result<()> {
+        let Some(said) = process_group.ended()? else { return Ok(()) };
         if iperf::turned_away(&said) && self.tries < TRIES {
-            return self.launch(crew);
+            return self.launch(process_group);
         }
         Err(self.failed(&said))
     }
@@ -196,8 +197,8 @@ impl Client {
     ///
     /// # Errors
     /// It does not report, it reports a failure, or it had ended by itself.
-    fn finish(self, crew: &mut Crew) -> Result<Rtt> {
-        if let Some(said) = crew.ended()? {
+    fn finish(self, process_group: &mut ProcessGroup) -> Result<Rtt> {
+        if let Some(said) = process_group.ended()? {
             return if iperf::turned_away(&said) {
                 Ok(Rtt::new())
             } else {
@@ -205,7 +206,7 @@ impl Client {
             };
         }
         let tell = |client| iperf::interrupt(client, TOLD_WITHIN);
-        match crew.finish(tell, REPORTS_WITHIN)? {
+        match process_group.finish(tell, REPORTS_WITHIN)? {
             Some((said, told)) if !iperf::turned_away(&said) => iperf::rtt(&said, told),
             _ => Ok(Rtt::new()),
         }
@@ -216,6 +217,6 @@ impl Client {
             Err(error) => error.to_string(),
             Ok(_) => "it ended its test by itself".into(),
         };
-        Error::Untrue(format!("the iperf3 client of guest {} has ended: {why}", self.guest))
+        Error::Inconsistent(format!("the iperf3 client of guest {} has ended: {why}", self.guest))
     }
 }

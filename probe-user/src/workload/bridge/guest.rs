@@ -22,7 +22,7 @@ use crate::{
 /// frames.
 const WAITING: &str = "4096";
 
-/// The namespace of guest number `number`, which can speak to machine 2 as soon as its frames are
+/// The namespace of guest number `number`, which can speak to the sink as soon as its frames are
 /// carried, and its TAP.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
-//! The running load of bridge guests: a carrier's thread for each, and the clients of those that
-//! send.
+//! The running load of bridge guests: a TAP forwarder's thread for each, and the clients of those
+//! that send.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -19,8 +19,8 @@ use rustix::thread::gettid;
 
 use super::{
     Bridge, Guest,
-    carrier::{Stop, Tally},
     client::{Clients, Home, Test},
+    forwarder::{Stop, Tally},
 };
 use crate::{
     kernel::affinity,
@@ -39,7 +39,7 @@ pub(super) struct Ferry {
     name: String,
     cpus: Vec<u32>,
     frame: usize,
-    // Clients end before their carriers.
+    // Clients end before their TAP forwarders.
     clients: BTreeMap<u16, Clients>,
     rtt: Vec<Vec<(Nanos, f64)>>,
     stop: Arc<Stop>,
@@ -49,7 +49,7 @@ pub(super) struct Ferry {
 }
 
 impl Ferry {
-    /// Starts the carriers and the clients; when it returns, those are connected.
+    /// Starts the TAP forwarders and the clients; when it returns, those are connected.
     ///
     /// # Errors
     /// A load runs already, or an earlier one panicked; orders that TCP cannot obey; no iperf3; a
@@ -83,7 +83,7 @@ impl Ferry {
         Ok(ferry)
     }
 
-    /// Starts one guest's carrier.
+    /// Starts one guest's TAP forwarder.
     fn seat(&mut self, guest: Arc<Guest>) -> Result<()> {
         let number = self.threads.len();
         let tally = Arc::<Tally>::default();
@@ -91,11 +91,11 @@ impl Ferry {
         let (ready, is_ready) = mpsc::channel();
         let body = move || {
             affinity::pin(None, &cpus)?;
-            let mut carrier = guest.carrier.try_lock().map_err(|_| {
-                Error::Untrue("a load runs on this stage already, or panicked on it".into())
+            let mut forwarder = guest.forwarder.try_lock().map_err(|_| {
+                Error::Inconsistent("a load runs on this testbed already, or panicked on it".into())
             })?;
             let _ = ready.send(gettid().as_raw_nonzero().get().unsigned_abs());
-            carrier.carry(&stop, &own)
+            forwarder.carry(&stop, &own)
         };
         let thread = thread::Builder::new()
             .name(format!("tt-guest{number}"))
@@ -110,7 +110,7 @@ impl Ferry {
         Ok(())
     }
 
-    /// Ends clients, connections, carriers and hogs, in this order.
+    /// Ends clients, connections, TAP forwarders and hogs, in this order.
     fn end(&mut self) -> Result<()> {
         let quiet = self.hogs.set(0);
         let told = self.end_clients();
@@ -205,10 +205,11 @@ impl Drop for Ferry {
 }
 
 fn early(number: usize) -> Error {
-    Error::Untrue(format!("the carrier of guest {number} ended before its time"))
+    Error::Inconsistent(format!("the TAP forwarder of guest {number} ended before its time"))
 }
 
 fn join(number: usize, thread: JoinHandle<Result<()>>) -> Result<()> {
-    let panicked = |_| Err(Error::Untrue(format!("the carrier of guest {number} panicked")));
+    let panicked =
+        |_| Err(Error::Inconsistent(format!("the TAP forwarder of guest {number} panicked")));
     thread.join().unwrap_or_else(panicked)
 }

@@ -4,17 +4,17 @@
 //!
 //! Of the virtio-net features, vhost knows only the header and mergeable buffers
 //! (`VHOST_NET_FEATURES` in drivers/vhost/net.c); checksums and segmentation are agreed on between
-//! driver and TAP (`TUNSETOFFLOAD`), here between the namespace's TAP and that of machine 1, so
-//! that a header means the same on both sides.
+//! driver and TAP (`TUNSETOFFLOAD`), here between the namespace's TAP and that of the device under
+//! test, so that a header means the same on both sides.
 
-mod carrier;
 mod client;
+mod forwarder;
 mod guest;
 mod load;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use carrier::Carrier;
+use forwarder::TapForwarder;
 use load::Ferry;
 use probe_core::{
     error::{Error, Result},
@@ -33,7 +33,7 @@ use crate::{
     sys::tun::Tap,
 };
 
-/// The bridge guests of a stage.
+/// The bridge guests of a testbed.
 pub(super) struct Bridge {
     guests: Vec<Arc<Guest>>,
     workers: Vec<Worker>,
@@ -48,7 +48,7 @@ pub(super) struct Bridge {
 
 /// One guest.
 struct Guest {
-    carrier: Mutex<Carrier>,
+    forwarder: Mutex<TapForwarder>,
     netns: Netns,
 }
 
@@ -69,16 +69,16 @@ impl Bridge {
         for (number, tap) in (0..).zip(taps) {
             names.push(tap.name().to_owned());
             let (netns, own) = guest::build(run, number, spec)?;
-            let carrier = Carrier::new(tap, own, spec)?;
-            affinity::pin(Some(carrier.worker()), &placement.load)?;
-            workers.push(Worker { guest: number.into(), tid: carrier.worker() });
-            guests.push(Arc::new(Guest { carrier: Mutex::new(carrier), netns }));
+            let forwarder = TapForwarder::new(tap, own, spec)?;
+            affinity::pin(Some(forwarder.worker()), &placement.load)?;
+            workers.push(Worker { guest: number.into(), tid: forwarder.worker() });
+            guests.push(Arc::new(Guest { forwarder: Mutex::new(forwarder), netns }));
         }
         Ok(Self {
             guests,
             workers,
             taps: names,
-            connections: Arc::new(Connections::of(network.machine2())?),
+            connections: Arc::new(Connections::of(network.sink_netns())?),
             name: run.object("client"),
             cpus: placement.load.clone(),
             frame: spec.frame,
@@ -100,11 +100,11 @@ impl Fleet for Bridge {
     }
 
     fn close(self: Box<Self>) -> Result<()> {
-        let busy = || Error::Untrue("a load still runs on the stage".into());
+        let busy = || Error::Inconsistent("a load still runs on the testbed".into());
         let close = |guest: Arc<Guest>| {
             let guest = Arc::into_inner(guest).ok_or_else(busy)?;
             // A panic leaves the counts in doubt, but the device can be closed.
-            guest.carrier.into_inner().unwrap_or_else(PoisonError::into_inner).close()
+            guest.forwarder.into_inner().unwrap_or_else(PoisonError::into_inner).close()
         };
         let closed: Vec<_> = self.guests.into_iter().map(close).collect();
         closed.into_iter().collect()

@@ -242,7 +242,7 @@ fn place(pid: u32, tap: &FoundTap) -> std::io::Result<Netns> {
 
 fn unplaced(guest: &str, tap: &str, source: std::io::Error) -> Error {
     Error::call("pidfd_getfd, ioctl(TUNGETDEVNETNS)", format!("TAP {tap} of guest {guest}"), source)
-        .with_remedy("Run as root with CAP_SYS_PTRACE and CAP_NET_ADMIN, on Linux 5.6 or newer")
+        .with_hint("Run as root with CAP_SYS_PTRACE and CAP_NET_ADMIN, on Linux 5.6 or newer")
 }
 
 fn without_taps(guests: &[Guest]) -> Error {
@@ -255,11 +255,13 @@ fn without_taps(guests: &[Guest]) -> Error {
 }
 
 fn ended(guest: &str) -> Error {
-    Error::Untrue(format!("guest {guest} ended, or closed a vhost device, while it was measured"))
+    Error::Inconsistent(format!(
+        "guest {guest} ended, or closed a vhost device, while it was measured"
+    ))
 }
 
 fn gone(guest: &str, tap: &str) -> Error {
-    Error::Untrue(format!("TAP {tap} of guest {guest} went away while it was measured"))
+    Error::Inconsistent(format!("TAP {tap} of guest {guest} went away while it was measured"))
 }
 
 fn none_found() -> Error {

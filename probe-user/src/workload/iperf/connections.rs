@@ -23,7 +23,7 @@ const WITHIN: Nanos = Nanos(60_000_000_000);
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// The servers of machine 2, as seen from there.
+/// The servers of the sink, as seen from there.
 #[derive(Debug)]
 pub struct Connections(Mutex<TcpSockets>);
 
@@ -32,8 +32,8 @@ impl Connections {
     ///
     /// # Errors
     /// The kernel has no sock_diag for TCP.
-    pub fn of(machine2: &Netns) -> Result<Self> {
-        TcpSockets::of(machine2).map(Mutex::new).map(Self)
+    pub fn of(sink_netns: &Netns) -> Result<Self> {
+        TcpSockets::of(sink_netns).map(Mutex::new).map(Self)
     }
 
     /// Waits until the connections at the server of `guest` are as many as they should be; `alive`
@@ -57,7 +57,7 @@ impl Connections {
             alive()?;
             if clock::now().since(start) > WITHIN {
                 let why = format!("{count} connections at the server of guest {guest}");
-                return Err(Error::Untrue(format!("iperf3: {why} after a minute")));
+                return Err(Error::Inconsistent(format!("iperf3: {why} after a minute")));
             }
             thread::sleep(LOOK);
         }

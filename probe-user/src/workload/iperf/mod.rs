@@ -1,4 +1,4 @@
-//! iperf3: its servers on machine 2, the command line of a client, and what a client says of a
+//! iperf3: its servers on the sink, the command line of a client, and what a client says of a
 //! test.
 //!
 //! Each guest has a server of its own, since an iperf3 server takes one test at a time.
@@ -23,8 +23,8 @@ use crate::{
     kernel::{clock, netns::Netns, run::Run, sock_diag::TcpSockets},
     workload::{
         Offered,
-        crew::{self, Crew, Quarters},
         network::{MAX_GUESTS, SINK_IP},
+        process_group::{self, Confinement, ProcessGroup},
     },
 };
 
@@ -63,14 +63,14 @@ pub fn client(guest: u16, rate: Option<u64>) -> Vec<String> {
 /// bytes; none for as much as it can.
 ///
 /// # Errors
-/// A lockstep: TCP decides itself when it sends.
+/// A closed loop: TCP decides itself when it sends.
 pub fn rate(offered: Offered, frame: usize) -> Result<Option<u64>> {
     match offered {
-        Offered::Flat { .. } => Ok(None),
+        Offered::Saturated { .. } => Ok(None),
         // At most what a scenario's rate can say.
         Offered::Paced { rate, .. } => Ok(Some((rate.per_second() * frame as f64 * 8.0) as u64)),
-        Offered::Lockstep { .. } => Err(Error::unsupported(
-            "a lockstep load",
+        Offered::ClosedLoop { .. } => Err(Error::unsupported(
+            "a closed-loop load",
             "these guests speak TCP, which sends when it wants to",
             "Use guests of kind blast",
         )),
@@ -89,26 +89,26 @@ pub fn client_to(server: Ipv4Addr, port: u16, limit: Option<u64>) -> Vec<String>
 
 /// The servers. Dropping them kills them.
 #[derive(Debug)]
-pub struct Servers(Crew);
+pub struct Servers(ProcessGroup);
 
 impl Servers {
-    /// Starts one per guest on `machine2`'s address and these CPUs, and waits until they listen.
+    /// Starts one per guest on `sink_netns`'s address and these CPUs, and waits until they listen.
     /// They are killed when the calling thread ends.
     ///
     /// # Errors
     /// iperf3 is not installed, or a server does not come up: the text says what it printed.
-    pub fn start(run: &Run, machine2: &Netns, guests: usize, cpus: &[u32]) -> Result<Self> {
+    pub fn start(run: &Run, sink_netns: &Netns, guests: usize, cpus: &[u32]) -> Result<Self> {
         let name = run.object(PROGRAM);
-        let quarters = Quarters { cgroup: &name, netns: machine2, cpus, package: PROGRAM };
-        let mut servers = Self(Crew::new(quarters)?);
+        let confinement = Confinement { cgroup: &name, netns: sink_netns, cpus, package: PROGRAM };
+        let mut servers = Self(ProcessGroup::new(confinement)?);
         let ports: Vec<u16> = (0..).map(port).take(guests).collect();
         for port in &ports {
             let (bind, port) = (SINK_IP.to_string(), port.to_string());
-            let mut command = crew::command(PROGRAM, PROGRAM)?;
+            let mut command = process_group::command(PROGRAM, PROGRAM)?;
             command.args(["-s", "-B", &bind, "-p", &port, "-i", "0"]);
             servers.0.start(command)?;
         }
-        servers.await_listening(&mut TcpSockets::of(machine2)?, &ports)?;
+        servers.await_listening(&mut TcpSockets::of(sink_netns)?, &ports)?;
         Ok(servers)
     }
 
@@ -118,7 +118,9 @@ impl Servers {
             while !sockets.listens(port)? {
                 self.check()?;
                 if clock::now().since(start) > LISTENS_WITHIN {
-                    return Err(Error::Untrue(format!("iperf3 does not listen on port {port}")));
+                    return Err(Error::Inconsistent(format!(
+                        "iperf3 does not listen on port {port}"
+                    )));
                 }
                 thread::sleep(Duration::from_millis(5));
             }

@@ -86,7 +86,7 @@ pub fn parse(json: &str) -> Result<Report> {
     })?;
     let failed = |error: &&str| !error.starts_with(ENDED_BY_SIGNAL);
     if let Some(error) = said.error.as_deref().filter(failed) {
-        return Err(Error::Untrue(format!("iperf3: {error}")));
+        return Err(Error::Inconsistent(format!("iperf3: {error}")));
     }
     let finished = said.error.is_none();
     let End { sum_sent: Some(sent), sum_received } = said.end else {

@@ -116,7 +116,7 @@ impl Channel {
                 "`tracetoll run --install` without --guest-image builds one",
             )),
             Some(other) => Err(unexpected(&other)),
-            None => Err(Error::Untrue("it has not booted in time".into())),
+            None => Err(Error::Inconsistent("it has not booted in time".into())),
         }
     }
 
@@ -197,7 +197,7 @@ impl Channel {
             (Word::Line(line), Some(answer)) if line == answer => {}
             (Word::Report(uptime, words), Some("report")) => {
                 let began =
-                    self.began.ok_or_else(|| Error::Untrue("its clock is unknown".into()))?;
+                    self.began.ok_or_else(|| Error::Inconsistent("its clock is unknown".into()))?;
                 let ended = Nanos(uptime.0.saturating_add_signed(began));
                 self.reports.push(Report { ended, words });
             }
@@ -272,14 +272,14 @@ fn gone(error: io::Error) -> Error {
 }
 
 fn late(order: &str) -> Error {
-    Error::Untrue(format!("no answer to `{}` within {ANSWERS_WITHIN:?}", order.trim_end()))
+    Error::Inconsistent(format!("no answer to `{}` within {ANSWERS_WITHIN:?}", order.trim_end()))
 }
 
 fn unexpected(word: &Word) -> Error {
     match word {
-        Word::Line(line) => Error::Untrue(format!("it says: {line}")),
-        Word::Clock(_) => Error::Untrue("it tells the time, and nobody asked".into()),
-        Word::Report(..) => Error::Untrue("it gives a report that nobody asked for".into()),
+        Word::Line(line) => Error::Inconsistent(format!("it says: {line}")),
+        Word::Clock(_) => Error::Inconsistent("it tells the time, and nobody asked".into()),
+        Word::Report(..) => Error::Inconsistent("it gives a report that nobody asked for".into()),
     }
 }
 
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_without_iperf3_names_the_remedy() {
+    fn an_image_without_iperf3_names_the_hint() {
         let (mut channel, mut guest) = pair();
         guest.write_all(b"ready without iperf3\n").unwrap();
         let error = channel.await_ready(forever()).unwrap_err().to_string();

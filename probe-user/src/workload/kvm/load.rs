@@ -98,7 +98,7 @@ impl Work {
 
     fn end(&mut self) -> Result<()> {
         self.stopped = true;
-        self.tell(&Orders { offered: Offered::Lockstep { kicks: 0 }, senders: 0, hogs: 0 })?;
+        self.tell(&Orders { offered: Offered::ClosedLoop { kicks: 0 }, senders: 0, hogs: 0 })?;
         self.each(|vm, _| vm.on_line(Channel::settle))?;
         self.collect()?;
         // So that the next load finds servers that have done with this one.
@@ -215,5 +215,5 @@ fn confine(vm: &Vm, cpus: &[u32]) -> Result<()> {
 }
 
 fn panicked() -> Error {
-    Error::Untrue("a load panicked".into())
+    Error::Inconsistent("a load panicked".into())
 }

@@ -51,9 +51,9 @@ const KERNEL_LINE: &str =
 
 /// Where VMs live.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Quarters<'a> {
+pub(super) struct Confinement<'a> {
     pub(super) cgroup: &'a Cgroup,
-    pub(super) machine1: &'a Netns,
+    pub(super) dut: &'a Netns,
     pub(super) cpus: &'a [u32],
     /// Set once the user wants to end.
     pub(super) interrupted: &'a Arc<AtomicBool>,
@@ -78,7 +78,7 @@ impl Vm {
         image: &Image,
         spec: &Guests,
         (number, tap): (u16, &Tap),
-        quarters: Quarters<'_>,
+        confinement: Confinement<'_>,
     ) -> Result<Self> {
         let file = |e| Error::file("create", std::env::temp_dir(), e);
         let console = tempfile::tempfile().map_err(file)?;
@@ -89,12 +89,12 @@ impl Vm {
         let mut command = needs::qemu()?;
         command.args(arguments(image, spec, number, &descriptors));
         command.stdin(Stdio::null()).stdout(out).stderr(err);
-        let netns = Some(quarters.machine1.try_clone()?);
-        let cpus = Some(affinity::set(quarters.cpus)?);
-        let place = Place { cgroup: Some(quarters.cgroup.entrance()?), netns, cpus };
+        let netns = Some(confinement.dut.try_clone()?);
+        let cpus = Some(affinity::set(confinement.cpus)?);
+        let place = Place { cgroup: Some(confinement.cgroup.entrance()?), netns, cpus };
         let child = child::start_with(command, place, descriptors.all())
             .map_err(|e| Error::call("execve", "QEMU", e))?;
-        let channel = Channel::new(ours, quarters.interrupted.clone());
+        let channel = Channel::new(ours, confinement.interrupted.clone());
         Ok(Self { number, child, console, channel })
     }
 
@@ -115,7 +115,7 @@ impl Vm {
     pub(super) fn on_line<T>(&mut self, act: impl FnOnce(&mut Channel) -> Result<T>) -> Result<T> {
         act(&mut self.channel).map_err(|error| match error {
             plain @ (Error::Unsupported { .. } | Error::Interrupted) => plain,
-            error => Error::Untrue(self.describe(&error)),
+            error => Error::Inconsistent(self.describe(&error)),
         })
     }
 
@@ -128,7 +128,7 @@ impl Vm {
         let found = worker::of_owner(self.child.id(), self.child.id())?;
         if found.len() != queues as usize {
             let why = format!("workers {found:?} of {queues} vhost devices");
-            return Err(Error::Untrue(format!("vm{}: {why}", self.number + 1)));
+            return Err(Error::Inconsistent(format!("vm{}: {why}", self.number + 1)));
         }
         Ok(found)
     }

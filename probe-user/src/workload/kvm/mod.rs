@@ -15,7 +15,7 @@ use std::{
 
 use channel::Order;
 use load::{Duty, Work};
-use machine::{Quarters, Vm};
+use machine::{Confinement, Vm};
 use needs::Image;
 pub(crate) use needs::OVERHEAD_MIB;
 use probe_core::{
@@ -42,7 +42,7 @@ const BOOT_WITHIN: Duration = Duration::from_secs(900);
 /// console, or by QEMU.
 const STARTS: u32 = 3;
 
-/// The VMs of a stage.
+/// The VMs of a testbed.
 pub(super) struct Kvm {
     // Before the cgroup, which they live in, and before the TAPs, which they use.
     vms: Arc<Mutex<Vms>>,
@@ -101,13 +101,13 @@ impl Kvm {
         placement: &Placement,
     ) -> Result<Self> {
         let cgroup = Cgroup::create(&run.object("vms"))?;
-        let quarters = Quarters {
+        let confinement = Confinement {
             cgroup: &cgroup,
-            machine1: network.machine1(),
+            dut: network.dut(),
             cpus: &placement.load,
             interrupted: plan.interrupted,
         };
-        let start = |number, tap| Vm::start(&plan.image, plan.spec, (number, tap), quarters);
+        let start = |number, tap| Vm::start(&plan.image, plan.spec, (number, tap), confinement);
         let each = (0..).zip(&taps).map(|(number, tap)| start(number, tap));
         let mut each = each.collect::<Result<Vec<_>>>()?;
         let end = Instant::now() + BOOT_WITHIN;
@@ -122,7 +122,7 @@ impl Kvm {
                 starts += 1;
             }
         }
-        let devices = NetDevices::of(network.machine1())?;
+        let devices = NetDevices::of(network.dut())?;
         let (mut workers, mut threads, mut counters) = (Vec::new(), Vec::new(), Vec::new());
         for (guest, (vm, tap)) in each.iter().zip(&taps).enumerate() {
             workers
@@ -137,7 +137,7 @@ impl Kvm {
         let names = taps.iter().map(|tap| tap.name().to_owned()).collect();
         let (cpus, frame) = (placement.load.clone(), plan.spec.frame);
         let vms = Arc::new(Mutex::new(Vms { each, cpus, hogs: plan.hogs.clone(), frame }));
-        let connections = Arc::new(Connections::of(network.machine2())?);
+        let connections = Arc::new(Connections::of(network.sink_netns())?);
         let counters = Arc::new(counters);
         Ok(Self { vms, cgroup, workers, threads, names, counters, connections, _taps: taps })
     }
@@ -181,7 +181,7 @@ impl Fleet for Kvm {
 }
 
 fn busy() -> Error {
-    Error::Untrue("a load still runs on the VMs".into())
+    Error::Inconsistent("a load still runs on the VMs".into())
 }
 
 /// The network as guest `number` is to see it. Both sides know each other's MAC, so that no frame

@@ -12,7 +12,7 @@ use probe_core::{
     model::scenario::Guests,
 };
 
-use crate::workload::crew;
+use crate::workload::process_group;
 
 const KVM: &str = "/dev/kvm";
 const VHOST: &str = "/dev/vhost-net";
@@ -35,7 +35,7 @@ pub(super) struct Image {
 /// Everything that the guests of `spec` need.
 ///
 /// # Errors
-/// The first thing that is missing, with its remedy.
+/// The first thing that is missing, with its hint.
 pub(super) fn check(spec: &Guests) -> Result<Image> {
     if !(1..=2).contains(&spec.vcpus) {
         let why = format!("{} virtual processors", spec.vcpus);
@@ -68,7 +68,7 @@ fn image(folder: Option<&Path>) -> Result<Image> {
     for file in [&image.kernel, &image.initramfs] {
         File::open(file).map_err(|e| {
             Error::file("open", file, e)
-                .with_remedy("`tracetoll run --install` without --guest-image builds one")
+                .with_hint("`tracetoll run --install` without --guest-image builds one")
         })?;
     }
     Ok(image)
@@ -78,7 +78,7 @@ fn kvm() -> Result<()> {
     match File::options().read(true).write(true).open(KVM) {
         Ok(_) => Ok(()),
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENODEV | libc::ENXIO)) => {
-            Err(Error::file("open", KVM, e).with_remedy(
+            Err(Error::file("open", KVM, e).with_hint(
                 "Load the module, `modprobe kvm_amd` or `modprobe kvm_intel`, and enable virtualization in the firmware",
             ))
         }
@@ -94,7 +94,7 @@ pub(super) fn vhost() -> Result<File> {
     File::options().read(true).write(true).open(VHOST).map_err(|e| {
         let missing = e.kind() == io::ErrorKind::NotFound;
         let error = Error::file("open", VHOST, e);
-        if missing { error.with_remedy("Load the module: `modprobe vhost_net`") } else { error }
+        if missing { error.with_hint("Load the module: `modprobe vhost_net`") } else { error }
     })
 }
 
@@ -136,7 +136,7 @@ impl Pool {
         let number = |name: &str| {
             let file = format!("{HUGE_PAGES}/{name}");
             let text = fs::read_to_string(&file).map_err(|e| {
-                Error::file("read", &file, e).with_remedy(
+                Error::file("read", &file, e).with_hint(
                     "This kernel has no such pages: leave --huge-pages (guests.huge_pages) out",
                 )
             })?;
@@ -155,11 +155,11 @@ fn huge_pages(spec: &Guests, pool: Pool) -> Result<()> {
         "{} VMs of {} MiB need {needed} pages of {HUGE_PAGE_MIB} MiB, and {} are free",
         spec.count, spec.memory_mib, pool.free
     );
-    let remedy = format!(
+    let hint = format!(
         "Reserve more, `sysctl vm.nr_hugepages={}`, or leave --huge-pages (guests.huge_pages) out",
         pool.all.saturating_add(more)
     );
-    Err(Error::unsupported("huge pages for the guests", why, remedy))
+    Err(Error::unsupported("huge pages for the guests", why, hint))
 }
 
 /// QEMU's command, without arguments.
@@ -167,7 +167,7 @@ fn huge_pages(spec: &Guests, pool: Pool) -> Result<()> {
 /// # Errors
 /// It is not installed.
 pub(super) fn qemu() -> Result<Command> {
-    crew::command("qemu-system-x86_64", "qemu-system-x86")
+    process_group::command("qemu-system-x86_64", "qemu-system-x86")
 }
 
 #[cfg(test)]
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_an_image_names_the_file_and_the_remedy() {
+    fn a_folder_without_an_image_names_the_file_and_the_hint() {
         let folder = tempfile::tempdir().unwrap();
         let error = image(Some(folder.path())).unwrap_err().to_string();
         assert!(error.contains("/kernel") && error.contains("--install"), "{error}");

@@ -4,8 +4,8 @@
 //! - Open vSwitch, see [`ovs`](super::ovs).
 //! - Nothing: traffic control passes each frame that comes out of the one TAP to the cable's
 //!   egress, and back (`act_mirred`). It passes queue and limit of the cable as any other frame
-//!   does, but no forwarding table; and machine 1 stays a machine of its own, as it would not if
-//!   the TAP stood in machine 2.
+//!   does, but no forwarding table; and the device under test stays a machine of its own, as it
+//!   would not if the TAP stood in the sink.
 //!
 //! Whatever it is, it knows from the start where every address stands, so that no frame is ever
 //! flooded.
@@ -29,10 +29,10 @@ const PORTS_FORWARD_IN: Nanos = Nanos(10_000_000_000);
 /// `BR_STATE_FORWARDING` of linux/if_bridge.h.
 const FORWARDING: u8 = 3;
 
-/// Machine 1 as it is wired up.
+/// The device under test as it is wired up.
 pub(super) struct Site<'a> {
     pub(super) run: &'a Run,
-    pub(super) machine1: &'a Netns,
+    pub(super) dut: &'a Netns,
     pub(super) devices: &'a NetDevices,
     pub(super) cpus: &'a [u32],
     pub(super) mtu: u32,
@@ -104,9 +104,9 @@ fn bridge(links: &mut Netlink, site: &Site<'_>) -> Result<Fabric> {
 
 fn ovs(links: &mut Netlink, site: &Site<'_>) -> Result<(Fabric, Option<Datapath>)> {
     bring_up(links, site)?;
-    let datapath = Datapath::of(site.machine1)?;
+    let datapath = Datapath::of(site.dut)?;
     let name = site.run.interface("br");
-    let ovs = Ovs::start(site.run, site.machine1, site.cpus, &name, site.ports)?;
+    let ovs = Ovs::start(site.run, site.dut, site.cpus, &name, site.ports)?;
     Ok((Fabric::Ovs(ovs), Some(datapath)))
 }
 
@@ -135,7 +135,7 @@ fn await_forwarding(devices: &NetDevices, ports: &[Port<'_>]) -> Result<()> {
     for Port { name, .. } in ports {
         while devices.number::<u8>(name, "brport/state")? != FORWARDING {
             if clock::now().since(start) > PORTS_FORWARD_IN {
-                return Err(Error::Untrue(format!("bridge port {name} does not come up")));
+                return Err(Error::Inconsistent(format!("bridge port {name} does not come up")));
             }
             thread::sleep(Duration::from_millis(1));
         }

@@ -1,6 +1,6 @@
-//! Machine 2 where guests speak IP: its address, a server for each guest, and what those received.
+//! The sink where guests speak IP: its address, a server for each guest, and what those received.
 //!
-//! Only there has machine 2 an address: without one, nothing of its own is ever among the frames.
+//! Only there has the sink an address: without one, nothing of its own is ever among the frames.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -20,18 +20,18 @@ pub(super) struct Far {
 }
 
 impl Far {
-    /// Gives machine 2 its address, tells it the guests', so that nobody ever asks for one, and
+    /// Gives the sink its address, tells it the guests', so that nobody ever asks for one, and
     /// starts the servers on these CPUs.
     pub(super) fn start(run: &Run, machines: &Machines, guests: u16, cpus: &[u32]) -> Result<Self> {
-        let mut links = machines.machine2.run(Netlink::open)??;
+        let mut links = machines.sink_netns.run(Netlink::open)??;
         let sink = machines.sink()?;
         links.up("lo")?;
         links.add_address(sink, SINK_IP, PREFIX)?;
         for guest in 0..guests {
             links.add_neighbour(sink, guest_ip(guest), guest_mac(guest))?;
         }
-        let servers = Servers::start(run, &machines.machine2, guests.into(), cpus)?;
-        let receivers = Mutex::new(Receivers::open(&machines.machine2, guests.into())?);
+        let servers = Servers::start(run, &machines.sink_netns, guests.into(), cpus)?;
+        let receivers = Mutex::new(Receivers::open(&machines.sink_netns, guests.into())?);
         Ok(Self { servers, receivers })
     }
 

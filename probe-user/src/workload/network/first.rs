@@ -1,4 +1,4 @@
-//! The first frames: one from each TAP to machine 2.
+//! The first frames: one from each TAP to the sink.
 //!
 //! That they arrive shows that everything forwards. And whatever a switch makes of the first frame
 //! of a kind (an entry in a table, a flow) is there before anything is measured.
@@ -39,7 +39,7 @@ pub(super) fn send(taps: &[Tap], sink: &Sink) -> Result<()> {
                 return Ok(());
             }
         }
-        Err(Error::Untrue(format!("no frame from {} arrives at the sink", tap.name())))
+        Err(Error::Inconsistent(format!("no frame from {} arrives at the sink", tap.name())))
     })
 }
 

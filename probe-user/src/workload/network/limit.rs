@@ -1,12 +1,12 @@
 //! The link's capacity and each guest's share of it, as a tree of HTB classes where frames leave
-//! machine 1.
+//! the device under test.
 //!
 //! ```text
 //! 1: ── 1:fffe the link ── 1:1 guest 0, always its part, at most its limit
 //!                      └── 1:2 guest 1, …
 //! ```
 //! Without a limit of the link the guests' classes stand side by side. A guest is told by the
-//! source address of its frames, so that any protocol is limited; what comes back from machine 2 is
+//! source address of its frames, so that any protocol is limited; what comes back from the sink is
 //! not.
 //!
 //! A class queues as many bytes as an interface's queue holds full frames (1000), so that offloaded

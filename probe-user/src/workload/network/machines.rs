@@ -18,14 +18,14 @@ use crate::{
 /// Two namespaces that are joined by a veth pair.
 #[derive(Debug)]
 pub(super) struct Machines {
-    pub(super) machine1: Netns,
-    pub(super) machine2: Netns,
-    /// Configures machine 1.
+    pub(super) dut: Netns,
+    pub(super) sink_netns: Netns,
+    /// Configures the device under test.
     pub(super) links: Netlink,
-    /// Machine 1's interfaces, and machine 2's.
+    /// The device under test's interfaces, and the sink's.
     pub(super) near: NetDevices,
     pub(super) far: NetDevices,
-    /// The cable's ends in machine 1 and in machine 2.
+    /// The cable's ends in the device under test and in the sink.
     pub(super) uplink: String,
     pub(super) sink: String,
 }
@@ -35,20 +35,20 @@ impl Machines {
     /// there; where both share a CPU there is nothing to steer: a frame is processed where it was
     /// sent.
     pub(super) fn cabled(run: &Run, mtu: u32, placement: &Placement) -> Result<Self> {
-        let (machine1, machine2) = (Netns::new()?, Netns::new()?);
+        let (dut, sink_netns) = (Netns::new()?, Netns::new()?);
         let (uplink, sink) = (run.interface("up"), run.interface("sink"));
-        let mut links = machine1.run(Netlink::open)??;
-        links.add_veth(&uplink, mtu, &Peer { name: &sink, mac: sink_mac(), netns: &machine2 })?;
-        machine2.run(Netlink::open)??.up(&sink)?;
-        let (near, far) = (NetDevices::of(&machine1)?, NetDevices::of(&machine2)?);
+        let mut links = dut.run(Netlink::open)??;
+        links.add_veth(&uplink, mtu, &Peer { name: &sink, mac: sink_mac(), netns: &sink_netns })?;
+        sink_netns.run(Netlink::open)??.up(&sink)?;
+        let (near, far) = (NetDevices::of(&dut)?, NetDevices::of(&sink_netns)?);
         if placement.is_disjoint() {
             steer(&far, &sink, &placement.sink)?;
             steer(&near, &uplink, &placement.load)?;
         }
-        Ok(Self { machine1, machine2, links, near, far, uplink, sink })
+        Ok(Self { dut, sink_netns, links, near, far, uplink, sink })
     }
 
-    /// The cable's end in machine 2.
+    /// The cable's end in the sink.
     pub(super) fn sink(&self) -> Result<Link<'_>> {
         Ok(Link { name: &self.sink, index: self.far.number(&self.sink, "ifindex")? })
     }
@@ -59,10 +59,8 @@ fn steer(devices: &NetDevices, name: &str, cpus: &[u32]) -> Result<()> {
     devices.write(name, "queues/rx-0/rps_cpus", &cpu_mask(cpus)).map_err(|e| {
         let missing = matches!(&e, Error::File { source, .. } if source.kind() == NotFound);
         match missing {
-            true => {
-                e.with_remedy("Run a kernel with CONFIG_RPS, or load and sink on the same CPUs")
-            }
-            false => e.with_remedy(format!("Of the CPUs {cpus:?}, name those that are online")),
+            true => e.with_hint("Run a kernel with CONFIG_RPS, or load and sink on the same CPUs"),
+            false => e.with_hint(format!("Of the CPUs {cpus:?}, name those that are online")),
         }
     })
 }

@@ -1,9 +1,9 @@
 //! The network between guests and sink: two machines as two network namespaces.
 //!
-//! Machine 1 holds the guests' TAPs and the switch, machine 2 the sink; a veth pair is the cable
-//! between them. Machine 1 has a namespace of its own as well, so that no firewall, address daemon
-//! or bridge of the host sees a frame or adds one. Whatever traces kernel functions does not care;
-//! whatever opens a packet socket on a TAP does it in [`Network::machine1`].
+//! The device under test holds the guests' TAPs and the switch; the sink receives their frames. A
+//! veth pair is the cable between them. The device under test has a namespace of its own as well, so that no
+//! firewall, address daemon or bridge of the host sees a frame or adds one. Whatever traces kernel
+//! functions does not care; whatever opens a packet socket on a TAP does it in [`Network::dut`].
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -49,7 +49,7 @@ use sink::Counter;
 /// Most guests: `tap99` is the longest name that fits behind the largest tag.
 pub const MAX_GUESTS: usize = 100;
 
-/// The address of machine 2, where it has one.
+/// The address of the sink, where it has one.
 pub const SINK_IP: Ipv4Addr = Ipv4Addr::new(10, 84, 255, 1);
 
 /// How many bits the addresses of both machines have in common.
@@ -89,7 +89,7 @@ impl<'a> Port<'a> {
 
 impl Network {
     /// Builds the network of `plan` for `guests`, and a TAP for each. When it returns, frames flow
-    /// from each TAP to machine 2, within the limits that `plan` names; what it leaves to be
+    /// from each TAP to the sink, within the limits that `plan` names; what it leaves to be
     /// measured (a [`Share`]) is not limited yet.
     ///
     /// Programs of a switch are killed when the calling thread ends.
@@ -107,16 +107,16 @@ impl Network {
     ) -> Result<(Self, Vec<Tap>)> {
         let mtu = mtu(guests.frame);
         let mut machines = Machines::cabled(run, mtu, placement)?;
-        let taps = machines.machine1.run(|| taps(run, guests))??;
-        let Machines { machine1, links, near, far, uplink, sink, .. } = &mut machines;
+        let taps = machines.dut.run(|| taps(run, guests))??;
+        let Machines { dut, links, near, far, uplink, sink, .. } = &mut machines;
         let cable = Port::of(near, uplink, sink_mac())?;
         let ports = (0..).map(guest_mac).zip(&taps);
         let ports = ports.map(|(mac, tap)| Port::of(near, tap.name(), mac)).chain([Ok(cable)]);
         let ports = ports.collect::<Result<Vec<_>>>()?;
-        let site = Site { run, machine1, devices: near, cpus: &placement.load, mtu, ports: &ports };
+        let site = Site { run, dut, devices: near, cpus: &placement.load, mtu, ports: &ports };
         let (fabric, datapath) = Fabric::build(plan.switch, links, &site)?;
 
-        let limiter = Limiter::new(machine1.run(Netlink::open)??, guests.count, cable.link(), mtu);
+        let limiter = Limiter::new(dut.run(Netlink::open)??, guests.count, cable.link(), mtu);
         let limiter = Arc::new(limiter);
         let mut sink = Sink::open((near, uplink), (far, sink), limiter.clone(), datapath)?;
         let from_guests = taps.iter().map(|tap| Counter::open((near, tap.name()), "rx_bytes"));
@@ -130,7 +130,7 @@ impl Network {
         Ok((Self { fabric, far: None, machines, guests, limiter, sink, from_guests }, taps))
     }
 
-    /// Has machine 2 serve guests that speak IP: gives it its address, [`SINK_IP`], and starts an
+    /// Has the sink serve guests that speak IP: gives it its address, [`SINK_IP`], and starts an
     /// iperf3 server for each guest on these CPUs. The servers are killed when the calling thread
     /// ends.
     ///
@@ -141,7 +141,7 @@ impl Network {
         Ok(())
     }
 
-    /// Limits what the guests send to machine 2 from now on. Frames that wait for an earlier limit
+    /// Limits what the guests send to the sink from now on. Frames that wait for an earlier limit
     /// are dropped, and count as refused: do it between loads.
     ///
     /// # Errors
@@ -171,29 +171,29 @@ impl Network {
         }
     }
 
-    /// At machine 2 where it serves, else where frames come out of the TAPs.
+    /// At the sink where it serves, else where frames come out of the TAPs.
     pub fn counted_at(&self) -> CountedAt {
         if self.far.is_some() { CountedAt::Sink } else { CountedAt::Tap }
     }
 
-    /// What arrives at machine 2.
+    /// What arrives at the sink.
     pub fn sink(&self) -> &Sink {
         &self.sink
     }
 
     /// The namespace of switch and TAPs.
-    pub fn machine1(&self) -> &Netns {
-        &self.machines.machine1
+    pub fn dut(&self) -> &Netns {
+        &self.machines.dut
     }
 
     /// The namespace of the sink.
-    pub fn machine2(&self) -> &Netns {
-        &self.machines.machine2
+    pub fn sink_netns(&self) -> &Netns {
+        &self.machines.sink_netns
     }
 
-    /// Where frames arrive: machine 2's end of the cable, with its namespace.
+    /// Where frames arrive: the sink's end of the cable, with its namespace.
     pub fn far_end(&self) -> (&Netns, &str) {
-        (&self.machines.machine2, &self.machines.sink)
+        (&self.machines.sink_netns, &self.machines.sink)
     }
 
     /// Takes the network down. The namespaces themselves go as soon as the kernel gets to it.

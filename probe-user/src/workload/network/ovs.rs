@@ -2,10 +2,10 @@
 //! their own.
 //!
 //! Its kernel half, the datapath, belongs to the network namespace that the programs stand in: it
-//! is nobody else's and ends with machine 1. A frame that no flow of the datapath matches goes up
-//! to `ovs-vswitchd`, which puts a flow in; where it does not get to run, the datapath loses what
-//! its socket cannot hold and counts it ([`Datapath::lost`]). So flows that were made stay
-//! ([`FOREVER`]), and the network makes them before it is measured.
+//! is nobody else's and ends with the device under test. A frame that no flow of the datapath
+//! matches goes up to `ovs-vswitchd`, which puts a flow in; where it does not get to run, the
+//! datapath loses what its socket cannot hold and counts it ([`Datapath::lost`]). So flows that
+//! were made stay ([`FOREVER`]), and the network makes them before it is measured.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use super::Port;
 use crate::{
     kernel::{clock, genetlink::Family, netns::Netns, run::Run},
-    workload::crew::{self, Crew, Quarters},
+    workload::process_group::{self, Confinement, ProcessGroup},
 };
 
 const PACKAGE: &str = "openvswitch-switch";
@@ -53,26 +53,26 @@ const OVS_DP_ATTR_STATS: u16 = 3;
 pub(in crate::workload) fn detect() -> Result<()> {
     ["ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ovs-appctl"]
         .into_iter()
-        .try_for_each(|program| crew::command(program, PACKAGE).map(drop))
+        .try_for_each(|program| process_group::command(program, PACKAGE).map(drop))
 }
 
 /// A running switch. Dropping it kills its programs and removes the folder.
 #[derive(Debug)]
 pub(super) struct Ovs {
-    crew: Crew,
-    // After the crew, which writes to it.
+    process_group: ProcessGroup,
+    // After the process group, which writes to it.
     folder: TempDir,
 }
 
 impl Ovs {
-    /// Starts the switch in `machine1` on these CPUs, with a bridge `bridge` of `ports`. It is
+    /// Starts the switch in `dut` on these CPUs, with a bridge `bridge` of `ports`. It is
     /// killed when the calling thread ends.
     ///
     /// # Errors
     /// It is not installed, or does not do as it is told.
     pub(super) fn start(
         run: &Run,
-        machine1: &Netns,
+        dut: &Netns,
         cpus: &[u32],
         bridge: &str,
         ports: &[Port<'_>],
@@ -80,9 +80,9 @@ impl Ovs {
         detect()?;
         let name = run.object("ovs");
         let folder = run.folder("ovs")?;
-        let quarters = Quarters { cgroup: &name, netns: machine1, cpus, package: PACKAGE };
-        let crew = Crew::new(quarters)?;
-        let mut ovs = Self { crew, folder };
+        let confinement = Confinement { cgroup: &name, netns: dut, cpus, package: PACKAGE };
+        let process_group = ProcessGroup::new(confinement)?;
+        let mut ovs = Self { process_group, folder };
         ovs.boot(bridge, ports)?;
         Ok(ovs)
     }
@@ -92,7 +92,7 @@ impl Ovs {
         self.tell("ovsdb-tool", &["create", &database])?;
         let [remote, control] =
             [format!("--remote=punix:{socket}"), self.option("unixctl", "db.ctl")];
-        self.crew.start(self.program("ovsdb-server", &[&database, &remote, &control])?)?;
+        self.process_group.start(self.program("ovsdb-server", &[&database, &remote, &control])?)?;
         self.configure(&[
             "--no-wait",
             "init",
@@ -108,16 +108,18 @@ impl Ovs {
         let [control, log] =
             [self.option("unixctl", "switch.ctl"), self.option("log-file", "switch.log")];
         let database = format!("unix:{socket}");
-        let pid = self.crew.start(self.program("ovs-vswitchd", &[&database, &control, &log])?)?;
+        let pid = self
+            .process_group
+            .start(self.program("ovs-vswitchd", &[&database, &control, &log])?)?;
         let mut plan = vec!["add-br", bridge];
         for port in ports {
             plan.extend(["--", "add-port", bridge, port.name]);
         }
         let said = self.configure(&plan)?;
-        self.crew.check()?;
+        self.process_group.check()?;
         // It says so when the switch could not do it, and ends well all the same.
         if !said.trim().is_empty() {
-            return Err(Error::Untrue(format!("ovs-vsctl: {}", said.trim())));
+            return Err(Error::Inconsistent(format!("ovs-vsctl: {}", said.trim())));
         }
         check_handlers(pid)?;
         let control = format!("--target={}", self.path("switch.ctl"));
@@ -136,7 +138,7 @@ impl Ovs {
     /// # Errors
     /// One has ended.
     pub(super) fn check(&mut self) -> Result<()> {
-        self.crew.check()
+        self.process_group.check()
     }
 
     /// Ends it, and waits until it is gone.
@@ -144,7 +146,7 @@ impl Ovs {
     /// # Errors
     /// A program does not end, or the folder cannot be removed.
     pub(super) fn close(self) -> Result<()> {
-        let closed = self.crew.close();
+        let closed = self.process_group.close();
         let path = self.folder.path().to_owned();
         let removed = self.folder.close().map_err(|e| Error::file("remove", path, e));
         closed.and(removed)
@@ -157,12 +159,12 @@ impl Ovs {
     }
 
     fn tell(&self, program: &str, words: &[&str]) -> Result<String> {
-        self.crew.run(self.program(program, words)?)
+        self.process_group.run(self.program(program, words)?)
     }
 
     /// A program that looks for nothing outside of our folder.
     fn program(&self, name: &str, words: &[&str]) -> Result<Command> {
-        let mut command = crew::command(name, PACKAGE)?;
+        let mut command = process_group::command(name, PACKAGE)?;
         command.args(words);
         for variable in ["OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR"] {
             command.env(variable, self.folder.path());
@@ -184,12 +186,12 @@ impl Ovs {
 pub(super) struct Datapath(Mutex<Family>);
 
 impl Datapath {
-    /// That of `machine1`, whether the switch runs by now or not.
+    /// That of `dut`, whether the switch runs by now or not.
     ///
     /// # Errors
     /// The kernel has none.
-    pub(super) fn of(machine1: &Netns) -> Result<Self> {
-        let family = machine1.run(|| Family::find(FAMILY))??.ok_or_else(|| {
+    pub(super) fn of(dut: &Netns) -> Result<Self> {
+        let family = dut.run(|| Family::find(FAMILY))??.ok_or_else(|| {
             Error::unsupported(
                 "Open vSwitch",
                 "this kernel has no datapath for it",
@@ -226,7 +228,7 @@ fn check_handlers(pid: u32) -> Result<()> {
     if threads.flatten().any(|thread| name(thread.path()).starts_with("handler")) {
         return Ok(());
     }
-    Err(Error::Untrue(
+    Err(Error::Inconsistent(
         "ovs-vswitchd runs without a handler thread: every frame that has no flow would be lost"
             .into(),
     ))

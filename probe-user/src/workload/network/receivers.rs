@@ -1,4 +1,4 @@
-//! What machine 2 received of each guest, as its TCP sockets say.
+//! What the sink received of each guest, as its TCP sockets say.
 //!
 //! Each guest has a server of its own (see [`iperf`]), so a socket's own port tells the guest.
 //! Counted are payload bytes that arrived in order, whether the server has read them or not; a
@@ -27,12 +27,12 @@ pub(super) struct Receivers {
 }
 
 impl Receivers {
-    /// Watches the servers of `guests` guests in `machine2`.
+    /// Watches the servers of `guests` guests in `sink_netns`.
     ///
     /// # Errors
     /// The kernel has no sock_diag for TCP.
-    pub(super) fn open(machine2: &Netns, guests: usize) -> Result<Self> {
-        let (sockets, ends) = (TcpSockets::of(machine2)?, TcpEnds::of(machine2)?);
+    pub(super) fn open(sink_netns: &Netns, guests: usize) -> Result<Self> {
+        let (sockets, ends) = (TcpSockets::of(sink_netns)?, TcpEnds::of(sink_netns)?);
         Ok(Self { sockets, ends, seen: Seen::of(guests) })
     }
 

@@ -1,4 +1,4 @@
-//! What arrives at machine 2.
+//! What arrives at the sink.
 
 use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc};
 
@@ -23,7 +23,7 @@ enum Place {
     Taps(Vec<Counters>),
 }
 
-/// The counters at both ends of the cable to machine 2, since the network was built.
+/// The counters at both ends of the cable to the sink, since the network was built.
 ///
 /// The sink's interface counts a frame when its CPU's backlog takes it. A backlog that holds
 /// `net.core.netdev_max_backlog` frames already, since its CPU did not get to them, refuses more;
@@ -44,8 +44,8 @@ struct Cable {
 }
 
 impl Sink {
-    /// Watches the cable from `near` on machine 1 to `far` on machine 2, and what frames pass on
-    /// their way there.
+    /// Watches the cable from `near` on the device under test to `far` on the sink, and what frames
+    /// pass on their way there.
     ///
     /// # Errors
     /// There is no such interface.
@@ -61,7 +61,7 @@ impl Sink {
         Ok(Self(Place::Cable(Box::new(cable))))
     }
 
-    /// In place of a machine 2 that is not ours: what came out of guests' TAPs, since the
+    /// In place of a sink that is not ours: what came out of guests' TAPs, since the
     /// interfaces began.
     pub(in crate::workload) fn of_taps(taps: Vec<Counters>) -> Self {
         Self(Place::Taps(taps))
@@ -101,7 +101,7 @@ impl Sink {
         }
     }
 
-    /// Frames that machine 2, or something on the way to it, had no room for.
+    /// Frames that the sink, or something on the way to it, had no room for.
     ///
     /// # Errors
     /// The interface is gone (`EINVAL`), or a queue or the switch does not tell.

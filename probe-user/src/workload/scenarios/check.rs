@@ -6,7 +6,7 @@ use probe_core::{
     model::{
         bounds::{self, Bound, Quantity},
         external::External,
-        scenario::{BitRate, GuestKind, Guests, Link, Rate, Scenario, Section, Switch, Toll},
+        scenario::{BitRate, GuestKind, Guests, Link, Overhead, Rate, Scenario, Section, Switch},
     },
 };
 
@@ -16,18 +16,18 @@ pub(super) struct Wrong {
     /// Its path: `fidelity.sections[2].hogs`.
     pub(super) field: String,
     why: String,
-    remedy: Option<String>,
+    hint: Option<String>,
 }
 
 impl Wrong {
     /// As an error about the scenario of that name; `line` says where in its text.
     pub(super) fn told(&self, origin: &str, line: &str) -> Error {
-        let Self { field, why, remedy } = self;
+        let Self { field, why, hint } = self;
         let subject = format!("scenario {origin}{line}, {field}");
         let error =
-            Error::Invalid { subject, why: why.clone(), remedy: probe_core::error::Remedy::NONE };
-        match remedy {
-            Some(remedy) => error.with_remedy(remedy),
+            Error::Invalid { subject, why: why.clone(), hint: probe_core::error::Hint::NONE };
+        match hint {
+            Some(hint) => error.with_hint(hint),
             None => error,
         }
     }
@@ -43,7 +43,7 @@ pub(super) fn scenario(scenario: &Scenario) -> Checked {
     guests(&scenario.guests)?;
     network(scenario)?;
     within(&bounds::HOG_THREADS, "hogs.threads", scenario.hogs.threads)?;
-    scenario.toll.as_ref().map_or(Ok(()), toll)?;
+    scenario.overhead.as_ref().map_or(Ok(()), overhead)?;
     fidelity(scenario)?;
     within(&bounds::EXTERNALS, "external", scenario.external.len())?;
     let mut externals = scenario.external.iter().enumerate();
@@ -52,15 +52,15 @@ pub(super) fn scenario(scenario: &Scenario) -> Checked {
 
 /// A number that must keep to its bound; `field` is where it stands.
 fn within<T: Quantity>(bound: &Bound<T>, field: &str, value: T) -> Checked {
-    bound.check(value).map(drop).map_err(|why| Wrong { field: field.into(), why, remedy: None })
+    bound.check(value).map(drop).map_err(|why| Wrong { field: field.into(), why, hint: None })
 }
 
 /// `field` with what is wrong with it, unless `holds`.
-fn unless(holds: bool, field: &str, why: impl std::fmt::Display, remedy: &str) -> Checked {
+fn unless(holds: bool, field: &str, why: impl std::fmt::Display, hint: &str) -> Checked {
     if holds {
         return Ok(());
     }
-    Err(Wrong { field: field.into(), why: why.to_string(), remedy: Some(remedy.into()) })
+    Err(Wrong { field: field.into(), why: why.to_string(), hint: Some(hint.into()) })
 }
 
 fn guests(guests: &Guests) -> Checked {
@@ -110,14 +110,16 @@ fn network(scenario: &Scenario) -> Checked {
     limit.map_or(Ok(()), |rate| within(&bounds::BITS, "network.guest_limit", rate))
 }
 
-fn toll(toll: &Toll) -> Checked {
-    within(&bounds::KICKS, "toll.lockstep.kicks", toll.lockstep.kicks)?;
-    if let Some(paced) = &toll.paced {
-        within(&bounds::RATE, "toll.paced.rate", paced.rate.per_second())?;
-        within(&bounds::PHASE, "toll.paced.duration", paced.duration)?;
+fn overhead(overhead: &Overhead) -> Checked {
+    within(&bounds::KICKS, "overhead.closed_loop.kicks", overhead.closed_loop.kicks)?;
+    if let Some(paced) = &overhead.paced {
+        within(&bounds::RATE, "overhead.paced.rate", paced.rate.per_second())?;
+        within(&bounds::PHASE, "overhead.paced.duration", paced.duration)?;
     }
-    let flat = toll.flat.as_ref();
-    flat.map_or(Ok(()), |flat| within(&bounds::PHASE, "toll.flat.duration", flat.duration))
+    let saturated = overhead.saturated.as_ref();
+    saturated.map_or(Ok(()), |saturated| {
+        within(&bounds::PHASE, "overhead.saturated.duration", saturated.duration)
+    })
 }
 
 fn fidelity(scenario: &Scenario) -> Checked {
@@ -260,14 +262,14 @@ mod tests {
                 "fidelity.sections: 331248 bins is out of range",
             ),
             ("hogs = 1", "hogs = 100000", "fidelity.sections[1].hogs: 100000 hogs"),
-            ("rate = \"5kpps\"", "rate = \"1e30pps\"", "toll.paced.rate: "),
+            ("rate = \"5kpps\"", "rate = \"1e30pps\"", "overhead.paced.rate: "),
             (
                 "rate = \"5kpps\"",
                 "rate = \"0.001pps\"",
-                "toll.paced.rate: 0.001pps is out of range: use 1pps to 100Mpps",
+                "overhead.paced.rate: 0.001pps is out of range: use 1pps to 100Mpps",
             ),
-            ("kicks = ", "kicks = 0 #", "toll.lockstep.kicks: 0 kicks"),
-            ("kicks = ", "kicks = 9223372036854775807 #", "toll.lockstep.kicks: "),
+            ("kicks = ", "kicks = 0 #", "overhead.closed_loop.kicks: 0 kicks"),
+            ("kicks = ", "kicks = 9223372036854775807 #", "overhead.closed_loop.kicks: "),
         ] {
             let said = refused("quick", (from, to));
             assert!(said.starts_with("scenario mine.toml, line "), "{said}");

@@ -92,7 +92,9 @@ impl Device {
         };
         let guest = GuestRegionMmap::with_arc(memory, GuestAddress(0))
             .and_then(|region| GuestMemoryMmap::from_regions(vec![region]).ok())
-            .ok_or_else(|| Error::Untrue("one region at address 0 is no guest memory".into()))?;
+            .ok_or_else(|| {
+                Error::Inconsistent("one region at address 0 is no guest memory".into())
+            })?;
         let vhost = open(guest)?;
         let worker = own(&vhost)?;
         negotiate(&vhost, event_idx)?;
@@ -239,7 +241,7 @@ fn unopened(error: io::Error) -> Error {
     let missing = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV | libc::ENXIO));
     let error = Error::file("open", PATH, error);
     if missing {
-        error.with_remedy("Load the module: `modprobe vhost_net` (CONFIG_VHOST_NET)")
+        error.with_hint("Load the module: `modprobe vhost_net` (CONFIG_VHOST_NET)")
     } else {
         error
     }
@@ -250,11 +252,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_module_and_a_missing_right_name_their_remedies() {
-        let remedy = |errno| unopened(io::Error::from_raw_os_error(errno)).to_string();
+    fn a_missing_module_and_a_missing_right_name_their_hints() {
+        let hint = |errno| unopened(io::Error::from_raw_os_error(errno)).to_string();
         for errno in [libc::ENOENT, libc::ENODEV, libc::ENXIO] {
-            assert!(remedy(errno).contains("`modprobe vhost_net`"), "{}", remedy(errno));
+            assert!(hint(errno).contains("`modprobe vhost_net`"), "{}", hint(errno));
         }
-        assert!(remedy(libc::EACCES).ends_with("Run as root"));
+        assert!(hint(libc::EACCES).ends_with("Run as root"));
     }
 }

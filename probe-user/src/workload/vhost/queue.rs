@@ -230,5 +230,5 @@ pub(super) fn refill(ring: &mut Ring, buffers: usize) -> bool {
 }
 
 pub(super) fn misplanned() -> Error {
-    Error::Untrue("the plan of the guest's memory does not fit its memory".into())
+    Error::Inconsistent("the plan of the guest's memory does not fit its memory".into())
 }

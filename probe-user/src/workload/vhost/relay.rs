@@ -161,7 +161,9 @@ impl Inbound {
             let len = used.len as usize;
             if len > RECEIVE_BUFFER || self.rest == 0 && len < HEADER_LEN {
                 let what = format!("{len} bytes in a buffer of {RECEIVE_BUFFER}");
-                return Err(Error::Untrue(format!("vhost broke the virtqueue's protocol: {what}")));
+                return Err(Error::Inconsistent(format!(
+                    "vhost broke the virtqueue's protocol: {what}"
+                )));
             }
             let start = self.buffers + usize::from(used.id) * RECEIVE_BUFFER;
             if self.rest == 0 {
@@ -188,5 +190,5 @@ impl Inbound {
 }
 
 pub(crate) fn broken(error: RingError) -> Error {
-    Error::Untrue(format!("vhost broke the virtqueue's protocol: {error}"))
+    Error::Inconsistent(format!("vhost broke the virtqueue's protocol: {error}"))
 }

@@ -19,7 +19,7 @@ use crate::kernel::host;
 /// One device at a time becomes owned, or two new workers could not be told apart.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// The remedy where /proc does not show the worker.
+/// The hint where /proc does not show the worker.
 const SEE_THEM: &str =
     "Run in the initial PID namespace, where kernel threads can be seen (a container: --pid=host)";
 

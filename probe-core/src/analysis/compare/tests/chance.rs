@@ -83,7 +83,7 @@ fn noisy(
 
 #[test]
 fn false_alarms_and_true_ones_come_at_the_stated_rates() {
-    let gate: Gate = "toll.kernel_ns_per_event>10%".parse().unwrap();
+    let gate: Gate = "overhead.kernel_ns_per_event>10%".parse().unwrap();
     let campaign = costs(Platform::Native, 1, &[200.0, 201.0]);
     let template = compared(&campaign, &campaign);
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(6);
@@ -139,7 +139,7 @@ proptest! {
             list.iter().enumerate().map(|(at, value)| ((0, at), *value)).collect()
         };
         let template = costs(Platform::Native, 1, &[200.0, 201.0]);
-        let known = template.summary.methods[1].toll.of(KERNEL_NS_PER_EVENT).known().unwrap().clone();
+        let known = template.summary.methods[1].overhead.of(KERNEL_NS_PER_EVENT).known().unwrap().clone();
         let estimate = |list: &[f64]| Estimate { estimate: mean(list), ..known.clone() };
         let (was, is) = (estimate(&base), estimate(&new));
         let (before, after) = (values(&base), values(&new));

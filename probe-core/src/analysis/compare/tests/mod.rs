@@ -15,13 +15,13 @@ use crate::{
     },
 };
 
-const LOCKSTEP: (Part, Pace) = (Part::Toll, Pace::Lockstep);
-const PACED: (Part, Pace) = (Part::Toll, Pace::Paced);
-const FLAT: (Part, Pace) = (Part::Toll, Pace::Flat);
-const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Flat);
+const CLOSED_LOOP: (Part, Pace) = (Part::Overhead, Pace::ClosedLoop);
+const PACED: (Part, Pace) = (Part::Overhead, Pace::Paced);
+const SATURATED: (Part, Pace) = (Part::Overhead, Pace::Saturated);
+const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Saturated);
 const COUNT: &str = "bpf-fentry-count";
 const TRACER: &str = "ftrace-function";
-const COST: &str = "toll.kernel_ns_per_event";
+const COST: &str = "overhead.kernel_ns_per_event";
 
 /// One run per block, each with a seed of its own, as `cargo xtask run` makes them: the counter
 /// costs this much per kick.
@@ -30,7 +30,7 @@ fn costs(platform: Platform, first_seed: u64, costs: &[f64]) -> Campaign {
     for (seed, cost) in (first_seed..).zip(costs) {
         lab.run(platform).runs.last_mut().unwrap().seed = seed;
         for (method, cost) in [("off", 0.0), (COUNT, *cost)] {
-            lab.done(0, LOCKSTEP, method, |measured| {
+            lab.done(0, CLOSED_LOOP, method, |measured| {
                 measured.sent.kicks = Some(1_000_000);
                 measured.cpu.workers[0] = Nanos(((8000.0 + cost) * 1e6).round() as u64);
             });
@@ -55,11 +55,11 @@ fn whole(platform: Platform) -> Lab {
     for block in 0..4_u32 {
         let wobble = [3_u64, 0, 2, 1][block as usize];
         for (method, cost) in [("off", 0), (COUNT, 200 + wobble), (TRACER, 600 + 2 * wobble)] {
-            lab.done(block, LOCKSTEP, method, |measured| {
+            lab.done(block, CLOSED_LOOP, method, |measured| {
                 measured.sent.kicks = Some(1000);
                 measured.cpu.workers[0] = Nanos((8000 + cost) * 1000);
             });
-            lab.done(block, LOCKSTEP, method, |measured| {
+            lab.done(block, CLOSED_LOOP, method, |measured| {
                 measured.sent.kicks = Some(1000);
                 measured.cpu.workers[0] = Nanos((8000 + cost / 2) * 1000);
             })
@@ -70,7 +70,7 @@ fn whole(platform: Platform) -> Lab {
                 measured.cpu.reader = Nanos(cost * 10_000);
                 measured.cpu.system = Nanos((20_000 + cost) * 1000);
             });
-            lab.done(block, FLAT, method, |measured| {
+            lab.done(block, SATURATED, method, |measured| {
                 measured.throughput[0] = 1_000_000 - 100 * (cost + wobble);
             });
             lab.done(block, FIDELITY, method, |measured| {
@@ -106,14 +106,14 @@ fn a_figure_is_the_mean_of_its_blocks() {
         }
     }
     let expected = [
-        "toll.kernel_ns_per_event",
-        "toll.worker_cpu_pct",
-        "toll.reader_cpu_pct",
-        "toll.after_s_per_s",
-        "toll.system_cpu_pct",
-        "toll.throughput_pct",
-        "toll.memory_kib",
-        "toll.read_kib_per_s",
+        "overhead.kernel_ns_per_event",
+        "overhead.worker_cpu_pct",
+        "overhead.reader_cpu_pct",
+        "overhead.after_s_per_s",
+        "overhead.system_cpu_pct",
+        "overhead.throughput_pct",
+        "overhead.memory_kib",
+        "overhead.read_kib_per_s",
         "by_size.1.kernel_ns_per_kick",
         "by_size.2.kernel_ns_per_kick",
         "fidelity.r_w",
@@ -141,14 +141,15 @@ fn a_path_leads_to_the_figure_in_the_result_file() {
 }
 
 #[test]
-fn every_figure_of_the_toll_is_compared() {
+fn every_figure_of_the_overhead_is_compared() {
     let campaign = whole(Platform::Native).campaign();
-    let toll = serde_json::to_value(&campaign.summary.methods[1].toll).unwrap();
+    let overhead = serde_json::to_value(&campaign.summary.methods[1].overhead).unwrap();
     let paths: Vec<String> =
         figures::of(&campaign.summary.methods[1]).map(|named| named.path).collect();
-    for name in toll.as_object().unwrap().keys() {
+    for name in overhead.as_object().unwrap().keys() {
         let compared = |path: &String| {
-            let rest = path.strip_prefix("toll.").and_then(|path| path.strip_prefix(name.as_str()));
+            let rest =
+                path.strip_prefix("overhead.").and_then(|path| path.strip_prefix(name.as_str()));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         assert!(paths.iter().any(compared), "{name} is not compared");
@@ -178,22 +179,26 @@ fn worse_is_each_figures_own_direction() {
         let Outcome::Done(measured) = &mut trial.outcome else { continue };
         match (trial.part, trial.pace) {
             (Part::Fidelity, _) => shows(measured, &exchanged(1), Some((&exchanged(14), 1.0))),
-            (Part::Toll, Pace::Flat) => measured.throughput[0] /= 2,
-            (Part::Toll, _) => measured.cpu.workers[0].0 *= 2,
+            (Part::Overhead, Pace::Saturated) => measured.throughput[0] /= 2,
+            (Part::Overhead, _) => measured.cpu.workers[0].0 *= 2,
         }
     }
     let worse = lab.campaign();
     let there = compared(&base, &worse);
     let back = compared(&worse, &base);
-    for figure in
-        [COST, "toll.worker_cpu_pct", "toll.throughput_pct", "fidelity.r_m", "fidelity.r_retained"]
-    {
+    for figure in [
+        COST,
+        "overhead.worker_cpu_pct",
+        "overhead.throughput_pct",
+        "fidelity.r_m",
+        "fidelity.r_retained",
+    ] {
         assert_eq!(of(&there, COUNT, figure).verdict, Verdict::Worse, "{figure}");
         assert_eq!(of(&back, COUNT, figure).verdict, Verdict::Better, "{figure}");
     }
     assert!(there.is_worse());
     // Halved: from -2 % to about -51 %.
-    let throughput = &of(&there, COUNT, "toll.throughput_pct");
+    let throughput = &of(&there, COUNT, "overhead.throughput_pct");
     let moved = throughput.new.estimate - throughput.base.estimate;
     assert!((throughput.difference.difference - moved).abs() < 1e-9, "{throughput:?}");
     assert!((moved + 49.0).abs() < 0.2, "{moved}");
@@ -261,7 +266,7 @@ fn verdicts_hold_for_all_methods_of_a_figure_together() {
         lab.run(Platform::Native);
         for (block, more) in (0..).zip(more) {
             for (method, cost) in [("off", 0), (COUNT, 200 + more), (TRACER, 600 + more)] {
-                lab.done(block, LOCKSTEP, method, |measured| {
+                lab.done(block, CLOSED_LOOP, method, |measured| {
                     measured.sent.kicks = Some(1000);
                     measured.cpu.workers[0] = Nanos((8000 + cost) * 1000);
                 });
@@ -289,23 +294,23 @@ fn verdicts_hold_for_all_methods_of_a_figure_together() {
 fn what_is_gone_is_told() {
     let base = whole(Platform::Native).campaign();
     let mut lab = whole(Platform::Native);
-    lab.trials.retain(|trial| (trial.part, trial.pace) != FLAT);
+    lab.trials.retain(|trial| (trial.part, trial.pace) != SATURATED);
     for trial in &mut lab.trials {
         if trial.method.0 == TRACER && trial.part == Part::Fidelity {
             trial.outcome = Outcome::Failed { why: "EPERM".into() };
         }
     }
-    let gate = "toll.throughput_pct>5".parse().unwrap();
+    let gate = "overhead.throughput_pct>5".parse().unwrap();
     let comparison = compare(&base, &lab.campaign(), &[gate]).unwrap();
     let why = |method: &str, figure: &str| {
         let gone = comparison.gone.iter().find(|g| g.method.0 == method && g.figure == figure);
         gone.unwrap_or_else(|| panic!("{:?}", comparison.gone)).why.clone()
     };
-    let why = [why(COUNT, "toll.throughput_pct"), why(TRACER, "fidelity.r_m")];
+    let why = [why(COUNT, "overhead.throughput_pct"), why(TRACER, "fidelity.r_m")];
     let [Reason::NoTrial { trials, .. }, Reason::AllFailed { first, .. }] = why else {
         panic!("{why:?}")
     };
-    assert_eq!((trials.pace, &*first), (Some(Pace::Flat), "EPERM"));
+    assert_eq!((trials.pace, &*first), (Some(Pace::Saturated), "EPERM"));
     assert!(comparison.notes.contains(&"4 trials of the new campaign failed".into()));
     // A gate whose figure has gone does not pass.
     assert!(!comparison.is_worse() && comparison.refused().count() == 2);
@@ -326,8 +331,8 @@ fn what_was_measured_otherwise_is_not_compared() {
         "design.kernel: \"6.12.0-test\" | \"7.3.0\""
     );
     assert_eq!(
-        refused(|other| other.design.scenario.toll.as_mut().unwrap().lockstep.kicks = 7),
-        "design.scenario.toll.lockstep.kicks: 1000 | 7"
+        refused(|other| other.design.scenario.overhead.as_mut().unwrap().closed_loop.kicks = 7),
+        "design.scenario.overhead.closed_loop.kicks: 1000 | 7"
     );
     assert_eq!(
         refused(|other| other.design.target.functions[1].name = "tun_get_user".into()),
@@ -339,7 +344,7 @@ fn what_was_measured_otherwise_is_not_compared() {
         "runs.platform: counted | native"
     );
     assert_eq!(refused(|other| other.runs[0].host.cpus = 8), "runs.host.cpus: 2 | 8");
-    assert_eq!(refused(|other| other.trials.clear()), "runs.parts: [Toll, Fidelity] | []");
+    assert_eq!(refused(|other| other.trials.clear()), "runs.parts: [Overhead, Fidelity] | []");
     assert_eq!(
         refused(|other| {
             other.design.methods.truncate(2);

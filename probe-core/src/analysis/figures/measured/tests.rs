@@ -1,4 +1,4 @@
-//! The toll by hand.
+//! The overhead by hand.
 
 use super::*;
 use crate::analysis::figures::table::{
@@ -17,21 +17,21 @@ use crate::{
     },
 };
 
-const LOCKSTEP: (Part, Pace) = (Part::Toll, Pace::Lockstep);
-const PACED: (Part, Pace) = (Part::Toll, Pace::Paced);
-const FLAT: (Part, Pace) = (Part::Toll, Pace::Flat);
+const CLOSED_LOOP: (Part, Pace) = (Part::Overhead, Pace::ClosedLoop);
+const PACED: (Part, Pace) = (Part::Overhead, Pace::Paced);
+const SATURATED: (Part, Pace) = (Part::Overhead, Pace::Saturated);
 const COUNT: &str = "bpf-fentry-count";
 
-fn lockstep(lab: &mut Lab, block: u32, method: &str, ns_per_kick: u64) {
-    lab.done(block, LOCKSTEP, method, |measured| {
+fn closed_loop(lab: &mut Lab, block: u32, method: &str, ns_per_kick: u64) {
+    lab.done(block, CLOSED_LOOP, method, |measured| {
         measured.sent.kicks = Some(1000);
         // Two workers: their time adds up.
         measured.cpu.workers = vec![Nanos(1000), Nanos(ns_per_kick * 1000 - 1000)];
     });
 }
 
-fn toll(lab: &Lab, method: &str) -> Figures {
-    super::toll(&lab.trials(), lab.method(method), true, 1)
+fn overhead(lab: &Lab, method: &str) -> Figures {
+    super::overhead(&lab.trials(), lab.method(method), true, 1)
 }
 
 fn known(figure: &Figure) -> &Estimate {
@@ -52,10 +52,10 @@ fn kernel_ns_per_event_is_the_mean_of_paired_differences() {
     // The base moves from block to block by far more than the method costs.
     for (block, (off, method)) in [(8000, 8490), (9000, 9500), (7000, 7510)].iter().enumerate() {
         let block = u32::try_from(block).unwrap();
-        lockstep(&mut lab, block, COUNT, *method);
-        lockstep(&mut lab, block, "off", *off);
+        closed_loop(&mut lab, block, COUNT, *method);
+        closed_loop(&mut lab, block, "off", *off);
     }
-    let figures = toll(&lab, COUNT);
+    let figures = overhead(&lab, COUNT);
     let found = known(figures.of(KERNEL_NS_PER_EVENT));
     // 490, 500, 510: s = 10, s/√3 = 5.7735, t[0.975, 2] = 4.30265, t[0.8, 2] = 1.06066.
     assert_eq!((found.estimate, found.n, found.platform), (500.0, 3, Platform::Counted));
@@ -69,9 +69,9 @@ fn kernel_ns_per_event_is_the_mean_of_paired_differences() {
 fn one_pair_gives_a_number_without_interval() {
     let mut lab = Lab::new();
     lab.run(Platform::Native);
-    lockstep(&mut lab, 0, "off", 8000);
-    lockstep(&mut lab, 0, COUNT, 8200);
-    let found = toll(&lab, COUNT).of(KERNEL_NS_PER_EVENT).clone();
+    closed_loop(&mut lab, 0, "off", 8000);
+    closed_loop(&mut lab, 0, COUNT, 8200);
+    let found = overhead(&lab, COUNT).of(KERNEL_NS_PER_EVENT).clone();
     let found = known(&found);
     assert_eq!((found.estimate, found.lo, found.hi, found.n), (200.0, None, None, 1));
     assert_eq!((found.detectable, found.p), (None, None));
@@ -83,19 +83,19 @@ fn a_failed_partner_takes_its_pair_away_and_blocks_are_never_crossed() {
     let mut lab = Lab::new();
     lab.run(Platform::Native);
     for block in 0..3 {
-        lockstep(&mut lab, block, COUNT, 8000 + 100 * u64::from(block));
+        closed_loop(&mut lab, block, COUNT, 8000 + 100 * u64::from(block));
     }
-    lockstep(&mut lab, 1, "off", 8000);
-    lockstep(&mut lab, 2, "off", 8000);
-    lab.failed(0, LOCKSTEP, "off", "no /dev/vhost-net");
-    let figures = toll(&lab, COUNT);
+    closed_loop(&mut lab, 1, "off", 8000);
+    closed_loop(&mut lab, 2, "off", 8000);
+    lab.failed(0, CLOSED_LOOP, "off", "no /dev/vhost-net");
+    let figures = overhead(&lab, COUNT);
     let found = known(figures.of(KERNEL_NS_PER_EVENT));
     assert_eq!((found.estimate, found.n), (150.0, 2));
     assert_eq!(found.notes, [Note::BlocksMissing { missing: 1, blocks: 3 }]);
     // The same block on another machine is another block.
     lab.run(Platform::Native);
-    lockstep(&mut lab, 0, "off", 1);
-    let figures = toll(&lab, COUNT);
+    closed_loop(&mut lab, 0, "off", 1);
+    let figures = overhead(&lab, COUNT);
     assert_eq!(known(figures.of(KERNEL_NS_PER_EVENT)).estimate, 150.0);
 }
 
@@ -103,17 +103,17 @@ fn a_failed_partner_takes_its_pair_away_and_blocks_are_never_crossed() {
 fn without_any_pair_the_reason_is_the_first_failure() {
     let mut lab = Lab::new();
     lab.run(Platform::Native);
-    lockstep(&mut lab, 0, "off", 8000);
-    lab.failed(0, LOCKSTEP, COUNT, "EPERM");
-    let figures = toll(&lab, COUNT);
-    let trials = |pace| TrialKind { part: Part::Toll, pace: Some(pace) };
+    closed_loop(&mut lab, 0, "off", 8000);
+    lab.failed(0, CLOSED_LOOP, COUNT, "EPERM");
+    let figures = overhead(&lab, COUNT);
+    let trials = |pace| TrialKind { part: Part::Overhead, pace: Some(pace) };
     let failed = Reason::AllFailed {
-        trials: trials(Pace::Lockstep),
+        trials: trials(Pace::ClosedLoop),
         method: MethodId(COUNT.into()),
         first: "EPERM".into(),
     };
     assert_eq!(*why(figures.of(KERNEL_NS_PER_EVENT)), failed);
-    let none = Reason::NoTrial { trials: trials(Pace::Flat), method: MethodId("off".into()) };
+    let none = Reason::NoTrial { trials: trials(Pace::Saturated), method: MethodId("off".into()) };
     assert_eq!(*why(figures.of(THROUGHPUT_PCT)), none);
 }
 
@@ -122,10 +122,10 @@ fn clocks_are_never_mixed_and_counted_goes_before_emulated() {
     let mut lab = Lab::new();
     for (platform, cost) in [(Platform::Emulated, 5000), (Platform::Counted, 200)] {
         lab.run(platform);
-        lockstep(&mut lab, 0, "off", 8000);
-        lockstep(&mut lab, 0, COUNT, 8000 + cost);
+        closed_loop(&mut lab, 0, "off", 8000);
+        closed_loop(&mut lab, 0, COUNT, 8000 + cost);
     }
-    let figures = toll(&lab, COUNT);
+    let figures = overhead(&lab, COUNT);
     let found = known(figures.of(KERNEL_NS_PER_EVENT));
     assert_eq!((found.estimate, found.platform, found.n), (200.0, Platform::Counted, 1));
     assert!(found.notes.contains(&Note::OtherClocks), "{found:?}");
@@ -149,7 +149,7 @@ fn fixed_load_figures_by_hand() {
             });
         }
     }
-    let figures = toll(&lab, COUNT);
+    let figures = overhead(&lab, COUNT);
     // 110/100 and 111/101: the geometric mean of the ratios.
     let worker = 100.0 * ((1.1_f64 * 111.0 / 101.0).sqrt() - 1.0);
     assert!((known(figures.of(WORKER_CPU_PCT)).estimate - worker).abs() < 1e-9);
@@ -174,7 +174,7 @@ fn a_load_that_was_not_held_is_told() {
             measured.cpu.workers = vec![Nanos(frames * 1000)];
         });
     }
-    let found = toll(&lab, COUNT).of(WORKER_CPU_PCT).clone();
+    let found = overhead(&lab, COUNT).of(WORKER_CPU_PCT).clone();
     let told = Note::LoadDiffered { beyond_pct: 1.0, pairs: 1, of: 1 };
     assert!(known(&found).notes.contains(&told), "{found:?}");
     assert!(known(&found).estimate.abs() < 1e-9);
@@ -187,13 +187,13 @@ fn throughput_is_a_ratio_of_what_arrived_per_second_in_whole_bins() {
     for block in 0..3 {
         // 10 bytes per ns against 9, and whatever was left in the rings.
         for (method, bytes, width, left) in [("off", 1000, 100, 7), (COUNT, 1350, 150, 999)] {
-            lab.done(block, FLAT, method, |measured| {
+            lab.done(block, SATURATED, method, |measured| {
                 measured.throughput = vec![bytes, bytes, left];
                 measured.edges = [0, width, 2 * width, 2 * width + 3].map(Nanos).to_vec();
             });
         }
     }
-    let found = toll(&lab, COUNT).of(THROUGHPUT_PCT).clone();
+    let found = overhead(&lab, COUNT).of(THROUGHPUT_PCT).clone();
     assert!((known(&found).estimate + 10.0).abs() < 1e-9, "{found:?}");
 }
 
@@ -202,9 +202,9 @@ fn nothing_counted_is_no_zero() {
     let mut lab = Lab::new();
     lab.run(Platform::Native);
     for method in ["off", COUNT] {
-        lab.done(0, LOCKSTEP, method, |_| {});
+        lab.done(0, CLOSED_LOOP, method, |_| {});
     }
-    let found = toll(&lab, COUNT).of(KERNEL_NS_PER_EVENT).clone();
+    let found = overhead(&lab, COUNT).of(KERNEL_NS_PER_EVENT).clone();
     assert_eq!(*why(&found), Reason::NothingCounted);
 }
 
@@ -213,13 +213,13 @@ fn the_control_and_profilers_have_no_cost_per_event() {
     let mut lab = Lab::new();
     lab.run(Platform::Native);
     for method in ["off", "perf-sample-999-callchain"] {
-        lockstep(&mut lab, 0, method, 8000);
+        closed_loop(&mut lab, 0, method, 8000);
     }
-    assert_eq!(*why(toll(&lab, "off").of(KERNEL_NS_PER_EVENT)), Reason::Control);
-    let profiler = toll(&lab, "perf-sample-999-callchain").of(KERNEL_NS_PER_EVENT).clone();
+    assert_eq!(*why(overhead(&lab, "off").of(KERNEL_NS_PER_EVENT)), Reason::Control);
+    let profiler = overhead(&lab, "perf-sample-999-callchain").of(KERNEL_NS_PER_EVENT).clone();
     assert_eq!(*why(&profiler), Reason::NoCostPerCall);
-    lockstep(&mut lab, 0, COUNT, 8100);
-    let elsewhere = super::toll(&lab.trials(), lab.method(COUNT), false, 1);
+    closed_loop(&mut lab, 0, COUNT, 8100);
+    let elsewhere = super::overhead(&lab.trials(), lab.method(COUNT), false, 1);
     let elsewhere = elsewhere.of(KERNEL_NS_PER_EVENT);
     assert_eq!(*why(elsewhere), Reason::NotInTarget { function: "handle_tx".into() });
 }

@@ -60,11 +60,11 @@ fn the_cost_at_the_paced_load_by_hand() {
         assert!(close(profiler.cpu_pct.known().unwrap().estimate, 2.0), "{profiler:?}");
         assert_eq!(profiler.way, Way::Profiler);
     }
-    // A rate needs lockstep trials, of which there are none.
+    // A rate needs closed-loop trials, of which there are none.
     let found = recommend(&campaign, &Wanted { max_cpu_pct: Some(1.0), ..at("300k/s") });
     let Verdict::CannotTell { why, .. } = verdict(&found, COUNT, Criterion::Cpu) else { panic!() };
     let Doubt::Absent(Reason::NoTrial { trials, .. }) = why else { panic!("{why:?}") };
-    assert_eq!(trials.pace, Some(Pace::Lockstep));
+    assert_eq!(trials.pace, Some(Pace::ClosedLoop));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn one_worker_has_no_more_than_one_cpu() {
 }
 
 #[test]
-fn what_lockstep_and_paced_trials_of_a_block_say_is_added_up_within_it() {
+fn what_closed_loop_and_paced_trials_of_a_block_say_is_added_up_within_it() {
     let mut lab = lab(Platform::Native, &[off(3), (COUNT, &[90, 95, 100], 0)]);
     // Of 2 s: 1, 1.5 and 2 %.
     edit(&mut lab, COUNT, |block, measured| {

@@ -6,7 +6,7 @@ use super::*;
 fn what_is_unknown_was_not_zero() {
     let judged = |lost: Loss, missed: Loss, max: f64| {
         let mut lab = lab(Platform::Native, &[off(1), (TRACER, &[600], 0)]);
-        lab.done(0, FLAT, TRACER, |measured| {
+        lab.done(0, SATURATED, TRACER, |measured| {
             measured.observation.recorded[0] = Some(9_950);
             measured.observation.lost = lost;
             measured.observation.missed = missed;
@@ -25,7 +25,7 @@ fn what_is_unknown_was_not_zero() {
     let (verdict, losses) = judged(Loss::Exact(50), Loss::Unknown, 0.4);
     assert!(matches!(verdict, Verdict::Broken { .. }), "{verdict:?}");
     let worst = losses.worst().unwrap();
-    assert_eq!(worst.load, Load::Flat);
+    assert_eq!(worst.load, Load::Saturated);
     assert!(close(worst.counts.known_pct.unwrap(), 0.5), "{losses:?}");
     assert!(matches!(judged(Loss::Exact(50), Loss::Unknown, 0.6).0, Verdict::CannotTell { .. }));
     assert!(matches!(judged(Loss::AtLeast(50), Loss::NONE, 0.6).0, Verdict::CannotTell { .. }));
@@ -36,7 +36,7 @@ fn what_is_unknown_was_not_zero() {
 fn calls_that_are_not_accounted_for_are_losses_and_a_contradiction_rules_out() {
     let judged = |recorded| {
         let mut lab = lab(Platform::Native, &[off(1)]);
-        lab.done(0, LOCKSTEP, TRACER, |measured| {
+        lab.done(0, CLOSED_LOOP, TRACER, |measured| {
             measured.sent.kicks = Some(1000);
             measured.observation.recorded[0] = Some(recorded);
             measured.observation.missed = Loss::Unknown;
@@ -54,9 +54,9 @@ fn calls_that_are_not_accounted_for_are_losses_and_a_contradiction_rules_out() {
 
 #[test]
 fn the_worst_load_is_judged_and_named() {
-    // 50 of 100 flat out are half, however many were seen at other loads.
+    // 50 of 100 when saturated are half, however many were seen at other loads.
     let mut lab = lab(Platform::Native, &[off(1), (TRACER, &[600], 0)]);
-    lab.done(0, FLAT, TRACER, |measured| {
+    lab.done(0, SATURATED, TRACER, |measured| {
         measured.observation.recorded[0] = Some(50);
         measured.observation.lost = Loss::Exact(50);
     });
@@ -64,16 +64,16 @@ fn the_worst_load_is_judged_and_named() {
     let Verdict::Broken { why } = verdict(&found, TRACER, Criterion::Loss) else {
         panic!("{found:?}")
     };
-    assert_eq!(why, "flat out, 50 of 100 records were lost");
+    assert_eq!(why, "when saturated, 50 of 100 records were lost");
 }
 
 #[test]
-fn exact_numbers_in_lockstep_show_that_nothing_was_missed() {
+fn exact_numbers_in_closed_loop_show_that_nothing_was_missed() {
     let judged = |paced: Loss| {
         let mut lab = lab(Platform::Native, &[off(1), (TRACER, &[600], 0)]);
         edit(&mut lab, TRACER, |_, measured| {
-            let lockstep = measured.sent.kicks.is_some();
-            measured.observation.missed = if lockstep { Loss::Unknown } else { paced };
+            let closed_loop = measured.sent.kicks.is_some();
+            measured.observation.missed = if closed_loop { Loss::Unknown } else { paced };
         });
         let wanted = Wanted { max_loss_pct: Some(0.0), ..Wanted::default() };
         verdict(&recommend(&campaign(lab), &wanted), TRACER, Criterion::Loss).clone()
@@ -102,7 +102,7 @@ fn a_record_that_was_lost_is_set_against_the_records_that_were_due() {
     // 100 hits, all of them counted: of those that are due a record, half are lost.
     for (recorded, lost) in [(50, 50), (5, 5)] {
         let mut lab = lab(Platform::Native, &[off(1), (TRACER, &[600], 0)]);
-        lab.done(0, FLAT, TRACER, |measured| {
+        lab.done(0, SATURATED, TRACER, |measured| {
             measured.observation.recorded[0] = Some(recorded);
             measured.observation.counted = vec![Some(100)];
             measured.observation.lost = Loss::Exact(lost);
@@ -112,7 +112,10 @@ fn a_record_that_was_lost_is_set_against_the_records_that_were_due() {
         let Verdict::Broken { why } = verdict(&found, TRACER, Criterion::Loss) else {
             panic!("{found:?}")
         };
-        assert_eq!(*why, format!("flat out, {lost} of {} records were lost", recorded + lost));
+        assert_eq!(
+            *why,
+            format!("when saturated, {lost} of {} records were lost", recorded + lost)
+        );
         let worst = of(&found, TRACER).losses.worst().unwrap();
         // In 2 s.
         assert_eq!((worst.counts.probed, worst.calls_per_s), (100, Some(50.0)));
@@ -124,7 +127,7 @@ fn a_record_that_was_lost_is_set_against_the_records_that_were_due() {
 fn a_call_that_was_missed_or_lost_is_not_shown() {
     // Of 100 calls 20 are missed, and of the 80 records a quarter is lost: 60 are shown.
     let mut lab = lab(Platform::Native, &[off(1), (TRACER, &[600], 0)]);
-    lab.done(0, FLAT, TRACER, |measured| {
+    lab.done(0, SATURATED, TRACER, |measured| {
         measured.observation.recorded[0] = Some(60);
         measured.observation.lost = Loss::Exact(20);
         measured.observation.missed = Loss::Exact(20);
@@ -133,13 +136,13 @@ fn a_call_that_was_missed_or_lost_is_not_shown() {
     let worst = of(&found, TRACER).losses.worst().unwrap();
     assert!(close(worst.counts.known_pct.unwrap(), 40.0), "{worst:?}");
     let Verdict::Broken { why } = verdict(&found, TRACER, Criterion::Loss) else { panic!() };
-    assert_eq!(why, "flat out, 20 of 80 records were lost and 20 of 100 calls were missed");
+    assert_eq!(why, "when saturated, 20 of 80 records were lost and 20 of 100 calls were missed");
 }
 
 #[test]
 fn frames_per_second_are_no_calls_per_second() {
     let mut lab = lab(Platform::Native, &[off(2), (TRACER, &[600, 600], 0)]);
-    lab.done(0, FLAT, TRACER, |_| {});
+    lab.done(0, SATURATED, TRACER, |_| {});
     edit(&mut lab, TRACER, |_, measured| {
         measured.observation.recorded = vec![None, None, Some(1_000_000)];
     });
@@ -147,7 +150,10 @@ fn frames_per_second_are_no_calls_per_second() {
     let found = recommend(&campaign(lab), &wanted);
     let rates: Vec<_> =
         of(&found, TRACER).losses.by_load.iter().map(|one| (one.load, one.calls_per_s)).collect();
-    assert_eq!(rates, [(Load::Lockstep, Some(500.0)), (Load::Paced, None), (Load::Flat, None)]);
+    assert_eq!(
+        rates,
+        [(Load::ClosedLoop, Some(500.0)), (Load::Paced, None), (Load::Saturated, None)]
+    );
     let verdict = verdict(&found, TRACER, Criterion::Loss);
     let Verdict::CannotTell { why: Doubt::Text(why), .. } = verdict else { panic!("{found:?}") };
     assert!(why.contains("up to 500 calls per second"), "{why}");
@@ -158,7 +164,7 @@ fn nothing_lost_is_zero_however_many_calls_there_were() {
     // Odd, and beyond what a product of two such numbers holds exactly.
     const CALLS: u64 = 100_000_001;
     let mut lab = lab(Platform::Native, &[off(1), (TRACER, &[600], 0)]);
-    lab.done(0, FLAT, TRACER, |measured| {
+    lab.done(0, SATURATED, TRACER, |measured| {
         measured.observation.recorded[0] = Some(CALLS);
     });
     let found = recommend(&campaign(lab), &Wanted { max_loss_pct: Some(0.0), ..Wanted::default() });

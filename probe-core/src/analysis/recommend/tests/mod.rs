@@ -20,10 +20,10 @@ use crate::{
     },
 };
 
-const LOCKSTEP: (Part, Pace) = (Part::Toll, Pace::Lockstep);
-const PACED: (Part, Pace) = (Part::Toll, Pace::Paced);
-const FLAT: (Part, Pace) = (Part::Toll, Pace::Flat);
-const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Flat);
+const CLOSED_LOOP: (Part, Pace) = (Part::Overhead, Pace::ClosedLoop);
+const PACED: (Part, Pace) = (Part::Overhead, Pace::Paced);
+const SATURATED: (Part, Pace) = (Part::Overhead, Pace::Saturated);
+const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Saturated);
 
 const COUNT: &str = "bpf-fentry-count";
 const TRACER: &str = "ftrace-function";
@@ -32,14 +32,14 @@ const PROFILER: &str = "perf-sample-999-callchain";
 /// Costs of a method: ns per kick in each block, and ns of its reader in each trial.
 type Costs<'a> = (&'a str, &'a [u64], u64);
 
-/// Lockstep trials of 1000 kicks in 2 s each, under the control at 8000 ns per kick; and paced ones
-/// of which only the reader takes time.
+/// Closed-loop trials of 1000 kicks in 2 s each, under the control at 8000 ns per kick; and paced
+/// ones of which only the reader takes time.
 fn lab(platform: Platform, all: &[Costs<'_>]) -> Lab {
     let mut lab = Lab::new();
     lab.run(platform);
     for &(method, costs, reader) in all {
         for (block, cost) in (0..).zip(costs) {
-            lab.done(block, LOCKSTEP, method, |measured| {
+            lab.done(block, CLOSED_LOOP, method, |measured| {
                 measured.sent.kicks = Some(1000);
                 measured.cpu.workers[0] = Nanos((8000 + cost) * 1000);
                 measured.cpu.reader = Nanos(reader);

@@ -96,7 +96,7 @@ fn none_is_best_where_nothing_orders_them() {
     let two = [(COUNT, &[400, 410][..], 0), (TRACER, &[405, 415][..], 0)];
     let best = |methods: &[Costs<'_>]| {
         let mut lab = lab(Platform::Counted, &[&[off(2)], methods].concat());
-        lab.design.scenario.toll = None;
+        lab.design.scenario.overhead = None;
         let found = recommend(&campaign(lab), &Wanted::default());
         assert_eq!((found.outcome, found.ranked_by), (Standing::Qualifies, RankedBy::Fidelity));
         found.best.map(|id| id.0)

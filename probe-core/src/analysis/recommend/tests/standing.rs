@@ -124,7 +124,7 @@ fn what_was_not_measured_says_what_would_measure_it() {
     };
     let Doubt::Text(text) = why(Criterion::RRetained) else { panic!("{found:?}") };
     assert!(text.contains("`tracetoll run --parts fidelity`"), "{text}");
-    let trials = TrialKind { part: Part::Toll, pace: Some(Pace::Flat) };
+    let trials = TrialKind { part: Part::Overhead, pace: Some(Pace::Saturated) };
     let reason = Reason::NoTrial { trials, method: MethodId(MethodId::OFF.into()) };
     assert_eq!(*why(Criterion::ThroughputLoss), Doubt::Absent(reason));
 }
@@ -132,7 +132,7 @@ fn what_was_not_measured_says_what_would_measure_it() {
 #[test]
 fn a_method_whose_trials_all_failed_is_not_recommended() {
     let mut lab = lab(Platform::Native, &[off(2)]);
-    lab.failed(0, LOCKSTEP, COUNT, "EPERM");
+    lab.failed(0, CLOSED_LOOP, COUNT, "EPERM");
     let campaign = campaign(lab);
     let found = recommend(&campaign, &Wanted::default());
     assert_eq!((found.outcome, &found.best), (Standing::CannotTell, &None));
@@ -162,7 +162,7 @@ fn a_method_that_recorded_nothing_is_not_recommended() {
 fn a_method_that_failed_the_check_against_the_truth_is_not_recommended() {
     let mut lab =
         lab(Platform::Native, &[off(3), (COUNT, &[400, 400], 0), (TRACER, &[600, 600], 0)]);
-    lab.failed(2, LOCKSTEP, COUNT, "1000 hits of handle_tx, but 900 seen");
+    lab.failed(2, CLOSED_LOOP, COUNT, "1000 hits of handle_tx, but 900 seen");
     let found = recommend(&campaign(lab), &at("100k/s"));
     assert_eq!(found.best.as_ref().unwrap().0, TRACER);
     let Verdict::CannotTell { why, .. } = verdict(&found, COUNT, Criterion::Sound) else {
@@ -176,7 +176,7 @@ fn a_method_that_failed_the_check_against_the_truth_is_not_recommended() {
 fn what_the_scenario_lacks_takes_a_campaign_of_its_own() {
     let mut lab = Lab::new();
     lab.run(Platform::Native);
-    lab.design.scenario.toll = None;
+    lab.design.scenario.overhead = None;
     for (method, shown) in [("off", None), (COUNT, Some(exchanged(0)))] {
         lab.done(0, FIDELITY, method, |measured| {
             shows(measured, &exchanged(0), shown.as_deref().map(|shown| (shown, 1.0)));

@@ -88,7 +88,7 @@ fn a_missing_pmu_and_missing_rights_are_a_no_and_the_rest_is_open() {
     };
     assert!(matches!(answer(libc::ENOENT), Detection::Unsupported { .. }));
     match answer(libc::EACCES) {
-        Detection::Unsupported { remedy, .. } => assert!(remedy.contains("perf_event_paranoid")),
+        Detection::Unsupported { hint, .. } => assert!(hint.contains("perf_event_paranoid")),
         other => panic!("{other:?}"),
     }
     assert!(matches!(answer(libc::EMFILE), Detection::Inconclusive(_)));
@@ -185,7 +185,7 @@ fn loss_is_exact_only_where_the_kernel_counts_it() {
     assert_eq!(observation.running, Nanos(1_000_000_000));
     assert_eq!(account(&[reading(Some(9)), reading(None)]).unwrap().lost, Loss::AtLeast(8));
     // Records that tell of more than the counters know.
-    assert!(matches!(account(&[reading(Some(7))]), Err(Error::Untrue(_))));
+    assert!(matches!(account(&[reading(Some(7))]), Err(Error::Inconsistent(_))));
 }
 
 #[test]

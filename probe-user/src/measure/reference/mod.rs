@@ -2,8 +2,8 @@
 //! that each of its calls passes, never on the target itself.
 //!
 //! Two tracers on one function cost more than the sum of both: ftrace then walks a list on every
-//! call. So the witness counts elsewhere, and its counts add up to the target's. That claim rests
-//! on the compiled code: [`verify`] tests it on the running kernel.
+//! call. So the reference counter counts elsewhere, and its counts add up to the target's. That
+//! claim rests on the compiled code: [`verify`] tests it on the running kernel.
 
 mod sites;
 mod verify;
@@ -15,7 +15,7 @@ use probe_core::{
     model::{
         loss::Loss,
         target::{Function, Target},
-        trial::{WitnessCounts, WitnessSeries},
+        trial::{ReferenceCounts, ReferenceSeries},
     },
 };
 
@@ -25,7 +25,7 @@ use crate::{kernel::bpf::by_worker::Calls, workload::fleet::Worker};
 
 /// Counts the calls of a target's functions while it lives.
 #[derive(Debug)]
-pub struct Witness {
+pub struct ReferenceCounter {
     /// In the target's order.
     functions: Vec<Watched>,
     workers: Vec<Worker>,
@@ -39,16 +39,16 @@ struct Watched {
     sites: std::result::Result<Vec<Site>, String>,
 }
 
-/// What the witness had counted at one moment, by function; none where there is no site.
+/// What the reference counter had counted at one moment, by function; none where there is no site.
 pub type Reading = Vec<Option<Calls>>;
 
-/// What the witness counted, bin by bin.
+/// What the reference counter counted, bin by bin.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Witnessed {
+pub struct Referenced {
     /// Calls of all threads.
-    pub series: WitnessSeries,
-    /// Calls that each guest's workers made, by function; a function is missing where the witness
-    /// does not see who calls.
+    pub series: ReferenceSeries,
+    /// Calls that each guest's workers made, by function; a function is missing where the reference
+    /// counter does not see who calls.
     pub guests: Vec<BTreeMap<String, Vec<u64>>>,
 }
 
@@ -71,7 +71,7 @@ pub fn describe(function: &Function) -> Result<String> {
     Ok(fentry.into_iter().chain(tracepoints).collect::<Vec<_>>().join(", "))
 }
 
-impl Witness {
+impl ReferenceCounter {
     /// Attaches to the sites of every function that has some, and tells the calls of `workers`
     /// apart.
     ///
@@ -90,14 +90,14 @@ impl Witness {
         Ok(Self { functions: functions.collect::<Result<_>>()?, workers: workers.to_vec() })
     }
 
-    /// Calls of each function since the witness was attached, without a system call. None where
-    /// there is no site.
+    /// Calls of each function since the reference counter was attached, without a system call. None
+    /// where there is no site.
     pub fn read(&self) -> Reading {
         let sum = |sites: &Vec<Site>| sites.iter().map(Site::calls).reduce(add).unwrap_or_default();
         self.functions.iter().map(|watched| watched.sites.as_ref().ok().map(sum)).collect()
     }
 
-    /// Calls at which the witness did not run.
+    /// Calls at which the reference counter did not run.
     ///
     /// # Errors
     /// The kernel does not tell of its programs.
@@ -110,16 +110,16 @@ impl Witness {
     ///
     /// # Errors
     /// A program is still attached, or the kernel does not tell of it.
-    pub fn finish(mut self, readings: &[Reading]) -> Result<Witnessed> {
+    pub fn finish(mut self, readings: &[Reading]) -> Result<Referenced> {
         self.detach_all()?;
         let missed = self.missed()?;
         let series = |(index, watched): (usize, &Watched)| match &watched.sites {
-            Ok(_) => WitnessCounts::Calls(differences(readings, index, |calls| calls.all)),
-            Err(why) => WitnessCounts::None { why: why.clone() },
+            Ok(_) => ReferenceCounts::Calls(differences(readings, index, |calls| calls.all)),
+            Err(why) => ReferenceCounts::None { why: why.clone() },
         };
         let functions = self.functions.iter().enumerate().map(series).collect();
-        Ok(Witnessed {
-            series: WitnessSeries { functions, missed },
+        Ok(Referenced {
+            series: ReferenceSeries { functions, missed },
             guests: self.by_guest(readings),
         })
     }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn people_are_told_where_the_witness_stands() {
+    fn people_are_told_where_the_reference_stands() {
         let told = |name| describe(&function(name)).unwrap();
         assert_eq!(told("handle_tx"), "fentry on handle_tx_kick + handle_tx_net");
         assert_eq!(told("svm_vcpu_run"), "tracepoint kvm:kvm_entry");
@@ -217,7 +217,7 @@ mod tests {
     fn a_guests_calls_are_those_of_all_its_workers() {
         let watched = |name: &str, sites| Watched { name: name.into(), sites };
         let worker = |guest, tid| Worker { guest, tid };
-        let witness = Witness {
+        let reference = ReferenceCounter {
             functions: vec![
                 watched("handle_tx", Ok(Vec::new())),
                 watched("svm_vcpu_run", Ok(Vec::new())),
@@ -229,7 +229,7 @@ mod tests {
             vec![calls(10, &[1, 2, 3]), calls(7, &[]), None],
             vec![calls(30, &[2, 5, 9]), calls(8, &[]), None],
         ];
-        let guests = witness.by_guest(&readings);
+        let guests = reference.by_guest(&readings);
         assert_eq!(guests.len(), 2);
         assert_eq!(guests[0], BTreeMap::from([("handle_tx".to_owned(), vec![7])]));
         assert_eq!(guests[1]["handle_tx"], [3]);

@@ -14,20 +14,20 @@ use super::{
     Hogs, Orders, Placement,
     blast::{Blast, frame},
     bridge::Bridge,
-    crew,
     existing::{self, Existing},
     fleet::{Fleet, Load, Worker},
     iperf,
     kvm::{self, Kvm},
     network::{self, Limits, MAX_GUESTS, Network, Sink},
+    process_group,
 };
 use crate::kernel::{netns::Netns, run::Run};
 
 /// Guests with their vhost devices, the network, the sink and the hogs. It serves one load after
 /// the other.
 ///
-/// Dropping it takes it down as [`Stage::close`] does, without a word about what failed.
-pub struct Stage {
+/// Dropping it takes it down as [`Testbed::close`] does, without a word about what failed.
+pub struct Testbed {
     // Before the network: their devices hold its TAPs.
     fleet: Box<dyn Fleet>,
     ground: Ground,
@@ -42,9 +42,10 @@ enum Ground {
     Theirs(existing::Ground),
 }
 
-impl Stage {
+impl Testbed {
     /// Builds what `scenario` asks for. Guests, their vhost workers and the hogs go to the load's
-    /// CPUs. Once `interrupted` is set, VMs are no longer waited for, as long as the stage stands.
+    /// CPUs. Once `interrupted` is set, VMs are no longer waited for, as long as the testbed
+    /// stands.
     ///
     /// # Errors
     /// A value out of range; not root; something that this host lacks; the user ends the run. What
@@ -69,7 +70,7 @@ impl Stage {
         check(guests)?;
         placement.check()?;
         if guests.kind.speaks_tcp() {
-            crew::command(iperf::PROGRAM, iperf::PROGRAM)?;
+            process_group::command(iperf::PROGRAM, iperf::PROGRAM)?;
         }
         if guests.kind != GuestKind::Existing && scenario.network.switch == Switch::Ovs {
             network::detect_ovs()?;
@@ -83,7 +84,7 @@ impl Stage {
     /// Builds guests without hogs.
     ///
     /// # Errors
-    /// As [`Stage::build`].
+    /// As [`Testbed::build`].
     pub fn of_guests(run: &Run, guests: &Guests, placement: &Placement) -> Result<Self> {
         let hogs = (0, &HogKind::default());
         Self::assemble(run, (guests, &Arc::default()), &Plan::default(), hogs, placement)
@@ -132,7 +133,7 @@ impl Stage {
         Ok(Self { fleet, ground, hogs: Arc::new(hogs) })
     }
 
-    /// What arrives at machine 2; of guests that ran already, what comes out of their TAPs.
+    /// What arrives at the sink; of guests that ran already, what comes out of their TAPs.
     pub fn sink(&self) -> &Sink {
         match &self.ground {
             Ground::Ours(network) => network.sink(),
@@ -141,9 +142,9 @@ impl Stage {
     }
 
     /// The network namespace of the guests' TAPs; none where they stand in several.
-    pub fn machine1(&self) -> Option<&Netns> {
+    pub fn dut(&self) -> Option<&Netns> {
         match &self.ground {
-            Ground::Ours(network) => Some(network.machine1()),
+            Ground::Ours(network) => Some(network.dut()),
             Ground::Theirs(ground) => match &ground.places[..] {
                 [one] => Some(one),
                 _ => None,
@@ -151,7 +152,7 @@ impl Stage {
         }
     }
 
-    /// The network namespace of machine 2, and the name of the interface there at which frames
+    /// The network namespace of the sink, and the name of the interface there at which frames
     /// arrive; none where that is not ours.
     pub fn far_end(&self) -> Option<(&Netns, &str)> {
         match &self.ground {
@@ -170,7 +171,7 @@ impl Stage {
         self.workers().iter().map(|worker| worker.tid).collect()
     }
 
-    /// Name of each guest's TAP, an interface of [`Stage::machine1`].
+    /// Name of each guest's TAP, an interface of [`Testbed::dut`].
     pub fn taps(&self) -> &[String] {
         self.fleet.taps()
     }
@@ -192,7 +193,7 @@ impl Stage {
         }
     }
 
-    /// Where [`Stage::bytes_by_guest`] counts.
+    /// Where [`Testbed::bytes_by_guest`] counts.
     pub fn counted_at(&self) -> CountedAt {
         match &self.ground {
             Ground::Ours(network) => network.counted_at(),
@@ -228,7 +229,7 @@ impl Stage {
         }
     }
 
-    /// Starts a load. It outlives a borrow of the stage, so that the sink can be read meanwhile;
+    /// Starts a load. It outlives a borrow of the testbed, so that the sink can be read meanwhile;
     /// there is one at a time.
     ///
     /// # Errors
@@ -288,8 +289,8 @@ mod tests {
         let mut scenario = scenarios::load("quick").unwrap();
         scenario.network.switch = Switch::Ovs;
         let placement = Placement::choose(1, &Named::default(), &cpus::allowed().unwrap()).unwrap();
-        let detected = Stage::detect(&scenario, &placement).map_err(|error| error.to_string());
-        match crew::command("ovs-vswitchd", "") {
+        let detected = Testbed::detect(&scenario, &placement).map_err(|error| error.to_string());
+        match process_group::command("ovs-vswitchd", "") {
             Ok(_) => detected.unwrap(),
             Err(_) => {
                 let error = detected.unwrap_err();

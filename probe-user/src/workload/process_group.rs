@@ -21,9 +21,9 @@ use crate::{
 /// How much of what a program printed an error repeats, in bytes.
 const LAST_WORDS: usize = 2000;
 
-/// Where a crew's programs live.
+/// Where a process group's programs live.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Quarters<'a> {
+pub(crate) struct Confinement<'a> {
     /// Name of their cgroup, which is [`Run::object`]'s.
     ///
     /// [`Run::object`]: crate::kernel::run::Run::object
@@ -38,7 +38,7 @@ pub(crate) struct Quarters<'a> {
 
 /// The programs. Dropping it kills them.
 #[derive(Debug)]
-pub(crate) struct Crew {
+pub(crate) struct ProcessGroup {
     members: Vec<Member>,
     cgroup: Cgroup,
     netns: OwnedFd,
@@ -54,23 +54,23 @@ struct Member {
     said: File,
 }
 
-impl Crew {
-    /// A crew of nobody yet.
+impl ProcessGroup {
+    /// A process group of nobody yet.
     ///
     /// # Errors
     /// There is no cgroup v2.
-    pub(crate) fn new(quarters: Quarters<'_>) -> Result<Self> {
+    pub(crate) fn new(confinement: Confinement<'_>) -> Result<Self> {
         Ok(Self {
             members: Vec::new(),
-            cgroup: Cgroup::create(quarters.cgroup)?,
-            netns: quarters.netns.try_clone()?,
-            cpus: quarters.cpus.to_vec(),
-            package: quarters.package,
+            cgroup: Cgroup::create(confinement.cgroup)?,
+            netns: confinement.netns.try_clone()?,
+            cpus: confinement.cpus.to_vec(),
+            package: confinement.package,
         })
     }
 
-    /// Starts a program that runs until the crew is closed. It is killed when the calling thread
-    /// ends.
+    /// Starts a program that runs until the process group is closed. It is killed when the calling
+    /// thread ends.
     ///
     /// # Errors
     /// It is not installed, or cannot be started.
@@ -92,7 +92,7 @@ impl Crew {
         let status = status.map_err(|e| Error::call("waitpid", member.name.as_str(), e))?;
         match status.success() {
             true => member.said(),
-            false => Err(member.untrue(&format!("ended with {status}"))),
+            false => Err(member.inconsistent(&format!("ended with {status}"))),
         }
     }
 
@@ -105,13 +105,14 @@ impl Crew {
             let status = member.child.try_wait();
             let status = status.map_err(|e| Error::call("waitpid", member.name.as_str(), e))?;
             if let Some(status) = status {
-                return Err(member.untrue(&format!("ended by itself with {status}")));
+                return Err(member.inconsistent(&format!("ended by itself with {status}")));
             }
         }
         Ok(())
     }
 
-    /// What the one that was started last said, if it has ended; it is no longer of the crew then.
+    /// What the one that was started last said, if it has ended; it is no longer of the process
+    /// group then.
     ///
     /// # Errors
     /// It cannot be waited for.
@@ -143,7 +144,10 @@ impl Crew {
             }
             if began.elapsed() > limit {
                 let late = format!("has not ended within {limit:?}");
-                return Err(self.members.last().map_or(Error::Interrupted, |m| m.untrue(&late)));
+                return Err(self
+                    .members
+                    .last()
+                    .map_or(Error::Interrupted, |m| m.inconsistent(&late)));
             }
             thread::sleep(Duration::from_millis(5));
         }
@@ -188,7 +192,7 @@ impl Crew {
     }
 }
 
-impl Drop for Crew {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if self.cgroup.name().is_empty() {
             return;
@@ -208,11 +212,11 @@ impl Member {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    fn untrue(&self, why: &str) -> Error {
+    fn inconsistent(&self, why: &str) -> Error {
         let said = self.said().unwrap_or_default();
         let from = said.ceil_char_boundary(said.len().saturating_sub(LAST_WORDS));
         let last = said.get(from..).unwrap_or(&said).trim();
-        Error::Untrue(format!("{} {why}: {last}", self.name))
+        Error::Inconsistent(format!("{} {why}: {last}", self.name))
     }
 }
 

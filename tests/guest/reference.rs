@@ -10,23 +10,23 @@ use probe_core::{
         loss::Loss,
         scenario::{GuestKind, Guests},
         target::Target,
-        trial::WitnessCounts,
+        trial::ReferenceCounts,
     },
 };
 use probe_user::{
     kernel::{kallsyms::Kallsyms, run::Run, targets},
-    measure::witness::{self, Witness},
-    methods::{Scene, registry},
-    workload::{Offered, Orders, Placement, Stage},
+    measure::reference::{self, ReferenceCounter},
+    methods::{AttachContext, registry},
+    workload::{Offered, Orders, Placement, Testbed},
 };
 
-use crate::load::machine1;
+use crate::load::dut;
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
-        crate::test("witness::fentry_counts_one_call_per_lockstep_kick", one_call_per_kick),
-        crate::test("witness::the_callers_count_what_the_target_counts", callers_and_target),
-        crate::test("witness::each_guests_calls_are_its_own", calls_by_guest),
+        crate::test("reference::fentry_counts_one_call_per_closed_loop_kick", one_call_per_kick),
+        crate::test("reference::the_callers_count_what_the_target_counts", callers_and_target),
+        crate::test("reference::each_guests_calls_are_its_own", calls_by_guest),
     ]
 }
 
@@ -37,7 +37,7 @@ fn target() -> Result<Target> {
     Ok(targets::resolve("vhost", &Kallsyms::load()?)?)
 }
 
-fn stage(run: &Run) -> probe_core::error::Result<Stage> {
+fn testbed(run: &Run) -> probe_core::error::Result<Testbed> {
     let guests = Guests {
         kind: GuestKind::Blast,
         count: 1,
@@ -47,63 +47,66 @@ fn stage(run: &Run) -> probe_core::error::Result<Stage> {
         event_idx: true,
         ..Guests::default()
     };
-    Stage::of_guests(run, &guests, &Placement::of(vec![0], vec![1]))
+    Testbed::of_guests(run, &guests, &Placement::of(vec![0], vec![1]))
 }
 
-fn drive(stage: &Stage) -> probe_core::error::Result<u64> {
-    let mut load = stage.start(Offered::Lockstep { kicks: KICKS })?;
+fn drive(testbed: &Testbed) -> probe_core::error::Result<u64> {
+    let mut load = testbed.start(Offered::ClosedLoop { kicks: KICKS })?;
     if !load.wait(Duration::from_secs(300))? {
-        return Err(Error::Untrue("the load takes too long".into()));
+        return Err(Error::Inconsistent("the load takes too long".into()));
     }
     Ok(load.stop()?.sent.kicks.unwrap_or_default())
 }
 
-/// Three guests, of which one rests; the witness is told of the workers of the first and the third
-/// alone.
+/// Three guests, of which one rests; the reference counter is told of the workers of the first and
+/// the third alone.
 fn calls_by_guest() -> Result<()> {
     let run = Run::start()?;
     let target = target()?;
     let guests = Guests { count: 3, batch: 1, ..Guests::default() };
-    let stage = Stage::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
+    let testbed = Testbed::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
     let workers: Vec<_> =
-        stage.workers().iter().copied().filter(|worker| worker.guest != 1).collect();
-    let witness = Witness::attach(&target, &workers)?;
-    let before = witness.read();
-    let offered = Offered::Lockstep { kicks: KICKS };
-    let mut load = stage.start(Orders { senders: 2, ..Orders::from(offered) })?;
+        testbed.workers().iter().copied().filter(|worker| worker.guest != 1).collect();
+    let reference = ReferenceCounter::attach(&target, &workers)?;
+    let before = reference.read();
+    let offered = Offered::ClosedLoop { kicks: KICKS };
+    let mut load = testbed.start(Orders { senders: 2, ..Orders::from(offered) })?;
     // The guest that rests is never through.
     while load.sent_by_guest()?.iter().map(|sent| sent.frames).ne([KICKS, KICKS, 0]) {
         load.check()?;
         thread::sleep(Duration::from_millis(10));
     }
     load.stop()?;
-    let after = witness.read();
-    let witnessed = witness.finish(&[before, after])?;
-    stage.close()?;
+    let after = reference.read();
+    let with_reference = reference.finish(&[before, after])?;
+    testbed.close()?;
     // A worker that is preempted in the middle of the program keeps others on its CPU from it; the
     // kernel counts those.
-    let missed = witnessed.series.missed.exact().context("what it missed is not known")?;
-    ensure!(missed <= KICKS / 1000, "{witnessed:?}");
+    let missed = with_reference.series.missed.exact().context("what it missed is not known")?;
+    ensure!(missed <= KICKS / 1000, "{with_reference:?}");
     let among = |calls: u64, made: u64| calls <= made && calls + missed >= made;
-    let WitnessCounts::Calls(all) = &witnessed.series.functions[0] else { bail!("{witnessed:?}") };
-    ensure!(all.len() == 1 && among(all[0], 2 * KICKS), "{witnessed:?}");
-    let calls: Vec<_> = witnessed.guests.iter().map(|guest| guest.get("handle_tx")).collect();
+    let ReferenceCounts::Calls(all) = &with_reference.series.functions[0] else {
+        bail!("{with_reference:?}")
+    };
+    ensure!(all.len() == 1 && among(all[0], 2 * KICKS), "{with_reference:?}");
+    let calls: Vec<_> = with_reference.guests.iter().map(|guest| guest.get("handle_tx")).collect();
     // The second guest's calls are in the sum, and nobody's.
-    let [Some(first), None, Some(resting)] = calls[..] else { bail!("{witnessed:?}") };
-    ensure!(first.len() == 1 && among(first[0], KICKS) && *resting == [0], "{witnessed:?}");
+    let [Some(first), None, Some(resting)] = calls[..] else { bail!("{with_reference:?}") };
+    ensure!(first.len() == 1 && among(first[0], KICKS) && *resting == [0], "{with_reference:?}");
     Ok(())
 }
 
 fn one_call_per_kick() -> Result<()> {
     let run = Run::start()?;
     let target = target()?;
-    let stage = stage(&run)?;
-    let mut session = registry::find("bpf-fentry-count")?.attach(&target, &Scene::bare(&run))?;
+    let testbed = testbed(&run)?;
+    let mut session =
+        registry::find("bpf-fentry-count")?.attach(&target, &AttachContext::bare(&run))?;
     session.enable()?;
-    let kicks = drive(&stage)?;
+    let kicks = drive(&testbed)?;
     session.disable()?;
     let observation = session.detach()?;
-    stage.close()?;
+    testbed.close()?;
     ensure!(kicks == KICKS, "{kicks} kicks");
     let handle_tx = target.functions.iter().position(|function| function.name == "handle_tx");
     let calls = handle_tx.and_then(|index| observation.recorded[index]);
@@ -115,15 +118,15 @@ fn one_call_per_kick() -> Result<()> {
 fn callers_and_target() -> Result<()> {
     let run = Run::start()?;
     let target = target()?;
-    let stage = stage(&run)?;
-    let checks = witness::verify(&target, || {
-        machine1(&stage).run(|| broadcast(&run.interface("br")))??;
-        drive(&stage).map(drop)
+    let testbed = testbed(&run)?;
+    let checks = reference::verify(&target, || {
+        dut(&testbed).run(|| broadcast(&run.interface("br")))??;
+        drive(&testbed).map(drop)
     })?;
-    stage.close()?;
+    testbed.close()?;
     let [tx, rx] = &checks[..] else { bail!("{checks:?}") };
-    ensure!(tx.function == "handle_tx" && tx.target == KICKS && tx.witness == KICKS, "{tx:?}");
-    ensure!(rx.function == "handle_rx" && rx.target > 0 && rx.witness == rx.target, "{rx:?}");
+    ensure!(tx.function == "handle_tx" && tx.target == KICKS && tx.reference == KICKS, "{tx:?}");
+    ensure!(rx.function == "handle_rx" && rx.target > 0 && rx.reference == rx.target, "{rx:?}");
     Ok(())
 }
 

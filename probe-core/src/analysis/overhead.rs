@@ -135,8 +135,8 @@ pub(super) fn kernel_pct(pair: &Pair<'_>) -> Option<f64> {
     Some(100.0 * more * per(pair.method.sent.frames, pair.method.cpu.elapsed.0)?)
 }
 
-/// Bytes at the sink over the whole bins: the last one of a toll trial is short, and holds what was
-/// still in the rings as the load ended.
+/// Bytes at the sink over the whole bins: the last one of an overhead trial is short, and holds
+/// what was still in the rings as the load ended.
 pub(super) fn bytes_per_second(trial: &Measured) -> Option<f64> {
     let bins = match trial.throughput.len() {
         1 => 1,

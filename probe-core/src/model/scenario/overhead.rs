@@ -1,4 +1,4 @@
-//! What the toll is measured under.
+//! What the overhead is measured under.
 
 use std::time::Duration;
 
@@ -8,36 +8,37 @@ use serde::{Deserialize, Serialize};
 use super::{duration_text, rate::Rate};
 use crate::model::trial::Pace;
 
-/// The paces that a toll block runs under each method: all three, or only what tells the price of a
-/// call.
+/// The paces that an overhead block runs under each method: all three, or only what tells the price
+/// of a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Toll {
+pub struct Overhead {
     /// One frame in flight: exactly one call per kick.
-    pub lockstep: Lockstep,
+    #[serde(alias = "lockstep")]
+    pub closed_loop: ClosedLoop,
     /// Fixed offered load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paced: Option<Paced>,
     /// As fast as the ring takes frames.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flat: Option<Flat>,
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "flat")]
+    pub saturated: Option<Saturated>,
 }
 
-impl Toll {
+impl Overhead {
     /// Whether there are trials at this pace.
     pub fn has(&self, pace: Pace) -> bool {
         match pace {
-            Pace::Lockstep => true,
+            Pace::ClosedLoop => true,
             Pace::Paced => self.paced.is_some(),
-            Pace::Flat => self.flat.is_some(),
+            Pace::Saturated => self.saturated.is_some(),
         }
     }
 }
 
-/// Lockstep pace.
+/// The closed loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Lockstep {
+pub struct ClosedLoop {
     /// Kicks in all, per guest.
     pub kicks: u64,
 }
@@ -54,10 +55,10 @@ pub struct Paced {
     pub duration: Duration,
 }
 
-/// Flat out.
+/// Saturated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Flat {
+pub struct Saturated {
     /// How long.
     #[serde(with = "duration_text")]
     #[schemars(with = "String")]

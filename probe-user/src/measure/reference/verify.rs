@@ -1,14 +1,15 @@
-//! Tests on the running kernel that the witness's sites count what the functions themselves count.
+//! Tests on the running kernel that the reference counter's sites count what the functions
+//! themselves count.
 
 use probe_core::{
     error::{Error, Result},
     model::{
-        campaign::WitnessCheck,
+        campaign::ReferenceCheck,
         target::{Function, Target},
     },
 };
 
-use super::{Witness, sites};
+use super::{ReferenceCounter, sites};
 use crate::kernel::{
     bpf::counter::{Counter, Counters},
     cpus,
@@ -18,7 +19,7 @@ use crate::kernel::{
 /// Both counts of a target's functions.
 struct Pairs {
     own: Vec<Counter>,
-    witness: Witness,
+    reference: ReferenceCounter,
 }
 
 /// Counts both while `load` runs, which must have come to rest when it returns: the two must be
@@ -27,18 +28,18 @@ struct Pairs {
 ///
 /// # Errors
 /// They differ, the load made no call at all, or the kernel refuses a program.
-pub fn verify(target: &Target, load: impl FnOnce() -> Result<()>) -> Result<Vec<WitnessCheck>> {
+pub fn verify(target: &Target, load: impl FnOnce() -> Result<()>) -> Result<Vec<ReferenceCheck>> {
     let mut pairs = Pairs::attach(target)?;
     load()?;
     pairs.own.iter_mut().map(Counter::detach).fold(Ok(()), Result::and)?;
-    pairs.witness.detach_all()?;
-    let (own, witness) = (pairs.own()?, pairs.witness()?);
-    let checks = pairs.names().zip(own).zip(witness);
-    let check = |(((function, sites), target), witness)| WitnessCheck {
+    pairs.reference.detach_all()?;
+    let (own, reference) = (pairs.own()?, pairs.reference()?);
+    let checks = pairs.names().zip(own).zip(reference);
+    let check = |(((function, sites), target), reference)| ReferenceCheck {
         function,
         sites,
         target,
-        witness,
+        reference,
         slack: 0,
     };
     called(prove(checks.map(check).collect())?)
@@ -46,31 +47,31 @@ pub fn verify(target: &Target, load: impl FnOnce() -> Result<()>) -> Result<Vec<
 
 /// The same while a load runs that never rests, somebody else's; `span` passes the time.
 ///
-/// Each reading of the witness stands between two of the functions' own counters, and no call is on
-/// its way between a site and its function but one of each worker, or of each CPU: so what the
-/// witness counted meanwhile has bounds, which are as far apart as calls come in the time of a few
-/// reads, however long the span.
+/// Each reading of the reference counter stands between two of the functions' own counters, and no
+/// call is on its way between a site and its function but one of each worker, or of each CPU: so
+/// what the reference counter counted meanwhile has bounds, which are as far apart as calls come in
+/// the time of a few reads, however long the span.
 ///
 /// # Errors
-/// The witness is out of its bounds, or the kernel refuses a program. What was not called stands at
-/// zero.
+/// The reference counter is out of its bounds, or the kernel refuses a program. What was not called
+/// stands at zero.
 pub fn verify_alongside(
     target: &Target,
     workers: usize,
     span: impl FnOnce() -> Result<()>,
-) -> Result<Vec<WitnessCheck>> {
+) -> Result<Vec<ReferenceCheck>> {
     let pairs = Pairs::attach(target)?;
     let under_way = workers as u64 + cpus::online()?.len() as u64;
-    let read = || Ok::<_, Error>([pairs.own()?, pairs.witness()?, pairs.own()?]);
+    let read = || Ok::<_, Error>([pairs.own()?, pairs.reference()?, pairs.own()?]);
     let before = read()?;
     span()?;
     let after = read()?;
     let check = |(index, (function, sites)): (usize, _)| {
-        let [low, witness, high] = [0, 1, 2].map(|at| (before[at][index], after[at][index]));
+        let [low, reference, high] = [0, 1, 2].map(|at| (before[at][index], after[at][index]));
         let target = low.1 - low.0;
         let (least, most) = (low.1.saturating_sub(high.0), high.1 - low.0);
         let slack = under_way + (most - target).max(target - least);
-        WitnessCheck { function, sites, target, witness: witness.1 - witness.0, slack }
+        ReferenceCheck { function, sites, target, reference: reference.1 - reference.0, slack }
     };
     prove(pairs.names().enumerate().map(check).collect())
 }
@@ -86,30 +87,33 @@ impl Pairs {
             counter.attach()?;
             Ok(counter)
         });
-        Ok(Self { own: own.collect::<Result<_>>()?, witness: Witness::attach(&target, &[])? })
+        Ok(Self {
+            own: own.collect::<Result<_>>()?,
+            reference: ReferenceCounter::attach(&target, &[])?,
+        })
     }
 
     fn own(&self) -> Result<Vec<u64>> {
         self.own.iter().map(Counter::made).collect()
     }
 
-    fn witness(&self) -> Result<Vec<u64>> {
-        self.witness.made()
+    fn reference(&self) -> Result<Vec<u64>> {
+        self.reference.made()
     }
 
     /// Each function with its sites.
     fn names(&self) -> impl Iterator<Item = (String, Vec<String>)> {
         let own = self.own.iter().map(|counter| counter.function().to_owned());
-        own.zip(self.witness.site_names())
+        own.zip(self.reference.site_names())
     }
 }
 
-fn prove(checks: Vec<WitnessCheck>) -> Result<Vec<WitnessCheck>> {
+fn prove(checks: Vec<ReferenceCheck>) -> Result<Vec<ReferenceCheck>> {
     if let Some(wrong) = checks.iter().find(|check| !check.holds()) {
-        let WitnessCheck { function, sites, target, witness, .. } = wrong;
+        let ReferenceCheck { function, sites, target, reference, .. } = wrong;
         let sites = sites.join(" + ");
-        return Err(Error::Untrue(format!(
-            "the witness did not count what {function} counted ({witness} calls of {sites}, {target} of {function}): \
+        return Err(Error::Inconsistent(format!(
+            "the reference counter did not count what {function} counted ({reference} calls of {sites}, {target} of {function}): \
              either it is not exact on this kernel, or another program used vhost-net meanwhile; stop that one first"
         )));
     }
@@ -118,11 +122,11 @@ fn prove(checks: Vec<WitnessCheck>) -> Result<Vec<WitnessCheck>> {
 
 /// The load was there for vhost's functions: of all of them, it must have called one. Nothing is
 /// asked of others', which only a VM calls.
-fn called(checks: Vec<WitnessCheck>) -> Result<Vec<WitnessCheck>> {
+fn called(checks: Vec<ReferenceCheck>) -> Result<Vec<ReferenceCheck>> {
     let mut vhost = checks.iter().filter(|check| check.function.starts_with("handle_")).peekable();
     if vhost.peek().is_some() && vhost.all(|check| check.target == 0) {
-        return Err(Error::Untrue(
-            "the witness could not be checked: the load made no call".into(),
+        return Err(Error::Inconsistent(
+            "the reference counter could not be checked: the load made no call".into(),
         ));
     }
     Ok(checks)
@@ -132,9 +136,9 @@ fn called(checks: Vec<WitnessCheck>) -> Result<Vec<WitnessCheck>> {
 mod tests {
     use super::*;
 
-    fn counted(function: &str, target: u64, witness: u64) -> WitnessCheck {
+    fn counted(function: &str, target: u64, reference: u64) -> ReferenceCheck {
         let sites = vec![format!("{function}_kick"), format!("{function}_net")];
-        WitnessCheck { function: function.into(), sites, target, witness, slack: 0 }
+        ReferenceCheck { function: function.into(), sites, target, reference, slack: 0 }
     }
 
     #[test]
@@ -146,19 +150,20 @@ mod tests {
             more.contains("8 calls of handle_tx_kick + handle_tx_net, 7 of handle_tx"),
             "{more}"
         );
-        assert!(matches!(called(vec![quiet()]), Err(Error::Untrue(_))));
+        assert!(matches!(called(vec![quiet()]), Err(Error::Inconsistent(_))));
         assert!(called(Vec::new()).is_ok(), "a target without sites has nothing to check");
         assert!(called(vec![counted("svm_vcpu_run", 0, 0)]).is_ok(), "only a VM calls it");
     }
 
     #[test]
     fn a_running_load_is_allowed_its_slack_and_no_more() {
-        let off_by = |witness| WitnessCheck { slack: 3, ..counted("handle_tx", 100, witness) };
-        for witness in [97, 100, 103] {
-            assert!(prove(vec![off_by(witness)]).is_ok(), "{witness}");
+        let off_by =
+            |reference| ReferenceCheck { slack: 3, ..counted("handle_tx", 100, reference) };
+        for reference in [97, 100, 103] {
+            assert!(prove(vec![off_by(reference)]).is_ok(), "{reference}");
         }
-        for witness in [96, 104] {
-            assert!(prove(vec![off_by(witness)]).is_err(), "{witness}");
+        for reference in [96, 104] {
+            assert!(prove(vec![off_by(reference)]).is_err(), "{reference}");
         }
     }
 }

@@ -20,12 +20,12 @@ const OF_ONE_RUN: [&str; 7] =
 /// merge` joins them with these.
 pub(super) fn more_blocks(campaign: &Campaign) -> String {
     let parts = |part| campaign.runs.iter().any(|run| run.parts.contains(&part));
-    let has = [parts(Part::Toll), parts(Part::Fidelity)];
+    let has = [parts(Part::Overhead), parts(Part::Fidelity)];
     let blocks = match (runs_in_vms(campaign), has) {
-        (true, [true, false]) => "--toll-blocks N --fidelity-seeds 0",
-        (true, [false, true]) => "--toll-blocks 0 --fidelity-seeds N",
-        (true, _) => "--toll-blocks N --fidelity-seeds N",
-        (false, [true, false]) => "--parts toll --blocks N",
+        (true, [true, false]) => "--overhead-blocks N --fidelity-seeds 0",
+        (true, [false, true]) => "--overhead-blocks 0 --fidelity-seeds N",
+        (true, _) => "--overhead-blocks N --fidelity-seeds N",
+        (false, [true, false]) => "--parts overhead --blocks N",
         (false, [false, true]) => "--parts fidelity --blocks N",
         (false, _) => "--blocks N",
     };
@@ -37,18 +37,18 @@ pub(super) fn part(campaign: &Campaign, part: Part) -> String {
     format!("{} {}", again(campaign), only(campaign, part))
 }
 
-/// The command that measures the toll of one method with guests that have one.
-pub(super) fn toll_alone(campaign: &Campaign, method: &MethodId) -> String {
+/// The command that measures the overhead of one method with guests that have one.
+pub(super) fn overhead_alone(campaign: &Campaign, method: &MethodId) -> String {
     let mut words = begin(campaign);
     words.extend(["--guests", "blast", "--methods", &method.0].map(Cow::from));
-    format!("{} {}", line(&words), only(campaign, Part::Toll))
+    format!("{} {}", line(&words), only(campaign, Part::Overhead))
 }
 
 fn only(campaign: &Campaign, part: Part) -> &'static str {
     match (runs_in_vms(campaign), part) {
-        (true, Part::Toll) => "--fidelity-seeds 0",
-        (true, Part::Fidelity) => "--toll-blocks 0",
-        (false, Part::Toll) => "--parts toll",
+        (true, Part::Overhead) => "--fidelity-seeds 0",
+        (true, Part::Fidelity) => "--overhead-blocks 0",
+        (false, Part::Overhead) => "--parts overhead",
         (false, Part::Fidelity) => "--parts fidelity",
     }
 }
@@ -132,7 +132,9 @@ mod tests {
     fn all_that_makes_journals_merge_is_told_again() {
         let again = |line: &str| again(&campaign(line, Platform::Native));
         assert_eq!(
-            again("/usr/bin/tracetoll -v run --journal /dev/a --parts=toll --blocks 3 --seed 1"),
+            again(
+                "/usr/bin/tracetoll -v run --journal /dev/a --parts=overhead --blocks 3 --seed 1"
+            ),
             "tracetoll run"
         );
         assert_eq!(
@@ -145,40 +147,43 @@ mod tests {
 
     #[test]
     fn machines_that_are_alike_measure_what_machines_measured() {
-        let line = "/bin/tracetoll run --on host --journal /dev/a --parts toll --blocks 1 --seed 1 \
+        let line = "/bin/tracetoll run --on host --journal /dev/a --parts overhead --blocks 1 --seed 1 \
                     --methods count";
         let mut measured = campaign(line, Platform::Counted);
         measured.design.kernel = "6.12.117+deb13-amd64".into();
         measured.runs[0].seed = 4;
-        measured.runs[0].parts = vec![Part::Toll, Part::Fidelity];
+        measured.runs[0].parts = vec![Part::Overhead, Part::Fidelity];
         let machines =
             "tracetoll run --on vm --clock counted --kernel 6.12.117+deb13-amd64 --first-seed 5";
         assert_eq!(
             more_blocks(&measured),
-            format!("{machines} --methods count --toll-blocks N --fidelity-seeds N")
+            format!("{machines} --methods count --overhead-blocks N --fidelity-seeds N")
         );
         assert_eq!(
-            part(&measured, Part::Toll),
+            part(&measured, Part::Overhead),
             format!("{machines} --methods count --fidelity-seeds 0")
         );
         assert_eq!(
             part(&measured, Part::Fidelity),
-            format!("{machines} --methods count --toll-blocks 0")
+            format!("{machines} --methods count --overhead-blocks 0")
         );
         assert_eq!(
-            toll_alone(&measured, &MethodId("external:a b".into())),
+            overhead_alone(&measured, &MethodId("external:a b".into())),
             format!("{machines} --guests blast --methods 'external:a b' --fidelity-seeds 0")
         );
-        measured.runs[0].parts = vec![Part::Toll];
-        assert!(more_blocks(&measured).ends_with("--toll-blocks N --fidelity-seeds 0"));
+        measured.runs[0].parts = vec![Part::Overhead];
+        assert!(more_blocks(&measured).ends_with("--overhead-blocks N --fidelity-seeds 0"));
     }
 
     #[test]
     fn a_host_measures_blocks_and_parts() {
         let mut measured = campaign("tracetoll run --methods count --blocks 3", Platform::Native);
-        measured.runs[0].parts = vec![Part::Toll, Part::Fidelity];
+        measured.runs[0].parts = vec![Part::Overhead, Part::Fidelity];
         assert_eq!(more_blocks(&measured), "tracetoll run --methods count --blocks N");
-        assert_eq!(part(&measured, Part::Toll), "tracetoll run --methods count --parts toll");
+        assert_eq!(
+            part(&measured, Part::Overhead),
+            "tracetoll run --methods count --parts overhead"
+        );
         measured.runs[0].parts = vec![Part::Fidelity];
         assert!(more_blocks(&measured).ends_with("--parts fidelity --blocks N"));
     }

@@ -71,7 +71,7 @@ impl Tally {
     }
 }
 
-/// How a carrier is told to end.
+/// How a TAP forwarder is told to end.
 #[derive(Debug)]
 pub(super) struct Stop {
     due: AtomicBool,
@@ -84,7 +84,7 @@ impl Stop {
         Ok(Self { due: AtomicBool::new(false), wake })
     }
 
-    /// Now. The event is never cleared: it wakes every carrier.
+    /// Now. The event is never cleared: it wakes every TAP forwarder.
     pub(super) fn now(&self) -> Result<()> {
         self.due.store(true, Ordering::Relaxed);
         self.wake.signal().map_err(|e| Error::call("write", "the load's eventfd", e))
@@ -92,23 +92,23 @@ impl Stop {
 }
 
 /// One guest's device, driver and TAP.
-pub(super) struct Carrier {
+pub(super) struct TapForwarder {
     device: Device,
     outbound: Outbound,
     inbound: Inbound,
     own: Tap,
 }
 
-impl Carrier {
+impl TapForwarder {
     /// Between the guest's `own` TAP and the vhost device on `tap`, connected.
     ///
     /// # Errors
     /// A ring that is none, or too small for offloads; as [`Device::open`] and [`Device::connect`].
     pub(super) fn new(tap: Tap, own: Tap, spec: &Guests) -> Result<Self> {
         if spec.offloads && spec.ring < LEAST_FOR_OFFLOADS {
-            let remedy = format!("Use {LEAST_FOR_OFFLOADS} or more, or offloads = false");
+            let hint = format!("Use {LEAST_FOR_OFFLOADS} or more, or offloads = false");
             let why = format!("{} descriptors cannot hold a frame of 64 KB", spec.ring);
-            return Err(Error::invalid("guests.ring", why, remedy));
+            return Err(Error::invalid("guests.ring", why, hint));
         }
         let longest =
             if spec.offloads { LONGEST } else { mtu(spec.frame) as usize + frame::HEADER };
@@ -221,7 +221,7 @@ impl Carrier {
         self.outbound.ring.no_calls();
         self.inbound.ring.no_calls();
         if !woken && !self.outbound.ring.has_used() {
-            return Err(Error::Untrue(format!(
+            return Err(Error::Inconsistent(format!(
                 "vhost has used none of {in_flight} frames in flight for {PATIENCE} s"
             )));
         }

@@ -45,9 +45,9 @@ pub(super) fn of(function: &Function) -> Result<Vec<Place>> {
         Calls::Nowhere => {
             let counted: Vec<&str> = subject::counted().collect();
             Err(Error::unsupported(
-                format!("witness of {}", function.name),
+                format!("reference counter of {}", function.name),
                 "no places are known that are hit exactly once in each of its calls",
-                format!("Measure its toll, or the fidelity on one of {}", counted.join(", ")),
+                format!("Measure its overhead, or the fidelity on one of {}", counted.join(", ")),
             ))
         }
     }
@@ -145,7 +145,10 @@ mod tests {
             ["handle_rx_kick", "handle_rx_net"].map(|name| Place::Function(function(name)));
         assert_eq!(sites, callers);
         let none = of(&function("tun_get_user")).unwrap_err().to_string();
-        assert!(none.starts_with("witness of tun_get_user: no places are known"), "{none}");
+        assert!(
+            none.starts_with("reference counter of tun_get_user: no places are known"),
+            "{none}"
+        );
     }
 
     #[test]
