@@ -7,6 +7,7 @@
 pub mod bpf;
 pub mod capture;
 mod detection;
+pub mod entry;
 pub mod external;
 pub mod ftrace;
 pub mod off;

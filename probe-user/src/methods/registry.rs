@@ -7,47 +7,9 @@ use probe_core::{
     model::method::{Class, MethodId},
 };
 
-use super::{Method, bpf, capture, external, ftrace, off::Off, options::Options, perf};
-
-/// Makes a method of the words that name it.
-pub type Make = fn(&mut Options) -> Result<Box<dyn Method>>;
-
-/// One method, or one kind of methods that differ by a number in their id.
-#[derive(Debug, Clone, Copy)]
-pub struct Entry {
-    /// The id; `HZ` and `N` stand for numbers: `perf-sample-HZ`.
-    pub id: &'static str,
-    /// The id that stands for the kind in groups: `perf-sample-999`. None for kinds that no group
-    /// holds.
-    pub grouped: Option<&'static str>,
-    /// Makes it.
-    pub make: Make,
-}
-
-impl Entry {
-    /// A method whose id has no number.
-    pub const fn plain(id: &'static str, make: Make) -> Self {
-        Self { id, grouped: Some(id), make }
-    }
-
-    /// A kind of methods: `pattern` with a number in its id; `example` is the one that groups hold.
-    pub const fn kind(pattern: &'static str, example: &'static str, make: Make) -> Self {
-        Self { id: pattern, grouped: Some(example), make }
-    }
-
-    /// Whether `id` names this method, or one of this kind.
-    fn names(&self, id: &str) -> bool {
-        number_in(self.id, id).is_some() || self.id == id
-    }
-}
-
-/// The number that stands in `id` where `pattern` has `HZ` or `N`.
-pub fn number_in(pattern: &str, id: &str) -> Option<u32> {
-    let (before, behind) = pattern.split_once("HZ").or_else(|| pattern.split_once('N'))?;
-    let digits = id.strip_prefix(before)?.strip_suffix(behind)?;
-    let plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if plain { digits.parse().ok() } else { None }
-}
+use super::{
+    Method, bpf, capture, entry::Entry, external, ftrace, off::Off, options::Options, perf,
+};
 
 const CONTROL: &[Entry] = &[
     Entry::plain(MethodId::OFF, |_| Ok(Box::new(Off::default()))),
@@ -194,19 +156,6 @@ mod tests {
         assert!(ids_of("ftrace").iter().all(|id| id.starts_with("ftrace-")));
         let all = ids_of("all");
         assert!(all[0] == "off" && !all.contains(&MethodId::OFF_AGAIN.to_owned()), "{all:?}");
-    }
-
-    #[test]
-    fn numbers_in_ids_are_plain() {
-        assert_eq!(number_in("perf-sample-HZ-callchain", "perf-sample-99-callchain"), Some(99));
-        for id in [
-            "perf-sample--callchain",
-            "perf-sample-0-callchain",
-            "perf-sample-+9-callchain",
-            "perf-sample-9",
-        ] {
-            assert_eq!(number_in("perf-sample-HZ-callchain", id), None, "{id}");
-        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::{
         ring::Ring,
         slots::Slots,
     },
-    methods::{Cadence, Method, Sink, options::Options, registry::number_in},
+    methods::{Cadence, Method, Sink, entry::number_in, options::Options},
 };
 
 /// Its ids.

@@ -23,7 +23,7 @@ use self::{
     latency::Latency,
     sample::Sampling,
 };
-use super::{Method, registry::Entry};
+use super::{Method, entry::Entry};
 use crate::kernel::bpf::latency::Way;
 
 /// All methods of this family.

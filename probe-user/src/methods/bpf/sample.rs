@@ -24,9 +24,9 @@ use serde_json::json;
 use crate::{
     kernel::{bpf::sampler::Sampler, clock, cpus, known::Known, run::PREFIX, targets},
     methods::{
-        AttachContext, Cadence, Detection, Method, Session, Share, Sink,
+        Cadence, Detection, Method, AttachContext, Session, Share, Sink,
+        entry::number_in,
         options::Options,
-        registry::number_in,
         ticker::{Ticker, check_frequency, running},
     },
     sys::perf::Event,

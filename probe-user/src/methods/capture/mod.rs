@@ -9,7 +9,7 @@ pub mod frames;
 pub mod pcap;
 
 use self::frames::{Capture, Kept};
-use super::registry::Entry;
+use super::entry::Entry;
 
 /// All methods of this family.
 pub const METHODS: &[Entry] = &[

@@ -14,7 +14,7 @@ use super::{
     pattern::Names,
     program::{Preset, Program},
 };
-use crate::methods::{Method, options::Options, registry::Entry};
+use crate::methods::{Method, entry::Entry, options::Options};
 
 /// All methods of this family.
 pub const METHODS: &[Entry] = &[

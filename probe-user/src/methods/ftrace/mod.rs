@@ -21,7 +21,7 @@ use self::{
     parameters::{Parameters, Reader},
     recorder::{Recorder, Source},
 };
-use super::{Method, options::Options, registry::Entry};
+use super::{Method, entry::Entry, options::Options};
 use crate::kernel::tracefs::probes::Probe;
 
 /// All methods of this family.

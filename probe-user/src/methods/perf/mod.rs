@@ -12,7 +12,7 @@ pub mod sample;
 use probe_core::error::Result;
 
 use self::{count::Counter, record::Recorder, sample::SampleProfiler};
-use super::{Method, options::Options, registry::Entry};
+use super::{Method, entry::Entry, options::Options};
 
 /// All methods of this family.
 pub const METHODS: &[Entry] = &[

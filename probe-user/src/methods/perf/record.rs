@@ -28,9 +28,9 @@ use super::{account::Fate, attached::Attached, events::Taken, points::Source};
 use crate::{
     kernel::known::Known,
     methods::{
-        AttachContext, Cadence, Detection, Method, Session, Sink,
+        Cadence, Detection, Method, AttachContext, Session, Sink,
+        entry::number_in,
         options::{Options, PerfRing},
-        registry::number_in,
     },
     sys::perf::Rate,
 };

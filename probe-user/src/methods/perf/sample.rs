@@ -32,9 +32,9 @@ use super::ring::{Layout, Record, Records, Sample};
 use crate::{
     kernel::{clock, cpus, known::Known, symbols::AddressMap, targets},
     methods::{
-        self, AttachContext, Cadence, Detection, Method, Session, Sink,
+        self, Cadence, Detection, Method, AttachContext, Session, Sink,
+        entry::number_in,
         options::{Options, PerfRing},
-        registry::number_in,
         ticker::{Ticker, check_frequency, running},
     },
     sys::perf::{Event, Reading, Ring},

@@ -1,0 +1,65 @@
+//! The row that stands for a method in its family's list.
+
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
+use probe_core::error::Result;
+
+use super::{Method, options::Options};
+
+/// Makes a method of the words that name it.
+pub type Make = fn(&mut Options) -> Result<Box<dyn Method>>;
+
+/// One method, or one kind of methods that differ by a number in their id.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// The id; `HZ` and `N` stand for numbers: `perf-sample-HZ`.
+    pub id: &'static str,
+    /// The id that stands for the kind in groups: `perf-sample-999`. None for kinds that no group
+    /// holds.
+    pub grouped: Option<&'static str>,
+    /// Makes it.
+    pub make: Make,
+}
+
+impl Entry {
+    /// A method whose id has no number.
+    pub const fn plain(id: &'static str, make: Make) -> Self {
+        Self { id, grouped: Some(id), make }
+    }
+
+    /// A kind of methods: `pattern` with a number in its id; `example` is the one that groups hold.
+    pub const fn kind(pattern: &'static str, example: &'static str, make: Make) -> Self {
+        Self { id: pattern, grouped: Some(example), make }
+    }
+
+    /// Whether `id` names this method, or one of this kind.
+    pub fn names(&self, id: &str) -> bool {
+        number_in(self.id, id).is_some() || self.id == id
+    }
+}
+
+/// The number that stands in `id` where `pattern` has `HZ` or `N`.
+pub fn number_in(pattern: &str, id: &str) -> Option<u32> {
+    let (before, behind) = pattern.split_once("HZ").or_else(|| pattern.split_once('N'))?;
+    let digits = id.strip_prefix(before)?.strip_suffix(behind)?;
+    let plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { digits.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_ids_are_plain() {
+        assert_eq!(number_in("perf-sample-HZ-callchain", "perf-sample-99-callchain"), Some(99));
+        for id in [
+            "perf-sample--callchain",
+            "perf-sample-0-callchain",
+            "perf-sample-+9-callchain",
+            "perf-sample-9",
+        ] {
+            assert_eq!(number_in("perf-sample-HZ-callchain", id), None, "{id}");
+        }
+    }
+}
