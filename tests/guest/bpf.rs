@@ -16,7 +16,11 @@ use probe_core::{
 };
 use probe_user::{
     kernel::{
-        bpf::counter::{Counter, Counters},
+        bpf::{
+            chosen::Programs,
+            counter::Counter,
+            loader::{Loader, Spot},
+        },
         run::Run,
     },
     measure::reference::{self, ReferenceCounter},
@@ -121,13 +125,13 @@ fn counts_each_call() -> Result<()> {
 fn a_failed_enable() -> Result<()> {
     crate::load_modules()?;
     let run = Run::start()?;
-    let mut counters = Counters::new()?;
+    let mut loader = Loader::new(&Programs::default(), "crowd")?;
     let crowded = target(&[OPEN_VHOST]);
     let mut crowd = Vec::new();
     let full = loop {
         ensure!(crowd.len() < 100, "the kernel took 100 programs on one function");
-        let mut counter = counters.load(&crowded.functions[0], "crowd")?;
-        match counter.attach() {
+        let mut counter = Counter::load(&mut loader, Spot::Fentry(&crowded.functions[0]))?;
+        match counter.probe.attach() {
             Ok(()) => crowd.push(counter),
             Err(error) => break error,
         }
@@ -141,7 +145,7 @@ fn a_failed_enable() -> Result<()> {
     let after = links()?;
     ensure!(before == after, "links {before:?} became {after:?}");
     drop(session);
-    crowd.iter_mut().try_for_each(Counter::detach)?;
+    crowd.iter_mut().try_for_each(|counter| counter.probe.detach())?;
     Ok(())
 }
 
@@ -175,7 +179,8 @@ fn refusals() -> Result<()> {
 fn verifier_log() -> Result<()> {
     // fentry cannot save the arguments of a variadic function.
     let variadic = target(&[("_printk", None)]);
-    match Counters::new()?.load(&variadic.functions[0], "variadic") {
+    let mut loader = Loader::new(&Programs::default(), "variadic")?;
+    match Counter::load(&mut loader, Spot::Fentry(&variadic.functions[0])) {
         Err(Error::Refused { log, source, .. }) => {
             ensure!(log.contains("variable args"), "{source}: {log}");
             Ok(())
@@ -188,7 +193,7 @@ fn reference_sites() -> Result<()> {
     crate::load_modules()?;
     let target =
         target(&[("handle_tx", Some("vhost_net")), OPEN_TUN, ("handle_rx", Some("vhost_net"))]);
-    let reference = ReferenceCounter::attach(&target, &[])?;
+    let reference = ReferenceCounter::attach(&Programs::default(), &target, &[])?;
     let attached = links()?.len();
     ensure!(attached == 4, "{attached} links");
     let idle = reference.read();
@@ -199,7 +204,7 @@ fn reference_sites() -> Result<()> {
     ensure!(series.functions[0] == ReferenceCounts::Calls(vec![0]), "{series:?}");
     ensure!(matches!(series.functions[1], ReferenceCounts::None { .. }), "{series:?}");
     // A check without load proves nothing, and says so.
-    let unchecked = reference::verify(&target, || Ok(()));
+    let unchecked = reference::verify(&Programs::default(), &target, || Ok(()));
     ensure!(
         matches!(&unchecked, Err(Error::Inconsistent(why)) if why.contains("no call")),
         "{unchecked:?}"

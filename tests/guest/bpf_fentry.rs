@@ -13,7 +13,11 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{
-        bpf::counter::{Counter, Counters},
+        bpf::{
+            chosen::Programs,
+            counter::Counter,
+            loader::{Loader, Spot},
+        },
         clock, cpus,
         run::Run,
     },
@@ -234,13 +238,13 @@ fn full_rings() -> Result<()> {
 /// One function takes no further program, the other does: the link on that must go again.
 fn failed_enable() -> Result<()> {
     crate::load_modules()?;
-    let mut counters = Counters::new()?;
+    let mut loader = Loader::new(&Programs::default(), "crowd")?;
     let crowded = target(&[VHOST]);
     let mut crowd = Vec::new();
     loop {
         ensure!(crowd.len() < 100, "the kernel took 100 programs on one function");
-        let mut counter = counters.load(&crowded.functions[0], "crowd")?;
-        if counter.attach().is_err() {
+        let mut counter = Counter::load(&mut loader, Spot::Fentry(&crowded.functions[0]))?;
+        if counter.probe.attach().is_err() {
             break;
         }
         crowd.push(counter);
@@ -255,7 +259,7 @@ fn failed_enable() -> Result<()> {
         let after = links()?;
         ensure!(before == after, "{id}: links {before:?} became {after:?}");
     }
-    crowd.iter_mut().try_for_each(Counter::detach)?;
+    crowd.iter_mut().try_for_each(|counter| counter.probe.detach())?;
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use probe_core::model::{
     trial::ReferenceCounts,
 };
 use probe_user::{
-    kernel::{kallsyms::Kallsyms, run::Run, targets},
+    kernel::{bpf::chosen::Programs, kallsyms::Kallsyms, run::Run, targets},
     measure::reference::{self, ReferenceCounter},
     workload::{Offered, Placement, Testbed, existing, fleet::Worker},
 };
@@ -166,7 +166,7 @@ fn neighbours() -> Result<()> {
     // Each stands in a namespace of its own, so no capture could open both.
     ensure!(testbed.dut().is_none() && testbed.taps().len() == 2, "{:?}", testbed.taps());
     let target = targets::resolve("vhost", &Kallsyms::load()?)?;
-    let reference = ReferenceCounter::attach(&target, testbed.workers())?;
+    let reference = ReferenceCounter::attach(&run.programs, &target, testbed.workers())?;
     let (calls, bytes) = (reference.read(), testbed.bytes_by_guest()?);
     let sent = [neighbours[0].kick(1500)?, neighbours[1].kick(400)?];
     let readings = [calls, reference.read()];
@@ -199,7 +199,7 @@ fn alongside() -> Result<()> {
     let target = targets::resolve("vhost", &Kallsyms::load()?)?;
     // More than it can do before it is told that there is no more.
     neighbour.order(20_000)?;
-    let checks = reference::verify_alongside(&target, 1, || {
+    let checks = reference::verify_alongside(&Programs::default(), &target, 1, || {
         std::thread::sleep(Duration::from_secs(1));
         Ok(())
     })?;

@@ -19,8 +19,19 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{
-        bpf::counter::Counters, clock, holders, kallsyms::Kallsyms, owner::Judge, run::Run,
-        swept::Swept, tag::Tag, targets, tracefs::Tracefs,
+        bpf::{
+            chosen::Programs,
+            counter::Counter,
+            loader::{Loader, Spot},
+        },
+        clock, holders,
+        kallsyms::Kallsyms,
+        owner::Judge,
+        run::Run,
+        swept::Swept,
+        tag::Tag,
+        targets,
+        tracefs::Tracefs,
     },
     methods::{AttachContext, Detection, Session, registry},
     workload::{Offered, Placement, Testbed},
@@ -251,10 +262,11 @@ fn held_target() -> Result<()> {
     ensure!(by_tracer[0].function == "vhost_net_open [vhost_net]", "{by_tracer:?}");
     tracer.detach()?;
 
-    let mut counter = Counters::new()?.load(&target.functions[0], "held")?;
-    counter.attach()?;
+    let mut loader = Loader::new(&Programs::default(), "held")?;
+    let mut counter = Counter::load(&mut loader, Spot::Fentry(&target.functions[0]))?;
+    counter.probe.attach()?;
     let by_program = held()?;
-    counter.detach()?;
+    counter.probe.detach()?;
     ensure!(by_program.len() == 1, "by an fentry program: {by_program:?}");
     ensure!(by_program[0].function == "tun_chr_open [tun]", "{by_program:?}");
 

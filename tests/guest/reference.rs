@@ -67,7 +67,7 @@ fn calls_by_guest() -> Result<()> {
     let testbed = Testbed::of_guests(&run, &guests, &Placement::of(vec![0], vec![1]))?;
     let workers: Vec<_> =
         testbed.workers().iter().copied().filter(|worker| worker.guest != 1).collect();
-    let reference = ReferenceCounter::attach(&target, &workers)?;
+    let reference = ReferenceCounter::attach(&run.programs, &target, &workers)?;
     let before = reference.read();
     let offered = Offered::ClosedLoop { kicks: KICKS };
     let mut load = testbed.start(Orders { senders: 2, ..Orders::from(offered) })?;
@@ -119,7 +119,7 @@ fn callers_and_target() -> Result<()> {
     let run = Run::start()?;
     let target = target()?;
     let testbed = testbed(&run)?;
-    let checks = reference::verify(&target, || {
+    let checks = reference::verify(&run.programs, &target, || {
         dut(&testbed).run(|| broadcast(&run.interface("br")))??;
         drive(&testbed).map(drop)
     })?;

@@ -28,6 +28,7 @@ use probe_core::{
 };
 
 use super::{
+    bpf::chosen::Programs,
     kallsyms::Kallsyms,
     targets::{Traceable, listed_name},
     tracefs::Tracefs,
@@ -36,6 +37,8 @@ use super::{
 /// Answers so far. Those that failed are not kept: the next one who asks may be luckier.
 #[derive(Debug, Default)]
 pub struct Known {
+    /// The kernel programs that questions are asked with.
+    pub programs: Programs,
     tracefs: OnceCell<Tracefs>,
     symbols: OnceCell<Kallsyms>,
     traceable: OnceCell<Traceable>,

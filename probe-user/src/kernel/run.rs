@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use probe_core::error::{Error, Result};
 
 pub use super::tag::PREFIX;
-use super::{folder, owner::Owner, tag::Tag};
+use super::{bpf::chosen::Programs, folder, owner::Owner, tag::Tag};
 
 /// Whether this process has a run.
 static RUNS: AtomicBool = AtomicBool::new(false);
@@ -15,6 +15,8 @@ static RUNS: AtomicBool = AtomicBool::new(false);
 #[derive(Debug)]
 pub struct Run {
     owner: &'static Owner,
+    /// The kernel programs that it loads.
+    pub programs: Programs,
 }
 
 impl Run {
@@ -28,7 +30,7 @@ impl Run {
         if RUNS.swap(true, Ordering::Relaxed) {
             return Err(Error::Inconsistent("this process has a run already".into()));
         }
-        Ok(Self { owner })
+        Ok(Self { owner, programs: Programs::default() })
     }
 
     /// The tag of its process.

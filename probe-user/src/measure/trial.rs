@@ -154,7 +154,7 @@ impl Bench<'_> {
         self.warm_up(&testbed, plan)?;
         watch.lap(Phase::WarmUp);
         let reference = match plan.with_reference {
-            true => Some(ReferenceCounter::attach(self.target, testbed.workers())?),
+            true => Some(ReferenceCounter::attach(&self.run.programs, self.target, testbed.workers())?),
             false => None,
         };
         let taps = testbed.dut().map(|netns| Taps { netns, names: testbed.taps() });
@@ -287,7 +287,7 @@ impl Bench<'_> {
         // Whatever the scenario's guests are: the claim is about the kernel, and only these count
         // their kicks.
         let testbed = Testbed::of_guests(self.run, &Guests::default(), &self.placement)?;
-        let checks = reference::verify(self.target, || {
+        let checks = reference::verify(&self.run.programs, self.target, || {
             let mut load = testbed.start(Offered::ClosedLoop { kicks: CHECK_KICKS })?;
             while !load.wait(Duration::from_millis(100))? {
                 if self.interrupted.load(Ordering::Relaxed) {
@@ -305,7 +305,8 @@ impl Bench<'_> {
     fn check_reference_alongside(&self) -> Result<Vec<ReferenceCheck>> {
         let testbed = self.testbed()?;
         let load = testbed.start(Offered::ClosedLoop { kicks: 0 })?;
-        let checks = reference::verify_alongside(self.target, testbed.workers().len(), || {
+        let (programs, workers) = (&self.run.programs, testbed.workers().len());
+        let checks = reference::verify_alongside(programs, self.target, workers, || {
             let start = clock::now();
             while clock::now().since(start) < CHECK_SPAN {
                 if self.interrupted.load(Ordering::Relaxed) {

@@ -28,7 +28,7 @@ use crate::{
     cli::RunArgs,
     commands::{self, progress::Progress, terminal},
     kernel::{
-        bpf::{chosen, statistics},
+        bpf::{chosen::Programs, statistics},
         claim::{self, Claim},
         cpus,
         holders::{self, Holder},
@@ -78,11 +78,14 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<ExitCode> {
         terminal::tell(format_args!("left {object}: {why}"));
     }
     check_others(args, scenario)?;
-    let object = args.object.as_deref().map(chosen::choose).transpose()?;
+    let chosen = args.object.as_deref().map(Programs::of_file).transpose()?;
+    let (programs, object) = chosen.unzip();
     // Under every trial alike, the control's and the reference counter's too, until this run ends.
     let _kept = args.bpf_stats.then(statistics::keep).transpose()?;
-    let run = Run::start()?;
-    let known = Known::default();
+    let mut run = Run::start()?;
+    let mut known = Known::default();
+    run.programs = programs.unwrap_or_default();
+    known.programs = run.programs.clone();
     let target = target(&args.target, &known)?;
     let holders = check_target(args, &target, &known)?;
     let (methods, unavailable) = detect(wanted, &target, &known);

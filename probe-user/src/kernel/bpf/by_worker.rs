@@ -2,18 +2,22 @@
 //! of its own. All its slots together are what [`Counter`](super::counter::Counter) would have
 //! counted.
 
-use std::mem::offset_of;
+use std::{mem::offset_of, os::fd::AsFd as _};
 
 use probe_core::{
     error::{Error, Result},
-    model::{loss::Loss, target::Function},
+    model::target::Function,
 };
 use probe_ebpf::{
     fentry_by_worker::{ENTRIES, PROBES, PROGRAM, WORKERS},
     fentry_count::{SLOTS, Slot},
 };
 
-use super::probe::{Probe, Probes};
+use super::{
+    chosen::Programs,
+    loader::{Loader, Spot},
+    probe::Probe,
+};
 use crate::{
     kernel::host,
     sys::{bpf::maps, mapped::MappedArray},
@@ -22,14 +26,16 @@ use crate::{
 /// Makes counters that tell the same workers apart.
 #[derive(Debug)]
 pub struct WorkerCounters {
-    probes: Probes,
+    /// Loads other programs as well.
+    pub loader: Loader,
     workers: Vec<u32>,
 }
 
 /// Counts the calls of one function while it is attached, each worker's by itself.
 #[derive(Debug)]
 pub struct WorkerCounter {
-    probe: Probe,
+    /// The program.
+    pub probe: Probe,
     slots: MappedArray,
     /// Slots of CPUs, before those of the workers.
     cpus: usize,
@@ -46,36 +52,36 @@ pub struct Calls {
 }
 
 impl WorkerCounters {
-    /// For the workers with these thread ids. In a PID namespace of its own a process knows threads
+    /// For the workers with these thread ids; the kernel shall call the programs `name`. In a PID
+    /// namespace of its own a process knows threads
     /// by other ids than the kernel's programs do; there no worker is told from another, and only
     /// the sum is counted.
     ///
     /// # Errors
     /// The kernel has no BTF or refuses ours; not root.
-    pub fn new(workers: &[u32]) -> Result<Self> {
+    pub fn new(programs: &Programs, name: &str, workers: &[u32]) -> Result<Self> {
         let ids_are_the_kernels = host::is_first_pid_namespace();
         let workers = if ids_are_the_kernels { workers.to_vec() } else { Vec::new() };
-        Ok(Self { probes: Probes::new()?, workers })
+        Ok(Self { loader: Loader::new(programs, name)?, workers })
     }
 
-    /// Loads a counter for `function`, not yet attached. `name` is the program's name in the
-    /// kernel.
+    /// Loads a counter for `function`, not yet attached.
     ///
     /// # Errors
     /// The function has no type, or the kernel refuses a map or the program on it.
-    pub fn load(&mut self, function: &Function, name: &str) -> Result<WorkerCounter> {
-        let (cpus, workers) = (self.probes.cpus(), self.workers.len());
+    pub fn load(&mut self, function: &Function) -> Result<WorkerCounter> {
+        let (cpus, workers) = (self.loader.cpus(), self.workers.len());
         let number = u32::try_from(workers).unwrap_or(u32::MAX);
         let slots = cpus.saturating_add(number);
         let maps = [(SLOTS, slots), (WORKERS, ENTRIES + PROBES)];
-        let probe = self.probes.load(PROGRAM, name, &maps, function)?;
+        let probe = self.loader.load(PROGRAM, &maps, Spot::Fentry(function))?;
         for (place, worker, slot) in places(&self.workers, cpus)? {
             let value = [worker.to_ne_bytes(), slot.to_ne_bytes()].concat();
-            maps::update(probe.map(WORKERS)?, &place.to_ne_bytes(), &value).map_err(|e| {
-                Error::call("bpf(BPF_MAP_UPDATE_ELEM)", format!("worker {worker}"), e)
-            })?;
+            maps::update(probe.map(WORKERS)?.fd().as_fd(), &place.to_ne_bytes(), &value).map_err(
+                |e| Error::call("bpf(BPF_MAP_UPDATE_ELEM)", format!("worker {worker}"), e),
+            )?;
         }
-        let slots = MappedArray::new(probe.map(SLOTS)?, slots as usize * WORDS)
+        let slots = MappedArray::new(probe.map(SLOTS)?.fd().as_fd(), slots as usize * WORDS)
             .map_err(|e| Error::call("mmap", format!("{SLOTS} for {}", function.name), e))?;
         Ok(WorkerCounter { probe, slots, cpus: cpus as usize, workers })
     }
@@ -103,27 +109,6 @@ fn places(workers: &[u32], first: u32) -> Result<Vec<(u32, u32, u32)>> {
 const WORDS: usize = size_of::<Slot>() / size_of::<u64>();
 
 impl WorkerCounter {
-    /// The function that it counts.
-    pub fn function(&self) -> &str {
-        self.probe.function()
-    }
-
-    /// Starts counting.
-    ///
-    /// # Errors
-    /// The function cannot be patched, or something else holds it.
-    pub fn attach(&mut self) -> Result<()> {
-        self.probe.attach()
-    }
-
-    /// Stops counting; what was counted stays readable. Nothing to do where it is not attached.
-    ///
-    /// # Errors
-    /// The program is still attached.
-    pub fn detach(&mut self) -> Result<()> {
-        self.probe.detach()
-    }
-
     /// Calls counted since the counter was loaded, without a system call.
     pub fn calls(&self) -> Calls {
         let slot = |index: usize| {
@@ -132,14 +117,6 @@ impl WorkerCounter {
         let workers: Vec<u64> = (self.cpus..self.cpus + self.workers).map(slot).collect();
         let others: u64 = (0..self.cpus).map(slot).sum();
         Calls { all: others + workers.iter().sum::<u64>(), workers }
-    }
-
-    /// Calls at which the program did not run, since it was loaded.
-    ///
-    /// # Errors
-    /// The kernel does not tell of its own program.
-    pub fn missed(&self) -> Result<Loss> {
-        self.probe.missed()
     }
 }
 

@@ -78,9 +78,9 @@ impl FunctionTypes {
     /// # Errors
     /// A module is not loaded or has no BTF; or the BTF lacks some of the functions, which the
     /// error names all.
-    pub fn check(&mut self, functions: &[Function]) -> Result<()> {
+    pub fn check(&mut self, functions: &[&Function]) -> Result<()> {
         let mut missing = Vec::new();
-        for function in functions {
+        for &function in functions {
             if self.described(function)?.is_none() {
                 missing.push(function);
             }

@@ -5,20 +5,17 @@
 //! `BPF_PROG_LOAD`, because aya's knows only functions of the kernel proper: a module's function
 //! goes by an id in the module's own BTF, which the command must be handed too.
 
-pub mod attachable;
 pub mod by_worker;
 pub mod chosen;
 pub mod counter;
 pub mod function;
-pub mod latency;
 pub mod link;
+pub mod loader;
 pub mod object;
 pub mod output;
-pub mod percpu;
 pub mod place;
 pub mod probe;
 pub mod ring;
 pub mod sampler;
 pub mod slots;
 pub mod statistics;
-pub mod tally;

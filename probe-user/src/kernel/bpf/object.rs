@@ -3,15 +3,16 @@
 use std::{
     collections::{BTreeMap, HashSet},
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     sync::Arc,
 };
 
 use aya::maps::{MapData, MapError};
 use aya_obj::{Function, btf::Btf};
 use probe_core::error::{Error, Hint, Result};
+use probe_ebpf::ring::RING;
 
-use super::chosen;
+use super::chosen::Programs;
 use crate::sys::bpf::{self, Kind, Records, Refusal, Source};
 
 /// What an `EPERM` from bpf(2) asks for.
@@ -20,7 +21,10 @@ pub(super) const RIGHTS: &str =
 
 const SUBJECT: &str = "the object of kernel programs";
 
-type Maps = BTreeMap<String, Arc<MapData>>;
+/// A map of a program, shared with what reads it.
+pub type Map = Arc<MapData>;
+
+type Maps = BTreeMap<String, Map>;
 
 /// The parsed object with its types loaded, ready to be instantiated any number of times.
 #[derive(Debug)]
@@ -46,22 +50,24 @@ pub struct Plan<'a> {
     pub subject: &'a str,
 }
 
-/// A loaded program with its maps. Dropping the last program of a map removes that too.
+/// A loaded program with the maps that were made for it. Dropping the last user of a map removes
+/// that too.
 #[derive(Debug)]
 pub struct Instance {
     /// The program.
     pub program: OwnedFd,
     maps: Maps,
+    /// Bytes of its ring; zero where it has none.
+    pub(super) ring: u32,
 }
 
 impl Object {
-    /// Reads the object, the built-in one unless [another](chosen::choose) is to be used, and loads
-    /// its types.
+    /// Takes a copy of `programs`, and loads their types.
     ///
     /// # Errors
     /// The kernel refuses the types; not root.
-    pub fn open() -> Result<Self> {
-        let mut parsed = aya_obj::Object::parse(chosen::object()).map_err(malformed)?;
+    pub fn open(programs: &Programs) -> Result<Self> {
+        let mut parsed = programs.parsed().map_err(malformed)?;
         let types = match aya::features().btf() {
             Some(features) => parsed.fixup_and_sanitize_btf(features).map_err(malformed)?,
             None => None,
@@ -80,9 +86,9 @@ impl Object {
     /// released.
     pub fn load(&self, plan: &Plan<'_>) -> Result<Instance> {
         let mut object = self.only(plan.program)?;
-        let mut maps = self.maps(plan)?;
-        maps.extend(plan.partner.into_iter().flat_map(|other| other.maps.clone()));
-        let code = self.relocate(&mut object, plan.program, &maps)?;
+        let maps = self.maps(plan)?;
+        let shared = plan.partner.into_iter().flat_map(|other| &other.maps);
+        let code = self.relocate(&mut object, plan.program, maps.iter().chain(shared))?;
         let functions = code.func_info.func_info_bytes();
         let lines = code.line_info.line_info_bytes();
         let source = self.btf.as_ref().map(|btf| Source {
@@ -99,7 +105,8 @@ impl Object {
         });
         let subject = || format!("{} for {}", plan.program, plan.subject);
         let program = program.map_err(|r| refused("bpf(BPF_PROG_LOAD)", subject(), r))?;
-        Ok(Instance { program, maps })
+        let ring = plan.maps.iter().find(|(name, _)| *name == RING).map_or(0, |(_, bytes)| *bytes);
+        Ok(Instance { program, maps, ring })
     }
 
     /// A copy of the object with one of its programs, and the functions that it may call.
@@ -119,14 +126,14 @@ impl Object {
 
     /// The program's instructions with its maps in them, and the functions that it calls behind
     /// them.
-    fn relocate(
+    fn relocate<'m>(
         &self,
         object: &mut aya_obj::Object,
         program: &str,
-        maps: &Maps,
+        maps: impl Iterator<Item = (&'m String, &'m Map)>,
     ) -> Result<Function> {
         let code: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
-        let maps = maps.iter().map(|(name, map)| {
+        let maps = maps.map(|(name, map)| {
             (name.as_str(), map.fd().as_fd().as_raw_fd(), &self.parsed.maps[name])
         });
         object.relocate_maps(maps, &code).map_err(malformed)?;
@@ -152,19 +159,17 @@ impl Object {
 }
 
 impl Instance {
-    /// Its maps.
-    pub fn maps(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.maps.values().map(|map| map.fd().as_fd())
+    /// The maps that were made for it.
+    pub(super) fn maps(&self) -> impl Iterator<Item = &Map> {
+        self.maps.values()
     }
 
     /// The map `name` of the plan.
     ///
     /// # Errors
     /// The plan had no such map.
-    pub fn map(&self, name: &str) -> Result<BorrowedFd<'_>> {
-        let map =
-            self.maps.get(name).ok_or_else(|| malformed(format!("no map {name} was made")))?;
-        Ok(map.fd().as_fd())
+    pub fn map(&self, name: &str) -> Result<&Map> {
+        self.maps.get(name).ok_or_else(|| malformed(format!("no map {name} was made")))
     }
 }
 

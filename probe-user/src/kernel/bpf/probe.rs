@@ -1,135 +1,116 @@
-//! A program on the entry of one function: one copy of it, with maps of its own.
+//! One loaded program, with maps of its own, and the place that it is for.
 
-use std::os::fd::{AsFd as _, BorrowedFd};
-
-use aya_obj::generated::bpf_attach_type;
-use probe_core::{
-    error::Result,
-    model::{loss::Loss, observation::ProgramRuns, target::Function, units::Bytes},
+use std::{
+    fs,
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
 };
-use probe_ebpf::ring::RING;
+
+use probe_core::{
+    error::{Error, Result},
+    model::{loss::Loss, observation::ProgramRuns, units::Bytes},
+};
 
 use super::{
-    attachable::Attachable,
-    function::FunctionTypes,
-    object::{Instance, Object, Plan},
+    link::Link,
+    object::{Instance, Map},
     place::Place,
+    slots::Slots,
+    statistics,
 };
-use crate::{kernel::cpus, sys::bpf::Kind};
+use crate::sys::bpf::{self, LinkInfo, ProgramInfo};
 
-const FENTRY: bpf_attach_type = bpf_attach_type::BPF_TRACE_FENTRY;
-
-/// Makes probes.
-#[derive(Debug)]
-pub struct Probes {
-    object: Object,
-    types: FunctionTypes,
-    cpus: u32,
-}
-
-/// A program that is loaded for a function, and runs at its entry while it is attached.
+/// A program that can be attached, and detached, to one place.
 #[derive(Debug)]
 pub struct Probe {
-    program: Attachable,
-    /// Bytes of its ring; zero where it has none.
-    ring: u64,
-}
-
-impl Probes {
-    /// Reads the object and the kernel's types.
-    ///
-    /// # Errors
-    /// The kernel has no BTF or refuses ours; not root.
-    pub fn new() -> Result<Self> {
-        Ok(Self { object: Object::open()?, types: FunctionTypes::read()?, cpus: cpus::slots()? })
-    }
-
-    /// One more than the highest number that a CPU can have on this host: the numbers may have
-    /// gaps.
-    pub fn cpus(&self) -> u32 {
-        self.cpus
-    }
-
-    /// Checks that programs can be loaded for all of `functions`, as far as types go.
-    ///
-    /// # Errors
-    /// Some have no type; the error names all.
-    pub fn check(&mut self, functions: &[Function]) -> Result<()> {
-        self.types.check(functions)
-    }
-
-    /// Loads `program` for `function`, not yet attached, with the maps that it uses and their
-    /// numbers of entries. `name` is what the kernel calls it.
-    ///
-    /// # Errors
-    /// The function has no type, or the kernel refuses a map or the program.
-    pub fn load(
-        &mut self,
-        program: &str,
-        name: &str,
-        maps: &[(&str, u32)],
-        function: &Function,
-    ) -> Result<Probe> {
-        let instance = self.object.load(&Plan {
-            program,
-            name,
-            maps,
-            partner: None,
-            kind: Kind::Tracing { at: FENTRY, function: self.types.find(function)? },
-            subject: &function.name,
-        })?;
-        let ring = maps.iter().find(|(name, _)| *name == RING).map_or(0, |(_, bytes)| *bytes);
-        let program = Attachable::new(function.name.clone(), Place::Function(FENTRY), instance);
-        Ok(Probe { program, ring: ring.into() })
-    }
+    /// Names the place in errors and in what is told to people.
+    pub subject: String,
+    place: Place,
+    // Before the instance: it detaches before the program and its maps go.
+    link: Option<Link>,
+    /// What the link told when it was last attached.
+    last: Option<LinkInfo>,
+    instance: Instance,
 }
 
 impl Probe {
-    /// The function that it is for.
-    pub fn function(&self) -> &str {
-        &self.program.subject
+    /// `instance`, not attached.
+    pub(super) fn new(subject: String, place: Place, instance: Instance) -> Self {
+        Self { subject, place, link: None, last: None, instance }
     }
 
     /// The program and its maps.
     pub(super) fn instance(&self) -> &Instance {
-        self.program.instance()
+        &self.instance
+    }
+
+    /// The program.
+    pub fn program(&self) -> BorrowedFd<'_> {
+        self.instance.program.as_fd()
     }
 
     /// One of its maps.
     ///
     /// # Errors
     /// It was loaded without.
-    pub fn map(&self, name: &str) -> Result<BorrowedFd<'_>> {
-        self.program.instance().map(name)
+    pub fn map(&self, name: &str) -> Result<&Map> {
+        self.instance.map(name)
     }
 
-    /// The program.
-    pub fn program(&self) -> BorrowedFd<'_> {
-        self.program.instance().program.as_fd()
-    }
-
-    /// Lets it run from now on.
+    /// The slots of its map `name`, one `T` for each CPU number and item.
     ///
     /// # Errors
-    /// The function cannot be patched, or something else holds it.
+    /// It has no such map, or the kernel refuses to map it.
+    pub fn slots<T>(&self, name: &str, items: usize) -> Result<Slots> {
+        Slots::new::<T>(&self.instance, name, items, &self.subject)
+    }
+
+    /// Attaches it.
+    ///
+    /// # Errors
+    /// The kernel has no such place, or refuses the program there.
     pub fn attach(&mut self) -> Result<()> {
-        self.program.attach()
+        self.link = Some(self.place.attach(self.instance.program.as_fd(), &self.subject)?);
+        Ok(())
     }
 
-    /// Ends it; its maps stay readable. Nothing to do where it is not attached.
+    /// Detaches it; its maps stay readable. Nothing to do where it is not attached.
     ///
     /// # Errors
-    /// The program is still attached.
+    /// The program is still attached, or the kernel does not tell what its link missed.
     pub fn detach(&mut self) -> Result<()> {
-        self.program.detach()
+        let Some(link) = self.link.take() else { return Ok(()) };
+        // Only a living link tells. A hit that it misses between these two lines is not told of.
+        let info = link.info();
+        link.detach()?;
+        self.last = Some(info?);
+        Ok(())
     }
 
-    /// Calls at which the program did not run, since it was loaded.
+    /// Hits at which the program did not run: those that the probe missed, and those that the
+    /// kernel skipped because a program was running already.
     ///
     /// # Errors
-    /// The kernel does not tell of its own program.
+    /// The kernel does not tell of its own program or link.
     pub fn missed(&self) -> Result<Loss> {
-        self.program.missed()
+        let link = match &self.link {
+            Some(link) => Some(link.info()?),
+            None => self.last,
+        };
+        Ok(missed(&self.place, link, self.info()?.recursion_misses))
+    }
+
+    /// The same where it must be a number.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn missed_exactly(&self) -> Result<u64> {
+        self.missed()?.exact().ok_or_else(|| {
+            Error::unsupported(
+                format!("exact count of {}", self.subject),
+                "this kernel does not tell how often a BPF program was skipped",
+                "Use Linux 5.12 or newer",
+            )
+        })
     }
 
     /// What is attached where, for people.
@@ -137,24 +118,92 @@ impl Probe {
     /// # Errors
     /// The kernel does not tell of its own program.
     pub fn describe(&self) -> Result<String> {
-        self.program.describe()
+        let ProgramInfo { id, verified_instructions, .. } = self.info()?;
+        let verified = verified_instructions
+            .map(|n| format!(", {n} instructions verified"))
+            .unwrap_or_default();
+        let link = match &self.link {
+            Some(link) => format!("by link {}", link.id()),
+            None => "not attached".into(),
+        };
+        Ok(format!("{}: {} program {id}{verified}, {link}", self.subject, self.place.name()))
     }
 
-    /// What the kernel says of the program's runs, see [`Attachable::runs`].
+    /// What the kernel says of its runs; none where it kept no statistics, or the program never
+    /// ran.
     ///
     /// # Errors
     /// The kernel does not tell of its own program.
     pub fn runs(&self) -> Result<Option<ProgramRuns>> {
-        self.program.runs()
+        statistics::runs(self.program(), format!("{}: {}", self.subject, self.place.name()))
     }
 
-    /// Kernel memory of the program and its maps, by the kernel's own account; that of a ring,
-    /// which older kernels leave out of it, by its size.
+    /// Kernel memory of the program and the maps that were made for it.
     ///
     /// # Errors
     /// /proc/self/fdinfo cannot be read, or does not have the account.
     pub fn memory(&self) -> Result<Bytes> {
-        let known = self.program.memory()?.0;
-        Ok(Bytes(if known < self.ring { known + self.ring } else { known }))
+        memory(&self.instance)
+    }
+
+    fn info(&self) -> Result<ProgramInfo> {
+        bpf::program_info(self.program())
+            .map_err(|e| Error::call("bpf(BPF_OBJ_GET_INFO_BY_FD)", &self.subject, e))
+    }
+}
+
+/// What was missed, by what the link and the program tell.
+fn missed(place: &Place, link: Option<LinkInfo>, skipped: Option<u64>) -> Loss {
+    let skipped = skipped.map_or(Loss::Unknown, Loss::Exact);
+    if place.always_counts_skips() {
+        return skipped;
+    }
+    // Never attached: nothing was there to be missed.
+    let Some(link) = link else { return Loss::NONE };
+    let skipped = if link.counts_skips { skipped } else { Loss::Unknown };
+    if place.is_probe() {
+        skipped.and(link.missed.map_or(Loss::Unknown, Loss::Exact))
+    } else {
+        skipped
+    }
+}
+
+/// Kernel memory of a program and its own maps, by the kernel's own account; that of a ring, which
+/// older kernels leave out of it, by its size.
+///
+/// # Errors
+/// /proc/self/fdinfo cannot be read, or does not have the account.
+pub(super) fn memory(instance: &Instance) -> Result<Bytes> {
+    let maps = instance.maps().map(|map| memlock(map.fd().as_fd())).sum::<Result<u64>>()?;
+    let known = memlock(instance.program.as_fd())? + maps;
+    let ring = u64::from(instance.ring);
+    Ok(Bytes(if known < ring { known + ring } else { known }))
+}
+
+fn memlock(fd: BorrowedFd<'_>) -> Result<u64> {
+    let path = format!("/proc/self/fdinfo/{}", fd.as_raw_fd());
+    let text = fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("memlock:")?.trim().parse().ok())
+        .ok_or_else(|| Error::malformed(path, "it has no memlock line"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_does_not_count_is_unknown() {
+        let link = |counts_skips, missed| Some(LinkInfo { id: 1, counts_skips, missed });
+        let (raw, trace) = (Place::RawTracepoint("x".into()), Place::Tracepoint(1));
+        let multi = Place::KprobeMulti { addresses: vec![], cookies: vec![] };
+        assert_eq!(missed(&raw, link(false, None), Some(2)), Loss::Exact(2));
+        assert_eq!(missed(&raw, link(false, None), None), Loss::Unknown);
+        // Before 6.7 the program's count stays zero whatever is skipped.
+        assert_eq!(missed(&trace, link(false, None), Some(0)), Loss::Unknown);
+        assert_eq!(missed(&multi, link(false, None), Some(0)), Loss::Unknown);
+        assert_eq!(missed(&trace, link(true, None), Some(2)), Loss::Exact(2));
+        assert_eq!(missed(&multi, link(true, Some(3)), Some(2)), Loss::Exact(5));
+        assert_eq!(missed(&multi, None, Some(0)), Loss::NONE);
     }
 }

@@ -5,10 +5,11 @@
 //! hand; discarded, where it gave it up. The decoder is a function of positions and words, and
 //! knows nothing of where they come from.
 
-use std::{ops::Range, os::fd::BorrowedFd};
+use std::{ops::Range, os::fd::AsFd as _};
 
 use probe_core::error::{Error, Result};
 
+use super::object::Map;
 use crate::sys::ringbuf::RingMemory;
 
 /// `BPF_RINGBUF_BUSY_BIT`
@@ -119,8 +120,8 @@ impl<const N: usize> Ring<N> {
     ///
     /// # Errors
     /// The kernel refused.
-    pub fn new(map: BorrowedFd<'_>, size: u32, subject: &str) -> Result<Self> {
-        let memory = RingMemory::new(map, size as usize)
+    pub fn new(map: &Map, size: u32, subject: &str) -> Result<Self> {
+        let memory = RingMemory::new(map.fd().as_fd(), size as usize)
             .map_err(|e| Error::call("mmap", format!("ring for {subject}"), e))?;
         Ok(Self { memory, bytes: 0 })
     }

@@ -18,10 +18,11 @@ use probe_core::{
 use probe_ebpf::sample_stacks::{FUNCTIONS, FUNCTIONS_MAX, PROGRAM, SHARES, STACK, Share, Shares};
 
 use super::{
-    attachable::memory,
+    chosen::Programs,
     link::Link,
-    object::{Instance, Object, Plan},
-    percpu::PerCpu,
+    object::{Instance, Map as Shared, Object, Plan},
+    probe::memory,
+    slots::Slots,
     statistics,
 };
 use crate::{
@@ -37,7 +38,7 @@ const SUBJECT: &str = "perf events";
 pub struct Sampler {
     // Before the instance: they detach before the program and its maps go.
     links: Vec<Link>,
-    shares: PerCpu,
+    shares: Slots,
     /// Where in the program's order each function stands.
     places: Vec<usize>,
     instance: Instance,
@@ -53,11 +54,12 @@ pub struct Counts {
 }
 
 impl Sampler {
-    /// Loads the program for `functions`, on no event yet. The kernel shall call it `name`.
+    /// Loads the program of `programs` for `functions`, on no event yet. The kernel shall call it
+    /// `name`.
     ///
     /// # Errors
     /// There are too many functions, or the kernel refuses the program or a map.
-    pub fn load(functions: &[Function], name: &str) -> Result<Self> {
+    pub fn load(programs: &Programs, functions: &[Function], name: &str) -> Result<Self> {
         if functions.len() > FUNCTIONS_MAX {
             return Err(Error::unsupported(
                 "target",
@@ -70,7 +72,7 @@ impl Sampler {
         }
         let cpus = cpus::slots()?;
         let table = u32::try_from(FUNCTIONS_MAX).unwrap_or(u32::MAX);
-        let instance = Object::open()?.load(&Plan {
+        let instance = Object::open(programs)?.load(&Plan {
             program: PROGRAM,
             name,
             maps: &[(FUNCTIONS, table), (STACK, 1), (SHARES, cpus)],
@@ -80,7 +82,7 @@ impl Sampler {
         })?;
         let (ranges, places) = in_order(functions);
         fill(instance.map(FUNCTIONS)?, &ranges)?;
-        let shares = PerCpu::new::<Shares>(&instance, SHARES, 1, SUBJECT)?;
+        let shares = Slots::new::<Shares>(&instance, SHARES, 1, SUBJECT)?;
         Ok(Self { links: Vec::new(), shares, places, instance })
     }
 
@@ -111,7 +113,7 @@ impl Sampler {
 
     /// All samples so far, without a system call.
     pub fn samples(&self) -> u64 {
-        self.shares.sum(0, offset_of!(Shares, samples))
+        self.shares.sum(offset_of!(Shares, samples))
     }
 
     /// Those of each function.
@@ -119,8 +121,8 @@ impl Sampler {
         self.places.iter().map(|place| {
             let share = offset_of!(Shares, functions) + place * size_of::<Share>();
             Counts {
-                inclusive: self.shares.sum(0, share + offset_of!(Share, inclusive)),
-                own: self.shares.sum(0, share + offset_of!(Share, own)),
+                inclusive: self.shares.sum(share + offset_of!(Share, inclusive)),
+                own: self.shares.sum(share + offset_of!(Share, own)),
             }
         })
     }
@@ -162,9 +164,10 @@ fn in_order(functions: &[Function]) -> ([Range; FUNCTIONS_MAX], Vec<usize>) {
     (ranges, places)
 }
 
-fn fill(map: BorrowedFd<'_>, ranges: &[Range]) -> Result<()> {
+fn fill(map: &Shared, ranges: &[Range]) -> Result<()> {
     let failed = |e: MapError| Error::malformed(FUNCTIONS, e.to_string());
-    let owned = map.try_clone_to_owned().map_err(|e| Error::call("dup", FUNCTIONS, e))?;
+    let owned =
+        map.fd().as_fd().try_clone_to_owned().map_err(|e| Error::call("dup", FUNCTIONS, e))?;
     let data = MapData::from_fd(owned).map_err(failed)?;
     let mut map: Array<_, [u64; 3]> = Array::try_from(Map::Array(data)).map_err(failed)?;
     for (place, range) in (0_u32..).zip(ranges) {

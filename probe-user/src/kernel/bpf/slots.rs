@@ -1,60 +1,74 @@
 //! A map of slots, one for each CPU number: arrays of words that programs write and user space
 //! reads in place, and sets before the programs run.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::AsFd as _;
 
 use probe_core::error::{Error, Result};
 
-use super::{percpu::PerCpu, probe::Probe};
-use crate::sys::bpf::maps;
+use super::object::{Instance, Map};
+use crate::{
+    kernel::cpus,
+    sys::{bpf::maps, mapped::MappedArray},
+};
 
-/// The slots of one map, of so many bytes each.
+const WORD: usize = size_of::<u64>();
+
+/// A slot for each CPU number that this host can have, or as many for each of several items: the
+/// first item's slots, then the second's.
 #[derive(Debug)]
 pub struct Slots {
-    values: PerCpu,
-    bytes: usize,
+    map: Map,
+    mapped: MappedArray,
+    /// Words from one slot to the next.
+    stride: usize,
+    cpus: usize,
 }
 
 impl Slots {
-    /// Maps the slots of the probe's map `name`, which holds one `T` for each CPU number.
+    /// Maps the map `name` of a program, whose slots are `T`s; `subject` names it in errors.
     ///
     /// # Errors
-    /// The probe has no such map, or the kernel refuses to map it.
-    pub fn of<T>(probe: &Probe, name: &str) -> Result<Self> {
-        let values = PerCpu::new::<T>(probe.instance(), name, 1, probe.function())?;
-        Ok(Self { values, bytes: size_of::<T>() })
+    /// It has no such map, or one that cannot be mapped.
+    pub fn new<T>(program: &Instance, name: &str, items: usize, subject: &str) -> Result<Self> {
+        let (cpus, stride) = (cpus::slots()? as usize, size_of::<T>() / WORD);
+        let map = Map::clone(program.map(name)?);
+        let mapped = MappedArray::new(map.fd().as_fd(), items * cpus * stride)
+            .map_err(|e| Error::call("mmap", format!("{name} for {subject}"), e))?;
+        Ok(Self { map, mapped, stride, cpus })
     }
 
-    /// The field at `offset` bytes of one CPU's slot, without a system call.
+    /// What stands at `offset` bytes in one CPU's slot, without a system call.
     pub fn load(&self, cpu: usize, offset: usize) -> u64 {
-        self.values.load(0, cpu, offset)
+        self.mapped.load(cpu * self.stride + offset / WORD)
     }
 
     /// Its sum over all CPUs.
     pub fn sum(&self, offset: usize) -> u64 {
-        self.values.sum(0, offset)
+        self.sum_of(0, offset)
+    }
+
+    /// Its sum over all CPUs' slots of one item.
+    pub fn sum_of(&self, item: usize, offset: usize) -> u64 {
+        let first = item * self.cpus;
+        (first..first + self.cpus).map(|slot| self.load(slot, offset)).sum()
     }
 
     /// CPU numbers that there are slots for.
     pub fn cpus(&self) -> usize {
-        self.values.cpus()
+        self.cpus
     }
 
-    /// Sets whole slots of `map`, which these are of, to the words that `slot` gives for each CPU,
-    /// and zero behind them. Only while its program is not attached.
+    /// Sets whole slots to the words that `slot` gives for each CPU, and zero behind them. Only
+    /// while the program is not attached.
     ///
     /// # Errors
     /// The kernel refused.
-    pub fn fill<const N: usize>(
-        &self,
-        map: BorrowedFd<'_>,
-        slot: impl Fn(usize) -> [u64; N],
-    ) -> Result<()> {
-        for cpu in 0..self.cpus() {
+    pub fn fill<const N: usize>(&self, slot: impl Fn(usize) -> [u64; N]) -> Result<()> {
+        for cpu in 0..self.cpus {
             let key = u32::try_from(cpu).unwrap_or(u32::MAX).to_ne_bytes();
             let mut value: Vec<u8> = slot(cpu).iter().flat_map(|word| word.to_ne_bytes()).collect();
-            value.resize(self.bytes, 0);
-            maps::update(map, &key, &value)
+            value.resize(self.stride * WORD, 0);
+            maps::update(self.map.fd().as_fd(), &key, &value)
                 .map_err(|e| Error::call("bpf(BPF_MAP_UPDATE_ELEM)", format!("CPU {cpu}"), e))?;
         }
         Ok(())

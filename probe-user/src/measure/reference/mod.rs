@@ -21,7 +21,10 @@ use probe_core::{
 
 use self::sites::{Place, Site, Sites};
 pub use self::verify::{verify, verify_alongside};
-use crate::{kernel::bpf::by_worker::Calls, workload::fleet::Worker};
+use crate::{
+    kernel::bpf::{by_worker::Calls, chosen::Programs},
+    workload::fleet::Worker,
+};
 
 /// Counts the calls of a target's functions while it lives.
 #[derive(Debug)]
@@ -77,9 +80,9 @@ impl ReferenceCounter {
     ///
     /// # Errors
     /// The kernel refuses a program; what had attached by then is detached.
-    pub fn attach(target: &Target, workers: &[Worker]) -> Result<Self> {
+    pub fn attach(programs: &Programs, target: &Target, workers: &[Worker]) -> Result<Self> {
         let threads: Vec<_> = workers.iter().map(|worker| worker.tid).collect();
-        let mut sites = Sites::new(&threads)?;
+        let mut sites = Sites::new(programs, &threads)?;
         let functions = target.functions.iter().map(|function| {
             let sites = match sites::of(function) {
                 Ok(places) => Ok(places.iter().map(|p| sites.attach(p)).collect::<Result<_>>()?),
@@ -102,7 +105,9 @@ impl ReferenceCounter {
     /// # Errors
     /// The kernel does not tell of its programs.
     pub fn missed(&self) -> Result<Loss> {
-        self.sites().map(Site::missed).try_fold(Loss::NONE, |all, one| Ok(all.and(one?)))
+        self.sites()
+            .map(|site| site.probe().missed())
+            .try_fold(Loss::NONE, |all, one| Ok(all.and(one?)))
     }
 
     /// Detaches, and turns what was read at the edges of the bins into series: one value for each
@@ -153,14 +158,15 @@ impl ReferenceCounter {
 
     /// The sites of each function that has some.
     fn site_names(&self) -> impl Iterator<Item = Vec<String>> {
-        let names = |sites: &Vec<Site>| sites.iter().map(|site| site.name().to_owned()).collect();
+        let names =
+            |sites: &Vec<Site>| sites.iter().map(|site| site.probe().subject.clone()).collect();
         self.functions.iter().filter_map(|watched| watched.sites.as_ref().ok()).map(names)
     }
 
     /// Goes on past an error, and reports the first.
     fn detach_all(&mut self) -> Result<()> {
         let sites = self.functions.iter_mut().flat_map(|watched| &mut watched.sites).flatten();
-        sites.map(Site::detach).fold(Ok(()), Result::and)
+        sites.map(|site| site.probe_mut().detach()).fold(Ok(()), Result::and)
     }
 
     fn sites(&self) -> impl Iterator<Item = &Site> {

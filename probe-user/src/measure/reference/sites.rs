@@ -3,7 +3,6 @@
 use probe_core::{
     error::{Error, Result},
     model::{
-        loss::Loss,
         subject::{self, Calls},
         target::{Function, Tracepoint},
     },
@@ -12,7 +11,10 @@ use probe_core::{
 use crate::kernel::{
     bpf::{
         by_worker::{Calls as Counted, WorkerCounter, WorkerCounters},
-        tally::{Tallies, Tally},
+        chosen::Programs,
+        counter::Counter,
+        loader::Spot,
+        probe::Probe,
     },
     run::PREFIX,
 };
@@ -28,7 +30,7 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub(super) enum Site {
     Function(WorkerCounter),
-    Tracepoint(Tally),
+    Tracepoint(Counter),
 }
 
 /// The places whose hits add up to the calls of `function`.
@@ -54,42 +56,40 @@ pub(super) fn of(function: &Function) -> Result<Vec<Place>> {
 }
 
 /// Makes sites.
-pub(super) struct Sites {
-    functions: WorkerCounters,
-    tracepoints: Tallies,
-}
-
-const NAME: &str = "watch";
+pub(super) struct Sites(WorkerCounters);
 
 impl Sites {
     /// Tells the calls of the workers with these thread ids apart.
-    pub(super) fn new(workers: &[u32]) -> Result<Self> {
-        let name = format!("{PREFIX}_{NAME}");
-        Ok(Self { functions: WorkerCounters::new(workers)?, tracepoints: Tallies::new(name)? })
+    pub(super) fn new(programs: &Programs, workers: &[u32]) -> Result<Self> {
+        Ok(Self(WorkerCounters::new(programs, &format!("{PREFIX}_watch"), workers)?))
     }
 
     /// Counts at `place` from now on.
     pub(super) fn attach(&mut self, place: &Place) -> Result<Site> {
-        match place {
-            Place::Function(function) => {
-                let mut counter = self.functions.load(function, &format!("{PREFIX}_{NAME}"))?;
-                counter.attach()?;
-                Ok(Site::Function(counter))
-            }
+        let mut site = match place {
+            Place::Function(function) => Site::Function(self.0.load(function)?),
             Place::Tracepoint(tracepoint) => {
-                let mut tally = self.tracepoints.raw_tracepoint(tracepoint)?;
-                tally.program.attach()?;
-                Ok(Site::Tracepoint(tally))
+                let spot = Spot::RawTracepoint(tracepoint);
+                Site::Tracepoint(Counter::load(&mut self.0.loader, spot)?)
             }
-        }
+        };
+        site.probe_mut().attach()?;
+        Ok(site)
     }
 }
 
 impl Site {
-    pub(super) fn name(&self) -> &str {
+    pub(super) fn probe(&self) -> &Probe {
         match self {
-            Self::Function(counter) => counter.function(),
-            Self::Tracepoint(tally) => &tally.program.subject,
+            Self::Function(counter) => &counter.probe,
+            Self::Tracepoint(counter) => &counter.probe,
+        }
+    }
+
+    pub(super) fn probe_mut(&mut self) -> &mut Probe {
+        match self {
+            Self::Function(counter) => &mut counter.probe,
+            Self::Tracepoint(counter) => &mut counter.probe,
         }
     }
 
@@ -97,35 +97,13 @@ impl Site {
     pub(super) fn calls(&self) -> Counted {
         match self {
             Self::Function(counter) => counter.calls(),
-            Self::Tracepoint(tally) => Counted { all: tally.hits().sum(), workers: Vec::new() },
-        }
-    }
-
-    /// Hits at which the program did not run.
-    pub(super) fn missed(&self) -> Result<Loss> {
-        match self {
-            Self::Function(counter) => counter.missed(),
-            Self::Tracepoint(tally) => tally.program.missed(),
-        }
-    }
-
-    pub(super) fn detach(&mut self) -> Result<()> {
-        match self {
-            Self::Function(counter) => counter.detach(),
-            Self::Tracepoint(tally) => tally.program.detach(),
+            Self::Tracepoint(counter) => Counted { all: counter.counts.all(), workers: Vec::new() },
         }
     }
 
     /// Hits while it was attached: those it counted and those it missed.
     pub(super) fn made(&self) -> Result<u64> {
-        let missed = self.missed()?.exact().ok_or_else(|| {
-            Error::unsupported(
-                format!("exact count of {}", self.name()),
-                "this kernel does not tell how often a BPF program was skipped",
-                "Use Linux 5.12 or newer",
-            )
-        })?;
-        Ok(self.calls().all + missed)
+        Ok(self.calls().all + self.probe().missed_exactly()?)
     }
 }
 

@@ -11,7 +11,11 @@ use probe_core::{
 
 use super::{ReferenceCounter, sites};
 use crate::kernel::{
-    bpf::counter::{Counter, Counters},
+    bpf::{
+        chosen::Programs,
+        counter::Counter,
+        loader::{Loader, Spot},
+    },
     cpus,
     run::PREFIX,
 };
@@ -28,10 +32,14 @@ struct Pairs {
 ///
 /// # Errors
 /// They differ, the load made no call at all, or the kernel refuses a program.
-pub fn verify(target: &Target, load: impl FnOnce() -> Result<()>) -> Result<Vec<ReferenceCheck>> {
-    let mut pairs = Pairs::attach(target)?;
+pub fn verify(
+    programs: &Programs,
+    target: &Target,
+    load: impl FnOnce() -> Result<()>,
+) -> Result<Vec<ReferenceCheck>> {
+    let mut pairs = Pairs::attach(programs, target)?;
     load()?;
-    pairs.own.iter_mut().map(Counter::detach).fold(Ok(()), Result::and)?;
+    pairs.own.iter_mut().map(|counter| counter.probe.detach()).fold(Ok(()), Result::and)?;
     pairs.reference.detach_all()?;
     let (own, reference) = (pairs.own()?, pairs.reference()?);
     let checks = pairs.names().zip(own).zip(reference);
@@ -56,11 +64,12 @@ pub fn verify(target: &Target, load: impl FnOnce() -> Result<()>) -> Result<Vec<
 /// The reference counter is out of its bounds, or the kernel refuses a program. What was not called
 /// stands at zero.
 pub fn verify_alongside(
+    programs: &Programs,
     target: &Target,
     workers: usize,
     span: impl FnOnce() -> Result<()>,
 ) -> Result<Vec<ReferenceCheck>> {
-    let pairs = Pairs::attach(target)?;
+    let pairs = Pairs::attach(programs, target)?;
     let under_way = workers as u64 + cpus::online()?.len() as u64;
     let read = || Ok::<_, Error>([pairs.own()?, pairs.reference()?, pairs.own()?]);
     let before = read()?;
@@ -77,20 +86,18 @@ pub fn verify_alongside(
 }
 
 impl Pairs {
-    fn attach(target: &Target) -> Result<Self> {
+    fn attach(programs: &Programs, target: &Target) -> Result<Self> {
         let with_sites = |function: &&Function| sites::of(function).is_ok();
         let functions = target.functions.iter().filter(with_sites).cloned().collect();
         let target = Target { functions, ..Target::default() };
-        let mut counters = Counters::new()?;
+        let mut loader = Loader::new(programs, &format!("{PREFIX}_check"))?;
         let own = target.functions.iter().map(|function| {
-            let mut counter = counters.load(function, &format!("{PREFIX}_check"))?;
-            counter.attach()?;
+            let mut counter = Counter::load(&mut loader, Spot::Fentry(function))?;
+            counter.probe.attach()?;
             Ok(counter)
         });
-        Ok(Self {
-            own: own.collect::<Result<_>>()?,
-            reference: ReferenceCounter::attach(&target, &[])?,
-        })
+        let own = own.collect::<Result<_>>()?;
+        Ok(Self { own, reference: ReferenceCounter::attach(programs, &target, &[])? })
     }
 
     fn own(&self) -> Result<Vec<u64>> {
@@ -103,7 +110,7 @@ impl Pairs {
 
     /// Each function with its sites.
     fn names(&self) -> impl Iterator<Item = (String, Vec<String>)> {
-        let own = self.own.iter().map(|counter| counter.function().to_owned());
+        let own = self.own.iter().map(|counter| counter.probe.subject.clone());
         own.zip(self.reference.site_names())
     }
 }

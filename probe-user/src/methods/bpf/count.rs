@@ -1,153 +1,114 @@
-//! Methods that count each hit in the kernel, by other ways than the trampoline of
-//! `bpf-fentry-count`.
+//! Methods that count each hit in the kernel, and read the counts from shared memory:
+//! `bpf-fentry-count`, and the same by other ways than a trampoline.
 //!
-//! What they have in common with it is the program: one slot per CPU that nobody else writes to, a
+//! They have one program: one slot per CPU that nobody else writes to, so that the increment is a
 //! plain add, and no helper but the one that tells the CPU (and the one that tells the function,
 //! where one program is on many). So the difference between two of them is the price of the way to
-//! the program.
-
-use std::collections::BTreeMap;
+//! the program. Reading costs no system call. What they do not give is when within a bin a hit was.
 
 use probe_core::{
-    error::{Error, Result},
-    model::{
-        method::{Class, Descriptor, Family, MethodId, SeriesUnit},
-        target::Target,
-    },
+    error::Result,
+    model::{method::Class, target::Target},
 };
 
-use super::counting::Counting;
+use super::session::{Account, Design, Kind, Part, Programmed, Traced};
 use crate::{
-    kernel::{
-        bpf::tally::{Tallies, Tally},
-        known::Known,
-        run::PREFIX,
+    kernel::bpf::{
+        counter::{Counter, Counts},
+        loader::{Loader, Spot},
+        probe::Probe,
     },
-    methods::{AttachContext, Detection, Method, Session},
+    methods::{Method, Sink, entry::Entry, options::Options},
 };
 
-/// How one of them differs from the others.
-#[derive(Debug, Clone, Copy)]
-pub struct Kind {
-    /// Its id.
-    pub id: &'static str,
-    summary: &'static str,
-    items: Items,
-    load: fn(&Tallies, &Target) -> Result<Vec<Tally>>,
-}
+type Spots = for<'t> fn(&'t Target) -> Vec<Spot<'t>>;
 
-/// What it can see of a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Items {
-    Functions,
-    Tracepoints,
-}
-
-impl Kind {
-    /// On kprobes.
-    pub const KPROBE: Self = Self {
-        id: "bpf-kprobe-count",
-        summary: "programs on kprobes count each call per CPU; read from shared memory",
-        items: Items::Functions,
-        load: |tallies, target| {
-            target.functions.iter().map(|function| tallies.kprobe(function)).collect()
-        },
-    };
-
-    /// On one fprobe.
-    pub const KPROBE_MULTI: Self = Self {
-        id: "bpf-kprobe-multi-count",
-        summary: "one program on an fprobe of all functions counts each call per CPU; read from shared memory",
-        items: Items::Functions,
-        load: |tallies, target| Ok(vec![tallies.kprobe_multi(&target.functions)?]),
-    };
-
-    /// On tracepoints themselves.
-    pub const RAW_TRACEPOINT: Self = Self {
-        id: "bpf-rawtp-count",
-        summary: "raw tracepoint programs count each hit per CPU; read from shared memory",
-        items: Items::Tracepoints,
-        load: |tallies, target| {
-            target.tracepoints.iter().map(|one| tallies.raw_tracepoint(one)).collect()
-        },
-    };
-
-    /// On the perf events of tracepoints.
-    pub const TRACEPOINT: Self = Self {
-        id: "bpf-tracepoint-count",
-        summary: "tracepoint programs count each hit per CPU; read from shared memory",
-        items: Items::Tracepoints,
-        load: |tallies, target| {
-            target.tracepoints.iter().map(|one| tallies.tracepoint(one)).collect()
-        },
-    };
-}
-
-/// The method.
+/// One of them; `TRACEPOINTS` says that it sees those, and not functions.
 #[derive(Debug)]
-pub struct Count {
-    descriptor: Descriptor,
-    kind: Kind,
+struct Count<const TRACEPOINTS: bool> {
+    spots: Spots,
 }
 
-impl Count {
-    /// One of them; it has no parameters.
-    pub fn new(kind: Kind) -> Self {
-        let descriptor = Descriptor {
-            id: MethodId(kind.id.into()),
-            family: Family::Bpf,
-            class: Class::Exact,
-            unit: SeriesUnit::Calls { factor: 1.0 },
-            durations: false,
-            summary: kind.summary.into(),
-            parameters: BTreeMap::new(),
-        };
-        Self { descriptor, kind }
+/// On function entries.
+pub(super) const FENTRY: Entry = Entry::plain("bpf-fentry-count", |options| {
+    let summary = "fentry programs count each call per CPU; read from shared memory";
+    count::<false>(options, summary, |target| target.functions.iter().map(Spot::Fentry).collect())
+});
+
+/// On kprobes.
+pub(super) const KPROBE: Entry = Entry::plain("bpf-kprobe-count", |options| {
+    let summary = "programs on kprobes count each call per CPU; read from shared memory";
+    count::<false>(options, summary, |target| target.functions.iter().map(Spot::Kprobe).collect())
+});
+
+/// On one fprobe.
+pub(super) const KPROBE_MULTI: Entry = Entry::plain("bpf-kprobe-multi-count", |options| {
+    let summary = "one program on an fprobe of all functions counts each call per CPU; read from \
+                   shared memory";
+    count::<false>(options, summary, |target| vec![Spot::KprobeMulti(&target.functions)])
+});
+
+/// On tracepoints themselves.
+pub(super) const RAW_TRACEPOINT: Entry = Entry::plain("bpf-rawtp-count", |options| {
+    let summary = "raw tracepoint programs count each hit per CPU; read from shared memory";
+    count::<true>(options, summary, |target| {
+        target.tracepoints.iter().map(Spot::RawTracepoint).collect()
+    })
+});
+
+/// On the perf events of tracepoints.
+pub(super) const TRACEPOINT: Entry = Entry::plain("bpf-tracepoint-count", |options| {
+    let summary = "tracepoint programs count each hit per CPU; read from shared memory";
+    count::<true>(options, summary, |target| {
+        target.tracepoints.iter().map(Spot::Tracepoint).collect()
+    })
+});
+
+#[expect(clippy::unnecessary_wraps, reason = "as the registry makes all methods")]
+fn count<const TRACEPOINTS: bool>(
+    options: &Options,
+    summary: &str,
+    spots: Spots,
+) -> Result<Box<dyn Method>> {
+    let kind = Kind::new(Class::Exact, summary);
+    Ok(Programmed::make(options, kind, Count::<TRACEPOINTS> { spots }))
+}
+
+#[derive(Debug)]
+struct Counting {
+    counts: Counts,
+    /// Times that it was read.
+    reads: u64,
+}
+
+impl<const TRACEPOINTS: bool> Design for Count<TRACEPOINTS> {
+    type Part = Counting;
+
+    const SEES_TRACEPOINTS: bool = TRACEPOINTS;
+
+    fn spots<'t>(&self, target: &'t Target) -> Vec<Spot<'t>> {
+        (self.spots)(target)
     }
 
-    /// A tally per place, none attached. No name of theirs needs the run's tag: they go with the
-    /// process.
-    fn load(&self, target: &Target) -> Result<Counting> {
-        let (first, there, what) = match self.kind.items {
-            Items::Functions => (0, target.functions.len(), "function"),
-            Items::Tracepoints => (target.tracepoint(0), target.tracepoints.len(), "tracepoint"),
-        };
-        if there == 0 {
-            return Err(Error::unsupported(
-                "target",
-                format!("it has no {what}, and {} sees nothing else", self.kind.id),
-                format!(
-                    "Name one, as in --target {}",
-                    match self.kind.items {
-                        Items::Functions => "vhost_net:handle_tx",
-                        Items::Tracepoints => "tracepoint:net:net_dev_xmit",
-                    }
-                ),
-            ));
-        }
-        let tallies = Tallies::new(format!("{PREFIX}_count"))?;
-        Ok(Counting::new((self.kind.load)(&tallies, target)?, first))
-    }
-
-    /// Loading asks the verifier about the program, and only attaching asks the kernel about its
-    /// place.
-    fn probe(&self, target: &Target, _: &Known) -> Result<()> {
-        let mut session = self.load(target)?;
-        session.attach_all()?;
-        session.detach_all()
+    fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<Counting>> {
+        let Counter { probe, counts } = Counter::load(loader, spot)?;
+        Ok(Traced::new(probe, Counting { counts, reads: 0 }))
     }
 }
 
-impl Method for Count {
-    fn descriptor(&self) -> &Descriptor {
-        &self.descriptor
+impl Part for Counting {
+    fn items(&self) -> usize {
+        self.counts.items()
     }
 
-    fn ask(&self, target: &Target, known: &Known) -> Detection {
-        self.probe(target, known).into()
+    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
+        self.reads += 1;
+        self.counts.each().enumerate().for_each(|(place, hits)| sink.count(item + place, hits));
+        Ok(())
     }
 
-    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
-        Ok(Box::new(self.load(target)?))
+    fn account(&mut self, _: &[Probe]) -> Result<Account> {
+        let recorded = self.counts.each().map(Some).collect();
+        Ok(Account { recorded, ..Account::new(None, self.reads * self.counts.bytes()) })
     }
 }

@@ -4,26 +4,21 @@
 //! nothing runs in user space until the end. The total is exact whatever happens. Calls behind the
 //! end of the table are in the total and in no bin, and the result says how many.
 
-use std::mem::offset_of;
-
-use serde_json::json;
+use std::{mem::offset_of, os::fd::AsFd as _};
 
 use probe_core::{
     error::{Error, Result},
-    model::{
-        bounds,
-        method::{Class, SeriesUnit},
-        target::Function,
-        units::Nanos,
-    },
+    model::{bounds, method::Class, units::Nanos},
 };
 use probe_ebpf::fentry_bins::{BINS, PROGRAM, SLOTS, Slot};
+use serde_json::json;
 
-use super::session::{Account, Design, Details, Fentry, Kind, Part};
+use super::session::{Account, Design, Details, Kind, Part, Programmed, Traced};
 use crate::{
     kernel::{
         bpf::{
-            probe::{Probe, Probes},
+            loader::{Loader, Spot},
+            probe::Probe,
             slots::Slots,
         },
         clock,
@@ -55,18 +50,15 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
                 "Give a span_s and a bin_ms that make 1 to 8388608 bins",
             )
         })?;
-    let kind = Kind {
-        class: Class::Exact,
-        unit: SeriesUnit::Calls { factor: 1.0 },
-        summary: format!("fentry programs count calls by bins of {bin_ms} ms; read at the end"),
-        parameters: Details::from([
-            ("bin_ms".into(), json!(bin_ms)),
-            ("span_s".into(), json!(span_s)),
-            ("clock".into(), json!("monotonic")),
-        ]),
-    };
+    let summary = format!("fentry programs count calls by bins of {bin_ms} ms; read at the end");
+    let parameters = Details::from([
+        ("bin_ms".into(), json!(bin_ms)),
+        ("span_s".into(), json!(span_s)),
+        ("clock".into(), json!("monotonic")),
+    ]);
+    let kind = Kind { parameters, ..Kind::new(Class::Exact, summary) };
     let width = Nanos(u64::from(bin_ms) * 1_000_000);
-    Ok(Box::new(Fentry::new(options, kind, Bins { bins, width })))
+    Ok(Programmed::make(options, kind, Bins { bins, width }))
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,9 +74,9 @@ struct Binning {
     table: MappedArray,
     row: u32,
     bins: Bins,
+    /// From then on, and until then, it counted.
     start: Nanos,
-    /// Between which moments it was enabled.
-    enabled: (Nanos, Nanos),
+    end: Nanos,
     recorded: u64,
     late: u64,
     /// Words read.
@@ -98,8 +90,8 @@ impl Design for Bins {
         Cadence::Never
     }
 
-    fn load(&self, probes: &mut Probes, f: &Function, name: &str) -> Result<(Probe, Binning)> {
-        let cpus = probes.cpus();
+    fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<Binning>> {
+        let cpus = loader.cpus();
         let row = (self.bins + 1).next_multiple_of(ROW_UNIT);
         let words = row.checked_mul(cpus).ok_or_else(|| {
             Error::unsupported(
@@ -108,16 +100,14 @@ impl Design for Bins {
                 "Give a smaller span_s",
             )
         })?;
-        let probe = probes.load(PROGRAM, name, &[(SLOTS, cpus), (BINS, words)], f)?;
-        let slots = Slots::of::<Slot>(&probe, SLOTS)?;
-        let table = MappedArray::new(probe.map(BINS)?, words as usize)
-            .map_err(|e| Error::call("mmap", format!("{BINS} for {}", f.name), e))?;
-        let (start, recorded, late, read) = (Nanos(0), 0, 0, 0);
-        let enabled = (Nanos(0), Nanos(u64::MAX));
-        Ok((
-            probe,
-            Binning { slots, table, row, bins: *self, start, enabled, recorded, late, read },
-        ))
+        let probe = loader.load(PROGRAM, &[(SLOTS, cpus), (BINS, words)], spot)?;
+        let slots = probe.slots::<Slot>(SLOTS, 1)?;
+        let table = MappedArray::new(probe.map(BINS)?.fd().as_fd(), words as usize)
+            .map_err(|e| Error::call("mmap", format!("{BINS} for {}", probe.subject), e))?;
+        let (start, end) = (Nanos(0), Nanos(u64::MAX));
+        let (recorded, late, read) = (0, 0, 0);
+        let part = Binning { slots, table, row, bins: *self, start, end, recorded, late, read };
+        Ok(Traced::new(probe, part))
     }
 }
 
@@ -136,22 +126,22 @@ impl Binning {
 }
 
 impl Part for Binning {
-    fn start(&mut self, probe: &Probe) -> Result<()> {
+    fn start(&mut self) -> Result<()> {
         // The order of the slot's words.
         const { assert!(offset_of!(Slot, start) == 0 && offset_of!(Slot, last) == 24) };
         self.start = clock::now();
         let (start, width, last) = (self.start.0, self.bins.width.0, self.bins.bins.into());
         let row = |cpu: usize| cpu as u64 * u64::from(self.row);
-        self.slots.fill(probe.map(SLOTS)?, |cpu| [start, width, row(cpu), last])
+        self.slots.fill(|cpu| [start, width, row(cpu), last])
     }
 
-    fn stop(&mut self, enabled: (Nanos, Nanos)) -> Result<()> {
-        self.enabled = enabled;
+    fn stop(&mut self) -> Result<()> {
+        self.end = clock::now();
         Ok(())
     }
 
     /// Called once, at the end.
-    fn drain(&mut self, _: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
         self.recorded = 0;
         let begun = self.begun();
         self.read = (u64::from(begun) + 1) * self.slots.cpus() as u64;
@@ -162,8 +152,7 @@ impl Part for Binning {
             }
             self.recorded += calls;
             let width = self.bins.width.0;
-            let middle = Nanos(self.start.0 + u64::from(bin) * width + width / 2);
-            let middle = middle.clamp(self.enabled.0, self.enabled.1);
+            let middle = Nanos(self.start.0 + u64::from(bin) * width + width / 2).min(self.end);
             #[expect(clippy::cast_precision_loss, reason = "no bin holds 2^53 calls")]
             sink.weighted(item, middle, calls as f64);
         }
@@ -172,7 +161,7 @@ impl Part for Binning {
         Ok(())
     }
 
-    fn account(&mut self, _: &Probe, _: Nanos) -> Result<Account> {
+    fn account(&mut self, _: &[Probe]) -> Result<Account> {
         let late = ("calls_behind_the_last_bin_per_function".into(), json!(self.late));
         let bytes = self.read * size_of::<u64>() as u64;
         Ok(Account { details: [late].into(), ..Account::new(Some(self.recorded), bytes) })

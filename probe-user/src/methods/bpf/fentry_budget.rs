@@ -7,37 +7,31 @@
 //! probability helps: the result says so.
 //!
 //! In any stretch of time, each CPU spends what its budget gives in that time and what the bucket
-//! held, and no more: the window's worth, or where that is next to nothing [`RECORDS`] records' or
-//! [`SETTLE`] calls'.
+//! held, and no more: the window's worth, or where that is next to nothing the price of some records
+//! or calls (`RECORDS`, `SETTLE`).
 
 use std::mem::offset_of;
 
-use serde_json::json;
-
 use probe_core::{
     error::{Error, Result},
-    model::{
-        bounds,
-        method::{Class, SeriesUnit},
-        target::Function,
-        units::Nanos,
-    },
+    model::{bounds, method::Class, units::Nanos},
 };
-use probe_ebpf::{
-    fentry_budget::{LEAST, PROGRAM, RATE_BITS, SCALE_BITS, SETTLE, SLOTS, Slot, WEIGHT_BITS},
-    ring::RING,
-};
+use probe_ebpf::fentry_budget::{Slot, WEIGHT_BITS};
+use serde_json::json;
 
 use super::{
     estimate::Weights,
     fentry_ringbuf::Shape,
-    prices::{self, Prices},
-    session::{Account, Design, Details, Fentry, Kind, Part, Traced, check_drawn},
+    prices,
+    rates::{Rates, load_on},
+    session::{Account, Design, Details, Kind, Part, Programmed, Traced, check_drawn},
 };
 use crate::{
     kernel::{
         bpf::{
-            probe::{Probe, Probes},
+            chosen::Programs,
+            loader::{Loader, Spot},
+            probe::Probe,
             ring::Ring,
             slots::Slots,
         },
@@ -51,10 +45,6 @@ pub(super) const ID: &str = "bpf-fentry-budget";
 
 /// What a probability of 1 is in a program.
 const CERTAIN: f64 = (1_u64 << 32) as f64;
-
-/// A bucket holds so many records at least: the level sets the probability, and one record must not
-/// be most of it.
-const RECORDS: f64 = 16.0;
 
 /// The method.
 ///
@@ -74,15 +64,10 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     let mut parameters = shape.parameters();
     parameters.insert("budget_pct".into(), json!(budget_pct));
     parameters.insert("window_ms".into(), json!(window_ms));
-    let kind = Kind {
-        class: Class::Sampled,
-        unit: SeriesUnit::Calls { factor: 1.0 },
-        summary: format!(
-            "fentry programs count each call and record what {budget_pct} % of a CPU pays for"
-        ),
-        parameters,
-    };
-    Ok(Box::new(Fentry::new(options, kind, Budget { shape, budget_pct, window_ms })))
+    let summary =
+        format!("fentry programs count each call and record what {budget_pct} % of a CPU pays for");
+    let kind = Kind { parameters, ..Kind::new(Class::Sampled, summary) };
+    Ok(Programmed::make(options, kind, Budget { shape, budget_pct, window_ms }))
 }
 
 #[derive(Debug)]
@@ -94,76 +79,6 @@ struct Budget {
     window_ms: u32,
 }
 
-/// What the programs are told, in their units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rates {
-    /// At the start.
-    tokens: u64,
-    rate: u64,
-    capacity: u64,
-    call_price: u64,
-    record_price: u64,
-}
-
-impl Rates {
-    /// Nothing is ever paid for, so the least probability holds.
-    pub(super) const NEVER: Self =
-        Self { tokens: 0, rate: 0, capacity: 1 << 32, call_price: 0, record_price: 0 };
-    /// Everything is free.
-    pub(super) const ALWAYS: Self = Self { tokens: 1 << 32, ..Self::NEVER };
-
-    /// `share` of a CPU at these prices, in a bucket for `window` of it, full.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
-        clippy::cast_sign_loss,
-        reason = "positive, and far below 2^60 by the bounds of the parameters"
-    )]
-    fn new(share: f64, window: Nanos, prices: Prices) -> Self {
-        const PS_PER_NS: f64 = 1000.0;
-        let ps = |ns: f64| (ns * PS_PER_NS).round() as u64;
-        let fraction = f64::from(1_u32 << RATE_BITS);
-        let least = f64::max(RECORDS * prices.record, SETTLE as f64 * prices.call);
-        let capacity = ps(f64::max(share * window.as_secs() * 1e9, least));
-        Self {
-            tokens: capacity,
-            rate: (share * PS_PER_NS * fraction).round() as u64,
-            capacity,
-            call_price: ps(prices.call),
-            record_price: ps(prices.record),
-        }
-    }
-
-    /// Sets the slots, all CPUs alike; the probe must not be attached.
-    pub(super) fn fill(self, slots: &Slots, probe: &Probe) -> Result<()> {
-        // The order of the slot's words.
-        const { assert!(offset_of!(Slot, threshold) == 32 && offset_of!(Slot, record_price) == 96) };
-        let Self { tokens, rate, capacity, call_price, record_price } = self;
-        let scale = (1 << (32 + SCALE_BITS)) / capacity;
-        let threshold = ((tokens * scale) >> SCALE_BITS).max(LEAST);
-        let now = clock::now().0;
-        let config = [rate, capacity, scale, call_price, record_price];
-        slots.fill(probe.map(SLOTS)?, |_| {
-            let [rate, capacity, scale, call, record] = config;
-            [0, 0, 0, 0, threshold, tokens, 0, now, rate, capacity, scale, call, record]
-        })
-    }
-}
-
-/// Loads the program for `function` with a ring of so many bytes.
-pub(super) fn load_on(
-    probes: &mut Probes,
-    function: &Function,
-    name: &str,
-    ring_bytes: u32,
-) -> Result<(Probe, Slots, Ring<2>)> {
-    let cpus = probes.cpus();
-    let probe = probes.load(PROGRAM, name, &[(RING, ring_bytes), (SLOTS, cpus)], function)?;
-    let ring = Ring::new(probe.map(RING)?, ring_bytes, probe.function())?;
-    let slots = Slots::of::<Slot>(&probe, SLOTS)?;
-    Ok((probe, slots, ring))
-}
-
 impl Design for Budget {
     type Part = Spending;
 
@@ -171,21 +86,19 @@ impl Design for Budget {
         self.shape.cadence()
     }
 
-    fn load(&self, probes: &mut Probes, f: &Function, name: &str) -> Result<(Probe, Spending)> {
-        let (probe, slots, ring) = load_on(probes, f, name, self.shape.bytes())?;
+    fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<Spending>> {
+        let (probe, slots, ring) = load_on(loader, spot, self.shape.bytes())?;
         let hook = Hook::new(slots.cpus());
-        Ok((
-            probe,
-            Spending { ring, slots, rates: Rates::NEVER, weights: Weights::default(), hook },
-        ))
+        let (rates, weights) = (Rates::NEVER, Weights::default());
+        Ok(Traced::new(probe, Spending { ring, slots, rates, weights, hook }))
     }
 
-    fn try_out(&self) -> Result<()> {
-        prices::try_out()
+    fn try_out(&self, programs: &Programs) -> Result<()> {
+        prices::try_out(programs)
     }
 
-    fn prepare(&self, traced: &mut [Traced<Spending>]) -> Result<Details> {
-        let (prices, mut details) = prices::calibrate()?;
+    fn prepare(&self, programs: &Programs, traced: &mut [Traced<Spending>]) -> Result<Details> {
+        let (prices, mut details) = prices::calibrate(programs)?;
         #[expect(clippy::cast_precision_loss, reason = "no target has 2^53 functions")]
         let share = self.budget_pct / 100.0 / traced.len().max(1) as f64;
         let window = Nanos(u64::from(self.window_ms) * 1_000_000);
@@ -289,12 +202,12 @@ fn weight(threshold: u64) -> f64 {
 }
 
 impl Part for Spending {
-    fn start(&mut self, probe: &Probe) -> Result<()> {
+    fn start(&mut self) -> Result<()> {
         self.hook.start(clock::now());
-        self.rates.fill(&self.slots, probe)
+        self.rates.fill(&self.slots)
     }
 
-    fn drain(&mut self, _: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
         let calls: Vec<_> = self.each(offset_of!(Slot, calls)).collect();
         self.hook.read(clock::now(), calls.into_iter());
         let Self { ring, weights, .. } = self;
@@ -305,11 +218,11 @@ impl Part for Spending {
         })
     }
 
-    fn account(&mut self, probe: &Probe, _: Nanos) -> Result<Account> {
-        self.ring.all_read(probe.function())?;
+    fn account(&mut self, probes: &[Probe]) -> Result<Account> {
+        self.ring.all_read(&probes[0].subject)?;
         let lost = self.lost();
         let calls = self.slots.sum(offset_of!(Slot, calls));
-        check_drawn(self.weights.drawn + lost.drawn, calls, probe.function())?;
+        check_drawn(self.weights.drawn + lost.drawn, calls, probes)?;
         let used = self.each(offset_of!(Slot, calls)).zip(self.each(offset_of!(Slot, threshold)));
         let now = used.filter(|(calls, _)| *calls > 0).map(|(_, threshold)| weight(threshold));
         let now: Vec<_> = now.collect();

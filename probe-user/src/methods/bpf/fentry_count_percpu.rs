@@ -7,23 +7,23 @@
 //! their value by the kernel's own lookup, and user space reads all CPUs' values with one system
 //! call per function and bin edge.
 
+use std::os::fd::AsFd as _;
+
 use probe_core::{
     error::{Error, Result},
-    model::{
-        method::{Class, SeriesUnit},
-        target::Function,
-        units::Nanos,
-    },
+    model::method::Class,
 };
 use probe_ebpf::{fentry_count_hash, fentry_count_percpu, losses};
 
-use super::session::{Account, Design, Details, Fentry, Kind, Part};
+use super::session::{Account, Design, Kind, Part, Programmed, Traced};
 use crate::{
     kernel::bpf::{
-        probe::{Probe, Probes},
+        loader::{Loader, Spot},
+        object::Map,
+        probe::Probe,
         slots::Slots,
     },
-    methods::{Cadence, Method, Sink, options::Options},
+    methods::{Method, Sink, options::Options},
     sys::bpf::maps,
 };
 
@@ -40,7 +40,7 @@ const HASH_KEYS: u32 = 4096;
 #[expect(clippy::unnecessary_wraps, reason = "as the registry makes all methods")]
 pub(super) fn percpu(options: &mut Options) -> Result<Box<dyn Method>> {
     let summary = "fentry programs count each call in a per-CPU array; read by system call";
-    Ok(Box::new(Fentry::new(options, kind(summary), Array)))
+    Ok(Programmed::make(options, Kind::new(Class::Exact, summary), Array))
 }
 
 /// Counts in a per-CPU hash; it has no parameters.
@@ -48,16 +48,7 @@ pub(super) fn percpu(options: &mut Options) -> Result<Box<dyn Method>> {
 pub(super) fn hash(options: &mut Options) -> Result<Box<dyn Method>> {
     let summary =
         "fentry programs count each call in a per-CPU hash by address; read by system call";
-    Ok(Box::new(Fentry::new(options, kind(summary), Hash)))
-}
-
-fn kind(summary: &str) -> Kind {
-    Kind {
-        class: Class::Exact,
-        unit: SeriesUnit::Calls { factor: 1.0 },
-        summary: summary.into(),
-        parameters: Details::new(),
-    }
+    Ok(Programmed::make(options, Kind::new(Class::Exact, summary), Hash))
 }
 
 #[derive(Debug)]
@@ -69,39 +60,32 @@ struct Hash;
 impl Design for Array {
     type Part = PerCpu;
 
-    fn cadence(&self) -> Cadence {
-        Cadence::Edges
-    }
-
-    fn load(&self, probes: &mut Probes, f: &Function, name: &str) -> Result<(Probe, PerCpu)> {
+    fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<PerCpu>> {
         const MAP: &str = fentry_count_percpu::CALLS;
-        let probe = probes.load(fentry_count_percpu::PROGRAM, name, &[(MAP, 1)], f)?;
+        let probe = loader.load(fentry_count_percpu::PROGRAM, &[(MAP, 1)], spot)?;
         let key = Some(0_u32.to_ne_bytes().to_vec());
-        Ok((probe, PerCpu::new(MAP, key, None, probes.cpus())))
+        let part = PerCpu::new(probe.map(MAP)?, key, None, loader.cpus());
+        Ok(Traced::new(probe, part))
     }
 }
 
 impl Design for Hash {
     type Part = PerCpu;
 
-    fn cadence(&self) -> Cadence {
-        Cadence::Edges
-    }
-
-    fn load(&self, probes: &mut Probes, f: &Function, name: &str) -> Result<(Probe, PerCpu)> {
+    fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<PerCpu>> {
         const MAP: &str = fentry_count_hash::CALLS;
-        let cpus = probes.cpus();
-        let maps = [(MAP, HASH_KEYS), (losses::LOSSES, cpus)];
-        let probe = probes.load(fentry_count_hash::PROGRAM, name, &maps, f)?;
-        let refused = Slots::of::<losses::Slot>(&probe, losses::LOSSES)?;
-        Ok((probe, PerCpu::new(MAP, None, Some(refused), cpus)))
+        let maps = [(MAP, HASH_KEYS), (losses::LOSSES, loader.cpus())];
+        let probe = loader.load(fentry_count_hash::PROGRAM, &maps, spot)?;
+        let refused = probe.slots::<losses::Slot>(losses::LOSSES, 1)?;
+        let part = PerCpu::new(probe.map(MAP)?, None, Some(refused), loader.cpus());
+        Ok(Traced::new(probe, part))
     }
 }
 
 /// A per-CPU map with one value.
 #[derive(Debug)]
 struct PerCpu {
-    map: &'static str,
+    map: Map,
     /// Known before, or from the first call on.
     key: Option<Vec<u8>>,
     /// Calls that the map did not take.
@@ -112,14 +96,14 @@ struct PerCpu {
 }
 
 impl PerCpu {
-    fn new(map: &'static str, key: Option<Vec<u8>>, refused: Option<Slots>, cpus: u32) -> Self {
-        Self { map, key, refused, values: vec![0; cpus as usize * size_of::<u64>()], reads: 0 }
+    fn new(map: &Map, key: Option<Vec<u8>>, refused: Option<Slots>, cpus: u32) -> Self {
+        let values = vec![0; cpus as usize * size_of::<u64>()];
+        Self { map: Map::clone(map), key, refused, values, reads: 0 }
     }
 
-    fn read(&mut self, probe: &Probe) -> Result<u64> {
-        let failed =
-            |call, e| Error::call(call, format!("{} for {}", self.map, probe.function()), e);
-        let map = probe.map(self.map)?;
+    fn read(&mut self) -> Result<u64> {
+        let failed = |call, e| Error::call(call, "a per-CPU map of calls", e);
+        let map = self.map.fd().as_fd();
         if self.key.is_none() {
             let mut key = vec![0; size_of::<u64>()];
             let found = maps::first_key(map, &mut key)
@@ -135,13 +119,13 @@ impl PerCpu {
 }
 
 impl Part for PerCpu {
-    fn drain(&mut self, probe: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()> {
-        sink.count(item, self.read(probe)?);
+    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
+        sink.count(item, self.read()?);
         Ok(())
     }
 
-    fn account(&mut self, probe: &Probe, _: Nanos) -> Result<Account> {
-        let calls = self.read(probe)?;
+    fn account(&mut self, _: &[Probe]) -> Result<Account> {
+        let calls = self.read()?;
         let missed = self.refused.as_ref().map_or(0, |slots| slots.sum(0));
         let bytes = self.reads * self.values.len() as u64;
         Ok(Account { missed, ..Account::new(Some(calls), bytes) })

@@ -6,18 +6,17 @@
 
 use probe_core::{
     error::Result,
-    model::{
-        method::{Class, SeriesUnit},
-        target::Function,
-        units::Nanos,
-    },
+    model::method::{Class, SeriesUnit},
 };
 use probe_ebpf::{fentry_empty, fentry_timestamp};
 
-use super::session::{Account, Design, Details, Fentry, Kind, Part};
+use super::session::{Account, Design, Kind, Part, Programmed, Traced};
 use crate::{
-    kernel::bpf::probe::{Probe, Probes},
-    methods::{Cadence, Method, Sink, options::Options},
+    kernel::bpf::{
+        loader::{Loader, Spot},
+        probe::Probe,
+    },
+    methods::{Cadence, Method, options::Options},
 };
 
 /// Id of the one that does nothing.
@@ -29,7 +28,7 @@ pub(super) const TIMESTAMP: &str = "bpf-fentry-timestamp";
 #[expect(clippy::unnecessary_wraps, reason = "as the registry makes all methods")]
 pub(super) fn empty(options: &mut Options) -> Result<Box<dyn Method>> {
     let summary = "fentry programs that do nothing: the price of the hook";
-    Ok(Box::new(method(options, fentry_empty::PROGRAM, summary)))
+    Ok(method(options, fentry_empty::PROGRAM, summary))
 }
 
 /// The price of the timestamp; it has no parameters.
@@ -37,17 +36,12 @@ pub(super) fn empty(options: &mut Options) -> Result<Box<dyn Method>> {
 pub(super) fn timestamp(options: &mut Options) -> Result<Box<dyn Method>> {
     let summary =
         "fentry programs that read the clock and send nothing: the price of the timestamp";
-    Ok(Box::new(method(options, fentry_timestamp::PROGRAM, summary)))
+    Ok(method(options, fentry_timestamp::PROGRAM, summary))
 }
 
-fn method(options: &Options, program: &'static str, summary: &str) -> Fentry<Nothing> {
-    let kind = Kind {
-        class: Class::Nothing,
-        unit: SeriesUnit::Nothing,
-        summary: summary.into(),
-        parameters: Details::new(),
-    };
-    Fentry::new(options, kind, Nothing { program })
+fn method(options: &Options, program: &'static str, summary: &str) -> Box<dyn Method> {
+    let kind = Kind { unit: SeriesUnit::Nothing, ..Kind::new(Class::Nothing, summary) };
+    Programmed::make(options, kind, Nothing { program })
 }
 
 #[derive(Debug)]
@@ -65,17 +59,13 @@ impl Design for Nothing {
         Cadence::Never
     }
 
-    fn load(&self, probes: &mut Probes, f: &Function, name: &str) -> Result<(Probe, Unread)> {
-        Ok((probes.load(self.program, name, &[], f)?, Unread))
+    fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<Unread>> {
+        Ok(Traced::new(loader.load(self.program, &[], spot)?, Unread))
     }
 }
 
 impl Part for Unread {
-    fn drain(&mut self, _: &Probe, _: usize, _: &mut dyn Sink) -> Result<()> {
-        Ok(())
-    }
-
-    fn account(&mut self, _: &Probe, _: Nanos) -> Result<Account> {
+    fn account(&mut self, _: &[Probe]) -> Result<Account> {
         Ok(Account::new(None, 0))
     }
 }

@@ -6,28 +6,23 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
-use serde_json::json;
-
 use probe_core::{
     error::{Error, Result},
-    model::{
-        bounds,
-        method::{Class, SeriesUnit},
-        target::Function,
-        units::{Bytes, Nanos},
-    },
+    model::{bounds, method::Class, units::Nanos},
 };
 use probe_ebpf::{
     fentry_perfbuf::{EVENTS, PROGRAM},
     losses,
 };
+use serde_json::json;
 
-use super::session::{Account, Design, Details, Fentry, Kind, Part, every};
+use super::session::{Account, Design, Details, Kind, Part, Programmed, Traced, every};
 use crate::{
     kernel::{
         bpf::{
+            loader::{Loader, Spot},
             output::{Output, outputs},
-            probe::{Probe, Probes},
+            probe::Probe,
             slots::Slots,
         },
         cpus,
@@ -53,17 +48,14 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     // 43690 records per CPU: at the default wake-up a ring holds 436 thousand calls per second.
     let ring = options.perf_ring(1024)?;
     let wake_ms = options.number("wake_ms", 100, &bounds::WAKE_MS)?;
-    let kind = Kind {
-        class: Class::Recorded,
-        unit: SeriesUnit::Calls { factor: 1.0 },
-        summary: "fentry programs write a timestamp per call to per-CPU perf rings".into(),
-        parameters: Details::from([
-            ("buffer_kib_per_cpu".into(), json!(ring.kib)),
-            ("wake_ms".into(), json!(wake_ms)),
-            ("clock".into(), json!("monotonic")),
-        ]),
-    };
-    Ok(Box::new(Fentry::new(options, kind, Record { ring, wake_ms })))
+    let summary = "fentry programs write a timestamp per call to per-CPU perf rings";
+    let parameters = Details::from([
+        ("buffer_kib_per_cpu".into(), json!(ring.kib)),
+        ("wake_ms".into(), json!(wake_ms)),
+        ("clock".into(), json!("monotonic")),
+    ]);
+    let kind = Kind { parameters, ..Kind::new(Class::Recorded, summary) };
+    Ok(Programmed::make(options, kind, Record { ring, wake_ms }))
 }
 
 #[derive(Debug)]
@@ -104,17 +96,16 @@ impl Design for Record {
         every(self.wake_ms)
     }
 
-    fn load(&self, probes: &mut Probes, f: &Function, name: &str) -> Result<(Probe, Recording)> {
-        let cpus = probes.cpus();
-        let maps = [(EVENTS, cpus), (losses::LOSSES, cpus)];
-        let probe = probes.load(PROGRAM, name, &maps, f)?;
-        let losses = Slots::of::<losses::Slot>(&probe, losses::LOSSES)?;
+    fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<Recording>> {
+        let cpus = loader.cpus();
+        let probe = loader.load(PROGRAM, &[(EVENTS, cpus), (losses::LOSSES, cpus)], spot)?;
+        let losses = probe.slots::<losses::Slot>(losses::LOSSES, 1)?;
         let events: Vec<_> = cpus::online()?.iter().copied().map(open).collect::<Result<_>>()?;
         let rings: Vec<_> =
             events.iter().map(|event| event.map(self.ring.pages)).collect::<Result<_>>()?;
         for event in &events {
-            let fd = event.as_fd().as_raw_fd();
-            maps::update(probe.map(EVENTS)?, &event.cpu().to_ne_bytes(), &fd.to_ne_bytes())
+            let (map, fd) = (probe.map(EVENTS)?.fd().as_fd(), event.as_fd().as_raw_fd());
+            maps::update(map, &event.cpu().to_ne_bytes(), &fd.to_ne_bytes())
                 .map_err(|e| Error::call("bpf(BPF_MAP_UPDATE_ELEM)", "perf events", e))?;
         }
         let part = Recording {
@@ -126,17 +117,17 @@ impl Design for Record {
             lost_by_records: 0,
             bytes: 0,
         };
-        Ok((probe, part))
+        Ok(Traced::new(probe, part))
     }
 }
 
 impl Part for Recording {
     /// An event that is not enabled takes no output.
-    fn start(&mut self, _: &Probe) -> Result<()> {
+    fn start(&mut self) -> Result<()> {
         self.events.iter().try_for_each(Event::enable)
     }
 
-    fn drain(&mut self, _: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
         let Self { rings, buffer, recorded, lost_by_records, bytes, .. } = self;
         let mut drained = Ok(());
         for ring in rings {
@@ -155,11 +146,11 @@ impl Part for Recording {
         drained
     }
 
-    fn stop(&mut self, _: (Nanos, Nanos)) -> Result<()> {
+    fn stop(&mut self) -> Result<()> {
         self.events.iter().map(Event::disable).fold(Ok(()), Result::and)
     }
 
-    fn account(&mut self, probe: &Probe, _: Nanos) -> Result<Account> {
+    fn account(&mut self, probes: &[Probe]) -> Result<Account> {
         let lost = self.losses.sum(0);
         let readings = self.events.iter().map(|event| event.read(1)).collect::<Result<Vec<_>>>()?;
         let counts = readings.iter().flat_map(|reading| &reading.counts);
@@ -168,14 +159,14 @@ impl Part for Recording {
         if least > lost {
             return Err(Error::Inconsistent(format!(
                 "perf lost {least} records of {}, but its program was refused only {lost} times",
-                probe.function()
+                probes[0].subject
             )));
         }
         let details = Details::from([
             ("lost_per_function".into(), json!(lost)),
             ("lost_by_perf_per_function".into(), json!(lost_by_perf)),
         ]);
-        let memory = Bytes(self.rings.iter().map(|ring| ring.mapped() as u64).sum());
+        let memory = self.rings.iter().map(|ring| ring.mapped() as u64).sum();
         Ok(Account { lost, memory, details, ..Account::new(Some(self.recorded), self.bytes) })
     }
 }

@@ -10,19 +10,15 @@ use serde_json::json;
 
 use probe_core::{
     error::{Error, Result},
-    model::{
-        bounds,
-        method::{Class, SeriesUnit},
-        target::Function,
-        units::Nanos,
-    },
+    model::{bounds, method::Class, units::Nanos},
 };
 use probe_ebpf::{fentry_ringbuf::PROGRAM, losses, ring::RING};
 
-use super::session::{Account, Design, Details, Fentry, Kind, Part, every};
+use super::session::{Account, Design, Details, Kind, Part, Programmed, Traced, every};
 use crate::{
     kernel::bpf::{
-        probe::{Probe, Probes},
+        loader::{Loader, Spot},
+        probe::Probe,
         ring::Ring,
         slots::Slots,
     },
@@ -39,13 +35,9 @@ pub(super) const ID: &str = "bpf-fentry-ringbuf";
 pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     // 65536 records: at the default wake-up the ring holds 655 thousand calls per second.
     let shape = Shape::take(options, 1024)?;
-    let kind = Kind {
-        class: Class::Recorded,
-        unit: SeriesUnit::Calls { factor: 1.0 },
-        summary: "fentry programs write a timestamp per call to a BPF ring buffer".into(),
-        parameters: shape.parameters(),
-    };
-    Ok(Box::new(Fentry::new(options, kind, Record { shape })))
+    let summary = "fentry programs write a timestamp per call to a BPF ring buffer";
+    let kind = Kind { parameters: shape.parameters(), ..Kind::new(Class::Recorded, summary) };
+    Ok(Programmed::make(options, kind, Record { shape }))
 }
 
 /// A ring for each function, and how often it is read.
@@ -110,18 +102,17 @@ impl Design for Record {
         self.shape.cadence()
     }
 
-    fn load(&self, probes: &mut Probes, f: &Function, name: &str) -> Result<(Probe, Recording)> {
-        let cpus = probes.cpus();
-        let maps = [(RING, self.shape.bytes()), (losses::LOSSES, cpus)];
-        let probe = probes.load(PROGRAM, name, &maps, f)?;
-        let ring = Ring::new(probe.map(RING)?, self.shape.bytes(), probe.function())?;
-        let losses = Slots::of::<losses::Slot>(&probe, losses::LOSSES)?;
-        Ok((probe, Recording { ring, losses, recorded: 0 }))
+    fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<Recording>> {
+        let maps = [(RING, self.shape.bytes()), (losses::LOSSES, loader.cpus())];
+        let probe = loader.load(PROGRAM, &maps, spot)?;
+        let ring = Ring::new(probe.map(RING)?, self.shape.bytes(), &probe.subject)?;
+        let losses = probe.slots::<losses::Slot>(losses::LOSSES, 1)?;
+        Ok(Traced::new(probe, Recording { ring, losses, recorded: 0 }))
     }
 }
 
 impl Part for Recording {
-    fn drain(&mut self, _: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
         let Self { ring, recorded, .. } = self;
         ring.drain(|[at]| {
             *recorded += 1;
@@ -129,8 +120,8 @@ impl Part for Recording {
         })
     }
 
-    fn account(&mut self, probe: &Probe, _: Nanos) -> Result<Account> {
-        self.ring.all_read(probe.function())?;
+    fn account(&mut self, probes: &[Probe]) -> Result<Account> {
+        self.ring.all_read(&probes[0].subject)?;
         let lost = self.losses.sum(0);
         let details = Details::from([("lost_per_function".into(), json!(lost))]);
         Ok(Account { lost, details, ..Account::new(Some(self.recorded), self.ring.bytes()) })

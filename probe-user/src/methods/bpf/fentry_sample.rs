@@ -6,13 +6,10 @@
 
 use std::mem::offset_of;
 
-use serde_json::json;
-
 use probe_core::{
     error::{Error, Result},
     model::{
         method::{Class, SeriesUnit},
-        target::Function,
         units::Nanos,
     },
 };
@@ -20,15 +17,17 @@ use probe_ebpf::{
     fentry_sample::{PROGRAM, SLOTS, Slot},
     ring::RING,
 };
+use serde_json::json;
 
 use super::{
     estimate,
     fentry_ringbuf::Shape,
-    session::{Account, Design, Details, Fentry, Kind, Part, check_drawn},
+    session::{Account, Design, Details, Kind, Part, Programmed, Traced, check_drawn},
 };
 use crate::{
     kernel::bpf::{
-        probe::{Probe, Probes},
+        loader::{Loader, Spot},
+        probe::Probe,
         ring::Ring,
         slots::Slots,
     },
@@ -55,15 +54,12 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     let shape = Shape::take(options, 256)?;
     let mut parameters = shape.parameters();
     parameters.insert("one_in".into(), json!(one_in));
-    let kind = Kind {
-        class: Class::Sampled,
-        unit: SeriesUnit::Calls { factor: one_in.into() },
-        summary: format!("fentry programs count each call and record one in {one_in} at random"),
-        parameters,
-    };
+    let summary = format!("fentry programs count each call and record one in {one_in} at random");
+    let unit = SeriesUnit::Calls { factor: one_in.into() };
+    let kind = Kind { unit, parameters, ..Kind::new(Class::Sampled, summary) };
     // Half a 2^32nd away at most.
     let threshold = ((1_u64 << 32) + u64::from(one_in) / 2) / u64::from(one_in);
-    Ok(Box::new(Fentry::new(options, kind, Draw { shape, threshold })))
+    Ok(Programmed::make(options, kind, Draw { shape, threshold }))
 }
 
 #[derive(Debug)]
@@ -87,23 +83,24 @@ impl Design for Draw {
         self.shape.cadence()
     }
 
-    fn load(&self, probes: &mut Probes, f: &Function, name: &str) -> Result<(Probe, Drawing)> {
-        let cpus = probes.cpus();
-        let probe = probes.load(PROGRAM, name, &[(RING, self.shape.bytes()), (SLOTS, cpus)], f)?;
-        let ring = Ring::new(probe.map(RING)?, self.shape.bytes(), probe.function())?;
-        let slots = Slots::of::<Slot>(&probe, SLOTS)?;
-        Ok((probe, Drawing { ring, slots, threshold: self.threshold, recorded: 0 }))
+    fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<Drawing>> {
+        let maps = [(RING, self.shape.bytes()), (SLOTS, loader.cpus())];
+        let probe = loader.load(PROGRAM, &maps, spot)?;
+        let ring = Ring::new(probe.map(RING)?, self.shape.bytes(), &probe.subject)?;
+        let slots = probe.slots::<Slot>(SLOTS, 1)?;
+        let part = Drawing { ring, slots, threshold: self.threshold, recorded: 0 };
+        Ok(Traced::new(probe, part))
     }
 }
 
 impl Part for Drawing {
-    fn start(&mut self, probe: &Probe) -> Result<()> {
+    fn start(&mut self) -> Result<()> {
         // The order of the slot's words.
         const { assert!(offset_of!(Slot, threshold) == 16) };
-        self.slots.fill(probe.map(SLOTS)?, |_| [0, 0, self.threshold])
+        self.slots.fill(|_| [0, 0, self.threshold])
     }
 
-    fn drain(&mut self, _: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
         let Self { ring, recorded, .. } = self;
         ring.drain(|[at]| {
             *recorded += 1;
@@ -111,11 +108,11 @@ impl Part for Drawing {
         })
     }
 
-    fn account(&mut self, probe: &Probe, _: Nanos) -> Result<Account> {
-        self.ring.all_read(probe.function())?;
+    fn account(&mut self, probes: &[Probe]) -> Result<Account> {
+        self.ring.all_read(&probes[0].subject)?;
         let lost = self.slots.sum(offset_of!(Slot, lost));
         let calls = self.slots.sum(offset_of!(Slot, calls));
-        check_drawn(self.recorded + lost, calls, probe.function())?;
+        check_drawn(self.recorded + lost, calls, probes)?;
         #[expect(clippy::cast_precision_loss, reason = "at most 2^32")]
         let p = self.threshold as f64 / (1_u64 << 32) as f64;
         let read = self.ring.bytes();

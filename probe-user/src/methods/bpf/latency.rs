@@ -10,215 +10,167 @@
 //!   idle task its CPU: of calls of one function that nest in a thread, or in an interrupt of it,
 //!   the inner one takes the outer one's place, which is then untimed.
 
-use std::collections::BTreeMap;
+use std::{mem::offset_of, os::fd::AsFd as _};
 
 use probe_core::{
     error::{Error, Result},
-    model::{
-        bounds,
-        loss::Loss,
-        method::{Class, Descriptor, Family, SeriesUnit},
-        observation::Observation,
-        target::Target,
-        units::{Bytes, Nanos},
-    },
+    model::{bounds, method::Class, observation::Durations, target::Target},
+};
+use probe_ebpf::{
+    fentry_count::{SLOTS, Slot},
+    latency::{self, BUCKETS, DURATIONS, STARTS},
 };
 use serde_json::json;
 
-use super::session::{Details, await_programs};
+use super::session::{Account, Design, Details, Kind, Part, Programmed, Traced};
 use crate::{
-    kernel::{
-        bpf::latency::{Timer, Timers, Way},
-        clock,
-        known::Known,
-        run::PREFIX,
+    kernel::bpf::{
+        loader::{Loader, Spot},
+        object::Map,
+        probe::Probe,
+        slots::Slots,
     },
-    methods::{AttachContext, Cadence, Detection, Method, Session, Sink, options::Options},
+    methods::{Method, Sink, entry::Entry, options::Options},
+    sys::bpf::maps,
 };
 
-/// Id of the method on trampolines.
-pub const FEXIT: &str = "bpf-fexit-latency";
-/// Id of the method on kprobes.
-pub const KRETPROBE: &str = "bpf-kretprobe-latency";
+/// On trampolines.
+pub(super) const FEXIT: Entry = Entry::plain("bpf-fexit-latency", |options| {
+    make(options, Way::Trampoline, "fentry and fexit programs time each call", "frame")
+});
+/// On kprobes.
+pub(super) const KRETPROBE: Entry = Entry::plain("bpf-kretprobe-latency", |options| {
+    make(options, Way::Kprobes, "programs on kprobes and kretprobes time each call", "thread")
+});
 
 /// What bpftrace allows by default.
 const MAX_KEYS: u32 = 4096;
 
-/// One of the two methods.
+/// By which way the two programs run, and so what they tell calls apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// The function's trampoline; by the frame in which it runs the function.
+    Trampoline,
+    /// A kprobe and a kretprobe; by the thread.
+    Kprobes,
+}
+
+fn make(options: &mut Options, way: Way, summary: &str, key: &str) -> Result<Box<dyn Method>> {
+    let max_keys = options.number("max_keys", MAX_KEYS, &bounds::MAX_KEYS)?;
+    let summary = format!("{summary}; log2 histograms in the kernel, keyed by {key}");
+    let parameters = Details::from([
+        ("max_keys".into(), json!(max_keys)),
+        ("key".into(), json!(key)),
+        ("clock".into(), json!("monotonic")),
+    ]);
+    let kind = Kind { durations: true, parameters, ..Kind::new(Class::Exact, summary) };
+    Ok(Programmed::make(options, kind, Latency { way, max_keys }))
+}
+
 #[derive(Debug)]
-pub struct Latency {
-    descriptor: Descriptor,
+struct Latency {
     way: Way,
+    /// Calls of one function that can be in flight at a time.
     max_keys: u32,
 }
 
-impl Latency {
-    /// The method that `options` name.
-    ///
-    /// # Errors
-    /// A value is wrong.
-    pub fn of(options: &mut Options, way: Way) -> Result<Self> {
-        let max_keys = options.number("max_keys", MAX_KEYS, &bounds::MAX_KEYS)?;
-        let (summary, key) = match way {
-            Way::Trampoline => ("fentry and fexit programs time each call", "frame"),
-            Way::Kprobes => ("programs on kprobes and kretprobes time each call", "thread"),
+impl Design for Latency {
+    type Part = Timer;
+
+    /// The exits; the entries come with them.
+    fn spots<'t>(&self, target: &'t Target) -> Vec<Spot<'t>> {
+        let exit = match self.way {
+            Way::Trampoline => Spot::Fexit,
+            Way::Kprobes => Spot::Kretprobe,
         };
-        let descriptor = Descriptor {
-            id: options.id(options.base()),
-            family: Family::Bpf,
-            class: Class::Exact,
-            unit: SeriesUnit::Calls { factor: 1.0 },
-            durations: true,
-            summary: format!("{summary}; log2 histograms in the kernel, keyed by {key}"),
-            parameters: BTreeMap::from([
-                ("max_keys".into(), json!(max_keys)),
-                ("key".into(), json!(key)),
-                ("clock".into(), json!("monotonic")),
-            ]),
-        };
-        Ok(Self { descriptor, way, max_keys })
+        target.functions.iter().map(exit).collect()
     }
 
-    fn load(&self, target: &Target) -> Result<Timing> {
-        if target.functions.is_empty() {
-            return Err(Error::unsupported(
-                "target",
-                format!("it has no function, and {} sees nothing else", self.descriptor.id),
-                "Name one, as in --target vhost_net:handle_tx",
-            ));
-        }
-        let mut timers = Timers::new(self.way, self.max_keys, format!("{PREFIX}_time"))?;
-        timers.check(&target.functions)?;
-        let timers = target.functions.iter().map(|function| timers.load(function));
-        let timers = timers.collect::<Result<_>>()?;
-        Ok(Timing {
-            timers,
-            attached: Vec::new(),
-            enabled: None,
-            disabled: None,
-            details: Details::new(),
+    fn load(&self, loader: &mut Loader, exit: Spot<'_>) -> Result<Traced<Timer>> {
+        let (entry, [enter, leave]) = match exit {
+            Spot::Fexit(function) => (Spot::Fentry(function), [latency::FENTRY, latency::FEXIT]),
+            Spot::Kretprobe(function) => {
+                (Spot::Kprobe(function), [latency::KPROBE, latency::KRETPROBE])
+            }
+            other => (other, [latency::KPROBE, latency::KRETPROBE]),
+        };
+        let maps = [(SLOTS, loader.cpus()), (STARTS, self.max_keys)];
+        let enter = loader.load(enter, &maps, entry)?;
+        let maps = [(DURATIONS, loader.cpus())];
+        let leave = loader.load_beside(Some(&enter), leave, &maps, exit)?;
+        let part = Timer {
+            calls: enter.slots::<Slot>(SLOTS, 1)?,
+            starts: Map::clone(enter.map(STARTS)?),
+            durations: leave.slots::<latency::Durations>(DURATIONS, 1)?,
             reads: 0,
-        })
-    }
-
-    /// Loading asks the verifier about the programs, and only attaching asks the kernel about their
-    /// place.
-    fn probe(&self, target: &Target, _: &Known) -> Result<()> {
-        let mut session = self.load(target)?;
-        session.attach_all()?;
-        session.detach_all()
+        };
+        Ok(Traced { probes: vec![enter, leave], part })
     }
 }
 
-impl Method for Latency {
-    fn descriptor(&self) -> &Descriptor {
-        &self.descriptor
-    }
-
-    fn ask(&self, target: &Target, known: &Known) -> Detection {
-        self.probe(target, known).into()
-    }
-
-    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
-        Ok(Box::new(self.load(target)?))
-    }
-}
-
+/// What times the calls of one function.
 #[derive(Debug)]
-struct Timing {
-    timers: Vec<Timer>,
-    attached: Vec<String>,
-    enabled: Option<Nanos>,
-    disabled: Option<Nanos>,
-    /// Said once programs that still ran at the end were waited for.
-    details: Details,
-    /// Reads of all counts so far.
+struct Timer {
+    calls: Slots,
+    /// When each call began that has not ended.
+    starts: Map,
+    durations: Slots,
+    /// Times that the calls were read.
     reads: u64,
 }
 
-impl Timing {
-    fn attach_all(&mut self) -> Result<()> {
-        let attached = self.timers.iter_mut().try_for_each(Timer::attach);
-        if attached.is_err() {
-            // The reason that it failed says more than a failure to undo it; what is left goes with
-            // the session.
-            let _ = self.detach_all();
-        }
-        attached
-    }
-
-    /// Goes on past an error, and reports the first.
-    fn detach_all(&mut self) -> Result<()> {
-        self.timers.iter_mut().map(Timer::detach).fold(Ok(()), Result::and)
-    }
-
-    fn of_each<T>(&self, ask: impl Fn(&Timer) -> Result<T>) -> Result<Vec<T>> {
-        self.timers.iter().map(ask).collect()
+impl Timer {
+    /// Calls that began, without a system call.
+    fn calls(&self) -> u64 {
+        self.calls.sum(offset_of!(Slot, calls))
     }
 }
 
-impl Session for Timing {
-    fn cadence(&self) -> Cadence {
-        Cadence::Edges
-    }
-
-    fn enable(&mut self) -> Result<()> {
-        self.attach_all()?;
-        self.attached = self.of_each(Timer::describe)?.into_iter().flatten().collect();
-        self.enabled = Some(clock::now());
-        Ok(())
-    }
-
-    fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        for (function, timer) in self.timers.iter().enumerate() {
-            sink.count(function, timer.calls());
-        }
+impl Part for Timer {
+    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
+        sink.count(item, self.calls());
         self.reads += 1;
         Ok(())
     }
 
-    fn disable(&mut self) -> Result<()> {
-        let released = self.detach_all();
-        self.disabled = Some(clock::now());
-        await_programs(&mut self.details);
-        released
+    fn account(&mut self, _: &[Probe]) -> Result<Account> {
+        // After detach, of calls that were running then, and of those whose exit was missed.
+        let left = maps::count_keys::<8>(self.starts.fd().as_fd())
+            .map_err(|e| Error::call("bpf(BPF_MAP_GET_NEXT_KEY)", STARTS, e))?;
+        let of = |offset| self.durations.sum(offset);
+        let first = offset_of!(latency::Durations, log2_ns);
+        let log2_ns = (0..BUCKETS).map(|bucket| of(first + bucket * size_of::<u64>())).collect();
+        let details = Details::from([
+            // Exits that found no time of their call's entry.
+            (
+                "untimed_exits_per_function".into(),
+                json!(of(offset_of!(latency::Durations, untimed))),
+            ),
+            ("starts_left_at_detach_per_function".into(), json!(left)),
+            // Exits that could not take their call's time out of the map of starts.
+            (
+                "starts_not_removed_per_function".into(),
+                json!(of(offset_of!(latency::Durations, kept))),
+            ),
+        ]);
+        let bytes = self.reads * (self.calls.cpus() * size_of::<u64>()) as u64;
+        let durations = Some(Durations { log2_ns });
+        Ok(Account { durations, details, ..Account::new(Some(self.calls()), bytes) })
     }
+}
 
-    fn detach(mut self: Box<Self>) -> Result<Observation> {
-        self.detach_all()?;
-        await_programs(&mut self.details);
-        let missed = self.of_each(Timer::missed)?.into_iter().fold(Loss::NONE, Loss::and);
-        let exits = self.of_each(Timer::missed_exits)?.into_iter().fold(Loss::NONE, Loss::and);
-        let memory = self.of_each(Timer::memory)?.iter().map(|bytes| bytes.0).sum();
-        let untimed: Vec<_> = self.timers.iter().map(Timer::untimed).collect();
-        let kept: Vec<_> = self.timers.iter().map(Timer::kept).collect();
-        let left = self.of_each(Timer::starts_left)?;
-        let runs = self.of_each(Timer::runs)?;
-        let words: usize = self.timers.iter().map(Timer::words).sum();
-        let end = self.disabled.unwrap_or_else(clock::now);
-        let time = self.enabled.map_or(Nanos(0), |at| end.since(at));
-        Ok(Observation {
-            recorded: self.timers.iter().map(|timer| Some(timer.calls())).collect(),
-            durations: self.timers.iter().map(|timer| Some(timer.durations())).collect(),
-            lost: Loss::NONE,
-            missed,
-            enabled: time,
-            running: time,
-            attached: self.attached,
-            bytes_read: Bytes(self.reads * (words * size_of::<u64>()) as u64),
-            kernel_memory: Bytes(memory),
-            program_runs: runs.into_iter().flatten().flatten().collect(),
-            details: self
-                .details
-                .into_iter()
-                .chain([
-                    ("untimed_exits_per_function".into(), json!(untimed)),
-                    ("starts_left_at_detach_per_function".into(), json!(left)),
-                    ("starts_not_removed_per_function".into(), json!(kept)),
-                    ("missed_exits".into(), json!(exits)),
-                ])
-                .collect(),
-            ..Observation::default()
-        })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_object_has_what_the_timers_ask_for() {
+        let object = aya_obj::Object::parse(probe_ebpf::OBJECT).unwrap();
+        for program in [latency::FENTRY, latency::FEXIT, latency::KPROBE, latency::KRETPROBE] {
+            assert!(object.programs.contains_key(program), "{program}");
+        }
+        let durations = &object.maps[DURATIONS];
+        assert_eq!(durations.value_size() as usize, size_of::<latency::Durations>());
+        assert_eq!(object.maps[STARTS].key_size(), 8);
     }
 }

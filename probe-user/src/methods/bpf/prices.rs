@@ -8,22 +8,23 @@
 
 use std::{collections::BTreeMap, mem::offset_of, os::fd::BorrowedFd};
 
-use serde_json::json;
-
 use probe_core::{
     error::{Error, Result},
     model::target::Function,
 };
 use probe_ebpf::fentry_budget::Slot;
+use serde_json::json;
 
 use super::{
-    fentry_budget::{Rates, load_on},
+    rates::{Prices, Rates, load_on},
     session::Details,
 };
 use crate::{
     kernel::{
         bpf::{
-            probe::{Probe, Probes},
+            chosen::Programs,
+            loader::{Loader, Spot},
+            probe::Probe,
             ring::Ring,
             slots::Slots,
         },
@@ -38,24 +39,15 @@ const ROUNDS: u32 = 40;
 /// A difference that is lost in the noise: no program is free.
 const LEAST_NS: f64 = 1.0;
 
-/// Prices in ns.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Prices {
-    /// Of the hook, the count and the draw, and its share of settling the bucket.
-    pub(super) call: f64,
-    /// Of a record beyond that.
-    pub(super) record: f64,
-}
-
 /// Finds the prices, by running the program.
 ///
 /// # Errors
 /// The kernel has no test functions, or refuses the program.
-pub(super) fn calibrate() -> Result<(Prices, Details)> {
-    let (mut probe, slots, mut ring) = on_test_function()?;
+pub(super) fn calibrate(programs: &Programs) -> Result<(Prices, Details)> {
+    let (mut probe, slots, mut ring) = on_test_function(programs)?;
     let without = fastest(probe.program(), || Ok(()))?;
     let mut with = |rates: Rates| {
-        rates.fill(&slots, &probe)?;
+        rates.fill(&slots)?;
         probe.attach()?;
         let time = fastest(probe.program(), || ring.drain(|_| ()));
         probe.detach()?;
@@ -82,9 +74,9 @@ pub(super) fn calibrate() -> Result<(Prices, Details)> {
 ///
 /// # Errors
 /// As [`calibrate`].
-pub(super) fn try_out() -> Result<()> {
-    let (mut probe, slots, _ring) = on_test_function()?;
-    Rates::NEVER.fill(&slots, &probe)?;
+pub(super) fn try_out(programs: &Programs) -> Result<()> {
+    let (mut probe, slots, _ring) = on_test_function(programs)?;
+    Rates::NEVER.fill(&slots)?;
     probe.attach()?;
     call_once(probe.program())?;
     let calls = slots.sum(offset_of!(Slot, calls));
@@ -98,10 +90,10 @@ pub(super) fn try_out() -> Result<()> {
 
 const TESTED: &str = "bpf_fentry_test1";
 
-fn on_test_function() -> Result<(Probe, Slots, Ring<2>)> {
+fn on_test_function(programs: &Programs) -> Result<(Probe, Slots, Ring<2>)> {
     const RING_BYTES: u32 = 64 << 10;
     let tested = Function { name: TESTED.into(), module: None, addresses: Default::default() };
-    load_on(&mut Probes::new()?, &tested, "tracetoll_price", RING_BYTES)
+    load_on(&mut Loader::new(programs, "tracetoll_price")?, Spot::Fentry(&tested), RING_BYTES)
 }
 
 fn call_once(program: BorrowedFd<'_>) -> Result<()> {

@@ -22,7 +22,13 @@ use probe_core::{
 use serde_json::json;
 
 use crate::{
-    kernel::{bpf::sampler::Sampler, clock, cpus, known::Known, run::PREFIX, targets},
+    kernel::{
+        bpf::{chosen::Programs, sampler::Sampler},
+        clock, cpus,
+        known::Known,
+        run::PREFIX,
+        targets,
+    },
     methods::{
         Cadence, Detection, Method, AttachContext, Session, Share, Sink,
         entry::number_in,
@@ -67,22 +73,22 @@ impl Sampling {
         Ok(Self { descriptor, frequency, ticker })
     }
 
-    fn load(&self, target: &Target) -> Result<Sampler> {
+    fn load(&self, programs: &Programs, target: &Target) -> Result<Sampler> {
         check_frequency(self.frequency)?;
-        Sampler::load(&target.functions, &format!("{PREFIX}_stack"))
+        Sampler::load(programs, &target.functions, &format!("{PREFIX}_stack"))
     }
 
     /// Whether the kernel takes the program, and a ticker takes it.
-    fn probe(&self, target: &Target) -> Result<()> {
-        let mut sampler = self.load(target)?;
+    fn probe(&self, target: &Target, known: &Known) -> Result<()> {
+        let mut sampler = self.load(&known.programs, target)?;
         let event = self.ticker.try_out(self.frequency, 0)?;
         sampler.attach_to(event.as_fd(), "perf event of this thread")?;
         sampler.detach()
     }
 
     /// On `cpus`, attached and not yet ticking.
-    fn open(&self, target: &Target, cpus: &[u32]) -> Result<SampleSession> {
-        let mut sampler = self.load(target)?;
+    fn open(&self, programs: &Programs, target: &Target, cpus: &[u32]) -> Result<SampleSession> {
+        let mut sampler = self.load(programs, target)?;
         // No record is made, so none needs to hold anything.
         let open = |&cpu| self.ticker.open(self.frequency, 0, cpu);
         let events: Vec<_> = cpus.iter().map(open).collect::<Result<_>>()?;
@@ -99,12 +105,12 @@ impl Method for Sampling {
         &self.descriptor
     }
 
-    fn ask(&self, target: &Target, _: &Known) -> Detection {
-        self.probe(target).into()
+    fn ask(&self, target: &Target, known: &Known) -> Detection {
+        self.probe(target, known).into()
     }
 
-    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
-        Ok(Box::new(self.open(target, &cpus::online()?)?))
+    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+        Ok(Box::new(self.open(&context.run.programs, target, &cpus::online()?)?))
     }
 }
 

@@ -1,7 +1,7 @@
-//! The session that all methods on function entries share: one program per function, each with what
-//! reads it.
+//! The session that all methods share that count or record by programs: for each spot of the target
+//! one program or two, with what reads them.
 //!
-//! What differs is a [`Design`]: which program with which maps, and what is read of them.
+//! What differs is a [`Design`]: which programs with which maps, and what is read of them.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -10,9 +10,9 @@ use probe_core::{
     model::{
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
-        observation::{Estimate, Observation},
-        target::{Function, Target},
-        units::{Bytes, Nanos},
+        observation::{Durations, Estimate, Observation},
+        target::Target,
+        units::Nanos,
     },
 };
 use serde_json::{Value, json};
@@ -20,8 +20,10 @@ use serde_json::{Value, json};
 use crate::{
     kernel::{
         bpf::{
+            chosen::Programs,
             link,
-            probe::{Probe, Probes},
+            loader::{Loader, Spot},
+            probe::Probe,
         },
         clock, holders,
         known::Known,
@@ -31,81 +33,82 @@ use crate::{
     methods::{AttachContext, Cadence, Detection, Method, Session, Sink, options::Options},
 };
 
-/// What a method does with function entries.
+/// What a method does with its programs.
 pub(super) trait Design: fmt::Debug + Send + Sync + 'static {
-    /// What reads one program.
+    /// What reads the programs of one spot.
     type Part: Part + 'static;
 
-    /// When the parts want to be drained.
-    fn cadence(&self) -> Cadence;
+    /// Whether it sees a target's tracepoints, and not its functions.
+    const SEES_TRACEPOINTS: bool = false;
 
-    /// Loads the program for `function`, not yet attached. `name` is for the kernel.
-    fn load(
-        &self,
-        probes: &mut Probes,
-        function: &Function,
-        name: &str,
-    ) -> Result<(Probe, Self::Part)>;
+    /// When the parts want to be drained.
+    fn cadence(&self) -> Cadence {
+        Cadence::Edges
+    }
+
+    /// Where in `target` it has programs, in the order of the items.
+    fn spots<'t>(&self, target: &'t Target) -> Vec<Spot<'t>> {
+        target.functions.iter().map(Spot::Fentry).collect()
+    }
+
+    /// Loads the programs for `spot`, not yet attached.
+    fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<Self::Part>>;
 
     /// Does the least of what [`Design::prepare`] needs, to find out whether it can be done.
-    fn try_out(&self) -> Result<()> {
+    fn try_out(&self, _: &Programs) -> Result<()> {
         Ok(())
     }
 
     /// Done once, before the parts of a trial are started. Returns what it found, for the
     /// observation's details.
-    fn prepare(&self, _: &mut [Traced<Self::Part>]) -> Result<Details> {
+    fn prepare(&self, _: &Programs, _: &mut [Traced<Self::Part>]) -> Result<Details> {
         Ok(Details::new())
     }
 }
 
-/// What reads the program of one function.
+/// What reads the programs of one spot.
 pub(super) trait Part: fmt::Debug + Send {
-    /// Called before the program is attached.
-    fn start(&mut self, _: &Probe) -> Result<()> {
+    /// How many items of the target it tells of.
+    fn items(&self) -> usize {
+        1
+    }
+
+    /// Called before the programs are attached.
+    fn start(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Hands what is there of `item` to `sink`.
-    fn drain(&mut self, probe: &Probe, item: usize, sink: &mut dyn Sink) -> Result<()>;
-
-    /// Called after the program is detached and none runs any more; `enabled` is from when all had
-    /// been attached to when they were detached.
-    fn stop(&mut self, _enabled: (Nanos, Nanos)) -> Result<()> {
+    /// Hands what is there to `sink`; `item` is the first of its items.
+    fn drain(&mut self, _item: usize, _: &mut dyn Sink) -> Result<()> {
         Ok(())
     }
 
-    /// What was seen in all, between start and stop.
-    fn account(&mut self, probe: &Probe, observed: Nanos) -> Result<Account>;
+    /// Called after all programs are detached and none runs any more.
+    fn stop(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What was seen in all, between start and stop, by `probes`.
+    fn account(&mut self, probes: &[Probe]) -> Result<Account>;
 }
 
 /// Facts in the method's own words.
 pub(super) type Details = BTreeMap<String, Value>;
 
-/// Waits for the programs that still run after they were detached, so that what they write is there
-/// when it is read; once for each `details`, which then say whether they were waited for, or why
-/// not.
-pub(super) fn await_programs(details: &mut Details) {
-    details.entry("running_programs_awaited".into()).or_insert_with(
-        || match link::await_programs() {
-            Ok(()) => json!(true),
-            Err(error) => json!(error.to_string()),
-        },
-    );
-}
-
 /// What one part saw; see [`Observation`].
 #[derive(Debug)]
 pub(super) struct Account {
-    pub(super) recorded: Option<u64>,
+    /// Of each of its items.
+    pub(super) recorded: Vec<Option<u64>>,
     pub(super) counted: Option<u64>,
     pub(super) estimate: Option<Estimate>,
+    pub(super) durations: Option<Durations>,
     pub(super) lost: u64,
     /// Calls at which the program ran in vain, beside those at which it did not run.
     pub(super) missed: u64,
-    pub(super) bytes_read: Bytes,
-    /// Kernel memory beside the program and its maps.
-    pub(super) memory: Bytes,
+    pub(super) bytes_read: u64,
+    /// Kernel memory beside the programs and their maps.
+    pub(super) memory: u64,
     /// Reported per function.
     pub(super) details: Details,
 }
@@ -114,37 +117,58 @@ impl Account {
     /// Of a part that recorded so many calls and lost none.
     pub(super) fn new(recorded: Option<u64>, bytes_read: u64) -> Self {
         Self {
-            recorded,
+            recorded: vec![recorded],
             counted: None,
             estimate: None,
+            durations: None,
             lost: 0,
             missed: 0,
-            bytes_read: Bytes(bytes_read),
-            memory: Bytes(0),
+            bytes_read,
+            memory: 0,
             details: Details::new(),
         }
     }
 }
 
-/// Checks that no more calls of `function` were drawn than were made.
-pub(super) fn check_drawn(drawn: u64, calls: u64, function: &str) -> Result<()> {
+/// Checks that no more calls were drawn than were made of the function of `probes`.
+pub(super) fn check_drawn(drawn: u64, calls: u64, probes: &[Probe]) -> Result<()> {
     if drawn <= calls {
         return Ok(());
     }
+    let function = &probes[0].subject;
     let what = format!("{drawn} calls of {function} were drawn, but only {calls} were made");
     Err(Error::Inconsistent(what))
 }
 
-/// A program and what reads it.
+/// The programs of one spot, and what reads them.
 #[derive(Debug)]
 pub(super) struct Traced<P> {
-    pub(super) probe: Probe,
+    /// The one that sees the hits first.
+    pub(super) probes: Vec<Probe>,
     pub(super) part: P,
 }
 
-/// A method on function entries.
+impl<P> Traced<P> {
+    /// One program.
+    pub(super) fn new(probe: Probe, part: P) -> Self {
+        Self { probes: vec![probe], part }
+    }
+
+    /// The first comes last, so that whatever it sees the others see too.
+    fn attach(&mut self) -> Result<()> {
+        self.probes.iter_mut().rev().try_for_each(Probe::attach)
+    }
+}
+
+/// Goes on past an error, and reports the first.
+fn detach<P>(traced: &mut [Traced<P>]) -> Result<()> {
+    let probes = traced.iter_mut().flat_map(|traced| &mut traced.probes);
+    probes.map(Probe::detach).fold(Ok(()), Result::and)
+}
+
+/// A method that has programs in the kernel.
 #[derive(Debug)]
-pub(super) struct Fentry<D> {
+pub(super) struct Programmed<D> {
     descriptor: Descriptor,
     design: D,
 }
@@ -153,57 +177,73 @@ pub(super) struct Fentry<D> {
 pub(super) struct Kind {
     pub(super) class: Class,
     pub(super) unit: SeriesUnit,
+    pub(super) durations: bool,
     pub(super) summary: String,
     pub(super) parameters: Details,
 }
 
-impl<D> Fentry<D> {
-    pub(super) fn new(options: &Options, kind: Kind, design: D) -> Self {
-        let Kind { class, unit, summary, parameters } = kind;
-        let id = options.id(options.base());
-        let family = Family::Bpf;
-        let descriptor =
-            Descriptor { id, family, class, unit, durations: false, summary, parameters };
-        Self { descriptor, design }
+impl Kind {
+    /// A method of this class without parameters whose series are calls.
+    pub(super) fn new(class: Class, summary: impl Into<String>) -> Self {
+        let unit = SeriesUnit::Calls { factor: 1.0 };
+        let (durations, parameters) = (false, Details::new());
+        Self { class, unit, durations, summary: summary.into(), parameters }
     }
 }
 
-impl<D: Design> Fentry<D> {
-    /// None attached. No name of theirs needs the run's tag: they go with the process.
-    fn load(&self, target: &Target) -> Result<Vec<Traced<D::Part>>> {
-        if target.functions.is_empty() {
-            return Err(Error::unsupported(
-                "target",
-                "it has no functions, and this method sees nothing else",
-                "Name a function",
-            ));
-        }
-        let mut probes = Probes::new()?;
-        probes.check(&target.functions)?;
-        // Without the family, which takes half of the 15 bytes.
-        let base = self.descriptor.id.0.split(':').next().unwrap_or_default();
-        let short = base.strip_prefix("bpf-fentry-").unwrap_or(base);
-        let name = format!("{PREFIX}_{short}").replace('-', "_");
-        let functions = target.functions.iter();
-        functions
-            .map(|function| {
-                let (probe, part) = self.design.load(&mut probes, function, kernel_name(&name))?;
-                Ok(Traced { probe, part })
-            })
-            .collect()
+impl<D: Design> Programmed<D> {
+    pub(super) fn make(options: &Options, kind: Kind, design: D) -> Box<dyn Method> {
+        let Kind { class, unit, durations, summary, parameters } = kind;
+        let (id, family) = (options.id(options.base()), Family::Bpf);
+        let descriptor = Descriptor { id, family, class, unit, durations, summary, parameters };
+        Box::new(Self { descriptor, design })
     }
 
-    /// Loading asks the verifier about each function, and only attaching asks whether it can be
-    /// patched and takes one program more: of whichever program, so that one method asks for all.
+    /// None attached. No name of theirs needs the run's tag: they go with the process.
+    fn load(&self, programs: &Programs, spots: &[Spot<'_>]) -> Result<Vec<Traced<D::Part>>> {
+        // Without the family, which takes half of the 15 bytes.
+        let base = self.descriptor.id.0.split(':').next().unwrap_or_default();
+        let short = base.trim_start_matches("bpf-").trim_start_matches("fentry-");
+        let name = format!("{PREFIX}_{short}").replace('-', "_");
+        let mut loader = Loader::new(programs, &name)?;
+        loader.check(spots)?;
+        spots.iter().map(|spot| self.design.load(&mut loader, *spot)).collect()
+    }
+
+    /// Its spots in `target`, of which there must be some.
+    fn spots<'t>(&self, target: &'t Target) -> Result<Vec<Spot<'t>>> {
+        let (there, what, example) = match D::SEES_TRACEPOINTS {
+            true => (target.tracepoints.len(), "tracepoint", "tracepoint:net:net_dev_xmit"),
+            false => (target.functions.len(), "function", "vhost_net:handle_tx"),
+        };
+        if there > 0 {
+            return Ok(self.design.spots(target));
+        }
+        Err(Error::unsupported(
+            "target",
+            format!("it has no {what}, and {} sees nothing else", self.descriptor.id),
+            format!("Name one, as in --target {example}"),
+        ))
+    }
+
+    /// Loading asks the verifier about each program, and only attaching asks the kernel about its
+    /// place: whether a function can be patched and takes one program more, of whichever program,
+    /// so that one method on function entries asks for all.
     fn probe(&self, target: &Target, known: &Known) -> Result<()> {
-        let mut traced = self.load(target)?;
-        known.attaches("fentry", &target.functions, || {
-            traced.iter_mut().try_for_each(|traced| traced.probe.attach())?;
-            let patched = check_patched(target, known);
+        let spots = self.spots(target)?;
+        let mut traced = self.load(&known.programs, &spots)?;
+        let on_entries = spots.iter().all(|spot| matches!(spot, Spot::Fentry(_)));
+        let mut attempt = || {
+            traced.iter_mut().try_for_each(Traced::attach)?;
+            let patched = if on_entries { check_patched(target, known) } else { Ok(()) };
             detach(&mut traced)?;
             patched
-        })?;
-        self.design.try_out()
+        };
+        match on_entries {
+            true => known.attaches("fentry", &target.functions, attempt)?,
+            false => attempt()?,
+        }
+        self.design.try_out(&known.programs)
     }
 }
 
@@ -222,17 +262,7 @@ fn check_patched(target: &Target, known: &Known) -> Result<()> {
     ))
 }
 
-/// Goes on past an error, and reports the first.
-fn detach<P>(traced: &mut [Traced<P>]) -> Result<()> {
-    traced.iter_mut().map(|traced| traced.probe.detach()).fold(Ok(()), Result::and)
-}
-
-/// The kernel refuses longer names of maps.
-fn kernel_name(name: &str) -> &str {
-    name.get(..name.floor_char_boundary(15)).unwrap_or(name)
-}
-
-impl<D: Design> Method for Fentry<D> {
+impl<D: Design> Method for Programmed<D> {
     fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }
@@ -241,11 +271,14 @@ impl<D: Design> Method for Fentry<D> {
         self.probe(target, known).into()
     }
 
-    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
-        let mut traced = self.load(target)?;
-        let details = self.design.prepare(&mut traced)?;
+    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+        let programs = &context.run.programs;
+        let mut traced = self.load(programs, &self.spots(target)?)?;
+        let details = self.design.prepare(programs, &mut traced)?;
         let cadence = self.design.cadence();
-        Ok(Box::new(FentrySession { traced, cadence, details, enabled: None, observed: Nanos(0) }))
+        let first = if D::SEES_TRACEPOINTS { target.tracepoint(0) } else { 0 };
+        let (enabled, observed) = (None, Nanos(0));
+        Ok(Box::new(ProgramSession { traced, first, cadence, details, enabled, observed }))
     }
 }
 
@@ -255,8 +288,10 @@ pub(super) fn every(wake_ms: u32) -> Cadence {
 }
 
 #[derive(Debug)]
-struct FentrySession<P> {
+struct ProgramSession<P> {
     traced: Vec<Traced<P>>,
+    /// The target's item that the first part's first is; the others follow.
+    first: usize,
     cadence: Cadence,
     details: Details,
     enabled: Option<Enabled>,
@@ -270,25 +305,15 @@ struct Enabled {
     attached: Vec<String>,
 }
 
-impl<P: Part> FentrySession<P> {
+impl<P: Part> ProgramSession<P> {
     fn attach_all(&mut self) -> Result<Vec<String>> {
-        self.traced.iter_mut().try_for_each(|Traced { probe, part }| part.start(probe))?;
-        self.traced.iter_mut().try_for_each(|traced| traced.probe.attach())?;
-        self.traced.iter().map(|traced| traced.probe.describe()).collect()
-    }
-
-    /// Goes on past an error, and reports the first.
-    fn detach_all(&mut self) -> Result<()> {
-        let detached = detach(&mut self.traced);
-        let Some(Enabled { at, .. }) = self.enabled else { return detached };
-        let enabled = (at, Nanos(at.0 + self.observed.0));
-        await_programs(&mut self.details);
-        let parts = self.traced.iter_mut();
-        parts.map(|traced| traced.part.stop(enabled)).fold(detached, Result::and)
+        self.traced.iter_mut().try_for_each(|traced| traced.part.start())?;
+        self.traced.iter_mut().try_for_each(Traced::attach)?;
+        self.traced.iter().flat_map(|traced| &traced.probes).map(Probe::describe).collect()
     }
 }
 
-impl<P: Part> Session for FentrySession<P> {
+impl<P: Part> Session for ProgramSession<P> {
     fn cadence(&self) -> Cadence {
         self.cadence
     }
@@ -299,7 +324,7 @@ impl<P: Part> Session for FentrySession<P> {
             Err(error) => {
                 // The reason that it failed says more than a failure to undo it; what is left goes
                 // with the session.
-                let _ = self.detach_all();
+                let _ = detach(&mut self.traced);
                 return Err(error);
             }
         }
@@ -307,11 +332,14 @@ impl<P: Part> Session for FentrySession<P> {
     }
 
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        let traced = self.traced.iter_mut().enumerate();
-        // What one ring has wrong does not keep the others from being read.
-        traced
-            .map(|(item, Traced { probe, part })| part.drain(probe, item, sink))
-            .fold(Ok(()), Result::and)
+        let mut item = self.first;
+        let mut drained = Ok(());
+        for Traced { part, .. } in &mut self.traced {
+            // What one ring has wrong does not keep the others from being read.
+            drained = drained.and(part.drain(item, sink));
+            item += part.items();
+        }
+        drained
     }
 
     fn disable(&mut self) -> Result<()> {
@@ -319,13 +347,21 @@ impl<P: Part> Session for FentrySession<P> {
         if let Some(enabled) = &self.enabled {
             self.observed = clock::now().since(enabled.at);
         }
-        detached.and(self.detach_all())
+        // What programs that still run write is there when it is read.
+        let awaited = match link::await_programs() {
+            Ok(()) => json!(true),
+            Err(error) => json!(error.to_string()),
+        };
+        self.details.insert("running_programs_awaited".into(), awaited);
+        let parts = self.traced.iter_mut();
+        parts.map(|traced| traced.part.stop()).fold(detached, Result::and)
     }
 
     fn detach(mut self: Box<Self>) -> Result<Observation> {
-        self.detach_all()?;
-        let Self { mut traced, details, enabled, observed, .. } = *self;
+        detach(&mut self.traced)?;
+        let Self { mut traced, first, details, enabled, observed, .. } = *self;
         let mut observation = Observation {
+            recorded: vec![None; first],
             lost: Loss::NONE,
             missed: Loss::NONE,
             enabled: observed,
@@ -334,35 +370,41 @@ impl<P: Part> Session for FentrySession<P> {
             details,
             ..Observation::default()
         };
-        let mut skipped = Vec::new();
-        for Traced { probe, part } in &mut traced {
-            let missed = probe.missed()?;
-            skipped.push(missed);
-            observation.missed = observation.missed.and(missed);
-            observation.program_runs.extend(probe.runs()?);
-            add(&mut observation, part.account(probe, observed)?, probe.memory()?);
+        let mut missed = Vec::new();
+        for Traced { probes, part } in &mut traced {
+            missed.push(probes.iter().map(Probe::missed).collect::<Result<Vec<_>>>()?);
+            for probe in &*probes {
+                observation.program_runs.extend(probe.runs()?);
+                observation.kernel_memory.0 += probe.memory()?.0;
+            }
+            add(&mut observation, part.account(probes)?);
         }
-        let skipped = serde_json::to_value(skipped).unwrap_or_default();
-        observation.details.insert("recursion_misses_per_function".into(), skipped);
+        tell_missed(&mut observation, &missed);
         Ok(observation)
     }
 }
 
-fn add(observation: &mut Observation, account: Account, of_program: Bytes) {
-    let Account { recorded, counted, estimate, lost, missed, bytes_read, memory, details } =
-        account;
-    observation.recorded.push(recorded);
-    if counted.is_some() {
-        observation.counted.push(counted);
+/// Takes in what the programs of each spot missed: what the first did, the method did not see.
+fn tell_missed(observation: &mut Observation, missed: &[Vec<Loss>]) {
+    let first: Vec<Loss> = missed.iter().filter_map(|of_spot| of_spot.first().copied()).collect();
+    observation.missed = first.iter().copied().fold(observation.missed, Loss::and);
+    observation.details.insert("missed_per_program".into(), json!(first));
+    let exits = missed.iter().flat_map(|of_spot| of_spot.iter().skip(1)).copied();
+    if let Some(exits) = exits.reduce(Loss::and) {
+        observation.details.insert("missed_exits".into(), json!(exits));
     }
-    if estimate.is_some() {
-        observation.estimates.push(estimate);
-    }
-    observation.lost = observation.lost.and(Loss::Exact(lost));
-    observation.missed = observation.missed.and(Loss::Exact(missed));
-    observation.bytes_read.0 += bytes_read.0;
-    observation.kernel_memory.0 += of_program.0 + memory.0;
-    for (name, value) in details {
+}
+
+fn add(observation: &mut Observation, account: Account) {
+    observation.recorded.extend(account.recorded);
+    observation.counted.extend(account.counted.map(Some));
+    observation.estimates.extend(account.estimate.map(Some));
+    observation.durations.extend(account.durations.map(Some));
+    observation.lost = observation.lost.and(Loss::Exact(account.lost));
+    observation.missed = observation.missed.and(Loss::Exact(account.missed));
+    observation.bytes_read.0 += account.bytes_read;
+    observation.kernel_memory.0 += account.memory;
+    for (name, value) in account.details {
         let all = observation.details.entry(name).or_insert_with(|| json!([]));
         if let Value::Array(all) = all {
             all.push(value);

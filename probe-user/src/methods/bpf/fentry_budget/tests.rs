@@ -1,10 +1,10 @@
 #![expect(clippy::cast_precision_loss, reason = "small numbers")]
 
-use probe_ebpf::fentry_budget::SETTLE;
+use probe_ebpf::fentry_budget::{LEAST, RATE_BITS, SETTLE};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::*;
+use super::{super::rates::Prices, *};
 
 #[test]
 fn a_hook_that_costs_more_than_the_budget_says_so() {
