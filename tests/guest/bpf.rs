@@ -24,7 +24,7 @@ use probe_user::{
         run::Run,
     },
     measure::reference::{self, ReferenceCounter},
-    methods::{AttachContext, Detection, Method, Sample, Session, Share, Sink, registry},
+    methods::{Detection, Method, Sample, AttachContext, Share, Sink, registry},
 };
 
 use crate::triggers::{call_open_tun, call_open_vhost, call_set_name};
@@ -215,8 +215,7 @@ fn reference_sites() -> Result<()> {
 fn dropped_session() -> Result<()> {
     crate::load_modules()?;
     let run = Run::start()?;
-    let mut session: Box<dyn Session> =
-        fentry_count()?.attach(&target(&[OPEN_TUN]), &AttachContext::bare(&run))?;
+    let mut session = fentry_count()?.attach(&target(&[OPEN_TUN]), &AttachContext::bare(&run))?;
     session.enable()?;
     drop(session);
     let left = links()?;

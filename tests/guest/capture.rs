@@ -19,7 +19,7 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{clock, kallsyms::Kallsyms, netdev::NetDevices, netlink::Netlink, run::Run, targets},
-    methods::{AttachContext, Detection, Session, Taps, registry},
+    methods::{Detection, Observer, AttachContext, Taps, registry},
     sys::tun::Tap,
     workload::{Offered, Placement, Testbed, network},
 };
@@ -65,7 +65,7 @@ impl Bench {
         Ok(Self { run, target, testbed })
     }
 
-    fn attach(&self, method: &str) -> Result<Box<dyn Session>> {
+    fn attach(&self, method: &str) -> Result<Observer> {
         let method = registry::find(method)?;
         match method.detect(&self.target) {
             Detection::Available => {}
@@ -97,7 +97,7 @@ impl Bench {
     fn closed_loop_read(
         &self,
         kicks: u64,
-        session: &mut dyn Session,
+        session: &mut Observer,
         frames: &mut Events,
     ) -> Result<u64> {
         let mut load = self.testbed.start(Offered::ClosedLoop { kicks })?;
@@ -145,7 +145,7 @@ fn every_frame() -> Result<()> {
         let (begin, before) = (clock::now(), bench.counted()?);
         let mut frames = Events::default();
         session.enable()?;
-        let sent = bench.closed_loop_read(KICKS, &mut *session, &mut frames)?;
+        let sent = bench.closed_loop_read(KICKS, &mut session, &mut frames)?;
         session.disable()?;
         let (end, counted) = (clock::now(), bench.counted()? - before);
         bench.closed_loop(10)?;

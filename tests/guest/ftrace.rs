@@ -33,7 +33,7 @@ use probe_user::{
         targets,
         tracefs::Tracefs,
     },
-    methods::{AttachContext, Detection, Session, registry},
+    methods::{Detection, Observer, AttachContext, registry},
     workload::{Offered, Placement, Testbed},
 };
 
@@ -71,7 +71,7 @@ fn resolve(request: &str) -> Result<Target> {
     Ok(targets::resolve(request, &Kallsyms::load()?)?)
 }
 
-fn session(run: &Run, target: &Target, buffer_kib: u32) -> Result<Box<dyn Session>> {
+fn session(run: &Run, target: &Target, buffer_kib: u32) -> Result<Observer> {
     let tracer = registry::find(&format!("ftrace-function:buffer_kib_per_cpu={buffer_kib}"))?;
     Ok(tracer.attach(target, &AttachContext::bare(run))?)
 }

@@ -30,7 +30,7 @@ pub struct Observation {
     pub lost: Loss,
     /// Calls at which the method's probe did not run.
     pub missed: Loss,
-    /// Time between enable and disable.
+    /// Time from before the first thing observed to when nothing did any more.
     pub enabled: Nanos,
     /// Of that, the time it really observed (less when the kernel multiplexed it).
     pub running: Nanos,

@@ -42,14 +42,10 @@ impl<'a> Hook<'a> {
     ///
     /// # Errors
     /// What the kernel refused; whatever had attached by then is released.
-    pub fn attach(
-        method: &'a dyn Method,
-        target: &'a Target,
-        context: &AttachContext<'_>,
-    ) -> Result<Self> {
-        let mut session = method.attach(target, context)?;
-        session.enable()?;
-        let reader = Reader::start(session, Collector::new(target), context.cpus)?;
+    pub fn attach(method: &'a dyn Method, target: &'a Target, context: &AttachContext<'_>) -> Result<Self> {
+        let mut observer = method.attach(target, context)?;
+        observer.enable()?;
+        let reader = Reader::start(observer, Collector::new(target), context.cpus)?;
         Ok(Self { method: method.descriptor(), target, reader })
     }
 
@@ -60,9 +56,9 @@ impl<'a> Hook<'a> {
     /// What the kernel refused; a count that does not hold, with both numbers.
     pub fn finish(self, hits: Hits) -> Result<Observation> {
         let mut reading = self.reader.stop()?;
-        reading.session.disable()?;
+        reading.observer.disable()?;
         reading.drain()?;
-        let seen = reading.session.detach()?;
+        let seen = reading.observer.detach()?;
         for (index, name) in self.target.items().enumerate() {
             let of_item = |counts: &[Option<u64>]| counts.get(index).copied().flatten();
             let all = of_item(&seen.counted).or(of_item(&seen.recorded));

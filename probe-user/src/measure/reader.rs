@@ -1,4 +1,4 @@
-//! Drains a session while the load runs: at the bin edges, or from a thread of the method's own.
+//! Drains a method while the load runs: at the bin edges, or from a thread of the method's own.
 //!
 //! Either way the CPU time that reading takes is the method's, and is measured as the reading
 //! thread's own.
@@ -18,10 +18,10 @@ use rustix::time::ClockId;
 use super::collector::Collector;
 use crate::{
     kernel::{affinity, clock, cputime},
-    methods::{Cadence, Session},
+    methods::{Cadence, Observer},
 };
 
-/// A session that is being drained.
+/// A method that is being drained.
 pub struct Reader(Kind);
 
 enum Kind {
@@ -35,8 +35,8 @@ enum Kind {
 
 /// What a reader hands back.
 pub struct Reading {
-    /// The session, still attached.
-    pub session: Box<dyn Session>,
+    /// The method, still attached.
+    pub observer: Observer,
     /// What it saw.
     pub collector: Collector,
     /// CPU time that reading took.
@@ -46,14 +46,14 @@ pub struct Reading {
 }
 
 impl Reader {
-    /// Starts to drain `session`; a thread of its own runs on `cpus`, the CPUs of the machine that
+    /// Starts to drain `observer`; a thread of its own runs on `cpus`, the CPUs of the machine that
     /// is traced.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(session: Box<dyn Session>, collector: Collector, cpus: &[u32]) -> Result<Self> {
-        let cadence = session.cadence();
-        let reading = Reading { session, collector, cpu: Nanos(0), wakeups: 0 };
+    pub fn start(observer: Observer, collector: Collector, cpus: &[u32]) -> Result<Self> {
+        let cadence = observer.cadence();
+        let reading = Reading { observer, collector, cpu: Nanos(0), wakeups: 0 };
         let every = match cadence {
             Cadence::Edges => return Ok(Self(Kind::Edges(reading))),
             Cadence::Never => return Ok(Self(Kind::AtEnd(reading))),
@@ -74,7 +74,7 @@ impl Reader {
     /// Called at bin edge `index`, as soon as it is stamped.
     ///
     /// # Errors
-    /// What the session's drain reports.
+    /// What its drain reports.
     pub fn at_edge(&mut self, index: usize) -> Result<()> {
         match &mut self.0 {
             Kind::Edges(reading) => {
@@ -88,7 +88,7 @@ impl Reader {
     /// Stops draining.
     ///
     /// # Errors
-    /// What the session's drain reported meanwhile.
+    /// What its drain reported meanwhile.
     pub fn stop(self) -> Result<Reading> {
         match self.0 {
             Kind::Edges(reading) | Kind::AtEnd(reading) => Ok(reading),
@@ -106,10 +106,10 @@ impl Reading {
     /// Drains once more, on the method's account.
     ///
     /// # Errors
-    /// What the session's drain reports.
+    /// What its drain reports.
     pub fn drain(&mut self) -> Result<()> {
         let before = thread_cpu();
-        let drained = self.session.drain(&mut self.collector);
+        let drained = self.observer.drain(&mut self.collector);
         self.cpu.0 += thread_cpu().since(before).0;
         drained
     }
@@ -126,7 +126,7 @@ fn drain_every(
     stopped: &mpsc::Receiver<()>,
 ) -> Result<Reading> {
     while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-        reading.session.drain(&mut reading.collector)?;
+        reading.observer.drain(&mut reading.collector)?;
     }
     // The whole thread is the method's: its wake-ups too, not only its reads.
     reading.cpu = thread_cpu();

@@ -165,10 +165,10 @@ impl Bench<'_> {
             interrupted: Some(self.interrupted),
         };
         let target = plan.part_of(self.target);
-        let mut session = method.attach(&target, &context)?;
-        session.enable()?;
+        let mut observer = method.attach(&target, &context)?;
+        observer.enable()?;
         let collector = Collector::new(&target);
-        let mut reader = Reader::start(session, collector, &self.placement.reader)?;
+        let mut reader = Reader::start(observer, collector, &self.placement.reader)?;
         watch.lap(Phase::Attach);
         let watched = self.watch(&testbed, plan, reference.as_ref(), &mut reader);
         let reading = reader.stop()?;
@@ -344,13 +344,13 @@ impl Bench<'_> {
         edges: &[Nanos],
         watch: &mut Stopwatch,
     ) -> Result<Account> {
-        reading.session.disable()?;
+        reading.observer.disable()?;
         // What comes now belongs to no bin: the last edge's counts stay as they were read there.
         reading.collector.at_edge(edges.len());
         reading.drain()?;
         let before = reader::thread_cpu();
-        let Reading { session, collector, cpu, wakeups } = reading;
-        let mut observation = session.detach()?;
+        let Reading { observer, collector, cpu, wakeups } = reading;
+        let mut observation = observer.detach()?;
         watch.lap(Phase::Detach);
         if traced.len() < self.target.len() {
             // Behind its functions, a smaller target's items have other indices; nobody asks for

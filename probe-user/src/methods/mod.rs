@@ -1,8 +1,10 @@
 //! The tracing methods, one room each; they never import one another.
 //!
-//! The life of a method in a trial: [`Method::attach`] · [`Session::enable`] · [`Session::drain`]
-//! again and again · [`Session::disable`] · one last drain · [`Session::detach`]. Whatever attached
-//! is released by `detach`, which reports errors; dropping a session releases it too, silently.
+//! The life of a method in a trial: [`Method::open`] · [`Session::start`] · [`Session::drain`] again
+//! and again · [`Session::stop`] · one last drain · [`Session::account`]. An [`Observer`] takes a
+//! session through these steps, and notes what is the same for all: the time, and what attached.
+//! Whatever was opened is released by `account`, which reports errors; dropping a session releases
+//! it too, silently.
 
 pub mod bpf;
 pub mod capture;
@@ -10,6 +12,7 @@ mod detection;
 pub mod entry;
 pub mod external;
 pub mod ftrace;
+mod observer;
 pub mod off;
 pub mod options;
 pub mod perf;
@@ -26,7 +29,8 @@ use probe_core::{
     model::{method::Descriptor, observation::Observation, target::Target, units::Nanos},
 };
 
-use crate::kernel::{known::Known, netns::Netns, run::Run};
+pub use self::observer::Observer;
+use crate::kernel::{known::Known, netns::Netns, run::Run, targets};
 
 /// Whether a method can work on this host.
 #[derive(Debug)]
@@ -60,11 +64,20 @@ pub trait Method: Send + Sync {
         self.ask(target, &Known::default())
     }
 
-    /// Attaches to every item of `target` that it can see, disabled as far as the facility allows.
+    /// Opens what it needs to observe every item of `target` that it can see, and observes nothing
+    /// yet as far as the facility allows.
     ///
     /// # Errors
-    /// What the kernel refused; whatever had attached by then is released.
-    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>>;
+    /// What the kernel refused; whatever was opened by then is released.
+    fn open(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>>;
+
+    /// As [`Method::open`], for whoever takes it through a trial's steps.
+    ///
+    /// # Errors
+    /// As [`Method::open`].
+    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Observer> {
+        Ok(Observer::new(self.open(target, context)?, target))
+    }
 }
 
 /// Where a method is attached, and on whose behalf.
@@ -108,7 +121,7 @@ pub enum Cadence {
     Never,
 }
 
-/// A method attached for one trial.
+/// What a method holds for one trial: only what is its own.
 pub trait Session: Send {
     /// When it wants to be drained.
     fn cadence(&self) -> Cadence;
@@ -116,27 +129,38 @@ pub trait Session: Send {
     /// Starts observing.
     ///
     /// # Errors
-    /// What the kernel refused.
-    fn enable(&mut self) -> Result<()>;
+    /// What the kernel refused. Then the session is good for nothing but to be dropped.
+    fn start(&mut self) -> Result<()>;
 
-    /// Hands everything that is there to `sink`; never blocks.
+    /// What observes now, one line each; the functions of `target` unless it says otherwise.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    fn attached(&self, target: &Target) -> Result<Vec<String>> {
+        Ok(targets::describe(target))
+    }
+
+    /// Hands everything that is there to `sink`; never blocks. Nothing, for a session that only
+    /// accounts for itself at the end.
     ///
     /// # Errors
     /// What the kernel refused, or a record that is not what its format says.
-    fn drain(&mut self, sink: &mut dyn Sink) -> Result<()>;
+    fn drain(&mut self, _sink: &mut dyn Sink) -> Result<()> {
+        Ok(())
+    }
 
     /// Stops observing; what was recorded stays readable.
     ///
     /// # Errors
-    /// What the kernel refused.
-    fn disable(&mut self) -> Result<()>;
+    /// What the kernel refused; the rest stops all the same.
+    fn stop(&mut self) -> Result<()>;
 
-    /// Releases everything and accounts for it. A failure to release is an error even if all was
-    /// observed.
+    /// Releases everything and completes `noted`, which holds what attached, and the time between
+    /// start and stop. A failure to release is an error even if all was observed.
     ///
     /// # Errors
     /// What the kernel refused; the rest is released all the same.
-    fn detach(self: Box<Self>) -> Result<Observation>;
+    fn account(self: Box<Self>, noted: Observation) -> Result<Observation>;
 }
 
 /// Takes what a session saw. Functions, tracepoints and frames go by their index in the target, see

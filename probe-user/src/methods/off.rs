@@ -11,12 +11,11 @@ use probe_core::{
         method::{Class, Descriptor, Family, MethodId, SeriesUnit},
         observation::Observation,
         target::Target,
-        units::Nanos,
     },
 };
 
-use super::{AttachContext, Cadence, Detection, Method, Session, Sink};
-use crate::kernel::{clock, known::Known};
+use super::{Cadence, Detection, Method, AttachContext, Session};
+use crate::kernel::known::Known;
 
 /// The control.
 #[derive(Debug)]
@@ -59,8 +58,8 @@ impl Method for Off {
         Detection::Available
     }
 
-    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
-        Ok(Box::new(OffSession { items: target.len(), enabled: None, observed: Nanos::default() }))
+    fn open(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+        Ok(Box::new(OffSession { items: target.len() }))
     }
 }
 
@@ -68,8 +67,6 @@ impl Method for Off {
 #[derive(Debug)]
 struct OffSession {
     items: usize,
-    enabled: Option<Nanos>,
-    observed: Nanos,
 }
 
 impl Session for OffSession {
@@ -77,31 +74,22 @@ impl Session for OffSession {
         Cadence::Never
     }
 
-    fn enable(&mut self) -> Result<()> {
-        self.enabled = Some(clock::now());
+    fn start(&mut self) -> Result<()> {
         Ok(())
     }
 
-    fn drain(&mut self, _sink: &mut dyn Sink) -> Result<()> {
+    fn attached(&self, _: &Target) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn stop(&mut self) -> Result<()> {
         Ok(())
     }
 
-    fn disable(&mut self) -> Result<()> {
-        self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
-        Ok(())
-    }
-
-    fn detach(self: Box<Self>) -> Result<Observation> {
-        let observed = self.observed;
-        Ok(Observation {
-            // It does not look, so it has no counts; and it makes no records that could be lost or
-            // missed.
-            recorded: vec![None; self.items],
-            lost: Loss::NONE,
-            missed: Loss::NONE,
-            enabled: observed,
-            running: observed,
-            ..Observation::default()
-        })
+    fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {
+        // It does not look, so it has no counts; and it makes no records that could be lost or
+        // missed.
+        let recorded = vec![None; self.items];
+        Ok(Observation { recorded, lost: Loss::NONE, missed: Loss::NONE, ..noted })
     }
 }

@@ -11,7 +11,7 @@ use libtest_mimic::Trial;
 use probe_core::model::{observation::Observation, target::Target};
 use probe_user::{
     kernel::{kallsyms::Kallsyms, targets},
-    methods::{Detection, Method, Session, registry},
+    methods::{Detection, Method, Observer, registry},
 };
 
 use crate::sink::Events;
@@ -64,7 +64,7 @@ fn available(id: &str, target: &Target) -> Result<Box<dyn Method>> {
     }
 }
 
-fn finish(mut session: Box<dyn Session>) -> Result<Observation> {
+fn finish(mut session: Observer) -> Result<Observation> {
     session.disable()?;
     session.drain(&mut Events::default())?;
     Ok(session.detach()?)

@@ -18,7 +18,7 @@ use probe_core::{
 };
 use probe_user::{
     kernel::{run::Run, tag::Tag},
-    methods::{AttachContext, Session, external},
+    methods::{Observer, AttachContext, external},
 };
 
 use super::{finish, living, resolve};
@@ -29,7 +29,7 @@ fn script(text: &str) -> External {
     External { ready: Some("(?m)^ready$".into()), ..External::new("script", argv) }
 }
 
-fn attach(program: External, run: &Run, target: &Target) -> Result<Box<dyn Session>> {
+fn attach(program: External, run: &Run, target: &Target) -> Result<Observer> {
     let methods = external::defined(&[program])?;
     Ok(methods[0].attach(target, &AttachContext::bare(run))?)
 }

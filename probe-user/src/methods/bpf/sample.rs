@@ -16,7 +16,7 @@ use probe_core::{
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
         target::Target,
-        units::{Bytes, Hertz, Nanos},
+        units::{Bytes, Hertz},
     },
 };
 use serde_json::json;
@@ -24,7 +24,7 @@ use serde_json::json;
 use crate::{
     kernel::{
         bpf::{chosen::Programs, sampler::Sampler},
-        clock, cpus,
+        cpus,
         known::Known,
         run::PREFIX,
         targets,
@@ -87,16 +87,14 @@ impl Sampling {
     }
 
     /// On `cpus`, attached and not yet ticking.
-    fn open(&self, programs: &Programs, target: &Target, cpus: &[u32]) -> Result<SampleSession> {
+    fn open_on(&self, programs: &Programs, target: &Target, cpus: &[u32]) -> Result<SampleSession> {
         let mut sampler = self.load(programs, target)?;
         // No record is made, so none needs to hold anything.
         let open = |&cpu| self.ticker.open(self.frequency, 0, cpu);
         let events: Vec<_> = cpus.iter().map(open).collect::<Result<_>>()?;
         events.iter().try_for_each(|event| sampler.attach(event))?;
         let event = format!("{} at {} on CPUs {cpus:?}", self.ticker.name(), self.frequency);
-        let attached = [event].into_iter().chain(targets::describe(target)).collect();
-        let observed = Nanos::default();
-        Ok(SampleSession { events, sampler, attached, enabled: None, observed, reads: 0 })
+        Ok(SampleSession { events, sampler, event, reads: 0 })
     }
 }
 
@@ -109,8 +107,8 @@ impl Method for Sampling {
         self.probe(target, known).into()
     }
 
-    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
-        Ok(Box::new(self.open(&context.run.programs, target, &cpus::online()?)?))
+    fn open(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+        Ok(Box::new(self.open_on(&context.run.programs, target, &cpus::online()?)?))
     }
 }
 
@@ -118,9 +116,8 @@ impl Method for Sampling {
 struct SampleSession {
     events: Vec<Event>,
     sampler: Sampler,
-    attached: Vec<String>,
-    enabled: Option<Nanos>,
-    observed: Nanos,
+    /// What ticks, for people.
+    event: String,
     /// Reads of all counts so far.
     reads: u64,
 }
@@ -130,9 +127,12 @@ impl Session for SampleSession {
         Cadence::Edges
     }
 
-    fn enable(&mut self) -> Result<()> {
-        self.enabled = Some(clock::now());
+    fn start(&mut self) -> Result<()> {
         self.events.iter().try_for_each(Event::enable)
+    }
+
+    fn attached(&self, target: &Target) -> Result<Vec<String>> {
+        Ok([self.event.clone()].into_iter().chain(targets::describe(target)).collect())
     }
 
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
@@ -148,14 +148,11 @@ impl Session for SampleSession {
         Ok(())
     }
 
-    fn disable(&mut self) -> Result<()> {
-        // All are stopped, even if one refuses.
-        let results: Vec<_> = self.events.iter().map(Event::disable).collect();
-        self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
-        results.into_iter().collect()
+    fn stop(&mut self) -> Result<()> {
+        self.events.iter().map(Event::disable).fold(Ok(()), Result::and)
     }
 
-    fn detach(mut self: Box<Self>) -> Result<Observation> {
+    fn account(mut self: Box<Self>, noted: Observation) -> Result<Observation> {
         let readings: Vec<_> =
             self.events.iter().map(|event| event.read(1)).collect::<Result<_>>()?;
         self.sampler.detach()?;
@@ -167,9 +164,7 @@ impl Session for SampleSession {
             // not told of.
             lost: Loss::NONE,
             missed: Loss::Unknown,
-            enabled: self.observed,
-            running: running(self.observed, &readings),
-            attached: self.attached.clone(),
+            running: running(noted.enabled, &readings),
             bytes_read: Bytes(self.reads * words * size_of::<u64>() as u64),
             kernel_memory: self.sampler.memory()?,
             program_runs: self.sampler.runs()?.into_iter().collect(),
@@ -177,7 +172,7 @@ impl Session for SampleSession {
                 ("samples".into(), json!(self.sampler.samples())),
                 ("own_per_function".into(), json!(own)),
             ]),
-            ..Observation::default()
+            ..noted
         })
     }
 }

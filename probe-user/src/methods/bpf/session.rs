@@ -12,7 +12,6 @@ use probe_core::{
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::{Durations, Estimate, Observation},
         target::Target,
-        units::Nanos,
     },
 };
 use serde_json::{Value, json};
@@ -25,7 +24,7 @@ use crate::{
             loader::{Loader, Spot},
             probe::Probe,
         },
-        clock, holders,
+        holders,
         known::Known,
         run::PREFIX,
         targets::listed_name,
@@ -271,14 +270,13 @@ impl<D: Design> Method for Programmed<D> {
         self.probe(target, known).into()
     }
 
-    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+    fn open(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         let programs = &context.run.programs;
         let mut traced = self.load(programs, &self.spots(target)?)?;
         let details = self.design.prepare(programs, &mut traced)?;
         let cadence = self.design.cadence();
         let first = if D::SEES_TRACEPOINTS { target.tracepoint(0) } else { 0 };
-        let (enabled, observed) = (None, Nanos(0));
-        Ok(Box::new(ProgramSession { traced, first, cadence, details, enabled, observed }))
+        Ok(Box::new(ProgramSession { traced, first, cadence, details }))
     }
 }
 
@@ -294,23 +292,6 @@ struct ProgramSession<P> {
     first: usize,
     cadence: Cadence,
     details: Details,
-    enabled: Option<Enabled>,
-    observed: Nanos,
-}
-
-#[derive(Debug)]
-struct Enabled {
-    at: Nanos,
-    /// What attached, one line each.
-    attached: Vec<String>,
-}
-
-impl<P: Part> ProgramSession<P> {
-    fn attach_all(&mut self) -> Result<Vec<String>> {
-        self.traced.iter_mut().try_for_each(|traced| traced.part.start())?;
-        self.traced.iter_mut().try_for_each(Traced::attach)?;
-        self.traced.iter().flat_map(|traced| &traced.probes).map(Probe::describe).collect()
-    }
 }
 
 impl<P: Part> Session for ProgramSession<P> {
@@ -318,17 +299,19 @@ impl<P: Part> Session for ProgramSession<P> {
         self.cadence
     }
 
-    fn enable(&mut self) -> Result<()> {
-        match self.attach_all() {
-            Ok(attached) => self.enabled = Some(Enabled { at: clock::now(), attached }),
-            Err(error) => {
-                // The reason that it failed says more than a failure to undo it; what is left goes
-                // with the session.
-                let _ = detach(&mut self.traced);
-                return Err(error);
-            }
+    fn start(&mut self) -> Result<()> {
+        self.traced.iter_mut().try_for_each(|traced| traced.part.start())?;
+        let attached = self.traced.iter_mut().try_for_each(Traced::attach);
+        if attached.is_err() {
+            // The reason that it failed says more than a failure to undo it; what is left goes with
+            // the session.
+            let _ = detach(&mut self.traced);
         }
-        Ok(())
+        attached
+    }
+
+    fn attached(&self, _: &Target) -> Result<Vec<String>> {
+        self.traced.iter().flat_map(|traced| &traced.probes).map(Probe::describe).collect()
     }
 
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
@@ -342,11 +325,8 @@ impl<P: Part> Session for ProgramSession<P> {
         drained
     }
 
-    fn disable(&mut self) -> Result<()> {
+    fn stop(&mut self) -> Result<()> {
         let detached = detach(&mut self.traced);
-        if let Some(enabled) = &self.enabled {
-            self.observed = clock::now().since(enabled.at);
-        }
         // What programs that still run write is there when it is read.
         let awaited = match link::await_programs() {
             Ok(()) => json!(true),
@@ -357,19 +337,10 @@ impl<P: Part> Session for ProgramSession<P> {
         parts.map(|traced| traced.part.stop()).fold(detached, Result::and)
     }
 
-    fn detach(mut self: Box<Self>) -> Result<Observation> {
-        detach(&mut self.traced)?;
-        let Self { mut traced, first, details, enabled, observed, .. } = *self;
-        let mut observation = Observation {
-            recorded: vec![None; first],
-            lost: Loss::NONE,
-            missed: Loss::NONE,
-            enabled: observed,
-            running: observed,
-            attached: enabled.map(|enabled| enabled.attached).unwrap_or_default(),
-            details,
-            ..Observation::default()
-        };
+    fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {
+        let Self { mut traced, first, details, .. } = *self;
+        let (recorded, lost, missed) = (vec![None; first], Loss::NONE, Loss::NONE);
+        let mut observation = Observation { recorded, lost, missed, details, ..noted };
         let mut missed = Vec::new();
         for Traced { probes, part } in &mut traced {
             missed.push(probes.iter().map(Probe::missed).collect::<Result<Vec<_>>>()?);

@@ -12,7 +12,7 @@ use probe_core::{
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
         target::Target,
-        units::{Bytes, Nanos},
+        units::Bytes,
     },
 };
 use serde_json::json;
@@ -20,7 +20,6 @@ use serde_json::json;
 use super::pcap::PcapFile;
 use crate::{
     kernel::{
-        clock,
         known::Known,
         packets::{
             block::Frame,
@@ -109,7 +108,7 @@ impl Capture {
     }
 
     /// A socket with its ring on each TAP, none listening.
-    fn open(&self, taps: Taps<'_>) -> Result<Vec<Listener>> {
+    fn listen(&self, taps: Taps<'_>) -> Result<Vec<Listener>> {
         let open = |name: &String| Listener::open(name, &self.shape);
         taps.netns.run(|| taps.names.iter().map(open).collect::<Result<_>>())?
     }
@@ -128,7 +127,7 @@ impl Method for Capture {
         Socket::open(&shape).map(drop).into()
     }
 
-    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+    fn open(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         let taps = context.taps.ok_or_else(|| {
             let id = self.descriptor.id.to_string();
             let why =
@@ -136,12 +135,11 @@ impl Method for Capture {
             Error::unsupported(id, why, "Measure guests whose TAPs stand in one")
         })?;
         Ok(Box::new(Capturing {
-            listeners: self.open(taps)?,
+            listeners: self.listen(taps)?,
             pcap: PcapFile::create(self.file.as_deref(), self.shape.snaplen.unwrap_or(WHOLE))?,
             item: target.frames(),
             wake: self.wake,
-            enabled: None,
-            observed: Nanos(0),
+            offset: None,
         }))
     }
 }
@@ -153,8 +151,8 @@ struct Capturing {
     pcap: PcapFile,
     item: usize,
     wake: Duration,
-    enabled: Option<(Nanos, Offset)>,
-    observed: Nanos,
+    /// From its frames' clock to ours; none before it listens.
+    offset: Option<Offset>,
 }
 
 /// Writes each frame down, and tells of it.
@@ -181,27 +179,29 @@ impl Session for Capturing {
         Cadence::Every(self.wake)
     }
 
-    fn enable(&mut self) -> Result<()> {
-        self.enabled = Some((clock::now(), Offset::read()));
+    fn start(&mut self) -> Result<()> {
+        self.offset = Some(Offset::read());
         self.listeners.iter().try_for_each(Listener::start)
     }
 
+    fn attached(&self, _: &Target) -> Result<Vec<String>> {
+        Ok(self.listeners.iter().map(|one| one.name().to_owned()).collect())
+    }
+
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        let Some((_, offset)) = self.enabled else { return Ok(()) };
+        let Some(offset) = self.offset else { return Ok(()) };
         let mut writing = Writing { pcap: &mut self.pcap, sink, item: self.item, offset };
         let drained = self.listeners.iter_mut().map(|listener| listener.drain(&mut writing));
         drained.fold(Ok(()), Result::and)
     }
 
-    fn disable(&mut self) -> Result<()> {
+    fn stop(&mut self) -> Result<()> {
         self.listeners.iter_mut().try_for_each(Listener::stop)?;
-        let Some((at, offset)) = self.enabled else { return Ok(()) };
-        self.observed = clock::now().since(at);
         self.listeners.iter().try_for_each(Listener::settle)?;
-        offset.check()
+        self.offset.map_or(Ok(()), Offset::check)
     }
 
-    fn detach(self: Box<Self>) -> Result<Observation> {
+    fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {
         let sum = |of: fn(&Listener) -> u64| self.listeners.iter().map(of).sum::<u64>();
         let [frames, kept] = [sum(|one| one.tally().frames), sum(|one| one.kept().into())];
         if frames as u32 != kept as u32 {
@@ -211,14 +211,10 @@ impl Session for Capturing {
         }
         let mut recorded = vec![None; self.item];
         recorded.push(Some(frames));
-        let names = self.listeners.iter().map(|one| one.name().to_owned());
         Ok(Observation {
             recorded,
             lost: Loss::Exact(sum(|one| one.statistics().dropped.into())),
             missed: Loss::NONE,
-            enabled: self.observed,
-            running: self.observed,
-            attached: names.collect(),
             bytes_read: Bytes(sum(|one| one.tally().bytes)),
             kernel_memory: Bytes(sum(Listener::ring_bytes)),
             details: BTreeMap::from([
@@ -226,7 +222,7 @@ impl Session for Capturing {
                 ("freezes".into(), json!(sum(|one| one.statistics().freezes.into()))),
                 ("pcap_bytes".into(), json!(self.pcap.written)),
             ]),
-            ..Observation::default()
+            ..noted
         })
     }
 }

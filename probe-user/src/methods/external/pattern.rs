@@ -138,6 +138,14 @@ fn compile(text: &str, traced: Option<Traced<'_>>) -> std::result::Result<Regex,
     Regex::new(&text.replace(FUNCTION, &name).replace(EVENT, &regex::escape(event)))
 }
 
+/// Where to find numbers in what a program printed.
+#[derive(Debug, Clone)]
+pub(super) struct Patterns {
+    pub(super) count: Option<Pattern>,
+    pub(super) lost: Option<Pattern>,
+    pub(super) total: Option<Pattern>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

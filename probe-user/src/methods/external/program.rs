@@ -18,7 +18,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
-    pattern::{Names, Pattern},
+    pattern::{Names, Pattern, Patterns},
     room,
     running::{Rules, Running},
     tree::{Setting, Tree},
@@ -76,14 +76,6 @@ pub struct Program {
     preset: Option<Preset>,
     ready: Option<Pattern>,
     patterns: Patterns,
-}
-
-/// Where to find numbers in what it printed.
-#[derive(Debug, Clone)]
-pub(super) struct Patterns {
-    pub(super) count: Option<Pattern>,
-    pub(super) lost: Option<Pattern>,
-    pub(super) total: Option<Pattern>,
 }
 
 impl Program {
@@ -256,7 +248,7 @@ impl Method for Program {
         self.probe(target, known).into()
     }
 
-    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+    fn open(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         self.check_taps(context.taps)?;
         let events = match self.uses("{event") {
             true => Some(ProbeEvents::create(

@@ -11,6 +11,7 @@ use probe_core::{
         external::{Counts, Stop},
         loss::Loss,
         observation::Observation,
+        target::Target,
         units::{Bytes, Nanos},
     },
 };
@@ -20,17 +21,13 @@ use tempfile::TempDir;
 
 use super::{
     hits::Hits,
-    pattern::{Names, Pattern},
-    program::Patterns,
+    pattern::{Names, Pattern, Patterns},
     room,
     tree::{Tree, Written},
 };
 use crate::{
-    kernel::{
-        clock,
-        tracefs::{Instance, probes::ProbeEvents},
-    },
-    methods::{Cadence, Session, Sink},
+    kernel::tracefs::{Instance, probes::ProbeEvents},
+    methods::{Cadence, Session},
 };
 
 /// The session.
@@ -45,8 +42,8 @@ pub(super) struct Running {
     names: Names,
     report: Vec<String>,
     rules: Rules,
-    enabled: Option<Mark>,
-    disabled: Option<Mark>,
+    /// CPU time of all processes when the trial's load began.
+    before: Nanos,
     hits: Hits,
     end: Option<End>,
 }
@@ -72,16 +69,11 @@ pub(super) struct Rules {
     pub(super) cgroup: String,
 }
 
-/// A moment, and the CPU time of all processes until then.
-#[derive(Debug, Clone, Copy)]
-struct Mark {
-    at: Nanos,
-    cpu: Nanos,
-}
-
 /// What came of it.
 #[derive(Debug)]
 struct End {
+    /// CPU time of all processes until it was to end.
+    cpu: Nanos,
     status: ExitStatus,
     /// All that it and its report printed.
     said: String,
@@ -100,12 +92,8 @@ impl Running {
         report: Vec<String>,
         rules: Rules,
     ) -> Self {
-        let (enabled, disabled, hits, end) = (None, None, Hits::default(), None);
-        Self { tree, instance, events, folder, names, report, rules, enabled, disabled, hits, end }
-    }
-
-    fn mark(&self) -> Result<Mark> {
-        Ok(Mark { at: clock::now(), cpu: self.tree.cpu()? })
+        let (before, hits, end) = (Nanos(0), Hits::default(), None);
+        Self { tree, instance, events, folder, names, report, rules, before, hits, end }
     }
 
     fn take_hits(&mut self) -> Result<()> {
@@ -114,7 +102,7 @@ impl Running {
 
     /// Stops it, and takes in what it printed.
     fn finish(&mut self) -> Result<()> {
-        self.disabled = Some(self.mark()?);
+        let cpu = self.tree.cpu()?;
         self.take_hits()?;
         self.tree.await_quiet(self.rules.linger, self.rules.timeout)?;
         let status = self.tree.stop(signal(self.rules.stop), self.rules.timeout)?;
@@ -123,7 +111,7 @@ impl Running {
         let mut said = self.tree.said()?;
         let (reported, report) = self.report()?;
         said.push_str(&reported);
-        self.end = Some(End { status, said, report, written: self.tree.written() });
+        self.end = Some(End { cpu, status, said, report, written: self.tree.written() });
         Ok(())
     }
 
@@ -158,23 +146,23 @@ impl Session for Running {
     }
 
     /// It observes already; only its accounts are split here.
-    fn enable(&mut self) -> Result<()> {
+    fn start(&mut self) -> Result<()> {
         self.tree.check_alive().map_err(|e| room::explain(e, &self.names.out))?;
         self.take_hits()?;
-        self.enabled = Some(self.mark()?);
+        self.before = self.tree.cpu()?;
         Ok(())
     }
 
-    fn drain(&mut self, _: &mut dyn Sink) -> Result<()> {
-        Ok(())
+    fn attached(&self, _: &Target) -> Result<Vec<String>> {
+        Ok(self.names.events.clone())
     }
 
-    fn disable(&mut self) -> Result<()> {
+    fn stop(&mut self) -> Result<()> {
         self.finish().map_err(|e| room::explain(e, &self.names.out))
     }
 
-    fn detach(self: Box<Self>) -> Result<Observation> {
-        let observation = self.account();
+    fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {
+        let observation = self.seen(noted);
         let Self { tree, instance, events, folder, .. } = *self;
         let ended = tree.close();
         let quiet = instance.map_or(Ok(()), Instance::close);
@@ -188,12 +176,8 @@ impl Session for Running {
 }
 
 impl Running {
-    fn account(&self) -> Result<Observation> {
-        let (Some(enabled), Some(disabled), Some(end)) = (self.enabled, self.disabled, &self.end)
-        else {
-            return Ok(Observation::default());
-        };
-        let time = disabled.at.since(enabled.at);
+    fn seen(&self, noted: Observation) -> Result<Observation> {
+        let Some(end) = &self.end else { return Ok(noted) };
         let all = self.tree.cpu()?;
         let recorded = self.recorded(&end.said);
         let file = fs::metadata(&self.names.out).map_or(0, |data| data.len());
@@ -201,20 +185,17 @@ impl Running {
             lost: self.lost(&end.said, &recorded),
             missed: self.missed(&recorded),
             recorded,
-            enabled: time,
-            running: time,
-            attached: self.names.events.clone(),
-            processes: disabled.cpu.since(enabled.cpu),
-            processes_after: Nanos(all.since(disabled.cpu).0.saturating_add(end.report.0)),
+            processes: end.cpu.since(self.before),
+            processes_after: Nanos(all.since(end.cpu).0.saturating_add(end.report.0)),
             bytes_read: Bytes(0),
             details: BTreeMap::from([
-                ("cpu_ns_before_enable".into(), json!(enabled.cpu.0)),
+                ("cpu_ns_before_enable".into(), json!(self.before.0)),
                 ("exit".into(), json!(end.status.to_string())),
                 ("out_bytes".into(), json!(file)),
                 ("written_bytes".into(), json!(end.written.chars)),
                 ("written_to_storage_bytes".into(), json!(end.written.storage)),
             ]),
-            ..Observation::default()
+            ..noted
         })
     }
 

@@ -13,7 +13,7 @@ use probe_core::{
         method::{Class, Descriptor, Family, MethodId, SeriesUnit},
         observation::Observation,
         target::Target,
-        units::{Bytes, Nanos},
+        units::Bytes,
     },
 };
 use serde_json::json;
@@ -21,9 +21,8 @@ use serde_json::json;
 use super::attachment::some_functions;
 use crate::{
     kernel::{
-        clock,
         known::Known,
-        run, targets,
+        run,
         tracefs::{
             Instance, Tracefs,
             probes::{Probe, ProbeEvent, ProbeEvents, Profile},
@@ -87,7 +86,7 @@ impl Method for Hist {
         Self::probe(target, known).into()
     }
 
-    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+    fn open(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         let (group, name) = (context.run.probe_group(), context.run.object("hist"));
         Ok(Box::new(Counting::attach(&Tracefs::find()?, target, &group, &name)?))
     }
@@ -100,12 +99,9 @@ struct Counting {
     instance: Instance,
     // Behind the instance: a probe event cannot be removed while it has a trigger there.
     probes: ProbeEvents,
-    attached: Vec<String>,
     /// What the kernel had counted before enable, and by disable.
     before: Vec<Option<Profile>>,
     after: Vec<Option<Profile>>,
-    enabled: Option<Nanos>,
-    observed: Nanos,
 }
 
 impl Counting {
@@ -115,13 +111,10 @@ impl Counting {
         let open = |event: &ProbeEvent| Histogram::open(&instance, event);
         Ok(Self {
             histograms: probes.events().iter().map(open).collect::<Result<_>>()?,
-            attached: targets::describe(target),
             instance,
             probes,
             before: Vec::new(),
             after: Vec::new(),
-            enabled: None,
-            observed: Nanos::default(),
         })
     }
 
@@ -140,7 +133,7 @@ impl Counting {
         pairs.map(|(before, after)| missed(after) - missed(before)).collect()
     }
 
-    fn account(&mut self) -> Result<Observation> {
+    fn seen(&mut self, noted: Observation) -> Result<Observation> {
         let totals: Vec<Totals> =
             self.histograms.iter_mut().map(Histogram::read).collect::<Result<_>>()?;
         let missed = self.missed();
@@ -149,13 +142,10 @@ impl Counting {
             // Hits for which the histogram had no room.
             lost: Loss::Exact(totals.iter().map(|total| total.dropped).sum()),
             missed: Loss::Exact(missed.iter().sum()),
-            enabled: self.observed,
-            running: self.observed,
-            attached: self.attached.clone(),
             bytes_read: Bytes(self.histograms.iter().map(|histogram| histogram.bytes_read).sum()),
             kernel_memory: Bytes(u64::from(BUFFER_KIB) * 1024 * self.instance.cpus()?.len() as u64),
             details: BTreeMap::from([("nmissed_per_function".into(), json!(missed))]),
-            ..Observation::default()
+            ..noted
         })
     }
 }
@@ -198,9 +188,8 @@ impl Session for Counting {
         Cadence::Edges
     }
 
-    fn enable(&mut self) -> Result<()> {
+    fn start(&mut self) -> Result<()> {
         self.before = self.probes.profile()?;
-        self.enabled = Some(clock::now());
         command(&self.instance, &self.probes, ":continue")
     }
 
@@ -211,15 +200,14 @@ impl Session for Counting {
         Ok(())
     }
 
-    fn disable(&mut self) -> Result<()> {
+    fn stop(&mut self) -> Result<()> {
         command(&self.instance, &self.probes, ":pause")?;
-        self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
         self.after = self.probes.profile()?;
         Ok(())
     }
 
-    fn detach(mut self: Box<Self>) -> Result<Observation> {
-        let observation = self.account();
+    fn account(mut self: Box<Self>, noted: Observation) -> Result<Observation> {
+        let observation = self.seen(noted);
         self.release().and(observation)
     }
 }

@@ -165,7 +165,7 @@ impl Method for Recorder {
         self.probe(target, known).into()
     }
 
-    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+    fn open(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         let tracefs = Tracefs::find()?;
         let attachment = self.attachment(&tracefs, context.run, target)?;
         let recording =

@@ -8,11 +8,7 @@ use std::collections::BTreeMap;
 
 use probe_core::{
     error::{Error, Result},
-    model::{
-        observation::Observation,
-        target::Target,
-        units::{Bytes, Nanos},
-    },
+    model::{observation::Observation, target::Target, units::Bytes},
 };
 use serde_json::{Value, json};
 
@@ -27,7 +23,6 @@ use super::{
 };
 use crate::{
     kernel::{
-        clock,
         run::Run,
         symbols::AddressMap,
         targets,
@@ -48,13 +43,10 @@ pub struct Recording {
     decoder: CallDecoder,
     parameters: Parameters,
     buffer_pages: u64,
-    attached: Vec<String>,
     recorded: Vec<Option<u64>>,
     durations: Lengths,
     tally: Tally,
     profile: Option<Profile>,
-    enabled: Option<Nanos>,
-    observed: Nanos,
 }
 
 impl Recording {
@@ -85,20 +77,17 @@ impl Recording {
             decoder: CallDecoder::new(layout, &kinds, AddressMap::new(target)),
             recorded: (0..items.end).map(observed).collect(),
             durations: Lengths::new(target.functions.len()),
-            attached: attached(&attachment, target),
             buffer_pages: (buffer_kib * 1024).div_ceil(layout.data_size() as u64),
             instance,
             attachment,
             parameters,
             tally: Tally::default(),
             profile: None,
-            enabled: None,
-            observed: Nanos::default(),
         })
     }
 
     /// What was seen, checked against the kernel's own counters.
-    fn account(&self, stats: &[CpuStats]) -> Result<Observation> {
+    fn seen(&self, stats: &[CpuStats], noted: Observation) -> Result<Observation> {
         let sum = |field: fn(&CpuStats) -> u64| stats.iter().map(field).sum::<u64>();
         let read = sum(|cpu| cpu.read);
         let Tally { events, strangers, .. } = self.tally;
@@ -113,20 +102,16 @@ impl Recording {
         }
         let lost = sum(|cpu| cpu.lost() + cpu.entries);
         let page_size = self.decoder.layout().page_size() as u64;
-        let observed = self.observed;
         Ok(Observation {
             recorded: self.recorded.clone(),
             durations: self.durations.finish(matches!(self.attachment, Attachment::Graph)),
             lost: self.attachment.lost_calls(&self.tally, lost),
             missed: Attachment::missed_calls(self.profile.as_ref(), read + lost)?,
-            enabled: observed,
-            running: observed,
-            attached: self.attached.clone(),
             bytes_read: Bytes(self.sources.iter().map(|source| source.bytes_read()).sum()),
             // Each buffer has one page more, the reader's.
             kernel_memory: Bytes((self.buffer_pages + 1) * page_size * stats.len() as u64),
             details: self.details(stats),
-            ..Observation::default()
+            ..noted
         })
     }
 
@@ -160,16 +145,19 @@ impl Session for Recording {
         Cadence::Every(self.parameters.wake())
     }
 
-    fn enable(&mut self) -> Result<()> {
+    fn start(&mut self) -> Result<()> {
         self.timeline.mark()?;
-        self.enabled = Some(clock::now());
-        let on = self.attachment.switch(&self.instance, true);
-        if on.is_err() {
-            // The reason that it failed says more than a failure to undo it; what is left goes with
-            // the session.
-            let _ = self.attachment.switch(&self.instance, false);
-        }
-        on
+        self.attachment.switch(&self.instance, true)
+    }
+
+    fn attached(&self, target: &Target) -> Result<Vec<String>> {
+        Ok(match self.attachment {
+            Attachment::Tracepoints(_) => {
+                let tracepoints = target.tracepoints.iter();
+                tracepoints.map(|tracepoint| format!("tracepoint {tracepoint}")).collect()
+            }
+            _ => targets::describe(target),
+        })
     }
 
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
@@ -209,18 +197,17 @@ impl Session for Recording {
         damage.map_or(Ok(()), Err)
     }
 
-    fn disable(&mut self) -> Result<()> {
+    fn stop(&mut self) -> Result<()> {
         self.attachment.switch(&self.instance, false)?;
-        self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
         self.profile = self.attachment.profile()?;
         self.sources.iter_mut().for_each(|source| source.end());
         Ok(())
     }
 
-    fn detach(self: Box<Self>) -> Result<Observation> {
+    fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {
         let stats: Result<Vec<_>> =
             self.sources.iter().map(|source| self.instance.stats(source.cpu())).collect();
-        let observation = stats.and_then(|stats| self.account(&stats));
+        let observation = stats.and_then(|stats| self.seen(&stats, noted));
         let Self { sources, instance, attachment, timeline, .. } = *self;
         drop(sources);
         attachment.release(instance).and(timeline.close()).and(observation)
@@ -237,15 +224,6 @@ pub fn layout(instance: &Instance) -> Result<PageLayout> {
     PageLayout::parse(&page, &event).map_err(|e| {
         Error::malformed(instance.path("events/header_page").display().to_string(), e.to_string())
     })
-}
-
-fn attached(attachment: &Attachment, target: &Target) -> Vec<String> {
-    match attachment {
-        Attachment::Tracepoints(_) => {
-            target.tracepoints.iter().map(|tracepoint| format!("tracepoint {tracepoint}")).collect()
-        }
-        _ => targets::describe(target),
-    }
 }
 
 fn per_cpu(stats: &[CpuStats], field: fn(&CpuStats) -> u64) -> Vec<u64> {

@@ -3,11 +3,7 @@
 
 use probe_core::{
     error::Result,
-    model::{
-        observation::Observation,
-        target::Target,
-        units::{Bytes, Nanos},
-    },
+    model::{observation::Observation, target::Target, units::Bytes},
 };
 
 use super::{
@@ -16,7 +12,7 @@ use super::{
     points::{Point, Points, Source},
 };
 use crate::{
-    kernel::{clock, cpus, known::Known, run::Run},
+    kernel::{cpus, known::Known, run::Run},
     methods::ticker::running,
     sys::perf::{Rate, Reading},
 };
@@ -28,9 +24,7 @@ pub(super) struct Attached {
     pub(super) events: Events,
     points: Points,
     profiles: Profiles,
-    enabled: Option<Nanos>,
-    observed: Nanos,
-    lines: Vec<String>,
+    cpus: String,
 }
 
 /// What there was when the events were closed.
@@ -75,12 +69,15 @@ impl Attached {
         let cpus = cpus::online()?;
         let points = source.points(target, &run.probe_group())?;
         let events = Events::open(points.places(), &cpus, rate, pages)?;
-        let names: Vec<String> = target.items().collect();
+        Ok(Self { events, points, profiles: Profiles::default(), cpus: cpus.to_string() })
+    }
+
+    /// What is open where, one line each.
+    pub(super) fn lines(&self, target: &Target) -> Vec<String> {
+        let (names, cpus): (Vec<String>, _) = (target.items().collect(), &self.cpus);
         let line =
             |place: &Point| format!("{} by {} on CPUs {cpus}", names[place.item], place.name);
-        let lines = points.places().iter().map(line).collect();
-        let (profiles, observed) = (Profiles::default(), Nanos(0));
-        Ok(Self { events, points, profiles, enabled: None, observed, lines })
+        self.points.places().iter().map(line).collect()
     }
 
     /// Whether that would work: whether the places are there, and perf may watch them. An event
@@ -103,9 +100,8 @@ impl Attached {
     ///
     /// # Errors
     /// What the kernel refused.
-    pub(super) fn enable(&mut self) -> Result<()> {
+    pub(super) fn start(&mut self) -> Result<()> {
         self.profiles = Profiles(vec![self.points.profile()?]);
-        self.enabled = Some(clock::now());
         self.events.enable()?;
         self.profiles.0.push(self.points.profile()?);
         Ok(())
@@ -115,22 +111,21 @@ impl Attached {
     ///
     /// # Errors
     /// What the kernel refused.
-    pub(super) fn disable(&mut self) -> Result<()> {
+    pub(super) fn stop(&mut self) -> Result<()> {
         self.profiles.0.push(self.points.profile()?);
         let disabled = self.events.disable();
-        self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
         self.profiles.0.push(self.points.profile()?);
         disabled
     }
 
-    /// Reads what was counted, and releases everything.
+    /// Reads what was counted, releases everything, and completes `noted` but for what was recorded.
     ///
     /// # Errors
     /// What the kernel refused; what is left goes with the process.
-    pub(super) fn close(self) -> Result<Ended> {
+    pub(super) fn close(self, noted: Observation) -> Result<Ended> {
         // Before `self` is taken apart: a failure drops it whole, its events before its probes.
         let readings = self.events.read()?;
-        let Self { events, points, profiles, observed, lines, .. } = self;
+        let Self { events, points, profiles, .. } = self;
         let taken: Vec<Taken> = events.taken().cloned().collect();
         let memory = Bytes(events.memory());
         let items = points.places().iter().map(|place| place.item).collect::<Vec<_>>();
@@ -139,12 +134,10 @@ impl Attached {
         let counted = hits(&readings, items.len());
         let observation = Observation {
             missed: profiles.missed(&counted),
-            enabled: observed,
-            running: running(observed, &readings),
-            attached: lines,
+            running: running(noted.enabled, &readings),
             bytes_read: Bytes(taken.iter().map(|taken| taken.bytes).sum()),
             kernel_memory: memory,
-            ..Observation::default()
+            ..noted
         };
         Ok(Ended { readings, taken, counted, observation, items })
     }

@@ -68,7 +68,7 @@ impl Method for Counter {
         Attached::try_out(self.source, target, known).into()
     }
 
-    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+    fn open(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         let attached = Attached::open(self.source, target, context.run, Rate::Never, None)?;
         let items = attached.items();
         Ok(Box::new(Counting { attached, items }))
@@ -87,8 +87,12 @@ impl Session for Counting {
         Cadence::Edges
     }
 
-    fn enable(&mut self) -> Result<()> {
-        self.attached.enable()
+    fn start(&mut self) -> Result<()> {
+        self.attached.start()
+    }
+
+    fn attached(&self, target: &Target) -> Result<Vec<String>> {
+        Ok(self.attached.lines(target))
     }
 
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
@@ -99,12 +103,12 @@ impl Session for Counting {
         Ok(())
     }
 
-    fn disable(&mut self) -> Result<()> {
-        self.attached.disable()
+    fn stop(&mut self) -> Result<()> {
+        self.attached.stop()
     }
 
-    fn detach(self: Box<Self>) -> Result<Observation> {
-        let ended = self.attached.close()?;
+    fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {
+        let ended = self.attached.close(noted)?;
         let recorded = ended.by_item(ended.counted.iter().copied());
         // A count needs no room.
         Ok(Observation { recorded, lost: Loss::NONE, ..ended.observation })

@@ -103,7 +103,7 @@ impl Method for Recorder {
         Attached::try_out(self.source, target, known).into()
     }
 
-    fn attach(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+    fn open(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         let pages = Some(self.ring.pages);
         let attached = Attached::open(self.source, target, context.run, self.rate(), pages)?;
         let items = attached.items();
@@ -125,8 +125,12 @@ impl Session for Recording {
         Cadence::Every(self.wake)
     }
 
-    fn enable(&mut self) -> Result<()> {
-        self.attached.enable()
+    fn start(&mut self) -> Result<()> {
+        self.attached.start()
+    }
+
+    fn attached(&self, target: &Target) -> Result<Vec<String>> {
+        Ok(self.attached.lines(target))
     }
 
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
@@ -134,13 +138,13 @@ impl Session for Recording {
         attached.events.drain(|place, at| sink.event(items[place], at))
     }
 
-    fn disable(&mut self) -> Result<()> {
-        self.attached.disable()
+    fn stop(&mut self) -> Result<()> {
+        self.attached.stop()
     }
 
-    fn detach(self: Box<Self>) -> Result<Observation> {
+    fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {
         let Self { attached, period, .. } = *self;
-        let ended = attached.close()?;
+        let ended = attached.close(noted)?;
         let places = ended.counted.len();
         let fates = Fate::of_all(places, period, &ended.readings, ended.taken.iter())?;
         let estimates = match period {

@@ -30,7 +30,7 @@ use serde_json::json;
 
 use super::ring::{Layout, Record, Records, Sample};
 use crate::{
-    kernel::{clock, cpus, known::Known, symbols::AddressMap, targets},
+    kernel::{cpus, known::Known, symbols::AddressMap, targets},
     methods::{
         self, Cadence, Detection, Method, AttachContext, Session, Sink,
         entry::number_in,
@@ -125,7 +125,7 @@ impl SampleProfiler {
         Self { descriptor, parameters }
     }
 
-    fn open(&self, cpu: u32) -> Result<Event> {
+    fn event(&self, cpu: u32) -> Result<Event> {
         let Parameters { ticker, frequency, .. } = self.parameters;
         ticker.open(frequency, self.parameters.layout().sample_type(), cpu)
     }
@@ -137,9 +137,10 @@ impl SampleProfiler {
     }
 
     fn attach_on(&self, cpus: &[u32], target: &Target) -> Result<SampleSession> {
-        check_frequency(self.parameters.frequency)?;
+        let Parameters { frequency, ticker, .. } = self.parameters;
+        check_frequency(frequency)?;
         let pages = self.parameters.ring.pages;
-        let events: Vec<_> = cpus.iter().map(|&cpu| self.open(cpu)).collect::<Result<_>>()?;
+        let events: Vec<_> = cpus.iter().map(|&cpu| self.event(cpu)).collect::<Result<_>>()?;
         let rings: Vec<_> = events.iter().map(|event| event.map(pages)).collect::<Result<_>>()?;
         Ok(SampleSession {
             rings,
@@ -147,12 +148,10 @@ impl SampleProfiler {
             layout: self.parameters.layout(),
             map: AddressMap::new(target),
             wake: Duration::from_millis(self.parameters.wake_ms.into()),
-            attached: attached(self.parameters, cpus, target),
+            event: format!("{} at {frequency} on CPUs {cpus:?}", ticker.name()),
             buffer: Vec::new(),
             functions: Vec::new(),
             tally: Tally { inclusive: vec![0; target.functions.len()], ..Tally::default() },
-            enabled: None,
-            observed: Nanos::default(),
         })
     }
 }
@@ -166,15 +165,9 @@ impl Method for SampleProfiler {
         self.probe().into()
     }
 
-    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+    fn open(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
         Ok(Box::new(self.attach_on(&cpus::online()?, target)?))
     }
-}
-
-fn attached(parameters: Parameters, cpus: &[u32], target: &Target) -> Vec<String> {
-    let Parameters { frequency, ticker, .. } = parameters;
-    let event = format!("{} at {frequency} on CPUs {cpus:?}", ticker.name());
-    [event].into_iter().chain(targets::describe(target)).collect()
 }
 
 /// What was in the rings.
@@ -199,13 +192,12 @@ struct SampleSession {
     layout: Layout,
     map: AddressMap,
     wake: Duration,
-    attached: Vec<String>,
+    /// What ticks, for people.
+    event: String,
     buffer: Vec<u8>,
     /// Of the sample at hand.
     functions: Vec<usize>,
     tally: Tally,
-    enabled: Option<Nanos>,
-    observed: Nanos,
 }
 
 impl Session for SampleSession {
@@ -213,9 +205,12 @@ impl Session for SampleSession {
         Cadence::Every(self.wake)
     }
 
-    fn enable(&mut self) -> Result<()> {
-        self.enabled = Some(clock::now());
+    fn start(&mut self) -> Result<()> {
         self.events.iter().try_for_each(Event::enable)
+    }
+
+    fn attached(&self, target: &Target) -> Result<Vec<String>> {
+        Ok([self.event.clone()].into_iter().chain(targets::describe(target)).collect())
     }
 
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
@@ -236,17 +231,14 @@ impl Session for SampleSession {
         damage.map_or(Ok(()), Err)
     }
 
-    fn disable(&mut self) -> Result<()> {
-        // All are stopped, even if one refuses.
-        let results: Vec<_> = self.events.iter().map(Event::disable).collect();
-        self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
-        results.into_iter().collect()
+    fn stop(&mut self) -> Result<()> {
+        self.events.iter().map(Event::disable).fold(Ok(()), Result::and)
     }
 
-    fn detach(self: Box<Self>) -> Result<Observation> {
+    fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {
         let readings: Vec<_> =
             self.events.iter().map(|event| event.read(1)).collect::<Result<_>>()?;
-        self.account(&readings)
+        self.seen(&readings, noted)
     }
 }
 
@@ -301,7 +293,7 @@ fn functions_of(
 }
 
 impl SampleSession {
-    fn account(&self, readings: &[Reading]) -> Result<Observation> {
+    fn seen(&self, readings: &[Reading], noted: Observation) -> Result<Observation> {
         let Tally { inclusive, samples, idle, guest, lost, throttled, bytes } = &self.tally;
         // Exact where the kernel keeps the count; lost records are written only once there is room
         // again.
@@ -315,9 +307,7 @@ impl SampleSession {
             recorded: inclusive.iter().map(|&n| Some(n)).collect(),
             lost: exact.map_or(Loss::AtLeast(*lost), Loss::Exact),
             missed: Loss::Unknown,
-            enabled: self.observed,
-            running: running(self.observed, readings),
-            attached: self.attached.clone(),
+            running: running(noted.enabled, readings),
             bytes_read: Bytes(*bytes),
             kernel_memory: Bytes(self.rings.iter().map(|ring| ring.mapped() as u64).sum()),
             details: BTreeMap::from([
@@ -327,7 +317,7 @@ impl SampleSession {
                 ("lost_by_records".into(), json!(lost)),
                 ("throttled".into(), json!(throttled)),
             ]),
-            ..Observation::default()
+            ..noted
         })
     }
 }

@@ -163,12 +163,10 @@ fn session_with(tally: Tally) -> SampleSession {
         layout: Layout::IP,
         map: AddressMap::new(&target()),
         wake: Duration::ZERO,
-        attached: Vec::new(),
+        event: String::new(),
         buffer: Vec::new(),
         functions: Vec::new(),
         tally,
-        enabled: None,
-        observed: Nanos(2_000_000_000),
     }
 }
 
@@ -179,7 +177,8 @@ fn loss_is_exact_only_where_the_kernel_counts_it() {
         let counts = vec![Count { value: 0, lost }];
         Reading { enabled: Nanos(10), running: Nanos(5), counts }
     };
-    let account = |readings: &[Reading]| session.account(readings);
+    let noted = Observation { enabled: Nanos(2_000_000_000), ..Observation::default() };
+    let account = |readings: &[Reading]| session.seen(readings, noted.clone());
     let observation = account(&[reading(Some(9)), reading(Some(5))]).unwrap();
     assert_eq!(observation.lost, Loss::Exact(14));
     assert_eq!(observation.running, Nanos(1_000_000_000));

@@ -1,0 +1,81 @@
+//! A method at work.
+
+use std::fmt;
+
+use probe_core::{
+    error::Result,
+    model::{observation::Observation, target::Target, units::Nanos},
+};
+
+use super::{Cadence, Session, Sink};
+use crate::kernel::clock;
+
+/// Takes a session through its steps, and notes what is the same for all methods: when it began to
+/// observe, when it no longer did, and what was attached meanwhile.
+pub struct Observer {
+    session: Box<dyn Session>,
+    target: Target,
+    attached: Vec<String>,
+    enabled: Option<Nanos>,
+    observed: Nanos,
+}
+
+impl Observer {
+    pub(super) fn new(session: Box<dyn Session>, target: &Target) -> Self {
+        let (target, attached) = (target.clone(), Vec::new());
+        Self { session, target, attached, enabled: None, observed: Nanos(0) }
+    }
+
+    /// When it wants to be drained.
+    pub fn cadence(&self) -> Cadence {
+        self.session.cadence()
+    }
+
+    /// Starts observing. The time runs from before the first thing observes.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn enable(&mut self) -> Result<()> {
+        self.enabled = Some(clock::now());
+        self.session.start()?;
+        self.attached = self.session.attached(&self.target)?;
+        Ok(())
+    }
+
+    /// Hands everything that is there to `sink`; never blocks.
+    ///
+    /// # Errors
+    /// As [`Session::drain`].
+    pub fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        self.session.drain(sink)
+    }
+
+    /// Stops observing; what was recorded stays readable. The time runs until nothing observes.
+    ///
+    /// # Errors
+    /// As [`Session::stop`].
+    pub fn disable(&mut self) -> Result<()> {
+        let stopped = self.session.stop();
+        self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
+        stopped
+    }
+
+    /// Releases everything and accounts for it.
+    ///
+    /// # Errors
+    /// As [`Session::account`].
+    pub fn detach(self) -> Result<Observation> {
+        let Self { session, attached, observed, .. } = self;
+        let (enabled, running) = (observed, observed);
+        session.account(Observation { enabled, running, attached, ..Observation::default() })
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { attached, enabled, observed, .. } = self;
+        let mut told = f.debug_struct("Observer");
+        told.field("attached", attached).field("enabled", enabled).field("observed", observed);
+        told.finish_non_exhaustive()
+    }
+}
