@@ -122,7 +122,7 @@ mod tests {
     use probe_core::model::trial::Pace;
 
     use super::*;
-    use crate::measure::trial::Plan;
+    use crate::measure::plan::Plan;
 
     #[test]
     fn time_left_is_told_in_the_unit_that_fits() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::trial::Plan;
+use super::plan::Plan;
 
 /// The trials of a campaign by what they measure: those of one kind (a plan, or where VMs measure
 /// a part) take about as long under each method.

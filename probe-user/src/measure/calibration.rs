@@ -7,7 +7,7 @@ use probe_core::{
     model::scenario::{BitRate, Link},
 };
 
-use super::trial::Bench;
+use super::bench::Bench;
 use crate::{
     kernel::clock,
     workload::{Offered, Orders, Testbed},

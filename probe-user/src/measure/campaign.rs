@@ -17,12 +17,7 @@ use probe_core::{
 use rand::{SeedableRng as _, seq::SliceRandom as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::{
-    ahead::Ahead,
-    journal::Journal,
-    stopwatch::Stopwatch,
-    trial::{Bench, Plan},
-};
+use super::{ahead::Ahead, bench::Bench, journal::Journal, plan::Plan, stopwatch::Stopwatch};
 use crate::methods::Method;
 
 /// Who hears how a campaign goes.

@@ -2,6 +2,7 @@
 
 pub mod ahead;
 mod arrivals;
+pub mod bench;
 mod calibration;
 pub mod campaign;
 pub mod clock;
@@ -16,11 +17,12 @@ pub mod journal;
 mod latency;
 pub mod leftovers;
 pub mod output;
+pub mod plan;
 pub mod reader;
 pub mod reference;
 mod steady;
 mod stopwatch;
 pub mod store;
-pub mod trial;
+mod trial;
 mod truth;
 mod watch;

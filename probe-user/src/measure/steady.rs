@@ -14,7 +14,7 @@ use std::{
 
 use probe_core::error::{Error, Result};
 
-use super::trial::Bench;
+use super::bench::Bench;
 use crate::kernel::{affinity, hotplug::Change};
 
 /// How long a trial waits for a CPU that is offline, about what a trial takes. Without, all that

@@ -1,16 +1,6 @@
 //! One trial, from testbed to account. Every method goes through the same steps, the control too.
 
-use std::{
-    borrow::Cow,
-    cell::RefCell,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, thread, time::Duration};
 
 use probe_core::{
     error::{Error, Result},
@@ -18,7 +8,7 @@ use probe_core::{
         campaign::ReferenceCheck,
         method::Descriptor,
         observation::{Observation, Series},
-        scenario::{BitRate, GuestKind, Guests, Overhead, Scenario},
+        scenario::{GuestKind, Guests},
         target::Target,
         trial::{CpuTimes, Measured, Pace, Part, Phase, Received},
         units::{Bytes, Nanos},
@@ -27,9 +17,10 @@ use probe_core::{
 
 use super::{
     arrivals::Arrivals,
+    bench::Bench,
     collector::Collector,
-    guard::Guard,
     guests,
+    plan::Plan,
     reader::{self, Reader, Reading},
     reference::{self, ReferenceCounter, Referenced},
     stopwatch::Stopwatch,
@@ -37,9 +28,9 @@ use super::{
     watch::{Watch, Watched},
 };
 use crate::{
-    kernel::{clock, holders, hotplug::Hotplug, run::Run, tracefs::Tracefs},
-    methods::{AttachContext, Method, Taps},
-    workload::{Offered, Placement, Testbed, network::Limits},
+    kernel::{clock, holders, tracefs::Tracefs},
+    methods::{Method, AttachContext, Taps},
+    workload::{Offered, Testbed},
 };
 
 /// Kicks that the reference counter is checked with.
@@ -47,81 +38,6 @@ const CHECK_KICKS: u64 = 500;
 
 /// How long it is checked beside a load that is not ours.
 const CHECK_SPAN: Nanos = Nanos(5_000_000_000);
-
-/// What a trial is to measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plan {
-    /// Overhead or fidelity.
-    pub part: Part,
-    /// How the load is offered.
-    pub pace: Pace,
-    /// Whether the reference counter runs beside the method.
-    pub with_reference: bool,
-    /// The first so many of the target's functions; none takes all.
-    pub functions: Option<usize>,
-}
-
-impl Plan {
-    /// An overhead trial of the method alone, on the whole target.
-    pub fn overhead(pace: Pace) -> Self {
-        Self { part: Part::Overhead, pace, with_reference: false, functions: None }
-    }
-
-    /// Whether trials of this plan are made under `method`. An overhead trial tells what the
-    /// reference counter costs, and is made under the control only; to the control, all numbers of
-    /// functions are one.
-    pub fn runs_under(self, method: &Descriptor) -> bool {
-        let price_of_reference = self.part == Part::Overhead && self.with_reference;
-        match method.id.is_off() {
-            true => self.functions.is_none(),
-            false => !price_of_reference,
-        }
-    }
-
-    /// What is traced of `target`.
-    fn part_of(self, target: &Target) -> Cow<'_, Target> {
-        let Some(functions) = self.functions else { return Cow::Borrowed(target) };
-        let functions = target.functions.iter().take(functions).cloned().collect();
-        Cow::Owned(Target { functions, tracepoints: target.tracepoints.clone() })
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match (self.part, self.pace) {
-            (Part::Overhead, _) if self.with_reference => "overhead of reference counter",
-            (Part::Overhead, _) if self.functions.is_some() => "overhead of some",
-            (Part::Overhead, Pace::ClosedLoop) => "overhead closed loop",
-            (Part::Overhead, Pace::Paced) => "overhead paced",
-            (Part::Overhead, Pace::Saturated) => "overhead saturated",
-            (Part::Fidelity, _) => "fidelity",
-        })
-    }
-}
-
-/// Everything that trials have in common.
-pub struct Bench<'a> {
-    /// Who owns what the trials make.
-    pub run: &'a Run,
-    /// Who removes it should this process be killed.
-    pub guard: &'a RefCell<Guard>,
-    /// What is traced.
-    pub target: &'a Target,
-    /// The load.
-    pub scenario: &'a Scenario,
-    /// Which CPUs are the device under test, which the sink.
-    pub placement: Placement,
-    /// Whether other tracers may hold the target meanwhile.
-    pub allow_shared: bool,
-    /// Set when the user asks for the end.
-    pub interrupted: &'a Arc<AtomicBool>,
-    /// What the cable carries at most, see [`Bench::calibrate`].
-    pub link: Option<BitRate>,
-    /// A testbed that the next trial may use.
-    pub kept: RefCell<Option<Testbed>>,
-    /// Tells of CPUs that go and come.
-    pub hotplug: RefCell<Hotplug>,
-}
 
 /// The method's side of a trial, after it is detached.
 struct Account {
@@ -185,34 +101,6 @@ impl Bench<'_> {
         Ok(measured)
     }
 
-    /// The testbed that was kept, or a new one, with its limits.
-    pub(super) fn testbed(&self) -> Result<Testbed> {
-        let mut testbed = match self.kept.take() {
-            Some(testbed) => testbed,
-            None => Testbed::build(self.run, self.scenario, &self.placement, self.interrupted)?,
-        };
-        testbed.limit(Limits { link: self.link, guest: self.scenario.network.guest_limit })?;
-        Ok(testbed)
-    }
-
-    /// Keeps a testbed that is dear to build for the next trial. One on which a trial failed never
-    /// comes here.
-    pub(super) fn leave(&self, testbed: Testbed) -> Result<()> {
-        if self.scenario.guests.kind == GuestKind::Kvm {
-            self.kept.replace(Some(testbed));
-            return Ok(());
-        }
-        testbed.close()
-    }
-
-    /// Takes down what is kept.
-    ///
-    /// # Errors
-    /// As [`Testbed::close`].
-    pub fn close(&self) -> Result<()> {
-        self.kept.take().map_or(Ok(()), Testbed::close)
-    }
-
     /// Another tracer may have come since the campaign began.
     fn check_alone(&self) -> Result<()> {
         if self.allow_shared {
@@ -236,43 +124,8 @@ impl Bench<'_> {
         arrivals.wait_for(ended.sent.frames)
     }
 
-    /// What the overhead is measured under.
-    pub(super) fn overhead(&self) -> Result<&Overhead> {
-        self.scenario.overhead.as_ref().ok_or_else(|| {
-            Error::invalid(
-                format!("scenario {}", self.scenario.name),
-                "it has no [overhead] table",
-                "Measure its fidelity: --parts fidelity",
-            )
-        })
-    }
-
-    /// The scenario's table of a pace that it may do without.
-    pub(super) fn table<'t, T>(&self, name: &str, table: Option<&'t T>) -> Result<&'t T> {
-        table.ok_or_else(|| {
-            Error::invalid(
-                format!("scenario {}", self.scenario.name),
-                format!("it has no [overhead.{name}] table"),
-                "Use one that has, such as quick",
-            )
-        })
-    }
-
-    /// What the guests offer at `pace`.
-    pub(super) fn offered(&self, pace: Pace) -> Result<Offered> {
-        let (overhead, batch) = (self.overhead()?, self.scenario.guests.batch);
-        Ok(match pace {
-            Pace::ClosedLoop => Offered::ClosedLoop { kicks: overhead.closed_loop.kicks },
-            Pace::Paced => {
-                let rate = self.table("paced", overhead.paced.as_ref())?.rate;
-                Offered::Paced { rate, batch }
-            }
-            Pace::Saturated => Offered::Saturated { batch },
-        })
-    }
-
-    /// Counts the same load on the target and at the reference counter's sites: the two must agree
-    /// on this kernel.
+    /// Counts the same load on the target and at the reference counter's sites: the two must agree on this
+    /// kernel.
     ///
     /// # Errors
     /// They do not, or the load fails.

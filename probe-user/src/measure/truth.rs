@@ -12,7 +12,7 @@ use probe_core::{
     },
 };
 
-use super::trial::Plan;
+use super::plan::Plan;
 use crate::workload::HIT_PER_FRAME;
 
 /// Checks a trial against what is known of its load.

@@ -15,6 +15,7 @@ use probe_core::{
 
 use super::{
     arrivals::Arrivals,
+    bench::Bench,
     clock::BinClock,
     cpu::{self, Meters},
     latency::Stopwatch,

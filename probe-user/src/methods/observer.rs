@@ -1,7 +1,5 @@
 //! A method at work.
 
-use std::fmt;
-
 use probe_core::{
     error::Result,
     model::{observation::Observation, target::Target, units::Nanos},
@@ -68,14 +66,5 @@ impl Observer {
         let Self { session, attached, observed, .. } = self;
         let (enabled, running) = (observed, observed);
         session.account(Observation { enabled, running, attached, ..Observation::default() })
-    }
-}
-
-impl fmt::Debug for Observer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { attached, enabled, observed, .. } = self;
-        let mut told = f.debug_struct("Observer");
-        told.field("attached", attached).field("enabled", enabled).field("observed", observed);
-        told.finish_non_exhaustive()
     }
 }

@@ -40,11 +40,11 @@ use crate::{
         targets,
     },
     measure::{
+        bench::Bench,
         campaign::Campaign,
         guard::Guard,
         journal::{JOURNAL, Journal},
         leftovers, store,
-        trial::Bench,
     },
     methods::{Detection, Method, external, registry},
     workload::{self, Named, Placement, Testbed, existing},

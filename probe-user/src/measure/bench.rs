@@ -1,0 +1,110 @@
+//! What trials have in common, and the load that they run under.
+
+use std::{
+    cell::RefCell,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use probe_core::{
+    error::{Error, Result},
+    model::{
+        scenario::{BitRate, GuestKind, Scenario, Overhead},
+        target::Target,
+        trial::Pace,
+    },
+};
+
+use super::guard::Guard;
+use crate::{
+    kernel::{hotplug::Hotplug, run::Run},
+    workload::{Offered, Placement, Testbed, network::Limits},
+};
+
+/// Everything that trials have in common.
+pub struct Bench<'a> {
+    /// Who owns what the trials make.
+    pub run: &'a Run,
+    /// Who removes it should this process be killed.
+    pub guard: &'a RefCell<Guard>,
+    /// What is traced.
+    pub target: &'a Target,
+    /// The load.
+    pub scenario: &'a Scenario,
+    /// Which CPUs are the device under test, which the sink.
+    pub placement: Placement,
+    /// Whether other tracers may hold the target meanwhile.
+    pub allow_shared: bool,
+    /// Set when the user asks for the end.
+    pub interrupted: &'a Arc<AtomicBool>,
+    /// What the cable carries at most, see [`Bench::calibrate`].
+    pub link: Option<BitRate>,
+    /// A testbed that the next trial may use.
+    pub kept: RefCell<Option<Testbed>>,
+    /// Tells of CPUs that go and come.
+    pub hotplug: RefCell<Hotplug>,
+}
+
+impl Bench<'_> {
+    /// The testbed that was kept, or a new one, with its limits.
+    pub(super) fn testbed(&self) -> Result<Testbed> {
+        let mut testbed = match self.kept.take() {
+            Some(testbed) => testbed,
+            None => Testbed::build(self.run, self.scenario, &self.placement, self.interrupted)?,
+        };
+        testbed.limit(Limits { link: self.link, guest: self.scenario.network.guest_limit })?;
+        Ok(testbed)
+    }
+
+    /// Keeps a testbed that is dear to build for the next trial. One on which a trial failed never
+    /// comes here.
+    pub(super) fn leave(&self, testbed: Testbed) -> Result<()> {
+        if self.scenario.guests.kind == GuestKind::Kvm {
+            self.kept.replace(Some(testbed));
+            return Ok(());
+        }
+        testbed.close()
+    }
+
+    /// Takes down what is kept.
+    ///
+    /// # Errors
+    /// As [`Testbed::close`].
+    pub fn close(&self) -> Result<()> {
+        self.kept.take().map_or(Ok(()), Testbed::close)
+    }
+
+    /// What the overhead is measured under.
+    pub(super) fn overhead(&self) -> Result<&Overhead> {
+        self.scenario.overhead.as_ref().ok_or_else(|| {
+            Error::invalid(
+                format!("scenario {}", self.scenario.name),
+                "it has no [overhead] table",
+                "Measure its fidelity: --parts fidelity",
+            )
+        })
+    }
+
+    /// The scenario's table of a pace that it may do without.
+    pub(super) fn table<'t, T>(&self, name: &str, table: Option<&'t T>) -> Result<&'t T> {
+        table.ok_or_else(|| {
+            Error::invalid(
+                format!("scenario {}", self.scenario.name),
+                format!("it has no [overhead.{name}] table"),
+                "Use one that has, such as quick",
+            )
+        })
+    }
+
+    /// What the guests offer at `pace`.
+    pub(super) fn offered(&self, pace: Pace) -> Result<Offered> {
+        let (overhead, batch) = (self.overhead()?, self.scenario.guests.batch);
+        Ok(match pace {
+            Pace::ClosedLoop => Offered::ClosedLoop { kicks: overhead.closed_loop.kicks },
+            Pace::Paced => {
+                let rate = self.table("paced", overhead.paced.as_ref())?.rate;
+                Offered::Paced { rate, batch }
+            }
+            Pace::Saturated => Offered::Saturated { batch },
+        })
+    }
+}

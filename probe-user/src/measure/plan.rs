@@ -1,0 +1,60 @@
+//! What a trial is to measure.
+
+use std::{borrow::Cow, fmt};
+
+use probe_core::model::{
+    method::Descriptor,
+    target::Target,
+    trial::{Pace, Part},
+};
+
+/// What a trial is to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Overhead or fidelity.
+    pub part: Part,
+    /// How the load is offered.
+    pub pace: Pace,
+    /// Whether the reference counter runs beside the method.
+    pub with_reference: bool,
+    /// The first so many of the target's functions; none takes all.
+    pub functions: Option<usize>,
+}
+
+impl Plan {
+    /// An overhead trial of the method alone, on the whole target.
+    pub fn overhead(pace: Pace) -> Self {
+        Self { part: Part::Overhead, pace, with_reference: false, functions: None }
+    }
+
+    /// Whether trials of this plan are made under `method`. An overhead trial tells what the
+    /// reference counter costs, and is made under the control only; to the control, all numbers of functions
+    /// are one.
+    pub fn runs_under(self, method: &Descriptor) -> bool {
+        let price_of_reference = self.part == Part::Overhead && self.with_reference;
+        match method.id.is_off() {
+            true => self.functions.is_none(),
+            false => !price_of_reference,
+        }
+    }
+
+    /// What is traced of `target`.
+    pub(super) fn part_of(self, target: &Target) -> Cow<'_, Target> {
+        let Some(functions) = self.functions else { return Cow::Borrowed(target) };
+        let functions = target.functions.iter().take(functions).cloned().collect();
+        Cow::Owned(Target { functions, tracepoints: target.tracepoints.clone() })
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match (self.part, self.pace) {
+            (Part::Overhead, _) if self.with_reference => "overhead of reference counter",
+            (Part::Overhead, _) if self.functions.is_some() => "overhead of some",
+            (Part::Overhead, Pace::ClosedLoop) => "overhead closed loop",
+            (Part::Overhead, Pace::Paced) => "overhead paced",
+            (Part::Overhead, Pace::Saturated) => "overhead saturated",
+            (Part::Fidelity, _) => "fidelity",
+        })
+    }
+}
