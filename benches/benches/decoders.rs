@@ -2,7 +2,7 @@
 //!
 //! Each bench checks beforehand that the decoder finds exactly what is in its input.
 
-use std::{fs, hint::black_box, path::PathBuf};
+use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use probe_core::model::target::{Function, Range, Target};
@@ -17,17 +17,15 @@ use probe_user::{
     },
 };
 
+#[path = "../../tests/pages.rs"]
+mod recorded;
+use recorded::Golden;
+
 criterion_group!(benches, pages, perf_ring);
 criterion_main!(benches);
 
-/// Real pages (tests/data/pages), as the kernel that wrote them describes them.
-struct Golden(PathBuf);
-
+/// Real pages, as the kernel that wrote them describes them.
 impl Golden {
-    fn text(&self, file: &str) -> String {
-        fs::read_to_string(self.0.join(file)).expect("test data are part of the repository")
-    }
-
     fn target(&self) -> Target {
         let symbols = Kallsyms::parse(self.text("kallsyms")).expect("symbols of a kernel");
         targets::resolve("comm_write,comm_show", &symbols).expect("the traced functions")
@@ -43,11 +41,7 @@ impl Golden {
 
     /// Its first page, which is full, 256 times: 1 MiB, more than a first-level cache holds.
     fn many_pages(&self, page_size: usize) -> Vec<u8> {
-        let hex = self.text("pages.hex");
-        let digits: Vec<u8> =
-            hex.chars().filter_map(|digit| digit.to_digit(16)?.try_into().ok()).collect();
-        let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-        bytes[..page_size].repeat(256)
+        self.pages()[..page_size].repeat(256)
     }
 }
 
@@ -66,7 +60,7 @@ fn decode(decoder: &CallDecoder, pages: &[u8]) -> (Tally, u64) {
 }
 
 fn pages(criterion: &mut Criterion) {
-    let golden = Golden([env!("CARGO_MANIFEST_DIR"), "../tests/data/pages/6.12"].iter().collect());
+    let golden = Golden::all().swap_remove(0);
     let mut group = criterion.benchmark_group("ftrace pages");
     let two = golden.target();
     // As many targets as vhost_net, vhost and tun have functions, the traced two among them.

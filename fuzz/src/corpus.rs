@@ -6,8 +6,7 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use probe_user::workload::scenarios;
 
-/// The kernels whose pages are kept, in the order of the target's choice.
-const SERIES: [&str; 3] = ["6.1", "6.12", "7.3"];
+use crate::pages::Golden;
 
 fn root() -> PathBuf {
     env!("CARGO_MANIFEST_DIR").into()
@@ -33,7 +32,7 @@ pub fn inputs(target: &str) -> Result<Vec<(String, Vec<u8>)>> {
             inputs.push((name, bytes));
         }
     }
-    inputs.extend(golden(target)?);
+    inputs.extend(golden(target));
     if target == "scenario" {
         let built_in = |name| Some((format!("built-in-{name}"), scenarios::text(name)?.into()));
         inputs.extend(scenarios::names().filter_map(built_in));
@@ -42,34 +41,25 @@ pub fn inputs(target: &str) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(inputs)
 }
 
-/// What three kernels really wrote, for the targets that read it.
-fn golden(target: &str) -> Result<Vec<(String, Vec<u8>)>> {
+/// What real kernels wrote, for the targets that read it.
+fn golden(target: &str) -> Vec<(String, Vec<u8>)> {
     let mut inputs = Vec::new();
-    for (choice, series) in (0_u8..).zip(SERIES) {
-        let folder = root().join("../tests/data/pages").join(series);
-        let text = |file: &str| {
-            let path = folder.join(file);
-            fs::read_to_string(&path).with_context(|| path.display().to_string())
-        };
-        let pages = from_hex(&text("pages.hex")?)?;
-        for (number, page) in pages.chunks(4096).enumerate() {
-            let name = format!("golden-{series}-{number}");
+    for (choice, golden) in (0_u8..).zip(Golden::all()) {
+        for (number, page) in golden.pages().chunks(4096).enumerate() {
+            let name = format!("golden-{}-{number}", golden.name());
             match target {
                 "ftrace_page" => inputs.push((name, [page, &[choice]].concat())),
                 "ftrace_format" if number == 0 => {
                     let files = ["header_page", "header_event", "format"];
-                    let mut input = Vec::new();
-                    for file in files {
-                        input.extend(text(file)?.bytes().chain([0]));
-                    }
-                    inputs.push((name, [&input, page].concat()));
+                    let texts = files.map(|file| golden.text(file) + "\0").concat();
+                    inputs.push((name, [texts.as_bytes(), page].concat()));
                 }
-                "kallsyms" if number == 0 => inputs.push((name, text("kallsyms")?.into_bytes())),
+                "kallsyms" if number == 0 => inputs.push((name, golden.text("kallsyms").into())),
                 _ => {}
             }
         }
     }
-    Ok(inputs)
+    inputs
 }
 
 /// Bytes of hex digits; white space is skipped.

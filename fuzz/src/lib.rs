@@ -7,6 +7,8 @@
 pub mod corpus;
 mod inputs;
 pub mod mutate;
+#[path = "../../tests/pages.rs"]
+mod pages;
 mod targets;
 
 /// A target: it takes any bytes, and panics where a decoder is wrong.

@@ -21,40 +21,25 @@ use probe_user::{
     },
 };
 
-macro_rules! golden {
-    ($series:literal, $file:literal) => {
-        include_str!(concat!("../../tests/data/pages/", $series, "/", $file))
-    };
-}
+use crate::pages::Golden;
 
-macro_rules! decoder_of {
-    ($series:literal) => {
-        decoder(
-            golden!($series, "header_page"),
-            golden!($series, "header_event"),
-            golden!($series, "format"),
-            golden!($series, "kallsyms"),
-        )
-    };
-}
+/// Decoders, one as each kernel describes its pages.
+static DECODERS: LazyLock<Vec<CallDecoder>> =
+    LazyLock::new(|| Golden::all().iter().map(decoder).collect());
 
-/// Decoders as three kernels describe their pages.
-static DECODERS: LazyLock<[CallDecoder; 3]> =
-    LazyLock::new(|| [decoder_of!("6.1"), decoder_of!("6.12"), decoder_of!("7.3")]);
-
-fn decoder(page: &str, event: &str, format: &str, kallsyms: &str) -> CallDecoder {
-    let symbols = Kallsyms::parse(kallsyms.to_owned()).expect("symbols of a kernel");
+fn decoder(golden: &Golden) -> CallDecoder {
+    let symbols = Kallsyms::parse(golden.text("kallsyms")).expect("symbols of a kernel");
     let target = targets::resolve("comm_write,comm_show", &symbols).expect("the traced functions");
-    let layout = PageLayout::parse(page, event).expect("the layout of a kernel");
-    let format = Format::parse(format).expect("the format of a kernel");
+    let layout = PageLayout::parse(&golden.text("header_page"), &golden.text("header_event"));
+    let format = Format::parse(&golden.text("format")).expect("the format of a kernel");
     let kind = Kind::call(&format, "ip").expect("a function event");
-    CallDecoder::new(layout, &[kind], AddressMap::new(&target))
+    CallDecoder::new(layout.expect("the layout of a kernel"), &[kind], AddressMap::new(&target))
 }
 
-/// A page of one of three kernels; the last byte chooses which.
+/// A page of one of the kernels; the last byte chooses which.
 pub(crate) fn ftrace_page(data: &[u8]) {
-    let Some((choice, page)) = data.split_last() else { return };
-    check_page(&DECODERS[usize::from(choice % 3)], page);
+    let Some((&choice, page)) = data.split_last() else { return };
+    check_page(&DECODERS[usize::from(choice) % DECODERS.len()], page);
 }
 
 /// What holds of every page, damaged or not.

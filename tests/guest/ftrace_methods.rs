@@ -50,17 +50,19 @@ const METHODS: &[&str] = &[
     "ftrace-hist",
 ];
 
-/// What Linux 6.1 cannot do; every later kernel here must do all.
-const NOT_IN_6_1: &[&str] =
-    &["ftrace-function-mmap", "ftrace-graph", "ftrace-fprobe", "ftrace-fprobe:at=return"];
+/// The first two numbers of a release: `6.12.117` and `6.12 or later` are alike.
+fn version(release: &str) -> Vec<u32> {
+    let numbers = release.split(|c: char| !c.is_ascii_digit());
+    numbers.map_while(|number| number.parse().ok()).take(2).collect()
+}
 
 fn resolve(request: &str) -> Result<Target> {
     crate::load_modules()?;
     Ok(targets::resolve(request, &Kallsyms::load()?)?)
 }
 
-/// The methods of the table that this kernel has; the others must be known not to be there. Asked
-/// once.
+/// The methods of the table that this kernel has; the others must name a later one that has them.
+/// Asked once.
 fn available() -> Result<&'static [&'static str]> {
     static FOUND: OnceLock<Vec<&str>> = OnceLock::new();
     if let Some(found) = FOUND.get() {
@@ -74,8 +76,8 @@ fn available() -> Result<&'static [&'static str]> {
             Detection::Available => found.push(*id),
             Detection::Unsupported { why, hint } => {
                 println!("skipped {id}: {why}. {hint}");
-                ensure!(release.starts_with("6.1.") && NOT_IN_6_1.contains(id), "{id}: {why}");
-                ensure!(!hint.is_empty(), "{id}: no hint");
+                let since = hint.split_once("Linux ").context(*id)?.1;
+                ensure!(version(&release) < version(since), "{id}: {why}. {hint}");
             }
             Detection::Inconclusive(error) => bail!("{id}: {error}"),
         }

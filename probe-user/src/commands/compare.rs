@@ -146,7 +146,7 @@ mod tests {
     fn results_that_cannot_be_compared_have_a_status_of_their_own() {
         let folder = tempfile::tempdir().unwrap();
         let base = result(folder.path(), "base", 400, |_| {});
-        let kernel = result(folder.path(), "kernel", 400, |c| c.design.kernel = "7.3".into());
+        let kernel = result(folder.path(), "kernel", 400, |c| c.design.kernel = "7.3.0".into());
         let schema = result(folder.path(), "schema", 400, |c| c.schema_version += 1);
         assert_eq!(status(&[&base, &kernel]), ExitCode::from(4));
         assert_eq!(status(&[&base, &schema]), ExitCode::from(4));

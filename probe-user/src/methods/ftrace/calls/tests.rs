@@ -1,32 +1,14 @@
-use std::{fs, path::PathBuf};
-
 use probe_core::model::target::Target;
 use proptest::prelude::*;
 
 use super::*;
 use crate::kernel::{kallsyms::Kallsyms, targets};
 
-/// Pages of one kernel, see tests/data/pages/README.md.
-struct Golden(PathBuf);
+#[path = "../../../../../tests/pages.rs"]
+mod pages;
+use pages::Golden;
 
 impl Golden {
-    fn of(kernel: &str) -> Self {
-        Self([env!("CARGO_MANIFEST_DIR"), "../tests/data/pages", kernel].iter().collect())
-    }
-
-    fn text(&self, file: &str) -> String {
-        fs::read_to_string(self.0.join(file)).unwrap()
-    }
-
-    fn pages(&self) -> Vec<u8> {
-        let digits: Vec<u8> = self
-            .text("pages.hex")
-            .chars()
-            .filter_map(|digit| digit.to_digit(16)?.try_into().ok())
-            .collect();
-        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
-    }
-
     fn target(&self, request: &str) -> Target {
         targets::resolve(request, &Kallsyms::parse(self.text("kallsyms")).unwrap()).unwrap()
     }
@@ -40,8 +22,7 @@ impl Golden {
     }
 }
 
-fn check(kernel: &str) {
-    let golden = Golden::of(kernel);
+fn check(golden: &Golden) {
     let target = golden.target("comm_write,comm_show");
     let decoder = golden.decoder(&target);
     let (mut tally, mut calls) = (Tally::default(), String::new());
@@ -63,27 +44,23 @@ fn check(kernel: &str) {
 }
 
 #[test]
-fn pages_of_6_1_read_as_the_kernel_reads_them() {
-    check("6.1");
+fn pages_of_each_kernel_read_as_the_kernel_reads_them() {
+    let all = Golden::all();
+    assert!(all.len() >= 3);
+    all.iter().for_each(check);
 }
 
-#[test]
-fn pages_of_6_12_read_as_the_kernel_reads_them() {
-    check("6.12");
-}
-
-#[test]
-fn pages_of_7_3_read_as_the_kernel_reads_them() {
-    check("7.3");
-}
-
-/// Pages of other events of one kernel.
-fn of_kind(kernel: &str, kind: &str) -> (Golden, Target, PageLayout) {
-    let (above, golden) = (Golden::of(kernel), Golden::of(&format!("{kernel}/{kind}")));
-    let layout =
-        PageLayout::parse(&above.text("header_page"), &above.text("header_event")).unwrap();
-    let target = golden.target("comm_write,comm_show");
-    (golden, target, layout)
+/// Pages of other events, of each kernel that has them, the oldest first.
+fn of_kind(kind: &str) -> Vec<(Golden, Target, PageLayout)> {
+    let with_target = |above: Golden| {
+        let golden = Golden(above.0.join(kind));
+        golden.0.exists().then(|| {
+            let [page, event] = ["header_page", "header_event"].map(|file| above.text(file));
+            let target = golden.target("comm_write,comm_show");
+            (golden, target, PageLayout::parse(&page, &event).unwrap())
+        })
+    };
+    Golden::all().into_iter().filter_map(with_target).collect()
 }
 
 fn probe_decoder(golden: &Golden, target: &Target, layout: PageLayout) -> CallDecoder {
@@ -124,26 +101,29 @@ fn all(golden: &Golden, decoder: &CallDecoder) -> (Tally, Vec<(usize, Seen)>) {
 
 #[test]
 fn probe_events_of_each_kernel_read_as_the_kernel_reads_them() {
-    for kernel in ["6.1", "6.12", "7.3"] {
-        for kind in ["kprobe", "kretprobe"] {
-            let (golden, target, layout) = of_kind(kernel, kind);
+    for kind in ["kprobe", "kretprobe"] {
+        let kernels = of_kind(kind);
+        assert_eq!(kernels.len(), Golden::all().len());
+        for (golden, target, layout) in kernels {
             let (_, seen) = all(&golden, &probe_decoder(&golden, &target, layout));
             let line = |&(item, seen): &(usize, Seen)| match seen {
                 Seen::Hit(at) => {
                     format!("{} {}\n", seconds((at + 500) / 1000), target.functions[item].name)
                 }
-                Seen::Took(_) => panic!("{kernel} {kind}: a duration"),
+                Seen::Took(_) => panic!("{}: a duration", golden.0.display()),
             };
             let found: String = seen.iter().map(line).collect();
-            assert_eq!(found, golden.text("trace"), "{kernel} {kind}");
+            assert_eq!(found, golden.text("trace"), "{}", golden.0.display());
         }
     }
 }
 
 #[test]
 fn graph_events_are_calls_and_durations_also_where_one_of_a_pair_is_lost() {
-    for kernel in ["6.12", "7.3"] {
-        let (golden, target, layout) = of_kind(kernel, "graph");
+    let kernels = of_kind("graph");
+    assert!(kernels.len() >= 2);
+    for (golden, target, layout) in kernels {
+        let kernel = golden.0.display();
         let (tally, seen) = all(&golden, &graph_decoder(&golden, &target, layout));
         let mut seen = seen.into_iter().peekable();
         for line in golden.text("trace").lines() {
@@ -179,7 +159,7 @@ proptest! {
     fn no_page_of_any_kind_makes_it_panic(
         at in 0_usize..3 * 4096, damage in proptest::collection::vec(any::<u8>(), 1..64), cut in 0_usize..4097,
     ) {
-        let (golden, target, layout) = of_kind("7.3", "graph");
+        let (golden, target, layout) = of_kind("graph").pop().unwrap();
         let decoder = graph_decoder(&golden, &target, layout);
         let mut bytes = golden.pages();
         let end = bytes.len().min(at + damage.len());
@@ -195,7 +175,7 @@ proptest! {
 
     #[test]
     fn a_page_read_in_parts_gives_each_event_once(first in 0_usize..4080) {
-        let (golden, target, layout) = of_kind("6.12", "kprobe");
+        let (golden, target, layout) = of_kind("kprobe").pop().unwrap();
         let decoder = probe_decoder(&golden, &target, layout);
         let bytes = &golden.pages()[..layout.page_size()];
         let mut whole = Vec::new();
@@ -216,7 +196,7 @@ proptest! {
 
 #[test]
 fn other_functions_and_other_events_are_told_apart() {
-    let golden = Golden::of("6.12");
+    let golden = Golden::all().pop().unwrap();
     let tally = |decoder: &CallDecoder| {
         let mut tally = Tally::default();
         for page in golden.pages().chunks(4096) {
@@ -236,7 +216,7 @@ fn other_functions_and_other_events_are_told_apart() {
 
 #[test]
 fn a_damaged_page_is_one_error_and_the_next_is_read() {
-    let golden = Golden::of("6.12");
+    let golden = Golden::all().pop().unwrap();
     let decoder = golden.decoder(&golden.target("comm_write,comm_show"));
     let mut bytes = golden.pages();
     // The third event's header: seven words become 28.
