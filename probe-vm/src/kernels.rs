@@ -3,11 +3,12 @@
 //! A series (`6.12`) is resolved to its newest build, since Debian removes old builds from the
 //! archive. The result stays where [`store`] says and is used again without network.
 
+use crate::Architecture;
 use crate::apt::{self, Archive};
 use crate::install::{self, Installer, Need};
 use crate::store;
 use crate::tell::tell;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -100,9 +101,7 @@ impl Kernel {
 }
 
 fn fetch(series: &str, store: &Path, install: &Installer) -> Result<()> {
-    if !cfg!(target_arch = "x86_64") {
-        bail!("guests are x86-64 only");
-    }
+    let Architecture { debian, .. } = Architecture::current()?;
     apt::codename().with_context(|| {
         format!("unpack one by hand into {}/VERSION and link {series} to it", store.display())
     })?;
@@ -110,7 +109,7 @@ fn fetch(series: &str, store: &Path, install: &Installer) -> Result<()> {
     let archive = Archive::new("kernels", &SERIES.map(|row| row.suite.to_owned()))?;
     tell(format_args!("looking for the newest Linux {series} of Debian"));
     archive.update()?;
-    let version = newest(&archive, series)?;
+    let version = newest(&archive, series, debian)?;
     let tree = store.join(&version);
     if !tree.exists() {
         unpack(&archive, &version, &tree)?;
@@ -123,13 +122,13 @@ fn fetch(series: &str, store: &Path, install: &Installer) -> Result<()> {
 }
 
 /// The version of the newest plain build (no cloud, no real-time variant) of a series.
-fn newest(archive: &Archive, series: &str) -> Result<String> {
+fn newest(archive: &Archive, series: &str, architecture: &str) -> Result<String> {
     let pattern = format!("^linux-image-{}\\.", series.replace('.', "\\."));
     let out = archive.tool("apt-cache").args(["search", "--names-only", &pattern]).output()?;
     let text = String::from_utf8(out.stdout).context("apt-cache search is not UTF-8")?;
     text.lines()
         .filter_map(|line| line.split(' ').next()?.strip_prefix("linux-image-"))
-        .filter(|version| is_plain(version))
+        .filter(|version| is_plain(version, architecture))
         .max_by_key(|version| numbers(version))
         .map(str::to_owned)
         .ok_or_else(|| {
@@ -142,9 +141,11 @@ fn newest(archive: &Archive, series: &str) -> Result<String> {
 
 /// `6.1.0-56-amd64` and `6.12.117+deb13-amd64`, but not `…-cloud-amd64`, `…-rt-amd64`,
 /// `…-amd64-dbg`.
-fn is_plain(version: &str) -> bool {
-    let Some(build) = version.strip_suffix("-amd64") else { return false };
-    build.split('-').skip(1).all(|part| part.bytes().all(|b| b.is_ascii_digit()))
+fn is_plain(version: &str, architecture: &str) -> bool {
+    let build = version.strip_suffix(architecture).and_then(|rest| rest.strip_suffix('-'));
+    build.is_some_and(|build| {
+        build.split('-').skip(1).all(|part| part.bytes().all(|b| b.is_ascii_digit()))
+    })
 }
 
 /// The numbers of a version in order, which is how Debian's kernel builds are ordered.
@@ -193,10 +194,10 @@ mod tests {
 
     #[test]
     fn plain_builds_are_told_from_variants() {
-        assert!(is_plain("6.1.0-56-amd64"));
-        assert!(is_plain("6.12.115+deb13.1-amd64"));
+        assert!(is_plain("6.1.0-56-amd64", "amd64"));
+        assert!(is_plain("6.12.115+deb13.1-amd64", "amd64"));
         for variant in ["6.1.0-56-cloud-amd64", "6.12.9+deb13-rt-amd64", "7.3.4+deb13-amd64-dbg"] {
-            assert!(!is_plain(variant), "{variant}");
+            assert!(!is_plain(variant, "amd64"), "{variant}");
         }
     }
 

@@ -10,6 +10,7 @@
 )]
 
 mod apt;
+pub mod arch;
 pub mod externals;
 pub mod image;
 pub mod install;
@@ -24,5 +25,6 @@ pub mod protocol;
 pub mod store;
 pub mod tell;
 
+pub use arch::Architecture;
 pub use install::Installer;
 pub use machine::Machine;

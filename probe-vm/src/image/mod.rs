@@ -4,8 +4,9 @@
 //! itself is emulated), and an initramfs that holds nothing but what a guest of an experiment runs:
 //! busybox, iperf3, the virtio drivers.
 
-mod vmlinux;
+pub(crate) mod vmlinux;
 
+use crate::Architecture;
 use crate::externals::IPERF3;
 use crate::install::{self, Installer};
 use crate::kernels::{self, Kernel};
@@ -28,6 +29,7 @@ pub const SERIES: &str = kernels::DEFAULT;
 /// The folder of the image, with its `kernel` and `initramfs`; made where it is missing or another
 /// version made it.
 pub fn ready(series: &str, install: &Installer) -> Result<PathBuf> {
+    let arch = Architecture::current()?;
     // Not QEMU, which a host that serves others has already, and not one that machines need.
     install.ensure(&[IPERF3, kernels::KMOD])?;
     let busybox = machine::busybox(install)?;
@@ -37,10 +39,10 @@ pub fn ready(series: &str, install: &Installer) -> Result<PathBuf> {
     let lock = File::create(dir.join("lock"))?;
     lock.lock()?;
     if !dir.join("kernel").exists() {
-        whole(&dir, "kernel", |part| vmlinux::unpack(&kernel.image, part))?;
+        whole(&dir, "kernel", |part| (arch.unpack)(&kernel.image, part))?;
     }
     // Takes no time worth a test of whether it is still right.
-    whole(&dir, "initramfs", |part| initramfs(&kernel, &busybox, part))?;
+    whole(&dir, "initramfs", |part| initramfs(arch, &kernel, &busybox, part))?;
     Ok(dir)
 }
 
@@ -52,12 +54,13 @@ fn whole(dir: &Path, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Resu
     fs::rename(&part, dir.join(name)).with_context(|| format!("cannot rename {}", part.display()))
 }
 
-fn initramfs(kernel: &Kernel, busybox: &Path, path: &Path) -> Result<()> {
+fn initramfs(arch: &Architecture, kernel: &Kernel, busybox: &Path, path: &Path) -> Result<()> {
     let tree = ModuleTree::open(&kernel.modules)?;
     let files = tree.closure(MODULES)?;
     let mut cpio = Cpio::create(path)?;
     cpio.file("init", include_bytes!("init.sh"))?;
-    cpio.file("orders.sh", include_bytes!("orders.sh"))?;
+    let malloc_calls = format!("malloc_calls='{}'\n", arch.malloc_calls);
+    cpio.file("orders.sh", (malloc_calls + include_str!("orders.sh")).as_bytes())?;
     cpio.file("bin/busybox", &fs::read(busybox)?)?;
     tree.pack(&kernel.version, &files, &mut cpio)?;
     let iperf3 = install::program("iperf3").context("iperf3 is missing")?;

@@ -82,16 +82,15 @@ is_single_threaded() {
     [ $# -eq 1 ]
 }
 
-# Stops a process, and says whether that was in a system call other than malloc's: on x86-64 mmap, mprotect, munmap, brk,
-# mremap, madvise and futex; -1 is its own code, and without a stack it has ended. Also if that cannot be told in time.
+# Stops a process, and says whether that was in a system call other than malloc's ($malloc_calls has their numbers here);
+# -1 is its own code, and without a stack it has ended. Also if that cannot be told in time.
 stops_outside_of_malloc() {
     kill -STOP "$1"
     while in_time && read -r call stack _ <"/proc/$1/syscall"; do
         case "$call $stack" in
         running*) sleep 0.01 ;;
         "-1 0x0") return 0 ;;
-        "-1 "* | "9 "* | "10 "* | "11 "* | "12 "* | "25 "* | "28 "* | "202 "*) return 1 ;;
-        *) return 0 ;;
+        *) case " -1 $malloc_calls " in *" $call "*) return 1 ;; *) return 0 ;; esac ;;
         esac
     done
 }

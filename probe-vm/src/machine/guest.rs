@@ -4,6 +4,7 @@
 //! the guest ever sees, so that nothing outside it can make two runs differ.
 
 use super::{Boot, Machine, Tools};
+use crate::Architecture;
 use crate::modules::ModuleTree;
 use crate::newc::Cpio;
 use crate::protocol::PORTS;
@@ -23,7 +24,7 @@ const ROOT_MODULES: [&str; 3] = ["9pnet_virtio", "9p", "overlay"];
 /// Loaded before the command runs: the subject of the measurements.
 const SUBJECTS: [&str; 4] = ["vhost_net", "tun", "veth", "bridge"];
 /// Carried by a self-contained guest where the kernel has them, and loaded on demand.
-const ON_DEMAND: [&str; 13] = [
+const ON_DEMAND: [&str; 12] = [
     "tap",
     "sch_htb",
     "sch_ingress",
@@ -34,7 +35,6 @@ const ON_DEMAND: [&str; 13] = [
     "inet_diag",
     "tcp_diag",
     "dummy",
-    "kvm_amd",
     "openvswitch",
     "af_packet",
 ];
@@ -49,13 +49,14 @@ pub(crate) fn write(machine: &Machine, path: &Path, tools: &Tools) -> Result<()>
     let mut files = tree.closure(boot.iter().copied())?;
     if machine.boot == Boot::Initramfs {
         files.extend(tree.closure(SUBJECTS)?);
-        files.extend(tree.closure(ON_DEMAND.into_iter().filter(|module| tree.has(module)))?);
+        let on_demand = ON_DEMAND.into_iter().chain([tools.arch().nested_module]);
+        files.extend(tree.closure(on_demand.filter(|module| tree.has(module)))?);
     }
     let mut cpio = Cpio::create(path)?;
     cpio.file("init", include_bytes!("init.sh"))?;
     cpio.file("bin/busybox", &fs::read(tools.busybox())?)?;
     cpio.file("run/vm/stage2", include_bytes!("stage2.sh"))?;
-    cpio.file("run/vm/settings", &settings(machine, &boot))?;
+    cpio.file("run/vm/settings", &settings(machine, &boot, tools.arch()))?;
     cpio.file("run/vm/command", &command(machine)?)?;
     tree.pack(&machine.kernel.version, &files, &mut cpio)?;
     carry(&machine.files, path, &mut cpio)?;
@@ -91,7 +92,7 @@ fn is_executable(file: &Path) -> Result<bool> {
 }
 
 /// What the two stages need to know, as shell assignments.
-fn settings(machine: &Machine, boot_modules: &[&str]) -> Vec<u8> {
+fn settings(machine: &Machine, boot_modules: &[&str], arch: &Architecture) -> Vec<u8> {
     let mut text = Vec::new();
     let mut set = |name: &str, value: &OsStr| {
         text.extend_from_slice(name.as_bytes());
@@ -103,7 +104,7 @@ fn settings(machine: &Machine, boot_modules: &[&str]) -> Vec<u8> {
     set("ports", OsStr::new(&PORTS.join(" ")));
     set("boot_modules", OsStr::new(&boot_modules.join(" ")));
     set("modules", OsStr::new(&SUBJECTS.join(" ")));
-    set("nested", OsStr::new(if machine.nested { "yes" } else { "no" }));
+    set("nested", OsStr::new(if machine.nested { arch.nested_module } else { "" }));
     if machine.boot == Boot::NineP {
         // Paths of this machine; a self-contained guest must not depend on them.
         set("kernel_modules", machine.kernel.modules.as_os_str());

@@ -200,7 +200,7 @@ impl Machine {
                 console.display()
             ));
         }
-        let mut command = qemu::command(self, &dir, kvm);
+        let mut command = qemu::command(tools.arch(), self, &dir, kvm);
         command.stderr(fs::File::create(dir.join("qemu.log"))?);
         let terminal = rustix::termios::tcgetattr(std::io::stdin()).ok().filter(|_| self.shell);
         if !self.shell {

@@ -1,6 +1,7 @@
 //! QEMU's command line for a [`Machine`].
 
 use super::{Boot, Clock, ClockName, Machine};
+use crate::Architecture;
 use crate::protocol::{self, PORTS};
 use std::path::Path;
 use std::process::Command;
@@ -8,21 +9,21 @@ use std::process::Command;
 /// The command that runs `machine`, whose files are in `dir`, by KVM or emulated.
 ///
 /// setpriv makes the kernel kill QEMU when the thread that started it is gone, even by SIGKILL.
-pub(crate) fn command(machine: &Machine, dir: &Path, kvm: bool) -> Command {
+pub(crate) fn command(arch: &Architecture, machine: &Machine, dir: &Path, kvm: bool) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
+    command.args(["--pdeathsig", "KILL", arch.qemu]);
     command.args(["-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"]);
     command.args(["-m", &machine.memory, "-smp", &machine.cpus.to_string()]);
     let processor = match (kvm, machine.nested) {
         (true, _) => "host",
-        (_, true) => "EPYC,+svm,+npt",
+        (_, true) => arch.nested_processor,
         _ => "max",
     };
     command.args(["-cpu", processor]);
     clock(&mut command, machine, kvm);
     command.arg("-kernel").arg(&machine.kernel.image);
     command.arg("-initrd").arg(dir.join("initramfs"));
-    command.args(["-append", &kernel_line(machine, kvm)]);
+    command.args(["-append", &kernel_line(arch, machine, kvm)]);
     console(&mut command, machine, dir);
     // Without ioeventfd a write to a port is done when it returns, so that what a killed guest
     // wrote is here, and no other thread of QEMU takes part in the guest's course.
@@ -55,9 +56,8 @@ fn clock(command: &mut Command, machine: &Machine, kvm: bool) {
     }
 }
 
-/// `tsc=reliable`: under emulation the watchdog may otherwise fall back to hpet.
-fn kernel_line(machine: &Machine, kvm: bool) -> String {
-    let mut line = "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check".to_owned();
+fn kernel_line(arch: &Architecture, machine: &Machine, kvm: bool) -> String {
+    let mut line = arch.kernel_words();
     if machine.clock.name() == ClockName::Counted {
         line += " nokaslr norandmaps";
     }
@@ -65,7 +65,7 @@ fn kernel_line(machine: &Machine, kvm: bool) -> String {
     if machine.nested {
         // Of what the emulation gets wrong now and then (docs/src/guide/emulation.md) as little as
         // possible: khugepaged, which moves the memory of running VMs, was seen to hang.
-        line += " transparent_hugepage=never mitigations=off kvm_amd.vgif=0 kvm_amd.vls=0";
+        line += &format!(" transparent_hugepage=never mitigations=off {}", arch.nested_words);
     }
     if let Some(words) = &machine.append {
         line += &format!(" {words}");

@@ -10,8 +10,8 @@ for module in $modules; do
     /sbin/modprobe "$module" || echo "tracetoll: cannot load module $module" >/dev/console
 done
 # Its VMs need none in theirs, and the emulated processor is faster so.
-if [ "$nested" = yes ]; then
-    /sbin/modprobe kvm_amd nested=0 || echo "tracetoll: cannot load module kvm_amd" >/dev/console
+if [ -n "$nested" ]; then
+    /sbin/modprobe "$nested" nested=0 || echo "tracetoll: cannot load module $nested" >/dev/console
 fi
 $bb mkdir -p /dev/pts /dev/shm
 $bb mount -t devpts -o mode=620,ptmxmode=666 devpts /dev/pts

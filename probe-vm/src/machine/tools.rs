@@ -1,6 +1,7 @@
 //! What the harness needs on the machine, made ready before the first guest.
 
 use super::accel::{Accel, AccelArg, Tried};
+use crate::Architecture;
 use crate::apt::Archive;
 use crate::install::{self, Installer, Need};
 use crate::{kernels, store};
@@ -12,6 +13,7 @@ use std::process::Command;
 /// Proof that guests can be booted.
 #[derive(Debug)]
 pub struct Tools {
+    arch: &'static Architecture,
     busybox: PathBuf,
     accel: Accel,
     tried: Tried,
@@ -20,13 +22,18 @@ pub struct Tools {
 impl Tools {
     /// Installs what is missing.
     pub fn ready(install: &Installer) -> Result<Self> {
-        install.ensure(&[QEMU, SETPRIV, STRIP, kernels::KMOD])?;
-        Ok(Self { busybox: busybox(install)?, accel: Accel::Tcg, tried: Tried::default() })
+        let arch = Architecture::current()?;
+        install.ensure(&[qemu(arch), SETPRIV, STRIP, kernels::KMOD])?;
+        Ok(Self { arch, busybox: busybox(install)?, accel: Accel::Tcg, tried: Tried::default() })
     }
 
     /// Runs machines by what is asked for, instead of emulating all.
     pub fn accelerated(self, by: AccelArg) -> Self {
         Self { accel: by.accel, ..self }
+    }
+
+    pub(crate) fn arch(&self) -> &'static Architecture {
+        self.arch
     }
 
     pub(crate) fn accel(&self) -> Accel {
@@ -47,12 +54,14 @@ impl Tools {
 /// attached under load, and hangs with -icount.
 const OLDEST: u32 = 10;
 
-const QEMU: Need = Need {
-    package: "qemu-system-x86",
-    why: "to boot the guests; older ones crash a guest that is traced under load",
-    at_least: Some("1:10"),
-    present: || version().is_some_and(|major| major >= OLDEST),
-};
+fn qemu(arch: &Architecture) -> Need {
+    Need {
+        package: arch.qemu_package,
+        why: "to boot the guests; older ones crash a guest that is traced under load",
+        at_least: Some("1:10"),
+        present: || version().is_some_and(|major| major >= OLDEST),
+    }
+}
 
 const SETPRIV: Need = Need {
     package: "util-linux",
@@ -70,7 +79,7 @@ const STRIP: Need = Need {
 
 /// The major version of the QEMU on PATH.
 fn version() -> Option<u32> {
-    let out = Command::new("qemu-system-x86_64").arg("--version").output().ok()?;
+    let out = Command::new(Architecture::current().ok()?.qemu).arg("--version").output().ok()?;
     let text = String::from_utf8(out.stdout).ok()?;
     text.split("version ").nth(1)?.split('.').next()?.parse().ok()
 }
