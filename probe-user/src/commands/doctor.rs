@@ -6,7 +6,10 @@ use probe_core::{error::Result, report};
 
 use crate::{
     cli::{DoctorArgs, FactFormat},
-    kernel::claim::{self, Claim},
+    kernel::{
+        arch::Architecture,
+        claim::{self, Claim},
+    },
     measure::{
         doctor::{self, Asking},
         guard::Guard,
@@ -16,8 +19,9 @@ use crate::{
 /// Says what this host can measure. Exit status 0 when the default campaign can run, else 1.
 ///
 /// # Errors
-/// /proc cannot be read, or standard output not written.
+/// The architecture is not known, /proc cannot be read, or standard output not written.
 pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
+    Architecture::current()?;
     // What is tried out must not stay if this process is killed, and must not be counted by a
     // campaign.
     let diagnosis = match (Guard::start(), Claim::try_take()) {

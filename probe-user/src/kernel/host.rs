@@ -5,7 +5,7 @@ use std::fs;
 use probe_core::{
     error::{Error, Result},
     model::{
-        campaign::{self, Environment, Host},
+        campaign::{self, Environment, Host, Processor},
         figure::Platform,
     },
 };
@@ -14,17 +14,18 @@ use probe_vm::{
     protocol,
 };
 
-use crate::kernel::{cpus, platform};
+use crate::kernel::{arch::Architecture, cpus};
 
 /// Reads the host's facts.
 ///
 /// # Errors
-/// /proc cannot be read.
+/// Its architecture is not known, or /proc cannot be read.
 pub fn read() -> Result<Host> {
+    let arch = Architecture::current()?;
     let cpuinfo = read_proc("/proc/cpuinfo")?;
     let meminfo = read_proc("/proc/meminfo")?;
     let cpu = field(&cpuinfo, "model name").unwrap_or("unknown").to_owned();
-    let processor = platform::read(&cpu);
+    let processor = (arch.processor)(&cpu);
     Ok(Host {
         cpus: cpus::online()?.len(),
         memory_kib: field(&meminfo, "MemTotal")
@@ -32,7 +33,7 @@ pub fn read() -> Result<Host> {
             .ok_or_else(|| Error::malformed("/proc/meminfo", "no MemTotal"))?,
         kernel_version: read_proc("/proc/version")?.trim_end().to_owned(),
         kernel_command_line: read_proc("/proc/cmdline")?.trim_end().to_owned(),
-        hypervisor: platform::hypervisor(&processor),
+        hypervisor: (arch.hypervisor)(&processor),
         processor: Some(processor),
         cpu,
     })
@@ -48,7 +49,10 @@ pub fn platform(host: &Host) -> Platform {
     if let Some((ClockName::Counted, _)) = protocol::machine(&host.kernel_command_line) {
         return Platform::Counted;
     }
-    let judged = |processor| platform::judge(processor, &host.cpu).ok();
+    let judged = |processor: &Processor| {
+        let arch = Architecture::named(&processor.architecture).ok()?;
+        (arch.platform)(processor, &host.cpu).ok()
+    };
     host.processor.as_ref().and_then(judged).unwrap_or(Platform::Unknown)
 }
 
@@ -109,6 +113,10 @@ mod tests {
         host.kernel_command_line = "quiet".into();
         assert_ne!(platform(&host), Platform::Counted);
         assert_eq!(environment(&host), Environment::Host);
+        if let Some(processor) = &mut host.processor {
+            processor.architecture = "aarch64".into();
+        }
+        assert_eq!(platform(&host), Platform::Unknown);
         host.processor = None;
         assert_eq!(platform(&host), Platform::Unknown);
     }

@@ -1,6 +1,7 @@
 //! Facts about the running kernel, and guards that own pieces of its state.
 
 pub mod affinity;
+pub mod arch;
 pub mod bpf;
 pub mod btf;
 pub mod cgroup;
@@ -20,7 +21,6 @@ pub mod netlink;
 pub mod netns;
 pub mod owner;
 pub mod packets;
-mod platform;
 pub mod program;
 pub mod run;
 pub mod sock_diag;

@@ -20,7 +20,7 @@ use probe_core::{
 use probe_vm::{Installer, externals, image, install::Need};
 
 use super::files::Files;
-use crate::{cli::RunArgs, workload::scenarios};
+use crate::{cli::RunArgs, kernel::arch::Architecture, workload::scenarios};
 
 /// Measures a campaign.
 ///
@@ -28,6 +28,7 @@ use crate::{cli::RunArgs, workload::scenarios};
 /// What was asked for is wrong or cannot be had here, a result cannot be written, or the user ended
 /// the run.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    Architecture::current()?;
     let mut scenario = scenario(args)?;
     if let Some(why) = place::vms(args, &scenario)? {
         return vms::run(args, scenario, &why);

@@ -13,7 +13,7 @@ use probe_core::{
 };
 
 use super::{ambiguous, function, listed};
-use crate::kernel::kallsyms::Kallsyms;
+use crate::kernel::{arch::Architecture, kallsyms::Kallsyms};
 
 /// A name for functions that belong together.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub struct Preset {
     /// What it is, for people.
     pub summary: &'static str,
     parts: &'static [Part],
-    /// Loads the modules that hold its functions.
-    load: &'static str,
+    /// The modules that hold its functions.
+    modules: &'static [&'static str],
 }
 
 /// What it holds, in its order.
@@ -49,7 +49,7 @@ pub struct Resolved {
 
 const VHOST: &str = "vhost_net";
 
-const KVM_MODULE: &str = "modprobe kvm_amd (kvm_intel on a processor of Intel's)";
+const KVM: &str = "kvm";
 
 /// All presets, the default first.
 pub const PRESETS: &[Preset] = &[
@@ -63,7 +63,7 @@ pub const PRESETS: &[Preset] = &[
             // the next device in the same call, and hits this one once.
             Part::Needed(subject::FRAME),
         ],
-        load: "modprobe vhost_net",
+        modules: &[VHOST],
     },
     // Without handle_tx_kick, handle_tx_net and their like of handle_rx: the reference counter
     // counts there.
@@ -76,7 +76,7 @@ pub const PRESETS: &[Preset] = &[
             Part::IfThere(VHOST, "vhost_tx_batch"),
             Part::IfThere(VHOST, "vhost_net_buf_peek"),
         ],
-        load: "modprobe vhost_net",
+        modules: &[VHOST],
     },
     Preset {
         name: "kvm",
@@ -84,9 +84,9 @@ pub const PRESETS: &[Preset] = &[
         parts: &[
             Part::Needed(subject::ENTER),
             Part::Needed(subject::HALT),
-            Part::IfThere("kvm", "kvm_vcpu_block"),
+            Part::IfThere(KVM, "kvm_vcpu_block"),
         ],
-        load: KVM_MODULE,
+        modules: &[KVM],
     },
     Preset {
         name: "tun",
@@ -99,7 +99,7 @@ pub const PRESETS: &[Preset] = &[
             Part::IfThere("tun", "tun_recvmsg"),
             Part::IfThere("tun", "tun_do_read"),
         ],
-        load: "modprobe tun",
+        modules: &["tun"],
     },
     Preset {
         name: "paper",
@@ -110,7 +110,7 @@ pub const PRESETS: &[Preset] = &[
             Part::Needed(subject::SEND),
             Part::Needed(subject::RECEIVE),
         ],
-        load: "modprobe -a vhost_net kvm_amd (kvm_intel on a processor of Intel's)",
+        modules: &[VHOST, KVM],
     },
 ];
 
@@ -182,10 +182,15 @@ impl Preset {
         let mut why: Vec<&str> =
             why.iter().map(|why| why.strip_prefix("left out: ").unwrap_or(why)).collect();
         why.dedup();
+        // Its other half depends on the processor, and loads it.
+        let kvm = Architecture::current().map_or(KVM, |arch| arch.kvm_modules);
+        let module = |&module: &&'static str| if module == KVM { kvm } else { module };
+        let modules: Vec<&str> = self.modules.iter().map(module).collect();
         let hint = format!(
-            "If a module is not loaded, load it: {}. Else name functions that the modules have, as /proc/kallsyms lists \
-             them",
-            self.load
+            "If a module is not loaded, load it: modprobe {}{}. Else name functions that the modules have, as \
+             /proc/kallsyms lists them",
+            if modules.len() > 1 { "-a " } else { "" },
+            modules.join(" ")
         );
         Error::unsupported(format!("target {}", self.name), why.join("; "), hint)
     }

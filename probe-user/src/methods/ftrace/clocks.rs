@@ -6,8 +6,8 @@
 //! neither a rate nor its drift need be known. Only events made while a drain reads lie behind the
 //! newest pair, on the last line made longer.
 //!
-//! That is sound only where the clocks of all CPUs agree. `local` and `x86-tsc` are both the TSC,
-//! and the kernel vouches for it by using it as its clocksource.
+//! That is sound only where the clocks of all CPUs agree. The kernel vouches for that by using what
+//! they read as its clocksource.
 
 use std::{fs, thread, time::Duration};
 
@@ -24,6 +24,7 @@ use super::{
     recording,
 };
 use crate::kernel::{
+    arch::Architecture,
     clock,
     run::Run,
     tracefs::{Instance, Tracefs},
@@ -44,8 +45,8 @@ pub enum Timeline {
     Pairs(Box<Pairs>),
     /// Not at all.
     None {
-        /// The clocksource that does not vouch for the clock.
-        clocksource: String,
+        /// The kernel does not vouch for the clock.
+        why: String,
     },
 }
 
@@ -87,8 +88,12 @@ impl Timeline {
             .map_err(|e| Error::file("read", CLOCKSOURCE, e))?
             .trim()
             .to_owned();
-        if clocksource != "tsc" {
-            return Ok(Self::None { clocksource });
+        let needed = Architecture::current()?.clocksource;
+        if clocksource != needed {
+            let why = format!(
+                "the clocksource is {clocksource}, not {needed}: the CPUs' clocks are not known to agree"
+            );
+            return Ok(Self::None { why });
         }
         let instance = tracefs.create_instance(&run.object("clock"))?;
         instance.set_clock(trace_clock)?;
@@ -133,12 +138,7 @@ impl Timeline {
                 let nanos = u64::try_from(pairs.widest.as_nanos()).unwrap_or(u64::MAX);
                 Some(("clock_pairs_widest_ns".into(), json!(nanos)))
             }
-            Self::None { clocksource } => {
-                let why = format!(
-                    "the clocksource is {clocksource}, not tsc: the CPUs' clocks are not known to agree"
-                );
-                Some(("no_series".into(), json!(why)))
-            }
+            Self::None { why } => Some(("no_series".into(), json!(why))),
         }
     }
 

@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use probe_core::{error::Result, model::bounds};
 use serde_json::{Value, json};
 
-use crate::methods::options::Options;
-
-/// The trace clocks that a recording may use; the first is the default, and that of the bin edges.
-const CLOCKS: &[&str] = &["mono", "local", "x86-tsc"];
+use crate::{kernel::arch::Architecture, methods::options::Options};
 
 /// What becomes of events when a buffer is full; the first is the default.
 const OVERWRITE: &[&str] = &["true", "false"];
@@ -65,7 +62,7 @@ impl Default for Parameters {
         Self {
             buffer_kib_per_cpu: 1408,
             wake_ms: 100,
-            clock: CLOCKS[0],
+            clock: "mono",
             overwrite: true,
             reader: Reader::Read,
         }
@@ -86,7 +83,7 @@ impl Parameters {
                 &bounds::BUFFER_KIB,
             )?,
             wake_ms: options.number("wake_ms", default.wake_ms, &bounds::WAKE_MS)?,
-            clock: options.choose("clock", CLOCKS)?,
+            clock: options.choose("clock", Architecture::current()?.trace_clocks)?,
             overwrite: options.choose("overwrite", OVERWRITE)? == "true",
             reader: default.reader,
         })

@@ -27,7 +27,7 @@ use super::{
     needs::{self, Image},
 };
 use crate::{
-    kernel::{affinity, cgroup::Cgroup, netns::Netns},
+    kernel::{affinity, arch::Architecture, cgroup::Cgroup, netns::Netns},
     sys::{
         child::{self, Place},
         tun::Tap,
@@ -42,12 +42,6 @@ const TAIL: usize = 1500;
 /// these two, which waits for grace periods of RCU, and where KVM itself is emulated and others
 /// want the processor, that takes long.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
-
-/// The guest's kernel says little, and gives up for good at the first failure: with -no-reboot QEMU
-/// ends then. What it does against speculation, and page faults that KVM reports late, make VMs
-/// less reliable where KVM is emulated (docs/src/guide/emulation.md).
-const KERNEL_LINE: &str =
-    "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check mitigations=off no-kvmapf";
 
 /// Where VMs live.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +81,8 @@ impl Vm {
             UnixStream::pair().map_err(|e| Error::call("socketpair", "a guest's port", e))?;
         let descriptors = Descriptors::new(tap, theirs.into())?;
         let mut command = needs::qemu()?;
-        command.args(arguments(image, spec, number, &descriptors));
+        let machines = Architecture::current()?.machines;
+        command.args(arguments(machines, image, spec, number, &descriptors));
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         let netns = Some(confinement.dut.try_clone()?);
         let cpus = Some(affinity::set(confinement.cpus)?);
@@ -246,10 +241,20 @@ impl Descriptors {
 }
 
 /// QEMU's command line.
-fn arguments(image: &Image, spec: &Guests, number: u16, fds: &Descriptors) -> Vec<String> {
+fn arguments(
+    machines: &probe_vm::Architecture,
+    image: &Image,
+    spec: &Guests,
+    number: u16,
+    fds: &Descriptors,
+) -> Vec<String> {
+    // What the kernel does against speculation makes VMs less reliable where KVM is emulated
+    // (docs/src/guide/emulation.md).
+    let kernel_line =
+        format!("{} mitigations=off {}", machines.kernel_words(), machines.no_late_faults);
     let words = [
         ["-name", &format!("tracetoll-vm{},debug-threads=on", number + 1)],
-        ["-machine", "pc,accel=kvm,usb=off,vmport=off,memory-backend=memory"],
+        ["-machine", &format!("{},accel=kvm,memory-backend=memory", machines.guest_machine)],
         ["-object", &memory(spec)],
         ["-cpu", "host"],
         ["-smp", &spec.vcpus.to_string()],
@@ -257,7 +262,7 @@ fn arguments(image: &Image, spec: &Guests, number: u16, fds: &Descriptors) -> Ve
         ["-display", "none"],
         ["-kernel", &image.kernel.display().to_string()],
         ["-initrd", &image.initramfs.display().to_string()],
-        ["-append", KERNEL_LINE],
+        ["-append", &kernel_line],
         ["-chardev", "stdio,id=console,signal=off"],
         ["-serial", "chardev:console"],
         ["-chardev", &format!("socket,id=orders,fd={}", fds.port.as_raw_fd())],

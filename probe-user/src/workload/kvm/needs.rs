@@ -12,7 +12,7 @@ use probe_core::{
     model::scenario::Guests,
 };
 
-use crate::workload::process_group;
+use crate::{kernel::arch::Architecture, workload::process_group};
 
 const KVM: &str = "/dev/kvm";
 const VHOST: &str = "/dev/vhost-net";
@@ -78,9 +78,10 @@ fn kvm() -> Result<()> {
     match File::options().read(true).write(true).open(KVM) {
         Ok(_) => Ok(()),
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENODEV | libc::ENXIO)) => {
-            Err(Error::file("open", KVM, e).with_hint(
-                "Load the module, `modprobe kvm_amd` or `modprobe kvm_intel`, and enable virtualization in the firmware",
-            ))
+            let modules = Architecture::current()?.kvm_modules;
+            Err(Error::file("open", KVM, e).with_hint(format!(
+                "Load the module, modprobe {modules}, and enable virtualization in the firmware"
+            )))
         }
         Err(e) => Err(Error::file("open", KVM, e)),
     }
@@ -167,7 +168,8 @@ fn huge_pages(spec: &Guests, pool: Pool) -> Result<()> {
 /// # Errors
 /// It is not installed.
 pub(super) fn qemu() -> Result<Command> {
-    process_group::command("qemu-system-x86_64", "qemu-system-x86")
+    let machines = Architecture::current()?.machines;
+    process_group::command(machines.qemu, machines.qemu_package)
 }
 
 #[cfg(test)]

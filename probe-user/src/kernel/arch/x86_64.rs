@@ -1,13 +1,26 @@
-//! Whether the processor's time is hardware's.
+//! x86-64, and whether the time of such a processor is hardware's.
 //!
 //! `native` is what is known to be: an x86-64 processor of a known vendor that says of itself that
 //! no hypervisor is present. What a hypervisor's owner may name as it pleases (the model, the
 //! firmware's vendor) proves nothing, and can only raise a doubt. A VM inside an emulated machine
 //! looks as one on hardware does; nothing inside it tells the two apart.
 
-use std::fs;
+use std::{arch::x86_64::__cpuid, env::consts::ARCH, fs};
 
 use probe_core::model::{campaign::Processor, figure::Platform};
+
+use super::Architecture;
+
+pub(super) const X86_64: Architecture = Architecture {
+    machines: &probe_vm::arch::X86_64,
+    processor: read,
+    platform: judge,
+    hypervisor,
+    // `local` and `x86-tsc` are both the TSC.
+    trace_clocks: &["mono", "local", "x86-tsc"],
+    clocksource: "tsc",
+    kvm_modules: "kvm_amd (kvm_intel on a processor of Intel's)",
+};
 
 /// Vendors of x86 processors (arch/x86/kernel/cpu/).
 const VENDORS: [&str; 5] =
@@ -37,13 +50,13 @@ const HYPERVISORS: [(&str, &str); 12] = [
 const MACHINES: [&str; 7] = ["QEMU", "Bochs", "KVM", "Xen", "VMware", "innotek", "Parallels"];
 
 /// Reads what the processor, the kernel and the firmware say.
-pub(super) fn read(model: &str) -> Processor {
+fn read(model: &str) -> Processor {
     let line = |path| {
         let text = fs::read_to_string(path).ok()?;
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     };
     let mut processor = Processor {
-        architecture: std::env::consts::ARCH.into(),
+        architecture: ARCH.into(),
         hypervisor_of_kernel: line("/sys/hypervisor/type"),
         machine: line("/sys/class/dmi/id/sys_vendor"),
         ..Processor::default()
@@ -54,9 +67,7 @@ pub(super) fn read(model: &str) -> Processor {
 }
 
 /// Asks the processor itself.
-#[cfg(target_arch = "x86_64")]
 fn ask(processor: &mut Processor) {
-    use std::arch::x86_64::__cpuid;
     let text = |registers: [u32; 3]| {
         let bytes: Vec<u8> = registers.into_iter().flat_map(u32::to_le_bytes).collect();
         let text = String::from_utf8_lossy(&bytes);
@@ -71,15 +82,9 @@ fn ask(processor: &mut Processor) {
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-fn ask(_: &mut Processor) {}
-
 /// What keeps this processor's wall clock; the error says why it is not known.
-pub(super) fn judge(processor: &Processor, model: &str) -> Result<Platform, String> {
-    let Processor { architecture, vendor, machine, .. } = processor;
-    if architecture != "x86_64" {
-        return Err(format!("tracetoll cannot tell a real {architecture} processor from others"));
-    }
+fn judge(processor: &Processor, model: &str) -> Result<Platform, String> {
+    let Processor { vendor, machine, .. } = processor;
     if let Some(signature) = &processor.hypervisor_signature {
         return match signature.as_str() {
             EMULATOR => Ok(Platform::Emulated),
@@ -111,7 +116,7 @@ pub(super) fn judge(processor: &Processor, model: &str) -> Result<Platform, Stri
 }
 
 /// The hypervisor's name, where one is present.
-pub(super) fn hypervisor(processor: &Processor) -> Option<String> {
+fn hypervisor(processor: &Processor) -> Option<String> {
     let signature = processor.hypervisor_signature.as_deref();
     let of_signature = signature.map(|signature| match signature {
         EMULATOR => "QEMU TCG".to_owned(),
@@ -146,7 +151,6 @@ mod tests {
     fn native_is_only_what_is_known_to_be() {
         let intel = || x86("GenuineIntel");
         let machine = |name: &str| Processor { machine: Some(name.into()), ..intel() };
-        let arm = Processor { architecture: "aarch64".into(), ..Processor::default() };
         let xen_pv = Processor { hypervisor_of_kernel: Some("xen".into()), ..intel() };
         let silent = Processor { architecture: "x86_64".into(), ..Processor::default() };
         let model = "Intel(R) Xeon(R) Gold 6330";
@@ -175,7 +179,6 @@ mod tests {
             (machine("VMware, Inc."), model, None),
             (x86("VirtualApple"), "VirtualApple @ 2.50GHz", None),
             (silent, model, None),
-            (arm, "unknown", None),
         ];
         for (processor, model, expected) in cases {
             let found = judge(&processor, model);
@@ -197,11 +200,9 @@ mod tests {
     #[test]
     fn this_processor_says_what_it_is() {
         let processor = read("");
-        assert_eq!(processor.architecture, std::env::consts::ARCH);
+        assert_eq!(processor.architecture, X86_64.machines.name);
         assert_eq!(processor.hypervisor_bit, flag("hypervisor"));
-        if cfg!(target_arch = "x86_64") {
-            assert!(processor.vendor.is_some_and(|vendor| vendor.len() == 12));
-        }
+        assert!(processor.vendor.is_some_and(|vendor| vendor.len() == 12));
     }
 
     /// The kernel read the same leaf when it started.

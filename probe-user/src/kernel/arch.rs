@@ -1,0 +1,92 @@
+//! What differs between architectures: one [`Architecture`] each, in a file of its own.
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+use std::env::consts::ARCH;
+
+use probe_core::{
+    error::{Error, Result},
+    model::{campaign::Processor, figure::Platform},
+};
+
+/// An architecture that tracetoll measures on.
+#[derive(Debug)]
+pub struct Architecture {
+    /// Its machines: its name, and what QEMU needs to know.
+    pub machines: &'static probe_vm::Architecture,
+    /// Reads what the processor, the kernel and the firmware say of the machine, and judges it; the
+    /// argument is the processor's model.
+    pub processor: fn(&str) -> Processor,
+    /// What keeps this processor's wall clock; the error says why it is not known.
+    pub platform: fn(&Processor, &str) -> std::result::Result<Platform, String>,
+    /// The hypervisor's name, where one is present.
+    pub hypervisor: fn(&Processor) -> Option<String>,
+    /// The trace clocks that a recording may use; the first is the default, and that of the bin
+    /// edges.
+    pub trace_clocks: &'static [&'static str],
+    /// Where the kernel uses this clocksource, it vouches that all CPUs agree on the other clocks.
+    pub clocksource: &'static str,
+    /// What to load for KVM.
+    pub kvm_modules: &'static str,
+}
+
+/// Those that this program is built for: each has instructions of its own.
+static KNOWN: &[Architecture] = &[
+    #[cfg(target_arch = "x86_64")]
+    x86_64::X86_64,
+];
+
+impl Architecture {
+    /// That of this host.
+    ///
+    /// # Errors
+    /// It is not known.
+    pub fn current() -> Result<&'static Self> {
+        Self::named(ARCH)
+    }
+
+    /// The one of this name.
+    ///
+    /// # Errors
+    /// It is not known.
+    pub fn named(name: &str) -> Result<&'static Self> {
+        KNOWN.iter().find(|known| known.machines.name == name).ok_or_else(|| {
+            Error::unsupported(
+                format!("the architecture {name}"),
+                "tracetoll knows neither its clocks, nor how to tell a real processor from an emulated one",
+                format!(
+                    "Measure on a host of {}; `tracetoll report` and `tracetoll compare` read its results here",
+                    probe_vm::Architecture::names()
+                ),
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_architecture_is_refused_with_a_reason_and_what_helps() {
+        let refused = Architecture::named("riscv64").unwrap_err().to_string();
+        assert!(
+            refused.starts_with("the architecture riscv64: tracetoll knows neither"),
+            "{refused}"
+        );
+        assert!(refused.contains("on a host of x86_64"), "{refused}");
+    }
+
+    #[test]
+    fn each_is_one_whose_machines_are_known() {
+        let names = probe_vm::Architecture::names();
+        for known in KNOWN {
+            assert!(names.split(", ").any(|name| name == known.machines.name), "{names}");
+        }
+        assert!(std::ptr::eq(
+            Architecture::current().unwrap().machines,
+            probe_vm::Architecture::current().unwrap()
+        ));
+    }
+}
