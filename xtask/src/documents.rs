@@ -7,9 +7,11 @@ mod reader;
 
 use crate::{Cli, Command};
 use clap::{CommandFactory, Parser};
+use probe_vm::kernels::SERIES;
 use reader::{commands, documents, examples, generated, help, read, root};
 use saphyr::{LoadableYamlNode, Yaml};
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 const WORKFLOW: &str = "docs/ci/tracetoll.yml";
 
@@ -59,6 +61,43 @@ fn the_readme_has_the_two_commands() {
         examples(&read(Path::new("README.md"))).into_iter().map(|e| e.0).collect();
     for command in ["cargo xtask run ", "cargo xtask test "] {
         assert!(lines.iter().any(|line| line.starts_with(command)), "{command} is gone");
+    }
+}
+
+/// A new series is a row of `probe_vm::kernels`, and the word for it in the README; no other file
+/// of code names one. In `probe-core` a kernel is only a word of a result.
+#[test]
+fn each_series_is_said_once_and_the_readme_has_all() {
+    let names = SERIES.map(|series| series.name);
+    let (last, others) = names.split_last().unwrap();
+    let words = format!("tested on Debian's {} and {last}.", others.join(", "));
+    assert!(read(Path::new("README.md")).contains(&words), "README: {words}");
+    let mut files = Vec::new();
+    for folder in ["benches", "fuzz/src", "probe-user", "probe-vm", "tests", "xtask"] {
+        code(Path::new(folder), &mut files);
+    }
+    files.retain(|path| path != "probe-vm/src/kernels.rs");
+    assert!(files.len() > 300, "{files:?}");
+    for path in files {
+        let text = read(&path);
+        for name in names {
+            for said in [format!("\"{name}\""), format!("\"{name}.\""), format!("/{name}\"")] {
+                assert!(!text.contains(&said), "{}: {said}", path.display());
+            }
+        }
+    }
+}
+
+/// The sources below a folder.
+fn code(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(root().join(folder)).unwrap() {
+        let entry = entry.unwrap();
+        let path = folder.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            code(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "sh") {
+            found.push(path);
+        }
     }
 }
 
