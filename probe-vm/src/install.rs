@@ -6,8 +6,13 @@
 use crate::apt::{self, Archive};
 use crate::tell::tell;
 use anyhow::{Context, Result, bail};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// Folders of system programs, which a user's PATH may lack.
+const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// How anything comes to be installed.
 const ASK: &str = "--install installs and fetches what is missing, and so does --on vm";
@@ -103,11 +108,21 @@ impl Installer {
     }
 }
 
-/// The full path of a program, looked up on PATH and in the folders of system programs.
+/// The executable file of this name on PATH or among the system's programs, or at this path.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(system).map(|dir| dir.join(name)).find(|p| p.is_file())
+    find_in(name, std::env::split_paths(&path).chain(SYSTEM.map(PathBuf::from)))
+}
+
+fn find_in(name: &str, folders: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
+    if name.contains('/') {
+        return Some(PathBuf::from(name)).filter(|path| is_executable(path));
+    }
+    folders.map(|folder| folder.join(name)).find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
 /// Prints the lines that would install what is missing, and stops.
@@ -131,14 +146,14 @@ fn explain(archive: &Archive, missing: &[&Need], codename: &str) -> Result<()> {
 
 /// Packages by the suite apt must be told to prefer; none where its own order is right (release and
 /// security updates together).
-type Plan = Vec<(Option<String>, Vec<&'static str>)>;
+type BySuite = Vec<(Option<String>, Vec<&'static str>)>;
 
 fn backports(codename: &str) -> String {
     format!("{codename}-backports")
 }
 
-fn group(pairs: impl Iterator<Item = (Option<String>, &'static str)>) -> Plan {
-    let mut plan: Plan = Vec::new();
+fn group(pairs: impl Iterator<Item = (Option<String>, &'static str)>) -> BySuite {
+    let mut plan: BySuite = Vec::new();
     for (suite, package) in pairs {
         match plan.iter_mut().find(|(s, _)| *s == suite) {
             Some((_, packages)) => packages.push(package),
@@ -149,7 +164,7 @@ fn group(pairs: impl Iterator<Item = (Option<String>, &'static str)>) -> Plan {
 }
 
 /// The release itself where its version will do, its backports otherwise.
-fn by_suite(archive: &Archive, missing: &[&Need], codename: &str) -> Result<Plan> {
+fn by_suite(archive: &Archive, missing: &[&Need], codename: &str) -> Result<BySuite> {
     let mut pairs = Vec::new();
     for need in missing {
         let candidate = candidate(archive, need.package)?;
@@ -205,7 +220,7 @@ fn as_root(command: &Command) -> Result<Command> {
     use std::os::unix::fs::MetadataExt;
     let words = || std::iter::once(command.get_program()).chain(command.get_args());
     // /proc/self belongs to the effective user.
-    let root = std::fs::metadata("/proc/self")?.uid() == 0;
+    let root = fs::metadata("/proc/self")?.uid() == 0;
     if !root && program("sudo").is_none() {
         let line = words().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
         bail!("not root, and no sudo here; run as root:\n  {line}");
@@ -218,4 +233,23 @@ fn as_root(command: &Command) -> Result<Command> {
 /// Whether a file that a package brings is there.
 pub fn file(path: &str) -> bool {
     Path::new(path).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_an_executable_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tool");
+        fs::write(&path, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let find = || find_in("tool", [folder.path().to_owned()].into_iter());
+        assert_eq!(find(), Some(path.clone()));
+        assert_eq!(find_in(path.to_str().unwrap(), std::iter::empty()), Some(path.clone()));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(find(), None);
+        assert!(program("sh").is_some() && program("no-such-program").is_none());
+    }
 }

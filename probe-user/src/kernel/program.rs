@@ -4,8 +4,7 @@
 use std::{
     env, fs,
     io::{Read as _, Write as _},
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -14,10 +13,9 @@ use std::{
 use probe_core::error::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::sys::child::{self, Place};
+pub use probe_vm::install::program as find;
 
-/// Folders of system programs, which a user's PATH may lack.
-const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+use crate::sys::child::{self, Place};
 
 /// How long a program may take to say that it works.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -30,23 +28,6 @@ const RENAMED: [(&str, [&str; 3]); 3] = [
     ("openvswitch-switch", ["openvswitch-switch", "openvswitch", "openvswitch"]),
     ("qemu-system-x86", ["qemu-system-x86", "qemu-system-x86", "qemu-x86"]),
 ];
-
-/// The executable file of this name on PATH or among the system's programs, or at this path.
-pub fn find(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    find_in(name, env::split_paths(&path).chain(SYSTEM.map(PathBuf::from)))
-}
-
-fn find_in(name: &str, mut folders: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
-    if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(|path| is_executable(path));
-    }
-    folders.find_map(|folder| Some(folder.join(name)).filter(|path| is_executable(path)))
-}
-
-fn is_executable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
-}
 
 /// That a program is not here, and how to get it. `package` is Debian's name.
 pub fn missing(program: &str, package: &str) -> Error {
@@ -146,6 +127,8 @@ fn works_within(
 
 #[cfg(test)]
 mod tests {
+    use std::{os::unix::fs::PermissionsExt as _, path::PathBuf};
+
     use super::*;
 
     /// A script of this name in a folder of its own.
@@ -155,17 +138,6 @@ mod tests {
         fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         (folder, path)
-    }
-
-    #[test]
-    fn a_program_is_an_executable_file() {
-        let (folder, path) = script("tool", "true");
-        let find = || find_in("tool", [folder.path().to_owned()].into_iter());
-        assert_eq!(find(), Some(path.clone()));
-        assert_eq!(find_in(path.to_str().unwrap(), std::iter::empty()), Some(path.clone()));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(find(), None);
-        assert!(super::find("sh").is_some() && super::find("no-such-program").is_none());
     }
 
     #[test]
