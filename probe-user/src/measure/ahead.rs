@@ -7,10 +7,10 @@ use super::plan::Plan;
 /// The trials of a campaign by what they measure: those of one kind (a plan, or where VMs measure
 /// a part) take about as long under each method.
 #[derive(Debug, Clone)]
-pub struct Ahead<K = Plan>(Vec<Kind<K>>);
+pub struct Ahead<K = Plan>(Vec<Alike<K>>);
 
 #[derive(Debug, Clone)]
-struct Kind<K> {
+struct Alike<K> {
     plan: K,
     planned: usize,
     done: usize,
@@ -29,7 +29,7 @@ impl<K> Default for Ahead<K> {
 impl<K: Copy + PartialEq> Ahead<K> {
     /// Expects further trials of `plan`, so long by their schedule.
     pub fn expect(&mut self, plan: K, planned: usize, scheduled: Duration) {
-        self.0.push(Kind { plan, planned, done: 0, took: Duration::ZERO, scheduled });
+        self.0.push(Alike { plan, planned, done: 0, took: Duration::ZERO, scheduled });
     }
 
     /// Whether it knows how many trials of `plan` there are.
@@ -70,9 +70,9 @@ impl<K: Copy + PartialEq> Ahead<K> {
         if done == 0 {
             return None;
         }
-        let beyond = |kind: &Kind<K>| kind.took.saturating_sub(scaled(kind.scheduled, kind.done));
+        let beyond = |kind: &Alike<K>| kind.took.saturating_sub(scaled(kind.scheduled, kind.done));
         let extra = self.0.iter().map(beyond).sum::<Duration>().div_f64(done as f64);
-        let left = |kind: &Kind<K>| {
+        let left = |kind: &Alike<K>| {
             let each = match kind.done {
                 0 => kind.scheduled + extra,
                 done => kind.took.div_f64(done as f64),

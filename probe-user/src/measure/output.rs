@@ -55,8 +55,8 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     match place {
         // Another has opened it and may have written: `3>file`. What is there already is not ours
         // to cut.
-        Place::Opened => stream(OpenOptions::new().append(true).open(path)?, content),
-        Place::Named(path) => match OpenOptions::new().write(true).open(&path) {
+        Destination::Opened => stream(OpenOptions::new().append(true).open(path)?, content),
+        Destination::Named(path) => match OpenOptions::new().write(true).open(&path) {
             Ok(_) if guarded(&path).is_err() => Err(Errno::ACCESS.into()),
             Ok(file) => rewrite(&path, &file, content),
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(&path, content),
@@ -83,7 +83,7 @@ fn stream(mut to: impl io::Write, content: &[u8]) -> io::Result<()> {
 }
 
 /// Where a path leads.
-enum Place {
+enum Destination {
     /// A name in a folder; whether there is a file of that name or not, it is no link.
     Named(PathBuf),
     /// Something that a process has opened, named by procfs: `/dev/fd/3`.
@@ -91,18 +91,18 @@ enum Place {
 }
 
 /// Follows links by hand: one that leads to no file yet is to be followed too.
-fn follow(path: &Path) -> io::Result<Place> {
+fn follow(path: &Path) -> io::Result<Destination> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
         match fs::symlink_metadata(&path) {
             Ok(found) if found.is_symlink() => {}
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => return Ok(Place::Named(path)),
+            _ => return Ok(Destination::Named(path)),
         }
         guarded(&path)?;
         let folder = folder_of(&path);
         if rustix::fs::statfs(folder)?.f_type == PROC_SUPER_MAGIC {
-            return Ok(Place::Opened);
+            return Ok(Destination::Opened);
         }
         path = folder.join(fs::read_link(&path)?);
     }

@@ -21,10 +21,10 @@ use crate::{
     methods::{Cadence, Observer},
 };
 
-/// A method that is being drained.
-pub struct Reader(Kind);
+/// A session that is being drained.
+pub struct Reader(Drained);
 
-enum Kind {
+enum Drained {
     /// By whoever calls [`Reader::at_edge`].
     Edges(Reading),
     /// By a thread of its own, until the sender is dropped.
@@ -55,8 +55,8 @@ impl Reader {
         let cadence = observer.cadence();
         let reading = Reading { observer, collector, cpu: Nanos(0), wakeups: 0 };
         let every = match cadence {
-            Cadence::Edges => return Ok(Self(Kind::Edges(reading))),
-            Cadence::Never => return Ok(Self(Kind::AtEnd(reading))),
+            Cadence::Edges => return Ok(Self(Drained::Edges(reading))),
+            Cadence::Never => return Ok(Self(Drained::AtEnd(reading))),
             Cadence::Every(interval) => interval,
         };
         let (stop, stopped) = mpsc::channel();
@@ -68,7 +68,7 @@ impl Reader {
                 drain_every(every, reading, &stopped)
             })
             .map_err(|e| Error::call("clone", "the method's reader thread", e))?;
-        Ok(Self(Kind::Thread { stop, thread }))
+        Ok(Self(Drained::Thread { stop, thread }))
     }
 
     /// Called at bin edge `index`, as soon as it is stamped.
@@ -77,11 +77,11 @@ impl Reader {
     /// What its drain reports.
     pub fn at_edge(&mut self, index: usize) -> Result<()> {
         match &mut self.0 {
-            Kind::Edges(reading) => {
+            Drained::Edges(reading) => {
                 reading.collector.at_edge(index);
                 reading.drain()
             }
-            Kind::Thread { .. } | Kind::AtEnd(_) => Ok(()),
+            Drained::Thread { .. } | Drained::AtEnd(_) => Ok(()),
         }
     }
 
@@ -91,8 +91,8 @@ impl Reader {
     /// What its drain reported meanwhile.
     pub fn stop(self) -> Result<Reading> {
         match self.0 {
-            Kind::Edges(reading) | Kind::AtEnd(reading) => Ok(reading),
-            Kind::Thread { stop, thread } => {
+            Drained::Edges(reading) | Drained::AtEnd(reading) => Ok(reading),
+            Drained::Thread { stop, thread } => {
                 drop(stop);
                 thread
                     .join()

@@ -22,14 +22,14 @@ pub struct Preset {
     pub name: &'static str,
     /// What it is, for people.
     pub summary: &'static str,
-    parts: &'static [Part],
+    parts: &'static [Member],
     /// The modules that hold its functions.
     modules: &'static [&'static str],
 }
 
 /// What it holds, in its order.
 #[derive(Debug)]
-enum Part {
+enum Member {
     /// One of its places must be there.
     Needed(Subject),
     /// A function of this module; left out where this kernel does not have it.
@@ -57,11 +57,11 @@ pub const PRESETS: &[Preset] = &[
         name: "vhost",
         summary: "vhost-net's handlers of both directions",
         parts: &[
-            Part::Needed(subject::SEND),
-            Part::Needed(subject::RECEIVE),
+            Member::Needed(subject::SEND),
+            Member::Needed(subject::RECEIVE),
             // A frame that the worker takes from the ring goes through the TAP and the bridge to
             // the next device in the same call, and hits this one once.
-            Part::Needed(subject::FRAME),
+            Member::Needed(subject::FRAME),
         ],
         modules: &[VHOST],
     },
@@ -71,10 +71,10 @@ pub const PRESETS: &[Preset] = &[
         name: "vhost-parts",
         summary: "what vhost-net's handlers call to copy frames",
         parts: &[
-            Part::Function(VHOST, "handle_tx_copy"),
-            Part::Function(VHOST, "handle_tx_zerocopy"),
-            Part::IfThere(VHOST, "vhost_tx_batch"),
-            Part::IfThere(VHOST, "vhost_net_buf_peek"),
+            Member::Function(VHOST, "handle_tx_copy"),
+            Member::Function(VHOST, "handle_tx_zerocopy"),
+            Member::IfThere(VHOST, "vhost_tx_batch"),
+            Member::IfThere(VHOST, "vhost_net_buf_peek"),
         ],
         modules: &[VHOST],
     },
@@ -82,9 +82,9 @@ pub const PRESETS: &[Preset] = &[
         name: "kvm",
         summary: "entering a guest, and what idle virtual processors do",
         parts: &[
-            Part::Needed(subject::ENTER),
-            Part::Needed(subject::HALT),
-            Part::IfThere(KVM, "kvm_vcpu_block"),
+            Member::Needed(subject::ENTER),
+            Member::Needed(subject::HALT),
+            Member::IfThere(KVM, "kvm_vcpu_block"),
         ],
         modules: &[KVM],
     },
@@ -92,12 +92,12 @@ pub const PRESETS: &[Preset] = &[
         name: "tun",
         summary: "the TAP's ways in and out",
         parts: &[
-            Part::IfThere("tun", "tun_sendmsg"),
-            Part::IfThere("tun", "tun_get_user"),
-            Part::IfThere("tun", "tun_build_skb"),
-            Part::IfThere("tun", "tun_net_xmit"),
-            Part::IfThere("tun", "tun_recvmsg"),
-            Part::IfThere("tun", "tun_do_read"),
+            Member::IfThere("tun", "tun_sendmsg"),
+            Member::IfThere("tun", "tun_get_user"),
+            Member::IfThere("tun", "tun_build_skb"),
+            Member::IfThere("tun", "tun_net_xmit"),
+            Member::IfThere("tun", "tun_recvmsg"),
+            Member::IfThere("tun", "tun_do_read"),
         ],
         modules: &["tun"],
     },
@@ -105,10 +105,10 @@ pub const PRESETS: &[Preset] = &[
         name: "paper",
         summary: "the paper's four functions, in its order",
         parts: &[
-            Part::Needed(subject::ENTER),
-            Part::Needed(subject::HALT),
-            Part::Needed(subject::SEND),
-            Part::Needed(subject::RECEIVE),
+            Member::Needed(subject::ENTER),
+            Member::Needed(subject::HALT),
+            Member::Needed(subject::SEND),
+            Member::Needed(subject::RECEIVE),
         ],
         modules: &[VHOST, KVM],
     },
@@ -133,11 +133,11 @@ impl Preset {
         for part in self.parts {
             let function = |module, name| [Place::Function { module, name, calls: Calls::Nowhere }];
             match part {
-                Part::Needed(subject) => self.add(subject.0, false, symbols, &mut resolved)?,
-                Part::Function(module, name) => {
+                Member::Needed(subject) => self.add(subject.0, false, symbols, &mut resolved)?,
+                Member::Function(module, name) => {
                     self.add(&function(module, name), false, symbols, &mut resolved)?;
                 }
-                Part::IfThere(module, name) => {
+                Member::IfThere(module, name) => {
                     self.add(&function(module, name), true, symbols, &mut resolved)?;
                 }
             }

@@ -15,10 +15,10 @@ use crate::kernel::netdev::NetDevices;
 
 /// Where traffic is counted.
 #[derive(Debug)]
-pub struct Sink(Place);
+pub struct Sink(Meters);
 
 #[derive(Debug)]
-enum Place {
+enum Meters {
     Cable(Box<Cable>),
     Taps(Vec<Counters>),
 }
@@ -58,18 +58,18 @@ impl Sink {
         let received = Counters::open(far, Way::Received)?;
         let refused = Counter::open(near, "tx_dropped")?;
         let cable = Cable { received, refused, limiter, datapath, lost: 0 };
-        Ok(Self(Place::Cable(Box::new(cable))))
+        Ok(Self(Meters::Cable(Box::new(cable))))
     }
 
     /// In place of a sink that is not ours: what came out of guests' TAPs, since the
     /// interfaces began.
     pub(in crate::workload) fn of_taps(taps: Vec<Counters>) -> Self {
-        Self(Place::Taps(taps))
+        Self(Meters::Taps(taps))
     }
 
     /// Counts from now on.
     pub(super) fn begin(&mut self) -> Result<()> {
-        let Place::Cable(cable) = &mut self.0 else { return Ok(()) };
+        let Meters::Cable(cable) = &mut self.0 else { return Ok(()) };
         let Counters { frames, bytes } = &mut cable.received;
         for counter in [frames, bytes, &mut cable.refused] {
             counter.begin()?;
@@ -81,8 +81,8 @@ impl Sink {
     /// Where that is.
     pub fn counted_at(&self) -> CountedAt {
         match self.0 {
-            Place::Cable(_) => CountedAt::Sink,
-            Place::Taps(_) => CountedAt::Tap,
+            Meters::Cable(_) => CountedAt::Sink,
+            Meters::Taps(_) => CountedAt::Tap,
         }
     }
 
@@ -92,8 +92,8 @@ impl Sink {
     /// The interface is gone (`EINVAL`).
     pub fn read(&self) -> Result<Received> {
         match &self.0 {
-            Place::Cable(cable) => cable.received.read(),
-            Place::Taps(taps) => taps.iter().try_fold(Received::default(), |all, tap| {
+            Meters::Cable(cable) => cable.received.read(),
+            Meters::Taps(taps) => taps.iter().try_fold(Received::default(), |all, tap| {
                 let one = tap.read()?;
                 let bytes = Bytes(all.bytes.0 + one.bytes.0);
                 Ok(Received { frames: all.frames + one.frames, bytes })
@@ -106,7 +106,7 @@ impl Sink {
     /// # Errors
     /// The interface is gone (`EINVAL`), or a queue or the switch does not tell.
     pub fn refused(&self) -> Result<u64> {
-        let Place::Cable(cable) = &self.0 else { return Ok(0) };
+        let Meters::Cable(cable) = &self.0 else { return Ok(0) };
         let lost = cable.datapath.as_ref().map_or(Ok(0), Datapath::lost)? - cable.lost;
         Ok(cable.refused.read()? + cable.limiter.dropped()? + lost)
     }
