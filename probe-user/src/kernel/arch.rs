@@ -54,9 +54,11 @@ impl Architecture {
         KNOWN.iter().find(|known| known.machines.name == name).ok_or_else(|| {
             Error::unsupported(
                 format!("the architecture {name}"),
-                "tracetoll knows neither its clocks, nor how to tell a real processor from an emulated one",
+                "tracetoll knows neither its clocks, nor how to tell a real processor from an \
+                 emulated one",
                 format!(
-                    "Measure on a host of {}; `tracetoll report` and `tracetoll compare` read its results here",
+                    "Measure on a host of {}; `tracetoll report` and `tracetoll compare` read its \
+                     results here",
                     probe_vm::Architecture::names()
                 ),
             )

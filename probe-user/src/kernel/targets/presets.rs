@@ -182,7 +182,7 @@ impl Preset {
         let mut why: Vec<&str> =
             why.iter().map(|why| why.strip_prefix("left out: ").unwrap_or(why)).collect();
         why.dedup();
-        // Its other half depends on the processor, and loads it.
+        // The module to load depends on the processor, and loads this one.
         let kvm = Architecture::current().map_or(KVM, |arch| arch.kvm_modules);
         let module = |&module: &&'static str| if module == KVM { kvm } else { module };
         let modules: Vec<&str> = self.modules.iter().map(module).collect();

@@ -91,7 +91,8 @@ impl Timeline {
         let needed = Architecture::current()?.clocksource;
         if clocksource != needed {
             let why = format!(
-                "the clocksource is {clocksource}, not {needed}: the CPUs' clocks are not known to agree"
+                "the clocksource is {clocksource}, not {needed}: the CPUs' clocks are not known \
+                 to agree"
             );
             return Ok(Self::None { why });
         }
