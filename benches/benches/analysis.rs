@@ -14,7 +14,7 @@ use probe_core::{
         weighted::Weighted,
     },
     model::campaign::SCHEMA_VERSION,
-    report::{html, results::named, tables::Table, text},
+    report::{html, results::named, tables::Dataset, text},
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -108,8 +108,9 @@ fn report(criterion: &mut Criterion) {
     group.sample_size(10);
     group.bench_function("text", |b| b.iter(|| text::render(black_box(campaign))));
     group.bench_function("html", |b| b.iter(|| html::render(black_box(campaign))));
-    group.bench_function("bins as csv", |b| b.iter(|| Table::Bins.csv(&results).unwrap()));
-    group.bench_function("bins as parquet", |b| b.iter(|| Table::Bins.parquet(&results).unwrap()));
+    group.bench_function("bins as csv", |b| b.iter(|| Dataset::Bins.csv(&results).unwrap()));
+    group
+        .bench_function("bins as parquet", |b| b.iter(|| Dataset::Bins.parquet(&results).unwrap()));
     group.finish();
 }
 

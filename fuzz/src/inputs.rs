@@ -12,7 +12,7 @@ use probe_core::{
         recommend::{Wanted, recommend},
     },
     model::campaign::{Campaign, JournalLine},
-    report::{html, markdown, results, tables::Table, text},
+    report::{html, markdown, results, tables::Dataset, text},
 };
 use probe_user::{cli::Cli, methods::registry, workload::scenarios};
 use serde_json::{Value, json};
@@ -98,11 +98,11 @@ fn show(campaign: Campaign) {
     let found = recommend(&campaign, &Wanted::default());
     let _ = probe_core::report::recommend::render(&found, &campaign.runs);
     if let Ok(compared) = compare(&campaign, &again, &[]) {
-        let _ = probe_core::report::compare::text::render(&compared);
+        let _ = probe_core::report::compare::text(&compared);
     }
     let named = results::named(vec![("a".into(), campaign), ("b".into(), again)]);
-    let _ = probe_core::report::several::text::render(&named);
-    for table in Table::ALL {
+    let _ = probe_core::report::several::text(&named);
+    for table in Dataset::ALL {
         let _ = table.csv(&named);
         let _ = table.parquet(&named);
     }

@@ -19,7 +19,7 @@ use documents::{commands, examples, generated, read, root};
 use probe_core::{
     analysis::figures::{Definition, table as rows},
     model::{bounds, method::Descriptor, scenario::GuestKind},
-    report::tables::Table,
+    report::tables::Dataset,
 };
 use probe_user::{
     cli::{self, Cli, Status},
@@ -172,10 +172,10 @@ fn the_page_of_figures_is_the_table_of_them() {
 
 #[test]
 fn the_page_of_columns_is_the_tables() {
-    let columns = Table::Columns.csv(&[]).unwrap();
+    let columns = Dataset::Columns.csv(&[]).unwrap();
     let columns: Vec<[String; 4]> =
         csv::Reader::from_reader(columns.as_bytes()).deserialize().map(Result::unwrap).collect();
-    for of in [Table::Trials, Table::Bins, Table::Figures] {
+    for of in [Dataset::Trials, Dataset::Bins, Dataset::Figures] {
         let rows = columns.iter().filter(|[table, ..]| table == of.name());
         let rows = rows
             .map(|[_, name, unit, about]| [&format!("`{name}`"), unit, about].map(Clone::clone));

@@ -116,7 +116,7 @@ const TEST: &str = r#"
 mod scratch {
     use crate::{
         analysis::{figures, fixture::campaign},
-        report::{html, results::named, tables::Table},
+        report::{html, results::named, tables::Dataset},
     };
 
     #[test]
@@ -127,7 +127,7 @@ mod scratch {
         assert!(json["kicks_per_s"]["estimate"].is_number(), "{json}");
         assert!(figures::of(method).any(|named| named.path == "overhead.kicks_per_s"));
         assert!(html::render(&campaign).contains("Kicks per second of load."));
-        let csv = Table::Figures.csv(&named(vec![("a".into(), campaign)])).unwrap();
+        let csv = Dataset::Figures.csv(&named(vec![("a".into(), campaign)])).unwrap();
         assert!(csv.contains("overhead.kicks_per_s,per_second,down,0.5"), "{csv}");
     }
 }

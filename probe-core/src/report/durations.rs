@@ -1,25 +1,35 @@
 //! How long calls took.
 
-use comfy_table::Table;
+use super::table::{Cell, Column, Table};
+use crate::{
+    analysis::events::CALLED_PER_KICK,
+    model::{campaign::MethodSummary, figures::DurationFigures},
+};
 
-use super::text::{id, table};
-use crate::model::campaign::MethodSummary;
-use crate::model::figures::DurationFigures;
+/// Above the table.
+pub(super) fn title() -> String {
+    format!("How long calls of {CALLED_PER_KICK} took in the closed loop, the tracer's own work included")
+}
+
+type Row<'a> = (&'a MethodSummary, &'a DurationFigures);
+type OfDurations<'a> = Column<'a, Row<'a>>;
 
 /// One row per method that measures durations; none where no method does.
-pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
-    let mut rows = table(&["method", "calls", "median\nns", "99 %\nns", "longest\nns"]);
+pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table<'_, Row<'_>>> {
     let measured = methods.iter().filter_map(|method| Some((method, method.durations.as_ref()?)));
-    for (method, figures) in measured {
-        let DurationFigures { calls, p50_ns, p99_ns, longest_ns, log2_ns: _ } = figures;
-        let span = |[from, to]: [u64; 2]| format!("{from} .. {to}");
-        rows.add_row([
-            id(method),
-            calls.to_string(),
-            span(*p50_ns),
-            span(*p99_ns),
-            span(*longest_ns),
-        ]);
-    }
-    (!rows.is_empty()).then_some(rows)
+    let span = |name, of: fn(&DurationFigures) -> [u64; 2]| {
+        let cell = move |(_, figures): &Row<'_>| {
+            let [from, to] = of(figures);
+            format!("{from} .. {to}").into()
+        };
+        OfDurations::new(name, cell).unit("ns")
+    };
+    let columns = vec![
+        OfDurations::new("method", |(method, _)| Cell::Name(method.id.to_string())),
+        OfDurations::new("calls", |(_, figures)| figures.calls.to_string().into()),
+        span("median", |figures| figures.p50_ns),
+        span("99 %", |figures| figures.p99_ns),
+        span("longest", |figures| figures.longest_ns),
+    ];
+    Table::new(measured, columns).unless_empty()
 }

@@ -9,7 +9,10 @@ use crate::{
             table::{FIDELITY, KERNEL_NS_PER_EVENT, OTHER_PERCENTILES, OVERHEAD},
         },
     },
-    model::{campaign::MethodSummary, figure::Figure},
+    model::{
+        campaign::MethodSummary,
+        figure::{Estimate, Figure},
+    },
 };
 
 impl Definition {
@@ -51,4 +54,19 @@ pub(super) fn of_cost(methods: &[MethodSummary]) -> &'static str {
     let clock =
         |method: &MethodSummary| Some(method.overhead.of(KERNEL_NS_PER_EVENT).known()?.platform);
     nanoseconds(methods.iter().find_map(clock))
+}
+
+/// A figure times a number, for another unit.
+pub(super) fn times(figure: &Figure, factor: f64) -> Figure {
+    let scaled = |found: &Estimate| {
+        let times = |value: Option<f64>| value.map(|value| factor * value);
+        Figure::Known(Estimate {
+            estimate: factor * found.estimate,
+            lo: times(found.lo),
+            hi: times(found.hi),
+            detectable: times(found.detectable),
+            ..found.clone()
+        })
+    };
+    figure.known().map_or_else(|| figure.clone(), scaled)
 }

@@ -4,12 +4,12 @@
 
 mod caveats;
 mod chart;
+mod columns;
 pub mod compare;
 pub mod doctor;
 mod durations;
 mod figures;
 mod grouped;
-mod holdings;
 pub mod html;
 mod latency;
 pub mod lines;
@@ -27,6 +27,7 @@ mod sections;
 pub mod several;
 mod shown;
 mod sizes;
+mod table;
 pub mod tables;
 pub mod text;
 mod verdict;

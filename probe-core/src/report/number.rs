@@ -7,7 +7,7 @@ use crate::model::{
 };
 
 /// How a figure's numbers are written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Style {
     /// Whether a `+` stands before what is above zero.
     pub(super) signed: bool,

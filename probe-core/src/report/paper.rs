@@ -1,73 +1,37 @@
 //! The paper's statements beside what was measured.
 
-use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
-
 use super::{
-    markdown,
     number::{Style, parts},
     reasons,
-    shown::{STAR, star},
-    text::table,
+    shown::star,
+    table::{Cell, Column, Table},
 };
 use crate::model::{
     figure::{Basis, Figure},
     paper::{Agreement, Beside, Statement},
 };
 
-/// Columns of the statement and of the verdict; what was measured has the others.
-const NARROW: [(usize, u16); 2] = [(0, 30), (2, 13)];
-
 /// Above the table.
-pub(super) fn title(statements: &[Statement]) -> String {
-    let mut known = statements
-        .iter()
-        .flat_map(|statement| &statement.measured)
-        .filter_map(|beside| beside.figure.known());
-    let star = if known.any(|found| !star(found).is_empty()) { STAR } else { "" };
-    let title = "The paper's statements (Fujita, Abe and Lee) beside what was measured";
-    [title, star].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
-}
+pub(super) const TITLE: &str =
+    "The paper's statements (Fujita, Abe and Lee) beside what was measured";
+
+type OfStatements<'a> = Column<'a, &'a Statement>;
 
 /// One row per statement; none where there is none.
-pub(super) fn table_of(statements: &[Statement]) -> Option<Table> {
-    if statements.is_empty() {
-        return None;
-    }
-    let mut rows = table(&["the paper says", "here", "agrees"]);
-    for column in rows.column_iter_mut() {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
-    for (index, width) in NARROW {
-        if let Some(column) = rows.column_mut(index) {
-            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
-        }
-    }
-    for statement in statements {
-        let Statement { statement: text, place, paper, .. } = statement;
-        rows.add_row([
-            format!("{text}: {paper} ({place})"),
-            here(statement).join("\n"),
-            agreement(statement),
-        ]);
-    }
-    Some(rows)
-}
-
-/// The same as Markdown.
-pub(super) fn markdown(statements: &[Statement]) -> String {
-    let mut text = markdown::row(&["the paper says", "its value", "here", "agrees"]);
-    text.push_str(&markdown::row(&["---"; 4]));
-    for statement in statements {
-        let said = format!("{} ({})", statement.statement, statement.place);
-        let here = here(statement).join("; ");
-        let agrees = agreement(statement);
-        text.push_str(&markdown::row(&[&said, &statement.paper, &here, &agrees]));
-    }
-    text
+pub(super) fn table_of(statements: &[Statement]) -> Option<Table<'_, &Statement>> {
+    let columns = vec![
+        OfStatements::new("the paper says", |said| {
+            format!("{}: {} ({})", said.statement, said.paper, said.place).into()
+        })
+        .within(30),
+        OfStatements::new("here", |said| Cell::lines(here(said), "; ")).words(),
+        OfStatements::new("agrees", |said| agreement(said).into()).within(13).words(),
+    ];
+    Table::new(statements, columns).unless_empty()
 }
 
 /// What was measured, then what is to be said of it.
-pub(super) fn here(statement: &Statement) -> Vec<String> {
+fn here(statement: &Statement) -> Vec<String> {
     let measured = statement.measured.iter().map(line);
     measured.chain(statement.remarks.iter().cloned()).collect()
 }
@@ -87,7 +51,7 @@ fn line(Beside { what, method, figure, is_correlation }: &Beside) -> String {
 }
 
 /// The verdict, with a star where one run led to it.
-pub(super) fn agreement(statement: &Statement) -> String {
+fn agreement(statement: &Statement) -> String {
     let verdict = match statement.agrees {
         Agreement::Yes => "yes",
         Agreement::No => "NO",

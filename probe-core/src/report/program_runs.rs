@@ -1,52 +1,44 @@
 //! What the kernel says that BPF programs take, where it timed them.
 
-use comfy_table::Table;
-
 use super::{
-    markdown::{self, row},
+    columns::{self, OfMethods},
+    figures::of_cost,
     number::Style,
-    text::{cell, id, table},
+    table::{Cell, Table},
 };
-use crate::analysis::figures::table::KERNEL_NS_PER_EVENT;
-use crate::model::campaign::{Campaign, MethodSummary};
-use crate::model::figures::RunFigures;
+use crate::{
+    analysis::figures::table::KERNEL_NS_PER_EVENT,
+    model::{
+        campaign::{Campaign, MethodSummary},
+        figures::RunFigures,
+    },
+};
 
 /// Above the table.
 pub(super) const TITLE: &str = "What runs of BPF programs take by the kernel's statistics, beside the cost per call; ns of its clock";
 
-fn timed(methods: &[MethodSummary]) -> impl Iterator<Item = (&MethodSummary, &RunFigures)> {
-    methods.iter().filter_map(|method| Some((method, method.program_runs.as_ref()?)))
+/// Of methods whose programs were timed.
+pub(super) fn columns<'a>(methods: &[MethodSummary]) -> Vec<OfMethods<'a>> {
+    let timed = |name, of: fn(&MethodSummary, &RunFigures) -> Cell| {
+        OfMethods::new(name, move |method| {
+            method.program_runs.as_ref().map(|runs| of(method, runs)).into()
+        })
+    };
+    vec![
+        timed("runs", |_, timed| timed.runs.to_string().into()),
+        timed("one run", |_, timed| Cell::figure(&timed.ns_per_run, Style::LEVEL)).unit("ns"),
+        timed("all runs", |_, timed| Cell::figure(&timed.ns_per_event, Style::LEVEL))
+            .unit("ns per call"),
+        timed("kernel", |method, _| {
+            Cell::figure(method.overhead.of(KERNEL_NS_PER_EVENT), Style::DIFFERENCE)
+        })
+        .unit(format!("{} per call", of_cost(methods))),
+    ]
 }
 
 /// One row per method whose programs were timed; none where none was.
-pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
-    let mut rows = table(&["method", "runs", "per run", "all runs\nper call", "kernel\nper call"]);
-    for (method, RunFigures { runs, ns_per_run, ns_per_event }) in timed(methods) {
-        rows.add_row([
-            id(method),
-            runs.to_string(),
-            cell(ns_per_run, Style::LEVEL),
-            cell(ns_per_event, Style::LEVEL),
-            cell(method.overhead.of(KERNEL_NS_PER_EVENT), Style::DIFFERENCE),
-        ]);
-    }
-    (!rows.is_empty()).then_some(rows)
-}
-
-/// The same for a README or a pull request.
-pub(super) fn markdown(methods: &[MethodSummary]) -> Option<String> {
-    let header = ["method", "runs of its BPF programs", "ns per run", "ns of all runs per call"];
-    let mut text = format!("\n{}{}", row(&header), row(&header.map(|_| "---")));
-    let empty = text.len();
-    for (method, RunFigures { runs, ns_per_run, ns_per_event }) in timed(methods) {
-        text.push_str(&row(&[
-            markdown::code(&method.id),
-            runs.to_string(),
-            markdown::figure(ns_per_run, Style::LEVEL),
-            markdown::figure(ns_per_event, Style::LEVEL),
-        ]));
-    }
-    (text.len() > empty).then(|| text + "\n" + CAVEAT + "\n")
+pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table<'_, &MethodSummary>> {
+    columns::table(methods, columns(methods))
 }
 
 pub(super) const CAVEAT: &str = "The kernel timed each run of BPF programs: two more reads of the clock per run, which are in the overhead of \
@@ -55,7 +47,7 @@ pub(super) const CAVEAT: &str = "The kernel timed each run of BPF programs: two 
 
 /// What reads of the clock do to the overhead, where there were any.
 pub(super) fn caveat(campaign: &Campaign) -> Option<&'static str> {
-    let timed = timed(&campaign.summary.methods).next().is_some();
+    let timed = campaign.summary.methods.iter().any(|method| method.program_runs.is_some());
     (timed || campaign.design.bpf_stats).then_some(CAVEAT)
 }
 

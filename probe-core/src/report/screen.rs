@@ -3,9 +3,11 @@
 
 use super::{
     caveats,
-    lines::{broken, paragraph},
+    columns::{OfMethods, id},
+    lines::paragraph,
     number::{Style, loss, nanoseconds, parts},
-    text::{header, table},
+    table::Table,
+    text::header,
     verdict,
 };
 use crate::analysis::figures::table::{KERNEL_NS_PER_EVENT, R_RETAINED, SYSTEM_CPU_PCT};
@@ -25,7 +27,7 @@ pub fn render(campaign: &Campaign) -> String {
     methods.sort_by(|a, b| known(a).total_cmp(&known(b)));
     let mut text = header(campaign);
     if !methods.is_empty() {
-        text.push_str(&format!("\n{}\n", lines(&methods).trim_fmt()));
+        text.push_str(&format!("\n{}", lines(methods).text()));
     }
     text.push('\n');
     text.push_str(&verdict::text::render(campaign));
@@ -40,39 +42,41 @@ pub fn render(campaign: &Campaign) -> String {
     text
 }
 
-fn lines(methods: &[&MethodSummary]) -> comfy_table::Table {
-    let cost_of = |method: &&MethodSummary| Some(cost(method).known()?.platform);
-    let clock = methods.iter().find_map(cost_of);
-    let least = least(methods);
-    let mut table = table(&[
-        "method",
-        &format!("{}\nper call", nanoseconds(clock)),
-        "times\nleast",
-        "busy CPUs\n+ points",
-        "lost",
-        "r kept",
-    ]);
-    for method in methods {
-        let times = || Some(format!("{:.1}", cost(method).known()?.estimate / least?));
-        table.add_row([
-            broken(&method.id.0, ID),
-            parts(cost(method), Style::DIFFERENCE)
-                .map_or("-".into(), |[value, interval, _]| format!("{value} {interval}")),
-            times().unwrap_or_else(|| "-".into()),
-            estimate(method.overhead.of(SYSTEM_CPU_PCT), Style::DIFFERENCE),
-            if method.events.recorded.is_some() { loss(method.events.lost) } else { "-".into() },
-            estimate(method.fidelity.figures.of(R_RETAINED), Style::CORRELATION),
-        ]);
-    }
-    table
+fn lines(methods: Vec<&MethodSummary>) -> Table<'_, &MethodSummary> {
+    let clock = methods.iter().find_map(|method| Some(cost(method).known()?.platform));
+    let least = least(&methods);
+    let columns = vec![
+        id().within(ID),
+        OfMethods::new(nanoseconds(clock), |method| {
+            let parts = parts(cost(method), Style::DIFFERENCE);
+            parts.map(|[value, interval, _]| format!("{value} {interval}")).into()
+        })
+        .unit("per call"),
+        OfMethods::new("times", move |method| {
+            let times = || Some(format!("{:.1}", cost(method).known()?.estimate / least?));
+            times().into()
+        })
+        .unit("least"),
+        OfMethods::new("busy CPUs", |method| {
+            estimate(method.overhead.of(SYSTEM_CPU_PCT), Style::DIFFERENCE).into()
+        })
+        .unit("+ points"),
+        OfMethods::new("lost", |method| {
+            method.events.recorded.map(|_| loss(method.events.lost)).into()
+        }),
+        OfMethods::new("r kept", |method| {
+            estimate(method.fidelity.figures.of(R_RETAINED), Style::CORRELATION).into()
+        }),
+    ];
+    Table::new(methods, columns)
 }
 
 fn cost(method: &MethodSummary) -> &Figure {
     method.overhead.of(KERNEL_NS_PER_EVENT)
 }
 
-fn estimate(figure: &Figure, style: Style) -> String {
-    parts(figure, style).map_or("-".into(), |[value, ..]| value)
+fn estimate(figure: &Figure, style: Style) -> Option<String> {
+    parts(figure, style).map(|[value, ..]| value)
 }
 
 /// The least cost, where costs of this clock have an order and each is more than nothing.
@@ -110,7 +114,7 @@ mod tests {
             }
         }
         let methods: Vec<_> = campaign.summary.methods.iter().collect();
-        let table = lines(&methods).trim_fmt();
+        let table = lines(methods).text();
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         assert!(table.contains("times"), "{table}");
     }

@@ -1,17 +1,15 @@
 //! What the sections of the schedule show, section by section.
 
-use comfy_table::Table;
-
 use super::{
-    lines::{WIDTH, filled},
-    markdown,
-    number::{Style, parts},
-    shown::{STAR, star, what},
-    text::table,
+    figures::times,
+    lines::WIDTH,
+    number::Style,
+    shown::what,
+    table::{Cell, Column, Table},
 };
 use crate::model::{
     campaign::{Campaign, Summary},
-    figure::{Estimate, Figure},
+    figure::Figure,
     method::{Descriptor, MethodId},
     scenario::GuestKind,
     sections::{FunctionInSection, MethodInSection, SectionFigures},
@@ -23,47 +21,39 @@ const COLUMNS: usize = 5;
 /// Columns of a section's label; longer ones go on in the next line.
 const LABEL: usize = 18;
 
+/// Of a table of sections.
+pub(super) type OfSections<'a> = Column<'a, &'a SectionFigures>;
+
 /// Titles and tables; none where no fidelity trial ended well. A VM-less guest without TCP has the
 /// first alone: the others are the paper's figures.
-pub(super) fn tables(campaign: &Campaign) -> Vec<(String, Table)> {
+pub(super) fn tables(campaign: &Campaign) -> Vec<(String, String)> {
     let summary = &campaign.summary;
     let (sections, headline) = (&summary.sections[..], summary.headline_function.as_str());
     if sections.is_empty() {
         return Vec::new();
     }
-    let mut tables = vec![(
-        format!(
-            "Sections under `off`: throughput, and calls of {headline} by the reference counter{}",
-            within_run(sections)
-        ),
-        overview(sections, headline),
-    )];
+    let title = format!("Sections under `off`: throughput, and calls of {headline} by the reference counter");
+    let mut tables = vec![(title, overview(summary).text())];
     if !is_drawn(campaign) {
         return tables;
     }
-    tables.extend(guests(sections));
+    let title = "Each guest's throughput under `off`, Mbit/s";
+    tables.extend(guests(sections).map(|table| (title.into(), table.text())));
     let few = left_out(sections);
-    tables.push((format!("Calls per second, section by section{few}"), calls(sections)));
-    for method in methods(sections) {
-        tables.extend(shares(sections, method));
+    let title = format!("Calls, section by section{few}");
+    tables.push((title, calls(sections).text()));
+    for id in methods(sections) {
+        let title = format!("Share of CPU time in %, with all that is called; by {id}{few}");
+        tables.extend(shares(sections, id, COLUMNS).map(|table| (title, table.text())));
     }
     let ran = |method: &&Descriptor| methods(sections).any(|id| *id == method.id);
     let all: Vec<&Descriptor> = campaign.design.methods.iter().filter(ran).collect();
     for some in all.chunks(COLUMNS) {
         let title =
             format!("r with throughput within each section, of what each shows of {headline}");
-        tables.push((title, correlations(campaign, some)));
+        tables.push((title, correlations(campaign, some).text()));
     }
     tables
-}
-
-/// What intervals of one block are worth, where there are any.
-fn within_run(sections: &[SectionFigures]) -> String {
-    let mut all = sections.iter().flat_map(|section| &section.methods);
-    let starred = |method: &MethodInSection| {
-        method.throughput_bps.known().is_some_and(|f| !star(f).is_empty())
-    };
-    if all.any(starred) { format!("; {STAR}") } else { String::new() }
 }
 
 /// How many functions the tables do not hold.
@@ -76,94 +66,77 @@ fn left_out(sections: &[SectionFigures]) -> String {
     }
 }
 
-/// The sections under the control as a Markdown table.
-pub(super) fn markdown(summary: &Summary) -> String {
-    let header = OVERVIEW.map(|cell| cell.replace('\n', " "));
-    let mut text = markdown::row(&header) + &markdown::row(&header.each_ref().map(|_| "---"));
-    for section in &summary.sections {
-        let cells = overview_cells(section, &summary.headline_function).unwrap_or_default();
-        let cells: Vec<String> = std::iter::once(section.label.clone()).chain(cells).collect();
-        text.push_str(&markdown::row(&cells));
-    }
-    text
-}
-
 /// Whether the paper's figures are told: guests with more to them than a stream of frames.
 pub(super) fn is_drawn(campaign: &Campaign) -> bool {
     campaign.design.scenario.guests.kind != GuestKind::Blast
 }
 
-/// A table with one row per section; `cells` of those that have any.
-fn rows(
-    header: &[String],
-    sections: &[SectionFigures],
-    cells: impl Fn(&SectionFigures) -> Option<Vec<String>>,
-) -> Table {
-    let mut rows = table(&header.iter().map(String::as_str).collect::<Vec<_>>());
-    for section in sections {
-        if let Some(cells) = cells(section) {
-            rows.add_row(std::iter::once(label(section)).chain(cells));
-        }
-    }
-    rows
-}
-
-pub(super) const OVERVIEW: [&str; 8] = [
-    "section",
-    "throughput\nMbit/s",
-    "its bins:\n5, 50, 95 %",
-    "sd/mean",
-    "calls\nper s",
-    "frames\nper call",
-    "r(calls,\nthroughput)",
-    "sink waits\n% of time",
-];
-
-fn overview(sections: &[SectionFigures], headline: &str) -> Table {
-    rows(&OVERVIEW.map(String::from), sections, |section| overview_cells(section, headline))
-}
-
-pub(super) fn overview_cells(section: &SectionFigures, headline: &str) -> Option<Vec<String>> {
-    let off = of(section, None)?;
-    let bins = off.bins_bps.map_or("-".into(), |bins| {
-        [bins.p5, bins.p50, bins.p95].map(|bps| format!("{:.1}", bps / 1e6)).join("\n")
+/// A row per section.
+pub(super) fn of_sections<'a>(
+    sections: &'a [SectionFigures],
+    columns: impl IntoIterator<Item = OfSections<'a>>,
+) -> Table<'a, &'a SectionFigures> {
+    let label = OfSections::new("section", |section| {
+        section.label.chars().take(WIDTH).collect::<String>().into()
     });
-    let function = off.functions.get(headline);
-    let of_function = |figure: fn(&FunctionInSection) -> &Figure, style| {
-        function.map_or("-".into(), |function| short(figure(function), style))
-    };
-    Some(vec![
-        mbit(&off.throughput_bps),
-        bins,
-        off.throughput_cv.known().map_or("-".into(), |cv| format!("{:.3}", cv.estimate)),
-        of_function(|function| &function.calls_per_s_w, Style::LEVEL),
-        short(&off.frames_per_call, Style::LEVEL),
-        of_function(|function| &function.r_w, Style::CORRELATION),
-        short(&off.sink_run_delay_pct, Style::LEVEL),
-    ])
+    Table::new(sections, [label.within(LABEL)].into_iter().chain(columns).collect())
 }
 
-fn guests(sections: &[SectionFigures]) -> Option<(String, Table)> {
+/// How throughput is spread, and all else that is told of a section under the control.
+pub(super) fn overview(summary: &Summary) -> Table<'_, &SectionFigures> {
+    let headline = &summary.headline_function;
+    let under_off = |name, told: fn(&MethodInSection) -> Cell| {
+        OfSections::new(name, move |section| of(section, None).map(told).into())
+    };
+    let of_function = |name, style, figure: fn(&FunctionInSection) -> &Figure| {
+        OfSections::new(name, move |section| {
+            let function = of(section, None).and_then(|off| off.functions.get(headline));
+            function.map(|function| Cell::short(figure(function), style)).into()
+        })
+    };
+    of_sections(
+        &summary.sections,
+        [
+            under_off("throughput", |off| mbit(&off.throughput_bps)).unit("Mbit/s"),
+            under_off("its bins", bins).unit("5, 50, 95 %"),
+            under_off("sd/mean", |off| {
+                off.throughput_cv.known().map(|cv| format!("{:.3}", cv.estimate)).into()
+            }),
+            of_function("calls", Style::LEVEL, |function| &function.calls_per_s_w).unit("per s"),
+            under_off("frames", |off| Cell::short(&off.frames_per_call, Style::LEVEL))
+                .unit("per call"),
+            of_function("r(calls, throughput)", Style::CORRELATION, |function| &function.r_w),
+            under_off("sink waits", |off| Cell::short(&off.sink_run_delay_pct, Style::LEVEL))
+                .unit("% of time"),
+        ],
+    )
+}
+
+fn bins(off: &MethodInSection) -> Cell {
+    let mbit = |bps: f64| format!("{:.1}", bps / 1e6);
+    Cell::lines(
+        off.bins_bps.into_iter().flat_map(|bins| [bins.p5, bins.p50, bins.p95]).map(mbit),
+        ", ",
+    )
+}
+
+fn guests(sections: &[SectionFigures]) -> Option<Table<'_, &SectionFigures>> {
     let most =
         sections.iter().filter_map(|section| Some(of(section, None)?.guests_bps.len())).max();
-    if most? < 2 {
-        return None;
-    }
-    let header = ["section", "guests that sent"].map(String::from);
-    let table = rows(&header, sections, |section| {
-        let sent = of(section, None)?.guests_bps.iter().filter_map(|(name, figure)| {
+    let sent = OfSections::new("guests that sent", |section| {
+        let guests = of(section, None).into_iter().flat_map(|off| &off.guests_bps);
+        let sent = guests.filter_map(|(name, figure)| {
             let bps = figure.known()?.estimate;
             (bps > 0.0).then(|| format!("{name} {:.1}", bps / 1e6))
         });
-        Some(vec![sent.collect::<Vec<_>>().join(", ")])
+        sent.collect::<Vec<_>>().join(", ").into()
     });
-    Some(("Each guest's throughput under `off`, Mbit/s".into(), table))
+    (most? > 1).then(|| of_sections(sections, [sent]))
 }
 
 /// The reference counter's under the control; what has none, by the first method that counts it.
-fn calls(sections: &[SectionFigures]) -> Table {
-    let names = functions(sections);
-    let counter = |name: &str| {
+pub(super) fn calls(sections: &[SectionFigures]) -> Table<'_, &SectionFigures> {
+    let counter = |name: &String| {
         let known = |method: &&MethodInSection| {
             let function = method.functions.get(name);
             let calls = function.and_then(|function| function.calls_per_s_m.as_ref());
@@ -175,64 +148,62 @@ fn calls(sections: &[SectionFigures]) -> Table {
         let mut all = sections.iter().flat_map(|section| &section.methods);
         if with_reference { None } else { all.find(known).map(|method| &method.id) }
     };
-    let columns: Vec<(&String, Option<&MethodId>)> =
-        names.iter().map(|name| (*name, counter(name))).collect();
-    let told = columns.iter().map(|(name, by)| match by {
-        Some(id) => format!("{name}\nby {id}"),
-        None => format!("{name}\nby the reference counter"),
-    });
-    let header: Vec<String> = std::iter::once("section".to_owned()).chain(told).collect();
-    rows(&header, sections, |section| {
-        let cell = |(name, by): &(&String, Option<&MethodId>)| {
-            let function = of(section, *by)?.functions.get(*name)?;
-            let own = function.calls_per_s_m.as_ref().filter(|_| by.is_some());
-            Some(short(own.unwrap_or(&function.calls_per_s_w), Style::LEVEL))
-        };
-        Some(columns.iter().map(|column| cell(column).unwrap_or("-".into())).collect())
-    })
+    let column = |name| {
+        let by = counter(name);
+        let who = by.map_or("the reference counter".into(), MethodId::to_string);
+        OfSections::new(name, move |section| {
+            let function = of(section, by).and_then(|method| method.functions.get(name));
+            let figure = function.map(|function| {
+                let own = function.calls_per_s_m.as_ref().filter(|_| by.is_some());
+                own.unwrap_or(&function.calls_per_s_w)
+            });
+            figure.map(|figure| Cell::short(figure, Style::LEVEL)).into()
+        })
+        .unit(format!("per s by {who}"))
+    };
+    of_sections(sections, functions(sections).take(COLUMNS).map(column))
 }
 
-/// Of one profiler; none for another method.
-fn shares(sections: &[SectionFigures], id: &MethodId) -> Option<(String, Table)> {
-    let names = functions(sections);
+/// Of one profiler, of so many functions at most; none for another method.
+pub(super) fn shares<'a>(
+    sections: &'a [SectionFigures],
+    id: &'a MethodId,
+    most: usize,
+) -> Option<Table<'a, &'a SectionFigures>> {
     let profiled = sections
         .iter()
         .filter_map(|section| of(section, Some(id)))
         .any(|method| method.functions.values().any(|function| function.share_pct.is_some()));
-    if !profiled {
-        return None;
-    }
-    let header = std::iter::once("section").chain(names.iter().map(|name| name.as_str()));
-    let header: Vec<String> = header.map(String::from).collect();
-    let table = rows(&header, sections, |section| {
-        let method = of(section, Some(id))?;
-        let cell = |name: &&String| {
-            let function = method.functions.get(*name)?;
-            let own = function.self_share_pct.as_ref().and_then(|figure| figure.known());
-            let own = own.map_or(String::new(), |own| format!("\nown {:.2}", own.estimate));
-            Some(format!("{}{own}", short(function.share_pct.as_ref()?, Style::LEVEL)))
-        };
-        Some(names.iter().map(|name| cell(name).unwrap_or("-".into())).collect())
-    });
-    let few = left_out(sections);
-    Some((format!("Share of CPU time in %, with all that is called; by {id}{few}"), table))
+    let column = |name: &'a String| {
+        OfSections::new(name, move |section| {
+            let function = of(section, Some(id)).and_then(|method| method.functions.get(name));
+            let Some(function) = function else { return Cell::None };
+            let own = function.self_share_pct.as_ref().and_then(Figure::known);
+            let own = own.map(|own| format!("own {:.2}", own.estimate));
+            let share = function.share_pct.as_ref().map(|share| Cell::short(share, Style::LEVEL));
+            Cell::from(share).of(own)
+        })
+        .unit("%")
+    };
+    profiled.then(|| of_sections(sections, functions(sections).take(most).map(column)))
 }
 
-fn correlations(campaign: &Campaign, methods: &[&Descriptor]) -> Table {
-    let headline = campaign.summary.headline_function.as_str();
-    let told = |method: &&Descriptor| {
-        let what = what(campaign, method);
-        format!("{}\n{}", broken(&method.id.0), broken(&what))
+fn correlations<'a>(
+    campaign: &'a Campaign,
+    methods: &[&'a Descriptor],
+) -> Table<'a, &'a SectionFigures> {
+    let headline = &campaign.summary.headline_function;
+    let column = |method: &&'a Descriptor| {
+        let method = *method;
+        OfSections::new(&*method.id.0, move |section| {
+            let found = of(section, Some(&method.id));
+            let function = found.and_then(|found| found.functions.get(headline));
+            let figure = function.map(|found| found.r_m.as_ref().unwrap_or(&found.r_w));
+            figure.map(|figure| Cell::short(figure, Style::CORRELATION)).into()
+        })
+        .unit(what(campaign, method))
     };
-    let header = std::iter::once("section".to_owned()).chain(methods.iter().map(told));
-    rows(&header.collect::<Vec<_>>(), &campaign.summary.sections, |section| {
-        let cell = |method: &&Descriptor| {
-            let function = of(section, Some(&method.id))?.functions.get(headline)?;
-            let figure = function.r_m.as_ref().unwrap_or(&function.r_w);
-            Some(short(figure, Style::CORRELATION))
-        };
-        Some(methods.iter().map(|method| cell(method).unwrap_or("-".into())).collect())
-    })
+    of_sections(&campaign.summary.sections, methods.iter().map(column))
 }
 
 /// The section under a method, or under the control.
@@ -246,56 +217,17 @@ pub(super) fn of<'a>(
     })
 }
 
-fn methods(sections: &[SectionFigures]) -> impl Iterator<Item = &MethodId> {
+pub(super) fn methods(sections: &[SectionFigures]) -> impl Iterator<Item = &MethodId> {
     sections.first().into_iter().flat_map(|section| &section.methods).map(|method| &method.id)
 }
 
-/// The first few functions.
-fn functions(sections: &[SectionFigures]) -> Vec<&String> {
+/// The target's functions.
+fn functions(sections: &[SectionFigures]) -> impl Iterator<Item = &String> {
     let first = sections.iter().flat_map(|section| &section.methods).next();
-    first.into_iter().flat_map(|method| method.functions.keys()).take(COLUMNS).collect()
-}
-
-/// An estimate above its interval.
-pub(super) fn short(figure: &Figure, style: Style) -> String {
-    match (parts(figure, style), figure.known()) {
-        (Some([estimate, interval, _]), Some(found)) if found.lo.is_some() => {
-            format!("{estimate}\n{interval}{}", star(found))
-        }
-        (Some([estimate, ..]), _) => estimate,
-        (None, _) => "-".into(),
-    }
+    first.into_iter().flat_map(|method| method.functions.keys())
 }
 
 /// Bits per second as Mbit/s.
-pub(super) fn mbit(figure: &Figure) -> String {
-    let scaled = figure.known().map(|found| Estimate {
-        estimate: found.estimate / 1e6,
-        lo: found.lo.map(|lo| lo / 1e6),
-        hi: found.hi.map(|hi| hi / 1e6),
-        detectable: None,
-        ..found.clone()
-    });
-    scaled.map_or("-".into(), |found| short(&Figure::Known(found), Style::LEVEL))
-}
-
-/// A label in lines of [`LABEL`], broken at blanks where it has any.
-fn label(section: &SectionFigures) -> String {
-    let label: String = section.label.chars().take(WIDTH).collect();
-    filled(label.split_whitespace(), LABEL).join("\n")
-}
-
-/// A method's id, broken behind hyphens.
-fn broken(id: &str) -> String {
-    let mut text = String::new();
-    let mut room = LABEL;
-    for part in id.split_inclusive(['-', ':', ' ']) {
-        if part.len() > room && !text.is_empty() {
-            text.push('\n');
-            room = LABEL;
-        }
-        room = room.saturating_sub(part.len());
-        text.push_str(part);
-    }
-    text
+pub(super) fn mbit(figure: &Figure) -> Cell {
+    Cell::short(&times(figure, 1e-6), Style::LEVEL)
 }

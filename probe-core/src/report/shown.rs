@@ -10,13 +10,18 @@ use crate::{
     },
 };
 
-/// What [`star`] means, below a title.
+/// What [`star`] means.
 pub(super) const STAR: &str =
     "*: the interval is of one run's own bins; how runs differ is not in it";
 
 /// Behind an interval, or the verdict that it led to.
 pub(super) fn star(found: &Estimate) -> &'static str {
     if found.basis == Basis::WithinRun { "*" } else { "" }
+}
+
+/// What stars mean, below tables that hold any.
+pub(super) fn stars(tables: &str) -> Option<String> {
+    tables.contains("]*").then(|| format!("{STAR}."))
 }
 
 /// The method by its id; results hold each method that they have figures of.

@@ -1,10 +1,9 @@
 //! What methods cost by the number of functions that they trace.
 
-use comfy_table::Table;
-
 use super::{
+    columns::{OfMethods, id},
     number::{Style, parts},
-    text::{id, table},
+    table::{Cell, Table},
 };
 use crate::analysis::figures::table::KERNEL_NS_PER_KICK;
 use crate::model::campaign::MethodSummary;
@@ -18,7 +17,7 @@ pub(super) const TITLE: &str =
 const COLUMNS: usize = 6;
 
 /// One row per method, one column per number of functions; none where only one number was measured.
-pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
+pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table<'_, &MethodSummary>> {
     let sizes: Vec<usize> = methods
         .iter()
         .find(|method| !method.by_size.is_empty())?
@@ -31,22 +30,20 @@ pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
         Some((most, fewer)) => fewer.iter().take(COLUMNS - 1).chain([most]).copied().collect(),
         None => sizes,
     };
-    let header = shown.iter().map(ToString::to_string);
-    let header: Vec<String> = std::iter::once("method".to_owned()).chain(header).collect();
-    let mut rows = table(&header.iter().map(String::as_str).collect::<Vec<_>>());
-    for method in methods.iter().filter(|method| !method.by_size.is_empty()) {
-        let of = |functions: &usize| {
-            method.by_size.iter().find(|size| size.functions == *functions).map_or("-".into(), cell)
-        };
-        rows.add_row(std::iter::once(id(method)).chain(shown.iter().map(of)));
-    }
-    Some(rows)
+    let column = |functions: usize| {
+        OfMethods::new(functions.to_string(), move |method| {
+            method.by_size.iter().find(|size| size.functions == functions).map(cell).into()
+        })
+    };
+    let columns = [id()].into_iter().chain(shown.into_iter().map(column)).collect();
+    let measured = methods.iter().filter(|method| !method.by_size.is_empty());
+    Some(Table::new(measured, columns))
 }
 
-fn cell(size: &SizeFigures) -> String {
-    let hits = size.events_per_kick.map_or(String::new(), |hits| format!("\n({hits:.1})"));
-    match parts(size.figures.of(KERNEL_NS_PER_KICK), Style::DIFFERENCE) {
-        Some([estimate, interval, _]) => format!("{estimate}\n{interval}{hits}"),
-        None => format!("-{hits}"),
-    }
+fn cell(size: &SizeFigures) -> Cell {
+    let hits = size.events_per_kick.map(|hits| format!("({hits:.1})"));
+    let figure = parts(size.figures.of(KERNEL_NS_PER_KICK), Style::DIFFERENCE);
+    let figure =
+        figure.map_or(vec!["-".into()], |[estimate, interval, _]| vec![estimate, interval]);
+    Cell::lines(figure.into_iter().chain(hits), " ")
 }

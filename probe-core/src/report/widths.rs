@@ -1,10 +1,8 @@
 //! What methods show by the width of the bins, and at which lag.
 
-use comfy_table::Table;
-
 use super::{
     number::Style,
-    text::{id, table},
+    table::{Cell, Column, Table},
 };
 use crate::analysis::figures::table::{R_M, SERIES_ERROR};
 use crate::model::{
@@ -20,10 +18,13 @@ pub(super) const TITLE: &str = "What it still shows by the width of the bins: r_
 /// Widths that fit beside each other.
 const COLUMNS: usize = 6;
 
+type Row<'a> = (&'a MethodSummary, &'a WidthFigures);
+type OfWidths<'a> = Column<'a, Row<'a>>;
+
 /// One row per method that has a series, one column per width; none where only the scenario's own
 /// was looked at.
-pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
-    let shown: Vec<(&MethodSummary, &WidthFigures)> = methods
+pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table<'_, Row<'_>>> {
+    let shown: Vec<Row<'_>> = methods
         .iter()
         .filter_map(|method| Some((method, method.fidelity.by_width.as_ref()?)))
         .filter(|(_, found)| found.widths.iter().any(is_known))
@@ -34,17 +35,18 @@ pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table> {
     if widths.len() < 2 {
         return None;
     }
-    let header = widths.iter().copied().map(width);
-    let ends = ["true to 1 %", "true to 5 %"].map(String::from);
-    let header: Vec<String> =
-        std::iter::once("method".to_owned()).chain(header).chain(ends).collect();
-    let mut rows = table(&header.iter().map(String::as_str).collect::<Vec<_>>());
-    for (method, found) in shown {
-        let cells = found.widths.iter().take(widths.len()).map(cell);
-        let finest = found.finest.iter().map(|finest| told(finest, found));
-        rows.add_row(std::iter::once(id(method)).chain(cells).chain(finest));
-    }
-    Some(rows)
+    let method = OfWidths::new("method", |(method, _)| Cell::Name(method.id.to_string()));
+    let of_width = |(at, seconds)| {
+        OfWidths::new(width(seconds), move |(_, found)| found.widths.get(at).map(cell).into())
+    };
+    let true_to = |(at, name)| {
+        OfWidths::new(name, move |(_, found)| {
+            found.finest.get(at).and_then(|finest| told(finest, found)).into()
+        })
+    };
+    let columns = [method].into_iter().chain(widths.into_iter().enumerate().map(of_width));
+    let ends = ["true to 1 %", "true to 5 %"].into_iter().enumerate().map(true_to);
+    Some(Table::new(shown, columns.chain(ends).collect()))
 }
 
 /// Methods whose series goes best with a throughput of another time than the reference counter's
@@ -83,22 +85,19 @@ fn is_known(at: &AtWidth) -> bool {
     at.figures.of(R_M).known().is_some() || at.figures.of(SERIES_ERROR).known().is_some()
 }
 
-fn cell(at: &AtWidth) -> String {
+fn cell(at: &AtWidth) -> Cell {
     let estimate = |figure: &Figure, scale: f64, decimals: usize| {
         figure.known().map_or("-".into(), |found| format!("{:.decimals$}", scale * found.estimate))
     };
     let r = estimate(at.figures.of(R_M), 1.0, Style::CORRELATION.decimals.unwrap_or(3));
-    format!("{r}\n{}", estimate(at.figures.of(SERIES_ERROR), 100.0, 2))
+    Cell::lines([r, estimate(at.figures.of(SERIES_ERROR), 100.0, 2)], ", ")
 }
 
 /// The scenario's own bin is the finest that there was to look at.
-fn told(finest: &Finest, all: &WidthFigures) -> String {
-    let own = all.widths.first().map(|at| at.width_s);
-    match finest.width_s {
-        None => "-".into(),
-        Some(found) if Some(found) == own => format!("{}\n(own bin)", width(found)),
-        Some(found) => width(found),
-    }
+fn told(finest: &Finest, all: &WidthFigures) -> Option<Cell> {
+    let found = finest.width_s?;
+    let own = all.widths.first().is_some_and(|at| at.width_s == found);
+    Some(Cell::lines([width(found)].into_iter().chain(own.then(|| "(own bin)".into())), " "))
 }
 
 /// `500 ms`, `2 s`.

@@ -48,9 +48,9 @@ pub fn compare(args: &CompareArgs) -> Result<ExitCode> {
 
 fn print(comparison: &Comparison, format: CompareFormat) -> Result<()> {
     match format {
-        CompareFormat::Text => super::print(&text::render(comparison)),
+        CompareFormat::Text => super::print(&text(comparison)),
         CompareFormat::Json => super::print_json(comparison),
-        CompareFormat::Markdown => super::print(&markdown::render(comparison)),
+        CompareFormat::Markdown => super::print(&markdown(comparison)),
         CompareFormat::Bmf => super::print_json(&bmf::metrics(comparison)),
     }
 }

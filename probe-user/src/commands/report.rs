@@ -8,7 +8,7 @@ use probe_core::{
         html, markdown,
         results::{self, Named},
         screen, several,
-        tables::Table,
+        tables::Dataset,
         text,
     },
 };
@@ -38,16 +38,16 @@ pub fn report(args: &ReportArgs) -> Result<ExitCode> {
 /// As one text.
 fn text(args: &ReportArgs, results: &[Named]) -> Result<String> {
     let table = match args.table.unwrap_or(ReportTable::Trials) {
-        ReportTable::Trials => Table::Trials,
-        ReportTable::Bins => Table::Bins,
-        ReportTable::Figures => Table::Figures,
+        ReportTable::Trials => Dataset::Trials,
+        ReportTable::Bins => Dataset::Bins,
+        ReportTable::Figures => Dataset::Figures,
     };
     match (args.format, results) {
         (ReportFormat::Text, [one]) if !args.full => Ok(screen::render(&one.campaign)),
         (ReportFormat::Text, [one]) => Ok(text::render(&one.campaign)),
-        (ReportFormat::Text, several) => Ok(several::text::render(several)),
+        (ReportFormat::Text, several) => Ok(several::text(several)),
         (ReportFormat::Markdown, [one]) => Ok(markdown::render(&one.campaign)),
-        (ReportFormat::Markdown, several) => Ok(several::markdown::render(several)),
+        (ReportFormat::Markdown, several) => Ok(several::markdown(several)),
         (ReportFormat::Html, [one]) => Ok(html::render(&one.campaign)),
         (ReportFormat::Html, several) => Ok(html::several::render(several)),
         (ReportFormat::Json, [one]) => super::json(&one.campaign),
@@ -79,9 +79,9 @@ fn files(format: ReportFormat, results: &[Named]) -> Result<Option<Files>> {
     }
 }
 
-fn tables(extension: &str, made: impl Fn(Table) -> Result<Vec<u8>>) -> Result<Files> {
-    let file = |table: Table| Ok((format!("{}.{extension}", table.name()), made(table)?));
-    Table::ALL.into_iter().map(file).collect()
+fn tables(extension: &str, made: impl Fn(Dataset) -> Result<Vec<u8>>) -> Result<Files> {
+    let file = |table: Dataset| Ok((format!("{}.{extension}", table.name()), made(table)?));
+    Dataset::ALL.into_iter().map(file).collect()
 }
 
 fn write(folder: &Path, files: &Files) -> Result<()> {

@@ -1,15 +1,15 @@
 //! A comparison of two campaigns, for people and programs.
 
 pub mod bmf;
-pub mod markdown;
-pub mod text;
 
 use std::collections::BTreeSet;
 
 use super::{
     grouped::Grouped,
+    lines::paragraph,
     number::{Style, nanoseconds, parts},
     reasons,
+    table::{Cell, Column, Table},
 };
 use crate::{
     analysis::{
@@ -22,37 +22,144 @@ use crate::{
     },
 };
 
-/// What one row of a table says of one figure.
-struct Row {
-    base: String,
-    new: String,
-    difference: String,
-    interval: String,
-    verdict: String,
+/// Columns of a figure's path in a terminal, and of a method beside gates.
+const NAMES: [usize; 2] = [30, 32];
+
+/// For a terminal; lines fit into [`super::lines::WIDTH`] columns.
+pub fn text(comparison: &Comparison) -> String {
+    let mut text = paragraph("", &title(comparison));
+    text.push_str(&paragraph("", &format!("{} clock", clocks(comparison))));
+    text.push_str(&paragraph("", &counts(comparison)));
+    let changes = comparison.changes.iter();
+    let told: Vec<&Change> =
+        changes.filter(|change| change.difference.basis != Basis::Nothing).collect();
+    for some in told.chunk_by(|a, b| a.method == b.method) {
+        let [first, ..] = some else { continue };
+        text.push_str(&format!("\n{}{}", paragraph("", &first.method.0), changed(some).text()));
+    }
+    for judged in &comparison.gates {
+        let title = paragraph("", &format!("Gate {}: {}", judged.gate, outcome(judged)));
+        let answers = answers([judged], &comparison.changes);
+        text.push_str(&format!("\n{title}{}", answers.text()));
+    }
+    text.push('\n');
+    text.push_str(&paragraph(
+        "",
+        "Intervals are of 95 %; `worse` and `better` hold after Holm over the methods of a figure; `same within` is the \
+         end of the interval that is further from zero. docs/src/explanation/comparing.md has the rules.",
+    ));
+    for caveat in caveats(comparison) {
+        text.push_str(&paragraph("- ", &caveat));
+    }
+    text
 }
 
-impl Row {
-    fn of(change: &Change) -> Self {
-        let level = |estimate: &Estimate| {
-            written(estimate.clone(), style(change)).map_or("-".into(), |[number, ..]| number)
-        };
-        let found = &change.difference;
-        let difference = Estimate {
-            estimate: found.difference,
-            lo: found.lo,
-            hi: found.hi,
-            ..change.new.clone()
-        };
-        let signed = Style { signed: true, ..style(change) };
-        let [number, interval, _] = written(difference, signed).unwrap_or_default();
-        let share = change.difference_pct.map(|pct| format!(" ({pct:+.1} %)"));
-        Self {
-            base: level(&change.base),
-            new: level(&change.new),
-            difference: number + &share.unwrap_or_default(),
-            interval: if found.lo.is_some() { interval } else { "-".into() },
-            verdict: verdict(change),
-        }
+/// For a pull request: what changed, the gates, and the rest to unfold.
+pub fn markdown(comparison: &Comparison) -> String {
+    let told = |change: &&Change| matches!(change.verdict, Verdict::Worse | Verdict::Better);
+    let (first, rest): (Vec<&Change>, Vec<&Change>) = comparison.changes.iter().partition(told);
+    let mut text = format!(
+        "**{}** {} clock; {}.\n",
+        counts(comparison),
+        clocks(comparison),
+        title(comparison)
+    );
+    let changes = |changes: &[&Change]| {
+        let mut table = changed(changes);
+        let method = OfChanges::new("method", |change| Cell::Name(change.method.to_string()));
+        table.columns.insert(0, method);
+        table.markdown()
+    };
+    if !first.is_empty() {
+        text.push_str(&format!("\n{}", changes(&first)));
+    }
+    if !comparison.gates.is_empty() {
+        let mut answers = answers(&comparison.gates, &comparison.changes);
+        let gate = OfAnswers::new("gate", |(judged, _)| Cell::Name(judged.gate.to_string()));
+        answers.columns.insert(0, gate);
+        text.push_str(&format!("\n{}", answers.markdown()));
+    }
+    if !rest.is_empty() {
+        text.push_str(&format!(
+            "\n<details><summary>{} figures without a change that can be told</summary>\n\n{}\n</details>\n",
+            rest.len(),
+            changes(&rest)
+        ));
+    }
+    text.push('\n');
+    for caveat in caveats(comparison) {
+        text.push_str(&format!("- {caveat}\n"));
+    }
+    text
+}
+
+type OfChanges<'a> = Column<'a, &'a Change>;
+
+/// A row per figure.
+fn changed<'a>(changes: &[&'a Change]) -> Table<'a, &'a Change> {
+    let level = |change: &Change, estimate: &Estimate| -> Cell {
+        written(estimate.clone(), style(change)).map(|[number, ..]| number).into()
+    };
+    let columns = vec![
+        OfChanges::new("figure", |change| Cell::Name(change.figure.clone())).within(NAMES[0]),
+        OfChanges::new("base", move |change| level(change, &change.base)),
+        OfChanges::new("new", move |change| level(change, &change.new)),
+        OfChanges::new("difference", |change| {
+            let share = change.difference_pct.map(|pct| format!(" ({pct:+.1} %)"));
+            (difference(change)[0].clone() + &share.unwrap_or_default()).into()
+        }),
+        OfChanges::new("95 % interval", |change| {
+            let [_, interval, _] = difference(change);
+            change.difference.lo.map(|_| interval).into()
+        }),
+        OfChanges::new("verdict", |change| verdict(change).into()),
+    ];
+    Table::new(changes.iter().copied(), columns)
+}
+
+fn difference(change: &Change) -> [String; 3] {
+    let found = &change.difference;
+    let difference =
+        Estimate { estimate: found.difference, lo: found.lo, hi: found.hi, ..change.new.clone() };
+    written(difference, Style { signed: true, ..style(change) }).unwrap_or_default()
+}
+
+type OfAnswers<'a> = Column<'a, (&'a Judged, &'a Answer)>;
+
+/// A row per method that a gate judges: by how much it is worse, the limit, the resolution, and
+/// what follows.
+fn answers<'a>(
+    gates: impl IntoIterator<Item = &'a Judged>,
+    changes: &'a [Change],
+) -> Table<'a, (&'a Judged, &'a Answer)> {
+    let told = |name, of: fn(&Answer) -> Option<f64>| {
+        OfAnswers::new(name, move |(judged, answer)| {
+            let figure = judged.gate.figure();
+            let is_its =
+                |change: &&Change| change.method == answer.method && change.figure == figure;
+            let change = changes.iter().find(is_its);
+            change.zip(of(answer)).map(|(change, value)| amount(change, value)).into()
+        })
+    };
+    let columns = vec![
+        OfAnswers::new("method", |(_, answer)| Cell::Name(answer.method.to_string()))
+            .within(NAMES[1]),
+        told("worse by", |answer| answer.worse_by),
+        told("limit", |answer| answer.limit),
+        told("resolution", |answer| answer.resolution),
+        OfAnswers::new("", |(_, answer)| judgement(&answer.judgement).into()),
+    ];
+    let rows = gates
+        .into_iter()
+        .flat_map(|judged| judged.methods.iter().map(move |answer| (judged, answer)));
+    Table::new(rows, columns)
+}
+
+fn judgement(judgement: &Judgement) -> &'static str {
+    match judgement {
+        Judgement::Passed => "passed",
+        Judgement::Failed => "FAILED",
+        Judgement::Refused { .. } => "refused",
     }
 }
 
@@ -184,23 +291,6 @@ fn outcome(judged: &Judged) -> &'static str {
     } else {
         "passed"
     }
-}
-
-/// A gate's answer for one method: by how much it is worse, the limit, the resolution, and what
-/// follows.
-fn answered(answer: &Answer, changes: &[Change], figure: &str) -> [String; 4] {
-    let change =
-        changes.iter().find(|change| change.method == answer.method && change.figure == figure);
-    let told = |value: Option<f64>| match (value, change) {
-        (Some(value), Some(change)) => amount(change, value),
-        _ => "-".into(),
-    };
-    let judgement = match &answer.judgement {
-        Judgement::Passed => "passed",
-        Judgement::Failed => "FAILED",
-        Judgement::Refused { .. } => "refused",
-    };
-    [told(answer.worse_by), told(answer.limit), told(answer.resolution), judgement.to_owned()]
 }
 
 /// Both campaigns in a line.

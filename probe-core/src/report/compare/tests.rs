@@ -49,12 +49,12 @@ fn comparison() -> Comparison {
 
 #[test]
 fn the_comparison_as_text() {
-    insta::assert_snapshot!(text::render(&comparison()));
+    insta::assert_snapshot!(text(&comparison()));
 }
 
 #[test]
 fn the_comparison_as_markdown() {
-    insta::assert_snapshot!(markdown::render(&comparison()));
+    insta::assert_snapshot!(markdown(&comparison()));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn every_line_fits_whatever_the_names() {
     }
     comparison.notes.push("so it is and not otherwise ".repeat(20));
     comparison.scenario = "long ".repeat(40);
-    for line in text::render(&comparison).lines() {
+    for line in text(&comparison).lines() {
         let columns = line.chars().count();
         assert!(columns <= crate::report::lines::WIDTH, "{columns} columns: {line}");
     }

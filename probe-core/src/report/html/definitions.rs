@@ -2,10 +2,11 @@
 
 use maud::html;
 
-use super::{Section, data::prose};
+use super::Section;
 use crate::{
     analysis::figures::table::{FIDELITY, OVERHEAD},
     model::campaign::Campaign,
+    report::table::prose,
 };
 
 const SYMBOLS: &str = "`m` is the method, `0` is `off` in the same block. `W` is the CPU time of \

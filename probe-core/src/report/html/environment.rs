@@ -6,13 +6,18 @@ use maud::{Markup, html};
 
 use super::{
     Section,
-    data::{Data, prose},
     figure::{kind, name},
 };
 use crate::{
     analysis::total,
-    model::campaign::{Campaign, ReferenceCheck, Run},
-    report::caveats,
+    model::{
+        campaign::{Campaign, Run, ReferenceCheck},
+        method::Descriptor,
+    },
+    report::{
+        caveats,
+        table::{Cell, Column, Table, prose},
+    },
 };
 
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {
@@ -27,22 +32,26 @@ pub(super) fn limits(campaign: &Campaign) -> Section {
     Section { id: "limits", title: "What cannot be concluded", blocks: vec![list.into()] }
 }
 
+type OfRuns<'a> = Column<'a, (usize, &'a Run)>;
+
+fn runs(runs: &[Run]) -> Table<'_, (usize, &Run)> {
+    let columns = vec![
+        OfRuns::new("run", |(number, _)| number.to_string().into()),
+        OfRuns::new("started", |(_, run)| {
+            run.started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string().into()
+        }),
+        OfRuns::new("clock", |(_, run)| run.platform.name().into()),
+        OfRuns::new("CPU", |(_, run)| (&*run.host.cpu).into()),
+        OfRuns::new("CPUs", |(_, run)| run.host.cpus.to_string().into()),
+        OfRuns::new("memory", |(_, run)| (run.host.memory_kib / 1024).to_string().into())
+            .unit("MiB"),
+        OfRuns::new("hypervisor", |(_, run)| run.host.hypervisor.clone().into()),
+        OfRuns::new("seed", |(_, run)| run.seed.to_string().into()),
+    ];
+    Table::new((1_usize..).zip(runs), columns)
+}
+
 fn machines(campaign: &Campaign) -> Markup {
-    let head = ["run", "started", "clock", "CPU", "CPUs", "memory, MiB", "hypervisor", "seed"];
-    let mut data = Data::new(head);
-    for (number, run) in (1_usize..).zip(&campaign.runs) {
-        let Run { started, seed, platform, host, .. } = run;
-        data.push([
-            number.to_string(),
-            started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
-            platform.name().to_owned(),
-            host.cpu.clone(),
-            host.cpus.to_string(),
-            (host.memory_kib / 1024).to_string(),
-            host.hypervisor.clone().unwrap_or("none".into()),
-            seed.to_string(),
-        ]);
-    }
     let several =
         |of: fn(&Run) -> String| -> BTreeSet<String> { campaign.runs.iter().map(of).collect() };
     let kernels = several(|run| run.host.kernel_version.trim().to_owned());
@@ -52,7 +61,7 @@ fn machines(campaign: &Campaign) -> Markup {
     });
     let functions = campaign.design.target.items().collect::<Vec<_>>().join(" ");
     html! {
-        (data.markup("runs", "The runs, and the machines they ran on"))
+        (runs(&campaign.runs).html("runs", "The runs, and the machines they ran on"))
         dl {
             dt { "tracetoll" } dd { (campaign.design.version) }
             dt { "Command line" }
@@ -85,23 +94,26 @@ fn checks(runs: &[Run]) -> Vec<(String, String)> {
 }
 
 fn methods(campaign: &Campaign) -> Markup {
-    let mut data = Data::new(["method", "family", "what it does", "parameters"]);
-    for method in &campaign.design.methods {
-        let parameters = method.parameters.iter().map(|(name, value)| {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            format!("{name}={value}")
-        });
-        data.push([
-            method.id.to_string(),
-            name(method.family).to_owned(),
-            format!("{}: {}", kind(method.class), method.summary),
-            parameters.collect::<Vec<_>>().join(" "),
-        ]);
-    }
+    type OfMethods<'a> = Column<'a, &'a Descriptor>;
+    let columns = vec![
+        OfMethods::new("method", |method| Cell::Name(method.id.to_string())),
+        OfMethods::new("family", |method| name(method.family).into()),
+        OfMethods::new("what it does", |method| {
+            format!("{}: {}", kind(method.class), method.summary).into()
+        }),
+        OfMethods::new("parameters", |method| {
+            let all = method.parameters.iter().map(|(name, value)| {
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                format!("{name}={value}")
+            });
+            all.collect::<Vec<_>>().join(" ").into()
+        }),
+    ];
+    let title = "Methods and their parameters";
     html! {
         details {
-            summary { "Methods and their parameters" }
-            (data.markup("methods", "Methods and their parameters"))
+            summary { (title) }
+            (Table::new(&campaign.design.methods, columns).html("methods", title))
         }
     }
 }

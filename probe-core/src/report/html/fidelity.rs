@@ -1,14 +1,10 @@
 //! What methods still show.
 
-use super::{
-    Section,
-    panels::{Column, figure},
-};
+use super::{Figure, Section, panels::figure};
 use crate::{
-    analysis::figures::table::{
-        OBSERVATION_LOSS, PERTURBATION, R_0, R_M, R_RETAINED, R_W, SERIES_ERROR,
-    },
-    model::campaign::{Campaign, MethodSummary},
+    analysis::figures::table::{OBSERVATION_LOSS, PERTURBATION, R_M, R_RETAINED, SERIES_ERROR},
+    model::campaign::Campaign,
+    report::columns::{fidelity, happened},
 };
 
 const CORRELATIONS: [&str; 3] = [
@@ -32,23 +28,20 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     Some(Section { id: "fidelity", title: "Fidelity", blocks })
 }
 
-fn correlations(campaign: &Campaign) -> Option<super::Figure> {
-    let happened = |method: &MethodSummary| {
-        method.fidelity.figures.of(if method.id.is_off() { R_0 } else { R_W }).clone()
-    };
-    let columns = [
-        Column { of: Box::new(happened), ..Column::fidelity(R_W).unit("of what happened") },
-        Column::fidelity(R_M).unit("of what is shown"),
-        Column::fidelity(R_RETAINED).unit("what is left"),
+fn correlations(campaign: &Campaign) -> Option<Figure> {
+    let columns = vec![
+        happened().unit("of what happened"),
+        fidelity(R_M).unit("of what is shown"),
+        fidelity(R_RETAINED).unit("what is left"),
     ];
-    figure(campaign, CORRELATIONS, &columns)
+    figure(campaign, CORRELATIONS, columns)
 }
 
-fn losses(campaign: &Campaign) -> Option<super::Figure> {
-    let columns = [
-        Column::fidelity(PERTURBATION).unit("r_0 - r_w"),
-        Column::fidelity(OBSERVATION_LOSS).unit("r_w - r_m"),
-        Column::fidelity(SERIES_ERROR).unit("of all calls"),
+fn losses(campaign: &Campaign) -> Option<Figure> {
+    let columns = vec![
+        fidelity(PERTURBATION).unit("r_0 - r_w"),
+        fidelity(OBSERVATION_LOSS).unit("r_w - r_m"),
+        fidelity(SERIES_ERROR).unit("of all calls"),
     ];
-    figure(campaign, LOSSES, &columns)
+    figure(campaign, LOSSES, columns)
 }

@@ -2,18 +2,22 @@
 
 use maud::{Markup, html};
 
-use super::{
-    data::{Data, prose},
-    svg::{
-        Drawing,
-        legend::Entry,
-        marks::{Shape, point},
+use super::svg::{
+    Drawing,
+    legend::Entry,
+    marks::{Shape, point},
+};
+use crate::{
+    model::{
+        campaign::Campaign,
+        method::{Class, Descriptor, Family},
     },
+    report::table::{Table, prose},
 };
-use crate::model::{
-    campaign::Campaign,
-    method::{Class, Descriptor, Family},
-};
+
+/// Those that have colours of their own.
+pub(super) const FAMILIES: [Family; 5] =
+    [Family::Ftrace, Family::Perf, Family::Bpf, Family::Capture, Family::External];
 
 /// A drawing with its name and its data.
 pub(super) struct Figure {
@@ -23,10 +27,22 @@ pub(super) struct Figure {
     /// How to read it, and what it leaves out.
     pub(super) about: String,
     pub(super) drawing: Drawing,
-    pub(super) data: Data,
+    data: Markup,
 }
 
 impl Figure {
+    pub(super) fn new<Row>(
+        id: impl Into<String>,
+        title: impl Into<String>,
+        about: impl Into<String>,
+        drawing: Drawing,
+        data: &Table<'_, Row>,
+    ) -> Self {
+        let (id, title) = (id.into(), title.into());
+        let data = data.html(&format!("{id}-data"), &title);
+        Self { id, title, about: about.into(), drawing, data }
+    }
+
     /// In the page. What is wider than the screen scrolls by itself, by keyboard too.
     pub(super) fn markup(&self) -> Markup {
         let title = format!("{}-title", self.id);
@@ -39,7 +55,7 @@ impl Figure {
                 div class="scroll" tabindex="0" role="group" aria-labelledby=(title) { (self.drawing.inline(&title)) }
                 details {
                     summary { "Data: " (self.title) }
-                    (self.data.markup(&format!("{}-data", self.id), &self.title))
+                    (self.data)
                 }
             }
         }
@@ -48,14 +64,17 @@ impl Figure {
 
 /// A method's mark in all figures: colour by family, form by class.
 pub(super) fn look(method: &Descriptor) -> (Shape, usize) {
-    let shape = match method.class {
+    (shape(method.class), series(method.family))
+}
+
+fn shape(class: Class) -> Shape {
+    match class {
         Class::Exact => Shape::Circle,
         Class::Recorded => Shape::Square,
         Class::Sampled => Shape::Triangle,
         Class::Inferred => Shape::Diamond,
         Class::Nothing => Shape::Cross,
-    };
-    (shape, series(method.family))
+    }
 }
 
 fn series(family: Family) -> usize {
@@ -76,9 +95,8 @@ pub(super) fn key(campaign: &Campaign) -> Vec<Entry<'static>> {
 
 /// The same for these methods.
 pub(super) fn key_of(methods: &[Descriptor]) -> Vec<Entry<'static>> {
-    let families = [Family::Ftrace, Family::Perf, Family::Bpf, Family::Capture, Family::External];
     let families =
-        families.into_iter().filter(|family| methods.iter().any(|m| m.family == *family));
+        FAMILIES.into_iter().filter(|family| methods.iter().any(|m| m.family == *family));
     let classes = [Class::Exact, Class::Recorded, Class::Sampled, Class::Inferred, Class::Nothing];
     let there = |class: &Class| methods.iter().any(|m| m.class == *class && !m.id.is_off());
     let families = families.map(|family| {
@@ -86,16 +104,10 @@ pub(super) fn key_of(methods: &[Descriptor]) -> Vec<Entry<'static>> {
             html! { (point(Shape::Circle, series(family), x - 5.0, y, None)) (point(Shape::Square, series(family), x + 6.0, y, None)) }
         })
     });
-    let classes = classes.into_iter().filter(there).map(|class| {
-        let shape = match class {
-            Class::Exact => Shape::Circle,
-            Class::Recorded => Shape::Square,
-            Class::Sampled => Shape::Triangle,
-            Class::Inferred => Shape::Diamond,
-            Class::Nothing => Shape::Cross,
-        };
-        Entry::new(kind(class), move |x, y| point(shape, 0, x, y, None))
-    });
+    let classes = classes
+        .into_iter()
+        .filter(there)
+        .map(|class| Entry::new(kind(class), move |x, y| point(shape(class), 0, x, y, None)));
     families.chain(classes).collect()
 }
 

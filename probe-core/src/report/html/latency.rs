@@ -4,9 +4,8 @@ use maud::html;
 
 use super::{
     Section,
-    data::Data,
-    figure::{self, Figure},
-    panels::{self, Column},
+    figure::{self, FAMILIES, Figure},
+    panels,
     svg::{
         Area, Drawing, LINE, WIDTH, axis, legend,
         lines::{self, Line, Look, Point, Stroke},
@@ -23,7 +22,11 @@ use crate::{
         campaign::Campaign,
         method::{Descriptor, Family, MethodId},
     },
-    report::number::Style,
+    report::{
+        columns::overhead,
+        number::Style,
+        table::{Cell, Column, Table},
+    },
 };
 
 /// Shares of frames below, where curves have their points.
@@ -44,15 +47,14 @@ const ABOUT: &str = "At fixed load, from when a frame was to be sent, however la
                      and 99.9 %. The axis spreads the tail: from 90 to 99 % is as far as from 99 to 99.9 %.";
 
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {
-    let families = [Family::Ftrace, Family::Perf, Family::Bpf, Family::Capture, Family::External];
-    let curves = families.into_iter().filter_map(|family| curves(campaign, family));
+    let curves = FAMILIES.into_iter().filter_map(|family| curves(campaign, family));
     let figures = changes(campaign).into_iter().chain(curves);
     Some(Section { id: "latency", title: "Latency", blocks: figures.map(Into::into).collect() })
 }
 
 fn changes(campaign: &Campaign) -> Option<Figure> {
     let columns = [LATENCY_P50_PCT, LATENCY_P90_PCT, LATENCY_P99_PCT, LATENCY_P99_9_PCT];
-    panels::figure(campaign, CHANGES, &columns.map(Column::overhead))
+    panels::figure(campaign, CHANGES, columns.map(overhead).into())
 }
 
 /// The control and one family's methods; none where no frame was timed.
@@ -68,13 +70,8 @@ fn curves(campaign: &Campaign, family: Family) -> Option<Figure> {
         return None;
     }
     let name = figure::name(family);
-    Some(Figure {
-        id: format!("latency-{name}"),
-        title: format!("How long frames take: {name}"),
-        about: ABOUT.into(),
-        drawing: drawing(&lines),
-        data: data(campaign, &lines),
-    })
+    let [id, title] = [format!("latency-{name}"), format!("How long frames take: {name}")];
+    Some(Figure::new(id, title, ABOUT, drawing(&lines), &data(campaign, &lines)))
 }
 
 fn line(campaign: &Campaign, id: &MethodId, look: Look) -> Option<Line> {
@@ -129,31 +126,36 @@ fn drawing(lines: &[Line]) -> Drawing {
     Drawing { height: area.bottom() + 38.0 + below + LINE / 2.0, marks }
 }
 
-/// One row per percentile, one column per method.
-fn data(campaign: &Campaign, lines: &[Line]) -> Data {
-    let head = lines.iter().map(|line| format!("{}, µs", line.label));
-    let mut data = Data::new(std::iter::once("of the frames took less".to_owned()).chain(head));
-    for share in SHARES {
-        let cell = |line: &Line| {
-            let point = line.points.iter().find(|point| point.x == nines(share));
-            match point {
-                Some(Point { y, interval: Some([lo, hi]), .. }) => {
-                    format!("{y:.1} [{lo:.1}, {hi:.1}]")
-                }
-                Some(Point { y, .. }) => format!("{y:.1}"),
-                None => "too few frames".into(),
-            }
+type OfShares<'a> = Column<'a, Option<f64>>;
+
+/// One row per percentile, the last of the longest; one column per method.
+fn data<'a>(campaign: &'a Campaign, lines: &'a [Line]) -> Table<'a, Option<f64>> {
+    let share = OfShares::new("of the frames took less", |share| {
+        share.map_or("longest".to_owned(), per_cent).into()
+    });
+    let column = |line: &'a Line| {
+        let cell = |share: &Option<f64>| {
+            share.map_or_else(|| longest(campaign, line), |share| at(line, share))
         };
-        data.push(std::iter::once(per_cent(share)).chain(lines.iter().map(cell)));
-    }
-    let longest = |line: &Line| {
-        let method = campaign.summary.methods.iter().find(|method| method.id.0 == line.label);
-        method.map_or("none".into(), |method| {
-            super::data::short(method.overhead.of(LATENCY_MAX_US), Style::LEVEL)
-        })
+        OfShares::new(&*line.label, cell).unit("µs")
     };
-    data.push(std::iter::once("longest".to_owned()).chain(lines.iter().map(longest)));
-    data
+    let columns = [share].into_iter().chain(lines.iter().map(column));
+    Table::new(SHARES.into_iter().map(Some).chain([None]), columns.collect())
+}
+
+fn at(line: &Line, share: f64) -> Cell {
+    match line.points.iter().find(|point| point.x == nines(share)) {
+        Some(Point { y, interval: Some([lo, hi]), .. }) => {
+            format!("{y:.1} [{lo:.1}, {hi:.1}]").into()
+        }
+        Some(Point { y, .. }) => format!("{y:.1}").into(),
+        None => "too few frames".into(),
+    }
+}
+
+fn longest(campaign: &Campaign, line: &Line) -> Cell {
+    let method = campaign.summary.methods.iter().find(|method| method.id.0 == line.label);
+    method.map(|method| Cell::short(method.overhead.of(LATENCY_MAX_US), Style::LEVEL)).into()
 }
 
 #[cfg(test)]

@@ -2,17 +2,19 @@
 
 use super::{
     Section,
-    data::Data,
     figure::Figure,
     svg::bars::{self, Bar},
 };
 use crate::{
     model::{
         campaign::{Campaign, Events, MethodSummary, Reconciliation},
-        loss::Loss,
         method::Class,
     },
-    report::{number, shown::described, text::agreement},
+    report::{
+        columns::{counts, id},
+        shown::described,
+        table::Table,
+    },
 };
 
 const PARTS: [&str; 4] = ["recorded", "lost in buffers", "missed by the probe", "unaccounted for"];
@@ -33,24 +35,10 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     };
     let bars: Vec<Bar> =
         methods.iter().filter(every_call).filter_map(|method| bar(method)).collect();
-    let mut data = Data::new([
-        "method",
-        "of",
-        "happened",
-        "recorded",
-        "lost",
-        "missed",
-        "estimated",
-        "agrees with what happened",
-    ]);
-    methods.iter().for_each(|method| data.push(row(method)));
-    let figure = Figure {
-        id: "loss".into(),
-        title: "What was recorded of the calls that happened".into(),
-        about: ABOUT.into(),
-        drawing: bars::draw(&PARTS.map(String::from), &bars, "% of what happened", Some(100.0)),
-        data,
-    };
+    let drawing = bars::draw(&PARTS.map(String::from), &bars, "% of what happened", Some(100.0));
+    let table = Table::new(methods, [id()].into_iter().chain(counts()).collect());
+    let title = "What was recorded of the calls that happened";
+    let figure = Figure::new("loss", title, ABOUT, drawing, &table);
     Some(Section { id: "losses", title: "Loss", blocks: vec![figure.into()] })
 }
 
@@ -66,23 +54,4 @@ fn bar(method: &MethodSummary) -> Option<Bar> {
     let parts = [recorded, lost.known(), missed.known(), unaccounted];
     let parts = parts.map(|part| 100.0 * part as f64 / truth as f64);
     Some(Bar { label: method.id.to_string(), parts: parts.into() })
-}
-
-fn row(method: &MethodSummary) -> [String; 8] {
-    let Events { item, truth, recorded, lost, missed, estimate, reconciles, .. } = &method.events;
-    let count = |count: &Option<u64>| count.map_or("not known".into(), |count| count.to_string());
-    let loss = |loss: &Loss| number::loss(*loss);
-    let estimated = estimate.map_or("-".into(), |found| {
-        format!("{:.0} [{:.0}, {:.0}]", found.calls, found.lo, found.hi)
-    });
-    [
-        method.id.to_string(),
-        item.clone().unwrap_or("-".into()),
-        count(truth),
-        count(recorded),
-        loss(lost),
-        loss(missed),
-        estimated,
-        agreement(reconciles).replace('\n', " "),
-    ]
 }

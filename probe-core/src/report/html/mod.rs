@@ -4,7 +4,6 @@
 //! `page` assembles; each section has a file that makes text and figures from the model and the
 //! analysis; `svg` draws.
 
-mod data;
 mod definitions;
 mod environment;
 mod fidelity;
@@ -16,7 +15,6 @@ mod page;
 mod panels;
 mod paper;
 mod pareto;
-mod program_runs;
 mod scatter;
 mod sections;
 mod series;

@@ -1,21 +1,23 @@
 //! What methods cost, and where: in the kernel, in their readers, afterwards.
 
-use super::{
-    Section,
-    panels::{Column, figure, times},
-    program_runs,
-};
+use super::{Figure, Section, panels::figure};
 use crate::{
     analysis::{
         figures::table::{
-            AFTER_S_PER_S, KERNEL_NS_PER_EVENT, MEMORY_KIB, READ_KIB_PER_S, READER_CPU_PCT,
-            SYSTEM_CPU_PCT, THROUGHPUT_PCT, WAKEUPS_PER_S, WORKER_CPU_PCT,
+            AFTER_S_PER_S, KERNEL_NS_PER_EVENT, READER_CPU_PCT, SYSTEM_CPU_PCT, THROUGHPUT_PCT,
+            WORKER_CPU_PCT,
         },
         pairs::Trials,
         split,
     },
     model::campaign::{Campaign, MethodSummary},
-    report::{figures::of_cost, number::Style},
+    report::{
+        columns::{self, OfMethods, overhead},
+        figures::{of_cost, times},
+        number::Style,
+        program_runs,
+        table::Cell,
+    },
 };
 
 const SPLIT: [&str; 3] = [
@@ -35,37 +37,42 @@ const COSTS: [&str; 3] = [
 
 const HELD: [&str; 3] = ["overhead-held", "What methods take beside CPU time", "At fixed load."];
 
+const RUNS: [&str; 3] = [
+    "program-runs",
+    "What runs of BPF programs take by the kernel's statistics, beside the overhead",
+    program_runs::CAVEAT,
+];
+
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {
-    let runs = program_runs::figure(campaign);
-    let figures = [costs(campaign), parts(campaign), held(campaign), runs];
+    let runs = figure(campaign, RUNS, program_runs::columns(&campaign.summary.methods));
+    let held = figure(campaign, HELD, columns::held());
+    let figures = [costs(campaign), parts(campaign), held, runs];
     let blocks = figures.into_iter().flatten().map(Into::into).collect();
     Some(Section { id: "overhead", title: "Overhead", blocks })
 }
 
-fn parts(campaign: &Campaign) -> Option<super::Figure> {
+fn parts(campaign: &Campaign) -> Option<Figure> {
     let trials = Trials { runs: &campaign.runs, all: &campaign.trials };
     let seed = campaign.runs.first().map_or(0, |run| run.seed);
-    let kernel = move |method: &MethodSummary| split::kernel_pct(&trials, &method.id, seed);
-    let after = |method: &MethodSummary| times(method.overhead.of(AFTER_S_PER_S), 100.0);
+    let kernel = move |method: &&MethodSummary| {
+        Cell::figure(&split::kernel_pct(&trials, &method.id, seed), Style::DIFFERENCE)
+    };
     let unit = "% of one CPU";
-    let columns = [
-        Column { title: "kernel", unit, style: Style::DIFFERENCE, of: Box::new(kernel) },
-        Column::overhead(READER_CPU_PCT).unit(unit),
-        Column { of: Box::new(after), ..Column::overhead(AFTER_S_PER_S).unit(unit) },
+    let columns = vec![
+        OfMethods::new("kernel", kernel).unit(unit),
+        overhead(READER_CPU_PCT).unit(unit),
+        OfMethods::figure(AFTER_S_PER_S, |method| times(method.overhead.of(AFTER_S_PER_S), 100.0))
+            .unit(unit),
     ];
-    figure(campaign, SPLIT, &columns)
+    figure(campaign, SPLIT, columns)
 }
 
-fn costs(campaign: &Campaign) -> Option<super::Figure> {
-    let columns = [
-        Column::overhead(KERNEL_NS_PER_EVENT).unit(of_cost(&campaign.summary.methods)),
-        Column::overhead(WORKER_CPU_PCT),
-        Column::overhead(SYSTEM_CPU_PCT).unit("points of all CPUs"),
-        Column::overhead(THROUGHPUT_PCT),
+fn costs(campaign: &Campaign) -> Option<Figure> {
+    let columns = vec![
+        overhead(KERNEL_NS_PER_EVENT).unit(of_cost(&campaign.summary.methods)),
+        overhead(WORKER_CPU_PCT),
+        overhead(SYSTEM_CPU_PCT).unit("points of all CPUs"),
+        overhead(THROUGHPUT_PCT),
     ];
-    figure(campaign, COSTS, &columns)
-}
-
-fn held(campaign: &Campaign) -> Option<super::Figure> {
-    figure(campaign, HELD, &[MEMORY_KIB, READ_KIB_PER_S, WAKEUPS_PER_S].map(Column::overhead))
+    figure(campaign, COSTS, columns)
 }

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Block, Section, data::prose, svg};
-use crate::model::{
-    campaign::Campaign,
-    trial::{Outcome, Part},
+use super::{Block, Section, svg};
+use crate::{
+    model::{
+        campaign::Campaign,
+        trial::{Outcome, Part},
+    },
+    report::table::prose,
 };
 
 const STYLE: &str = include_str!("page.css");

@@ -1,82 +1,57 @@
-//! Figures of all methods, row by row: a name, what is shown, and its table.
+//! Figures of a table's figures, row by row: a panel for each column that has any.
 
 use super::{
-    data::{Data, cell},
     figure::{Figure, key, look},
-    svg::forest::{self, Cell, Panel, Row},
+    svg::{
+        forest::{self, Cell, Panel, Row},
+        marks::Shape,
+    },
 };
 use crate::{
-    analysis::figures::Definition,
     model::{
         campaign::{Campaign, MethodSummary},
-        figure::{Estimate, Figure as Number},
+        figure::Figure as Number,
     },
-    report::{number::Style, shown::described},
+    report::{
+        columns::{OfMethods, table},
+        shown::described,
+        table::{Column, Table},
+    },
 };
 
-/// A column: what it is of, in which unit, and how its numbers are written.
-pub(super) struct Column<'a> {
-    pub(super) title: &'a str,
-    pub(super) unit: &'a str,
-    pub(super) style: Style,
-    pub(super) of: Box<dyn Fn(&MethodSummary) -> Number + 'a>,
-}
-
-impl<'a> Column<'a> {
-    /// Of a figure of the overhead.
-    pub(super) fn overhead(row: &'static Definition) -> Self {
-        let of = move |method: &MethodSummary| method.overhead.of(row).clone();
-        Self { title: row.title, unit: row.unit.symbol(), style: row.style(), of: Box::new(of) }
-    }
-
-    /// Of a figure of the fidelity.
-    pub(super) fn fidelity(row: &'static Definition) -> Self {
-        let of = move |method: &MethodSummary| method.fidelity.figures.of(row).clone();
-        Self { title: row.title, unit: row.unit.symbol(), style: row.style(), of: Box::new(of) }
-    }
-
-    /// In another unit, or with what stands in its place.
-    pub(super) fn unit(self, unit: &'a str) -> Self {
-        Self { unit, ..self }
-    }
-}
-
-/// The figure; none where no method has a number.
-pub(super) fn figure(
-    campaign: &Campaign,
+/// The figure of all methods; none where no method has a number.
+pub(super) fn figure<'a>(
+    campaign: &'a Campaign,
     [id, title, about]: [&str; 3],
-    columns: &[Column<'_>],
+    columns: Vec<OfMethods<'a>>,
 ) -> Option<Figure> {
-    let mut data = Data::new(std::iter::once("method".to_owned()).chain(columns.iter().map(head)));
-    let mut rows = Vec::new();
-    for method in &campaign.summary.methods {
-        let figures: Vec<Number> = columns.iter().map(|column| (column.of)(method)).collect();
-        let (Some(described), true) = (
-            described(campaign, &method.id),
-            figures.iter().any(|figure| figure.known().is_some()),
-        ) else {
-            continue;
-        };
-        let (shape, series) = look(described);
-        let told = figures.iter().zip(columns).map(|(figure, column)| cell(figure, column.style));
-        data.push(std::iter::once(method.id.to_string()).chain(told));
-        let cells = figures.iter().map(mark).collect();
-        rows.push(Row { label: method.id.to_string(), shape, series, cells });
-    }
-    let panel =
-        |column: &Column<'_>| Panel { title: [column.title, column.unit].map(String::from) };
-    let panels: Vec<Panel> = columns.iter().map(panel).collect();
-    (!rows.is_empty()).then(|| Figure {
-        id: id.into(),
-        title: title.into(),
-        about: about.into(),
-        drawing: forest::draw(&panels, &rows, &key(campaign)),
-        data,
-    })
+    let table = table(&campaign.summary.methods, columns)?;
+    let of =
+        |method: &&MethodSummary| described(campaign, &method.id).map_or((Shape::Cross, 0), look);
+    let (panels, rows) = drawn(&table, of);
+    let drawing = forest::draw(&panels, &rows, &key(campaign));
+    Some(Figure::new(id, title, about, drawing, &table))
 }
 
-fn head(column: &Column<'_>) -> String {
-    format!("{}, {}", column.title, column.unit)
+/// What is drawn of a table: each column that holds figures, each row in its look.
+pub(super) fn drawn<Of>(
+    table: &Table<'_, Of>,
+    look: impl Fn(&Of) -> (Shape, usize),
+) -> (Vec<Panel>, Vec<Row>) {
+    let holds_figures =
+        |column: &&Column<'_, Of>| table.rows.iter().any(|row| column.cell(row).shown().is_some());
+    let columns: Vec<_> = table.columns.iter().filter(holds_figures).collect();
+    let panel = |column: &&Column<'_, Of>| {
+        let Column { name, unit, .. } = column;
+        Panel { title: [name, unit].map(|part| part.clone().into_owned()) }
+    };
+    let row = |row| {
+        let label = table.columns.first().and_then(|column| column.cell(row).line());
+        let (shape, series) = look(row);
+        let cells = columns.iter().map(|column| column.cell(row).shown().and_then(mark));
+        Row { label: label.unwrap_or_default(), shape, series, cells: cells.collect() }
+    };
+    (columns.iter().map(panel).collect(), table.rows.iter().map(row).collect())
 }
 
 /// As a mark of a drawing.
@@ -84,19 +59,4 @@ pub(super) fn mark(figure: &Number) -> Option<Cell> {
     let found = figure.known()?;
     let interval = found.lo.zip(found.hi).map(<[f64; 2]>::from);
     Some(Cell { estimate: found.estimate, interval })
-}
-
-/// A figure times a number, for another unit.
-pub(super) fn times(figure: &Number, factor: f64) -> Number {
-    let scaled = |found: &Estimate| {
-        let times = |value: Option<f64>| value.map(|value| factor * value);
-        Number::Known(Estimate {
-            estimate: factor * found.estimate,
-            lo: times(found.lo),
-            hi: times(found.hi),
-            detectable: times(found.detectable),
-            ..found.clone()
-        })
-    };
-    figure.known().map_or_else(|| figure.clone(), scaled)
 }

@@ -4,7 +4,6 @@ use maud::{Markup, html};
 
 use super::{
     Section,
-    data::{Data, short},
     figure::{self, Figure, look},
     pareto::{Known, Trade, front},
     svg::{
@@ -23,7 +22,12 @@ use crate::{
         campaign::{Campaign, MethodSummary},
         figure::Figure as Number,
     },
-    report::{figures::of_cost, number::Style, shown::described},
+    report::{
+        figures::of_cost,
+        number::Style,
+        shown::described,
+        table::{Cell, Column, Table},
+    },
 };
 
 /// From here on, nearly all of the correlation is left: for a closer look alone.
@@ -134,7 +138,7 @@ fn one(
 ) -> Figure {
     let front = unbeaten(spots);
     let (drawing, data) = (drawing(campaign, axis, spots, &front), data(axis, spots, &front));
-    Figure { id, title, about, drawing, data }
+    Figure::new(id, title, about, drawing, &data)
 }
 
 /// Places of the front among all spots.
@@ -252,36 +256,32 @@ fn entries<'a>(spots: &'a [Spot<'_>], front: &[usize]) -> Vec<Entry<'a>> {
     spots.iter().enumerate().map(entry).collect()
 }
 
-fn data(axis: &Axis, spots: &[Spot<'_>], front: &[usize]) -> Data {
-    let head = [
-        "method",
-        &axis.unit,
-        "r_m / r_0",
-        "number",
-        "on the front",
-        "beaten beyond the intervals by",
+type OfSpots<'a> = Column<'a, (usize, &'a Spot<'a>)>;
+
+fn data<'a>(
+    axis: &'a Axis,
+    spots: &'a [Spot<'a>],
+    front: &'a [usize],
+) -> Table<'a, (usize, &'a Spot<'a>)> {
+    let columns = vec![
+        OfSpots::new("method", |(_, spot)| Cell::Name(spot.method.id.to_string())),
+        OfSpots::new(&*axis.unit, |(_, spot)| {
+            Cell::short((axis.of)(spot.method), Style::DIFFERENCE)
+        }),
+        OfSpots::new("r_m / r_0", |(_, spot)| {
+            Cell::short(spot.method.fidelity.figures.of(R_RETAINED), Style::CORRELATION)
+        }),
+        OfSpots::new("number", |(_, spot)| spot.number.to_string().into()),
+        OfSpots::new("on the front", |(index, spot)| match spot.stands_in {
+            true => "shows no calls".into(),
+            false => if front.contains(index) { "yes" } else { "no" }.into(),
+        }),
+        OfSpots::new("beaten beyond the intervals by", |(_, spot)| {
+            let beats =
+                |other: &&Spot<'_>| !other.stands_in && other.trade.surely_beats(&spot.trade);
+            let better = spots.iter().filter(beats).map(|other| other.method.id.to_string());
+            Cell::lines(better, ", ")
+        }),
     ];
-    let mut data = Data::new(head);
-    for (index, spot) in spots.iter().enumerate() {
-        let on_front = if spot.stands_in {
-            "shows no calls"
-        } else if front.contains(&index) {
-            "yes"
-        } else {
-            "no"
-        };
-        let better =
-            spots.iter().filter(|other| !other.stands_in && other.trade.surely_beats(&spot.trade));
-        let better: Vec<String> = better.map(|other| other.method.id.to_string()).collect();
-        let beaten = if better.is_empty() { "none".to_owned() } else { better.join(", ") };
-        data.push([
-            spot.method.id.to_string(),
-            short((axis.of)(spot.method), Style::DIFFERENCE),
-            short(spot.method.fidelity.figures.of(R_RETAINED), Style::CORRELATION),
-            spot.number.to_string(),
-            on_front.into(),
-            beaten,
-        ]);
-    }
-    data
+    Table::new(spots.iter().enumerate(), columns)
 }

@@ -4,7 +4,6 @@ use maud::{Markup, html};
 
 use super::{
     Section,
-    data::Data,
     figure::Figure,
     svg::{
         Area, CHARACTER, Drawing, LINE, WIDTH, axis, cut, legend,
@@ -24,6 +23,7 @@ use crate::{
     report::{
         chart::{Of, happened, labels, means, numbers, over_time, r, shown, window},
         shown::first_trial,
+        table::{Column, Table},
     },
 };
 
@@ -77,13 +77,9 @@ fn figure(campaign: &Campaign, index: usize, method: &Descriptor) -> Option<Figu
     };
     let about = format!("`{headline}` and throughput in the first block that ended well.{bold}{r}");
     let schedule = Schedule { trial, strips, window };
-    Some(Figure {
-        id: format!("series-{index}-{}", slug(&method.id.0)),
-        title: format!("Over the schedule: {}", method.id),
-        about,
-        drawing: schedule.drawing(),
-        data: schedule.data(),
-    })
+    let id = format!("series-{index}-{}", slug(&method.id.0));
+    let title = format!("Over the schedule: {}", method.id);
+    Some(Figure::new(id, title, about, schedule.drawing(), &schedule.data()))
 }
 
 /// A name for a file.
@@ -132,6 +128,8 @@ const RIGHT: f64 = 12.0;
 const TOP: f64 = 46.0;
 const STRIP: f64 = 110.0;
 const BETWEEN: f64 = 26.0;
+
+type OfBins<'a> = Column<'a, (usize, f64)>;
 
 impl Schedule<'_> {
     /// Seconds from the first edge to each bin's middle.
@@ -224,36 +222,33 @@ impl Schedule<'_> {
         }
     }
 
-    fn data(&self) -> Data {
-        let series = || {
-            self.strips.iter().flat_map(|strip| strip.series.iter().map(move |one| (strip, one)))
-        };
-        let smooth: Vec<Option<Vec<f64>>> =
-            series().map(|(_, one)| means(&one.values, self.window)).collect();
-        let named = series().zip(&smooth).flat_map(|((strip, one), smooth)| {
-            let own = format!("{}, {}", one.label, strip.unit);
-            let mean = smooth.as_ref().map(|_| format!("{own}, mean of 10 s"));
-            std::iter::once(own).chain(mean)
-        });
-        let head = ["middle of the bin, s", "section"].map(String::from);
-        let mut data = Data::new(head.into_iter().chain(named));
+    /// A row per bin: its number, and its middle.
+    fn data(&self) -> Table<'_, (usize, f64)> {
         let labels = labels(&self.trial.sections);
-        for (bin, time) in self.times().iter().enumerate() {
-            let begun = |(section, _): &(&SectionMark, _)| section.first_bin <= bin;
-            let begun = self.trial.sections.iter().zip(&labels).rfind(begun);
-            let section = begun.map_or("", |(_, label)| label);
-            let values = series().zip(&smooth).flat_map(|((_, one), smooth)| {
-                let own = one.values.get(bin).copied();
-                let mean = smooth.as_ref().map(|means| means.get(bin).copied());
-                std::iter::once(own).chain(mean)
-            });
-            let told = values.map(|value| match value {
-                Some(value) if value.is_finite() => format!("{value:.2}"),
-                _ => "none".into(),
-            });
-            data.push([format!("{time:.2}"), section.to_owned()].into_iter().chain(told));
+        let mut columns = vec![
+            OfBins::new("middle of the bin", |(_, time)| format!("{time:.2}").into()).unit("s"),
+            OfBins::new("section", move |(bin, _)| {
+                let begun = |(section, _): &(&SectionMark, _)| section.first_bin <= *bin;
+                let begun = self.trial.sections.iter().zip(&labels).rfind(begun);
+                begun.map_or("", |(_, label)| label).into()
+            }),
+        ];
+        let column = |label: &str, unit: String, values: Vec<f64>| {
+            OfBins::new(label.to_owned(), move |(bin, _)| {
+                let value = values.get(*bin).filter(|value| value.is_finite());
+                value.map(|value| format!("{value:.2}")).into()
+            })
+            .unit(unit)
+        };
+        for strip in &self.strips {
+            for Series { label, values, .. } in &strip.series {
+                columns.push(column(label, strip.unit.clone(), values.clone()));
+                let mean = format!("{}, mean of 10 s", strip.unit);
+                let smooth = means(values, self.window);
+                columns.extend(smooth.map(|smooth| column(label, mean, smooth)));
+            }
         }
-        data
+        Table::new(self.times().into_iter().enumerate(), columns)
     }
 }
 

@@ -4,13 +4,13 @@ use maud::{Markup, html};
 
 use super::{
     Block, Section,
-    data::{Data, cell, prose},
     figure::{Figure, key_of, look},
     figures, page,
-    panels::mark,
+    panels::drawn,
     svg::{
         CHARACTER, WIDTH, cut,
-        forest::{self, Panel, Row},
+        forest::{self, Panel},
+        marks::Shape,
         scale::count,
     },
 };
@@ -18,9 +18,8 @@ use crate::{
     model::method::{Descriptor, MethodId},
     report::{
         results::Named,
-        several::{
-            FACTS, GROUPS, Group, LOSS, READ, facts, find, losses, methods, missing, notes, unit,
-        },
+        several::{GROUPS, Group, LOSS, READ, facts, losses, notes},
+        table::{Column, prose},
     },
 };
 
@@ -50,93 +49,62 @@ fn all(results: &[Named]) -> Vec<Section> {
     let section = |id, title, blocks| Section { id, title, blocks };
     let drawn = |group: &Group| drawings_of(group, results).into_iter().map(Block::from).collect();
     let [costs, retained] = &GROUPS;
+    let lost = losses(results, results).html("losses-data", LOSS);
     vec![
         section("results", "The results", vec![list(results).into(), notes.into()]),
         section("costs", "What a call costs", drawn(costs)),
         section("retained", "What is left of the picture", drawn(retained)),
-        section("losses", "What was lost", vec![lost(results).into()]),
+        section("losses", "What was lost", vec![lost.into()]),
     ]
 }
 
 /// What they are, by the numbers that drawings call them.
 fn list(results: &[Named]) -> Markup {
-    let mut data = Data::new(std::iter::once("number").chain(FACTS));
-    for (number, named) in (1_usize..).zip(results) {
-        data.push(std::iter::once(number.to_string()).chain(facts(named)));
-    }
-    data.markup("results-data", "The results, and what was measured for them")
+    let mut table = facts(results);
+    let number = |named: &&Named| number(results, &named.label).to_string().into();
+    table.columns.insert(0, Column::new("number", number));
+    table.html("results-data", "The results, and what was measured for them")
+}
+
+fn number(results: &[Named], label: &str) -> usize {
+    results.iter().take_while(|named| named.label != label).count().saturating_add(1)
 }
 
 /// Figures of the group: a panel per result.
 fn drawings_of(group: &Group, results: &[Named]) -> Vec<Figure> {
     let known = described(results);
     let key = key_of(&known);
-    let numbered: Vec<(usize, &Named)> = (1..).zip(results).collect();
-    let parts = (1_usize..).zip(numbered.chunks(BESIDE));
-    let figure = |(part, results): (usize, &[(usize, &Named)])| {
-        let (panels, mut rows) = (panels(group, results), Vec::new());
-        let heads = results.iter().map(|(_, named)| match unit(group, named) {
-            "" => named.label.clone(),
-            unit => format!("{}, {unit}", named.label),
-        });
-        let mut data = Data::new(std::iter::once("method".to_owned()).chain(heads));
-        for method in &known {
-            data.push(told(group, &method.id, results));
-            let cells = results
-                .iter()
-                .map(|(_, named)| find(named, &method.id).and_then(|m| mark((group.of)(m))));
-            let (shape, series) = look(method);
-            rows.push(Row { label: method.id.to_string(), shape, series, cells: cells.collect() });
+    let of = |id: &&MethodId| {
+        known.iter().find(|method| method.id == **id).map_or((Shape::Cross, 0), look)
+    };
+    let figure = |(part, some): (usize, &[Named])| {
+        let table = group.table(results, some);
+        let (mut panels, rows) = drawn(&table, of);
+        // Titles as long as they fit; they are larger than the small type.
+        let room = WIDTH / count(panels.len()) / (CHARACTER + 1.0) - 4.0;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "above 10")]
+        let room = room as usize;
+        for Panel { title: [title, _] } in &mut panels {
+            *title = cut(&format!("{}: {title}", number(results, title)), room);
         }
         let suffix = if part == 1 { String::new() } else { format!("-{part}") };
-        Figure {
-            id: format!("{}{suffix}", group.name.replace('_', "-")),
-            title: group.title.replace('`', ""),
-            about: "A panel per result, each on a scale of its own; the table of results has the numbers.".into(),
-            drawing: forest::draw(&panels, &rows, &key),
-            data,
-        }
+        let id = format!("{}{suffix}", group.name.replace('_', "-"));
+        let title = group.title.replace('`', "");
+        let about =
+            "A panel per result, each on a scale of its own; the table of results has the numbers.";
+        Figure::new(id, title, about, forest::draw(&panels, &rows, &key), &table)
     };
-    parts.map(figure).collect()
-}
-
-/// Titles as long as they fit.
-fn panels(group: &Group, results: &[(usize, &Named)]) -> Vec<Panel> {
-    // Titles are larger than the small type.
-    let room = WIDTH / count(results.len()) / (CHARACTER + 1.0) - 4.0;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "above 10")]
-    let room = room as usize;
-    let title = |at: &usize, named: &Named| cut(&format!("{at}: {}", named.label), room);
-    results
-        .iter()
-        .map(|(at, named)| Panel { title: [title(at, named), unit(group, named).to_owned()] })
-        .collect()
-}
-
-fn told(group: &Group, id: &MethodId, results: &[(usize, &Named)]) -> Vec<String> {
-    let of = |(_, named): &(usize, &Named)| match find(named, id) {
-        Some(method) => group.cell(method, cell, |item| format!(" {item}")),
-        None => missing(named, id).to_owned(),
-    };
-    std::iter::once(id.to_string()).chain(results.iter().map(of)).collect()
-}
-
-fn lost(results: &[Named]) -> Markup {
-    let labels = results.iter().map(|named| named.label.clone());
-    let mut data = Data::new(std::iter::once("method".to_owned()).chain(labels));
-    for id in methods(results) {
-        let of = |named: &Named| match find(named, id) {
-            Some(method) => losses(method).join(", "),
-            None => missing(named, id).to_owned(),
-        };
-        data.push(std::iter::once(id.to_string()).chain(results.iter().map(of)));
-    }
-    data.markup("losses-data", LOSS)
+    (1_usize..).zip(results.chunks(BESIDE)).map(figure).collect()
 }
 
 /// The methods, as the first result that has each describes it.
 fn described(results: &[Named]) -> Vec<Descriptor> {
-    let all = || results.iter().flat_map(|named| &named.campaign.design.methods);
-    let find = |id: &MethodId| all().find(|method| method.id == *id).cloned();
-    methods(results).into_iter().filter_map(find).collect()
+    let all = results.iter().flat_map(|named| &named.campaign.design.methods);
+    let mut known: Vec<Descriptor> = Vec::new();
+    for method in all {
+        if !method.id.is_off() && known.iter().all(|other| other.id != method.id) {
+            known.push(method.clone());
+        }
+    }
+    known
 }

@@ -2,8 +2,11 @@
 
 use maud::html;
 
-use super::{Section, data::prose};
-use crate::{model::campaign::Campaign, report::verdict};
+use super::Section;
+use crate::{
+    model::campaign::Campaign,
+    report::{table::prose, verdict},
+};
 
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     let groups = verdict::groups(campaign);

@@ -4,8 +4,7 @@ use maud::html;
 
 use super::{
     Section,
-    data::{Data, short},
-    figure::{self, Figure},
+    figure::{self, FAMILIES, Figure},
     panels::mark,
     svg::{
         Area, Drawing, LINE, WIDTH, axis, legend,
@@ -13,7 +12,10 @@ use super::{
         scale::{Extent, Scale},
     },
 };
-use crate::analysis::figures::table::{BY_WIDTH, R_0, R_M};
+use crate::analysis::figures::{
+    Definition,
+    table::{BY_WIDTH, R_0, R_M},
+};
 use crate::{
     model::{
         campaign::{Campaign, MethodSummary},
@@ -21,7 +23,11 @@ use crate::{
         figures::{AtWidth, Finest, WidthFigures},
         method::Family,
     },
-    report::{shown::described, widths},
+    report::{
+        shown::described,
+        table::{Cell, Column, Table},
+        widths,
+    },
 };
 
 const ABOUT: &str = "Correlation with throughput of what each method shows, in the scenario's own bins and in wider ones; broad and \
@@ -29,8 +35,7 @@ const ABOUT: &str = "Correlation with throughput of what each method shows, in t
                      method's errors. Intervals are 95 %.";
 
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {
-    let families = [Family::Ftrace, Family::Perf, Family::Bpf, Family::Capture, Family::External];
-    let figures = families.into_iter().filter_map(|family| figure(campaign, family));
+    let figures = FAMILIES.into_iter().filter_map(|family| figure(campaign, family));
     Some(Section {
         id: "widths",
         title: "Correlation by the width of the bins",
@@ -62,13 +67,8 @@ fn figure(campaign: &Campaign, family: Family) -> Option<Figure> {
     });
     let lines: Vec<Line> = off.into_iter().chain(own).collect();
     let name = figure::name(family);
-    Some(Figure {
-        id: format!("widths-{name}"),
-        title: format!("Correlation by the width of the bins: {name}"),
-        about: ABOUT.into(),
-        drawing: drawing(&lines),
-        data: data(&found),
-    })
+    let title = format!("Correlation by the width of the bins: {name}");
+    Some(Figure::new(format!("widths-{name}"), title, ABOUT, drawing(&lines), &data(&found)))
 }
 
 fn line(label: &str, look: Look, widths: &WidthFigures, of: fn(&AtWidth) -> &Number) -> Line {
@@ -99,20 +99,27 @@ fn drawing(lines: &[Line]) -> Drawing {
     Drawing { height: area.bottom() + 38.0 + below + LINE / 2.0, marks }
 }
 
-fn data(found: &[(&MethodSummary, &WidthFigures)]) -> Data {
-    let rows = BY_WIDTH.iter().map(|row| row.title);
-    let ends = ["true to 1 % from", "true to 5 % from"];
-    let mut data = Data::new(["method", "width"].into_iter().chain(rows).chain(ends));
-    for (method, widths) in found {
-        for at in &widths.widths {
-            let AtWidth { width_s, figures } = at;
-            let figures = BY_WIDTH.iter().map(|&row| short(figures.of(row), row.style()));
-            let finest = widths.finest.iter().map(finest);
-            let row = [method.id.to_string(), widths::width(*width_s)];
-            data.push(row.into_iter().chain(figures).chain(finest));
-        }
-    }
-    data
+type Row<'a> = (&'a MethodSummary, &'a WidthFigures, &'a AtWidth);
+
+type OfWidths<'a> = Column<'a, Row<'a>>;
+
+fn data<'a>(found: &[(&'a MethodSummary, &'a WidthFigures)]) -> Table<'a, Row<'a>> {
+    let rows = found
+        .iter()
+        .flat_map(|(method, widths)| widths.widths.iter().map(|at| (*method, *widths, at)));
+    let names = vec![
+        OfWidths::new("method", |(method, ..)| Cell::Name(method.id.to_string())),
+        OfWidths::new("width", |(.., at)| widths::width(at.width_s).into()),
+    ];
+    let figure = |row: &&'static Definition| {
+        let row = *row;
+        OfWidths::new(row.title, move |(.., at)| Cell::short(at.figures.of(row), row.style()))
+    };
+    let end = |(at, name)| {
+        OfWidths::new(name, move |(_, widths, _)| widths.finest.get(at).map(finest).into())
+    };
+    let ends = ["true to 1 % from", "true to 5 % from"].into_iter().enumerate().map(end);
+    Table::new(rows, names.into_iter().chain(BY_WIDTH.iter().map(figure)).chain(ends).collect())
 }
 
 fn finest(finest: &Finest) -> String {

@@ -3,9 +3,7 @@
 //! What is equal and what is not is not judged here: that takes the same experiment twice, and is
 //! `compare`'s.
 
-pub mod markdown;
 mod notes;
-pub mod text;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -13,19 +11,63 @@ pub(super) mod tests;
 use std::collections::BTreeSet;
 
 use super::{
+    columns::agreement,
+    lines::paragraph,
     number::{self, Style, nanoseconds},
     results::Named,
-    text::agreement,
+    table::{Cell, Column, Table},
 };
-use crate::analysis::figures::table::{KERNEL_NS_PER_EVENT, R_RETAINED};
-use crate::model::{
-    campaign::{Events, MethodSummary},
-    figure::Figure,
-    method::MethodId,
-    trial::{Outcome, Part},
+use crate::{
+    analysis::{
+        events::CALLED_PER_KICK,
+        figures::table::{KERNEL_NS_PER_EVENT, R_RETAINED},
+    },
+    model::{
+        campaign::{Events, MethodSummary},
+        figure::Figure,
+        method::MethodId,
+        trial::{Outcome, Part, Trial},
+    },
 };
 
 pub(super) use self::notes::notes;
+
+/// Results that stand beside each other in a terminal; more of them go on in further tables.
+const BESIDE: usize = 5;
+
+/// For a terminal.
+pub fn text(results: &[Named]) -> String {
+    let mut text = format!("tracetoll: {} results side by side\n\n", results.len());
+    text.push_str(&facts(results).text());
+    for group in &GROUPS {
+        for some in results.chunks(BESIDE) {
+            let title = paragraph("", group.title);
+            text.push_str(&format!("\n{title}{}", group.table(results, some).text()));
+        }
+    }
+    for some in results.chunks(BESIDE) {
+        let title = paragraph("", LOSS);
+        text.push_str(&format!("\n{title}{}", losses(results, some).text()));
+    }
+    text.push('\n');
+    text.push_str(&paragraph("", READ));
+    text.push_str("\nBefore numbers are set against each other\n");
+    notes(results).iter().for_each(|note| text.push_str(&paragraph("- ", note)));
+    text
+}
+
+/// For a README, a paper or a pull request.
+pub fn markdown(results: &[Named]) -> String {
+    let mut text = facts(results).markdown();
+    for group in &GROUPS {
+        let table = group.table(results, results).markdown();
+        text.push_str(&format!("\n{}:\n\n{table}", group.title));
+    }
+    text.push_str(&format!("\n{LOSS}:\n\n{}", losses(results, results).markdown()));
+    text.push_str("\nEach figure with its 95 % interval and n, the number of blocks.\n\n");
+    notes(results).iter().for_each(|note| text.push_str(&format!("- {note}\n")));
+    text
+}
 
 /// A figure that stands in a table of its own.
 pub(super) struct Group {
@@ -39,19 +81,43 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// The method's figure, as `written`; under a method that shows something else than calls with
-    /// what it is of, as `marked`.
-    pub(super) fn cell(
-        &self,
-        method: &MethodSummary,
-        written: impl Fn(&Figure, Style) -> String,
-        marked: impl Fn(&str) -> String,
-    ) -> String {
-        let figure = (self.of)(method);
-        let told = self.of_series && figure.known().is_some();
-        let of = method.shows_instead.as_deref().filter(|_| told);
-        written(figure, self.style) + &of.map(marked).unwrap_or_default()
+    /// Of `some` of the results; what a method shows instead of calls is said.
+    pub(super) fn table<'a>(&'a self, results: &'a [Named], some: &'a [Named]) -> OfIds<'a> {
+        let cell = |method: &MethodSummary| {
+            let instead = method.shows_instead.clone().filter(|_| self.of_series);
+            Cell::figure((self.of)(method), self.style).of(instead)
+        };
+        beside(results, some, |named| self.unit(named), cell)
     }
+
+    /// The unit of its figures in this result.
+    pub(super) fn unit(&self, named: &Named) -> &'static str {
+        if self.of_series {
+            return "";
+        }
+        let clock = |method: &MethodSummary| Some((self.of)(method).known()?.platform);
+        nanoseconds(named.campaign.summary.methods.iter().find_map(clock))
+    }
+}
+
+/// A table with a row per method of any result.
+type OfIds<'a> = Table<'a, &'a MethodId>;
+
+/// The methods of all results, in a column per result of `some`.
+fn beside<'a>(
+    all: &'a [Named],
+    some: &'a [Named],
+    unit: impl Fn(&Named) -> &'static str,
+    cell: impl Fn(&MethodSummary) -> Cell + Copy + 'a,
+) -> OfIds<'a> {
+    let method = Column::<&MethodId>::new("method", |id| Cell::Name(id.to_string()));
+    let column = |named: &'a Named| {
+        Column::<&MethodId>::new(&*named.label, move |id| {
+            find(named, id).map_or_else(|| missing(named, id).into(), cell)
+        })
+        .unit(unit(named))
+    };
+    Table::new(methods(all), [method].into_iter().chain(some.iter().map(column)).collect())
 }
 
 /// What tables there are of figures.
@@ -75,9 +141,9 @@ pub(super) const GROUPS: [Group; 2] = [
 /// Above the table of losses.
 pub(super) const LOSS: &str = "What was recorded, lost and missed of the calls that happened";
 
-/// Each method of any result once, in the order of the first that has it; the control has no
-/// overhead of its own.
-pub(super) fn methods(results: &[Named]) -> Vec<&MethodId> {
+/// Each method of any result once, in the order of the first that has it; the control has no overhead
+/// of its own.
+fn methods(results: &[Named]) -> Vec<&MethodId> {
     let mut all = Vec::new();
     for method in results.iter().flat_map(|named| &named.campaign.summary.methods) {
         if !method.id.is_off() && !all.contains(&&method.id) {
@@ -88,63 +154,61 @@ pub(super) fn methods(results: &[Named]) -> Vec<&MethodId> {
 }
 
 /// The method in this result.
-pub(super) fn find<'a>(named: &'a Named, id: &MethodId) -> Option<&'a MethodSummary> {
+fn find<'a>(named: &'a Named, id: &MethodId) -> Option<&'a MethodSummary> {
     named.campaign.summary.methods.iter().find(|method| method.id == *id)
 }
 
 /// What stands where a result has no such method.
-pub(super) fn missing(named: &Named, id: &MethodId) -> &'static str {
+fn missing(named: &Named, id: &MethodId) -> &'static str {
     let asked = named.campaign.design.unavailable.iter().any(|method| method.id == *id);
     if asked { "not there" } else { "not run" }
 }
 
-/// The unit of the group's figures in this result.
-pub(super) fn unit(group: &Group, named: &Named) -> &'static str {
-    if group.name != GROUPS[0].name {
-        return "";
-    }
-    let clock = |method: &MethodSummary| Some((group.of)(method).known()?.platform);
-    nanoseconds(named.campaign.summary.methods.iter().find_map(clock))
+/// What became of the calls, in `some` of the results.
+pub(super) fn losses<'a>(results: &'a [Named], some: &'a [Named]) -> OfIds<'a> {
+    beside(results, some, |_| "", lost)
 }
 
-/// What became of the calls, part by part.
-pub(super) fn losses(method: &MethodSummary) -> Vec<String> {
+fn lost(method: &MethodSummary) -> Cell {
     let Events { item, truth, recorded, lost, missed, reconciles, .. } = &method.events;
-    let Some(recorded) = recorded else { return vec!["-".into()] };
+    let Some(recorded) = recorded else { return Cell::None };
     let of = truth.map(|truth| format!(" of {truth}")).unwrap_or_default();
-    let other = item.as_deref().filter(|item| *item != crate::analysis::events::CALLED_PER_KICK);
-    let mut parts = vec![format!("{recorded}{of}")];
-    parts.extend(other.map(str::to_owned));
-    parts.push(format!("lost {}", number::loss(*lost)));
-    parts.push(format!("missed {}", number::loss(*missed)));
-    let agrees = agreement(reconciles).replace('\n', " ");
-    parts.extend((agrees != "-").then(|| format!("agrees: {agrees}")));
-    parts
+    let other = item.clone().filter(|item| item != CALLED_PER_KICK);
+    let losses =
+        [format!("lost {}", number::loss(*lost)), format!("missed {}", number::loss(*missed))];
+    let agrees = agreement(reconciles).join(" ");
+    let agrees = (!agrees.is_empty()).then(|| format!("agrees: {agrees}"));
+    let parts = [format!("{recorded}{of}")].into_iter().chain(other).chain(losses).chain(agrees);
+    Cell::lines(parts, ", ")
 }
 
-/// What the results are: for each its label, scenario, CPUs, blocks of overhead and fidelity, and
-/// trials.
-pub(super) fn facts(named: &Named) -> [String; 5] {
-    let campaign = &named.campaign;
-    let blocks = |part: Part| {
-        let of = campaign.trials.iter().filter(|trial| trial.part == part);
-        of.map(|trial| (trial.run, trial.block)).collect::<BTreeSet<_>>().len()
-    };
-    let failed = |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. });
-    let failed = campaign.trials.iter().filter(|trial| failed(&trial.outcome)).count();
-    let cpus: BTreeSet<usize> = campaign.runs.iter().map(|run| run.host.cpus).collect();
-    let cpus: Vec<String> = cpus.iter().map(usize::to_string).collect();
-    [
-        named.label.clone(),
-        campaign.design.scenario.name.clone(),
-        cpus.join(" and "),
-        format!("{} overhead, {} fidelity", blocks(Part::Overhead), blocks(Part::Fidelity)),
-        format!("{}, {failed} failed", campaign.trials.len()),
-    ]
-}
+type OfResults<'a> = Column<'a, &'a Named>;
 
-/// Heads of [`facts`].
-pub(super) const FACTS: [&str; 5] = ["result", "scenario", "CPUs", "blocks", "trials"];
+/// What the results are.
+pub(super) fn facts(results: &[Named]) -> Table<'_, &Named> {
+    let columns = vec![
+        OfResults::new("result", |named| (&*named.label).into()),
+        OfResults::new("scenario", |named| (&*named.campaign.design.scenario.name).into()),
+        OfResults::new("CPUs", |named| {
+            let cpus = named.campaign.runs.iter().map(|run| run.host.cpus);
+            let cpus = cpus.collect::<BTreeSet<_>>().into_iter().map(|count| count.to_string());
+            cpus.collect::<Vec<_>>().join(" and ").into()
+        }),
+        OfResults::new("blocks", |named| {
+            let [overhead, fidelity] = [Part::Overhead, Part::Fidelity].map(|part| {
+                let of = named.campaign.trials.iter().filter(|trial| trial.part == part);
+                of.map(|trial| (trial.run, trial.block)).collect::<BTreeSet<_>>().len()
+            });
+            format!("{overhead} overhead, {fidelity} fidelity").into()
+        }),
+        OfResults::new("trials", |named| {
+            let trials = &named.campaign.trials;
+            let failed = |trial: &&Trial| matches!(trial.outcome, Outcome::Failed { .. });
+            format!("{}, {} failed", trials.len(), trials.iter().filter(failed).count()).into()
+        }),
+    ];
+    Table::new(results, columns)
+}
 
 /// Below all figures.
 pub(super) const READ: &str = "Each figure with its 95 % interval; n, the number of blocks; d, the smallest effect that n blocks of this \

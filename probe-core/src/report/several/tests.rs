@@ -1,6 +1,6 @@
 //! Two kernels, and a host on another clock.
 
-use super::{super::results::named, markdown, text, *};
+use super::{super::results::named, *};
 use crate::{
     analysis::fixture::{campaign, machines},
     model::{campaign::Campaign, figure::Platform},
@@ -33,12 +33,12 @@ fn on_another_clock() -> Campaign {
 
 #[test]
 fn two_kernels_as_text() {
-    insta::assert_snapshot!(text::render(&kernels()));
+    insta::assert_snapshot!(text(&kernels()));
 }
 
 #[test]
 fn two_kernels_as_markdown() {
-    insta::assert_snapshot!(markdown::render(&kernels()));
+    insta::assert_snapshot!(markdown(&kernels()));
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn costs_on_different_clocks_are_said_not_to_compare() {
     assert!(!said(&kernels()));
     let results = with(on_another_clock());
     assert!(said(&results), "{:?}", notes(&results));
-    assert!(markdown::render(&results).contains("native clock: ns |"));
+    assert!(markdown(&results).contains("native clock, ns |"));
     let mut other = campaign();
     other.design.scenario.bin *= 2;
     other.design.kernel = "7.3.0-test".into();
@@ -66,8 +66,8 @@ fn a_correlation_of_frames_is_marked_wherever_it_stands() {
     // r_m, and what is left of it.
     assert_eq!(one.matches("`frames`").count(), 2, "{one}");
     let results = named(vec![("a".into(), frames), ("b".into(), campaign())]);
-    assert_eq!(markdown::render(&results).matches("`frames`").count(), 1);
-    assert!(text::render(&results).contains("frames"));
+    assert_eq!(markdown(&results).matches("`frames`").count(), 1);
+    assert!(text(&results).contains("frames"));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn every_line_fits_however_many_results_there_are() {
         campaign.summary.methods[1].id.0 = format!("external:{}", "name-".repeat(9));
         many.push(("x".into(), campaign));
     }
-    for line in text::render(&named(many)).lines() {
+    for line in text(&named(many)).lines() {
         assert!(line.chars().count() <= WIDTH, "{} columns: {line}", line.chars().count());
     }
 }

@@ -1,39 +1,34 @@
 //! The table of columns: what each column of the other tables is.
 
-use super::{Column, RESULT, bins, figures, trials};
+use super::{RESULT, bins, figures, trials};
+use crate::report::table::{Column, Table};
 
-/// One column of a table.
-pub(super) struct Row {
-    table: &'static str,
-    column: [&'static str; 3],
-}
+/// One column of a table: the table, its name, its unit and what it is.
+type Row = [String; 4];
+type OfColumns = Column<'static, Row>;
 
-/// Name, unit and meaning of each.
-pub(super) fn told<Row>(columns: &[Column<Row>]) -> Vec<[&'static str; 3]> {
-    columns.iter().map(|column| [column.name, column.unit, column.about]).collect()
+fn told<Of>(table: &str, columns: &[Column<'_, Of>]) -> Vec<Row> {
+    let row = |Column { name, unit, about, .. }: &Column<'_, Of>| {
+        [table, name, unit, about].map(str::to_owned)
+    };
+    columns.iter().map(row).collect()
 }
 
 /// The columns of all tables, as they are of one result or of `several`.
-pub(super) fn rows(several: bool) -> Vec<Row> {
+pub(super) fn table(several: bool) -> Table<'static, Row> {
     let all = [
-        ("trials", told(&trials::columns())),
-        ("bins", told(&bins::columns())),
-        ("figures", told(&figures::columns())),
+        told("trials", &trials::columns()),
+        told("bins", &bins::columns()),
+        told("figures", &figures::columns()),
     ];
-    let rows = all
-        .into_iter()
-        .flat_map(|(table, columns)| columns.into_iter().map(move |column| Row { table, column }));
-    rows.filter(|row| several || row.column[0] != RESULT).collect()
-}
-
-/// Of this table.
-pub(super) fn columns() -> Vec<Column<Row>> {
-    vec![
-        Column::text("table", "trials, bins or figures", |row| Some(row.table.to_owned())),
-        Column::text("column", "its name", |row| Some(row.column[0].to_owned())),
-        Column::text("unit", "null where its values have none", |row| {
-            Some(row.column[1].to_owned()).filter(|unit| !unit.is_empty())
+    let rows = all.into_iter().flatten().filter(|[_, name, ..]| several || name != RESULT);
+    let columns = vec![
+        OfColumns::text("table", "trials, bins or figures", |[table, ..]| Some(table.clone())),
+        OfColumns::text("column", "its name", |[_, name, ..]| Some(name.clone())),
+        OfColumns::text("unit", "null where its values have none", |[_, _, unit, _]| {
+            Some(unit.clone()).filter(|unit| !unit.is_empty())
         }),
-        Column::text("about", "what it is", |row| Some(row.column[2].to_owned())),
-    ]
+        OfColumns::text("about", "what it is", |[.., about]| Some(about.clone())),
+    ];
+    Table::new(rows, columns)
 }

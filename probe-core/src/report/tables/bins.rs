@@ -1,13 +1,13 @@
 //! The table of bins.
 
-use super::Column;
+use super::result;
 use crate::{
     model::{
         campaign::Campaign,
         method::SeriesUnit,
         trial::{Measured, Outcome, ReferenceCounts, SectionMark, Trial},
     },
-    report::{chart::labels, results::Named},
+    report::{chart::labels, results::Named, table::Column},
 };
 
 /// One item in one bin of one trial.
@@ -82,9 +82,9 @@ impl Row<'_> {
 }
 
 /// In the order of the file.
-pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
+pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
     vec![
-        Column::result(|row| Some(row.result.to_owned())),
+        result(|row| Some(row.result.to_owned())),
         Column::count(
             "run",
             "",

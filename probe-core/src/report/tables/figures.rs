@@ -1,13 +1,13 @@
 //! The table of figures: what follows from the trials.
 
-use super::{Column, trials::word};
+use super::{result, trials::word};
 use crate::{
     analysis::figures::{self, Named as Figured},
     model::{
         figure::{Estimate, Figure},
         method::MethodId,
     },
-    report::{reasons, results::Named},
+    report::{reasons, results::Named, table::Column},
 };
 
 /// One figure of one method.
@@ -32,9 +32,9 @@ impl Row<'_> {
 }
 
 /// In the order in which the reference lists them.
-pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
+pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
     vec![
-        Column::result(|row| Some(row.result.to_owned())),
+        result(|row| Some(row.result.to_owned())),
         Column::text("method", "id of the method; the control is off", |row| {
             Some(row.method.to_string())
         }),

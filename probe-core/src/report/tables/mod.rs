@@ -1,24 +1,20 @@
-//! Trials, bins and figures as tables, for pandas, DuckDB and their like.
-//!
-//! A table is a list of `Column`s over rows: each has a name, a unit, a kind of value and the
-//! function that reads it. A `Form` makes a file of any such list, so that no column is written
-//! down twice. What is not known is null, never zero.
+//! Trials, bins and figures for pandas, DuckDB and their like. What is not known is null, never
+//! zero.
 
 mod about;
 mod bins;
-mod csv;
 mod figures;
-mod parquet;
 mod trials;
 
-use jiff::Timestamp;
-
-use super::results::Named;
+use super::{
+    results::Named,
+    table::{Column, Table},
+};
 use crate::error::Result;
 
-/// A table that there is of results.
+/// A table that other programs can have of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Table {
+pub enum Dataset {
     /// One row per trial, failed ones included.
     Trials,
     /// One row per bin of a trial, and item that the reference counter or the method saw in it.
@@ -29,7 +25,23 @@ pub enum Table {
     Columns,
 }
 
-impl Table {
+/// Its table in one form; that of several results says of each row which it is of.
+macro_rules! written {
+    ($dataset:expr, $results:expr, $form:ident) => {{
+        let several = $results.len() > 1;
+        let all = || $results.iter();
+        match $dataset {
+            Self::Trials => table(all().flat_map(trials::rows), trials::columns(), several).$form(),
+            Self::Bins => table(all().flat_map(bins::rows), bins::columns(), several).$form(),
+            Self::Figures => {
+                table(all().flat_map(figures::rows), figures::columns(), several).$form()
+            }
+            Self::Columns => about::table(several).$form(),
+        }
+    }};
+}
+
+impl Dataset {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Trials, Self::Bins, Self::Figures, Self::Columns];
 
@@ -43,12 +55,12 @@ impl Table {
         }
     }
 
-    /// As CSV. A table of several results says of each row which it is of.
+    /// As CSV.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn csv(self, results: &[Named]) -> Result<String> {
-        self.write::<csv::Csv>(results)
+        written!(self, results, csv)
     }
 
     /// As a Parquet file, with the same columns.
@@ -56,110 +68,25 @@ impl Table {
     /// # Errors
     /// It cannot be written.
     pub fn parquet(self, results: &[Named]) -> Result<Vec<u8>> {
-        self.write::<parquet::Parquet>(results)
+        written!(self, results, parquet)
     }
-
-    fn write<F: Form>(self, results: &[Named]) -> Result<F::File> {
-        let several = results.len() > 1;
-        match self {
-            Self::Trials => {
-                let rows: Vec<_> = results.iter().flat_map(trials::rows).collect();
-                F::write(&shown(trials::columns(), several), &rows)
-            }
-            Self::Bins => {
-                let rows: Vec<_> = results.iter().flat_map(bins::rows).collect();
-                F::write(&shown(bins::columns(), several), &rows)
-            }
-            Self::Figures => {
-                let rows: Vec<_> = results.iter().flat_map(figures::rows).collect();
-                F::write(&shown(figures::columns(), several), &rows)
-            }
-            Self::Columns => F::write(&about::columns(), &about::rows(several)),
-        }
-    }
-}
-
-/// A kind of file that a table can be made into.
-trait Form {
-    /// What stands in the file.
-    type File;
-
-    fn write<Row>(columns: &[Column<Row>], rows: &[Row]) -> Result<Self::File>;
-}
-
-/// A column of a table over `Row`s.
-struct Column<Row> {
-    name: &'static str,
-    /// Empty where its values have none.
-    unit: &'static str,
-    about: &'static str,
-    value: Value<Row>,
-}
-
-/// How a column's values are read; which kind they are is known before any is.
-enum Value<Row> {
-    Text(fn(&Row) -> Option<String>),
-    Count(fn(&Row) -> Option<u64>),
-    Number(fn(&Row) -> Option<f64>),
-    Flag(fn(&Row) -> Option<bool>),
-    Time(fn(&Row) -> Option<Timestamp>),
 }
 
 /// Name of the column that tells results apart.
 const RESULT: &str = "result";
 
-/// The columns without the one that tells results apart, unless there are `several`.
-fn shown<Row>(mut columns: Vec<Column<Row>>, several: bool) -> Vec<Column<Row>> {
-    columns.retain(|column| several || column.name != RESULT);
-    columns
+fn result<'a, Row>(read: fn(&Row) -> Option<String>) -> Column<'a, Row> {
+    Column::text(RESULT, "which result; only in tables of several", read)
 }
 
-impl<Row> Column<Row> {
-    const fn result(value: fn(&Row) -> Option<String>) -> Self {
-        Self::text(RESULT, "which result; only in tables of several", value)
-    }
-
-    const fn text(
-        name: &'static str,
-        about: &'static str,
-        value: fn(&Row) -> Option<String>,
-    ) -> Self {
-        Self { name, unit: "", about, value: Value::Text(value) }
-    }
-
-    const fn flag(
-        name: &'static str,
-        about: &'static str,
-        value: fn(&Row) -> Option<bool>,
-    ) -> Self {
-        Self { name, unit: "", about, value: Value::Flag(value) }
-    }
-
-    const fn count(
-        name: &'static str,
-        unit: &'static str,
-        about: &'static str,
-        value: fn(&Row) -> Option<u64>,
-    ) -> Self {
-        Self { name, unit, about, value: Value::Count(value) }
-    }
-
-    const fn number(
-        name: &'static str,
-        unit: &'static str,
-        about: &'static str,
-        value: fn(&Row) -> Option<f64>,
-    ) -> Self {
-        Self { name, unit, about, value: Value::Number(value) }
-    }
-
-    const fn time(
-        name: &'static str,
-        about: &'static str,
-        value: fn(&Row) -> Option<Timestamp>,
-    ) -> Self {
-        Self { name, unit: "", about, value: Value::Time(value) }
-    }
+/// The table, without the column that tells results apart unless there are `several`.
+fn table<'a, Row>(
+    rows: impl Iterator<Item = Row>,
+    mut columns: Vec<Column<'a, Row>>,
+    several: bool,
+) -> Table<'a, Row> {
+    columns.retain(|column| several || column.name != RESULT);
+    Table::new(rows, columns)
 }
 
 #[cfg(test)]
@@ -168,7 +95,7 @@ mod tests {
     use crate::{
         analysis::fixture::{campaign, machines},
         model::campaign::Campaign,
-        report::results::named,
+        report::{results::named, table::parquet::tests::opened},
     };
 
     fn one(campaign: Campaign) -> Vec<Named> {
@@ -183,7 +110,7 @@ mod tests {
     #[test]
     fn each_trial_is_a_row_and_what_is_not_known_is_empty() {
         let campaign = campaign();
-        let rows = read(&Table::Trials.csv(&one(campaign.clone())).unwrap());
+        let rows = read(&Dataset::Trials.csv(&one(campaign.clone())).unwrap());
         assert_eq!(rows.len(), campaign.trials.len());
         let find = |part: &str, pace: &str, method: &str| {
             let found = rows.iter().find(|row| {
@@ -212,7 +139,7 @@ mod tests {
     #[test]
     fn each_bin_is_a_row_for_each_item_that_anybody_saw() {
         let campaign = machines().campaign();
-        let rows = read(&Table::Bins.csv(&one(campaign)).unwrap());
+        let rows = read(&Dataset::Bins.csv(&one(campaign)).unwrap());
         let of = |method: &str, item: &str| {
             let found = rows.iter().filter(|row| row["method"] == method && row["item"] == item);
             found.collect::<Vec<_>>()
@@ -232,7 +159,7 @@ mod tests {
 
     #[test]
     fn each_figure_is_a_row_with_its_unit_or_why_it_has_no_number() {
-        let rows = read(&Table::Figures.csv(&one(campaign())).unwrap());
+        let rows = read(&Dataset::Figures.csv(&one(campaign())).unwrap());
         let find = |method: &str, figure: &str| {
             rows.iter().find(|row| row["method"] == method && row["figure"] == figure).unwrap()
         };
@@ -246,7 +173,7 @@ mod tests {
 
     #[test]
     fn every_column_is_described_with_its_unit_and_has_a_name_of_its_own() {
-        let rows = read(&Table::Columns.csv(&[]).unwrap());
+        let rows = read(&Dataset::Columns.csv(&[]).unwrap());
         let names = rows.iter().map(|row| (&row["table"], &row["column"]));
         assert_eq!(names.collect::<std::collections::BTreeSet<_>>().len(), rows.len());
         let ns = rows.iter().find(|row| row["column"] == "worker_ns").unwrap();
@@ -255,20 +182,21 @@ mod tests {
 
     #[test]
     fn rows_of_several_results_say_which_they_are_of() {
-        let alone = Table::Trials.csv(&one(campaign())).unwrap();
+        let alone = Dataset::Trials.csv(&one(campaign())).unwrap();
         let mut other = campaign();
         other.design.kernel = "6.1.0-test".into();
         let both = named(vec![("a".into(), campaign()), ("b".into(), other)]);
-        for table in [Table::Trials, Table::Bins, Table::Figures] {
+        for table in [Dataset::Trials, Dataset::Bins, Dataset::Figures] {
             let rows = read(&table.csv(&both).unwrap());
             for named in &both {
                 let own = rows.iter().filter(|row| row[RESULT] == named.label).count();
                 assert_eq!(2 * own, rows.len());
             }
         }
-        let text = Table::Trials.csv(&both).unwrap();
+        let text = Dataset::Trials.csv(&both).unwrap();
         assert!(text.starts_with("result,run,") && alone.starts_with("run,"));
-        let listed = |results: &[Named]| Table::Columns.csv(results).unwrap().contains(RESULT_LINE);
+        let listed =
+            |results: &[Named]| Dataset::Columns.csv(results).unwrap().contains(RESULT_LINE);
         assert!(listed(&both) && !listed(&one(campaign())));
     }
 
@@ -278,11 +206,11 @@ mod tests {
     fn the_parquet_file_has_the_rows_and_columns_of_the_csv() {
         use ::parquet::file::reader::FileReader as _;
         let results = one(machines().campaign());
-        for table in Table::ALL {
+        for table in Dataset::ALL {
             let csv = table.csv(&results).unwrap();
             let mut csv = ::csv::Reader::from_reader(csv.as_bytes());
             let names: Vec<String> = csv.headers().unwrap().iter().map(str::to_owned).collect();
-            let file = parquet::tests::opened(&table.parquet(&results).unwrap());
+            let file = opened(&table.parquet(&results).unwrap());
             let facts = file.metadata().file_metadata();
             let columns = facts.schema_descr().columns().iter();
             assert_eq!(columns.map(|column| column.name().to_owned()).collect::<Vec<_>>(), names);

@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::Column;
+use super::result;
 use crate::{
     analysis::{item::Items, total},
     model::{
@@ -11,7 +11,7 @@ use crate::{
         trial::{Measured, Outcome, Phase, Trial},
         units::Nanos,
     },
-    report::results::Named,
+    report::{results::Named, table::Column},
 };
 
 /// One trial.
@@ -90,9 +90,9 @@ fn micros(row: &Row<'_>, share: f64) -> Option<f64> {
 }
 
 /// In the order of the file.
-pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
+pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
     vec![
-        Column::result(|row| Some(row.result.to_owned())),
+        result(|row| Some(row.result.to_owned())),
         Column::count("run", "", "index of the process that ran it", |row| {
             u64::try_from(row.trial.run).ok()
         }),

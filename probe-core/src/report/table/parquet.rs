@@ -18,24 +18,23 @@ use parquet::{
     schema::types::Type,
 };
 
-use super::{Column, Form, Value, about::told};
+use super::{Column, Table, Value};
 use crate::error::{self, Error};
 
 /// Key of the file's metadata that holds name, unit and meaning of each column, as JSON.
 const COLUMNS: &str = "tracetoll.columns";
 
-/// Parquet.
-pub(super) struct Parquet;
-
-impl Form for Parquet {
-    type File = Vec<u8>;
-
-    fn write<Row>(columns: &[Column<Row>], rows: &[Row]) -> error::Result<Vec<u8>> {
-        file(columns, rows).map_err(|e| Error::malformed("a table", e.to_string()))
+impl<Row> Table<'_, Row> {
+    /// With the same columns as in CSV.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(in crate::report) fn parquet(&self) -> error::Result<Vec<u8>> {
+        file(self).map_err(|e| Error::malformed("a table", e.to_string()))
     }
 }
 
-fn file<Row>(columns: &[Column<Row>], rows: &[Row]) -> Result<Vec<u8>> {
+fn file<Row>(Table { columns, rows }: &Table<'_, Row>) -> Result<Vec<u8>> {
     let fields = columns.iter().map(|column| field(column).map(Arc::new));
     let schema = Type::group_type_builder("schema").with_fields(fields.collect::<Result<_>>()?);
     let about = KeyValue::new(COLUMNS.to_owned(), metadata(columns));
@@ -56,22 +55,22 @@ fn file<Row>(columns: &[Column<Row>], rows: &[Row]) -> Result<Vec<u8>> {
     writer.into_inner()
 }
 
-fn metadata<Row>(columns: &[Column<Row>]) -> String {
-    let all = told(columns).into_iter().map(|[column, unit, about]| {
-        serde_json::json!({ "column": column, "unit": unit, "about": about })
+fn metadata<Row>(columns: &[Column<'_, Row>]) -> String {
+    let all = columns.iter().map(|Column { name, unit, about, .. }| {
+        serde_json::json!({ "column": name, "unit": unit, "about": about })
     });
     serde_json::Value::Array(all.collect()).to_string()
 }
 
-fn field<Row>(column: &Column<Row>) -> Result<Type> {
+fn field<Row>(column: &Column<'_, Row>) -> Result<Type> {
     let (physical, logical) = match column.value {
-        Value::Text(_) => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+        Value::Cell(_) | Value::Text(_) => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
         Value::Count(_) => (Physical::INT64, Some(LogicalType::integer(64, false))),
         Value::Number(_) => (Physical::DOUBLE, None),
         Value::Flag(_) => (Physical::BOOLEAN, None),
         Value::Time(_) => (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MICROS))),
     };
-    Type::primitive_type_builder(column.name, physical)
+    Type::primitive_type_builder(&column.name, physical)
         .with_repetition(Repetition::OPTIONAL)
         .with_logical_type(logical)
         .build()
@@ -79,12 +78,13 @@ fn field<Row>(column: &Column<Row>) -> Result<Type> {
 
 fn fill<Row>(
     chunk: &mut SerializedColumnWriter<'_>,
-    column: &Column<Row>,
+    column: &Column<'_, Row>,
     rows: &[Row],
 ) -> Result<()> {
     match column.value {
-        Value::Text(read) => {
-            put::<ByteArrayType>(chunk, rows.iter().map(|row| Some(read(row)?.into_bytes().into())))
+        Value::Cell(_) | Value::Text(_) => {
+            let text = |row| Some(column.cell(row).line()?.into_bytes().into());
+            put::<ByteArrayType>(chunk, rows.iter().map(text))
         }
         // The format keeps what has no sign in the same 64 bits.
         Value::Count(read) => {
@@ -115,7 +115,7 @@ fn put<Kind: DataType>(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::report) mod tests {
     use std::{fs::File, io::Write as _};
 
     use parquet::{
@@ -126,7 +126,7 @@ pub(super) mod tests {
     use super::*;
 
     /// As a reader sees it.
-    pub(in super::super) fn opened(bytes: &[u8]) -> SerializedFileReader<File> {
+    pub(in crate::report) fn opened(bytes: &[u8]) -> SerializedFileReader<File> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         SerializedFileReader::new(file).unwrap()
@@ -134,7 +134,7 @@ pub(super) mod tests {
 
     struct Row(Option<u64>);
 
-    const TABLE: fn() -> Vec<Column<Row>> = || {
+    fn columns() -> Vec<Column<'static, Row>> {
         vec![
             Column::count("n", "ns", "a number", |row| row.0),
             Column::text("word", "a word", |row| Some(format!("{}", row.0?))),
@@ -144,12 +144,12 @@ pub(super) mod tests {
             Column::flag("known", "whether it is known", |row| Some(row.0.is_some())),
             Column::time("at", "when", |_| "2026-11-23T01:02:03.000004Z".parse().ok()),
         ]
-    };
+    }
 
     #[test]
     fn values_and_nulls_read_back_with_their_types() {
         let rows = [Row(Some(u64::MAX)), Row(None), Row(Some(7))];
-        let reader = opened(&Parquet::write(&TABLE(), &rows).unwrap());
+        let reader = opened(&Table::new(rows, columns()).parquet().unwrap());
         let read: Vec<Vec<Field>> = reader
             .get_row_iter(None)
             .unwrap()
@@ -178,7 +178,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_table_without_rows_keeps_its_columns() {
-        let reader = opened(&Parquet::write(&TABLE(), &[]).unwrap());
+        let reader = opened(&Table::new([], columns()).parquet().unwrap());
         assert_eq!(reader.metadata().file_metadata().num_rows(), 0);
         assert_eq!(reader.metadata().file_metadata().schema_descr().num_columns(), 5);
     }
