@@ -142,7 +142,7 @@ fn each_hit() -> Result<()> {
         ensure!(seen.missed == missed, "{method}: {seen:?}");
         ensure!(seen.attached.len() == items.len(), "{method}: {:?}", seen.attached);
         let of = |list: &[Option<u64>], item: usize| list.get(item).copied().flatten();
-        for item in 0..target.len() {
+        for item in 0..target.item_count() {
             let recorded = of(&seen.recorded, item);
             if !items.contains(&item) {
                 ensure!(recorded.is_none(), "{method}: item {item} of {seen:?}");

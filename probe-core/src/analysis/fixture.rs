@@ -83,8 +83,8 @@ impl Lab {
         method: &str,
         change: impl FnOnce(&mut Measured),
     ) -> &mut Trial {
-        let functions = self.design.target.len();
-        let mut measured = quiet(if part == Part::Fidelity { BINS } else { 1 }, functions);
+        let items = self.design.target.item_count();
+        let mut measured = quiet(if part == Part::Fidelity { BINS } else { 1 }, items);
         change(&mut measured);
         self.push(block, (part, pace), method, Outcome::Done(Box::new(measured)))
     }

@@ -218,7 +218,7 @@ fn check(trial: &Trial, design: &Design) -> std::result::Result<(), String> {
     }
     let Outcome::Done(measured) = &trial.outcome else { return Ok(()) };
     let Measured { edges, throughput, reference, observation, series, .. } = &**measured;
-    let (bins, items) = (throughput.len(), design.target.len());
+    let (bins, items) = (throughput.len(), design.target.item_count());
     let fits = |what: &str, found: usize, wanted: usize| {
         if found == wanted { Ok(()) } else { Err(format!("{found} {what} for {wanted}")) }
     };

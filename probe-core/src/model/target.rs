@@ -32,14 +32,9 @@ impl Target {
         functions.chain(tracepoints).chain([Self::FRAMES.to_owned()])
     }
 
-    /// Number of items.
-    pub fn len(&self) -> usize {
+    /// How many items there are; the frames are always one.
+    pub fn item_count(&self) -> usize {
         self.frames().saturating_add(1)
-    }
-
-    /// Never: the frames are always there.
-    pub fn is_empty(&self) -> bool {
-        false
     }
 
     /// Index of the tracepoint at `place` in `tracepoints`.

@@ -205,12 +205,12 @@ impl Bench<'_> {
         let Reading { observer, collector, cpu, wakeups } = reading;
         let mut observation = observer.detach()?;
         watch.lap(Phase::Detach);
-        if traced.len() < self.target.len() {
+        if traced.item_count() < self.target.item_count() {
             // Behind its functions, a smaller target's items have other indices; nobody asks for
             // them.
             observation.truncate(traced.functions.len());
         }
-        observation.recorded.resize(self.target.len(), None);
+        observation.recorded.resize(self.target.item_count(), None);
         let series = self.series(method, &observation, &collector, edges);
         let after = reader::thread_cpu().since(before);
         Ok(Account {

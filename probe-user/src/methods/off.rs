@@ -58,8 +58,12 @@ impl Method for Off {
         Detection::Available
     }
 
-    fn open(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
-        Ok(Box::new(OffSession { items: target.len() }))
+    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+        Ok(Box::new(OffSession {
+            items: target.item_count(),
+            enabled: None,
+            observed: Nanos::default(),
+        }))
     }
 }
 
