@@ -343,6 +343,9 @@ fn a_result_is_told_by_what_stands_in_it_and_read_once() {
         "\"$T\" report - < overhead.jsonl",
         "\"$T\" report /dev/stdin < all/campaign.json",
         "cat overhead.jsonl | \"$T\" report /dev/stdin",
+        "xz -9 < all/campaign.json | \"$T\" report -",
+        "mkdir packed && xz < all/campaign.json > packed/campaign.json.xz && \"$T\" report packed \
+         && \"$T\" merge --out unpacked packed && cmp unpacked/campaign.json all/campaign.json",
         "\"$T\" report <(cat overhead.jsonl)",
         "\"$T\" recommend <(cat all/campaign.json); (($? != 1 && $? != 101))",
         "\"$T\" compare <(cat overhead.jsonl) <(cat all/campaign.json); (($? != 1 && $? != 101))",
@@ -360,6 +363,17 @@ fn a_result_is_told_by_what_stands_in_it_and_read_once() {
     assert!(blank.contains("-: it begins with 4096 blanks"), "{blank}");
     let cut = text(&shell("head -c 2000 all/campaign.json | \"$T\" report -").stderr);
     assert!(cut.contains("not a result of tracetoll: EOF"), "{cut}");
+    for (packed, told) in [
+        ("xz < all/campaign.json | head -c 900", "cannot read"),
+        ("yes '' | head -c 9000 | xz", "-: it begins with 4096 blanks"),
+        ("xz --lzma2=dict=1GiB < all/campaign.json", "cannot read"),
+    ] {
+        let refused = shell(&format!("{packed} | \"$T\" report -"));
+        assert_eq!(refused.status.code(), Some(1), "{packed}");
+        assert!(text(&refused.stderr).contains(told), "{packed}: {}", text(&refused.stderr));
+    }
+    let held = text(&shell("\"$T\" merge --out packed overhead.jsonl").stderr);
+    assert!(held.contains("holds a result already"), "{held}");
     let words = text(&shell("\"$T\" scenarios --print $'\\xff'").stderr);
     assert!(words.contains("invalid UTF-8"), "{words}");
 }

@@ -17,8 +17,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReportArgs {
-    /// Result folders, campaign.json files, or journals of runs that were killed. Of several,
-    /// methods stand side by side.
+    /// Result folders, campaign.json files, or journals of runs that were killed, packed by xz or
+    /// not. Of several, methods stand side by side.
     #[arg(value_name = "RESULT", required = true)]
     pub results: Vec<PathBuf>,
     /// All tables and remarks instead of one screen.

@@ -4,11 +4,12 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, BufReader, Read},
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use lzma_rust2::XzReader;
 use probe_core::{
     error::{Error, Result},
     model::bounds::RESULT_BYTES,
@@ -28,7 +29,7 @@ const STANDARD: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if !STANDARD.iter().any(|name| path.as_os_str() == *name) {
-        return all(path, File::open(path).map_err(|e| unreadable(path, e))?);
+        return unpacked(path, File::open(path).map_err(|e| unreadable(path, e))?);
     }
     if TAKEN.swap(true, Ordering::Relaxed) {
         return Err(refused(
@@ -37,7 +38,24 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
             "Save it to a file, and name that twice",
         ));
     }
-    all(path, io::stdin().lock())
+    unpacked(path, io::stdin().lock())
+}
+
+/// As [`all`], of what `xz` has packed too, as published results are. A pipe cannot be asked twice
+/// what it begins with.
+fn unpacked(path: &Path, mut from: impl Read) -> Result<Vec<u8>> {
+    const PACKED: &[u8] = b"\xfd7zXZ\0";
+    /// KiB that the file may ask for, twice what `xz -9` needs.
+    const MEMORY: u32 = 128 << 10;
+    let mut first = Vec::new();
+    let most = PACKED.len() as u64;
+    from.by_ref().take(most).read_to_end(&mut first).map_err(|e| unreadable(path, e))?;
+    let packed = first == PACKED;
+    let whole = BufReader::new(io::Cursor::new(first).chain(from));
+    match packed {
+        true => all(path, XzReader::new_mem_limit(whole, true, MEMORY)),
+        false => all(path, whole),
+    }
 }
 
 /// To its end; but only where it begins as JSON does, after a few blanks at most, so that an

@@ -22,6 +22,9 @@ use super::{
     journal::{CAMPAIGN, JOURNAL},
 };
 
+/// A campaign as published results hold it: packed by `xz`.
+const PACKED: &str = "campaign.json.xz";
+
 /// Makes the folder for a result: `out`, or one in `results/` with the time, and with a number
 /// where another run made that one in the same second. An existing result is never written over.
 ///
@@ -37,7 +40,7 @@ pub fn create(out: Option<&Path>) -> Result<PathBuf> {
 fn create_named(folder: &Path) -> Result<PathBuf> {
     let holds =
         |name| folder.join(name).try_exists().map_err(|e| Error::output("look into", folder, e));
-    if holds(JOURNAL)? || holds(CAMPAIGN)? {
+    if holds(JOURNAL)? || holds(CAMPAIGN)? || holds(PACKED)? {
         return Err(Error::invalid(
             folder.display().to_string(),
             "the folder holds a result already",
@@ -73,8 +76,9 @@ fn create_new(results: &Path, now: &jiff::Zoned) -> Result<PathBuf> {
     ))
 }
 
-/// Reads a result: a folder, a `campaign.json`, or a journal (that of a killed run too). What a
-/// file is follows from what stands in it, not from its name; `-` is standard input.
+/// Reads a result: a folder, a `campaign.json`, or a journal (that of a killed run too), as they are
+/// or packed by `xz`. What a file is follows from what stands in it, not from its name; `-` is
+/// standard input.
 ///
 /// # Errors
 /// It cannot be read, is no result, or has another schema version.
@@ -96,7 +100,7 @@ impl Stored {
     /// # Errors
     /// It cannot be read, or the folder holds no result.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::file(file_of(path, [CAMPAIGN, JOURNAL])?)
+        Self::file(file_of(path, [CAMPAIGN, JOURNAL, PACKED])?)
     }
 
     fn file(file: PathBuf) -> Result<Self> {
@@ -204,7 +208,7 @@ pub fn read_journals(path: &Path) -> Result<Vec<Source>> {
     if guests.is_dir() && !path.join(JOURNAL).exists() {
         return read_guests(&guests);
     }
-    Stored::file(file_of(path, [JOURNAL, CAMPAIGN])?)?.journals()
+    Stored::file(file_of(path, [JOURNAL, CAMPAIGN, PACKED])?)?.journals()
 }
 
 /// The journals in the folder of a campaign's VMs.
@@ -246,7 +250,7 @@ pub fn journals(files: Vec<PathBuf>) -> Result<Vec<Source>> {
 ///
 /// # Errors
 /// The folder holds none of them, or may not be looked into.
-fn file_of(path: &Path, names: [&str; 2]) -> Result<PathBuf> {
+fn file_of(path: &Path, names: [&str; 3]) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
