@@ -16,12 +16,13 @@ pub(crate) fn root() -> &'static Path {
 /// The folder of the book's pages.
 pub(crate) const PAGES: &str = "docs/src";
 
-/// Every document for users, by its path below the root, with its text: those at the root, and the
-/// pages of the book.
+/// Every document for users, by its path below the root, with its text: those at the root, the
+/// pages of the book, and what stands with published results.
 pub(crate) fn documents() -> Vec<(PathBuf, String)> {
     let mut paths = Vec::new();
     markdown(Path::new(""), false, &mut paths);
     markdown(Path::new(PAGES), true, &mut paths);
+    markdown(Path::new("results"), true, &mut paths);
     paths.sort();
     assert!(paths.iter().any(|path| path == "README.md") && paths.len() > 8, "{paths:?}");
     paths.into_iter().map(|path| (path.clone(), read(&path))).collect()
@@ -45,14 +46,18 @@ pub(crate) fn read(path: &Path) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Compares what stands in a page between `<!-- generated: PART -->` and `<!-- end -->` with what
-/// the code says. With `UPDATE_PAGES` in the environment, writes it there instead.
+/// Compares what stands in a page of the book between `<!-- generated: PART -->` and `<!-- end -->`
+/// with what the code says. With `UPDATE_PAGES` in the environment, writes it there instead.
 pub(crate) fn generated(page: &str, part: &str, told: &str) {
+    generated_in(&Path::new(PAGES).join(page), part, told);
+}
+
+/// As [`generated`], in any document.
+pub(crate) fn generated_in(path: &Path, part: &str, told: &str) {
     // Tests run side by side, and one page has several parts.
     static WRITING: Mutex<()> = Mutex::new(());
     let _alone = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
-    let path = Path::new(PAGES).join(page);
-    let text = read(&path);
+    let text = read(path);
     let begin = format!("<!-- generated: {part} -->\n");
     let place = text.find(&begin).and_then(|at| {
         let from = at + begin.len();
@@ -60,14 +65,22 @@ pub(crate) fn generated(page: &str, part: &str, told: &str) {
     });
     let place = place.unwrap_or_else(|| panic!("{}: no place for {part}", path.display()));
     let told = format!("\n{}\n\n", told.trim());
-    if text[place.clone()] == told {
+    written(path, &[&text[..place.start], &told, &text[place.end..]].concat());
+}
+
+/// Compares a file with what the code says, or writes it, as [`generated`] does.
+pub(crate) fn written(path: &Path, told: &str) {
+    let text = read(path);
+    if text == told {
         return;
     }
-    let how = "run this test with UPDATE_PAGES=1 to write it";
     let update = env::var_os("UPDATE_PAGES").is_some();
-    assert!(update, "{}: {part} differs from the code; {how}:\n{told}", path.display());
-    let text = [&text[..place.start], &told, &text[place.end..]].concat();
-    fs::write(root().join(&path), text).unwrap();
+    let differs = (1..).zip(text.lines().zip(told.lines())).find(|(_, (is, told))| is != told);
+    let (at, (is, should)) = differs.unwrap_or_default();
+    let how = "run this test with UPDATE_PAGES=1 to write it";
+    let path_at = format!("{}:{at}", path.display());
+    assert!(update, "{path_at} differs from the code; {how}:\n-{is:.400}\n+{should:.400}");
+    fs::write(root().join(path), told).unwrap();
 }
 
 /// The long help of a command and of each command below it, a block each.

@@ -6,6 +6,8 @@
 
 #[path = "../../tests/documents.rs"]
 mod documents;
+#[path = "documents/published.rs"]
+mod published;
 
 use std::{
     collections::BTreeSet,
@@ -26,6 +28,7 @@ use probe_user::{
     methods::registry,
     workload::scenarios,
 };
+use published::RECORDED;
 use regex::Regex;
 
 const TRACETOLL: &str = env!("CARGO_BIN_EXE_tracetoll");
@@ -262,8 +265,9 @@ fn golden() -> tempfile::TempDir {
     folder
 }
 
-/// Puts the recorded campaign into each folder of results that the command reads and that is not
-/// there; with another seed where the name says that it is more of one.
+/// Puts a campaign into each folder of results that the command reads and that is not there: the
+/// published one of that name, or the recorded one; that with another seed where the name says that
+/// it is more of one.
 fn lay_out(folder: &Path, command: &[String], golden: &Path) {
     let written = command.iter().position(|word| word == "--out").map(|index| index + 1);
     for (index, word) in command.iter().enumerate() {
@@ -275,7 +279,9 @@ fn lay_out(folder: &Path, command: &[String], golden: &Path) {
             continue;
         }
         fs::create_dir_all(&result).unwrap();
-        let copied = Command::new("cp").arg("-r").arg(golden.join(".")).arg(&result).status();
+        let published = root().join(RESULTS).join(result.file_name().unwrap());
+        let from = if published.join(RECORDED).exists() { &published } else { golden };
+        let copied = Command::new("cp").arg("-r").arg(from.join(".")).arg(&result).status();
         assert!(copied.unwrap().success());
         if rest.contains("vms") {
             // Machines leave one journal each, and none above them.
@@ -352,10 +358,11 @@ fn links_lead_somewhere() {
             let file = if file.is_empty() { path.clone() } else { folder.join(file) };
             let here = format!("{}: {target}", path.display());
             let there = root().join(&file).canonicalize();
-            let there = there.unwrap_or_else(|e| panic!("{here}: {e}"));
-            // The built book holds pages and nothing else.
+            there.unwrap_or_else(|e| panic!("{here}: {e}"));
+            // The built book holds what stands among its pages, and what links there stand for.
             let book = root().join(documents::PAGES);
-            assert!(!path.starts_with(documents::PAGES) || there.starts_with(book), "{here}");
+            let near = root().join(&file).parent().unwrap().canonicalize().unwrap();
+            assert!(!path.starts_with(documents::PAGES) || near.starts_with(book), "{here}");
             assert!(
                 anchor.is_empty() || anchors(&read(&file)).contains(anchor),
                 "{here}: no such heading"
