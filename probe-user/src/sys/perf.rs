@@ -1,6 +1,7 @@
 //! perf_event_open(2): events on one CPU, alone or in groups, and the ring they write their records
 //! to.
 
+pub(super) mod attr;
 mod ring;
 
 pub use ring::Ring;
@@ -10,6 +11,11 @@ use std::{
     os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
+use aya_obj::generated::{
+    PERF_EVENT_IOC_DISABLE, PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_ID, PERF_EVENT_IOC_SET_OUTPUT,
+    PERF_FLAG_FD_CLOEXEC, perf_event_attr, perf_sw_ids::PERF_COUNT_SW_DUMMY,
+    perf_type_id::PERF_TYPE_SOFTWARE,
+};
 use probe_core::{
     error::{Error, Result},
     model::units::{Hertz, Nanos},
@@ -50,46 +56,31 @@ const FORMAT: u64 = 1 | 2 | 1 << 3;
 /// `PERF_FORMAT_LOST`, since Linux 6.0.
 const FORMAT_LOST: u64 = 1 << 4;
 
-/// `disabled`: it does not run before it is told to.
-const DISABLED: u64 = 1;
-/// `exclude_kernel`: only what happens outside the kernel.
-const EXCLUDE_KERNEL: u64 = 1 << 5;
-
-/// `PERF_FLAG_FD_CLOEXEC`.
-const FLAG_FD_CLOEXEC: u64 = 1 << 3;
-
 impl Attr {
-    /// `struct perf_event_attr` as of `PERF_ATTR_SIZE_VER5` (include/uapi/linux/perf_event.h):
-    /// every kernel since 4.1 takes this length, and nothing newer is used here. `flags` are
-    /// further bits of its bit field.
-    fn bytes(&self, read_format: u64, flags: u64) -> [u8; 112] {
-        const FREQ: u64 = 1 << 10;
-        const WATERMARK: u64 = 1 << 14;
-        const EXCLUDE_GUEST: u64 = 1 << 20;
-        const EXCLUDE_CALLCHAIN_USER: u64 = 1 << 22;
-        const USE_CLOCKID: u64 = 1 << 25;
+    /// As the kernel reads it.
+    fn filled(&self, read_format: u64) -> perf_event_attr {
         // The kernel takes the ring's size instead, as the furthest mark that there is: by default
         // it would interrupt itself at every half ring to wake a reader that does not wait.
         const NEVER: u32 = u32::MAX;
 
-        let (rate, freq) = match self.rate {
-            Rate::Frequency(hertz) => (hertz.0.into(), FREQ),
-            Rate::Period(period) => (period, 0),
-            Rate::Never => (0, 0),
-        };
-        let guest = if self.exclude_guest { EXCLUDE_GUEST } else { 0 };
-        let flags = flags | freq | guest | WATERMARK | EXCLUDE_CALLCHAIN_USER | USE_CLOCKID;
-        let mut attr = [0; 112];
-        let mut put = |at: usize, bytes: &[u8]| attr[at..at + bytes.len()].copy_from_slice(bytes);
-        put(0, &self.kind.to_ne_bytes());
-        put(4, &112_u32.to_ne_bytes());
-        put(8, &self.config.to_ne_bytes());
-        put(16, &rate.to_ne_bytes());
-        put(24, &self.sample_type.to_ne_bytes());
-        put(32, &read_format.to_ne_bytes());
-        put(40, &flags.to_ne_bytes());
-        put(48, &NEVER.to_ne_bytes());
-        put(92, &libc::CLOCK_MONOTONIC.to_ne_bytes());
+        let mut attr = attr::event(self.kind, self.config);
+        match self.rate {
+            Rate::Frequency(hertz) => {
+                attr.__bindgen_anon_1.sample_freq = hertz.0.into();
+                attr.set_freq(1);
+            }
+            Rate::Period(period) => attr.__bindgen_anon_1.sample_period = period,
+            Rate::Never => {}
+        }
+        attr.sample_type = self.sample_type;
+        attr.read_format = read_format;
+        attr.set_disabled(1);
+        attr.set_exclude_guest(self.exclude_guest.into());
+        attr.set_exclude_callchain_user(1);
+        attr.set_watermark(1);
+        attr.__bindgen_anon_2.wakeup_watermark = NEVER;
+        attr.set_use_clockid(1);
+        attr.clockid = libc::CLOCK_MONOTONIC;
         attr
     }
 }
@@ -137,14 +128,15 @@ impl Event {
     /// The kernel refused: `ENOENT` or `EOPNOTSUPP` where it has no such event, `EACCES` where
     /// `perf_event_paranoid` forbids it.
     pub fn open(attr: &Attr, cpu: u32, leader: Option<&Self>) -> io::Result<Self> {
-        let disabled = if leader.is_none() { DISABLED } else { 0 };
         let open = |read_format| {
+            let mut attr = attr.filled(read_format);
+            attr.set_disabled(leader.is_none().into());
             call::make_fd(Call::PerfEventOpen {
-                attr: &attr.bytes(read_format, disabled),
+                attr: attr::bytes(&attr),
                 pid: -1,
                 cpu: i32::try_from(cpu).unwrap_or(i32::MAX),
                 group: leader.map(|leader| leader.fd.as_fd()),
-                flags: FLAG_FD_CLOEXEC,
+                flags: PERF_FLAG_FD_CLOEXEC.into(),
             })
         };
         match open(FORMAT | FORMAT_LOST) {
@@ -164,12 +156,14 @@ impl Event {
     /// # Errors
     /// As [`Event::open`].
     pub fn of_this_thread(attr: &Attr) -> io::Result<OwnedFd> {
+        let mut attr = attr.filled(FORMAT);
+        attr.set_exclude_kernel(1);
         call::make_fd(Call::PerfEventOpen {
-            attr: &attr.bytes(FORMAT, DISABLED | EXCLUDE_KERNEL),
+            attr: attr::bytes(&attr),
             pid: 0,
             cpu: -1,
             group: None,
-            flags: FLAG_FD_CLOEXEC,
+            flags: PERF_FLAG_FD_CLOEXEC.into(),
         })
     }
 
@@ -179,8 +173,7 @@ impl Event {
     /// # Errors
     /// `EACCES` or `EPERM` where it may not.
     pub fn may_watch_all(cpu: u32) -> io::Result<()> {
-        const SOFTWARE_DUMMY: (u32, u64) = (1, 9);
-        let (kind, config) = SOFTWARE_DUMMY;
+        let (kind, config) = (PERF_TYPE_SOFTWARE as u32, PERF_COUNT_SW_DUMMY as u64);
         let rate = Rate::Never;
         let attr = Attr { kind, config, rate, sample_type: 0, exclude_guest: false };
         Self::open(&attr, cpu, None).map(drop)
@@ -196,7 +189,6 @@ impl Event {
     /// # Errors
     /// The kernel refused.
     pub fn enable(&self) -> Result<()> {
-        const PERF_EVENT_IOC_ENABLE: u32 = 0x2400;
         self.ioctl("ioctl(PERF_EVENT_IOC_ENABLE)", PERF_EVENT_IOC_ENABLE, 0)
     }
 
@@ -205,7 +197,6 @@ impl Event {
     /// # Errors
     /// The kernel refused.
     pub fn disable(&self) -> Result<()> {
-        const PERF_EVENT_IOC_DISABLE: u32 = 0x2401;
         self.ioctl("ioctl(PERF_EVENT_IOC_DISABLE)", PERF_EVENT_IOC_DISABLE, 0)
     }
 
@@ -214,7 +205,6 @@ impl Event {
     /// # Errors
     /// The kernel refused.
     pub fn write_to(&self, other: &Self) -> Result<()> {
-        const PERF_EVENT_IOC_SET_OUTPUT: u32 = 0x2405;
         // A file descriptor that is open is no negative number.
         let fd = u64::from(other.fd.as_raw_fd().unsigned_abs());
         self.ioctl("ioctl(PERF_EVENT_IOC_SET_OUTPUT)", PERF_EVENT_IOC_SET_OUTPUT, fd)
@@ -231,7 +221,6 @@ impl Event {
     /// # Errors
     /// The kernel refused.
     pub fn id(&self) -> Result<u64> {
-        const PERF_EVENT_IOC_ID: u32 = 0x8008_2407;
         let mut id = [0; 8];
         let argument = &mut id;
         call::make(Call::IoctlBytes { fd: self.fd.as_fd(), request: PERF_EVENT_IOC_ID, argument })
@@ -299,19 +288,24 @@ mod tests {
     fn the_attr_is_laid_out_as_the_kernels() {
         let rate = Rate::Frequency(Hertz(999));
         let event = Attr { kind: 1, config: 2, rate, sample_type: 0x27, exclude_guest: false };
-        let attr = event.bytes(3, DISABLED);
+        let attr = event.filled(3);
+        let attr = attr::bytes(&attr);
         let word = |at: usize| u64::from_ne_bytes(attr[at..at + 8].try_into().unwrap());
+        assert_eq!(attr.len(), 112);
         assert_eq!(word(0), 1 | 112 << 32);
         assert_eq!((word(8), word(16), word(24), word(32)), (2, 999, 0x27, 3));
         assert_eq!(word(40), 1 | 1 << 10 | 1 << 14 | 1 << 22 | 1 << 25);
         assert_eq!(word(48), u64::from(u32::MAX));
         assert_eq!(word(88) >> 32, 1);
         // Bit 20 of the flags, little-endian.
-        let host = Attr { exclude_guest: true, ..event }.bytes(3, DISABLED);
+        let host = Attr { exclude_guest: true, ..event }.filled(3);
+        let host = attr::bytes(&host);
         let changed: Vec<_> = (0..112).filter(|&i| host[i] != attr[i]).collect();
         assert_eq!((changed, host[42] ^ attr[42]), (vec![42], 1 << 4));
-        let own = event.bytes(3, DISABLED | EXCLUDE_KERNEL);
-        assert_eq!(u64::from_ne_bytes(own[40..48].try_into().unwrap()) ^ word(40), 1 << 5);
+        let mut own = event.filled(3);
+        own.set_exclude_kernel(1);
+        let flags = attr::bytes(&own)[40..48].try_into().unwrap();
+        assert_eq!(u64::from_ne_bytes(flags) ^ word(40), 1 << 5);
     }
 
     #[test]

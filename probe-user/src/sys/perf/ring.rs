@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    mem::offset_of,
     num::NonZeroUsize,
     os::fd::BorrowedFd,
     ptr::{self, NonNull},
@@ -10,13 +11,14 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use aya_obj::generated::perf_event_mmap_page;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use probe_core::error::{Error, Result};
 
-/// Offsets in `struct perf_event_mmap_page`, the first page of the mapping.
-const DATA_HEAD: usize = 1024;
-const DATA_TAIL: usize = 1032;
+/// Offsets in the first page of the mapping.
+const DATA_HEAD: usize = offset_of!(perf_event_mmap_page, data_head);
+const DATA_TAIL: usize = offset_of!(perf_event_mmap_page, data_tail);
 
 /// The ring that an event writes its records to; read by one reader.
 #[derive(Debug)]
