@@ -24,7 +24,7 @@ use probe_user::{
         run::Run,
     },
     measure::reference::{self, ReferenceCounter},
-    methods::{Detection, Method, Sample, AttachContext, Share, Sink, registry},
+    methods::{AttachContext, Detection, Method, Sample, Share, Sink, registry},
 };
 
 use crate::triggers::{call_open_tun, call_open_vhost, call_set_name};

@@ -19,7 +19,7 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{clock, kallsyms::Kallsyms, netdev::NetDevices, netlink::Netlink, run::Run, targets},
-    methods::{Detection, Observer, AttachContext, Taps, registry},
+    methods::{AttachContext, Detection, Observer, Taps, registry},
     sys::tun::Tap,
     workload::{Offered, Placement, Testbed, network},
 };

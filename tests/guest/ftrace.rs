@@ -33,7 +33,7 @@ use probe_user::{
         targets,
         tracefs::Tracefs,
     },
-    methods::{Detection, Observer, AttachContext, registry},
+    methods::{AttachContext, Detection, Observer, registry},
     workload::{Offered, Placement, Testbed},
 };
 

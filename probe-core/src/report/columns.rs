@@ -75,7 +75,9 @@ pub(super) fn of_series<'a>(
 /// Where a method takes time while the load runs.
 pub(super) fn costs<'a>(methods: &[MethodSummary]) -> Vec<OfMethods<'a>> {
     vec![
-        overhead(KERNEL_NS_PER_EVENT).named("kernel").unit(format!("{} per call", of_cost(methods))),
+        overhead(KERNEL_NS_PER_EVENT)
+            .named("kernel")
+            .unit(format!("{} per call", of_cost(methods))),
         overhead(WORKER_CPU_PCT).named("worker CPU").unit("% per frame at fixed load"),
         overhead(READER_CPU_PCT).named("reader CPU").unit("% of one CPU"),
         overhead(SYSTEM_CPU_PCT).named("system CPU").unit("points of all at fixed load"),

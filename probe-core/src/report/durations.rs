@@ -8,7 +8,9 @@ use crate::{
 
 /// Above the table.
 pub(super) fn title() -> String {
-    format!("How long calls of {CALLED_PER_KICK} took in the closed loop, the tracer's own work included")
+    format!(
+        "How long calls of {CALLED_PER_KICK} took in the closed loop, the tracer's own work included"
+    )
 }
 
 type Row<'a> = (&'a MethodSummary, &'a DurationFigures);

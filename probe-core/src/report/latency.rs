@@ -30,7 +30,8 @@ const ROWS: [(&str, &Definition, &Definition); 5] = [
 
 /// One row per method; none where no load stamped its frames.
 pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table<'_, &MethodSummary>> {
-    let timed = methods.iter().filter(|method| method.overhead.of(LATENCY_P50_US).known().is_some());
+    let timed =
+        methods.iter().filter(|method| method.overhead.of(LATENCY_P50_US).known().is_some());
     let columns = ROWS.into_iter().map(|(name, level, change)| {
         OfMethods::new(name, move |method| {
             let row = if method.id.is_off() { level } else { change };

@@ -32,7 +32,9 @@ pub(super) fn tables(campaign: &Campaign) -> Vec<(String, String)> {
     if sections.is_empty() {
         return Vec::new();
     }
-    let title = format!("Sections under `off`: throughput, and calls of {headline} by the reference counter");
+    let title = format!(
+        "Sections under `off`: throughput, and calls of {headline} by the reference counter"
+    );
     let mut tables = vec![(title, overview(summary).text())];
     if !is_drawn(campaign) {
         return tables;

@@ -8,7 +8,7 @@ use std::{
 use probe_core::{
     error::{Error, Result},
     model::{
-        scenario::{BitRate, GuestKind, Scenario, Overhead},
+        scenario::{BitRate, GuestKind, Overhead, Scenario},
         target::Target,
         trial::Pace,
     },

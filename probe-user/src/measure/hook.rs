@@ -42,7 +42,11 @@ impl<'a> Hook<'a> {
     ///
     /// # Errors
     /// What the kernel refused; whatever had attached by then is released.
-    pub fn attach(method: &'a dyn Method, target: &'a Target, context: &AttachContext<'_>) -> Result<Self> {
+    pub fn attach(
+        method: &'a dyn Method,
+        target: &'a Target,
+        context: &AttachContext<'_>,
+    ) -> Result<Self> {
         let mut observer = method.attach(target, context)?;
         observer.enable()?;
         let reader = Reader::start(observer, Collector::new(target), context.cpus)?;

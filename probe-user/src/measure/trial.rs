@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     kernel::{clock, holders, tracefs::Tracefs},
-    methods::{Method, AttachContext, Taps},
+    methods::{AttachContext, Method, Taps},
     workload::{Offered, Testbed},
 };
 
@@ -70,7 +70,9 @@ impl Bench<'_> {
         self.warm_up(&testbed, plan)?;
         watch.lap(Phase::WarmUp);
         let reference = match plan.with_reference {
-            true => Some(ReferenceCounter::attach(&self.run.programs, self.target, testbed.workers())?),
+            true => {
+                Some(ReferenceCounter::attach(&self.run.programs, self.target, testbed.workers())?)
+            }
             false => None,
         };
         let taps = testbed.dut().map(|netns| Taps { netns, names: testbed.taps() });

@@ -21,7 +21,6 @@ use super::{
     latency::Stopwatch,
     reader::Reader,
     reference::{self, ReferenceCounter},
-    trial::Bench,
 };
 use crate::workload::{Load, Offered, Orders, Testbed, fleet::Ended};
 

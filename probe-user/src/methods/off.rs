@@ -14,7 +14,7 @@ use probe_core::{
     },
 };
 
-use super::{Cadence, Detection, Method, AttachContext, Session};
+use super::{AttachContext, Cadence, Detection, Method, Session};
 use crate::kernel::known::Known;
 
 /// The control.
@@ -58,12 +58,8 @@ impl Method for Off {
         Detection::Available
     }
 
-    fn attach(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
-        Ok(Box::new(OffSession {
-            items: target.item_count(),
-            enabled: None,
-            observed: Nanos::default(),
-        }))
+    fn open(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+        Ok(Box::new(OffSession { items: target.item_count() }))
     }
 }
 

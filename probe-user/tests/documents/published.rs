@@ -107,7 +107,11 @@ fn measured(campaign: &Campaign) -> String {
         ["methods", &methods.join(", ")],
         [
             "blocks",
-            &format!("{} of the overhead, {} of the fidelity", of(Part::Overhead), of(Part::Fidelity)),
+            &format!(
+                "{} of the overhead, {} of the fidelity",
+                of(Part::Overhead),
+                of(Part::Fidelity)
+            ),
         ],
         ["trials", &format!("{}, of which {} failed", trials.len(), summary.failed_trials)],
     ];
@@ -121,7 +125,8 @@ fn the_readme_has_what_was_measured() {
         let figure = method(&default, id).fidelity.figures.of(R_RETAINED);
         format!("{} under `{id}`", number(figure, 3, ""))
     };
-    let cost = |id: &str| method(&hooks, id).overhead.of(KERNEL_NS_PER_EVENT).known().unwrap().estimate;
+    let cost =
+        |id: &str| method(&hooks, id).overhead.of(KERNEL_NS_PER_EVENT).known().unwrap().estimate;
     let share = cost("bpf-fentry-count") / cost("ftrace-function");
     let told = format!(
         "What one traced call costs in the kernel: QEMU guests, emulated CPU, Linux {},\n{} blocks; \

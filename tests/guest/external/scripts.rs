@@ -18,7 +18,7 @@ use probe_core::{
 };
 use probe_user::{
     kernel::{run::Run, tag::Tag},
-    methods::{Observer, AttachContext, external},
+    methods::{AttachContext, Observer, external},
 };
 
 use super::{finish, living, resolve};

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     analysis::total,
     model::{
-        campaign::{Campaign, Run, ReferenceCheck},
+        campaign::{Campaign, ReferenceCheck, Run},
         method::Descriptor,
     },
     report::{

@@ -30,7 +30,7 @@ use crate::{
         targets,
     },
     methods::{
-        Cadence, Detection, Method, AttachContext, Session, Share, Sink,
+        AttachContext, Cadence, Detection, Method, Session, Share, Sink,
         entry::number_in,
         options::Options,
         ticker::{Ticker, check_frequency, running},

@@ -28,7 +28,7 @@ use super::{account::Fate, attached::Attached, events::Taken, points::Source};
 use crate::{
     kernel::known::Known,
     methods::{
-        Cadence, Detection, Method, AttachContext, Session, Sink,
+        AttachContext, Cadence, Detection, Method, Session, Sink,
         entry::number_in,
         options::{Options, PerfRing},
     },

@@ -32,7 +32,7 @@ use super::ring::{Layout, Record, Records, Sample};
 use crate::{
     kernel::{cpus, known::Known, symbols::AddressMap, targets},
     methods::{
-        self, Cadence, Detection, Method, AttachContext, Session, Sink,
+        self, AttachContext, Cadence, Detection, Method, Session, Sink,
         entry::number_in,
         options::{Options, PerfRing},
         ticker::{Ticker, check_frequency, running},
