@@ -82,9 +82,9 @@ fn the_page_of_methods_is_the_registrys() {
             .filter(|(_, method)| format!("{:?}", method.family).to_lowercase() == family)
             .collect::<Vec<_>>()
     };
-    for family in ["control", "external"] {
+    for family in ["baseline", "external"] {
         let row = |(id, method): &(&str, Descriptor)| {
-            assert!(family == "control" || losses(&text, id), "{id}: no row on what it loses");
+            assert!(family == "baseline" || losses(&text, id), "{id}: no row on what it loses");
             [format!("`{id}`"), method.summary.clone(), gives(method)]
         };
         let rows = named(family);

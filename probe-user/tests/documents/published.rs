@@ -129,10 +129,11 @@ fn the_readme_has_what_was_measured() {
         |id: &str| method(&hooks, id).overhead.of(KERNEL_NS_PER_EVENT).known().unwrap().estimate;
     let share = cost("bpf-fentry-count") / cost("ftrace-function");
     let told = format!(
-        "What one traced call costs in the kernel: QEMU guests, emulated CPU, Linux {},\n{} blocks; \
-         95 % intervals. A counted nanosecond is one instruction.\n\n{}\nCounting in an eBPF slot \
-         costs {share:.2} of what a timestamp by the function tracer costs. In\nthe default \
-         campaign, what is left of the correlation between calls and throughput is\n{} and {}.",
+        "What one traced call costs in the kernel: QEMU guests, emulated CPU, Linux {},\n{} \
+         blocks; 95 % intervals. A counted nanosecond is one instruction.\n\n{}\nCounting in an \
+         eBPF slot costs {share:.2} of what a timestamp by the function tracer costs. In\nthe \
+         default campaign, what is left of the correlation between calls and throughput is\n{} \
+         and {}.",
         hooks.design.kernel,
         hooks.runs.len(),
         costs(&hooks, |id| IN_README.contains(&id)),
