@@ -42,7 +42,7 @@ fn every_method_reconciles() -> Result<()> {
     for method in methods {
         figures_are_known_or_explained(method)?;
     }
-    let off = methods.iter().find(|method| method["id"] == "off").context("no control")?;
+    let off = methods.iter().find(|method| method["id"] == "off").context("no baseline")?;
     let longest = off["overhead"]["latency_max_us"]["estimate"].as_f64().context("no latency")?;
     ensure!(longest > 0.0, "frames took {longest} µs");
     for id in ["ftrace-function", "bpf-fentry-count"] {

@@ -88,7 +88,7 @@ impl Bench {
     /// Sends; gives the number of frames.
     fn closed_loop(&self, kicks: u64) -> Result<u64> {
         let mut load = self.testbed.start(Offered::ClosedLoop { kicks })?;
-        ensure!(load.wait(Duration::from_secs(120))?, "closed-loop does not get through");
+        ensure!(load.wait(Duration::from_secs(120))?, "the closed loop does not get through");
         Ok(load.stop()?.sent.frames)
     }
 

@@ -112,7 +112,7 @@ fn gap() -> Result<()> {
     let folder = Folder::new()?;
     let out = folder.path().join("out");
     let methods = "ftrace-function,perf-kprobe-record,perf-sample-99,bpf-fentry-count,\
-        bpf-fentry-perfbuf,bpf-fentry-bins,bpf-sample-499";
+                   bpf-fentry-perfbuf,bpf-fentry-bins,bpf-sample-499";
     let mut run = tiny_run(&folder, methods, &out)?;
     run.args(["--parts", "fidelity"]);
     succeed(run)?;
@@ -158,7 +158,7 @@ fn unsteady() -> Result<()> {
     let folder = Folder::new()?;
     let out = folder.path().join("out");
     let methods = "off,ftrace-function,ftrace-hist,perf-kprobe-record,bpf-fentry-perfbuf,\
-        bpf-sample-499,capture-headers";
+                   bpf-sample-499,capture-headers";
     let mut run = tiny_run(&folder, methods, &out)?;
     run.args(["--parts", "overhead", "--load-cpus", "0", "--sink-cpu", "1"]);
     let output = with_unsteady_cpu(|| run.output())?;

@@ -52,8 +52,9 @@ fn modprobe(words: &[&str]) -> Command {
 
 /// In a mount namespace of its own, where tracefs is mounted nowhere.
 fn no_tracefs() -> Result<()> {
-    let script = "while mount=$(awk '$3 == \"tracefs\" || $3 == \"debugfs\" { print $2; exit }' /proc/mounts) \
-        && [ -n \"$mount\" ]; do umount -l \"$mount\" || exit 9; done; exec \"$0\" run";
+    let script = "while mount=$(awk '$3 == \"tracefs\" || $3 == \"debugfs\" { print $2; exit }' \
+                  /proc/mounts) && [ -n \"$mount\" ]; do umount -l \"$mount\" || exit 9; done; \
+                  exec \"$0\" run";
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", script]).arg(binary()?);
     refuse(command, 1, &["tracefs", "mount -t tracefs"])

@@ -65,7 +65,7 @@ fn placement() -> Result<Placement> {
     Ok(Placement::of(load, sink))
 }
 
-/// The network namespace of a testbed's TAPs: our stages have one.
+/// The network namespace of a testbed's TAPs: ours have one.
 pub(crate) fn dut(testbed: &Testbed) -> &Netns {
     testbed.dut().expect("one namespace")
 }
@@ -116,7 +116,7 @@ fn closed_loop(testbed: &Testbed, kicks: u64) -> Result<Box<dyn Load>> {
     let mut load = testbed.start(Offered::ClosedLoop { kicks })?;
     if !load.wait(NO_HANG)? {
         load.stop()?;
-        bail!("closed-loop does not get through");
+        bail!("the closed loop does not get through");
     }
     Ok(load)
 }

@@ -40,7 +40,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         crate::test("network::each_guest_has_its_own_limit", own_limits),
         crate::test("network::the_sink_tells_what_it_received_of_each_guest", per_guest),
         crate::test("network::a_tap_has_as_many_queues_as_it_was_asked_for", queues),
-        crate::test("network::a_missing_datapath_names_the_hint", no_datapath),
+        crate::test("network::a_missing_datapath_is_told_with_a_hint", no_datapath),
         crate::test("network::a_killed_owner_leaves_nothing", killed),
     ]
 }

@@ -57,7 +57,7 @@ fn new_since(before: &BTreeSet<String>) -> Result<Vec<String>> {
     Ok(kernel_state()?.difference(before).cloned().collect())
 }
 
-/// Whether the method's own objects are there: those of the trial, not the control's.
+/// Whether the method's own objects are there: those of the trial, not the baseline's.
 fn is_attached(before: &BTreeSet<String>) -> Result<bool> {
     let of_a_method = ["tracefs instance", "dynamic event", "probe event", "cgroup"];
     Ok(new_since(before)?.iter().any(|new| of_a_method.iter().any(|kind| new.starts_with(kind))))

@@ -71,7 +71,8 @@ fn soak() -> Result<()> {
         let killed =
             kill_once(method, &mut draws).with_context(|| format!("kill {kill} {method}"))?;
         println!(
-            "kill {:>3}  {method:<30} {}; off after {:>4} ms, gone after {:>5} ms; lost {}; left {:?}",
+            "kill {:>3}  {method:<30} {}; off after {:>4} ms, gone after {:>5} ms; lost {}; left \
+             {:?}",
             kill + 1,
             if killed.traced { "traced " } else { "between" },
             killed.off.as_millis(),
@@ -94,8 +95,9 @@ fn told(seed: u64, all: &BTreeMap<u64, (&String, Killed)>) -> Result<()> {
         Some(format!("{} ms ({method})", of(killed).as_millis()))
     };
     println!(
-        "soak: Linux {}, seed {seed}: {} kills, {} of them while something was traced; left in the kernel {left}; lost \
-         journal lines {lost}; longest until the tracer was off {}, until nothing was left {}",
+        "soak: Linux {}, seed {seed}: {} kills, {} of them while something was traced; left in \
+         the kernel {left}; lost journal lines {lost}; longest until the tracer was off {}, until \
+         nothing was left {}",
         kernel.trim(),
         all.len(),
         killed().filter(|killed| killed.traced).count(),
@@ -148,7 +150,7 @@ fn wait_and_kill(
     };
     thread::sleep(Duration::from_millis(draws.below(9000)));
     if let Some(status) = child.try_wait()? {
-        // A method that this kernel lacks leaves the control, which does not end so soon.
+        // A method that this kernel lacks leaves the baseline, which does not end so soon.
         bail!("it ended by itself with {status}");
     }
     let traced = tracing()?;

@@ -26,9 +26,9 @@ frame = 1514
 ring = 256
 batch = 64
 [overhead]
-closed loop = { kicks = 300 }
+closed_loop = { kicks = 300 }
 paced = { rate = "1kpps", duration = "200ms" }
-flat = { duration = "200ms" }
+saturated = { duration = "200ms" }
 [fidelity]
 sections = [{ hogs = 0, duration = "400ms" }, { hogs = 1, duration = "400ms" }]
 "#;

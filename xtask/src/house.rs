@@ -88,7 +88,9 @@ fn rustup<const N: usize>(
 ) -> Result<()> {
     let listed = Command::new("rustup").args(list).output().context("cannot run rustup")?;
     // A toolchain's line goes on with the host's name: `1.90-x86_64-unknown-linux-gnu`.
-    let is_it = |line: &str| line.strip_prefix(what).is_some_and(|rest| !rest.starts_with('.'));
+    let is_it = |line: &str| {
+        line.strip_prefix(what).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
     if String::from_utf8_lossy(&listed.stdout).lines().any(is_it) {
         return Ok(());
     }

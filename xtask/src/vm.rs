@@ -115,7 +115,8 @@ impl Args {
         }
         if !machine.files.is_empty() && machine.boot == Boot::NineP {
             bail!(
-                "--file is for a self-contained guest (--boot initramfs): with 9p all files are there"
+                "--file is for a self-contained guest (--boot initramfs): with 9p all files are \
+                 there"
             );
         }
         Ok(machine)

@@ -86,7 +86,7 @@ pub(super) fn frames() -> Result<()> {
         method.attach(&target, &AttachContext { taps: Some(taps), ..AttachContext::bare(&run) })?;
     session.enable()?;
     let mut load = testbed.start(Offered::ClosedLoop { kicks: KICKS })?;
-    ensure!(load.wait(Duration::from_secs(120))?, "closed-loop does not get through");
+    ensure!(load.wait(Duration::from_secs(120))?, "the closed loop does not get through");
     load.stop()?;
     let seen = finish(session)?;
     testbed.close()?;

@@ -41,9 +41,9 @@ pub(super) fn tree() -> Result<()> {
     let burn = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
     let write = format!("head -c {WRITTEN} /dev/zero > /dev/null");
     let text = format!(
-        "trap 'sleep 0.2; echo 41 calls; echo 1 calls; exit 3' INT; \
-         ({burn}; {write}); sh -c '({burn}; {write}) &'; setsid sh -c '{burn}; {write}' & \
-         sleep 1; echo ready; while :; do sleep 0.1; done"
+        "trap 'sleep 0.2; echo 41 calls; echo 1 calls; exit 3' INT; ({burn}; {write}); sh -c \
+         '({burn}; {write}) &'; setsid sh -c '{burn}; {write}' & sleep 1; echo ready; while :; do \
+         sleep 0.1; done"
     );
     let program = External {
         count: Some(r"(\d+) calls".into()),
@@ -75,13 +75,13 @@ pub(super) fn processes() -> Result<()> {
     let burn = |name: &str| {
         let (made, done) = (at(&format!("{name}-made")), at(name));
         format!(
-            "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; \
-             read -r ns rest < /proc/$$/schedstat; echo $ns > {made}; mv {made} {done}"
+            "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; read -r ns rest < \
+             /proc/$$/schedstat; echo $ns > {made}; mv {made} {done}"
         )
     };
     let text = format!(
-        "sh -c '{}'; echo ready; while [ ! -e {} ]; do sleep 0.1; done; \
-         sh -c '{}'; sh -c 'sh -c \"{}\" &'; while :; do sleep 0.1; done",
+        "sh -c '{}'; echo ready; while [ ! -e {} ]; do sleep 0.1; done; sh -c '{}'; sh -c 'sh -c \
+         \"{}\" &'; while :; do sleep 0.1; done",
         burn("before"),
         at("go"),
         burn("child"),
@@ -160,8 +160,8 @@ pub(super) fn failures() -> Result<()> {
 
 /// It waits in turns, and overlooks the first signal, as bpftrace does when that comes between two
 /// of its waits.
-const OVERLOOKS: &str = "my $told = 0; $SIG{INT} = sub { $told++ }; \
-    select undef, undef, undef, 0.1 until $told > 1;";
+const OVERLOOKS: &str =
+    "my $told = 0; $SIG{INT} = sub { $told++ }; select undef, undef, undef, 0.1 until $told > 1;";
 
 /// How a program ends after the signal tells whether it did its work.
 pub(super) fn endings() -> Result<()> {

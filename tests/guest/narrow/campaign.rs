@@ -46,7 +46,7 @@ impl Methods {
         }
     }
 
-    /// How many have to be among them, the control included, for a test to prove much.
+    /// How many have to be among them, the baseline included, for a test to prove much.
     pub(crate) fn at_least(self) -> usize {
         match self {
             Self::Own => 20,

@@ -32,14 +32,15 @@ pub(crate) fn tests() -> Vec<Trial> {
         crate::long_test("narrow::programs_trace_the_target_and_its_callers", || {
             a_run(Methods::Programs)
         }),
-        crate::long_test("narrow::a_kill_leaves_nothing_else_traced", kills),
+        crate::test("narrow::a_kill_leaves_nothing_else_traced", || kills(FEW_KILLS)),
+        crate::long_test("narrow::many_kills_leave_nothing_else_traced", || kills(KILLS)),
     ]
 }
 
 /// The functions of the default target. `doctor` attaches BPF programs to them and makes fprobe
 /// events.
 const TARGET: [&str; 2] = ["handle_tx [vhost_net]", "handle_rx [vhost_net]"];
-/// Where the reference counter counts their calls (measure/reference counter/sites.rs).
+/// Where the reference counter counts their calls (measure/reference/sites.rs).
 const CALLERS: [&str; 4] = [
     "handle_tx_kick [vhost_net]",
     "handle_tx_net [vhost_net]",
@@ -147,12 +148,13 @@ fn a_run(methods: Methods) -> Result<()> {
 
 /// What all moments are drawn from.
 const SEED: u64 = 14;
+const FEW_KILLS: u64 = 4;
 const KILLS: u64 = 20;
 /// Longest that is waited before a kill: more than `doctor` takes, and as long as a run has methods
 /// to try.
 const WITHIN: [u64; 2] = [4000, 8000];
 
-fn kills() -> Result<()> {
+fn kills(kills: u64) -> Result<()> {
     crate::load_modules()?;
     let folder = Folder::new()?;
     let before = enabled()?;
@@ -160,7 +162,7 @@ fn kills() -> Result<()> {
         TARGET.into_iter().chain(CALLERS).chain([TEST_FUNCTION]).collect();
     let mut draw = SEED;
     let mut alive = 0;
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let of_run = kill % 2 == 1;
         draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let moment = Duration::from_millis((draw >> 33) % WITHIN[usize::from(of_run)]);
@@ -190,8 +192,8 @@ fn kills() -> Result<()> {
         succeed(tracetoll(["clean"])?)?;
     }
     ensure!(
-        alive >= KILLS / 2,
-        "only {alive} of {KILLS} were alive, so that this test proves little"
+        alive >= kills / 2,
+        "only {alive} of {kills} were alive, so that this test proves little"
     );
     let left: Vec<_> = enabled()?.difference(&before).cloned().collect();
     ensure!(left.is_empty(), "clean left traced: {left:?}");

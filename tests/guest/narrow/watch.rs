@@ -26,9 +26,10 @@ const GROUP: &str = "narrow_test";
 /// with type and size, its `config` at 8 and its flags at 40.
 const EVENTS: [&str; 3] = [
     "p:narrow_test/registered tracepoint_probe_register name=+0(+0($arg1)):string",
-    "p:narrow_test/registered_bpf tracepoint_probe_register_prio_may_exist name=+0(+0($arg1)):string",
-    "e:narrow_test/opened syscalls/sys_enter_perf_event_open \
-     type=+u0($attr_uptr):u32 config=+u8($attr_uptr):u64 flags=+u40($attr_uptr):u64 pid=$pid:s32",
+    "p:narrow_test/registered_bpf tracepoint_probe_register_prio_may_exist \
+     name=+0(+0($arg1)):string",
+    "e:narrow_test/opened syscalls/sys_enter_perf_event_open type=+u0($attr_uptr):u32 \
+     config=+u8($attr_uptr):u64 flags=+u40($attr_uptr):u64 pid=$pid:s32",
 ];
 
 /// At least this long between two looks. Each walks all functions of the kernel; it then leaves the

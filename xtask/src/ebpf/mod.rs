@@ -81,15 +81,15 @@ fn prove(built: &[u8], committed: &[u8], toolchain: &Toolchain, compiler: &str) 
     }
     if toolchain.identity != compiler {
         bail!(
-            "{OBJECT} was compiled with\n{compiler}and this machine has\n{}so their outputs need not be the same; \
-             build it anew with `cargo xtask ebpf`, test it, and commit it",
+            "{OBJECT} was compiled with\n{compiler}and this machine has\n{}so their outputs need \
+             not be the same; build it anew with `cargo xtask ebpf`, test it, and commit it",
             toolchain.identity
         );
     }
     let first = built.iter().zip(committed).take_while(|(a, b)| a == b).count();
     bail!(
-        "{OBJECT} is not what the source gives: {} bytes instead of {}, the first difference at byte {first}; build \
-         it with `cargo xtask ebpf`, test it, and commit it",
+        "{OBJECT} is not what the source gives: {} bytes instead of {}, the first difference at \
+         byte {first}; build it with `cargo xtask ebpf`, test it, and commit it",
         committed.len(),
         built.len(),
     )

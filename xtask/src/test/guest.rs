@@ -237,8 +237,8 @@ mod tests {
 
     #[test]
     fn failures_are_cut_out_of_what_the_runner_says() {
-        let said = "test a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b ----\nwhy\n\n\
-                    failures:\n    b\n\ntest result: FAILED. 1 passed\n";
+        let said = "test a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b \
+                    ----\nwhy\n\nfailures:\n    b\n\ntest result: FAILED. 1 passed\n";
         assert!(failures(said).starts_with("failures:\n\n---- b ----\nwhy"));
         assert!(failures(said).ends_with("test result: FAILED. 1 passed"));
         assert_eq!(failures("test a ... ok\n\ntest result: ok.\n"), "");
