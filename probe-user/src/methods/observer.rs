@@ -36,7 +36,14 @@ impl Observer {
     pub fn enable(&mut self) -> Result<()> {
         self.enabled = Some(clock::now());
         self.session.start()?;
-        self.attached = self.session.attached(&self.target)?;
+        match self.session.attached(&self.target) {
+            Ok(attached) => self.attached = attached,
+            Err(error) => {
+                // The first failure is what is told; it observes no more all the same.
+                let _ = self.session.stop();
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
@@ -48,14 +55,14 @@ impl Observer {
         self.session.drain(sink)
     }
 
-    /// Stops observing; what was recorded stays readable. The time runs until nothing observes.
+    /// Stops observing; what was recorded stays readable. The time ends when this is called: what
+    /// a method then waits for (programs that still run, its process) is not observation.
     ///
     /// # Errors
     /// As [`Session::stop`].
     pub fn disable(&mut self) -> Result<()> {
-        let stopped = self.session.stop();
         self.observed = self.enabled.take().map_or(self.observed, |at| clock::now().since(at));
-        stopped
+        self.session.stop()
     }
 
     /// Releases everything and accounts for it.

@@ -1,5 +1,5 @@
-//! `off`, the control: it goes the same way as every other method, and attaches nothing.
-//! `off-again` does the same under a name of its own, so that a campaign can set the control
+//! `off`, the baseline: it goes the same way as every other method, and attaches nothing.
+//! `off-again` does the same under a name of its own, so that a campaign can set the baseline
 //! against itself: what that shows is chance.
 
 use std::collections::BTreeMap;
@@ -17,22 +17,25 @@ use probe_core::{
 use super::{AttachContext, Cadence, Detection, Method, Session};
 use crate::kernel::known::Known;
 
-/// The control.
+/// The baseline.
 #[derive(Debug)]
 pub struct Off {
     descriptor: Descriptor,
 }
 
 impl Off {
-    /// The control once more, to be judged as any method is.
+    /// A second baseline, judged as a method: the A/A control.
     pub fn again() -> Self {
-        Self::named(MethodId::OFF_AGAIN, "the control once more: what it seems to cost is chance")
+        Self::named(
+            MethodId::OFF_AGAIN,
+            "a second baseline, for A/A testing: what it seems to cost is chance",
+        )
     }
 
     fn named(id: &str, summary: &str) -> Self {
         let descriptor = Descriptor {
             id: MethodId(id.into()),
-            family: Family::Control,
+            family: Family::Baseline,
             class: Class::Nothing,
             unit: SeriesUnit::Nothing,
             durations: false,
@@ -45,7 +48,7 @@ impl Off {
 
 impl Default for Off {
     fn default() -> Self {
-        Self::named(MethodId::OFF, "the control: nothing is attached")
+        Self::named(MethodId::OFF, "the baseline: nothing is attached")
     }
 }
 
@@ -63,7 +66,7 @@ impl Method for Off {
     }
 }
 
-/// The control in a trial.
+/// The baseline in a trial.
 #[derive(Debug)]
 struct OffSession {
     items: usize,

@@ -11,7 +11,7 @@ use super::{
     Method, bpf, capture, entry::Entry, external, ftrace, off::Off, options::Options, perf,
 };
 
-const CONTROL: &[Entry] = &[
+const BASELINE: &[Entry] = &[
     Entry::plain(MethodId::OFF, |_| Ok(Box::new(Off::default()))),
     Entry { id: MethodId::OFF_AGAIN, grouped: None, make: |_| Ok(Box::new(Off::again())) },
 ];
@@ -33,7 +33,7 @@ const CLASSES: &[(&str, Class)] =
     &[("count", Class::Exact), ("record", Class::Recorded), ("sample", Class::Sampled)];
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
-    CONTROL.iter().chain(FAMILIES.iter().flat_map(|(_, methods)| *methods))
+    BASELINE.iter().chain(FAMILIES.iter().flat_map(|(_, methods)| *methods))
 }
 
 /// Names of all groups.

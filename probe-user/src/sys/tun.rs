@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_module_names_the_hint() {
+    fn a_missing_module_is_told_with_a_hint() {
         let error = unopened(io::Error::from_raw_os_error(libc::ENODEV));
         assert!(error.to_string().ends_with("`modprobe tun`"), "{error}");
     }

@@ -135,8 +135,8 @@ impl Part for Binning {
         self.slots.fill(|cpu| [start, width, row(cpu), last])
     }
 
-    fn stop(&mut self) -> Result<()> {
-        self.end = clock::now();
+    fn stop(&mut self, at: Nanos) -> Result<()> {
+        self.end = at;
         Ok(())
     }
 

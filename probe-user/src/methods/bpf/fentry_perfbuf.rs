@@ -146,7 +146,7 @@ impl Part for Recording {
         drained
     }
 
-    fn stop(&mut self) -> Result<()> {
+    fn stop(&mut self, _: Nanos) -> Result<()> {
         self.events.iter().map(Event::disable).fold(Ok(()), Result::and)
     }
 

@@ -12,6 +12,7 @@ use probe_core::{
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::{Durations, Estimate, Observation},
         target::Target,
+        units::Nanos,
     },
 };
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ use crate::{
             loader::{Loader, Spot},
             probe::Probe,
         },
-        holders,
+        clock, holders,
         known::Known,
         run::PREFIX,
         targets::listed_name,
@@ -82,8 +83,8 @@ pub(super) trait Part: fmt::Debug + Send {
         Ok(())
     }
 
-    /// Called after all programs are detached and none runs any more.
-    fn stop(&mut self) -> Result<()> {
+    /// Called after all programs are detached and none runs any more; they were detached at `at`.
+    fn stop(&mut self, _at: Nanos) -> Result<()> {
         Ok(())
     }
 
@@ -255,8 +256,8 @@ fn check_patched(target: &Target, known: &Known) -> Result<()> {
     let [first, ..] = holders::unheld(target, tracefs)?[..] else { return Ok(()) };
     Err(Error::unsupported(
         listed_name(first),
-        "the kernel accepts a BPF program at its entry, but does not lead its calls there (enabled_functions in tracefs \
-         does not show it)",
+        "the kernel accepts a BPF program at its entry, but does not lead its calls there \
+         (enabled_functions in tracefs does not show it)",
         "Use a kprobe or ftrace for this function",
     ))
 }
@@ -326,7 +327,7 @@ impl<P: Part> Session for ProgramSession<P> {
     }
 
     fn stop(&mut self) -> Result<()> {
-        let detached = detach(&mut self.traced);
+        let (detached, at) = (detach(&mut self.traced), clock::now());
         // What programs that still run write is there when it is read.
         let awaited = match link::await_programs() {
             Ok(()) => json!(true),
@@ -334,7 +335,7 @@ impl<P: Part> Session for ProgramSession<P> {
         };
         self.details.insert("running_programs_awaited".into(), awaited);
         let parts = self.traced.iter_mut();
-        parts.map(|traced| traced.part.stop()).fold(detached, Result::and)
+        parts.map(|traced| traced.part.stop(at)).fold(detached, Result::and)
     }
 
     fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {

@@ -94,8 +94,8 @@ impl Capture {
             unit: SeriesUnit::Calls { factor: 1.0 },
             durations: false,
             summary: format!(
-                "packet ring on each TAP, {summary} each frame into a pcap file; frames, not calls: one call takes many, \
-                 an empty call none"
+                "packet ring on each TAP, {summary} each frame into a pcap file; frames, not \
+                 calls: one call takes many, an empty call none"
             ),
             parameters,
         };
@@ -196,7 +196,7 @@ impl Session for Capturing {
     }
 
     fn stop(&mut self) -> Result<()> {
-        self.listeners.iter_mut().try_for_each(Listener::stop)?;
+        self.listeners.iter_mut().map(Listener::stop).fold(Ok(()), Result::and)?;
         self.listeners.iter().try_for_each(Listener::settle)?;
         self.offset.map_or(Ok(()), Offset::check)
     }

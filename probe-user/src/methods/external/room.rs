@@ -43,8 +43,8 @@ fn told(folder: &Path, room: Room) -> Option<String> {
     let is_full = all > 0 && free < MIB;
     is_full.then(|| {
         format!(
-            "No room is left for its `{{out}}`, which took {} MiB in {}, of {} MiB there. \
-             Free some space there, or name a folder with more in TMPDIR",
+            "No room is left for its `{{out}}`, which took {} MiB in {}, of {} MiB there. Free \
+             some space there, or name a folder with more in TMPDIR",
             taken.div_ceil(MIB),
             folder.display(),
             all / MIB
@@ -65,8 +65,8 @@ mod tests {
         let told = |all, free| told(Path::new("/tmp/x"), Room { all, free, taken: 23 << 20 });
         assert_eq!(
             told(24 << 20, 4096).unwrap(),
-            "No room is left for its `{out}`, which took 23 MiB in /tmp/x, of 24 MiB there. \
-             Free some space there, or name a folder with more in TMPDIR"
+            "No room is left for its `{out}`, which took 23 MiB in /tmp/x, of 24 MiB there. Free \
+             some space there, or name a folder with more in TMPDIR"
         );
         assert_eq!((told(24 << 20, 2 << 20), told(0, 0)), (None, None));
     }

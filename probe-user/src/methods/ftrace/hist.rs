@@ -54,9 +54,9 @@ impl Hist {
                 class: Class::Exact,
                 unit: SeriesUnit::Calls { factor: 1.0 },
                 durations: false,
-                summary:
-                    "hist triggers on kprobe events count in the kernel; read at each bin's edge"
-                        .into(),
+                summary: "hist triggers on kprobe events count in the kernel; read at each bin's \
+                          edge"
+                    .into(),
                 parameters: BTreeMap::from([("trigger".into(), json!(TRIGGER))]),
             },
         }
@@ -201,9 +201,9 @@ impl Session for Counting {
     }
 
     fn stop(&mut self) -> Result<()> {
-        command(&self.instance, &self.probes, ":pause")?;
+        let paused = command(&self.instance, &self.probes, ":pause");
         self.after = self.probes.profile()?;
-        Ok(())
+        paused
     }
 
     fn account(mut self: Box<Self>, noted: Observation) -> Result<Observation> {
@@ -270,8 +270,9 @@ mod tests {
 
     #[test]
     fn totals_stand_below_the_entries() {
-        let text = "# event histogram\n#\n# trigger info: hist:keys=common_type:vals=hitcount:size=128 [active]\n#\n\n\
-            { common_type:       1529 } hitcount:         12\n\nTotals:\n    Hits: 12\n    Entries: 1\n    Dropped: 3\n";
+        let text = "# event histogram\n#\n# trigger info: hist:keys=common_type:vals=hitcount:size=128 \
+             [active]\n#\n\n{ common_type:       1529 } hitcount:         12\n\nTotals:\n    \
+             Hits: 12\n    Entries: 1\n    Dropped: 3\n";
         assert_eq!(Totals::parse(text), Some(Totals { hits: 12, dropped: 3 }));
         assert_eq!(Totals::parse("Totals:\n    Hits: 12\n"), None);
         assert_eq!(Totals::parse(""), None);

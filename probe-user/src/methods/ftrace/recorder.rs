@@ -217,7 +217,8 @@ fn accept_graph(instance: &Instance) -> Result<()> {
     }
     Err(Error::unsupported(
         "function_graph",
-        "this kernel has it for the top-level trace only, where a killed run's could not be told from others",
+        "this kernel has it for the top-level trace only, where a killed run's could not be told \
+         from others",
         "Use a kernel whose instances accept it, such as Linux 6.12",
     ))
 }

@@ -130,7 +130,8 @@ impl Recording {
             details.insert("returns".into(), json!(returns));
             details.insert("unpaired_at_least".into(), json!(calls.abs_diff(returns)));
             if stats.iter().any(|cpu| cpu.lost() + cpu.entries > 0) {
-                let why = "events were lost: durations are of the calls whose exits were kept, not of a random part";
+                let why = "events were lost: durations are of the calls whose exits were kept, \
+                           not of a random part";
                 details.insert("durations_of_a_part".into(), json!(why));
             }
         }
@@ -198,10 +199,10 @@ impl Session for Recording {
     }
 
     fn stop(&mut self) -> Result<()> {
-        self.attachment.switch(&self.instance, false)?;
-        self.profile = self.attachment.profile()?;
+        let switched = self.attachment.switch(&self.instance, false);
         self.sources.iter_mut().for_each(|source| source.end());
-        Ok(())
+        self.profile = self.attachment.profile()?;
+        switched
     }
 
     fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {

@@ -73,7 +73,8 @@ impl Fate {
             }
             if cut_off > CUT_OFF {
                 return Err(inconsistent(format!(
-                    "{cut_off} records are missing that the kernel made, beside {no_room} without room"
+                    "{cut_off} records are missing that the kernel made, beside {no_room} without \
+                     room"
                 )));
             }
             if taken.lost > no_room {

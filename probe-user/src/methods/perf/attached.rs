@@ -112,9 +112,9 @@ impl Attached {
     /// # Errors
     /// What the kernel refused.
     pub(super) fn stop(&mut self) -> Result<()> {
-        self.profiles.0.push(self.points.profile()?);
+        let before = self.points.profile();
         let disabled = self.events.disable();
-        self.profiles.0.push(self.points.profile()?);
+        self.profiles.0.extend([before?, self.points.profile()?]);
         disabled
     }
 
