@@ -27,7 +27,7 @@ const BINS: usize = 400;
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     blocks: u32,
-    /// Methods, the control among them.
+    /// Methods, the baseline among them.
     methods: usize,
     functions: usize,
     /// Sections of the schedule, of equal length.
@@ -144,7 +144,7 @@ fn function(index: usize) -> String {
 fn start(shape: Shape) -> Value {
     let method = |method: usize| {
         let (family, class, unit) = if method == 0 {
-            ("control", "nothing", json!({ "kind": "nothing" }))
+            ("baseline", "nothing", json!({ "kind": "nothing" }))
         } else {
             ("bpf", "exact", json!({ "kind": "calls", "factor": 1.0 }))
         };

@@ -11,11 +11,13 @@ use anyhow::{Context as _, Result, bail};
 use tracetoll_fuzz::{TARGETS, corpus, mutate, run};
 
 const USAGE: &str = "usage: tracetoll-fuzz unpack DIR     write every input to DIR/TARGET/NAME
-       tracetoll-fuzz pack FILE…         print each file as text, to be kept as corpus/TARGET/NAME.hex
+       tracetoll-fuzz pack FILE…         print each file as text, to be kept as \
+                     corpus/TARGET/NAME.hex
        tracetoll-fuzz run TARGET FILE…   run a target on files
        tracetoll-fuzz targets            print the names of all targets
        tracetoll-fuzz mutate TARGET SECONDS SEED DIR
-                                         run a target on changed inputs; the one under way stands in DIR/TARGET";
+                                         run a target on changed inputs; the one under way stands \
+                     in DIR/TARGET";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

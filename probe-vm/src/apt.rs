@@ -80,7 +80,8 @@ impl Archive {
         // apt-get update exits 0 when a list could not be fetched and an old one may be used.
         if !out.status.success() || words.contains("Failed to fetch") {
             let hint = if words.contains("NO_PUBKEY") {
-                "\nthe machine lacks the keys of a newer Debian: apt-get install debian-archive-keyring"
+                "\nthe machine lacks the keys of a newer Debian: apt-get install \
+                 debian-archive-keyring"
             } else {
                 ""
             };

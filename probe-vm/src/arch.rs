@@ -36,7 +36,7 @@ pub struct Architecture {
     pub(crate) nested_words: &'static str,
     /// The numbers of the system calls that malloc makes: mmap, mprotect, munmap, brk, mremap,
     /// madvise and futex.
-    pub(crate) malloc_calls: &'static str,
+    pub malloc_calls: &'static str,
 }
 
 /// x86-64.

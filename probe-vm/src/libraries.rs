@@ -70,9 +70,9 @@ mod tests {
 
     #[test]
     fn libraries_go_by_name_and_the_loader_by_its_path() {
-        let text = "\tlinux-vdso.so.1 (0x00007f64)\n\
-                    \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f50)\n\
-                    \t/lib64/ld-linux-x86-64.so.2 (0x00007f64a)\n";
+        let text = "\tlinux-vdso.so.1 (0x00007f64)\n\tlibc.so.6 => \
+                    /lib/x86_64-linux-gnu/libc.so.6 (0x00007f50)\n\t/lib64/ld-linux-x86-64.so.2 \
+                    (0x00007f64a)\n";
         let library = |file: &str, place: &str| Library { file: file.into(), place: place.into() };
         let expected = [
             library("/lib/x86_64-linux-gnu/libc.so.6", "lib/libc.so.6"),

@@ -130,8 +130,9 @@ mod tests {
     use super::*;
 
     fn tree(dir: &Path) -> ModuleTree {
-        let dep = "kernel/net/tun.ko.xz:\nkernel/vhost/vhost.ko.xz: kernel/vhost/vhost-iotlb.ko.xz\n\
-                   kernel/vhost/vhost_net.ko: kernel/net/tun.ko.xz kernel/vhost/vhost.ko.xz\n";
+        let dep = "kernel/net/tun.ko.xz:\nkernel/vhost/vhost.ko.xz: \
+                   kernel/vhost/vhost-iotlb.ko.xz\nkernel/vhost/vhost_net.ko: \
+                   kernel/net/tun.ko.xz kernel/vhost/vhost.ko.xz\n";
         fs::write(dir.join("modules.dep"), dep).unwrap();
         fs::write(dir.join("modules.builtin"), "kernel/drivers/virtio/virtio-pci.ko\n").unwrap();
         let alias = "alias devname:vhost-net vhost_net\nalias devname:net/tun tun\n";

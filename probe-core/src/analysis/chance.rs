@@ -1,4 +1,4 @@
-//! The control against itself, from recorded blocks: how often chance passes for a cost.
+//! The baseline against itself, from recorded blocks: how often chance passes for a cost.
 //!
 //! `tests/data/aa` says how the blocks were recorded. Any of them could have had `off` and
 //! `off-again` the other way round, so each simulated campaign takes some of them and exchanges the
@@ -29,7 +29,7 @@ const WALL: &str = include_str!("../../../tests/data/aa/wall.csv");
 
 const CAMPAIGNS: u32 = 1000;
 
-/// What a user would be alarmed by: figures that compare a method with the control.
+/// What a user would be alarmed by: figures that compare a method with the baseline.
 const FIGURES: [&Definition; 4] =
     [KERNEL_NS_PER_EVENT, WORKER_CPU_PCT, SYSTEM_CPU_PCT, THROUGHPUT_PCT];
 

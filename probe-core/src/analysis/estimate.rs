@@ -54,9 +54,9 @@ pub struct Sample {
 /// What the mean of a sample stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
-    /// A mean of differences from the control.
+    /// A mean of differences from the baseline.
     Difference,
-    /// A mean of log-ratios to the control, told in per cent.
+    /// A mean of log-ratios to the baseline, told in per cent.
     PerCentOfControl,
     /// A mean that is compared with nothing, within these bounds.
     Level(Bounds),

@@ -52,7 +52,7 @@ pub fn figures(
         let figure = |row: &Definition| match &fidelity {
             Ok(fidelity) => fidelity.row(row, &method.id, window),
             Err(why) if is_of_control(row) || !method.id.is_off() => Figure::null(why.clone()),
-            Err(_) => Figure::null(Reason::Control),
+            Err(_) => Figure::null(Reason::Baseline),
         };
         rows.iter().map(|&row| (row.name, figure(row))).collect()
     };
@@ -64,12 +64,12 @@ pub fn figures(
     }
 }
 
-/// What the control has, too.
+/// What the baseline has, too.
 fn is_of_control(row: &Definition) -> bool {
     matches!(row.value, Value::Bins(Quantity::R0, _))
 }
 
-/// The series of one method and function: under the control and under the method, block by block.
+/// The series of one method and function: under the baseline and under the method, block by block.
 struct Fidelity {
     views: Vec<(View, View)>,
     platform: Platform,
@@ -141,7 +141,7 @@ impl Fidelity {
             return Figure::null(Reason::OtherTrials);
         };
         if method.is_off() && quantity != Quantity::R0 {
-            return Figure::null(Reason::Control);
+            return Figure::null(Reason::Baseline);
         }
         let rating = Rating { window: rating.window.min(window), ..rating };
         let usable = match self.usable(quantity, rating) {

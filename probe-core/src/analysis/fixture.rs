@@ -180,7 +180,7 @@ fn design() -> Design {
             ..Target::default()
         },
         methods: vec![
-            method("off", Family::Control, Class::Nothing, SeriesUnit::Nothing),
+            method("off", Family::Baseline, Class::Nothing, SeriesUnit::Nothing),
             method("bpf-fentry-count", Family::Bpf, Class::Exact, calls(1.0)),
             method("ftrace-function", Family::Ftrace, Class::Recorded, calls(1.0)),
             method("perf-sample-999-callchain", Family::Perf, Class::Sampled, SeriesUnit::CpuShare),

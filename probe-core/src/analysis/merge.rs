@@ -59,7 +59,8 @@ pub fn merge(journals: Vec<Source>) -> Result<Campaign> {
             return Err(Error::invalid(
                 name,
                 format!("{how} {}: blocks that are copies are none", named(earlier)),
-                "Leave one of them out; further blocks in VMs take seeds of their own (`--first-seed`)",
+                "Leave one of them out; further blocks in VMs take seeds of their own \
+                 (`--first-seed`)",
             ));
         }
         names.push(name);

@@ -129,7 +129,7 @@ pub(super) fn worker_ns_per_frame(trial: &Measured) -> Option<f64> {
     per(worker_ns(trial), trial.sent.frames)
 }
 
-/// CPU time of all workers above the control, for the same frames, in per cent of one CPU.
+/// CPU time of all workers above the baseline, for the same frames, in per cent of one CPU.
 pub(super) fn kernel_pct(pair: &Pair<'_>) -> Option<f64> {
     let more = worker_ns_per_frame(pair.method)? - worker_ns_per_frame(pair.off)?;
     Some(100.0 * more * per(pair.method.sent.frames, pair.method.cpu.elapsed.0)?)

@@ -1,4 +1,4 @@
-//! Which trials a figure is made from: those of one kind on one clock, each beside the control of
+//! Which trials a figure is made from: those of one kind on one clock, each beside the baseline of
 //! its own block.
 
 use std::collections::BTreeMap;
@@ -45,10 +45,10 @@ pub struct Chosen<T> {
     pub notes: Vec<Note>,
 }
 
-/// A trial under the control and one under the method, from the same block.
+/// A trial under the baseline and one under the method, from the same block.
 #[derive(Debug, Clone, Copy)]
 pub struct Pair<'a> {
-    /// Under the control.
+    /// Under the baseline.
     pub off: &'a Measured,
     /// Under the method.
     pub method: &'a Measured,
@@ -108,7 +108,7 @@ impl<'a> Trials<'a> {
             .ok_or_else(|| self.why_none(kind, method))
     }
 
-    /// The trials of `method`, each with the control's from the same block.
+    /// The trials of `method`, each with the baseline's from the same block.
     ///
     /// # Errors
     /// Why there is no pair.

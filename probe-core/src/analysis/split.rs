@@ -8,11 +8,11 @@ use super::{
 };
 use crate::model::{figure::Figure, method::MethodId, reason::Reason, trial::Pace};
 
-/// CPU time of the vhost workers above the control, for the same frames, in per cent of one CPU
+/// CPU time of the vhost workers above the baseline, for the same frames, in per cent of one CPU
 /// over the time of the paced load: `100 (W_m/F_m - W_0/F_0) F_m/T_m`.
 pub fn kernel_pct(trials: &Trials<'_>, method: &MethodId, seed: u64) -> Figure {
     if method.is_off() {
-        return Figure::null(Reason::Control);
+        return Figure::null(Reason::Baseline);
     }
     let pairs = trials.paired(Kind::overhead(Pace::Paced), method).map(with_load_note);
     of_trials(pairs, Scale::Difference, overhead::kernel_pct, seed)

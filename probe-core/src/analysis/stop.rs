@@ -24,7 +24,7 @@ pub const LEAST_BLOCKS: usize = 10;
 /// How well each method's cost is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
-    /// Half the width of its interval as a share of the control's CPU time; none before
+    /// Half the width of its interval as a share of the baseline's CPU time; none before
     /// [`LEAST_BLOCKS`].
     pub half_width: Option<f64>,
     /// The method.
@@ -59,7 +59,7 @@ pub fn half_width(values: &[f64], level: f64, seed: u64) -> Option<f64> {
     Some((found.hi - found.lo) / 2.0 / level)
 }
 
-/// The cost in each block, and what it is a part of: of calls in ns and of the control's own, of
+/// The cost in each block, and what it is a part of: of calls in ns and of the baseline's own, of
 /// profilers as the logarithm of a ratio and of 1. None where no block has one.
 fn cost(trials: &Trials<'_>, method: &Descriptor, kicked: bool) -> Option<(Vec<f64>, f64)> {
     let per_kick = kicked && method.unit != SeriesUnit::CpuShare;
@@ -77,8 +77,8 @@ fn cost(trials: &Trials<'_>, method: &Descriptor, kicked: bool) -> Option<(Vec<f
     if !per_kick {
         return Some((both.iter().map(|(off, method)| (method / off).ln()).collect(), 1.0));
     }
-    let controls: Vec<f64> = both.iter().map(|(off, _)| *off).collect();
-    Some((both.iter().map(|(off, method)| method - off).collect(), mean(&controls)))
+    let baselines: Vec<f64> = both.iter().map(|(off, _)| *off).collect();
+    Some((both.iter().map(|(off, method)| method - off).collect(), mean(&baselines)))
 }
 
 #[cfg(test)]
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn each_methods_width_is_told_as_a_share_of_the_controls_time() {
+    fn each_methods_width_is_told_as_a_share_of_the_baselines_time() {
         let found = found(&lab(10, 80));
         let ids: Vec<&str> = found.iter().map(|one| one.method.0.as_str()).collect();
         assert_eq!(ids, [COUNT, PROFILER]);

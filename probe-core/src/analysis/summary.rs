@@ -104,7 +104,7 @@ fn headline<'a>(items: &'a Items, trials: &Trials<'_>) -> Item<'a> {
         .unwrap_or(Item { index: 0, name: "" })
 }
 
-/// The reference counter's own overhead: the control with it against the control without, where the
+/// The reference counter's own overhead: the baseline with it against the baseline without, where the
 /// campaign has both at one pace.
 fn reference_worker_cpu_pct(trials: &Trials<'_>, seed: u64) -> Figure {
     let off = MethodId(MethodId::OFF.into());

@@ -56,7 +56,7 @@ pub(super) struct Rating {
     pub(super) window: usize,
 }
 
-/// A trial under the control and one under the method, from the same block.
+/// A trial under the baseline and one under the method, from the same block.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block<'a> {
     pub(super) off: &'a View,
@@ -288,7 +288,7 @@ impl Block<'_> {
 /// A series of a block that is set against the throughput of its trial.
 #[derive(Debug, Clone, Copy)]
 enum Side {
-    /// The reference counter's under the control.
+    /// The reference counter's under the baseline.
     Off,
     /// The reference counter's under the method.
     ReferenceCounter,

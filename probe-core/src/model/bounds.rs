@@ -123,7 +123,7 @@ bound!(
 bound!(
     /// CPUs of the device under test.
     LOAD_CPUS: usize = "load_cpus", 1, 8192, " CPUs",
-    "no kernel knows more (CONFIG_NR_CPUS)"
+    "a kernel for x86-64 knows no more (CONFIG_NR_CPUS)"
 );
 bound!(
     /// Guests without a VM.

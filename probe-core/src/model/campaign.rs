@@ -324,7 +324,7 @@ pub struct Events {
     pub item: Option<String>,
     /// Hits that happened: kicks, or frames; null where nothing ties the item to the load.
     pub truth: Option<u64>,
-    /// Events recorded, counted or sampled; null for the control.
+    /// Events recorded, counted or sampled; null for the baseline.
     pub recorded: Option<u64>,
     /// Lost in buffers.
     pub lost: Loss,

@@ -37,8 +37,8 @@ pub struct Trend {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Along {
-    /// From block to block of a run: under the control the value itself, under a method its ratio
-    /// to the control.
+    /// From block to block of a run: under the baseline the value itself, under a method its ratio
+    /// to the baseline.
     Blocks,
     /// From place to place within a block: what a trial owes to those before it, whatever their
     /// method.

@@ -101,9 +101,9 @@ pub struct FidelityFigures {
 /// At which lag two series go best with the throughput.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LagFigures {
-    /// The reference counter's, under the method (of the control: under itself).
+    /// The reference counter's, under the method (of the baseline: under itself).
     pub reference: Lagged,
-    /// The method's own series'; absent for the control.
+    /// The method's own series'; absent for the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Lagged>,
 }

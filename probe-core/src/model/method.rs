@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Id of a method with its parameters, as in `perf-sample-999:event=cpu-clock`. The control is
+/// Id of a method with its parameters, as in `perf-sample-999:event=cpu-clock`. The baseline is
 /// `off`.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 pub struct MethodId(pub String);
 
 impl MethodId {
-    /// The control's id.
+    /// The baseline's id.
     pub const OFF: &'static str = "off";
 
-    /// The id of the control that is judged as a method.
+    /// The id of the baseline that is judged as a method.
     pub const OFF_AGAIN: &'static str = "off-again";
 
-    /// Whether this is the control.
+    /// Whether this is the baseline.
     pub fn is_off(&self) -> bool {
         self.0 == Self::OFF
     }
@@ -39,7 +39,8 @@ impl fmt::Display for MethodId {
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     /// Nothing is attached.
-    Control,
+    #[serde(alias = "control")]
+    Baseline,
     /// The kernel's own tracers, through tracefs.
     Ftrace,
     /// perf_event_open(2).
@@ -64,7 +65,7 @@ pub enum Class {
     Sampled,
     /// Calls are not seen; something that follows from them is.
     Inferred,
-    /// Nothing is observed: the control, and hooks that only cost.
+    /// Nothing is observed: the baseline, and hooks that only cost.
     Nothing,
 }
 

@@ -36,7 +36,7 @@ pub enum Note {
     },
     /// Trials in other clocks are left out.
     OtherClocks,
-    /// The offered load was not the same under the method and under the control.
+    /// The offered load was not the same under the method and under the baseline.
     LoadDiffered {
         /// By more than so many per cent.
         beyond_pct: f64,

@@ -30,7 +30,7 @@ pub struct Observation {
     pub lost: Loss,
     /// Calls at which the method's probe did not run.
     pub missed: Loss,
-    /// Time from before the first thing observed to when nothing did any more.
+    /// Time from before the first thing observed until the method was told to stop.
     pub enabled: Nanos,
     /// Of that, the time it really observed (less when the kernel multiplexed it).
     pub running: Nanos,

@@ -12,8 +12,8 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Reason {
-    /// The control has no such figure.
-    Control,
+    /// The baseline has no such figure.
+    Baseline,
     /// A version of tracetoll wrote the result that did not know the figure.
     NotInThisResult,
     /// The figure is made of trials of another part.
@@ -56,7 +56,7 @@ pub enum Reason {
         /// The methods.
         methods: [MethodId; 2],
     },
-    /// No block holds the control with and without reference counter at one pace.
+    /// No block holds the baseline with and without reference counter at one pace.
     NoReferencePair,
 
     /// A profiler does nothing per call.

@@ -20,7 +20,7 @@ pub struct SectionFigures {
     pub from_s: f64,
     /// Where it ends.
     pub to_s: f64,
-    /// What each method that ran shows in it, the control first.
+    /// What each method that ran shows in it, the baseline first.
     pub methods: Vec<MethodInSection>,
 }
 
@@ -99,7 +99,7 @@ pub struct RttFigures {
     pub r_w: Figure,
     /// Spearman's for `r_w`.
     pub spearman_w: Figure,
-    /// r(mean time between calls by the method's own series, rtt); absent for the control.
+    /// r(mean time between calls by the method's own series, rtt); absent for the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r_m: Option<Figure>,
     /// Spearman's for `r_m`.

@@ -54,13 +54,13 @@ fn counts(methods: &[MethodSummary]) -> Vec<String> {
                 method.id
             )),
             Reconciliation::Unaccounted { n } => Some(format!(
-                "{n} calls of the closed-loop trials are neither recorded by {} nor known to be lost: the kernel does \
-                 not tell all that it misses.",
+                "{n} calls of the closed-loop trials are neither recorded by {} nor known to be \
+                 lost: the kernel does not tell all that it misses.",
                 method.id
             )),
             Reconciliation::OutsideInterval { lo, hi } => Some(format!(
-                "The true count lies outside of the 95 % interval that {} gave, [{lo:.0}, {hi:.0}]; that happens once in \
-                 twenty campaigns.",
+                "The true count lies outside of the 95 % interval that {} gave, [{lo:.0}, \
+                 {hi:.0}]; that happens once in twenty campaigns.",
                 method.id
             )),
             Reconciliation::NotApplicable { why } if !method.id.is_off() => Some(format!(
@@ -120,7 +120,7 @@ fn missing(methods: &[MethodSummary]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for (method, Named { name, figure, .. }) in all(methods) {
         match figure {
-            Figure::Known(_) | Figure::Null(Absent { why: Reason::Control, .. }) => {}
+            Figure::Known(_) | Figure::Null(Absent { why: Reason::Baseline, .. }) => {}
             Figure::Null(absent) => {
                 grouped.add(&reason(&absent.why), name, method.id.to_string());
             }
@@ -201,8 +201,8 @@ fn trends(trends: &[Trend]) -> Vec<String> {
     }
     let told = |Group { text, names, .. }: Group| {
         format!(
-            "A trend beyond chance {text}: {}. The order of methods is random, so that figures are not biased, but \
-             their intervals hold it.",
+            "A trend beyond chance {text}: {}. The order of methods is random, so that figures \
+             are not biased, but their intervals hold it.",
             names.join(", ")
         )
     };
@@ -224,7 +224,8 @@ fn outliers(outliers: &[Outlier]) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "Values that stand apart from those of the other blocks, and are in the figures all the same: {}.",
+        "Values that stand apart from those of the other blocks, and are in the figures all the \
+         same: {}.",
         told.join("; ")
     )]
 }
@@ -232,7 +233,8 @@ fn outliers(outliers: &[Outlier]) -> Vec<String> {
 fn reference_price(figure: &Figure) -> String {
     match (figure, parts(figure, Style::DIFFERENCE)) {
         (Figure::Known(_), Some([estimate, interval, n])) => format!(
-            "The reference counter of the fidelity trials costs the worker {estimate} % per frame itself, {interval}, {n}."
+            "The reference counter of the fidelity trials costs the worker {estimate} % per frame \
+             itself, {interval}, {n}."
         ),
         (Figure::Null(absent), _) => {
             let why = reason(&absent.why);
@@ -249,7 +251,8 @@ fn reference(runs: &[Run]) -> Vec<String> {
     let checks = runs.iter().flat_map(|run| &run.reference_checks);
     let wrong = checks.filter(|check| !check.holds()).map(|check| {
         format!(
-            "The reference counter of {} counted {} calls where the function had {}: all r_0 and r_w of that run are in doubt.",
+            "The reference counter of {} counted {} calls where the function had {}: all r_0 and \
+             r_w of that run are in doubt.",
             check.function, check.reference, check.target
         )
     });
@@ -258,8 +261,8 @@ fn reference(runs: &[Run]) -> Vec<String> {
 
 fn shared(design: &Design) -> Option<String> {
     design.shared_target.then(|| {
-        "Another tracer held the target, and --allow-shared let the run go on: ftrace-based costs are not the \
-         method's own."
+        "Another tracer held the target, and --allow-shared let the run go on: ftrace-based costs \
+         are not the method's own."
             .into()
     })
 }
@@ -267,7 +270,8 @@ fn shared(design: &Design) -> Option<String> {
 fn programs(design: &Design) -> Option<String> {
     let sha256 = design.object.as_ref()?;
     Some(format!(
-        "The kernel programs are not those built into tracetoll {}, but of a file with SHA-256 {sha256} (--object).",
+        "The kernel programs are not those built into tracetoll {}, but of a file with SHA-256 \
+         {sha256} (--object).",
         design.version
     ))
 }
@@ -281,21 +285,17 @@ fn clocks(runs: &[Run]) -> Vec<String> {
 fn clock(platform: Platform, runs: &[Run]) -> Option<String> {
     Some(match platform {
         Platform::Native => return older(runs),
-        Platform::Virtual => {
-            "Clock `virtual`: the wall clock of real processors under a hypervisor. Timers, interrupts and page tables pass \
-             through it, so costs on a host without one differ."
-                .into()
-        }
-        Platform::Counted => {
-            "Clock `counted`: a nanosecond is a fixed number of instructions on one virtual CPU clock. Caches, \
-             frequency and contention between CPUs are not in it."
-                .into()
-        }
-        Platform::Emulated => {
-            "Clock `emulated`: the wall clock of an emulated CPU. Its costs are not in the proportions of \
-             hardware."
-                .into()
-        }
+        Platform::Virtual => "Clock `virtual`: the wall clock of real processors under a \
+                              hypervisor. Timers, interrupts and page tables pass through it, so \
+                              costs on a host without one differ."
+            .into(),
+        Platform::Counted => "Clock `counted`: a nanosecond is a fixed number of instructions on \
+                              one virtual CPU clock. Caches, frequency and contention between \
+                              CPUs are not in it."
+            .into(),
+        Platform::Emulated => "Clock `emulated`: the wall clock of an emulated CPU. Its costs are \
+                               not in the proportions of hardware."
+            .into(),
         Platform::Unknown => {
             let processors = runs.iter().filter_map(|run| run.host.processor.as_ref());
             let doubts: BTreeSet<&str> =
@@ -305,8 +305,8 @@ fn clock(platform: Platform, runs: &[Run]) -> Option<String> {
                 false => format!(" ({})", doubts.into_iter().collect::<Vec<_>>().join("; ")),
             };
             format!(
-                "Clock `unknown`: nothing proves that a real processor keeps it{why}. Its costs may not be in the \
-                 proportions of hardware."
+                "Clock `unknown`: nothing proves that a real processor keeps it{why}. Its costs \
+                 may not be in the proportions of hardware."
             )
         }
     })
@@ -319,8 +319,8 @@ pub(super) fn older(runs: &[Run]) -> Option<String> {
         *platform == Platform::Native && host.processor.is_none() && host.hypervisor.is_some()
     };
     runs.iter().any(under_one).then(|| {
-        "Clock `native` of a virtual machine: the version of tracetoll that measured it did not tell virtual machines from \
-         hosts. Take its costs as `virtual`."
+        "Clock `native` of a virtual machine: the version of tracetoll that measured it did not \
+         tell virtual machines from hosts. Take its costs as `virtual`."
             .into()
     })
 }
@@ -353,8 +353,8 @@ mod tests {
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(
             told[0].starts_with(
-                "A trend beyond chance from block to block: worker CPU per kick of off -0.46 %, saturated throughput of \
-                 off -0.46 %."
+                "A trend beyond chance from block to block: worker CPU per kick of off -0.46 %, \
+                 saturated throughput of off -0.46 %."
             ),
             "{told:?}"
         );
@@ -376,10 +376,8 @@ mod tests {
         ]);
         assert_eq!(
             told,
-            [
-                "Values that stand apart from those of the other blocks, and are in the figures all the same: \
-              worker_cpu_pct, throughput_pct of a in block 3; r_m of b in block 1."
-            ]
+            ["Values that stand apart from those of the other blocks, and are in the figures all \
+              the same: worker_cpu_pct, throughput_pct of a in block 3; r_m of b in block 1."]
         );
         assert!(outliers(&[]).is_empty());
     }

@@ -32,7 +32,8 @@ pub(super) fn render(campaign: &Campaign) -> Option<String> {
         if text.is_empty() {
             let _ = writeln!(
                 text,
-                "Throughput, and what each method shows of {function}, over the schedule: first block;"
+                "Throughput, and what each method shows of {function}, over the schedule: first \
+                 block;"
             );
             text.push_str("each line from 0 to its greatest value; below it, its 10 s means;\n");
             text.push_str("r: of the bins of this one trial with its throughput\n");
@@ -98,7 +99,7 @@ pub(super) fn happened(campaign: &Campaign, trial: &Measured) -> Option<Shown> {
     Some(Shown { of: Of::Hits("calls".into()), values, drawn })
 }
 
-/// What the method shows of the headline function, or the reference counter under the control.
+/// What the method shows of the headline function, or the reference counter under the baseline.
 pub(super) fn shown(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Option<Shown> {
     let function = campaign.summary.headline_function.as_str();
     let factor = match method.unit {

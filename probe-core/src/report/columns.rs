@@ -55,7 +55,7 @@ pub(super) fn fidelity<'a>(row: &'static Definition) -> OfMethods<'a> {
     OfMethods::figure(row, |method| method.fidelity.figures.of(row).clone())
 }
 
-/// The correlation of the calls that happened; under the control, they are those of `r_0`.
+/// The correlation of the calls that happened; under the baseline, they are those of `r_0`.
 pub(super) fn happened<'a>() -> OfMethods<'a> {
     OfMethods::figure(R_W, |method| {
         method.fidelity.figures.of(if method.id.is_off() { R_0 } else { R_W }).clone()

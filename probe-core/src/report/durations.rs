@@ -9,7 +9,8 @@ use crate::{
 /// Above the table.
 pub(super) fn title() -> String {
     format!(
-        "How long calls of {CALLED_PER_KICK} took in the closed loop, the tracer's own work included"
+        "How long calls of {CALLED_PER_KICK} took in the closed loop, the tracer's own work \
+         included"
     )
 }
 

@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// Above the table.
-pub(super) const TITLE: &str = "How long frames take from when they are to be sent until the sink has them, at fixed load: \
-                                `off` in µs, methods in % above it";
+pub(super) const TITLE: &str = "How long frames take from when they are to be sent until the sink \
+                                has them, at fixed load: `off` in µs, methods in % above it";
 
-/// Each percentile, of the control and of methods.
+/// Each percentile, of the baseline and of methods.
 const ROWS: [(&str, &Definition, &Definition); 5] = [
     ("50 %", LATENCY_P50_US, LATENCY_P50_PCT),
     ("90 %", LATENCY_P90_US, LATENCY_P90_PCT),

@@ -16,7 +16,8 @@ pub fn render(campaign: &Campaign) -> String {
     let (summary, design) = (&campaign.summary, &campaign.design);
     let mut text = table(&summary.methods).markdown();
     text.push_str(&format!(
-        "\n{}, scenario `{}`, Linux {}; each figure with its 95 % interval and n, the number of blocks.\n",
+        "\n{}, scenario `{}`, Linux {}; each figure with its 95 % interval and n, the number of \
+         blocks.\n",
         summary.headline_function, design.scenario.name, design.kernel
     ));
     if let Some(table) = program_runs::table_of(&summary.methods) {

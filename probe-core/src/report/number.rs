@@ -16,7 +16,7 @@ pub(super) struct Style {
 }
 
 impl Style {
-    /// A difference from the control.
+    /// A difference from the baseline.
     pub(super) const DIFFERENCE: Self = Self { signed: true, decimals: None };
     /// A quantity of its own.
     pub(super) const LEVEL: Self = Self { signed: false, decimals: None };

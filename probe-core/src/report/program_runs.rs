@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// Above the table.
-pub(super) const TITLE: &str = "What runs of BPF programs take by the kernel's statistics, beside the cost per call; ns of its clock";
+pub(super) const TITLE: &str = "What runs of BPF programs take by the kernel's statistics, beside \
+                                the cost per call; ns of its clock";
 
 /// Of methods whose programs were timed.
 pub(super) fn columns<'a>(methods: &[MethodSummary]) -> Vec<OfMethods<'a>> {
@@ -41,9 +42,10 @@ pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table<'_, &MethodSum
     columns::table(methods, columns(methods))
 }
 
-pub(super) const CAVEAT: &str = "The kernel timed each run of BPF programs: two more reads of the clock per run, which are in the overhead of \
-    every method that runs such programs, and of the reference counter. Do not set that overhead against one without. What the kernel tells \
-    leaves out the way to the program (trampoline, kprobe, tracepoint), so that it is less than the cost per call.";
+pub(super) const CAVEAT: &str = "The kernel timed each run of BPF programs: two more reads of the clock per run, which are in \
+     the overhead of every method that runs such programs, and of the reference counter. Do not \
+     set that overhead against one without. What the kernel tells leaves out the way to the \
+     program (trampoline, kprobe, tracepoint), so that it is less than the cost per call.";
 
 /// What reads of the clock do to the overhead, where there were any.
 pub(super) fn caveat(campaign: &Campaign) -> Option<&'static str> {

@@ -15,7 +15,7 @@ use crate::{
 /// Why a figure has no number.
 pub fn reason(reason: &Reason) -> String {
     let plain = match reason {
-        Reason::Control => "the control",
+        Reason::Baseline => "the baseline",
         Reason::NotInThisResult => "not in this result",
         Reason::OtherTrials => "a figure of other trials",
         Reason::Several { reasons } => return several(reasons),
@@ -32,7 +32,7 @@ pub fn reason(reason: &Reason) -> String {
         }
         Reason::NoCommonBlock { trials, methods } => return no_common_block(trials, methods),
         Reason::NoReferencePair => {
-            "no block holds the control with and without the reference counter at one pace"
+            "no block holds the baseline with and without the reference counter at one pace"
         }
 
         Reason::NoCostPerCall => {

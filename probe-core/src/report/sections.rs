@@ -84,7 +84,7 @@ pub(super) fn of_sections<'a>(
     Table::new(sections, [label.within(LABEL)].into_iter().chain(columns).collect())
 }
 
-/// How throughput is spread, and all else that is told of a section under the control.
+/// How throughput is spread, and all else that is told of a section under the baseline.
 pub(super) fn overview(summary: &Summary) -> Table<'_, &SectionFigures> {
     let headline = &summary.headline_function;
     let under_off = |name, told: fn(&MethodInSection) -> Cell| {
@@ -136,7 +136,7 @@ fn guests(sections: &[SectionFigures]) -> Option<Table<'_, &SectionFigures>> {
     (most? > 1).then(|| of_sections(sections, [sent]))
 }
 
-/// The reference counter's under the control; what has none, by the first method that counts it.
+/// The reference counter's under the baseline; what has none, by the first method that counts it.
 pub(super) fn calls(sections: &[SectionFigures]) -> Table<'_, &SectionFigures> {
     let counter = |name: &String| {
         let known = |method: &&MethodInSection| {
@@ -208,7 +208,7 @@ fn correlations<'a>(
     of_sections(&campaign.summary.sections, methods.iter().map(column))
 }
 
-/// The section under a method, or under the control.
+/// The section under a method, or under the baseline.
 pub(super) fn of<'a>(
     section: &'a SectionFigures,
     id: Option<&MethodId>,

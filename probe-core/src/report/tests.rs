@@ -52,7 +52,7 @@ fn only_what_one_run_decides_is_starred() {
         let row = verdicts.lines().find(|line| line.contains(what)).unwrap();
         row.rsplit('|').nth(1).unwrap().trim().to_owned()
     };
-    // Two blocks of the control, one of the tracer.
+    // Two blocks of the baseline, one of the tracer.
     assert_eq!(verdict("throughput falls as VMs"), "yes");
     assert_eq!(verdict("are correlated, bin by bin"), "NO*");
     let text = of_sections(&campaign);

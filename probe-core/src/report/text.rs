@@ -40,8 +40,9 @@ pub fn render(campaign: &Campaign) -> String {
     text.push('\n');
     text.push_str(&paragraph(
         "",
-        "Below each figure: its 95 % interval; n, the number of blocks; d, the smallest effect that n blocks of this \
-         scatter would have shown (power 0.8). docs/src/reference/figures.md defines every figure.",
+        "Below each figure: its 95 % interval; n, the number of blocks; d, the smallest effect \
+         that n blocks of this scatter would have shown (power 0.8). \
+         docs/src/reference/figures.md defines every figure.",
     ));
     text.extend(shown::stars(&tables).map(|stars| paragraph("", &stars)));
     text.push_str("\nWhat this cannot tell\n");

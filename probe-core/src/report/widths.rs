@@ -12,8 +12,10 @@ use crate::model::{
 };
 
 /// Above the table.
-pub(super) const TITLE: &str = "What it still shows by the width of the bins: r_m, and below it the series error in % (intervals in \
-                                campaign.json); the finest of these widths at which all of the error's interval is below 1 %, 5 %";
+pub(super) const TITLE: &str = "What it still shows by the width of the bins: r_m, and below it \
+                                the series error in % (intervals in campaign.json); the finest of \
+                                these widths at which all of the error's interval is below 1 %, 5 \
+                                %";
 
 /// Widths that fit beside each other.
 const COLUMNS: usize = 6;
@@ -61,8 +63,8 @@ pub(super) fn lags(methods: &[MethodSummary]) -> Vec<String> {
         };
         (own.bins != reference.bins).then(|| {
             format!(
-                "{}: its series goes best with the throughput of {}, the reference counter's with that of {}; r of the nearest of nine \
-                 lags, without interval.",
+                "{}: its series goes best with the throughput of {}, the reference counter's with \
+                 that of {}; r of the nearest of nine lags, without interval.",
                 method.id,
                 at(own),
                 at(reference)

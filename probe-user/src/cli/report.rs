@@ -49,7 +49,8 @@ impl ReportArgs {
             ),
             _ if *full && (*format != ReportFormat::Text || results.len() > 1) => refuse(
                 ErrorKind::ArgumentConflict,
-                "--full is of the text of one result; other forms and several results have no shorter one",
+                "--full is of the text of one result; other forms and several results have no \
+                 shorter one",
             ),
             ReportFormat::Csv => Ok(()),
             _ if table.is_some() => refuse(

@@ -38,7 +38,7 @@ pub struct RunArgs {
     pub overrides: Overrides,
     /// Methods or groups of methods (default, all, ftrace, perf, bpf, capture, external, count,
     /// record, sample), separated by commas, with parameters where they are to differ:
-    /// ftrace-function:clock=local. The control `off` always runs; `tracetoll methods` lists all.
+    /// ftrace-function:clock=local. The baseline `off` always runs; `tracetoll methods` lists all.
     #[arg(long, default_value = "default", value_name = "LIST")]
     pub methods: String,
     /// One more method, whose words may hold commas and spaces: `external:NAME=program arguments…`;

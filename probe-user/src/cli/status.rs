@@ -55,7 +55,8 @@ impl Status {
         match self {
             Self::Done => "done",
             Self::Failed => {
-                "failed; or a trial failed, a gate cannot be decided, or `doctor` found no default campaign"
+                "failed; or a trial failed, a gate cannot be decided, or `doctor` found no default \
+                 campaign"
             }
             Self::Usage => "wrong arguments",
             Self::Worse => "`compare` found something worse",

@@ -91,7 +91,8 @@ impl VmArgs {
 fn kernel_help() -> String {
     let series = kernels::DEFAULT;
     format!(
-        "VMs: series of their kernel, of which Debian's newest build is taken; {series} unless given"
+        "VMs: series of their kernel, of which Debian's newest build is taken; {series} unless \
+         given"
     )
 }
 

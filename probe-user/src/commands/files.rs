@@ -48,13 +48,15 @@ impl Files {
             }
             let journal = journal.display();
             error.with_hint(format!(
-                "{journal} is whole. `tracetoll merge --out DIR {journal}` makes the result elsewhere"
+                "{journal} is whole. `tracetoll merge --out DIR {journal}` makes the result \
+                 elsewhere"
             ))
         })?;
         let page = folder.join(PAGE);
         output::write_whole(&page, report::html::render(campaign)).map_err(|error| {
             error.with_hint(format!(
-                "{} is whole. `tracetoll report {} --format html --out FILE` makes the page elsewhere",
+                "{} is whole. `tracetoll report {} --format html --out FILE` makes the page \
+                 elsewhere",
                 result.display(),
                 folder.display()
             ))

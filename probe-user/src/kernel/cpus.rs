@@ -167,8 +167,8 @@ mod tests {
         };
         assert_eq!(
             told(2000),
-            "--load-cpus 0-9: tracetoll pins threads to CPUs up to 1023, not 2000. \
-             Name other CPUs, of 0-1"
+            "--load-cpus 0-9: tracetoll pins threads to CPUs up to 1023, not 2000. Name other \
+             CPUs, of 0-1"
         );
         assert_eq!(told(9), "--load-cpus 0-9: this host has no CPU 9. Name other CPUs, of 0-1");
         assert_eq!(

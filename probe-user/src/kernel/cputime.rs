@@ -180,18 +180,14 @@ mod tests {
     use super::*;
 
     // As Linux 6.1 prints it, the domain lines cut short.
-    const V15: &str = "version 15\ntimestamp 4294893287\n\
-        cpu0 0 0 0 0 0 0 2183356017 305946217 1542\n\
-        domain0 3 0 0 0 0 0 0\n\
-        cpu1 0 0 0 0 0 0 2535970174 81704349 733\n\
-        domain0 3 0 0 0 0 0 0\n";
+    const V15: &str = "version 15\ntimestamp 4294893287\ncpu0 0 0 0 0 0 0 2183356017 305946217 \
+                       1542\ndomain0 3 0 0 0 0 0 0\ncpu1 0 0 0 0 0 0 2535970174 81704349 \
+                       733\ndomain0 3 0 0 0 0 0 0\n";
 
     // Linux 7.3.
-    const V17: &str = "version 17\ntimestamp 4294893378\n\
-        cpu0 0 0 0 0 0 0 2986598856 701664707 1673\n\
-        domain0 MC 3 0 0 0 0 0 0\n\
-        cpu1 0 0 0 0 0 0 1572446555 741206795 1330\n\
-        domain0 MC 3 0 0 0 0 0 0\n";
+    const V17: &str = "version 17\ntimestamp 4294893378\ncpu0 0 0 0 0 0 0 2986598856 701664707 \
+                       1673\ndomain0 MC 3 0 0 0 0 0 0\ncpu1 0 0 0 0 0 0 1572446555 741206795 \
+                       1330\ndomain0 MC 3 0 0 0 0 0 0\n";
 
     fn spent(run: u64, delay: u64) -> Spent {
         Spent { run: Nanos(run), delay: Nanos(delay) }

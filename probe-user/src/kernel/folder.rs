@@ -58,8 +58,8 @@ fn fate(judge: &Judge, name: &str, boot: &str) -> Option<Fate> {
     if fate != Fate::Dead || is_old(name) || made_on(name) == Some(boot) {
         return Some(fate);
     }
-    let why = "another kernel made it, or this one before it was booted again. \
-               When nobody who shares the folder measures: remove it with rm -r";
+    let why = "another kernel made it, or this one before it was booted again. When nobody who \
+               shares the folder measures: remove it with rm -r";
     Some(Fate::Left(why.into()))
 }
 

@@ -117,8 +117,8 @@ mod tests {
 
     #[test]
     fn an_ftrace_user_is_told_with_its_flags() {
-        let text = "handle_tx_kick [vhost_net] (1)\nhandle_tx (3) \n\
-            handle_tx [vhost_net] (1) R   D   \ttramp: 0xffffffffc0300000 (bpf_trampoline_64+0x0/0x100)\n";
+        let text = "handle_tx_kick [vhost_net] (1)\nhandle_tx (3) \nhandle_tx [vhost_net] (1) R   \
+                    D   \ttramp: 0xffffffffc0300000 (bpf_trampoline_64+0x0/0x100)\n";
         let holders = ftrace_users(&handle_tx(), text);
         assert_eq!(holders.len(), 1);
         assert_eq!(holders[0].function, "handle_tx [vhost_net]");
@@ -142,8 +142,8 @@ mod tests {
 
     #[test]
     fn a_kprobe_is_found_by_its_address() {
-        let text = "ffffffffc0100014  k  handle_tx+0x4  vhost_net [FTRACE]\n\
-            ffffffffc0100090  k  handle_rx+0x0  vhost_net [FTRACE]\n";
+        let text = "ffffffffc0100014  k  handle_tx+0x4  vhost_net [FTRACE]\nffffffffc0100090  k  \
+                    handle_rx+0x0  vhost_net [FTRACE]\n";
         let holders = kprobes(&handle_tx(), text);
         assert_eq!(holders.len(), 1);
         assert_eq!(holders[0].by, "a kprobe at handle_tx+0x4 vhost_net [FTRACE]");

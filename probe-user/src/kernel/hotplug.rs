@@ -134,7 +134,8 @@ fn failed(e: io::Error) -> Error {
     let error = Error::call("recvfrom", "the kernel's events of devices", e);
     match lost {
         true => error.with_hint(
-            "Whether a CPU went offline cannot be told: stop what makes and removes so many devices",
+            "Whether a CPU went offline cannot be told: stop what makes and removes so many \
+             devices",
         ),
         false => error,
     }

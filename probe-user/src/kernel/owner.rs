@@ -137,8 +137,8 @@ impl Judge {
             (Rule::One(dead), Mark::Tagged(tag)) if *dead == tag => Fate::Dead,
             (Rule::One(_), _) => return None,
             (Rule::Locks { file: None, .. }, _) => left(
-                "only tracefs tells whether its owner lives, and there is none here. \
-                 Mount it: mount -t tracefs nodev /sys/kernel/tracing",
+                "only tracefs tells whether its owner lives, and there is none here. Mount it: \
+                 mount -t tracefs nodev /sys/kernel/tracing",
             ),
             (Rule::Locks { old: true, .. }, Mark::Old(_)) => Fate::Dead,
             (Rule::Locks { old: false, .. }, Mark::Old(_)) => left(

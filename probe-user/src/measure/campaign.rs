@@ -39,7 +39,7 @@ pub trait Audience {
 pub struct Campaign<'a> {
     /// The bench that runs one trial.
     pub bench: &'a Bench<'a>,
-    /// The methods that can work here; the control first.
+    /// The methods that can work here; the baseline first.
     pub methods: Vec<Box<dyn Method>>,
     /// What the journal's first line says.
     pub design: Design,
@@ -47,7 +47,7 @@ pub struct Campaign<'a> {
     pub record: RunRecord,
     /// Number of blocks.
     pub blocks: u32,
-    /// Fewer are enough when each method's cost is known within this share of the control's CPU
+    /// Fewer are enough when each method's cost is known within this share of the baseline's CPU
     /// time.
     pub until: Option<f64>,
     /// Numbers of functions, below the target's, on which the overhead is measured as well.
@@ -141,7 +141,7 @@ impl Campaign<'_> {
             self.bench.scenario.overhead.as_ref().filter(|_| parts.contains(&Part::Overhead))
         {
             plans.extend([Pace::ClosedLoop, Pace::Paced, Pace::Saturated].map(Plan::overhead));
-            // Under the control alone: the reference counter's own price.
+            // Under the baseline alone: the reference counter's own price.
             plans.push(Plan { with_reference: true, ..Plan::overhead(Pace::Paced) });
             let some = |&size| Plan { functions: Some(size), ..Plan::overhead(Pace::ClosedLoop) };
             plans.extend(self.sizes.iter().map(some));
@@ -174,7 +174,8 @@ impl Campaign<'_> {
         if let Some((half, method)) = known.max_by(|a, b| a.0.total_cmp(&b.0)) {
             let enough = if enough { ": enough" } else { "" };
             self.audience.note(&format!(
-                "block {blocks}: {method} is known least, within {:.2} % of the worker's time under off{enough}",
+                "block {blocks}: {method} is known least, within {:.2} % of the worker's time \
+                 under off{enough}",
                 100.0 * half,
             ));
         }

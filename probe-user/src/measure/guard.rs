@@ -209,8 +209,8 @@ mod tests {
     fn each_reason_not_to_start_has_its_hint() {
         assert_eq!(
             spawn("/no/proc/self/exe", READY_WITHIN),
-            "execve on the guard of this run: No such file or directory (os error 2). \
-             Mount /proc: mount -t proc proc /proc"
+            "execve on the guard of this run: No such file or directory (os error 2). Mount \
+             /proc: mount -t proc proc /proc"
         );
         let ended = spawn("/bin/true", READY_WITHIN);
         assert!(

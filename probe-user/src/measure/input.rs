@@ -93,8 +93,8 @@ pub(super) fn unreadable(file: &Path, error: io::Error) -> Error {
             "Have its owner let you read it (chmod a+rX), or name another result".into()
         }
         _ => format!(
-            "Name a folder with {CAMPAIGN} or {JOURNAL}, or one of these files, \
-             as `tracetoll run --out` makes them"
+            "Name a folder with {CAMPAIGN} or {JOURNAL}, or one of these files, as `tracetoll run \
+             --out` makes them"
         ),
     };
     Error::file("read", file, error).with_hint(hint)

@@ -113,7 +113,8 @@ fn unwritten(path: &Path, error: io::Error) -> Error {
         Some(room) => {
             let path = path.display();
             error.with_hint(format!(
-                "{room}. The trials before are kept: `tracetoll merge --out DIR {path}` makes their result elsewhere"
+                "{room}. The trials before are kept: `tracetoll merge --out DIR {path}` makes \
+                 their result elsewhere"
             ))
         }
         None => error,
@@ -142,8 +143,8 @@ mod tests {
     fn a_full_disk_keeps_a_journal_and_nothing_else() {
         let full = || io::Error::from_raw_os_error(libc::ENOSPC);
         let told = unwritten(Path::new(JOURNAL), full()).to_string();
-        let kept = ". Free some space. The trials before are kept: \
-                    `tracetoll merge --out DIR journal.jsonl` makes their result elsewhere";
+        let kept = ". Free some space. The trials before are kept: `tracetoll merge --out DIR \
+                    journal.jsonl` makes their result elsewhere";
         assert!(told.ends_with(kept), "{told}");
         let told = Error::file("write", "standard output", full()).to_string();
         assert!(told.ends_with(". Free some space"), "{told}");

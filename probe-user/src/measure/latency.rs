@@ -1,7 +1,7 @@
 //! How long frames take to the sink, by the stamps that guests put into them.
 //!
 //! A packet socket at the sink's end of the cable looks at each. It is there under every method
-//! alike, the control included: where load and sink share a CPU, what it takes there of the vhost
+//! alike, the baseline included: where load and sink share a CPU, what it takes there of the vhost
 //! worker's time is in both sides of a pair.
 
 use hdrhistogram::Histogram;

@@ -28,7 +28,7 @@ impl Plan {
     }
 
     /// Whether trials of this plan are made under `method`. An overhead trial tells what the
-    /// reference counter costs, and is made under the control only; to the control, all numbers of functions
+    /// reference counter costs, and is made under the baseline only; to the baseline, all numbers of functions
     /// are one.
     pub fn runs_under(self, method: &Descriptor) -> bool {
         let price_of_reference = self.part == Part::Overhead && self.with_reference;
@@ -49,7 +49,7 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match (self.part, self.pace) {
-            (Part::Overhead, _) if self.with_reference => "overhead of reference counter",
+            (Part::Overhead, _) if self.with_reference => "overhead of the reference counter",
             (Part::Overhead, _) if self.functions.is_some() => "overhead of some",
             (Part::Overhead, Pace::ClosedLoop) => "overhead closed loop",
             (Part::Overhead, Pace::Paced) => "overhead paced",

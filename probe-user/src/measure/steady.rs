@@ -91,7 +91,8 @@ fn changed(changes: &[Change], outcome: Option<&Error>) -> Error {
     Error::unsupported(
         "the trial's CPUs",
         format!("{} in the middle of it{failed}", told(changes)),
-        "Keep CPUs online during a campaign: no chcpu, no smt/control, no hotplug of the hypervisor's",
+        "Keep CPUs online during a campaign: no chcpu, no smt/control, no hotplug of the \
+         hypervisor's",
     )
 }
 
@@ -119,7 +120,8 @@ mod tests {
         let error = changed(&[gone(2), Change { cpu: 2, online: true }], None).to_string();
         assert!(
             error.starts_with(
-                "the trial's CPUs: CPU 2 went offline, CPU 2 came online in the middle of it. Keep CPUs online"
+                "the trial's CPUs: CPU 2 went offline, CPU 2 came online in the middle of it. \
+                 Keep CPUs online"
             ),
             "{error}"
         );

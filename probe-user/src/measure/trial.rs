@@ -1,4 +1,4 @@
-//! One trial, from testbed to account. Every method goes through the same steps, the control too.
+//! One trial, from testbed to account. Every method goes through the same steps, the baseline too.
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 

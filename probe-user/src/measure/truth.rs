@@ -39,7 +39,8 @@ fn frames(measured: &Measured, plan: Plan) -> Result<()> {
         (measured.sent.frames, measured.received.frames, measured.refused);
     if plan.part == Part::Overhead && received + refused != sent {
         return Err(Error::Inconsistent(format!(
-            "{sent} frames sent, but {received} arrived at the sink and {refused} were refused there"
+            "{sent} frames sent, but {received} arrived at the sink and {refused} were refused \
+             there"
         )));
     }
     if sent == 0 || received == 0 {

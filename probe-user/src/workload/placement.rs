@@ -7,7 +7,7 @@ use probe_core::{
 
 use crate::kernel::cpus;
 
-/// The CPUs of the device under test (guests, vhost workers, hogs), of the sink (the sink), and of
+/// The CPUs of the device under test (guests, vhost workers, hogs), of the sink, and of
 /// a method's own reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
@@ -132,7 +132,8 @@ impl Named {
             return Err(Error::invalid(
                 format!("--reader-cpus {of_reader}"),
                 format!(
-                    "a reader on CPU {of_both} would delay the sink and what is read at the bin edges"
+                    "a reader on CPU {of_both} would delay the sink and what is read at the bin \
+                     edges"
                 ),
                 format!("Name others{others}, or another sink (--sink-cpu)"),
             ));

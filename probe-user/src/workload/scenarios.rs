@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_overhead_may_be_of_closed_loop_alone() {
+    fn an_overhead_may_be_of_the_closed_loop_alone() {
         let overhead = load("hooks").unwrap().overhead.unwrap();
         assert!(
             overhead.has(Pace::ClosedLoop)

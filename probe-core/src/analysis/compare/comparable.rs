@@ -56,7 +56,7 @@ pub(super) fn check(base: &Campaign, new: &Campaign) -> Result<(), Incomparable>
         return same(Some(("runs.parts".into(), parts(base), parts(new))));
     }
     let [before, after] = [base, new].map(methods);
-    // The control is in every campaign.
+    // The baseline is in every campaign.
     let alone = before.is_disjoint(&after) && !(before.is_empty() && after.is_empty());
     let list = |ids: BTreeSet<&str>| ids.into_iter().collect::<Vec<_>>().join(", ");
     same(alone.then(|| ("design.methods".into(), list(before), list(after))))

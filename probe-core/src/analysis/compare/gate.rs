@@ -81,7 +81,8 @@ impl Gate {
             compared.map(|change| self.answer(change)).chain(missing).collect();
         if methods.is_empty() {
             let whose = self.method.clone().unwrap_or(MethodId("-".into()));
-            let why = "no method has this figure in both campaigns; `--format json` lists those that are compared";
+            let why = "no method has this figure in both campaigns; `--format json` lists those \
+                       that are compared";
             methods.push(refused(whose, why.into()));
         }
         Judged { gate: self.clone(), methods }
@@ -117,7 +118,8 @@ fn too_fine(change: &Change, limit: f64, resolution: f64) -> String {
     let told = format!("a difference of {limit:.3} is below the resolution, {resolution:.3}");
     match change.difference.repeatability {
         Some(least) if limit < least => format!(
-            "{told}: the counted clock repeats within {least:.3} at best. Set the limit above it, as in `>5%+{:.0}`",
+            "{told}: the counted clock repeats within {least:.3} at best. Set the limit above it, \
+             as in `>5%+{:.0}`",
             resolution.ceil()
         ),
         _ => {

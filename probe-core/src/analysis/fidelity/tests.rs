@@ -229,7 +229,7 @@ fn the_control_has_r_0_alone() {
         found.figures.of(SERIES_ERROR),
         found.beside.of(SPEARMAN_M),
     ] {
-        assert_eq!(*why(figure), Reason::Control);
+        assert_eq!(*why(figure), Reason::Baseline);
     }
 }
 

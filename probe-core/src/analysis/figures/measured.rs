@@ -31,13 +31,13 @@ pub(in crate::analysis) fn of(
 ) -> Figure {
     let paired = |pace| trials.paired(Kind::overhead(pace), &method.id);
     match row.value {
-        Value::Level(_) if method.id.is_off() => Figure::null(Reason::Control),
+        Value::Level(_) if method.id.is_off() => Figure::null(Reason::Baseline),
         Value::Level(value) | Value::LevelOfAll(value) => {
             let trials = trials.single(Kind::overhead(Pace::Paced), &method.id);
             by_block(trials, row.scale, |trial| value(trial), seed)
         }
         Value::Change(..) | Value::PerCall(_) if method.id.is_off() => {
-            Figure::null(Reason::Control)
+            Figure::null(Reason::Baseline)
         }
         Value::Change(pace, _) => of_pairs(row, paired(pace), seed),
         Value::PerCall(_) => match why_no_cost_per_event(method, kicked) {

@@ -50,9 +50,9 @@ pub struct Definition {
 pub(super) enum Value {
     /// Of the method's trial at fixed load.
     Level(fn(&Measured) -> Result<f64, Reason>),
-    /// The same; of the control too.
+    /// The same; of the baseline too.
     LevelOfAll(fn(&Measured) -> Result<f64, Reason>),
-    /// Of the method's trial beside the control's, at this pace.
+    /// Of the method's trial beside the baseline's, at this pace.
     Change(Pace, fn(&Pair<'_>) -> Result<f64, Reason>),
     /// The same in the closed loop, of methods that work once per call.
     PerCall(fn(&Pair<'_>) -> Result<f64, Reason>),
@@ -120,7 +120,7 @@ pub fn of(method: &MethodSummary) -> impl Iterator<Item = Named<'_>> {
         definition,
         place: Place::Overhead,
     });
-    // The control has no size: its row of the table is a difference from itself.
+    // The baseline has no size: its row of the table is a difference from itself.
     let sizes = method.by_size.iter().filter(|_| !method.id.is_off()).flat_map(|size| {
         table::SIZE.iter().map(|&definition| Named {
             path: format!("by_size.{}.{}", size.functions, definition.name),
@@ -138,7 +138,7 @@ pub fn of(method: &MethodSummary) -> impl Iterator<Item = Named<'_>> {
         .chain(others)
 }
 
-/// `r_0` is the control's: methods have the same.
+/// `r_0` is the baseline's: methods have the same.
 fn fidelity<'a>(
     method: &'a MethodSummary,
     above: String,

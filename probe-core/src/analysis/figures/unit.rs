@@ -10,7 +10,7 @@ use crate::analysis::estimate::Scale;
 pub enum Unit {
     /// Nanoseconds, or counted nanoseconds.
     Ns,
-    /// Per cent above or below the control: a ratio, which scatters by its logarithm.
+    /// Per cent above or below the baseline: a ratio, which scatters by its logarithm.
     PerCentOfControl,
     /// Per cent of a capacity: a share.
     PerCent,

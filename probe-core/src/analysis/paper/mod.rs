@@ -90,7 +90,7 @@ impl Context<'_> {
             .collect()
     }
 
-    /// How many frames one call took in these sections under the control: what moves calls and
+    /// How many frames one call took in these sections under the baseline: what moves calls and
     /// throughput apart.
     fn batching(&self, sections: [usize; 2]) -> Option<String> {
         self.both(sections, |method| &method.frames_per_call)
@@ -104,7 +104,7 @@ impl Context<'_> {
             .map(|told| format!("waiting for the sink's CPU, % of the time: {told}"))
     }
 
-    /// A figure of two sections under the control.
+    /// A figure of two sections under the baseline.
     fn both(&self, sections: [usize; 2], of: fn(&MethodInSection) -> &Figure) -> Option<String> {
         let told = sections.map(|index| {
             let section = self.sections.get(index)?;
@@ -116,7 +116,7 @@ impl Context<'_> {
     }
 }
 
-/// The control.
+/// The baseline.
 fn off() -> MethodId {
     MethodId(MethodId::OFF.into())
 }

@@ -29,8 +29,8 @@ const NO_PROFILER: &str =
 const PATTERNS: [(&str, usize, usize); 6] =
     [("A", 2, 0), ("B", 4, 0), ("C", 8, 0), ("D", 2, 2), ("E", 2, 4), ("F", 2, 6)];
 
-const SAMPLED: &str = "samples that hit a guest's own code are left out of the profile; the paper does not say whether \
-                       its were";
+const SAMPLED: &str = "samples that hit a guest's own code are left out of the profile; the paper \
+                       does not say whether its were";
 
 pub(super) fn all(context: &Context<'_>) -> Vec<Statement> {
     vec![four_functions(context), polling(context), alone(context)]
@@ -40,8 +40,8 @@ pub(super) fn all(context: &Context<'_>) -> Vec<Statement> {
 fn four_functions(context: &Context<'_>) -> Statement {
     let draft = Draft {
         id: "four_functions_share",
-        statement: "in each pattern four functions take most of the CPU time: entering guests, polling, handle_tx, \
-                    handle_rx",
+        statement: "in each pattern four functions take most of the CPU time: entering guests, \
+                    polling, handle_tx, handle_rx",
         place: "4.3, figure 6",
         paper: "about 90 %",
     };

@@ -29,8 +29,8 @@ const TRACER: &str = "ftrace-function";
 
 pub(super) const NO_HOGS: &str =
     "no two sections differ in hogs alone: those of paper-fig8 and paper-patterns do";
-pub(super) const NO_SENDERS: &str = "no two sections without hogs differ in the number of guests that send: those of \
-                                     paper-patterns do";
+pub(super) const NO_SENDERS: &str = "no two sections without hogs differ in the number of guests \
+                                     that send: those of paper-patterns do";
 const NO_HANDLER: &str = "neither handle_tx nor handle_rx is in the target";
 
 pub(super) fn all(context: &Context<'_>) -> Vec<Statement> {
@@ -180,7 +180,8 @@ fn throughput_over_senders(context: &Context<'_>) -> Statement {
 fn calls_over_senders(context: &Context<'_>) -> Statement {
     let draft = Draft {
         id: "calls_steady_over_senders",
-        statement: "calls of handle_tx and handle_rx hardly change with the number of VMs that communicate",
+        statement: "calls of handle_tx and handle_rx hardly change with the number of VMs that \
+                    communicate",
         place: "4.4, figure 7",
         paper: "little influence",
     };

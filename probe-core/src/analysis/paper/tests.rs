@@ -21,7 +21,7 @@ use crate::{
 const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Saturated);
 const FUNCTIONS: [&str; 4] = ["handle_tx", "handle_rx", "svm_vcpu_run", "kvm_vcpu_halt"];
 
-/// One block of the control, the tracer and the profiler over these sections.
+/// One block of the baseline, the tracer and the profiler over these sections.
 fn lab(kind: GuestKind, steps: &[Step]) -> Lab {
     let mut lab = Lab::new();
     lab.design.scenario.guests.kind = kind;

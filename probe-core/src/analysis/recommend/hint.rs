@@ -139,7 +139,8 @@ mod tests {
         );
         assert_eq!(
             again(
-                "tracetoll run --scenario my.toml --kicks=9 --methods count --method 'external:a=b c' --out d"
+                "tracetoll run --scenario my.toml --kicks=9 --methods count --method \
+                 'external:a=b c' --out d"
             ),
             "tracetoll run --scenario my.toml --kicks=9 --methods count --method 'external:a=b c'"
         );
@@ -147,8 +148,8 @@ mod tests {
 
     #[test]
     fn machines_that_are_alike_measure_what_machines_measured() {
-        let line = "/bin/tracetoll run --on host --journal /dev/a --parts overhead --blocks 1 --seed 1 \
-                    --methods count";
+        let line = "/bin/tracetoll run --on host --journal /dev/a --parts overhead --blocks 1 \
+                    --seed 1 --methods count";
         let mut measured = campaign(line, Platform::Counted);
         measured.design.kernel = "6.12.117+deb13-amd64".into();
         measured.runs[0].seed = 4;

@@ -257,7 +257,8 @@ impl Losses {
         match self.by_load.iter().filter_map(|one| one.calls_per_s).reduce(f64::max) {
             Some(most) if rate.per_second() <= most => Verdict::Met,
             Some(most) => cannot_tell(format!(
-                "known up to {most:.0} calls per second, not at {rate}: a buffer that holds these may not hold those"
+                "known up to {most:.0} calls per second, not at {rate}: a buffer that holds these \
+                 may not hold those"
             )),
             None => cannot_tell("at how many calls per second is not known".into()),
         }

@@ -137,7 +137,7 @@ pub fn recommend(campaign: &Campaign, wanted: &Wanted) -> Recommendation {
     let seed = campaign.runs.first().map_or(0, |run| run.seed);
     let judged = campaign.design.methods.iter().filter_map(|method| {
         let summary = campaign.summary.methods.iter().find(|summary| summary.id == method.id)?;
-        // The control, and hooks that only cost.
+        // The baseline, and hooks that only cost.
         let observes = method.class != Class::Nothing;
         observes.then(|| Subject { campaign, trials, method, summary }.judge(wanted, seed))
     });

@@ -108,7 +108,7 @@ impl Order {
 }
 
 /// Whether `other` takes more CPU time, by the differences in the blocks that both have: what a
-/// block does to both, such as a control that was slow, is not in them. None also where these say
+/// block does to both, such as a baseline that was slow, is not in them. None also where these say
 /// that it takes less, against the order by all blocks.
 fn takes_more(first: &Cost, other: &Cost, seed: u64) -> Option<bool> {
     let more = |(block, other): (&Block, &f64)| Some(other - first.by_block.get(block)?);

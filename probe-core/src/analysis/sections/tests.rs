@@ -21,7 +21,7 @@ const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Saturated);
 const TRACER: &str = "ftrace-function";
 const PROFILER: &str = "perf-sample-999-callchain";
 
-/// Two guests under the control and under a tracer, whose trial is `change`d.
+/// Two guests under the baseline and under a tracer, whose trial is `change`d.
 fn lab(steps: &[Step], change: impl FnOnce(&mut Measured)) -> Lab {
     let mut lab = Lab::new();
     lab.run(Platform::Native);

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_rate_names_the_hint() {
+    fn a_wrong_rate_says_what_helps() {
         for text in ["20", "kpps", "-3pps", "0pps", "infpps", "20k pps", "NaNpps"] {
             let error = text.parse::<Rate>().unwrap_err();
             assert!(error.contains("20kpps"), "{error}");

@@ -45,8 +45,9 @@ pub fn text(comparison: &Comparison) -> String {
     text.push('\n');
     text.push_str(&paragraph(
         "",
-        "Intervals are of 95 %; `worse` and `better` hold after Holm over the methods of a figure; `same within` is the \
-         end of the interval that is further from zero. docs/src/explanation/comparing.md has the rules.",
+        "Intervals are of 95 %; `worse` and `better` hold after Holm over the methods of a \
+         figure; `same within` is the end of the interval that is further from zero. \
+         docs/src/explanation/comparing.md has the rules.",
     ));
     for caveat in caveats(comparison) {
         text.push_str(&paragraph("- ", &caveat));
@@ -81,7 +82,8 @@ pub fn markdown(comparison: &Comparison) -> String {
     }
     if !rest.is_empty() {
         text.push_str(&format!(
-            "\n<details><summary>{} figures without a change that can be told</summary>\n\n{}\n</details>\n",
+            "\n<details><summary>{} figures without a change that can be \
+             told</summary>\n\n{}\n</details>\n",
             rest.len(),
             changes(&rest)
         ));
@@ -168,7 +170,7 @@ fn written(estimate: Estimate, style: Style) -> Option<[String; 3]> {
 }
 
 /// Levels are written as in a campaign's own tables: with a sign where they are differences from
-/// the control.
+/// the baseline.
 fn style(change: &Change) -> Style {
     match change.unit {
         Unit::Ns | Unit::PerCentOfControl => Style::DIFFERENCE,
@@ -228,8 +230,8 @@ fn caveats(comparison: &Comparison) -> Vec<String> {
     let mut all = Vec::new();
     if let Some(blocks) = blocks(comparison, Basis::Replays) {
         all.push(format!(
-            "Blocks of the same seed on the counted clock replay each other: intervals are of the differences of {blocks} \
-             (Student's t)."
+            "Blocks of the same seed on the counted clock replay each other: intervals are of the \
+             differences of {blocks} (Student's t)."
         ));
     }
     if let Some(blocks) = blocks(comparison, Basis::Blocks) {
@@ -237,7 +239,8 @@ fn caveats(comparison: &Comparison) -> Vec<String> {
     }
     if comparison.changes.iter().any(|change| change.difference.repeatability.is_some()) {
         all.push(
-            "Costs on the counted clock repeat within 2 % or 10 counted ns: no interval of theirs is narrower."
+            "Costs on the counted clock repeat within 2 % or 10 counted ns: no interval of theirs \
+             is narrower."
                 .to_owned(),
         );
     }

@@ -10,13 +10,18 @@ use crate::{
 };
 
 const SYMBOLS: &str = "`m` is the method, `0` is `off` in the same block. `W` is the CPU time of \
-    all vhost workers, `C` kicks, `F` frames taken by vhost, `S` the time that any task ran, `T` \
-    elapsed time, `θ` bytes at the sink. `w` is the calls by the reference counter per bin, `m` the method's \
-    series, `r` Pearson's coefficient.";
+                       all vhost workers, `C` kicks, `F` frames taken by vhost, `S` the time that \
+                       any task ran, `T` elapsed time, `θ` bytes at the sink. `w` is the calls by \
+                       the reference counter per bin, `m` the method's series, `r` Pearson's \
+                       coefficient.";
 
 const INTERVALS: [&str; 4] = [
-    "The block is the sample: every method once, in random order. Each block gives one value of a figure, and the interval is that of their mean: Student's t below 15 blocks, BCa bootstrap from there on. Of one block there is none; for correlations, that of the run's own bins, which is marked.",
-    "`n` is the number of blocks, `d` the smallest effect that so many blocks with this scatter would have shown in four of five campaigns. “No overhead” means no more than “below d”.",
+    "The block is the sample: every method once, in random order. Each block gives one value of a \
+     figure, and the interval is that of their mean: Student's t below 15 blocks, BCa bootstrap \
+     from there on. Of one block there is none; for correlations, that of the run's own bins, \
+     which is marked.",
+    "`n` is the number of blocks, `d` the smallest effect that so many blocks with this scatter \
+     would have shown in four of five campaigns. “No overhead” means no more than “below d”.",
     "Differences have a two-sided p, adjusted by Holm over the methods of a figure.",
     "Everything that is drawn at random comes from the seed.",
 ];

@@ -10,16 +10,16 @@ use crate::{
 const CORRELATIONS: [&str; 3] = [
     "fidelity",
     "What methods still show: correlation with throughput",
-    "`r_w`: of the calls that happened, by the reference counter (under `off`: `r_0`); `r_m`: of what the method shows; the last is \
-     their ratio, `r_m / r_0`.",
+    "`r_w`: of the calls that happened, by the reference counter (under `off`: `r_0`); `r_m`: of \
+     what the method shows; the last is their ratio, `r_m / r_0`.",
 ];
 
 const LOSSES: [&str; 3] = [
     "fidelity-loss",
     "How far methods change what they look at, and what they miss of it",
-    "Perturbation `r_0 - r_w`: the calls themselves go less well with throughput while the method runs. Observation loss \
-     `r_w - r_m`: its series shows less than happened. Series error: the calls by which its bins are off, as a share of \
-     all calls.",
+    "Perturbation `r_0 - r_w`: the calls themselves go less well with throughput while the method \
+     runs. Observation loss `r_w - r_m`: its series shows less than happened. Series error: the \
+     calls by which its bins are off, as a share of all calls.",
 ];
 
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {

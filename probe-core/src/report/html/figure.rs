@@ -79,7 +79,7 @@ fn shape(class: Class) -> Shape {
 
 fn series(family: Family) -> usize {
     match family {
-        Family::Control => 0,
+        Family::Baseline => 0,
         Family::Ftrace => 1,
         Family::Perf => 2,
         Family::Bpf => 3,
@@ -114,7 +114,7 @@ pub(super) fn key_of(methods: &[Descriptor]) -> Vec<Entry<'static>> {
 /// A family's name.
 pub(super) fn name(family: Family) -> &'static str {
     match family {
-        Family::Control => "control",
+        Family::Baseline => "baseline",
         Family::Ftrace => "ftrace",
         Family::Perf => "perf",
         Family::Bpf => "bpf",

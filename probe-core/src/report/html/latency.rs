@@ -39,12 +39,14 @@ const TICKS: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 0.9999];
 const CHANGES: [&str; 3] = [
     "latency-change",
     "How much longer frames take than under off",
-    "At fixed load, from when a frame was to be sent until the sink had it: change of each percentile.",
+    "At fixed load, from when a frame was to be sent until the sink had it: change of each \
+     percentile.",
 ];
 
-const ABOUT: &str = "At fixed load, from when a frame was to be sent, however late it was, until the sink's kernel had it. \
-                     Each point is the mean over blocks of that percentile of the trials' histograms; intervals at 50, 90, 99 \
-                     and 99.9 %. The axis spreads the tail: from 90 to 99 % is as far as from 99 to 99.9 %.";
+const ABOUT: &str = "At fixed load, from when a frame was to be sent, however late it was, until \
+                     the sink's kernel had it. Each point is the mean over blocks of that \
+                     percentile of the trials' histograms; intervals at 50, 90, 99 and 99.9 %. \
+                     The axis spreads the tail: from 90 to 99 % is as far as from 99 to 99.9 %.";
 
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     let curves = FAMILIES.into_iter().filter_map(|family| curves(campaign, family));
@@ -57,7 +59,7 @@ fn changes(campaign: &Campaign) -> Option<Figure> {
     panels::figure(campaign, CHANGES, columns.map(overhead).into())
 }
 
-/// The control and one family's methods; none where no frame was timed.
+/// The baseline and one family's methods; none where no frame was timed.
 fn curves(campaign: &Campaign, family: Family) -> Option<Figure> {
     let off =
         line(campaign, &MethodId(MethodId::OFF.into()), Look { series: 0, stroke: Stroke::Broad })?;

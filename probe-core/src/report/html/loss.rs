@@ -19,9 +19,11 @@ use crate::{
 
 const PARTS: [&str; 4] = ["recorded", "lost in buffers", "missed by the probe", "unaccounted for"];
 
-const ABOUT: &str = "Over all closed-loop trials, in per cent of the calls that the load made (or of what stands in for them), a number \
-                     that no tracer tells. Only methods that should see every call are drawn; samplers stand in the data. A loss \
-                     that the kernel does not tell is `unknown` there, and not drawn: what it would be is missing from the bar.";
+const ABOUT: &str = "Over all closed-loop trials, in per cent of the calls that the load made (or \
+                     of what stands in for them), a number that no tracer tells. Only methods \
+                     that should see every call are drawn; samplers stand in the data. A loss \
+                     that the kernel does not tell is `unknown` there, and not drawn: what it \
+                     would be is missing from the bar.";
 
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     let seen = |method: &&MethodSummary| method.events.recorded.is_some();

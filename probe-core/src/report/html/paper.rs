@@ -8,7 +8,8 @@ use crate::{
     report::{paper::table_of, shown::STAR},
 };
 
-const CAPTION: &str = "Statements of Fujita, Abe and Lee, and what was measured here; an interval decides, never an estimate";
+const CAPTION: &str = "Statements of Fujita, Abe and Lee, and what was measured here; an interval \
+                       decides, never an estimate";
 
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     let table = table_of(&campaign.summary.paper)?;

@@ -54,10 +54,11 @@ struct Spot<'a> {
     stands_in: bool,
 }
 
-const ABOUT: &str = "Right is dearer, up is truer. Whiskers are 95 % intervals; points without have one block behind them. The \
-                     line joins the ringed methods, which no other beats by its estimates: neither cheaper nor truer (Pareto \
-                     front; more than 1 counts as 1). Methods that show something else than calls are not on it. The \
-                     data says which methods are beaten beyond the intervals.";
+const ABOUT: &str = "Right is dearer, up is truer. Whiskers are 95 % intervals; points without \
+                     have one block behind them. The line joins the ringed methods, which no \
+                     other beats by its estimates: neither cheaper nor truer (Pareto front; more \
+                     than 1 counts as 1). Methods that show something else than calls are not on \
+                     it. The data says which methods are beaten beyond the intervals.";
 
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     let clock = of_cost(&campaign.summary.methods);

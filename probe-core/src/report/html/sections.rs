@@ -42,14 +42,14 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     Some(Section { id: "sections", title: "Sections of the schedule", blocks })
 }
 
-/// Each section under the control.
+/// Each section under the baseline.
 fn under_off(
     sections: &[SectionFigures],
 ) -> impl Iterator<Item = (&SectionFigures, &MethodInSection)> {
     sections.iter().filter_map(|section| Some((section, of(section, None)?)))
 }
 
-/// How throughput is spread, and all else that is told of a section under the control.
+/// How throughput is spread, and all else that is told of a section under the baseline.
 fn spread(campaign: &Campaign) -> Option<Figure> {
     let sections = &campaign.summary.sections;
     let mbit = |bps: f64| bps / 1e6;
@@ -129,8 +129,8 @@ fn called(sections: &[SectionFigures]) -> Option<Figure> {
     let (panels, rows) = drawn(&table, |_| (Shape::Circle, 1));
     let drawing = forest::draw(&panels, &rows, &[]);
     let title = "Calls of each section, per second (the paper's figure 7)";
-    let about = "Under off by the reference counter; where it has none, by the method that is named. \
-                 Whiskers are 95 % intervals; `*` in the data: of one run's own bins.";
+    let about = "Under off by the reference counter; where it has none, by the method that is \
+                 named. Whiskers are 95 % intervals; `*` in the data: of one run's own bins.";
     Some(Figure::new("sections-calls", title, about, drawing, &table))
 }
 
@@ -139,7 +139,7 @@ fn profiled(sections: &[SectionFigures], id: &MethodId) -> Option<Figure> {
     let table = known(shares(sections, id, FUNCTIONS)?)?;
     let name = format!("sections-shares-{}", super::series::slug(&id.0));
     let title = format!("Share of CPU time by {id} (the paper's figure 6)");
-    let about = "With all that each function calls. Functions that call one another are counted in both: then the parts add up to \
-                 more than the whole.";
+    let about = "With all that each function calls. Functions that call one another are counted \
+                 in both: then the parts add up to more than the whole.";
     Some(Figure::new(name, title, about, stacked(&table, "% of CPU time"), &table))
 }

@@ -30,9 +30,10 @@ use crate::{
     },
 };
 
-const ABOUT: &str = "Correlation with throughput of what each method shows, in the scenario's own bins and in wider ones; broad and \
-                     grey: of the calls that happened, under `off`. Wider bins hide both the load's swings and the \
-                     method's errors. Intervals are 95 %.";
+const ABOUT: &str = "Correlation with throughput of what each method shows, in the scenario's own \
+                     bins and in wider ones; broad and grey: of the calls that happened, under \
+                     `off`. Wider bins hide both the load's swings and the method's errors. \
+                     Intervals are 95 %.";
 
 pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     let figures = FAMILIES.into_iter().filter_map(|family| figure(campaign, family));

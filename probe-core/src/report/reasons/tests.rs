@@ -15,7 +15,7 @@ fn reasons() -> Vec<Reason> {
     let text = || "handle_tx".to_owned();
     let series = Compared::ReferenceCounter;
     vec![
-        Reason::Control,
+        Reason::Baseline,
         Reason::NotInThisResult,
         Reason::OtherTrials,
         Reason::Several { reasons: vec![Reason::NoTime, Reason::Constant { series }] },

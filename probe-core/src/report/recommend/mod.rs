@@ -91,7 +91,8 @@ fn answer(found: &Recommendation) -> String {
             take(best, &of(Standing::Qualifies).skip(1).collect::<Vec<_>>(), found)
         }
         (Standing::CannotTell, Some(_)) => format!(
-            "Nothing can be recommended yet: no method is known to qualify, of {} it cannot be told.",
+            "Nothing can be recommended yet: no method is known to qualify, of {} it cannot be \
+             told.",
             of(Standing::CannotTell).count()
         ),
         (Standing::Disqualified, Some(_)) => "No method qualifies.".into(),

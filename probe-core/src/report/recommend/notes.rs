@@ -13,8 +13,8 @@ use crate::{
 
 pub(super) fn list(found: &Recommendation, runs: &[Run]) -> Vec<String> {
     let mut all = vec![
-        "A limit is judged by the 95 % interval: kept if all of it is within, not kept if all of it is beyond. \
-         docs/src/explanation/recommending.md has the rules."
+        "A limit is judged by the 95 % interval: kept if all of it is within, not kept if all of \
+         it is beyond. docs/src/explanation/recommending.md has the rules."
             .to_owned(),
     ];
     all.extend(chance(found));
@@ -40,8 +40,8 @@ fn chance(found: &Recommendation) -> Option<String> {
     let number = found.methods.iter().flat_map(|one| &one.checks).filter(by_interval).count();
     (number > 0).then(|| {
         format!(
-            "Verdicts by an interval: {number}, each at 95 % by itself, not corrected for their number. Of those whose truth is close \
-             to the limit, one in forty may be wrong."
+            "Verdicts by an interval: {number}, each at 95 % by itself, not corrected for their \
+             number. Of those whose truth is close to the limit, one in forty may be wrong."
         )
     })
 }
@@ -52,12 +52,13 @@ fn clocks(found: &Recommendation) -> Option<String> {
     Some(match (found.wanted.accept_emulated, found.ranked_by) {
         (true, _) => format!("{costs} They are taken all the same, as --accept-emulated asks."),
         (false, RankedBy::Fidelity) => format!(
-            "{costs} So methods are ranked by fidelity and loss alone, and no limit on these costs is judged; \
-             measure on hardware, or take them all the same with --accept-emulated."
+            "{costs} So methods are ranked by fidelity and loss alone, and no limit on these \
+             costs is judged; measure on hardware, or take them all the same with \
+             --accept-emulated."
         ),
         (false, RankedBy::Cpu) => format!(
-            "{costs} So no limit on these is judged, and methods with no other CPU time come last; \
-             measure on hardware, or take them all the same with --accept-emulated."
+            "{costs} So no limit on these is judged, and methods with no other CPU time come \
+             last; measure on hardware, or take them all the same with --accept-emulated."
         ),
     })
 }
@@ -105,8 +106,8 @@ fn clock(platform: Platform) -> String {
 fn under_a_hypervisor(found: &Recommendation) -> Option<String> {
     let costs = found.methods.iter().map(|one| &one.cost.cpu_pct);
     costs.filter_map(Figure::known).any(|cost| cost.platform == Platform::Virtual).then(|| {
-        "Costs are those of a virtual machine, whose timers, interrupts and page tables pass through a hypervisor. On a host \
-         without one they differ, sampling most of all."
+        "Costs are those of a virtual machine, whose timers, interrupts and page tables pass \
+         through a hypervisor. On a host without one they differ, sampling most of all."
             .to_owned()
     })
 }
@@ -120,7 +121,8 @@ fn rate(found: &Recommendation) -> Option<String> {
     let Some(rate) = found.wanted.calls_per_s else {
         let paced = span(&at(|way| *way == Way::Measured))?;
         return Some(format!(
-            "CPU time is that of the campaign's paced load, {paced} frames per second; --rate scales it to yours."
+            "CPU time is that of the campaign's paced load, {paced} frames per second; --rate \
+             scales it to yours."
         ));
     };
     let measured = at(|way| matches!(way, Way::Scaled { .. }));
@@ -131,8 +133,9 @@ fn rate(found: &Recommendation) -> Option<String> {
         "not measured but scaled"
     };
     Some(format!(
-        "CPU time at {rate} is {what}: what a call costs in the closed loop, at {} calls per second, times the rate. Readers of \
-         records go with the calls; those of counters, and what is done afterwards, are as at the paced load, as profilers are.",
+        "CPU time at {rate} is {what}: what a call costs in the closed loop, at {} calls per \
+         second, times the rate. Readers of records go with the calls; those of counters, and \
+         what is done afterwards, are as at the paced load, as profilers are.",
         span(&measured)?
     ))
 }
@@ -141,8 +144,9 @@ fn rate(found: &Recommendation) -> Option<String> {
 fn comparable(found: &Recommendation) -> Option<String> {
     let any = found.methods.iter().any(|one| one.beside_the_first == Beside::NotComparable);
     any.then(|| {
-        "Methods are compared where they have blocks in common, on the same clock, and show the same: calls, or the same \
-         instead. The others stand in the order of their estimates, which may be chance."
+        "Methods are compared where they have blocks in common, on the same clock, and show the \
+         same: calls, or the same instead. The others stand in the order of their estimates, which \
+         may be chance."
             .to_owned()
     })
 }
@@ -161,8 +165,9 @@ fn span(values: &[f64]) -> Option<String> {
 /// How a number of blocks is to be read, where one is told.
 fn blocks(found: &Recommendation) -> Option<String> {
     asks_for_blocks(found).then(|| {
-        "Numbers of further blocks are estimates: Student's interval of so many blocks would no longer hold the limit, if \
-         estimate and scatter stay; from one block, they come to ten. Each look at more blocks is one more chance to be wrong."
+        "Numbers of further blocks are estimates: Student's interval of so many blocks would no \
+         longer hold the limit, if estimate and scatter stay; from one block, they come to ten. \
+         Each look at more blocks is one more chance to be wrong."
             .to_owned()
     })
 }

@@ -141,7 +141,7 @@ pub(super) const GROUPS: [Group; 2] = [
 /// Above the table of losses.
 pub(super) const LOSS: &str = "What was recorded, lost and missed of the calls that happened";
 
-/// Each method of any result once, in the order of the first that has it; the control has no overhead
+/// Each method of any result once, in the order of the first that has it; the baseline has no overhead
 /// of its own.
 fn methods(results: &[Named]) -> Vec<&MethodId> {
     let mut all = Vec::new();
@@ -211,5 +211,6 @@ pub(super) fn facts(results: &[Named]) -> Table<'_, &Named> {
 }
 
 /// Below all figures.
-pub(super) const READ: &str = "Each figure with its 95 % interval; n, the number of blocks; d, the smallest effect that n blocks of this \
-    scatter would have shown. `tracetoll report` of one result has the rest.";
+pub(super) const READ: &str = "Each figure with its 95 % interval; n, the number of blocks; d, \
+                               the smallest effect that n blocks of this scatter would have \
+                               shown. `tracetoll report` of one result has the rest.";

@@ -22,7 +22,8 @@ pub(in crate::report) fn notes(results: &[Named]) -> Vec<String> {
         }
     }
     notes.push(
-        "Nothing here is tested: `tracetoll compare` says of two results of one experiment what differs beyond chance."
+        "Nothing here is tested: `tracetoll compare` says of two results of one experiment what \
+         differs beyond chance."
             .into(),
     );
     notes
@@ -38,9 +39,10 @@ fn costs(results: &[Named]) -> Option<String> {
     let names: Vec<&str> = clocks.iter().copied().map(Platform::name).collect();
     if names.len() > 1 {
         return Some(format!(
-            "Costs on different clocks ({}) are not comparable: a counted ns is a number of instructions, one of an \
-             emulated processor depends on who emulates it, and only a native one is time that a host loses. Compare costs \
-             within a clock; r retained and losses across them.",
+            "Costs on different clocks ({}) are not comparable: a counted ns is a number of \
+             instructions, one of an emulated processor depends on who emulates it, and only a \
+             native one is time that a host loses. Compare costs within a clock; r retained and \
+             losses across them.",
             names.join(", ")
         ));
     }
@@ -48,8 +50,8 @@ fn costs(results: &[Named]) -> Option<String> {
     let processors: BTreeSet<&str> = hosts.map(|run| run.host.cpu.trim()).collect();
     (processors.len() > 1 && !clocks.contains(&Platform::Counted)).then(|| {
         format!(
-            "Costs are of {} different processors: each is its own host's, and an order of methods on one need not hold on \
-             another.",
+            "Costs are of {} different processors: each is its own host's, and an order of \
+             methods on one need not hold on another.",
             processors.len()
         )
     })
@@ -63,7 +65,8 @@ fn of_one_run(named: &Named) -> Option<String> {
     });
     within.then(|| {
         format!(
-            "Intervals of r_m / r_0 with {} are of one run's own bins: how runs differ is not in them.",
+            "Intervals of r_m / r_0 with {} are of one run's own bins: how runs differ is not in \
+             them.",
             named.label
         )
     })

@@ -36,13 +36,13 @@ fn each_form_says_the_same_in_its_own_way() {
     assert!(rows.contains(&vec!["off", "-", "-"]), "{text}");
     assert_eq!(
         table.markdown(),
-        "| method | kernel, per call, ns | calls \\| lost |\n| --- | --- | --- |\n| `off` | - | - |\n\
-         | `bpf-fentry-count` | +234.8 [230.5, 239.1] n 5 | 49995, of `all` |\n"
+        "| method | kernel, per call, ns | calls \\| lost |\n| --- | --- | --- |\n| `off` | - | - \
+         |\n| `bpf-fentry-count` | +234.8 [230.5, 239.1] n 5 | 49995, of `all` |\n"
     );
     assert_eq!(
         table.csv().unwrap(),
-        "method,\"kernel, per call\",calls | lost\noff,,\n\
-         bpf-fentry-count,\"+234.8 [230.5, 239.1], n 5, d 5.8\",\"49995, of `all`\"\n"
+        "method,\"kernel, per call\",calls | lost\noff,,\nbpf-fentry-count,\"+234.8 [230.5, \
+         239.1], n 5, d 5.8\",\"49995, of `all`\"\n"
     );
     let page = table.html("x", "A table").into_string();
     for part in [

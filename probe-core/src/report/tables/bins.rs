@@ -102,7 +102,7 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
             "only on the first so many functions of the target; null: on all",
             |row| u64::try_from(row.trial.functions?).ok(),
         ),
-        Column::text("method", "id of the method; the control is off", |row| {
+        Column::text("method", "id of the method; the baseline is off", |row| {
             Some(row.trial.method.to_string())
         }),
         Column::count("position", "", "place within the block", |row| {
@@ -145,7 +145,8 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         ),
         Column::text(
             "item",
-            "a function, a tracepoint or frames; null where neither reference counter nor method saw any",
+            "a function, a tracepoint or frames; null where neither reference counter nor method \
+             saw any",
             |row| row.item.clone(),
         ),
         Column::count(

@@ -35,7 +35,7 @@ impl Row<'_> {
 pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
     vec![
         result(|row| Some(row.result.to_owned())),
-        Column::text("method", "id of the method; the control is off", |row| {
+        Column::text("method", "id of the method; the baseline is off", |row| {
             Some(row.method.to_string())
         }),
         Column::text("figure", "its path in the method's summary", |row| {

@@ -108,7 +108,7 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         }),
         Column::text("part", "overhead or fidelity", |row| word(&row.trial.part)),
         Column::text("pace", "closed_loop, paced or saturated", |row| word(&row.trial.pace)),
-        Column::text("method", "id of the method; the control is off", |row| {
+        Column::text("method", "id of the method; the baseline is off", |row| {
             Some(row.trial.method.to_string())
         }),
         Column::flag("with_reference", "whether the reference counter ran beside it", |row| {
@@ -222,7 +222,8 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         }),
         Column::text(
             "item",
-            "what the method is judged by: a function, a tracepoint, frames; null if it observes nothing",
+            "what the method is judged by: a function, a tracepoint, frames; null if it observes \
+             nothing",
             |row| row.item.as_ref().map(|(name, _)| name.clone()),
         ),
         Column::count("recorded", "hits", "of the item: counted, recorded or sampled", |row| {
@@ -240,9 +241,12 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         Column::text("missed_kind", "exact, at_least or unknown", |row| {
             Some(kind(loss(row, |m| m.observation.missed)?))
         }),
-        Column::count("enabled_ns", "ns", "from enable to disable", |row| {
-            ns(row, |m| m.observation.enabled)
-        }),
+        Column::count(
+            "enabled_ns",
+            "ns",
+            "from before it observed until it was told to stop",
+            |row| ns(row, |m| m.observation.enabled),
+        ),
         Column::count("running_ns", "ns", "of that, the time it really observed", |row| {
             ns(row, |m| m.observation.running)
         }),

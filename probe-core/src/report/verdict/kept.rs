@@ -51,14 +51,15 @@ pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
     if !of_one_run.is_empty() {
         let names = few(&of_one_run.iter().map(retained).collect::<Vec<_>>());
         told.push(format!(
-            "The correlation with throughput was less than under `off`: {names} of it. One run of each does not tell whether that \
-             is the method or another run."
+            "The correlation with throughput was less than under `off`: {names} of it. One run of \
+             each does not tell whether that is the method or another run."
         ));
     }
     if let Some(item) = others.iter().find_map(|method| method.shows_instead.as_ref()) {
         let names = few(&others.iter().map(|method| name(method)).collect::<Vec<_>>());
         told.push(format!(
-            "What {names} show is `{item}`, not calls: its correlation with throughput says nothing of calls."
+            "What {names} show is `{item}`, not calls: its correlation with throughput says \
+             nothing of calls."
         ));
     }
     (!told.is_empty()).then(|| told.join(" "))
@@ -82,12 +83,13 @@ fn not_lost(whole: &[Kept<'_>]) -> String {
         format!("{found} {names}: all of it is left.")
     } else if least >= MUCH {
         format!(
-            "No loss of the correlation with throughput was found under {names}: at least {least:.3} of it is left."
+            "No loss of the correlation with throughput was found under {names}: at least \
+             {least:.3} of it is left."
         )
     } else {
         format!(
-            "Whether the correlation with throughput suffers under {names} cannot be told: what is left may be as little \
-             as {least:.3} of it."
+            "Whether the correlation with throughput suffers under {names} cannot be told: what \
+             is left may be as little as {least:.3} of it."
         )
     }
 }

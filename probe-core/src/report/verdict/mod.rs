@@ -15,8 +15,8 @@ use crate::model::{
 };
 
 /// How the sentences are meant.
-pub(super) const HOW: &str = "Each figure stands with its 95 % interval. “Least”, “more” and “less” are said only where \
-    intervals do not meet.";
+pub(super) const HOW: &str = "Each figure stands with its 95 % interval. “Least”, “more” and \
+                              “less” are said only where intervals do not meet.";
 
 /// What is said of a campaign without methods.
 pub(super) const NOTHING: &str = "No method was measured.";
@@ -56,18 +56,20 @@ fn costs(campaign: &Campaign) -> String {
     let Some(first) = known.first() else { return String::new() };
     let clock = match first.platform {
         Platform::Counted => {
-            " Costs are counted in instructions, which know nothing of caches or of processors that wait for each other."
+            " Costs are counted in instructions, which know nothing of caches or of processors \
+             that wait for each other."
         }
         Platform::Emulated => {
-            " Costs are those of an emulated processor, which can put methods into another order than hardware does: none \
-             is called the cheapest."
+            " Costs are those of an emulated processor, which can put methods into another order \
+             than hardware does: none is called the cheapest."
         }
         Platform::Unknown => {
-            " It is unknown whether the processor is real, and an emulated one can put methods into another order than \
-             hardware does: none is called the cheapest."
+            " It is unknown whether the processor is real, and an emulated one can put methods \
+             into another order than hardware does: none is called the cheapest."
         }
         Platform::Virtual => {
-            " Costs are those of a virtual machine: its timers, interrupts and page tables pass through a hypervisor."
+            " Costs are those of a virtual machine: its timers, interrupts and page tables pass \
+             through a hypervisor."
         }
         Platform::Native => "",
     };
@@ -75,7 +77,7 @@ fn costs(campaign: &Campaign) -> String {
         true => "",
         false => " One block gives them no interval: none is called the cheapest.",
     };
-    format!(" Every cost is against the control `off` in the same block.{clock}{order}")
+    format!(" Every cost is against the baseline `off` in the same block.{clock}{order}")
 }
 
 /// Each group that has methods: its title, and what is said of it.
@@ -150,7 +152,13 @@ mod tests {
     #[test]
     fn least_is_said_only_where_intervals_do_not_meet() {
         let apart = counters([(200.0, Some((190.0, 210.0))), (300.0, Some((211.0, 390.0)))]);
-        assert!(apart.contains("`bpf-fentry-count` +200 [190, 210] counted ns of kernel time per call is the least;"), "{apart}");
+        assert!(
+            apart.contains(
+                "`bpf-fentry-count` +200 [190, 210] counted ns of kernel time per call is the \
+                 least;"
+            ),
+            "{apart}"
+        );
         assert!(apart.contains("more is taken by `ftrace-function`"), "{apart}");
         let meeting = counters([(200.0, Some((190.0, 220.0))), (300.0, Some((211.0, 390.0)))]);
         assert!(!meeting.contains("the least") && !meeting.contains("more is taken"), "{meeting}");
@@ -206,7 +214,10 @@ mod tests {
         let text = all(&campaign);
         assert!(!text.contains("a part was lost: `ftrace-function`"), "{text}");
         assert!(
-            text.contains("less than under `off`: `ftrace-function` 0.900 [0.850, 0.950] of it. One run of each does not tell"),
+            text.contains(
+                "less than under `off`: `ftrace-function` 0.900 [0.850, 0.950] of it. One run of \
+                 each does not tell"
+            ),
             "{text}"
         );
         campaign.summary.methods[2].shows_instead = Some("frames".into());

@@ -80,7 +80,7 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<ExitCode> {
     check_others(args, scenario)?;
     let chosen = args.object.as_deref().map(Programs::of_file).transpose()?;
     let (programs, object) = chosen.unzip();
-    // Under every trial alike, the control's and the reference counter's too, until this run ends.
+    // Under every trial alike, the baseline's and the reference counter's too, until this run ends.
     let _kept = args.bpf_stats.then(statistics::keep).transpose()?;
     let mut run = Run::start()?;
     let mut known = Known::default();
@@ -138,7 +138,8 @@ fn check_others(args: &RunArgs, scenario: &Scenario) -> Result<()> {
     Err(Error::unsupported(
         "vhost-net",
         format!(
-            "virtual machines run here ({}): a load would take CPU time from them, and their calls would be counted as its own",
+            "virtual machines run here ({}): a load would take CPU time from them, and their \
+             calls would be counted as its own",
             others.join(", ")
         ),
         "Measure those, and load nothing: --scenario existing. Or pass --allow-shared",
@@ -215,7 +216,8 @@ fn blocks(args: &RunArgs, parts: &[Part]) -> Result<u32> {
     if !parts.contains(&Part::Overhead) {
         return refused(
             "it looks at costs, and this run measures none",
-            "Leave it out, or measure the overhead: --parts overhead, with a scenario of `blast` guests",
+            "Leave it out, or measure the overhead: --parts overhead, with a scenario of `blast` \
+             guests",
         );
     }
     if (blocks as usize) < stop::LEAST_BLOCKS {
@@ -240,7 +242,7 @@ fn sizes(asked: &[usize], target: &Target) -> Result<Vec<usize>> {
     Ok(smaller.collect::<BTreeSet<_>>().into_iter().collect())
 }
 
-/// The methods that were asked for, with the control first: nothing can be compared without it.
+/// The methods that were asked for, with the baseline first: nothing can be compared without it.
 fn wanted(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Box<dyn Method>>> {
     let mut wanted = registry::select(&format!("{},{}", MethodId::OFF, args.methods))?;
     let named = args.method.iter().map(|word| registry::find(word)).collect::<Result<Vec<_>>>()?;

@@ -65,7 +65,8 @@ pub(super) fn clock(args: &RunArgs, scenario: &Scenario) -> Result<ClockName> {
     match (scenario.guests.kind, args.vms.clock) {
         (GuestKind::Kvm, Some(ClockName::Counted)) => Err(Error::invalid(
             "--clock counted",
-            "a machine whose guests are VMs cannot count instructions, as none of them would boot in time",
+            "a machine whose guests are VMs cannot count instructions, as none of them would boot \
+             in time",
             "Leave it out, or measure with --guests bridge",
         )),
         (GuestKind::Kvm, _) => Ok(ClockName::Wall),

@@ -154,9 +154,9 @@ fn absent(missing: &[&Function]) -> Error {
         format!("BPF on {}", names.join(", ")),
         format!("the BTF does not describe {}", if names.len() == 1 { "it" } else { "them" }),
         format!(
-            "The compiler may have inlined or split such a function, or passes its arguments in another way than its \
-             source says. Leave it out, as in `--target '...,{}'`; choose one that /proc/kallsyms and the BTF \
-             both have; or take a method of the ftrace family",
+            "The compiler may have inlined or split such a function, or passes its arguments in \
+             another way than its source says. Leave it out, as in `--target '...,{}'`; choose \
+             one that /proc/kallsyms and the BTF both have; or take a method of the ftrace family",
             less.join(",")
         ),
     )

@@ -75,8 +75,8 @@ impl Link {
         let call = "bpf(BPF_RAW_TRACEPOINT_OPEN)";
         Self::made(call, bpf::link_raw_tracepoint(program, &text), name, |errno| {
             (errno == libc::ENOENT).then_some(
-                "It must be a tracepoint's own name, as in available_events in tracefs; events made of another \
-                 tracepoint (syscalls, probes) have none",
+                "It must be a tracepoint's own name, as in available_events in tracefs; events \
+                 made of another tracepoint (syscalls, probes) have none",
             )
         })
     }

@@ -136,7 +136,8 @@ fn no_kprobe(subject: &str, source: io::Error) -> Error {
     let error = Error::call("perf_event_open", format!("kprobe on {subject}"), source);
     match errno {
         Some(libc::EINVAL | libc::EILSEQ | libc::EADDRNOTAVAIL) => error.with_hint(
-            "No kprobe can stand there: see kprobes/blacklist in debugfs, or choose another function",
+            "No kprobe can stand there: see kprobes/blacklist in debugfs, or choose another \
+             function",
         ),
         Some(libc::EPERM | libc::EACCES) => {
             error.with_hint("Run as root, on a kernel that is not locked down")

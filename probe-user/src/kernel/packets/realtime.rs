@@ -49,7 +49,8 @@ impl Offset {
         match self.step_to(Self::read()) {
             0 => Ok(()),
             step => Err(Error::Inconsistent(format!(
-                "the time of day was set by {step} ns meanwhile: frames are stamped in it, and when they came cannot be told"
+                "the time of day was set by {step} ns meanwhile: frames are stamped in it, and \
+                 when they came cannot be told"
             ))),
         }
     }

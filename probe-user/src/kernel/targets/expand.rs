@@ -107,7 +107,8 @@ fn matches(pattern: &str, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    const LISTED: &str = "handle_tx [vhost_net]\nhandle_rx [vhost_net]\ntun_get_user [tun]\ntun_put_user [tun]\ntwice [tun]\n";
+    const LISTED: &str = "handle_tx [vhost_net]\nhandle_rx [vhost_net]\ntun_get_user \
+                          [tun]\ntun_put_user [tun]\ntwice [tun]\n";
 
     fn symbols() -> Kallsyms {
         let names = [

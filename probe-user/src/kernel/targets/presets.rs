@@ -187,8 +187,8 @@ impl Preset {
         let module = |&module: &&'static str| if module == KVM { kvm } else { module };
         let modules: Vec<&str> = self.modules.iter().map(module).collect();
         let hint = format!(
-            "If a module is not loaded, load it: modprobe {}{}. Else name functions that the modules have, as \
-             /proc/kallsyms lists them",
+            "If a module is not loaded, load it: modprobe {}{}. Else name functions that the \
+             modules have, as /proc/kallsyms lists them",
             if modules.len() > 1 { "-a " } else { "" },
             modules.join(" ")
         );
@@ -254,8 +254,9 @@ fn find(module: &str, name: &str, symbols: &Kallsyms) -> std::result::Result<Fun
         [symbol] => Ok(function(*symbol)),
         [] => Err(Missing::Why(match symbols.split_off(name, loaded) {
             Some(split) => format!(
-                "{name} is there only as {}, which the compiler made of it with other arguments (BPF knows no type for \
-                 that; methods of the ftrace family can be told to trace it by this name)",
+                "{name} is there only as {}, which the compiler made of it with other arguments \
+                 (BPF knows no type for that; methods of the ftrace family can be told to trace \
+                 it by this name)",
                 listed(&split)
             ),
             None => match loaded {

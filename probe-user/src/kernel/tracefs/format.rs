@@ -186,9 +186,9 @@ print fmt: \" %ps <-- %ps\", (void *)REC->ip, (void *)REC->parent_ip
 
     #[test]
     fn another_event_encoding_is_refused() {
-        let known = "# compressed entry header\n\ttype_len    :    5 bits\n\ttime_delta  :   27 bits\n\
-            \tarray       :   32 bits\n\n\tpadding     : type == 29\n\ttime_extend : type == 30\n\
-            \ttime_stamp : type == 31\n\tdata max type_len  == 28\n";
+        let known = "# compressed entry header\n\ttype_len    :    5 bits\n\ttime_delta  :   27 \
+                     bits\n\tarray       :   32 bits\n\n\tpadding     : type == 29\n\ttime_extend \
+                     : type == 30\n\ttime_stamp : type == 31\n\tdata max type_len  == 28\n";
         check_event_header(known).unwrap();
         let other = known.replace("type == 30", "type == 28");
         assert_eq!(

@@ -217,8 +217,8 @@ mod tests {
 
     #[test]
     fn stats_are_read_by_name() {
-        let text = "entries: 5\noverrun: 7\ncommit overrun: 1\nbytes: 99\noldest event ts:  1.5\n\
-            now ts:  2.5\ndropped events: 3\nread events: 11\n";
+        let text = "entries: 5\noverrun: 7\ncommit overrun: 1\nbytes: 99\noldest event ts:  \
+                    1.5\nnow ts:  2.5\ndropped events: 3\nread events: 11\n";
         let stats = CpuStats::parse(text).unwrap();
         assert_eq!(
             stats,

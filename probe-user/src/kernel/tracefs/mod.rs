@@ -271,8 +271,8 @@ fn refused(op: &'static str, path: &Path, source: io::Error) -> Error {
     let error = Error::file(op, path, source);
     match errno {
         Some(libc::EPERM) if rustix::process::geteuid().is_root() => error.with_hint(
-            "This kernel restricts tracing even for root: see /sys/kernel/security/lockdown, Secure Boot, or the \
-             container's policy",
+            "This kernel restricts tracing even for root: see /sys/kernel/security/lockdown, \
+             Secure Boot, or the container's policy",
         ),
         Some(libc::EBUSY) => error.with_hint("Another process uses it"),
         _ => error,

@@ -90,10 +90,12 @@ impl Probe {
     fn hint(self) -> &'static str {
         match self {
             Self::Kprobe | Self::Kretprobe { .. } => {
-                "It needs CONFIG_KPROBE_EVENTS and a function that is not in kprobes/blacklist of debugfs"
+                "It needs CONFIG_KPROBE_EVENTS and a function that is not in kprobes/blacklist of \
+                 debugfs"
             }
             Self::Fprobe | Self::FprobeReturn => {
-                "It needs CONFIG_FPROBE_EVENTS (Linux 6.5 or later) and a function in available_filter_functions"
+                "It needs CONFIG_FPROBE_EVENTS (Linux 6.5 or later) and a function in \
+                 available_filter_functions"
             }
         }
     }
@@ -349,10 +351,9 @@ mod tests {
 
     #[test]
     fn the_kernels_own_reason_is_found_by_its_command() {
-        let log = "[   41.1] trace_kprobe: error: Failed to register probe event\n\
-            \x20 Command: p:g/e other\n           ^\n\
-            [   42.1] trace_fprobe: error: Invalid probed address or symbol\n\
-            \x20 Command: f:g/e f\n           ^\n";
+        let log = "[   41.1] trace_kprobe: error: Failed to register probe event\n\x20 Command: \
+                   p:g/e other\n           ^\n[   42.1] trace_fprobe: error: Invalid probed \
+                   address or symbol\n\x20 Command: f:g/e f\n           ^\n";
         assert_eq!(reason(log, "f:g/e f"), Some("Invalid probed address or symbol"));
         assert_eq!(reason(log, "f:g/e g"), None);
     }

@@ -120,8 +120,9 @@ fn prove(checks: Vec<ReferenceCheck>) -> Result<Vec<ReferenceCheck>> {
         let ReferenceCheck { function, sites, target, reference, .. } = wrong;
         let sites = sites.join(" + ");
         return Err(Error::Inconsistent(format!(
-            "the reference counter did not count what {function} counted ({reference} calls of {sites}, {target} of {function}): \
-             either it is not exact on this kernel, or another program used vhost-net meanwhile; stop that one first"
+            "the reference counter did not count what {function} counted ({reference} calls of \
+             {sites}, {target} of {function}): either it is not exact on this kernel, or another \
+             program used vhost-net meanwhile; stop that one first"
         )));
     }
     Ok(checks)
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_untrue_and_so_is_a_check_of_nothing() {
+    fn a_difference_is_inconsistent_and_so_is_a_check_of_nothing() {
         let quiet = || counted("handle_rx", 0, 0);
         assert!(prove(vec![counted("handle_tx", 7, 7), quiet()]).is_ok());
         let more = prove(vec![quiet(), counted("handle_tx", 7, 8)]).unwrap_err().to_string();

@@ -250,7 +250,8 @@ fn without_taps(guests: &[Guest]) -> Error {
     Error::unsupported(
         "guests that run already",
         format!("{} have vhost-net devices but no TAP (macvtap, or none yet)", names.join(", ")),
-        "Their calls can be counted by any tracer, but their traffic is measured at TAPs: use -netdev tap",
+        "Their calls can be counted by any tracer, but their traffic is measured at TAPs: use \
+         -netdev tap",
     )
 }
 
@@ -267,8 +268,9 @@ fn gone(guest: &str, tap: &str) -> Error {
 fn none_found() -> Error {
     Error::unsupported(
         "guests that run already",
-        "there is none: no process but this one has threads named vhost-PID, of its own or of the kernel, and \
-         /dev/vhost-net open",
-        "Start one with vhost (QEMU: -netdev tap,vhost=on), and run tracetoll as root where its processes can be seen",
+        "there is none: no process but this one has threads named vhost-PID, of its own or of the \
+         kernel, and /dev/vhost-net open",
+        "Start one with vhost (QEMU: -netdev tap,vhost=on), and run tracetoll as root where its \
+         processes can be seen",
     )
 }

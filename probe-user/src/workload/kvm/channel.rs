@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_without_iperf3_names_the_hint() {
+    fn an_image_without_iperf3_is_told_with_a_hint() {
         let (mut channel, mut guest) = pair();
         guest.write_all(b"ready without iperf3\n").unwrap();
         let error = channel.await_ready(forever()).unwrap_err().to_string();

@@ -289,8 +289,9 @@ fn memory(spec: &Guests) -> String {
 fn card(spec: &Guests, number: u16) -> String {
     // Everything else of the kind depends on these two in the guest's driver (virtnet_probe in
     // drivers/net/virtio_net.c), but QEMU must not tell the TAP otherwise either.
-    const NONE: &str = ",csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,\
-                        host_tso4=off,host_tso6=off,host_ecn=off,host_ufo=off";
+    const NONE: &str = ",csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,\
+                        guest_ecn=off,guest_ufo=off,host_tso4=off,host_tso6=off,host_ecn=off,\
+                        host_ufo=off";
     let offloads = if spec.offloads { "" } else { NONE };
     // Each queue has an interrupt of its own; so have the control queue and changes of
     // configuration.

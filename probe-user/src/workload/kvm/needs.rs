@@ -111,13 +111,15 @@ fn memory(spec: &Guests, meminfo: &str) -> Result<()> {
     let needed = each.saturating_mul(spec.count as u64);
     if needed > available {
         let why = format!(
-            "{} VMs need {needed} MiB ({each} each, {OVERHEAD_MIB} of it for QEMU), and {available} MiB are available",
+            "{} VMs need {needed} MiB ({each} each, {OVERHEAD_MIB} of it for QEMU), and \
+             {available} MiB are available",
             spec.count
         );
         return Err(Error::unsupported(
             "memory for the guests",
             why,
-            "Use fewer guests (guests.count), smaller ones (guests.memory_mib), or a larger machine",
+            "Use fewer guests (guests.count), smaller ones (guests.memory_mib), or a larger \
+             machine",
         ));
     }
     Ok(())

@@ -64,6 +64,7 @@ impl Guest {
         let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
         let mut command = Command::new("sh");
         command.args(["-c", "exec 3<&0 0</dev/null; . \"$0\"", SCRIPT]).env("PATH", path);
+        command.env("malloc_calls", probe_vm::Architecture::current().unwrap().malloc_calls);
         command.current_dir(&folder).process_group(0);
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
         let mut guest = Self {
@@ -170,8 +171,8 @@ fn a_report_that_is_asked_for_is_given_without_a_client_too() {
 
 #[test]
 fn a_client_is_started_again_while_its_server_is_busy() {
-    let busy = "echo try >>tries; [ $(wc -l <tries) -gt 2 ] || \
-                { echo 'error - the server is busy running a test. try again later'; exit 1; }";
+    let busy = "echo try >>tries; [ $(wc -l <tries) -gt 2 ] || { echo 'error - the server is busy \
+                running a test. try again later'; exit 1; }";
     let mut guest = Guest::with(&[("client", &format!("{busy}\n{CLIENT}"))]);
     let server = Server::new();
     guest.order(server.send());

@@ -215,7 +215,7 @@ fn the_control_and_profilers_have_no_cost_per_event() {
     for method in ["off", "perf-sample-999-callchain"] {
         closed_loop(&mut lab, 0, method, 8000);
     }
-    assert_eq!(*why(overhead(&lab, "off").of(KERNEL_NS_PER_EVENT)), Reason::Control);
+    assert_eq!(*why(overhead(&lab, "off").of(KERNEL_NS_PER_EVENT)), Reason::Baseline);
     let profiler = overhead(&lab, "perf-sample-999-callchain").of(KERNEL_NS_PER_EVENT).clone();
     assert_eq!(*why(&profiler), Reason::NoCostPerCall);
     closed_loop(&mut lab, 0, COUNT, 8100);

@@ -32,7 +32,7 @@ const PROFILER: &str = "perf-sample-999-callchain";
 /// Costs of a method: ns per kick in each block, and ns of its reader in each trial.
 type Costs<'a> = (&'a str, &'a [u64], u64);
 
-/// Closed-loop trials of 1000 kicks in 2 s each, under the control at 8000 ns per kick; and paced
+/// Closed-loop trials of 1000 kicks in 2 s each, under the baseline at 8000 ns per kick; and paced
 /// ones of which only the reader takes time.
 fn lab(platform: Platform, all: &[Costs<'_>]) -> Lab {
     let mut lab = Lab::new();

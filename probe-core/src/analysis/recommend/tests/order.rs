@@ -73,7 +73,7 @@ fn more_than_all_of_the_correlation_is_all_of_it_in_the_comparison_too() {
 
 #[test]
 fn what_a_block_does_to_both_is_not_in_their_difference() {
-    // The control moves, and with it what both seem to cost; the tracer takes 100 ns more in each
+    // The baseline moves, and with it what both seem to cost; the tracer takes 100 ns more in each
     // block.
     let mut lab = lab(
         Platform::Native,
