@@ -1,9 +1,9 @@
 //! The exact counter: on functions of modules and of the kernel, from several CPUs; what it
 //! refuses; what it leaves.
 
-use std::thread;
+use std::{env, fs, path::PathBuf, thread};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_core::{
     error::Error,
@@ -26,8 +26,12 @@ use probe_user::{
     measure::reference::{self, ReferenceCounter},
     methods::{AttachContext, Detection, Method, Sample, Share, Sink, registry},
 };
+use serde_json::Value;
 
-use crate::triggers::{call_open_tun, call_open_vhost, call_set_name};
+use crate::{
+    tool::{Folder, refuse, succeed, tiny_run, tracetoll},
+    triggers::{call_open_tun, call_open_vhost, call_set_name},
+};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -37,6 +41,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         crate::test("bpf::a_refused_program_brings_the_verifiers_log", verifier_log),
         crate::test("bpf::the_reference_attaches_to_the_callers", reference_sites),
         crate::test("bpf::a_dropped_session_leaves_nothing", dropped_session),
+        crate::long_test("bpf::what_programs_log_is_in_the_trials_and_shown", logged),
     ]
 }
 
@@ -221,4 +226,56 @@ fn dropped_session() -> Result<()> {
     let left = links()?;
     ensure!(left.is_empty(), "links {left:?}");
     Ok(())
+}
+
+/// Programs of the object that `cargo xtask ebpf --log` builds: all can be loaded, and those that
+/// count log each call.
+fn logged() -> Result<()> {
+    let object = env::var_os("TRACETOLL_BPF_LOG").context("TRACETOLL_BPF_LOG is not set")?;
+    let folder = Folder::new()?;
+    let out = folder.path().join("out");
+    let mut run =
+        tracetoll(["run", "-vv", "--blocks", "1", "--parts", "overhead", "--methods", "bpf"])?;
+    run.arg("--scenario").arg(closed_loop(&folder)?).arg("--out").arg(&out);
+    run.arg("--bpf-log").arg(&object);
+    let said = succeed(run)?;
+    ensure!(said.contains("No measurement: kernel programs logged (--bpf-log)"), "{said}");
+    let campaign: Value = serde_json::from_str(&fs::read_to_string(out.join("campaign.json"))?)?;
+    let design = &campaign["design"];
+    ensure!(design["bpf_log"] == true, "{design}");
+    // Some have no PMU here; none is too much for the verifier.
+    let unavailable = design["unavailable"].to_string();
+    ensure!(!unavailable.contains("BPF_PROG_LOAD"), "{unavailable}");
+    let trials = campaign["trials"].as_array().context("it has no trials")?;
+    for method in ["off", "bpf-fentry-count", "bpf-kprobe-count", "bpf-fexit-latency"] {
+        // The programs of the reference counter log too.
+        let alone = |trial: &&Value| trial["method"] == method && trial["with_reference"] != true;
+        let trial = trials.iter().find(alone).context(method)?;
+        let recorded = &trial["outcome"]["done"]["observation"]["recorded"];
+        let calls: u64 = recorded.as_array().into_iter().flatten().filter_map(Value::as_u64).sum();
+        let lines = trial["bpf_log"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let counted = lines.filter(|line| {
+            line.starts_with("tracetoll_bpf::fentry_count:") && line.contains(": call ")
+        });
+        let counted: Vec<_> = counted.collect();
+        ensure!(counted.len() as u64 == calls, "{method}: {calls} calls, {counted:?}");
+        ensure!((calls > 0) == (method != "off"), "{method}: {recorded}");
+        ensure!(counted.iter().all(|line| said.contains(line)), "not all at -vv: {counted:?}");
+    }
+    let mut recommend = tracetoll(["recommend", "--max-cpu", "5%"])?;
+    recommend.arg(&out);
+    refuse(recommend, 1, &["it is no measurement", "Measure without --bpf-log"])?;
+    let mut measure = tiny_run(&folder, "bpf-fentry-count", &folder.path().join("other"))?;
+    measure.arg("--object").arg(&object);
+    refuse(measure, 1, &["its programs log, which --bpf-log is for"])
+}
+
+/// The tiny scenario in the closed loop alone, as a file.
+fn closed_loop(folder: &Folder) -> Result<PathBuf> {
+    let text = fs::read_to_string(folder.tiny()?)?;
+    let lines =
+        text.lines().filter(|line| !line.starts_with("paced") && !line.starts_with("saturated"));
+    let file = folder.path().join("closed_loop.toml");
+    fs::write(&file, lines.collect::<Vec<_>>().join("\n"))?;
+    Ok(file)
 }

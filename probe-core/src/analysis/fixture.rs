@@ -117,6 +117,7 @@ impl Lab {
             functions: None,
             started: Timestamp::UNIX_EPOCH,
             phases: BTreeMap::new(),
+            bpf_log: Vec::new(),
             outcome,
         });
         self.trials.last_mut().unwrap()
@@ -190,6 +191,7 @@ fn design() -> Design {
         shared_target: false,
         object: None,
         bpf_stats: false,
+        bpf_log: false,
     }
 }
 

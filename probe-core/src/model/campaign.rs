@@ -80,6 +80,10 @@ pub struct Design {
     /// Whether the kernel timed each run of BPF programs, which costs time itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bpf_stats: bool,
+    /// Whether kernel programs logged (`--bpf-log`), which costs time at each line: nothing in the
+    /// campaign is a measurement then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bpf_log: bool,
 }
 
 /// A method that cannot work on this kernel.

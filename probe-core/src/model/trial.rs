@@ -89,6 +89,10 @@ pub struct Trial {
     /// How long each of its phases took, up to the one that failed; empty in results of before 0.2.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub phases: BTreeMap<Phase, Nanos>,
+    /// What kernel programs logged, the reference counter's too, with `--bpf-log`: the first 1000
+    /// lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bpf_log: Vec<String>,
     /// What came of it.
     pub outcome: Outcome,
 }

@@ -25,7 +25,8 @@ use crate::{
 /// All caveats, the gravest first.
 pub(super) fn list(campaign: &Campaign) -> Vec<String> {
     let methods = &campaign.summary.methods;
-    let mut all = counts(methods);
+    let mut all = Vec::from_iter(logging(&campaign.design));
+    all.extend(counts(methods));
     all.extend(stand_ins(methods));
     all.extend(failed(&campaign.trials));
     all.extend(campaign.design.unavailable.iter().map(unavailable));
@@ -263,6 +264,15 @@ fn shared(design: &Design) -> Option<String> {
     design.shared_target.then(|| {
         "Another tracer held the target, and --allow-shared let the run go on: ftrace-based costs \
          are not the method's own."
+            .into()
+    })
+}
+
+/// Said on the first screen too.
+pub(super) fn logging(design: &Design) -> Option<String> {
+    design.bpf_log.then(|| {
+        "No measurement: kernel programs logged (--bpf-log), which costs time at each line. The \
+         lines are in the journal, with each trial."
             .into()
     })
 }

@@ -26,6 +26,9 @@ pub fn render(campaign: &Campaign) -> String {
     let known = |method: &MethodSummary| cost(method).known().map_or(f64::MAX, |c| c.estimate);
     methods.sort_by(|a, b| known(a).total_cmp(&known(b)));
     let mut text = header(campaign);
+    if let Some(warning) = caveats::logging(&campaign.design) {
+        text.push_str(&paragraph("", &warning));
+    }
     if !methods.is_empty() {
         text.push_str(&format!("\n{}", lines(methods).text()));
     }

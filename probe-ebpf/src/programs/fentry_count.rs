@@ -29,7 +29,9 @@ pub(crate) fn count(first: u32) {
     if let Some(slot) = shared::slot_from(&SLOTS, first) {
         // SAFETY: the lookup returned a live slot, and only this program writes to it, on this CPU,
         // one hit at a time; user space reads it as one aligned word.
-        unsafe { (*slot).calls += 1 };
+        let slot = unsafe { &mut *slot };
+        slot.calls += 1;
+        log!("call {} in this CPU's slot behind {}", slot.calls, first);
     }
 }
 
@@ -41,6 +43,8 @@ pub(crate) fn count(first: u32) {
 pub(crate) fn count_at(index: u32) {
     if let Some(slot) = SLOTS.get_ptr_mut(index) {
         // SAFETY: as above, with one thread instead of one CPU.
-        unsafe { (*slot).calls += 1 };
+        let slot = unsafe { &mut *slot };
+        slot.calls += 1;
+        log!("call {} in slot {}", slot.calls, index);
     }
 }

@@ -5,6 +5,9 @@
     reason = "kernel programs: the verifier proves each access before the program may run"
 )]
 
+#[macro_use]
+mod log;
+
 mod fentry_bins;
 mod fentry_budget;
 mod fentry_by_worker;

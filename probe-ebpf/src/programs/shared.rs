@@ -33,6 +33,7 @@ pub(crate) fn slot_from<T>(slots: &Array<T>, first: u32) -> Option<*mut T> {
 /// Notes that a call could not be written down.
 #[inline(always)]
 pub(crate) fn lose() {
+    log!("no room for a record");
     if let Some(slot) = slot(&LOSSES) {
         // SAFETY: the lookup returned a live slot, and only this program writes to it, on this CPU,
         // one hit at a time; user space reads it as one aligned word.

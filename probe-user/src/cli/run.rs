@@ -101,6 +101,11 @@ pub struct RunArgs {
     /// result holds its SHA-256.
     #[arg(long, value_name = "FILE")]
     pub object: Option<PathBuf>,
+    /// Kernel programs that log, in an object built with the feature `log` of probe-ebpf, to see
+    /// what a program does: their lines are in the journal, with each trial, and shown at -vv.
+    /// Logging costs time, so nothing of such a campaign is a measurement.
+    #[arg(long, value_name = "FILE", conflicts_with = "object")]
+    pub bpf_log: Option<PathBuf>,
     /// Have the kernel time each run of BPF programs (Linux 5.8), and tell what it says beside the
     /// overhead. That costs time itself, which is in the overhead of every method that runs such
     /// programs.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use probe_core::{
     analysis::recommend::{self, Standing, Wanted},
-    error::Result,
+    error::{Error, Result},
     model::method::Gives,
     report,
 };
@@ -20,6 +20,13 @@ use crate::{
 /// The result cannot be read.
 pub fn recommend(args: &RecommendArgs) -> Result<ExitCode> {
     let campaign = store::read(&args.result)?;
+    if campaign.design.bpf_log {
+        return Err(Error::unsupported(
+            args.result.display().to_string(),
+            "its kernel programs logged, which costs time at each line: it is no measurement",
+            "Measure without --bpf-log",
+        ));
+    }
     let found = recommend::recommend(&campaign, &wanted(args));
     match args.format {
         FactFormat::Text => super::print(&report::recommend::render(&found, &campaign.runs))?,
@@ -129,6 +136,18 @@ mod tests {
         let counted = result(folder.path(), Platform::Counted, 4);
         assert_eq!(status(&counted, "5%", &[]), ExitCode::from(6));
         assert_eq!(status(&counted, "5%", &["--accept-emulated"]), ExitCode::SUCCESS);
+    }
+
+    #[test]
+    fn nothing_is_recommended_by_programs_that_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lab = Lab::new();
+        lab.run(Platform::Native);
+        lab.design.bpf_log = true;
+        journal::write_campaign(folder.path(), &lab.campaign()).unwrap();
+        let args = args(&[folder.path().to_str().unwrap(), "--max-cpu", "5%"]).unwrap();
+        let refused = recommend(&args).unwrap_err().to_string();
+        assert!(refused.contains("it is no measurement"), "{refused}");
     }
 
     #[test]

@@ -197,7 +197,12 @@ impl Campaign<'_> {
         self.audience.begins(&name, ahead);
         let (started, began) = (Timestamp::now(), Instant::now());
         let mut watch = Stopwatch::start();
-        let outcome = match self.bench.measure(method, plan, &mut watch) {
+        let mut measure = || self.bench.measure(method, plan, &mut watch);
+        let (measured, bpf_log) = match self.bench.run.programs.log() {
+            Some(log) => log.during(measure),
+            None => (measure(), Vec::new()),
+        };
+        let outcome = match measured {
             Ok(measured) => Outcome::Done(Box::new(measured)),
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => Outcome::Failed { why: error.to_string() },
@@ -218,6 +223,7 @@ impl Campaign<'_> {
             functions: plan.functions,
             started,
             phases: watch.laps(),
+            bpf_log,
             outcome,
         })
     }

@@ -13,11 +13,29 @@ const TARGET: &str = "bpfel-unknown-none";
 const PROFILE: &str = "bpf";
 const PROGRAMS: &str = "tracetoll-bpf";
 
+/// What the programs do beside their work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing: they are measured.
+    Measured,
+    /// They log, for whoever changes one.
+    Logging,
+}
+
+impl Kind {
+    fn features(self) -> &'static str {
+        match self {
+            Self::Measured => "kernel",
+            Self::Logging => "log",
+        }
+    }
+}
+
 /// The object that the programs of the checkout in the folder `source` compile to.
-pub(super) fn object(toolchain: &Toolchain, source: &Path) -> Result<Vec<u8>> {
+pub(super) fn object(toolchain: &Toolchain, source: &Path, kind: Kind) -> Result<Vec<u8>> {
     // Each checkout has its own: cargo tells sources of the same name apart by their age alone.
     let folder = source.join("target/xtask/ebpf");
-    compile(toolchain, source, &folder)?;
+    compile(toolchain, source, &folder, kind)?;
     let linked = folder.join(TARGET).join(PROFILE).join(PROGRAMS);
     let stripped = folder.join("tracetoll.bpf.o");
     // -g keeps .BTF and .BTF.ext, which the kernel wants, and drops DWARF, which it does not.
@@ -25,11 +43,11 @@ pub(super) fn object(toolchain: &Toolchain, source: &Path) -> Result<Vec<u8>> {
     fs::read(&stripped).with_context(|| format!("cannot read {}", stripped.display()))
 }
 
-fn compile(toolchain: &Toolchain, source: &Path, folder: &Path) -> Result<()> {
+fn compile(toolchain: &Toolchain, source: &Path, folder: &Path, kind: Kind) -> Result<()> {
     let mut cargo = Command::new(&toolchain.cargo);
     cargo.current_dir(source);
     cargo.args(["build", "--locked", "--quiet", "--package", "probe-ebpf", "--bin", PROGRAMS]);
-    cargo.args(["--features", "kernel", "--target", TARGET, "--profile", PROFILE]);
+    cargo.args(["--features", kind.features(), "--target", TARGET, "--profile", PROFILE]);
     cargo.arg("--target-dir").arg(folder);
     // Nothing of the user's own settings may shape the object, nor those that `cargo run` made for
     // xtask.

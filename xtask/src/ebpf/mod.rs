@@ -10,6 +10,7 @@ mod toolchain;
 
 use crate::paths;
 use anyhow::{Context, Result, bail};
+use build::Kind;
 use probe_vm::Installer;
 use std::{
     fs,
@@ -21,13 +22,19 @@ use toolchain::Toolchain;
 const OBJECT: &str = "probe-ebpf/obj/tracetoll.bpf.o";
 /// What compiled it.
 const COMPILER: &str = "probe-ebpf/obj/compiler.txt";
+/// Where programs that log are put: never where anything measures with them unasked.
+const LOGGING: &str = "target/xtask/ebpf/tracetoll-log.bpf.o";
 
 /// Build the kernel programs and put the object where it is committed
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Change nothing: prove that the committed object is what the source gives
-    #[arg(long, conflicts_with_all = ["out", "source"])]
+    #[arg(long, conflicts_with_all = ["out", "source", "log"])]
     check: bool,
+    /// Build programs that log, for `tracetoll run --bpf-log FILE`, and put them at
+    /// target/xtask/ebpf/tracetoll-log.bpf.o unless --out says where
+    #[arg(long)]
+    log: bool,
     /// Put the object here instead, for `tracetoll run --object FILE`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -46,10 +53,12 @@ impl Args {
         let source = self.source.as_deref().unwrap_or(paths::root());
         let source = fs::canonicalize(source)
             .with_context(|| format!("cannot find {}", source.display()))?;
-        let built = build::object(&toolchain, &source)?;
-        let path = match self.out {
-            Some(path) => path,
-            None => {
+        let kind = if self.log { Kind::Logging } else { Kind::Measured };
+        let built = build::object(&toolchain, &source, kind)?;
+        let path = match (self.out, kind) {
+            (Some(path), _) => path,
+            (None, Kind::Logging) => paths::root().join(LOGGING),
+            (None, Kind::Measured) => {
                 write(&paths::root().join(COMPILER), toolchain.identity.as_bytes())?;
                 paths::root().join(OBJECT)
             }
@@ -65,10 +74,18 @@ pub(crate) fn ready(install: &Installer) -> Result<()> {
     Toolchain::ready(install).map(drop)
 }
 
+/// Builds the programs that log; where they are now.
+pub(crate) fn logging(install: &Installer) -> Result<PathBuf> {
+    let toolchain = Toolchain::ready(install)?;
+    let path = paths::root().join(LOGGING);
+    write(&path, &build::object(&toolchain, paths::root(), Kind::Logging)?)?;
+    Ok(path)
+}
+
 /// Proves that the committed object is what the source gives.
 pub(crate) fn check(install: &Installer) -> Result<()> {
     let toolchain = Toolchain::ready(install)?;
-    let built = build::object(&toolchain, paths::root())?;
+    let built = build::object(&toolchain, paths::root(), Kind::Measured)?;
     let [object, compiler] = [OBJECT, COMPILER].map(|path| read(&paths::root().join(path)));
     prove(&built, &object?, &toolchain, &String::from_utf8(compiler?)?)?;
     println!("{OBJECT} is what the source gives ({} bytes)", built.len());

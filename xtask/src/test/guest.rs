@@ -1,7 +1,7 @@
 //! The guest tests: which machines, how they end, and what of them failed.
 
 use super::lanes::{self, Kind, Share};
-use crate::cargo;
+use crate::{cargo, ebpf};
 use anyhow::{Context, Result, bail};
 use probe_vm::kernels::{Kernel, SERIES};
 use probe_vm::machine::{self, AccelArg, Ending, Machine, Outcome, Tools};
@@ -20,6 +20,10 @@ const MODULES: &str = "TRACETOLL_TEST_MODULES";
 
 /// What `tests/guest/soak.rs` takes: how many kills, and the seed of their moments.
 const SOAK: [&str; 2] = ["TRACETOLL_SOAK_KILLS", "TRACETOLL_SOAK_SEED"];
+
+/// The one guest test that loads programs that log, a long one. Whoever runs others needs no
+/// compiler of them.
+const OF_LOGS: &str = "bpf::what_programs_log_is_in_the_trials_and_shown";
 
 /// Which of the guest tests to run.
 pub(super) struct Asked<'a> {
@@ -42,6 +46,8 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<Vec<(Share, 
     let image = image::ready(image::SERIES, install)?;
     let variable = |name: &str, value: String| (name.to_owned(), value);
     let shares = shares(asked, &tests)?;
+    let of_logs = asked.part.map_or(asked.full, |part| OF_LOGS.contains(part));
+    let logging = of_logs.then(|| ebpf::logging(install)).transpose()?;
     let alone = shares.len() == 1;
     let machine = |share: &Share| -> Result<Machine> {
         let kernel = Kernel::get(&share.series, install)?;
@@ -58,6 +64,9 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<Vec<(Share, 
             variable("TRACETOLL_IMAGE", image.display().to_string()),
             variable(MODULES, modules.join(",")),
         ];
+        if let Some(object) = &logging {
+            env.push(variable("TRACETOLL_BPF_LOG", object.display().to_string()));
+        }
         if share.kind == Kind::Long {
             // Others each night.
             let seed = jiff::Timestamp::now().as_second().to_string();

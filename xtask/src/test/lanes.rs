@@ -34,7 +34,7 @@ const OF_THE_KERNEL: &[&str] = &[
 pub(super) const OF_VMS: &[&str] = &["kvm"];
 
 /// Modules that have long tests (`long_test` in tests/guest/main.rs). All tests of `soak` are.
-const LONG: [&str; 3] = ["cpus", "narrow", SOAK];
+const LONG: [&str; 4] = ["bpf", "cpus", "narrow", SOAK];
 const SOAK: &str = "soak";
 
 /// Where the tests that boot VMs run: on the oldest series, whose vhost workers are kernel threads,

@@ -34,6 +34,11 @@ impl fmt::Display for Incomparable {
 /// # Errors
 /// The first field that must agree and does not.
 pub(super) fn check(base: &Campaign, new: &Campaign) -> Result<(), Incomparable> {
+    // Costs of programs that log are those of their lines.
+    let [before, after] = [base, new].map(|campaign| campaign.design.bpf_log);
+    same(
+        (before || after).then(|| ("design.bpf_log".into(), before.to_string(), after.to_string())),
+    )?;
     let designs = [&base.design, &new.design].map(measured);
     same(differing("design", &designs[0], &designs[1]))?;
     let (mut shared, parts) = (false, [Part::Overhead, Part::Fidelity]);

@@ -93,5 +93,10 @@ fn experiment(design: &Design) -> Value {
         fields.remove("summary");
     }
     let items: Vec<String> = design.target.items().collect();
-    serde_json::json!({ "scenario": scenario, "target": items, "bpf_stats": design.bpf_stats })
+    serde_json::json!({
+        "scenario": scenario,
+        "target": items,
+        "bpf_stats": design.bpf_stats,
+        "bpf_log": design.bpf_log,
+    })
 }

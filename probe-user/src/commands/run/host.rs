@@ -78,7 +78,11 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<ExitCode> {
         terminal::tell(format_args!("left {object}: {why}"));
     }
     check_others(args, scenario)?;
-    let chosen = args.object.as_deref().map(Programs::of_file).transpose()?;
+    let chosen = match (&args.object, &args.bpf_log) {
+        (Some(path), _) => Some(Programs::of_file(path)?),
+        (None, Some(path)) => Some(Programs::that_log(path)?),
+        (None, None) => None,
+    };
     let (programs, object) = chosen.unzip();
     // Under every trial alike, the baseline's and the reference counter's too, until this run ends.
     let _kept = args.bpf_stats.then(statistics::keep).transpose()?;
@@ -99,6 +103,7 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<ExitCode> {
         shared_target: !holders.is_empty(),
         object,
         bpf_stats: args.bpf_stats || statistics::are_on(),
+        bpf_log: args.bpf_log.is_some(),
     };
     announce(&design);
     for note in targets::notes(&args.target, known.symbols()?)? {

@@ -145,7 +145,7 @@ impl Plan<'_> {
             let path = Path::new(value);
             let is_file = match flag.as_str() {
                 "--scenario" => path.extension().is_some_and(|extension| extension == "toml"),
-                flag => flag == "--object",
+                flag => ["--object", "--bpf-log"].contains(&flag),
             };
             if !is_file {
                 words.push(value.clone());

@@ -7,33 +7,71 @@ use sha2::{Digest as _, Sha256};
 
 use probe_core::error::{Error, Result};
 
+use super::{
+    log::{self, Log},
+    object::is_constants,
+};
+
 /// The compiled programs; by default the built-in ones.
 #[derive(Debug, Clone, Default)]
-pub struct Programs(Option<Arc<Object>>);
+pub struct Programs {
+    /// None are the built-in ones.
+    object: Option<Arc<Object>>,
+    /// What they log; none where they do not.
+    log: Option<Arc<Log>>,
+}
 
 impl Programs {
     /// Those of the file at `path`, and its SHA-256 in hexadecimal digits.
     ///
     /// # Errors
-    /// It cannot be read, or is no object of this tracetoll's programs.
+    /// It cannot be read, is no object of this tracetoll's programs, or logs.
     pub fn of_file(path: &Path) -> Result<(Self, String)> {
-        let read = fs::read(path).map_err(|e| Error::file("read", path, e))?;
-        let object = checked(&read).map_err(|why| {
-            Error::invalid(
-                format!("--object {}", path.display()),
-                why,
-                "Compile one from the source of this tracetoll, or of one with the same programs",
-            )
-        })?;
-        let digest = Sha256::digest(&read).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok((Self(Some(Arc::new(object))), digest))
+        let (object, digest) = read(path, "--object", false)?;
+        Ok((Self { object: Some(Arc::new(object)), log: None }, digest))
+    }
+
+    /// As [`of_file`](Self::of_file), of programs that log; makes the ring that they log to.
+    ///
+    /// # Errors
+    /// As there, but they do not log; the kernel refuses the ring; not root.
+    pub fn that_log(path: &Path) -> Result<(Self, String)> {
+        let (object, digest) = read(path, "--bpf-log", true)?;
+        let log = object.maps.get(log::RING).cloned().map(Log::new).transpose()?;
+        Ok((Self { object: Some(Arc::new(object)), log: log.map(Arc::new) }, digest))
+    }
+
+    /// What they log; none where they do not.
+    pub fn log(&self) -> Option<&Arc<Log>> {
+        self.log.as_ref()
     }
 
     /// A copy of the parsed object.
     pub(super) fn parsed(&self) -> std::result::Result<Object, ParseError> {
-        match &self.0 {
+        match &self.object {
             Some(object) => Ok(Object::clone(object)),
             None => Object::parse(probe_ebpf::OBJECT),
+        }
+    }
+}
+
+/// The object of the file that `flag` names, whose programs log or do not, and its SHA-256.
+fn read(path: &Path, flag: &str, logs: bool) -> Result<(Object, String)> {
+    let refused = |why| {
+        Error::invalid(
+            format!("{flag} {}", path.display()),
+            why,
+            "Compile one from the source of this tracetoll, or of one with the same programs",
+        )
+    };
+    let read = fs::read(path).map_err(|e| Error::file("read", path, e))?;
+    let object = checked(&read).map_err(refused)?;
+    match (object.maps.contains_key(log::RING), logs) {
+        (true, false) => Err(refused("its programs log, which --bpf-log is for".into())),
+        (false, true) => Err(refused("its programs do not log: it lacks the feature `log`".into())),
+        _ => {
+            let digest = Sha256::digest(&read).iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok((object, digest))
         }
     }
 }
@@ -50,6 +88,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<Object, ParseError> {
 }
 
 /// The object, which must have each built-in program, and each map with entries of the same layout.
+/// What programs need to log is in it beside those.
 fn checked(object: &[u8]) -> std::result::Result<Object, String> {
     let parse = |bytes| parse(bytes).map_err(|e| format!("it is no BPF object: {e}"));
     let (theirs, ours) = (parse(object)?, parse(probe_ebpf::OBJECT)?);
@@ -58,7 +97,9 @@ fn checked(object: &[u8]) -> std::result::Result<Object, String> {
         .maps
         .iter()
         .filter(|(name, map)| theirs.maps.get(*name).map(layout) != Some(layout(map)));
-    let strange = theirs.maps.keys().filter(|name| !ours.maps.contains_key(*name));
+    let logs = theirs.maps.contains_key(log::RING);
+    let of_log = |name: &str| logs && (name == log::RING || is_constants(name));
+    let strange = theirs.maps.keys().filter(|name| !ours.maps.contains_key(*name) && !of_log(name));
     let mut lacks: Vec<String> = programs
         .map(|name| format!("no program {name}"))
         .chain(maps.map(|(name, _)| format!("no map {name} as ours")))
@@ -93,6 +134,11 @@ mod tests {
             fs::write(&path, bytes).unwrap();
             Programs::of_file(&path).unwrap_err().to_string()
         };
+        let path = folder.path().join("built-in.o");
+        fs::write(&path, probe_ebpf::OBJECT).unwrap();
+        let silent = Programs::that_log(&path).unwrap_err().to_string();
+        assert!(silent.starts_with("--bpf-log "), "{silent}");
+        assert!(silent.contains("its programs do not log"), "{silent}");
         let text = refusal(b"#!/bin/sh\n");
         assert!(text.contains("x.o: it is no BPF object: "), "{text}");
         assert!(text.contains("Compile one from the source"), "{text}");

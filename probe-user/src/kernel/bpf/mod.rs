@@ -11,6 +11,7 @@ pub mod counter;
 pub mod function;
 pub mod link;
 pub mod loader;
+pub mod log;
 pub mod object;
 pub mod output;
 pub mod place;

@@ -12,8 +12,11 @@ use aya_obj::{Function, btf::Btf};
 use probe_core::error::{Error, Hint, Result};
 use probe_ebpf::ring::RING;
 
-use super::chosen::Programs;
-use crate::sys::bpf::{self, Kind, Records, Refusal, Source};
+use super::{
+    chosen::Programs,
+    log::{self, Log},
+};
+use crate::sys::bpf::{self, Kind, Records, Refusal, Source, maps};
 
 /// What an `EPERM` from bpf(2) asks for.
 pub(super) const RIGHTS: &str =
@@ -31,6 +34,8 @@ type Maps = BTreeMap<String, Map>;
 pub struct Object {
     parsed: aya_obj::Object,
     btf: Option<OwnedFd>,
+    /// What its programs log; none where they do not.
+    log: Option<Arc<Log>>,
 }
 
 /// What to load.
@@ -76,7 +81,7 @@ impl Object {
             .map(|types: &Btf| bpf::load_btf(&types.to_bytes()))
             .transpose()
             .map_err(|refusal| refused("bpf(BPF_BTF_LOAD)", SUBJECT.into(), refusal))?;
-        Ok(Self { parsed, btf })
+        Ok(Self { parsed, btf, log: programs.log().cloned() })
     }
 
     /// Makes the maps and loads the program.
@@ -88,7 +93,9 @@ impl Object {
         let mut object = self.only(plan.program)?;
         let maps = self.maps(plan)?;
         let shared = plan.partner.into_iter().flat_map(|other| &other.maps);
-        let code = self.relocate(&mut object, plan.program, maps.iter().chain(shared))?;
+        let of_log = self.of_log()?;
+        let used = maps.iter().chain(shared).chain(&of_log);
+        let code = self.relocate(&mut object, plan.program, used)?;
         let functions = code.func_info.func_info_bytes();
         let lines = code.line_info.line_info_bytes();
         let source = self.btf.as_ref().map(|btf| Source {
@@ -105,6 +112,7 @@ impl Object {
         });
         let subject = || format!("{} for {}", plan.program, plan.subject);
         let program = program.map_err(|r| refused("bpf(BPF_PROG_LOAD)", subject(), r))?;
+        self.log.as_ref().map_or(Ok(()), |log| log.read_through(program.as_fd()))?;
         let ring = plan.maps.iter().find(|(name, _)| *name == RING).map_or(0, |(_, bytes)| *bytes);
         Ok(Instance { program, maps, ring })
     }
@@ -156,6 +164,26 @@ impl Object {
         };
         plan.maps.iter().map(make).collect()
     }
+
+    /// What programs that log need beside the plan's maps: the ring of all of them, and constants.
+    /// The program keeps them, so none is the instance's.
+    fn of_log(&self) -> Result<Maps> {
+        let Some(log) = &self.log else { return Ok(Maps::new()) };
+        let constants = self.parsed.maps.iter().filter(|(name, _)| is_constants(name));
+        let filled = constants.map(|(name, map)| {
+            let data = MapData::create(map.clone(), "constants", None)
+                .map_err(|e| not_made(name.clone(), e))?;
+            maps::update(data.fd().as_fd(), &0_u32.to_ne_bytes(), map.data())
+                .map_err(|e| Error::call("bpf(BPF_MAP_UPDATE_ELEM)", name, e))?;
+            Ok((name.clone(), Arc::new(data)))
+        });
+        filled.chain([Ok((log::RING.to_owned(), log.ring()))]).collect()
+    }
+}
+
+/// Whether a map of this name holds a program's constants.
+pub(super) fn is_constants(name: &str) -> bool {
+    name.starts_with(".rodata")
 }
 
 impl Instance {
@@ -187,7 +215,7 @@ fn refused(call: &'static str, subject: String, refusal: Refusal) -> Error {
     Error::Refused { call, subject, source, log, hint }
 }
 
-fn not_made(subject: String, error: MapError) -> Error {
+pub(super) fn not_made(subject: String, error: MapError) -> Error {
     let source = match error {
         MapError::CreateError { io_error, .. } => io_error,
         other => io::Error::other(other),

@@ -339,6 +339,11 @@ fn what_was_measured_otherwise_is_not_compared() {
         "design.target.functions.1.name: \"handle_rx\" | \"tun_get_user\""
     );
     assert_eq!(refused(|other| other.design.bpf_stats = true), "design.bpf_stats: false | true");
+    assert_eq!(refused(|other| other.design.bpf_log = true), "design.bpf_log: false | true");
+    let mut logging = base().campaign();
+    logging.design.bpf_log = true;
+    let twice = compare(&logging, &logging, &[]).unwrap_err();
+    assert_eq!((twice.field.as_str(), twice.base.as_str()), ("design.bpf_log", "true"));
     assert_eq!(
         refused(|other| other.runs[0].platform = Platform::Native),
         "runs.platform: counted | native"
