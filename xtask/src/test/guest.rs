@@ -203,7 +203,7 @@ fn tried(
     let these: Vec<_> = indices.iter().map(|&index| machines[index].clone()).collect();
     // Tests wait for the kernel more than they compute; not so where VMs are emulated in VMs.
     let waiting = !these.iter().any(|machine| machine.nested);
-    let at_once = if waiting { 2 * machine::carried() } else { machine::carried() };
+    let at_once = if waiting { 3 * machine::carried() } else { machine::carried() };
     let ended = Mutex::new(BTreeMap::new());
     machine::run_all(&these, at_once, tools, |place, outcome| {
         let why = verdict(&these[place], outcome).err().map(|error| format!("{error:#}"));
