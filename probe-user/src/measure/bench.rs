@@ -38,14 +38,14 @@ pub struct Bench<'a> {
     pub interrupted: &'a Arc<AtomicBool>,
     /// What the cable carries at most, see [`Bench::calibrate`].
     pub link: Option<BitRate>,
-    /// A testbed that the next trial may use.
+    /// The testbed of this block's trials, between two of them.
     pub kept: RefCell<Option<Testbed>>,
     /// Tells of CPUs that go and come.
     pub hotplug: RefCell<Hotplug>,
 }
 
 impl Bench<'_> {
-    /// The testbed that was kept, or a new one, with its limits.
+    /// The block's testbed, or a new one, with its limits.
     pub(super) fn testbed(&self) -> Result<Testbed> {
         let mut testbed = match self.kept.take() {
             Some(testbed) => testbed,
@@ -55,17 +55,25 @@ impl Bench<'_> {
         Ok(testbed)
     }
 
-    /// Keeps a testbed that is dear to build for the next trial. One on which a trial failed never
-    /// comes here.
-    pub(super) fn leave(&self, testbed: Testbed) -> Result<()> {
-        if self.scenario.guests.kind == GuestKind::Kvm {
-            self.kept.replace(Some(testbed));
-            return Ok(());
-        }
-        testbed.close()
+    /// Keeps the testbed for the block's next trial.
+    pub(super) fn keep(&self, testbed: Testbed) {
+        self.kept.replace(Some(testbed));
     }
 
-    /// Takes down what is kept.
+    /// Ends a block. The next one draws a testbed of its own, so that what a testbed draws (a
+    /// bridge's hash, where its memory lies) scatters between blocks, not within one. VMs take too
+    /// long to boot for that, and serve the whole campaign.
+    ///
+    /// # Errors
+    /// As [`Testbed::close`].
+    pub(super) fn end_block(&self) -> Result<()> {
+        match self.scenario.guests.kind {
+            GuestKind::Kvm => Ok(()),
+            GuestKind::Blast | GuestKind::Bridge | GuestKind::Existing => self.close(),
+        }
+    }
+
+    /// Takes down the testbed that is kept.
     ///
     /// # Errors
     /// As [`Testbed::close`].

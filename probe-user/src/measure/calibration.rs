@@ -31,7 +31,8 @@ impl Bench<'_> {
                     let mut testbed = self.testbed()?;
                     let flow = self.flow(&testbed)?;
                     testbed.check()?;
-                    self.leave(testbed).map(|()| flow)
+                    self.keep(testbed);
+                    Ok(flow)
                 })?;
                 let cap = BitRate::new((share * flow).round());
                 cap.map(Some)

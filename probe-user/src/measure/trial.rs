@@ -49,7 +49,7 @@ struct Account {
 }
 
 impl Bench<'_> {
-    /// Runs one trial.
+    /// Runs one trial. After one that fails, the next gets a new testbed.
     ///
     /// # Errors
     /// Anything that fails on the way, and numbers that break one of their own checks; a CPU went
@@ -60,7 +60,11 @@ impl Bench<'_> {
         plan: Plan,
         watch: &mut Stopwatch,
     ) -> Result<Measured> {
-        self.steadily(|| self.trial(method, plan, watch))
+        let measured = self.steadily(|| self.trial(method, plan, watch));
+        if measured.is_err() {
+            self.kept.take();
+        }
+        measured
     }
 
     fn trial(&self, method: &dyn Method, plan: Plan, watch: &mut Stopwatch) -> Result<Measured> {
@@ -97,7 +101,7 @@ impl Bench<'_> {
             reference.map(|reference| reference.finish(&watched.reference)).transpose()?;
         let measured = assemble(&testbed, watched, reference, account);
         testbed.check()?;
-        self.leave(testbed)?;
+        self.keep(testbed);
         truth::check(&measured, method.descriptor(), self.target, plan)?;
         watch.lap(Phase::Account);
         Ok(measured)
