@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    baseline,
     correlation::{Coefficient, mean},
     figures::{self, Definition, Place as Where, Value},
     item::{Item, Items},
@@ -51,7 +52,7 @@ impl<'a> Blocks<'a> {
         headline: &'a str,
     ) -> Self {
         let mut together: BTreeMap<(usize, u32), Vec<Trial>> = BTreeMap::new();
-        for trial in trials {
+        for trial in baseline::pooled(trials).iter() {
             together.entry((trial.run, trial.block)).or_default().push(trial.clone());
         }
         let mut numbers: BTreeMap<(u64, bool), usize> = BTreeMap::new();

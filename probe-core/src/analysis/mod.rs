@@ -11,6 +11,7 @@
 //! | [`bootstrap`] | BCa over independent values, blocks of bins within the sections of one run |
 //! | [`estimate`] | from one value per block to a figure |
 //! | [`item`] | what of the target a method saw |
+//! | [`baseline`] | the baseline's trials of a block as one |
 //! | [`pairs`] | which trials a figure is made from |
 //! | `blocks` | the value of a figure in each block |
 //! | [`figures`] | the table of figures, and what follows from it |
@@ -33,6 +34,7 @@
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
+pub mod baseline;
 mod binned;
 mod blocks;
 pub mod bootstrap;

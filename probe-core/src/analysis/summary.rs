@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    baseline,
     blocks::Blocks,
     durations, events, fidelity,
     figures::{self, table},
@@ -24,7 +25,7 @@ use crate::model::{
 
 /// What follows from `trials`. Equal arguments give an equal summary.
 pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> Summary {
-    let trials = Trials { runs, all: trials };
+    let trials = Trials { runs, all: &baseline::pooled(trials) };
     let items = Items::of(&design.target);
     let headline = headline(&items, &trials);
     let bin = Nanos::from(design.scenario.bin);

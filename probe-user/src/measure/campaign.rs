@@ -1,13 +1,15 @@
-//! A campaign: blocks of trials, each block with every method once per pace, in random order.
+//! A campaign: blocks of trials, in each block every method once per pace and the baseline several
+//! times, in random order on one testbed.
 
 use std::{
+    iter,
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use probe_core::{
-    analysis::{pairs::Trials, stop},
+    analysis::{baseline, pairs::Trials, stop},
     error::{Error, Result},
     model::{
         campaign::{Design, JournalLine, Run as RunRecord, SCHEMA_VERSION},
@@ -88,13 +90,14 @@ impl Campaign<'_> {
                 order.shuffle(&mut random);
                 for (method, position) in order.into_iter().zip(0..) {
                     let slot = Slot { block, position, plan };
-                    let trial = self.trial(method.as_ref(), slot, &mut ahead)?;
+                    let trial = self.trial(method, slot, &mut ahead)?;
                     failed += usize::from(matches!(trial.outcome, Outcome::Failed { .. }));
                     let line = JournalLine::Trial(Box::new(trial));
                     journal.write(&line)?;
                     costs.extend(self.cost(line));
                 }
             }
+            self.bench.end_block()?;
             if self.is_enough(block + 1, &costs) {
                 break;
             }
@@ -112,8 +115,14 @@ impl Campaign<'_> {
         ahead
     }
 
-    fn methods_of(&self, plan: Plan) -> impl Iterator<Item = &Box<dyn Method>> {
-        self.methods.iter().filter(move |method| plan.runs_under(method.descriptor()))
+    /// What a block measures by this plan, a method once for each of its trials.
+    fn methods_of(&self, plan: Plan) -> impl Iterator<Item = &dyn Method> {
+        let methods = self.methods.iter().map(AsRef::as_ref);
+        let baselines = plan.baselines(self.methods.len().saturating_sub(1));
+        methods.filter(move |method| plan.runs_under(method.descriptor())).flat_map(move |method| {
+            let times = if method.descriptor().id.is_off() { baselines } else { 1 };
+            iter::repeat_n(method, times)
+        })
     }
 
     /// How long the load of one trial runs, as far as the scenario says so.
@@ -167,7 +176,8 @@ impl Campaign<'_> {
     /// Whether so many blocks have told what there is to know; says so, or how far it is.
     fn is_enough(&self, blocks: u32, costs: &[Trial]) -> bool {
         let Some(width) = self.until else { return false };
-        let trials = Trials { runs: std::slice::from_ref(&self.record), all: costs };
+        let costs = baseline::pooled(costs);
+        let trials = Trials { runs: std::slice::from_ref(&self.record), all: &costs };
         let progress = stop::progress(&trials, &self.design, self.record.seed);
         let enough = stop::is_enough(&progress, width);
         let known = progress.iter().filter_map(|one| Some((one.half_width?, &one.method)));

@@ -38,6 +38,16 @@ impl Plan {
         }
     }
 
+    /// How often a block measures the baseline, beside `others` methods. All their costs share its
+    /// scatter: at the square root of their number, one more trial of the baseline would gain as
+    /// much as one more of every method (Dunnett 1955). A fidelity trial takes too long.
+    pub fn baselines(self, others: usize) -> usize {
+        match self.part {
+            Part::Overhead if !self.with_reference => others.isqrt().max(1),
+            Part::Overhead | Part::Fidelity => 1,
+        }
+    }
+
     /// What is traced of `target`.
     pub(super) fn part_of(self, target: &Target) -> Cow<'_, Target> {
         let Some(functions) = self.functions else { return Cow::Borrowed(target) };

@@ -21,7 +21,7 @@ pub use self::{
     wanted::{CallRate, Wanted},
 };
 use self::{judge::Limit, subject::Subject};
-use super::pairs::Trials;
+use super::{baseline, pairs::Trials};
 use crate::model::{
     campaign::{Campaign, Unavailable},
     figure::{Figure, Platform},
@@ -133,7 +133,7 @@ pub enum Criterion {
 
 /// Sets every method of `campaign` against what is `wanted`.
 pub fn recommend(campaign: &Campaign, wanted: &Wanted) -> Recommendation {
-    let trials = Trials { runs: &campaign.runs, all: &campaign.trials };
+    let trials = Trials { runs: &campaign.runs, all: &baseline::pooled(&campaign.trials) };
     let seed = campaign.runs.first().map_or(0, |run| run.seed);
     let judged = campaign.design.methods.iter().filter_map(|method| {
         let summary = campaign.summary.methods.iter().find(|summary| summary.id == method.id)?;

@@ -17,7 +17,7 @@ use crate::analysis::figures::table::{
     LATENCY_P99_9_PCT, LATENCY_P99_9_US, LATENCY_P99_PCT, LATENCY_P99_US,
 };
 use crate::{
-    analysis::{latency::curve_us, pairs::Trials},
+    analysis::{baseline, latency::curve_us, pairs::Trials},
     model::{
         campaign::Campaign,
         method::{Descriptor, Family, MethodId},
@@ -77,7 +77,7 @@ fn curves(campaign: &Campaign, family: Family) -> Option<Figure> {
 }
 
 fn line(campaign: &Campaign, id: &MethodId, look: Look) -> Option<Line> {
-    let trials = Trials { runs: &campaign.runs, all: &campaign.trials };
+    let trials = Trials { runs: &campaign.runs, all: &baseline::pooled(&campaign.trials) };
     let levels = curve_us(&trials, id, &SHARES);
     let points = SHARES.iter().zip(levels).filter_map(|(&share, level)| {
         let interval = interval(campaign, id, share);

@@ -3,6 +3,7 @@
 use super::{Figure, Section, panels::figure};
 use crate::{
     analysis::{
+        baseline,
         figures::table::{
             AFTER_S_PER_S, KERNEL_NS_PER_EVENT, READER_CPU_PCT, SYSTEM_CPU_PCT, THROUGHPUT_PCT,
             WORKER_CPU_PCT,
@@ -54,7 +55,7 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
 }
 
 fn parts(campaign: &Campaign) -> Option<Figure> {
-    let trials = Trials { runs: &campaign.runs, all: &campaign.trials };
+    let trials = Trials { runs: &campaign.runs, all: &baseline::pooled(&campaign.trials) };
     let seed = campaign.runs.first().map_or(0, |run| run.seed);
     let kernel = move |method: &&MethodSummary| {
         Cell::figure(&split::kernel_pct(&trials, &method.id, seed), Style::DIFFERENCE)
