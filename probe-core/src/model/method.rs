@@ -20,6 +20,11 @@ impl MethodId {
     /// The id of the baseline that is judged as a method.
     pub const OFF_AGAIN: &'static str = "off-again";
 
+    /// Whether this is the A/A control.
+    pub fn is_off_again(&self) -> bool {
+        self.0 == Self::OFF_AGAIN
+    }
+
     /// Whether this is the baseline.
     pub fn is_off(&self) -> bool {
         self.0 == Self::OFF

@@ -56,7 +56,10 @@ fn lines(methods: Vec<&MethodSummary>) -> Table<'_, &MethodSummary> {
         })
         .unit("per call"),
         OfMethods::new("times", move |method| {
-            let times = || Some(format!("{:.1}", cost(method).known()?.estimate / least?));
+            let times = || {
+                let cost = cost(method).known().filter(|_| !method.id.is_off_again())?;
+                Some(format!("{:.1}", cost.estimate / least?))
+            };
             times().into()
         })
         .unit("least"),
@@ -82,10 +85,12 @@ fn estimate(figure: &Figure, style: Style) -> Option<String> {
     parts(figure, style).map(|[value, ..]| value)
 }
 
-/// The least cost, where costs of this clock have an order and each is more than nothing.
+/// The least cost of a method, where costs of this clock have an order and each is more than
+/// nothing. The A/A control is none.
 fn least(methods: &[&MethodSummary]) -> Option<f64> {
     let mut least: Option<f64> = None;
-    for found in methods.iter().filter_map(|method| cost(method).known()) {
+    let judged = methods.iter().filter(|method| !method.id.is_off_again());
+    for found in judged.filter_map(|method| cost(method).known()) {
         let ordered =
             matches!(found.platform, Platform::Native | Platform::Virtual | Platform::Counted);
         if !ordered || found.lo.is_none_or(|lo| lo <= 0.0) {

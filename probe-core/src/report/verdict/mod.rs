@@ -30,7 +30,7 @@ const GROUPS: [(Class, &str); 5] = [
     (Class::Recorded, "Methods that record every call, with its time"),
     (Class::Sampled, "Methods that sample"),
     (Class::Inferred, "Methods that see what follows from calls"),
-    (Class::Nothing, "Hooks that observe nothing"),
+    (Class::Nothing, "Controls that observe nothing"),
 ];
 
 /// What all of it rests on.

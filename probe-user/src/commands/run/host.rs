@@ -247,9 +247,10 @@ fn sizes(asked: &[usize], target: &Target) -> Result<Vec<usize>> {
     Ok(smaller.collect::<BTreeSet<_>>().into_iter().collect())
 }
 
-/// The methods that were asked for, with the baseline first: nothing can be compared without it.
+/// The baseline and the A/A control, which every campaign has, and the methods that were asked for.
 fn wanted(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Box<dyn Method>>> {
-    let mut wanted = registry::select(&format!("{},{}", MethodId::OFF, args.methods))?;
+    let controls = format!("{},{}", MethodId::OFF, MethodId::OFF_AGAIN);
+    let mut wanted = registry::select(&format!("{controls},{}", args.methods))?;
     let named = args.method.iter().map(|word| registry::find(word)).collect::<Result<Vec<_>>>()?;
     for method in external::defined(&scenario.external)?.into_iter().chain(named) {
         let id = &method.descriptor().id;
