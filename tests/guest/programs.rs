@@ -82,11 +82,11 @@ fn campaign() -> Result<()> {
     let sha256 = design["object"].as_str().context("the object is not told")?;
     ensure!(sha256.len() == 64 && said.split_whitespace().any(|word| word == sha256), "{said}");
     let method = |index: usize| &campaign["summary"]["methods"][index];
-    let runs = &method(1)["program_runs"];
+    let runs = &method(2)["program_runs"];
     let ns = |figure: &str| runs[figure]["estimate"].as_f64().unwrap_or_default();
     ensure!(runs["runs"] == 300 && ns("ns_per_run") > 0.0, "{runs}");
     ensure!(ns("ns_per_event") == ns("ns_per_run"), "one run per call: {runs}");
-    ensure!(method(2).get("program_runs").is_none(), "ftrace runs no program: {}", method(2));
+    ensure!(method(3).get("program_runs").is_none(), "ftrace runs no program: {}", method(3));
     Ok(())
 }
 

@@ -21,9 +21,13 @@ const ID: usize = 24;
 
 /// The screen.
 pub fn render(campaign: &Campaign) -> String {
-    let mut methods: Vec<_> =
-        campaign.summary.methods.iter().filter(|method| !method.id.is_off()).collect();
     let known = |method: &MethodSummary| cost(method).known().map_or(f64::MAX, |c| c.estimate);
+    let judged = |method: &&MethodSummary| match cost(method) {
+        // Nothing was measured under it.
+        Figure::Null(_) if method.id.is_off_again() => false,
+        _ => !method.id.is_off(),
+    };
+    let mut methods: Vec<_> = campaign.summary.methods.iter().filter(judged).collect();
     methods.sort_by(|a, b| known(a).total_cmp(&known(b)));
     let mut text = header(campaign);
     if let Some(warning) = caveats::logging(&campaign.design) {

@@ -54,6 +54,8 @@ pub struct Campaign<'a> {
     pub until: Option<f64>,
     /// Numbers of functions, below the target's, on which the overhead is measured as well.
     pub sizes: Vec<usize>,
+    /// Whether the A/A control takes part in the fidelity, whose trials are long.
+    pub fidelity_control: bool,
     /// Who hears how it goes.
     pub audience: &'a dyn Audience,
 }
@@ -119,10 +121,14 @@ impl Campaign<'_> {
     fn methods_of(&self, plan: Plan) -> impl Iterator<Item = &dyn Method> {
         let methods = self.methods.iter().map(AsRef::as_ref);
         let baselines = plan.baselines(self.methods.len().saturating_sub(1));
-        methods.filter(move |method| plan.runs_under(method.descriptor())).flat_map(move |method| {
-            let times = if method.descriptor().id.is_off() { baselines } else { 1 };
-            iter::repeat_n(method, times)
-        })
+        let controlled = plan.part == Part::Overhead || self.fidelity_control;
+        methods
+            .filter(move |method| plan.runs_under(method.descriptor()))
+            .filter(move |method| controlled || !method.descriptor().id.is_off_again())
+            .flat_map(move |method| {
+                let times = if method.descriptor().id.is_off() { baselines } else { 1 };
+                iter::repeat_n(method, times)
+            })
     }
 
     /// How long the load of one trial runs, as far as the scenario says so.

@@ -195,8 +195,17 @@ fn measure(
     let bench = &bench;
     let sizes = sizes(&args.sizes, bench.target)?;
     let (until, progress) = (args.until_ci, Progress::begin());
-    let audience = &progress;
-    let campaign = Campaign { bench, methods, design, record, blocks, until, sizes, audience };
+    let campaign = Campaign {
+        bench,
+        methods,
+        design,
+        record,
+        blocks,
+        until,
+        sizes,
+        fidelity_control: names_control(args),
+        audience: &progress,
+    };
     let measured = campaign.measure(&mut output.journal);
     drop(progress);
     let measured = measured.and_then(|failed| bench.close().map(|()| failed));
@@ -232,6 +241,12 @@ fn blocks(args: &RunArgs, parts: &[Part]) -> Result<u32> {
     Ok(blocks)
 }
 
+/// Whether the A/A control was asked for by name.
+fn names_control(args: &RunArgs) -> bool {
+    let lists = args.methods.split(',').chain(args.method.iter().map(String::as_str));
+    lists.map(str::trim).any(|word| word == MethodId::OFF_AGAIN)
+}
+
 /// The numbers of functions that were asked for, fewest first; the target's own number is measured
 /// anyway.
 fn sizes(asked: &[usize], target: &Target) -> Result<Vec<usize>> {
@@ -247,9 +262,12 @@ fn sizes(asked: &[usize], target: &Target) -> Result<Vec<usize>> {
     Ok(smaller.collect::<BTreeSet<_>>().into_iter().collect())
 }
 
-/// The baseline and the A/A control, which every campaign has, and the methods that were asked for.
+/// The baseline, the methods that were asked for, and the A/A control where costs are measured.
 fn wanted(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Box<dyn Method>>> {
-    let controls = format!("{},{}", MethodId::OFF, MethodId::OFF_AGAIN);
+    let controls = match scenario.overhead {
+        Some(_) => format!("{},{}", MethodId::OFF, MethodId::OFF_AGAIN),
+        None => MethodId::OFF.to_owned(),
+    };
     let mut wanted = registry::select(&format!("{controls},{}", args.methods))?;
     let named = args.method.iter().map(|word| registry::find(word)).collect::<Result<Vec<_>>>()?;
     for method in external::defined(&scenario.external)?.into_iter().chain(named) {
