@@ -5,7 +5,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use probe_core::model::target::{Function, Range, Target};
+use probe_core::model::{
+    item::ItemId,
+    target::{Function, Range, Target},
+};
 use probe_user::{
     kernel::{kallsyms::Kallsyms, symbols::AddressMap, targets, tracefs::format::Format},
     methods::{
@@ -50,9 +53,9 @@ impl Golden {
 fn decode(decoder: &CallDecoder, pages: &[u8]) -> (Tally, u64) {
     let (mut tally, mut sum) = (Tally::default(), 0_u64);
     for page in pages.chunks(decoder.layout().page_size()) {
-        let visit = |function: usize, seen: Seen| {
+        let visit = |function: ItemId, seen: Seen| {
             let (Seen::Hit(n) | Seen::Took(n)) = seen;
-            sum = sum.wrapping_add(n ^ function as u64);
+            sum = sum.wrapping_add(n ^ function.0 as u64);
         };
         decoder.page(page, &mut tally, visit).expect("an intact page");
     }

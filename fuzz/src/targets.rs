@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use probe_core::model::target::{Function, Range, Target};
+use probe_core::model::{
+    item::ItemId,
+    target::{Function, Range, Target},
+};
 use probe_user::{
     kernel::{
         btf::Functions,
@@ -65,7 +68,9 @@ pub(crate) fn ftrace_format(data: &[u8]) {
     let function =
         Function { name: "f".into(), module: None, addresses: Range { start: 0, end: u64::MAX } };
     let target = Target { functions: vec![function], ..Target::default() };
-    for kind in [Kind::call(&format, "ip"), Kind::item(&format, 0), Kind::graph_exit(&format)] {
+    for kind in
+        [Kind::call(&format, "ip"), Kind::item(&format, ItemId(0)), Kind::graph_exit(&format)]
+    {
         let Ok(kind) = kind else { continue };
         check_page(&CallDecoder::new(layout, &[kind], AddressMap::new(&target)), page);
     }

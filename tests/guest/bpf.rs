@@ -8,6 +8,7 @@ use libtest_mimic::Trial;
 use probe_core::{
     error::Error,
     model::{
+        item::{ItemId, PerItem},
         loss::Loss,
         target::{Function, Target},
         trial::ReferenceCounts,
@@ -65,21 +66,20 @@ fn fentry_count() -> Result<Box<dyn Method>> {
 
 /// The last total of each function.
 #[derive(Default)]
-struct Totals(Vec<u64>);
+struct Totals(PerItem<u64>);
 
 impl Sink for Totals {
-    fn count(&mut self, function: usize, total: u64) {
-        self.0.resize(self.0.len().max(function + 1), 0);
-        self.0[function] = total;
+    fn count(&mut self, function: ItemId, total: u64) {
+        *self.0.entry(function) = total;
     }
 
-    fn event(&mut self, _: usize, _: Nanos) {}
+    fn event(&mut self, _: ItemId, _: Nanos) {}
 
     fn sample(&mut self, _: Sample<'_>) {}
 
-    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+    fn weighted(&mut self, _: ItemId, _: Nanos, _: f64) {}
 
-    fn shares(&mut self, _: u64, _: &[Share]) {}
+    fn shares(&mut self, _: u64, _: PerItem<Share>) {}
 }
 
 fn counts_each_call() -> Result<()> {
@@ -110,12 +110,12 @@ fn counts_each_call() -> Result<()> {
     let calls = THREADS * CALLS;
     let mut totals = Totals::default();
     session.drain(&mut totals)?;
-    ensure!(totals.0 == [calls, calls, calls / 5], "counted {:?}", totals.0);
+    ensure!(*totals.0 == [Some(calls), Some(calls), Some(calls / 5)], "counted {:?}", totals.0);
     session.disable()?;
     call_open_tun()?;
     let observation = session.detach()?;
     ensure!(
-        observation.recorded == [Some(calls), Some(calls), Some(calls / 5)],
+        *observation.recorded == [Some(calls), Some(calls), Some(calls / 5)],
         "observed {:?}",
         observation.recorded
     );

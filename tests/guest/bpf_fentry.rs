@@ -5,6 +5,7 @@ use std::{thread, time::Duration};
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_core::model::{
+    item::{ItemId, PerItem},
     loss::Loss,
     method::Class,
     observation::{Estimate, Observation},
@@ -68,35 +69,34 @@ const UNUSED: (&str, &str) = ("tun_chr_ioctl", "tun");
 /// What was handed over, by item.
 #[derive(Debug, Default)]
 struct Seen {
-    totals: Vec<u64>,
-    events: Vec<(usize, Nanos, f64)>,
+    totals: PerItem<u64>,
+    events: Vec<(ItemId, Nanos, f64)>,
 }
 
 impl Seen {
     fn weight(&self, item: usize) -> f64 {
-        self.events.iter().filter(|event| event.0 == item).map(|event| event.2).sum()
+        self.events.iter().filter(|event| event.0.0 == item).map(|event| event.2).sum()
     }
 
     fn records(&self, item: usize) -> u64 {
-        self.events.iter().filter(|event| event.0 == item).count() as u64
+        self.events.iter().filter(|event| event.0.0 == item).count() as u64
     }
 }
 
 impl Sink for Seen {
-    fn count(&mut self, item: usize, total: u64) {
-        self.totals.resize(self.totals.len().max(item + 1), 0);
-        self.totals[item] = total;
+    fn count(&mut self, item: ItemId, total: u64) {
+        *self.totals.entry(item) = total;
     }
 
-    fn event(&mut self, item: usize, at: Nanos) {
+    fn event(&mut self, item: ItemId, at: Nanos) {
         self.events.push((item, at, 1.0));
     }
 
-    fn weighted(&mut self, item: usize, at: Nanos, weight: f64) {
+    fn weighted(&mut self, item: ItemId, at: Nanos, weight: f64) {
         self.events.push((item, at, weight));
     }
 
-    fn shares(&mut self, _: u64, _: &[Share]) {}
+    fn shares(&mut self, _: u64, _: PerItem<Share>) {}
 
     fn sample(&mut self, _: Sample<'_>) {}
 }
@@ -176,14 +176,14 @@ fn check(class: Class, outcome: &Outcome, truth: &[u64]) -> Result<()> {
     ensure!(observation.attached.len() == truth.len() && observation.kernel_memory.0 > 0);
     ensure!(seen.events.iter().all(|event| (span.0..=span.1).contains(&event.1)), "times");
     for (item, &truth) in truth.iter().enumerate() {
-        let recorded = observation.recorded[item];
+        let recorded = observation.recorded.get(ItemId(item)).copied();
         match class {
             Class::Nothing => ensure!(recorded.is_none(), "{item}"),
             Class::Sampled => sampled(observation, item, truth)?,
             _ => ensure!(recorded == Some(truth), "{item} of {truth}"),
         }
         let Some(recorded) = recorded else { continue };
-        match (class, seen.totals.get(item)) {
+        match (class, seen.totals.get(ItemId(item))) {
             (Class::Exact, Some(&total)) => ensure!(total == recorded, "{item}: {total}"),
             // Bins.
             (Class::Exact, None) => ensure!(seen.weight(item) == recorded as f64, "{item}"),
@@ -336,7 +336,7 @@ fn late_calls() -> Result<()> {
         thread::sleep(Duration::from_millis(1100));
         (0..20).try_for_each(|_| call_open_tun())
     })?;
-    ensure!(observation.recorded == [Some(50)], "{observation:?}");
+    ensure!(*observation.recorded == [Some(50)], "{observation:?}");
     let late = &observation.details["calls_behind_the_last_bin_per_function"][0];
     let late = late.as_u64().context("no number")?;
     // On a machine that stands still for a second, more of them are late.

@@ -5,7 +5,13 @@ use std::{sync::OnceLock, thread};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
-use probe_core::model::{loss::Loss, observation::Observation, target::Target, units::Nanos};
+use probe_core::model::{
+    item::{ItemId, PerItem},
+    loss::Loss,
+    observation::Observation,
+    target::Target,
+    units::Nanos,
+};
 use probe_user::{
     kernel::{cpus, kallsyms::Kallsyms, run::Run, targets},
     methods::{AttachContext, Detection, Method, Sample, Share, Sink, registry},
@@ -47,21 +53,20 @@ const CALLS: u64 = 100;
 
 /// The last total of each item.
 #[derive(Default)]
-struct Totals(Vec<Option<u64>>);
+struct Totals(PerItem<u64>);
 
 impl Sink for Totals {
-    fn count(&mut self, item: usize, total: u64) {
-        self.0.resize(self.0.len().max(item + 1), None);
-        self.0[item] = Some(total);
+    fn count(&mut self, item: ItemId, total: u64) {
+        *self.0.entry(item) = total;
     }
 
-    fn event(&mut self, _: usize, _: Nanos) {}
+    fn event(&mut self, _: ItemId, _: Nanos) {}
 
     fn sample(&mut self, _: Sample<'_>) {}
 
-    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+    fn weighted(&mut self, _: ItemId, _: Nanos, _: f64) {}
 
-    fn shares(&mut self, _: u64, _: &[Share]) {}
+    fn shares(&mut self, _: u64, _: PerItem<Share>) {}
 }
 
 /// Calls each thing `CALLS` times from each of the threads.
@@ -122,13 +127,13 @@ fn observe(
     session.enable()?;
     let mut totals = Totals::default();
     session.drain(&mut totals)?;
-    ensure!(totals.0 == expected(target, 0), "{:?} without load", totals.0);
+    ensure!(*totals.0 == *expected(target, 0), "{:?} without load", totals.0);
     load()?;
     session.drain(&mut totals)?;
     session.disable()?;
     call_open_tun()?;
     hit_oom_tracepoint()?;
-    Ok((session.detach()?, totals.0))
+    Ok((session.detach()?, totals.0.to_vec()))
 }
 
 /// What of a target was hit: `n` times each.
@@ -141,7 +146,7 @@ fn each_hit() -> Result<()> {
     for (id, request, _) in METHODS {
         let Some((method, target)) = ready(id, request)? else { continue };
         let (observation, totals) = observe(&*method, &target, call_all).context(*id)?;
-        ensure!(observation.recorded == totals, "{id}: counted {totals:?}, {observation:?}");
+        ensure!(*observation.recorded == totals, "{id}: counted {totals:?}, {observation:?}");
         ensure!(observation.lost == Loss::NONE, "{id}: {observation:?}");
         let told = matches!(observation.missed, Loss::Exact(_));
         ensure!(told == counts_misses(id)?, "{id}: {observation:?}");
@@ -178,7 +183,7 @@ fn counts_misses(id: &str) -> Result<bool> {
 /// happens where the program of another call's exit is preempted on the same CPU.
 fn check_durations(observation: &Observation) -> Result<()> {
     let (mut timed, mut calls) = (0, 0);
-    for (durations, of_function) in observation.durations.iter().zip(&observation.recorded) {
+    for (durations, of_function) in observation.durations.iter().zip(&*observation.recorded) {
         let buckets = &durations.as_ref().context("no histogram")?.log2_ns;
         timed += buckets.iter().sum::<u64>();
         calls += of_function.context("not observed")?;
@@ -224,19 +229,19 @@ fn full_map() -> Result<()> {
 
 /// The last shares.
 #[derive(Default)]
-struct Shares(u64, Vec<Share>);
+struct Shares(u64, PerItem<Share>);
 
 impl Sink for Shares {
-    fn count(&mut self, _: usize, _: u64) {}
+    fn count(&mut self, _: ItemId, _: u64) {}
 
-    fn event(&mut self, _: usize, _: Nanos) {}
+    fn event(&mut self, _: ItemId, _: Nanos) {}
 
     fn sample(&mut self, _: Sample<'_>) {}
 
-    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+    fn weighted(&mut self, _: ItemId, _: Nanos, _: f64) {}
 
-    fn shares(&mut self, samples: u64, functions: &[Share]) {
-        *self = Self(samples, functions.to_vec());
+    fn shares(&mut self, samples: u64, functions: PerItem<Share>) {
+        *self = Self(samples, functions);
     }
 }
 
@@ -253,7 +258,7 @@ fn samples_fall() -> Result<()> {
         ensure!(shares.0 == 0, "{} samples before enable", shares.0);
         session.enable()?;
         while_reading(|| {
-            while shares.1[read].inclusive < 50 {
+            while shares.1[read].is_none_or(|share| share.inclusive < 50) {
                 thread::sleep(std::time::Duration::from_millis(20));
                 session.drain(&mut shares)?;
             }
@@ -262,9 +267,10 @@ fn samples_fall() -> Result<()> {
         session.disable()?;
         session.drain(&mut shares)?;
         let observation = session.detach()?;
-        let (Share { inclusive, own }, idle) = (shares.1[read], shares.1[1 - read]);
+        let (Share { inclusive, own }, idle) =
+            (shares.1[read].context("none")?, shares.1[1 - read]);
         ensure!(observation.recorded[read] == Some(inclusive), "{observation:?}");
-        ensure!(idle == Share::default(), "{idle:?} in a function that nothing calls");
+        ensure!(idle == Some(Share::default()), "{idle:?} in a function that nothing calls");
         // The reader fills one CPU: a good part of all samples, though hardly any of them in
         // vfs_read's own code.
         let all = shares.0;

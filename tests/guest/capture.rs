@@ -108,9 +108,9 @@ impl Bench {
     }
 
     fn recorded(&self, seen: &Observation) -> Result<u64> {
-        let others = seen.recorded[..self.target.frames()].iter().flatten().count();
+        let others = seen.recorded[..self.target.frames().0].iter().flatten().count();
         ensure!(others == 0, "it observed no functions: {:?}", seen.recorded);
-        seen.recorded[self.target.frames()].context("no frames")
+        seen.recorded.get(self.target.frames()).copied().context("no frames")
     }
 }
 
@@ -161,7 +161,7 @@ fn every_frame() -> Result<()> {
         ensure!(frames.0.len() as u64 == sent, "{method}: {} events", frames.0.len());
         let item = bench.target.frames();
         let strange = frames.0.iter().find(|f| f.0 != item || !(begin..=end).contains(&f.1));
-        ensure!(strange.is_none(), "{method}: {strange:?} of item {item}, {begin} to {end}");
+        ensure!(strange.is_none(), "{method}: {strange:?} of {item:?}, {begin} to {end}");
         let records = records(&file)?;
         let expected = (kept as u32, FRAME as u32);
         ensure!(records.len() as u64 == sent, "{method}: {} records", records.len());

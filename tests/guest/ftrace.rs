@@ -101,10 +101,10 @@ fn each_call() -> Result<()> {
     let observation = session.detach()?;
     let calls = THREADS * CALLS;
     let expected = [calls, calls, calls / 5];
-    ensure!(observation.recorded == expected.map(Some), "recorded {:?}", observation.recorded);
+    ensure!(*observation.recorded == expected.map(Some), "recorded {:?}", observation.recorded);
     ensure!(observation.lost == Loss::NONE, "lost {:?}", observation.lost);
     for (function, expected) in expected.into_iter().enumerate() {
-        let seen = events.0.iter().filter(|event| event.0 == function).count() as u64;
+        let seen = events.0.iter().filter(|event| event.0.0 == function).count() as u64;
         ensure!(seen == expected, "function {function}: {seen} events for {expected} calls");
     }
     let outside = events.0.iter().filter(|(_, at)| !(begin..=end).contains(at)).count();

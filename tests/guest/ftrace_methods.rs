@@ -16,7 +16,13 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
-use probe_core::model::{loss::Loss, observation::Observation, target::Target, units::Nanos};
+use probe_core::model::{
+    item::{ItemId, PerItem},
+    loss::Loss,
+    observation::Observation,
+    target::Target,
+    units::Nanos,
+};
 use probe_user::{
     kernel::{clock, kallsyms::Kallsyms, run::Run, targets},
     methods::{AttachContext, Detection, Method, Sample, Share, Sink, registry},
@@ -88,31 +94,31 @@ fn available() -> Result<&'static [&'static str]> {
 /// What came.
 #[derive(Default)]
 struct Seen {
-    events: BTreeMap<usize, Vec<Nanos>>,
-    totals: BTreeMap<usize, u64>,
+    events: BTreeMap<ItemId, Vec<Nanos>>,
+    totals: BTreeMap<ItemId, u64>,
 }
 
 impl Seen {
-    fn of(&self, item: usize) -> u64 {
+    fn of(&self, item: ItemId) -> u64 {
         let events = self.events.get(&item).map_or(0, |events| events.len() as u64);
         events + self.totals.get(&item).copied().unwrap_or(0)
     }
 }
 
 impl Sink for Seen {
-    fn count(&mut self, item: usize, total: u64) {
+    fn count(&mut self, item: ItemId, total: u64) {
         self.totals.insert(item, total);
     }
 
-    fn event(&mut self, item: usize, at: Nanos) {
+    fn event(&mut self, item: ItemId, at: Nanos) {
         self.events.entry(item).or_default().push(at);
     }
 
     fn sample(&mut self, _: Sample<'_>) {}
 
-    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+    fn weighted(&mut self, _: ItemId, _: Nanos, _: f64) {}
 
-    fn shares(&mut self, _: u64, _: &[Share]) {}
+    fn shares(&mut self, _: u64, _: PerItem<Share>) {}
 }
 
 const OPENS: u64 = 90;
@@ -146,7 +152,7 @@ fn one_method(method: &dyn Method, target: &Target, run: &Run) -> Result<()> {
     let begin = clock::now();
     session.enable()?;
     session.drain(&mut seen)?;
-    ensure!((0..target.item_count()).all(|item| seen.of(item) == 0), "calls where none was made");
+    ensure!(target.items().all(|(item, _)| seen.of(item) == 0), "calls where none was made");
     calls()?;
     session.drain(&mut seen)?;
     calls()?;
@@ -161,7 +167,7 @@ fn one_method(method: &dyn Method, target: &Target, run: &Run) -> Result<()> {
         "ftrace-tracepoint" => [None, None, Some(2 * NAMES)].to_vec(),
         _ => [2 * OPENS, 2 * NAMES].map(Some).to_vec(),
     };
-    ensure!(observation.recorded == expected, "{observation:?}");
+    ensure!(*observation.recorded == *expected, "{observation:?}");
     ensure!(observation.lost == Loss::NONE, "{observation:?}");
     let counts_misses = ["ftrace-kprobe", "ftrace-kretprobe", "ftrace-hist"];
     let missed = match counts_misses.contains(&method.descriptor().id.0.as_str()) {
@@ -169,8 +175,8 @@ fn one_method(method: &dyn Method, target: &Target, run: &Run) -> Result<()> {
         false => Loss::Unknown,
     };
     ensure!(observation.missed == missed, "{observation:?}");
-    for (item, expected) in expected.into_iter().enumerate() {
-        ensure!(seen.of(item) == expected.unwrap_or(0), "{} of item {item}", seen.of(item));
+    for (item, expected) in ItemId(0).onward().zip(expected) {
+        ensure!(seen.of(item) == expected.unwrap_or(0), "{} of {item:?}", seen.of(item));
     }
     let slack =
         observation.details.get("clock_pairs_widest_ns").and_then(serde_json::Value::as_u64);
@@ -217,16 +223,16 @@ fn late_pages() -> Result<()> {
         session.drain(&mut seen)?;
         thread::sleep(Duration::from_millis(20));
     }
-    let early = seen.of(0);
+    let early = seen.of(ItemId(0));
     session.disable()?;
     // As the end of a trial may be: two marks with hardly anything between them.
     session.drain(&mut seen)?;
     session.drain(&mut seen)?;
     let observation = session.detach()?;
     ensure!(early == 0, "{early} events came early, so that this test proves nothing");
-    ensure!(observation.recorded == [Some(CALLS)], "{observation:?}");
+    ensure!(*observation.recorded == [Some(CALLS)], "{observation:?}");
     let widest = observation.details["clock_pairs_widest_ns"].as_u64().context("no number")?;
-    let mut times = seen.events.remove(&0).unwrap_or_default();
+    let mut times = seen.events.remove(&ItemId(0)).unwrap_or_default();
     times.sort_unstable();
     println!("pairs of at most {widest} ns");
     ensure!(times.len() == windows.len(), "{} times of {CALLS} calls", times.len());

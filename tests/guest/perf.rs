@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_core::model::{
+    item::{ItemId, PerItem},
     loss::Loss,
     scenario::{GuestKind, Guests},
     target::Target,
@@ -38,25 +39,26 @@ fn target() -> Result<Target> {
 }
 
 #[derive(Debug, Default)]
-struct Samples(Vec<(Nanos, Vec<usize>, Option<usize>)>);
+struct Samples(Vec<(Nanos, Vec<ItemId>, Option<ItemId>)>);
 
 impl Sink for Samples {
-    fn count(&mut self, _: usize, _: u64) {}
+    fn count(&mut self, _: ItemId, _: u64) {}
 
-    fn event(&mut self, _: usize, _: Nanos) {}
+    fn event(&mut self, _: ItemId, _: Nanos) {}
 
     fn sample(&mut self, sample: Sample<'_>) {
         self.0.push((sample.at, sample.functions.to_vec(), sample.innermost));
     }
 
-    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+    fn weighted(&mut self, _: ItemId, _: Nanos, _: f64) {}
 
-    fn shares(&mut self, _: u64, _: &[Share]) {}
+    fn shares(&mut self, _: u64, _: PerItem<Share>) {}
 }
 
 impl Samples {
     fn with(&self, function: usize) -> u64 {
-        self.0.iter().filter(|(_, functions, _)| functions.contains(&function)).count() as u64
+        self.0.iter().filter(|(_, functions, _)| functions.contains(&ItemId(function))).count()
+            as u64
     }
 }
 
@@ -103,8 +105,8 @@ fn samples_fall() -> Result<()> {
     session.drain(&mut samples)?;
     let observation = session.detach()?;
     let (inclusive, all) = (samples.with(0), samples.0.len() as u64);
-    let own = samples.0.iter().filter(|sample| sample.2 == Some(0)).count() as u64;
-    ensure!(observation.recorded == [Some(inclusive), Some(samples.with(1))], "{observation:?}");
+    let own = samples.0.iter().filter(|sample| sample.2 == Some(ItemId(0))).count() as u64;
+    ensure!(*observation.recorded == [Some(inclusive), Some(samples.with(1))], "{observation:?}");
     ensure!(samples.with(1) == 0, "{} samples in a function that nothing calls", samples.with(1));
     // The reader fills one CPU: a good part of all samples, though hardly any of them in vfs_read's
     // own code.
@@ -157,7 +159,7 @@ fn own_samples() -> Result<()> {
     // Nearly all of vfs_read's time is its callees'.
     ensure!(samples.with(0) < filled(&samples), "{} of vfs_read itself", samples.with(0));
     let counted: Vec<_> = (0..there.len()).map(|i| Some(samples.with(i))).collect();
-    ensure!(observation.recorded == counted, "{observation:?}, not {counted:?}");
+    ensure!(*observation.recorded == counted, "{observation:?}, not {counted:?}");
     ensure!(observation.lost == Loss::NONE, "{observation:?}");
     // Header, instruction, thread and time.
     ensure!(observation.bytes_read.0 == 32 * samples.0.len() as u64, "{observation:?}");
@@ -193,7 +195,7 @@ fn vhost_chains() -> Result<()> {
     session.disable()?;
     let observation = session.detach()?;
     testbed.close()?;
-    let own = samples.0.iter().filter(|sample| sample.2 == Some(0)).count() as u64;
+    let own = samples.0.iter().filter(|sample| sample.2 == Some(ItemId(0))).count() as u64;
     ensure!(own < samples.with(0) / 2, "{own} of {} samples of its own", samples.with(0));
     ensure!(observation.lost == Loss::NONE, "{observation:?}");
     Ok(())

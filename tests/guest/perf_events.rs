@@ -5,6 +5,7 @@ use std::{fs, thread};
 use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
 use probe_core::model::{
+    item::{ItemId, PerItem},
     loss::Loss,
     observation::{Observation, Promise},
     target::{Function, Target},
@@ -57,33 +58,33 @@ fn call_all(turn: u64) -> Result<()> {
 /// What the sink was told.
 #[derive(Debug, Default)]
 struct Told {
-    events: Vec<(usize, Nanos)>,
-    totals: Vec<(usize, u64)>,
+    events: Vec<(ItemId, Nanos)>,
+    totals: Vec<(ItemId, u64)>,
 }
 
 impl Told {
     fn events_of(&self, item: usize) -> u64 {
-        self.events.iter().filter(|(of, _)| *of == item).count() as u64
+        self.events.iter().filter(|(of, _)| of.0 == item).count() as u64
     }
 
     /// The last total of `item`.
     fn total_of(&self, item: usize) -> Option<u64> {
-        self.totals.iter().rev().find(|(of, _)| *of == item).map(|(_, total)| *total)
+        self.totals.iter().rev().find(|(of, _)| of.0 == item).map(|(_, total)| *total)
     }
 }
 
 impl Sink for Told {
-    fn count(&mut self, item: usize, total: u64) {
+    fn count(&mut self, item: ItemId, total: u64) {
         self.totals.push((item, total));
     }
 
-    fn event(&mut self, item: usize, at: Nanos) {
+    fn event(&mut self, item: ItemId, at: Nanos) {
         self.events.push((item, at));
     }
 
-    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+    fn weighted(&mut self, _: ItemId, _: Nanos, _: f64) {}
 
-    fn shares(&mut self, _: u64, _: &[Share]) {}
+    fn shares(&mut self, _: u64, _: PerItem<Share>) {}
 
     fn sample(&mut self, _: Sample<'_>) {}
 }
@@ -187,8 +188,8 @@ fn one_in_n() -> Result<()> {
             one_cpu.join().expect("no panic")
         };
         let (seen, told) = observe("perf-kprobe-record-7", &target, load)?;
-        ensure!(seen.recorded == [Some(records)], "{calls} calls: {seen:?}");
-        ensure!(seen.counted == [Some(calls)], "{calls} calls: {seen:?}");
+        ensure!(*seen.recorded == [Some(records)], "{calls} calls: {seen:?}");
+        ensure!(*seen.counted == [Some(calls)], "{calls} calls: {seen:?}");
         ensure!(told.events_of(0) == records, "{calls} calls: {told:?}");
     }
     Ok(())

@@ -8,18 +8,17 @@ use super::{
 use crate::model::{
     figures::DurationFigures,
     method::Descriptor,
-    observation::Durations,
-    trial::{Measured, Outcome, Pace},
+    trial::{Outcome, Pace},
 };
 
 /// Durations of the function that each kick calls, over all closed-loop trials of `method`; none
 /// where it measured none.
 pub fn figures(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Option<DurationFigures> {
-    let kicked = items.kicked()?.index;
+    let kicked = items.kicked()?.id;
     let kind = Kind::overhead(Pace::ClosedLoop);
     let ours = trials.all.iter().filter(|trial| trial.method == method.id && kind.holds(trial));
     let all = ours.filter_map(|trial| match &trial.outcome {
-        Outcome::Done(measured) => of_item(measured, kicked),
+        Outcome::Done(measured) => measured.observation.durations.get(kicked),
         Outcome::Failed { .. } => None,
     });
     let log2_ns = all.fold(Vec::new(), |sum, one| added(sum, &one.log2_ns));
@@ -27,10 +26,6 @@ pub fn figures(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Optio
     let bucket = |share: f64| quantile(&log2_ns, share).map(bounds);
     let (p50_ns, p99_ns, longest_ns) = (bucket(0.5)?, bucket(0.99)?, bucket(1.0)?);
     Some(DurationFigures { calls, p50_ns, p99_ns, longest_ns, log2_ns })
-}
-
-fn of_item(trial: &Measured, item: usize) -> Option<&Durations> {
-    trial.observation.durations.get(item)?.as_ref()
 }
 
 fn added(mut sum: Vec<u64>, more: &[u64]) -> Vec<u64> {
@@ -64,7 +59,7 @@ mod tests {
     use super::*;
     use crate::{
         analysis::fixture::Lab,
-        model::{figure::Platform, trial::Part},
+        model::{figure::Platform, observation::Durations, trial::Part},
     };
 
     const CLOSED_LOOP: (Part, Pace) = (Part::Overhead, Pace::ClosedLoop);
@@ -75,7 +70,7 @@ mod tests {
         lab.run(Platform::Counted);
         for (block, log2_ns) in [(0, vec![0, 0, 98]), (1, vec![0, 0, 0, 101, 1])] {
             lab.done(block, CLOSED_LOOP, "ftrace-function", |measured| {
-                measured.observation.durations = vec![Some(Durations { log2_ns }), None];
+                measured.observation.durations = vec![Some(Durations { log2_ns }), None].into();
             });
         }
         let items = Items::of(&lab.design.target);

@@ -74,15 +74,14 @@ fn sees_every_call(method: &Descriptor) -> bool {
 /// Sums over the trials `done`.
 fn counts(done: &[&Measured], method: &Descriptor, item: Item<'_>) -> Counts {
     let trials = || done.iter().copied();
-    let of_item = |values: &[Option<u64>]| values.get(item.index).copied().flatten();
     Counts {
         truth: known_total(trials().map(|trial| item.truth(&trial.sent))),
         recorded: known_total(trials().map(|trial| recorded(trial, method, item))),
-        counted: known_total(trials().map(|trial| of_item(&trial.observation.counted))),
+        counted: known_total(trials().map(|trial| trial.observation.counted.get(item.id).copied())),
         lost: trials().map(|t| t.observation.lost).fold(Loss::NONE, Loss::and),
         missed: trials().map(|t| t.observation.missed).fold(Loss::NONE, Loss::and),
         placed: trials().all(|trial| losses_are_placed(trial, item)),
-        estimate: together(trials().map(|t| *t.observation.estimates.get(item.index)?)),
+        estimate: together(trials().map(|t| t.observation.estimates.get(item.id).copied())),
     }
 }
 
@@ -113,7 +112,7 @@ fn recorded(trial: &Measured, method: &Descriptor, item: Item<'_>) -> Option<u64
 }
 
 fn session_total(trial: &Measured, item: Item<'_>) -> Option<u64> {
-    trial.observation.recorded.get(item.index).copied().flatten()
+    trial.observation.recorded.get(item.id).copied()
 }
 
 #[expect(
@@ -134,7 +133,7 @@ fn losses_are_placed(trial: &Measured, item: Item<'_>) -> bool {
         return true;
     }
     let elsewhere = |(index, count): (usize, &Option<u64>)| {
-        index != item.index && count.is_some_and(|count| count > 0)
+        index != item.id.0 && count.is_some_and(|count| count > 0)
     };
     let outside = window_sum(trial, item)
         .zip(session_total(trial, item))
@@ -174,7 +173,7 @@ mod tests {
     }
 
     fn saw(measured: &mut Measured, recorded: u64, lost: Loss, missed: Loss) {
-        measured.observation.recorded = vec![Some(recorded), Some(0)];
+        measured.observation.recorded = vec![Some(recorded), Some(0)].into();
         measured.observation.lost = lost;
         measured.observation.missed = missed;
     }
@@ -245,7 +244,7 @@ mod tests {
             measured.series = series(990.0);
         });
         // The function's count is missing: no zero.
-        open(|measured| measured.observation.recorded = vec![None, Some(0)]);
+        open(|measured| measured.observation.recorded = vec![None, Some(0)].into());
     }
 
     #[test]
@@ -261,7 +260,7 @@ mod tests {
                 saw(measured, 98, Loss::NONE, Loss::Exact(missed));
                 let promise = Promise::Always;
                 let estimate = Estimate { calls, lo: calls, hi: calls + 20.0, promise };
-                measured.observation.estimates = vec![Some(estimate)];
+                measured.observation.estimates = vec![Some(estimate)].into();
             });
             let found = of(&lab, "perf-kprobe-record-10");
             assert_eq!((found.reconciles, found.counted_plus_missed), (expected, None));
@@ -272,7 +271,7 @@ mod tests {
     fn what_stands_in_for_calls_is_set_against_frames() {
         let lab = lab("ftrace-function", |measured| {
             measured.sent.frames = 990;
-            measured.observation.recorded = vec![None, None, Some(990)];
+            measured.observation.recorded = vec![None, None, Some(990)].into();
             measured.observation.lost = Loss::NONE;
             measured.observation.missed = Loss::NONE;
         });
@@ -286,10 +285,10 @@ mod tests {
         let of = |counted, lo| {
             let lab = lab("perf-kprobe-record-10", |measured| {
                 saw(measured, 98, Loss::NONE, Loss::NONE);
-                measured.observation.counted = vec![Some(counted)];
+                measured.observation.counted = vec![Some(counted)].into();
                 let promise = Promise::Confidence95;
                 let estimate = Estimate { calls: 980.0, lo, hi: 1040.0, promise };
-                measured.observation.estimates = vec![Some(estimate)];
+                measured.observation.estimates = vec![Some(estimate)].into();
             });
             of(&lab, "perf-kprobe-record-10")
         };

@@ -274,7 +274,7 @@ fn quiet(bins: usize, functions: usize) -> Measured {
             SectionMark { first_bin: bins.div_ceil(2), hogs: 1, ..SectionMark::default() },
         ],
         observation: Observation {
-            recorded: vec![None; functions],
+            recorded: vec![None; functions].into(),
             lost: Loss::NONE,
             missed: Loss::NONE,
             enabled: elapsed,

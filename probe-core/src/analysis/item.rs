@@ -1,6 +1,7 @@
 //! What a method saw of the target, and how often that really happened.
 
 use crate::model::{
+    item::ItemId,
     method::{Class, Descriptor, SeriesUnit},
     subject::{CALLED_PER_KICK, HIT_PER_FRAME},
     target::Target,
@@ -10,8 +11,8 @@ use crate::model::{
 /// An item of the target: a function, a tracepoint, or the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Item<'a> {
-    /// Its index in the target.
-    pub index: usize,
+    /// Its id in the target.
+    pub id: ItemId,
     /// Its name.
     pub name: &'a str,
 }
@@ -44,11 +45,12 @@ impl Item<'_> {
 impl Items {
     /// Those of `target`.
     pub fn of(target: &Target) -> Self {
-        Self { names: target.items().collect(), functions: target.functions.len() }
+        let names = target.items().map(|(_, name)| name).collect();
+        Self { names, functions: target.functions.len() }
     }
 
     fn all(&self) -> impl Iterator<Item = Item<'_>> {
-        self.names.iter().enumerate().map(|(index, name)| Item { index, name })
+        ItemId::FIRST.onward().zip(&self.names).map(|(id, name)| Item { id, name })
     }
 
     /// The functions.
@@ -66,7 +68,7 @@ impl Items {
     /// that it saw.
     pub fn seen(&self, method: &Descriptor, trial: &Measured) -> Option<Item<'_>> {
         let recorded = &trial.observation.recorded;
-        let observed = |item: &Item<'_>| recorded.get(item.index).copied().flatten().is_some();
+        let observed = |item: &Item<'_>| recorded.get(item.id).is_some();
         let others = || self.all().skip(self.functions).filter(observed);
         let stand_in = || others().find(Item::is_tied).or_else(|| others().next());
         match self.kicked() {
@@ -86,7 +88,7 @@ impl Items {
             return None;
         }
         let item = trials.find_map(|trial| self.seen(method, trial))?;
-        (item.index >= self.functions).then_some(item)
+        (item.id.0 >= self.functions).then_some(item)
     }
 }
 
@@ -109,7 +111,7 @@ mod tests {
             lab.run(crate::model::figure::Platform::Native);
             let kind = (Part::Overhead, Pace::ClosedLoop);
             lab.done(0, kind, "ftrace-function", |measured| {
-                measured.observation.recorded = recorded.to_vec();
+                measured.observation.recorded = recorded.to_vec().into();
             });
             let Outcome::Done(measured) = &lab.trials[0].outcome else { panic!("it was done") };
             items.seen(lab.method("ftrace-function"), measured).map(|item| item.name.to_owned())
@@ -139,7 +141,7 @@ mod tests {
             ("perf-sample-999-callchain", vec![None, None, Some(3)]),
         ] {
             lab.failed(0, kind, method, "lost its load");
-            lab.done(1, kind, method, |measured| measured.observation.recorded = recorded);
+            lab.done(1, kind, method, |m| m.observation.recorded = recorded.into());
         }
         let campaign = lab.campaign();
         let instead = |id: &str| {
@@ -155,7 +157,7 @@ mod tests {
     #[test]
     fn the_load_tells_what_it_caused_and_nothing_else() {
         let sent = Sent { kicks: Some(7), frames: 9, ..Sent::default() };
-        let truth = |name| Item { index: 0, name }.truth(&sent);
+        let truth = |name| Item { id: ItemId(0), name }.truth(&sent);
         assert_eq!(truth("handle_tx"), Some(7));
         assert_eq!(truth(HIT_PER_FRAME), Some(9));
         assert_eq!(truth("frames"), Some(9));

@@ -246,7 +246,7 @@ fn check(trial: &Trial, design: &Design) -> std::result::Result<(), String> {
     }
     for one in series {
         fits("bins of the method's series", one.values.len(), bins)?;
-        if !design.target.items().any(|item| item == one.function) {
+        if !design.target.items().any(|(_, name)| name == one.function) {
             return Err(format!("a series of {}, which is not in the target", one.function));
         }
     }
@@ -447,7 +447,7 @@ mod tests {
         let contradiction = "its data contradicts itself: ";
         let text = why(|measured| measured.edges.truncate(1));
         assert_eq!(text, format!("{contradiction}1 bin edges for 2"));
-        let text = why(|measured| measured.observation.recorded.truncate(1));
+        let text = why(|measured| measured.observation.recorded = vec![Some(1)].into());
         assert_eq!(text, format!("{contradiction}1 totals of items for 3"));
         let text = why(|measured| measured.edges.reverse());
         assert_eq!(text, format!("{contradiction}bin edges go backwards"));

@@ -17,6 +17,7 @@ use crate::model::{
     campaign::{Design, MethodSummary, Run, Summary},
     checks::Checks,
     figure::Figure,
+    item::ItemId,
     method::{Descriptor, MethodId},
     reason::Reason,
     trial::{Outcome, Pace, Part, ReferenceCounts, Trial},
@@ -31,7 +32,7 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
     let bin = Nanos::from(design.scenario.bin);
     let of_method = |method: &Descriptor| {
         let fidelity = |function| fidelity::figures(&trials, method, function, bin, seed);
-        let others = items.functions().filter(|function| function.index != headline.index);
+        let others = items.functions().filter(|function| function.id != headline.id);
         MethodSummary {
             id: method.id.clone(),
             shows_instead: shows_instead(&trials, method, &items),
@@ -92,7 +93,7 @@ fn headline<'a>(items: &'a Items, trials: &Trials<'_>) -> Item<'a> {
     let with_reference = |function: &Item<'_>| {
         trials.all.iter().any(|trial| match &trial.outcome {
             Outcome::Done(measured) => measured.reference.as_ref().is_some_and(|reference| {
-                matches!(reference.functions.get(function.index), Some(ReferenceCounts::Calls(_)))
+                matches!(reference.functions.get(function.id.0), Some(ReferenceCounts::Calls(_)))
             }),
             Outcome::Failed { .. } => false,
         })
@@ -102,7 +103,7 @@ fn headline<'a>(items: &'a Items, trials: &Trials<'_>) -> Item<'a> {
         .filter(with_reference)
         .or_else(|| items.functions().find(with_reference))
         .or_else(|| items.functions().next())
-        .unwrap_or(Item { index: 0, name: "" })
+        .unwrap_or(Item { id: ItemId::FIRST, name: "" })
 }
 
 /// The reference counter's own overhead: the baseline with it against the baseline without, where the

@@ -345,7 +345,7 @@ pub fn series<'a>(trial: &'a Measured, function: &str) -> Option<&'a Series> {
 /// Calls per bin by the reference counter, or why there are none.
 pub(super) fn reference(trial: &Measured, function: Item<'_>) -> Result<Vec<f64>, Reason> {
     let reference = trial.reference.as_ref().ok_or(Reason::NoReference)?;
-    match reference.functions.get(function.index) {
+    match reference.functions.get(function.id.0) {
         Some(ReferenceCounts::Calls(calls)) => Ok(numbers(calls)),
         Some(ReferenceCounts::None { why }) => {
             Err(Reason::ReferenceUnavailable { why: why.clone() })

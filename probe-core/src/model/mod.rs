@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod external;
 pub mod figure;
 pub mod figures;
+pub mod item;
 pub mod latency;
 pub mod loss;
 pub mod method;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    item::PerItem,
     loss::Loss,
     units::{Bytes, Nanos},
 };
@@ -15,17 +16,17 @@ use super::{
 pub struct Observation {
     /// Events recorded (or counted, or sampled) per item of the target, in its order; items beyond
     /// the end, and those that are `None`, were not observed.
-    pub recorded: Vec<Option<u64>>,
+    pub recorded: PerItem<u64>,
     /// Methods that count every call and record only some: what they counted, per item as
     /// `recorded`. Empty where `recorded` is all there is.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub counted: Vec<Option<u64>>,
+    #[serde(default, skip_serializing_if = "PerItem::is_empty")]
+    pub counted: PerItem<u64>,
     /// Samplers of calls: what they take the true number for, per item. Empty for all others.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub estimates: Vec<Option<Estimate>>,
+    #[serde(default, skip_serializing_if = "PerItem::is_empty")]
+    pub estimates: PerItem<Estimate>,
     /// Methods that measure how long calls take: per item. Empty for all others.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub durations: Vec<Option<Durations>>,
+    #[serde(default, skip_serializing_if = "PerItem::is_empty")]
+    pub durations: PerItem<Durations>,
     /// Records that the method made and its buffers lost.
     pub lost: Loss,
     /// Calls at which the method's probe did not run.
@@ -59,10 +60,10 @@ impl Default for Observation {
     /// Of a session that saw nothing and took no time: a base for those that saw something.
     fn default() -> Self {
         Self {
-            recorded: Vec::new(),
-            counted: Vec::new(),
-            estimates: Vec::new(),
-            durations: Vec::new(),
+            recorded: PerItem::default(),
+            counted: PerItem::default(),
+            estimates: PerItem::default(),
+            durations: PerItem::default(),
             lost: Loss::Unknown,
             missed: Loss::Unknown,
             enabled: Nanos(0),
@@ -75,17 +76,6 @@ impl Default for Observation {
             program_runs: Vec::new(),
             details: BTreeMap::new(),
         }
-    }
-}
-
-impl Observation {
-    /// Leaves only the first `items` items.
-    pub fn truncate(&mut self, items: usize) {
-        let Self { recorded, counted, estimates, durations, .. } = self;
-        recorded.truncate(items);
-        counted.truncate(items);
-        estimates.truncate(items);
-        durations.truncate(items);
     }
 }
 

@@ -1,6 +1,9 @@
 //! From an address to the target's function that holds it.
 
-use probe_core::model::target::{Range, Target};
+use probe_core::model::{
+    item::ItemId,
+    target::{Range, Target},
+};
 
 /// The address ranges of a target's functions, sorted, so that an address is found in O(log n).
 ///
@@ -9,22 +12,21 @@ use probe_core::model::target::{Range, Target};
 /// start.
 #[derive(Debug, Clone)]
 pub struct AddressMap {
-    /// Range and index in the target, by address.
-    ranges: Vec<(Range, usize)>,
+    /// By address.
+    ranges: Vec<(Range, ItemId)>,
 }
 
 impl AddressMap {
     /// The map of `target`; its functions must have their addresses.
     pub fn new(target: &Target) -> Self {
-        let mut ranges: Vec<_> =
-            target.functions.iter().enumerate().map(|(i, f)| (f.addresses, i)).collect();
+        let mut ranges: Vec<_> = target.functions().map(|(item, f)| (f.addresses, item)).collect();
         ranges.sort_unstable_by_key(|(range, _)| range.start);
         Self { ranges }
     }
 
-    /// Index of the function that holds `address`.
+    /// The function that holds `address`.
     #[inline]
-    pub fn find(&self, address: u64) -> Option<usize> {
+    pub fn find(&self, address: u64) -> Option<ItemId> {
         // A target of one or two functions is the common case: a scan beats the search's
         // mispredicted branches.
         if self.ranges.len() <= 4 {
@@ -67,7 +69,8 @@ mod tests {
             let mut ranges: Vec<_> = cuts.chunks(2).map(|pair| (pair[0], pair[1])).collect();
             ranges.reverse();
             let expected = ranges.iter().position(|&(start, end)| (start..end).contains(&address));
-            prop_assert_eq!(AddressMap::new(&target(&ranges)).find(address), expected);
+            let found = AddressMap::new(&target(&ranges)).find(address);
+            prop_assert_eq!(found.map(|item| item.0), expected);
         }
     }
 }

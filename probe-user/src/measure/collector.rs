@@ -1,16 +1,22 @@
 //! Takes what a session saw and puts it into bins when the bins' edges are known.
 
-use probe_core::model::{method::SeriesUnit, observation::Series, target::Target, units::Nanos};
+use probe_core::model::{
+    item::{ItemId, PerItem},
+    method::SeriesUnit,
+    observation::Series,
+    target::Target,
+    units::Nanos,
+};
 
 use crate::methods::{self, Share, Sink};
 
 /// What a session handed over, not yet in bins.
 #[derive(Debug, Default)]
 pub struct Collector {
-    items: Vec<Seen>,
+    items: PerItem<Seen>,
     samples: Vec<Sample>,
     /// Functions of all samples, one sample's behind the other's.
-    functions: Vec<usize>,
+    functions: Vec<ItemId>,
     /// A profiler's totals as read at edge `i`.
     totals: Vec<Option<Totals>>,
     edge: usize,
@@ -30,7 +36,7 @@ struct Seen {
 #[derive(Debug, Clone)]
 struct Totals {
     samples: u64,
-    functions: Vec<Share>,
+    functions: PerItem<Share>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,13 +45,13 @@ struct Sample {
     weight: u64,
     /// Where its functions end in [`Collector::functions`].
     end: usize,
-    innermost: Option<usize>,
+    innermost: Option<ItemId>,
 }
 
 impl Collector {
     /// For the items of `target`.
     pub fn new(target: &Target) -> Self {
-        let items = target.items().map(|_| Seen::default()).collect();
+        let items = target.items().map(|(item, _)| (item, Seen::default())).collect();
         Self { items, ..Self::default() }
     }
 
@@ -55,7 +61,7 @@ impl Collector {
     }
 
     /// Whether the session told when `item` was hit, or that there were samples.
-    pub fn heard(&self, item: usize) -> bool {
+    pub fn heard(&self, item: ItemId) -> bool {
         let sampled = !self.samples.is_empty() || !self.totals.is_empty();
         sampled || self.items.get(item).is_some_and(Seen::is_told)
     }
@@ -65,7 +71,7 @@ impl Collector {
     /// zero), and for a profiler that has no sample in one of the bins.
     pub fn series(
         &self,
-        item: usize,
+        item: ItemId,
         name: String,
         unit: SeriesUnit,
         edges: &[Nanos],
@@ -87,7 +93,7 @@ impl Collector {
     }
 
     /// Samples per bin by their times.
-    fn sampled(&self, index: usize, edges: &[Nanos]) -> Vec<(u64, Share)> {
+    fn sampled(&self, item: ItemId, edges: &[Nanos]) -> Vec<(u64, Share)> {
         let mut bins = vec![(0, Share::default()); edges.len().saturating_sub(1)];
         let mut start = 0;
         for sample in &self.samples {
@@ -96,17 +102,17 @@ impl Collector {
             let Some(bin) = bin_of(sample.at, edges) else { continue };
             let (all, share) = &mut bins[bin];
             *all += sample.weight;
-            share.inclusive += sample.weight * u64::from(functions.contains(&index));
-            share.own += sample.weight * u64::from(sample.innermost == Some(index));
+            share.inclusive += sample.weight * u64::from(functions.contains(&item));
+            share.own += sample.weight * u64::from(sample.innermost == Some(item));
         }
         bins
     }
 
     /// Samples per bin by what was read at the edges.
-    fn counted(&self, index: usize, edges: &[Nanos]) -> Option<Vec<(u64, Share)>> {
+    fn counted(&self, item: ItemId, edges: &[Nanos]) -> Option<Vec<(u64, Share)>> {
         let read = |totals: &Option<Totals>| {
             let totals = totals.as_ref()?;
-            Some((totals.samples, *totals.functions.get(index)?))
+            Some((totals.samples, *totals.functions.get(item)?))
         };
         let totals: Vec<_> =
             self.totals.get(..edges.len())?.iter().map(read).collect::<Option<_>>()?;
@@ -161,20 +167,20 @@ impl Seen {
 }
 
 impl Sink for Collector {
-    fn count(&mut self, item: usize, total: u64) {
-        put(&mut self.items[item].totals, self.edge, total);
+    fn count(&mut self, item: ItemId, total: u64) {
+        put(&mut self.items.entry(item).totals, self.edge, total);
     }
 
-    fn event(&mut self, item: usize, at: Nanos) {
-        self.items[item].events.push(at);
+    fn event(&mut self, item: ItemId, at: Nanos) {
+        self.items.entry(item).events.push(at);
     }
 
-    fn weighted(&mut self, item: usize, at: Nanos, weight: f64) {
-        self.items[item].weighted.push((at, weight));
+    fn weighted(&mut self, item: ItemId, at: Nanos, weight: f64) {
+        self.items.entry(item).weighted.push((at, weight));
     }
 
-    fn shares(&mut self, samples: u64, functions: &[Share]) {
-        put(&mut self.totals, self.edge, Totals { samples, functions: functions.to_vec() });
+    fn shares(&mut self, samples: u64, functions: PerItem<Share>) {
+        put(&mut self.totals, self.edge, Totals { samples, functions });
     }
 
     fn sample(&mut self, sample: methods::Sample<'_>) {
@@ -219,8 +225,8 @@ mod tests {
     }
 
     fn series(seen: &Collector, target: &Target, unit: SeriesUnit, edges: &[Nanos]) -> Vec<Series> {
-        let names = target.functions.iter().map(|function| function.name.clone()).enumerate();
-        names.filter_map(|(item, name)| seen.series(item, name, unit, edges)).collect()
+        let functions = target.items().take(target.functions.len());
+        functions.filter_map(|(item, name)| seen.series(item, name, unit, edges)).collect()
     }
 
     const CALLS: SeriesUnit = SeriesUnit::Calls { factor: 1.0 };
@@ -234,7 +240,7 @@ mod tests {
         let target = target(&["f"]);
         let mut collector = Collector::new(&target);
         for at in [9, 10, 19, 20, 29, 30] {
-            collector.event(0, Nanos(at));
+            collector.event(ItemId(0), Nanos(at));
         }
         let found = series(&collector, &target, CALLS, &edges(&[10, 20, 30]));
         assert_eq!(found[0].values, [2.0, 2.0]);
@@ -244,13 +250,13 @@ mod tests {
     fn weights_add_up_and_totals_of_shares_become_shares_per_bin() {
         let target = target(&["f"]);
         let mut collector = Collector::new(&target);
-        collector.weighted(0, Nanos(11), 2.5);
-        collector.weighted(0, Nanos(12), 1.5);
-        collector.event(0, Nanos(13));
+        collector.weighted(ItemId(0), Nanos(11), 2.5);
+        collector.weighted(ItemId(0), Nanos(12), 1.5);
+        collector.event(ItemId(0), Nanos(13));
         assert_eq!(series(&collector, &target, CALLS, &edges(&[10, 20]))[0].values, [5.0]);
         for (edge, samples, inclusive) in [(0, 10, 5), (1, 14, 6), (2, 24, 6)] {
             collector.at_edge(edge);
-            collector.shares(samples, &[Share { inclusive, own: 0 }]);
+            collector.shares(samples, vec![Some(Share { inclusive, own: 0 })].into());
         }
         let shares = series(&collector, &target, SeriesUnit::CpuShare, &edges(&[10, 20, 30]));
         assert_eq!(shares[0].values, [25.0, 0.0]);
@@ -262,7 +268,7 @@ mod tests {
         let mut collector = Collector::new(&target);
         for (edge, total) in [(0, 5), (1, 7), (2, 70)] {
             collector.at_edge(edge);
-            collector.count(0, total);
+            collector.count(ItemId(0), total);
         }
         let found = series(&collector, &target, CALLS, &edges(&[10, 20]));
         assert_eq!(found[0].values, [2.0]);
@@ -274,9 +280,9 @@ mod tests {
         let mut collector = Collector::new(&target);
         for (edge, total) in [(0, 5), (1, 7), (2, 12)] {
             collector.at_edge(edge);
-            collector.count(0, total);
+            collector.count(ItemId(0), total);
             if edge != 1 {
-                collector.count(1, total);
+                collector.count(ItemId(1), total);
             }
         }
         let found = series(&collector, &target, CALLS, &edges(&[10, 20, 30]));
@@ -288,7 +294,9 @@ mod tests {
     fn shares_are_of_all_samples_of_the_bin() {
         let target = target(&["f", "g"]);
         let mut collector = Collector::new(&target);
-        let mut sample = |at, weight, functions: &[usize], innermost| {
+        let mut sample = |at, weight, functions: &[usize], innermost: Option<usize>| {
+            let functions: Vec<_> = functions.iter().copied().map(ItemId).collect();
+            let (functions, innermost) = (&functions[..], innermost.map(ItemId));
             collector.sample(methods::Sample { at: Nanos(at), weight, functions, innermost });
         };
         sample(1, 1, &[0], Some(0));

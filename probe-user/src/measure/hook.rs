@@ -63,10 +63,9 @@ impl<'a> Hook<'a> {
         reading.observer.disable()?;
         reading.drain()?;
         let seen = reading.observer.detach()?;
-        for (index, name) in self.target.items().enumerate() {
-            let of_item = |counts: &[Option<u64>]| counts.get(index).copied().flatten();
-            let all = of_item(&seen.counted).or(of_item(&seen.recorded));
-            truth::hits(&seen, self.method, Item { index, name: &name }, hits.truth(all))?;
+        for (id, name) in self.target.items() {
+            let all = seen.counted.get(id).or(seen.recorded.get(id)).copied();
+            truth::hits(&seen, self.method, Item { id, name: &name }, hits.truth(all))?;
         }
         Ok(seen)
     }

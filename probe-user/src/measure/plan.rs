@@ -50,9 +50,10 @@ impl Plan {
 
     /// What is traced of `target`.
     pub(super) fn part_of(self, target: &Target) -> Cow<'_, Target> {
-        let Some(functions) = self.functions else { return Cow::Borrowed(target) };
-        let functions = target.functions.iter().take(functions).cloned().collect();
-        Cow::Owned(Target { functions, tracepoints: target.tracepoints.clone() })
+        match self.functions {
+            Some(functions) => Cow::Owned(target.first(functions)),
+            None => Cow::Borrowed(target),
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use probe_core::{
         method::Descriptor,
         observation::{Observation, Series},
         scenario::{GuestKind, Guests},
-        target::Target,
         trial::{CpuTimes, Measured, Pace, Part, Phase, Received},
         units::{Bytes, Nanos},
     },
@@ -96,7 +95,7 @@ impl Bench<'_> {
         let reading = reader.stop()?;
         let watched = watched?;
         watch.lap(Phase::Load);
-        let account = self.account(method.descriptor(), &target, reading, &watched.edges, watch)?;
+        let account = self.account(method.descriptor(), reading, &watched.edges, watch)?;
         let reference =
             reference.map(|reference| reference.finish(&watched.reference)).transpose()?;
         let measured = assemble(&testbed, watched, reference, account);
@@ -198,7 +197,6 @@ impl Bench<'_> {
     fn account(
         &self,
         method: &Descriptor,
-        traced: &Target,
         mut reading: Reading,
         edges: &[Nanos],
         watch: &mut Stopwatch,
@@ -211,12 +209,7 @@ impl Bench<'_> {
         let Reading { observer, collector, cpu, wakeups } = reading;
         let mut observation = observer.detach()?;
         watch.lap(Phase::Detach);
-        if traced.item_count() < self.target.item_count() {
-            // Behind its functions, a smaller target's items have other indices; nobody asks for
-            // them.
-            observation.truncate(traced.functions.len());
-        }
-        observation.recorded.resize(self.target.item_count(), None);
+        observation.recorded.list(self.target.item_count());
         let series = self.series(method, &observation, &collector, edges);
         let after = reader::thread_cpu().since(before);
         Ok(Account {
@@ -237,13 +230,12 @@ impl Bench<'_> {
         collector: &Collector,
         edges: &[Nanos],
     ) -> Vec<Series> {
-        let observed = self.target.items().enumerate().zip(&observation.recorded);
-        observed
-            .filter(|((item, _), recorded)| {
-                recorded.is_some_and(|hits| hits == 0 || collector.heard(*item))
-            })
-            .filter_map(|((item, name), _)| collector.series(item, name, method.unit, edges))
-            .collect()
+        let told = |item| match observation.recorded.get(item) {
+            Some(hits) => *hits == 0 || collector.heard(item),
+            None => false,
+        };
+        let items = self.target.items().filter(|(item, _)| told(*item));
+        items.filter_map(|(item, name)| collector.series(item, name, method.unit, edges)).collect()
     }
 }
 

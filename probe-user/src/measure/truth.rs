@@ -68,12 +68,12 @@ pub(super) fn hits(
     item: Item<'_>,
     truth: u64,
 ) -> Result<()> {
-    let of_item = |counts: &[Option<u64>]| counts.get(item.index).copied().flatten();
-    let (all, lost) = match method.class {
-        Class::Exact | Class::Recorded | Class::Inferred => (of_item(&seen.recorded), seen.lost),
-        Class::Sampled => (of_item(&seen.counted), Loss::NONE),
+    let (counts, lost) = match method.class {
+        Class::Exact | Class::Recorded | Class::Inferred => (&seen.recorded, seen.lost),
+        Class::Sampled => (&seen.counted, Loss::NONE),
         Class::Nothing => return Ok(()),
     };
+    let all = counts.get(item.id).copied();
     if let Some(all) = all.filter(|&all| !accounts_for(truth, all, lost, seen.missed)) {
         return Err(Error::Inconsistent(format!(
             "{truth} hits of {}, but {all} seen, {lost:?} lost, {:?} missed{}",
@@ -82,9 +82,9 @@ pub(super) fn hits(
             hint(item.name, all > truth)
         )));
     }
-    match seen.estimates.get(item.index).copied().flatten() {
+    match seen.estimates.get(item.id) {
         // Calls that were missed were never drawn from.
-        Some(estimate) => bounds(estimate, truth.saturating_sub(seen.missed.known()), item.name),
+        Some(estimate) => bounds(*estimate, truth.saturating_sub(seen.missed.known()), item.name),
         None => Ok(()),
     }
 }

@@ -26,7 +26,13 @@ use std::{
 
 use probe_core::{
     error::{Error, Result},
-    model::{method::Descriptor, observation::Observation, target::Target, units::Nanos},
+    model::{
+        item::{ItemId, PerItem},
+        method::Descriptor,
+        observation::Observation,
+        target::Target,
+        units::Nanos,
+    },
 };
 
 pub use self::observer::Observer;
@@ -163,22 +169,21 @@ pub trait Session: Send {
     fn account(self: Box<Self>, noted: Observation) -> Result<Observation>;
 }
 
-/// Takes what a session saw. Functions, tracepoints and frames go by their index in the target, see
-/// [`Target`].
+/// Takes what a session saw.
 pub trait Sink {
     /// `item` was hit `total` times since enable, as read at this moment.
-    fn count(&mut self, item: usize, total: u64);
+    fn count(&mut self, item: ItemId, total: u64);
 
     /// `item` was hit at `at` (`CLOCK_MONOTONIC`).
-    fn event(&mut self, item: usize, at: Nanos);
+    fn event(&mut self, item: ItemId, at: Nanos);
 
     /// `weight` hits of `item` about `at`: a count of a short stretch of time in whose middle `at`
     /// lies, or a record that stands for several.
-    fn weighted(&mut self, item: usize, at: Nanos, weight: f64);
+    fn weighted(&mut self, item: ItemId, at: Nanos, weight: f64);
 
     /// A profiler's totals since enable, as read at this moment: all samples, and for each function
     /// of the target those that have it in their call chain, and those whose innermost frame it is.
-    fn shares(&mut self, samples: u64, functions: &[Share]);
+    fn shares(&mut self, samples: u64, functions: PerItem<Share>);
 
     /// A profiler's sample.
     fn sample(&mut self, sample: Sample<'_>);
@@ -194,9 +199,9 @@ pub struct Sample<'a> {
     pub weight: u64,
     /// The target's functions in the call chain, each once; without call chains, the one that was
     /// interrupted.
-    pub functions: &'a [usize],
+    pub functions: &'a [ItemId],
     /// The function of the target that was interrupted, if it is one.
-    pub innermost: Option<usize>,
+    pub innermost: Option<ItemId>,
 }
 
 /// A profiler's count for one function.

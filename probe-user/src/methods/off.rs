@@ -61,16 +61,14 @@ impl Method for Off {
         Detection::Available
     }
 
-    fn open(&self, target: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
-        Ok(Box::new(OffSession { items: target.item_count() }))
+    fn open(&self, _: &Target, _: &AttachContext<'_>) -> Result<Box<dyn Session>> {
+        Ok(Box::new(OffSession))
     }
 }
 
 /// The baseline in a trial.
 #[derive(Debug)]
-struct OffSession {
-    items: usize,
-}
+struct OffSession;
 
 impl Session for OffSession {
     fn cadence(&self) -> Cadence {
@@ -92,7 +90,6 @@ impl Session for OffSession {
     fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {
         // It does not look, so it has no counts; and it makes no records that could be lost or
         // missed.
-        let recorded = vec![None; self.items];
-        Ok(Observation { recorded, lost: Loss::NONE, missed: Loss::NONE, ..noted })
+        Ok(Observation { lost: Loss::NONE, missed: Loss::NONE, ..noted })
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn calls(id: &str) -> Result<()> {
         ensure!((seen.lost, seen.missed) == (Loss::NONE, Loss::NONE), "{id}: {seen:?}");
     }
     ensure!(
-        seen.recorded == expected,
+        *seen.recorded == expected,
         "{id}: {:?} instead of {expected:?}: {seen:?}",
         seen.recorded
     );
@@ -90,7 +90,7 @@ pub(super) fn frames() -> Result<()> {
     load.stop()?;
     let seen = finish(session)?;
     testbed.close()?;
-    let recorded = seen.recorded[target.frames()].context("no count")?;
+    let recorded = seen.recorded.get(target.frames()).copied().context("no count")?;
     let lost = seen.lost.exact().context("its loss is not exact")?;
     ensure!((recorded, lost) == (KICKS, 0), "{recorded} recorded and {lost} lost: {seen:?}");
     Ok(())

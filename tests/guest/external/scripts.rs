@@ -56,7 +56,7 @@ pub(super) fn tree() -> Result<()> {
     let mut session = attach(program, &run, &target)?;
     session.enable()?;
     let seen = finish(session)?;
-    ensure!(seen.recorded == [Some(42)], "{seen:?}");
+    ensure!(*seen.recorded == [Some(42)], "{seen:?}");
     ensure!((seen.lost, seen.missed) == (Loss::Unknown, Loss::Unknown), "{seen:?}");
     ensure!(seen.details["exit"].to_string().contains('3'), "{seen:?}");
     let written = seen.details["written_bytes"].as_u64().context("no number")?;
@@ -215,7 +215,7 @@ pub(super) fn pinned() -> Result<()> {
             method.attach(&target, &AttachContext { cpus: &[cpu], ..AttachContext::bare(&run) })?;
         session.enable()?;
         let seen = finish(session)?;
-        ensure!(seen.recorded == [Some(2 * u64::from(cpu))], "pinned to {cpu}: {seen:?}");
+        ensure!(*seen.recorded == [Some(2 * u64::from(cpu))], "pinned to {cpu}: {seen:?}");
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::{
     analysis::fixture::{Lab, exchanged, on_and_off, shows},
     model::{
         figures::{Lag, Lagged},
+        item::ItemId,
         loss::Loss,
         reason::Compared,
         trial::{Outcome, Pace, Part},
@@ -17,8 +18,8 @@ use crate::{
 
 const SATURATED: (Part, Pace) = (Part::Fidelity, Pace::Saturated);
 const COUNT: &str = "bpf-fentry-count";
-const TX: Item<'_> = Item { index: 0, name: "handle_tx" };
-const RX: Item<'_> = Item { index: 1, name: "handle_rx" };
+const TX: Item<'_> = Item { id: ItemId(0), name: "handle_tx" };
+const RX: Item<'_> = Item { id: ItemId(1), name: "handle_rx" };
 const BIN: Nanos = Nanos(250_000_000);
 
 /// Blocks with r_0 = 1 - i/16, r_w = 1 - j/16, r_m = 1 - k/16.

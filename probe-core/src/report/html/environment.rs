@@ -59,7 +59,8 @@ fn machines(campaign: &Campaign) -> Markup {
     let commands = several(|run| {
         shlex::try_join(run.command_line.iter().map(String::as_str)).unwrap_or_default()
     });
-    let functions = campaign.design.target.items().collect::<Vec<_>>().join(" ");
+    let functions =
+        campaign.design.target.items().map(|(_, name)| name).collect::<Vec<_>>().join(" ");
     html! {
         (runs(&campaign.runs).html("runs", "The runs, and the machines they ran on"))
         dl {

@@ -92,7 +92,7 @@ fn experiment(design: &Design) -> Value {
     if let Some(fields) = scenario.as_object_mut() {
         fields.remove("summary");
     }
-    let items: Vec<String> = design.target.items().collect();
+    let items: Vec<String> = design.target.items().map(|(_, name)| name).collect();
     serde_json::json!({
         "scenario": scenario,
         "target": items,

@@ -4,6 +4,7 @@ use super::result;
 use crate::{
     model::{
         campaign::Campaign,
+        item::ItemId,
         method::SeriesUnit,
         trial::{Measured, Outcome, ReferenceCounts, SectionMark, Trial},
     },
@@ -41,25 +42,24 @@ fn of_trial<'a>(
 ) -> Vec<Row<'a>> {
     let method = campaign.design.methods.iter().find(|method| method.id == trial.method);
     let unit = method.map_or(SeriesUnit::Nothing, |method| method.unit);
-    let items: Vec<String> = campaign.design.target.items().collect();
-    let with_reference = |index: usize| match measured.reference.as_ref()?.functions.get(index)? {
+    let with_reference = |item: ItemId| match measured.reference.as_ref()?.functions.get(item.0)? {
         ReferenceCounts::Calls(calls) => Some(calls),
         ReferenceCounts::None { .. } => None,
     };
     let shown = |name: &str| measured.series.iter().find(|series| series.function == name);
     let seen =
-        |(index, name): &(usize, String)| with_reference(*index).is_some() || shown(name).is_some();
-    let mut seen: Vec<Option<(usize, String)>> =
-        items.into_iter().enumerate().filter(seen).map(Some).collect();
+        |(item, name): &(ItemId, String)| with_reference(*item).is_some() || shown(name).is_some();
+    let mut seen: Vec<Option<(ItemId, String)>> =
+        campaign.design.target.items().filter(seen).map(Some).collect();
     if seen.is_empty() {
         seen.push(None);
     }
-    let row = |bin: usize, item: &Option<(usize, String)>| Row {
+    let row = |bin: usize, item: &Option<(ItemId, String)>| Row {
         result,
         trial,
         measured,
         bin,
-        reference: item.as_ref().and_then(|(index, _)| with_reference(*index)?.get(bin).copied()),
+        reference: item.as_ref().and_then(|(item, _)| with_reference(*item)?.get(bin).copied()),
         shown: item.as_ref().and_then(|(_, name)| shown(name)?.values.get(bin).copied()),
         item: item.as_ref().map(|(_, name)| name.clone()),
         unit,

@@ -37,7 +37,7 @@ pub(super) fn rows(named: &Named) -> impl Iterator<Item = Row<'_>> {
         let method = campaign.design.methods.iter().find(|method| method.id == trial.method);
         let item = measured.zip(method).and_then(|(measured, method)| {
             let item = items.seen(method, measured)?;
-            let recorded = measured.observation.recorded.get(item.index).copied().flatten()?;
+            let recorded = *measured.observation.recorded.get(item.id)?;
             Some((item.name.to_owned(), recorded))
         });
         let times = measured.and_then(|measured| measured.latency.as_ref()?.times().ok());

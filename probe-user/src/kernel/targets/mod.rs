@@ -222,7 +222,7 @@ ffffffffc0200000 t tun_get_user\t[tun]
     fn tracepoints_are_told_from_functions_by_their_prefix() {
         let target = resolve("tracepoint:net:net_dev_xmit,vhost", &symbols()).unwrap();
         assert_eq!(
-            target.items().collect::<Vec<_>>(),
+            target.items().map(|(_, name)| name).collect::<Vec<_>>(),
             ["handle_tx", "handle_rx", "net:net_dev_xmit", "frames"]
         );
         for word in ["tracepoint:", "tracepoint:net", "tracepoint:net:", "tracepoint:../x:y"] {

@@ -142,7 +142,7 @@ impl Preset {
                 }
             }
         }
-        let Target { functions, tracepoints } = &resolved.target;
+        let Target { functions, tracepoints, .. } = &resolved.target;
         if functions.is_empty() && tracepoints.is_empty() {
             return Err(self.missing(&resolved.notes));
         }
@@ -199,7 +199,7 @@ impl Preset {
 impl fmt::Display for Resolved {
     /// Its functions and tracepoints, then what is to be known of them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { target: Target { functions, tracepoints }, notes } = self;
+        let Self { target: Target { functions, tracepoints, .. }, notes } = self;
         let functions = functions.iter().map(super::listed_name);
         let all = functions.chain(tracepoints.iter().map(ToString::to_string));
         f.write_str(&all.collect::<Vec<_>>().join(", "))?;

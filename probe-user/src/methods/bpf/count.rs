@@ -8,7 +8,7 @@
 
 use probe_core::{
     error::Result,
-    model::{method::Class, target::Target},
+    model::{item::ItemId, method::Class, target::Target},
 };
 
 use super::session::{Account, Design, Kind, Part, Programmed, Traced};
@@ -101,14 +101,14 @@ impl Part for Counting {
         self.counts.items()
     }
 
-    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, item: ItemId, sink: &mut dyn Sink) -> Result<()> {
         self.reads += 1;
-        self.counts.each().enumerate().for_each(|(place, hits)| sink.count(item + place, hits));
+        item.onward().zip(self.counts.each()).for_each(|(item, hits)| sink.count(item, hits));
         Ok(())
     }
 
     fn account(&mut self, _: &[Probe]) -> Result<Account> {
-        let recorded = self.counts.each().map(Some).collect();
+        let recorded = self.counts.each().collect();
         Ok(Account { recorded, ..Account::new(None, self.reads * self.counts.bytes()) })
     }
 }

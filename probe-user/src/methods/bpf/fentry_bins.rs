@@ -8,7 +8,7 @@ use std::{mem::offset_of, os::fd::AsFd as _};
 
 use probe_core::{
     error::{Error, Result},
-    model::{bounds, method::Class, units::Nanos},
+    model::{bounds, item::ItemId, method::Class, units::Nanos},
 };
 use probe_ebpf::fentry_bins::{BINS, PROGRAM, SLOTS, Slot};
 use serde_json::json;
@@ -141,7 +141,7 @@ impl Part for Binning {
     }
 
     /// Called once, at the end.
-    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, item: ItemId, sink: &mut dyn Sink) -> Result<()> {
         self.recorded = 0;
         let begun = self.begun();
         self.read = (u64::from(begun) + 1) * self.slots.cpus() as u64;

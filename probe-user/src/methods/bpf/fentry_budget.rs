@@ -14,7 +14,7 @@ use std::mem::offset_of;
 
 use probe_core::{
     error::{Error, Result},
-    model::{bounds, method::Class, units::Nanos},
+    model::{bounds, item::ItemId, method::Class, units::Nanos},
 };
 use probe_ebpf::fentry_budget::{Slot, WEIGHT_BITS};
 use serde_json::json;
@@ -207,7 +207,7 @@ impl Part for Spending {
         self.rates.fill(&self.slots)
     }
 
-    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, item: ItemId, sink: &mut dyn Sink) -> Result<()> {
         let calls: Vec<_> = self.each(offset_of!(Slot, calls)).collect();
         self.hook.read(clock::now(), calls.into_iter());
         let Self { ring, weights, .. } = self;

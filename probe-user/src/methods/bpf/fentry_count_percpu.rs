@@ -11,7 +11,7 @@ use std::os::fd::AsFd as _;
 
 use probe_core::{
     error::{Error, Result},
-    model::method::Class,
+    model::{item::ItemId, method::Class},
 };
 use probe_ebpf::{fentry_count_hash, fentry_count_percpu, losses};
 
@@ -119,7 +119,7 @@ impl PerCpu {
 }
 
 impl Part for PerCpu {
-    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, item: ItemId, sink: &mut dyn Sink) -> Result<()> {
         sink.count(item, self.read()?);
         Ok(())
     }

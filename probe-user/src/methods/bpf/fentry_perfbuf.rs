@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use probe_core::{
     error::{Error, Result},
-    model::{bounds, method::Class, units::Nanos},
+    model::{bounds, item::ItemId, method::Class, units::Nanos},
 };
 use probe_ebpf::{
     fentry_perfbuf::{EVENTS, PROGRAM},
@@ -127,7 +127,7 @@ impl Part for Recording {
         self.events.iter().try_for_each(Event::enable)
     }
 
-    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, item: ItemId, sink: &mut dyn Sink) -> Result<()> {
         let Self { rings, buffer, recorded, lost_by_records, bytes, .. } = self;
         let mut drained = Ok(());
         for ring in rings {

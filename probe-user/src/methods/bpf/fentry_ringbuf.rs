@@ -10,7 +10,7 @@ use serde_json::json;
 
 use probe_core::{
     error::{Error, Result},
-    model::{bounds, method::Class, units::Nanos},
+    model::{bounds, item::ItemId, method::Class, units::Nanos},
 };
 use probe_ebpf::{fentry_ringbuf::PROGRAM, losses, ring::RING};
 
@@ -112,7 +112,7 @@ impl Design for Record {
 }
 
 impl Part for Recording {
-    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, item: ItemId, sink: &mut dyn Sink) -> Result<()> {
         let Self { ring, recorded, .. } = self;
         ring.drain(|[at]| {
             *recorded += 1;

@@ -9,6 +9,7 @@ use std::mem::offset_of;
 use probe_core::{
     error::{Error, Result},
     model::{
+        item::ItemId,
         method::{Class, SeriesUnit},
         units::Nanos,
     },
@@ -100,7 +101,7 @@ impl Part for Drawing {
         self.slots.fill(|_| [0, 0, self.threshold])
     }
 
-    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, item: ItemId, sink: &mut dyn Sink) -> Result<()> {
         let Self { ring, recorded, .. } = self;
         ring.drain(|[at]| {
             *recorded += 1;

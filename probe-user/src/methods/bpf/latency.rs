@@ -14,7 +14,7 @@ use std::{mem::offset_of, os::fd::AsFd as _};
 
 use probe_core::{
     error::{Error, Result},
-    model::{bounds, method::Class, observation::Durations, target::Target},
+    model::{bounds, item::ItemId, method::Class, observation::Durations, target::Target},
 };
 use probe_ebpf::{
     fentry_count::{SLOTS, Slot},
@@ -127,7 +127,7 @@ impl Timer {
 }
 
 impl Part for Timer {
-    fn drain(&mut self, item: usize, sink: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, item: ItemId, sink: &mut dyn Sink) -> Result<()> {
         sink.count(item, self.calls());
         self.reads += 1;
         Ok(())

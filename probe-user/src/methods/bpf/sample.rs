@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, os::fd::AsFd as _};
 use probe_core::{
     error::Result,
     model::{
+        item::ItemId,
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
@@ -23,7 +24,10 @@ use serde_json::json;
 
 use crate::{
     kernel::{
-        bpf::{chosen::Programs, sampler::Sampler},
+        bpf::{
+            chosen::Programs,
+            sampler::{Counts, Sampler},
+        },
         cpus,
         known::Known,
         run::PREFIX,
@@ -138,12 +142,9 @@ impl Session for SampleSession {
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
         // Functions first: one that is hit in between is in the whole as well, and no share exceeds
         // it.
-        let functions: Vec<_> = self
-            .sampler
-            .functions()
-            .map(|counts| Share { inclusive: counts.inclusive, own: counts.own })
-            .collect();
-        sink.shares(self.sampler.samples(), &functions);
+        let share = |counts: Counts| Share { inclusive: counts.inclusive, own: counts.own };
+        let functions = ItemId::FIRST.onward().zip(self.sampler.functions().map(share)).collect();
+        sink.shares(self.sampler.samples(), functions);
         self.reads += 1;
         Ok(())
     }
@@ -157,9 +158,10 @@ impl Session for SampleSession {
             self.events.iter().map(|event| event.read(1)).collect::<Result<_>>()?;
         self.sampler.detach()?;
         let own: Vec<_> = self.sampler.functions().map(|counts| counts.own).collect();
+        let inclusive = self.sampler.functions().map(|counts| counts.inclusive);
         let words = self.sampler.words() as u64;
         Ok(Observation {
-            recorded: self.sampler.functions().map(|counts| Some(counts.inclusive)).collect(),
+            recorded: ItemId::FIRST.onward().zip(inclusive).collect(),
             // Nothing is handed on that could be lost; ticks that find another program running are
             // not told of.
             lost: Loss::NONE,

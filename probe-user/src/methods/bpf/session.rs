@@ -3,11 +3,12 @@
 //!
 //! What differs is a [`Design`]: which programs with which maps, and what is read of them.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, mem, time::Duration};
 
 use probe_core::{
     error::{Error, Result},
     model::{
+        item::ItemId,
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::{Durations, Estimate, Observation},
@@ -79,7 +80,7 @@ pub(super) trait Part: fmt::Debug + Send {
     }
 
     /// Hands what is there to `sink`; `item` is the first of its items.
-    fn drain(&mut self, _item: usize, _: &mut dyn Sink) -> Result<()> {
+    fn drain(&mut self, _item: ItemId, _: &mut dyn Sink) -> Result<()> {
         Ok(())
     }
 
@@ -98,8 +99,8 @@ pub(super) type Details = BTreeMap<String, Value>;
 /// What one part saw; see [`Observation`].
 #[derive(Debug)]
 pub(super) struct Account {
-    /// Of each of its items.
-    pub(super) recorded: Vec<Option<u64>>,
+    /// Of each of its items; empty where it counts none.
+    pub(super) recorded: Vec<u64>,
     pub(super) counted: Option<u64>,
     pub(super) estimate: Option<Estimate>,
     pub(super) durations: Option<Durations>,
@@ -117,7 +118,7 @@ impl Account {
     /// Of a part that recorded so many calls and lost none.
     pub(super) fn new(recorded: Option<u64>, bytes_read: u64) -> Self {
         Self {
-            recorded: vec![recorded],
+            recorded: recorded.into_iter().collect(),
             counted: None,
             estimate: None,
             durations: None,
@@ -276,8 +277,13 @@ impl<D: Design> Method for Programmed<D> {
         let mut traced = self.load(programs, &self.spots(target)?)?;
         let details = self.design.prepare(programs, &mut traced)?;
         let cadence = self.design.cadence();
-        let first = if D::SEES_TRACEPOINTS { target.tracepoint(0) } else { 0 };
-        Ok(Box::new(ProgramSession { traced, first, cadence, details }))
+        let mut next = if D::SEES_TRACEPOINTS { target.first_tracepoint() } else { ItemId::FIRST };
+        let first = |one: &Traced<D::Part>| {
+            let behind = ItemId(next.0 + one.part.items());
+            mem::replace(&mut next, behind)
+        };
+        let items = traced.iter().map(first).collect();
+        Ok(Box::new(ProgramSession { traced, items, cadence, details }))
     }
 }
 
@@ -289,8 +295,8 @@ pub(super) fn every(wake_ms: u32) -> Cadence {
 #[derive(Debug)]
 struct ProgramSession<P> {
     traced: Vec<Traced<P>>,
-    /// The target's item that the first part's first is; the others follow.
-    first: usize,
+    /// The first item of each part.
+    items: Vec<ItemId>,
     cadence: Cadence,
     details: Details,
 }
@@ -316,14 +322,9 @@ impl<P: Part> Session for ProgramSession<P> {
     }
 
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        let mut item = self.first;
-        let mut drained = Ok(());
-        for Traced { part, .. } in &mut self.traced {
-            // What one ring has wrong does not keep the others from being read.
-            drained = drained.and(part.drain(item, sink));
-            item += part.items();
-        }
-        drained
+        // What one ring has wrong does not keep the others from being read.
+        let parts = self.traced.iter_mut().zip(&self.items);
+        parts.map(|(traced, item)| traced.part.drain(*item, sink)).fold(Ok(()), Result::and)
     }
 
     fn stop(&mut self) -> Result<()> {
@@ -339,17 +340,17 @@ impl<P: Part> Session for ProgramSession<P> {
     }
 
     fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {
-        let Self { mut traced, first, details, .. } = *self;
-        let (recorded, lost, missed) = (vec![None; first], Loss::NONE, Loss::NONE);
-        let mut observation = Observation { recorded, lost, missed, details, ..noted };
+        let Self { mut traced, items, details, .. } = *self;
+        let (lost, missed) = (Loss::NONE, Loss::NONE);
+        let mut observation = Observation { lost, missed, details, ..noted };
         let mut missed = Vec::new();
-        for Traced { probes, part } in &mut traced {
+        for (Traced { probes, part }, item) in traced.iter_mut().zip(items) {
             missed.push(probes.iter().map(Probe::missed).collect::<Result<Vec<_>>>()?);
             for probe in &*probes {
                 observation.program_runs.extend(probe.runs()?);
                 observation.kernel_memory.0 += probe.memory()?.0;
             }
-            add(&mut observation, part.account(probes)?);
+            add(&mut observation, item, part.account(probes)?);
         }
         tell_missed(&mut observation, &missed);
         Ok(observation)
@@ -367,11 +368,12 @@ fn tell_missed(observation: &mut Observation, missed: &[Vec<Loss>]) {
     }
 }
 
-fn add(observation: &mut Observation, account: Account) {
-    observation.recorded.extend(account.recorded);
-    observation.counted.extend(account.counted.map(Some));
-    observation.estimates.extend(account.estimate.map(Some));
-    observation.durations.extend(account.durations.map(Some));
+/// Takes in what a part saw of its items, of which `item` is the first.
+fn add(observation: &mut Observation, item: ItemId, account: Account) {
+    observation.recorded.extend(item.onward().zip(account.recorded));
+    observation.counted.extend(item.onward().zip(account.counted));
+    observation.estimates.extend(item.onward().zip(account.estimate));
+    observation.durations.extend(item.onward().zip(account.durations));
     observation.lost = observation.lost.and(Loss::Exact(account.lost));
     observation.missed = observation.missed.and(Loss::Exact(account.missed));
     observation.bytes_read.0 += account.bytes_read;

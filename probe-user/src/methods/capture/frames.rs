@@ -8,6 +8,7 @@ use probe_core::{
     error::{Error, Result},
     model::{
         bounds,
+        item::ItemId,
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
@@ -149,7 +150,7 @@ impl Method for Capture {
 struct Capturing {
     listeners: Vec<Listener>,
     pcap: PcapFile,
-    item: usize,
+    item: ItemId,
     wake: Duration,
     /// From its frames' clock to ours; none before it listens.
     offset: Option<Offset>,
@@ -159,7 +160,7 @@ struct Capturing {
 struct Writing<'a> {
     pcap: &'a mut PcapFile,
     sink: &'a mut dyn Sink,
-    item: usize,
+    item: ItemId,
     offset: Offset,
 }
 
@@ -209,10 +210,8 @@ impl Session for Capturing {
                 "the kernel kept {kept} frames, {frames} were read"
             )));
         }
-        let mut recorded = vec![None; self.item];
-        recorded.push(Some(frames));
         Ok(Observation {
-            recorded,
+            recorded: [(self.item, frames)].into_iter().collect(),
             lost: Loss::Exact(sum(|one| one.statistics().dropped.into())),
             missed: Loss::NONE,
             bytes_read: Bytes(sum(|one| one.tally().bytes)),

@@ -9,6 +9,7 @@ use probe_core::{
     error::{Error, Result},
     model::{
         external::{Counts, Stop},
+        item::{ItemId, PerItem},
         loss::Loss,
         observation::Observation,
         target::Target,
@@ -63,8 +64,8 @@ pub(super) struct Rules {
     pub(super) exit: Vec<i32>,
     pub(super) linger: Duration,
     pub(super) timeout: Duration,
-    /// Index of the frames among the target's items.
-    pub(super) frames: usize,
+    /// The frames among the target's items.
+    pub(super) frames: ItemId,
     /// The cgroup of the report.
     pub(super) cgroup: String,
 }
@@ -200,20 +201,21 @@ impl Running {
     }
 
     /// Its count, for each item that it tells one of.
-    fn recorded(&self, said: &str) -> Vec<Option<u64>> {
-        let Some(count) = &self.rules.patterns.count else { return Vec::new() };
+    fn recorded(&self, said: &str) -> PerItem<u64> {
+        let Some(count) = &self.rules.patterns.count else { return PerItem::default() };
         let one = self.names.functions.len() == 1;
         match self.rules.counts {
-            Counts::Frames => {
-                let mut recorded = vec![None; self.rules.frames];
-                recorded.push(count.sum(said, None));
-                recorded
-            }
+            Counts::Frames => count
+                .sum(said, None)
+                .into_iter()
+                .map(|frames| (self.rules.frames, frames))
+                .collect(),
             Counts::Exact | Counts::Records if count.is_per_function() || one => {
-                self.names.traced().map(|traced| count.sum(said, Some(traced))).collect()
+                let counts = self.names.traced().map(|traced| count.sum(said, Some(traced)));
+                counts.collect::<Vec<_>>().into()
             }
             // A sum over several functions is no function's.
-            Counts::Exact | Counts::Records => Vec::new(),
+            Counts::Exact | Counts::Records => PerItem::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use probe_core::{
     error::{Error, Result},
-    model::{loss::Loss, target::Target},
+    model::{item::ItemId, loss::Loss, target::Target},
 };
 use serde_json::{Value, json};
 
@@ -50,26 +50,23 @@ impl Attachment {
                 Ok(kinds)
             }
             Self::Probes(probes) => {
-                let of = |(item, event): (usize, &_)| event_kind(event, item);
-                probes.events().iter().map(|event| &event.format).enumerate().map(of).collect()
+                let events = target.functions().zip(probes.events());
+                events.map(|((item, _), event)| event_kind(&event.format, item)).collect()
             }
             Self::Tracepoints(_) => target
-                .tracepoints
-                .iter()
-                .enumerate()
-                .map(|(place, tracepoint)| {
-                    let format = tracefs.format(&tracepoint.group, &tracepoint.name)?;
-                    event_kind(&format, target.tracepoint(place))
+                .tracepoints()
+                .map(|(item, tracepoint)| {
+                    event_kind(&tracefs.format(&tracepoint.group, &tracepoint.name)?, item)
                 })
                 .collect(),
         }
     }
 
     /// The items that it observes.
-    pub fn items(&self, target: &Target) -> std::ops::Range<usize> {
+    pub fn items(&self, target: &Target) -> Vec<ItemId> {
         match self {
-            Self::Tracepoints(_) => target.functions.len()..target.frames(),
-            _ => 0..target.functions.len(),
+            Self::Tracepoints(_) => target.tracepoints().map(|(item, _)| item).collect(),
+            _ => target.functions().map(|(item, _)| item).collect(),
         }
     }
 
@@ -199,7 +196,7 @@ fn kind(
     make(&format).map_err(|e| Error::malformed(format!("format of {name}"), e.to_string()))
 }
 
-fn event_kind(format: &Format, item: usize) -> Result<Kind> {
+fn event_kind(format: &Format, item: ItemId) -> Result<Kind> {
     let bad =
         |e: FormatError| Error::malformed(format!("format of {}", format.name), e.to_string());
     Kind::item(format, item).map_err(bad)

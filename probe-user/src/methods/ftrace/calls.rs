@@ -1,6 +1,8 @@
 //! From ring-buffer pages to hits of the target's items: the hot path of every recording ftrace
 //! method.
 
+use probe_core::model::item::ItemId;
+
 use super::page::{Missed, Page, PageError, PageLayout};
 use crate::kernel::{
     symbols::AddressMap,
@@ -23,7 +25,7 @@ pub struct CallDecoder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tells {
     /// A hit of one item of the target: a probe event, or a tracepoint.
-    Item(usize),
+    Item(ItemId),
     /// A call of the function with the address that stands here.
     Call {
         /// Where the address stands.
@@ -53,7 +55,7 @@ impl Kind {
     ///
     /// # Errors
     /// The format lacks what all events have.
-    pub fn item(format: &Format, item: usize) -> Result<Self, FormatError> {
+    pub fn item(format: &Format, item: ItemId) -> Result<Self, FormatError> {
         Self::new(format, Tells::Item(item))
     }
 
@@ -138,7 +140,7 @@ impl CallDecoder {
         &self,
         bytes: &[u8],
         tally: &mut Tally,
-        visit: impl FnMut(usize, Seen),
+        visit: impl FnMut(ItemId, Seen),
     ) -> Result<(), PageError> {
         self.events(&self.layout.open(bytes)?, tally, visit)
     }
@@ -151,7 +153,7 @@ impl CallDecoder {
         &self,
         page: &Page<'_>,
         tally: &mut Tally,
-        mut visit: impl FnMut(usize, Seen),
+        mut visit: impl FnMut(ItemId, Seen),
     ) -> Result<(), PageError> {
         tally.pages += 1;
         match page.missed {
@@ -185,7 +187,7 @@ impl CallDecoder {
 
     /// None where the event is too short, or tells of no function of the target.
     #[inline]
-    fn decode(&self, tells: Tells, payload: &[u8], at: u64) -> Option<(usize, Seen)> {
+    fn decode(&self, tells: Tells, payload: &[u8], at: u64) -> Option<(ItemId, Seen)> {
         match tells {
             Tells::Item(item) => Some((item, Seen::Hit(at))),
             Tells::Call { address } => {

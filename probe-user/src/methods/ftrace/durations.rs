@@ -1,20 +1,24 @@
 //! How long calls took, in powers of two.
 
-use probe_core::model::observation::Durations;
+use probe_core::model::{
+    item::{ItemId, PerItem},
+    observation::Durations,
+    target::Target,
+};
 
 /// A histogram per function.
 #[derive(Debug, Clone)]
-pub struct Lengths(Vec<[u64; 64]>);
+pub struct Lengths(PerItem<[u64; 64]>);
 
 impl Lengths {
-    /// Empty, for so many functions.
-    pub fn new(functions: usize) -> Self {
-        Self(vec![[0; 64]; functions])
+    /// Empty, for the functions of `target`.
+    pub fn new(target: &Target) -> Self {
+        Self(target.functions().map(|(item, _)| (item, [0; 64])).collect())
     }
 
     /// A call of `function` took `ns`.
     #[inline]
-    pub fn add(&mut self, function: usize, ns: u64) {
+    pub fn add(&mut self, function: ItemId, ns: u64) {
         if let Some(buckets) = self.0.get_mut(function) {
             buckets[(ns | 1).ilog2() as usize] += 1;
         }
@@ -22,12 +26,13 @@ impl Lengths {
 
     /// One per function, without the empty buckets at the end; none at all where they were not
     /// `measured`.
-    pub fn finish(&self, measured: bool) -> Vec<Option<Durations>> {
+    pub fn finish(&self, measured: bool) -> PerItem<Durations> {
         let trimmed = |buckets: &[u64; 64]| {
             let used = buckets.iter().rposition(|&n| n > 0).map_or(0, |last| last + 1);
-            Some(Durations { log2_ns: buckets[..used].to_vec() })
+            Durations { log2_ns: buckets[..used].to_vec() }
         };
-        if measured { self.0.iter().map(trimmed).collect() } else { Vec::new() }
+        let histograms = ItemId::FIRST.onward().zip(self.0.iter().flatten());
+        histograms.filter(|_| measured).map(|(item, one)| (item, trimmed(one))).collect()
     }
 }
 
@@ -37,11 +42,11 @@ mod tests {
 
     #[test]
     fn bucket_i_holds_two_to_the_i_up_to_the_next() {
-        let mut lengths = Lengths::new(2);
+        let mut lengths = Lengths(PerItem::from(vec![Some([0; 64]); 2]));
         for ns in [0, 1, 2, 3, 4, 1023, 1024, u64::MAX] {
-            lengths.add(1, ns);
+            lengths.add(ItemId(1), ns);
         }
-        lengths.add(2, 1);
+        lengths.add(ItemId(2), 1);
         let found = lengths.finish(true);
         assert!(found[0].as_ref().unwrap().log2_ns.is_empty());
         let buckets = &found[1].as_ref().unwrap().log2_ns;

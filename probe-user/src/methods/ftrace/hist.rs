@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, fs::File, os::unix::fs::FileExt as _, path::Pat
 use probe_core::{
     error::{Error, Result},
     model::{
+        item::ItemId,
         loss::Loss,
         method::{Class, Descriptor, Family, MethodId, SeriesUnit},
         observation::Observation,
@@ -138,7 +139,7 @@ impl Counting {
             self.histograms.iter_mut().map(Histogram::read).collect::<Result<_>>()?;
         let missed = self.missed();
         Ok(Observation {
-            recorded: totals.iter().map(|total| Some(total.hits)).collect(),
+            recorded: ItemId::FIRST.onward().zip(totals.iter().map(|total| total.hits)).collect(),
             // Hits for which the histogram had no room.
             lost: Loss::Exact(totals.iter().map(|total| total.dropped).sum()),
             missed: Loss::Exact(missed.iter().sum()),
@@ -194,7 +195,7 @@ impl Session for Counting {
     }
 
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        for (function, histogram) in self.histograms.iter_mut().enumerate() {
+        for (function, histogram) in ItemId::FIRST.onward().zip(&mut self.histograms) {
             sink.count(function, histogram.read()?.hits);
         }
         Ok(())

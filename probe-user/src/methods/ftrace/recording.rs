@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use probe_core::{
     error::{Error, Result},
-    model::{observation::Observation, target::Target, units::Bytes},
+    model::{item::PerItem, observation::Observation, target::Target, units::Bytes},
 };
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ pub struct Recording {
     decoder: CallDecoder,
     parameters: Parameters,
     buffer_pages: u64,
-    recorded: Vec<Option<u64>>,
+    recorded: PerItem<u64>,
     durations: Lengths,
     tally: Tally,
     profile: Option<Profile>,
@@ -70,13 +70,12 @@ impl Recording {
         let layout = layout(&instance)?;
         let kinds = attachment.kinds(tracefs, target)?;
         let items = attachment.items(target);
-        let observed = |item| items.contains(&item).then_some(0);
         Ok(Self {
             sources: reader::open_all(&instance, layout, parameters.reader)?,
             timeline: Timeline::new(tracefs, run, parameters.clock)?,
             decoder: CallDecoder::new(layout, &kinds, AddressMap::new(target)),
-            recorded: (0..items.end).map(observed).collect(),
-            durations: Lengths::new(target.functions.len()),
+            recorded: items.into_iter().map(|item| (item, 0)).collect(),
+            durations: Lengths::new(target),
             buffer_pages: (buffer_kib * 1024).div_ceil(layout.data_size() as u64),
             instance,
             attachment,
@@ -180,7 +179,7 @@ impl Session for Recording {
                 let decoded =
                     self.decoder.events(&page, &mut self.tally, |item, seen| match seen {
                         Seen::Hit(at) => {
-                            if let Some(Some(recorded)) = self.recorded.get_mut(item) {
+                            if let Some(recorded) = self.recorded.get_mut(item) {
                                 *recorded += 1;
                             }
                             if let Some(at) = self.timeline.mono(at) {

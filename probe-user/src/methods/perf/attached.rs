@@ -3,7 +3,12 @@
 
 use probe_core::{
     error::Result,
-    model::{observation::Observation, target::Target, units::Bytes},
+    model::{
+        item::{ItemId, PerItem},
+        observation::Observation,
+        target::Target,
+        units::Bytes,
+    },
 };
 
 use super::{
@@ -38,18 +43,13 @@ pub(super) struct Ended {
     pub(super) counted: Vec<u64>,
     /// What all methods of this kind observe; without what they recorded.
     pub(super) observation: Observation,
-    items: Vec<usize>,
+    items: Vec<ItemId>,
 }
 
 impl Ended {
     /// `values`, one for each place, by the items of the target; none for those that have no place.
-    pub(super) fn by_item<T: Clone>(&self, values: impl IntoIterator<Item = T>) -> Vec<Option<T>> {
-        let length = self.items.iter().max().map_or(0, |last| last + 1);
-        let mut by_item = vec![None; length];
-        for (&item, value) in self.items.iter().zip(values) {
-            by_item[item] = Some(value);
-        }
-        by_item
+    pub(super) fn by_item<T>(&self, values: impl IntoIterator<Item = T>) -> PerItem<T> {
+        self.items.iter().copied().zip(values).collect()
     }
 }
 
@@ -74,9 +74,11 @@ impl Attached {
 
     /// What is open where, one line each.
     pub(super) fn lines(&self, target: &Target) -> Vec<String> {
-        let (names, cpus): (Vec<String>, _) = (target.items().collect(), &self.cpus);
-        let line =
-            |place: &Point| format!("{} by {} on CPUs {cpus}", names[place.item], place.name);
+        let (names, cpus): (PerItem<String>, _) = (target.items().collect(), &self.cpus);
+        let line = |place: &Point| {
+            let item = names.get(place.item).map_or("?", String::as_str);
+            format!("{item} by {} on CPUs {cpus}", place.name)
+        };
         self.points.places().iter().map(line).collect()
     }
 
@@ -92,7 +94,7 @@ impl Attached {
     }
 
     /// The item observed at each place.
-    pub(super) fn items(&self) -> Vec<usize> {
+    pub(super) fn items(&self) -> Vec<ItemId> {
         self.points.places().iter().map(|place| place.item).collect()
     }
 

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use probe_core::{
     error::Result,
     model::{
+        item::ItemId,
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
@@ -79,7 +80,7 @@ impl Method for Counter {
 struct Counting {
     attached: Attached,
     /// The item at each place.
-    items: Vec<usize>,
+    items: Vec<ItemId>,
 }
 
 impl Session for Counting {

@@ -3,7 +3,7 @@
 
 use probe_core::{
     error::{Error, Result},
-    model::target::Target,
+    model::{item::ItemId, target::Target},
 };
 
 use crate::{
@@ -33,7 +33,7 @@ pub(super) enum Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Point {
     /// The item of the target that is observed there.
-    pub(super) item: usize,
+    pub(super) item: ItemId,
     /// The event's number, `perf_event_attr.config`.
     pub(super) id: u64,
     /// What it is called in tracefs: `group/name`.
@@ -69,8 +69,8 @@ impl Source {
             Self::Kprobes => {
                 let functions = &target.functions;
                 let probes = ProbeEvents::create(tracefs, group, Probe::Kprobe, functions)?;
-                let events = probes.events().iter().enumerate();
-                let places = events.map(|(item, event)| Point {
+                let events = target.functions().zip(probes.events());
+                let places = events.map(|((item, _), event)| Point {
                     item,
                     id: event.format.id.into(),
                     name: format!("{}/{}", event.group, event.name),
@@ -78,10 +78,10 @@ impl Source {
                 Points { places: places.collect(), probes: Some(probes) }
             }
             Self::Tracepoints => {
-                let places = target.tracepoints.iter().enumerate().map(|(place, tracepoint)| {
+                let places = target.tracepoints().map(|(item, tracepoint)| {
                     let name = format!("{}/{}", tracepoint.group, tracepoint.name);
                     let id = tracefs.tracepoint_id(tracepoint)?;
-                    Ok(Point { item: target.tracepoint(place), id, name })
+                    Ok(Point { item, id, name })
                 });
                 Points { places: places.collect::<Result<_>>()?, probes: None }
             }

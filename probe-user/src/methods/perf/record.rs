@@ -16,6 +16,7 @@ use probe_core::{
     error::Result,
     model::{
         bounds,
+        item::{ItemId, PerItem},
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
@@ -115,7 +116,7 @@ impl Method for Recorder {
 struct Recording {
     attached: Attached,
     /// The item at each place.
-    items: Vec<usize>,
+    items: Vec<ItemId>,
     period: u64,
     wake: Duration,
 }
@@ -148,7 +149,7 @@ impl Session for Recording {
         let places = ended.counted.len();
         let fates = Fate::of_all(places, period, &ended.readings, ended.taken.iter())?;
         let estimates = match period {
-            1 => Vec::new(),
+            1 => PerItem::default(),
             _ => ended.by_item(fates.iter().map(|fate| fate.estimate(period))),
         };
         let counts = ended.readings.iter().flat_map(|reading| &reading.counts);

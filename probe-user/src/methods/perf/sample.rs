@@ -19,6 +19,7 @@ use probe_core::{
     error::{Error, Result},
     model::{
         bounds,
+        item::{ItemId, PerItem},
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
         observation::Observation,
@@ -151,7 +152,7 @@ impl SampleProfiler {
             event: format!("{} at {frequency} on CPUs {cpus:?}", ticker.name()),
             buffer: Vec::new(),
             functions: Vec::new(),
-            tally: Tally { inclusive: vec![0; target.functions.len()], ..Tally::default() },
+            tally: Tally::of(target),
         })
     }
 }
@@ -174,7 +175,7 @@ impl Method for SampleProfiler {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Tally {
     /// Samples that saw each function.
-    inclusive: Vec<u64>,
+    inclusive: PerItem<u64>,
     samples: u64,
     idle: u64,
     /// Further samples, whose instruction is a guest's.
@@ -196,7 +197,7 @@ struct SampleSession {
     event: String,
     buffer: Vec<u8>,
     /// Of the sample at hand.
-    functions: Vec<usize>,
+    functions: Vec<ItemId>,
     tally: Tally,
 }
 
@@ -243,12 +244,18 @@ impl Session for SampleSession {
 }
 
 impl Tally {
+    /// Empty.
+    fn of(target: &Target) -> Self {
+        let inclusive = target.functions().map(|(item, _)| (item, 0)).collect();
+        Self { inclusive, ..Self::default() }
+    }
+
     /// `functions` is a place to work in.
     fn add(
         &mut self,
         record: Record<'_>,
         map: &AddressMap,
-        functions: &mut Vec<usize>,
+        functions: &mut Vec<ItemId>,
         sink: &mut dyn Sink,
     ) {
         match record {
@@ -256,7 +263,7 @@ impl Tally {
             Record::Sample(sample) => {
                 let innermost = functions_of(&sample, map, functions);
                 for &function in &*functions {
-                    self.inclusive[function] += 1;
+                    *self.inclusive.entry(function) += 1;
                 }
                 self.samples += 1;
                 self.idle += u64::from(sample.tid == 0);
@@ -277,8 +284,8 @@ impl Tally {
 fn functions_of(
     sample: &Sample<'_>,
     map: &AddressMap,
-    functions: &mut Vec<usize>,
-) -> Option<usize> {
+    functions: &mut Vec<ItemId>,
+) -> Option<ItemId> {
     functions.clear();
     let innermost = map.find(sample.ip);
     // A return address may be the first one behind its function, if that ends in a call: look
@@ -304,7 +311,7 @@ impl SampleSession {
             return Err(Error::Inconsistent(format!("perf contradicts itself: {why}")));
         }
         Ok(Observation {
-            recorded: inclusive.iter().map(|&n| Some(n)).collect(),
+            recorded: inclusive.clone(),
             lost: exact.map_or(Loss::AtLeast(*lost), Loss::Exact),
             missed: Loss::Unknown,
             running: running(noted.enabled, readings),

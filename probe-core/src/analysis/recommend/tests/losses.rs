@@ -104,7 +104,7 @@ fn a_record_that_was_lost_is_set_against_the_records_that_were_due() {
         let mut lab = lab(Platform::Native, &[off(1), (TRACER, &[600], 0)]);
         lab.done(0, SATURATED, TRACER, |measured| {
             measured.observation.recorded[0] = Some(recorded);
-            measured.observation.counted = vec![Some(100)];
+            measured.observation.counted = vec![Some(100)].into();
             measured.observation.lost = Loss::Exact(lost);
         });
         let wanted = Wanted { max_loss_pct: Some(5.0), ..Wanted::default() };
@@ -144,7 +144,7 @@ fn frames_per_second_are_no_calls_per_second() {
     let mut lab = lab(Platform::Native, &[off(2), (TRACER, &[600, 600], 0)]);
     lab.done(0, SATURATED, TRACER, |_| {});
     edit(&mut lab, TRACER, |_, measured| {
-        measured.observation.recorded = vec![None, None, Some(1_000_000)];
+        measured.observation.recorded = vec![None, None, Some(1_000_000)].into();
     });
     let wanted = Wanted { max_loss_pct: Some(100.0), ..at("300k/s") };
     let found = recommend(&campaign(lab), &wanted);
@@ -176,7 +176,7 @@ fn an_unknown_rate_is_not_zero() {
     let mut lab = ordered(Platform::Native);
     lab.trials.retain(|trial| trial.part == Part::Fidelity);
     edit(&mut lab, TRACER, |_, measured| {
-        measured.observation.recorded = vec![None, None, Some(1000)];
+        measured.observation.recorded = vec![None, None, Some(1000)].into();
     });
     let wanted = Wanted { max_loss_pct: Some(50.0), ..at("10/s") };
     let found = recommend(&campaign(lab), &wanted);

@@ -41,7 +41,7 @@ fn only_intervals_of_the_same_thing_are_compared() {
     let mut frames = lab(Platform::Native, &[off(2), two[0], two[1]]);
     edit(&mut frames, TRACER, |_, measured| {
         measured.sent.frames = 1000;
-        measured.observation.recorded = vec![None, None, Some(1000)];
+        measured.observation.recorded = vec![None, None, Some(1000)].into();
     });
     assert_eq!(beside(&campaign(frames)), Beside::NotComparable);
 }

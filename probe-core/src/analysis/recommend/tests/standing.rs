@@ -65,7 +65,7 @@ fn the_correlation_must_be_left_and_what_is_no_call_says_nothing_of_it() {
     // It saw frames, which stand behind the two functions.
     let mut frames = ordered(Platform::Native);
     edit(&mut frames, TRACER, |_, measured| {
-        measured.observation.recorded = vec![None, None, Some(1000)];
+        measured.observation.recorded = vec![None, None, Some(1000)].into();
     });
     let wanted = Wanted { needs: vec![Gives::Counts], ..wanted };
     let found = recommend(&campaign(frames), &wanted);
@@ -148,7 +148,7 @@ fn a_method_whose_trials_all_failed_is_not_recommended() {
 #[test]
 fn a_method_that_recorded_nothing_is_not_recommended() {
     let mut lab = lab(Platform::Native, &[off(2), (COUNT, &[0, 0], 0), (TRACER, &[600, 600], 0)]);
-    edit(&mut lab, COUNT, |_, measured| measured.observation.recorded = vec![None, None]);
+    edit(&mut lab, COUNT, |_, measured| measured.observation.recorded = vec![None, None].into());
     let found = recommend(&campaign(lab), &at("100k/s"));
     assert_eq!(found.best.as_ref().unwrap().0, TRACER);
     let Verdict::CannotTell { why, more_blocks: None } = verdict(&found, COUNT, Criterion::Sound)

@@ -27,11 +27,11 @@ fn check(golden: &Golden) {
     let decoder = golden.decoder(&target);
     let (mut tally, mut calls) = (Tally::default(), String::new());
     for page in golden.pages().chunks(decoder.layout().page_size()) {
-        let visit = |function: usize, seen: Seen| {
+        let visit = |function: ItemId, seen: Seen| {
             let Seen::Hit(at) = seen else { panic!("{seen:?}") };
             // The kernel prints rounded microseconds.
             let micros = (at + 500) / 1000;
-            let name = &target.functions[function].name;
+            let name = &target.functions[function.0].name;
             calls += &format!("{}.{:06} {name}\n", micros / 1_000_000, micros % 1_000_000);
         };
         decoder.page(page, &mut tally, visit).unwrap();
@@ -64,11 +64,11 @@ fn of_kind(kind: &str) -> Vec<(Golden, Target, PageLayout)> {
 }
 
 fn probe_decoder(golden: &Golden, target: &Target, layout: PageLayout) -> CallDecoder {
-    let kind = |(item, function): (usize, &probe_core::model::target::Function)| {
+    let kind = |(item, function): (ItemId, &probe_core::model::target::Function)| {
         let format = Format::parse(&golden.text(&format!("format.{}", function.name))).unwrap();
         Kind::item(&format, item).unwrap()
     };
-    let kinds: Vec<_> = target.functions.iter().enumerate().map(kind).collect();
+    let kinds: Vec<_> = target.functions().map(kind).collect();
     CallDecoder::new(layout, &kinds, AddressMap::new(target))
 }
 
@@ -86,7 +86,7 @@ fn seconds(micros: u64) -> String {
 }
 
 /// All that the pages tell, item by item.
-fn all(golden: &Golden, decoder: &CallDecoder) -> (Tally, Vec<(usize, Seen)>) {
+fn all(golden: &Golden, decoder: &CallDecoder) -> (Tally, Vec<(ItemId, Seen)>) {
     let (mut tally, mut seen) = (Tally::default(), Vec::new());
     for page in golden.pages().chunks(decoder.layout().page_size()) {
         decoder.page(page, &mut tally, |item, what| seen.push((item, what))).unwrap();
@@ -106,9 +106,9 @@ fn probe_events_of_each_kernel_read_as_the_kernel_reads_them() {
         assert_eq!(kernels.len(), Golden::all().len());
         for (golden, target, layout) in kernels {
             let (_, seen) = all(&golden, &probe_decoder(&golden, &target, layout));
-            let line = |&(item, seen): &(usize, Seen)| match seen {
+            let line = |&(item, seen): &(ItemId, Seen)| match seen {
                 Seen::Hit(at) => {
-                    format!("{} {}\n", seconds((at + 500) / 1000), target.functions[item].name)
+                    format!("{} {}\n", seconds((at + 500) / 1000), target.functions[item.0].name)
                 }
                 Seen::Took(_) => panic!("{}: a duration", golden.0.display()),
             };
@@ -144,7 +144,7 @@ fn graph_events_are_calls_and_durations_also_where_one_of_a_pair_is_lost() {
                 }
                 Seen::Took(ns) => took = format!("{}.{:03}", ns / 1000, ns % 1000),
             }
-            assert_eq!((at.as_str(), target.functions[item].name.as_str()), (words[0], words[1]));
+            assert_eq!((at.as_str(), target.functions[item.0].name.as_str()), (words[0], words[1]));
             // The kernel prints seven digits, and cuts the others off.
             assert!(took.starts_with(words[2]), "{kernel}: {took} for {line}");
         }

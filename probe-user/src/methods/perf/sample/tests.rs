@@ -104,14 +104,14 @@ fn sample_bytes(ip: u64, tid: u32, chain: &[u64]) -> Vec<u8> {
 }
 
 #[derive(Default)]
-struct Samples(Vec<(u64, u64, Vec<usize>, Option<usize>)>);
+struct Samples(Vec<(u64, u64, Vec<ItemId>, Option<ItemId>)>);
 
 impl Sink for Samples {
-    fn count(&mut self, _: usize, _: u64) {
+    fn count(&mut self, _: ItemId, _: u64) {
         unreachable!("a profiler does not count");
     }
 
-    fn event(&mut self, _: usize, _: Nanos) {
+    fn event(&mut self, _: ItemId, _: Nanos) {
         unreachable!("a profiler does not record calls");
     }
 
@@ -120,9 +120,9 @@ impl Sink for Samples {
         self.0.push((at.0, weight, functions.to_vec(), innermost));
     }
 
-    fn weighted(&mut self, _: usize, _: Nanos, _: f64) {}
+    fn weighted(&mut self, _: ItemId, _: Nanos, _: f64) {}
 
-    fn shares(&mut self, _: u64, _: &[Share]) {}
+    fn shares(&mut self, _: u64, _: PerItem<Share>) {}
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn shares_are_by_chain_and_by_innermost_frame() {
     let kernel = 128_u64.wrapping_neg();
     let map = AddressMap::new(&target());
     let mut sink = Samples::default();
-    let mut tally = Tally { inclusive: vec![0; 2], ..Tally::default() };
+    let mut tally = Tally::of(&target());
     let mut functions = Vec::new();
     let mut guest = sample_bytes(0x1110, 7, &[]);
     guest[4] = 4;
@@ -149,10 +149,16 @@ fn shares_are_by_chain_and_by_innermost_frame() {
     for record in Records::new(&samples.concat(), profiler().parameters.layout()) {
         tally.add(record.unwrap(), &map, &mut functions, &mut sink);
     }
-    let seen = [(vec![0], Some(0)), (vec![0], None), (vec![0], None), (Vec::new(), None)];
+    let tx = vec![ItemId(0)];
+    let seen = [(tx.clone(), Some(ItemId(0))), (tx.clone(), None), (tx, None), (Vec::new(), None)];
     assert_eq!(sink.0, seen.map(|(functions, innermost)| (5, 1, functions, innermost)));
-    let expected =
-        Tally { inclusive: vec![3, 0], samples: 4, idle: 1, guest: 1, ..Tally::default() };
+    let expected = Tally {
+        inclusive: vec![Some(3), Some(0)].into(),
+        samples: 4,
+        idle: 1,
+        guest: 1,
+        ..Tally::default()
+    };
     assert_eq!(tally, expected);
 }
 
@@ -195,12 +201,12 @@ fn a_sample_weighs_the_cycles_that_it_stands_for() {
     assert!(!parameters(Ticker::CpuClock).layout().has(Layout::PERIOD));
     let words: [u64; 5] = [9 | 40 << 48, 0x1110, 7 << 32, 5, 12345];
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    let mut tally = Tally { inclusive: vec![0; 2], ..Tally::default() };
+    let mut tally = Tally::of(&target());
     let mut sink = Samples::default();
     for record in Records::new(&bytes, layout) {
         let map = AddressMap::new(&target());
         tally.add(record.unwrap(), &map, &mut Vec::new(), &mut sink);
     }
-    assert_eq!(sink.0, [(5, 12345, vec![1], Some(1))]);
-    assert_eq!(tally.inclusive, [0, 1]);
+    assert_eq!(sink.0, [(5, 12345, vec![ItemId(1)], Some(ItemId(1)))]);
+    assert_eq!(*tally.inclusive, [Some(0), Some(1)]);
 }
