@@ -7,7 +7,7 @@ use super::{
     correlation::{Coefficient, mean},
     figures::{self, Definition, Place as Where, Value},
     item::{Item, Items},
-    pairs::{Kind, Trials},
+    pairs::{TrialFilter, Trials},
     sizes,
     view::{Block as Pair, Quantity, Rating, View},
 };
@@ -150,10 +150,10 @@ fn fidelity(
 ) -> Option<f64> {
     let view = |trial, unit| View::of(trial, function, unit);
     let (off, under) = if method.id.is_off() {
-        let trial = *trials.single(Kind::FIDELITY, &method.id).ok()?.items.first()?;
+        let trial = *trials.single(TrialFilter::FIDELITY, &method.id).ok()?.items.first()?;
         (view(trial, SeriesUnit::Nothing), view(trial, SeriesUnit::Nothing))
     } else {
-        let pair = *trials.paired(Kind::FIDELITY, &method.id).ok()?.items.first()?;
+        let pair = *trials.paired(TrialFilter::FIDELITY, &method.id).ok()?.items.first()?;
         (view(pair.off, SeriesUnit::Nothing), view(pair.method, method.unit))
     };
     let factor = match method.unit {

@@ -2,7 +2,7 @@
 
 use super::{
     item::Items,
-    pairs::{Kind, Trials},
+    pairs::{TrialFilter, Trials},
     total,
 };
 use crate::model::{
@@ -15,7 +15,7 @@ use crate::model::{
 /// where it measured none.
 pub fn figures(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Option<DurationFigures> {
     let kicked = items.kicked()?.id;
-    let kind = Kind::overhead(Pace::ClosedLoop);
+    let kind = TrialFilter::overhead(Pace::ClosedLoop);
     let ours = trials.all.iter().filter(|trial| trial.method == method.id && kind.holds(trial));
     let all = ours.filter_map(|trial| match &trial.outcome {
         Outcome::Done(measured) => measured.observation.durations.get(kicked),

@@ -3,7 +3,7 @@
 use super::{
     item::{Item, Items},
     known_total,
-    pairs::{Kind, Trials},
+    pairs::{TrialFilter, Trials},
     reconcile::{Counts, reconcile},
 };
 pub use crate::model::subject::CALLED_PER_KICK;
@@ -21,7 +21,7 @@ use crate::model::{
 ///
 /// Counts do not depend on the clock: trials of all platforms are summed.
 pub fn events(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Events {
-    let kind = Kind::overhead(Pace::ClosedLoop);
+    let kind = TrialFilter::overhead(Pace::ClosedLoop);
     let ours = trials.all.iter().filter(|trial| trial.method == method.id && kind.holds(trial));
     let done: Vec<&Measured> = ours
         .filter_map(|trial| match &trial.outcome {

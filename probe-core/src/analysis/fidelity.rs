@@ -12,7 +12,7 @@ use super::{
     gaps::{self, Gaps},
     interval::{self, ALPHA, Interval},
     item::Item,
-    pairs::{Chosen, Kind, Pair, Trials},
+    pairs::{Chosen, Pair, TrialFilter, Trials},
     stretch::LEAST_BINS,
     view::{Block, Quantity, Rating, View},
 };
@@ -106,10 +106,12 @@ impl Fidelity {
     ) -> Result<Self, Reason> {
         let off = |trial: &Measured| View::of(trial, function, SeriesUnit::Nothing);
         let (views, platform, notes) = if method.id.is_off() {
-            let Chosen { items, platform, notes } = trials.single(Kind::FIDELITY, &method.id)?;
+            let Chosen { items, platform, notes } =
+                trials.single(TrialFilter::FIDELITY, &method.id)?;
             (items.into_iter().map(|trial| (off(trial), off(trial))).collect(), platform, notes)
         } else {
-            let Chosen { items, platform, notes } = trials.paired(Kind::FIDELITY, &method.id)?;
+            let Chosen { items, platform, notes } =
+                trials.paired(TrialFilter::FIDELITY, &method.id)?;
             let both =
                 |pair: &Pair<'_>| (off(pair.off), View::of(pair.method, function, method.unit));
             (items.iter().map(both).collect(), platform, notes)

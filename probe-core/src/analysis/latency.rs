@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 
 use super::{
     correlation::mean,
-    pairs::{Kind, Pair, Trials},
+    pairs::{Pair, TrialFilter, Trials},
 };
 use crate::model::{
     method::MethodId,
@@ -15,7 +15,7 @@ use crate::model::{
 /// At each share of the frames, the µs that this share took at most, under `method` at fixed load:
 /// the mean over blocks. None where a block has too few frames to tell.
 pub fn curve_us(trials: &Trials<'_>, method: &MethodId, shares: &[f64]) -> Vec<Option<f64>> {
-    let chosen = trials.single(Kind::overhead(Pace::Paced), method);
+    let chosen = trials.single(TrialFilter::overhead(Pace::Paced), method);
     let items = chosen.map_or_else(|_| Vec::new(), |chosen| chosen.items);
     let read: Vec<Histogram<u64>> = items.iter().filter_map(|trial| times(trial)).collect();
     let level = |&share: &f64| {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     interval::{holm, two_sided},
     overhead,
-    pairs::{Kind, Trials},
+    pairs::{TrialFilter, Trials},
 };
 use crate::model::{
     checks::{Along, Quantity, Trend},
@@ -22,11 +22,19 @@ const LEAST_FREEDOM: usize = 3;
 type Value = fn(&Measured) -> Option<f64>;
 
 /// All that are looked for, in which trials, and how a trial's value is had.
-const QUANTITIES: [(Quantity, Kind, Value); 4] = [
-    (Quantity::WorkerNsPerKick, Kind::overhead(Pace::ClosedLoop), overhead::worker_ns_per_kick),
-    (Quantity::WorkerNsPerFrame, Kind::overhead(Pace::Paced), overhead::worker_ns_per_frame),
-    (Quantity::SaturatedThroughput, Kind::overhead(Pace::Saturated), overhead::bytes_per_second),
-    (Quantity::FidelityThroughput, Kind::FIDELITY, overhead::bytes_per_second),
+const QUANTITIES: [(Quantity, TrialFilter, Value); 4] = [
+    (
+        Quantity::WorkerNsPerKick,
+        TrialFilter::overhead(Pace::ClosedLoop),
+        overhead::worker_ns_per_kick,
+    ),
+    (Quantity::WorkerNsPerFrame, TrialFilter::overhead(Pace::Paced), overhead::worker_ns_per_frame),
+    (
+        Quantity::SaturatedThroughput,
+        TrialFilter::overhead(Pace::Saturated),
+        overhead::bytes_per_second,
+    ),
+    (Quantity::FidelityThroughput, TrialFilter::FIDELITY, overhead::bytes_per_second),
 ];
 
 /// The logarithm of a trial's value, and where the trial stood.
@@ -58,7 +66,7 @@ pub fn trends(trials: &Trials<'_>, methods: &[Descriptor]) -> Vec<Trend> {
     trends
 }
 
-fn points<'a>(trials: &Trials<'a>, kind: Kind, value: Value) -> Vec<Point<'a>> {
+fn points<'a>(trials: &Trials<'a>, kind: TrialFilter, value: Value) -> Vec<Point<'a>> {
     let ours = trials.all.iter().filter(|trial| kind.holds(trial));
     let point = |trial: &'a Trial| match &trial.outcome {
         Outcome::Done(measured) => Some(Point {

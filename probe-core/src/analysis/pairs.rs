@@ -21,9 +21,9 @@ pub struct Trials<'a> {
     pub all: &'a [Trial],
 }
 
-/// A kind of trial; the paces that the figure can be made from.
+/// Which trials a figure is made from.
 #[derive(Debug, Clone, Copy)]
-pub struct Kind {
+pub struct TrialFilter {
     /// What the trial is for.
     pub part: Part,
     /// How the load is offered; none takes any.
@@ -63,7 +63,7 @@ type Rows<Place, T> = BTreeMap<Platform, BTreeMap<Place, Option<T>>>;
 /// A block of one run.
 pub type Block = (usize, u32);
 
-impl Kind {
+impl TrialFilter {
     /// Overhead trials at `pace`: the method alone.
     pub const fn overhead(pace: Pace) -> Self {
         Self { part: Part::Overhead, pace: Some(pace), with_reference: false, functions: None }
@@ -102,7 +102,11 @@ impl<'a> Trials<'a> {
     ///
     /// # Errors
     /// Why there is none.
-    pub fn single(&self, kind: Kind, method: &MethodId) -> Result<Chosen<&'a Measured>, Reason> {
+    pub fn single(
+        &self,
+        kind: TrialFilter,
+        method: &MethodId,
+    ) -> Result<Chosen<&'a Measured>, Reason> {
         let rows = self.rows(kind, method);
         choose(&rows, |row| row.values().copied().collect())
             .ok_or_else(|| self.why_none(kind, method))
@@ -112,7 +116,7 @@ impl<'a> Trials<'a> {
     ///
     /// # Errors
     /// Why there is no pair.
-    pub fn paired(&self, kind: Kind, method: &MethodId) -> Result<Chosen<Pair<'a>>, Reason> {
+    pub fn paired(&self, kind: TrialFilter, method: &MethodId) -> Result<Chosen<Pair<'a>>, Reason> {
         self.between(kind, &MethodId(MethodId::OFF.into()), kind, method)
     }
 
@@ -123,9 +127,9 @@ impl<'a> Trials<'a> {
     /// Why there is no pair.
     pub fn between(
         &self,
-        first_kind: Kind,
+        first_kind: TrialFilter,
         first: &MethodId,
-        second_kind: Kind,
+        second_kind: TrialFilter,
         second: &MethodId,
     ) -> Result<Chosen<Pair<'a>>, Reason> {
         let both = self.pairs(first_kind, first, second_kind, second);
@@ -147,7 +151,7 @@ impl<'a> Trials<'a> {
     /// Why there is none.
     pub fn paired_in_each(
         &self,
-        kinds: &[Kind],
+        kinds: &[TrialFilter],
         method: &MethodId,
     ) -> Result<Chosen<(Block, Vec<Pair<'a>>)>, Reason> {
         let off = MethodId(MethodId::OFF.into());
@@ -170,16 +174,16 @@ impl<'a> Trials<'a> {
 
     fn pairs(
         &self,
-        first_kind: Kind,
+        first_kind: TrialFilter,
         first: &MethodId,
-        second_kind: Kind,
+        second_kind: TrialFilter,
         second: &MethodId,
     ) -> Rows<Key, Pair<'a>> {
         let (firsts, seconds) = (self.rows(first_kind, first), self.rows(second_kind, second));
         joined(&firsts, &seconds, |off, method| Pair { off, method })
     }
 
-    fn rows(&self, kind: Kind, method: &MethodId) -> Rows<Key, &'a Measured> {
+    fn rows(&self, kind: TrialFilter, method: &MethodId) -> Rows<Key, &'a Measured> {
         let mut rows: Rows<Key, &'a Measured> = BTreeMap::new();
         for trial in self.all.iter().filter(|trial| trial.method == *method && kind.holds(trial)) {
             let Some(run) = self.runs.get(trial.run) else { continue };
@@ -195,7 +199,7 @@ impl<'a> Trials<'a> {
         rows
     }
 
-    fn why_none(&self, kind: Kind, method: &MethodId) -> Reason {
+    fn why_none(&self, kind: TrialFilter, method: &MethodId) -> Reason {
         let mut tried = self.all.iter().filter(|t| t.method == *method && kind.holds(t));
         let (trials, method) = (kind.named(), method.clone());
         match tried.next().map(|trial| &trial.outcome) {

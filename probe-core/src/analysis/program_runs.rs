@@ -3,7 +3,7 @@
 use super::{
     estimate::{Bounds, Scale},
     overhead::{of_trials, per, why_no_cost_per_event},
-    pairs::{Kind, Trials},
+    pairs::{TrialFilter, Trials},
     total,
 };
 use crate::model::{
@@ -22,7 +22,7 @@ pub fn figures(
     kicked: bool,
     seed: u64,
 ) -> Option<RunFigures> {
-    let closed_loop = || trials.single(Kind::overhead(Pace::ClosedLoop), &method.id);
+    let closed_loop = || trials.single(TrialFilter::overhead(Pace::ClosedLoop), &method.id);
     let runs = total(closed_loop().ok()?.items.into_iter().map(runs));
     let of_each = |value: fn(&&Measured) -> Option<f64>| {
         of_trials(closed_loop(), Scale::Level(Bounds::Positive), value, seed)

@@ -6,7 +6,7 @@ use super::{
     correlation::Coefficient::{self, Pearson, Spearman},
     estimate::{Bounds, Scale},
     item::Item,
-    pairs::{Kind, Trials},
+    pairs::{TrialFilter, Trials},
     stretch::{Binned, Stretches},
 };
 use crate::model::{
@@ -25,7 +25,7 @@ pub fn figures(
     function: Item<'_>,
     seed: u64,
 ) -> Option<RttFigures> {
-    let chosen = trials.single(Kind::FIDELITY, &method.id).ok()?;
+    let chosen = trials.single(TrialFilter::FIDELITY, &method.id).ok()?;
     let tells = |trial: &Measured| {
         trial.guests.iter().any(|guest| guest.rtt_us.iter().any(Option::is_some))
     };

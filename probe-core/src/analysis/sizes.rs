@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     figures::{self, table},
     known_total,
-    pairs::{Kind, Trials},
+    pairs::{TrialFilter, Trials},
     total,
 };
 use crate::model::{
@@ -28,8 +28,8 @@ pub fn figures(
         return Vec::new();
     }
     let off = MethodId(MethodId::OFF.into());
-    let closed_loop = Kind::overhead(Pace::ClosedLoop);
-    let figure = |(functions, kind): (usize, Kind)| SizeFigures {
+    let closed_loop = TrialFilter::overhead(Pace::ClosedLoop);
+    let figure = |(functions, kind): (usize, TrialFilter)| SizeFigures {
         functions,
         figures: table::SIZE
             .iter()
@@ -40,7 +40,7 @@ pub fn figures(
             .collect(),
         events_per_kick: trials.single(kind, &method.id).ok().and_then(|c| per_kick(&c.items)),
     };
-    let some = some.into_iter().map(|n| (n, Kind { functions: Some(n), ..closed_loop }));
+    let some = some.into_iter().map(|n| (n, TrialFilter { functions: Some(n), ..closed_loop }));
     some.chain([(all, closed_loop)]).map(figure).collect()
 }
 

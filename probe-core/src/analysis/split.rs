@@ -4,7 +4,7 @@
 use super::{
     estimate::Scale,
     overhead::{self, of_trials, with_load_note},
-    pairs::{Kind, Trials},
+    pairs::{TrialFilter, Trials},
 };
 use crate::model::{figure::Figure, method::MethodId, reason::Reason, trial::Pace};
 
@@ -14,7 +14,7 @@ pub fn kernel_pct(trials: &Trials<'_>, method: &MethodId, seed: u64) -> Figure {
     if method.is_off() {
         return Figure::null(Reason::Baseline);
     }
-    let pairs = trials.paired(Kind::overhead(Pace::Paced), method).map(with_load_note);
+    let pairs = trials.paired(TrialFilter::overhead(Pace::Paced), method).map(with_load_note);
     of_trials(pairs, Scale::Difference, overhead::kernel_pct, seed)
 }
 

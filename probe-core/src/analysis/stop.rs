@@ -10,7 +10,7 @@ use super::{
     estimate::mean_interval,
     item::Items,
     overhead,
-    pairs::{Kind, Pair, Trials},
+    pairs::{Pair, TrialFilter, Trials},
 };
 use crate::model::{
     campaign::Design,
@@ -64,7 +64,7 @@ pub fn half_width(values: &[f64], level: f64, seed: u64) -> Option<f64> {
 fn cost(trials: &Trials<'_>, method: &Descriptor, kicked: bool) -> Option<(Vec<f64>, f64)> {
     let per_kick = kicked && method.unit != SeriesUnit::CpuShare;
     let pace = if per_kick { Pace::ClosedLoop } else { Pace::Paced };
-    let pairs = trials.paired(Kind::overhead(pace), &method.id).ok()?.items;
+    let pairs = trials.paired(TrialFilter::overhead(pace), &method.id).ok()?.items;
     let of = if per_kick { overhead::worker_ns_per_kick } else { overhead::worker_ns_per_frame };
     let both = |pair: &Pair<'_>| {
         let (off, method) = (of(pair.off)?, of(pair.method)?);

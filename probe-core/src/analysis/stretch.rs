@@ -11,7 +11,7 @@ use super::{
     estimate::{Sample, Scale, generator, of_one_run, usable},
     gaps::{self, Gaps},
     interval::{ALPHA, Interval},
-    pairs::{Chosen, Kind, Trials},
+    pairs::{Chosen, TrialFilter, Trials},
     weighted::{Weighted, dot},
 };
 use crate::model::{
@@ -87,7 +87,7 @@ impl<'a> Stretches<'a> {
         which: &[usize],
         seed: u64,
     ) -> Result<Self, Reason> {
-        let Chosen { items, platform, mut notes } = trials.single(Kind::FIDELITY, method)?;
+        let Chosen { items, platform, mut notes } = trials.single(TrialFilter::FIDELITY, method)?;
         let blocks = items.len();
         let cut = |trial: &'a Measured| {
             let sections = Sections::of(picked(trial, which)?);

@@ -10,7 +10,7 @@ use super::{
     interval,
     item::{Item, Items},
     order, outliers,
-    pairs::{Kind, Trials},
+    pairs::{TrialFilter, Trials},
     paper, program_runs, rtt, sections, sizes,
 };
 use crate::model::{
@@ -117,8 +117,12 @@ fn reference_worker_cpu_pct(trials: &Trials<'_>, seed: u64) -> Figure {
         (Part::Fidelity, Pace::Saturated),
     ];
     let pairs = paces.into_iter().find_map(|(part, pace)| {
-        let kind =
-            |with_reference| Kind { part, pace: Some(pace), with_reference, functions: None };
+        let kind = |with_reference| TrialFilter {
+            part,
+            pace: Some(pace),
+            with_reference,
+            functions: None,
+        };
         trials.between(kind(false), &off, kind(true), &off).ok()
     });
     figures::of_pairs(table::WORKER_CPU_PCT, pairs.ok_or(Reason::NoReferencePair), seed)

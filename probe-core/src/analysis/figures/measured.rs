@@ -4,7 +4,7 @@ use super::{Definition, Value, table};
 use crate::{
     analysis::{
         overhead::{by_block, why_no_cost_per_event, with_load_note},
-        pairs::{Chosen, Kind, Pair, Trials},
+        pairs::{Chosen, Pair, TrialFilter, Trials},
     },
     model::{figure::Figure, figures::Figures, method::Descriptor, reason::Reason, trial::Pace},
 };
@@ -29,11 +29,11 @@ pub(in crate::analysis) fn of(
     kicked: bool,
     seed: u64,
 ) -> Figure {
-    let paired = |pace| trials.paired(Kind::overhead(pace), &method.id);
+    let paired = |pace| trials.paired(TrialFilter::overhead(pace), &method.id);
     match row.value {
         Value::Level(_) if method.id.is_off() => Figure::null(Reason::Baseline),
         Value::Level(value) | Value::LevelOfAll(value) => {
-            let trials = trials.single(Kind::overhead(Pace::Paced), &method.id);
+            let trials = trials.single(TrialFilter::overhead(Pace::Paced), &method.id);
             by_block(trials, row.scale, |trial| value(trial), seed)
         }
         Value::Change(..) | Value::PerCall(_) if method.id.is_off() => {

@@ -10,7 +10,7 @@ use super::{
 use crate::analysis::{
     binned::{self, Own},
     item::Item,
-    pairs::Kind,
+    pairs::TrialFilter,
     stretch::{Binned, Slice, ratio},
 };
 use crate::model::{
@@ -157,7 +157,7 @@ fn profiler(context: &Context<'_>) -> Option<MethodId> {
         context.design.methods.iter().filter(|method| method.unit == SeriesUnit::CpuShare);
     let mut ids = profilers.map(|method| &method.id).filter(|id| **id != off());
     ids.find(|id| {
-        let chosen = context.trials.single(Kind::FIDELITY, id);
+        let chosen = context.trials.single(TrialFilter::FIDELITY, id);
         chosen.is_ok_and(|chosen| chosen.items.iter().any(follows))
     })
     .cloned()

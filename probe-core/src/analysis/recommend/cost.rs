@@ -12,7 +12,7 @@ use crate::{
         overhead::{
             kernel_pct, load_note, of_trials, per, why_no_cost_per_event, worker_ns_per_kick,
         },
-        pairs::{Block, Chosen, Kind, Pair, Trials},
+        pairs::{Block, Chosen, Pair, TrialFilter, Trials},
     },
     model::{
         campaign::Design,
@@ -139,7 +139,8 @@ impl<'a> Bill<'a> {
     fn new(trials: &Trials<'a>, method: &MethodId, way: Way, seed: u64) -> Self {
         let mut paces: Vec<Pace> = way.parts().iter().map(|part| way.pace(part)).collect();
         paces.dedup();
-        let kinds: Vec<Kind> = paces.iter().map(|&pace| Kind::overhead(pace)).collect();
+        let kinds: Vec<TrialFilter> =
+            paces.iter().map(|&pace| TrialFilter::overhead(pace)).collect();
         let mut blocks = trials.paired_in_each(&kinds, method);
         if let (Ok(chosen), Some(at)) =
             (&mut blocks, paces.iter().position(|&pace| pace == Pace::Paced))

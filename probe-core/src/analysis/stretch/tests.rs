@@ -75,7 +75,7 @@ fn sections_end_where_the_next_begins() {
     let lab = lab(&[1000.0]);
     let trials = lab.trials();
     let off = MethodId(MethodId::OFF.into());
-    let chosen = trials.single(Kind::FIDELITY, &off).unwrap();
+    let chosen = trials.single(TrialFilter::FIDELITY, &off).unwrap();
     assert_eq!(ranges(chosen.items[0]), [0..STEP, STEP..2 * STEP]);
 }
 
