@@ -11,7 +11,7 @@ use probe_core::{
     model::{item::ItemId, method::Class, target::Target},
 };
 
-use super::session::{Account, Design, Kind, Part, Programmed, Traced};
+use super::session::{Account, Design, MethodKind, Part, Programmed, Traced};
 use crate::{
     kernel::bpf::{
         counter::{Counter, Counts},
@@ -70,7 +70,7 @@ fn count<const TRACEPOINTS: bool>(
     summary: &str,
     spots: Spots,
 ) -> Result<Box<dyn Method>> {
-    let kind = Kind::new(Class::Exact, summary);
+    let kind = MethodKind::new(Class::Exact, summary);
     Ok(Programmed::make(options, kind, Count::<TRACEPOINTS> { spots }))
 }
 

@@ -13,7 +13,7 @@ use probe_core::{
 use probe_ebpf::fentry_bins::{BINS, PROGRAM, SLOTS, Slot};
 use serde_json::json;
 
-use super::session::{Account, Design, Details, Kind, Part, Programmed, Traced};
+use super::session::{Account, Design, Details, MethodKind, Part, Programmed, Traced};
 use crate::{
     kernel::{
         bpf::{
@@ -56,7 +56,7 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
         ("span_s".into(), json!(span_s)),
         ("clock".into(), json!("monotonic")),
     ]);
-    let kind = Kind { parameters, ..Kind::new(Class::Exact, summary) };
+    let kind = MethodKind { parameters, ..MethodKind::new(Class::Exact, summary) };
     let width = Nanos(u64::from(bin_ms) * 1_000_000);
     Ok(Programmed::make(options, kind, Bins { bins, width }))
 }

@@ -24,7 +24,7 @@ use super::{
     fentry_ringbuf::Shape,
     prices,
     rates::{Rates, load_on},
-    session::{Account, Design, Details, Kind, Part, Programmed, Traced, check_drawn},
+    session::{Account, Design, Details, MethodKind, Part, Programmed, Traced, check_drawn},
 };
 use crate::{
     kernel::{
@@ -66,7 +66,7 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     parameters.insert("window_ms".into(), json!(window_ms));
     let summary =
         format!("fentry programs count each call and record what {budget_pct} % of a CPU pays for");
-    let kind = Kind { parameters, ..Kind::new(Class::Sampled, summary) };
+    let kind = MethodKind { parameters, ..MethodKind::new(Class::Sampled, summary) };
     Ok(Programmed::make(options, kind, Budget { shape, budget_pct, window_ms }))
 }
 

@@ -15,7 +15,7 @@ use probe_core::{
 };
 use probe_ebpf::{fentry_count_hash, fentry_count_percpu, losses};
 
-use super::session::{Account, Design, Kind, Part, Programmed, Traced};
+use super::session::{Account, Design, MethodKind, Part, Programmed, Traced};
 use crate::{
     kernel::bpf::{
         loader::{Loader, Spot},
@@ -40,7 +40,7 @@ const HASH_KEYS: u32 = 4096;
 #[expect(clippy::unnecessary_wraps, reason = "as the registry makes all methods")]
 pub(super) fn percpu(options: &mut Options) -> Result<Box<dyn Method>> {
     let summary = "fentry programs count each call in a per-CPU array; read by system call";
-    Ok(Programmed::make(options, Kind::new(Class::Exact, summary), Array))
+    Ok(Programmed::make(options, MethodKind::new(Class::Exact, summary), Array))
 }
 
 /// Counts in a per-CPU hash; it has no parameters.
@@ -48,7 +48,7 @@ pub(super) fn percpu(options: &mut Options) -> Result<Box<dyn Method>> {
 pub(super) fn hash(options: &mut Options) -> Result<Box<dyn Method>> {
     let summary =
         "fentry programs count each call in a per-CPU hash by address; read by system call";
-    Ok(Programmed::make(options, Kind::new(Class::Exact, summary), Hash))
+    Ok(Programmed::make(options, MethodKind::new(Class::Exact, summary), Hash))
 }
 
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use probe_core::{
 };
 use probe_ebpf::{fentry_empty, fentry_timestamp};
 
-use super::session::{Account, Design, Kind, Part, Programmed, Traced};
+use super::session::{Account, Design, MethodKind, Part, Programmed, Traced};
 use crate::{
     kernel::bpf::{
         loader::{Loader, Spot},
@@ -40,7 +40,7 @@ pub(super) fn timestamp(options: &mut Options) -> Result<Box<dyn Method>> {
 }
 
 fn method(options: &Options, program: &'static str, summary: &str) -> Box<dyn Method> {
-    let kind = Kind { unit: SeriesUnit::Nothing, ..Kind::new(Class::Nothing, summary) };
+    let kind = MethodKind { unit: SeriesUnit::Nothing, ..MethodKind::new(Class::Nothing, summary) };
     Programmed::make(options, kind, Nothing { program })
 }
 

@@ -16,7 +16,7 @@ use probe_ebpf::{
 };
 use serde_json::json;
 
-use super::session::{Account, Design, Details, Kind, Part, Programmed, Traced, every};
+use super::session::{Account, Design, Details, MethodKind, Part, Programmed, Traced, every};
 use crate::{
     kernel::{
         bpf::{
@@ -54,7 +54,7 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
         ("wake_ms".into(), json!(wake_ms)),
         ("clock".into(), json!("monotonic")),
     ]);
-    let kind = Kind { parameters, ..Kind::new(Class::Recorded, summary) };
+    let kind = MethodKind { parameters, ..MethodKind::new(Class::Recorded, summary) };
     Ok(Programmed::make(options, kind, Record { ring, wake_ms }))
 }
 

@@ -14,7 +14,7 @@ use probe_core::{
 };
 use probe_ebpf::{fentry_ringbuf::PROGRAM, losses, ring::RING};
 
-use super::session::{Account, Design, Details, Kind, Part, Programmed, Traced, every};
+use super::session::{Account, Design, Details, MethodKind, Part, Programmed, Traced, every};
 use crate::{
     kernel::bpf::{
         loader::{Loader, Spot},
@@ -36,7 +36,8 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     // 65536 records: at the default wake-up the ring holds 655 thousand calls per second.
     let shape = Shape::take(options, 1024)?;
     let summary = "fentry programs write a timestamp per call to a BPF ring buffer";
-    let kind = Kind { parameters: shape.parameters(), ..Kind::new(Class::Recorded, summary) };
+    let kind =
+        MethodKind { parameters: shape.parameters(), ..MethodKind::new(Class::Recorded, summary) };
     Ok(Programmed::make(options, kind, Record { shape }))
 }
 

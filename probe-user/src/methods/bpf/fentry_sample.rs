@@ -23,7 +23,7 @@ use serde_json::json;
 use super::{
     estimate,
     fentry_ringbuf::Shape,
-    session::{Account, Design, Details, Kind, Part, Programmed, Traced, check_drawn},
+    session::{Account, Design, Details, MethodKind, Part, Programmed, Traced, check_drawn},
 };
 use crate::{
     kernel::bpf::{
@@ -57,7 +57,7 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     parameters.insert("one_in".into(), json!(one_in));
     let summary = format!("fentry programs count each call and record one in {one_in} at random");
     let unit = SeriesUnit::Calls { factor: one_in.into() };
-    let kind = Kind { unit, parameters, ..Kind::new(Class::Sampled, summary) };
+    let kind = MethodKind { unit, parameters, ..MethodKind::new(Class::Sampled, summary) };
     // Half a 2^32nd away at most.
     let threshold = ((1_u64 << 32) + u64::from(one_in) / 2) / u64::from(one_in);
     Ok(Programmed::make(options, kind, Draw { shape, threshold }))

@@ -22,7 +22,7 @@ use probe_ebpf::{
 };
 use serde_json::json;
 
-use super::session::{Account, Design, Details, Kind, Part, Programmed, Traced};
+use super::session::{Account, Design, Details, MethodKind, Part, Programmed, Traced};
 use crate::{
     kernel::bpf::{
         loader::{Loader, Spot},
@@ -63,7 +63,7 @@ fn make(options: &mut Options, way: Way, summary: &str, key: &str) -> Result<Box
         ("key".into(), json!(key)),
         ("clock".into(), json!("monotonic")),
     ]);
-    let kind = Kind { durations: true, parameters, ..Kind::new(Class::Exact, summary) };
+    let kind = MethodKind { durations: true, parameters, ..MethodKind::new(Class::Exact, summary) };
     Ok(Programmed::make(options, kind, Latency { way, max_keys }))
 }
 

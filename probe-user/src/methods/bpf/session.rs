@@ -175,7 +175,7 @@ pub(super) struct Programmed<D> {
 }
 
 /// What a method is, beside its design.
-pub(super) struct Kind {
+pub(super) struct MethodKind {
     pub(super) class: Class,
     pub(super) unit: SeriesUnit,
     pub(super) durations: bool,
@@ -183,7 +183,7 @@ pub(super) struct Kind {
     pub(super) parameters: Details,
 }
 
-impl Kind {
+impl MethodKind {
     /// A method of this class without parameters whose series are calls.
     pub(super) fn new(class: Class, summary: impl Into<String>) -> Self {
         let unit = SeriesUnit::Calls { factor: 1.0 };
@@ -193,8 +193,8 @@ impl Kind {
 }
 
 impl<D: Design> Programmed<D> {
-    pub(super) fn make(options: &Options, kind: Kind, design: D) -> Box<dyn Method> {
-        let Kind { class, unit, durations, summary, parameters } = kind;
+    pub(super) fn make(options: &Options, kind: MethodKind, design: D) -> Box<dyn Method> {
+        let MethodKind { class, unit, durations, summary, parameters } = kind;
         let (id, family) = (options.id(options.base()), Family::Bpf);
         let descriptor = Descriptor { id, family, class, unit, durations, summary, parameters };
         Box::new(Self { descriptor, design })
