@@ -13,7 +13,7 @@ use probe_user::{
     kernel::{kallsyms::Kallsyms, symbols::AddressMap, targets, tracefs::format::Format},
     methods::{
         ftrace::{
-            calls::{CallDecoder, Kind, Seen, Tally},
+            calls::{CallDecoder, EventKind, Seen, Tally},
             page::PageLayout,
         },
         perf::ring::{Layout, Record, Records},
@@ -38,7 +38,7 @@ impl Golden {
         let (page, event) = (self.text("header_page"), self.text("header_event"));
         let layout = PageLayout::parse(&page, &event).expect("the layout of a kernel");
         let format = Format::parse(&self.text("format")).expect("the format of a kernel");
-        let kinds = [Kind::call(&format, "ip").expect("a function event")];
+        let kinds = [EventKind::call(&format, "ip").expect("a function event")];
         CallDecoder::new(layout, &kinds, AddressMap::new(target))
     }
 

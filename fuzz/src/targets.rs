@@ -17,7 +17,7 @@ use probe_user::{
     },
     methods::{
         ftrace::{
-            calls::{CallDecoder, Kind, Tally},
+            calls::{CallDecoder, EventKind, Tally},
             page::PageLayout,
         },
         perf::ring::{Layout, Record, Records},
@@ -35,7 +35,7 @@ fn decoder(golden: &Golden) -> CallDecoder {
     let target = targets::resolve("comm_write,comm_show", &symbols).expect("the traced functions");
     let layout = PageLayout::parse(&golden.text("header_page"), &golden.text("header_event"));
     let format = Format::parse(&golden.text("format")).expect("the format of a kernel");
-    let kind = Kind::call(&format, "ip").expect("a function event");
+    let kind = EventKind::call(&format, "ip").expect("a function event");
     CallDecoder::new(layout.expect("the layout of a kernel"), &[kind], AddressMap::new(&target))
 }
 
@@ -68,9 +68,11 @@ pub(crate) fn ftrace_format(data: &[u8]) {
     let function =
         Function { name: "f".into(), module: None, addresses: Range { start: 0, end: u64::MAX } };
     let target = Target { functions: vec![function], ..Target::default() };
-    for kind in
-        [Kind::call(&format, "ip"), Kind::item(&format, ItemId(0)), Kind::graph_exit(&format)]
-    {
+    for kind in [
+        EventKind::call(&format, "ip"),
+        EventKind::item(&format, ItemId(0)),
+        EventKind::graph_exit(&format),
+    ] {
         let Ok(kind) = kind else { continue };
         check_page(&CallDecoder::new(layout, &[kind], AddressMap::new(&target)), page);
     }

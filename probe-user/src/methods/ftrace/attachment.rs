@@ -7,7 +7,7 @@ use probe_core::{
 };
 use serde_json::{Value, json};
 
-use super::calls::{Kind, Tally};
+use super::calls::{EventKind, Tally};
 use crate::kernel::tracefs::{
     Instance, Tracefs,
     format::{Format, FormatError},
@@ -33,14 +33,14 @@ impl Attachment {
     ///
     /// # Errors
     /// A format is missing, or is not what the decoder can read.
-    pub fn kinds(&self, tracefs: &Tracefs, target: &Target) -> Result<Vec<Kind>> {
+    pub fn kinds(&self, tracefs: &Tracefs, target: &Target) -> Result<Vec<EventKind>> {
         match self {
-            Self::Function => Ok(vec![kind(tracefs, "function", |f| Kind::call(f, "ip"))?]),
+            Self::Function => Ok(vec![kind(tracefs, "function", |f| EventKind::call(f, "ip"))?]),
             Self::Graph => {
-                let entry = |f: &Format| Kind::call(f, "func");
+                let entry = |f: &Format| EventKind::call(f, "func");
                 let mut kinds = vec![
                     kind(tracefs, "funcgraph_entry", entry)?,
-                    kind(tracefs, "funcgraph_exit", Kind::graph_exit)?,
+                    kind(tracefs, "funcgraph_exit", EventKind::graph_exit)?,
                 ];
                 // Where the option funcgraph-retaddr is on.
                 const RETADDR: &str = "fgraph_retaddr_entry";
@@ -190,16 +190,16 @@ impl Profile {
 fn kind(
     tracefs: &Tracefs,
     name: &str,
-    make: impl FnOnce(&Format) -> std::result::Result<Kind, FormatError>,
-) -> Result<Kind> {
+    make: impl FnOnce(&Format) -> std::result::Result<EventKind, FormatError>,
+) -> Result<EventKind> {
     let format = tracefs.format("ftrace", name)?;
     make(&format).map_err(|e| Error::malformed(format!("format of {name}"), e.to_string()))
 }
 
-fn event_kind(format: &Format, item: ItemId) -> Result<Kind> {
+fn event_kind(format: &Format, item: ItemId) -> Result<EventKind> {
     let bad =
         |e: FormatError| Error::malformed(format!("format of {}", format.name), e.to_string());
-    Kind::item(format, item).map_err(bad)
+    EventKind::item(format, item).map_err(bad)
 }
 
 /// Makes one probe event at each function of `target`.

@@ -44,13 +44,13 @@ pub enum Tells {
 
 /// The events of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kind {
+pub struct EventKind {
     id: u16,
     type_at: usize,
     tells: Tells,
 }
 
-impl Kind {
+impl EventKind {
     /// Every event of this format is a hit of `item`.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ pub struct Tally {
 
 impl CallDecoder {
     /// For events of these kinds; events of others are counted and passed over.
-    pub fn new(layout: PageLayout, kinds: &[Kind], map: AddressMap) -> Self {
+    pub fn new(layout: PageLayout, kinds: &[EventKind], map: AddressMap) -> Self {
         let first = kinds.iter().map(|kind| kind.id).min().unwrap_or_default();
         let last = kinds.iter().map(|kind| kind.id).max().unwrap_or_default();
         let mut table = vec![None; usize::from(last - first) + 1];

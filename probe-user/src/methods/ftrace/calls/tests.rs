@@ -17,7 +17,7 @@ impl Golden {
         let layout =
             PageLayout::parse(&self.text("header_page"), &self.text("header_event")).unwrap();
         let format = Format::parse(&self.text("format")).unwrap();
-        let kinds = [Kind::call(&format, "ip").unwrap()];
+        let kinds = [EventKind::call(&format, "ip").unwrap()];
         CallDecoder::new(layout, &kinds, AddressMap::new(target))
     }
 }
@@ -66,7 +66,7 @@ fn of_kind(kind: &str) -> Vec<(Golden, Target, PageLayout)> {
 fn probe_decoder(golden: &Golden, target: &Target, layout: PageLayout) -> CallDecoder {
     let kind = |(item, function): (ItemId, &probe_core::model::target::Function)| {
         let format = Format::parse(&golden.text(&format!("format.{}", function.name))).unwrap();
-        Kind::item(&format, item).unwrap()
+        EventKind::item(&format, item).unwrap()
     };
     let kinds: Vec<_> = target.functions().map(kind).collect();
     CallDecoder::new(layout, &kinds, AddressMap::new(target))
@@ -75,8 +75,8 @@ fn probe_decoder(golden: &Golden, target: &Target, layout: PageLayout) -> CallDe
 fn graph_decoder(golden: &Golden, target: &Target, layout: PageLayout) -> CallDecoder {
     let format = |name| Format::parse(&golden.text(name)).unwrap();
     let kinds = [
-        Kind::call(&format("format.entry"), "func").unwrap(),
-        Kind::graph_exit(&format("format.exit")).unwrap(),
+        EventKind::call(&format("format.entry"), "func").unwrap(),
+        EventKind::graph_exit(&format("format.exit")).unwrap(),
     ];
     CallDecoder::new(layout, &kinds, AddressMap::new(target))
 }
