@@ -13,7 +13,7 @@ use super::{
     place::Place,
     probe::Probe,
 };
-use crate::{kernel::cpus, sys::bpf::Kind};
+use crate::{kernel::cpus, sys::bpf::ProgramType};
 
 /// What of a target one program is for, and by which way it runs there.
 #[derive(Debug, Clone, Copy)]
@@ -130,20 +130,22 @@ impl Loader {
             Spot::Fentry(function) | Spot::Fexit(function) => {
                 let at = spot.trampoline().map_or(BPF_TRACE_FENTRY, |(at, _)| at);
                 let function = types(known)?.find(function)?;
-                (Kind::Tracing { at, function }, Place::Function(at))
+                (ProgramType::Tracing { at, function }, Place::Function(at))
             }
-            Spot::Kprobe(function) => (Kind::Kprobe, Place::kprobe(function, false)?),
-            Spot::Kretprobe(function) => (Kind::Kprobe, Place::kprobe(function, true)?),
+            Spot::Kprobe(function) => (ProgramType::Kprobe, Place::kprobe(function, false)?),
+            Spot::Kretprobe(function) => (ProgramType::Kprobe, Place::kprobe(function, true)?),
             Spot::KprobeMulti(functions) => {
                 // Where each function's slots begin.
                 let cookies =
                     (0..functions.len() as u64).map(|item| item * u64::from(*cpus)).collect();
-                (Kind::KprobeMulti, Place::kprobe_multi(functions, cookies)?)
+                (ProgramType::KprobeMulti, Place::kprobe_multi(functions, cookies)?)
             }
             Spot::RawTracepoint(tracepoint) => {
-                (Kind::RawTracepoint, Place::RawTracepoint(tracepoint.name.clone()))
+                (ProgramType::RawTracepoint, Place::RawTracepoint(tracepoint.name.clone()))
             }
-            Spot::Tracepoint(tracepoint) => (Kind::Tracepoint, Place::tracepoint(tracepoint)?),
+            Spot::Tracepoint(tracepoint) => {
+                (ProgramType::Tracepoint, Place::tracepoint(tracepoint)?)
+            }
         };
         let subject = spot.subject();
         let partner = partner.map(Probe::instance);

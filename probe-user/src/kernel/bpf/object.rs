@@ -16,7 +16,7 @@ use super::{
     chosen::Programs,
     log::{self, Log},
 };
-use crate::sys::bpf::{self, Kind, Records, Refusal, Source, maps};
+use crate::sys::bpf::{self, ProgramType, Records, Refusal, Source, maps};
 
 /// What an `EPERM` from bpf(2) asks for.
 pub(super) const RIGHTS: &str =
@@ -50,7 +50,7 @@ pub struct Plan<'a> {
     /// A program whose maps it uses too.
     pub partner: Option<&'a Instance>,
     /// What it may attach to.
-    pub kind: Kind<'a>,
+    pub kind: ProgramType<'a>,
     /// The same by name, for errors.
     pub subject: &'a str,
 }

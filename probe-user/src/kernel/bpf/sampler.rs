@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     kernel::cpus,
-    sys::{bpf::Kind, perf::Event},
+    sys::{bpf::ProgramType, perf::Event},
 };
 
 /// Names the place in errors and in what is told to people.
@@ -77,7 +77,7 @@ impl Sampler {
             name,
             maps: &[(FUNCTIONS, table), (STACK, 1), (SHARES, cpus)],
             partner: None,
-            kind: Kind::PerfEvent,
+            kind: ProgramType::PerfEvent,
             subject: SUBJECT,
         })?;
         let (ranges, places) = in_order(functions);

@@ -47,14 +47,14 @@ pub struct Program<'a> {
     /// Its licence.
     pub license: &'a CStr,
     /// What it may attach to.
-    pub kind: Kind<'a>,
+    pub kind: ProgramType<'a>,
     /// Types and lines of the program's own source, if the object brought them.
     pub source: Option<Source<'a>>,
 }
 
 /// What a program may attach to, which decides what the verifier lets it do.
 #[derive(Debug, Clone, Copy)]
-pub enum Kind<'a> {
+pub enum ProgramType<'a> {
     /// A function, at its entry (`BPF_TRACE_FENTRY`) or its exit (`BPF_TRACE_FEXIT`).
     Tracing {
         /// Which of the two.
@@ -74,7 +74,7 @@ pub enum Kind<'a> {
     PerfEvent,
 }
 
-impl<'a> Kind<'a> {
+impl<'a> ProgramType<'a> {
     fn program_type(self) -> bpf_prog_type {
         match self {
             Self::Tracing { .. } => bpf_prog_type::BPF_PROG_TYPE_TRACING,
@@ -353,7 +353,7 @@ mod tests {
             name: "a_name_that_is_far_too_long",
             instructions: &[],
             license: c"GPL",
-            kind: Kind::Tracing {
+            kind: ProgramType::Tracing {
                 at: bpf_attach_type::BPF_TRACE_FENTRY,
                 function: FunctionType { module: None, id: 7 },
             },
@@ -370,7 +370,7 @@ mod tests {
     fn only_programs_on_typed_functions_name_one() {
         let attr = prog_load(&program(), &mut []);
         assert_eq!((attr.prog_type, attr.expected_attach_type, attr.attach_btf_id), (26, 24, 7));
-        let multi = Program { kind: Kind::KprobeMulti, ..program() };
+        let multi = Program { kind: ProgramType::KprobeMulti, ..program() };
         let attr = prog_load(&multi, &mut []);
         assert_eq!((attr.prog_type, attr.expected_attach_type, attr.attach_btf_id), (2, 42, 0));
     }
