@@ -5,12 +5,12 @@
 pub(crate) struct Scale {
     domain: [f64; 2],
     range: [f64; 2],
-    kind: Kind,
+    kind: ScaleKind,
 }
 
 /// How values are spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ScaleKind {
     Linear,
     /// By their logarithm; all of them are above zero.
     Log,
@@ -58,13 +58,13 @@ impl Scale {
         let Extent(least, greatest) = extent.opened();
         let step = step(greatest - least, about);
         let domain = [(least / step).floor() * step, (greatest / step).ceil() * step];
-        Self { domain, range, kind: Kind::Linear }
+        Self { domain, range, kind: ScaleKind::Linear }
     }
 
     /// Even, and no wider than the values are.
     pub(crate) fn tight(extent: Extent, range: [f64; 2]) -> Self {
         let Extent(least, greatest) = extent.opened();
-        Self { domain: [least, greatest], range, kind: Kind::Linear }
+        Self { domain: [least, greatest], range, kind: ScaleKind::Linear }
     }
 
     /// By the logarithm; what is not above zero is drawn at the least value that is.
@@ -72,7 +72,7 @@ impl Scale {
         let Extent(least, greatest) = extent;
         let least = if least > 0.0 { least } else { (greatest / 1e3).max(f64::MIN_POSITIVE) };
         let greatest = if greatest > least { greatest } else { 10.0 * least };
-        Self { domain: [least / 1.05, greatest * 1.05], range, kind: Kind::Log }
+        Self { domain: [least / 1.05, greatest * 1.05], range, kind: ScaleKind::Log }
     }
 
     /// The place of a value; of one beyond the ends, the end.
@@ -84,8 +84,8 @@ impl Scale {
 
     fn spread(&self, value: f64) -> f64 {
         match self.kind {
-            Kind::Linear => value,
-            Kind::Log => value.ln(),
+            ScaleKind::Linear => value,
+            ScaleKind::Log => value.ln(),
         }
     }
 
@@ -93,14 +93,14 @@ impl Scale {
     pub(crate) fn ticks(&self, about: f64) -> Vec<(f64, String)> {
         let [from, to] = self.domain;
         match self.kind {
-            Kind::Linear => {
+            ScaleKind::Linear => {
                 let step = step(to - from, about);
                 let first = (from / step - 1e-9).ceil();
                 let last = (to / step + 1e-9).floor();
                 let values = (0..).map(|n| first + f64::from(n)).take_while(|&n| n <= last);
                 values.map(|n| (n * step, label(n * step, step))).collect()
             }
-            Kind::Log => {
+            ScaleKind::Log => {
                 let leads: &[f64] =
                     if (to / from).log10() < 1.7 { &[1.0, 2.0, 5.0] } else { &[1.0] };
                 let exponents = whole(from.log10().floor())..=whole(to.log10().ceil());
