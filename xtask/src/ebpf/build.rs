@@ -15,14 +15,14 @@ const PROGRAMS: &str = "tracetoll-bpf";
 
 /// What the programs do beside their work.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Variant {
     /// Nothing: they are measured.
     Measured,
     /// They log, for whoever changes one.
     Logging,
 }
 
-impl Kind {
+impl Variant {
     fn features(self) -> &'static str {
         match self {
             Self::Measured => "kernel",
@@ -32,7 +32,7 @@ impl Kind {
 }
 
 /// The object that the programs of the checkout in the folder `source` compile to.
-pub(super) fn object(toolchain: &Toolchain, source: &Path, kind: Kind) -> Result<Vec<u8>> {
+pub(super) fn object(toolchain: &Toolchain, source: &Path, kind: Variant) -> Result<Vec<u8>> {
     // Each checkout has its own: cargo tells sources of the same name apart by their age alone.
     let folder = source.join("target/xtask/ebpf");
     compile(toolchain, source, &folder, kind)?;
@@ -43,7 +43,7 @@ pub(super) fn object(toolchain: &Toolchain, source: &Path, kind: Kind) -> Result
     fs::read(&stripped).with_context(|| format!("cannot read {}", stripped.display()))
 }
 
-fn compile(toolchain: &Toolchain, source: &Path, folder: &Path, kind: Kind) -> Result<()> {
+fn compile(toolchain: &Toolchain, source: &Path, folder: &Path, kind: Variant) -> Result<()> {
     let mut cargo = Command::new(&toolchain.cargo);
     cargo.current_dir(source);
     cargo.args(["build", "--locked", "--quiet", "--package", "probe-ebpf", "--bin", PROGRAMS]);

@@ -10,7 +10,7 @@ mod toolchain;
 
 use crate::paths;
 use anyhow::{Context, Result, bail};
-use build::Kind;
+use build::Variant;
 use probe_vm::Installer;
 use std::{
     fs,
@@ -53,12 +53,12 @@ impl Args {
         let source = self.source.as_deref().unwrap_or(paths::root());
         let source = fs::canonicalize(source)
             .with_context(|| format!("cannot find {}", source.display()))?;
-        let kind = if self.log { Kind::Logging } else { Kind::Measured };
+        let kind = if self.log { Variant::Logging } else { Variant::Measured };
         let built = build::object(&toolchain, &source, kind)?;
         let path = match (self.out, kind) {
             (Some(path), _) => path,
-            (None, Kind::Logging) => paths::root().join(LOGGING),
-            (None, Kind::Measured) => {
+            (None, Variant::Logging) => paths::root().join(LOGGING),
+            (None, Variant::Measured) => {
                 write(&paths::root().join(COMPILER), toolchain.identity.as_bytes())?;
                 paths::root().join(OBJECT)
             }
@@ -78,14 +78,14 @@ pub(crate) fn ready(install: &Installer) -> Result<()> {
 pub(crate) fn logging(install: &Installer) -> Result<PathBuf> {
     let toolchain = Toolchain::ready(install)?;
     let path = paths::root().join(LOGGING);
-    write(&path, &build::object(&toolchain, paths::root(), Kind::Logging)?)?;
+    write(&path, &build::object(&toolchain, paths::root(), Variant::Logging)?)?;
     Ok(path)
 }
 
 /// Proves that the committed object is what the source gives.
 pub(crate) fn check(install: &Installer) -> Result<()> {
     let toolchain = Toolchain::ready(install)?;
-    let built = build::object(&toolchain, paths::root(), Kind::Measured)?;
+    let built = build::object(&toolchain, paths::root(), Variant::Measured)?;
     let [object, compiler] = [OBJECT, COMPILER].map(|path| read(&paths::root().join(path)));
     prove(&built, &object?, &toolchain, &String::from_utf8(compiler?)?)?;
     println!("{OBJECT} is what the source gives ({} bytes)", built.len());
