@@ -1,6 +1,6 @@
 //! The guest tests: which machines, how they end, and what of them failed.
 
-use super::lanes::{self, Kind, Share};
+use super::lanes::{self, Share, TestKind};
 use crate::{cargo, ebpf};
 use anyhow::{Context, Result, bail};
 use probe_vm::kernels::{Kernel, SERIES};
@@ -67,13 +67,13 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<Vec<(Share, 
         if let Some(object) = &logging {
             env.push(variable("TRACETOLL_BPF_LOG", object.display().to_string()));
         }
-        if share.kind == Kind::Long {
+        if share.kind == TestKind::Long {
             // Others each night.
             let seed = jiff::Timestamp::now().as_second().to_string();
             env.push(variable(SOAK[1], seed));
         }
         env.extend(SOAK.iter().filter_map(|name| Some(variable(name, std::env::var(name).ok()?))));
-        let nested = share.kind == Kind::Vms;
+        let nested = share.kind == TestKind::Vms;
         Ok(Machine {
             env,
             timeout: Some(if nested { NESTED_WITHIN } else { PLAIN_WITHIN }),
@@ -123,7 +123,7 @@ fn shares(asked: &Asked<'_>, tests: &Path) -> Result<Vec<Share>> {
         let series = series.iter().filter(|_| !modules.is_empty());
         series.map(share).collect::<Vec<_>>()
     };
-    Ok([of(&plain, Kind::Plain), of(&nested, Kind::Vms)].concat())
+    Ok([of(&plain, TestKind::Plain), of(&nested, TestKind::Vms)].concat())
 }
 
 /// The names of all guest tests.

@@ -53,12 +53,12 @@ const PARTS: [&[&str]; 3] =
 pub(super) struct Share {
     pub(super) series: String,
     pub(super) modules: BTreeSet<String>,
-    pub(super) kind: Kind,
+    pub(super) kind: TestKind,
 }
 
 /// What kind of tests that is, in the order in which they begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum TestKind {
     /// Long tests, which the test runner ignores unless it is told.
     Long,
     Plain,
@@ -66,7 +66,7 @@ pub(super) enum Kind {
     Vms,
 }
 
-impl Kind {
+impl TestKind {
     /// As the record of the full lane says it.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -110,17 +110,18 @@ pub(super) fn shares(series: &[String], full: bool, there: &BTreeSet<String>) ->
     let mut shares = Vec::new();
     for one in series {
         if full || one == whole() || series.len() == 1 {
-            let part = |part: &[&str]| share(one, Kind::Plain, &|module| part.contains(&module));
+            let part =
+                |part: &[&str]| share(one, TestKind::Plain, &|module| part.contains(&module));
             shares.extend(PARTS.map(part));
-            shares.push(share(one, Kind::Plain, &rest));
+            shares.push(share(one, TestKind::Plain, &rest));
         } else {
-            shares.push(share(one, Kind::Plain, &|module| OF_THE_KERNEL.contains(&module)));
+            shares.push(share(one, TestKind::Plain, &|module| OF_THE_KERNEL.contains(&module)));
         }
         if full {
-            shares.push(share(one, Kind::Long, &|module| LONG.contains(&module)));
+            shares.push(share(one, TestKind::Long, &|module| LONG.contains(&module)));
         }
         if full && (has_vms(one) || series.len() == 1) {
-            shares.push(share(one, Kind::Vms, &|module| OF_VMS.contains(&module)));
+            shares.push(share(one, TestKind::Vms, &|module| OF_VMS.contains(&module)));
         }
     }
     // VMs wait for each other more than they compute: last, where nothing else is left to wait for.
@@ -157,7 +158,7 @@ mod tests {
         let whole: Vec<_> = there().into_iter().filter(by_day).collect();
         assert_eq!(on(&lane, super::whole()), whole);
         assert_eq!(on(&lane, SERIES[0].name), OF_THE_KERNEL);
-        assert!(lane.iter().all(|share| share.kind == Kind::Plain));
+        assert!(lane.iter().all(|share| share.kind == TestKind::Plain));
     }
 
     #[test]
