@@ -122,7 +122,7 @@ mod tests {
     use probe_core::model::trial::Pace;
 
     use super::*;
-    use crate::measure::plan::Plan;
+    use crate::measure::plan::TrialPlan;
 
     #[test]
     fn time_left_is_told_in_the_unit_that_fits() {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_bar_says_what_runs_and_the_time_left_once_it_is_known() {
-        let plan = Plan::overhead(Pace::ClosedLoop);
+        let plan = TrialPlan::overhead(Pace::ClosedLoop);
         let mut ahead = Ahead::default();
         ahead.expect(plan, 3, Duration::ZERO);
         let drawn = bar(ProgressDrawTarget::hidden());
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_line_has_the_time_left_once_it_is_known() {
-        let plan = Plan::overhead(Pace::ClosedLoop);
+        let plan = TrialPlan::overhead(Pace::ClosedLoop);
         let mut ahead = Ahead::default();
         ahead.expect(plan, 3, Duration::ZERO);
         assert_eq!(so_far(&ahead, ahead.left()), "0 of 3");

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::plan::Plan;
+use super::plan::TrialPlan;
 
 /// The trials of a campaign by what they measure: those of one kind (a plan, or where VMs measure
 /// a part) take about as long under each method.
 #[derive(Debug, Clone)]
-pub struct Ahead<K = Plan>(Vec<Alike<K>>);
+pub struct Ahead<K = TrialPlan>(Vec<Alike<K>>);
 
 #[derive(Debug, Clone)]
 struct Alike<K> {
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn nothing_is_known_before_the_first_trial_and_nothing_is_left_after_the_last() {
-        let plan = Plan::overhead(Pace::ClosedLoop);
+        let plan = TrialPlan::overhead(Pace::ClosedLoop);
         let mut ahead = Ahead::default();
         ahead.expect(plan, 2, SECOND);
         assert_eq!((ahead.left(), ahead.done(), ahead.planned()), (None, 0, 2));
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn each_kind_takes_as_long_as_it_did_and_an_unknown_one_what_is_scheduled_and_what_others_took_beyond()
      {
-        let [closed_loop, saturated] = [Pace::ClosedLoop, Pace::Saturated].map(Plan::overhead);
+        let [closed_loop, saturated] = [Pace::ClosedLoop, Pace::Saturated].map(TrialPlan::overhead);
         let mut ahead = Ahead::default();
         ahead.expect(closed_loop, 4, SECOND);
         ahead.expect(saturated, 3, 10 * SECOND);

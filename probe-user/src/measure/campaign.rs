@@ -19,7 +19,7 @@ use probe_core::{
 use rand::{SeedableRng as _, seq::SliceRandom as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::{ahead::Ahead, bench::Bench, journal::Journal, plan::Plan, stopwatch::Stopwatch};
+use super::{ahead::Ahead, bench::Bench, journal::Journal, plan::TrialPlan, stopwatch::Stopwatch};
 use crate::methods::Method;
 
 /// Who hears how a campaign goes.
@@ -65,7 +65,7 @@ pub struct Campaign<'a> {
 struct Slot {
     block: u32,
     position: u32,
-    plan: Plan,
+    plan: TrialPlan,
 }
 
 impl Campaign<'_> {
@@ -118,7 +118,7 @@ impl Campaign<'_> {
     }
 
     /// What a block measures by this plan, a method once for each of its trials.
-    fn methods_of(&self, plan: Plan) -> impl Iterator<Item = &dyn Method> {
+    fn methods_of(&self, plan: TrialPlan) -> impl Iterator<Item = &dyn Method> {
         let methods = self.methods.iter().map(AsRef::as_ref);
         let baselines = plan.baselines(self.methods.len().saturating_sub(1));
         let controlled = plan.part == Part::Overhead || self.fidelity_control;
@@ -132,7 +132,7 @@ impl Campaign<'_> {
     }
 
     /// How long the load of one trial runs, as far as the scenario says so.
-    fn scheduled(&self, plan: Plan) -> Duration {
+    fn scheduled(&self, plan: TrialPlan) -> Duration {
         let scenario = self.bench.scenario;
         let overhead = scenario.overhead.as_ref();
         let load = match (plan.part, plan.pace) {
@@ -149,22 +149,30 @@ impl Campaign<'_> {
     }
 
     /// The trials of one block, in their order; each is run under every method before the next.
-    fn plans(&self) -> Vec<Plan> {
+    fn plans(&self) -> Vec<TrialPlan> {
         let parts = &self.record.parts;
         let mut plans = Vec::new();
         if let Some(overhead) =
             self.bench.scenario.overhead.as_ref().filter(|_| parts.contains(&Part::Overhead))
         {
-            plans.extend([Pace::ClosedLoop, Pace::Paced, Pace::Saturated].map(Plan::overhead));
+            plans.extend([Pace::ClosedLoop, Pace::Paced, Pace::Saturated].map(TrialPlan::overhead));
             // Under the baseline alone: the reference counter's own price.
-            plans.push(Plan { with_reference: true, ..Plan::overhead(Pace::Paced) });
-            let some = |&size| Plan { functions: Some(size), ..Plan::overhead(Pace::ClosedLoop) };
+            plans.push(TrialPlan { with_reference: true, ..TrialPlan::overhead(Pace::Paced) });
+            let some = |&size| TrialPlan {
+                functions: Some(size),
+                ..TrialPlan::overhead(Pace::ClosedLoop)
+            };
             plans.extend(self.sizes.iter().map(some));
             plans.retain(|plan| overhead.has(plan.pace));
         }
         if parts.contains(&Part::Fidelity) {
             let part = Part::Fidelity;
-            plans.push(Plan { part, pace: Pace::Saturated, with_reference: true, functions: None });
+            plans.push(TrialPlan {
+                part,
+                pace: Pace::Saturated,
+                with_reference: true,
+                functions: None,
+            });
         }
         plans
     }

@@ -10,7 +10,7 @@ use probe_core::model::{
 
 /// What a trial is to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plan {
+pub struct TrialPlan {
     /// Overhead or fidelity.
     pub part: Part,
     /// How the load is offered.
@@ -21,7 +21,7 @@ pub struct Plan {
     pub functions: Option<usize>,
 }
 
-impl Plan {
+impl TrialPlan {
     /// An overhead trial of the method alone, on the whole target.
     pub fn overhead(pace: Pace) -> Self {
         Self { part: Part::Overhead, pace, with_reference: false, functions: None }
@@ -57,7 +57,7 @@ impl Plan {
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for TrialPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match (self.part, self.pace) {
             (Part::Overhead, _) if self.with_reference => "overhead of the reference counter",

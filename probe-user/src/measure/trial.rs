@@ -19,7 +19,7 @@ use super::{
     bench::Bench,
     collector::Collector,
     guests,
-    plan::Plan,
+    plan::TrialPlan,
     reader::{self, Reader, Reading},
     reference::{self, ReferenceCounter, Referenced},
     stopwatch::Stopwatch,
@@ -56,7 +56,7 @@ impl Bench<'_> {
     pub fn measure(
         &self,
         method: &dyn Method,
-        plan: Plan,
+        plan: TrialPlan,
         watch: &mut Stopwatch,
     ) -> Result<Measured> {
         let measured = self.steadily(|| self.trial(method, plan, watch));
@@ -66,7 +66,12 @@ impl Bench<'_> {
         measured
     }
 
-    fn trial(&self, method: &dyn Method, plan: Plan, watch: &mut Stopwatch) -> Result<Measured> {
+    fn trial(
+        &self,
+        method: &dyn Method,
+        plan: TrialPlan,
+        watch: &mut Stopwatch,
+    ) -> Result<Measured> {
         self.check_alone()?;
         let mut testbed = self.testbed()?;
         watch.lap(Phase::Build);
@@ -117,7 +122,7 @@ impl Bench<'_> {
 
     /// Runs the load once before anything is attached, until caches, rings and the bridge's table
     /// are as they will be. A fidelity trial's load runs on by itself before the first bin.
-    fn warm_up(&self, testbed: &Testbed, plan: Plan) -> Result<()> {
+    fn warm_up(&self, testbed: &Testbed, plan: TrialPlan) -> Result<()> {
         if plan.part == Part::Fidelity {
             return Ok(());
         }
@@ -182,7 +187,7 @@ impl Bench<'_> {
     fn watch(
         &self,
         testbed: &Testbed,
-        plan: Plan,
+        plan: TrialPlan,
         reference: Option<&ReferenceCounter>,
         reader: &mut Reader,
     ) -> Result<Watched> {

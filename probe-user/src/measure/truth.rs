@@ -12,7 +12,7 @@ use probe_core::{
     },
 };
 
-use super::plan::Plan;
+use super::plan::TrialPlan;
 use crate::workload::HIT_PER_FRAME;
 
 /// Checks a trial against what is known of its load.
@@ -23,7 +23,7 @@ pub(super) fn check(
     measured: &Measured,
     method: &Descriptor,
     target: &Target,
-    plan: Plan,
+    plan: TrialPlan,
 ) -> Result<()> {
     frames(measured, plan)?;
     if plan.part == Part::Overhead && plan.pace == Pace::ClosedLoop {
@@ -34,7 +34,7 @@ pub(super) fn check(
 
 /// The network carries nothing but the load: every frame of a whole load arrives at the sink or is
 /// refused there. (A fidelity trial's window begins and ends with frames under way.)
-fn frames(measured: &Measured, plan: Plan) -> Result<()> {
+fn frames(measured: &Measured, plan: TrialPlan) -> Result<()> {
     let (sent, received, refused) =
         (measured.sent.frames, measured.received.frames, measured.refused);
     if plan.part == Part::Overhead && received + refused != sent {
