@@ -48,7 +48,7 @@ const TIMEOUT: Duration = Duration::from_secs(12 * 3600);
 const PROGRAM: &str = "/bin/tracetoll";
 
 /// The VMs of one campaign.
-pub(super) struct Plan<'a> {
+pub(super) struct VmPlan<'a> {
     pub(super) args: &'a RunArgs,
     pub(super) scenario: &'a Scenario,
     pub(super) clock: ClockName,
@@ -74,7 +74,7 @@ pub(super) fn clock(args: &RunArgs, scenario: &Scenario) -> Result<ClockName> {
     }
 }
 
-impl Plan<'_> {
+impl VmPlan<'_> {
     /// What each VM measures, and its seed.
     pub(super) fn guests(&self) -> Vec<(Part, u64)> {
         let vms = &self.args.vms;
@@ -228,7 +228,7 @@ mod tests {
         let kvm = scenario.guests.kind == GuestKind::Kvm;
         let boot = if kvm { Boot::NineP } else { Boot::Initramfs };
         let (args, scenario) = (&args, &scenario);
-        let plan = Plan { args, scenario, clock, boot, program: "/usr/bin/tracetoll".into() };
+        let plan = VmPlan { args, scenario, clock, boot, program: "/usr/bin/tracetoll".into() };
         let kernel =
             Kernel { version: "6.12.0".into(), image: "vmlinuz".into(), modules: "modules".into() };
         let out = tempfile::tempdir().unwrap();

@@ -17,7 +17,7 @@ use probe_vm::{
 
 use super::{
     conclude, failed, needs_programs,
-    plan::{self, Plan},
+    plan::{self, VmPlan},
     ready, watch,
 };
 use crate::{cli::RunArgs, commands::terminal, measure::store};
@@ -59,7 +59,7 @@ pub(super) fn run(args: &RunArgs, mut scenario: Scenario, why: &str) -> Result<E
             "Name another folder with --out",
         ));
     }
-    let plan = Plan { args, scenario: &scenario, clock, boot, program };
+    let plan = VmPlan { args, scenario: &scenario, clock, boot, program };
     let machines = plan.machines(&kernel, &out)?;
     let ended = watch::all(&plan, &machines, &tools)
         .map_err(|error| if interrupt::requested() { Error::Interrupted } else { failed(error) })?;

@@ -15,7 +15,7 @@ use std::{
 use probe_core::model::{campaign::JournalLine, trial::Part};
 use probe_vm::machine::{self, Machine, Outcome, Tools};
 
-use super::plan::{self, Plan};
+use super::plan::{self, VmPlan};
 use crate::{
     commands::{progress::Progress, terminal},
     measure::ahead::Ahead,
@@ -33,7 +33,7 @@ const LINE: Duration = Duration::from_secs(60);
 /// # Errors
 /// A machine cannot be started.
 pub(super) fn all(
-    plan: &Plan<'_>,
+    plan: &VmPlan<'_>,
     machines: &[Machine],
     tools: &Tools,
 ) -> anyhow::Result<Vec<Outcome>> {
