@@ -9,7 +9,7 @@ use probe_core::{
 use super::{
     chosen::Programs,
     function::FunctionTypes,
-    object::{Object, Plan},
+    object::{LoadPlan, Object},
     place::Place,
     probe::Probe,
 };
@@ -149,7 +149,7 @@ impl Loader {
         };
         let subject = spot.subject();
         let partner = partner.map(Probe::instance);
-        let plan = Plan { program, name, maps, partner, kind, subject: &subject };
+        let plan = LoadPlan { program, name, maps, partner, kind, subject: &subject };
         let instance = object.load(&plan)?;
         Ok(Probe::new(subject, place, instance))
     }

@@ -40,7 +40,7 @@ pub struct Object {
 
 /// What to load.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan<'a> {
+pub struct LoadPlan<'a> {
     /// Name of the program in the object.
     pub program: &'a str,
     /// What the kernel shall call the program and its maps: 15 bytes at most.
@@ -89,7 +89,7 @@ impl Object {
     /// # Errors
     /// The kernel refuses a map or the program (with the verifier's log); what was made by then is
     /// released.
-    pub fn load(&self, plan: &Plan<'_>) -> Result<Instance> {
+    pub fn load(&self, plan: &LoadPlan<'_>) -> Result<Instance> {
         let mut object = self.only(plan.program)?;
         let maps = self.maps(plan)?;
         let shared = plan.partner.into_iter().flat_map(|other| &other.maps);
@@ -152,7 +152,7 @@ impl Object {
         code.ok_or_else(|| malformed(format!("{program} has no instructions")))
     }
 
-    fn maps(&self, plan: &Plan<'_>) -> Result<Maps> {
+    fn maps(&self, plan: &LoadPlan<'_>) -> Result<Maps> {
         let make = |&(name, entries): &(&str, u32)| {
             let map = self.parsed.maps.get(name);
             let mut map = map.cloned().ok_or_else(|| malformed(format!("it has no map {name}")))?;

@@ -20,7 +20,7 @@ use probe_ebpf::sample_stacks::{FUNCTIONS, FUNCTIONS_MAX, PROGRAM, SHARES, STACK
 use super::{
     chosen::Programs,
     link::Link,
-    object::{Instance, Map as Shared, Object, Plan},
+    object::{Instance, LoadPlan, Map as Shared, Object},
     probe::memory,
     slots::Slots,
     statistics,
@@ -72,7 +72,7 @@ impl Sampler {
         }
         let cpus = cpus::slots()?;
         let table = u32::try_from(FUNCTIONS_MAX).unwrap_or(u32::MAX);
-        let instance = Object::open(programs)?.load(&Plan {
+        let instance = Object::open(programs)?.load(&LoadPlan {
             program: PROGRAM,
             name,
             maps: &[(FUNCTIONS, table), (STACK, 1), (SHARES, cpus)],
