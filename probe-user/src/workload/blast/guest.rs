@@ -29,7 +29,7 @@ use crate::{
         network::{guest_mac, sink_mac},
         vhost::{
             device::{Device, Queue},
-            queue::{Plan, Receive, Transmit},
+            queue::{MemoryPlan, Receive, Transmit},
             ring::RingError,
         },
     },
@@ -93,7 +93,7 @@ impl Guest {
     /// # Errors
     /// As [`Device::open`] and [`Device::connect`]; too little memory.
     pub fn new(tap: Tap, number: u16, ring: u16, frame: usize, event_idx: bool) -> Result<Self> {
-        let plan = Plan::new(ring, frame).ok_or_else(|| {
+        let plan = MemoryPlan::new(ring, frame).ok_or_else(|| {
             Error::invalid("ring", format!("{ring} descriptors"), "Use a power of two up to 32768")
         })?;
         let template = frame::template(frame, sink_mac(), guest_mac(number), number);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use virtio_queue::{Queue, QueueT};
 use vm_memory::{GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion};
 
-use super::{queue::Plan, ring::Layout};
+use super::{queue::MemoryPlan, ring::Layout};
 
 /// Memory with both queues in it, and the device's end of one of them.
 pub(super) struct Bench {
-    pub(super) plan: Plan,
+    pub(super) plan: MemoryPlan,
     pub(super) region: Arc<MmapRegion>,
     pub(super) memory: GuestMemoryMmap,
     pub(super) device: Queue,
@@ -17,7 +17,11 @@ pub(super) struct Bench {
 
 impl Bench {
     /// The device serves the ring of `ring` descriptors that `layout` picks of `plan`.
-    pub(super) fn new(plan: Plan, ring: u16, layout: impl FnOnce(&Plan) -> Layout) -> Self {
+    pub(super) fn new(
+        plan: MemoryPlan,
+        ring: u16,
+        layout: impl FnOnce(&MemoryPlan) -> Layout,
+    ) -> Self {
         let region = plan.map().unwrap();
         let guest = GuestRegionMmap::with_arc(region.clone(), GuestAddress(0)).unwrap();
         let memory = GuestMemoryMmap::from_regions(vec![guest]).unwrap();

@@ -27,7 +27,7 @@ const HEADER_LEN: usize = HEADER as usize;
 
 /// Where everything lies in a guest's memory.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct MemoryPlan {
     receive: Layout,
     transmit: Layout,
     receive_buffers: usize,
@@ -36,7 +36,7 @@ pub struct Plan {
     size: usize,
 }
 
-impl Plan {
+impl MemoryPlan {
     /// For rings of `ring` descriptors and frames of `frame` bytes to send; none unless `ring` is a
     /// size for a ring.
     pub fn new(ring: u16, frame: usize) -> Option<Self> {
@@ -99,12 +99,12 @@ impl Transmit {
     /// `plan` was not made for this memory and frame.
     pub fn new(
         memory: &Arc<MmapRegion>,
-        plan: &Plan,
+        plan: &MemoryPlan,
         event_idx: bool,
         frame: &[u8],
     ) -> Result<Self> {
         let ring = Ring::new(memory.clone(), plan.transmit, event_idx, 0).ok_or_else(misplanned)?;
-        let Plan { transmit_buffers: buffers, stride, .. } = *plan;
+        let MemoryPlan { transmit_buffers: buffers, stride, .. } = *plan;
         for slot in 0..usize::from(plan.transmit.size()) {
             // A header of zeros: no checksum to fill in, no segmentation.
             memory
@@ -180,7 +180,7 @@ impl Receive {
     ///
     /// # Errors
     /// `plan` was not made for this memory.
-    pub fn new(memory: &Arc<MmapRegion>, plan: &Plan, event_idx: bool) -> Result<Self> {
+    pub fn new(memory: &Arc<MmapRegion>, plan: &MemoryPlan, event_idx: bool) -> Result<Self> {
         let ring = Ring::new(memory.clone(), plan.receive, event_idx, 0).ok_or_else(misplanned)?;
         let mut queue =
             Self { ring, memory: memory.clone(), buffers: plan.receive_buffers, rest: 0 };

@@ -6,7 +6,7 @@ use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap};
 
 use super::{
     bench::Bench,
-    queue::{Incoming, Plan, Receive, Transmit},
+    queue::{Incoming, MemoryPlan, Receive, Transmit},
     ring::Layout,
 };
 use crate::{
@@ -18,8 +18,8 @@ const RING: u16 = 8;
 const FRAME: usize = 100;
 const HEADER: u64 = 12;
 
-fn bench(layout: impl FnOnce(&Plan) -> Layout) -> Bench {
-    Bench::new(Plan::new(RING, FRAME).unwrap(), RING, layout)
+fn bench(layout: impl FnOnce(&MemoryPlan) -> Layout) -> Bench {
+    Bench::new(MemoryPlan::new(RING, FRAME).unwrap(), RING, layout)
 }
 
 #[test]

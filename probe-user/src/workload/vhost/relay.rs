@@ -14,7 +14,7 @@ use vm_memory::{Bytes as _, MmapRegion, VolatileMemory as _, VolatileMemoryError
 
 use super::{
     device::HEADER,
-    queue::{NUM_BUFFERS_AT, Plan, RECEIVE_BUFFER, misplanned, refill},
+    queue::{MemoryPlan, NUM_BUFFERS_AT, RECEIVE_BUFFER, misplanned, refill},
     ring::{Buffer, Ring, RingError},
 };
 
@@ -59,9 +59,9 @@ pub struct Amount {
 impl Outbound {
     /// The plan for rings of `ring` descriptors whose transmit buffers hold frames of up to
     /// `longest` bytes; none unless `ring` is a size for a ring.
-    pub fn plan(ring: u16, longest: usize) -> Option<Plan> {
+    pub fn plan(ring: u16, longest: usize) -> Option<MemoryPlan> {
         // One byte more, to tell a frame that fits from one that was cut.
-        Plan::new(ring, longest + 1)
+        MemoryPlan::new(ring, longest + 1)
     }
 
     /// The transmit queue of a plan that [`Outbound::plan`] made for `longest`.
@@ -70,7 +70,7 @@ impl Outbound {
     /// The plan was not made for this memory.
     pub fn new(
         memory: &Arc<MmapRegion>,
-        plan: &Plan,
+        plan: &MemoryPlan,
         event_idx: bool,
         longest: usize,
     ) -> Result<Self> {
@@ -143,7 +143,7 @@ impl Inbound {
     ///
     /// # Errors
     /// `plan` was not made for this memory.
-    pub fn new(memory: &Arc<MmapRegion>, plan: &Plan, event_idx: bool) -> Result<Self> {
+    pub fn new(memory: &Arc<MmapRegion>, plan: &MemoryPlan, event_idx: bool) -> Result<Self> {
         let [layout, _] = plan.layouts();
         let mut ring = Ring::new(memory.clone(), *layout, event_idx, 0).ok_or_else(misplanned)?;
         let buffers = plan.receive_buffers();

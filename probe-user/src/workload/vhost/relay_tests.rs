@@ -7,7 +7,7 @@ use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap, VolatileMemoryError, 
 
 use super::{
     bench::Bench,
-    queue::Plan,
+    queue::MemoryPlan,
     relay::{Added, Amount, Inbound, Outbound},
     ring::Layout,
 };
@@ -18,7 +18,7 @@ const HEADER: usize = 12;
 const LONGEST: usize = 65_549;
 const BUFFER: usize = 2048;
 
-fn bench(layout: impl FnOnce(&Plan) -> Layout) -> Bench {
+fn bench(layout: impl FnOnce(&MemoryPlan) -> Layout) -> Bench {
     Bench::new(Outbound::plan(RING, LONGEST).unwrap(), RING, layout)
 }
 
