@@ -76,7 +76,7 @@ impl Testbed {
             network::detect_ovs()?;
         }
         if guests.kind == GuestKind::Kvm {
-            kvm::Plan::new(guests, &scenario.hogs, &Arc::default())?;
+            kvm::GuestPlan::new(guests, &scenario.hogs, &Arc::default())?;
         }
         Ok(())
     }
@@ -120,7 +120,7 @@ impl Testbed {
                 (Box::new(fleet), Ground::Ours(Box::new(network)))
             }
             GuestKind::Kvm => {
-                let vms = kvm::Plan::new(guests, hog, interrupted)?;
+                let vms = kvm::GuestPlan::new(guests, hog, interrupted)?;
                 let (network, taps) = serving()?;
                 let fleet = Kvm::build(run, taps, &vms, &network, placement)?;
                 (Box::new(fleet), Ground::Ours(Box::new(network)))

@@ -65,14 +65,14 @@ pub(super) struct Vms {
 }
 
 /// What VMs are to be, looked at before anything is built.
-pub(super) struct Plan<'a> {
+pub(super) struct GuestPlan<'a> {
     image: Image,
     spec: &'a Guests,
     hogs: &'a HogKind,
     interrupted: &'a Arc<AtomicBool>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> GuestPlan<'a> {
     /// Looks whether this host has all that they need. `interrupted` ends every wait for them.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ impl Kvm {
     pub(super) fn build(
         run: &Run,
         taps: Vec<Tap>,
-        plan: &Plan<'_>,
+        plan: &GuestPlan<'_>,
         network: &Network,
         placement: &Placement,
     ) -> Result<Self> {
