@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
-use probe_core::model::scenario::{BitRate, Guests, Network as Plan, Scenario, Switch};
+use probe_core::model::scenario::{BitRate, Guests, Network as NetworkPlan, Scenario, Switch};
 use probe_user::{
     kernel::{
         cpus,
@@ -60,8 +60,8 @@ const FRAME: usize = 1514;
 /// What a test's control connection brings at most, and the greeting of its data connection.
 const CONTROL: u64 = 4000;
 
-fn plan(switch: Switch) -> Plan {
-    Plan { switch, ..Plan::default() }
+fn plan(switch: Switch) -> NetworkPlan {
+    NetworkPlan { switch, ..NetworkPlan::default() }
 }
 
 fn placement() -> Result<Placement> {
@@ -73,7 +73,7 @@ fn guests(count: usize) -> Guests {
     Guests { count, frame: FRAME, ..Guests::default() }
 }
 
-fn build(run: &Run, count: usize, network: Plan) -> Result<Testbed> {
+fn build(run: &Run, count: usize, network: NetworkPlan) -> Result<Testbed> {
     crate::load_modules()?;
     let scenario = Scenario { guests: guests(count), network, ..scenarios::load("quick")? };
     Ok(Testbed::build(run, &scenario, &placement()?, &Arc::default())?)

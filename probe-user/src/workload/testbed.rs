@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use probe_core::{
     error::{Error, Result},
     model::{
-        scenario::{GuestKind, Guests, HogKind, Network as Plan, Scenario, Switch},
+        scenario::{GuestKind, Guests, HogKind, Network as NetworkPlan, Scenario, Switch},
         trial::CountedAt,
     },
 };
@@ -87,13 +87,13 @@ impl Testbed {
     /// As [`Testbed::build`].
     pub fn of_guests(run: &Run, guests: &Guests, placement: &Placement) -> Result<Self> {
         let hogs = (0, &HogKind::default());
-        Self::assemble(run, (guests, &Arc::default()), &Plan::default(), hogs, placement)
+        Self::assemble(run, (guests, &Arc::default()), &NetworkPlan::default(), hogs, placement)
     }
 
     fn assemble(
         run: &Run,
         (guests, interrupted): (&Guests, &Arc<AtomicBool>),
-        plan: &Plan,
+        plan: &NetworkPlan,
         (most_hogs, hog): (usize, &HogKind),
         placement: &Placement,
     ) -> Result<Self> {

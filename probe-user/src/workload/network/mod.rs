@@ -10,7 +10,7 @@ use std::{net::Ipv4Addr, sync::Arc};
 use probe_core::{
     error::Result,
     model::{
-        scenario::{GuestKind, Guests, Network as Plan},
+        scenario::{GuestKind, Guests, Network as NetworkPlan},
         trial::CountedAt,
     },
 };
@@ -101,7 +101,7 @@ impl Network {
     /// guests; a TAP from which no frame arrives.
     pub fn build(
         run: &Run,
-        plan: &Plan,
+        plan: &NetworkPlan,
         guests: &Guests,
         placement: &Placement,
     ) -> Result<(Self, Vec<Tap>)> {
