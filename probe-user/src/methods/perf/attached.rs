@@ -14,7 +14,7 @@ use probe_core::{
 use super::{
     account::Profiles,
     events::{Events, Taken},
-    points::{Point, Points, Source},
+    points::{Point, PointSource, Points},
 };
 use crate::{
     kernel::{cpus, known::Known, run::Run},
@@ -60,7 +60,7 @@ impl Attached {
     /// # Errors
     /// The kernel refused a probe, an event or a ring; nothing is left behind.
     pub(super) fn open(
-        source: Source,
+        source: PointSource,
         target: &Target,
         run: &Run,
         rate: Rate,
@@ -88,7 +88,7 @@ impl Attached {
     ///
     /// # Errors
     /// It would not.
-    pub(super) fn try_out(source: Source, target: &Target, known: &Known) -> Result<()> {
+    pub(super) fn try_out(source: PointSource, target: &Target, known: &Known) -> Result<()> {
         source.try_out(target, known)?;
         Events::may_open(&cpus::online()?)
     }

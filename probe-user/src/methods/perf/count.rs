@@ -20,7 +20,7 @@ use probe_core::{
 
 use super::{
     attached::{Attached, hits},
-    points::Source,
+    points::PointSource,
 };
 use crate::{
     kernel::known::Known,
@@ -37,15 +37,15 @@ pub const TRACEPOINT: &str = "perf-tracepoint-count";
 #[derive(Debug)]
 pub struct Counter {
     descriptor: Descriptor,
-    source: Source,
+    source: PointSource,
 }
 
 impl Counter {
     /// The method that `options` name; it has no parameters.
     pub fn of(options: &Options) -> Self {
         let (source, what) = match options.base() {
-            TRACEPOINT => (Source::Tracepoints, "each tracepoint's hits"),
-            _ => (Source::Kprobes, "each function's calls, by a kprobe,"),
+            TRACEPOINT => (PointSource::Tracepoints, "each tracepoint's hits"),
+            _ => (PointSource::Kprobes, "each function's calls, by a kprobe,"),
         };
         let descriptor = Descriptor {
             id: options.id(options.base()),

@@ -22,7 +22,7 @@ use crate::{
 /// A kprobe event of our own, rather than perf's anonymous kprobes (PMU `kprobe`): of those the
 /// kernel does not show how often they were hit, and how often missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum PointSource {
     /// A kprobe event at each function.
     Kprobes,
     /// Each tracepoint.
@@ -55,7 +55,7 @@ pub(super) struct Points {
     probes: Option<ProbeEvents>,
 }
 
-impl Source {
+impl PointSource {
     /// The places in `target`. `group` is the group of the run's own probe events.
     ///
     /// # Errors
@@ -92,7 +92,8 @@ impl Source {
         Ok(points)
     }
 
-    /// As [`Source::points`], to find out whether there are any, on behalf of no run; leaves none.
+    /// As [`PointSource::points`], to find out whether there are any, on behalf of no run; leaves
+    /// none.
     pub(super) fn try_out(self, target: &Target, known: &Known) -> Result<()> {
         match self {
             Self::Kprobes if target.functions.is_empty() => Err(self.nothing()),

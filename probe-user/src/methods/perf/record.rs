@@ -25,7 +25,7 @@ use probe_core::{
 };
 use serde_json::json;
 
-use super::{account::Fate, attached::Attached, events::Taken, points::Source};
+use super::{account::Fate, attached::Attached, events::Taken, points::PointSource};
 use crate::{
     kernel::known::Known,
     methods::{
@@ -47,7 +47,7 @@ pub const TRACEPOINT: &str = "perf-tracepoint-record";
 #[derive(Debug)]
 pub struct Recorder {
     descriptor: Descriptor,
-    source: Source,
+    source: PointSource,
     period: u32,
     ring: PerfRing,
     wake: Duration,
@@ -62,8 +62,8 @@ impl Recorder {
     pub fn of(options: &mut Options) -> Result<Self> {
         let period = number_in(KPROBE_N, options.base());
         let (source, what) = match options.base() {
-            TRACEPOINT => (Source::Tracepoints, "tracepoint hit"),
-            _ => (Source::Kprobes, "call, by a kprobe,"),
+            TRACEPOINT => (PointSource::Tracepoints, "tracepoint hit"),
+            _ => (PointSource::Kprobes, "call, by a kprobe,"),
         };
         let ring = options.perf_ring(512)?;
         let wake_ms = options.number("wake_ms", 100, &bounds::WAKE_MS)?;
