@@ -19,7 +19,7 @@ use probe_core::{error::Result, model::bounds};
 use self::{
     hist::Hist,
     parameters::{Parameters, Reader},
-    recorder::{Recorder, Source},
+    recorder::{EventSource, Recorder},
 };
 use super::{Method, entry::Entry, options::Options};
 use crate::kernel::tracefs::probes::Probe;
@@ -28,15 +28,15 @@ use crate::kernel::tracefs::probes::Probe;
 pub const METHODS: &[Entry] = &[
     Entry::plain("ftrace-function", function),
     Entry::plain("ftrace-function-mmap", function_mmap),
-    Entry::plain("ftrace-graph", |options| recorder(options, Source::Graph)),
-    Entry::plain("ftrace-kprobe", |options| recorder(options, Source::Probe(Probe::Kprobe))),
+    Entry::plain("ftrace-graph", |options| recorder(options, EventSource::Graph)),
+    Entry::plain("ftrace-kprobe", |options| recorder(options, EventSource::Probe(Probe::Kprobe))),
     Entry::plain("ftrace-kretprobe", kretprobe),
     Entry::plain("ftrace-fprobe", fprobe),
-    Entry::plain("ftrace-tracepoint", |options| recorder(options, Source::Tracepoints)),
+    Entry::plain("ftrace-tracepoint", |options| recorder(options, EventSource::Tracepoints)),
     Entry::plain("ftrace-hist", |_| Ok(Box::new(Hist::new()))),
 ];
 
-fn recorder(options: &mut Options, source: Source) -> Result<Box<dyn Method>> {
+fn recorder(options: &mut Options, source: EventSource) -> Result<Box<dyn Method>> {
     let parameters = Parameters::take(options)?;
     Ok(Box::new(Recorder::new(source, parameters, options)))
 }
@@ -44,12 +44,12 @@ fn recorder(options: &mut Options, source: Source) -> Result<Box<dyn Method>> {
 fn function(options: &mut Options) -> Result<Box<dyn Method>> {
     let reader = Reader::named(options.choose("reader", Reader::CHOICES)?);
     let parameters = Parameters { reader, ..Parameters::take(options)? };
-    Ok(Box::new(Recorder::new(Source::Function, parameters, options)))
+    Ok(Box::new(Recorder::new(EventSource::Function, parameters, options)))
 }
 
 fn function_mmap(options: &mut Options) -> Result<Box<dyn Method>> {
     let parameters = Parameters { reader: Reader::Mmap, ..Parameters::take(options)? };
-    Ok(Box::new(Recorder::new(Source::Function, parameters, options)))
+    Ok(Box::new(Recorder::new(EventSource::Function, parameters, options)))
 }
 
 fn kretprobe(options: &mut Options) -> Result<Box<dyn Method>> {
@@ -59,7 +59,7 @@ fn kretprobe(options: &mut Options) -> Result<Box<dyn Method>> {
         DEFAULT => None,
         calls => Some(calls),
     };
-    recorder(options, Source::Probe(Probe::Kretprobe { maxactive }))
+    recorder(options, EventSource::Probe(Probe::Kretprobe { maxactive }))
 }
 
 fn fprobe(options: &mut Options) -> Result<Box<dyn Method>> {
@@ -67,5 +67,5 @@ fn fprobe(options: &mut Options) -> Result<Box<dyn Method>> {
         "return" => Probe::FprobeReturn,
         _ => Probe::Fprobe,
     };
-    recorder(options, Source::Probe(probe))
+    recorder(options, EventSource::Probe(probe))
 }

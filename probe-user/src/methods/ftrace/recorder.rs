@@ -37,7 +37,7 @@ use crate::{
 
 /// Where a recording's events come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum EventSource {
     /// The function tracer.
     Function,
     /// The function-graph tracer.
@@ -48,7 +48,7 @@ pub enum Source {
     Tracepoints,
 }
 
-impl Source {
+impl EventSource {
     fn summary(self) -> &'static str {
         match self {
             Self::Function => {
@@ -74,22 +74,22 @@ impl Source {
 #[derive(Debug)]
 pub struct Recorder {
     descriptor: Descriptor,
-    source: Source,
+    source: EventSource,
     parameters: Parameters,
 }
 
 impl Recorder {
     /// The method that records `source` in this way.
-    pub fn new(source: Source, parameters: Parameters, options: &Options) -> Self {
+    pub fn new(source: EventSource, parameters: Parameters, options: &Options) -> Self {
         let mut described = parameters.describe();
         match source {
-            Source::Probe(Probe::Kretprobe { maxactive }) => {
+            EventSource::Probe(Probe::Kretprobe { maxactive }) => {
                 described.insert("maxactive".into(), json!(maxactive));
             }
-            Source::Probe(Probe::Fprobe) => {
+            EventSource::Probe(Probe::Fprobe) => {
                 described.insert("at".into(), json!("entry"));
             }
-            Source::Probe(Probe::FprobeReturn) => {
+            EventSource::Probe(Probe::FprobeReturn) => {
                 described.insert("at".into(), json!("return"));
             }
             _ => {}
@@ -99,7 +99,7 @@ impl Recorder {
             family: Family::Ftrace,
             class: Class::Recorded,
             unit: SeriesUnit::Calls { factor: 1.0 },
-            durations: source == Source::Graph,
+            durations: source == EventSource::Graph,
             summary: source.summary().into(),
             parameters: described,
         };
@@ -110,20 +110,20 @@ impl Recorder {
         let tracefs = known.tracefs()?;
         tracefs.allows_instances()?;
         match self.source {
-            Source::Function => {
+            EventSource::Function => {
                 traceable(known, target, "function", "CONFIG_FUNCTION_TRACER")?;
             }
-            Source::Graph => {
+            EventSource::Graph => {
                 traceable(known, target, "function_graph", "CONFIG_FUNCTION_GRAPH_TRACER")?;
                 all_functions_in_graphs(tracefs)?;
             }
-            Source::Probe(probe) => {
+            EventSource::Probe(probe) => {
                 attachment::some_functions(target)?;
                 return ProbeEvents::try_out(known, probe, &target.functions);
             }
-            Source::Tracepoints => return tracepoints(tracefs, target).map(drop),
+            EventSource::Tracepoints => return tracepoints(tracefs, target).map(drop),
         }
-        if self.source == Source::Graph || self.parameters.reader == Reader::Mmap {
+        if self.source == EventSource::Graph || self.parameters.reader == Reader::Mmap {
             return self.try_instance(tracefs);
         }
         Ok(())
@@ -134,7 +134,7 @@ impl Recorder {
         let name = run::trial_object("trial")?;
         let instance = tracefs.create_instance(&name)?;
         let tried = match self.source {
-            Source::Graph => accept_graph(&instance),
+            EventSource::Graph => accept_graph(&instance),
             _ => recording::layout(&instance)
                 .and_then(|layout| MappedReader::open(&instance, cpus::any()?, layout).map(drop)),
         };
@@ -144,14 +144,18 @@ impl Recorder {
 
     fn attachment(&self, tracefs: &Tracefs, run: &Run, target: &Target) -> Result<Attachment> {
         match self.source {
-            Source::Function => attachment::some_functions(target).map(|()| Attachment::Function),
-            Source::Graph => {
+            EventSource::Function => {
+                attachment::some_functions(target).map(|()| Attachment::Function)
+            }
+            EventSource::Graph => {
                 attachment::some_functions(target)?;
                 all_functions_in_graphs(tracefs)?;
                 Ok(Attachment::Graph)
             }
-            Source::Probe(probe) => attachment::probes(tracefs, &run.probe_group(), probe, target),
-            Source::Tracepoints => tracepoints(tracefs, target).map(Attachment::Tracepoints),
+            EventSource::Probe(probe) => {
+                attachment::probes(tracefs, &run.probe_group(), probe, target)
+            }
+            EventSource::Tracepoints => tracepoints(tracefs, target).map(Attachment::Tracepoints),
         }
     }
 }
