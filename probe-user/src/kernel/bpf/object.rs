@@ -16,7 +16,7 @@ use super::{
     chosen::Programs,
     log::{self, Log},
 };
-use crate::sys::bpf::{self, ProgramType, Records, Refusal, Source, maps};
+use crate::sys::bpf::{self, ProgramType, Records, Refusal, SourceInfo, maps};
 
 /// What an `EPERM` from bpf(2) asks for.
 pub(super) const RIGHTS: &str =
@@ -98,7 +98,7 @@ impl Object {
         let code = self.relocate(&mut object, plan.program, used)?;
         let functions = code.func_info.func_info_bytes();
         let lines = code.line_info.line_info_bytes();
-        let source = self.btf.as_ref().map(|btf| Source {
+        let source = self.btf.as_ref().map(|btf| SourceInfo {
             btf: btf.as_fd(),
             functions: Records { bytes: &functions, size: code.func_info_rec_size },
             lines: Records { bytes: &lines, size: code.line_info_rec_size },

@@ -49,7 +49,7 @@ pub struct Program<'a> {
     /// What it may attach to.
     pub kind: ProgramType<'a>,
     /// Types and lines of the program's own source, if the object brought them.
-    pub source: Option<Source<'a>>,
+    pub source: Option<SourceInfo<'a>>,
 }
 
 /// What a program may attach to, which decides what the verifier lets it do.
@@ -113,7 +113,7 @@ pub struct FunctionType<'a> {
 
 /// What ties a program's instructions to its source, for the verifier's log and for `bpftool`.
 #[derive(Debug, Clone, Copy)]
-pub struct Source<'a> {
+pub struct SourceInfo<'a> {
     /// The object's BTF.
     pub btf: BorrowedFd<'a>,
     /// Records of `struct bpf_func_info`.
