@@ -57,7 +57,7 @@ impl Args {
             && self.kernels.is_empty()
             && self.words.is_empty()
             && !(self.guest_only || self.host_only);
-        let source = whole.then(record::Source::now).transpose()?;
+        let source = whole.then(record::TestedCommit::now).transpose()?;
         if let Some(name) = &self.name {
             return self.by_name(name, stages, install);
         }

@@ -17,13 +17,13 @@ pub(super) fn file() -> PathBuf {
 
 /// What was tested, as git tells it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Source {
+pub(super) struct TestedCommit {
     commit: String,
     /// Whether files differ from it, other than the record.
     changed: bool,
 }
 
-impl Source {
+impl TestedCommit {
     pub(super) fn now() -> Result<Self> {
         let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
         let others = ["status", "--porcelain", "--", ".", ":!xtask/full-lane.json"];
@@ -33,12 +33,12 @@ impl Source {
 
 /// Writes the record of a run in which nothing failed. `fuzz` is what the fuzzer said.
 pub(super) fn write(
-    source: &Source,
+    source: &TestedCommit,
     stages: &[(String, f64)],
     machines: &[(Share, Tried)],
     fuzz: &str,
 ) -> Result<()> {
-    if *source != Source::now()? {
+    if *source != TestedCommit::now()? {
         bail!("the source was changed while it was tested: nothing is recorded");
     }
     let all = stages.iter().map(|(_, seconds)| seconds).sum::<f64>();
