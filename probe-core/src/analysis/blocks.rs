@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     baseline,
     correlation::{Coefficient, mean},
-    figures::{self, Definition, Place as Where, Value},
+    figures::{self, Definition, Scope, Value},
     item::{Item, Items},
     pairs::{TrialFilter, Trials},
     sizes,
@@ -102,24 +102,24 @@ pub(super) struct Under<'a> {
 
 impl Under<'_> {
     /// The figure's value in each block of this clock that has one.
-    pub(super) fn values(&self, row: &Definition, place: Where<'_>, platform: Platform) -> Values {
+    pub(super) fn values(&self, row: &Definition, place: Scope<'_>, platform: Platform) -> Values {
         let scaled = |figure: &Figure| Some(row.scale.scaled(figure.known()?.estimate));
         match (place, row.value) {
-            (Where::Overhead, _) => self.by_block(platform, |overhead, _| scaled(overhead.of(row))),
-            (Where::Size(functions), _) => self.by_block(platform, |_, trials| {
+            (Scope::Overhead, _) => self.by_block(platform, |overhead, _| scaled(overhead.of(row))),
+            (Scope::Size(functions), _) => self.by_block(platform, |_, trials| {
                 let all = self.blocks.items.functions().count();
                 let figures = sizes::figures(trials, self.method, all, 0);
                 let size = figures.into_iter().find(|size| size.functions == functions)?;
                 scaled(size.figures.of(row))
             }),
-            (Where::Fidelity(function), Value::Bins(Quantity::Retained, _)) => {
+            (Scope::Fidelity(function), Value::Bins(Quantity::Retained, _)) => {
                 let each = |quantity| self.fidelity(function, quantity, platform);
                 retained(&each(Quantity::Rm), &each(Quantity::R0))
             }
-            (Where::Fidelity(function), Value::Bins(quantity, _)) => {
+            (Scope::Fidelity(function), Value::Bins(quantity, _)) => {
                 self.fidelity(function, quantity, platform)
             }
-            (Where::Fidelity(_), _) => Values::new(),
+            (Scope::Fidelity(_), _) => Values::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{
     blocks::{Blocks, Place, Values},
     bootstrap::quantile,
-    figures::{self, Place as Where},
+    figures::{self, Scope},
 };
 use crate::model::{campaign::MethodSummary, checks::Outlier, trial::Part};
 
@@ -25,9 +25,9 @@ pub(super) fn outliers(methods: &[MethodSummary], blocks: &Blocks<'_>) -> Vec<Ou
         let Some(under) = blocks.under(&method.id) else { continue };
         for named in figures::of(method) {
             let part = match named.place {
-                Where::Fidelity(Some(_)) => continue,
-                Where::Fidelity(None) => Part::Fidelity,
-                Where::Overhead | Where::Size(_) => Part::Overhead,
+                Scope::Fidelity(Some(_)) => continue,
+                Scope::Fidelity(None) => Part::Fidelity,
+                Scope::Overhead | Scope::Size(_) => Part::Overhead,
             };
             let Some(estimate) = named.figure.known() else { continue };
             if estimate.n < LEAST_BLOCKS {

@@ -82,12 +82,12 @@ pub struct Named<'a> {
     pub figure: &'a Figure,
     /// Its row in the table.
     pub definition: &'static Definition,
-    pub(super) place: Place<'a>,
+    pub(super) place: Scope<'a>,
 }
 
 /// Of what in the method's summary.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place<'a> {
+pub(super) enum Scope<'a> {
     Overhead,
     /// On the first so many functions.
     Size(usize),
@@ -118,7 +118,7 @@ pub fn of(method: &MethodSummary) -> impl Iterator<Item = Named<'_>> {
         path: format!("overhead.{}", definition.name),
         figure: method.overhead.of(definition),
         definition,
-        place: Place::Overhead,
+        place: Scope::Overhead,
     });
     // The baseline has no size: its row of the table is a difference from itself.
     let sizes = method.by_size.iter().filter(|_| !method.id.is_off()).flat_map(|size| {
@@ -126,7 +126,7 @@ pub fn of(method: &MethodSummary) -> impl Iterator<Item = Named<'_>> {
             path: format!("by_size.{}.{}", size.functions, definition.name),
             figure: size.figures.of(definition),
             definition,
-            place: Place::Size(size.functions),
+            place: Scope::Size(size.functions),
         })
     });
     let others = method.other_functions.iter().flat_map(|(name, found)| {
@@ -152,7 +152,7 @@ fn fidelity<'a>(
         path: format!("{above}.{}", definition.name),
         figure: figures.of(definition),
         definition,
-        place: Place::Fidelity(function),
+        place: Scope::Fidelity(function),
     })
 }
 
