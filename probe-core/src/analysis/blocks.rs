@@ -21,10 +21,10 @@ use crate::model::{
 
 /// A block's place in its campaign, which a replay of it has too: the seed of its run, and its
 /// number among the blocks of that seed.
-pub(super) type Place = (u64, usize);
+pub(super) type BlockKey = (u64, usize);
 
 /// One value per block, on the scale of its figure.
-pub(super) type Values = BTreeMap<Place, f64>;
+pub(super) type Values = BTreeMap<BlockKey, f64>;
 
 /// A campaign taken apart into its blocks, each a small campaign of its own.
 pub(super) struct Blocks<'a> {
@@ -36,7 +36,7 @@ pub(super) struct Blocks<'a> {
 }
 
 struct Block {
-    place: Place,
+    place: BlockKey,
     /// Its number in the campaign.
     number: u32,
     platform: Platform,
@@ -81,7 +81,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// The campaign's number of the block at this place that holds trials of `part`.
-    pub(super) fn number(&self, place: Place, part: Part) -> Option<u32> {
+    pub(super) fn number(&self, place: BlockKey, part: Part) -> Option<u32> {
         let of_part = |block: &&Block| block.trials.iter().any(|trial| trial.part == part);
         self.blocks.iter().filter(of_part).find(|block| block.place == place).map(|b| b.number)
     }
@@ -167,10 +167,10 @@ fn fidelity(
 /// `r_retained` is a ratio of means, so that a block's part in it is told to first order: `R + (r_m
 /// - R r_0) / mean(r_0)`, whose mean is `R`.
 fn retained(r_m: &Values, r_0: &Values) -> Values {
-    let both: Vec<(Place, f64, f64)> =
+    let both: Vec<(BlockKey, f64, f64)> =
         r_m.iter().filter_map(|(place, m)| Some((*place, *m, *r_0.get(place)?))).collect();
     let means =
-        |pick: fn(&(Place, f64, f64)) -> f64| mean(&both.iter().map(pick).collect::<Vec<_>>());
+        |pick: fn(&(BlockKey, f64, f64)) -> f64| mean(&both.iter().map(pick).collect::<Vec<_>>());
     let (mean_m, mean_0) = (means(|block| block.1), means(|block| block.2));
     let ratio = mean_m / mean_0;
     both.into_iter().map(|(place, m, o)| (place, ratio + (m - ratio * o) / mean_0)).collect()

@@ -1,7 +1,7 @@
 //! Values of figures that stand apart from those of the other blocks. They are named, and stay in.
 
 use super::{
-    blocks::{Blocks, Place, Values},
+    blocks::{BlockKey, Blocks, Values},
     bootstrap::quantile,
     figures::{self, Scope},
 };
@@ -50,7 +50,7 @@ pub(super) fn outliers(methods: &[MethodSummary], blocks: &Blocks<'_>) -> Vec<Ou
 
 /// The values that stand apart, with their distance. None where more than half of the values are
 /// the same: nothing is known then of how the others scatter.
-fn apart(values: &Values) -> Vec<(Place, f64)> {
+fn apart(values: &Values) -> Vec<(BlockKey, f64)> {
     let median = |values: &mut dyn Iterator<Item = f64>| {
         let mut sorted: Vec<f64> = values.collect();
         sorted.sort_by(f64::total_cmp);
