@@ -7,10 +7,10 @@ use probe_core::{
 };
 
 use super::{
+    attach_point::AttachPoint,
     chosen::Programs,
     function::FunctionTypes,
     object::{LoadPlan, Object},
-    place::Place,
     probe::Probe,
 };
 use crate::{kernel::cpus, sys::bpf::ProgramType};
@@ -130,21 +130,23 @@ impl Loader {
             Spot::Fentry(function) | Spot::Fexit(function) => {
                 let at = spot.trampoline().map_or(BPF_TRACE_FENTRY, |(at, _)| at);
                 let function = types(known)?.find(function)?;
-                (ProgramType::Tracing { at, function }, Place::Function(at))
+                (ProgramType::Tracing { at, function }, AttachPoint::Function(at))
             }
-            Spot::Kprobe(function) => (ProgramType::Kprobe, Place::kprobe(function, false)?),
-            Spot::Kretprobe(function) => (ProgramType::Kprobe, Place::kprobe(function, true)?),
+            Spot::Kprobe(function) => (ProgramType::Kprobe, AttachPoint::kprobe(function, false)?),
+            Spot::Kretprobe(function) => {
+                (ProgramType::Kprobe, AttachPoint::kprobe(function, true)?)
+            }
             Spot::KprobeMulti(functions) => {
                 // Where each function's slots begin.
                 let cookies =
                     (0..functions.len() as u64).map(|item| item * u64::from(*cpus)).collect();
-                (ProgramType::KprobeMulti, Place::kprobe_multi(functions, cookies)?)
+                (ProgramType::KprobeMulti, AttachPoint::kprobe_multi(functions, cookies)?)
             }
             Spot::RawTracepoint(tracepoint) => {
-                (ProgramType::RawTracepoint, Place::RawTracepoint(tracepoint.name.clone()))
+                (ProgramType::RawTracepoint, AttachPoint::RawTracepoint(tracepoint.name.clone()))
             }
             Spot::Tracepoint(tracepoint) => {
-                (ProgramType::Tracepoint, Place::tracepoint(tracepoint)?)
+                (ProgramType::Tracepoint, AttachPoint::tracepoint(tracepoint)?)
             }
         };
         let subject = spot.subject();

@@ -5,6 +5,7 @@
 //! `BPF_PROG_LOAD`, because aya's knows only functions of the kernel proper: a module's function
 //! goes by an id in the module's own BTF, which the command must be handed too.
 
+pub mod attach_point;
 pub mod by_worker;
 pub mod chosen;
 pub mod counter;
@@ -14,7 +15,6 @@ pub mod loader;
 pub mod log;
 pub mod object;
 pub mod output;
-pub mod place;
 pub mod probe;
 pub mod ring;
 pub mod sampler;

@@ -11,9 +11,9 @@ use probe_core::{
 };
 
 use super::{
+    attach_point::AttachPoint,
     link::Link,
     object::{Instance, Map},
-    place::Place,
     slots::Slots,
     statistics,
 };
@@ -24,7 +24,7 @@ use crate::sys::bpf::{self, LinkInfo, ProgramInfo};
 pub struct Probe {
     /// Names the place in errors and in what is told to people.
     pub subject: String,
-    place: Place,
+    place: AttachPoint,
     // Before the instance: it detaches before the program and its maps go.
     link: Option<Link>,
     /// What the link told when it was last attached.
@@ -34,7 +34,7 @@ pub struct Probe {
 
 impl Probe {
     /// `instance`, not attached.
-    pub(super) fn new(subject: String, place: Place, instance: Instance) -> Self {
+    pub(super) fn new(subject: String, place: AttachPoint, instance: Instance) -> Self {
         Self { subject, place, link: None, last: None, instance }
     }
 
@@ -153,7 +153,7 @@ impl Probe {
 }
 
 /// What was missed, by what the link and the program tell.
-fn missed(place: &Place, link: Option<LinkInfo>, skipped: Option<u64>) -> Loss {
+fn missed(place: &AttachPoint, link: Option<LinkInfo>, skipped: Option<u64>) -> Loss {
     let skipped = skipped.map_or(Loss::Unknown, Loss::Exact);
     if place.always_counts_skips() {
         return skipped;
@@ -195,8 +195,8 @@ mod tests {
     #[test]
     fn what_the_kernel_does_not_count_is_unknown() {
         let link = |counts_skips, missed| Some(LinkInfo { id: 1, counts_skips, missed });
-        let (raw, trace) = (Place::RawTracepoint("x".into()), Place::Tracepoint(1));
-        let multi = Place::KprobeMulti { addresses: vec![], cookies: vec![] };
+        let (raw, trace) = (AttachPoint::RawTracepoint("x".into()), AttachPoint::Tracepoint(1));
+        let multi = AttachPoint::KprobeMulti { addresses: vec![], cookies: vec![] };
         assert_eq!(missed(&raw, link(false, None), Some(2)), Loss::Exact(2));
         assert_eq!(missed(&raw, link(false, None), None), Loss::Unknown);
         // Before 6.7 the program's count stays zero whatever is skipped.

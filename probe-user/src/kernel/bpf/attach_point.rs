@@ -18,7 +18,7 @@ use crate::{
 
 /// A place in the kernel.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum AttachPoint {
     /// The trampoline of the function that the program was loaded for: at its entry, or at its
     /// exit.
     Function(bpf_attach_type),
@@ -44,7 +44,7 @@ pub enum Place {
     Tracepoint(u64),
 }
 
-impl Place {
+impl AttachPoint {
     /// A kprobe on `function`, or a kretprobe.
     ///
     /// # Errors
@@ -200,7 +200,7 @@ mod tests {
             module: Some("vhost_net".into()),
             addresses: Default::default(),
         };
-        let error = Place::kprobe_multi(&[function], vec![0]).unwrap_err().to_string();
+        let error = AttachPoint::kprobe_multi(&[function], vec![0]).unwrap_err().to_string();
         assert!(error.contains("handle_tx") && error.contains("address"), "{error}");
     }
 }
