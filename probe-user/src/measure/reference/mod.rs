@@ -19,7 +19,7 @@ use probe_core::{
     },
 };
 
-use self::sites::{Place, Site, Sites};
+use self::sites::{CountingPoint, Site, Sites};
 pub use self::verify::{verify, verify_alongside};
 use crate::{
     kernel::bpf::{by_worker::Calls, chosen::Programs},
@@ -62,13 +62,13 @@ pub struct Referenced {
 pub fn describe(function: &Function) -> Result<String> {
     let places = sites::of(function)?;
     let functions = places.iter().filter_map(|place| match place {
-        Place::Function(site) => Some(site.name.as_str()),
-        Place::Tracepoint(_) => None,
+        CountingPoint::Function(site) => Some(site.name.as_str()),
+        CountingPoint::Tracepoint(_) => None,
     });
     let functions: Vec<_> = functions.collect();
     let tracepoints = places.iter().filter_map(|place| match place {
-        Place::Tracepoint(tracepoint) => Some(format!("tracepoint {tracepoint}")),
-        Place::Function(_) => None,
+        CountingPoint::Tracepoint(tracepoint) => Some(format!("tracepoint {tracepoint}")),
+        CountingPoint::Function(_) => None,
     });
     let fentry = (!functions.is_empty()).then(|| format!("fentry on {}", functions.join(" + ")));
     Ok(fentry.into_iter().chain(tracepoints).collect::<Vec<_>>().join(", "))

@@ -21,7 +21,7 @@ use crate::kernel::{
 
 /// A place whose hits are a function's calls, or a part of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum CountingPoint {
     Function(Function),
     Tracepoint(Tracepoint),
 }
@@ -34,15 +34,15 @@ pub(super) enum Site {
 }
 
 /// The places whose hits add up to the calls of `function`.
-pub(super) fn of(function: &Function) -> Result<Vec<Place>> {
+pub(super) fn of(function: &Function) -> Result<Vec<CountingPoint>> {
     match subject::calls_of(&function.name) {
         Calls::Callers(callers) => {
             let caller = |name: &&str| Function { name: (*name).to_owned(), ..function.clone() };
-            Ok(callers.iter().map(caller).map(Place::Function).collect())
+            Ok(callers.iter().map(caller).map(CountingPoint::Function).collect())
         }
         Calls::Tracepoint(group, name) => {
             let (group, name) = (group.into(), name.into());
-            Ok(vec![Place::Tracepoint(Tracepoint { group, name })])
+            Ok(vec![CountingPoint::Tracepoint(Tracepoint { group, name })])
         }
         Calls::Nowhere => {
             let counted: Vec<&str> = subject::counted().collect();
@@ -65,10 +65,10 @@ impl Sites {
     }
 
     /// Counts at `place` from now on.
-    pub(super) fn attach(&mut self, place: &Place) -> Result<Site> {
+    pub(super) fn attach(&mut self, place: &CountingPoint) -> Result<Site> {
         let mut site = match place {
-            Place::Function(function) => Site::Function(self.0.load(function)?),
-            Place::Tracepoint(tracepoint) => {
+            CountingPoint::Function(function) => Site::Function(self.0.load(function)?),
+            CountingPoint::Tracepoint(tracepoint) => {
                 let spot = Spot::RawTracepoint(tracepoint);
                 Site::Tracepoint(Counter::load(&mut self.0.loader, spot)?)
             }
@@ -120,7 +120,7 @@ mod tests {
     fn callers_stand_in_the_functions_own_module() {
         let sites = of(&function("handle_rx")).unwrap();
         let callers =
-            ["handle_rx_kick", "handle_rx_net"].map(|name| Place::Function(function(name)));
+            ["handle_rx_kick", "handle_rx_net"].map(|name| CountingPoint::Function(function(name)));
         assert_eq!(sites, callers);
         let none = of(&function("tun_get_user")).unwrap_err().to_string();
         assert!(
@@ -133,7 +133,7 @@ mod tests {
     fn what_enters_a_guest_is_counted_at_its_tracepoint() {
         let sites = of(&function("svm_vcpu_run")).unwrap();
         assert!(
-            matches!(&sites[..], [Place::Tracepoint(one)] if one.to_string() == "kvm:kvm_entry")
+            matches!(&sites[..], [CountingPoint::Tracepoint(p)] if p.to_string() == "kvm:kvm_entry")
         );
         // It may run a guest several times in one call.
         of(&function("vcpu_enter_guest")).unwrap_err();
