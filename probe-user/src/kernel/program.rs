@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 pub use probe_vm::install::program as find;
 
-use crate::sys::child::{self, Place};
+use crate::sys::child::{self, ChildPlace};
 
 /// How long a program may take to say that it works.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -72,7 +72,7 @@ pub fn works(
     words: &[String],
     input: &[u8],
     package: &str,
-    place: Place,
+    place: ChildPlace,
 ) -> Result<()> {
     works_within(program, words, input, package, (place, WITHIN))
 }
@@ -82,7 +82,7 @@ fn works_within(
     words: &[String],
     input: &[u8],
     package: &str,
-    (place, limit): (Place, Duration),
+    (place, limit): (ChildPlace, Duration),
 ) -> Result<()> {
     let line = format!("{} {}", program.display(), words.join(" "));
     let refuse = |why: String| {
@@ -159,8 +159,14 @@ mod tests {
         let limit = Duration::from_millis(500);
         let ask = |text: &str| {
             let (_folder, path) = script("perf", text);
-            works_within(&path, &["--version".into()], &[], "linux-perf", (Place::default(), limit))
-                .map_err(|e| e.to_string())
+            works_within(
+                &path,
+                &["--version".into()],
+                &[],
+                "linux-perf",
+                (ChildPlace::default(), limit),
+            )
+            .map_err(|e| e.to_string())
         };
         ask("echo perf version 6.12").unwrap();
         // Ubuntu's wrapper without the tools of its kernel.
@@ -183,7 +189,7 @@ mod tests {
         let (_script, path) = script("tcpdump", "cat > \"$2\" || exit 1; [ -s \"$2\" ]");
         let ask = |out: String, input: &[u8]| {
             let words = ["-w".to_owned(), out];
-            works(&path, &words, input, "tcpdump", Place::default()).map_err(|e| e.to_string())
+            works(&path, &words, input, "tcpdump", ChildPlace::default()).map_err(|e| e.to_string())
         };
         ask(out("out.pcap"), b"header").unwrap();
         assert_eq!(fs::read(out("out.pcap")).unwrap(), b"header");

@@ -18,7 +18,7 @@ use rustix::{
 
 /// Where a child is to live; by default where the thread is that starts it.
 #[derive(Debug, Default)]
-pub struct Place {
+pub struct ChildPlace {
     /// `cgroup.procs` of its cgroup, open for writing.
     pub cgroup: Option<OwnedFd>,
     /// Its network namespace, unless it is ours.
@@ -34,7 +34,7 @@ pub struct Place {
 ///
 /// # Errors
 /// The program cannot be started, or the kernel does not let it in.
-pub fn start(command: Command, place: Place) -> io::Result<Child> {
+pub fn start(command: Command, place: ChildPlace) -> io::Result<Child> {
     start_with(command, place, Vec::new())
 }
 
@@ -44,7 +44,7 @@ pub fn start(command: Command, place: Place) -> io::Result<Child> {
 /// As [`start`].
 pub fn start_with(
     mut command: Command,
-    place: Place,
+    place: ChildPlace,
     inherited: Vec<OwnedFd>,
 ) -> io::Result<Child> {
     let parent = getpid();

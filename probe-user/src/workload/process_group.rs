@@ -15,7 +15,7 @@ use rustix::process::Pid;
 
 use crate::{
     kernel::{affinity, cgroup::Cgroup, netns::Netns, program},
-    sys::child::{self, Place},
+    sys::child::{self, ChildPlace},
 };
 
 /// How much of what a program printed an error repeats, in bytes.
@@ -179,7 +179,7 @@ impl ProcessGroup {
         let [out, err] = [said.try_clone().map_err(file)?, said.try_clone().map_err(file)?];
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         let netns = self.netns.try_clone();
-        let place = Place {
+        let place = ChildPlace {
             cgroup: Some(self.cgroup.entrance()?),
             netns: Some(netns.map_err(|e| Error::call("fcntl(F_DUPFD)", "a namespace", e))?),
             cpus: Some(affinity::set(&self.cpus)?),

@@ -35,7 +35,7 @@ use crate::{
         },
     },
     methods::{AttachContext, Detection, Method, Session, Taps},
-    sys::child::Place,
+    sys::child::ChildPlace,
 };
 
 /// The file that `{out}` stands for. Debian's profile of AppArmor lets tcpdump write files that end
@@ -235,7 +235,7 @@ fn prove(path: &Path, preset: &Preset, cgroup: &Cgroup) -> Result<()> {
     let out = folder.as_ref().map(out).transpose()?.unwrap_or_default();
     let names = Names { out, ..Names::default() };
     let words: Vec<String> = preset.proof.iter().map(|word| names.fill(word)).collect();
-    let place = Place { cgroup: Some(cgroup.entrance()?), ..Place::default() };
+    let place = ChildPlace { cgroup: Some(cgroup.entrance()?), ..ChildPlace::default() };
     program::works(path, &words, preset.input, preset.package, place)
 }
 

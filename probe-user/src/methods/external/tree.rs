@@ -28,7 +28,7 @@ use rustix::process::{
 
 use crate::{
     kernel::{affinity, cgroup::Cgroup, netns::Netns},
-    sys::child::{self, Place},
+    sys::child::{self, ChildPlace},
 };
 
 /// How often a program that starts or ends is looked at.
@@ -124,7 +124,7 @@ impl Tree {
             [] => None,
             cpus => Some(affinity::set(cpus)?),
         };
-        let place = Place { cgroup: Some(cgroup.entrance()?), netns, cpus };
+        let place = ChildPlace { cgroup: Some(cgroup.entrance()?), netns, cpus };
         let file = |e| Error::file("create", std::env::temp_dir(), e);
         let said = tempfile::tempfile().map_err(file)?;
         let [out, err] = [said.try_clone().map_err(file)?, said.try_clone().map_err(file)?];

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     kernel::{affinity, arch::Architecture, cgroup::Cgroup, netns::Netns},
     sys::{
-        child::{self, Place},
+        child::{self, ChildPlace},
         tun::Tap,
     },
     workload::{network::guest_mac, vhost::worker},
@@ -86,7 +86,7 @@ impl Vm {
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         let netns = Some(confinement.dut.try_clone()?);
         let cpus = Some(affinity::set(confinement.cpus)?);
-        let place = Place { cgroup: Some(confinement.cgroup.entrance()?), netns, cpus };
+        let place = ChildPlace { cgroup: Some(confinement.cgroup.entrance()?), netns, cpus };
         let child = child::start_with(command, place, descriptors.all())
             .map_err(|e| Error::call("execve", "QEMU", e))?;
         let channel = Channel::new(ours, confinement.interrupted.clone());
