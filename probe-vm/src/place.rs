@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Where to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Place {
+pub enum RunsOn {
     /// On this host where that can be done, otherwise in VMs.
     Auto,
     /// On this host.

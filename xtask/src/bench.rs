@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use baseline::{Baseline, criterion_home};
 use probe_vm::kernels::{self, Kernel};
 use probe_vm::machine::{Clock, ClockName, Ending, Tools};
-use probe_vm::place::{self, Place};
+use probe_vm::place::{self, RunsOn};
 use probe_vm::{Installer, interrupt, store};
 use std::ffi::OsString;
 use std::fs;
@@ -27,7 +27,7 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// Where to measure what a traced call costs
     #[arg(long, default_value = "auto")]
-    on: Place,
+    on: RunsOn,
     /// What the clock tells there: real time, or executed instructions, which only VMs have (and
     /// have unless given)
     #[arg(long)]
@@ -72,9 +72,9 @@ impl Args {
         let counted = self.clock == Some(ClockName::Counted);
         let lacks = place::host_lacks().join("; ");
         let on_host = match self.on {
-            Place::Host if counted => bail!("only VMs count instructions: leave --on host out"),
-            Place::Auto => !counted && lacks.is_empty(),
-            on => on == Place::Host,
+            RunsOn::Host if counted => bail!("only VMs count instructions: leave --on host out"),
+            RunsOn::Auto => !counted && lacks.is_empty(),
+            on => on == RunsOn::Host,
         };
         if let Some(base) = &self.baseline {
             base.check()?;

@@ -6,7 +6,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, parser::ValueSource};
 use probe_vm::{
     Installer, kernels,
     machine::{Accel, AccelArg, ClockName},
-    place::Place,
+    place::RunsOn,
 };
 
 use super::RunArgs;
@@ -19,7 +19,7 @@ pub struct VmArgs {
     /// (--blocks, --parts, --seed, --load-cpus), and VMs if you give one that only VMs have
     /// (--clock, --kernel, --overhead-blocks).
     #[arg(long, value_enum, default_value = "auto")]
-    pub on: Place,
+    pub on: RunsOn,
     /// VMs: what their clock tells. Executed instructions unless given (a host does not count
     /// them), or real time where the scenario's guests are VMs themselves.
     #[arg(long, value_enum)]
@@ -65,7 +65,7 @@ impl VmArgs {
 
     /// What may be installed and fetched.
     pub fn installer(&self) -> Installer {
-        match (self.install || self.on == Place::Vm, self.no_install) {
+        match (self.install || self.on == RunsOn::Vm, self.no_install) {
             (true, true) => Installer::Kernels,
             (true, false) => Installer::All,
             (false, _) => Installer::Nothing,

@@ -4,7 +4,7 @@ use probe_core::{
     error::{Error, Result},
     model::scenario::{GuestKind, Scenario},
 };
-use probe_vm::place::{self, Place};
+use probe_vm::place::{self, RunsOn};
 
 use crate::{cli::RunArgs, kernel::host};
 
@@ -47,25 +47,25 @@ fn decide(
     };
     let on = match args.vms.on {
         // VMs in VMs only take time.
-        Place::Auto if in_vm => Place::Host,
+        RunsOn::Auto if in_vm => RunsOn::Host,
         on => on,
     };
     match (on, args.vms.flag(), of_a_host) {
-        (Place::Host, Some(flag), _) => Err(Error::invalid(
+        (RunsOn::Host, Some(flag), _) => Err(Error::invalid(
             flag,
             "it is of VMs, and this host is to measure",
             "Leave it out, or say --on vm",
         )),
-        (Place::Vm, _, Some((what, instead))) | (Place::Auto, Some(_), Some((what, instead))) => {
+        (RunsOn::Vm, _, Some((what, instead))) | (RunsOn::Auto, Some(_), Some((what, instead))) => {
             Err(Error::invalid(what, "it is not for a campaign in VMs", instead))
         }
-        (Place::Vm, ..) => Ok(Some("asked for by --on".into())),
-        (Place::Auto, Some(flag), None) => Ok(Some(format!("asked for by {flag}"))),
-        (Place::Auto, None, None) if !lacks.is_empty() => {
+        (RunsOn::Vm, ..) => Ok(Some("asked for by --on".into())),
+        (RunsOn::Auto, Some(flag), None) => Ok(Some(format!("asked for by {flag}"))),
+        (RunsOn::Auto, None, None) if !lacks.is_empty() => {
             Ok(Some(format!("on this host {}", lacks.join("; "))))
         }
         // What a host lacks is told where it is missed.
-        (Place::Host, None, _) | (Place::Auto, None, _) => Ok(None),
+        (RunsOn::Host, None, _) | (RunsOn::Auto, None, _) => Ok(None),
     }
 }
 

@@ -11,7 +11,7 @@ use probe_vm::{
     externals, interrupt,
     kernels::Kernel,
     machine::{Boot, ClockName, Ending, Tools},
-    place::{self, Place},
+    place::{self, RunsOn},
     protocol::GUESTS,
 };
 
@@ -40,7 +40,7 @@ pub(super) fn run(args: &RunArgs, mut scenario: Scenario, why: &str) -> Result<E
         let lacks = place::host_lacks();
         match args.vms.on {
             _ if interrupt::requested() => Error::Interrupted,
-            Place::Auto if !lacks.is_empty() => {
+            RunsOn::Auto if !lacks.is_empty() => {
                 failed(error).with_hint(format!("Or make this host able to: {}", lacks.join("; ")))
             }
             _ => failed(error),
