@@ -24,12 +24,12 @@ pub struct Counter {
     /// The program.
     pub probe: Probe,
     /// What it has counted.
-    pub counts: Counts,
+    pub counts: HitCounts,
 }
 
 /// What a counter has counted since it was loaded, readable without a system call.
 #[derive(Debug)]
-pub struct Counts {
+pub struct HitCounts {
     slots: Slots,
     items: usize,
 }
@@ -55,7 +55,7 @@ impl Counter {
         })?;
         let probe = loader.load(program, &[(SLOTS, entries)], spot)?;
         let slots = probe.slots::<Slot>(SLOTS, items)?;
-        Ok(Self { probe, counts: Counts { slots, items } })
+        Ok(Self { probe, counts: HitCounts { slots, items } })
     }
 
     /// Hits of all items while it was attached: those it counted and those it missed.
@@ -67,7 +67,7 @@ impl Counter {
     }
 }
 
-impl Counts {
+impl HitCounts {
     /// The hits of each item.
     pub fn each(&self) -> impl Iterator<Item = u64> + '_ {
         (0..self.items).map(|item| self.slots.sum_of(item, offset_of!(Slot, calls)))

@@ -14,7 +14,7 @@ use probe_core::{
 use super::session::{Account, Design, MethodKind, Part, Programmed, Traced};
 use crate::{
     kernel::bpf::{
-        counter::{Counter, Counts},
+        counter::{Counter, HitCounts},
         loader::{Loader, Spot},
         probe::Probe,
     },
@@ -76,7 +76,7 @@ fn count<const TRACEPOINTS: bool>(
 
 #[derive(Debug)]
 struct Counting {
-    counts: Counts,
+    counts: HitCounts,
     /// Times that it was read.
     reads: u64,
 }
