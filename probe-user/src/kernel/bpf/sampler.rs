@@ -46,7 +46,7 @@ pub struct Sampler {
 
 /// Samples of one function: anywhere in the stack, and as its innermost frame.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct SampleCounts {
     /// Anywhere in the stack.
     pub inclusive: u64,
     /// As its innermost frame.
@@ -117,10 +117,10 @@ impl Sampler {
     }
 
     /// Those of each function.
-    pub fn functions(&self) -> impl Iterator<Item = Counts> + '_ {
+    pub fn functions(&self) -> impl Iterator<Item = SampleCounts> + '_ {
         self.places.iter().map(|place| {
             let share = offset_of!(Shares, functions) + place * size_of::<Share>();
-            Counts {
+            SampleCounts {
                 inclusive: self.shares.sum(share + offset_of!(Share, inclusive)),
                 own: self.shares.sum(share + offset_of!(Share, own)),
             }

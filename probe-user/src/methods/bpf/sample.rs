@@ -26,7 +26,7 @@ use crate::{
     kernel::{
         bpf::{
             chosen::Programs,
-            sampler::{Counts, Sampler},
+            sampler::{SampleCounts, Sampler},
         },
         cpus,
         known::Known,
@@ -142,7 +142,7 @@ impl Session for SampleSession {
     fn drain(&mut self, sink: &mut dyn Sink) -> Result<()> {
         // Functions first: one that is hit in between is in the whole as well, and no share exceeds
         // it.
-        let share = |counts: Counts| Share { inclusive: counts.inclusive, own: counts.own };
+        let share = |counts: SampleCounts| Share { inclusive: counts.inclusive, own: counts.own };
         let functions = ItemId::FIRST.onward().zip(self.sampler.functions().map(share)).collect();
         sink.shares(self.sampler.samples(), functions);
         self.reads += 1;
