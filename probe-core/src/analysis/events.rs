@@ -4,7 +4,7 @@ use super::{
     item::{Item, Items},
     known_total,
     pairs::{TrialFilter, Trials},
-    reconcile::{Counts, reconcile},
+    reconcile::{ItemTotals, reconcile},
 };
 pub use crate::model::subject::CALLED_PER_KICK;
 use crate::model::{
@@ -72,9 +72,9 @@ fn sees_every_call(method: &Descriptor) -> bool {
 }
 
 /// Sums over the trials `done`.
-fn counts(done: &[&Measured], method: &Descriptor, item: Item<'_>) -> Counts {
+fn counts(done: &[&Measured], method: &Descriptor, item: Item<'_>) -> ItemTotals {
     let trials = || done.iter().copied();
-    Counts {
+    ItemTotals {
         truth: known_total(trials().map(|trial| item.truth(&trial.sent))),
         recorded: known_total(trials().map(|trial| recorded(trial, method, item))),
         counted: known_total(trials().map(|trial| trial.observation.counted.get(item.id).copied())),

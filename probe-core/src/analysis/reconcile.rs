@@ -11,7 +11,7 @@ use crate::model::{
 
 /// Sums over the trials, of one item of the target.
 #[derive(Debug)]
-pub(super) struct Counts {
+pub(super) struct ItemTotals {
     /// Hits that happened; none where nothing ties the item to the load.
     pub(super) truth: Option<u64>,
     pub(super) recorded: Option<u64>,
@@ -25,7 +25,7 @@ pub(super) struct Counts {
     pub(super) estimate: Option<Estimate>,
 }
 
-impl Counts {
+impl ItemTotals {
     /// `recorded + lost + missed`, where the losses are exact and hits of the item.
     pub(super) fn sum(&self) -> Option<u64> {
         let sum = known_total([self.recorded, self.lost.exact(), self.missed.exact()])?;
@@ -34,7 +34,7 @@ impl Counts {
 }
 
 /// Sets what `method` saw against what happened.
-pub(super) fn reconcile(counts: &Counts, method: &Descriptor) -> Reconciliation {
+pub(super) fn reconcile(counts: &ItemTotals, method: &Descriptor) -> Reconciliation {
     let Some(truth) = counts.truth else {
         return not_applicable(Reason::NotTied);
     };
@@ -47,7 +47,7 @@ pub(super) fn reconcile(counts: &Counts, method: &Descriptor) -> Reconciliation 
 }
 
 /// A method that sees every hit.
-fn every_hit(counts: &Counts, truth: u64) -> Reconciliation {
+fn every_hit(counts: &ItemTotals, truth: u64) -> Reconciliation {
     match counts.recorded {
         None => not_applicable(Reason::NoCount),
         Some(_) if !counts.placed => not_applicable(Reason::LossesNotPlaced),
@@ -56,7 +56,7 @@ fn every_hit(counts: &Counts, truth: u64) -> Reconciliation {
 }
 
 /// Hits that were counted, beside those that were not seen and are known of.
-fn whole(counted: u64, counts: &Counts, truth: u64) -> Reconciliation {
+fn whole(counted: u64, counts: &ItemTotals, truth: u64) -> Reconciliation {
     let found = total([counted, counts.missed.known()]);
     let open = counts.lost.exact().is_none() || counts.missed.exact().is_none();
     match found {
@@ -68,10 +68,10 @@ fn whole(counted: u64, counts: &Counts, truth: u64) -> Reconciliation {
     }
 }
 
-fn sampled(counts: &Counts, truth: u64) -> Reconciliation {
+fn sampled(counts: &ItemTotals, truth: u64) -> Reconciliation {
     // Where every call was counted as well, that count must be right, whatever the samples say.
     if let Some(counted) = counts.counted {
-        let whole = whole(counted, &Counts { lost: Loss::NONE, ..*counts }, truth);
+        let whole = whole(counted, &ItemTotals { lost: Loss::NONE, ..*counts }, truth);
         if whole != Reconciliation::Exact {
             return whole;
         }
