@@ -25,7 +25,7 @@ use probe_user::{
         run::Run,
     },
     measure::reference::{self, ReferenceCounter},
-    methods::{AttachContext, Detection, Method, Sample, Share, Sink, registry},
+    methods::{AttachContext, Detection, Method, ProfilerSample, Share, Sink, registry},
 };
 use serde_json::Value;
 
@@ -75,7 +75,7 @@ impl Sink for Totals {
 
     fn event(&mut self, _: ItemId, _: Nanos) {}
 
-    fn sample(&mut self, _: Sample<'_>) {}
+    fn sample(&mut self, _: ProfilerSample<'_>) {}
 
     fn weighted(&mut self, _: ItemId, _: Nanos, _: f64) {}
 

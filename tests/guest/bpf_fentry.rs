@@ -22,7 +22,7 @@ use probe_user::{
         clock, cpus,
         run::Run,
     },
-    methods::{AttachContext, Detection, Method, Sample, Share, Sink, registry},
+    methods::{AttachContext, Detection, Method, ProfilerSample, Share, Sink, registry},
 };
 
 use crate::triggers::{call_open_tun, call_open_vhost};
@@ -98,7 +98,7 @@ impl Sink for Seen {
 
     fn shares(&mut self, _: u64, _: PerItem<Share>) {}
 
-    fn sample(&mut self, _: Sample<'_>) {}
+    fn sample(&mut self, _: ProfilerSample<'_>) {}
 }
 
 struct Outcome {

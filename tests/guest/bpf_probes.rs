@@ -14,7 +14,7 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{cpus, kallsyms::Kallsyms, run::Run, targets},
-    methods::{AttachContext, Detection, Method, Sample, Share, Sink, registry},
+    methods::{AttachContext, Detection, Method, ProfilerSample, Share, Sink, registry},
 };
 
 use crate::{
@@ -62,7 +62,7 @@ impl Sink for Totals {
 
     fn event(&mut self, _: ItemId, _: Nanos) {}
 
-    fn sample(&mut self, _: Sample<'_>) {}
+    fn sample(&mut self, _: ProfilerSample<'_>) {}
 
     fn weighted(&mut self, _: ItemId, _: Nanos, _: f64) {}
 
@@ -236,7 +236,7 @@ impl Sink for Shares {
 
     fn event(&mut self, _: ItemId, _: Nanos) {}
 
-    fn sample(&mut self, _: Sample<'_>) {}
+    fn sample(&mut self, _: ProfilerSample<'_>) {}
 
     fn weighted(&mut self, _: ItemId, _: Nanos, _: f64) {}
 

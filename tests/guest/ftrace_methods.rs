@@ -25,7 +25,7 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{clock, kallsyms::Kallsyms, run::Run, targets},
-    methods::{AttachContext, Detection, Method, Sample, Share, Sink, registry},
+    methods::{AttachContext, Detection, Method, ProfilerSample, Share, Sink, registry},
 };
 
 use crate::triggers::{call_open_tun, call_set_name};
@@ -114,7 +114,7 @@ impl Sink for Seen {
         self.events.entry(item).or_default().push(at);
     }
 
-    fn sample(&mut self, _: Sample<'_>) {}
+    fn sample(&mut self, _: ProfilerSample<'_>) {}
 
     fn weighted(&mut self, _: ItemId, _: Nanos, _: f64) {}
 

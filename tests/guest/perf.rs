@@ -19,7 +19,7 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{clock, cpus, kallsyms::Kallsyms, run::Run, targets},
-    methods::{AttachContext, Detection, Sample, Share, Sink, registry},
+    methods::{AttachContext, Detection, ProfilerSample, Share, Sink, registry},
     workload::{Offered, Placement, Testbed},
 };
 
@@ -46,7 +46,7 @@ impl Sink for Samples {
 
     fn event(&mut self, _: ItemId, _: Nanos) {}
 
-    fn sample(&mut self, sample: Sample<'_>) {
+    fn sample(&mut self, sample: ProfilerSample<'_>) {
         self.0.push((sample.at, sample.functions.to_vec(), sample.innermost));
     }
 

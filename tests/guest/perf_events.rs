@@ -13,7 +13,7 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{affinity, clock, kallsyms::Kallsyms, run::Run, targets},
-    methods::{AttachContext, Detection, Sample, Share, Sink, registry},
+    methods::{AttachContext, Detection, ProfilerSample, Share, Sink, registry},
 };
 use rustix::process::{Resource, Rlimit, getpriority_process, getrlimit, setrlimit};
 
@@ -86,7 +86,7 @@ impl Sink for Told {
 
     fn shares(&mut self, _: u64, _: PerItem<Share>) {}
 
-    fn sample(&mut self, _: Sample<'_>) {}
+    fn sample(&mut self, _: ProfilerSample<'_>) {}
 }
 
 /// Attaches `method`, calls `load` while it observes, and drains once at the end.

@@ -4,7 +4,7 @@ use probe_core::model::{
     item::{ItemId, PerItem},
     units::Nanos,
 };
-use probe_user::methods::{Sample, Share, Sink};
+use probe_user::methods::{ProfilerSample, Share, Sink};
 
 /// What came, and when.
 #[derive(Default)]
@@ -17,7 +17,7 @@ impl Sink for Events {
         self.0.push((item, at));
     }
 
-    fn sample(&mut self, _: Sample<'_>) {}
+    fn sample(&mut self, _: ProfilerSample<'_>) {}
 
     fn weighted(&mut self, _: ItemId, _: Nanos, _: f64) {}
 

@@ -183,8 +183,8 @@ impl Sink for Collector {
         put(&mut self.totals, self.edge, Totals { samples, functions });
     }
 
-    fn sample(&mut self, sample: methods::Sample<'_>) {
-        let methods::Sample { at, weight, functions, innermost } = sample;
+    fn sample(&mut self, sample: methods::ProfilerSample<'_>) {
+        let methods::ProfilerSample { at, weight, functions, innermost } = sample;
         self.functions.extend_from_slice(functions);
         self.samples.push(Sample { at, weight, end: self.functions.len(), innermost });
     }
@@ -297,7 +297,12 @@ mod tests {
         let mut sample = |at, weight, functions: &[usize], innermost: Option<usize>| {
             let functions: Vec<_> = functions.iter().copied().map(ItemId).collect();
             let (functions, innermost) = (&functions[..], innermost.map(ItemId));
-            collector.sample(methods::Sample { at: Nanos(at), weight, functions, innermost });
+            collector.sample(methods::ProfilerSample {
+                at: Nanos(at),
+                weight,
+                functions,
+                innermost,
+            });
         };
         sample(1, 1, &[0], Some(0));
         sample(2, 1, &[1, 0], None);

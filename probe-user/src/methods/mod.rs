@@ -186,12 +186,12 @@ pub trait Sink {
     fn shares(&mut self, samples: u64, functions: PerItem<Share>);
 
     /// A profiler's sample.
-    fn sample(&mut self, sample: Sample<'_>);
+    fn sample(&mut self, sample: ProfilerSample<'_>);
 }
 
 /// A moment that a profiler saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample<'a> {
+pub struct ProfilerSample<'a> {
     /// When (`CLOCK_MONOTONIC`).
     pub at: Nanos,
     /// What it stands for: the share of a function is the weight of its samples in that of all. 1

@@ -270,7 +270,7 @@ impl Tally {
                 let at = Nanos(sample.time);
                 // Without a period they all weigh the same.
                 let weight = sample.period.max(1);
-                sink.sample(methods::Sample { at, weight, functions, innermost });
+                sink.sample(methods::ProfilerSample { at, weight, functions, innermost });
             }
             Record::Lost(n) | Record::LostSamples(n) => self.lost += n,
             Record::Throttle => self.throttled += 1,

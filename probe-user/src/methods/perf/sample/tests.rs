@@ -115,8 +115,8 @@ impl Sink for Samples {
         unreachable!("a profiler does not record calls");
     }
 
-    fn sample(&mut self, sample: methods::Sample<'_>) {
-        let methods::Sample { at, weight, functions, innermost } = sample;
+    fn sample(&mut self, sample: methods::ProfilerSample<'_>) {
+        let methods::ProfilerSample { at, weight, functions, innermost } = sample;
         self.0.push((at.0, weight, functions.to_vec(), innermost));
     }
 
