@@ -42,7 +42,7 @@ pub(super) fn usable<T>(
 
 /// Values of independent blocks.
 #[derive(Debug, Clone)]
-pub struct Sample {
+pub struct BlockValues {
     /// One per block.
     pub values: Vec<f64>,
     /// The clock behind all of them.
@@ -73,7 +73,7 @@ pub enum Bounds {
     None,
 }
 
-impl Sample {
+impl BlockValues {
     /// The figure: the mean, its 95 % interval, the smallest detectable effect and, for
     /// differences, p.
     pub fn figure(self, scale: Scale, seed: u64) -> Figure {

@@ -7,7 +7,7 @@ pub use super::view::series;
 use super::{
     bootstrap::bca,
     correlation::mean,
-    estimate::{BOOTSTRAP_FROM, Sample, Scale, generator, mean_interval, of_one_run, usable},
+    estimate::{BOOTSTRAP_FROM, BlockValues, Scale, generator, mean_interval, of_one_run, usable},
     figures::{Definition, Value, table},
     gaps::{self, Gaps},
     interval::{self, ALPHA, Interval},
@@ -158,8 +158,12 @@ impl Fidelity {
                 self.of_one_run((quantity, row.scale), rating, (block, value), usable)
             }
             (Quantity::Retained, _) => self.ratio(rating, usable),
-            _ => Sample { values: usable.values(), platform: self.platform, notes: usable.notes }
-                .figure(row.scale, self.seed),
+            _ => BlockValues {
+                values: usable.values(),
+                platform: self.platform,
+                notes: usable.notes,
+            }
+            .figure(row.scale, self.seed),
         }
     }
 

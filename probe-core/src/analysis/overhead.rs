@@ -1,7 +1,7 @@
 //! What a method costs.
 
 use super::{
-    estimate::{Sample, Scale, usable},
+    estimate::{BlockValues, Scale, usable},
     events::CALLED_PER_KICK,
     pairs::{Chosen, Pair},
     total,
@@ -92,7 +92,7 @@ pub(super) fn by_block<T>(
         let Chosen { items, platform, mut notes } = chosen?;
         let (values, left_out) = usable(items.iter().map(value))?;
         notes.extend(left_out);
-        Ok(Sample { values, platform, notes }.figure(scale, seed))
+        Ok(BlockValues { values, platform, notes }.figure(scale, seed))
     };
     figure().unwrap_or_else(Figure::null)
 }

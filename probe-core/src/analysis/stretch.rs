@@ -8,7 +8,7 @@ use std::{cell::OnceCell, ops::Range};
 use super::{
     bootstrap::{Resamples, Sections},
     correlation::Coefficient,
-    estimate::{Sample, Scale, generator, of_one_run, usable},
+    estimate::{BlockValues, Scale, generator, of_one_run, usable},
     gaps::{self, Gaps},
     interval::{ALPHA, Interval},
     pairs::{Chosen, TrialFilter, Trials},
@@ -188,7 +188,7 @@ impl<'a> Stretches<'a> {
     }
 
     fn sample(&self, values: Vec<f64>, notes: Vec<Note>, scale: Scale) -> Figure {
-        let sample = Sample { values, platform: self.platform, notes };
+        let sample = BlockValues { values, platform: self.platform, notes };
         sample.figure_at(scale, self.alpha, self.seed)
     }
 }
