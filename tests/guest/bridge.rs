@@ -14,7 +14,7 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{cpus, run::Run},
-    workload::{Named, Offered, Orders, Placement, Testbed, fleet::Ended},
+    workload::{Offered, Orders, Placement, RequestedCpus, Testbed, fleet::Ended},
 };
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -32,8 +32,11 @@ const NO_HANG: Duration = Duration::from_secs(120);
 fn build(run: &Run, count: usize, offloads: bool) -> Result<Testbed> {
     crate::load_modules()?;
     let online = cpus::online()?;
-    let placement =
-        Placement::choose(online.len().saturating_sub(1).max(1), &Named::default(), &online)?;
+    let placement = Placement::choose(
+        online.len().saturating_sub(1).max(1),
+        &RequestedCpus::default(),
+        &online,
+    )?;
     let guests = Guests { kind: GuestKind::Bridge, count, offloads, ..Guests::default() };
     Ok(Testbed::of_guests(run, &guests, &placement)?)
 }

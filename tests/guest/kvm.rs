@@ -22,7 +22,7 @@ use probe_user::{
     kernel::{cpus, cputime::ThreadTime, netdev::NetDevices, run::Run},
     measure::leftovers,
     sys::tun,
-    workload::{Load, Named, Offered, Orders, Placement, Testbed, scenarios},
+    workload::{Load, Offered, Orders, Placement, RequestedCpus, Testbed, scenarios},
 };
 
 use crate::{load::HandleTx, victim};
@@ -61,8 +61,11 @@ fn build(run: &Run, guests: Guests) -> Result<Testbed> {
 fn build_unless(run: &Run, guests: Guests, interrupted: &Arc<AtomicBool>) -> Result<Testbed> {
     crate::load_modules()?;
     let online = cpus::online()?;
-    let placement =
-        Placement::choose(online.len().saturating_sub(1).max(1), &Named::default(), &online)?;
+    let placement = Placement::choose(
+        online.len().saturating_sub(1).max(1),
+        &RequestedCpus::default(),
+        &online,
+    )?;
     let hogs = HogKind { threads: 2, pinned: false };
     let scenario = Scenario { guests, hogs, ..scenarios::load("quick")? };
     Ok(Testbed::build(run, &scenario, &placement, interrupted)?)

@@ -23,7 +23,7 @@ use probe_user::{
     measure::leftovers,
     sys::tun::Tap,
     workload::{
-        Named, Offered, Placement, Testbed, iperf,
+        Offered, Placement, RequestedCpus, Testbed, iperf,
         network::{Limits, Network, PREFIX, SINK_IP},
         scenarios,
     },
@@ -66,7 +66,11 @@ fn plan(switch: Switch) -> NetworkPlan {
 
 fn placement() -> Result<Placement> {
     let online = cpus::online()?;
-    Ok(Placement::choose(online.len().saturating_sub(1).max(1), &Named::default(), &online)?)
+    Ok(Placement::choose(
+        online.len().saturating_sub(1).max(1),
+        &RequestedCpus::default(),
+        &online,
+    )?)
 }
 
 fn guests(count: usize) -> Guests {

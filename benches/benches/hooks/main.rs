@@ -28,7 +28,7 @@ use probe_user::{
         run::Run,
     },
     methods::{Method, registry},
-    workload::{Named, Placement},
+    workload::{Placement, RequestedCpus},
 };
 
 use crate::meter::CpuTime;
@@ -61,7 +61,7 @@ struct Host {
 fn measure() -> Result<usize> {
     interrupt::listen()?;
     let platform = host::platform(&host::read()?);
-    let placement = Placement::choose(1, &Named::default(), &cpus::allowed()?)?;
+    let placement = Placement::choose(1, &RequestedCpus::default(), &cpus::allowed()?)?;
     let claim = claim().map_err(|error| skip("all methods", error)).ok();
     let run = claim.as_ref().and_then(|_| Run::start().map_err(|e| skip("all methods", e)).ok());
     let methods = match &run {

@@ -23,7 +23,7 @@ pub use fleet::Load;
 pub use hogs::Hogs;
 pub(crate) use kvm::OVERHEAD_MIB;
 pub use orders::{Offered, Orders};
-pub use placement::{Named, Placement};
+pub use placement::{Placement, RequestedCpus};
 pub use testbed::Testbed;
 
 pub use probe_core::model::subject::{CALLED_PER_KICK, HIT_PER_FRAME};

@@ -22,7 +22,7 @@ pub struct Placement {
 
 /// The CPUs that somebody named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Named {
+pub struct RequestedCpus {
     /// `--load-cpus`.
     pub load: Option<CpuList>,
     /// `--sink-cpu`.
@@ -45,7 +45,7 @@ impl Placement {
     /// # Errors
     /// No CPU is allowed, or `load_cpus` is 0; what is named for one machine is named for the other
     /// as well.
-    pub fn choose(load_cpus: usize, named: &Named, allowed: &[u32]) -> Result<Self> {
+    pub fn choose(load_cpus: usize, named: &RequestedCpus, allowed: &[u32]) -> Result<Self> {
         let allowed = CpuList::from(allowed.to_vec());
         // What has a name is left to whom it was given, as long as there are others.
         let or_all = |free: CpuList| if free.is_empty() { allowed.clone() } else { free };
@@ -106,7 +106,7 @@ impl Placement {
     }
 }
 
-impl Named {
+impl RequestedCpus {
     /// Nobody names a CPU for two who disturb one another. Where there are too few CPUs, who names
     /// none shares one.
     fn check(&self, placement: &Placement) -> Result<()> {
@@ -146,14 +146,14 @@ impl Named {
 mod tests {
     use super::*;
 
-    fn named(load: &str, sink: Option<u32>, reader: &str) -> Named {
-        Named { load: load.parse().ok(), sink, reader: reader.parse().ok() }
+    fn named(load: &str, sink: Option<u32>, reader: &str) -> RequestedCpus {
+        RequestedCpus { load: load.parse().ok(), sink, reader: reader.parse().ok() }
     }
 
     #[test]
     fn the_machines_share_a_cpu_only_where_there_is_none_left() {
         let placed = |load_cpus, allowed: &[u32]| {
-            let chosen = Placement::choose(load_cpus, &Named::default(), allowed).unwrap();
+            let chosen = Placement::choose(load_cpus, &RequestedCpus::default(), allowed).unwrap();
             assert_eq!(chosen.reader, chosen.load);
             (chosen.load, chosen.sink)
         };
@@ -161,13 +161,13 @@ mod tests {
         assert_eq!(placed(2, &[0, 3, 5]), (vec![0, 3], vec![5]));
         assert_eq!(placed(2, &[0, 1]), (vec![0, 1], vec![1]));
         assert_eq!(placed(1, &[0]), (vec![0], vec![0]));
-        assert!(Placement::choose(1, &Named::default(), &[]).is_err());
-        assert!(Placement::choose(0, &Named::default(), &[0]).is_err());
+        assert!(Placement::choose(1, &RequestedCpus::default(), &[]).is_err());
+        assert!(Placement::choose(0, &RequestedCpus::default(), &[0]).is_err());
     }
 
     #[test]
     fn what_is_named_is_taken_and_the_rest_lies_beside_it() {
-        let placed = |named: &Named| {
+        let placed = |named: &RequestedCpus| {
             let Placement { load, sink, reader } = Placement::choose(2, named, &[1, 2, 3]).unwrap();
             (load, sink, reader)
         };
@@ -185,8 +185,9 @@ mod tests {
 
     #[test]
     fn what_is_named_twice_is_refused() {
-        let refused =
-            |named: &Named| Placement::choose(1, named, &[0, 1, 2]).unwrap_err().to_string();
+        let refused = |named: &RequestedCpus| {
+            Placement::choose(1, named, &[0, 1, 2]).unwrap_err().to_string()
+        };
         let error = refused(&named("0-1", Some(1), ""));
         assert!(error.starts_with("--load-cpus 0-1 --sink-cpu 1: "), "{error}");
         let error = refused(&named("0", Some(1), "1-2"));

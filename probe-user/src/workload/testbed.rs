@@ -281,14 +281,15 @@ mod tests {
     use super::*;
     use crate::{
         kernel::cpus,
-        workload::{Named, scenarios},
+        workload::{RequestedCpus, scenarios},
     };
 
     #[test]
     fn open_vswitch_is_looked_for_before_anything_is_made() {
         let mut scenario = scenarios::load("quick").unwrap();
         scenario.network.switch = Switch::Ovs;
-        let placement = Placement::choose(1, &Named::default(), &cpus::allowed().unwrap()).unwrap();
+        let placement =
+            Placement::choose(1, &RequestedCpus::default(), &cpus::allowed().unwrap()).unwrap();
         let detected = Testbed::detect(&scenario, &placement).map_err(|error| error.to_string());
         match process_group::command("ovs-vswitchd", "") {
             Ok(_) => detected.unwrap(),

@@ -47,7 +47,7 @@ use crate::{
         leftovers, store,
     },
     methods::{Detection, Method, external, registry},
-    workload::{self, Named, Placement, Testbed, existing},
+    workload::{self, Placement, RequestedCpus, Testbed, existing},
 };
 
 /// Measures a campaign.
@@ -295,7 +295,8 @@ fn placement(args: &RunArgs, scenario: &Scenario) -> Result<Placement> {
             "Leave it out; --reader-cpus says where methods read",
         ));
     }
-    let named = Named { load: load_cpus.clone(), sink: *sink_cpu, reader: reader_cpus.clone() };
+    let named =
+        RequestedCpus { load: load_cpus.clone(), sink: *sink_cpu, reader: reader_cpus.clone() };
     let placement = Placement::choose(scenario.load_cpus, &named, &cpus::allowed()?)?;
     placement.is_there().map(|()| placement)
 }
