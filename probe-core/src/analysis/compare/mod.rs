@@ -22,7 +22,7 @@ pub use super::figures::{Unit, Worse};
 use super::{
     blocks::{Blocks, Under},
     doubt::Doubt,
-    figures::{self, Named},
+    figures::{self, NamedFigure},
 };
 use crate::model::{
     campaign::{Campaign, Design},
@@ -124,7 +124,7 @@ pub fn compare(
         let Some(after) = new.summary.methods.iter().find(|method| method.id == before.id) else {
             continue;
         };
-        let others: BTreeMap<String, Named<'_>> =
+        let others: BTreeMap<String, NamedFigure<'_>> =
             figures::of(after).map(|named| (named.path.clone(), named)).collect();
         let under = blocks.each_ref().map(|blocks| blocks.under(&before.id));
         let [Some(of_base), Some(of_new)] = under else { continue };
@@ -172,7 +172,7 @@ fn replays(design: &Design) -> bool {
 
 fn change(
     method: &MethodId,
-    named: &Named<'_>,
+    named: &NamedFigure<'_>,
     sides: [(&Estimate, &Under<'_>); 2],
     replays: bool,
 ) -> Change {

@@ -75,7 +75,7 @@ impl Figures {
 
 /// A figure of one method, with all that decides how it is compared.
 #[derive(Debug, Clone)]
-pub struct Named<'a> {
+pub struct NamedFigure<'a> {
     /// Its path in the method's summary.
     pub path: String,
     /// The number, or why there is none.
@@ -102,7 +102,7 @@ pub(super) const REPEATS: f64 = 0.02;
 /// See [`REPEATS`]; counted ns.
 pub(super) const REPEATS_NS: f64 = 10.0;
 
-impl Named<'_> {
+impl NamedFigure<'_> {
     /// How far two runs in the counted clock may be apart without any reason; of costs alone that
     /// is known.
     pub(super) fn repeatability(&self, base: &Estimate) -> Option<f64> {
@@ -113,8 +113,8 @@ impl Named<'_> {
 
 /// The figures of a method that are compared and judged, those without a number included; of the
 /// control, what there is to see.
-pub fn of(method: &MethodSummary) -> impl Iterator<Item = Named<'_>> {
-    let overhead = table::OVERHEAD.iter().map(|&definition| Named {
+pub fn of(method: &MethodSummary) -> impl Iterator<Item = NamedFigure<'_>> {
+    let overhead = table::OVERHEAD.iter().map(|&definition| NamedFigure {
         path: format!("overhead.{}", definition.name),
         figure: method.overhead.of(definition),
         definition,
@@ -122,7 +122,7 @@ pub fn of(method: &MethodSummary) -> impl Iterator<Item = Named<'_>> {
     });
     // The baseline has no size: its row of the table is a difference from itself.
     let sizes = method.by_size.iter().filter(|_| !method.id.is_off()).flat_map(|size| {
-        table::SIZE.iter().map(|&definition| Named {
+        table::SIZE.iter().map(|&definition| NamedFigure {
             path: format!("by_size.{}.{}", size.functions, definition.name),
             figure: size.figures.of(definition),
             definition,
@@ -144,11 +144,11 @@ fn fidelity<'a>(
     above: String,
     figures: &'a Figures,
     function: Option<&'a str>,
-) -> impl Iterator<Item = Named<'a>> {
+) -> impl Iterator<Item = NamedFigure<'a>> {
     let theirs = table::FIDELITY
         .iter()
         .filter(|definition| (definition.name == table::R_0.name) == method.id.is_off());
-    theirs.map(move |&definition| Named {
+    theirs.map(move |&definition| NamedFigure {
         path: format!("{above}.{}", definition.name),
         figure: figures.of(definition),
         definition,

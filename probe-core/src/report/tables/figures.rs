@@ -2,7 +2,7 @@
 
 use super::{result, trials::word};
 use crate::{
-    analysis::figures::{self, Named as Figured},
+    analysis::figures::{self, NamedFigure},
     model::{
         figure::{Estimate, Figure},
         method::MethodId,
@@ -14,7 +14,7 @@ use crate::{
 pub(super) struct Row<'a> {
     result: &'a str,
     method: &'a MethodId,
-    named: Figured<'a>,
+    named: NamedFigure<'a>,
 }
 
 /// Every figure of every method, those without a number included.
