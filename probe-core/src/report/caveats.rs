@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    figures::{self, Named},
+    figures::{self, ShownFigure},
     grouped::{Group, Grouped},
     number::{Style, detectable, parts},
     program_runs,
@@ -119,7 +119,7 @@ fn unavailable(method: &Unavailable) -> String {
 /// Figures without number.
 fn missing(methods: &[MethodSummary]) -> Vec<String> {
     let mut grouped = Grouped::default();
-    for (method, Named { name, figure, .. }) in all(methods) {
+    for (method, ShownFigure { name, figure, .. }) in all(methods) {
         match figure {
             Figure::Known(_) | Figure::Null(Absent { why: Reason::Baseline, .. }) => {}
             Figure::Null(absent) => {
@@ -136,7 +136,7 @@ fn missing(methods: &[MethodSummary]) -> Vec<String> {
 /// Differences that may be none; with the smallest that would have been seen.
 fn undecided(methods: &[MethodSummary]) -> Vec<String> {
     let mut grouped = Grouped::default();
-    for (method, Named { name, figure, style }) in all(methods) {
+    for (method, ShownFigure { name, figure, style }) in all(methods) {
         let Some(estimate) = figure.known() else { continue };
         if estimate.p.is_some_and(|p| p >= ALPHA) {
             let seen = detectable(estimate, style).unwrap_or_default();
@@ -155,7 +155,7 @@ fn undecided(methods: &[MethodSummary]) -> Vec<String> {
 /// Remarks that the analysis made on its figures.
 fn notes(methods: &[MethodSummary]) -> Vec<String> {
     let mut grouped = Grouped::default();
-    for (method, Named { name, figure, .. }) in all(methods) {
+    for (method, ShownFigure { name, figure, .. }) in all(methods) {
         for note in figure.known().into_iter().flat_map(|estimate| &estimate.notes) {
             grouped.add(&reasons::note(note), name, method.id.to_string());
         }
@@ -335,7 +335,7 @@ pub(super) fn older(runs: &[Run]) -> Option<String> {
     })
 }
 
-fn all(methods: &[MethodSummary]) -> impl Iterator<Item = (&MethodSummary, Named<'_>)> {
+fn all(methods: &[MethodSummary]) -> impl Iterator<Item = (&MethodSummary, ShownFigure<'_>)> {
     methods.iter().flat_map(|method| figures::of(method).map(move |named| (method, named)))
 }
 

@@ -29,19 +29,19 @@ impl Definition {
 
 /// A figure of one method, with its name in sentences.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Named<'a> {
+pub(super) struct ShownFigure<'a> {
     pub(super) name: &'static str,
     pub(super) figure: &'a Figure,
     pub(super) style: Style,
 }
 
 /// All figures of a method that the tables are made from; of percentiles the first stands for all.
-pub(super) fn of(method: &MethodSummary) -> impl Iterator<Item = Named<'_>> {
+pub(super) fn of(method: &MethodSummary) -> impl Iterator<Item = ShownFigure<'_>> {
     let is_told =
         |row: &&&'static Definition| OTHER_PERCENTILES.iter().all(|other| other.name != row.name);
     let overhead = OVERHEAD.iter().filter(is_told).map(|&row| (row, method.overhead.of(row)));
     let fidelity = FIDELITY.iter().map(|&row| (row, method.fidelity.figures.of(row)));
-    let named = |(row, figure): (&'static Definition, _)| Named {
+    let named = |(row, figure): (&'static Definition, _)| ShownFigure {
         name: row.name,
         figure,
         style: row.style(),
