@@ -6,7 +6,7 @@ use crate::model::campaign::{Campaign, Run};
 
 /// A campaign, and what it is called beside others.
 #[derive(Debug, serde::Serialize)]
-pub struct Named {
+pub struct NamedCampaign {
     /// Kernel, processor and clock; where several results have these in common, their folder. No
     /// two of one list are equal.
     #[serde(rename = "result")]
@@ -16,7 +16,7 @@ pub struct Named {
 }
 
 /// Names campaigns, each given with the place that it was read from.
-pub fn named(read: Vec<(String, Campaign)>) -> Vec<Named> {
+pub fn named(read: Vec<(String, Campaign)>) -> Vec<NamedCampaign> {
     let machines: Vec<String> = read.iter().map(|(_, campaign)| machine(campaign)).collect();
     let places: Vec<&str> = read.iter().map(|(place, _)| place.as_str()).collect();
     let alone = |machine: &String| machines.iter().filter(|other| *other == machine).count() == 1;
@@ -25,7 +25,7 @@ pub fn named(read: Vec<(String, Campaign)>) -> Vec<Named> {
         false => folder(&places, number, place),
     };
     let labels: Vec<String> = (1..).zip(machines.iter().zip(&places)).map(label).collect();
-    let named = |((_, campaign), label)| Named { label, campaign };
+    let named = |((_, campaign), label)| NamedCampaign { label, campaign };
     read.into_iter().zip(labels).map(named).collect()
 }
 

@@ -6,7 +6,7 @@ use probe_core::{
     error::{Error, Result},
     report::{
         html, markdown,
-        results::{self, Named},
+        results::{self, NamedCampaign},
         screen, several,
         tables::Dataset,
         text,
@@ -36,7 +36,7 @@ pub fn report(args: &ReportArgs) -> Result<ExitCode> {
 }
 
 /// As one text.
-fn text(args: &ReportArgs, results: &[Named]) -> Result<String> {
+fn text(args: &ReportArgs, results: &[NamedCampaign]) -> Result<String> {
     let table = match args.table.unwrap_or(ReportTable::Trials) {
         ReportTable::Trials => Dataset::Trials,
         ReportTable::Bins => Dataset::Bins,
@@ -64,7 +64,7 @@ fn text(args: &ReportArgs, results: &[Named]) -> Result<String> {
 type Files = Vec<(String, Vec<u8>)>;
 
 /// By name, where the form is several files.
-fn files(format: ReportFormat, results: &[Named]) -> Result<Option<Files>> {
+fn files(format: ReportFormat, results: &[NamedCampaign]) -> Result<Option<Files>> {
     match format {
         ReportFormat::Csv => tables("csv", |table| Ok(table.csv(results)?.into_bytes())).map(Some),
         ReportFormat::Parquet => tables("parquet", |table| table.parquet(results)).map(Some),

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     model::method::{Descriptor, MethodId},
     report::{
-        results::Named,
+        results::NamedCampaign,
         several::{GROUPS, Group, LOSS, READ, facts, losses, notes},
         table::{Column, prose},
     },
@@ -27,7 +27,7 @@ use crate::{
 const BESIDE: usize = 4;
 
 /// The whole page.
-pub fn render(results: &[Named]) -> String {
+pub fn render(results: &[NamedCampaign]) -> String {
     let kernels: Vec<&str> =
         results.iter().map(|named| named.campaign.design.kernel.as_str()).collect();
     let title = format!("tracetoll: {} results, on Linux {}", results.len(), kernels.join(", "));
@@ -40,11 +40,11 @@ pub fn render(results: &[Named]) -> String {
 }
 
 /// Each figure as an SVG file of its own, as [`super::drawings`].
-pub fn drawings(results: &[Named]) -> Vec<(String, String)> {
+pub fn drawings(results: &[NamedCampaign]) -> Vec<(String, String)> {
     figures(all(results))
 }
 
-fn all(results: &[Named]) -> Vec<Section> {
+fn all(results: &[NamedCampaign]) -> Vec<Section> {
     let notes = html! { ul { @for note in notes(results) { li { (prose(&note)) } } } };
     let section = |id, title, blocks| Section { id, title, blocks };
     let drawn = |group: &Group| drawings_of(group, results).into_iter().map(Block::from).collect();
@@ -59,25 +59,25 @@ fn all(results: &[Named]) -> Vec<Section> {
 }
 
 /// What they are, by the numbers that drawings call them.
-fn list(results: &[Named]) -> Markup {
+fn list(results: &[NamedCampaign]) -> Markup {
     let mut table = facts(results);
-    let number = |named: &&Named| number(results, &named.label).to_string().into();
+    let number = |named: &&NamedCampaign| number(results, &named.label).to_string().into();
     table.columns.insert(0, Column::new("number", number));
     table.html("results-data", "The results, and what was measured for them")
 }
 
-fn number(results: &[Named], label: &str) -> usize {
+fn number(results: &[NamedCampaign], label: &str) -> usize {
     results.iter().take_while(|named| named.label != label).count().saturating_add(1)
 }
 
 /// Figures of the group: a panel per result.
-fn drawings_of(group: &Group, results: &[Named]) -> Vec<Figure> {
+fn drawings_of(group: &Group, results: &[NamedCampaign]) -> Vec<Figure> {
     let known = described(results);
     let key = key_of(&known);
     let of = |id: &&MethodId| {
         known.iter().find(|method| method.id == **id).map_or((Shape::Cross, 0), look)
     };
-    let figure = |(part, some): (usize, &[Named])| {
+    let figure = |(part, some): (usize, &[NamedCampaign])| {
         let table = group.table(results, some);
         let (mut panels, rows) = drawn(&table, of);
         // Titles as long as they fit; they are larger than the small type.
@@ -98,7 +98,7 @@ fn drawings_of(group: &Group, results: &[Named]) -> Vec<Figure> {
 }
 
 /// The methods, as the first result that has each describes it.
-fn described(results: &[Named]) -> Vec<Descriptor> {
+fn described(results: &[NamedCampaign]) -> Vec<Descriptor> {
     let all = results.iter().flat_map(|named| &named.campaign.design.methods);
     let mut known: Vec<Descriptor> = Vec::new();
     for method in all {

@@ -14,7 +14,7 @@ use super::{
     columns::agreement,
     lines::paragraph,
     number::{self, Style, nanoseconds},
-    results::Named,
+    results::NamedCampaign,
     table::{Cell, Column, Table},
 };
 use crate::{
@@ -36,7 +36,7 @@ pub(super) use self::notes::notes;
 const BESIDE: usize = 5;
 
 /// For a terminal.
-pub fn text(results: &[Named]) -> String {
+pub fn text(results: &[NamedCampaign]) -> String {
     let mut text = format!("tracetoll: {} results side by side\n\n", results.len());
     text.push_str(&facts(results).text());
     for group in &GROUPS {
@@ -57,7 +57,7 @@ pub fn text(results: &[Named]) -> String {
 }
 
 /// For a README, a paper or a pull request.
-pub fn markdown(results: &[Named]) -> String {
+pub fn markdown(results: &[NamedCampaign]) -> String {
     let mut text = facts(results).markdown();
     for group in &GROUPS {
         let table = group.table(results, results).markdown();
@@ -82,7 +82,11 @@ pub(super) struct Group {
 
 impl Group {
     /// Of `some` of the results; what a method shows instead of calls is said.
-    pub(super) fn table<'a>(&'a self, results: &'a [Named], some: &'a [Named]) -> OfIds<'a> {
+    pub(super) fn table<'a>(
+        &'a self,
+        results: &'a [NamedCampaign],
+        some: &'a [NamedCampaign],
+    ) -> OfIds<'a> {
         let cell = |method: &MethodSummary| {
             let instead = method.shows_instead.clone().filter(|_| self.of_series);
             Cell::figure((self.of)(method), self.style).of(instead)
@@ -91,7 +95,7 @@ impl Group {
     }
 
     /// The unit of its figures in this result.
-    pub(super) fn unit(&self, named: &Named) -> &'static str {
+    pub(super) fn unit(&self, named: &NamedCampaign) -> &'static str {
         if self.of_series {
             return "";
         }
@@ -105,13 +109,13 @@ type OfIds<'a> = Table<'a, &'a MethodId>;
 
 /// The methods of all results, in a column per result of `some`.
 fn beside<'a>(
-    all: &'a [Named],
-    some: &'a [Named],
-    unit: impl Fn(&Named) -> &'static str,
+    all: &'a [NamedCampaign],
+    some: &'a [NamedCampaign],
+    unit: impl Fn(&NamedCampaign) -> &'static str,
     cell: impl Fn(&MethodSummary) -> Cell + Copy + 'a,
 ) -> OfIds<'a> {
     let method = Column::<&MethodId>::new("method", |id| Cell::Name(id.to_string()));
-    let column = |named: &'a Named| {
+    let column = |named: &'a NamedCampaign| {
         Column::<&MethodId>::new(&*named.label, move |id| {
             find(named, id).map_or_else(|| missing(named, id).into(), cell)
         })
@@ -143,7 +147,7 @@ pub(super) const LOSS: &str = "What was recorded, lost and missed of the calls t
 
 /// Each method of any result once, in the order of the first that has it; the baseline has no overhead
 /// of its own.
-fn methods(results: &[Named]) -> Vec<&MethodId> {
+fn methods(results: &[NamedCampaign]) -> Vec<&MethodId> {
     let mut all = Vec::new();
     for method in results.iter().flat_map(|named| &named.campaign.summary.methods) {
         if !method.id.is_off() && !all.contains(&&method.id) {
@@ -154,18 +158,18 @@ fn methods(results: &[Named]) -> Vec<&MethodId> {
 }
 
 /// The method in this result.
-fn find<'a>(named: &'a Named, id: &MethodId) -> Option<&'a MethodSummary> {
+fn find<'a>(named: &'a NamedCampaign, id: &MethodId) -> Option<&'a MethodSummary> {
     named.campaign.summary.methods.iter().find(|method| method.id == *id)
 }
 
 /// What stands where a result has no such method.
-fn missing(named: &Named, id: &MethodId) -> &'static str {
+fn missing(named: &NamedCampaign, id: &MethodId) -> &'static str {
     let asked = named.campaign.design.unavailable.iter().any(|method| method.id == *id);
     if asked { "not there" } else { "not run" }
 }
 
 /// What became of the calls, in `some` of the results.
-pub(super) fn losses<'a>(results: &'a [Named], some: &'a [Named]) -> OfIds<'a> {
+pub(super) fn losses<'a>(results: &'a [NamedCampaign], some: &'a [NamedCampaign]) -> OfIds<'a> {
     beside(results, some, |_| "", lost)
 }
 
@@ -182,10 +186,10 @@ fn lost(method: &MethodSummary) -> Cell {
     Cell::lines(parts, ", ")
 }
 
-type OfResults<'a> = Column<'a, &'a Named>;
+type OfResults<'a> = Column<'a, &'a NamedCampaign>;
 
 /// What the results are.
-pub(super) fn facts(results: &[Named]) -> Table<'_, &Named> {
+pub(super) fn facts(results: &[NamedCampaign]) -> Table<'_, &NamedCampaign> {
     let columns = vec![
         OfResults::new("result", |named| (&*named.label).into()),
         OfResults::new("scenario", |named| (&*named.campaign.design.scenario.name).into()),

@@ -8,11 +8,11 @@ use super::GROUPS;
 use crate::{
     analysis::merge::differing,
     model::{campaign::Design, figure::Platform},
-    report::{results::Named, shown},
+    report::{results::NamedCampaign, shown},
 };
 
 /// In sentences.
-pub(in crate::report) fn notes(results: &[Named]) -> Vec<String> {
+pub(in crate::report) fn notes(results: &[NamedCampaign]) -> Vec<String> {
     let mut notes: Vec<String> = costs(results).into_iter().collect();
     notes.extend(others(results));
     notes.extend(results.iter().filter_map(of_one_run));
@@ -30,8 +30,8 @@ pub(in crate::report) fn notes(results: &[Named]) -> Vec<String> {
 }
 
 /// What costs of different clocks or processors are to each other.
-fn costs(results: &[Named]) -> Option<String> {
-    let known = |named: &Named| -> BTreeSet<Platform> {
+fn costs(results: &[NamedCampaign]) -> Option<String> {
+    let known = |named: &NamedCampaign| -> BTreeSet<Platform> {
         let methods = named.campaign.summary.methods.iter();
         methods.filter_map(|method| Some((GROUPS[0].of)(method).known()?.platform)).collect()
     };
@@ -58,7 +58,7 @@ fn costs(results: &[Named]) -> Option<String> {
 }
 
 /// Whose intervals of correlations say less than those of others.
-fn of_one_run(named: &Named) -> Option<String> {
+fn of_one_run(named: &NamedCampaign) -> Option<String> {
     let mut methods = named.campaign.summary.methods.iter();
     let within = methods.any(|method| {
         (GROUPS[1].of)(method).known().is_some_and(|found| !shown::star(found).is_empty())
@@ -73,7 +73,7 @@ fn of_one_run(named: &Named) -> Option<String> {
 }
 
 /// The first way in which each result is another experiment than the first one, its kernel apart.
-fn others(results: &[Named]) -> Vec<String> {
+fn others(results: &[NamedCampaign]) -> Vec<String> {
     let Some((first, rest)) = results.split_first() else { return Vec::new() };
     let base = experiment(&first.campaign.design);
     let differ = rest.iter().filter_map(|named| {

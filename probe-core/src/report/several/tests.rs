@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The campaign of one of everything, on two kernels; on the second a method is not there.
-pub(in crate::report) fn kernels() -> Vec<Named> {
+pub(in crate::report) fn kernels() -> Vec<NamedCampaign> {
     let mut older = campaign();
     older.design.kernel = "6.1.0-test".into();
     older.design.methods.pop();
@@ -44,7 +44,8 @@ fn two_kernels_as_markdown() {
 #[test]
 fn costs_on_different_clocks_are_said_not_to_compare() {
     let with = |other| named(vec![("a".into(), campaign()), ("b".into(), other)]);
-    let said = |results: &[Named]| notes(results).iter().any(|n| n.contains("are not comparable"));
+    let said =
+        |results: &[NamedCampaign]| notes(results).iter().any(|n| n.contains("are not comparable"));
     assert!(!said(&kernels()));
     let results = with(on_another_clock());
     assert!(said(&results), "{:?}", notes(&results));

@@ -8,7 +8,7 @@ use crate::{
         method::SeriesUnit,
         trial::{Measured, Outcome, ReferenceCounts, SectionMark, Trial},
     },
-    report::{chart::labels, results::Named, table::Column},
+    report::{chart::labels, results::NamedCampaign, table::Column},
 };
 
 /// One item in one bin of one trial.
@@ -25,8 +25,8 @@ pub(super) struct Row<'a> {
 
 /// Every bin of every trial that ended well, for each item that the reference counter or the method
 /// saw in the trial; where nobody saw any, once.
-pub(super) fn rows(named: &Named) -> impl Iterator<Item = Row<'_>> {
-    let Named { label, campaign } = named;
+pub(super) fn rows(named: &NamedCampaign) -> impl Iterator<Item = Row<'_>> {
+    let NamedCampaign { label, campaign } = named;
     let done = campaign.trials.iter().filter_map(|trial| match &trial.outcome {
         Outcome::Done(measured) => Some((trial, &**measured)),
         Outcome::Failed { .. } => None,

@@ -7,7 +7,7 @@ use crate::{
         figure::{Estimate, Figure},
         method::MethodId,
     },
-    report::{reasons, results::Named, table::Column},
+    report::{reasons, results::NamedCampaign, table::Column},
 };
 
 /// One figure of one method.
@@ -18,8 +18,8 @@ pub(super) struct Row<'a> {
 }
 
 /// Every figure of every method, those without a number included.
-pub(super) fn rows(named: &Named) -> impl Iterator<Item = Row<'_>> {
-    let Named { label, campaign } = named;
+pub(super) fn rows(named: &NamedCampaign) -> impl Iterator<Item = Row<'_>> {
+    let NamedCampaign { label, campaign } = named;
     campaign.summary.methods.iter().flat_map(move |method| {
         figures::of(method).map(|named| Row { result: label, method: &method.id, named })
     })

@@ -7,7 +7,7 @@ mod figures;
 mod trials;
 
 use super::{
-    results::Named,
+    results::NamedCampaign,
     table::{Column, Table},
 };
 use crate::error::Result;
@@ -59,7 +59,7 @@ impl Dataset {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn csv(self, results: &[Named]) -> Result<String> {
+    pub fn csv(self, results: &[NamedCampaign]) -> Result<String> {
         written!(self, results, csv)
     }
 
@@ -67,7 +67,7 @@ impl Dataset {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn parquet(self, results: &[Named]) -> Result<Vec<u8>> {
+    pub fn parquet(self, results: &[NamedCampaign]) -> Result<Vec<u8>> {
         written!(self, results, parquet)
     }
 }
@@ -98,7 +98,7 @@ mod tests {
         report::{results::named, table::parquet::tests::opened},
     };
 
-    fn one(campaign: Campaign) -> Vec<Named> {
+    fn one(campaign: Campaign) -> Vec<NamedCampaign> {
         named(vec![("a".into(), campaign)])
     }
 
@@ -195,8 +195,9 @@ mod tests {
         }
         let text = Dataset::Trials.csv(&both).unwrap();
         assert!(text.starts_with("result,run,") && alone.starts_with("run,"));
-        let listed =
-            |results: &[Named]| Dataset::Columns.csv(results).unwrap().contains(RESULT_LINE);
+        let listed = |results: &[NamedCampaign]| {
+            Dataset::Columns.csv(results).unwrap().contains(RESULT_LINE)
+        };
         assert!(listed(&both) && !listed(&one(campaign())));
     }
 

@@ -11,7 +11,7 @@ use crate::{
         trial::{Measured, Outcome, Phase, Trial},
         units::Nanos,
     },
-    report::{results::Named, table::Column},
+    report::{results::NamedCampaign, table::Column},
 };
 
 /// One trial.
@@ -26,8 +26,8 @@ pub(super) struct Row<'a> {
 }
 
 /// All trials, in the order of the file.
-pub(super) fn rows(named: &Named) -> impl Iterator<Item = Row<'_>> {
-    let Named { label, campaign } = named;
+pub(super) fn rows(named: &NamedCampaign) -> impl Iterator<Item = Row<'_>> {
+    let NamedCampaign { label, campaign } = named;
     let items = Items::of(&campaign.design.target);
     campaign.trials.iter().map(move |trial| {
         let measured = match &trial.outcome {
