@@ -110,12 +110,12 @@ pub fn records<const N: usize>(
 
 /// The reader's end of a ring whose records have `N` words.
 #[derive(Debug)]
-pub struct Ring<const N: usize> {
+pub struct BpfRing<const N: usize> {
     memory: RingMemory,
     bytes: u64,
 }
 
-impl<const N: usize> Ring<N> {
+impl<const N: usize> BpfRing<N> {
     /// Maps the ring of `map`, which holds `size` bytes. `subject` names it in errors.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ use crate::{
             chosen::Programs,
             loader::{Loader, Spot},
             probe::Probe,
-            ring::Ring,
+            ring::BpfRing,
             slots::Slots,
         },
         clock,
@@ -116,7 +116,7 @@ impl Design for Budget {
 
 #[derive(Debug)]
 struct Spending {
-    ring: Ring<2>,
+    ring: BpfRing<2>,
     slots: Slots,
     rates: Rates,
     /// Of the records.

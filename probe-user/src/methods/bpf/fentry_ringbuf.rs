@@ -19,7 +19,7 @@ use crate::{
     kernel::bpf::{
         loader::{Loader, Spot},
         probe::Probe,
-        ring::Ring,
+        ring::BpfRing,
         slots::Slots,
     },
     methods::{Cadence, Method, Sink, options::Options},
@@ -91,7 +91,7 @@ struct Record {
 
 #[derive(Debug)]
 struct Recording {
-    ring: Ring<1>,
+    ring: BpfRing<1>,
     losses: Slots,
     recorded: u64,
 }
@@ -106,7 +106,7 @@ impl Design for Record {
     fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<Recording>> {
         let maps = [(RING, self.shape.bytes()), (losses::LOSSES, loader.cpus())];
         let probe = loader.load(PROGRAM, &maps, spot)?;
-        let ring = Ring::new(probe.map(RING)?, self.shape.bytes(), &probe.subject)?;
+        let ring = BpfRing::new(probe.map(RING)?, self.shape.bytes(), &probe.subject)?;
         let losses = probe.slots::<losses::Slot>(losses::LOSSES, 1)?;
         Ok(Traced::new(probe, Recording { ring, losses, recorded: 0 }))
     }

@@ -29,7 +29,7 @@ use crate::{
     kernel::bpf::{
         loader::{Loader, Spot},
         probe::Probe,
-        ring::Ring,
+        ring::BpfRing,
         slots::Slots,
     },
     methods::{Cadence, Method, Sink, entry::number_in, options::Options},
@@ -71,7 +71,7 @@ struct Draw {
 
 #[derive(Debug)]
 struct Drawing {
-    ring: Ring<1>,
+    ring: BpfRing<1>,
     slots: Slots,
     threshold: u64,
     recorded: u64,
@@ -87,7 +87,7 @@ impl Design for Draw {
     fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<Drawing>> {
         let maps = [(RING, self.shape.bytes()), (SLOTS, loader.cpus())];
         let probe = loader.load(PROGRAM, &maps, spot)?;
-        let ring = Ring::new(probe.map(RING)?, self.shape.bytes(), &probe.subject)?;
+        let ring = BpfRing::new(probe.map(RING)?, self.shape.bytes(), &probe.subject)?;
         let slots = probe.slots::<Slot>(SLOTS, 1)?;
         let part = Drawing { ring, slots, threshold: self.threshold, recorded: 0 };
         Ok(Traced::new(probe, part))

@@ -25,7 +25,7 @@ use crate::{
             chosen::Programs,
             loader::{Loader, Spot},
             probe::Probe,
-            ring::Ring,
+            ring::BpfRing,
             slots::Slots,
         },
         clock,
@@ -90,7 +90,7 @@ pub(super) fn try_out(programs: &Programs) -> Result<()> {
 
 const TESTED: &str = "bpf_fentry_test1";
 
-fn on_test_function(programs: &Programs) -> Result<(Probe, Slots, Ring<2>)> {
+fn on_test_function(programs: &Programs) -> Result<(Probe, Slots, BpfRing<2>)> {
     const RING_BYTES: u32 = 64 << 10;
     let tested = Function { name: TESTED.into(), module: None, addresses: Default::default() };
     load_on(&mut Loader::new(programs, "tracetoll_price")?, Spot::Fentry(&tested), RING_BYTES)

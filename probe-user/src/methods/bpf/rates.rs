@@ -12,7 +12,7 @@ use crate::kernel::{
     bpf::{
         loader::{Loader, Spot},
         probe::Probe,
-        ring::Ring,
+        ring::BpfRing,
         slots::Slots,
     },
     clock,
@@ -92,9 +92,9 @@ pub(super) fn load_on(
     loader: &mut Loader,
     spot: Spot<'_>,
     ring_bytes: u32,
-) -> Result<(Probe, Slots, Ring<2>)> {
+) -> Result<(Probe, Slots, BpfRing<2>)> {
     let probe = loader.load(PROGRAM, &[(RING, ring_bytes), (SLOTS, loader.cpus())], spot)?;
-    let ring = Ring::new(probe.map(RING)?, ring_bytes, &probe.subject)?;
+    let ring = BpfRing::new(probe.map(RING)?, ring_bytes, &probe.subject)?;
     let slots = probe.slots::<Slot>(SLOTS, 1)?;
     Ok((probe, slots, ring))
 }
