@@ -6,7 +6,7 @@
 use std::{hint::black_box, sync::Arc};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use probe_user::workload::vhost::ring::{Buffer, Layout, Ring};
+use probe_user::workload::vhost::ring::{Buffer, Layout, Vring};
 use vm_memory::{Bytes as _, MmapRegion, VolatileMemory as _};
 
 const SIZE: u16 = 256;
@@ -41,7 +41,7 @@ fn frames(criterion: &mut Criterion) {
     for event_idx in [true, false] {
         let layout = Layout::new(SIZE, 0).unwrap();
         let memory = Arc::new(MmapRegion::new(layout.end() + 64).unwrap());
-        let mut ring = Ring::new(memory.clone(), layout, event_idx, 0).unwrap();
+        let mut ring = Vring::new(memory.clone(), layout, event_idx, 0).unwrap();
         let mut device = Device { memory, layout, done: 0 };
         let name = if event_idx { "64 frames, event index" } else { "64 frames, flags" };
         group.bench_function(name, |b| {

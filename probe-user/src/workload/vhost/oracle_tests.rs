@@ -11,13 +11,13 @@ use proptest::prelude::*;
 use virtio_queue::{Queue, QueueT};
 use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion};
 
-use super::ring::{Buffer, Layout, Ring, RingError, Used, need_event};
+use super::ring::{Buffer, Layout, RingError, Used, Vring, need_event};
 
 /// Guest memory with one ring in it, and both ends of the ring.
 struct Ends {
     memory: GuestMemoryMmap,
     layout: Layout,
-    driver: Ring,
+    driver: Vring,
     device: Queue,
 }
 
@@ -25,7 +25,7 @@ fn ends(size: u16, base: u16, event_idx: bool) -> Ends {
     // The oracle, like vhost, wants memory behind the ring's last byte.
     let layout = Layout::new(size, 0).unwrap();
     let region = Arc::new(MmapRegion::new(layout.end() + 64).unwrap());
-    let driver = Ring::new(region.clone(), layout, event_idx, base).unwrap();
+    let driver = Vring::new(region.clone(), layout, event_idx, base).unwrap();
     let region = GuestRegionMmap::with_arc(region, GuestAddress(0)).unwrap();
     let memory = GuestMemoryMmap::from_regions(vec![region]).unwrap();
     let mut device = Queue::new(size).unwrap();
@@ -273,7 +273,7 @@ fn sizes_that_virtio_does_not_know_are_refused() {
 fn a_ring_outside_its_memory_is_refused() {
     let layout = Layout::new(256, 0).unwrap();
     let memory = Arc::new(MmapRegion::new(layout.end() - 1).unwrap());
-    assert!(Ring::new(memory, layout, true, 0).is_none());
+    assert!(Vring::new(memory, layout, true, 0).is_none());
 }
 
 #[test]

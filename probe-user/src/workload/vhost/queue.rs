@@ -13,7 +13,7 @@ use vm_memory::{Bytes as _, MmapRegion, VolatileMemory as _};
 
 use super::{
     device::HEADER,
-    ring::{Buffer, Layout, Ring, RingError},
+    ring::{Buffer, Layout, RingError, Vring},
 };
 use crate::workload::blast::frame::{STAMP_AT, Stamp};
 
@@ -85,7 +85,7 @@ impl MemoryPlan {
 #[derive(Debug)]
 pub struct Transmit {
     /// The ring.
-    pub ring: Ring,
+    pub ring: Vring,
     memory: Arc<MmapRegion>,
     buffers: usize,
     stride: usize,
@@ -103,7 +103,8 @@ impl Transmit {
         event_idx: bool,
         frame: &[u8],
     ) -> Result<Self> {
-        let ring = Ring::new(memory.clone(), plan.transmit, event_idx, 0).ok_or_else(misplanned)?;
+        let ring =
+            Vring::new(memory.clone(), plan.transmit, event_idx, 0).ok_or_else(misplanned)?;
         let MemoryPlan { transmit_buffers: buffers, stride, .. } = *plan;
         for slot in 0..usize::from(plan.transmit.size()) {
             // A header of zeros: no checksum to fill in, no segmentation.
@@ -157,7 +158,7 @@ impl Transmit {
 #[derive(Debug)]
 pub struct Receive {
     /// The ring.
-    pub ring: Ring,
+    pub ring: Vring,
     memory: Arc<MmapRegion>,
     buffers: usize,
     /// Buffers that still belong to the frame whose first ones were taken.
@@ -181,7 +182,7 @@ impl Receive {
     /// # Errors
     /// `plan` was not made for this memory.
     pub fn new(memory: &Arc<MmapRegion>, plan: &MemoryPlan, event_idx: bool) -> Result<Self> {
-        let ring = Ring::new(memory.clone(), plan.receive, event_idx, 0).ok_or_else(misplanned)?;
+        let ring = Vring::new(memory.clone(), plan.receive, event_idx, 0).ok_or_else(misplanned)?;
         let mut queue =
             Self { ring, memory: memory.clone(), buffers: plan.receive_buffers, rest: 0 };
         let _ = refill(&mut queue.ring, queue.buffers);
@@ -220,7 +221,7 @@ impl Receive {
 }
 
 /// Gives the device every free buffer; whether it asks to be kicked for them.
-pub(super) fn refill(ring: &mut Ring, buffers: usize) -> bool {
+pub(super) fn refill(ring: &mut Vring, buffers: usize) -> bool {
     while ring.add(|slot| Buffer {
         address: (buffers + usize::from(slot) * RECEIVE_BUFFER) as u64,
         len: RECEIVE_BUFFER as u32,

@@ -15,7 +15,7 @@ use vm_memory::{Bytes as _, MmapRegion, VolatileMemory as _, VolatileMemoryError
 use super::{
     device::HEADER,
     queue::{MemoryPlan, NUM_BUFFERS_AT, RECEIVE_BUFFER, misplanned, refill},
-    ring::{Buffer, Ring, RingError},
+    ring::{Buffer, RingError, Vring},
 };
 
 const HEADER_LEN: usize = HEADER as usize;
@@ -24,7 +24,7 @@ const HEADER_LEN: usize = HEADER as usize;
 #[derive(Debug)]
 pub struct Outbound {
     /// The ring.
-    pub ring: Ring,
+    pub ring: Vring,
     memory: Arc<MmapRegion>,
     buffers: usize,
     stride: usize,
@@ -75,14 +75,14 @@ impl Outbound {
         longest: usize,
     ) -> Result<Self> {
         let [_, layout] = plan.layouts();
-        let ring = Ring::new(memory.clone(), *layout, event_idx, 0).ok_or_else(misplanned)?;
+        let ring = Vring::new(memory.clone(), *layout, event_idx, 0).ok_or_else(misplanned)?;
         let (buffers, stride) = plan.transmit_buffers();
         let lens = vec![0; usize::from(layout.size())];
         Ok(Self { ring, memory: memory.clone(), buffers, stride, longest, lens })
     }
 
     /// Has `read` fill the next free buffer with a header and a frame, and adds it; the device sees
-    /// it with the next [`Ring::publish`].
+    /// it with the next [`Vring::publish`].
     ///
     /// # Errors
     /// That of `read`, apart from `EAGAIN`.
@@ -129,7 +129,7 @@ impl Outbound {
 #[derive(Debug)]
 pub struct Inbound {
     /// The ring.
-    pub ring: Ring,
+    pub ring: Vring,
     memory: Arc<MmapRegion>,
     buffers: usize,
     /// The frame whose first buffers were taken, with its header.
@@ -145,7 +145,7 @@ impl Inbound {
     /// `plan` was not made for this memory.
     pub fn new(memory: &Arc<MmapRegion>, plan: &MemoryPlan, event_idx: bool) -> Result<Self> {
         let [layout, _] = plan.layouts();
-        let mut ring = Ring::new(memory.clone(), *layout, event_idx, 0).ok_or_else(misplanned)?;
+        let mut ring = Vring::new(memory.clone(), *layout, event_idx, 0).ok_or_else(misplanned)?;
         let buffers = plan.receive_buffers();
         let _ = refill(&mut ring, buffers);
         Ok(Self { ring, memory: memory.clone(), buffers, frame: Vec::new(), rest: 0 })

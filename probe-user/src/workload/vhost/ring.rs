@@ -128,7 +128,7 @@ pub enum RingError {
 
 /// The driver's end of one ring.
 #[derive(Debug)]
-pub struct Ring {
+pub struct Vring {
     memory: Arc<MmapRegion>,
     layout: Layout,
     event_idx: bool,
@@ -144,9 +144,9 @@ pub struct Ring {
     used_event: u16,
 }
 
-impl Ring {
+impl Vring {
     /// A ring at `layout` in `memory`, which must be zero there, whose indices start at `base`
-    /// (what `VHOST_SET_VRING_BASE` tells the device). Calls are off until [`Ring::call_after`].
+    /// (what `VHOST_SET_VRING_BASE` tells the device). Calls are off until [`Vring::call_after`].
     ///
     /// None if the memory does not hold the layout.
     pub fn new(
@@ -187,12 +187,12 @@ impl Ring {
         self.free.len() as u16
     }
 
-    /// Buffers that the device has, or that it will have with the next [`Ring::publish`].
+    /// Buffers that the device has, or that it will have with the next [`Vring::publish`].
     pub fn in_flight(&self) -> u16 {
         self.layout.size - self.free()
     }
 
-    /// The descriptor that the next [`Ring::add`] takes; none if no descriptor is free.
+    /// The descriptor that the next [`Vring::add`] takes; none if no descriptor is free.
     pub fn next_free(&self) -> Option<u16> {
         self.free.last().copied()
     }
@@ -200,7 +200,7 @@ impl Ring {
     /// Offers the buffer that `describe` makes for the descriptor it is given; false if no
     /// descriptor is free.
     ///
-    /// The device learns of it with the next [`Ring::publish`].
+    /// The device learns of it with the next [`Vring::publish`].
     pub fn add(&mut self, describe: impl FnOnce(u16) -> Buffer) -> bool {
         let Some(id) = self.free.pop() else { return false };
         let Buffer { address, len, writable } = describe(id);
@@ -258,7 +258,7 @@ impl Ring {
         Ok(Some(Used { id, len }))
     }
 
-    /// Whether [`Ring::take_used`] has something to take.
+    /// Whether [`Vring::take_used`] has something to take.
     pub fn has_used(&self) -> bool {
         self.used_idx() != self.seen
     }
