@@ -6,7 +6,7 @@
 use std::{hint::black_box, sync::Arc};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use probe_user::workload::vhost::ring::{Buffer, Layout, Vring};
+use probe_user::workload::vhost::ring::{Buffer, RingLayout, Vring};
 use vm_memory::{Bytes as _, MmapRegion, VolatileMemory as _};
 
 const SIZE: u16 = 256;
@@ -15,7 +15,7 @@ const BATCH: u16 = 64;
 /// The device's end: what it has completed so far.
 struct Device {
     memory: Arc<MmapRegion>,
-    layout: Layout,
+    layout: RingLayout,
     done: u16,
 }
 
@@ -39,7 +39,7 @@ fn frames(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ring driver");
     group.throughput(Throughput::Elements(u64::from(BATCH)));
     for event_idx in [true, false] {
-        let layout = Layout::new(SIZE, 0).unwrap();
+        let layout = RingLayout::new(SIZE, 0).unwrap();
         let memory = Arc::new(MmapRegion::new(layout.end() + 64).unwrap());
         let mut ring = Vring::new(memory.clone(), layout, event_idx, 0).unwrap();
         let mut device = Device { memory, layout, done: 0 };

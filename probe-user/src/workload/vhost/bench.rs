@@ -5,7 +5,7 @@ use std::sync::Arc;
 use virtio_queue::{Queue, QueueT};
 use vm_memory::{GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion};
 
-use super::{queue::MemoryPlan, ring::Layout};
+use super::{queue::MemoryPlan, ring::RingLayout};
 
 /// Memory with both queues in it, and the device's end of one of them.
 pub(super) struct Bench {
@@ -20,7 +20,7 @@ impl Bench {
     pub(super) fn new(
         plan: MemoryPlan,
         ring: u16,
-        layout: impl FnOnce(&MemoryPlan) -> Layout,
+        layout: impl FnOnce(&MemoryPlan) -> RingLayout,
     ) -> Self {
         let region = plan.map().unwrap();
         let guest = GuestRegionMmap::with_arc(region.clone(), GuestAddress(0)).unwrap();

@@ -13,7 +13,7 @@ use virtio_bindings::{
 };
 use vm_memory::{GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion};
 
-use super::{ring::Layout, worker};
+use super::{ring::RingLayout, worker};
 use crate::sys::{eventfd::Event, tun::Tap};
 
 const PATH: &str = "/dev/vhost-net";
@@ -80,7 +80,7 @@ impl Device {
     pub fn open(
         tap: Tap,
         memory: Arc<MmapRegion>,
-        layouts: [&Layout; 2],
+        layouts: [&RingLayout; 2],
         event_idx: bool,
     ) -> Result<Self> {
         let region = VhostUserMemoryRegionInfo {
@@ -201,7 +201,7 @@ fn negotiate(vhost: &Net<Arc<GuestMemoryMmap>>, event_idx: bool) -> Result<()> {
 fn configure(
     vhost: &Net<Arc<GuestMemoryMmap>>,
     queue: Queue,
-    layout: &Layout,
+    layout: &RingLayout,
     events: &Events,
 ) -> Result<()> {
     let index = queue as usize;

@@ -11,19 +11,19 @@ use proptest::prelude::*;
 use virtio_queue::{Queue, QueueT};
 use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion};
 
-use super::ring::{Buffer, Layout, RingError, Used, Vring, need_event};
+use super::ring::{Buffer, RingError, RingLayout, Used, Vring, need_event};
 
 /// Guest memory with one ring in it, and both ends of the ring.
 struct Ends {
     memory: GuestMemoryMmap,
-    layout: Layout,
+    layout: RingLayout,
     driver: Vring,
     device: Queue,
 }
 
 fn ends(size: u16, base: u16, event_idx: bool) -> Ends {
     // The oracle, like vhost, wants memory behind the ring's last byte.
-    let layout = Layout::new(size, 0).unwrap();
+    let layout = RingLayout::new(size, 0).unwrap();
     let region = Arc::new(MmapRegion::new(layout.end() + 64).unwrap());
     let driver = Vring::new(region.clone(), layout, event_idx, base).unwrap();
     let region = GuestRegionMmap::with_arc(region, GuestAddress(0)).unwrap();
@@ -252,7 +252,7 @@ proptest! {
 
     #[test]
     fn parts_of_a_layout_are_aligned_and_apart(power in 0_u32..=15, start in 0_usize..10_000) {
-        let layout = Layout::new(1 << power, start).unwrap();
+        let layout = RingLayout::new(1 << power, start).unwrap();
         let entries = 1_u64 << power;
         prop_assert!(layout.descriptors() >= start as u64 && layout.descriptors().is_multiple_of(16));
         prop_assert!(layout.available() >= layout.descriptors() + 16 * entries);
@@ -265,13 +265,13 @@ proptest! {
 #[test]
 fn sizes_that_virtio_does_not_know_are_refused() {
     for size in [0, 3, 255, 32_769, u16::MAX] {
-        assert_eq!(Layout::new(size, 0), None, "{size}");
+        assert_eq!(RingLayout::new(size, 0), None, "{size}");
     }
 }
 
 #[test]
 fn a_ring_outside_its_memory_is_refused() {
-    let layout = Layout::new(256, 0).unwrap();
+    let layout = RingLayout::new(256, 0).unwrap();
     let memory = Arc::new(MmapRegion::new(layout.end() - 1).unwrap());
     assert!(Vring::new(memory, layout, true, 0).is_none());
 }

@@ -13,7 +13,7 @@ use vm_memory::{Bytes as _, MmapRegion, VolatileMemory as _};
 
 use super::{
     device::HEADER,
-    ring::{Buffer, Layout, RingError, Vring},
+    ring::{Buffer, RingError, RingLayout, Vring},
 };
 use crate::workload::blast::frame::{STAMP_AT, Stamp};
 
@@ -28,8 +28,8 @@ const HEADER_LEN: usize = HEADER as usize;
 /// Where everything lies in a guest's memory.
 #[derive(Debug, Clone, Copy)]
 pub struct MemoryPlan {
-    receive: Layout,
-    transmit: Layout,
+    receive: RingLayout,
+    transmit: RingLayout,
     receive_buffers: usize,
     transmit_buffers: usize,
     stride: usize,
@@ -41,8 +41,8 @@ impl MemoryPlan {
     /// size for a ring.
     pub fn new(ring: u16, frame: usize) -> Option<Self> {
         let entries = usize::from(ring);
-        let receive = Layout::new(ring, 0)?;
-        let transmit = Layout::new(ring, receive.end())?;
+        let receive = RingLayout::new(ring, 0)?;
+        let transmit = RingLayout::new(ring, receive.end())?;
         let receive_buffers = transmit.end().next_multiple_of(64);
         let transmit_buffers = receive_buffers + entries * RECEIVE_BUFFER;
         let stride = (HEADER_LEN + frame).next_multiple_of(64);
@@ -75,7 +75,7 @@ impl MemoryPlan {
     }
 
     /// The rings: receive, transmit.
-    pub fn layouts(&self) -> [&Layout; 2] {
+    pub fn layouts(&self) -> [&RingLayout; 2] {
         [&self.receive, &self.transmit]
     }
 }

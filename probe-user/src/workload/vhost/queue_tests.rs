@@ -7,7 +7,7 @@ use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap};
 use super::{
     bench::Bench,
     queue::{Incoming, MemoryPlan, Receive, Transmit},
-    ring::Layout,
+    ring::RingLayout,
 };
 use crate::{
     kernel::netdev::Mac,
@@ -18,7 +18,7 @@ const RING: u16 = 8;
 const FRAME: usize = 100;
 const HEADER: u64 = 12;
 
-fn bench(layout: impl FnOnce(&MemoryPlan) -> Layout) -> Bench {
+fn bench(layout: impl FnOnce(&MemoryPlan) -> RingLayout) -> Bench {
     Bench::new(MemoryPlan::new(RING, FRAME).unwrap(), RING, layout)
 }
 

@@ -9,7 +9,7 @@ use super::{
     bench::Bench,
     queue::MemoryPlan,
     relay::{Added, Amount, Inbound, Outbound},
-    ring::Layout,
+    ring::RingLayout,
 };
 
 const RING: u16 = 64;
@@ -18,7 +18,7 @@ const HEADER: usize = 12;
 const LONGEST: usize = 65_549;
 const BUFFER: usize = 2048;
 
-fn bench(layout: impl FnOnce(&MemoryPlan) -> Layout) -> Bench {
+fn bench(layout: impl FnOnce(&MemoryPlan) -> RingLayout) -> Bench {
     Bench::new(Outbound::plan(RING, LONGEST).unwrap(), RING, layout)
 }
 

@@ -26,7 +26,7 @@ const STALE: std::ops::Range<u16> = 1 << 14..1 << 15;
 
 /// Where a ring lies in the guest's memory: guest addresses, which are offsets into the one region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
+pub struct RingLayout {
     size: u16,
     descriptors: usize,
     available: usize,
@@ -34,7 +34,7 @@ pub struct Layout {
     end: usize,
 }
 
-impl Layout {
+impl RingLayout {
     /// The three parts of a ring of `size` descriptors one behind the other from `start`, each on
     /// cache lines of its own, since driver and device write different ones.
     ///
@@ -130,7 +130,7 @@ pub enum RingError {
 #[derive(Debug)]
 pub struct Vring {
     memory: Arc<MmapRegion>,
-    layout: Layout,
+    layout: RingLayout,
     event_idx: bool,
     /// Descriptors that the device does not have.
     free: Vec<u16>,
@@ -151,7 +151,7 @@ impl Vring {
     /// None if the memory does not hold the layout.
     pub fn new(
         memory: Arc<MmapRegion>,
-        layout: Layout,
+        layout: RingLayout,
         event_idx: bool,
         base: u16,
     ) -> Option<Self> {
@@ -177,7 +177,7 @@ impl Vring {
     }
 
     /// Where it lies.
-    pub fn layout(&self) -> &Layout {
+    pub fn layout(&self) -> &RingLayout {
         &self.layout
     }
 
