@@ -16,7 +16,7 @@ use probe_user::{
             calls::{CallDecoder, EventKind, Seen, Tally},
             page::PageLayout,
         },
-        perf::ring::{Layout, Record, Records},
+        perf::ring::{Record, Records, SampleLayout},
     },
 };
 
@@ -107,7 +107,10 @@ fn ring(samples: u64) -> Vec<u8> {
 fn perf_ring(criterion: &mut Criterion) {
     const SAMPLES: u64 = 4000;
     let bytes = ring(SAMPLES);
-    let layout = Layout::IP.and(Layout::TID).and(Layout::TIME).and(Layout::CALLCHAIN);
+    let layout = SampleLayout::IP
+        .and(SampleLayout::TID)
+        .and(SampleLayout::TIME)
+        .and(SampleLayout::CALLCHAIN);
     let decode = |bytes: &[u8]| {
         let (mut samples, mut sum) = (0, 0_u64);
         for record in Records::new(bytes, layout) {

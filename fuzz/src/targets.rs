@@ -20,7 +20,7 @@ use probe_user::{
             calls::{CallDecoder, EventKind, Tally},
             page::PageLayout,
         },
-        perf::ring::{Layout, Record, Records},
+        perf::ring::{Record, Records, SampleLayout},
     },
 };
 
@@ -80,25 +80,26 @@ pub(crate) fn ftrace_format(data: &[u8]) {
 
 /// Records; bits of the last byte choose what samples hold.
 pub(crate) fn perf_ring(data: &[u8]) {
-    const FIELDS: [Layout; 6] = [
-        Layout::IP,
-        Layout::TID,
-        Layout::TIME,
-        Layout::CALLCHAIN,
-        Layout::PERIOD,
-        Layout::IDENTIFIER,
+    const FIELDS: [SampleLayout; 6] = [
+        SampleLayout::IP,
+        SampleLayout::TID,
+        SampleLayout::TIME,
+        SampleLayout::CALLCHAIN,
+        SampleLayout::PERIOD,
+        SampleLayout::IDENTIFIER,
     ];
     let Some((choice, bytes)) = data.split_last() else { return };
     let chosen = FIELDS.iter().enumerate().filter(|(bit, _)| choice >> bit & 1 == 1);
     // There is no record without any field.
-    let layout = chosen.map(|(_, field)| *field).reduce(Layout::and).unwrap_or(Layout::TIME);
+    let layout =
+        chosen.map(|(_, field)| *field).reduce(SampleLayout::and).unwrap_or(SampleLayout::TIME);
     let mut records = 0;
     for record in Records::new(bytes, layout) {
         records += 1;
         let Ok(Record::Sample(sample)) = record else { continue };
         assert!(sample.chain().count() <= bytes.len() / 8);
-        assert!(layout.has(Layout::CALLCHAIN) || sample.chain().next().is_none());
-        assert!(layout.has(Layout::IDENTIFIER) || sample.id == 0);
+        assert!(layout.has(SampleLayout::CALLCHAIN) || sample.chain().next().is_none());
+        assert!(layout.has(SampleLayout::IDENTIFIER) || sample.id == 0);
     }
     assert!(records <= bytes.len() / 8 + 1, "{records} records in {} bytes", bytes.len());
 }

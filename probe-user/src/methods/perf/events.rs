@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{
     points::Point,
-    ring::{Layout, Record, RecordError, Records},
+    ring::{Record, RecordError, Records, SampleLayout},
 };
 use crate::sys::perf::{Event, Rate, Reading, Ring};
 
@@ -21,7 +21,7 @@ use crate::sys::perf::{Event, Rate, Reading, Ring};
 #[derive(Debug)]
 pub(super) struct Events {
     cpus: Vec<Cpu>,
-    layout: Layout,
+    layout: SampleLayout,
     buffer: Vec<u8>,
 }
 
@@ -65,8 +65,8 @@ impl Events {
     ) -> Result<Self> {
         // A record of one that is alone needs no name.
         let layout = match places {
-            [_] => Layout::TIME,
-            _ => Layout::TIME.and(Layout::IDENTIFIER),
+            [_] => SampleLayout::TIME,
+            _ => SampleLayout::TIME.and(SampleLayout::IDENTIFIER),
         };
         allow_files(places.len() * cpus.len())?;
         let open = |&cpu: &u32| Cpu::open(places, cpu, rate, layout, pages);
@@ -150,7 +150,7 @@ impl Cpu {
         places: &[Point],
         cpu: u32,
         rate: Rate,
-        layout: Layout,
+        layout: SampleLayout,
         pages: Option<usize>,
     ) -> Result<Self> {
         let mut events: Vec<Event> = Vec::with_capacity(places.len());

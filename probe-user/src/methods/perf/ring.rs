@@ -5,9 +5,9 @@
 
 /// Which fields samples hold, `PERF_SAMPLE_*`; only those that [`Sample`] decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout(u64);
+pub struct SampleLayout(u64);
 
-impl Layout {
+impl SampleLayout {
     /// The interrupted instruction.
     #[doc(alias = "PERF_SAMPLE_IP")]
     pub const IP: Self = Self(1 << 0);
@@ -108,7 +108,7 @@ pub enum Record<'a> {
     Other(u32),
 }
 
-/// A sample. Fields that its [`Layout`] leaves out are zero, and the chain is empty.
+/// A sample. Fields that its [`SampleLayout`] leaves out are zero, and the chain is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample<'a> {
     /// The event that it is of.
@@ -156,12 +156,12 @@ struct Header {
 pub struct Records<'a> {
     rest: &'a [u8],
     length: usize,
-    layout: Layout,
+    layout: SampleLayout,
 }
 
 impl<'a> Records<'a> {
     /// The records in `bytes`, with samples of this layout.
-    pub fn new(bytes: &'a [u8], layout: Layout) -> Self {
+    pub fn new(bytes: &'a [u8], layout: SampleLayout) -> Self {
         Self { rest: bytes, length: bytes.len(), layout }
     }
 
@@ -211,7 +211,7 @@ impl<'a> Iterator for Records<'a> {
 fn decode(
     Header { kind, misc }: Header,
     body: &[u8],
-    layout: Layout,
+    layout: SampleLayout,
     offset: usize,
 ) -> Result<Record<'_>, RecordError> {
     let (words, _) = body.as_chunks::<8>();
@@ -235,11 +235,11 @@ fn decode(
 #[inline]
 fn sample(
     words: &[[u8; 8]],
-    layout: Layout,
+    layout: SampleLayout,
     offset: usize,
 ) -> Option<Result<Sample<'_>, RecordError>> {
     let mut rest = words;
-    let mut field = |field: Layout| {
+    let mut field = |field: SampleLayout| {
         if !layout.has(field) {
             return Some([0; 8]);
         }
@@ -247,12 +247,12 @@ fn sample(
         rest = behind;
         Some(word)
     };
-    let id = u64::from_ne_bytes(field(Layout::IDENTIFIER)?);
-    let ip = u64::from_ne_bytes(field(Layout::IP)?);
-    let [_, _, _, _, tid @ ..] = field(Layout::TID)?;
-    let time = u64::from_ne_bytes(field(Layout::TIME)?);
-    let period = u64::from_ne_bytes(field(Layout::PERIOD)?);
-    let frames = u64::from_ne_bytes(field(Layout::CALLCHAIN)?);
+    let id = u64::from_ne_bytes(field(SampleLayout::IDENTIFIER)?);
+    let ip = u64::from_ne_bytes(field(SampleLayout::IP)?);
+    let [_, _, _, _, tid @ ..] = field(SampleLayout::TID)?;
+    let time = u64::from_ne_bytes(field(SampleLayout::TIME)?);
+    let period = u64::from_ne_bytes(field(SampleLayout::PERIOD)?);
+    let frames = u64::from_ne_bytes(field(SampleLayout::CALLCHAIN)?);
     let chain = usize::try_from(frames).ok().and_then(|frames| rest.get(..frames));
     let Some(chain) = chain else { return Some(Err(RecordError::Chain { offset, frames })) };
     let tid = u32::from_ne_bytes(tid);

@@ -29,7 +29,7 @@ use probe_core::{
 };
 use serde_json::json;
 
-use super::ring::{Layout, Record, Records, Sample};
+use super::ring::{Record, Records, Sample, SampleLayout};
 use crate::{
     kernel::{cpus, known::Known, symbols::AddressMap, targets},
     methods::{
@@ -63,15 +63,15 @@ pub struct Parameters {
 
 impl Parameters {
     /// What a sample must hold.
-    fn layout(&self) -> Layout {
-        let mut layout = Layout::IP.and(Layout::TID).and(Layout::TIME);
+    fn layout(&self) -> SampleLayout {
+        let mut layout = SampleLayout::IP.and(SampleLayout::TID).and(SampleLayout::TIME);
         if self.chains {
-            layout = layout.and(Layout::CALLCHAIN);
+            layout = layout.and(SampleLayout::CALLCHAIN);
         }
         match self.ticker {
             // A timer's ticks all stand for the same time.
             Ticker::CpuClock => layout,
-            Ticker::Cycles | Ticker::Untold { .. } => layout.and(Layout::PERIOD),
+            Ticker::Cycles | Ticker::Untold { .. } => layout.and(SampleLayout::PERIOD),
         }
     }
 }
@@ -190,7 +190,7 @@ struct Tally {
 struct SampleSession {
     rings: Vec<Ring>,
     events: Vec<Event>,
-    layout: Layout,
+    layout: SampleLayout,
     map: AddressMap,
     wake: Duration,
     /// What ticks, for people.

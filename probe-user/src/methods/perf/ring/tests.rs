@@ -8,10 +8,16 @@ enum Written {
     Plain(u32, Vec<u64>),
 }
 
-const FIELDS: [Layout; 6] =
-    [Layout::IP, Layout::TID, Layout::TIME, Layout::CALLCHAIN, Layout::PERIOD, Layout::IDENTIFIER];
+const FIELDS: [SampleLayout; 6] = [
+    SampleLayout::IP,
+    SampleLayout::TID,
+    SampleLayout::TIME,
+    SampleLayout::CALLCHAIN,
+    SampleLayout::PERIOD,
+    SampleLayout::IDENTIFIER,
+];
 
-const ALL: Layout = Layout(1 << 0 | 1 << 1 | 1 << 2 | 1 << 5 | 1 << 8 | 1 << 16);
+const ALL: SampleLayout = SampleLayout(1 << 0 | 1 << 1 | 1 << 2 | 1 << 5 | 1 << 8 | 1 << 16);
 
 fn record(kind: u32, words: &[u64]) -> Vec<u8> {
     let length = u16::try_from(8 + words.len() * 8).unwrap();
@@ -22,22 +28,22 @@ fn record(kind: u32, words: &[u64]) -> Vec<u8> {
 
 impl Written {
     /// As `perf_output_sample` writes it.
-    fn encode(&self, layout: Layout) -> Vec<u8> {
+    fn encode(&self, layout: SampleLayout) -> Vec<u8> {
         match self {
             Self::Plain(kind, words) => record(*kind, words),
             Self::Sample { id, ip, tid, time, period, chain } => {
                 let tids = 7 | u64::from(*tid) << 32;
                 let fields = [
-                    (Layout::IDENTIFIER, *id),
-                    (Layout::IP, *ip),
-                    (Layout::TID, tids),
-                    (Layout::TIME, *time),
-                    (Layout::PERIOD, *period),
-                    (Layout::CALLCHAIN, chain.len() as u64),
+                    (SampleLayout::IDENTIFIER, *id),
+                    (SampleLayout::IP, *ip),
+                    (SampleLayout::TID, tids),
+                    (SampleLayout::TIME, *time),
+                    (SampleLayout::PERIOD, *period),
+                    (SampleLayout::CALLCHAIN, chain.len() as u64),
                 ];
                 let there = fields.into_iter().filter(|(field, _)| layout.has(*field));
                 let mut words: Vec<u64> = there.map(|(_, word)| word).collect();
-                if layout.has(Layout::CALLCHAIN) {
+                if layout.has(SampleLayout::CALLCHAIN) {
                     words.extend(chain);
                 }
                 record(9, &words)
@@ -46,23 +52,23 @@ impl Written {
     }
 
     /// What of a sample is left in this layout.
-    fn seen_in(&self, layout: Layout) -> (u64, u64, u32, u64, u64, Vec<u64>) {
+    fn seen_in(&self, layout: SampleLayout) -> (u64, u64, u32, u64, u64, Vec<u64>) {
         let Self::Sample { id, ip, tid, time, period, chain } = self else { panic!("{self:?}") };
         let or_zero = |field, word: u64| if layout.has(field) { word } else { 0 };
         (
-            or_zero(Layout::IDENTIFIER, *id),
-            or_zero(Layout::IP, *ip),
-            or_zero(Layout::TID, (*tid).into()) as u32,
-            or_zero(Layout::TIME, *time),
-            or_zero(Layout::PERIOD, *period),
-            if layout.has(Layout::CALLCHAIN) { chain.clone() } else { Vec::new() },
+            or_zero(SampleLayout::IDENTIFIER, *id),
+            or_zero(SampleLayout::IP, *ip),
+            or_zero(SampleLayout::TID, (*tid).into()) as u32,
+            or_zero(SampleLayout::TIME, *time),
+            or_zero(SampleLayout::PERIOD, *period),
+            if layout.has(SampleLayout::CALLCHAIN) { chain.clone() } else { Vec::new() },
         )
     }
 }
 
-fn layout() -> impl Strategy<Value = Layout> {
+fn layout() -> impl Strategy<Value = SampleLayout> {
     proptest::sample::subsequence(FIELDS.to_vec(), 0..=FIELDS.len())
-        .prop_map(|fields| fields.into_iter().fold(Layout(0), Layout::and))
+        .prop_map(|fields| fields.into_iter().fold(SampleLayout(0), SampleLayout::and))
 }
 
 fn written() -> impl Strategy<Value = Written> {
@@ -136,7 +142,7 @@ fn the_header_says_whether_it_was_a_guest() {
     let guest = |misc: u16| {
         let mut bytes = record(9, &[1]);
         bytes[4..6].copy_from_slice(&misc.to_ne_bytes());
-        let Some(Ok(Record::Sample(sample))) = Records::new(&bytes, Layout::IP).next() else {
+        let Some(Ok(Record::Sample(sample))) = Records::new(&bytes, SampleLayout::IP).next() else {
             panic!()
         };
         sample.guest
@@ -149,7 +155,7 @@ fn the_header_says_whether_it_was_a_guest() {
 
 #[test]
 fn each_malformation_has_its_name_and_the_next_record_is_read() {
-    let layout = Layout::TIME.and(Layout::CALLCHAIN);
+    let layout = SampleLayout::TIME.and(SampleLayout::CALLCHAIN);
     let check = |broken: &[u8], expected: &[Result<Record<'_>, RecordError>]| {
         let bytes = [broken, &record(5, &[0; 3])].concat();
         assert_eq!(Records::new(&bytes, layout).collect::<Vec<_>>(), expected);

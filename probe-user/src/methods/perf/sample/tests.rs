@@ -166,7 +166,7 @@ fn session_with(tally: Tally) -> SampleSession {
     SampleSession {
         rings: Vec::new(),
         events: Vec::new(),
-        layout: Layout::IP,
+        layout: SampleLayout::IP,
         map: AddressMap::new(&target()),
         wake: Duration::ZERO,
         event: String::new(),
@@ -197,8 +197,11 @@ fn loss_is_exact_only_where_the_kernel_counts_it() {
 fn a_sample_weighs_the_cycles_that_it_stands_for() {
     let parameters = |ticker| Parameters { ticker, chains: false, ..profiler().parameters };
     let layout = parameters(Ticker::Cycles).layout();
-    assert_eq!(layout, Layout::IP.and(Layout::TID).and(Layout::TIME).and(Layout::PERIOD));
-    assert!(!parameters(Ticker::CpuClock).layout().has(Layout::PERIOD));
+    assert_eq!(
+        layout,
+        SampleLayout::IP.and(SampleLayout::TID).and(SampleLayout::TIME).and(SampleLayout::PERIOD)
+    );
+    assert!(!parameters(Ticker::CpuClock).layout().has(SampleLayout::PERIOD));
     let words: [u64; 5] = [9 | 40 << 48, 0x1110, 7 << 32, 5, 12345];
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     let mut tally = Tally::of(&target());
