@@ -48,7 +48,7 @@ pub struct LoadPlan<'a> {
     /// The maps that are made for it, with the number of entries each shall have.
     pub maps: &'a [(&'a str, u32)],
     /// A program whose maps it uses too.
-    pub partner: Option<&'a Instance>,
+    pub partner: Option<&'a LoadedProgram>,
     /// What it may attach to.
     pub kind: ProgramType<'a>,
     /// The same by name, for errors.
@@ -58,7 +58,7 @@ pub struct LoadPlan<'a> {
 /// A loaded program with the maps that were made for it. Dropping the last user of a map removes
 /// that too.
 #[derive(Debug)]
-pub struct Instance {
+pub struct LoadedProgram {
     /// The program.
     pub program: OwnedFd,
     maps: Maps,
@@ -89,7 +89,7 @@ impl Object {
     /// # Errors
     /// The kernel refuses a map or the program (with the verifier's log); what was made by then is
     /// released.
-    pub fn load(&self, plan: &LoadPlan<'_>) -> Result<Instance> {
+    pub fn load(&self, plan: &LoadPlan<'_>) -> Result<LoadedProgram> {
         let mut object = self.only(plan.program)?;
         let maps = self.maps(plan)?;
         let shared = plan.partner.into_iter().flat_map(|other| &other.maps);
@@ -114,7 +114,7 @@ impl Object {
         let program = program.map_err(|r| refused("bpf(BPF_PROG_LOAD)", subject(), r))?;
         self.log.as_ref().map_or(Ok(()), |log| log.read_through(program.as_fd()))?;
         let ring = plan.maps.iter().find(|(name, _)| *name == RING).map_or(0, |(_, bytes)| *bytes);
-        Ok(Instance { program, maps, ring })
+        Ok(LoadedProgram { program, maps, ring })
     }
 
     /// A copy of the object with one of its programs, and the functions that it may call.
@@ -186,7 +186,7 @@ pub(super) fn is_constants(name: &str) -> bool {
     name.starts_with(".rodata")
 }
 
-impl Instance {
+impl LoadedProgram {
     /// The maps that were made for it.
     pub(super) fn maps(&self) -> impl Iterator<Item = &Map> {
         self.maps.values()

@@ -13,7 +13,7 @@ use probe_core::{
 use super::{
     attach_point::AttachPoint,
     link::Link,
-    object::{Instance, Map},
+    object::{LoadedProgram, Map},
     slots::Slots,
     statistics,
 };
@@ -29,17 +29,17 @@ pub struct Probe {
     link: Option<Link>,
     /// What the link told when it was last attached.
     last: Option<LinkInfo>,
-    instance: Instance,
+    instance: LoadedProgram,
 }
 
 impl Probe {
     /// `instance`, not attached.
-    pub(super) fn new(subject: String, place: AttachPoint, instance: Instance) -> Self {
+    pub(super) fn new(subject: String, place: AttachPoint, instance: LoadedProgram) -> Self {
         Self { subject, place, link: None, last: None, instance }
     }
 
     /// The program and its maps.
-    pub(super) fn instance(&self) -> &Instance {
+    pub(super) fn instance(&self) -> &LoadedProgram {
         &self.instance
     }
 
@@ -173,7 +173,7 @@ fn missed(place: &AttachPoint, link: Option<LinkInfo>, skipped: Option<u64>) -> 
 ///
 /// # Errors
 /// /proc/self/fdinfo cannot be read, or does not have the account.
-pub(super) fn memory(instance: &Instance) -> Result<Bytes> {
+pub(super) fn memory(instance: &LoadedProgram) -> Result<Bytes> {
     let maps = instance.maps().map(|map| memlock(map.fd().as_fd())).sum::<Result<u64>>()?;
     let known = memlock(instance.program.as_fd())? + maps;
     let ring = u64::from(instance.ring);

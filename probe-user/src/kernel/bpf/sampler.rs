@@ -20,7 +20,7 @@ use probe_ebpf::sample_stacks::{FUNCTIONS, FUNCTIONS_MAX, PROGRAM, SHARES, STACK
 use super::{
     chosen::Programs,
     link::Link,
-    object::{Instance, LoadPlan, Map as Shared, Object},
+    object::{LoadPlan, LoadedProgram, Map as Shared, Object},
     probe::memory,
     slots::Slots,
     statistics,
@@ -41,7 +41,7 @@ pub struct Sampler {
     shares: Slots,
     /// Where in the program's order each function stands.
     places: Vec<usize>,
-    instance: Instance,
+    instance: LoadedProgram,
 }
 
 /// Samples of one function: anywhere in the stack, and as its innermost frame.

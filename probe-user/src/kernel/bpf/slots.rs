@@ -5,7 +5,7 @@ use std::os::fd::AsFd as _;
 
 use probe_core::error::{Error, Result};
 
-use super::object::{Instance, Map};
+use super::object::{LoadedProgram, Map};
 use crate::{
     kernel::cpus,
     sys::{bpf::maps, mapped::MappedArray},
@@ -29,7 +29,12 @@ impl Slots {
     ///
     /// # Errors
     /// It has no such map, or one that cannot be mapped.
-    pub fn new<T>(program: &Instance, name: &str, items: usize, subject: &str) -> Result<Self> {
+    pub fn new<T>(
+        program: &LoadedProgram,
+        name: &str,
+        items: usize,
+        subject: &str,
+    ) -> Result<Self> {
         let (cpus, stride) = (cpus::slots()? as usize, size_of::<T>() / WORD);
         let map = Map::clone(program.map(name)?);
         let mapped = MappedArray::new(map.fd().as_fd(), items * cpus * stride)
