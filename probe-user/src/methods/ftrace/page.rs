@@ -189,12 +189,12 @@ pub struct Page<'a> {
 
 impl<'a> Page<'a> {
     /// Its events that were not handed out before, in order. An error is the last item.
-    pub fn events(&self) -> Events<'a> {
+    pub fn events(&self) -> PageEvents<'a> {
         let (before, rest) = self.events.split_at(self.skip.min(self.events.len()));
-        let mut before = Events { rest: before, length: before.len(), at: self.timestamp };
+        let mut before = PageEvents { rest: before, length: before.len(), at: self.timestamp };
         // Time stamps count from the events before, so that these are walked through again.
         while before.next().is_some() {}
-        Events { rest, length: self.events.len(), at: before.at }
+        PageEvents { rest, length: self.events.len(), at: before.at }
     }
 }
 
@@ -209,7 +209,7 @@ pub struct Event<'a> {
 
 /// Iterator over the events of one page.
 #[derive(Debug, Clone)]
-pub struct Events<'a> {
+pub struct PageEvents<'a> {
     rest: &'a [u8],
     length: usize,
     at: u64,
@@ -220,7 +220,7 @@ const PADDING: u32 = 29;
 const TIME_EXTEND: u32 = 30;
 const TIME_STAMP: u32 = 31;
 
-impl<'a> Iterator for Events<'a> {
+impl<'a> Iterator for PageEvents<'a> {
     type Item = Result<Event<'a>, PageError>;
 
     #[inline]
@@ -256,7 +256,7 @@ enum Step<'a> {
     Skip(&'a [u8]),
 }
 
-impl<'a> Events<'a> {
+impl<'a> PageEvents<'a> {
     /// Everything but short data: long data, time stamps, padding.
     #[cold]
     fn special(
