@@ -13,7 +13,7 @@ use probe_core::{
 
 use super::{
     account::Profiles,
-    events::{Events, Taken},
+    events::{PerfEvents, Taken},
     points::{Point, PointSource, Points},
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Attached {
     // Events are closed before the probes are removed that they are open at.
-    pub(super) events: Events,
+    pub(super) events: PerfEvents,
     points: Points,
     profiles: Profiles,
     cpus: String,
@@ -68,7 +68,7 @@ impl Attached {
     ) -> Result<Self> {
         let cpus = cpus::online()?;
         let points = source.points(target, &run.probe_group())?;
-        let events = Events::open(points.places(), &cpus, rate, pages)?;
+        let events = PerfEvents::open(points.places(), &cpus, rate, pages)?;
         Ok(Self { events, points, profiles: Profiles::default(), cpus: cpus.to_string() })
     }
 
@@ -90,7 +90,7 @@ impl Attached {
     /// It would not.
     pub(super) fn try_out(source: PointSource, target: &Target, known: &Known) -> Result<()> {
         source.try_out(target, known)?;
-        Events::may_open(&cpus::online()?)
+        PerfEvents::may_open(&cpus::online()?)
     }
 
     /// The item observed at each place.

@@ -19,7 +19,7 @@ use crate::sys::perf::{Event, Rate, Reading, Ring};
 
 /// The events, by CPU.
 #[derive(Debug)]
-pub(super) struct Events {
+pub(super) struct PerfEvents {
     cpus: Vec<Cpu>,
     layout: SampleLayout,
     buffer: Vec<u8>,
@@ -51,7 +51,7 @@ pub(super) struct Taken {
     pub(super) bytes: u64,
 }
 
-impl Events {
+impl PerfEvents {
     /// Opens an event at each of `places` on each of `cpus`, disabled; with rings of so many pages
     /// where they record.
     ///
