@@ -34,7 +34,7 @@ const QUEUES: [Queue; 2] = [Queue::Receive, Queue::Transmit];
 
 /// How driver and device wake each other for one queue.
 #[derive(Debug)]
-pub struct Events {
+pub struct QueueEvents {
     /// Driver to device: there is something available.
     pub kick: Event,
     /// Device to driver: there is something used.
@@ -48,7 +48,7 @@ pub struct Device {
     vhost: Net<Arc<GuestMemoryMmap>>,
     tap: Tap,
     worker: u32,
-    events: [Events; 2],
+    events: [QueueEvents; 2],
 }
 
 /// Whether a device can be opened here, and its worker seen. It is owned for a moment and carries
@@ -99,7 +99,7 @@ impl Device {
         let worker = own(&vhost)?;
         negotiate(&vhost, event_idx)?;
         vhost.set_mem_table(&[region]).map_err(call("ioctl(VHOST_SET_MEM_TABLE)"))?;
-        let events = [Events::new()?, Events::new()?];
+        let events = [QueueEvents::new()?, QueueEvents::new()?];
         for (queue, (layout, events)) in QUEUES.into_iter().zip(layouts.into_iter().zip(&events)) {
             configure(&vhost, queue, layout, events)?;
         }
@@ -164,7 +164,7 @@ impl Device {
     }
 
     /// The events of `queue`.
-    pub fn events(&self, queue: Queue) -> &Events {
+    pub fn events(&self, queue: Queue) -> &QueueEvents {
         &self.events[queue as usize]
     }
 
@@ -174,7 +174,7 @@ impl Device {
     }
 }
 
-impl Events {
+impl QueueEvents {
     fn new() -> Result<Self> {
         let event = || Event::new().map_err(|e| Error::call("eventfd", PATH, e));
         Ok(Self { kick: event()?, call: event()? })
@@ -202,7 +202,7 @@ fn configure(
     vhost: &Net<Arc<GuestMemoryMmap>>,
     queue: Queue,
     layout: &RingLayout,
-    events: &Events,
+    events: &QueueEvents,
 ) -> Result<()> {
     let index = queue as usize;
     let addresses = VringConfigData {
