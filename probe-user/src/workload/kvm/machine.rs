@@ -45,7 +45,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Where VMs live.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Confinement<'a> {
+pub(super) struct VmConfinement<'a> {
     pub(super) cgroup: &'a Cgroup,
     pub(super) dut: &'a Netns,
     pub(super) cpus: &'a [u32],
@@ -72,7 +72,7 @@ impl Vm {
         image: &Image,
         spec: &Guests,
         (number, tap): (u16, &Tap),
-        confinement: Confinement<'_>,
+        confinement: VmConfinement<'_>,
     ) -> Result<Self> {
         let file = |e| Error::file("create", std::env::temp_dir(), e);
         let console = tempfile::tempfile().map_err(file)?;

@@ -15,7 +15,7 @@ use std::{
 
 use channel::Order;
 use load::{Duty, Work};
-use machine::{Confinement, Vm};
+use machine::{Vm, VmConfinement};
 use needs::Image;
 pub(crate) use needs::OVERHEAD_MIB;
 use probe_core::{
@@ -101,7 +101,7 @@ impl Kvm {
         placement: &Placement,
     ) -> Result<Self> {
         let cgroup = Cgroup::create(&run.object("vms"))?;
-        let confinement = Confinement {
+        let confinement = VmConfinement {
             cgroup: &cgroup,
             dut: network.dut(),
             cpus: &placement.load,
