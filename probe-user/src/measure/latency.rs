@@ -32,7 +32,7 @@ const LONGEST: u64 = 60_000_000_000;
 const DIGITS: u8 = 3;
 
 /// The socket, and what came of it so far.
-pub(super) struct Stopwatch {
+pub(super) struct FrameTimer {
     listener: Listener,
     times: Times,
 }
@@ -42,7 +42,7 @@ struct Times {
     of_frames: Histogram<u64>,
 }
 
-impl Stopwatch {
+impl FrameTimer {
     /// Looks at every frame from now on; none where there is no sink of ours.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use super::{
     bench::Bench,
     clock::BinClock,
     cpu::{self, Meters},
-    latency::Stopwatch,
+    latency::FrameTimer,
     reader::Reader,
     reference::{self, ReferenceCounter},
 };
@@ -55,7 +55,7 @@ pub(super) struct Watch<'a> {
     received: Vec<Received>,
     by_guest: Vec<Vec<u64>>,
     with_reference: Vec<reference::Reading>,
-    stopwatch: Option<Stopwatch>,
+    stopwatch: Option<FrameTimer>,
 }
 
 impl<'a> Watch<'a> {
@@ -94,7 +94,7 @@ impl<'a> Watch<'a> {
         };
         // At another pace there is no schedule that a frame could be late by.
         if pace == Pace::Paced && self.bench.scenario.guests.kind == GuestKind::Blast {
-            self.stopwatch = match Stopwatch::start(self.testbed) {
+            self.stopwatch = match FrameTimer::start(self.testbed) {
                 Err(lacks @ Error::Unsupported { .. }) => {
                     log::warn!("how long frames take is not measured: {lacks}");
                     None
@@ -222,7 +222,7 @@ impl<'a> Watch<'a> {
             self.with_reference.push(reference.read());
         }
         self.received.push(self.testbed.sink().read()?);
-        self.stopwatch.as_mut().map_or(Ok(()), Stopwatch::drain)
+        self.stopwatch.as_mut().map_or(Ok(()), FrameTimer::drain)
     }
 
     fn finish(
@@ -235,7 +235,7 @@ impl<'a> Watch<'a> {
         let (edges, edge_jitter) = clock.finish();
         let refused = self.arrivals.refused()?;
         let Self { received, by_guest, with_reference: reference, stopwatch, .. } = self;
-        let latency = stopwatch.map(Stopwatch::finish).transpose()?;
+        let latency = stopwatch.map(FrameTimer::finish).transpose()?;
         let Ended { sent, rtt } = ended;
         Ok(Watched {
             edges,
