@@ -30,13 +30,13 @@ use crate::{
 #[derive(Debug)]
 pub struct ReferenceCounter {
     /// In the target's order.
-    functions: Vec<Watched>,
+    functions: Vec<CountedFunction>,
     workers: Vec<Worker>,
 }
 
 /// One function of the target.
 #[derive(Debug)]
-struct Watched {
+struct CountedFunction {
     name: String,
     /// The sites whose sum is the function's count, or why there are none.
     sites: std::result::Result<Vec<Site>, String>,
@@ -88,7 +88,7 @@ impl ReferenceCounter {
                 Ok(places) => Ok(places.iter().map(|p| sites.attach(p)).collect::<Result<_>>()?),
                 Err(none) => Err(none.to_string()),
             };
-            Ok(Watched { name: function.name.clone(), sites })
+            Ok(CountedFunction { name: function.name.clone(), sites })
         });
         Ok(Self { functions: functions.collect::<Result<_>>()?, workers: workers.to_vec() })
     }
@@ -118,7 +118,7 @@ impl ReferenceCounter {
     pub fn finish(mut self, readings: &[Reading]) -> Result<Referenced> {
         self.detach_all()?;
         let missed = self.missed()?;
-        let series = |(index, watched): (usize, &Watched)| match &watched.sites {
+        let series = |(index, watched): (usize, &CountedFunction)| match &watched.sites {
             Ok(_) => ReferenceCounts::Calls(differences(readings, index, |calls| calls.all)),
             Err(why) => ReferenceCounts::None { why: why.clone() },
         };
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_guests_calls_are_those_of_all_its_workers() {
-        let watched = |name: &str, sites| Watched { name: name.into(), sites };
+        let watched = |name: &str, sites| CountedFunction { name: name.into(), sites };
         let worker = |guest, tid| Worker { guest, tid };
         let reference = ReferenceCounter {
             functions: vec![
