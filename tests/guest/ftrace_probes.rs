@@ -12,7 +12,7 @@ use probe_user::kernel::{
     targets,
     tracefs::{
         Tracefs,
-        probes::{Probe, ProbeEvents, Profile},
+        probes::{ProbeEvents, ProbeKind, Profile},
     },
 };
 
@@ -22,12 +22,12 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![crate::test("ftrace_probes::events_are_made_counted_and_removed", events)]
 }
 
-const PROBES: [Probe; 5] = [
-    Probe::Kprobe,
-    Probe::Kretprobe { maxactive: None },
-    Probe::Kretprobe { maxactive: Some(64) },
-    Probe::Fprobe,
-    Probe::FprobeReturn,
+const PROBES: [ProbeKind; 5] = [
+    ProbeKind::Kprobe,
+    ProbeKind::Kretprobe { maxactive: None },
+    ProbeKind::Kretprobe { maxactive: Some(64) },
+    ProbeKind::Fprobe,
+    ProbeKind::FprobeReturn,
 ];
 
 /// A function that exists and that no probe can stand at.
@@ -41,7 +41,7 @@ fn events() -> Result<()> {
     let two = targets::resolve("tun_chr_open,comm_write", &symbols)?.functions;
     let bad = targets::resolve(&format!("tun_chr_open,{UNPROBEABLE}"), &symbols)?.functions;
     for probe in PROBES {
-        let fprobe = matches!(probe, Probe::Fprobe | Probe::FprobeReturn);
+        let fprobe = matches!(probe, ProbeKind::Fprobe | ProbeKind::FprobeReturn);
         if fprobe && !tracefs.read("README")?.contains("f[:[<group>/]") {
             let Err(error) = ProbeEvents::try_out(&known, probe, &two) else {
                 bail!("{probe:?} where there are none")

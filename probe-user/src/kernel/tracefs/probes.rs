@@ -32,7 +32,7 @@ const NAME_PART: usize = 32;
 /// What kind of probe stands behind an event (Documentation/trace/kprobetrace.rst,
 /// fprobetrace.rst).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probe {
+pub enum ProbeKind {
     /// `p`: a kprobe at the function's entry.
     Kprobe,
     /// `r`: a kretprobe. It can follow `maxactive` calls at a time and misses those beyond; the
@@ -47,7 +47,7 @@ pub enum Probe {
     FprobeReturn,
 }
 
-impl Probe {
+impl ProbeKind {
     /// The line that makes the event `group/name` at `place`.
     fn definition(self, event: &str, place: &str) -> String {
         match self {
@@ -138,7 +138,7 @@ pub struct Profile {
 #[derive(Debug)]
 pub struct ProbeEvents {
     tracefs: Tracefs,
-    probe: Probe,
+    probe: ProbeKind,
     events: Vec<ProbeEvent>,
 }
 
@@ -154,7 +154,7 @@ impl ProbeEvents {
     pub fn create(
         tracefs: &Tracefs,
         group: &str,
-        probe: Probe,
+        probe: ProbeKind,
         functions: &[Function],
     ) -> Result<Self> {
         // fprobes look for a name through the kernel and all modules.
@@ -164,7 +164,12 @@ impl ProbeEvents {
         Self::make(tracefs, group, probe, functions)
     }
 
-    fn make(tracefs: &Tracefs, group: &str, probe: Probe, functions: &[Function]) -> Result<Self> {
+    fn make(
+        tracefs: &Tracefs,
+        group: &str,
+        probe: ProbeKind,
+        functions: &[Function],
+    ) -> Result<Self> {
         let mut made = Self { tracefs: tracefs.clone(), probe, events: Vec::new() };
         for function in functions {
             made.add(group, function)?;
@@ -177,7 +182,7 @@ impl ProbeEvents {
     ///
     /// # Errors
     /// As [`ProbeEvents::create`] and [`ProbeEvents::close`].
-    pub fn try_out(known: &Known, probe: Probe, functions: &[Function]) -> Result<()> {
+    pub fn try_out(known: &Known, probe: ProbeKind, functions: &[Function]) -> Result<()> {
         if probe.is_fprobe() {
             known.traceable()?.check_unique(functions, probe.name())?;
         }
@@ -331,12 +336,12 @@ mod tests {
     #[test]
     fn definitions_name_group_event_and_module() {
         let tx = function(Some("vhost_net"), "handle_tx");
-        let of = |probe: Probe| probe.definition("g/e", &probe.place(&tx));
-        assert_eq!(of(Probe::Kprobe), "p:g/e vhost_net:handle_tx");
-        assert_eq!(of(Probe::Kretprobe { maxactive: None }), "r:g/e vhost_net:handle_tx");
-        assert_eq!(of(Probe::Kretprobe { maxactive: Some(7) }), "r7:g/e vhost_net:handle_tx");
-        assert_eq!(of(Probe::FprobeReturn), "f:g/e handle_tx%return");
-        assert_eq!(Probe::Kprobe.place(&function(None, "f")), "f");
+        let of = |probe: ProbeKind| probe.definition("g/e", &probe.place(&tx));
+        assert_eq!(of(ProbeKind::Kprobe), "p:g/e vhost_net:handle_tx");
+        assert_eq!(of(ProbeKind::Kretprobe { maxactive: None }), "r:g/e vhost_net:handle_tx");
+        assert_eq!(of(ProbeKind::Kretprobe { maxactive: Some(7) }), "r7:g/e vhost_net:handle_tx");
+        assert_eq!(of(ProbeKind::FprobeReturn), "f:g/e handle_tx%return");
+        assert_eq!(ProbeKind::Kprobe.place(&function(None, "f")), "f");
     }
 
     #[test]
@@ -372,7 +377,7 @@ mod tests {
         std::fs::write(root.path().join(DEFINITIONS), "").unwrap();
         let tracefs = Tracefs::at(root.path());
         let functions = [function(None, "f"), function(None, "g")];
-        let error = ProbeEvents::create(&tracefs, "tracetoll_1", Probe::Kprobe, &functions);
+        let error = ProbeEvents::create(&tracefs, "tracetoll_1", ProbeKind::Kprobe, &functions);
         assert!(error.unwrap_err().to_string().contains("format"));
         let written = tracefs.read(DEFINITIONS).unwrap();
         assert!(!written.contains(" g"), "{written}");

@@ -31,7 +31,7 @@ use crate::{
         run::{self, Run},
         tracefs::{
             Tracefs,
-            probes::{Probe, ProbeEvents},
+            probes::{ProbeEvents, ProbeKind},
         },
     },
     methods::{AttachContext, Detection, Method, Session, Taps},
@@ -187,7 +187,7 @@ impl Program {
         cgroup.kill()?;
         cgroup.close()?;
         if self.uses("{event") {
-            ProbeEvents::try_out(known, Probe::Kprobe, &target.functions)?;
+            ProbeEvents::try_out(known, ProbeKind::Kprobe, &target.functions)?;
         }
         Ok(())
     }
@@ -254,7 +254,7 @@ impl Method for Program {
             true => Some(ProbeEvents::create(
                 &Tracefs::find()?,
                 &context.run.probe_group(),
-                Probe::Kprobe,
+                ProbeKind::Kprobe,
                 &target.functions,
             )?),
             false => None,

@@ -11,7 +11,7 @@ use super::calls::{EventKind, Tally};
 use crate::kernel::tracefs::{
     Instance, Tracefs,
     format::{Format, FormatError},
-    probes::{Probe, ProbeEvents},
+    probes::{ProbeEvents, ProbeKind},
 };
 
 /// A thing that makes events, and what is needed to switch it, to read its events and to account
@@ -206,7 +206,12 @@ fn event_kind(format: &Format, item: ItemId) -> Result<EventKind> {
 ///
 /// # Errors
 /// The kernel refused one of them, or the target has no function.
-pub fn probes(tracefs: &Tracefs, group: &str, probe: Probe, target: &Target) -> Result<Attachment> {
+pub fn probes(
+    tracefs: &Tracefs,
+    group: &str,
+    probe: ProbeKind,
+    target: &Target,
+) -> Result<Attachment> {
     some_functions(target)?;
     ProbeEvents::create(tracefs, group, probe, &target.functions).map(Attachment::Probes)
 }

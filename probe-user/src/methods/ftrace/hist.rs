@@ -26,7 +26,7 @@ use crate::{
         run,
         tracefs::{
             Instance, Tracefs,
-            probes::{Probe, ProbeEvent, ProbeEvents, Profile},
+            probes::{ProbeEvent, ProbeEvents, ProbeKind, Profile},
         },
     },
     methods::{AttachContext, Cadence, Detection, Method, Session, Sink},
@@ -160,7 +160,7 @@ fn prepare(
     name: &str,
 ) -> Result<(ProbeEvents, Instance)> {
     some_functions(target)?;
-    let probes = ProbeEvents::create(tracefs, group, Probe::Kprobe, &target.functions)?;
+    let probes = ProbeEvents::create(tracefs, group, ProbeKind::Kprobe, &target.functions)?;
     let instance = tracefs.create_instance(name)?;
     instance.set_buffer_kib(BUFFER_KIB)?;
     for event in probes.events() {

@@ -22,14 +22,16 @@ use self::{
     recorder::{EventSource, Recorder},
 };
 use super::{Method, entry::Entry, options::Options};
-use crate::kernel::tracefs::probes::Probe;
+use crate::kernel::tracefs::probes::ProbeKind;
 
 /// All methods of this family.
 pub const METHODS: &[Entry] = &[
     Entry::plain("ftrace-function", function),
     Entry::plain("ftrace-function-mmap", function_mmap),
     Entry::plain("ftrace-graph", |options| recorder(options, EventSource::Graph)),
-    Entry::plain("ftrace-kprobe", |options| recorder(options, EventSource::Probe(Probe::Kprobe))),
+    Entry::plain("ftrace-kprobe", |options| {
+        recorder(options, EventSource::Probe(ProbeKind::Kprobe))
+    }),
     Entry::plain("ftrace-kretprobe", kretprobe),
     Entry::plain("ftrace-fprobe", fprobe),
     Entry::plain("ftrace-tracepoint", |options| recorder(options, EventSource::Tracepoints)),
@@ -59,13 +61,13 @@ fn kretprobe(options: &mut Options) -> Result<Box<dyn Method>> {
         DEFAULT => None,
         calls => Some(calls),
     };
-    recorder(options, EventSource::Probe(Probe::Kretprobe { maxactive }))
+    recorder(options, EventSource::Probe(ProbeKind::Kretprobe { maxactive }))
 }
 
 fn fprobe(options: &mut Options) -> Result<Box<dyn Method>> {
     let probe = match options.choose("at", &["entry", "return"])? {
-        "return" => Probe::FprobeReturn,
-        _ => Probe::Fprobe,
+        "return" => ProbeKind::FprobeReturn,
+        _ => ProbeKind::Fprobe,
     };
     recorder(options, EventSource::Probe(probe))
 }

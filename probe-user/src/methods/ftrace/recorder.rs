@@ -29,7 +29,7 @@ use crate::{
         run::{self, Run},
         tracefs::{
             Instance, Tracefs,
-            probes::{Probe, ProbeEvents},
+            probes::{ProbeEvents, ProbeKind},
         },
     },
     methods::{AttachContext, Detection, Method, Session, options::Options},
@@ -43,7 +43,7 @@ pub enum EventSource {
     /// The function-graph tracer.
     Graph,
     /// Probe events.
-    Probe(Probe),
+    Probe(ProbeKind),
     /// Tracepoints.
     Tracepoints,
 }
@@ -57,12 +57,12 @@ impl EventSource {
             Self::Graph => {
                 "function-graph tracer on a private instance: entries, and durations from exits"
             }
-            Self::Probe(Probe::Kprobe) => "kprobe events in a private instance, raw pages",
-            Self::Probe(Probe::Kretprobe { .. }) => {
+            Self::Probe(ProbeKind::Kprobe) => "kprobe events in a private instance, raw pages",
+            Self::Probe(ProbeKind::Kretprobe { .. }) => {
                 "kretprobe events in a private instance, at the return"
             }
-            Self::Probe(Probe::Fprobe) => "fprobe events in a private instance, raw pages",
-            Self::Probe(Probe::FprobeReturn) => {
+            Self::Probe(ProbeKind::Fprobe) => "fprobe events in a private instance, raw pages",
+            Self::Probe(ProbeKind::FprobeReturn) => {
                 "fprobe events in a private instance, at the return"
             }
             Self::Tracepoints => "the target's tracepoints in a private instance, raw pages",
@@ -83,13 +83,13 @@ impl Recorder {
     pub fn new(source: EventSource, parameters: Parameters, options: &Options) -> Self {
         let mut described = parameters.describe();
         match source {
-            EventSource::Probe(Probe::Kretprobe { maxactive }) => {
+            EventSource::Probe(ProbeKind::Kretprobe { maxactive }) => {
                 described.insert("maxactive".into(), json!(maxactive));
             }
-            EventSource::Probe(Probe::Fprobe) => {
+            EventSource::Probe(ProbeKind::Fprobe) => {
                 described.insert("at".into(), json!("entry"));
             }
-            EventSource::Probe(Probe::FprobeReturn) => {
+            EventSource::Probe(ProbeKind::FprobeReturn) => {
                 described.insert("at".into(), json!("return"));
             }
             _ => {}

@@ -11,7 +11,7 @@ use crate::{
         known::Known,
         tracefs::{
             Tracefs,
-            probes::{Probe, ProbeEvents, Profile},
+            probes::{ProbeEvents, ProbeKind, Profile},
         },
     },
     sys::perf::{Attr, Rate},
@@ -68,7 +68,7 @@ impl PointSource {
         let points = match self {
             Self::Kprobes => {
                 let functions = &target.functions;
-                let probes = ProbeEvents::create(tracefs, group, Probe::Kprobe, functions)?;
+                let probes = ProbeEvents::create(tracefs, group, ProbeKind::Kprobe, functions)?;
                 let events = target.functions().zip(probes.events());
                 let places = events.map(|((item, _), event)| Point {
                     item,
@@ -97,7 +97,7 @@ impl PointSource {
     pub(super) fn try_out(self, target: &Target, known: &Known) -> Result<()> {
         match self {
             Self::Kprobes if target.functions.is_empty() => Err(self.nothing()),
-            Self::Kprobes => ProbeEvents::try_out(known, Probe::Kprobe, &target.functions),
+            Self::Kprobes => ProbeEvents::try_out(known, ProbeKind::Kprobe, &target.functions),
             Self::Tracepoints => self.points_in(known.tracefs()?, target, "")?.close(),
         }
     }
