@@ -105,9 +105,9 @@ impl Attachment {
     ///
     /// # Errors
     /// The counters cannot be read.
-    pub fn profile(&self) -> Result<Option<Profile>> {
+    pub fn profile(&self) -> Result<Option<ProbeHits>> {
         let Self::Probes(probes) = self else { return Ok(None) };
-        let mut sum = Profile::default();
+        let mut sum = ProbeHits::default();
         for profile in probes.profile()? {
             let Some(profile) = profile else { return Ok(None) };
             sum.hits += profile.hits;
@@ -146,10 +146,10 @@ impl Attachment {
     ///
     /// # Errors
     /// There are more events than the kernel counted hits.
-    pub fn missed_calls(profile: Option<&Profile>, made: u64) -> Result<Loss> {
+    pub fn missed_calls(profile: Option<&ProbeHits>, made: u64) -> Result<Loss> {
         // Function and graph tracer, fprobes and tracepoints skip a hit made from inside the
         // tracer, and count it nowhere.
-        let Some(Profile { hits, missed }) = profile else { return Ok(Loss::Unknown) };
+        let Some(ProbeHits { hits, missed }) = profile else { return Ok(Loss::Unknown) };
         // A handler that ran and could not record: the ring buffer refuses a writer that interrupts
         // itself.
         let unrecorded = hits.checked_sub(made).ok_or_else(|| {
@@ -171,13 +171,13 @@ impl Attachment {
 
 /// What the kernel counted at all probes of a recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Profile {
+pub struct ProbeHits {
     hits: u64,
     /// Per function.
     missed: Vec<u64>,
 }
 
-impl Profile {
+impl ProbeHits {
     /// For the details of an observation.
     pub fn describe(&self) -> [(String, Value); 2] {
         [

@@ -13,7 +13,7 @@ use probe_core::{
 use serde_json::{Value, json};
 
 use super::{
-    attachment::{Attachment, Profile},
+    attachment::{Attachment, ProbeHits},
     calls::{CallDecoder, Seen, Tally},
     clocks::Timeline,
     durations::Lengths,
@@ -46,7 +46,7 @@ pub struct Recording {
     recorded: PerItem<u64>,
     durations: Lengths,
     tally: Tally,
-    profile: Option<Profile>,
+    profile: Option<ProbeHits>,
 }
 
 impl Recording {
@@ -134,7 +134,7 @@ impl Recording {
                 details.insert("durations_of_a_part".into(), json!(why));
             }
         }
-        details.extend(self.profile.iter().flat_map(Profile::describe));
+        details.extend(self.profile.iter().flat_map(ProbeHits::describe));
         details.extend(self.timeline.describe());
         details
     }
