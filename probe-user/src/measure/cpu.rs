@@ -24,7 +24,7 @@ pub(super) struct Meters {
 
 /// The meters at one moment, or what passed between two.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct CpuReading {
     pub(super) at: Nanos,
     pub(super) workers: Vec<Nanos>,
     pub(super) load: Nanos,
@@ -46,13 +46,13 @@ impl Meters {
     /// Reads them when the workers sleep. A thread's time is exact only then: while it runs, the
     /// scheduler's account of it is as old as the last tick. The load has ended, but its worker may
     /// be on its way to sleep.
-    pub(super) fn read_at_rest(&mut self) -> Result<Reading> {
+    pub(super) fn read_at_rest(&mut self) -> Result<CpuReading> {
         thread::sleep(TO_SLEEP);
         self.read()
     }
 
     /// Reads them now.
-    pub(super) fn read(&mut self) -> Result<Reading> {
+    pub(super) fn read(&mut self) -> Result<CpuReading> {
         let run = |threads: &mut [ThreadTime]| {
             threads.iter_mut().map(|thread| Ok(thread.read()?.run)).collect::<Result<Vec<_>>>()
         };
@@ -60,7 +60,7 @@ impl Meters {
         let (load, hogs) = (sum(run(&mut self.load)?), sum(run(&mut self.hogs)?));
         let cpus = self.system.read()?;
         let waited = cpus.iter().filter(|(cpu, _)| self.sink.contains(cpu));
-        Ok(Reading {
+        Ok(CpuReading {
             at: clock::now(),
             workers,
             load,
@@ -72,7 +72,7 @@ impl Meters {
     }
 }
 
-impl Reading {
+impl CpuReading {
     /// What passed since `earlier`.
     pub(super) fn since(&self, earlier: &Self) -> Self {
         let workers = self.workers.iter().zip(&earlier.workers);

@@ -42,7 +42,7 @@ pub(super) struct Watched {
     pub(super) reference: Vec<reference::Reading>,
     pub(super) sections: Vec<SectionMark>,
     pub(super) sent: Sent,
-    pub(super) spent: cpu::Reading,
+    pub(super) spent: cpu::CpuReading,
 }
 
 /// The things that are watched together.
@@ -152,7 +152,7 @@ impl<'a> Watch<'a> {
         &mut self,
         sections: &mut [(SectionMark, Orders)],
         load: &mut dyn Load,
-    ) -> Result<(BinClock, Sent, cpu::Reading)> {
+    ) -> Result<(BinClock, Sent, cpu::CpuReading)> {
         let bins = self.bins(self.bench.scenario.fidelity.duration());
         let sink = &self.bench.placement.sink;
         let workers = self.testbed.worker_threads();
@@ -229,7 +229,7 @@ impl<'a> Watch<'a> {
         self,
         clock: BinClock,
         ended: Ended,
-        spent: cpu::Reading,
+        spent: cpu::CpuReading,
         sections: Vec<SectionMark>,
     ) -> Result<Watched> {
         let (edges, edge_jitter) = clock.finish();
