@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{
     page::PageLayout,
-    parameters::Reader,
+    parameters::PageReader,
     reader::{self, PageSource},
     recording,
 };
@@ -100,7 +100,7 @@ impl Timeline {
         instance.set_clock(trace_clock)?;
         instance.set_buffer_kib(8)?;
         let layout: PageLayout = recording::layout(&instance)?;
-        let sources = reader::open_all(&instance, layout, Reader::Read)?;
+        let sources = reader::open_all(&instance, layout, PageReader::Read)?;
         instance.record(true)?;
         let mut pairs =
             Pairs { sources, instance, curve: Curve::default(), widest: Duration::ZERO };

@@ -18,7 +18,7 @@ use probe_core::{error::Result, model::bounds};
 
 use self::{
     hist::Hist,
-    parameters::{Parameters, Reader},
+    parameters::{PageReader, Parameters},
     recorder::{EventSource, Recorder},
 };
 use super::{Method, entry::Entry, options::Options};
@@ -44,13 +44,13 @@ fn recorder(options: &mut Options, source: EventSource) -> Result<Box<dyn Method
 }
 
 fn function(options: &mut Options) -> Result<Box<dyn Method>> {
-    let reader = Reader::named(options.choose("reader", Reader::CHOICES)?);
+    let reader = PageReader::named(options.choose("reader", PageReader::CHOICES)?);
     let parameters = Parameters { reader, ..Parameters::take(options)? };
     Ok(Box::new(Recorder::new(EventSource::Function, parameters, options)))
 }
 
 fn function_mmap(options: &mut Options) -> Result<Box<dyn Method>> {
-    let parameters = Parameters { reader: Reader::Mmap, ..Parameters::take(options)? };
+    let parameters = Parameters { reader: PageReader::Mmap, ..Parameters::take(options)? };
     Ok(Box::new(Recorder::new(EventSource::Function, parameters, options)))
 }
 

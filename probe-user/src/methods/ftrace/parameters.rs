@@ -23,12 +23,12 @@ pub struct Parameters {
     /// dropped.
     pub overwrite: bool,
     /// How pages come to user space.
-    pub reader: Reader,
+    pub reader: PageReader,
 }
 
 /// How pages come to user space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
+pub enum PageReader {
     /// `read(2)` of `trace_pipe_raw`: one copy.
     Read,
     /// `splice(2)` of `trace_pipe_raw` into a pipe, as trace-cmd does, and `read(2)` of the pipe.
@@ -37,7 +37,7 @@ pub enum Reader {
     Mmap,
 }
 
-impl Reader {
+impl PageReader {
     /// The choices of the parameter `reader`; the first is the default.
     pub const CHOICES: &'static [&'static str] = &["read", "splice"];
 
@@ -64,7 +64,7 @@ impl Default for Parameters {
             wake_ms: 100,
             clock: "mono",
             overwrite: true,
-            reader: Reader::Read,
+            reader: PageReader::Read,
         }
     }
 }

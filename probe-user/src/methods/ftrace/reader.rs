@@ -12,7 +12,7 @@ use probe_core::error::{Error, Result};
 use super::{
     mapped::MappedReader,
     page::{Page, PageLayout},
-    parameters::Reader,
+    parameters::PageReader,
     read::RawReader,
     splice::SpliceReader,
 };
@@ -62,13 +62,13 @@ pub(super) fn open_raw(instance: &Instance, cpu: u32) -> Result<(PathBuf, File)>
 pub fn open_all(
     instance: &Instance,
     layout: PageLayout,
-    reader: Reader,
+    reader: PageReader,
 ) -> Result<Vec<Box<dyn PageSource>>> {
     let open = |cpu| -> Result<Box<dyn PageSource>> {
         Ok(match reader {
-            Reader::Read => Box::new(RawReader::open(instance, cpu, layout)?),
-            Reader::Splice => Box::new(SpliceReader::open(instance, cpu, layout)?),
-            Reader::Mmap => Box::new(MappedReader::open(instance, cpu, layout)?),
+            PageReader::Read => Box::new(RawReader::open(instance, cpu, layout)?),
+            PageReader::Splice => Box::new(SpliceReader::open(instance, cpu, layout)?),
+            PageReader::Mmap => Box::new(MappedReader::open(instance, cpu, layout)?),
         })
     };
     instance.cpus()?.iter().copied().map(open).collect()

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::{
     attachment::{self, Attachment},
     mapped::MappedReader,
-    parameters::{Parameters, Reader},
+    parameters::{PageReader, Parameters},
     recording::{self, Recording},
 };
 use crate::{
@@ -123,7 +123,7 @@ impl Recorder {
             }
             EventSource::Tracepoints => return tracepoints(tracefs, target).map(drop),
         }
-        if self.source == EventSource::Graph || self.parameters.reader == Reader::Mmap {
+        if self.source == EventSource::Graph || self.parameters.reader == PageReader::Mmap {
             return self.try_instance(tracefs);
         }
         Ok(())
