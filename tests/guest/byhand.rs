@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use probe_user::{
-    kernel::netlink::{Link, Netlink},
+    kernel::netlink::{Interface, Netlink},
     workload::{existing, iperf},
 };
 use serde_json::Value;
@@ -133,7 +133,7 @@ impl Vm {
 fn connect(vm: &mut Vm) -> Result<Process> {
     let index = fs::read_to_string(format!("/sys/class/net/{TAP}/ifindex"))?.trim().parse()?;
     let mut links = Netlink::open()?;
-    links.add_address(Link { name: TAP, index }, OURS.parse()?, 24)?;
+    links.add_address(Interface { name: TAP, index }, OURS.parse()?, 24)?;
     links.up(TAP)?;
     let mac = fs::read_to_string(format!("/sys/class/net/{TAP}/address"))?;
     vm.order(&format!("address 10.99.0.2/24 {OURS} {}", mac.trim()), "done")?;

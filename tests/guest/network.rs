@@ -16,7 +16,7 @@ use probe_user::{
     kernel::{
         cpus,
         netdev::NetDevices,
-        netlink::{Link, Netlink},
+        netlink::{Interface, Netlink},
         netns::Netns,
         run::Run,
     },
@@ -228,7 +228,7 @@ fn per_guest() -> Result<()> {
     let index = NetDevices::of(dut)?.number(&bridge, "ifindex")?;
     let address = "10.84.9.9".parse()?;
     let mut links = dut.run(Netlink::open)??;
-    links.add_address(Link { name: &bridge, index }, address, PREFIX)?;
+    links.add_address(Interface { name: &bridge, index }, address, PREFIX)?;
 
     let mut bounds = [(0, 0), (0, 0)];
     for (guest, bytes) in [(0, 3_000_000), (1, 20_000_000), (0, 5_000_000)] {

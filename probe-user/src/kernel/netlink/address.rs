@@ -10,7 +10,7 @@ use netlink_packet_route::{
 };
 use probe_core::error::Result;
 
-use super::{Link, Netlink};
+use super::{Interface, Netlink};
 use crate::kernel::netdev::Mac;
 
 impl Netlink {
@@ -19,7 +19,7 @@ impl Netlink {
     ///
     /// # Errors
     /// There is no such link, or it has the address (`EEXIST`).
-    pub fn add_address(&mut self, link: Link<'_>, ip: Ipv4Addr, prefix: u8) -> Result<()> {
+    pub fn add_address(&mut self, link: Interface<'_>, ip: Ipv4Addr, prefix: u8) -> Result<()> {
         let mut address = AddressMessage::default();
         address.header.family = AddressFamily::Inet;
         address.header.prefix_len = prefix;
@@ -36,7 +36,7 @@ impl Netlink {
     ///
     /// # Errors
     /// There is no such link, or it is down (`ENETDOWN`).
-    pub fn add_neighbour(&mut self, link: Link<'_>, ip: Ipv4Addr, mac: Mac) -> Result<()> {
+    pub fn add_neighbour(&mut self, link: Interface<'_>, ip: Ipv4Addr, mac: Mac) -> Result<()> {
         let mut entry = NeighbourMessage::default();
         entry.header.family = AddressFamily::Inet;
         entry.header.ifindex = link.index;

@@ -22,7 +22,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use probe_core::error::{Error, Result};
 
 use self::channel::Channel;
-pub use self::tc::{Backlog, Class, Link};
+pub use self::tc::{Backlog, Class, Interface};
 use super::{netdev::Mac, netns::Netns};
 
 /// An rtnetlink socket; it acts on the network namespace in which it was opened.

@@ -49,7 +49,7 @@ const TICK_NS: u64 = 4_000_000;
 
 /// An interface of the socket's namespace.
 #[derive(Debug, Clone, Copy)]
-pub struct Link<'a> {
+pub struct Interface<'a> {
     /// Its name, for messages.
     pub name: &'a str,
     /// Its index.
@@ -83,7 +83,7 @@ impl Netlink {
     ///
     /// # Errors
     /// The kernel has no HTB, or the link has a queue of somebody's own.
-    pub fn add_tree(&mut self, link: Link<'_>) -> Result<()> {
+    pub fn add_tree(&mut self, link: Interface<'_>) -> Result<()> {
         // struct tc_htb_glob: version 3, rate2quantum (every class of ours says its quantum), no
         // default class.
         let glob = [3_u32, 10, 0, 0, 0].map(u32::to_ne_bytes).concat();
@@ -98,7 +98,12 @@ impl Netlink {
     ///
     /// # Errors
     /// The class above does not exist, or the rate is 0.
-    pub fn add_class(&mut self, link: Link<'_>, class: Class, queue: Option<u32>) -> Result<()> {
+    pub fn add_class(
+        &mut self,
+        link: Interface<'_>,
+        class: Class,
+        queue: Option<u32>,
+    ) -> Result<()> {
         let mut made = message(link, in_tree(class.id), in_tree(class.above));
         made.attributes =
             vec![TcAttribute::Kind(HTB.into()), TcAttribute::Options(parameters(class))];
@@ -117,7 +122,7 @@ impl Netlink {
     ///
     /// # Errors
     /// The kernel has no u32 classifier, or there is no tree.
-    pub fn classify(&mut self, link: Link<'_>, mac: Mac, class: u16) -> Result<()> {
+    pub fn classify(&mut self, link: Interface<'_>, mac: Mac, class: u16) -> Result<()> {
         let mut filter = message(link, TcHandle::UNSPEC, in_tree(0));
         filter.header.info = EVERY_PROTOCOL;
         let options = [
@@ -133,7 +138,7 @@ impl Netlink {
     ///
     /// # Errors
     /// There is none.
-    pub fn delete_tree(&mut self, link: Link<'_>) -> Result<()> {
+    pub fn delete_tree(&mut self, link: Interface<'_>) -> Result<()> {
         let tree = message(link, TcHandle { major: TREE, minor: 0 }, TcHandle::ROOT);
         let request = Request::DelQueueDiscipline(tree);
         self.request("rtnetlink(RTM_DELQDISC)", link.name, request, 0)
@@ -143,7 +148,7 @@ impl Netlink {
     ///
     /// # Errors
     /// There is none.
-    pub fn backlog(&mut self, link: Link<'_>) -> Result<Backlog> {
+    pub fn backlog(&mut self, link: Interface<'_>) -> Result<Backlog> {
         const CALL: &str = "rtnetlink(RTM_GETQDISC)";
         let request =
             Request::GetQueueDiscipline(message(link, TcHandle::UNSPEC, TcHandle::UNSPEC));
@@ -167,7 +172,7 @@ impl Netlink {
     ///
     /// # Errors
     /// The kernel lacks a part of it, or `from` has an ingress hook already.
-    pub fn redirect(&mut self, from: Link<'_>, to: Link<'_>) -> Result<()> {
+    pub fn redirect(&mut self, from: Interface<'_>, to: Interface<'_>) -> Result<()> {
         let mut hook = message(from, HOOK, TcHandle::CLSACT);
         hook.attributes = vec![TcAttribute::Kind("clsact".into())];
         let request = Request::NewQueueDiscipline(hook);
@@ -188,7 +193,7 @@ impl Netlink {
     fn make(
         &mut self,
         call: &'static str,
-        link: Link<'_>,
+        link: Interface<'_>,
         request: Request,
         modules: &str,
     ) -> Result<()> {
@@ -203,7 +208,7 @@ impl Netlink {
     }
 }
 
-fn message(link: Link<'_>, handle: TcHandle, parent: TcHandle) -> TcMessage {
+fn message(link: Interface<'_>, handle: TcHandle, parent: TcHandle) -> TcMessage {
     let mut message = TcMessage::with_index(link.index.cast_signed());
     message.header.handle = handle;
     message.header.parent = parent;
@@ -241,7 +246,7 @@ fn from(mac: Mac) -> Vec<TcU32Key> {
 }
 
 /// The action that sends a frame out of `link` (`tcf_mirred_act` in net/sched/act_mirred.c).
-fn leave_through(link: Link<'_>) -> TcAction {
+fn leave_through(link: Interface<'_>) -> TcAction {
     let mut generic = TcActionGeneric::default();
     generic.action = TcActionType::Stolen;
     let mut mirror = TcMirror::default();

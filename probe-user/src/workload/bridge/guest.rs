@@ -5,7 +5,7 @@ use probe_core::{error::Result, model::scenario::Guests};
 use crate::{
     kernel::{
         netdev::NetDevices,
-        netlink::{Link, Netlink},
+        netlink::{Interface, Netlink},
         netns::Netns,
         run::Run,
     },
@@ -41,7 +41,7 @@ pub(super) fn build(run: &Run, number: u16, spec: &Guests) -> Result<(Netns, Tap
     links.set_address(&name, guest_mac(number))?;
     links.up("lo")?;
     links.up(&name)?;
-    let link = Link { name: &name, index: devices.number(&name, "ifindex")? };
+    let link = Interface { name: &name, index: devices.number(&name, "ifindex")? };
     links.add_address(link, guest_ip(number), PREFIX)?;
     links.add_neighbour(link, SINK_IP, sink_mac())?;
     Ok((netns, tap))

@@ -20,7 +20,7 @@ use probe_core::{
 };
 
 use super::{MAX_GUESTS, guest_mac};
-use crate::kernel::netlink::{Class, Link, Netlink};
+use crate::kernel::netlink::{Class, Interface, Netlink};
 
 /// The link's class; below it the guests', from 1.
 const LINK: u16 = 0xfffe;
@@ -71,7 +71,7 @@ struct State {
 
 impl Limiter {
     /// Looks after `uplink` in the namespace of `links`; limits nothing yet.
-    pub(super) fn new(links: Netlink, guests: usize, uplink: Link<'_>, mtu: u32) -> Self {
+    pub(super) fn new(links: Netlink, guests: usize, uplink: Interface<'_>, mtu: u32) -> Self {
         let state = Mutex::new(State { links, is_limited: false, dropped: 0 });
         Self { guests, uplink: uplink.name.into(), index: uplink.index, mtu, state }
     }
@@ -121,8 +121,8 @@ impl Limiter {
         }
     }
 
-    fn link(&self) -> Link<'_> {
-        Link { name: &self.uplink, index: self.index }
+    fn link(&self) -> Interface<'_> {
+        Interface { name: &self.uplink, index: self.index }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

@@ -8,7 +8,7 @@ use super::sink_mac;
 use crate::{
     kernel::{
         netdev::{NetDevices, cpu_mask},
-        netlink::{Link, Netlink, Peer},
+        netlink::{Interface, Netlink, Peer},
         netns::Netns,
         run::Run,
     },
@@ -49,8 +49,8 @@ impl Machines {
     }
 
     /// The cable's end in the sink.
-    pub(super) fn sink(&self) -> Result<Link<'_>> {
-        Ok(Link { name: &self.sink, index: self.far.number(&self.sink, "ifindex")? })
+    pub(super) fn sink(&self) -> Result<Interface<'_>> {
+        Ok(Interface { name: &self.sink, index: self.far.number(&self.sink, "ifindex")? })
     }
 }
 

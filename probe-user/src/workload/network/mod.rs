@@ -18,7 +18,7 @@ use probe_core::{
 use crate::{
     kernel::{
         netdev::{Mac, NetDevices},
-        netlink::{Link, Netlink},
+        netlink::{Interface, Netlink},
         netns::Netns,
         run::Run,
     },
@@ -82,8 +82,8 @@ impl<'a> Port<'a> {
         Ok(Self { name, index: devices.number(name, "ifindex")?, mac })
     }
 
-    fn link(self) -> Link<'a> {
-        Link { name: self.name, index: self.index }
+    fn link(self) -> Interface<'a> {
+        Interface { name: self.name, index: self.index }
     }
 }
 
