@@ -44,7 +44,7 @@ pub struct WorkerCounter {
 
 /// What a counter held at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Calls {
+pub struct CallCounts {
     /// Of all threads.
     pub all: u64,
     /// Of each worker; empty where threads cannot be told apart.
@@ -110,13 +110,13 @@ const WORDS: usize = size_of::<Slot>() / size_of::<u64>();
 
 impl WorkerCounter {
     /// Calls counted since the counter was loaded, without a system call.
-    pub fn calls(&self) -> Calls {
+    pub fn calls(&self) -> CallCounts {
         let slot = |index: usize| {
             self.slots.load(index * WORDS + offset_of!(Slot, calls) / size_of::<u64>())
         };
         let workers: Vec<u64> = (self.cpus..self.cpus + self.workers).map(slot).collect();
         let others: u64 = (0..self.cpus).map(slot).sum();
-        Calls { all: others + workers.iter().sum::<u64>(), workers }
+        CallCounts { all: others + workers.iter().sum::<u64>(), workers }
     }
 }
 

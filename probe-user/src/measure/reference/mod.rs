@@ -22,7 +22,7 @@ use probe_core::{
 use self::sites::{CountingPoint, Site, Sites};
 pub use self::verify::{verify, verify_alongside};
 use crate::{
-    kernel::bpf::{by_worker::Calls, chosen::Programs},
+    kernel::bpf::{by_worker::CallCounts, chosen::Programs},
     workload::fleet::Worker,
 };
 
@@ -43,7 +43,7 @@ struct CountedFunction {
 }
 
 /// What the reference counter had counted at one moment, by function; none where there is no site.
-pub type Reading = Vec<Option<Calls>>;
+pub type Reading = Vec<Option<CallCounts>>;
 
 /// What the reference counter counted, bin by bin.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,7 +141,7 @@ impl ReferenceCounter {
                     all.clone().all(|calls| calls.is_some_and(|c| c.workers.len() > last))
                 })
             };
-            let calls = |calls: &Calls| own.iter().map(|&worker| calls.workers[worker]).sum();
+            let calls = |calls: &CallCounts| own.iter().map(|&worker| calls.workers[worker]).sum();
             let series = |index: usize| {
                 (self.functions[index].name.clone(), differences(readings, index, calls))
             };
@@ -175,7 +175,7 @@ impl ReferenceCounter {
 }
 
 /// The sum of two sites. One that does not tell workers apart makes the sum unable to, too.
-fn add(mut one: Calls, other: Calls) -> Calls {
+fn add(mut one: CallCounts, other: CallCounts) -> CallCounts {
     one.all += other.all;
     one.workers.truncate(other.workers.len());
     for (sum, calls) in one.workers.iter_mut().zip(other.workers) {
@@ -186,7 +186,7 @@ fn add(mut one: Calls, other: Calls) -> Calls {
 
 /// What `of` grew by between each two readings. Totals never fall, so a difference is never
 /// negative.
-fn differences(readings: &[Reading], function: usize, of: impl Fn(&Calls) -> u64) -> Vec<u64> {
+fn differences(readings: &[Reading], function: usize, of: impl Fn(&CallCounts) -> u64) -> Vec<u64> {
     let total = |reading: &Reading| reading.get(function).and_then(Option::as_ref).map_or(0, &of);
     readings.windows(2).map(|pair| total(&pair[1]).saturating_sub(total(&pair[0]))).collect()
 }
@@ -207,8 +207,8 @@ mod tests {
         assert_eq!(told("svm_vcpu_run"), "tracepoint kvm:kvm_entry");
     }
 
-    fn calls(all: u64, workers: &[u64]) -> Option<Calls> {
-        Some(Calls { all, workers: workers.to_vec() })
+    fn calls(all: u64, workers: &[u64]) -> Option<CallCounts> {
+        Some(CallCounts { all, workers: workers.to_vec() })
     }
 
     #[test]

@@ -10,7 +10,7 @@ use probe_core::{
 
 use crate::kernel::{
     bpf::{
-        by_worker::{Calls as Counted, WorkerCounter, WorkerCounters},
+        by_worker::{CallCounts, WorkerCounter, WorkerCounters},
         chosen::Programs,
         counter::Counter,
         loader::Spot,
@@ -94,10 +94,12 @@ impl Site {
     }
 
     /// Hits since it was attached, without a system call.
-    pub(super) fn calls(&self) -> Counted {
+    pub(super) fn calls(&self) -> CallCounts {
         match self {
             Self::Function(counter) => counter.calls(),
-            Self::Tracepoint(counter) => Counted { all: counter.counts.all(), workers: Vec::new() },
+            Self::Tracepoint(counter) => {
+                CallCounts { all: counter.counts.all(), workers: Vec::new() }
+            }
         }
     }
 
