@@ -8,7 +8,7 @@ use probe_core::model::{
     item::{ItemId, PerItem},
     loss::Loss,
     method::Class,
-    observation::{Estimate, Observation},
+    observation::{EstimatedCalls, Observation},
     target::{Function, Target},
     units::Nanos,
 };
@@ -198,7 +198,7 @@ fn check(class: Class, outcome: &Outcome, truth: &[u64]) -> Result<()> {
 fn sampled(observation: &Observation, item: usize, truth: u64) -> Result<()> {
     let (counted, estimate) = (observation.counted[item], observation.estimates[item]);
     ensure!(counted == Some(truth), "counted {counted:?} of {truth}");
-    let Estimate { calls, lo, hi, .. } = estimate.context("no estimate")?;
+    let EstimatedCalls { calls, lo, hi, .. } = estimate.context("no estimate")?;
     ensure!(lo <= calls && calls <= hi, "{estimate:?}");
     let truth = truth as f64;
     let (low, high) = (calls - 2.6 * (calls - lo) - 1.0, calls + 2.6 * (hi - calls) + 1.0);

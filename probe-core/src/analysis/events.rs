@@ -11,7 +11,7 @@ use crate::model::{
     campaign::{Events, Reconciliation},
     loss::Loss,
     method::{Class, Descriptor, SeriesUnit},
-    observation::{Estimate, Promise},
+    observation::{EstimatedCalls, Promise},
     reason::Reason,
     trial::{Measured, Outcome, Pace},
 };
@@ -87,8 +87,8 @@ fn counts(done: &[&Measured], method: &Descriptor, item: Item<'_>) -> ItemTotals
 
 /// The estimate of all trials together. Bounds add up; intervals of independent draws add up in
 /// squares.
-fn together(estimates: impl Iterator<Item = Option<Estimate>>) -> Option<Estimate> {
-    let all: Vec<Estimate> = estimates.collect::<Option<_>>()?;
+fn together(estimates: impl Iterator<Item = Option<EstimatedCalls>>) -> Option<EstimatedCalls> {
+    let all: Vec<EstimatedCalls> = estimates.collect::<Option<_>>()?;
     let promise = all.first()?.promise;
     let calls: f64 = all.iter().map(|one| one.calls).sum();
     let add = |sides: &mut dyn Iterator<Item = f64>| match promise {
@@ -97,7 +97,7 @@ fn together(estimates: impl Iterator<Item = Option<Estimate>>) -> Option<Estimat
     };
     let below = add(&mut all.iter().map(|one| one.calls - one.lo));
     let above = add(&mut all.iter().map(|one| one.hi - one.calls));
-    Some(Estimate { calls, lo: calls - below, hi: calls + above, promise })
+    Some(EstimatedCalls { calls, lo: calls - below, hi: calls + above, promise })
 }
 
 /// Events of `item` in the window, from the series of a recorder; else the session's own total. (A
@@ -259,7 +259,7 @@ mod tests {
             let lab = lab("perf-kprobe-record-10", |measured| {
                 saw(measured, 98, Loss::NONE, Loss::Exact(missed));
                 let promise = Promise::Always;
-                let estimate = Estimate { calls, lo: calls, hi: calls + 20.0, promise };
+                let estimate = EstimatedCalls { calls, lo: calls, hi: calls + 20.0, promise };
                 measured.observation.estimates = vec![Some(estimate)].into();
             });
             let found = of(&lab, "perf-kprobe-record-10");
@@ -287,7 +287,7 @@ mod tests {
                 saw(measured, 98, Loss::NONE, Loss::NONE);
                 measured.observation.counted = vec![Some(counted)].into();
                 let promise = Promise::Confidence95;
-                let estimate = Estimate { calls: 980.0, lo, hi: 1040.0, promise };
+                let estimate = EstimatedCalls { calls: 980.0, lo, hi: 1040.0, promise };
                 measured.observation.estimates = vec![Some(estimate)].into();
             });
             of(&lab, "perf-kprobe-record-10")

@@ -5,7 +5,7 @@ use crate::model::{
     campaign::Reconciliation,
     loss::Loss,
     method::{Class, Descriptor, SeriesUnit},
-    observation::{Estimate, Promise},
+    observation::{EstimatedCalls, Promise},
     reason::Reason,
 };
 
@@ -22,7 +22,7 @@ pub(super) struct ItemTotals {
     /// Whether all losses that are known of are known to be hits of the item.
     pub(super) placed: bool,
     /// A sampler's own estimate.
-    pub(super) estimate: Option<Estimate>,
+    pub(super) estimate: Option<EstimatedCalls>,
 }
 
 impl ItemTotals {
@@ -90,8 +90,8 @@ fn sampled(counts: &ItemTotals, truth: u64) -> Reconciliation {
     clippy::cast_sign_loss,
     reason = "bounds of counts, at least zero"
 )]
-fn within(estimate: Estimate, truth: u64) -> Reconciliation {
-    let Estimate { calls, lo, hi, promise } = estimate;
+fn within(estimate: EstimatedCalls, truth: u64) -> Reconciliation {
+    let EstimatedCalls { calls, lo, hi, promise } = estimate;
     let inside = (lo..=hi).contains(&(truth as f64));
     match promise {
         Promise::Always if inside => {

@@ -13,7 +13,7 @@ use super::{
     figures::{DurationFigures, FidelityFigures, Figures, RunFigures, SizeFigures},
     loss::Loss,
     method::{Descriptor, MethodId},
-    observation::Estimate,
+    observation::EstimatedCalls,
     paper::Statement,
     reason::Reason,
     scenario::{BitRate, Scenario},
@@ -342,7 +342,7 @@ pub struct Events {
     pub counted: Option<u64>,
     /// What a sampler takes the true number for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub estimate: Option<Estimate>,
+    pub estimate: Option<EstimatedCalls>,
     /// Whether these numbers agree with the truth.
     pub reconciles: Reconciliation,
 }

@@ -23,7 +23,7 @@ pub struct Observation {
     pub counted: PerItem<u64>,
     /// Samplers of calls: what they take the true number for, per item. Empty for all others.
     #[serde(default, skip_serializing_if = "PerItem::is_empty")]
-    pub estimates: PerItem<Estimate>,
+    pub estimates: PerItem<EstimatedCalls>,
     /// Methods that measure how long calls take: per item. Empty for all others.
     #[serde(default, skip_serializing_if = "PerItem::is_empty")]
     pub durations: PerItem<Durations>,
@@ -81,8 +81,7 @@ impl Default for Observation {
 
 /// A sampler's estimate of the number of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "EstimatedCalls")]
-pub struct Estimate {
+pub struct EstimatedCalls {
     /// The estimate.
     pub calls: f64,
     /// Least and most calls that the samples allow.

@@ -6,7 +6,7 @@ use probe_core::{
     model::{
         loss::Loss,
         method::{Class, Descriptor},
-        observation::{Estimate, Observation, Promise},
+        observation::{EstimatedCalls, Observation, Promise},
         target::Target,
         trial::{Measured, Pace, Part},
     },
@@ -100,8 +100,8 @@ fn hint(item: &str, too_many: bool) -> &'static str {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no trial makes 2^53 calls")]
-fn bounds(estimate: Estimate, truth: u64, name: &str) -> Result<()> {
-    let Estimate { calls, lo, hi, promise } = estimate;
+fn bounds(estimate: EstimatedCalls, truth: u64, name: &str) -> Result<()> {
+    let EstimatedCalls { calls, lo, hi, promise } = estimate;
     if promise == Promise::Always && !(lo..=hi).contains(&(truth as f64)) {
         return Err(Error::Inconsistent(format!(
             "{truth} hits of {name}, but the sampler's bounds are {lo} and {hi} about {calls}"
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn bounds_that_are_promised_must_hold_the_truth() {
-        let estimate = |promise| Estimate { calls: 100.0, lo: 100.0, hi: 199.0, promise };
+        let estimate = |promise| EstimatedCalls { calls: 100.0, lo: 100.0, hi: 199.0, promise };
         assert!(bounds(estimate(Promise::Always), 150, "f").is_ok());
         assert!(bounds(estimate(Promise::Always), 99, "f").is_err());
         assert!(bounds(estimate(Promise::Always), 200, "f").is_err());

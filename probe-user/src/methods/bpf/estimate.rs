@@ -1,6 +1,6 @@
 //! How many calls there were, from those that were drawn at random.
 
-use probe_core::model::observation::{Estimate, Promise};
+use probe_core::model::observation::{EstimatedCalls, Promise};
 
 /// 97.5 % of a normal distribution lie below.
 const Z: f64 = 1.959_963_985;
@@ -11,7 +11,7 @@ const NONE_DRAWN: f64 = 3.688_879_454;
 /// From `drawn` calls, each drawn on its own with probability `p`: the numbers of calls `n` whose
 /// binomial standard deviation holds `drawn` within 1.96 of `n p` (Wilson's score interval, solved
 /// for `n`). It has a meaning where none was drawn, too.
-pub(super) fn binomial(drawn: u64, p: f64) -> Estimate {
+pub(super) fn binomial(drawn: u64, p: f64) -> EstimatedCalls {
     #[expect(clippy::cast_precision_loss, reason = "no trial draws 2^53 calls")]
     let k = drawn as f64;
     // (k - n p)^2 = Z^2 n p (1 - p)
@@ -19,7 +19,7 @@ pub(super) fn binomial(drawn: u64, p: f64) -> Estimate {
     let middle = 2.0 * k + spread;
     let root = (middle * middle - 4.0 * k * k).max(0.0).sqrt();
     let bound = |sign: f64| (middle + sign * root) / (2.0 * p);
-    Estimate {
+    EstimatedCalls {
         calls: k / p,
         lo: bound(-1.0).max(k),
         hi: bound(1.0),
@@ -61,12 +61,12 @@ impl Weights {
     /// are `(1 - p)/p` per call, and `Σ (1 - p)/p²` over the calls drawn estimates their sum
     /// without bias. `now` are the weights that the next calls would have: what came after the last
     /// draw has left no trace, and may be so many calls more.
-    pub(super) fn estimate(self, now: impl Iterator<Item = f64>) -> Estimate {
+    pub(super) fn estimate(self, now: impl Iterator<Item = f64>) -> EstimatedCalls {
         #[expect(clippy::cast_precision_loss, reason = "no trial draws 2^53 calls")]
         let least = self.drawn as f64;
         let deviation = self.variance.sqrt();
         let unseen: f64 = now.map(|weight| NONE_DRAWN * (weight - 1.0).max(0.0)).sum();
-        Estimate {
+        EstimatedCalls {
             calls: self.sum,
             lo: (self.sum - Z * deviation).max(least),
             hi: self.sum + Z * deviation + unseen,
@@ -109,7 +109,7 @@ mod tests {
         let (mut plain, mut weighted, mut mean) = (0, 0, 0.0);
         for _ in 0..ROUNDS {
             let drawn = (0..CALLS).filter(|_| random.random::<f64>() < 0.01).count();
-            let Estimate { lo, hi, .. } = binomial(drawn as u64, 0.01);
+            let EstimatedCalls { lo, hi, .. } = binomial(drawn as u64, 0.01);
             plain += u32::from((lo..=hi).contains(&f64::from(CALLS)));
             // A probability that depends on what was drawn before, as the bucket's does.
             let (mut weights, mut p) = (Weights::default(), 0.5);
@@ -121,7 +121,7 @@ mod tests {
                     p = f64::min(p * 1.02, 1.0);
                 }
             }
-            let Estimate { calls, lo, hi, .. } = weights.estimate([1.0 / p].into_iter());
+            let EstimatedCalls { calls, lo, hi, .. } = weights.estimate([1.0 / p].into_iter());
             weighted += u32::from((lo..=hi).contains(&f64::from(CALLS)));
             mean += calls / f64::from(ROUNDS);
         }

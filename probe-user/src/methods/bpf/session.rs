@@ -11,7 +11,7 @@ use probe_core::{
         item::ItemId,
         loss::Loss,
         method::{Class, Descriptor, Family, SeriesUnit},
-        observation::{Durations, Estimate, Observation},
+        observation::{Durations, EstimatedCalls, Observation},
         target::Target,
         units::Nanos,
     },
@@ -102,7 +102,7 @@ pub(super) struct Account {
     /// Of each of its items; empty where it counts none.
     pub(super) recorded: Vec<u64>,
     pub(super) counted: Option<u64>,
-    pub(super) estimate: Option<Estimate>,
+    pub(super) estimate: Option<EstimatedCalls>,
     pub(super) durations: Option<Durations>,
     pub(super) lost: u64,
     /// Calls at which the program ran in vain, beside those at which it did not run.

@@ -6,7 +6,7 @@ use probe_core::{
     error::{Error, Result},
     model::{
         loss::Loss,
-        observation::{Estimate, Promise},
+        observation::{EstimatedCalls, Promise},
     },
 };
 
@@ -111,11 +111,11 @@ impl Fate {
     /// `period`, and each CPU may have begun a period that it did not end, and counted hits that
     /// were cut off.
     #[expect(clippy::cast_precision_loss, reason = "no trial has 2^53 hits")]
-    pub(super) fn estimate(&self, period: u64) -> Estimate {
+    pub(super) fn estimate(&self, period: u64) -> EstimatedCalls {
         let records = self.recorded + self.lost - self.cut_off;
         let lo = records * period;
         let hi = lo + (period - 1 + CUT_OFF) * self.cpus;
-        Estimate { calls: lo as f64, lo: lo as f64, hi: hi as f64, promise: Promise::Always }
+        EstimatedCalls { calls: lo as f64, lo: lo as f64, hi: hi as f64, promise: Promise::Always }
     }
 }
 
