@@ -10,7 +10,7 @@ use probe_core::{
 use super::options::Options;
 use crate::{
     kernel::cpus,
-    sys::perf::{Attr, Event, Rate, Reading},
+    sys::perf::{Attr, Event, Reading, SampleRate},
 };
 
 /// What ticks.
@@ -136,7 +136,13 @@ impl Ticker {
             Self::CpuClock => SOFTWARE_CPU_CLOCK,
             Self::Cycles | Self::Untold { .. } => HARDWARE_CPU_CYCLES,
         };
-        Attr { kind, config, rate: Rate::Frequency(frequency), sample_type, exclude_guest: true }
+        Attr {
+            kind,
+            config,
+            rate: SampleRate::Frequency(frequency),
+            sample_type,
+            exclude_guest: true,
+        }
     }
 }
 

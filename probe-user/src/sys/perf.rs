@@ -25,7 +25,7 @@ use super::call::{self, Call};
 
 /// How often an event leaves a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rate {
+pub enum SampleRate {
     /// So many per second of the event's time; the kernel adapts the period where it must.
     Frequency(Hertz),
     /// One in so many events.
@@ -44,7 +44,7 @@ pub struct Attr {
     /// The event within that type.
     pub config: u64,
     /// How often it leaves a record.
-    pub rate: Rate,
+    pub rate: SampleRate,
     /// `PERF_SAMPLE_*`: what a record holds.
     pub sample_type: u64,
     /// Whether it stops while a virtual CPU runs its guest; for events of the PMU.
@@ -65,12 +65,12 @@ impl Attr {
 
         let mut attr = attr::event(self.kind, self.config);
         match self.rate {
-            Rate::Frequency(hertz) => {
+            SampleRate::Frequency(hertz) => {
                 attr.__bindgen_anon_1.sample_freq = hertz.0.into();
                 attr.set_freq(1);
             }
-            Rate::Period(period) => attr.__bindgen_anon_1.sample_period = period,
-            Rate::Never => {}
+            SampleRate::Period(period) => attr.__bindgen_anon_1.sample_period = period,
+            SampleRate::Never => {}
         }
         attr.sample_type = self.sample_type;
         attr.read_format = read_format;
@@ -174,7 +174,7 @@ impl Event {
     /// `EACCES` or `EPERM` where it may not.
     pub fn may_watch_all(cpu: u32) -> io::Result<()> {
         let (kind, config) = (PERF_TYPE_SOFTWARE as u32, PERF_COUNT_SW_DUMMY as u64);
-        let rate = Rate::Never;
+        let rate = SampleRate::Never;
         let attr = Attr { kind, config, rate, sample_type: 0, exclude_guest: false };
         Self::open(&attr, cpu, None).map(drop)
     }
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn the_attr_is_laid_out_as_the_kernels() {
-        let rate = Rate::Frequency(Hertz(999));
+        let rate = SampleRate::Frequency(Hertz(999));
         let event = Attr { kind: 1, config: 2, rate, sample_type: 0x27, exclude_guest: false };
         let attr = event.filled(3);
         let attr = attr::bytes(&attr);
@@ -322,8 +322,13 @@ mod tests {
         let pipe = rustix::pipe::pipe().unwrap();
         let fd = std::os::fd::IntoRawFd::into_raw_fd(pipe.1);
         let script = call::Script::install([-i64::from(libc::EINVAL), fd.into()]);
-        let attr =
-            Attr { kind: 1, config: 0, rate: Rate::Never, sample_type: 0, exclude_guest: false };
+        let attr = Attr {
+            kind: 1,
+            config: 0,
+            rate: SampleRate::Never,
+            sample_type: 0,
+            exclude_guest: false,
+        };
         let event = Event::open(&attr, 0, None).unwrap();
         assert!(!event.reports_loss);
         assert_eq!(script.remaining(), 0);

@@ -33,7 +33,7 @@ use crate::{
     },
     sys::{
         bpf::maps,
-        perf::{Attr, Event, Rate, Ring},
+        perf::{Attr, Event, Ring, SampleRate},
     },
 };
 
@@ -82,7 +82,7 @@ fn open(cpu: u32) -> Result<Event> {
     let attr = Attr {
         kind: TYPE_SOFTWARE,
         config: COUNT_SW_BPF_OUTPUT,
-        rate: Rate::Period(1),
+        rate: SampleRate::Period(1),
         sample_type: SAMPLE_RAW,
         exclude_guest: false,
     };

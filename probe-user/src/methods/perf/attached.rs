@@ -19,7 +19,7 @@ use super::{
 use crate::{
     kernel::{cpus, known::Known, run::Run},
     methods::ticker::running,
-    sys::perf::{Rate, Reading},
+    sys::perf::{Reading, SampleRate},
 };
 
 /// Events at places of a run's own.
@@ -63,7 +63,7 @@ impl Attached {
         source: PointSource,
         target: &Target,
         run: &Run,
-        rate: Rate,
+        rate: SampleRate,
         pages: Option<usize>,
     ) -> Result<Self> {
         let cpus = cpus::online()?;

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     kernel::known::Known,
     methods::{AttachContext, Cadence, Detection, Method, Session, Sink, options::Options},
-    sys::perf::Rate,
+    sys::perf::SampleRate,
 };
 
 /// Id of the counter of calls.
@@ -70,7 +70,7 @@ impl Method for Counter {
     }
 
     fn open(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>> {
-        let attached = Attached::open(self.source, target, context.run, Rate::Never, None)?;
+        let attached = Attached::open(self.source, target, context.run, SampleRate::Never, None)?;
         let items = attached.items();
         Ok(Box::new(Counting { attached, items }))
     }

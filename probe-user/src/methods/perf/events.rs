@@ -15,7 +15,7 @@ use super::{
     points::Point,
     ring::{Record, RecordError, Records, SampleLayout},
 };
-use crate::sys::perf::{Event, Rate, Reading, Ring};
+use crate::sys::perf::{Event, Reading, Ring, SampleRate};
 
 /// The events, by CPU.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl PerfEvents {
     pub(super) fn open(
         places: &[Point],
         cpus: &[u32],
-        rate: Rate,
+        rate: SampleRate,
         pages: Option<usize>,
     ) -> Result<Self> {
         // A record of one that is alone needs no name.
@@ -149,7 +149,7 @@ impl Cpu {
     fn open(
         places: &[Point],
         cpu: u32,
-        rate: Rate,
+        rate: SampleRate,
         layout: SampleLayout,
         pages: Option<usize>,
     ) -> Result<Self> {

@@ -14,7 +14,7 @@ use crate::{
             probes::{ProbeEvents, ProbeKind, Profile},
         },
     },
-    sys::perf::{Attr, Rate},
+    sys::perf::{Attr, SampleRate},
 };
 
 /// Where a method takes its events from.
@@ -42,7 +42,7 @@ pub(super) struct Point {
 
 impl Point {
     /// The event at this place.
-    pub(super) fn attr(&self, rate: Rate, sample_type: u64) -> Attr {
+    pub(super) fn attr(&self, rate: SampleRate, sample_type: u64) -> Attr {
         const TRACEPOINT: u32 = 2;
         Attr { kind: TRACEPOINT, config: self.id, rate, sample_type, exclude_guest: false }
     }

@@ -33,7 +33,7 @@ use crate::{
         entry::number_in,
         options::{Options, PerfRing},
     },
-    sys::perf::Rate,
+    sys::perf::SampleRate,
 };
 
 /// Id of the recorder of every call.
@@ -90,8 +90,8 @@ impl Recorder {
         Ok(Self { descriptor, source, period, ring, wake })
     }
 
-    fn rate(&self) -> Rate {
-        Rate::Period(self.period.into())
+    fn rate(&self) -> SampleRate {
+        SampleRate::Period(self.period.into())
     }
 }
 
