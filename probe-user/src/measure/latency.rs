@@ -16,14 +16,14 @@ use crate::{
         listener::{Listener, Taker},
         realtime::Offset,
     },
-    sys::packet::Shape,
+    sys::packet::RingShape,
     workload::{Testbed, blast::frame},
 };
 
 /// Room for some 200,000 frames, so that nothing is dropped between two bin edges at any rate that
 /// guests reach. Only the stamp is looked at.
-const RING: Shape =
-    Shape { block_size: 1 << 18, blocks: 128, retire_ms: 20, snaplen: Some(frame::MIN as u32) };
+const RING: RingShape =
+    RingShape { block_size: 1 << 18, blocks: 128, retire_ms: 20, snaplen: Some(frame::MIN as u32) };
 
 /// The longest time that is told apart: a minute.
 const LONGEST: u64 = 60_000_000_000;

@@ -41,7 +41,7 @@ const NO_FRAME: u16 = 0xffff;
 
 /// What to ask of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
+pub struct RingShape {
     /// Bytes per block: whole pages.
     pub block_size: u32,
     /// Blocks in the ring.
@@ -77,7 +77,7 @@ impl Socket {
     /// # Errors
     /// Not root; no packet sockets in this kernel; a shape that the kernel refuses (`EINVAL`) or
     /// has no memory for.
-    pub fn open(shape: &Shape) -> Result<Self> {
+    pub fn open(shape: &RingShape) -> Result<Self> {
         let failed =
             |call| move |e: rustix::io::Errno| Error::call(call, "packet socket", e.into());
         // No protocol: nothing is heard before `listen`.
@@ -206,7 +206,7 @@ fn set(
 }
 
 /// `struct tpacket_req3`: no private area, no hash.
-fn request(shape: &Shape) -> [u8; 28] {
+fn request(shape: &RingShape) -> [u8; 28] {
     let per_block = shape.block_size / FRAME_SIZE;
     let frames = per_block.saturating_mul(shape.blocks);
     let words = [shape.block_size, shape.blocks, FRAME_SIZE, frames, shape.retire_ms, 0, 0];
@@ -248,7 +248,7 @@ struct Ring {
 unsafe impl Send for Ring {}
 
 impl Ring {
-    fn map(fd: BorrowedFd<'_>, shape: &Shape) -> io::Result<Self> {
+    fn map(fd: BorrowedFd<'_>, shape: &RingShape) -> io::Result<Self> {
         let block_size = shape.block_size as usize;
         if shape.blocks == 0 || block_size <= BLOCK_STATUS + 4 || !block_size.is_multiple_of(8) {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -322,7 +322,8 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: Shape = Shape { block_size: 4096, blocks: 2, retire_ms: 10, snaplen: Some(128) };
+    const SHAPE: RingShape =
+        RingShape { block_size: 4096, blocks: 2, retire_ms: 10, snaplen: Some(128) };
 
     /// A file in place of a socket, so that the test plays the kernel's part by writing to it.
     fn played() -> (File, Ring) {

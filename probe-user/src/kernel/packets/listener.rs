@@ -13,7 +13,7 @@ use std::{
 use probe_core::error::{Error, Result};
 
 use super::block::{Block, Frame};
-use crate::sys::packet::{Shape, Socket, Statistics};
+use crate::sys::packet::{RingShape, Socket, Statistics};
 
 /// Who takes the frames.
 pub trait Taker {
@@ -57,7 +57,7 @@ impl Listener {
     ///
     /// # Errors
     /// As [`Socket::open`]; there is no such interface.
-    pub fn open(name: &str, shape: &Shape) -> Result<Self> {
+    pub fn open(name: &str, shape: &RingShape) -> Result<Self> {
         let socket = Socket::open(shape)?;
         let interface = socket.interface(name)?;
         let retire = Duration::from_millis(shape.retire_ms.into());

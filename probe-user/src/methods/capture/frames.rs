@@ -29,7 +29,7 @@ use crate::{
         },
     },
     methods::{AttachContext, Cadence, Detection, Method, Session, Sink, Taps, options::Options},
-    sys::packet::{Shape, Socket},
+    sys::packet::{RingShape, Socket},
 };
 
 /// What is kept of each frame.
@@ -48,7 +48,7 @@ const WHOLE: u32 = 262_144;
 #[derive(Debug)]
 pub struct Capture {
     descriptor: Descriptor,
-    shape: Shape,
+    shape: RingShape,
     wake: Duration,
     file: Option<PathBuf>,
 }
@@ -102,7 +102,7 @@ impl Capture {
         };
         Ok(Self {
             descriptor,
-            shape: Shape { block_size, blocks, retire_ms, snaplen },
+            shape: RingShape { block_size, blocks, retire_ms, snaplen },
             wake: Duration::from_millis(wake_ms.into()),
             file: Some(file).filter(|file| !file.is_empty()).map(Into::into),
         })
@@ -124,7 +124,7 @@ impl Method for Capture {
         // One that listens to nothing. Its ring is a small one: whether there is memory for the
         // real one is no feature.
         let page = u32::try_from(rustix::param::page_size()).unwrap_or(u32::MAX);
-        let shape = Shape { block_size: page, blocks: 1, ..self.shape };
+        let shape = RingShape { block_size: page, blocks: 1, ..self.shape };
         Socket::open(&shape).map(drop).into()
     }
 
