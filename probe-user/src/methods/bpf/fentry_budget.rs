@@ -21,7 +21,7 @@ use serde_json::json;
 
 use super::{
     estimate::Weights,
-    fentry_ringbuf::Shape,
+    fentry_ringbuf::RingOptions,
     prices,
     rates::{Rates, load_on},
     session::{Account, Design, Details, MethodKind, Part, Programmed, Traced, check_drawn},
@@ -60,7 +60,7 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
             "Give a budget_pct from 0.01 to 100 and a window_ms of at most 60000",
         ));
     }
-    let shape = Shape::take(options, 1024)?;
+    let shape = RingOptions::take(options, 1024)?;
     let mut parameters = shape.parameters();
     parameters.insert("budget_pct".into(), json!(budget_pct));
     parameters.insert("window_ms".into(), json!(window_ms));
@@ -72,7 +72,7 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
 
 #[derive(Debug)]
 struct Budget {
-    shape: Shape,
+    shape: RingOptions,
     /// Of each CPU.
     budget_pct: f64,
     /// The bucket holds what the budget gives in this time, or a little more.

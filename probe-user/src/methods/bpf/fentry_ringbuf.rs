@@ -34,7 +34,7 @@ pub(super) const ID: &str = "bpf-fentry-ringbuf";
 /// A parameter has a wrong value.
 pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     // 65536 records: at the default wake-up the ring holds 655 thousand calls per second.
-    let shape = Shape::take(options, 1024)?;
+    let shape = RingOptions::take(options, 1024)?;
     let summary = "fentry programs write a timestamp per call to a BPF ring buffer";
     let kind =
         MethodKind { parameters: shape.parameters(), ..MethodKind::new(Class::Recorded, summary) };
@@ -43,12 +43,12 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
 
 /// A ring for each function, and how often it is read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
+pub(super) struct RingOptions {
     buffer_kib: u32,
     wake_ms: u32,
 }
 
-impl Shape {
+impl RingOptions {
     /// As `options` say, or a ring of `default_kib`, read every 100 ms.
     pub(super) fn take(options: &mut Options, default_kib: u32) -> Result<Self> {
         let buffer_kib = options.number("buffer_kib", default_kib, &bounds::BUFFER_KIB)?;
@@ -86,7 +86,7 @@ impl Shape {
 
 #[derive(Debug)]
 struct Record {
-    shape: Shape,
+    shape: RingOptions,
 }
 
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::{
     estimate,
-    fentry_ringbuf::Shape,
+    fentry_ringbuf::RingOptions,
     session::{Account, Design, Details, MethodKind, Part, Programmed, Traced, check_drawn},
 };
 use crate::{
@@ -52,7 +52,7 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     }
     // 16384 records: one in ten of a million calls per second, and more than the default wake-up
     // needs.
-    let shape = Shape::take(options, 256)?;
+    let shape = RingOptions::take(options, 256)?;
     let mut parameters = shape.parameters();
     parameters.insert("one_in".into(), json!(one_in));
     let summary = format!("fentry programs count each call and record one in {one_in} at random");
@@ -65,7 +65,7 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
 
 #[derive(Debug)]
 struct Draw {
-    shape: Shape,
+    shape: RingOptions,
     threshold: u64,
 }
 
