@@ -16,7 +16,7 @@ use std::process::Command;
 
 /// A series of kernels that is tested.
 #[derive(Debug)]
-pub struct Series {
+pub struct KernelSeries {
     /// As in a version: `6.12`.
     pub name: &'static str,
     /// The suite of Debian that has its newest build: long-term kernels get theirs through the
@@ -29,10 +29,10 @@ pub struct Series {
 }
 
 /// All of them, oldest first. A new series is a row here.
-pub const SERIES: [Series; 3] = [
-    Series { name: "6.1", suite: "bookworm-security", default: false, whole: false },
-    Series { name: "6.12", suite: "trixie-security", default: true, whole: true },
-    Series { name: "7.3", suite: "trixie-backports", default: false, whole: false },
+pub const SERIES: [KernelSeries; 3] = [
+    KernelSeries { name: "6.1", suite: "bookworm-security", default: false, whole: false },
+    KernelSeries { name: "6.12", suite: "trixie-security", default: true, whole: true },
+    KernelSeries { name: "7.3", suite: "trixie-backports", default: false, whole: false },
 ];
 
 /// The series that VMs boot unless another is asked for.
@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn one_series_is_the_default_and_one_is_run_whole() {
-        let flags: [fn(&Series) -> bool; 2] = [|series| series.default, |series| series.whole];
+        let flags: [fn(&KernelSeries) -> bool; 2] =
+            [|series| series.default, |series| series.whole];
         assert_eq!(flags.map(|flag| SERIES.iter().filter(|row| flag(row)).count()), [1, 1]);
     }
 
