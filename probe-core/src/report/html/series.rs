@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// One series, in the unit of its strip.
-struct Series {
+struct Curve {
     label: String,
     values: Vec<f64>,
     /// Among those of a strip: below the others, or above.
@@ -37,10 +37,10 @@ struct Series {
     colour: usize,
 }
 
-/// Series that share a unit.
+/// Curves that share a unit.
 struct Strip {
     unit: String,
-    series: Vec<Series>,
+    series: Vec<Curve>,
 }
 
 /// What one figure shows.
@@ -90,7 +90,7 @@ pub(super) fn slug(name: &str) -> String {
 
 /// Calls, what the method shows if that is something else, and throughput.
 fn strips(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Vec<Strip> {
-    let reference = happened(campaign, trial).map(|seen| Series {
+    let reference = happened(campaign, trial).map(|seen| Curve {
         label: "calls by the reference counter".into(),
         values: seen.drawn,
         behind: !method.id.is_off(),
@@ -100,7 +100,7 @@ fn strips(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Vec<Str
     let mut other = None;
     let own = shown(campaign, method, trial).filter(|_| !method.id.is_off());
     if let Some(seen) = own {
-        let series = |label| Series { label, values: seen.drawn, behind: false, colour: 2 };
+        let series = |label| Curve { label, values: seen.drawn, behind: false, colour: 2 };
         match seen.of {
             Of::Hits(name) if name == "calls" => {
                 calls.series.push(series(format!("by {}", method.id)));
@@ -117,7 +117,7 @@ fn strips(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Vec<Str
     }
     let mbit = over_time(&numbers(&trial.throughput), trial);
     let mbit = mbit.into_iter().map(|bytes| 8.0 * bytes / 1e6).collect();
-    let throughput = Series { label: "throughput".into(), values: mbit, behind: false, colour: 3 };
+    let throughput = Curve { label: "throughput".into(), values: mbit, behind: false, colour: 3 };
     let throughput = Strip { unit: "Mbit/s".into(), series: vec![throughput] };
     let calls = (!calls.series.is_empty()).then_some(calls);
     calls.into_iter().chain(other).chain([throughput]).collect()
@@ -183,7 +183,7 @@ impl Schedule<'_> {
                 .map(|(&x, &y)| Point { x, y, interval: None })
                 .collect(),
         };
-        let of = |series: &Series| {
+        let of = |series: &Curve| {
             let look = |stroke| Look { series: series.colour, stroke };
             let bold = if series.behind { Stroke::Broad } else { Stroke::Solid };
             match means(&series.values, self.window) {
@@ -241,7 +241,7 @@ impl Schedule<'_> {
             .unit(unit)
         };
         for strip in &self.strips {
-            for Series { label, values, .. } in &strip.series {
+            for Curve { label, values, .. } in &strip.series {
                 columns.push(column(label, strip.unit.clone(), values.clone()));
                 let mean = format!("{}, mean of 10 s", strip.unit);
                 let smooth = means(values, self.window);
