@@ -9,7 +9,7 @@ use super::{
     item::{Item, Items},
     pairs::{TrialFilter, Trials},
     sizes,
-    view::{Block as Pair, Quantity, Rating, View},
+    view::{BlockPair, Quantity, Rating, View},
 };
 use crate::model::{
     campaign::{Design, Run},
@@ -161,7 +161,7 @@ fn fidelity(
         SeriesUnit::CpuShare | SeriesUnit::Nothing => None,
     };
     let rating = Rating { r: Coefficient::Pearson, window: 1 };
-    Pair { off: &off, method: &under }.value(quantity, rating, factor).ok()
+    BlockPair { off: &off, method: &under }.value(quantity, rating, factor).ok()
 }
 
 /// `r_retained` is a ratio of means, so that a block's part in it is told to first order: `R + (r_m

@@ -14,7 +14,7 @@ use super::{
     item::Item,
     pairs::{Chosen, Pair, TrialFilter, Trials},
     stretch::LEAST_BINS,
-    view::{Block, Quantity, Rating, View},
+    view::{BlockPair, Quantity, Rating, View},
 };
 use crate::model::{
     figure::{Basis, Estimate, Figure, Platform},
@@ -83,12 +83,12 @@ struct Fidelity {
 
 /// The blocks in which a quantity exists, each with its value.
 struct Usable<'a> {
-    found: Vec<(Block<'a>, f64)>,
+    found: Vec<(BlockPair<'a>, f64)>,
     notes: Vec<Note>,
 }
 
 impl<'a> Usable<'a> {
-    fn blocks(&self) -> impl Iterator<Item = &Block<'a>> {
+    fn blocks(&self) -> impl Iterator<Item = &BlockPair<'a>> {
         self.found.iter().map(|(block, _)| block)
     }
 
@@ -169,7 +169,7 @@ impl Fidelity {
 
     fn usable(&self, quantity: Quantity, rating: Rating) -> Result<Usable<'_>, Reason> {
         let (found, left_out) = usable(self.views.iter().map(|(off, method)| {
-            let block = Block { off, method };
+            let block = BlockPair { off, method };
             Ok((block, block.value(quantity, rating, self.factor)?))
         }))?;
         let gaps: Vec<Gaps> = found.iter().map(|(block, _)| gaps(quantity, block)).collect();
@@ -207,7 +207,7 @@ impl Fidelity {
         &self,
         (quantity, scale): (Quantity, Scale),
         rating: Rating,
-        (block, value): (Block<'_>, f64),
+        (block, value): (BlockPair<'_>, f64),
         usable: Usable<'_>,
     ) -> Figure {
         if quantity == Quantity::Retained {
@@ -223,7 +223,7 @@ impl Fidelity {
 
     fn interval_in_run(
         &self,
-        block: &Block<'_>,
+        block: &BlockPair<'_>,
         quantity: Quantity,
         rating: Rating,
     ) -> Option<Interval> {
@@ -240,7 +240,7 @@ impl Fidelity {
     /// `r_retained` over several blocks: the ratio of the means.
     fn ratio(&self, rating: Rating, usable: Usable<'_>) -> Figure {
         let each = |quantity| -> Vec<f64> {
-            let value = |block: &Block<'_>| block.value(quantity, rating, None).ok();
+            let value = |block: &BlockPair<'_>| block.value(quantity, rating, None).ok();
             usable.blocks().filter_map(value).collect()
         };
         let (r_m, r_0) = (each(Quantity::Rm), each(Quantity::R0));
@@ -276,8 +276,8 @@ fn too_small(r_0: Option<Interval>) -> Option<Reason> {
 }
 
 /// What is missing in the series that `quantity` is made from.
-fn gaps(quantity: Quantity, block: &Block<'_>) -> Gaps {
-    let Block { off, method } = block;
+fn gaps(quantity: Quantity, block: &BlockPair<'_>) -> Gaps {
+    let BlockPair { off, method } = block;
     let own = quantity.uses_method();
     Gaps {
         method: own && !method.complete,

@@ -58,7 +58,7 @@ pub(super) struct Rating {
 
 /// A trial under the baseline and one under the method, from the same block.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Block<'a> {
+pub(super) struct BlockPair<'a> {
     pub(super) off: &'a View,
     pub(super) method: &'a View,
 }
@@ -180,7 +180,7 @@ impl View {
     }
 }
 
-impl Block<'_> {
+impl BlockPair<'_> {
     /// The quantity over all bins; `factor` is the method's declared one.
     ///
     /// # Errors
