@@ -36,22 +36,22 @@ struct Section {
     /// Its id in the page.
     id: &'static str,
     title: &'static str,
-    blocks: Vec<Block>,
+    blocks: Vec<Content>,
 }
 
 /// What stands in a section.
-enum Block {
+enum Content {
     Text(Markup),
     Figure(Box<Figure>),
 }
 
-impl From<Figure> for Block {
+impl From<Figure> for Content {
     fn from(figure: Figure) -> Self {
         Self::Figure(Box::new(figure))
     }
 }
 
-impl From<Markup> for Block {
+impl From<Markup> for Content {
     fn from(text: Markup) -> Self {
         Self::Text(text)
     }
@@ -70,8 +70,8 @@ pub fn drawings(campaign: &Campaign) -> Vec<(String, String)> {
 fn figures(sections: Vec<Section>) -> Vec<(String, String)> {
     let blocks = sections.into_iter().flat_map(|section| section.blocks);
     let figures = blocks.filter_map(|block| match block {
-        Block::Figure(figure) => Some(figure),
-        Block::Text(_) => None,
+        Content::Figure(figure) => Some(figure),
+        Content::Text(_) => None,
     });
     figures
         .map(|figure| (format!("{}.svg", figure.id), figure.drawing.file(&figure.title)))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Block, Section, svg};
+use super::{Content, Section, svg};
 use crate::{
     model::{
         campaign::Campaign,
@@ -95,8 +95,8 @@ fn body(section: &Section) -> Markup {
             h2 id=(title) { (section.title) }
             @for block in &section.blocks {
                 @match block {
-                    Block::Text(text) => (text),
-                    Block::Figure(figure) => (figure.markup()),
+                    Content::Text(text) => (text),
+                    Content::Figure(figure) => (figure.markup()),
                 }
             }
         }

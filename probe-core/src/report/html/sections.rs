@@ -2,7 +2,7 @@
 //! over the schedule.
 
 use super::{
-    Block, Section,
+    Content, Section,
     figure::Figure,
     panels::drawn,
     svg::{
@@ -33,11 +33,11 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     if sections.is_empty() {
         return None;
     }
-    let mut blocks: Vec<Block> = spread(campaign).into_iter().map(Into::into).collect();
+    let mut blocks: Vec<Content> = spread(campaign).into_iter().map(Into::into).collect();
     if is_drawn(campaign) {
         let figures = [guests(sections), called(sections)].into_iter().flatten();
         let profilers = methods(sections).filter_map(|id| profiled(sections, id));
-        blocks.extend(figures.chain(profilers).map(Block::from));
+        blocks.extend(figures.chain(profilers).map(Content::from));
     }
     Some(Section { id: "sections", title: "Sections of the schedule", blocks })
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    Block, Section,
+    Content, Section,
     figure::{Figure, key_of, look},
     figures, page,
     panels::drawn,
@@ -47,7 +47,8 @@ pub fn drawings(results: &[NamedCampaign]) -> Vec<(String, String)> {
 fn all(results: &[NamedCampaign]) -> Vec<Section> {
     let notes = html! { ul { @for note in notes(results) { li { (prose(&note)) } } } };
     let section = |id, title, blocks| Section { id, title, blocks };
-    let drawn = |group: &Group| drawings_of(group, results).into_iter().map(Block::from).collect();
+    let drawn =
+        |group: &Group| drawings_of(group, results).into_iter().map(Content::from).collect();
     let [costs, retained] = &GROUPS;
     let lost = losses(results, results).html("losses-data", LOSS);
     vec![
