@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::svg::{
     Drawing,
-    legend::Entry,
+    legend::LegendEntry,
     marks::{Shape, point},
 };
 use crate::{
@@ -89,25 +89,25 @@ fn series(family: Family) -> usize {
 }
 
 /// What colours and forms mean, of the families and classes that are there.
-pub(super) fn key(campaign: &Campaign) -> Vec<Entry<'static>> {
+pub(super) fn key(campaign: &Campaign) -> Vec<LegendEntry<'static>> {
     key_of(&campaign.design.methods)
 }
 
 /// The same for these methods.
-pub(super) fn key_of(methods: &[Descriptor]) -> Vec<Entry<'static>> {
+pub(super) fn key_of(methods: &[Descriptor]) -> Vec<LegendEntry<'static>> {
     let families =
         FAMILIES.into_iter().filter(|family| methods.iter().any(|m| m.family == *family));
     let classes = [Class::Exact, Class::Recorded, Class::Sampled, Class::Inferred, Class::Nothing];
     let there = |class: &Class| methods.iter().any(|m| m.class == *class && !m.id.is_off());
     let families = families.map(|family| {
-        Entry::new(name(family), move |x, y| {
+        LegendEntry::new(name(family), move |x, y| {
             html! { (point(Shape::Circle, series(family), x - 5.0, y, None)) (point(Shape::Square, series(family), x + 6.0, y, None)) }
         })
     });
     let classes = classes
         .into_iter()
         .filter(there)
-        .map(|class| Entry::new(kind(class), move |x, y| point(shape(class), 0, x, y, None)));
+        .map(|class| LegendEntry::new(kind(class), move |x, y| point(shape(class), 0, x, y, None)));
     families.chain(classes).collect()
 }
 

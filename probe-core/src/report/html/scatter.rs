@@ -8,7 +8,7 @@ use super::{
     pareto::{Known, Trade, front},
     svg::{
         Area, Drawing, LINE, WIDTH, axis,
-        legend::{self, Entry},
+        legend::{self, LegendEntry},
         marks::{Shape, across, point, upright},
         places::Places,
         px,
@@ -247,10 +247,10 @@ fn numbers(spots: &[Spot<'_>], x: &Scale, y: &Scale) -> Markup {
     }
 }
 
-fn entries<'a>(spots: &'a [Spot<'_>], front: &[usize]) -> Vec<Entry<'a>> {
-    let entry = |(index, spot): (usize, &'a Spot<'_>)| Entry {
+fn entries<'a>(spots: &'a [Spot<'_>], front: &[usize]) -> Vec<LegendEntry<'a>> {
+    let entry = |(index, spot): (usize, &'a Spot<'_>)| LegendEntry {
         strong: front.contains(&index),
-        ..Entry::new(format!("{} {}", spot.number, spot.method.id), |x, y| {
+        ..LegendEntry::new(format!("{} {}", spot.number, spot.method.id), |x, y| {
             point(spot.shape, spot.series, x, y, None)
         })
     };

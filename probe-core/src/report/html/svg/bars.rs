@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     Area, Drawing, LINE, WIDTH, axis, cut,
-    legend::{self, Entry},
+    legend::{self, LegendEntry},
     px,
     scale::{Extent, Scale, count},
 };
@@ -35,7 +35,7 @@ pub(crate) fn draw(parts: &[String], bars: &[Bar], title: &str, whole: Option<f6
         None => Scale::linear(extent, [area.left, area.right()], 6.0),
     };
     let names = parts.iter().enumerate().map(|(part, name)| {
-        Entry::new(name, move |x, y| swatch(part, x - 9.0, y - 5.0, 18.0, 10.0, name))
+        LegendEntry::new(name, move |x, y| swatch(part, x - 9.0, y - 5.0, 18.0, 10.0, name))
     });
     let (legend, below) = legend::below(area.bottom() + 8.0, &names.collect::<Vec<_>>());
     let marks = html! {

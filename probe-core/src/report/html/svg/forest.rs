@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::{
     Area, Drawing, LINE, WIDTH, axis, cut,
-    legend::{self, Entry},
+    legend::{self, LegendEntry},
     marks::{Shape, across, point},
     px,
     scale::{Extent, Scale, count},
@@ -48,7 +48,7 @@ const NONE: f64 = 36.0;
 const INSET: f64 = 14.0;
 
 /// The drawing; every panel holds zero, and is as wide as its values need.
-pub(crate) fn draw(panels: &[Panel], rows: &[Row], key: &[Entry<'_>]) -> Drawing {
+pub(crate) fn draw(panels: &[Panel], rows: &[Row], key: &[LegendEntry<'_>]) -> Drawing {
     let height = HEAD + ROW * count(rows.len());
     let width =
         (WIDTH - 16.0 - GAP * count(panels.len().saturating_sub(1))) / count(panels.len().max(1));

@@ -5,13 +5,13 @@ use maud::{Markup, html};
 use super::{LINE, WIDTH, cut, px, scale::count, width_of};
 
 /// A mark, drawn around a place, and what it stands for.
-pub(crate) struct Entry<'a> {
+pub(crate) struct LegendEntry<'a> {
     pub(crate) mark: Box<dyn Fn(f64, f64) -> Markup + 'a>,
     pub(crate) label: String,
     pub(crate) strong: bool,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> LegendEntry<'a> {
     pub(crate) fn new(label: impl Into<String>, mark: impl Fn(f64, f64) -> Markup + 'a) -> Self {
         Self { mark: Box::new(mark), label: label.into(), strong: false }
     }
@@ -24,7 +24,7 @@ const MARK: f64 = 24.0;
 const LEFT: f64 = 8.0;
 
 /// The entries from `top` on, in as many columns as fit; and the height that they take.
-pub(crate) fn below(top: f64, entries: &[Entry<'_>]) -> (Markup, f64) {
+pub(crate) fn below(top: f64, entries: &[LegendEntry<'_>]) -> (Markup, f64) {
     let widest =
         entries.iter().map(|entry| width_of(&entry.label)).fold(0.0, f64::max) + MARK + 4.0;
     let columns = ((WIDTH - LEFT) / widest).floor().clamp(1.0, 3.0);
@@ -50,8 +50,9 @@ mod tests {
 
     #[test]
     fn short_labels_stand_beside_each_other_and_long_ones_below() {
-        let entries =
-            |label: &str| (0..4).map(|_| Entry::new(label, |_, _| html! {})).collect::<Vec<_>>();
+        let entries = |label: &str| {
+            (0..4).map(|_| LegendEntry::new(label, |_, _| html! {})).collect::<Vec<_>>()
+        };
         assert_eq!(below(0.0, &entries("short")).1, 2.0 * LINE);
         assert_eq!(below(0.0, &entries(&"long ".repeat(15))).1, 4.0 * LINE);
         assert_eq!(below(0.0, &[]).1, 0.0);

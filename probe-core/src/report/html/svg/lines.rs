@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     Area, axis,
-    legend::Entry,
+    legend::LegendEntry,
     marks::{through, upright},
     px,
     scale::{Extent, Scale},
@@ -81,8 +81,8 @@ impl Line {
         self.points.iter().map(|point| point.x)
     }
 
-    pub(crate) fn entry(&self) -> Entry<'_> {
-        Entry::new(self.label.clone(), |x, y| {
+    pub(crate) fn entry(&self) -> LegendEntry<'_> {
+        LegendEntry::new(self.label.clone(), |x, y| {
             html! { path class=(self.look.class()) d=(through([(x - 11.0, y), (x + 11.0, y)])) {} }
         })
     }
