@@ -28,7 +28,7 @@ const CUT_OFF: u64 = 2;
 
 /// What became of the hits of one place.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Fate {
+pub(super) struct HitFates {
     /// Hits that the events counted.
     pub(super) counted: u64,
     /// Records that were read.
@@ -42,7 +42,7 @@ pub(super) struct Fate {
     cpus: u64,
 }
 
-impl Fate {
+impl HitFates {
     /// Of the hits of each of `places`, of which one in `period` leaves a record.
     ///
     /// How many records were due follows from the count of hits; how many found no room, the kernel
@@ -171,9 +171,9 @@ mod tests {
         Taken { records: vec![records], lost, ..Taken::default() }
     }
 
-    fn fate(period: u64, cpus: &[(Reading, Taken)]) -> Result<Fate> {
+    fn fate(period: u64, cpus: &[(Reading, Taken)]) -> Result<HitFates> {
         let (readings, taken): (Vec<_>, Vec<_>) = cpus.iter().cloned().unzip();
-        Ok(Fate::of_all(1, period, &readings, taken.iter())?.remove(0))
+        Ok(HitFates::of_all(1, period, &readings, taken.iter())?.remove(0))
     }
 
     fn refusal(period: u64, value: u64, lost: Option<u64>, taken: Taken) -> String {
@@ -183,11 +183,11 @@ mod tests {
     #[test]
     fn every_hit_is_recorded_or_lost() {
         let cpus = [(reading(10, Some(3)), taken(7, 2)), (reading(5, Some(0)), taken(5, 0))];
-        let sum = Fate { counted: 15, recorded: 12, lost: 3, cut_off: 0, cpus: 2 };
+        let sum = HitFates { counted: 15, recorded: 12, lost: 3, cut_off: 0, cpus: 2 };
         assert_eq!(fate(1, &cpus).unwrap(), sum);
         // A kernel that does not tell: the count tells.
         let untold = fate(1, &[(reading(10, None), taken(7, 3))]).unwrap();
-        assert_eq!(untold, Fate { counted: 10, recorded: 7, lost: 3, cut_off: 0, cpus: 1 });
+        assert_eq!(untold, HitFates { counted: 10, recorded: 7, lost: 3, cut_off: 0, cpus: 1 });
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
         let two = |lost| vec![Count { value: 10, lost }, Count { value: 10, lost }];
         let reading = Reading { counts: two(Some(0)), ..Reading::default() };
         let taken = Taken { records: vec![8, 9], ..Taken::default() };
-        assert!(Fate::of_all(2, 1, &[reading], [taken].iter()).is_err());
+        assert!(HitFates::of_all(2, 1, &[reading], [taken].iter()).is_err());
     }
 
     #[test]

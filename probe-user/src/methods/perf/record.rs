@@ -25,7 +25,7 @@ use probe_core::{
 };
 use serde_json::json;
 
-use super::{account::Fate, attached::Attached, events::Taken, points::PointSource};
+use super::{account::HitFates, attached::Attached, events::Taken, points::PointSource};
 use crate::{
     kernel::known::Known,
     methods::{
@@ -147,7 +147,7 @@ impl Session for Recording {
         let Self { attached, period, .. } = *self;
         let ended = attached.close(noted)?;
         let places = ended.counted.len();
-        let fates = Fate::of_all(places, period, &ended.readings, ended.taken.iter())?;
+        let fates = HitFates::of_all(places, period, &ended.readings, ended.taken.iter())?;
         let estimates = match period {
             1 => PerItem::default(),
             _ => ended.by_item(fates.iter().map(|fate| fate.estimate(period))),
