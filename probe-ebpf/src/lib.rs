@@ -5,6 +5,7 @@
 //! `obj/tracetoll.bpf.o`.
 #![no_std]
 
+pub mod durations;
 pub mod fentry_bins;
 pub mod fentry_budget;
 pub mod fentry_by_worker;
@@ -18,7 +19,6 @@ pub mod fentry_sample;
 pub mod fentry_timestamp;
 pub mod kprobe_count;
 pub mod kprobe_multi_count;
-pub mod latency;
 pub mod losses;
 pub mod rawtp_count;
 pub mod ring;

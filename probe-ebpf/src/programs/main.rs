@@ -8,6 +8,9 @@
 #[macro_use]
 mod log;
 
+mod durations;
+mod durations_by_frame;
+mod durations_by_thread;
 mod fentry_bins;
 mod fentry_budget;
 mod fentry_by_worker;
@@ -21,9 +24,6 @@ mod fentry_sample;
 mod fentry_timestamp;
 mod kprobe_count;
 mod kprobe_multi_count;
-mod latency;
-mod latency_by_frame;
-mod latency_by_thread;
 mod rawtp_count;
 mod sample_stacks;
 mod shared;

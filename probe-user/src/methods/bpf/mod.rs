@@ -1,6 +1,7 @@
 //! Methods that run programs in the kernel.
 
 mod count;
+mod durations;
 mod estimate;
 mod fentry_bins;
 mod fentry_budget;
@@ -9,7 +10,6 @@ mod fentry_nothing;
 mod fentry_perfbuf;
 mod fentry_ringbuf;
 mod fentry_sample;
-mod latency;
 mod prices;
 mod rates;
 pub mod sample;
@@ -34,7 +34,7 @@ pub const METHODS: &[Entry] = &[
     count::KPROBE_MULTI,
     count::RAW_TRACEPOINT,
     count::TRACEPOINT,
-    latency::FEXIT,
-    latency::KRETPROBE,
+    durations::FEXIT,
+    durations::KRETPROBE,
     Entry::kind(sample::PATTERN, "bpf-sample-999", |options| Ok(Box::new(Sampling::of(options)?))),
 ];

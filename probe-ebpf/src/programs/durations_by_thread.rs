@@ -1,22 +1,22 @@
-//! The pair of [`probe_ebpf::latency`] on a kprobe and a kretprobe.
+//! The pair of [`probe_ebpf::durations`] on a kprobe and a kretprobe.
 
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, bpf_get_smp_processor_id},
     macros::{kprobe, kretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
-use probe_ebpf::latency::IDLE;
+use probe_ebpf::durations::IDLE;
 
-use crate::latency::{enter, leave};
+use crate::durations::{enter, leave};
 
 #[kprobe]
-fn latency_kprobe(_: ProbeContext) -> u32 {
+fn durations_kprobe(_: ProbeContext) -> u32 {
     enter(thread());
     0
 }
 
 #[kretprobe]
-fn latency_kretprobe(_: RetProbeContext) -> u32 {
+fn durations_kretprobe(_: RetProbeContext) -> u32 {
     leave(thread());
     0
 }

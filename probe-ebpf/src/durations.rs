@@ -11,13 +11,13 @@
 //!   function in the same thread, or in an interrupt of it, overwrites the outer call's time.
 
 /// Name of the program at a function's entry that keys by frame.
-pub const FENTRY: &str = "latency_fentry";
+pub const FENTRY: &str = "durations_fentry";
 /// Name of the program at its exit.
-pub const FEXIT: &str = "latency_fexit";
+pub const FEXIT: &str = "durations_fexit";
 /// Name of the program on a kprobe that keys by thread.
-pub const KPROBE: &str = "latency_kprobe";
+pub const KPROBE: &str = "durations_kprobe";
 /// Name of the program on its kretprobe.
-pub const KRETPROBE: &str = "latency_kretprobe";
+pub const KRETPROBE: &str = "durations_kretprobe";
 
 /// Name of the map of calls in flight: a hash from key to time (`CLOCK_MONOTONIC`, ns).
 pub const STARTS: &str = "STARTS";

@@ -1,4 +1,4 @@
-//! See [`probe_ebpf::latency`].
+//! See [`probe_ebpf::durations`].
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_F_MMAPABLE},
@@ -6,7 +6,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap},
 };
-use probe_ebpf::latency::{BUCKETS, Durations};
+use probe_ebpf::durations::{BUCKETS, Durations};
 
 use crate::{fentry_count::count, shared};
 

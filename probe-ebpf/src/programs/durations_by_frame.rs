@@ -1,4 +1,4 @@
-//! The pair of [`probe_ebpf::latency`] on a trampoline.
+//! The pair of [`probe_ebpf::durations`] on a trampoline.
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -6,19 +6,19 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext},
 };
 
-use crate::latency::{enter, leave};
+use crate::durations::{enter, leave};
 
 // The context is where the trampoline keeps the function's arguments: an address in its own frame
 // on the stack, the same for all programs of one call.
 
 #[fentry]
-fn latency_fentry(ctx: FEntryContext) -> i32 {
+fn durations_fentry(ctx: FEntryContext) -> i32 {
     enter(ctx.as_ptr().expose_provenance() as u64);
     0
 }
 
 #[fexit]
-fn latency_fexit(ctx: FExitContext) -> i32 {
+fn durations_fexit(ctx: FExitContext) -> i32 {
     leave(ctx.as_ptr().expose_provenance() as u64);
     0
 }

@@ -17,8 +17,8 @@ use probe_core::{
     model::{bounds, item::ItemId, method::Class, observation::Durations, target::Target},
 };
 use probe_ebpf::{
+    durations::{self, BUCKETS, DURATIONS, STARTS},
     fentry_count::{SLOTS, Slot},
-    latency::{self, BUCKETS, DURATIONS, STARTS},
 };
 use serde_json::json;
 
@@ -64,17 +64,17 @@ fn make(options: &mut Options, way: Way, summary: &str, key: &str) -> Result<Box
         ("clock".into(), json!("monotonic")),
     ]);
     let kind = MethodKind { durations: true, parameters, ..MethodKind::new(Class::Exact, summary) };
-    Ok(Programmed::make(options, kind, Latency { way, max_keys }))
+    Ok(Programmed::make(options, kind, Timing { way, max_keys }))
 }
 
 #[derive(Debug)]
-struct Latency {
+struct Timing {
     way: Way,
     /// Calls of one function that can be in flight at a time.
     max_keys: u32,
 }
 
-impl Design for Latency {
+impl Design for Timing {
     type Part = Timer;
 
     /// The exits; the entries come with them.
@@ -88,11 +88,13 @@ impl Design for Latency {
 
     fn load(&self, loader: &mut Loader, exit: Spot<'_>) -> Result<Traced<Timer>> {
         let (entry, [enter, leave]) = match exit {
-            Spot::Fexit(function) => (Spot::Fentry(function), [latency::FENTRY, latency::FEXIT]),
-            Spot::Kretprobe(function) => {
-                (Spot::Kprobe(function), [latency::KPROBE, latency::KRETPROBE])
+            Spot::Fexit(function) => {
+                (Spot::Fentry(function), [durations::FENTRY, durations::FEXIT])
             }
-            other => (other, [latency::KPROBE, latency::KRETPROBE]),
+            Spot::Kretprobe(function) => {
+                (Spot::Kprobe(function), [durations::KPROBE, durations::KRETPROBE])
+            }
+            other => (other, [durations::KPROBE, durations::KRETPROBE]),
         };
         let maps = [(SLOTS, loader.cpus()), (STARTS, self.max_keys)];
         let enter = loader.load(enter, &maps, entry)?;
@@ -101,7 +103,7 @@ impl Design for Latency {
         let part = Timer {
             calls: enter.slots::<Slot>(SLOTS, 1)?,
             starts: Map::clone(enter.map(STARTS)?),
-            durations: leave.slots::<latency::Durations>(DURATIONS, 1)?,
+            durations: leave.slots::<durations::Durations>(DURATIONS, 1)?,
             reads: 0,
         };
         Ok(Traced { probes: vec![enter, leave], part })
@@ -138,19 +140,19 @@ impl Part for Timer {
         let left = maps::count_keys::<8>(self.starts.fd().as_fd())
             .map_err(|e| Error::call("bpf(BPF_MAP_GET_NEXT_KEY)", STARTS, e))?;
         let of = |offset| self.durations.sum(offset);
-        let first = offset_of!(latency::Durations, log2_ns);
+        let first = offset_of!(durations::Durations, log2_ns);
         let log2_ns = (0..BUCKETS).map(|bucket| of(first + bucket * size_of::<u64>())).collect();
         let details = Details::from([
             // Exits that found no time of their call's entry.
             (
                 "untimed_exits_per_function".into(),
-                json!(of(offset_of!(latency::Durations, untimed))),
+                json!(of(offset_of!(durations::Durations, untimed))),
             ),
             ("starts_left_at_detach_per_function".into(), json!(left)),
             // Exits that could not take their call's time out of the map of starts.
             (
                 "starts_not_removed_per_function".into(),
-                json!(of(offset_of!(latency::Durations, kept))),
+                json!(of(offset_of!(durations::Durations, kept))),
             ),
         ]);
         let bytes = self.reads * (self.calls.cpus() * size_of::<u64>()) as u64;
@@ -166,11 +168,13 @@ mod tests {
     #[test]
     fn the_object_has_what_the_timers_ask_for() {
         let object = aya_obj::Object::parse(probe_ebpf::OBJECT).unwrap();
-        for program in [latency::FENTRY, latency::FEXIT, latency::KPROBE, latency::KRETPROBE] {
+        for program in
+            [durations::FENTRY, durations::FEXIT, durations::KPROBE, durations::KRETPROBE]
+        {
             assert!(object.programs.contains_key(program), "{program}");
         }
         let durations = &object.maps[DURATIONS];
-        assert_eq!(durations.value_size() as usize, size_of::<latency::Durations>());
+        assert_eq!(durations.value_size() as usize, size_of::<durations::Durations>());
         assert_eq!(object.maps[STARTS].key_size(), 8);
     }
 }
