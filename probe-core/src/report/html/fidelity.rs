@@ -1,6 +1,6 @@
 //! What methods still show.
 
-use super::{Figure, Section, panels::figure};
+use super::{Chart, Section, panels::figure};
 use crate::{
     analysis::figures::table::{OBSERVATION_LOSS, PERTURBATION, R_M, R_RETAINED, SERIES_ERROR},
     model::campaign::Campaign,
@@ -28,7 +28,7 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     Some(Section { id: "fidelity", title: "Fidelity", blocks })
 }
 
-fn correlations(campaign: &Campaign) -> Option<Figure> {
+fn correlations(campaign: &Campaign) -> Option<Chart> {
     let columns = vec![
         happened().unit("of what happened"),
         fidelity(R_M).unit("of what is shown"),
@@ -37,7 +37,7 @@ fn correlations(campaign: &Campaign) -> Option<Figure> {
     figure(campaign, CORRELATIONS, columns)
 }
 
-fn losses(campaign: &Campaign) -> Option<Figure> {
+fn losses(campaign: &Campaign) -> Option<Chart> {
     let columns = vec![
         fidelity(PERTURBATION).unit("r_0 - r_w"),
         fidelity(OBSERVATION_LOSS).unit("r_w - r_m"),

@@ -20,7 +20,7 @@ pub(super) const FAMILIES: [Family; 5] =
     [Family::Ftrace, Family::Perf, Family::Bpf, Family::Capture, Family::External];
 
 /// A drawing with its name and its data.
-pub(super) struct Figure {
+pub(super) struct Chart {
     /// Its id in the page, and the name of its file.
     pub(super) id: String,
     pub(super) title: String,
@@ -30,7 +30,7 @@ pub(super) struct Figure {
     data: Markup,
 }
 
-impl Figure {
+impl Chart {
     pub(super) fn new<Row>(
         id: impl Into<String>,
         title: impl Into<String>,

@@ -4,7 +4,7 @@ use maud::html;
 
 use super::{
     Section,
-    figure::{self, FAMILIES, Figure},
+    figure::{self, Chart, FAMILIES},
     panels,
     svg::{
         Area, Drawing, LINE, WIDTH, axis, legend,
@@ -54,13 +54,13 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     Some(Section { id: "latency", title: "Latency", blocks: figures.map(Into::into).collect() })
 }
 
-fn changes(campaign: &Campaign) -> Option<Figure> {
+fn changes(campaign: &Campaign) -> Option<Chart> {
     let columns = [LATENCY_P50_PCT, LATENCY_P90_PCT, LATENCY_P99_PCT, LATENCY_P99_9_PCT];
     panels::figure(campaign, CHANGES, columns.map(overhead).into())
 }
 
 /// The baseline and one family's methods; none where no frame was timed.
-fn curves(campaign: &Campaign, family: Family) -> Option<Figure> {
+fn curves(campaign: &Campaign, family: Family) -> Option<Chart> {
     let off =
         line(campaign, &MethodId(MethodId::OFF.into()), Look { series: 0, stroke: Stroke::Broad })?;
     let methods = campaign.design.methods.iter().filter(|method| method.family == family);
@@ -73,7 +73,7 @@ fn curves(campaign: &Campaign, family: Family) -> Option<Figure> {
     }
     let name = figure::name(family);
     let [id, title] = [format!("latency-{name}"), format!("How long frames take: {name}")];
-    Some(Figure::new(id, title, ABOUT, drawing(&lines), &data(campaign, &lines)))
+    Some(Chart::new(id, title, ABOUT, drawing(&lines), &data(campaign, &lines)))
 }
 
 fn line(campaign: &Campaign, id: &MethodId, look: Look) -> Option<Line> {

@@ -2,7 +2,7 @@
 
 use super::{
     Section,
-    figure::Figure,
+    figure::Chart,
     svg::bars::{self, Bar},
 };
 use crate::{
@@ -40,7 +40,7 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     let drawing = bars::draw(&PARTS.map(String::from), &bars, "% of what happened", Some(100.0));
     let table = Table::new(methods, [id()].into_iter().chain(counts()).collect());
     let title = "What was recorded of the calls that happened";
-    let figure = Figure::new("loss", title, ABOUT, drawing, &table);
+    let figure = Chart::new("loss", title, ABOUT, drawing, &table);
     Some(Section { id: "losses", title: "Loss", blocks: vec![figure.into()] })
 }
 

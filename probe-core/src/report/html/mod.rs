@@ -28,7 +28,7 @@ mod tests;
 
 use maud::Markup;
 
-use self::figure::Figure;
+use self::figure::Chart;
 use crate::model::campaign::Campaign;
 
 /// One part of the page.
@@ -42,12 +42,12 @@ struct Section {
 /// What stands in a section.
 enum Content {
     Text(Markup),
-    Figure(Box<Figure>),
+    Chart(Box<Chart>),
 }
 
-impl From<Figure> for Content {
-    fn from(figure: Figure) -> Self {
-        Self::Figure(Box::new(figure))
+impl From<Chart> for Content {
+    fn from(figure: Chart) -> Self {
+        Self::Chart(Box::new(figure))
     }
 }
 
@@ -70,7 +70,7 @@ pub fn drawings(campaign: &Campaign) -> Vec<(String, String)> {
 fn figures(sections: Vec<Section>) -> Vec<(String, String)> {
     let blocks = sections.into_iter().flat_map(|section| section.blocks);
     let figures = blocks.filter_map(|block| match block {
-        Content::Figure(figure) => Some(figure),
+        Content::Chart(figure) => Some(figure),
         Content::Text(_) => None,
     });
     figures

@@ -1,6 +1,6 @@
 //! What methods cost, and where: in the kernel, in their readers, afterwards.
 
-use super::{Figure, Section, panels::figure};
+use super::{Chart, Section, panels::figure};
 use crate::{
     analysis::{
         baseline,
@@ -54,7 +54,7 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     Some(Section { id: "overhead", title: "Overhead", blocks })
 }
 
-fn parts(campaign: &Campaign) -> Option<Figure> {
+fn parts(campaign: &Campaign) -> Option<Chart> {
     let trials = Trials { runs: &campaign.runs, all: &baseline::pooled(&campaign.trials) };
     let seed = campaign.runs.first().map_or(0, |run| run.seed);
     let kernel = move |method: &&MethodSummary| {
@@ -70,7 +70,7 @@ fn parts(campaign: &Campaign) -> Option<Figure> {
     figure(campaign, SPLIT, columns)
 }
 
-fn costs(campaign: &Campaign) -> Option<Figure> {
+fn costs(campaign: &Campaign) -> Option<Chart> {
     let columns = vec![
         overhead(KERNEL_NS_PER_EVENT).unit(of_cost(&campaign.summary.methods)),
         overhead(WORKER_CPU_PCT),

@@ -96,7 +96,7 @@ fn body(section: &Section) -> Markup {
             @for block in &section.blocks {
                 @match block {
                     Content::Text(text) => (text),
-                    Content::Figure(figure) => (figure.markup()),
+                    Content::Chart(figure) => (figure.markup()),
                 }
             }
         }

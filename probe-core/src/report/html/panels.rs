@@ -1,7 +1,7 @@
 //! Figures of a table's figures, row by row: a panel for each column that has any.
 
 use super::{
-    figure::{Figure, key, look},
+    figure::{Chart, key, look},
     svg::{
         forest::{self, Cell, Panel, Row},
         marks::Shape,
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     model::{
         campaign::{Campaign, MethodSummary},
-        figure::Figure as Number,
+        figure::Figure,
     },
     report::{
         columns::{OfMethods, table},
@@ -24,13 +24,13 @@ pub(super) fn figure<'a>(
     campaign: &'a Campaign,
     [id, title, about]: [&str; 3],
     columns: Vec<OfMethods<'a>>,
-) -> Option<Figure> {
+) -> Option<Chart> {
     let table = table(&campaign.summary.methods, columns)?;
     let of =
         |method: &&MethodSummary| described(campaign, &method.id).map_or((Shape::Cross, 0), look);
     let (panels, rows) = drawn(&table, of);
     let drawing = forest::draw(&panels, &rows, &key(campaign));
-    Some(Figure::new(id, title, about, drawing, &table))
+    Some(Chart::new(id, title, about, drawing, &table))
 }
 
 /// What is drawn of a table: each column that holds figures, each row in its look.
@@ -55,7 +55,7 @@ pub(super) fn drawn<Of>(
 }
 
 /// As a mark of a drawing.
-pub(super) fn mark(figure: &Number) -> Option<Cell> {
+pub(super) fn mark(figure: &Figure) -> Option<Cell> {
     let found = figure.known()?;
     let interval = found.lo.zip(found.hi).map(<[f64; 2]>::from);
     Some(Cell { estimate: found.estimate, interval })

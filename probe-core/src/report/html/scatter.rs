@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     Section,
-    figure::{self, Figure, look},
+    figure::{self, Chart, look},
     pareto::{Known, Trade, front},
     svg::{
         Area, Drawing, LINE, WIDTH, axis,
@@ -20,7 +20,7 @@ use crate::analysis::figures::table::{KERNEL_NS_PER_EVENT, R_RETAINED, SYSTEM_CP
 use crate::{
     model::{
         campaign::{Campaign, MethodSummary},
-        figure::Figure as Number,
+        figure::Figure,
     },
     report::{
         figures::of_cost,
@@ -39,7 +39,7 @@ struct Axis {
     title: &'static str,
     /// What stands along the axis, with its unit.
     unit: String,
-    of: fn(&MethodSummary) -> &Number,
+    of: fn(&MethodSummary) -> &Figure,
 }
 
 /// A method in the drawing.
@@ -80,13 +80,13 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     Some(Section { id: "trade", title: "Overhead against fidelity", blocks })
 }
 
-fn known(figure: &Number) -> Option<Known> {
+fn known(figure: &Figure) -> Option<Known> {
     let found = figure.known()?;
     Some(Known { estimate: found.estimate, interval: found.lo.zip(found.hi).map(<[f64; 2]>::from) })
 }
 
 /// Of all methods; and, where some keep much less than others, of those alone that keep nearly all.
-fn drawn(campaign: &Campaign, axis: &Axis) -> Vec<Figure> {
+fn drawn(campaign: &Campaign, axis: &Axis) -> Vec<Chart> {
     let all =
         || campaign.summary.methods.iter().enumerate().filter(|(_, method)| !method.id.is_off());
     let spots = |least: f64| -> Vec<Spot<'_>> {
@@ -136,10 +136,10 @@ fn one(
     axis: &Axis,
     [id, title, about]: [String; 3],
     spots: &[Spot<'_>],
-) -> Figure {
+) -> Chart {
     let front = unbeaten(spots);
     let (drawing, data) = (drawing(campaign, axis, spots, &front), data(axis, spots, &front));
-    Figure::new(id, title, about, drawing, &data)
+    Chart::new(id, title, about, drawing, &data)
 }
 
 /// Places of the front among all spots.

@@ -3,7 +3,7 @@
 
 use super::{
     Content, Section,
-    figure::Figure,
+    figure::Chart,
     panels::drawn,
     svg::{
         Drawing,
@@ -50,7 +50,7 @@ fn under_off(
 }
 
 /// How throughput is spread, and all else that is told of a section under the baseline.
-fn spread(campaign: &Campaign) -> Option<Figure> {
+fn spread(campaign: &Campaign) -> Option<Chart> {
     let sections = &campaign.summary.sections;
     let mbit = |bps: f64| bps / 1e6;
     let spreads: Vec<Spread> = under_off(sections)
@@ -70,11 +70,11 @@ fn spread(campaign: &Campaign) -> Option<Figure> {
     let about =
         "Box: the middle half of the bins, with their median; line: from 5 to 95 of 100 bins.";
     let drawing = boxes::draw(&spreads, "Mbit/s");
-    Some(Figure::new("sections-throughput", title, about, drawing, &overview(&campaign.summary)))
+    Some(Chart::new("sections-throughput", title, about, drawing, &overview(&campaign.summary)))
 }
 
 /// Whose throughput it was.
-fn guests(sections: &[SectionFigures]) -> Option<Figure> {
+fn guests(sections: &[SectionFigures]) -> Option<Chart> {
     let mut names: Vec<String> = Vec::new();
     for name in under_off(sections).flat_map(|(_, off)| off.guests_bps.keys()) {
         if !names.contains(name) {
@@ -94,7 +94,7 @@ fn guests(sections: &[SectionFigures]) -> Option<Figure> {
     let title = "Each guest's throughput under off (the paper's figure 4)";
     let about =
         "Counted of each guest by itself: the parts need not make up what the sink counted of all.";
-    Some(Figure::new("sections-guests", title, about, stacked(&table, "Mbit/s"), &table))
+    Some(Chart::new("sections-guests", title, about, stacked(&table, "Mbit/s"), &table))
 }
 
 /// The table with the columns that hold a number; none where none does.
@@ -124,22 +124,22 @@ fn stacked(table: &Table<'_, &SectionFigures>, title: &str) -> Drawing {
 }
 
 /// Calls of each function.
-fn called(sections: &[SectionFigures]) -> Option<Figure> {
+fn called(sections: &[SectionFigures]) -> Option<Chart> {
     let table = known(calls(sections))?;
     let (panels, rows) = drawn(&table, |_| (Shape::Circle, 1));
     let drawing = forest::draw(&panels, &rows, &[]);
     let title = "Calls of each section, per second (the paper's figure 7)";
     let about = "Under off by the reference counter; where it has none, by the method that is \
                  named. Whiskers are 95 % intervals; `*` in the data: of one run's own bins.";
-    Some(Figure::new("sections-calls", title, about, drawing, &table))
+    Some(Chart::new("sections-calls", title, about, drawing, &table))
 }
 
 /// A profiler's shares; none of another method.
-fn profiled(sections: &[SectionFigures], id: &MethodId) -> Option<Figure> {
+fn profiled(sections: &[SectionFigures], id: &MethodId) -> Option<Chart> {
     let table = known(shares(sections, id, FUNCTIONS)?)?;
     let name = format!("sections-shares-{}", super::series::slug(&id.0));
     let title = format!("Share of CPU time by {id} (the paper's figure 6)");
     let about = "With all that each function calls. Functions that call one another are counted \
                  in both: then the parts add up to more than the whole.";
-    Some(Figure::new(name, title, about, stacked(&table, "% of CPU time"), &table))
+    Some(Chart::new(name, title, about, stacked(&table, "% of CPU time"), &table))
 }

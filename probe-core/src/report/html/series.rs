@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     Section,
-    figure::Figure,
+    figure::Chart,
     svg::{
         Area, CHARACTER, Drawing, LINE, WIDTH, axis, cut, legend,
         lines::{Line, Look, Point, Stroke, extent, strip},
@@ -57,7 +57,7 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     Some(Section { id: "series", title: "Series over the schedule", blocks })
 }
 
-fn figure(campaign: &Campaign, index: usize, method: &Descriptor) -> Option<Figure> {
+fn figure(campaign: &Campaign, index: usize, method: &Descriptor) -> Option<Chart> {
     let trial = first_trial(campaign, method)?;
     let headline = &campaign.summary.headline_function;
     let window = window(campaign);
@@ -79,7 +79,7 @@ fn figure(campaign: &Campaign, index: usize, method: &Descriptor) -> Option<Figu
     let schedule = Schedule { trial, strips, window };
     let id = format!("series-{index}-{}", slug(&method.id.0));
     let title = format!("Over the schedule: {}", method.id);
-    Some(Figure::new(id, title, about, schedule.drawing(), &schedule.data()))
+    Some(Chart::new(id, title, about, schedule.drawing(), &schedule.data()))
 }
 
 /// A name for a file.

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     Content, Section,
-    figure::{Figure, key_of, look},
+    figure::{Chart, key_of, look},
     figures, page,
     panels::drawn,
     svg::{
@@ -72,7 +72,7 @@ fn number(results: &[NamedCampaign], label: &str) -> usize {
 }
 
 /// Figures of the group: a panel per result.
-fn drawings_of(group: &Group, results: &[NamedCampaign]) -> Vec<Figure> {
+fn drawings_of(group: &Group, results: &[NamedCampaign]) -> Vec<Chart> {
     let known = described(results);
     let key = key_of(&known);
     let of = |id: &&MethodId| {
@@ -93,7 +93,7 @@ fn drawings_of(group: &Group, results: &[NamedCampaign]) -> Vec<Figure> {
         let title = group.title.replace('`', "");
         let about =
             "A panel per result, each on a scale of its own; the table of results has the numbers.";
-        Figure::new(id, title, about, forest::draw(&panels, &rows, &key), &table)
+        Chart::new(id, title, about, forest::draw(&panels, &rows, &key), &table)
     };
     (1_usize..).zip(results.chunks(BESIDE)).map(figure).collect()
 }

@@ -4,7 +4,7 @@ use maud::html;
 
 use super::{
     Section,
-    figure::{self, FAMILIES, Figure},
+    figure::{self, Chart, FAMILIES},
     panels::mark,
     svg::{
         Area, Drawing, LINE, WIDTH, axis, legend,
@@ -19,7 +19,7 @@ use crate::analysis::figures::{
 use crate::{
     model::{
         campaign::{Campaign, MethodSummary},
-        figure::Figure as Number,
+        figure::Figure,
         figures::{AtWidth, Finest, WidthFigures},
         method::Family,
     },
@@ -44,7 +44,7 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     })
 }
 
-fn figure(campaign: &Campaign, family: Family) -> Option<Figure> {
+fn figure(campaign: &Campaign, family: Family) -> Option<Chart> {
     let belongs = |method: &&MethodSummary| {
         described(campaign, &method.id).is_some_and(|described| described.family == family)
     };
@@ -69,10 +69,10 @@ fn figure(campaign: &Campaign, family: Family) -> Option<Figure> {
     let lines: Vec<Line> = off.into_iter().chain(own).collect();
     let name = figure::name(family);
     let title = format!("Correlation by the width of the bins: {name}");
-    Some(Figure::new(format!("widths-{name}"), title, ABOUT, drawing(&lines), &data(&found)))
+    Some(Chart::new(format!("widths-{name}"), title, ABOUT, drawing(&lines), &data(&found)))
 }
 
-fn line(label: &str, look: Look, widths: &WidthFigures, of: fn(&AtWidth) -> &Number) -> Line {
+fn line(label: &str, look: Look, widths: &WidthFigures, of: fn(&AtWidth) -> &Figure) -> Line {
     let point = |at: &AtWidth| {
         let found = mark(of(at))?;
         Some(Point { x: at.width_s, y: found.estimate, interval: found.interval })
