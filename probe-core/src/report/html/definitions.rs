@@ -2,7 +2,7 @@
 
 use maud::html;
 
-use super::Section;
+use super::PageSection;
 use crate::{
     analysis::figures::table::{FIDELITY, OVERHEAD},
     model::campaign::Campaign,
@@ -26,7 +26,7 @@ const INTERVALS: [&str; 4] = [
     "Everything that is drawn at random comes from the seed.",
 ];
 
-pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let seeds = campaign.runs.first().map(|run| run.seed);
     let text = html! {
         p {
@@ -44,5 +44,9 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
         ul { @for text in INTERVALS { li { (prose(text)) } } }
         @if let Some(seed) = seeds { p { "The figures' own seed is that of the first run: " code { (seed) } "." } }
     };
-    Some(Section { id: "how", title: "How each figure was computed", blocks: vec![text.into()] })
+    Some(PageSection {
+        id: "how",
+        title: "How each figure was computed",
+        blocks: vec![text.into()],
+    })
 }

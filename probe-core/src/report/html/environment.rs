@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::{
-    Section,
+    PageSection,
     figure::{kind, name},
 };
 use crate::{
@@ -20,16 +20,16 @@ use crate::{
     },
 };
 
-pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let blocks =
         vec![machines(campaign).into(), methods(campaign).into(), scenario(campaign).into()];
-    Some(Section { id: "environment", title: "Environment", blocks })
+    Some(PageSection { id: "environment", title: "Environment", blocks })
 }
 
 /// What cannot be concluded.
-pub(super) fn limits(campaign: &Campaign) -> Section {
+pub(super) fn limits(campaign: &Campaign) -> PageSection {
     let list = html! { ul { @for caveat in caveats::list(campaign) { li { (prose(&caveat)) } } } };
-    Section { id: "limits", title: "What cannot be concluded", blocks: vec![list.into()] }
+    PageSection { id: "limits", title: "What cannot be concluded", blocks: vec![list.into()] }
 }
 
 type OfRuns<'a> = Column<'a, (usize, &'a Run)>;

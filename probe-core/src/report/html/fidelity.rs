@@ -1,6 +1,6 @@
 //! What methods still show.
 
-use super::{Chart, Section, panels::figure};
+use super::{Chart, PageSection, panels::figure};
 use crate::{
     analysis::figures::table::{OBSERVATION_LOSS, PERTURBATION, R_M, R_RETAINED, SERIES_ERROR},
     model::campaign::Campaign,
@@ -22,10 +22,10 @@ const LOSSES: [&str; 3] = [
      calls by which its bins are off, as a share of all calls.",
 ];
 
-pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let figures = [correlations(campaign), losses(campaign)];
     let blocks = figures.into_iter().flatten().map(Into::into).collect();
-    Some(Section { id: "fidelity", title: "Fidelity", blocks })
+    Some(PageSection { id: "fidelity", title: "Fidelity", blocks })
 }
 
 fn correlations(campaign: &Campaign) -> Option<Chart> {

@@ -3,7 +3,7 @@
 use maud::html;
 
 use super::{
-    Section,
+    PageSection,
     figure::{self, Chart, FAMILIES},
     panels,
     svg::{
@@ -48,10 +48,10 @@ const ABOUT: &str = "At fixed load, from when a frame was to be sent, however la
                      percentile of the trials' histograms; intervals at 50, 90, 99 and 99.9 %. \
                      The axis spreads the tail: from 90 to 99 % is as far as from 99 to 99.9 %.";
 
-pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let curves = FAMILIES.into_iter().filter_map(|family| curves(campaign, family));
     let figures = changes(campaign).into_iter().chain(curves);
-    Some(Section { id: "latency", title: "Latency", blocks: figures.map(Into::into).collect() })
+    Some(PageSection { id: "latency", title: "Latency", blocks: figures.map(Into::into).collect() })
 }
 
 fn changes(campaign: &Campaign) -> Option<Chart> {

@@ -1,7 +1,7 @@
 //! What methods recorded, lost and missed of the calls that happened.
 
 use super::{
-    Section,
+    PageSection,
     figure::Chart,
     svg::bars::{self, Bar},
 };
@@ -25,7 +25,7 @@ const ABOUT: &str = "Over all closed-loop trials, in per cent of the calls that 
                      that the kernel does not tell is `unknown` there, and not drawn: what it \
                      would be is missing from the bar.";
 
-pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let seen = |method: &&MethodSummary| method.events.recorded.is_some();
     let methods: Vec<&MethodSummary> = campaign.summary.methods.iter().filter(seen).collect();
     if methods.is_empty() {
@@ -41,7 +41,7 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
     let table = Table::new(methods, [id()].into_iter().chain(counts()).collect());
     let title = "What was recorded of the calls that happened";
     let figure = Chart::new("loss", title, ABOUT, drawing, &table);
-    Some(Section { id: "losses", title: "Loss", blocks: vec![figure.into()] })
+    Some(PageSection { id: "losses", title: "Loss", blocks: vec![figure.into()] })
 }
 
 /// Parts of the truth, in per cent; none where there is none to compare with.

@@ -32,7 +32,7 @@ use self::figure::Chart;
 use crate::model::campaign::Campaign;
 
 /// One part of the page.
-struct Section {
+struct PageSection {
     /// Its id in the page.
     id: &'static str,
     title: &'static str,
@@ -67,7 +67,7 @@ pub fn drawings(campaign: &Campaign) -> Vec<(String, String)> {
     figures(all(campaign))
 }
 
-fn figures(sections: Vec<Section>) -> Vec<(String, String)> {
+fn figures(sections: Vec<PageSection>) -> Vec<(String, String)> {
     let blocks = sections.into_iter().flat_map(|section| section.blocks);
     let figures = blocks.filter_map(|block| match block {
         Content::Chart(figure) => Some(figure),
@@ -80,7 +80,7 @@ fn figures(sections: Vec<Section>) -> Vec<(String, String)> {
 
 /// The sections that have anything to say, in order: what is concluded first, how it came about
 /// last.
-fn all(campaign: &Campaign) -> Vec<Section> {
+fn all(campaign: &Campaign) -> Vec<PageSection> {
     let sections = [
         verdict::section(campaign),
         scatter::section(campaign),

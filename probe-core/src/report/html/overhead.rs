@@ -1,6 +1,6 @@
 //! What methods cost, and where: in the kernel, in their readers, afterwards.
 
-use super::{Chart, Section, panels::figure};
+use super::{Chart, PageSection, panels::figure};
 use crate::{
     analysis::{
         baseline,
@@ -46,12 +46,12 @@ const RUNS: [&str; 3] = [
     program_runs::CAVEAT,
 ];
 
-pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let runs = figure(campaign, RUNS, program_runs::columns(&campaign.summary.methods));
     let held = figure(campaign, HELD, columns::held());
     let figures = [costs(campaign), parts(campaign), held, runs];
     let blocks = figures.into_iter().flatten().map(Into::into).collect();
-    Some(Section { id: "overhead", title: "Overhead", blocks })
+    Some(PageSection { id: "overhead", title: "Overhead", blocks })
 }
 
 fn parts(campaign: &Campaign) -> Option<Chart> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Content, Section, svg};
+use super::{Content, PageSection, svg};
 use crate::{
     model::{
         campaign::Campaign,
@@ -16,7 +16,7 @@ use crate::{
 const STYLE: &str = include_str!("page.css");
 
 /// The whole file. Nothing in it is fetched from anywhere, and nothing runs.
-pub(super) fn assemble(campaign: &Campaign, sections: &[Section]) -> String {
+pub(super) fn assemble(campaign: &Campaign, sections: &[PageSection]) -> String {
     let design = &campaign.design;
     let title = format!("tracetoll: {} on Linux {}", design.scenario.name, design.kernel);
     document(&title, "To the verdict", &head(campaign), &design.version, sections)
@@ -28,7 +28,7 @@ pub(super) fn document(
     skip: &str,
     head: &Markup,
     version: &str,
-    sections: &[Section],
+    sections: &[PageSection],
 ) -> String {
     let page = html! {
         (DOCTYPE)
@@ -80,7 +80,7 @@ fn head(campaign: &Campaign) -> Markup {
     }
 }
 
-fn contents(sections: &[Section]) -> Markup {
+fn contents(sections: &[PageSection]) -> Markup {
     html! {
         nav aria-label="Contents" {
             ol { @for section in sections { li { a href={ "#part-" (section.id) } { (section.title) } } } }
@@ -88,7 +88,7 @@ fn contents(sections: &[Section]) -> Markup {
     }
 }
 
-fn body(section: &Section) -> Markup {
+fn body(section: &PageSection) -> Markup {
     let (id, title) = (format!("part-{}", section.id), format!("part-{}-title", section.id));
     html! {
         section id=(id) aria-labelledby=(title) {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    Section,
+    PageSection,
     figure::{self, Chart, look},
     pareto::{Known, Trade, front},
     svg::{
@@ -60,7 +60,7 @@ const ABOUT: &str = "Right is dearer, up is truer. Whiskers are 95 % intervals; 
                      than 1 counts as 1). Methods that show something else than calls are not on \
                      it. The data says which methods are beaten beyond the intervals.";
 
-pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let clock = of_cost(&campaign.summary.methods);
     let axes = [
         Axis {
@@ -77,7 +77,7 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
         },
     ];
     let blocks = axes.iter().flat_map(|axis| drawn(campaign, axis)).map(Into::into).collect();
-    Some(Section { id: "trade", title: "Overhead against fidelity", blocks })
+    Some(PageSection { id: "trade", title: "Overhead against fidelity", blocks })
 }
 
 fn known(figure: &Figure) -> Option<Known> {

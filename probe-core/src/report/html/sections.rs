@@ -2,7 +2,7 @@
 //! over the schedule.
 
 use super::{
-    Content, Section,
+    Content, PageSection,
     figure::Chart,
     panels::drawn,
     svg::{
@@ -28,7 +28,7 @@ use crate::{
 /// Functions whose shares are drawn.
 const FUNCTIONS: usize = 8;
 
-pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let sections = &campaign.summary.sections[..];
     if sections.is_empty() {
         return None;
@@ -39,7 +39,7 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
         let profilers = methods(sections).filter_map(|id| profiled(sections, id));
         blocks.extend(figures.chain(profilers).map(Content::from));
     }
-    Some(Section { id: "sections", title: "Sections of the schedule", blocks })
+    Some(PageSection { id: "sections", title: "Sections of the schedule", blocks })
 }
 
 /// Each section under the baseline.

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    Section,
+    PageSection,
     figure::Chart,
     svg::{
         Area, CHARACTER, Drawing, LINE, WIDTH, axis, cut, legend,
@@ -50,11 +50,11 @@ struct Schedule<'a> {
     window: usize,
 }
 
-pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let figures = campaign.design.methods.iter().enumerate();
     let figures = figures.filter_map(|(index, method)| figure(campaign, index, method));
     let blocks = figures.map(Into::into).collect();
-    Some(Section { id: "series", title: "Series over the schedule", blocks })
+    Some(PageSection { id: "series", title: "Series over the schedule", blocks })
 }
 
 fn figure(campaign: &Campaign, index: usize, method: &Descriptor) -> Option<Chart> {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    Content, Section,
+    Content, PageSection,
     figure::{Chart, key_of, look},
     figures, page,
     panels::drawn,
@@ -44,9 +44,9 @@ pub fn drawings(results: &[NamedCampaign]) -> Vec<(String, String)> {
     figures(all(results))
 }
 
-fn all(results: &[NamedCampaign]) -> Vec<Section> {
+fn all(results: &[NamedCampaign]) -> Vec<PageSection> {
     let notes = html! { ul { @for note in notes(results) { li { (prose(&note)) } } } };
-    let section = |id, title, blocks| Section { id, title, blocks };
+    let section = |id, title, blocks| PageSection { id, title, blocks };
     let drawn =
         |group: &Group| drawings_of(group, results).into_iter().map(Content::from).collect();
     let [costs, retained] = &GROUPS;

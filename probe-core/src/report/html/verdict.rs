@@ -2,13 +2,13 @@
 
 use maud::html;
 
-use super::Section;
+use super::PageSection;
 use crate::{
     model::campaign::Campaign,
     report::{table::prose, verdict},
 };
 
-pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let groups = verdict::groups(campaign);
     let text = html! {
         p class="lead" { (prose(&verdict::lead(campaign))) }
@@ -19,5 +19,5 @@ pub(super) fn section(campaign: &Campaign) -> Option<Section> {
         @if groups.is_empty() { p { (verdict::NOTHING) } }
         p class="soft" { (verdict::HOW) " " a href="#part-limits" { "What cannot be concluded" } " stands below." }
     };
-    Some(Section { id: "verdict", title: "Verdict", blocks: vec![text.into()] })
+    Some(PageSection { id: "verdict", title: "Verdict", blocks: vec![text.into()] })
 }

@@ -3,7 +3,7 @@
 use maud::html;
 
 use super::{
-    Section,
+    PageSection,
     figure::{self, Chart, FAMILIES},
     panels::mark,
     svg::{
@@ -35,9 +35,9 @@ const ABOUT: &str = "Correlation with throughput of what each method shows, in t
                      `off`. Wider bins hide both the load's swings and the method's errors. \
                      Intervals are 95 %.";
 
-pub(super) fn section(campaign: &Campaign) -> Option<Section> {
+pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let figures = FAMILIES.into_iter().filter_map(|family| figure(campaign, family));
-    Some(Section {
+    Some(PageSection {
         id: "widths",
         title: "Correlation by the width of the bins",
         blocks: figures.map(Into::into).collect(),
