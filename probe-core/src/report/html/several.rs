@@ -18,7 +18,7 @@ use crate::{
     model::method::{Descriptor, MethodId},
     report::{
         results::NamedCampaign,
-        several::{GROUPS, Group, LOSS, READ, facts, losses, notes},
+        several::{FigureTable, GROUPS, LOSS, READ, facts, losses, notes},
         table::{Column, prose},
     },
 };
@@ -48,7 +48,7 @@ fn all(results: &[NamedCampaign]) -> Vec<PageSection> {
     let notes = html! { ul { @for note in notes(results) { li { (prose(&note)) } } } };
     let section = |id, title, blocks| PageSection { id, title, blocks };
     let drawn =
-        |group: &Group| drawings_of(group, results).into_iter().map(Content::from).collect();
+        |group: &FigureTable| drawings_of(group, results).into_iter().map(Content::from).collect();
     let [costs, retained] = &GROUPS;
     let lost = losses(results, results).html("losses-data", LOSS);
     vec![
@@ -72,7 +72,7 @@ fn number(results: &[NamedCampaign], label: &str) -> usize {
 }
 
 /// Figures of the group: a panel per result.
-fn drawings_of(group: &Group, results: &[NamedCampaign]) -> Vec<Chart> {
+fn drawings_of(group: &FigureTable, results: &[NamedCampaign]) -> Vec<Chart> {
     let known = described(results);
     let key = key_of(&known);
     let of = |id: &&MethodId| {

@@ -70,7 +70,7 @@ pub fn markdown(results: &[NamedCampaign]) -> String {
 }
 
 /// A figure that stands in a table of its own.
-pub(super) struct Group {
+pub(super) struct FigureTable {
     /// The figure's name in results.
     pub(super) name: &'static str,
     pub(super) title: &'static str,
@@ -80,7 +80,7 @@ pub(super) struct Group {
     pub(super) of_series: bool,
 }
 
-impl Group {
+impl FigureTable {
     /// Of `some` of the results; what a method shows instead of calls is said.
     pub(super) fn table<'a>(
         &'a self,
@@ -125,15 +125,15 @@ fn beside<'a>(
 }
 
 /// What tables there are of figures.
-pub(super) const GROUPS: [Group; 2] = [
-    Group {
+pub(super) const GROUPS: [FigureTable; 2] = [
+    FigureTable {
         name: "kernel_ns_per_event",
         title: "What one call costs in the kernel, against `off` in the same block",
         style: Style::DIFFERENCE,
         of: |method| method.overhead.of(KERNEL_NS_PER_EVENT),
         of_series: false,
     },
-    Group {
+    FigureTable {
         name: "r_retained",
         title: "What is left of the correlation with throughput: r_m / r_0",
         style: Style::CORRELATION,
