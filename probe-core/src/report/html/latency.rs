@@ -9,7 +9,7 @@ use super::{
     svg::{
         Area, Drawing, LINE, WIDTH, axis, legend,
         lines::{self, Line, Look, Point, Stroke},
-        scale::{Extent, Scale},
+        scale::{AxisScale, Extent},
     },
 };
 use crate::analysis::figures::table::{
@@ -113,8 +113,8 @@ fn per_cent(share: f64) -> String {
 fn drawing(lines: &[Line]) -> Drawing {
     let area = Area { left: 52.0, top: 26.0, width: WIDTH - 68.0, height: 240.0 };
     let xs = Extent::of(lines.iter().flat_map(Line::xs)).unwrap_or(Extent(0.0, 4.0));
-    let x = Scale::tight(xs, [area.left, area.right()]);
-    let y = Scale::log(lines::extent(lines), [area.bottom(), area.top]);
+    let x = AxisScale::tight(xs, [area.left, area.right()]);
+    let y = AxisScale::log(lines::extent(lines), [area.bottom(), area.top]);
     let last = lines.iter().flat_map(Line::xs).fold(0.0, f64::max);
     let ticks = TICKS.into_iter().filter(|&share| nines(share) <= last + 1e-9);
     let ticks: Vec<(f64, String)> = ticks.map(|share| (nines(share), per_cent(share))).collect();

@@ -12,7 +12,7 @@ use super::{
         marks::{Shape, across, point, upright},
         places::Places,
         px,
-        scale::{Extent, Scale},
+        scale::{AxisScale, Extent},
         width_of,
     },
 };
@@ -164,13 +164,16 @@ fn drawing(campaign: &Campaign, title: &Axis, spots: &[Spot<'_>], front: &[usize
     };
     let overheads = Extent::of(spots.iter().flat_map(|spot| ends(spot.trade.overhead)));
     let kept = Extent::of(spots.iter().flat_map(|spot| ends(spot.trade.kept)));
-    let x = Scale::linear(
+    let x = AxisScale::linear(
         overheads.unwrap_or(Extent(0.0, 1.0)).with(0.0),
         [PLOT.left, PLOT.right()],
         7.0,
     );
-    let y =
-        Scale::linear(kept.unwrap_or(Extent(0.0, 1.0)).with(1.0), [PLOT.bottom(), PLOT.top], 6.0);
+    let y = AxisScale::linear(
+        kept.unwrap_or(Extent(0.0, 1.0)).with(1.0),
+        [PLOT.bottom(), PLOT.top],
+        6.0,
+    );
     let (legend, below) = legend::below(PLOT.bottom() + 40.0, &entries(spots, front));
     let key_top = PLOT.bottom() + 48.0 + below;
     let (key, key_height) = legend::below(key_top, &figure::key(campaign));
@@ -195,7 +198,7 @@ fn drawing(campaign: &Campaign, title: &Axis, spots: &[Spot<'_>], front: &[usize
 }
 
 /// From one method of the front to the next: what can be had at most for that overhead.
-fn stairs(spots: &[Spot<'_>], front: &[usize], x: &Scale, y: &Scale) -> String {
+fn stairs(spots: &[Spot<'_>], front: &[usize], x: &AxisScale, y: &AxisScale) -> String {
     let place =
         |trade: Trade| (px(x.at(trade.overhead.estimate)), px(y.at(trade.kept.estimate.min(1.0))));
     let mut path = String::new();
@@ -209,7 +212,7 @@ fn stairs(spots: &[Spot<'_>], front: &[usize], x: &Scale, y: &Scale) -> String {
     path
 }
 
-fn whiskers(spot: &Spot<'_>, x: &Scale, y: &Scale) -> Markup {
+fn whiskers(spot: &Spot<'_>, x: &AxisScale, y: &AxisScale) -> Markup {
     let (overhead, kept) = (spot.trade.overhead, spot.trade.kept);
     html! {
         @if let Some([lo, hi]) = overhead.interval { (across(spot.series, x.at(lo), x.at(hi), y.at(kept.estimate))) }
@@ -218,7 +221,7 @@ fn whiskers(spot: &Spot<'_>, x: &Scale, y: &Scale) -> Markup {
 }
 
 /// Each method's number beside its mark, where there is room.
-fn numbers(spots: &[Spot<'_>], x: &Scale, y: &Scale) -> Markup {
+fn numbers(spots: &[Spot<'_>], x: &AxisScale, y: &AxisScale) -> Markup {
     let mut places = Places::default();
     let centre =
         |spot: &Spot<'_>| (x.at(spot.trade.overhead.estimate), y.at(spot.trade.kept.estimate));

@@ -9,7 +9,7 @@ use super::{
         Area, CHARACTER, Drawing, LINE, WIDTH, axis, cut, legend,
         lines::{Line, Look, Point, Stroke, extent, strip},
         px,
-        scale::{Extent, Scale, count},
+        scale::{AxisScale, Extent, count},
         width_of,
     },
 };
@@ -153,7 +153,7 @@ impl Schedule<'_> {
         };
         let strips: Vec<(Area, Vec<Line>, String)> =
             self.strips.iter().enumerate().map(drawn).collect();
-        let x = Scale::tight(Extent(0.0, end), [LEFT, WIDTH - RIGHT]);
+        let x = AxisScale::tight(Extent(0.0, end), [LEFT, WIDTH - RIGHT]);
         let bottom = strips.last().map_or(TOP, |(area, ..)| area.bottom());
         let axis = Area { left: LEFT, top: bottom, width: WIDTH - LEFT - RIGHT, height: 0.0 };
         let named = strips.iter().flat_map(|(_, lines, _)| lines);
@@ -163,7 +163,7 @@ impl Schedule<'_> {
         let marks = html! {
             (self.marks(&x, bottom))
             @for (area, lines, unit) in &strips {
-                @let y = Scale::linear(extent(lines).with(0.0), [area.bottom(), area.top], 3.0);
+                @let y = AxisScale::linear(extent(lines).with(0.0), [area.bottom(), area.top], 3.0);
                 (strip(*area, &x, &y, lines, unit))
             }
             (axis::bottom(axis, &x, &x.ticks(8.0), "s from the first bin"))
@@ -201,7 +201,7 @@ impl Schedule<'_> {
     }
 
     /// Where sections begin, and what they are.
-    fn marks(&self, x: &Scale, bottom: f64) -> Markup {
+    fn marks(&self, x: &AxisScale, bottom: f64) -> Markup {
         let start = |bin: usize| {
             let edges = &self.trial.edges;
             let edge = edges.get(bin).or(edges.last())?;

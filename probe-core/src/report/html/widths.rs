@@ -9,7 +9,7 @@ use super::{
     svg::{
         Area, Drawing, LINE, WIDTH, axis, legend,
         lines::{Line, Look, Point, Stroke, extent, strip},
-        scale::{Extent, Scale},
+        scale::{AxisScale, Extent},
     },
 };
 use crate::analysis::figures::{
@@ -83,8 +83,8 @@ fn line(label: &str, look: Look, widths: &WidthFigures, of: fn(&AtWidth) -> &Fig
 fn drawing(lines: &[Line]) -> Drawing {
     let area = Area { left: 46.0, top: 26.0, width: WIDTH - 62.0, height: 220.0 };
     let xs = Extent::of(lines.iter().flat_map(Line::xs)).unwrap_or(Extent(0.1, 1.0));
-    let x = Scale::log(xs, [area.left + 6.0, area.right() - 6.0]);
-    let y = Scale::linear(extent(lines).with(1.0), [area.bottom(), area.top], 6.0);
+    let x = AxisScale::log(xs, [area.left + 6.0, area.right() - 6.0]);
+    let y = AxisScale::linear(extent(lines).with(1.0), [area.bottom(), area.top], 6.0);
     let mut all: Vec<f64> = lines.iter().flat_map(Line::xs).collect();
     all.sort_by(f64::total_cmp);
     all.dedup();

@@ -2,10 +2,15 @@
 
 use maud::{Markup, html};
 
-use super::{Area, px, scale::Scale};
+use super::{Area, px, scale::AxisScale};
 
 /// Ticks along the bottom, and their lines up to the top.
-pub(crate) fn bottom(area: Area, scale: &Scale, ticks: &[(f64, String)], title: &str) -> Markup {
+pub(crate) fn bottom(
+    area: Area,
+    scale: &AxisScale,
+    ticks: &[(f64, String)],
+    title: &str,
+) -> Markup {
     html! {
         @for (value, label) in ticks {
             @let x = px(scale.at(*value));
@@ -18,7 +23,7 @@ pub(crate) fn bottom(area: Area, scale: &Scale, ticks: &[(f64, String)], title: 
 }
 
 /// Ticks along the left side, and their lines to the right; the title stands above.
-pub(crate) fn left(area: Area, scale: &Scale, ticks: &[(f64, String)], title: &str) -> Markup {
+pub(crate) fn left(area: Area, scale: &AxisScale, ticks: &[(f64, String)], title: &str) -> Markup {
     html! {
         @for (value, label) in ticks {
             @let y = scale.at(*value);
@@ -30,7 +35,7 @@ pub(crate) fn left(area: Area, scale: &Scale, ticks: &[(f64, String)], title: &s
 }
 
 /// Ticks above, and their lines down to the bottom.
-pub(crate) fn top(area: Area, scale: &Scale, ticks: &[(f64, String)]) -> Markup {
+pub(crate) fn top(area: Area, scale: &AxisScale, ticks: &[(f64, String)]) -> Markup {
     html! {
         @for (value, label) in ticks {
             @let x = px(scale.at(*value));
@@ -47,7 +52,7 @@ mod tests {
     #[test]
     fn each_tick_has_a_line_and_a_label() {
         let area = Area { left: 10.0, top: 20.0, width: 100.0, height: 50.0 };
-        let scale = Scale::linear(Extent(0.0, 2.0), [10.0, 110.0], 2.0);
+        let scale = AxisScale::linear(Extent(0.0, 2.0), [10.0, 110.0], 2.0);
         let ticks = scale.ticks(2.0);
         for axis in [bottom(area, &scale, &ticks, "a < b"), left(area, &scale, &ticks, "a < b")] {
             let text = axis.into_string();

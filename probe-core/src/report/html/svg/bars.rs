@@ -6,7 +6,7 @@ use super::{
     Area, Drawing, LINE, WIDTH, axis, cut,
     legend::{self, LegendEntry},
     px,
-    scale::{Extent, Scale, count},
+    scale::{AxisScale, Extent, count},
 };
 
 /// One bar.
@@ -31,8 +31,8 @@ pub(crate) fn draw(parts: &[String], bars: &[Bar], title: &str, whole: Option<f6
     let longest = bars.iter().map(|bar| bar.parts.iter().sum());
     let extent = Extent::of(longest.chain(whole)).unwrap_or(Extent(0.0, 1.0)).with(0.0);
     let scale = match whole {
-        Some(_) => Scale::tight(extent, [area.left, area.right()]),
-        None => Scale::linear(extent, [area.left, area.right()], 6.0),
+        Some(_) => AxisScale::tight(extent, [area.left, area.right()]),
+        None => AxisScale::linear(extent, [area.left, area.right()], 6.0),
     };
     let names = parts.iter().enumerate().map(|(part, name)| {
         LegendEntry::new(name, move |x, y| swatch(part, x - 9.0, y - 5.0, 18.0, 10.0, name))
@@ -51,7 +51,7 @@ pub(crate) fn draw(parts: &[String], bars: &[Bar], title: &str, whole: Option<f6
     Drawing { height: area.bottom() + below + LINE, marks }
 }
 
-fn stacked(bar: &Bar, parts: &[String], scale: &Scale, top: f64) -> Markup {
+fn stacked(bar: &Bar, parts: &[String], scale: &AxisScale, top: f64) -> Markup {
     let ends = bar.parts.iter().scan(0.0, |end, part| {
         let from = *end;
         *end += part;

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     Area, Drawing, WIDTH, axis, cut, px,
-    scale::{Extent, Scale, count},
+    scale::{AxisScale, Extent, count},
 };
 
 /// One row.
@@ -23,7 +23,7 @@ pub(crate) fn draw(spreads: &[Spread], title: &str) -> Drawing {
     let area = Area { left: 14.0, top: HEAD, width: WIDTH - 38.0, height };
     let extent = Extent::of(spreads.iter().flat_map(|spread| spread.quantiles));
     let extent = extent.unwrap_or(Extent(0.0, 1.0)).with(0.0);
-    let scale = Scale::linear(extent, [area.left, area.right()], 6.0);
+    let scale = AxisScale::linear(extent, [area.left, area.right()], 6.0);
     let marks = html! {
         text class="axis-title" x="8" y="13" { (title) }
         (axis::top(area, &scale, &scale.ticks(6.0)))
@@ -36,7 +36,7 @@ pub(crate) fn draw(spreads: &[Spread], title: &str) -> Drawing {
     Drawing { height: area.bottom() + 8.0, marks }
 }
 
-fn one(spread: &Spread, scale: &Scale, top: f64) -> Markup {
+fn one(spread: &Spread, scale: &AxisScale, top: f64) -> Markup {
     let [p5, p25, p50, p75, p95] = spread.quantiles.map(|value| scale.at(value));
     let (middle, bottom) = (px(top + 6.0), px(top + 12.0));
     html! {

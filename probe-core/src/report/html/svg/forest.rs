@@ -8,7 +8,7 @@ use super::{
     legend::{self, LegendEntry},
     marks::{Shape, across, point},
     px,
-    scale::{Extent, Scale, count},
+    scale::{AxisScale, Extent, count},
 };
 
 /// One column of the drawing.
@@ -81,7 +81,7 @@ fn column(area: Area, index: usize, panel: &Panel, rows: &[Row]) -> Markup {
     });
     let extent = Extent::of(values).unwrap_or(Extent(0.0, 1.0)).with(0.0);
     let about = (area.width / 60.0).max(2.0);
-    let scale = Scale::linear(extent, [area.left + INSET, area.right() - INSET], about);
+    let scale = AxisScale::linear(extent, [area.left + INSET, area.right() - INSET], about);
     let beside_zero = (scale.at(0.0) + 5.0).min(area.right() - NONE);
     html! {
         text class="axis-title" x=(px(area.left)) y="13" { (panel.title[0]) }
@@ -98,7 +98,7 @@ fn column(area: Area, index: usize, panel: &Panel, rows: &[Row]) -> Markup {
     }
 }
 
-fn mark(cell: Cell, row: &Row, scale: &Scale, y: f64) -> Markup {
+fn mark(cell: Cell, row: &Row, scale: &AxisScale, y: f64) -> Markup {
     html! {
         @if let Some([lo, hi]) = cell.interval { (across(row.series, scale.at(lo), scale.at(hi), y)) }
         (point(row.shape, row.series, scale.at(cell.estimate), y, Some(&row.label)))

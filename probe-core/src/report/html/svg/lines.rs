@@ -7,7 +7,7 @@ use super::{
     legend::LegendEntry,
     marks::{through, upright},
     px,
-    scale::{Extent, Scale},
+    scale::{AxisScale, Extent},
 };
 
 /// One line.
@@ -94,7 +94,13 @@ pub(crate) fn extent(lines: &[Line]) -> Extent {
 }
 
 /// The lines, with the axis of their ys.
-pub(crate) fn strip(area: Area, x: &Scale, y: &Scale, lines: &[Line], title: &str) -> Markup {
+pub(crate) fn strip(
+    area: Area,
+    x: &AxisScale,
+    y: &AxisScale,
+    lines: &[Line],
+    title: &str,
+) -> Markup {
     let about = (area.height / 36.0).max(2.0);
     html! {
         (axis::left(area, y, &y.ticks(about), title))
@@ -111,7 +117,7 @@ pub(crate) fn strip(area: Area, x: &Scale, y: &Scale, lines: &[Line], title: &st
 }
 
 /// What is no number has no place.
-fn y_of(scale: &Scale, value: f64) -> f64 {
+fn y_of(scale: &AxisScale, value: f64) -> f64 {
     if value.is_finite() { scale.at(value) } else { f64::NAN }
 }
 
@@ -137,8 +143,8 @@ mod tests {
         assert_eq!(extent(std::slice::from_ref(&line)), Extent(1.0, 4.0));
         let area = Area { left: 0.0, top: 0.0, width: 10.0, height: 30.0 };
         let (x, y) = (
-            Scale::tight(Extent(0.0, 1.0), [0.0, 10.0]),
-            Scale::tight(Extent(1.0, 4.0), [30.0, 0.0]),
+            AxisScale::tight(Extent(0.0, 1.0), [0.0, 10.0]),
+            AxisScale::tight(Extent(1.0, 4.0), [30.0, 0.0]),
         );
         let text = strip(area, &x, &y, &[line], "y").into_string();
         assert!(text.contains(r#"class="line s1" d="M0 30L10 20""#), "{text}");

@@ -2,7 +2,7 @@
 
 /// Values on a line of the drawing.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Scale {
+pub(crate) struct AxisScale {
     domain: [f64; 2],
     range: [f64; 2],
     kind: ScaleKind,
@@ -52,7 +52,7 @@ impl Extent {
     }
 }
 
-impl Scale {
+impl AxisScale {
     /// Even, from one tick to another, with about so many between.
     pub(crate) fn linear(extent: Extent, range: [f64; 2], about: f64) -> Self {
         let Extent(least, greatest) = extent.opened();
@@ -155,13 +155,13 @@ pub(crate) fn count(things: usize) -> f64 {
 mod tests {
     use super::*;
 
-    fn labels(scale: &Scale, about: f64) -> Vec<String> {
+    fn labels(scale: &AxisScale, about: f64) -> Vec<String> {
         scale.ticks(about).into_iter().map(|(_, label)| label).collect()
     }
 
     #[test]
     fn a_linear_scale_ends_at_round_values() {
-        let scale = Scale::linear(Extent(-3.0, 117.0), [0.0, 100.0], 5.0);
+        let scale = AxisScale::linear(Extent(-3.0, 117.0), [0.0, 100.0], 5.0);
         assert_eq!(labels(&scale, 5.0), ["-50", "0", "50", "100", "150"]);
         assert_eq!(scale.at(-50.0), 0.0);
         assert_eq!(scale.at(50.0), 50.0);
@@ -172,8 +172,9 @@ mod tests {
 
     #[test]
     fn small_steps_have_digits_and_great_values_have_units() {
-        let ticks =
-            |least, greatest| labels(&Scale::linear(Extent(least, greatest), [0.0, 1.0], 4.0), 4.0);
+        let ticks = |least, greatest| {
+            labels(&AxisScale::linear(Extent(least, greatest), [0.0, 1.0], 4.0), 4.0)
+        };
         assert_eq!(ticks(0.91, 1.0), ["0.90", "0.95", "1.00"]);
         assert_eq!(ticks(0.0, 2.0), ["0.0", "0.5", "1.0", "1.5", "2.0"]);
         assert_eq!(ticks(0.0, 40_000.0), ["0", "10k", "20k", "30k", "40k"]);
@@ -184,19 +185,19 @@ mod tests {
     #[test]
     fn equal_values_still_have_a_scale() {
         for value in [0.0, 7.0, -2.0] {
-            let scale = Scale::linear(Extent(value, value), [0.0, 10.0], 4.0);
+            let scale = AxisScale::linear(Extent(value, value), [0.0, 10.0], 4.0);
             assert!((0.0..=10.0).contains(&scale.at(value)), "{value}");
             assert!(scale.ticks(4.0).len() >= 2, "{value}");
         }
-        assert!(Scale::log(Extent(0.0, 0.0), [0.0, 1.0]).at(1.0).is_finite());
+        assert!(AxisScale::log(Extent(0.0, 0.0), [0.0, 1.0]).at(1.0).is_finite());
     }
 
     #[test]
     fn a_log_scale_spreads_decades_evenly() {
-        let scale = Scale::log(Extent(1.0, 100.0), [0.0, 100.0]);
+        let scale = AxisScale::log(Extent(1.0, 100.0), [0.0, 100.0]);
         assert!((scale.at(10.0) - 50.0).abs() < 1e-9);
         assert_eq!(labels(&scale, 5.0), ["1", "10", "100"]);
-        let near = Scale::log(Extent(0.3, 4.0), [0.0, 100.0]);
+        let near = AxisScale::log(Extent(0.3, 4.0), [0.0, 100.0]);
         assert_eq!(labels(&near, 5.0), ["0.5", "1", "2"]);
     }
 
