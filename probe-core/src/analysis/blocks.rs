@@ -9,7 +9,7 @@ use super::{
     item::{Item, Items},
     pairs::{TrialFilter, Trials},
     sizes,
-    view::{BlockPair, Quantity, Rating, View},
+    view::{BinQuantity, BlockPair, Rating, View},
 };
 use crate::model::{
     campaign::{Design, Run},
@@ -112,9 +112,9 @@ impl Under<'_> {
                 let size = figures.into_iter().find(|size| size.functions == functions)?;
                 scaled(size.figures.of(row))
             }),
-            (Scope::Fidelity(function), Value::Bins(Quantity::Retained, _)) => {
+            (Scope::Fidelity(function), Value::Bins(BinQuantity::Retained, _)) => {
                 let each = |quantity| self.fidelity(function, quantity, platform);
-                retained(&each(Quantity::Rm), &each(Quantity::R0))
+                retained(&each(BinQuantity::Rm), &each(BinQuantity::R0))
             }
             (Scope::Fidelity(function), Value::Bins(quantity, _)) => {
                 self.fidelity(function, quantity, platform)
@@ -123,7 +123,12 @@ impl Under<'_> {
         }
     }
 
-    fn fidelity(&self, function: Option<&str>, quantity: Quantity, platform: Platform) -> Values {
+    fn fidelity(
+        &self,
+        function: Option<&str>,
+        quantity: BinQuantity,
+        platform: Platform,
+    ) -> Values {
         let function = self.blocks.function(function);
         self.by_block(platform, |_, trials| fidelity(trials, self.method, function?, quantity))
     }
@@ -146,7 +151,7 @@ fn fidelity(
     trials: &Trials<'_>,
     method: &Descriptor,
     function: Item<'_>,
-    quantity: Quantity,
+    quantity: BinQuantity,
 ) -> Option<f64> {
     let view = |trial, unit| View::of(trial, function, unit);
     let (off, under) = if method.id.is_off() {

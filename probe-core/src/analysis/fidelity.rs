@@ -14,7 +14,7 @@ use super::{
     item::Item,
     pairs::{Chosen, Pair, TrialFilter, Trials},
     stretch::LEAST_BINS,
-    view::{BlockPair, Quantity, Rating, View},
+    view::{BinQuantity, BlockPair, Rating, View},
 };
 use crate::model::{
     figure::{Basis, Estimate, Figure, Platform},
@@ -66,7 +66,7 @@ pub fn figures(
 
 /// What the baseline has, too.
 fn is_of_control(row: &Definition) -> bool {
-    matches!(row.value, Value::Bins(Quantity::R0, _))
+    matches!(row.value, Value::Bins(BinQuantity::R0, _))
 }
 
 /// The series of one method and function: under the baseline and under the method, block by block.
@@ -142,7 +142,7 @@ impl Fidelity {
         let Value::Bins(quantity, rating) = row.value else {
             return Figure::null(Reason::OtherTrials);
         };
-        if method.is_off() && quantity != Quantity::R0 {
+        if method.is_off() && quantity != BinQuantity::R0 {
             return Figure::null(Reason::Baseline);
         }
         let rating = Rating { window: rating.window.min(window), ..rating };
@@ -157,7 +157,7 @@ impl Fidelity {
             (_, &[(block, value)]) => {
                 self.of_one_run((quantity, row.scale), rating, (block, value), usable)
             }
-            (Quantity::Retained, _) => self.ratio(rating, usable),
+            (BinQuantity::Retained, _) => self.ratio(rating, usable),
             _ => BlockValues {
                 values: usable.values(),
                 platform: self.platform,
@@ -167,7 +167,7 @@ impl Fidelity {
         }
     }
 
-    fn usable(&self, quantity: Quantity, rating: Rating) -> Result<Usable<'_>, Reason> {
+    fn usable(&self, quantity: BinQuantity, rating: Rating) -> Result<Usable<'_>, Reason> {
         let (found, left_out) = usable(self.views.iter().map(|(off, method)| {
             let block = BlockPair { off, method };
             Ok((block, block.value(quantity, rating, self.factor)?))
@@ -205,13 +205,13 @@ impl Fidelity {
     /// resampled bins.
     fn of_one_run(
         &self,
-        (quantity, scale): (Quantity, Scale),
+        (quantity, scale): (BinQuantity, Scale),
         rating: Rating,
         (block, value): (BlockPair<'_>, f64),
         usable: Usable<'_>,
     ) -> Figure {
-        if quantity == Quantity::Retained {
-            let r_0 = self.interval_in_run(&block, Quantity::R0, rating);
+        if quantity == BinQuantity::Retained {
+            let r_0 = self.interval_in_run(&block, BinQuantity::R0, rating);
             if let Some(why) = too_small(r_0) {
                 return Figure::null(why);
             }
@@ -224,7 +224,7 @@ impl Fidelity {
     fn interval_in_run(
         &self,
         block: &BlockPair<'_>,
-        quantity: Quantity,
+        quantity: BinQuantity,
         rating: Rating,
     ) -> Option<Interval> {
         let sections = block.off.sections.ranges();
@@ -243,7 +243,7 @@ impl Fidelity {
             let value = |block: &BlockPair<'_>| block.value(quantity, rating, None).ok();
             usable.blocks().filter_map(value).collect()
         };
-        let (r_m, r_0) = (each(Quantity::Rm), each(Quantity::R0));
+        let (r_m, r_0) = (each(BinQuantity::Rm), each(BinQuantity::R0));
         if let Some(why) = too_small(mean_interval(&r_0, self.seed)) {
             return Figure::null(why);
         }
@@ -276,7 +276,7 @@ fn too_small(r_0: Option<Interval>) -> Option<Reason> {
 }
 
 /// What is missing in the series that `quantity` is made from.
-fn gaps(quantity: Quantity, block: &BlockPair<'_>) -> Gaps {
+fn gaps(quantity: BinQuantity, block: &BlockPair<'_>) -> Gaps {
     let BlockPair { off, method } = block;
     let own = quantity.uses_method();
     Gaps {

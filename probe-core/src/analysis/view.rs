@@ -65,7 +65,7 @@ pub(super) struct BlockPair<'a> {
 
 /// A figure of fidelity, in one block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quantity {
+pub(super) enum BinQuantity {
     R0,
     Rw,
     Rm,
@@ -77,7 +77,7 @@ pub(super) enum Quantity {
     SeriesError,
 }
 
-impl Quantity {
+impl BinQuantity {
     /// Whether the method's own series is part of it.
     pub(super) fn uses_method(self) -> bool {
         !matches!(self, Self::R0 | Self::Rw | Self::Perturbation)
@@ -187,20 +187,20 @@ impl BlockPair<'_> {
     /// Why it does not exist.
     pub(super) fn value(
         &self,
-        quantity: Quantity,
+        quantity: BinQuantity,
         rating: Rating,
         factor: Option<f64>,
     ) -> Result<f64, Reason> {
         let r = |side| self.side(side).and_then(|(name, a, b)| rating.compare(name, a, b));
         match quantity {
-            Quantity::R0 => r(Side::Off),
-            Quantity::Rw => r(Side::ReferenceCounter),
-            Quantity::Rm => r(Side::Method),
-            Quantity::Perturbation => Ok(r(Side::Off)? - r(Side::ReferenceCounter)?),
-            Quantity::ObservationLoss => Ok(r(Side::ReferenceCounter)? - r(Side::Method)?),
-            Quantity::FidelityLoss => Ok(r(Side::Off)? - r(Side::Method)?),
-            Quantity::Retained => Ok(r(Side::Method)? / r(Side::Off)?),
-            Quantity::SeriesError => {
+            BinQuantity::R0 => r(Side::Off),
+            BinQuantity::Rw => r(Side::ReferenceCounter),
+            BinQuantity::Rm => r(Side::Method),
+            BinQuantity::Perturbation => Ok(r(Side::Off)? - r(Side::ReferenceCounter)?),
+            BinQuantity::ObservationLoss => Ok(r(Side::ReferenceCounter)? - r(Side::Method)?),
+            BinQuantity::FidelityLoss => Ok(r(Side::Off)? - r(Side::Method)?),
+            BinQuantity::Retained => Ok(r(Side::Method)? / r(Side::Off)?),
+            BinQuantity::SeriesError => {
                 let [away, calls] = self.method.away(factor)?.map(|each| each.iter().sum::<f64>());
                 Ok(away / calls)
             }
@@ -214,7 +214,7 @@ impl BlockPair<'_> {
     /// Why it does not exist.
     pub(super) fn replicates(
         &self,
-        quantity: Quantity,
+        quantity: BinQuantity,
         coefficient: Coefficient,
         factor: Option<f64>,
         resamples: &Resamples,
@@ -225,14 +225,14 @@ impl BlockPair<'_> {
         };
         let less = |a, b| both(a, b, |a, b| a - b);
         Ok(match quantity {
-            Quantity::R0 => r(Side::Off)?.to_vec(),
-            Quantity::Rw => r(Side::ReferenceCounter)?.to_vec(),
-            Quantity::Rm => r(Side::Method)?.to_vec(),
-            Quantity::Perturbation => less(r(Side::Off)?, r(Side::ReferenceCounter)?),
-            Quantity::ObservationLoss => less(r(Side::ReferenceCounter)?, r(Side::Method)?),
-            Quantity::FidelityLoss => less(r(Side::Off)?, r(Side::Method)?),
-            Quantity::Retained => both(r(Side::Method)?, r(Side::Off)?, |m, o| m / o),
-            Quantity::SeriesError => {
+            BinQuantity::R0 => r(Side::Off)?.to_vec(),
+            BinQuantity::Rw => r(Side::ReferenceCounter)?.to_vec(),
+            BinQuantity::Rm => r(Side::Method)?.to_vec(),
+            BinQuantity::Perturbation => less(r(Side::Off)?, r(Side::ReferenceCounter)?),
+            BinQuantity::ObservationLoss => less(r(Side::ReferenceCounter)?, r(Side::Method)?),
+            BinQuantity::FidelityLoss => less(r(Side::Off)?, r(Side::Method)?),
+            BinQuantity::Retained => both(r(Side::Method)?, r(Side::Off)?, |m, o| m / o),
+            BinQuantity::SeriesError => {
                 let [away, calls] = self.method.away(factor)?;
                 resamples.replicates(|at| Some(dot(at, &away) / dot(at, &calls)))
             }

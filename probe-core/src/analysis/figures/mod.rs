@@ -16,7 +16,7 @@ pub use unit::{Unit, Worse};
 use super::{
     estimate::Scale,
     pairs::Pair,
-    view::{Quantity, Rating},
+    view::{BinQuantity, Rating},
 };
 use crate::model::{
     campaign::MethodSummary,
@@ -57,7 +57,7 @@ pub(super) enum Value {
     /// The same in the closed loop, of methods that work once per call.
     PerCall(fn(&Pair<'_>) -> Result<f64, Reason>),
     /// Of the bins of the fidelity trials.
-    Bins(Quantity, Rating),
+    Bins(BinQuantity, Rating),
 }
 
 impl Figures {

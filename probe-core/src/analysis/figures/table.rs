@@ -7,7 +7,7 @@ use crate::{
         estimate::{Bounds, Scale},
         latency::{self, MAX, P50, P90, P99, P99_9},
         overhead,
-        view::{Quantity, Rating},
+        view::{BinQuantity, Rating},
     },
     model::trial::Pace,
 };
@@ -120,28 +120,28 @@ figures! {
     /// What a method still shows.
     FIDELITY:
     R_0 = "r_0", "r_0", Correlation, Down, R,
-        Value::Bins(Quantity::R0, RAW),
+        Value::Bins(BinQuantity::R0, RAW),
         "`r(w, θ)` under `off`: the true correlation.";
     R_W = "r_w", "r_w", Correlation, Down, R,
-        Value::Bins(Quantity::Rw, RAW),
+        Value::Bins(BinQuantity::Rw, RAW),
         "`r(w, θ)` under the method: the true correlation while it runs.";
     R_M = "r_m", "r_m", Correlation, Down, R,
-        Value::Bins(Quantity::Rm, RAW),
+        Value::Bins(BinQuantity::Rm, RAW),
         "`r(m, θ)`: what the method shows.";
     PERTURBATION = "perturbation", "perturbation", Correlation, Up, Scale::Difference,
-        Value::Bins(Quantity::Perturbation, RAW),
+        Value::Bins(BinQuantity::Perturbation, RAW),
         "`r_0 - r_w`: how much the method changed what it looks at.";
     OBSERVATION_LOSS = "observation_loss", "observation loss", Correlation, Up, Scale::Difference,
-        Value::Bins(Quantity::ObservationLoss, RAW),
+        Value::Bins(BinQuantity::ObservationLoss, RAW),
         "`r_w - r_m`: how much of it the method does not see.";
     FIDELITY_LOSS = "fidelity_loss", "fidelity loss", Correlation, Up, Scale::Difference,
-        Value::Bins(Quantity::FidelityLoss, RAW),
+        Value::Bins(BinQuantity::FidelityLoss, RAW),
         "`r_0 - r_m`, their sum.";
     R_RETAINED = "r_retained", "r_m / r_0", Correlation, Down, SHARE,
-        Value::Bins(Quantity::Retained, RAW),
+        Value::Bins(BinQuantity::Retained, RAW),
         "`mean r_m / mean r_0`: what is left. Null where `r_0` may be below 0.2.";
     SERIES_ERROR = "series_error", "series error", Correlation, Up, LEVEL,
-        Value::Bins(Quantity::SeriesError, RAW),
+        Value::Bins(BinQuantity::SeriesError, RAW),
         "`Σ|s·m - w| / Σw`; `s` is the method's declared sampling factor, never fitted.";
 }
 
@@ -149,18 +149,18 @@ figures! {
     /// The correlations by other coefficients.
     BESIDE:
     SPEARMAN_0 = "spearman_0", "Spearman's r_0", Correlation, Down, R,
-        Value::Bins(Quantity::R0, RANKS), "Spearman's coefficient for `r_0`.";
+        Value::Bins(BinQuantity::R0, RANKS), "Spearman's coefficient for `r_0`.";
     SPEARMAN_W = "spearman_w", "Spearman's r_w", Correlation, Down, R,
-        Value::Bins(Quantity::Rw, RANKS), "Spearman's coefficient for `r_w`.";
+        Value::Bins(BinQuantity::Rw, RANKS), "Spearman's coefficient for `r_w`.";
     SPEARMAN_M = "spearman_m", "Spearman's r_m", Correlation, Down, R,
-        Value::Bins(Quantity::Rm, RANKS), "Spearman's coefficient for `r_m`.";
+        Value::Bins(BinQuantity::Rm, RANKS), "Spearman's coefficient for `r_m`.";
     MOVING_AVERAGE_0 = "moving_average_0", "smoothed r_0", Correlation, Down, R,
-        Value::Bins(Quantity::R0, SMOOTH),
+        Value::Bins(BinQuantity::R0, SMOOTH),
         "`r_0` of 10 s moving averages, as the paper plots them; without interval.";
     MOVING_AVERAGE_W = "moving_average_w", "smoothed r_w", Correlation, Down, R,
-        Value::Bins(Quantity::Rw, SMOOTH), "`r_w` of 10 s moving averages.";
+        Value::Bins(BinQuantity::Rw, SMOOTH), "`r_w` of 10 s moving averages.";
     MOVING_AVERAGE_M = "moving_average_m", "smoothed r_m", Correlation, Down, R,
-        Value::Bins(Quantity::Rm, SMOOTH), "`r_m` of 10 s moving averages.";
+        Value::Bins(BinQuantity::Rm, SMOOTH), "`r_m` of 10 s moving averages.";
 }
 
 /// The rows that are looked at in bins of several widths, too.
