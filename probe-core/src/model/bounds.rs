@@ -24,14 +24,14 @@ pub struct Bound<T: 'static> {
 }
 
 /// A number as people write it.
-pub trait Quantity: Copy + PartialOrd {
+pub trait Bounded: Copy + PartialOrd {
     /// So that it reads back.
     fn written(self) -> String;
 }
 
 macro_rules! whole {
     ($($number:ty),*) => {
-        $(impl Quantity for $number {
+        $(impl Bounded for $number {
             fn written(self) -> String {
                 self.to_string()
             }
@@ -40,13 +40,13 @@ macro_rules! whole {
 }
 whole!(u16, u32, u64, usize, i32);
 
-impl Quantity for f64 {
+impl Bounded for f64 {
     fn written(self) -> String {
         prefix::text(self, prefix::GIGA)
     }
 }
 
-impl Quantity for Duration {
+impl Bounded for Duration {
     fn written(self) -> String {
         match jiff::SignedDuration::try_from(self) {
             Ok(signed) => format!("{signed:#}"),
@@ -55,7 +55,7 @@ impl Quantity for Duration {
     }
 }
 
-impl<T: Quantity> Bound<T> {
+impl<T: Bounded> Bound<T> {
     /// Whether `value` is one of those.
     pub fn holds(&self, value: T) -> bool {
         // A number that is none is neither below nor above.
@@ -89,7 +89,7 @@ impl<T: Quantity> Bound<T> {
 }
 
 /// `1 to 64`.
-impl<T: Quantity> fmt::Display for Bound<T> {
+impl<T: Bounded> fmt::Display for Bound<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { least, most, unit, .. } = self;
         // A word stands once, behind both; a unit stands at each.
@@ -309,7 +309,7 @@ pub const RESULT_BYTES: u64 = 4 << 30;
 
 /// A row per bound of a scenario: what it is of, what is accepted, and why.
 pub fn of_a_scenario() -> Vec<[String; 3]> {
-    fn row<T: Quantity>(bound: &Bound<T>) -> [String; 3] {
+    fn row<T: Bounded>(bound: &Bound<T>) -> [String; 3] {
         [bound.of.into(), bound.to_string(), bound.why.into()]
     }
     vec![

@@ -4,7 +4,7 @@
 use probe_core::{
     error::Error,
     model::{
-        bounds::{self, Bound, Quantity},
+        bounds::{self, Bound, Bounded},
         external::External,
         scenario::{BitRate, GuestKind, Guests, Link, Overhead, Rate, Scenario, Section, Switch},
     },
@@ -51,7 +51,7 @@ pub(super) fn scenario(scenario: &Scenario) -> Checked {
 }
 
 /// A number that must keep to its bound; `field` is where it stands.
-fn within<T: Quantity>(bound: &Bound<T>, field: &str, value: T) -> Checked {
+fn within<T: Bounded>(bound: &Bound<T>, field: &str, value: T) -> Checked {
     bound.check(value).map(drop).map_err(|why| Wrong { field: field.into(), why, hint: None })
 }
 
