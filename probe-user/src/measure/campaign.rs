@@ -38,7 +38,7 @@ pub trait Audience {
 }
 
 /// A campaign, ready to be measured.
-pub struct Campaign<'a> {
+pub struct CampaignRunner<'a> {
     /// The bench that runs one trial.
     pub bench: &'a Bench<'a>,
     /// The methods that can work here; the baseline first.
@@ -68,7 +68,7 @@ struct Slot {
     plan: TrialPlan,
 }
 
-impl Campaign<'_> {
+impl CampaignRunner<'_> {
     /// Measures it; each trial is in the journal before the next one starts. Gives the number of
     /// failed trials.
     ///

@@ -41,7 +41,7 @@ use crate::{
     },
     measure::{
         bench::Bench,
-        campaign::Campaign,
+        campaign::CampaignRunner,
         guard::Guard,
         journal::{JOURNAL, Journal},
         leftovers, store,
@@ -195,7 +195,7 @@ fn measure(
     let bench = &bench;
     let sizes = sizes(&args.sizes, bench.target)?;
     let (until, progress) = (args.until_ci, Progress::begin());
-    let campaign = Campaign {
+    let campaign = CampaignRunner {
         bench,
         methods,
         design,
