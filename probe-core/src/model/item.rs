@@ -42,13 +42,18 @@ impl<T> PerItem<T> {
 
     /// The value of `item`; from now on it has one.
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "the item was listed just now")]
     pub fn entry(&mut self, item: ItemId) -> &mut T
     where
         T: Default,
     {
+        self.place(item).get_or_insert_default()
+    }
+
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the item was listed just now")]
+    fn place(&mut self, item: ItemId) -> &mut Option<T> {
         self.list(item.0.saturating_add(1));
-        self.0[item.0].get_or_insert_default()
+        &mut self.0[item.0]
     }
 
     /// Lists at least `items` items, also where nobody observed the last ones.
@@ -79,12 +84,7 @@ impl<T> From<Vec<Option<T>>> for PerItem<T> {
 
 impl<T> Extend<(ItemId, T)> for PerItem<T> {
     fn extend<I: IntoIterator<Item = (ItemId, T)>>(&mut self, values: I) {
-        for (item, value) in values {
-            self.list(item.0.saturating_add(1));
-            if let Some(place) = self.0.get_mut(item.0) {
-                *place = Some(value);
-            }
-        }
+        values.into_iter().for_each(|(item, value)| *self.place(item) = Some(value));
     }
 }
 
