@@ -12,6 +12,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         crate::test("campaign::every_default_method_reconciles", every_method_reconciles),
         crate::test("campaign::journals_merge_into_one_campaign", journals_merge),
+        crate::test("campaign::with_fewer_functions_items_keep_their_places", fewer_functions),
         crate::test("campaign::a_run_ends_when_its_costs_are_known", ends_when_known),
     ]
 }
@@ -105,6 +106,30 @@ fn journals_merge() -> Result<()> {
     let off = &campaign["summary"]["methods"][2]["overhead"]["kernel_ns_per_event"];
     ensure!(off["n"] == 4, "four blocks make four pairs: {off}");
     compares_with_itself(&merged)
+}
+
+/// A trial of the first function alone tells of the tracepoint and of the frames as any other does.
+fn fewer_functions() -> Result<()> {
+    let folder = Folder::new()?;
+    let out = folder.path().join("out");
+    let mut run = tracetoll(["run", "--parts", "overhead", "--blocks", "1", "--sizes", "1"])?;
+    run.args(["--target", "vhost_net:handle_tx,vhost_net:handle_rx,tracepoint:net:net_dev_xmit"]);
+    run.args(["--methods", "bpf-fentry-count,bpf-rawtp-count,capture-headers"]);
+    run.arg("--scenario").arg(folder.tiny()?).arg("--out").arg(&out);
+    succeed(run)?;
+    let campaign = campaign(&out)?;
+    let trials = campaign["trials"].as_array().context("no trials")?;
+    for (method, item) in [("bpf-fentry-count", 0), ("bpf-rawtp-count", 2), ("capture-headers", 3)]
+    {
+        let of_one = |trial: &&Value| trial["method"] == method && trial["functions"] == 1;
+        let trial = trials.iter().find(of_one).context(method)?;
+        let recorded = &trial["outcome"]["done"]["observation"]["recorded"];
+        let recorded = recorded.as_array().with_context(|| format!("{method}: {trial}"))?;
+        let seen = |index: usize| recorded[index].as_u64().is_some_and(|hits| hits >= 300);
+        let others = recorded.iter().filter(|count| count.is_null()).count();
+        ensure!(recorded.len() == 4 && seen(item) && others == 3, "{method}: {recorded:?}");
+    }
+    Ok(())
 }
 
 /// Costs that may be wrong by any factor are known after the ten blocks before which nothing is
