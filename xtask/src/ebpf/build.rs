@@ -51,7 +51,14 @@ fn compile(toolchain: &Toolchain, source: &Path, folder: &Path, kind: Variant) -
     cargo.arg("--target-dir").arg(folder);
     // Nothing of the user's own settings may shape the object, nor those that `cargo run` made for
     // xtask.
-    let settings = ["RUST", "CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_TARGET_", "CARGO_ENCODED_"];
+    let settings = [
+        "RUST",
+        "CARGO_PROFILE_",
+        "CARGO_BUILD_",
+        "CARGO_TARGET_",
+        "CARGO_ENCODED_",
+        "CARGO_INCREMENTAL",
+    ];
     for (name, _) in env::vars_os() {
         let lossy = name.to_string_lossy();
         if settings.iter().any(|prefix| lossy.starts_with(prefix)) && lossy != "RUSTUP_HOME" {
