@@ -290,7 +290,7 @@ fn what_is_wrong_is_told_in_one_paragraph_with_a_hint() {
     let later = overhead.replacen("\"schema_version\":3", "\"schema_version\":9", 1);
     fs::write(folder.path().join("later.jsonl"), later).unwrap();
     fs::write(folder.path().join("short.toml"), "name = \"x\"\n").unwrap();
-    let mistakes: [(&[&str], &str); 24] = [
+    let mistakes: [(&[&str], &str); 26] = [
         (&["report", "nowhere"], "Name a folder with campaign.json"),
         (&["report", "empty"], "Name a folder with campaign.json"),
         (&["report", "other.json"], "Name a campaign.json or journal.jsonl"),
@@ -319,6 +319,8 @@ fn what_is_wrong_is_told_in_one_paragraph_with_a_hint() {
         ),
         (&["man", "--out", "overhead.jsonl"], "A file stands there: name a folder with --out"),
         (&["run", "--scenario", "quikc"], "Name one of quick"),
+        (&["run", "--methods", "off,ftrace-functoin"], "Did you mean ftrace-function?"),
+        (&["run", "--methods", "ftrace-function:clok=local"], "no parameter clok"),
         (&["run", "--on", "vm", "--blocks", "3"], "--overhead-blocks and --fidelity-seeds say"),
         (&["run", "--on", "host", "--clock", "counted"], "or say --on vm"),
         (&["run", "--scenario", "none.toml"], "`tracetoll scenarios` lists"),

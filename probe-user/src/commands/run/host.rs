@@ -263,7 +263,7 @@ fn sizes(asked: &[usize], target: &Target) -> Result<Vec<usize>> {
 }
 
 /// The baseline, the methods that were asked for, and the A/A control where costs are measured.
-fn wanted(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Box<dyn Method>>> {
+pub(super) fn wanted(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Box<dyn Method>>> {
     let controls = match scenario.overhead {
         Some(_) => format!("{},{}", MethodId::OFF, MethodId::OFF_AGAIN),
         None => MethodId::OFF.to_owned(),

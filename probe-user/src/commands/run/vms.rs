@@ -16,7 +16,7 @@ use probe_vm::{
 };
 
 use super::{
-    conclude, failed, needs_programs,
+    conclude, failed, host, needs_programs,
     plan::{self, VmPlan},
     ready, watch,
 };
@@ -31,6 +31,11 @@ const TAKES: &str = "on two CPUs this takes 5 minutes";
 /// What they need is not there and may not be installed, a result cannot be written, or the user
 /// ended the run.
 pub(super) fn run(args: &RunArgs, mut scenario: Scenario, why: &str) -> Result<ExitCode> {
+    // A misspelt method is refused before anything is installed or booted. What only a VM's kernel
+    // can tell is left to it.
+    if let Err(error @ Error::Invalid { .. }) = host::wanted(args, &scenario) {
+        return Err(error);
+    }
     let clock = plan::clock(args, &scenario)?;
     args.vms.accel().check(clock).map_err(failed)?;
     terminal::tell(format_args!("measuring in VMs with Linux {}: {why}", args.vms.series()));
