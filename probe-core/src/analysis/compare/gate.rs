@@ -80,12 +80,33 @@ impl Gate {
         let mut methods: Vec<Answer> =
             compared.map(|change| self.answer(change)).chain(missing).collect();
         if methods.is_empty() {
-            let whose = self.method.clone().unwrap_or(MethodId("-".into()));
-            let why = "no method has this figure in both campaigns; `--format json` lists those \
-                       that are compared";
-            methods.push(refused(whose, why.into()));
+            let whose = self.method.clone().unwrap_or(MethodId("any method".into()));
+            methods.push(refused(whose, self.nowhere(changes).into()));
         }
         Judged { gate: self.clone(), methods }
+    }
+
+    /// Why it speaks of no method, with what it may have meant.
+    fn nowhere(&self, changes: &[Change]) -> String {
+        let theirs = changes.iter().filter(|change| change.figure == self.figure);
+        let theirs: Vec<&str> = theirs.map(|change| change.method.0.as_str()).collect();
+        if !theirs.is_empty() {
+            return format!(
+                "no method of this name has it; methods that do: {}",
+                theirs.join(", ")
+            );
+        }
+        // What stands above the name is left out most often.
+        let distance = |path: &&str| strsim::osa_distance(last(&self.figure), last(path));
+        let nearest = changes.iter().map(|change| change.figure.as_str()).min_by_key(distance);
+        let meant = match nearest.filter(|path| distance(path) <= last(path).len() / 3) {
+            Some(nearest) => format!(". Did you mean {nearest}?"),
+            None => ";".to_owned(),
+        };
+        format!(
+            "no method has this figure in both campaigns{meant} `--format json` lists those that \
+             are compared"
+        )
     }
 
     fn answer(&self, change: &Change) -> Answer {
@@ -111,6 +132,11 @@ impl Gate {
             judgement,
         }
     }
+}
+
+/// The name at the end of a path.
+fn last(path: &str) -> &str {
+    path.rsplit_once('.').map_or(path, |(_, name)| name)
 }
 
 /// Why a limit below the resolution is no gate, and what would be.
@@ -322,11 +348,21 @@ mod tests {
     #[test]
     fn a_gate_on_nothing_is_refused() {
         let base = &[400, 402];
-        for gate in
-            ["overhead.kernel_ns_per_evnt>5%", "ftrace-funktion:overhead.kernel_ns_per_event>5%"]
-        {
+        for (gate, hint) in [
+            (
+                "overhead.kernel_ns_per_evnt>5%",
+                "campaigns. Did you mean overhead.kernel_ns_per_event?",
+            ),
+            ("kernel_ns_per_event>5%", "campaigns. Did you mean overhead.kernel_ns_per_event?"),
+            ("overhead.nonsense>5%", "no method has this figure in both campaigns; `--"),
+            (
+                "ftrace-funktion:overhead.kernel_ns_per_event>5%",
+                "no method of this name has it; methods that do: bpf-fentry-count",
+            ),
+        ] {
             let found = judged(Platform::Native, [base, base], gate);
-            assert!(why(&found).contains("no method has this figure in both"));
+            let said = why(&found);
+            assert!(said.contains(hint), "{said}");
         }
     }
 }
