@@ -198,16 +198,15 @@ fn verdict(change: &Change) -> String {
 
 /// An amount of the figure, with its unit.
 fn amount(change: &Change, value: f64) -> String {
-    match change.unit {
-        Unit::Ns => format!("{value:.1} {}", nanoseconds(Some(change.platform))),
-        Unit::PerCentOfControl | Unit::PerCent => format!("{value:.2} points"),
-        Unit::SecondsPerSecond => format!("{value:.4} s per s"),
-        Unit::Micros => format!("{value:.2} µs"),
-        Unit::Kib => format!("{value:.1} KiB"),
-        Unit::KibPerSecond => format!("{value:.1} KiB per s"),
-        Unit::PerSecond => format!("{value:.1} per s"),
-        Unit::Correlation => format!("{value:.3}"),
-    }
+    let (decimals, unit) = match change.unit {
+        Unit::Ns => (1, nanoseconds(Some(change.platform))),
+        Unit::PerCentOfControl | Unit::PerCent => (2, "points"),
+        Unit::Correlation => return format!("{value:.3}"),
+        Unit::SecondsPerSecond => (4, change.unit.symbol()),
+        Unit::Micros => (2, change.unit.symbol()),
+        unit => (1, unit.symbol()),
+    };
+    format!("{value:.decimals$} {unit}")
 }
 
 /// How many figures came to what, in one sentence.
