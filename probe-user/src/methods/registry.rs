@@ -117,6 +117,8 @@ fn unknown(id: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
     use crate::sys::call::Script;
 
@@ -146,6 +148,27 @@ mod tests {
             // Which ticker a profiler takes, the kernel decides.
             let Some(id) = entry.grouped.filter(|id| !id.contains("sample")) else { continue };
             assert_eq!(find(id).unwrap().descriptor().id.0, id);
+        }
+    }
+
+    /// Only a kernel can show that a method works.
+    #[test]
+    fn each_method_is_in_a_guest_test() {
+        fn read(folder: &Path, text: &mut String) {
+            for entry in fs::read_dir(folder).unwrap() {
+                match entry.unwrap().path() {
+                    path if path.is_dir() => read(&path, text),
+                    path => text.push_str(&fs::read_to_string(path).unwrap()),
+                }
+            }
+        }
+        let mut tests = String::new();
+        read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guest"), &mut tests);
+        // The baselines ask nothing of the kernel.
+        for Entry { id, .. } in FAMILIES.iter().flat_map(|(_, methods)| *methods) {
+            // Tests write the number of a kind in several ways.
+            let mut parts = id.split("HZ").flat_map(|part| part.split("-N"));
+            assert!(parts.all(|part| tests.contains(part)), "tests/guest/ does not name {id}");
         }
     }
 
