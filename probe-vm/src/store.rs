@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 pub fn folder(name: &str) -> Result<PathBuf> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let dir = root(&program, |name| std::env::var_os(name))?.join(name);
-    std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    std::fs::create_dir_all(&dir).with_context(|| {
+        format!("cannot create {} (XDG_CACHE_HOME or HOME says where)", dir.display())
+    })?;
     Ok(dir)
 }
 

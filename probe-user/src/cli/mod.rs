@@ -96,7 +96,7 @@ pub enum Command {
     Clean(CleanArgs),
     /// List every method with its parameters, whether this kernel has it or not.
     Methods(MethodsArgs),
-    /// List the built-in scenarios, or print one.
+    /// List the built-in scenarios; `--print` prints one.
     Scenarios(ScenariosArgs),
     /// Print the JSON Schema of campaign.json.
     Schema(SchemaArgs),
