@@ -9,11 +9,10 @@ Examples:
   tracetoll completions zsh > ~/.zfunc/_tracetoll
   tracetoll completions fish > ~/.config/fish/completions/tracetoll.fish";
 
-/// `tracetoll completions`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct CompletionsArgs {
-    /// The shell that reads them.
+    /// The shell that reads the script.
     #[arg(value_enum, value_name = "SHELL")]
     pub shell: Shell,
 }

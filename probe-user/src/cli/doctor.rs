@@ -8,11 +8,10 @@ const EXAMPLES: &str = "\
 Example:
   tracetoll doctor --format json";
 
-/// `tracetoll doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DoctorArgs {
-    /// Form of the answer.
+    /// Format of the answer.
     #[arg(long, value_enum, default_value_t = FactFormat::Text)]
     pub format: FactFormat,
 }

@@ -9,11 +9,10 @@ Examples:
   tracetoll man | man --local-file -
   tracetoll man --out ~/.local/share/man/man1";
 
-/// `tracetoll man`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ManArgs {
-    /// Write a page per command into this folder, instead of the main one to standard output.
+    /// Write one page per command into this folder, instead of the main page to standard output.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }

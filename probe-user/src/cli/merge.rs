@@ -11,7 +11,6 @@ Examples:
   tracetoll merge --out results/all results/first results/more
   tracetoll merge --out results/still-more results/all results/last";
 
-/// `tracetoll merge`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct MergeArgs {
@@ -22,7 +21,7 @@ pub struct MergeArgs {
     /// earlier merge.
     #[arg(required = true, value_name = "RESULT")]
     pub journals: Vec<PathBuf>,
-    /// Form of the list of what was written.
+    /// Format of the list of what was written.
     #[arg(long, value_enum, default_value_t = FactFormat::Text)]
     pub format: FactFormat,
 }

@@ -8,14 +8,13 @@ const EXAMPLES: &str = "\
 Example:
   tracetoll methods count";
 
-/// `tracetoll methods`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct MethodsArgs {
     /// Methods or groups of methods, separated by commas.
     #[arg(default_value = "all", value_name = "LIST")]
     pub list: String,
-    /// Form of the list.
+    /// Format of the list.
     #[arg(long, value_enum, default_value_t = FactFormat::Text)]
     pub format: FactFormat,
 }

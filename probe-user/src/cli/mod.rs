@@ -1,4 +1,4 @@
-//! clap structs, turned into plain configurations; no logic.
+//! clap structs, converted to plain configurations; no logic.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -40,7 +40,6 @@ pub use schema::SchemaArgs;
 pub use status::Status;
 pub use vms::{Told, VmArgs};
 
-/// What the tool is called.
 pub const NAME: &str = "tracetoll";
 
 const EXAMPLES: &str = "\
@@ -53,60 +52,58 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = NAME, version, about, max_term_width = 100, after_help = EXAMPLES, after_long_help = more())]
 pub struct Cli {
-    /// More of what happens, on stderr; twice for still more.
+    /// Say more about what happens, on stderr; twice for still more.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Nothing but results and errors: no progress, no notes, no warnings.
+    /// Print only results and errors: no progress, notes or warnings.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What the long help ends with.
+/// The text after the long help.
 fn more() -> String {
     format!(
-        "{EXAMPLES}\n\n{}\nResults go to standard output, all else to stderr. NO_COLOR is obeyed.",
+        "{EXAMPLES}\n\n{}\nResults go to standard output, everything else to stderr. \
+         NO_COLOR is respected.",
         status::list(&Status::ALL)
     )
 }
 
-/// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Measure a campaign: every method under the same load, block by block.
     Run(Box<RunArgs>),
-    /// Make one campaign of several results.
+    /// Merge several results into one campaign.
     Merge(MergeArgs),
-    /// Print a result again; needs neither root nor a kernel to measure.
+    /// Print the report of a result; works without root, on any machine.
     Report(ReportArgs),
-    /// Say what is worse, better or the same in a new result than in an older one; needs neither
-    /// root nor a kernel.
+    /// Compare a new result with an older one: what is worse, better or the same; works without
+    /// root, on any machine.
     Compare(CompareArgs),
-    /// Say which methods of a result keep to your limits, and which of them is best; needs neither
-    /// root nor a kernel.
+    /// Say which methods of a result keep within your limits, and which of them is best; works
+    /// without root, on any machine.
     Recommend(RecommendArgs),
-    /// Say for every target and method whether this kernel has it, and what would help.
+    /// Say which targets and methods this kernel supports, and what would help with the others.
     Doctor(DoctorArgs),
-    /// List the guests that run here already, as `--guests existing` would measure them.
+    /// List the guests that already run here, as `--guests existing` would measure them.
     Guests(GuestsArgs),
-    /// Remove what killed runs left in the kernel; nothing whose owner may live, nothing of anybody
-    /// else.
+    /// Remove what killed runs of tracetoll left in the kernel; what may have a living owner stays.
     Clean(CleanArgs),
-    /// List every method with its parameters, whether this kernel has it or not.
+    /// List every method with its parameters, whether or not this kernel supports it.
     Methods(MethodsArgs),
     /// List the built-in scenarios; `--print` prints one.
     Scenarios(ScenariosArgs),
     /// Print the JSON Schema of campaign.json.
     Schema(SchemaArgs),
-    /// Print what makes a shell complete this command line.
+    /// Print a script that completes this command line in a shell.
     Completions(CompletionsArgs),
-    /// Print the manual page, or write those of all commands.
+    /// Print the manual page, or write the pages of all commands.
     Man(ManArgs),
 }
 
-/// Form of printed facts.
+/// How a command prints facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FactFormat {
     /// For people.

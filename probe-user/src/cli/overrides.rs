@@ -1,4 +1,4 @@
-//! What of a scenario the command line makes otherwise.
+//! Flags that override parts of a scenario.
 
 use std::path::PathBuf;
 
@@ -9,22 +9,22 @@ use probe_core::model::{
     scenario::{GuestKind, Switch},
 };
 
-/// What of a scenario is to be otherwise.
+/// Overrides of a scenario.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Overrides {
-    /// Kind of guest, instead of the scenario's. Only `blast` guests measure the overhead.
+    /// Kind of guest, instead of the scenario's. Only `blast` guests can measure overhead.
     #[arg(long, value_enum, value_name = "KIND")]
     pub guests: Option<GuestKind>,
     /// Folder with the kernel and initramfs of `kvm` guests, as --install builds it.
     #[arg(long, value_name = "DIR")]
     pub guest_image: Option<PathBuf>,
-    /// Memory of `kvm` guests from the host's reserved huge pages.
+    /// Take the memory of `kvm` guests from the host's reserved huge pages.
     #[arg(long)]
     pub huge_pages: bool,
-    /// What joins the guests' TAPs to the cable, instead of the scenario's.
+    /// What connects the guests' TAPs to the cable, instead of the scenario's choice.
     #[arg(long, value_enum, value_name = "KIND")]
     pub switch: Option<Switch>,
-    /// Makes the sections of fidelity trials so many times as long: 0.2.
+    /// Multiply the length of the sections of fidelity trials by this factor: 0.2.
     #[arg(long, value_name = "FACTOR", value_parser = |text: &str| bounds::TIME_SCALE.parse(text))]
     pub time_scale: Option<f64>,
 }

@@ -13,32 +13,31 @@ Examples:
   tracetoll report results/2026-11-22T10-00-00 --format parquet --out tables
   tracetoll report results/linux-6.1 results/linux-6.12 --format markdown";
 
-/// `tracetoll report`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReportArgs {
-    /// Result folders, campaign.json files, or journals of runs that were killed, packed by xz or
-    /// not. Of several, methods stand side by side.
+    /// Result folders, campaign.json files, or journals of killed runs, packed by xz or not. The
+    /// methods of several results stand side by side.
     #[arg(value_name = "RESULT", required = true)]
     pub results: Vec<PathBuf>,
-    /// All tables and remarks instead of one screen.
+    /// Print all tables and remarks instead of one screen.
     #[arg(long)]
     pub full: bool,
-    /// Form of the report.
+    /// Format of the report.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,
-    /// Write it here instead of to standard output: a file; for csv, parquet and svg a folder,
-    /// which gets all tables or figures. Parquet and svg need it.
+    /// Write to this path instead of standard output. For csv, parquet and svg it is a folder,
+    /// which gets all tables or figures; parquet and svg need it.
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
-    /// Which table of csv goes to standard output: trials unless given.
+    /// Table that csv prints to standard output; trials unless given.
     #[arg(long, value_enum, conflicts_with = "out")]
     pub table: Option<ReportTable>,
 }
 
 impl ReportArgs {
     /// # Errors
-    /// Arguments that do not go together, where clap's attributes cannot say so.
+    /// Arguments that contradict each other in ways that clap's attributes cannot express.
     pub fn check(&self) -> Result<(), clap::Error> {
         let Self { results, full, format, out, table } = self;
         let refuse = |kind, why: &str| Err(Cli::command().error(kind, why));
@@ -49,44 +48,44 @@ impl ReportArgs {
             ),
             _ if *full && (*format != ReportFormat::Text || results.len() > 1) => refuse(
                 ErrorKind::ArgumentConflict,
-                "--full is of the text of one result; other forms and several results have no \
-                 shorter one",
+                "--full applies only to the text of one result; other formats and several \
+                 results have no shorter form",
             ),
             ReportFormat::Csv => Ok(()),
             _ if table.is_some() => refuse(
                 ErrorKind::ArgumentConflict,
-                "--table chooses which table of csv is printed: use it with --format csv alone",
+                "--table selects the csv table to print: use it only with --format csv",
             ),
             _ => Ok(()),
         }
     }
 }
 
-/// Form of a report.
+/// Format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
     /// One screen, or all tables; at most 100 columns.
     Text,
-    /// The whole campaign.json; of several results a list of their labels and campaigns.
+    /// The whole campaign.json; for several results a list of labels and campaigns.
     Json,
     /// Tables for a README or a pull request.
     Markdown,
-    /// One file with verdict, figures and their data; needs no network.
+    /// One file with the verdict, the figures and their data; needs no network.
     Html,
     /// Trials and bins as tables, and a table that describes their columns.
     Csv,
     /// The same tables with typed columns.
     Parquet,
-    /// Each figure of html as a file of its own.
+    /// Each figure of html as a separate file.
     Svg,
 }
 
-/// A table of csv.
+/// A table that csv can print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReportTable {
     /// One row per trial.
     Trials,
-    /// One row per bin of a trial, and item seen in it.
+    /// One row per bin of a trial and item seen in it.
     Bins,
     /// One row per figure of a method.
     Figures,

@@ -9,17 +9,16 @@ Examples:
   tracetoll scenarios
   tracetoll scenarios --print quick > mine.toml";
 
-/// `tracetoll scenarios`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ScenariosArgs {
     /// Print this one as TOML.
     #[arg(long, value_name = "NAME|FILE")]
     pub print: Option<String>,
-    /// What of the printed one is to be otherwise.
+    /// Overrides of the printed scenario.
     #[command(flatten)]
     pub overrides: Overrides,
-    /// Form of the list, or of the scenario.
+    /// Format of the list, or of the scenario.
     #[arg(long, value_enum, default_value_t = FactFormat::Text)]
     pub format: FactFormat,
 }

@@ -6,7 +6,6 @@ const EXAMPLES: &str = "\
 Example:
   tracetoll schema > campaign.schema.json";
 
-/// `tracetoll schema`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SchemaArgs {}

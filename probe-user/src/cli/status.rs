@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-/// An exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// What was asked for is done.
@@ -50,7 +49,7 @@ impl Status {
         }
     }
 
-    /// What it says, for people.
+    /// The explanation printed in help.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -74,7 +73,7 @@ impl From<Status> for ExitCode {
     }
 }
 
-/// These statuses with their meanings, a line each.
+/// These statuses with their meanings, one per line.
 pub(super) fn list(statuses: &[Status]) -> String {
     let line = |status: &Status| format!("  {:>3}  {}\n", status.number(), status.meaning());
     format!("Exit status:\n{}", statuses.iter().map(line).collect::<String>())

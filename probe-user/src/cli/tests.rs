@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, error::ErrorKind};
 
 use super::*;
 
-/// Every command that there is, the tool itself first.
+/// Every command, the tool itself first.
 fn commands() -> Vec<clap::Command> {
     let mut tool = Cli::command();
     tool.build();
@@ -11,7 +11,7 @@ fn commands() -> Vec<clap::Command> {
     std::iter::once(tool).chain(below).collect()
 }
 
-/// The command lines in what a command's help ends with.
+/// The command lines at the end of a command's help.
 fn examples(command: &clap::Command) -> Vec<String> {
     let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     help.lines().filter_map(|line| line.strip_prefix("  ")).map(str::to_owned).collect()
@@ -29,7 +29,7 @@ fn every_command_has_examples_and_all_of_them_parse() {
         assert!(!examples.is_empty(), "{name}: no example");
         for example in examples {
             let words = shlex::split(&example).unwrap();
-            // What stands behind is the shell's.
+            // The rest is the shell's.
             let shells = words.iter().position(|word| word == ">" || word == "|");
             let words = &words[..shells.unwrap_or(words.len())];
             let parsed = Cli::try_parse_from(words);

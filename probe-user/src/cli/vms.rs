@@ -15,7 +15,7 @@ use super::RunArgs;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Host or VMs")]
 pub struct VmArgs {
-    /// Where to measure. `auto` also chooses the host if you give a flag that only a host has
+    /// Where to measure. `auto` also selects the host if you give a flag that only a host has
     /// (--blocks, --parts, --seed, --load-cpus), and VMs if you give one that only VMs have
     /// (--clock, --kernel, --overhead-blocks).
     #[arg(long, value_enum, default_value = "auto")]
@@ -24,26 +24,26 @@ pub struct VmArgs {
     /// them), or real time where the scenario's guests are VMs themselves.
     #[arg(long, value_enum)]
     pub clock: Option<ClockName>,
-    /// VMs: what runs their instructions where their clock is real time; those that count
-    /// instructions are always emulated.
+    /// VMs: what runs their instructions if their clock is real time. VMs that count instructions
+    /// are always emulated.
     #[arg(long, value_enum)]
     pub accel: Option<Accel>,
-    /// VMs: series of their kernel, of which Debian's newest build is taken.
+    /// VMs: series of their kernel; Debian's newest build of it is used.
     #[arg(long, value_name = "SERIES", help = kernel_help())]
     pub kernel: Option<String>,
-    /// VMs: how many measure the overhead, one block each; 4 unless given.
+    /// VMs: how many measure overhead, one block each; 4 unless given.
     #[arg(long, alias = "toll-blocks", value_name = "N")]
     pub overhead_blocks: Option<u32>,
     /// VMs: how many measure fidelity, one seed each; 4 unless given.
     #[arg(long, value_name = "N")]
     pub fidelity_seeds: Option<u32>,
-    /// VMs: seed of the first one that measures a part (1 unless given), the next one's is one
-    /// more. On the counted clock a seed repeats what it did before: further blocks of a campaign
-    /// take other ones.
+    /// VMs: seed of the first VM that measures a part, 1 unless given; each further VM takes the
+    /// next number. On the counted clock a seed repeats its run exactly, so more blocks of a
+    /// campaign need other seeds.
     #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u32).range(1..))]
     pub first_seed: Option<u32>,
-    /// Install the packages that are missing, by apt, and fetch the kernel of VMs from Debian's
-    /// archive. --on vm does so too; nothing else does.
+    /// Install missing packages with apt, and fetch the VMs' kernel from Debian's archive. --on vm
+    /// does so too; without either flag nothing is installed or fetched.
     #[arg(long)]
     pub install: bool,
     /// Never install packages; print the commands that would, and stop. With --install or --on vm
@@ -58,7 +58,7 @@ impl VmArgs {
         self.kernel.as_deref().unwrap_or(kernels::DEFAULT)
     }
 
-    /// What runs their instructions.
+    /// What runs the VMs' instructions.
     pub fn accel(&self) -> AccelArg {
         AccelArg { accel: self.accel.unwrap_or_default() }
     }
@@ -72,7 +72,7 @@ impl VmArgs {
         }
     }
 
-    /// The first of these flags that a host has no use for.
+    /// The first of these flags that makes no sense on a host.
     pub fn flag(&self) -> Option<&'static str> {
         let Self { clock, accel, kernel, overhead_blocks, fidelity_seeds, first_seed, .. } = self;
         [
@@ -91,13 +91,13 @@ impl VmArgs {
 fn kernel_help() -> String {
     let series = kernels::DEFAULT;
     format!(
-        "VMs: series of their kernel, of which Debian's newest build is taken; {series} unless \
+        "VMs: series of their kernel; Debian's newest build of it is used; {series} unless \
          given"
     )
 }
 
-/// What was said on the command line, each flag with its value, but for [`VmArgs`]: what a VM is
-/// told again. It must be the first field, since the others take their values out of the matches.
+/// The command line as given, each flag with its value, without [`VmArgs`]: it is repeated to each
+/// VM. This must be the first field, since the other fields take their values out of the matches.
 #[derive(Debug, Clone, Default)]
 pub struct Told(pub Vec<(String, Option<OsString>)>);
 
