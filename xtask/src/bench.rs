@@ -1,9 +1,9 @@
 //! `cargo xtask bench`: the criterion benchmarks, and what a traced call costs.
 //!
-//! Decoders, ring driver and analysis are measured on this host, whatever it is. What hooks cost is
-//! measured twice, on this host where that can be done, otherwise in VMs: by criterion, whose
-//! samples of one method follow one another, and as a campaign of closed-loop trials in blocks,
-//! which `tracetoll compare` judges.
+//! Decoders, ring driver and analysis are measured on this host, whatever it is. The cost of hooks
+//! is measured twice, on this host if possible, otherwise in VMs: by criterion, which takes all
+//! samples of one method in a row, and as a campaign of closed-loop trials in blocks, which
+//! `tracetoll compare` judges.
 
 mod baseline;
 mod hooks;
@@ -21,11 +21,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Run the benchmarks: decoders, ring driver and analysis on this host; what a traced call costs,
-/// here or in VMs.
+/// Run the benchmarks: decoders, ring driver and analysis on this host; the cost of a traced call
+/// on this host or in VMs.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Where to measure what a traced call costs
+    /// Where to measure the cost of a traced call
     #[arg(long, default_value = "auto")]
     on: RunsOn,
     /// What the clock tells there: real time, or executed instructions, which only VMs have (and
@@ -38,10 +38,10 @@ pub(crate) struct Args {
     /// Methods whose calls are measured, as `tracetoll run` takes them
     #[arg(long, default_value = "ftrace,perf,bpf,capture", value_name = "LIST")]
     methods: String,
-    /// Blocks of the campaign, one VM each
+    /// Number of blocks of the campaign, one VM each
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     blocks: u32,
-    /// Only what a traced call costs
+    /// Measure only the cost of a traced call
     #[arg(long)]
     hooks_only: bool,
     /// Keep the results under this name
@@ -50,19 +50,18 @@ pub(crate) struct Args {
     /// Compare with the results of this name; the exit status is that of `tracetoll compare`
     #[arg(long, value_name = "NAME")]
     baseline: Option<Baseline>,
-    /// What is a failure: an argument for `tracetoll compare`; may be repeated
+    /// A limit that makes the benchmark fail, as for `tracetoll compare`; may be repeated
     #[arg(long, value_name = "GATE", requires = "baseline")]
     fail_if: Vec<String>,
-    /// Arguments for criterion: names to choose by, …
+    /// Arguments for criterion: names of benches to run, …
     #[arg(last = true)]
     rest: Vec<OsString>,
 }
 
-/// What was measured.
 struct Measured {
-    /// The program that judges it.
+    /// The program that judges the result.
     tracetoll: PathBuf,
-    /// Whether all of it could be.
+    /// Whether everything could be measured.
     whole: bool,
 }
 
@@ -85,12 +84,12 @@ impl Args {
         }
         let out = fresh("bench")?;
         let measured = if on_host {
-            eprintln!("what a traced call costs, on this host");
+            eprintln!("cost of a traced call, on this host");
             self.measure_here(&out, install)?
         } else {
             let why =
                 if lacks.is_empty() { String::new() } else { format!(" (on this host {lacks})") };
-            eprintln!("what a traced call costs, in VMs with Linux {}{why}", self.kernel);
+            eprintln!("cost of a traced call, in VMs with Linux {}{why}", self.kernel);
             self.measure_in_guests(&out, install)?
         };
         if interrupt::requested() {
@@ -108,8 +107,8 @@ impl Args {
         Ok(ExitCode::from(if status == 0 { u8::from(!measured.whole) } else { status }))
     }
 
-    /// Criterion's arguments, those about baselines among them. A bench that the baseline lacks is
-    /// new, and no failure.
+    /// Criterion's arguments, including those about baselines. A bench that the baseline lacks is
+    /// new, not a failure.
     fn criterion_arguments(&self) -> impl Iterator<Item = OsString> {
         let flag = |flag: &str, name: &Option<Baseline>| {
             name.as_ref().map(|name| [flag.into(), name.name().into()])
@@ -121,7 +120,6 @@ impl Args {
         flags.into_iter().flatten().flatten().chain(self.rest.iter().cloned())
     }
 
-    /// Runs benches on this host.
     fn criterion(&self, benches: &[&str]) -> Result<()> {
         let mut command = cargo::cargo(&["bench", "--package", "tracetoll-benches"]);
         command.args(benches).arg("--").args(self.criterion_arguments());
@@ -131,7 +129,7 @@ impl Args {
 
     fn campaign(&self) -> Vec<OsString> {
         let target = "handle_tx,tracepoint:net:net_dev_xmit";
-        // Half of the scenario's kicks: blocks differ by more than trials of 10,000 do, and cost
+        // Half of the scenario's kicks: blocks vary more than trials of 10,000 kicks do, and cost
         // more time.
         let words = ["--scenario", "hooks", "--kicks", "10000", "--target", target];
         words.into_iter().chain(["--methods", &self.methods]).map(OsString::from).collect()
@@ -147,7 +145,7 @@ impl Args {
     }
 
     fn measure_here(&self, out: &Path, install: &Installer) -> Result<Measured> {
-        // A method that fails is told, and keeps the others from nothing.
+        // A failed method is reported, and does not stop the others.
         let benched = self.criterion(&["--bench", "hooks"]);
         if let Err(error) = &benched {
             eprintln!("error: {error:#}");

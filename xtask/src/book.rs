@@ -1,4 +1,4 @@
-//! The book: mdBook builds it from `docs/`, and every link in what it built is followed.
+//! The book: mdBook builds it from `docs/`, and every link in the result is followed.
 
 use crate::tools::Tool;
 use crate::{cargo, paths};
@@ -12,11 +12,11 @@ const MDBOOK: Tool = Tool {
     name: "mdbook",
     version: "0.5.4",
     to: "to build the book",
-    // Serving and watching, which nobody does here, take most of its compile time.
+    // Serving and watching are not needed here and take most of its compile time.
     features: &["--no-default-features", "--features", "search"],
 };
 
-/// Where mdBook puts it, as `docs/book.toml` says.
+/// The folder that `docs/book.toml` names for the built book.
 const BUILT: &str = "target/book";
 
 /// Build the book of docs/ into target/book, and check its links
@@ -24,7 +24,7 @@ const BUILT: &str = "target/book";
 pub(crate) struct Args {}
 
 impl Args {
-    /// Builds and checks it, and prints where it begins.
+    /// Builds and checks the book, and prints the path of its first page.
     ///
     /// # Errors
     /// As [`check`].
@@ -38,29 +38,30 @@ impl Args {
 /// Builds the book and follows its links.
 ///
 /// # Errors
-/// mdBook cannot be installed, or fails; a link leads nowhere.
+/// mdBook cannot be installed, or fails; a link is broken.
 pub(crate) fn check(install: &Installer) -> Result<()> {
     let built = paths::root().join(BUILT);
-    // Pages of before would hide links to what is gone.
+    // Pages left from earlier builds would hide links to what is gone.
     if built.exists() {
         fs::remove_dir_all(&built).with_context(|| format!("cannot remove {}", built.display()))?;
     }
     cargo::run(MDBOOK.command(install)?.arg("build").arg(paths::root().join("docs")))?;
     let broken = broken(&built)?;
     if !broken.is_empty() {
-        bail!("links of the book lead nowhere:\n  {}", broken.join("\n  "));
+        bail!("the book has broken links:\n  {}", broken.join("\n  "));
     }
     Ok(())
 }
 
-/// Links of a folder of web pages that lead to no file, or to no place in one.
+/// Links in a folder of web pages whose file, or place in a file, does not exist.
 fn broken(folder: &Path) -> Result<Vec<String>> {
     let folder = folder.canonicalize()?;
     let mut pages = BTreeMap::new();
     read(&folder, &mut pages)?;
     let mut broken = Vec::new();
     for (page, html) in &pages {
-        // It stands for any address, and its links begin at the server's root.
+        // The page for missing addresses is served for any address: its links start at the server's
+        // root.
         if page.ends_with("404.html") {
             continue;
         }

@@ -13,7 +13,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command whose words go to the terminal.
+/// Runs a command that prints to the terminal.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
     if !status.success() {
@@ -22,15 +22,15 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The exit status of a program; 1 for one that a signal ended.
+/// The exit status of a program; 1 if a signal ended it.
 pub(crate) fn code(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-/// Arguments of cargo that build what `cargo test --workspace` runs: with the features of all
-/// packages, so that nothing is compiled once more.
+/// cargo arguments that build what `cargo test --workspace` runs: with the features of all
+/// packages, so that nothing is compiled twice.
 const AS_TESTED: [&str; 4] = ["build", "--workspace", "--bins", "--tests"];
-/// Of that, what runs in guests.
+/// The part of it that runs in guests.
 const FOR_GUESTS: [&str; 6] = ["build", "--workspace", "--bin", "tracetoll", "--test", "guest"];
 
 /// `tracetoll`, or the test program `guest`, as `cargo test --workspace` builds it.
@@ -38,7 +38,7 @@ pub(crate) fn as_tested(name: &str) -> Result<PathBuf> {
     executable(&mut cargo(&FOR_GUESTS), name)
 }
 
-/// A program of tests.
+/// A test program.
 pub(crate) struct Test {
     pub(crate) name: String,
     pub(crate) program: PathBuf,
@@ -46,7 +46,7 @@ pub(crate) struct Test {
     pub(crate) package: PathBuf,
 }
 
-/// All programs of tests in the workspace.
+/// All test programs of the workspace.
 pub(crate) fn tests() -> Result<Vec<Test>> {
     let test = |message: &Value| {
         let of_tests = message["profile"]["test"] == true;
@@ -70,7 +70,7 @@ pub(crate) fn executable(command: &mut Command, name: &str) -> Result<PathBuf> {
         .with_context(|| format!("cargo built no executable named {name}"))
 }
 
-/// Builds, and returns what cargo says of each thing that it built.
+/// Builds, and returns cargo's message for each artifact.
 fn messages(command: &mut Command, what: &str) -> Result<Vec<Value>> {
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     let out = command.output().with_context(|| format!("cannot run {command:?}"))?;
@@ -81,7 +81,7 @@ fn messages(command: &mut Command, what: &str) -> Result<Vec<Value>> {
     Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
-/// Whether cargo tells of a program's unit tests, which have its name too.
+/// Whether the message is about a program's unit tests, which have the same name.
 fn is_unit_test(message: &Value) -> bool {
     message["target"]["kind"][0] == "bin" && message["profile"]["test"] == true
 }

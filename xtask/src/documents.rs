@@ -1,6 +1,6 @@
-//! The commands that the documents and the workflow file show are ones that xtask takes, with
-//! arguments that tracetoll takes where they are passed on. `probe-user/tests/documents.rs` sees to
-//! tracetoll's own.
+//! Tests that xtask accepts the commands shown in the documents and the workflow file, and that
+//! tracetoll accepts the arguments passed on to it. `probe-user/tests/documents.rs` does the same
+//! for tracetoll's own commands.
 
 #[path = "../../tests/documents.rs"]
 mod reader;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 const WORKFLOW: &str = "docs/ci/tracetoll.yml";
 
-/// What is behind `cargo`, where the command is `cargo xtask …`.
+/// What follows `cargo`, if the command is `cargo xtask …`.
 fn arguments(command: &[String]) -> Option<&[String]> {
     command.strip_prefix(["cargo".to_owned(), "xtask".to_owned()].as_slice())
 }
@@ -64,8 +64,8 @@ fn the_readme_has_the_two_commands() {
     }
 }
 
-/// A new series is a row of `probe_vm::kernels`, and the word for it in the README; no other file
-/// of code names one. In `probe-core` a kernel is only a word of a result.
+/// A new series is a row of `probe_vm::kernels` and its name in the README; no other source file
+/// names one. In `probe-core` a kernel is only text in a result.
 #[test]
 fn each_series_is_said_once_and_the_readme_has_all() {
     let names = SERIES.map(|series| series.name);

@@ -1,6 +1,6 @@
-//! What keeps the house in order, and takes too long for every change: dependencies are used and
-//! allowed, the oldest promised Rust builds everything, probe-core builds on another system, and a
-//! new figure takes one row and one function.
+//! Checks of the project that take too long for every change: every dependency is used and allowed,
+//! the oldest promised Rust builds everything, probe-core builds for another system, and a new
+//! figure takes one row and one function.
 
 use crate::cargo;
 use crate::paths;
@@ -25,30 +25,26 @@ const DENY: Tool = Tool {
     features: &["--no-default-features"],
 };
 
-/// A system that is not Linux; its standard library is enough to check.
+/// A system other than Linux; its standard library is enough to check.
 const ELSEWHERE: &str = "x86_64-pc-windows-gnu";
 
-/// Check dependencies, the oldest Rust, and how little a new figure takes
+/// Check the dependencies, the oldest Rust, and that a new figure takes one row and one function
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
 impl Args {
-    /// Checks all of it.
-    ///
-    /// # Errors
-    /// As [`check`].
     pub(crate) fn run(self, install: &Installer) -> Result<()> {
         check(install)
     }
 }
 
-/// Checks all of it.
+/// Runs all checks.
 ///
 /// # Errors
-/// What is not in order, or a tool that cannot be had.
+/// The first check that fails, or a tool that cannot be installed.
 pub(crate) fn check(install: &Installer) -> Result<()> {
     cargo::run(MACHETE.command(install)?.arg(paths::root()))?;
-    // Advisories are kept elsewhere than packages: whoever releases looks at them.
+    // Advisories are not part of the packages: whoever makes a release checks them.
     let deny = ["check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
     cargo::run(DENY.command(install)?.args(deny).current_dir(paths::root()))?;
     oldest_rust(install)?;
@@ -69,7 +65,7 @@ fn oldest_rust(install: &Installer) -> Result<()> {
     cargo::run(check.current_dir(paths::root()).env_remove("CARGO").env_remove("RUSTUP_TOOLCHAIN"))
 }
 
-/// probe-core needs nothing of Linux.
+/// probe-core must not need Linux.
 fn elsewhere(install: &Installer) -> Result<()> {
     let why = "to check probe-core for another system";
     let wanted = ["target", "add", ELSEWHERE];
@@ -78,7 +74,7 @@ fn elsewhere(install: &Installer) -> Result<()> {
     cargo::run(cargo::cargo(&check).args(["--target", ELSEWHERE]))
 }
 
-/// Has rustup install something, unless its list has it.
+/// Has rustup install something, unless its list already has it.
 fn rustup<const N: usize>(
     list: [&str; N],
     wanted: &[&str],
@@ -87,7 +83,7 @@ fn rustup<const N: usize>(
     install: &Installer,
 ) -> Result<()> {
     let listed = Command::new("rustup").args(list).output().context("cannot run rustup")?;
-    // A toolchain's line goes on with the host's name: `1.90-x86_64-unknown-linux-gnu`.
+    // A toolchain's line continues with the host's name: `1.90-x86_64-unknown-linux-gnu`.
     let is_it = |line: &str| {
         line.strip_prefix(what).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     };
@@ -100,19 +96,19 @@ fn rustup<const N: usize>(
     cargo::run(&mut rustup)
 }
 
-/// The row of a figure that there is not.
+/// The row of a figure that does not exist.
 const ROW: &str = r#"    KICKS_PER_S = "kicks_per_s", "kicks", PerSecond, Down, LEVEL,
         Value::Level(overhead::kicks_per_s), "Kicks per second of load.";
 "#;
 
-/// The value of a block.
+/// The function that gives its value for a block.
 const FUNCTION: &str = "
 pub(super) fn kicks_per_s(trial: &Measured) -> Result<f64, Reason> {
     Ok(1e9 * counted(per(trial.sent.kicks.unwrap_or(1), trial.cpu.elapsed.0))?)
 }
 ";
 
-/// What follows from the two.
+/// The test that they make pass.
 const TEST: &str = r#"
 #[cfg(test)]
 mod scratch {
@@ -135,7 +131,7 @@ mod scratch {
 }
 "#;
 
-/// Adds a figure to a copy of probe-core.
+/// Adds a figure to a copy of probe-core, and runs the test.
 fn a_figure_takes_one_row_and_one_function() -> Result<()> {
     let scratch = probe_vm::store::folder("scratch")?.join("figure");
     if scratch.exists() {

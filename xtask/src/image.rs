@@ -1,4 +1,4 @@
-//! `cargo xtask image`: what kvm guests boot.
+//! `cargo xtask image`: the image that kvm guests boot.
 
 use anyhow::Result;
 use probe_vm::{Installer, image};
@@ -13,7 +13,6 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Builds it.
     pub(crate) fn run(&self, install: &Installer) -> Result<ExitCode> {
         println!("{}", image::ready(&self.kernel, install)?.display());
         Ok(ExitCode::SUCCESS)

@@ -1,7 +1,7 @@
-//! Everything a developer types: `cargo xtask run|test|bench|ebpf|image|vm|book|house`.
+//! All commands of a developer: `cargo xtask run|test|bench|ebpf|image|vm|book|house`.
 //!
-//! Each subcommand is one module; what a module needs from the system it asks of an
-//! [`Installer`], and machines are [`probe_vm`]'s.
+//! Each subcommand is one module. A module asks an [`Installer`] for what it needs from the system;
+//! machines come from [`probe_vm`].
 
 mod bench;
 mod book;
@@ -26,7 +26,7 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
-    /// Install nothing: print the lines that would install what is missing, and stop
+    /// Install nothing: print the commands that would install what is missing, and stop
     #[arg(long, global = true)]
     no_install: bool,
     #[command(subcommand)]

@@ -1,5 +1,5 @@
-//! The report in the programs that people open it with: tables in pandas and DuckDB, the page in a
-//! browser. The tests stand in `tests/readers/`.
+//! Tests the report in the programs that people open it with: tables in pandas and DuckDB, the page
+//! in a browser. The tests are in `tests/readers/`.
 
 use crate::{cargo, paths};
 use anyhow::{Context, Result};
@@ -24,14 +24,14 @@ const NEEDS: [Need; 2] = [
     },
 ];
 
-/// Python's own modules for it, which Debian has in a package of their own.
+/// Whether Python can make environments; Debian has these modules in a separate package.
 fn makes_environments() -> bool {
     let mut python = Command::new("python3");
     let modules = python.args(["-c", "import ensurepip, venv"]).stderr(Stdio::null());
     modules.status().is_ok_and(|status| status.success())
 }
 
-/// What reads a report's tables.
+/// The Python packages that read a report's tables.
 const REQUIREMENTS: &str = "tests/readers/requirements.txt";
 
 /// Installs the readers.
@@ -48,7 +48,7 @@ pub(crate) fn check(install: &Installer) -> Result<()> {
     let journals = ["overhead", "fidelity"]
         .map(|name| paths::root().join(format!("tests/data/campaign/{name}.jsonl")));
     let chromium = program("chromium").context("chromium was found before")?;
-    // Python's notes of what it compiled stay out of the sources.
+    // Keep Python's bytecode files out of the sources.
     let run = |name: &str| {
         let mut command = Command::new(&python);
         command.args(["-B".as_ref(), tests.join(name).as_os_str()]).arg(&tracetoll);
@@ -58,7 +58,7 @@ pub(crate) fn check(install: &Installer) -> Result<()> {
     cargo::run(run("page.py").arg(chromium).args(&journals)).and(tables)
 }
 
-/// The Python of an environment that has these packages.
+/// The Python of an environment with these packages.
 fn environment(requirements: &Path, install: &Installer) -> Result<PathBuf> {
     let dir = store::folder("readers")?;
     let lock = File::create(dir.join("lock"))?;

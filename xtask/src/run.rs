@@ -15,7 +15,7 @@ use std::thread;
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Args {
-    /// As `tracetoll run` takes them; --help lists them
+    /// Arguments of `tracetoll run`; --help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) rest: Vec<OsString>,
 }
@@ -25,12 +25,12 @@ const TAKES: &str =
     "building tracetoll, then measuring: 8 minutes on two CPUs, 5 when all is built";
 
 impl Args {
-    /// Runs the campaign, and does not come back.
+    /// Runs the campaign; does not return.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
         let mut run = if self.rest.is_empty() {
             eprintln!("{TAKES}");
             thread::scope(|scope| {
-                // What is fetched does not wait for what compiles.
+                // Downloads run while cargo compiles.
                 scope.spawn(|| prefetch(install));
                 tracetoll_run(install)
             })?
@@ -41,14 +41,14 @@ impl Args {
     }
 }
 
-/// Fetches what VMs need, where the host cannot measure. What fails here is told by the run.
+/// Fetches what VMs need if the host cannot measure. Errors are reported by the run itself.
 fn prefetch(install: &Installer) {
     if install.may() && !place::host_lacks().is_empty() && Tools::ready(install).is_ok() {
         let _ = Kernel::get(kernels::DEFAULT, install);
     }
 }
 
-/// `tracetoll run`, built for measurements, which may install what this xtask may.
+/// `tracetoll run`, built for measurements, allowed to install what this xtask may install.
 pub(crate) fn tracetoll_run(install: &Installer) -> Result<Command> {
     let mut command = Command::new(program()?);
     command.args(["run", "--install"]).args((!install.may()).then_some("--no-install"));

@@ -11,17 +11,17 @@ use std::process::Command;
 pub(crate) struct Tool {
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
-    /// What it is for, for people.
+    /// What it is for, shown to the user.
     pub(crate) to: &'static str,
-    /// Arguments of `cargo install` that leave out what takes long to compile.
+    /// Arguments of `cargo install` that leave out features that take long to compile.
     pub(crate) features: &'static [&'static str],
 }
 
 impl Tool {
-    /// Installs it, where this version of it is not there yet.
+    /// Installs this version of the program, if it is missing.
     ///
     /// # Errors
-    /// It may not be installed, or does not compile.
+    /// Installing is not allowed, or the program does not compile.
     pub(crate) fn ready(&self, install: &Installer) -> Result<PathBuf> {
         let Self { name, version, to, features } = *self;
         let home = probe_vm::store::folder("tools")?.join(format!("{name}-{version}"));

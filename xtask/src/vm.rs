@@ -1,4 +1,4 @@
-//! `cargo xtask vm`: arguments to a [`Machine`].
+//! `cargo xtask vm`: converts arguments to a [`Machine`].
 
 use anyhow::{Context, Result, bail};
 use probe_vm::kernels::{self, Kernel};
@@ -12,12 +12,12 @@ use std::time::Duration;
 
 /// Run a command in a QEMU guest with a stock Debian kernel.
 ///
-/// The command's output and exit status come back. Without --clock counted the guest's root is this
-/// machine's, read-only below an overlay: what the guest writes is gone with it, except below
-/// --results.
+/// The command's output and exit status are passed on. Without --clock counted the guest's root is
+/// this machine's, read-only below an overlay: what the guest writes is lost when it ends, except
+/// below --results.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Kernel series: the newest Debian build of it is used
+    /// Kernel series; Debian's newest build of it is used
     #[arg(long, default_value = kernels::DEFAULT)]
     kernel: String,
     /// Processors of the guest
@@ -26,41 +26,42 @@ pub(crate) struct Args {
     /// Memory of the guest
     #[arg(long, default_value = "2G")]
     memory: String,
-    /// Folder that the guest can write to under the same name; result lines go to results.jsonl
+    /// Folder that the guest can write to under the same path; result lines go to results.jsonl
     /// there
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// What the guest's clock tells: real time, or executed instructions (replayable,
+    /// What the guest's clock counts: real time, or executed instructions (reproducible,
     /// self-contained)
     #[arg(long, default_value = "wall")]
     clock: ClockName,
     /// Counted clock: one instruction takes 2^SHIFT ns
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=10))]
     shift: u8,
-    /// Seeds the guest's random numbers (counted clock: 0 unless given)
+    /// Seed of the guest's random numbers (counted clock: 0 unless given)
     #[arg(long)]
     seed: Option<u64>,
-    /// Where the guest's programs come from (by clock: wall 9p, counted initramfs)
+    /// Where the guest's programs come from (9p for the wall clock, initramfs for the counted
+    /// clock)
     #[arg(long)]
     boot: Option<Boot>,
     #[command(flatten)]
     accel: AccelArg,
-    /// Further words for the kernel's command line
+    /// More arguments for the kernel's command line
     #[arg(long, value_name = "WORDS")]
     append: Option<String>,
     /// Emulate SVM, so that KVM works inside the guest
     #[arg(long)]
     nested: bool,
-    /// Copy a file into a self-contained guest, to the same name unless DEST is given
+    /// Copy a file into a self-contained guest, to the same path unless DEST is given
     #[arg(long = "file", value_name = "PATH[=DEST]")]
     files: Vec<String>,
-    /// Set a variable for the command
+    /// Set an environment variable for the command
     #[arg(long = "env", value_name = "NAME=VALUE")]
     env: Vec<String>,
-    /// End the guest after this many seconds, its boot included
+    /// End the guest after this many seconds, including its boot
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     timeout: u64,
-    /// Give the console to this terminal: a shell, or the command (ctrl-a x ends QEMU)
+    /// Connect this terminal to the console: a shell, or the command (ctrl-a x ends QEMU)
     #[arg(long)]
     shell: bool,
     /// The command and its arguments
@@ -69,7 +70,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Runs the command and returns its exit status as xtask's own; where it has none, 124 for the
+    /// Runs the command and returns its exit status as xtask's own. If it has none: 124 for the
     /// time limit (as timeout(1) does), 130 for Ctrl-C, 125 for a guest that died.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
         self.accel.check(self.clock)?;
@@ -115,8 +116,7 @@ impl Args {
         }
         if !machine.files.is_empty() && machine.boot == Boot::NineP {
             bail!(
-                "--file is for a self-contained guest (--boot initramfs): with 9p all files are \
-                 there"
+                "--file is for a self-contained guest (--boot initramfs): with 9p it has all files"
             );
         }
         Ok(machine)
@@ -137,7 +137,7 @@ fn variable(text: &str) -> Result<(String, String)> {
     let (name, value) = text.split_once('=').with_context(|| format!("--env {text}: no ="))?;
     let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if !valid || name.starts_with(|c: char| c.is_ascii_digit()) {
-        bail!("--env {text}: {name:?} is no name of a variable");
+        bail!("--env {text}: {name:?} is not a variable name");
     }
     Ok((name.to_owned(), value.to_owned()))
 }

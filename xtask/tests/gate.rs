@@ -1,6 +1,6 @@
-//! The gate for regressions at work: kernel programs are changed, campaigns in the counted clock
-//! run with what they compile to, and `tracetoll compare --fail-if` judges. It boots guests, so a
-//! plain `cargo test` leaves it out; `cargo xtask test` runs it.
+//! Tests the gate for regressions: kernel programs are changed, campaigns on the counted clock run
+//! with the compiled result, and `tracetoll compare --fail-if` judges. It boots guests, so a plain
+//! `cargo test` leaves it out; `cargo xtask test` runs it.
 
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-/// Short, since costs per kick need no long load. Without a bridge, which now and then costs each
-/// frame of a whole trial some 40 counted ns more, as much as a read of the clock
+/// Short, since costs per kick need no long load. Without a bridge, which in some trials costs
+/// every frame about 40 counted ns more, as much as reading the clock
 /// (docs/src/explanation/biases.md).
 const SCENARIO: &str = r#"
 name = "gate"
@@ -50,12 +50,12 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// The program as it is built for tests, so that nothing is compiled once more.
+/// The program as it is built for tests, so that nothing is compiled twice.
 fn tracetoll() -> OsString {
     std::env::var_os("TRACETOLL_BIN").expect("`cargo xtask test` sets it")
 }
 
-/// `cargo xtask` with these arguments, to its success.
+/// Runs `cargo xtask` with these arguments, which must succeed.
 fn xtask<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) {
     succeed(Command::new(env!("CARGO_BIN_EXE_xtask")).args(arguments));
 }
@@ -65,7 +65,7 @@ fn succeed(command: &mut Command) {
     assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
 }
 
-/// A checkout whose kernel programs can be changed; all else is this one's.
+/// A checkout whose kernel programs can be changed; everything else is this one's.
 fn checkout(folder: &Path) {
     const OWN: &str = "probe-ebpf";
     fs::create_dir(folder).unwrap();
@@ -90,14 +90,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Puts `new` in the place of `old`, which is there once.
+/// Replaces `old`, which occurs once, by `new`.
 fn edit(file: &Path, old: &str, new: &str) {
     let source = fs::read_to_string(file).unwrap();
     assert_eq!(source.matches(old).count(), 1, "{old:?} in {}", file.display());
     fs::write(file, source.replace(old, new)).unwrap();
 }
 
-/// The result of a campaign, one block in the counted clock, with these kernel programs.
+/// The result of a campaign of one block on the counted clock, with these kernel programs.
 fn campaign(folder: &Path, name: &str, object: &Path) -> PathBuf {
     let (out, scenario) = (folder.join(name), folder.join("gate.toml"));
     let mut words: Vec<&OsStr> = ["run", "--on", "vm", "--out"].map(OsStr::new).to_vec();
@@ -111,8 +111,8 @@ fn campaign(folder: &Path, name: &str, object: &Path) -> PathBuf {
     out
 }
 
-/// What the gate says of two campaigns: the exit status, and each method's verdict and judgement of
-/// its cost per call.
+/// What the gate says about two campaigns: the exit status, and for each method the verdict and the
+/// judgement of its cost per call.
 fn gated(base: &Path, new: &Path) -> (Option<i32>, impl Fn(&str) -> (String, String)) {
     let tracetoll = tracetoll();
     let compare = |format: &str| {
@@ -145,8 +145,9 @@ fn a_second_clock_read_is_found_and_changed_words_are_not() {
     fs::write(dir.join("gate.toml"), SCENARIO).unwrap();
     let source = dir.join("source");
     checkout(&source);
-    // All three from a file, and of names of one length: a testbed's memory, and with it the cost
-    // of a kick, depends on such things (docs/src/explanation/biases.md).
+    // All three objects come from files whose names have the same length: a testbed's memory
+    // layout, and with it the cost of a kick, depends on such things
+    // (docs/src/explanation/biases.md).
     let names = ["as_is", "words", "plant"];
     let [as_is, words, planted] = names.map(|name| dir.join(format!("{name}.o")));
     let compile = |object: &Path| {

@@ -1,5 +1,6 @@
-//! The VM harness, driven from outside as a user would. Each test boots guests, so all are ignored
-//! by a plain `cargo test`; `cargo xtask test` runs them after it has made kernels and QEMU ready.
+//! Tests of the VM harness, driven from outside as a user would. Each test boots guests, so a plain
+//! `cargo test` ignores all of them; `cargo xtask test` runs them after it has prepared kernels and
+//! QEMU.
 
 use probe_vm::kernels::SERIES;
 use rustix::process::{Pid, Signal, kill_process};
@@ -33,7 +34,7 @@ fn children(parent: u32) -> Vec<i32> {
     stats.filter(|stat| stat.ppid == parent).map(|stat| stat.pid).collect()
 }
 
-/// A harness whose guest is up and would stay so for ever, and its QEMU.
+/// A harness whose guest is up and would run forever, and its QEMU.
 fn endless() -> (Child, Vec<i32>) {
     let mut harness = vm(&["--", "sh", "-c", "echo up; exec sleep 1000000"])
         .stdout(Stdio::piped())
@@ -48,7 +49,7 @@ fn endless() -> (Child, Vec<i32>) {
     (harness, qemu)
 }
 
-/// Waits until a process is gone; one that never goes makes the test hang, not pass.
+/// Waits until a process is gone. If it never goes, the test hangs rather than passes.
 fn wait_gone(pid: i32) {
     while Path::new(&format!("/proc/{pid}")).exists() {
         thread::sleep(Duration::from_millis(50));
@@ -106,7 +107,7 @@ fn the_root_is_the_machines_and_only_results_can_be_changed() {
 #[test]
 #[ignore = "boots guests"]
 fn every_kernel_boots_with_what_is_measured() {
-    // The guest tests boot each of them by 9p as well.
+    // The guest tests boot each series by 9p as well.
     for series in SERIES {
         let boot = if series.whole { "9p" } else { "initramfs" };
         let series = series.name;
@@ -140,8 +141,8 @@ fn a_guest_that_ends_without_a_word_has_no_status() {
     assert!(text(&out.stderr).contains("without giving an exit status"), "{}", text(&out.stderr));
 }
 
-/// As one that an emulated processor under load sometimes has: the kernel believes that its TSC is
-/// slow.
+/// A boot that fails as it sometimes does on an emulated processor under load: the kernel believes
+/// that its TSC is slow.
 #[test]
 #[ignore = "boots guests"]
 fn a_guest_whose_clock_is_wrong_runs_no_command() {
@@ -186,7 +187,7 @@ fn two_harnesses_run_side_by_side() {
     assert_eq!(statuses, [Some(3), Some(4)]);
 }
 
-/// What a guest can see of time and chance, with tasks that contend for its CPUs.
+/// Everything that depends on time and chance in a guest, with tasks that contend for its CPUs.
 const EVERYTHING: &str = "
     for task in 1 2 3; do
         (i=0; while [ $i -lt 3000 ]; do i=$((i + 1)); done; cat /proc/self/schedstat) &
@@ -198,7 +199,7 @@ const EVERYTHING: &str = "
     cat /proc/uptime /proc/schedstat /proc/interrupts /proc/stat /proc/vmstat
     cat /proc/uptime >/dev/virtio-ports/tracetoll.results";
 
-/// Console, result lines and output of one counted run.
+/// Console, result lines and output of one run on the counted clock.
 fn counted(cpus: &str, seed: &str) -> [Vec<u8>; 3] {
     let dir = tempfile::tempdir().unwrap();
     let here = dir.path().to_str().unwrap();

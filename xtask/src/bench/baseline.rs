@@ -1,4 +1,4 @@
-//! Results that later ones are compared with. They stand below `target/xtask`, not in the VMs that
+//! Results to compare later ones with. They are kept below `target/xtask`, not in the VMs that
 //! measured them.
 
 use crate::cargo;
@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 const CAMPAIGN: &str = "campaign.json";
 
-/// Where criterion keeps its own.
+/// The folder in which criterion keeps its results.
 pub(super) fn criterion_home() -> Result<PathBuf> {
     store::folder("criterion")
 }
@@ -59,8 +59,8 @@ impl Baseline {
         Ok(())
     }
 
-    /// Prints how the campaign in `out` compares with the one that was kept; gives the exit status
-    /// of `tracetoll compare`.
+    /// Compares the campaign in `out` with the one that was kept, and prints it; returns the exit
+    /// status of `tracetoll compare`.
     pub(super) fn compare(&self, tracetoll: &Path, out: &Path, gates: &[String]) -> Result<u8> {
         let mut command = Command::new(tracetoll);
         command.arg("compare").arg(self.folder()?).arg(out);

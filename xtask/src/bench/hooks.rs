@@ -1,5 +1,5 @@
-//! The criterion bench of hooks in a VM, which begins with the baselines that are kept here and
-//! gives them back.
+//! The criterion bench of hooks in a VM. It starts with the baselines kept here and returns its
+//! results.
 
 use super::baseline::criterion_home;
 use crate::cargo;
@@ -11,14 +11,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Arguments of cargo that build it.
+/// cargo arguments that build the bench.
 pub(super) const BUILD: [&str; 5] =
     ["bench", "--package", "tracetoll-benches", "--bench=hooks", "--no-run"];
 
-/// The variable by which it takes its methods.
+/// The variable that passes it the methods.
 pub(super) const METHODS: &str = "TRACETOLL_METHODS";
 
-/// A self-contained VM has no folder to write to, but a port that takes bytes.
+/// A self-contained VM cannot write to a folder of this host, but to a port.
 const SCRIPT: &str = "mkdir /criterion && tar -x -f /criterion.tar -C /criterion || exit 125
 /bin/hooks --bench \"$@\"
 status=$?
@@ -59,7 +59,7 @@ pub(super) fn machine(
     })
 }
 
-/// Puts what the VM's criterion wrote where that of this host writes.
+/// Moves what criterion wrote in the VM to where criterion on this host writes.
 pub(super) fn bring_back(outcome: &Outcome) -> Result<()> {
     if !matches!(outcome.ending, Ending::Exit(_)) {
         return Ok(());

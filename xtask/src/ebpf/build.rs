@@ -13,7 +13,7 @@ const TARGET: &str = "bpfel-unknown-none";
 const PROFILE: &str = "bpf";
 const PROGRAMS: &str = "tracetoll-bpf";
 
-/// What the programs do beside their work.
+/// What the programs do besides their work.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Variant {
     /// Nothing: they are measured.
@@ -38,7 +38,7 @@ pub(super) fn object(toolchain: &Toolchain, source: &Path, kind: Variant) -> Res
     compile(toolchain, source, &folder, kind)?;
     let linked = folder.join(TARGET).join(PROFILE).join(PROGRAMS);
     let stripped = folder.join("tracetoll.bpf.o");
-    // -g keeps .BTF and .BTF.ext, which the kernel wants, and drops DWARF, which it does not.
+    // -g keeps .BTF and .BTF.ext, which the kernel needs, and drops DWARF, which it does not.
     cargo::run(Command::new(&toolchain.strip).arg("-g").arg("-o").arg(&stripped).arg(&linked))?;
     fs::read(&stripped).with_context(|| format!("cannot read {}", stripped.display()))
 }
@@ -67,13 +67,14 @@ fn compile(toolchain: &Toolchain, source: &Path, folder: &Path, kind: Variant) -
     }
     cargo.env("RUSTC", &toolchain.rustc);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain, source)?.join("\u{1f}"));
-    // aya-ebpf uses one feature of the language that is not yet stable: asm! on bpf.
+    // aya-ebpf uses one language feature that is not yet stable: asm! on bpf.
     cargo.env("RUSTC_BOOTSTRAP", "aya_ebpf");
     cargo.env("AYA_BPF_TARGET_ARCH", "x86_64");
     cargo::run(&mut cargo)
 }
 
-/// Flags for rustc: our linker, type information for the kernel, and no path of this machine in it.
+/// Flags for rustc: our linker, type information for the kernel, and no path of this machine in the
+/// object.
 fn flags(toolchain: &Toolchain, source: &Path) -> Result<Vec<String>> {
     let mut flags = vec![
         format!("-Clinker={}", toolchain.linker.display()),
@@ -86,7 +87,7 @@ fn flags(toolchain: &Toolchain, source: &Path) -> Result<Vec<String>> {
     Ok(flags)
 }
 
-/// The folders that hold the sources of crates: one for each registry, named after it.
+/// The folders that hold the sources of crates, one per registry and named after it.
 fn registry_sources() -> Result<Vec<PathBuf>> {
     let home = match env::var_os("CARGO_HOME") {
         Some(home) => PathBuf::from(home),

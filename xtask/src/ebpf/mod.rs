@@ -1,9 +1,9 @@
-//! `cargo xtask ebpf`: builds the kernel programs, of this checkout or another, or proves the
+//! `cargo xtask ebpf`: builds the kernel programs of this checkout or another one, or verifies the
 //! committed object.
 //!
-//! The object is committed so that users need no eBPF compiler. It is a pure function of the
-//! source, `Cargo.lock` and the compiler, whatever the folder it is built in; the compiler's name
-//! stands beside it.
+//! The object is committed so that users need no eBPF compiler. It depends only on the source,
+//! `Cargo.lock` and the compiler, not on the folder it is built in. A file beside it names the
+//! compiler.
 
 mod build;
 mod toolchain;
@@ -22,29 +22,29 @@ use toolchain::Toolchain;
 const OBJECT: &str = "probe-ebpf/obj/tracetoll.bpf.o";
 /// What compiled it.
 const COMPILER: &str = "probe-ebpf/obj/compiler.txt";
-/// Where programs that log are put: never where anything measures with them unasked.
+/// Where the programs that log go: never where a measurement would use them unasked.
 const LOGGING: &str = "target/xtask/ebpf/tracetoll-log.bpf.o";
 
 /// Build the kernel programs and put the object where it is committed
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Change nothing: prove that the committed object is what the source gives
+    /// Change nothing: verify that the source compiles to the committed object
     #[arg(long, conflicts_with_all = ["out", "source", "log"])]
     check: bool,
-    /// Build programs that log, for `tracetoll run --bpf-log FILE`, and put them at
-    /// target/xtask/ebpf/tracetoll-log.bpf.o unless --out says where
+    /// Build programs that log, for `tracetoll run --bpf-log FILE`, as
+    /// target/xtask/ebpf/tracetoll-log.bpf.o unless --out gives another path
     #[arg(long)]
     log: bool,
     /// Put the object here instead, for `tracetoll run --object FILE`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Compile the programs of the checkout in this folder
+    /// Compile the programs of the checkout in this folder instead
     #[arg(long, value_name = "DIR", requires = "out")]
     source: Option<PathBuf>,
 }
 
 impl Args {
-    /// Builds the object, or proves the committed one.
+    /// Builds the object, or verifies the committed one.
     pub(crate) fn run(self, install: &Installer) -> Result<()> {
         if self.check {
             return check(install);
@@ -69,12 +69,12 @@ impl Args {
     }
 }
 
-/// Makes the compiler ready.
+/// Installs the compiler if it is missing.
 pub(crate) fn ready(install: &Installer) -> Result<()> {
     Toolchain::ready(install).map(drop)
 }
 
-/// Builds the programs that log; where they are now.
+/// Builds the programs that log and returns the path of their object.
 pub(crate) fn logging(install: &Installer) -> Result<PathBuf> {
     let toolchain = Toolchain::ready(install)?;
     let path = paths::root().join(LOGGING);
@@ -82,13 +82,13 @@ pub(crate) fn logging(install: &Installer) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Proves that the committed object is what the source gives.
+/// Verifies that the source compiles to the committed object.
 pub(crate) fn check(install: &Installer) -> Result<()> {
     let toolchain = Toolchain::ready(install)?;
     let built = build::object(&toolchain, paths::root(), Variant::Measured)?;
     let [object, compiler] = [OBJECT, COMPILER].map(|path| read(&paths::root().join(path)));
     prove(&built, &object?, &toolchain, &String::from_utf8(compiler?)?)?;
-    println!("{OBJECT} is what the source gives ({} bytes)", built.len());
+    println!("the source compiles to {OBJECT} ({} bytes)", built.len());
     Ok(())
 }
 
@@ -98,14 +98,14 @@ fn prove(built: &[u8], committed: &[u8], toolchain: &Toolchain, compiler: &str) 
     }
     if toolchain.identity != compiler {
         bail!(
-            "{OBJECT} was compiled with\n{compiler}and this machine has\n{}so their outputs need \
-             not be the same; build it anew with `cargo xtask ebpf`, test it, and commit it",
+            "{OBJECT} was compiled with\n{compiler}and this machine has\n{}so their output may \
+             differ; rebuild it with `cargo xtask ebpf`, test it, and commit it",
             toolchain.identity
         );
     }
     let first = built.iter().zip(committed).take_while(|(a, b)| a == b).count();
     bail!(
-        "{OBJECT} is not what the source gives: {} bytes instead of {}, the first difference at \
+        "the source does not compile to {OBJECT}: {} bytes instead of {}, first difference at \
          byte {first}; build it with `cargo xtask ebpf`, test it, and commit it",
         committed.len(),
         built.len(),

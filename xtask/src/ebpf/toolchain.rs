@@ -1,9 +1,9 @@
 //! The compiler of the kernel programs.
 //!
 //! Debian's `rustc-web` comes with a core library for the bpf target, so neither a nightly compiler
-//! nor the library's source is needed; its `cargo-web` is used with it, since the version of cargo
-//! has a part in the names of symbols. The linker, `bpf-linker`, turns LLVM's bitcode into the
-//! object; it is compiled once, below `target/xtask`.
+//! nor the library's source is needed. Its `cargo-web` is used with it, since the version of cargo
+//! influences the names of symbols. The linker, `bpf-linker`, turns LLVM's bitcode into the object;
+//! it is compiled once, below `target/xtask`.
 
 use anyhow::{Context, Result, bail};
 use probe_vm::{
@@ -15,7 +15,7 @@ use std::{
     process::Command,
 };
 
-/// By full path: the user's PATH leads to rustup's programs.
+/// By full path, since the user's PATH leads to rustup's programs.
 const CARGO: &str = "/usr/bin/cargo";
 const RUSTC: &str = "/usr/bin/rustc";
 const BPF_LIBRARY: &str = "/usr/lib/rustlib/bpfel-unknown-none/lib";
@@ -49,13 +49,13 @@ const NEEDS: [Need; 4] = [
     },
 ];
 
-/// The compiler, ready to be run.
+/// The compiler, ready to run.
 pub(super) struct Toolchain {
     pub(super) cargo: PathBuf,
     pub(super) rustc: PathBuf,
     pub(super) linker: PathBuf,
     pub(super) strip: PathBuf,
-    /// Names and versions of all that shapes the object, one a line.
+    /// Names and versions of everything that influences the object, one per line.
     pub(super) identity: String,
 }
 
@@ -79,7 +79,7 @@ impl Toolchain {
         })
     }
 
-    /// One that nothing is run with.
+    /// A toolchain that no test runs anything with.
     #[cfg(test)]
     pub(super) fn named(identity: &str) -> Self {
         let nowhere = PathBuf::new;
@@ -88,7 +88,7 @@ impl Toolchain {
     }
 }
 
-/// bpf-linker of our version and LLVM, compiled if it is not there.
+/// bpf-linker in our version and for this LLVM, compiled if it is missing.
 fn linker(install: &Installer) -> Result<PathBuf> {
     let root = store::folder("tools")?;
     let linker = root.join("bin/bpf-linker");
@@ -103,7 +103,7 @@ fn linker(install: &Installer) -> Result<PathBuf> {
     install.announce("bpf-linker", "to link the kernel programs", &build)?;
     let status = build.status().context("cannot run cargo")?;
     if !status.success() {
-        bail!("bpf-linker {LINKER_VERSION} does not build ({status}); cargo's words are above");
+        bail!("bpf-linker {LINKER_VERSION} does not build ({status}); cargo's output is above");
     }
     Ok(linker)
 }

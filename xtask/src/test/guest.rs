@@ -1,4 +1,4 @@
-//! The guest tests: which machines, how they end, and what of them failed.
+//! The guest tests: which machines run them, how each machine ended, and which tests failed.
 
 use super::lanes::{self, Share, TestKind};
 use crate::{cargo, ebpf};
@@ -15,31 +15,30 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// By which the guest tests are told their modules, see `tests/guest/main.rs`.
+/// The variable that tells the guest tests which modules to run, see `tests/guest/main.rs`.
 const MODULES: &str = "TRACETOLL_TEST_MODULES";
 
-/// What `tests/guest/soak.rs` takes: how many kills, and the seed of their moments.
+/// Parameters of `tests/guest/soak.rs`: the number of kills, and the seed of their times.
 const SOAK: [&str; 2] = ["TRACETOLL_SOAK_KILLS", "TRACETOLL_SOAK_SEED"];
 
-/// The one guest test that loads programs that log, a long one. Whoever runs others needs no
-/// compiler of them.
+/// The only guest test, a long one, that loads programs that log. Others need no compiler for them.
 const OF_LOGS: &str = "bpf::what_programs_log_is_in_the_trials_and_shown";
 
 /// Which of the guest tests to run.
 pub(super) struct Asked<'a> {
-    /// Kernel series; none are those that are tested.
+    /// Kernel series; empty for all that are tested.
     pub(super) series: &'a [String],
     pub(super) accel: AccelArg,
-    /// All tests on each, and those that boot VMs.
+    /// All tests on each series, and those that boot VMs.
     pub(super) full: bool,
-    /// Only those with this in their names.
+    /// Only tests with this in their names.
     pub(super) part: Option<&'a str>,
     /// Further arguments of the test runner.
     pub(super) words: &'a [OsString],
 }
 
-/// Runs the guest tests on each kernel, and prints each machine's output in one piece; what each
-/// machine ran.
+/// Runs the guest tests on each kernel and prints each machine's output in one piece. Returns what
+/// each machine ran.
 pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<Vec<(Share, Tried)>> {
     let tools = ready(install)?.accelerated(asked.accel);
     let (tracetoll, tests) = (cargo::as_tested("tracetoll")?, cargo::as_tested("guest")?);
@@ -53,7 +52,7 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<Vec<(Share, 
         let kernel = Kernel::get(&share.series, install)?;
         let mut command = vec![tests.clone().into()];
         if let Some(part) = asked.part {
-            // Whoever asks for a test by name waits for it.
+            // A test asked for by name runs at once.
             command.extend([part.into(), "--include-ignored".into()]);
         }
         command.extend(share.kind.words().iter().map(OsString::from));
@@ -79,7 +78,7 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<Vec<(Share, 
             timeout: Some(if nested { NESTED_WITHIN } else { PLAIN_WITHIN }),
             nested,
             huge_pages: if nested { VM_TESTS_HUGE_PAGES } else { 0 },
-            // One to take offline, and one each for load and sink.
+            // One CPU to take offline, one for the load and one for the sink.
             cpus: 3,
             live: alone,
             ..Machine::new(kernel, command)
@@ -89,14 +88,14 @@ pub(super) fn run(asked: &Asked<'_>, install: &Installer) -> Result<Vec<(Share, 
     Ok(shares.into_iter().zip(judge(&machines, &tools)?).collect())
 }
 
-/// Installs what the tests run in their machines.
+/// Installs what the tests need in their machines.
 pub(super) fn ready(install: &Installer) -> Result<Tools> {
     install.ensure(&externals::PROGRAMS)?;
     install.ensure(&externals::NETWORK)?;
     Tools::ready(install)
 }
 
-/// The machines that are needed; of a part of names, those that have such tests.
+/// The machines that are needed; with part of a name, those that have such tests.
 fn shares(asked: &Asked<'_>, tests: &Path) -> Result<Vec<Share>> {
     let names = names(tests)?;
     let there: BTreeSet<String> = names.iter().map(|name| module(name).to_owned()).collect();
@@ -138,7 +137,8 @@ fn module(name: &str) -> &str {
     name.split("::").next().unwrap_or(name)
 }
 
-/// Runs the machines; those whose emulation may be at fault once more. How each ended.
+/// Runs the machines, and repeats those that may have failed because of the emulation. Returns how
+/// each one ended.
 fn judge(machines: &[Machine], tools: &Tools) -> Result<Vec<Tried>> {
     let (vms, plain): (Vec<_>, Vec<_>) =
         (0..machines.len()).partition(|&index| machines[index].nested);
@@ -150,13 +150,13 @@ fn judge(machines: &[Machine], tools: &Tools) -> Result<Vec<Tried>> {
     let again: Vec<_> = tries.iter().filter(may_be_emulation).collect();
     if !again.is_empty() && !interrupt::requested() {
         for why in again.iter().filter_map(|(_, tried)| tried.why.as_ref()) {
-            eprintln!("once more, since it may be the emulation's fault: {why}");
+            eprintln!("repeated, since the emulation may be at fault: {why}");
         }
         let again: Vec<usize> = again.iter().map(|(index, _)| **index).collect();
         tries.extend(tried(machines, &again, 2, tools)?);
     }
     let failed: Vec<&str> = tries.values().filter_map(|tried| tried.why.as_deref()).collect();
-    // All at the end, where they are looked for.
+    // All at the end, where people look for them.
     if failed.is_empty() {
         Ok(tries.into_values().collect())
     } else {
@@ -164,36 +164,36 @@ fn judge(machines: &[Machine], tools: &Tools) -> Result<Vec<Tried>> {
     }
 }
 
-/// Longest that a machine may take for its tests; an answer to "does it hang?".
+/// Time limit of a machine's tests; it decides whether a machine hangs.
 const PLAIN_WITHIN: Duration = Duration::from_secs(2400);
 const NESTED_WITHIN: Duration = Duration::from_secs(1200);
 
-/// Pages of 2 MiB for what VMs the tests have at once: two of 192 MiB.
+/// Pages of 2 MiB for the VMs that tests run at the same time: two of 192 MiB.
 const VM_TESTS_HUGE_PAGES: u64 = 2 * 192 / 2;
 
 /// A machine that has run.
 pub(super) struct Tried {
     pub(super) outcome: Outcome,
-    /// How often it has.
+    /// How often it ran.
     pub(super) tries: u32,
-    /// Why its tests did not all pass, if so.
+    /// Why not all of its tests passed, if so.
     why: Option<String>,
 }
 
 impl Tried {
-    /// Its kernel panicked, or it was gone without a word.
+    /// Whether its kernel panicked, or the machine ended without a status.
     fn machine_gave_up(&self) -> bool {
         matches!(self.outcome.ending, Ending::Panic | Ending::Lost)
     }
 }
 
-/// Runs the machines at `indices` and prints what they say; how each ended.
+/// Runs the machines at `indices` and prints their output; returns how each one ended.
 ///
-/// QEMU's emulation is not perfect. That of a processor's virtualization loses a VM now and then,
-/// or the whole machine; and a processor may be found between two bytes of an instruction while
-/// another one patches it, as ftrace does with every function, upon which the kernel panics. So
-/// whoever calls this gives machines with VMs, and those that gave up themselves, a second chance.
-/// A test that fails in another machine has none.
+/// QEMU's emulation is not perfect. Emulated virtualization loses a VM, or the whole machine, now
+/// and then. And an emulated processor may execute half of an instruction that another one is
+/// patching, as ftrace does with every function; then the kernel panics. So the caller repeats
+/// machines with VMs, and machines that gave up. A test that fails in any other machine is not
+/// repeated.
 fn tried(
     machines: &[Machine],
     indices: &[usize],
@@ -201,7 +201,7 @@ fn tried(
     tools: &Tools,
 ) -> Result<BTreeMap<usize, Tried>> {
     let these: Vec<_> = indices.iter().map(|&index| machines[index].clone()).collect();
-    // Tests wait for the kernel more than they compute; not so where VMs are emulated in VMs.
+    // Tests mostly wait for the kernel, except where VMs are emulated inside VMs.
     let waiting = !these.iter().any(|machine| machine.nested);
     let at_once = if waiting { 3 * machine::carried() } else { machine::carried() };
     let ended = Mutex::new(BTreeMap::new());
@@ -213,7 +213,7 @@ fn tried(
     Ok(ended.into_inner()?)
 }
 
-/// Prints what a guest said, unless it was printed as it came, and judges its end.
+/// Prints a guest's output, unless it was printed as it came, and judges how the guest ended.
 fn verdict(machine: &Machine, outcome: &Outcome) -> Result<()> {
     if !machine.live {
         let mut out = io::stdout().lock();
@@ -227,14 +227,14 @@ fn verdict(machine: &Machine, outcome: &Outcome) -> Result<()> {
     let status = outcome.status().with_context(|| format!("on Linux {version}"))?;
     match status {
         0 if said.contains("test result: ok. 0 passed") => {
-            bail!("on Linux {version} a machine had no tests")
+            bail!("on Linux {version} a machine ran no tests")
         }
         0 => Ok(()),
         status => bail!("on Linux {version} the tests ended with {status}\n{}", failures(&said)),
     }
 }
 
-/// What the runner says of the tests that failed, without those that did not.
+/// The runner's output about failed tests, without the tests that passed.
 fn failures(said: &str) -> &str {
     let from = said.find("\nfailures:\n").unwrap_or(said.len());
     said[from..].trim()

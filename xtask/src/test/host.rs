@@ -1,4 +1,4 @@
-//! Tests that run on this host, by name. All of them together are `cargo test --workspace`'s.
+//! Tests that run on this host, by name. `cargo test --workspace` runs all of them.
 
 use crate::cargo::{self, Test};
 use crate::paths;
@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use std::fs;
 use std::process::Command;
 
-/// Whether sources outside of the guest tests have the last part of `name` in them, so that a test
-/// of this host may have that name.
+/// Whether a source file outside of the guest tests contains the last part of `name`, so that a
+/// host test may have that name.
 pub(super) fn may_have(name: &str) -> Result<bool> {
     let part = name.rsplit("::").find(|part| !part.is_empty()).unwrap_or(name);
     let guest = paths::root().join("tests/guest");
@@ -28,7 +28,7 @@ pub(super) fn may_have(name: &str) -> Result<bool> {
     Ok(false)
 }
 
-/// The test programs that have a test with `name` in its name; the guest tests are not among them.
+/// The test programs that have a test with `name` in its name, except the guest tests.
 pub(super) fn named<'a>(tests: &'a [Test], name: &str) -> Result<Vec<&'a Test>> {
     let mut named = Vec::new();
     for test in tests.iter().filter(|test| test.name != "guest") {
@@ -44,9 +44,9 @@ pub(super) fn named<'a>(tests: &'a [Test], name: &str) -> Result<Vec<&'a Test>> 
     Ok(named)
 }
 
-/// Runs those of their tests, each program in its package's folder as cargo does.
+/// Runs the matching tests, each program in its package's folder as cargo does.
 pub(super) fn run(tests: &[&Test], name: &str) -> Result<()> {
-    // Some need what `cargo xtask test` makes ready, and are left out by a plain `cargo test`.
+    // Some need what `cargo xtask test` prepares, and a plain `cargo test` leaves them out.
     let tracetoll = cargo::as_tested("tracetoll")?;
     let one = |test: &&Test| {
         let mut command = Command::new(&test.program);

@@ -1,19 +1,19 @@
 //! Which guest tests run on which kernel.
 //!
-//! The default lane has one series whole, and on the others what depends on the kernel. The full
-//! lane has all series whole, the long tests on each, and the tests that boot VMs: those need a
-//! processor's virtualization, whose emulation now and then loses a VM.
+//! The default lane runs all tests on one series, and on the others those that depend on the
+//! kernel. The full lane runs all tests on all series, including the long tests and those that boot
+//! VMs. The latter need a processor's virtualization, whose emulation loses a VM now and then.
 
 use anyhow::{Result, bail};
 use probe_vm::kernels::SERIES;
 use std::collections::BTreeSet;
 
-/// The series that the default lane runs whole.
+/// The series on which the default lane runs all tests.
 pub(super) fn whole() -> &'static str {
     SERIES.iter().find(|series| series.whole).unwrap_or(&SERIES[0]).name
 }
 
-/// Modules of `tests/guest/` that ask the kernel itself: attaching, counting, losing, cleaning up.
+/// Modules of `tests/guest/` that exercise the kernel: attaching, counting, losing, cleaning up.
 const OF_THE_KERNEL: &[&str] = &[
     "bpf",
     "bpf_fentry",
@@ -33,7 +33,7 @@ const OF_THE_KERNEL: &[&str] = &[
 /// Modules that boot VMs.
 pub(super) const OF_VMS: &[&str] = &["kvm"];
 
-/// Modules that have long tests (`long_test` in tests/guest/main.rs). All tests of `soak` are.
+/// Modules that have long tests (`long_test` in tests/guest/main.rs). All tests of `soak` are long.
 const LONG: [&str; 4] = ["bpf", "cpus", "narrow", SOAK];
 const SOAK: &str = "soak";
 
@@ -43,12 +43,11 @@ fn has_vms(series: &str) -> bool {
     [SERIES[0].name, whole()].contains(&series)
 }
 
-/// What takes longest of a whole series, in machines of its own: the shorter the machines, the
-/// closer to each other do those that run side by side end. `narrow` and `cpus` share one campaign.
+/// The modules that take longest, each in a machine of its own: the shorter the machines, the
+/// closer together those that run side by side end. `narrow` and `cpus` share one campaign.
 const PARTS: [&[&str]; 3] =
     [&["narrow", "cpus"], &["campaign", "external", "network"], &["ending", "input", "owners"]];
 
-/// What one machine runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) series: String,
@@ -56,13 +55,13 @@ pub(super) struct Share {
     pub(super) kind: TestKind,
 }
 
-/// What kind of tests that is, in the order in which they begin.
+/// The kinds of tests, in the order in which they start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TestKind {
     /// Long tests, which the test runner ignores unless it is told.
     Long,
     Plain,
-    /// They boot VMs.
+    /// Tests that boot VMs.
     Vms,
 }
 
@@ -85,8 +84,7 @@ impl TestKind {
     }
 }
 
-/// Makes sure that every module that is named here is there: a misspelt one would be left out
-/// without a word.
+/// Makes sure that every module named here exists: a misspelt one would be left out silently.
 pub(super) fn check(there: &BTreeSet<String>) -> Result<()> {
     let parts = PARTS.into_iter().flatten();
     let mut named = OF_THE_KERNEL.iter().chain(OF_VMS).chain(parts).chain(&LONG);
@@ -96,7 +94,7 @@ pub(super) fn check(there: &BTreeSet<String>) -> Result<()> {
     }
 }
 
-/// The machines of a lane, the longest first. `there` are all modules that there are.
+/// The machines of a lane, the longest first. `there` holds all existing modules.
 pub(super) fn shares(series: &[String], full: bool, there: &BTreeSet<String>) -> Vec<Share> {
     let share = |series: &str, kind, of: &dyn Fn(&str) -> bool| Share {
         series: series.to_owned(),
@@ -124,7 +122,7 @@ pub(super) fn shares(series: &[String], full: bool, there: &BTreeSet<String>) ->
             shares.push(share(one, TestKind::Vms, &|module| OF_VMS.contains(&module)));
         }
     }
-    // VMs wait for each other more than they compute: last, where nothing else is left to wait for.
+    // VMs mostly wait for each other: run them last, when nothing else is left to wait for.
     shares.sort_by_key(|share| (share.kind, share.series != whole()));
     shares
 }
@@ -144,7 +142,7 @@ mod tests {
         shares(&SERIES.map(|series| series.name.to_owned()), full, &there())
     }
 
-    /// The modules that a lane runs on a series, in whatever machines.
+    /// The modules that a lane runs on a series, in any machine.
     fn on(lane: &[Share], series: &str) -> Vec<String> {
         let shares = lane.iter().filter(|share| share.series == series);
         let modules: BTreeSet<_> = shares.flat_map(|share| share.modules.clone()).collect();

@@ -1,9 +1,9 @@
 //! `cargo xtask test`: everything that must hold, on the host and in guests.
 //!
-//! The default lane is for every change, the full lane for nights: see [`lanes`].
+//! The default lane is for every change, the full lane for the night: see [`lanes`].
 //!
 //! The harness itself is tested here and not by a plain `cargo test`, since its tests boot guests:
-//! they stand in `xtask/tests/vm.rs`, ignored unless asked for.
+//! `xtask/tests/vm.rs`, ignored by default.
 
 mod guest;
 mod host;
@@ -21,28 +21,28 @@ use std::thread;
 use std::time::Instant;
 
 /// Run the tests: format, lints, host tests, the committed kernel programs, readers of the report,
-/// the VM harness, the gate for regressions, and the guest tests: one kernel whole, on the others
-/// what depends on the kernel.
+/// the VM harness, the gate for regressions, and the guest tests: all of them on one kernel, and on
+/// the others those that depend on the kernel.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Every guest test on every kernel, those that boot VMs in VMs on two, the long ones (all
-    /// outside programs, kills at random moments), the fuzzer, and the book: for nights. It takes
-    /// an hour on two CPUs, and writes what it ran to xtask/full-lane.json
+    /// Run every guest test on every kernel, the tests that boot VMs in VMs on two kernels, the
+    /// long tests (all external programs, kills at random moments), the fuzzer, and the book. Takes
+    /// an hour on two CPUs: run it overnight. Writes what it ran to xtask/full-lane.json
     #[arg(long)]
     full: bool,
-    /// Kernel series of the guest tests (several allowed; all that are tested unless given, one for
-    /// tests by name)
+    /// Kernel series of the guest tests; may be repeated. By default all that are tested, or one
+    /// for tests by name
     #[arg(long = "kernel", value_name = "SERIES")]
     kernels: Vec<String>,
     #[command(flatten)]
     accel: AccelArg,
-    /// Only what needs no VM
+    /// Only tests that need no VM
     #[arg(long, conflicts_with = "guest_only")]
     host_only: bool,
     /// Only the guest tests
     #[arg(long)]
     guest_only: bool,
-    /// Only tests with this in their names, wherever they run: here or in a VM
+    /// Only tests with this in their names, on this host or in a VM
     name: Option<String>,
     /// Arguments for the runner of the guest tests: --exact, --skip, …
     #[arg(last = true)]
@@ -50,7 +50,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Runs every stage, also after one has failed.
+    /// Runs every stage, even after one has failed.
     pub(crate) fn run(self, install: &Installer) -> Result<ExitCode> {
         let mut stages = Stages::default();
         let whole = self.full
@@ -91,8 +91,8 @@ impl Args {
         Ok(stages.close())
     }
 
-    /// Fetches what later stages need while the first ones compile. A stage whose need could not be
-    /// met says so itself.
+    /// Fetches what later stages need while the first ones compile. A stage whose needs could not
+    /// be met reports that itself.
     fn fetch(&self, install: &Installer) {
         if !install.may() {
             return;
@@ -107,7 +107,7 @@ impl Args {
         }
     }
 
-    /// What needs nothing fetched: two apt-get at a time would lock each other out.
+    /// Stages for which nothing is fetched: two apt-get at the same time would lock each other out.
     fn compiled(&self, stages: &mut Stages) -> Result<()> {
         if !self.guest_only {
             stages.run("format", || component("fmt", &["fmt", "--all", "--check"]))?;
@@ -122,11 +122,11 @@ impl Args {
         Ok(())
     }
 
-    /// Runs what the name says, wherever it lives.
+    /// Runs the tests with this name, on the host and in guests.
     fn by_name(&self, name: &str, mut stages: Stages, install: &Installer) -> Result<ExitCode> {
         let guest = cargo::as_tested("guest")?;
         let there = !self.host_only && guest::names(&guest)?.iter().any(|n| n.contains(name));
-        // Most tests of the host take longer to build than to run.
+        // Most host tests take longer to build than to run.
         let tests = match self.guest_only || there && !host::may_have(name)? {
             true => Vec::new(),
             false => cargo::tests()?,
@@ -137,7 +137,7 @@ impl Args {
         }
         if !here.is_empty() {
             stages.run("host tests", || {
-                // Of those that boot guests.
+                // These boot guests.
                 if here.iter().any(|test| ["vm", "gate"].contains(&test.name.as_str())) {
                     ready(install)?;
                 }
@@ -156,7 +156,7 @@ impl Args {
     }
 }
 
-/// What ran, and what of it failed.
+/// What ran, and which stages failed.
 #[derive(Default)]
 struct Stages {
     lines: Vec<String>,
@@ -186,7 +186,7 @@ impl Stages {
         Ok(())
     }
 
-    /// What failed stands last, where a log of some thousand lines is read first.
+    /// Prints failures last, where people first look in a log of thousands of lines.
     fn close(self) -> ExitCode {
         eprintln!("\n== summary");
         for line in &self.lines {
@@ -199,7 +199,7 @@ impl Stages {
     }
 }
 
-/// A tool that rustup's minimal profile lacks.
+/// Checks for a tool that rustup's minimal profile lacks.
 fn component(name: &str, arguments: &[&str]) -> Result<()> {
     if !cargo::cargo(&[name, "--version"]).output()?.status.success() {
         bail!("cargo {name} is missing: rustup component add {}", name.replace("fmt", "rustfmt"));
@@ -207,13 +207,14 @@ fn component(name: &str, arguments: &[&str]) -> Result<()> {
     cargo::run(&mut cargo::cargo(arguments))
 }
 
-/// Makes kernels and QEMU ready, so that tests install and fetch nothing.
+/// Prepares kernels and QEMU, so that tests install and fetch nothing.
 fn ready(install: &Installer) -> Result<()> {
     Tools::ready(install)?;
     SERIES.iter().try_for_each(|series| Kernel::get(series.name, install).map(drop))
 }
 
-/// Side by side: the gate's machines have one processor each, and the harness's tests wait a lot.
+/// Runs both side by side: the gate's machines have one processor each, and the harness's tests
+/// mostly wait.
 fn harness_and_gate(install: &Installer) -> Result<()> {
     ready(install)?;
     thread::scope(|scope| {
@@ -224,14 +225,14 @@ fn harness_and_gate(install: &Installer) -> Result<()> {
     })
 }
 
-/// The harness's own tests, with everything made ready before, so that they install and fetch
-/// nothing.
+/// The harness's own tests, after everything is prepared, so that they install and fetch nothing.
 fn harness() -> Result<()> {
     let tests = ["test", "--workspace", "--test", "vm", "--"];
     cargo::run(cargo::cargo(&tests).args(["--ignored", "--test-threads", "2"]))
 }
 
-/// Each fuzz target on changed inputs, by a seed of its own each time; what it said.
+/// Runs each fuzz target on mutated inputs, with a new seed each time; appends the output to
+/// `said`.
 fn fuzz(said: &mut String) -> Result<()> {
     const SECONDS_EACH: &str = "30";
     let program = cargo::executable(
@@ -256,13 +257,13 @@ fn fuzz(said: &mut String) -> Result<()> {
     if failed.is_empty() { Ok(()) } else { bail!("{}; seed {seed}", failed.join(", ")) }
 }
 
-/// A regression that is planted in a kernel program is found, and changed words are not, see
-/// `xtask/tests/gate.rs`.
+/// Tests that a regression planted in a kernel program is found, and that changed comments are not
+/// reported as one; see `xtask/tests/gate.rs`.
 fn gate() -> Result<()> {
     let tests = ["test", "--workspace", "--test", "gate", "--", "--ignored"];
     let mut gate = cargo::cargo(&tests);
     let output = gate.env("TRACETOLL_BIN", cargo::as_tested("tracetoll")?).output()?;
-    // Whole, not line by line between those of the harness.
+    // Print its output in one piece, not line by line between the harness's.
     eprint!("{}", String::from_utf8_lossy(&output.stderr));
     print!("{}", String::from_utf8_lossy(&output.stdout));
     if output.status.success() { Ok(()) } else { bail!("{gate:?} failed ({})", output.status) }

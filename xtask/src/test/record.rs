@@ -1,5 +1,5 @@
-//! The record of the full lane's last run that passed, `xtask/full-lane.json`: what ran where, and
-//! what came of it.
+//! The record of the full lane's last passing run, `xtask/full-lane.json`: what ran where, and its
+//! result.
 
 use super::guest::Tried;
 use super::lanes::Share;
@@ -10,16 +10,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Where the record stands.
 pub(super) fn file() -> PathBuf {
     paths::root().join("xtask/full-lane.json")
 }
 
-/// What was tested, as git tells it.
+/// The source that was tested, according to git.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TestedCommit {
     commit: String,
-    /// Whether files differ from it, other than the record.
+    /// Whether files other than the record differ from the commit.
     changed: bool,
 }
 
@@ -31,7 +30,7 @@ impl TestedCommit {
     }
 }
 
-/// Writes the record of a run in which nothing failed. `fuzz` is what the fuzzer said.
+/// Writes the record of a run in which nothing failed. `fuzz` is the fuzzer's output.
 pub(super) fn write(
     source: &TestedCommit,
     stages: &[(String, f64)],
