@@ -1,9 +1,8 @@
-//! Debian's archive by way of apt, without touching the user's apt configuration.
+//! Debian's archive, accessed with apt but without touching the user's apt configuration.
 //!
-//! The archive's address comes from apt's own sources and only the suite is changed. Sources,
-//! package lists and downloads are private (see [`store`]), so suites that the machine
-//! does not follow can be read, by anyone, and `apt-get update` elsewhere is unaffected. Signatures
-//! are checked by apt as always.
+//! The archive's address comes from apt's own sources; only the suite is changed. Sources, package
+//! lists and downloads are private (see [`store`]), so any user can read suites that the machine
+//! does not follow, and `apt-get update` elsewhere is unaffected. apt checks signatures as always.
 
 use crate::store;
 use crate::tell::tell;
@@ -15,7 +14,7 @@ use std::process::Command;
 /// The keys of all Debian releases, from package `debian-archive-keyring`.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// The Debian release this machine runs (`bookworm`), or why its packages cannot be used.
+/// The Debian release that this machine runs (`bookworm`), or why its packages cannot be used.
 pub(crate) fn codename() -> Result<String> {
     let text = fs::read_to_string("/etc/os-release").context("cannot read /etc/os-release")?;
     let field = |name: &str| {
@@ -25,7 +24,7 @@ pub(crate) fn codename() -> Result<String> {
     };
     // Testing and unstable have no VERSION_ID, and no backports.
     if field("ID=").as_deref() != Some("debian") || field("VERSION_ID=").is_none() {
-        bail!("this system is not a release of Debian, so no packages can be had for it");
+        bail!("this system is not a Debian release, so no packages can be installed for it");
     }
     field("VERSION_CODENAME=").context("/etc/os-release names no VERSION_CODENAME")
 }
@@ -33,7 +32,7 @@ pub(crate) fn codename() -> Result<String> {
 /// A private view of some of Debian's suites.
 pub(crate) struct Archive {
     dir: PathBuf,
-    /// One user at a time: apt fails rather than waits when another one updates the same lists.
+    /// One user at a time: apt fails rather than waits if another process updates the same lists.
     _lock: File,
 }
 
@@ -91,7 +90,7 @@ impl Archive {
         Ok(())
     }
 
-    /// An apt program that sees this view and nothing else.
+    /// An apt program that sees only this view.
     pub(crate) fn tool(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.args(self.options());
@@ -110,7 +109,7 @@ impl Archive {
         Ok(fs::remove_dir_all(&debs)?)
     }
 
-    /// The options that make an apt program see this view.
+    /// The options that make an apt program use this view.
     pub(crate) fn options(&self) -> Vec<String> {
         let dir = self.dir.display();
         [
@@ -121,7 +120,7 @@ impl Archive {
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
             "Acquire::Languages=none".to_owned(),
             "DPkg::Lock::Timeout=600".to_owned(),
-            // The view may lie where apt's own user cannot reach (a home folder).
+            // The view may be in a folder that apt's own user cannot reach (a home folder).
             "APT::Sandbox::User=".to_owned(),
         ]
         .into_iter()
@@ -134,7 +133,7 @@ impl Archive {
     }
 }
 
-/// Runs a program to its end, keeping its output to itself unless it fails.
+/// Runs a program to its end, and shows its output only if it fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let out = command.output().with_context(|| format!("cannot run {command:?}"))?;
     if !out.status.success() {
@@ -143,7 +142,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// (URI, suite, is Debian's) of each archive the machine's apt follows.
+/// (URI, suite, is Debian's) of each archive that the machine's apt follows.
 fn own_suites() -> Result<Vec<(String, String, bool)>> {
     let format = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)";
     let out = Command::new("apt-get")
@@ -155,7 +154,7 @@ fn own_suites() -> Result<Vec<(String, String, bool)>> {
         let [uri, release, component, origin] = line.split('|').collect::<Vec<_>>()[..] else {
             return None;
         };
-        // Before the first update apt knows no origin, and leaves the field's name standing.
+        // Before the first update apt knows no origin, and prints the field's name instead.
         let debian = origin == "Debian" || origin.starts_with("$(");
         (component == "main" && !uri.starts_with("cdrom:"))
             .then(|| (uri.to_owned(), release.to_owned(), debian))
@@ -163,7 +162,7 @@ fn own_suites() -> Result<Vec<(String, String, bool)>> {
     Ok(rows.collect())
 }
 
-/// The address of the archive that holds `suite`: security has one of its own.
+/// The address of the archive that holds `suite`: security has its own.
 fn address(own: &[(String, String, bool)], suite: &str) -> Option<String> {
     let security = suite.ends_with("-security");
     own.iter()

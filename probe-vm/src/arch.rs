@@ -9,37 +9,37 @@ use crate::image::vmlinux;
 /// An architecture whose machines are known.
 #[derive(Debug)]
 pub struct Architecture {
-    /// As Rust and `uname -m` call it.
+    /// Its name in Rust and `uname -m`.
     pub name: &'static str,
-    /// As Debian calls it, at the end of the names of its kernels.
+    /// Its name in Debian, with which the names of kernels end.
     pub(crate) debian: &'static str,
-    /// Makes what QEMU boots at once from the image in Debian's package: (from, to).
+    /// Turns the image in Debian's package into one that QEMU boots directly: (from, to).
     pub(crate) unpack: fn(&Path, &Path) -> Result<()>,
     /// QEMU's program.
     pub qemu: &'static str,
-    /// Debian's package that has it.
+    /// The Debian package of that program.
     pub qemu_package: &'static str,
-    /// QEMU's machine for the guests of an experiment, with what keeps it small.
+    /// QEMU's machine type for the guests of an experiment, with the options that keep it small.
     pub guest_machine: &'static str,
-    /// The serial console, as the kernel calls it.
+    /// The kernel's name of the serial console.
     console: &'static str,
-    /// Has a kernel trust its clock and its timer, which it may give up under emulation.
+    /// Makes a kernel trust its clock and its timer, which it may otherwise give up under
+    /// emulation.
     trusts_clock: &'static str,
-    /// Has the kernel of a guest of KVM get its page faults at once. Those that KVM reports late
-    /// make VMs less reliable where KVM is emulated (docs/src/guide/emulation.md).
+    /// Makes the kernel of a KVM guest get its page faults at once. Page faults that KVM reports
+    /// late make VMs less reliable when KVM is emulated (docs/src/guide/emulation.md).
     pub no_late_faults: &'static str,
     /// The emulated processor of a machine that runs VMs.
     pub(crate) nested_processor: &'static str,
-    /// The module of its KVM; the parameter `nested=0` keeps it from offering KVM in turn.
+    /// Its KVM module; the parameter `nested=0` keeps it from offering KVM to its guests.
     pub(crate) nested_module: &'static str,
-    /// Words for its kernel: without what the emulation gets wrong now and then.
+    /// Kernel arguments that avoid what the emulation sometimes gets wrong.
     pub(crate) nested_words: &'static str,
     /// The numbers of the system calls that malloc makes: mmap, mprotect, munmap, brk, mremap,
     /// madvise and futex.
     pub malloc_calls: &'static str,
 }
 
-/// x86-64.
 pub static X86_64: Architecture = Architecture {
     name: "x86_64",
     debian: "amd64",
@@ -56,11 +56,11 @@ pub static X86_64: Architecture = Architecture {
     malloc_calls: "9 10 11 12 25 28 202",
 };
 
-/// All of them. A new one is a row here.
+/// All known architectures. A new one is a row here.
 static KNOWN: [&Architecture; 1] = [&X86_64];
 
 impl Architecture {
-    /// That of this machine. The error says which are known.
+    /// The architecture of this machine. The error names those that are known.
     pub fn current() -> Result<&'static Self> {
         Self::named(ARCH)
     }
@@ -68,17 +68,17 @@ impl Architecture {
     fn named(name: &str) -> Result<&'static Self> {
         let found = KNOWN.into_iter().find(|known| known.name == name);
         found.ok_or_else(|| {
-            anyhow!("no machine of {name} can be booted: only those of {} are known", Self::names())
+            anyhow!("machines of {name} cannot be booted: only {} is supported", Self::names())
         })
     }
 
-    /// The names of all.
+    /// The names of all known architectures.
     pub fn names() -> String {
         KNOWN.map(|known| known.name).join(", ")
     }
 
-    /// The first words of a guest's kernel: it says little, and gives up for good at the first
-    /// failure. With -no-reboot QEMU ends then.
+    /// The first kernel arguments of a guest: the kernel prints little, and panics at the first
+    /// failure. With -no-reboot QEMU then ends.
     pub fn kernel_words(&self) -> String {
         let Self { console, trusts_clock, .. } = self;
         format!("console={console} quiet panic=-1 oops=panic {trusts_clock}")

@@ -1,5 +1,5 @@
-//! The programs that tracetoll starts: external methods, and what a load is made of. A guest with
-//! this machine's root has them from here.
+//! The programs that tracetoll starts: external methods, and those that make a load. A guest with
+//! this machine's root uses the ones installed here.
 
 use crate::install::{Need, program};
 
@@ -11,7 +11,7 @@ pub const PROGRAMS: [Need; 4] = [
     need("tcpdump", || program("tcpdump").is_some()),
 ];
 
-/// Real guests carry it along, and the sink serves it.
+/// Real guests contain it, and the sink runs its server.
 pub const IPERF3: Need = Need {
     package: "iperf3",
     why: "to send over TCP from guests to the sink",
@@ -19,7 +19,7 @@ pub const IPERF3: Need = Need {
     present: || program("iperf3").is_some(),
 };
 
-/// What real guests and switches need, with their packages.
+/// What real guests and switches need.
 pub const NETWORK: [Need; 2] = [IPERF3, OVS];
 
 /// Open vSwitch's programs.

@@ -1,7 +1,7 @@
-//! What a job needs from the system, and how it gets there.
+//! What a job needs from the system, and how it is installed.
 //!
-//! A job states [`Need`]s; those that are missing are printed with their reason and installed with
-//! apt, from the machine's own Debian release or, where that is too old, its backports.
+//! A job lists its [`Need`]s. Those that are missing are printed with their reason and installed
+//! with apt, from the machine's own Debian release or, if that is too old, from its backports.
 
 use crate::apt::{self, Archive};
 use crate::tell::tell;
@@ -14,40 +14,40 @@ use std::process::Command;
 /// Folders of system programs, which a user's PATH may lack.
 const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// How anything comes to be installed.
-const ASK: &str = "--install installs and fetches what is missing, and so does --on vm";
+/// Which flags allow installing.
+const ASK: &str = "--install or --on vm installs and fetches what is missing";
 
-/// One package a job cannot do without.
+/// A package that a job needs.
 pub struct Need {
-    /// Debian's name of the package.
+    /// The package's name in Debian.
     pub package: &'static str,
-    /// What it is for: completes "needed …".
+    /// What it is for: completes the sentence "needed …".
     pub why: &'static str,
-    /// The oldest version that will do, as dpkg compares them. An older candidate of the release
-    /// itself makes us take the one of the release's backports.
+    /// The oldest version that works, as dpkg compares them. If the release itself has an older
+    /// one, the version in its backports is installed.
     pub at_least: Option<&'static str>,
-    /// Whether the machine has what the package would bring, by whatever way it came.
+    /// Whether the machine has what the package provides, even if it did not come from the package.
     pub present: fn() -> bool,
 }
 
-/// Installs what is missing, or says how.
+/// Installs what is missing, or prints how to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Installer {
     /// Installs packages, and fetches kernels.
     All,
-    /// Fetches kernels, and says which packages are missing (`--no-install`).
+    /// Fetches kernels, but only names missing packages (`--no-install`).
     Kernels,
-    /// Only says what is missing: nobody has asked for more.
+    /// Only names what is missing: the user has asked for nothing more.
     Nothing,
 }
 
 impl Installer {
-    /// Whether packages may be installed.
+    /// Whether it may install packages.
     pub fn may(&self) -> bool {
         *self == Self::All
     }
 
-    /// Makes sure that what is missing may be fetched into this program's own folders.
+    /// Checks that it may fetch what is missing into this program's own folders.
     pub(crate) fn may_fetch(&self, what: &str) -> Result<()> {
         if *self == Self::Nothing {
             bail!("{what} has not been fetched from Debian's archive yet; {ASK}");
@@ -76,7 +76,7 @@ impl Installer {
         Ok(())
     }
 
-    /// Makes sure that every need is met; without network use when all are.
+    /// Makes sure that every need is met; uses no network if all are.
     pub fn ensure(&self, needs: &[Need]) -> Result<()> {
         let missing: Vec<&Need> = needs.iter().filter(|need| !(need.present)()).collect();
         if missing.is_empty() {
@@ -87,7 +87,8 @@ impl Installer {
             let version = need.at_least.map(|v| format!(" (>= {v})")).unwrap_or_default();
             tell(format_args!("  {}{version}: needed {}", need.package, need.why));
         }
-        let codename = apt::codename().context("install the above with your system's own means")?;
+        let codename =
+            apt::codename().context("install the above with your system's package manager")?;
         let archive = Archive::release()?;
         if !self.may() {
             explain(&archive, &missing, &codename)?;
@@ -100,7 +101,7 @@ impl Installer {
         }
         match missing.iter().find(|need| !(need.present)()) {
             Some(need) => bail!(
-                "package {} was installed, but what it is for is still not here",
+                "package {} was installed, but what it should provide is still missing",
                 need.package
             ),
             None => Ok(()),
@@ -108,7 +109,7 @@ impl Installer {
     }
 }
 
-/// The executable file of this name on PATH or among the system's programs, or at this path.
+/// The executable with this name on PATH or among the system's programs, or at this path.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     find_in(name, std::env::split_paths(&path).chain(SYSTEM.map(PathBuf::from)))
@@ -125,13 +126,14 @@ fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
-/// Prints the lines that would install what is missing, and stops.
+/// Prints the commands that would install what is missing, and fails.
 fn explain(archive: &Archive, missing: &[&Need], codename: &str) -> Result<()> {
     let options = archive.options().join(" ");
     tell(format_args!("to install, run as root:\n  apt-get {options} update"));
     let suites = match archive.is_filled() {
         true => by_suite(archive, missing, codename)?,
-        // Without lists the versions are unknown: what asks for a version is likely a backport.
+        // Without package lists the versions are unknown: a need with a version likely needs
+        // backports.
         false => group(
             missing.iter().map(|need| (need.at_least.map(|_| backports(codename)), need.package)),
         ),
@@ -144,7 +146,7 @@ fn explain(archive: &Archive, missing: &[&Need], codename: &str) -> Result<()> {
     Ok(())
 }
 
-/// Packages by the suite apt must be told to prefer; none where its own order is right (release and
+/// Packages by the suite that apt must prefer; `None` if apt's own order is right (release and
 /// security updates together).
 type BySuite = Vec<(Option<String>, Vec<&'static str>)>;
 
@@ -163,7 +165,7 @@ fn group(pairs: impl Iterator<Item = (Option<String>, &'static str)>) -> BySuite
     plan
 }
 
-/// The release itself where its version will do, its backports otherwise.
+/// The release itself if its version is new enough, otherwise its backports.
 fn by_suite(archive: &Archive, missing: &[&Need], codename: &str) -> Result<BySuite> {
     let mut pairs = Vec::new();
     for need in missing {
@@ -178,7 +180,7 @@ fn by_suite(archive: &Archive, missing: &[&Need], codename: &str) -> Result<BySu
     Ok(group(pairs.into_iter()))
 }
 
-/// The version that apt would install without asking for backports.
+/// The version that apt would install by default, without backports.
 fn candidate(archive: &Archive, package: &str) -> Result<Option<String>> {
     let out = archive.tool("apt-cache").args(["policy", package]).output()?;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
@@ -186,7 +188,7 @@ fn candidate(archive: &Archive, package: &str) -> Result<Option<String>> {
     Ok(version.filter(|v| *v != "(none)").map(str::to_owned))
 }
 
-/// Debian's own order of versions.
+/// Whether a version is new enough, in Debian's own order.
 pub fn version_at_least(version: &str, least: &str) -> Result<bool> {
     let status =
         Command::new("dpkg").args(["--compare-versions", version, "ge", least]).status()?;
@@ -196,7 +198,7 @@ pub fn version_at_least(version: &str, least: &str) -> Result<bool> {
 fn install(archive: &Archive, suite: Option<&str>, packages: &[&str]) -> Result<()> {
     let mut command = Command::new("env");
     command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(archive.options());
-    // Never at the price of what is there: rustc-web, for one, would displace Debian's rustc.
+    // Never remove an installed package: rustc-web, for example, would replace Debian's rustc.
     command.args(["-y", "-q", "--no-install-recommends", "--no-remove"]);
     if let Some(suite) = suite {
         command.args(["-t", suite]);
@@ -215,22 +217,22 @@ fn install(archive: &Archive, suite: Option<&str>, packages: &[&str]) -> Result<
     Ok(())
 }
 
-/// The same command with root's rights, through sudo where the user is not root.
+/// The same command as root, through sudo if the user is not root.
 fn as_root(command: &Command) -> Result<Command> {
     use std::os::unix::fs::MetadataExt;
     let words = || std::iter::once(command.get_program()).chain(command.get_args());
-    // /proc/self belongs to the effective user.
+    // The owner of /proc/self is the effective user.
     let root = fs::metadata("/proc/self")?.uid() == 0;
     if !root && program("sudo").is_none() {
         let line = words().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
-        bail!("not root, and no sudo here; run as root:\n  {line}");
+        bail!("not root, and sudo is missing; run as root:\n  {line}");
     }
     let mut elevated = Command::new(if root { "env" } else { "sudo" });
     elevated.args(words());
     Ok(elevated)
 }
 
-/// Whether a file that a package brings is there.
+/// Whether a package's file exists.
 pub fn file(path: &str) -> bool {
     Path::new(path).exists()
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C: noted, and asked about where something long runs.
+//! Ctrl-C sets a flag; long jobs check it.
 
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -7,12 +7,12 @@ use std::sync::{Arc, OnceLock};
 
 static REQUESTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// From now on this flag is what says that the user wants the work to end.
+/// From now on this flag says whether the user wants the work to end.
 pub fn by(flag: Arc<AtomicBool>) {
     let _ = REQUESTED.set(flag);
 }
 
-/// From now on SIGINT and SIGTERM only set such a flag.
+/// From now on SIGINT and SIGTERM only set a flag.
 pub fn listen() -> Result<()> {
     let flag = Arc::<AtomicBool>::default();
     for signal in [SIGINT, SIGTERM] {

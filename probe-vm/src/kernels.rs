@@ -1,7 +1,7 @@
-//! Stock Debian kernels for the guests: found in the package lists, unpacked, not installed.
+//! Stock Debian kernels for the guests: found in the package lists and unpacked, not installed.
 //!
-//! A series (`6.12`) is resolved to its newest build, since Debian removes old builds from the
-//! archive. The result stays where [`store`] says and is used again without network.
+//! A series (`6.12`) stands for its newest build, since Debian removes old builds from the archive.
+//! Unpacked kernels stay in the folder of [`store`] and are reused without network.
 
 use crate::Architecture;
 use crate::apt::{self, Archive};
@@ -19,12 +19,12 @@ use std::process::Command;
 pub struct KernelSeries {
     /// As in a version: `6.12`.
     pub name: &'static str,
-    /// The suite of Debian that has its newest build: long-term kernels get theirs through the
-    /// security archive, later ones through backports.
+    /// The Debian suite that has its newest build: long-term kernels come through the security
+    /// archive, later ones through backports.
     suite: &'static str,
-    /// Whether VMs boot it unless another is asked for; true of one.
+    /// Whether VMs boot it by default; true for exactly one.
     default: bool,
-    /// Whether the default lane of tests runs it whole; true of one.
+    /// Whether the default lane runs all tests on it; true for exactly one.
     pub whole: bool,
 }
 
@@ -35,7 +35,7 @@ pub const SERIES: [KernelSeries; 3] = [
     KernelSeries { name: "7.3", suite: "trixie-backports", default: false, whole: false },
 ];
 
-/// The series that VMs boot unless another is asked for.
+/// The series that VMs boot by default.
 pub const DEFAULT: &str = {
     let mut row = 0;
     while !SERIES[row].default {
@@ -44,7 +44,7 @@ pub const DEFAULT: &str = {
     SERIES[row].name
 };
 
-/// Computes the modules' dependencies here, and loads modules in guests that have this machine's
+/// Computes the dependencies of modules here, and loads modules in guests that have this machine's
 /// root.
 pub const KMOD: Need = Need {
     package: "kmod",
@@ -63,19 +63,19 @@ const KEYS: Need = Need {
 /// One unpacked kernel.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    /// As `uname -r` says it.
+    /// As `uname -r` prints it.
     pub version: String,
     /// The bootable image.
     pub image: PathBuf,
-    /// Its `/lib/modules/VERSION`, with dependencies computed.
+    /// Its `/lib/modules/VERSION`, with computed dependencies.
     pub modules: PathBuf,
 }
 
 impl Kernel {
-    /// The newest kernel of `series` (`6.1`), fetched the first time it is asked for.
+    /// The newest kernel of `series` (`6.1`), fetched when it is first used.
     pub fn get(series: &str, install: &Installer) -> Result<Self> {
         let store = store::folder("kernels")?;
-        // Two harnesses that want the same kernel: the second waits and finds it.
+        // If two harnesses want the same kernel, the second waits and finds it.
         let lock = File::create(store.join("lock"))?;
         lock.lock()?;
         let current = store.join(series);
@@ -115,13 +115,13 @@ fn fetch(series: &str, store: &Path, install: &Installer) -> Result<()> {
         unpack(&archive, &version, &tree)?;
     }
     let link = store.join(series);
-    // A dangling link is what remains when a tree was removed by hand.
+    // A dangling link remains if a tree was removed by hand.
     let _ = fs::remove_file(&link);
     symlink(&version, link)?;
     Ok(())
 }
 
-/// The version of the newest plain build (no cloud, no real-time variant) of a series.
+/// The version of the newest plain build (not cloud, not real-time) of a series.
 fn newest(archive: &Archive, series: &str, architecture: &str) -> Result<String> {
     let pattern = format!("^linux-image-{}\\.", series.replace('.', "\\."));
     let out = archive.tool("apt-cache").args(["search", "--names-only", &pattern]).output()?;
@@ -148,12 +148,12 @@ fn is_plain(version: &str, architecture: &str) -> bool {
     })
 }
 
-/// The numbers of a version in order, which is how Debian's kernel builds are ordered.
+/// The numbers in a version, in order, by which Debian's kernel builds are sorted.
 fn numbers(version: &str) -> Vec<u64> {
     version.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect()
 }
 
-/// Downloads and unpacks a build; the tree appears at `tree` only when it is whole.
+/// Downloads and unpacks a build; the tree appears at `tree` only when it is complete.
 fn unpack(archive: &Archive, version: &str, tree: &Path) -> Result<()> {
     let part = tree.with_file_name(format!("{version}.part"));
     let _ = fs::remove_dir_all(&part);
@@ -166,7 +166,7 @@ fn unpack(archive: &Archive, version: &str, tree: &Path) -> Result<()> {
     fs::rename(&part, tree).with_context(|| format!("cannot create {}", tree.display()))
 }
 
-/// The packages that hold the image, the modules and the lists: newer kernels split them off and
+/// The packages that hold the image, the modules and the lists. Newer kernels split them off and
 /// leave an empty linux-image that depends on them.
 fn packages(archive: &Archive, version: &str) -> Result<Vec<String>> {
     let image = format!("linux-image-{version}");

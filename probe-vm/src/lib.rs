@@ -1,9 +1,10 @@
-//! Machines: stock Debian kernels, images, QEMU, and what a machine and its host tell each other.
+//! Machines: stock Debian kernels, images, QEMU, and the protocol between a machine and its host.
 //!
-//! Nothing here knows what is measured in a machine. A [`Machine`] boots a [`kernels::Kernel`] and
-//! runs one command; [`Installer`] says what may be installed and fetched for that.
+//! This crate does not know what is measured in a machine. A [`Machine`] boots a
+//! [`kernels::Kernel`] and runs one command; [`Installer`] says what may be installed and fetched
+//! for that.
 
-// No input is worth a panic.
+// No input may cause a panic.
 #![cfg_attr(
     not(test),
     warn(clippy::expect_used, clippy::panic, clippy::string_slice, clippy::unwrap_used)

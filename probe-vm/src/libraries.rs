@@ -1,4 +1,4 @@
-//! The shared libraries of a program, as the loader itself finds them.
+//! The shared libraries of a program, as the loader finds them.
 
 use crate::newc::Cpio;
 use anyhow::{Context, Result, bail};
@@ -7,16 +7,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// One library, or the loader.
+/// A library, or the loader.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Library {
     /// Where it is on this machine.
     pub(crate) file: PathBuf,
-    /// Where it goes in the image, without the leading slash.
+    /// Its path in the image, without the leading slash.
     pub(crate) place: String,
 }
 
-/// All that `program` needs, the loader included; nothing for a static one.
+/// Everything that `program` needs, including the loader; nothing for a static program.
 pub(crate) fn of(program: &Path) -> Result<BTreeSet<Library>> {
     let out =
         Command::new("ldd").env("LC_ALL", "C").arg(program).output().context("cannot run ldd")?;
@@ -28,8 +28,8 @@ pub(crate) fn of(program: &Path) -> Result<BTreeSet<Library>> {
     parse(&text).with_context(|| format!("cannot find what {} needs", program.display()))
 }
 
-/// Puts them into an archive, each under the name that programs look it up by, in a folder that the
-/// loader searches.
+/// Puts libraries into an archive, each under the name that programs look it up by, in a folder
+/// that the loader searches.
 pub(crate) fn pack<'a>(
     libraries: impl IntoIterator<Item = &'a Library>,
     cpio: &mut Cpio,
@@ -42,7 +42,7 @@ pub(crate) fn pack<'a>(
     Ok(())
 }
 
-/// Lines are `NAME => FILE (address)`, `LOADER (address)`, or a name alone for what the kernel
+/// Lines are `NAME => FILE (address)`, `LOADER (address)`, or only a name for what the kernel
 /// provides.
 fn parse(text: &str) -> Result<BTreeSet<Library>> {
     let mut found = BTreeSet::new();

@@ -30,7 +30,7 @@ impl ModuleTree {
         Ok(Self { dir: dir.to_owned(), modules, builtin })
     }
 
-    /// The files of these modules and of all they need. What is built into the kernel needs none.
+    /// The files of these modules and of their dependencies. Built-in modules need none.
     pub(crate) fn closure<'a>(
         &self,
         wanted: impl IntoIterator<Item = &'a str>,
@@ -51,8 +51,7 @@ impl ModuleTree {
         self.modules.contains_key(module) || self.builtin.contains(module)
     }
 
-    /// Puts these files into an initramfs for kernel `version`, with the lists that modprobe goes
-    /// by.
+    /// Puts these files into an initramfs for kernel `version`, with the lists that modprobe uses.
     pub(crate) fn pack(
         &self,
         version: &str,
@@ -70,7 +69,7 @@ impl ModuleTree {
         Ok(())
     }
 
-    /// `modules.builtin`: what modprobe may call loaded without a file.
+    /// `modules.builtin`: what modprobe may treat as loaded without a file.
     fn builtin(&self) -> String {
         self.builtin.iter().map(|name| format!("kernel/{name}.ko\n")).collect()
     }
@@ -85,7 +84,7 @@ impl ModuleTree {
         text
     }
 
-    /// `modules.alias` for these files only: the names by which the kernel itself asks for modules.
+    /// `modules.alias` for these files only: the names by which the kernel itself requests modules.
     fn aliases(&self, files: &BTreeSet<String>) -> Result<String> {
         let names: BTreeSet<String> = files.iter().map(|file| name(file)).collect();
         let list = read_list(&self.dir, "modules.alias")?;
@@ -102,7 +101,7 @@ impl ModuleTree {
         match path.extension().and_then(|e| e.to_str()) {
             Some("ko") => input.read_to_end(&mut bytes),
             Some("xz") => lzma_rust2::XzReader::new(input, false).read_to_end(&mut bytes),
-            _ => bail!("{}: only plain and xz-packed modules are known", path.display()),
+            _ => bail!("{}: only plain and xz-packed modules are supported", path.display()),
         }
         .with_context(|| format!("cannot unpack {}", path.display()))?;
         Ok((unpacked(file), bytes))
@@ -119,7 +118,7 @@ fn unpacked(file: &str) -> &str {
     file.strip_suffix(".xz").unwrap_or(file)
 }
 
-/// The module's name in the kernel, which knows no dashes.
+/// The module's name in the kernel, which uses no dashes.
 fn name(file: &str) -> String {
     let base = file.rsplit('/').next().unwrap_or(file);
     base.split('.').next().unwrap_or(base).replace('-', "_")

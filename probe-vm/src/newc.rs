@@ -1,4 +1,4 @@
-//! Archives that a kernel unpacks as its first root (initramfs).
+//! Archives that a kernel unpacks as its first root file system (initramfs).
 
 use anyhow::{Context, Result};
 use cpio::newc::{Builder, trailer};
@@ -10,7 +10,7 @@ use std::path::Path;
 const DIRECTORY: u32 = 0o040_755;
 const EXECUTABLE: u32 = 0o100_755;
 
-/// A newc archive whose bytes depend on nothing but its files: no times, no owners.
+/// A newc archive whose bytes depend only on its files: no times, no owners.
 pub(crate) struct Cpio {
     out: BufWriter<File>,
     inode: u32,
@@ -25,7 +25,7 @@ impl Cpio {
         Ok(Self { out: BufWriter::new(file), inode: 0, dirs: BTreeSet::new() })
     }
 
-    /// Adds an executable file, and the folders above it that are not there yet.
+    /// Adds an executable file, and missing folders above it.
     pub(crate) fn file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         let slashes = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
         for dir in slashes {
@@ -38,7 +38,8 @@ impl Cpio {
 
     fn entry(&mut self, name: &str, mode: u32, bytes: &[u8]) -> Result<()> {
         self.inode += 1;
-        let size = u32::try_from(bytes.len()).context("a file of an initramfs is below 4 GiB")?;
+        let size =
+            u32::try_from(bytes.len()).context("files of an initramfs must be below 4 GiB")?;
         let mut writer = Builder::new(name).ino(self.inode).mode(mode).write(&mut self.out, size);
         writer.write_all(bytes)?;
         writer.finish()?;

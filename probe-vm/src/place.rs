@@ -15,12 +15,12 @@ pub enum RunsOn {
     Vm,
 }
 
-/// What keeps this host from measuring.
+/// Why this host cannot measure.
 pub fn host_lacks() -> Vec<String> {
     let root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let tracefs = mounts.lines().any(|line| line.contains(" - tracefs "));
-    // The node may be there without the module, and then its functions are not.
+    // The device node may exist without the module, and then its functions do not.
     let vhost = Path::new("/dev/vhost-net").exists() && Path::new("/sys/module/vhost_net").exists();
     [
         (root, "the user is not root (sudo tracetoll run)"),

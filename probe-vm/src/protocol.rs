@@ -1,24 +1,24 @@
-//! What a machine and its host tell each other, and where that stands.
+//! The protocol between a machine and its host, and its files.
 
 use crate::machine::{Accel, ClockName};
 
-/// The machine's ways out, each a file on the host and `/dev/virtio-ports/tracetoll.NAME` in the
-/// machine. The machine's ends are written as a whole and each by one program, so nothing mixes.
+/// The machine's outputs, each a file on the host and `/dev/virtio-ports/tracetoll.NAME` in the
+/// machine. One program writes each port, so nothing mixes.
 pub(crate) const PORTS: [&str; 4] = ["exit", "stdout", "stderr", "results"];
 
-/// Where the command in a machine writes its result lines.
+/// The port to which the command in a machine writes its result lines.
 pub const RESULTS_PORT: &str = "/dev/virtio-ports/tracetoll.results";
 
 /// The file with these lines, in the folder of a machine's results.
 pub const RESULTS: &str = "results.jsonl";
 
-/// The folder of a campaign's result that has such a folder for each of its machines.
+/// The subfolder of a campaign's result with a folder for each of its machines.
 pub const GUESTS: &str = "guests";
 
 const CLOCK: &str = "tracetoll.clock=";
 const ACCEL: &str = "tracetoll.accel=";
 
-/// The words of a kernel's command line that say in what machine it runs.
+/// Kernel arguments that say in what machine the kernel runs.
 pub(crate) fn words(clock: ClockName, kvm: bool) -> String {
     let clock = match clock {
         ClockName::Wall => "wall",
@@ -27,7 +27,7 @@ pub(crate) fn words(clock: ClockName, kvm: bool) -> String {
     format!("{CLOCK}{clock} {ACCEL}{}", if kvm { "kvm" } else { "tcg" })
 }
 
-/// What such a command line says of the machine; none where it is not one of ours.
+/// What these arguments say about the machine; `None` if it is not one of ours.
 pub fn machine(command_line: &str) -> Option<(ClockName, Accel)> {
     let word = |name| command_line.split_whitespace().find_map(|word| word.strip_prefix(name));
     let clock = match word(CLOCK)? {

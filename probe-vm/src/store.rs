@@ -1,11 +1,11 @@
-//! Where kernels, images and what machines leave are kept.
+//! Where kernels, images and the files of machines are kept.
 
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The folder of this name, created. In a checkout all of them are below `target/xtask`, so that
-/// `cargo clean` removes them; those of an installed program are in the user's cache.
+/// The folder with this name, created if needed. In a checkout it is below `target/xtask`, so that
+/// `cargo clean` removes it; for an installed program it is in the user's cache.
 pub fn folder(name: &str) -> Result<PathBuf> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let dir = root(&program, |name| std::env::var_os(name))?.join(name);
@@ -16,14 +16,14 @@ pub fn folder(name: &str) -> Result<PathBuf> {
 }
 
 fn root(program: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
-    // Of the package that cargo runs, from whatever folder: the user's target may be elsewhere.
+    // Relative to the package that cargo runs, not to the current folder: target may be elsewhere.
     let package =
         variable("CARGO_MANIFEST_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let mut above = program.ancestors().chain(package.iter().flat_map(|path| path.ancestors()));
     if let Some(checkout) = above.find(|dir| dir.join("probe-vm/Cargo.toml").is_file()) {
         return Ok(checkout.join("target/xtask"));
     }
-    // The XDG Base Directory Specification has a relative path ignored.
+    // The XDG Base Directory Specification says to ignore a relative path.
     let named = variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let own = || variable("HOME").map(|home| Path::new(&home).join(".cache"));
     let cache = named.or_else(own).context("neither HOME nor XDG_CACHE_HOME is set")?;

@@ -1,8 +1,8 @@
-//! What kvm guests boot.
+//! The image that kvm guests boot.
 //!
-//! A stock Debian kernel, unpacked so that a guest need not do it (that takes seconds where KVM
-//! itself is emulated), and an initramfs that holds nothing but what a guest of an experiment runs:
-//! busybox, iperf3, the virtio drivers.
+//! A stock Debian kernel, unpacked so that a guest need not do it (that takes seconds if KVM itself
+//! is emulated), and an initramfs with only what a guest of an experiment runs: busybox, iperf3,
+//! the virtio drivers.
 
 pub(crate) mod vmlinux;
 
@@ -19,18 +19,17 @@ use anyhow::{Context, Result};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// Loaded by the init script, in this order.
+/// Modules that the init script loads, in this order.
 const MODULES: [&str; 3] = ["virtio_pci", "virtio_console", "virtio_net"];
 
-/// The guests' kernel unless asked otherwise, whatever the kernel below them: what is compared is
-/// only that one.
+/// The guests' default kernel, whatever kernel is below them: only the latter is compared.
 pub const SERIES: &str = kernels::DEFAULT;
 
-/// The folder of the image, with its `kernel` and `initramfs`; made where it is missing or another
-/// version made it.
+/// The folder of the image, with its `kernel` and `initramfs`. Builds it if it is missing or if
+/// another version built it.
 pub fn ready(series: &str, install: &Installer) -> Result<PathBuf> {
     let arch = Architecture::current()?;
-    // Not QEMU, which a host that serves others has already, and not one that machines need.
+    // QEMU is not installed: a host that serves VMs has its own, and any version will do here.
     install.ensure(&[IPERF3, kernels::KMOD])?;
     let busybox = machine::busybox(install)?;
     let kernel = Kernel::get(series, install)?;
@@ -41,13 +40,13 @@ pub fn ready(series: &str, install: &Installer) -> Result<PathBuf> {
     if !dir.join("kernel").exists() {
         whole(&dir, "kernel", |part| (arch.unpack)(&kernel.image, part))?;
     }
-    // Takes no time worth a test of whether it is still right.
+    // Building it takes less time than checking whether it is still right.
     whole(&dir, "initramfs", |part| initramfs(arch, &kernel, &busybox, part))?;
     Ok(dir)
 }
 
-/// Makes a file that appears under its name only when it is whole, so that guests may boot from the
-/// old one meanwhile.
+/// Makes a file that appears under its name only when it is complete, so that guests can boot from
+/// the old one meanwhile.
 fn whole(dir: &Path, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let part = dir.join(format!("{name}.part"));
     make(&part)?;

@@ -1,26 +1,27 @@
-//! The kernel's own ELF file out of a bzImage, which QEMU then starts at its PVH entry: no
-//! real-mode code, nothing to unpack (Documentation/arch/x86/boot.rst).
+//! Extracts the kernel's own ELF file from a bzImage. QEMU starts it at its PVH entry: no real-mode
+//! code, nothing to unpack (Documentation/arch/x86/boot.rst).
 
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-/// `setup_sects`: how many sectors of 512 bytes precede the protected-mode code, the first one not
-/// counted.
+/// `setup_sects`: how many sectors of 512 bytes precede the protected-mode code, not counting the
+/// first.
 const SETUP_SECTS: usize = 0x1f1;
 /// `header`: "HdrS".
 const HEADER: usize = 0x202;
-/// `version`: `payload_offset` and `payload_length` are there from 2.08 on.
+/// `version`: `payload_offset` and `payload_length` exist from 2.08 on.
 const VERSION: usize = 0x206;
 const PAYLOAD_OFFSET: usize = 0x248;
 const PAYLOAD_LENGTH: usize = 0x24c;
 
-/// Writes the vmlinux in `image` to `path`.
+/// Extracts the vmlinux in `image` to `path`.
 pub(crate) fn unpack(image: &Path, path: &Path) -> Result<()> {
     let bytes = fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
-    let payload = payload(&bytes)
-        .with_context(|| format!("{} is no bzImage of protocol 2.08 or later", image.display()))?;
+    let payload = payload(&bytes).with_context(|| {
+        format!("{} is not a bzImage of protocol 2.08 or later", image.display())
+    })?;
     let kernel = plain(payload).with_context(|| format!("cannot unpack {}", image.display()))?;
     if !kernel.starts_with(b"\x7fELF") {
         bail!("{} holds no ELF file", image.display());
@@ -28,7 +29,7 @@ pub(crate) fn unpack(image: &Path, path: &Path) -> Result<()> {
     fs::write(path, kernel).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The packed kernel.
+/// The compressed kernel.
 fn payload(image: &[u8]) -> Option<&[u8]> {
     let word = |at: usize| Some(u32::from_le_bytes(*image.get(at..)?.first_chunk()?) as usize);
     let version = u16::from_le_bytes(*image.get(VERSION..)?.first_chunk()?);
@@ -40,8 +41,8 @@ fn payload(image: &[u8]) -> Option<&[u8]> {
     image.get(from..from.checked_add(word(PAYLOAD_LENGTH)?)?)
 }
 
-/// Behind the packed data stands its plain length in four bytes (scripts/Makefile.lib,
-/// size_append), for xz and zstd alike; the decoders end before it.
+/// The packed data is followed by its unpacked length in four bytes (scripts/Makefile.lib,
+/// size_append), for xz and zstd alike; the decoders stop before it.
 fn plain(payload: &[u8]) -> Result<Vec<u8>> {
     let mut kernel = Vec::new();
     match payload {
@@ -51,7 +52,7 @@ fn plain(payload: &[u8]) -> Result<Vec<u8>> {
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
             lzma_rust2::XzReader::new(payload, false).read_to_end(&mut kernel)?
         }
-        _ => bail!("only kernels packed by zstd or xz are known"),
+        _ => bail!("only kernels packed by zstd or xz are supported"),
     };
     Ok(kernel)
 }

@@ -1,9 +1,9 @@
-//! What runs a guest's instructions: the processor itself, by KVM, or QEMU's emulation of one
-//! (TCG).
+//! What executes a guest's instructions: the processor itself, through KVM, or QEMU's emulation of
+//! one (TCG).
 //!
-//! KVM gives hardware's time. A `/dev/kvm` does not prove that it boots the kernel at hand, so that
-//! is tried. It has not been seen to work yet, as there was no machine where it does: so nothing is
-//! done here beyond QEMU's two flags.
+//! KVM runs in hardware time. `/dev/kvm` does not prove that KVM boots the kernel at hand, so it is
+//! tried. No machine was available on which KVM works, so it is untested, and this module only sets
+//! QEMU's two flags.
 
 use super::{Boot, Clock, ClockName, Ending, Machine, Tools};
 use crate::interrupt;
@@ -14,13 +14,13 @@ use std::fs::{self, File};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// What is asked for.
+/// The requested accelerator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Accel {
-    /// KVM where it boots the kernel, else TCG
+    /// KVM if it boots the kernel, otherwise TCG
     #[default]
     Auto,
-    /// The processor itself; fails where it cannot
+    /// KVM; fails if it does not work
     Kvm,
     /// Emulation
     Tcg,
@@ -29,25 +29,25 @@ pub enum Accel {
 /// `--accel`, for the commands that boot guests.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct AccelArg {
-    /// What runs the instructions of guests whose clock is real time; counted ones are always
-    /// emulated
+    /// What runs the instructions of guests whose clock is real time; guests that count
+    /// instructions are always emulated
     #[arg(long, default_value = "auto")]
     pub accel: Accel,
 }
 
-/// Which kernels KVM boots here, each tried once; the error is why not.
+/// Which kernels KVM boots here, each tried once; the error says why not.
 #[derive(Debug, Default)]
 pub(crate) struct Tried(Mutex<HashMap<String, std::result::Result<(), String>>>);
 
-/// Longest that KVM may take to boot a kernel: where a processor's ring 0 is emulated by another
-/// hypervisor, TCG is faster.
+/// Time limit for KVM to boot a kernel: if another hypervisor emulates a processor's ring 0, TCG is
+/// faster.
 const BOOTS_WITHIN: Duration = Duration::from_secs(20);
 
 impl Machine {
-    /// Whether KVM runs it; says so once for each kernel.
+    /// Whether KVM runs this machine; prints it once per kernel.
     pub(crate) fn takes_kvm(&self, tools: &Tools) -> Result<bool> {
         let asked = tools.accel();
-        // Only TCG counts instructions; VMs in VMs want a processor that is the same everywhere.
+        // Only TCG counts instructions, and VMs in VMs need the same processor everywhere.
         if asked == Accel::Tcg || self.clock != Clock::Wall || self.nested {
             return Ok(false);
         }
@@ -73,7 +73,7 @@ impl Machine {
         }
     }
 
-    /// Boots this machine's kernel by KVM, for a command that does nothing.
+    /// Boots this machine's kernel with KVM, for a command that does nothing.
     fn try_kvm(&self, tools: &Tools) -> std::result::Result<(), String> {
         File::options()
             .read(true)
@@ -98,7 +98,7 @@ impl Machine {
 }
 
 impl AccelArg {
-    /// Makes sure that what is asked for can be had of guests that count instructions.
+    /// Checks that guests that count instructions can have what was asked for.
     pub fn check(self, clock: ClockName) -> Result<()> {
         let kvm = self.accel == Accel::Kvm && clock == ClockName::Counted;
         (!kvm).then_some(()).context("--accel kvm needs --clock wall: KVM counts no instructions")

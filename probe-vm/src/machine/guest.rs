@@ -1,7 +1,7 @@
-//! What a guest boots into: an initramfs written for one run.
+//! The initramfs that a guest boots into, written for one run.
 //!
-//! With boot `9p` it only finds its way to the machine's own root; with boot `initramfs` it is all
-//! the guest ever sees, so that nothing outside it can make two runs differ.
+//! With boot `9p` it only mounts the machine's own root. With boot `initramfs` it is all that the
+//! guest ever sees, so that nothing outside it can make two runs differ.
 
 use super::{Boot, Machine, Tools};
 use crate::Architecture;
@@ -18,12 +18,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Loaded before anything else: the ports, and the way to a 9p root.
+/// Loaded first: modules for the ports, and for a 9p root.
 const PORT_MODULES: [&str; 2] = ["virtio_pci", "virtio_console"];
 const ROOT_MODULES: [&str; 3] = ["9pnet_virtio", "9p", "overlay"];
-/// Loaded before the command runs: the subject of the measurements.
+/// Loaded before the command runs: the modules that are measured.
 const SUBJECTS: [&str; 4] = ["vhost_net", "tun", "veth", "bridge"];
-/// Carried by a self-contained guest where the kernel has them, and loaded on demand.
+/// Packed into a self-contained guest if the kernel has them, and loaded on demand.
 const ON_DEMAND: [&str; 12] = [
     "tap",
     "sch_htb",
@@ -64,8 +64,7 @@ pub(crate) fn write(machine: &Machine, path: &Path, tools: &Tools) -> Result<()>
 }
 
 /// Puts the files of a self-contained guest into its archive: programs without their debug
-/// information, of which the guest would only unpack tens of megabytes, and with the libraries that
-/// they are linked to.
+/// information, which would only be tens of megabytes to unpack, and with their shared libraries.
 fn carry(files: &[(PathBuf, String)], path: &Path, cpio: &mut Cpio) -> Result<()> {
     let mut libraries = BTreeSet::new();
     for (from, to) in files {
@@ -84,14 +83,14 @@ fn carry(files: &[(PathBuf, String)], path: &Path, cpio: &mut Cpio) -> Result<()
     libraries::pack(&libraries, cpio)
 }
 
-/// What the files of programs begin with; those of kernel programs too, which nobody executes.
+/// How program files begin; so do objects of kernel programs, which nobody executes.
 const ELF: &[u8] = b"\x7fELF";
 
 fn is_executable(file: &Path) -> Result<bool> {
     Ok(fs::metadata(file)?.permissions().mode() & 0o111 != 0)
 }
 
-/// What the two stages need to know, as shell assignments.
+/// The settings of the two stages, as shell assignments.
 fn settings(machine: &Machine, boot_modules: &[&str], arch: &Architecture) -> Vec<u8> {
     let mut text = Vec::new();
     let mut set = |name: &str, value: &OsStr| {
@@ -114,7 +113,7 @@ fn settings(machine: &Machine, boot_modules: &[&str], arch: &Architecture) -> Ve
     text
 }
 
-/// The script that becomes the command.
+/// The script that runs the command.
 fn command(machine: &Machine) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     let nine_p = machine.boot == Boot::NineP;

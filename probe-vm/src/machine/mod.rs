@@ -1,8 +1,8 @@
 //! A QEMU guest with a stock Debian kernel that runs one command.
 //!
 //! A [`Machine`] says what to boot and run; [`Machine::run`] boots it and returns the [`Outcome`].
-//! Each run has a folder of its own (see [`store`]) and shares nothing else, so any number
-//! of them run side by side. No rights are needed where QEMU emulates (TCG).
+//! Each run has its own folder (see [`store`]) and shares nothing else, so any number of them can
+//! run side by side. If QEMU emulates (TCG), no privileges are needed.
 
 mod accel;
 mod guest;
@@ -29,14 +29,14 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// What the guest's clock tells.
+/// What the guest's clock counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
     /// Real time.
     Wall,
-    /// Instructions: one takes 2^shift ns (QEMU's -icount), so that a run can be replayed.
+    /// Instructions: one takes 2^shift ns (QEMU's -icount), so that a run can be reproduced.
     Counted {
-        /// 0 for costs, 2 for experiments that need the guest's time to pass.
+        /// 0 for costs, 2 for experiments in which the guest's time must pass.
         shift: u8,
     },
 }
@@ -62,11 +62,11 @@ pub enum ClockName {
 /// Where the guest's programs come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Boot {
-    /// The machine's own root, read-only over 9p below an overlay: every program of the host is
-    /// there.
+    /// The machine's own root, read-only over 9p below an overlay; it has every program of the
+    /// host.
     #[value(name = "9p")]
     NineP,
-    /// A self-contained initramfs: busybox and the given files. Replays need this one.
+    /// A self-contained initramfs: busybox and the given files. Reproducible runs need this one.
     Initramfs,
 }
 
@@ -82,37 +82,38 @@ impl Boot {
 /// One guest and its command.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    /// What it boots.
+    /// The kernel that it boots.
     pub kernel: Kernel,
     /// Its processors.
     pub cpus: u32,
     /// As QEMU's `-m` takes it: `2G`.
     pub memory: String,
-    /// What its clock tells.
+    /// What its clock counts.
     pub clock: Clock,
-    /// Seeds the guest's random numbers; none leaves them random.
+    /// Seed of the guest's random numbers; `None` leaves them random.
     pub seed: Option<u64>,
     /// Where its programs come from.
     pub boot: Boot,
-    /// Emulates an AMD processor with SVM, so that KVM works inside.
+    /// Emulates an AMD processor with SVM, so that KVM works inside the guest.
     pub nested: bool,
-    /// Further words of the kernel's command line.
+    /// More kernel arguments.
     pub append: Option<String>,
     /// Pages of 2 MiB that the guest's kernel reserves at boot.
     pub huge_pages: u64,
     /// Files for a self-contained guest: (here, there).
     pub files: Vec<(PathBuf, String)>,
-    /// A folder the guest can write to, under the same name (9p), and where its result lines go.
+    /// A folder that the guest can write to, under the same path (9p), and where its result lines
+    /// go.
     pub results: Option<PathBuf>,
-    /// Variables of the command.
+    /// Environment variables of the command.
     pub env: Vec<(String, String)>,
     /// The command with its arguments.
     pub command: Vec<OsString>,
-    /// Give the console to the terminal, and the command to the console.
+    /// Connects the console to the terminal, and runs the command on the console.
     pub shell: bool,
-    /// Pass the command's output on while it runs.
+    /// Passes the command's output on while it runs.
     pub live: bool,
-    /// The longest that it may take, its boot included.
+    /// Time limit of the guest, including its boot.
     pub timeout: Option<Duration>,
 }
 
@@ -121,15 +122,15 @@ pub struct Machine {
 pub enum Ending {
     /// The command ended with this status; 128 + n for signal n.
     Exit(u8),
-    /// The guest's kernel gave up.
+    /// The guest's kernel panicked.
     Panic,
-    /// The guest was gone without a word.
+    /// The guest ended without giving a status.
     Lost,
-    /// The command did not begin, in none of the tries.
+    /// The command did not start in any of the tries.
     NotBooted,
     /// The command took longer than the time limit.
     TimedOut,
-    /// Ended by Ctrl-C.
+    /// Ctrl-C ended it.
     Interrupted,
 }
 
@@ -140,7 +141,7 @@ pub struct Outcome {
     pub ending: Ending,
     /// The run's folder: `console.log`, `stdout`, `stderr`.
     pub dir: PathBuf,
-    /// The lines the guest wrote to [`crate::protocol::RESULTS_PORT`].
+    /// The lines that the guest wrote to [`crate::protocol::RESULTS_PORT`].
     pub lines: PathBuf,
 }
 
@@ -169,11 +170,11 @@ impl Machine {
 
     /// Boots the guest and waits for its end.
     ///
-    /// Now and then QEMU loses the interrupts of an emulated processor's timer while it boots, and
-    /// the guest stands still ("timer wakeup didn't happen"), or QEMU fails an assertion of its own
-    /// (`iotlb_to_section`), or the guest's clock runs at another pace than ours (stage2.sh).
-    /// Nothing has begun then, and it is booted anew. A guest that dies is an [`Ending`], not an
-    /// error.
+    /// Sometimes QEMU loses the timer interrupts of an emulated processor during boot and the guest
+    /// hangs ("timer wakeup didn't happen"), or QEMU fails one of its own assertions
+    /// (`iotlb_to_section`), or the guest's clock runs at the wrong speed (stage2.sh). The command
+    /// has not started then, and the guest is booted again. A guest that dies is an [`Ending`], not
+    /// an error.
     pub fn run(&self, tools: &Tools) -> Result<Outcome> {
         const TRIES: u32 = 3;
         let kvm = self.takes_kvm(tools)?;
@@ -182,13 +183,13 @@ impl Machine {
             if outcome.ending != Ending::NotBooted {
                 break;
             }
-            tell(format_args!("a guest did not boot, see {}; once more", outcome.dir.display()));
+            tell(format_args!("a guest did not boot, see {}; trying again", outcome.dir.display()));
             outcome = self.boot(tools, kvm)?;
         }
         Ok(outcome)
     }
 
-    /// Boots it once, by KVM or emulated.
+    /// Boots it once, with KVM or emulated.
     fn boot(&self, tools: &Tools, kvm: bool) -> Result<Outcome> {
         let dir = folder()?;
         guest::write(self, &dir.join("initramfs"), tools)?;
@@ -204,7 +205,7 @@ impl Machine {
         command.stderr(fs::File::create(dir.join("qemu.log"))?);
         let terminal = rustix::termios::tcgetattr(std::io::stdin()).ok().filter(|_| self.shell);
         if !self.shell {
-            // In a process group of its own QEMU does not see the terminal's Ctrl-C: we end it.
+            // In its own process group QEMU does not get the terminal's Ctrl-C: we end it.
             command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
         }
         let qemu = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
@@ -217,7 +218,7 @@ impl Machine {
         Ok(Outcome { ending: ending?, lines: self.port(&dir, "results"), dir })
     }
 
-    /// Where its result lines go, if that is known before it runs.
+    /// The file of its result lines, if it is known before the run.
     pub fn lines(&self) -> Option<PathBuf> {
         self.results.as_deref().map(|dir| self.port(dir, "results"))
     }
@@ -232,13 +233,13 @@ impl Machine {
 }
 
 impl Outcome {
-    /// The command's status. The error, where it has none, closes with the console's tail.
+    /// The command's exit status. If it has none, the error ends with the tail of the console.
     pub fn status(&self) -> Result<u8> {
         let what = match self.ending {
             Ending::Exit(status) => return Ok(status),
             Ending::Panic => "the guest's kernel panicked",
             Ending::Lost => "the guest ended without giving an exit status",
-            Ending::NotBooted => "the guest did not boot, time after time",
+            Ending::NotBooted => "the guest did not boot in any of the tries",
             Ending::TimedOut => "the guest did not end within the time limit (--timeout)",
             Ending::Interrupted => bail!("interrupted"),
         };
@@ -249,7 +250,7 @@ impl Outcome {
     }
 }
 
-/// The last lines of a console, from the kernel's first complaint on if it died of one.
+/// The last lines of a console; if the kernel died, from its first complaint on.
 fn tail(console: &str) -> String {
     const LINES: usize = 40;
     let lines: Vec<&str> = console.lines().collect();
@@ -260,7 +261,7 @@ fn tail(console: &str) -> String {
     lines[from..].iter().flat_map(|line| [line, "\n"]).collect()
 }
 
-/// A new folder for one run. Those of earlier runs stay for a look, until there are many.
+/// A new folder for one run. The folders of earlier runs are kept until there are too many.
 fn folder() -> Result<PathBuf> {
     static RUN: AtomicU32 = AtomicU32::new(0);
     let store = store::folder("vm")?;
@@ -272,7 +273,7 @@ fn folder() -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// Removes the oldest folders, but none of a harness that still runs.
+/// Removes the oldest folders, except those of running harnesses.
 fn prune(store: &Path) -> Result<()> {
     const KEPT: usize = 40;
     let mut names: Vec<String> =

@@ -1,4 +1,4 @@
-//! Several guests, some at a time.
+//! Runs several guests, a few at a time.
 
 use super::{Machine, Outcome, Tools};
 use crate::interrupt;
@@ -7,13 +7,13 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// How many machines this one carries side by side, where they need not have it for themselves.
+/// How many machines this host can run side by side, unless they need it for themselves.
 pub fn carried() -> usize {
     thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
 }
 
 /// Runs each machine, `at_once` side by side, and calls `ended` with its index when it ends. After
-/// Ctrl-C no further one is started.
+/// Ctrl-C it starts no further machine.
 pub fn run_all(
     machines: &[Machine],
     at_once: usize,
@@ -21,7 +21,7 @@ pub fn run_all(
     ended: impl Fn(usize, &Outcome) + Sync,
 ) -> Result<()> {
     let next = AtomicUsize::new(0);
-    // A guest ends with the thread that started it, so each thread stays with its guests.
+    // A guest ends with the thread that started it, so each thread waits for its guests.
     let work = || -> Result<()> {
         while !interrupt::requested() {
             let index = next.fetch_add(1, Ordering::Relaxed);

@@ -6,9 +6,9 @@ use crate::protocol::{self, PORTS};
 use std::path::Path;
 use std::process::Command;
 
-/// The command that runs `machine`, whose files are in `dir`, by KVM or emulated.
+/// The command that runs `machine`, whose files are in `dir`, with KVM or emulated.
 ///
-/// setpriv makes the kernel kill QEMU when the thread that started it is gone, even by SIGKILL.
+/// setpriv makes the kernel kill QEMU when the thread that started it ends, even by SIGKILL.
 pub(crate) fn command(arch: &Architecture, machine: &Machine, dir: &Path, kvm: bool) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", arch.qemu]);
@@ -25,8 +25,8 @@ pub(crate) fn command(arch: &Architecture, machine: &Machine, dir: &Path, kvm: b
     command.arg("-initrd").arg(dir.join("initramfs"));
     command.args(["-append", &kernel_line(arch, machine, kvm)]);
     console(&mut command, machine, dir);
-    // Without ioeventfd a write to a port is done when it returns, so that what a killed guest
-    // wrote is here, and no other thread of QEMU takes part in the guest's course.
+    // Without ioeventfd a write to a port is complete when it returns: what a killed guest wrote is
+    // here, and no other thread of QEMU influences the guest.
     command.args(["-device", "virtio-serial-pci,ioeventfd=off"]);
     for port in PORTS {
         let path = escaped(&machine.port(dir, port));
@@ -63,8 +63,9 @@ fn kernel_line(arch: &Architecture, machine: &Machine, kvm: bool) -> String {
     }
     line += &format!(" {}", protocol::words(machine.clock.name(), kvm));
     if machine.nested {
-        // Of what the emulation gets wrong now and then (docs/src/guide/emulation.md) as little as
-        // possible: khugepaged, which moves the memory of running VMs, was seen to hang.
+        // Use as little as possible of what the emulation sometimes gets wrong
+        // (docs/src/guide/emulation.md): khugepaged, which moves the memory of running VMs, was
+        // seen to hang.
         line += &format!(" transparent_hugepage=never mitigations=off {}", arch.nested_words);
     }
     if let Some(words) = &machine.append {
@@ -94,7 +95,7 @@ fn share(command: &mut Command, tag: &str, path: &Path, extra: &str) {
     command.args(["-device", &format!("virtio-9p-pci,fsdev={tag},mount_tag={tag}")]);
 }
 
-/// A path inside a QEMU option: a comma is doubled.
+/// A path as part of a QEMU option: commas are doubled.
 fn escaped(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }

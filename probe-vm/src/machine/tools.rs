@@ -1,4 +1,4 @@
-//! What the harness needs on the machine, made ready before the first guest.
+//! What the harness needs on this machine, prepared before the first guest.
 
 use super::accel::{Accel, AccelArg, Tried};
 use crate::Architecture;
@@ -27,7 +27,7 @@ impl Tools {
         Ok(Self { arch, busybox: busybox(install)?, accel: Accel::Tcg, tried: Tried::default() })
     }
 
-    /// Runs machines by what is asked for, instead of emulating all.
+    /// Runs machines with this accelerator, instead of emulating all.
     pub fn accelerated(self, by: AccelArg) -> Self {
         Self { accel: by.accel, ..self }
     }
@@ -50,7 +50,7 @@ impl Tools {
     }
 }
 
-/// The first major version of QEMU that will do: 7.2 crashes guests when ftrace or kprobes are
+/// The first major version of QEMU that works: 7.2 crashes guests when ftrace or kprobes are
 /// attached under load, and hangs with -icount.
 const OLDEST: u32 = 10;
 
@@ -84,7 +84,7 @@ fn version() -> Option<u32> {
     text.split("version ").nth(1)?.split('.').next()?.parse().ok()
 }
 
-/// Debian's static busybox, unpacked and not installed: installing it would push out the machine's
+/// Debian's static busybox, unpacked and not installed: installing it would replace the machine's
 /// own.
 pub(crate) fn busybox(install: &Installer) -> Result<PathBuf> {
     let tree = store::folder("busybox")?;

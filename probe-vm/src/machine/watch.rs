@@ -11,14 +11,13 @@ use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(20);
 
-/// The longest that a boot may take; two minutes are much, on a machine that does other work as
-/// well.
+/// Time limit of a boot. Two minutes would be long; this allows for other work on the machine.
 const BOOTS_WITHIN: Duration = Duration::from_secs(300);
 
 /// What a guest writes to the port of its exit status when its command begins.
 const BOOTED: &str = "booted\n";
 
-/// Waits for the end of a guest, whatever it is; QEMU is gone when this returns.
+/// Waits until a guest ends, in whatever way; QEMU has ended when this returns.
 pub(crate) fn watch(mut qemu: Child, machine: &Machine, dir: &Path) -> Result<Ending> {
     let cut_short = follow(&mut qemu, machine, dir);
     if !matches!(cut_short, Ok(None)) {
@@ -28,7 +27,7 @@ pub(crate) fn watch(mut qemu: Child, machine: &Machine, dir: &Path) -> Result<En
     Ok(cut_short?.unwrap_or_else(|| ending(dir)))
 }
 
-/// Passes output on until QEMU ends by itself, or there is a reason to end it.
+/// Passes output on until QEMU ends by itself or must be ended.
 fn follow(qemu: &mut Child, machine: &Machine, dir: &Path) -> Result<Option<Ending>> {
     let start = Instant::now();
     let deadline = machine.timeout.map(|limit| start + limit);
@@ -36,7 +35,7 @@ fn follow(qemu: &mut Child, machine: &Machine, dir: &Path) -> Result<Option<Endi
     let mut out = Follower::new(&machine.port(dir, "stdout"), machine.live)?;
     let mut err = Follower::new(&machine.port(dir, "stderr"), machine.live)?;
     loop {
-        // Asked before the last look at the files, so that nothing is left unread.
+        // Checked before the last look at the files, so that nothing is left unread.
         let ended = qemu.try_wait().context("cannot wait for QEMU")?.is_some();
         out.pass_on(&mut io::stdout())?;
         err.pass_on(&mut io::stderr())?;
@@ -57,8 +56,8 @@ fn follow(qemu: &mut Child, machine: &Machine, dir: &Path) -> Result<Option<Endi
     }
 }
 
-/// How a guest ended that was left alone: its status is on a port that the kernel's messages and
-/// the command's own words cannot reach.
+/// How a guest ended by itself: its status is on a port that neither the kernel's messages nor the
+/// command's output can reach.
 fn ending(dir: &Path) -> Ending {
     let report = report(dir);
     let status = report.lines().last().and_then(|line| line.strip_prefix("exit "));
@@ -69,16 +68,16 @@ fn ending(dir: &Path) -> Ending {
     if String::from_utf8_lossy(&console).contains("Kernel panic") {
         return Ending::Panic;
     }
-    // QEMU itself may give up while it boots, as by a failed assertion of its own.
+    // QEMU itself may give up during boot, for example by a failed assertion.
     if report.starts_with(BOOTED) { Ending::Lost } else { Ending::NotBooted }
 }
 
-/// What it wrote to the port of its exit status.
+/// What the guest wrote to the port of its exit status.
 fn report(dir: &Path) -> String {
     fs::read_to_string(dir.join("exit")).unwrap_or_default()
 }
 
-/// A file that grows, passed on as it does.
+/// Passes on a file while it grows.
 struct Follower {
     file: Option<File>,
 }
@@ -89,7 +88,7 @@ impl Follower {
         if !live {
             return Ok(Self { file: None });
         }
-        // QEMU may not have made it yet; whoever is first, both have the same file.
+        // QEMU may not have created it yet; both get the same file, whoever creates it.
         let file = File::options().create(true).append(true).read(true).open(path);
         Ok(Self { file: Some(file.with_context(|| format!("cannot open {}", path.display()))?) })
     }
