@@ -1,25 +1,24 @@
-//! What a number that a person gives may be, and why no other: of a scenario, of a flag, of a
-//! method's parameter.
+//! Accepted ranges of the numbers that people give in a scenario, a flag or a method's parameter,
+//! each with its reason.
 //!
-//! Every limit stands here, and nowhere else. docs/src/reference/scenarios.md has the table of
-//! those of a scenario.
+//! All limits are in this file. docs/src/reference/scenarios.md lists those of a scenario.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use super::prefix;
 
-/// The least and the most that a number may be.
+/// The least and the greatest accepted value of a number.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound<T: 'static> {
-    /// What it is of: a scenario's field, a flag, a parameter.
+    /// What the number is: a scenario's field, a flag, a parameter.
     pub of: &'static str,
     /// Smallest.
     pub least: T,
     /// Greatest.
     pub most: T,
-    /// What it is counted in; nothing where the number says so itself.
+    /// Its unit; empty if the number's text includes it.
     pub unit: &'static str,
-    /// Why no other.
+    /// Why other values are refused.
     pub why: &'static str,
 }
 
@@ -58,11 +57,11 @@ impl Bounded for Duration {
 impl<T: Bounded> Bound<T> {
     /// Whether `value` is one of those.
     pub fn holds(&self, value: T) -> bool {
-        // A number that is none is neither below nor above.
+        // NaN is neither below nor above a limit.
         self.least <= value && value <= self.most
     }
 
-    /// `value`, if it is one of those.
+    /// Returns `value` if it is in the range.
     ///
     /// # Errors
     /// It is not; the error says what is accepted, and why.
@@ -70,20 +69,20 @@ impl<T: Bounded> Bound<T> {
         if self.holds(value) { Ok(value) } else { Err(self.refusal(value)) }
     }
 
-    /// What is wrong with `value`, and what would be right.
+    /// The error for `value`: what is wrong, and what would be right.
     pub fn refusal(&self, value: T) -> String {
         format!("{}{} is out of range: use {self}, since {}", value.written(), self.unit, self.why)
     }
 
-    /// For the command line: a number, and one of those.
+    /// Parses a number from the command line and checks it.
     ///
     /// # Errors
-    /// It is no number, or none of those.
+    /// It is not a number, or not in the range.
     pub fn parse(&self, text: &str) -> Result<T, String>
     where
         T: FromStr,
     {
-        let value = text.parse().map_err(|_| format!("`{text}` is no number; use {self}"))?;
+        let value = text.parse().map_err(|_| format!("`{text}` is not a number; use {self}"))?;
         self.check(value)
     }
 }
@@ -92,7 +91,7 @@ impl<T: Bounded> Bound<T> {
 impl<T: Bounded> fmt::Display for Bound<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { least, most, unit, .. } = self;
-        // A word stands once, behind both; a unit stands at each.
+        // A word is written once, after both numbers; a unit follows each of them.
         let first = if unit.starts_with(' ') { "" } else { unit };
         write!(f, "{}{first} to {}{unit}", least.written(), most.written())
     }
@@ -113,71 +112,71 @@ const DAY: Duration = Duration::from_secs(86_400);
 bound!(
     /// Width of a bin.
     BIN: Duration = "bin", MS, Duration::from_secs(600), "",
-    "at each edge all counters are read, which takes some 0.1 ms, and a series needs 30 bins"
+    "reading all counters at an edge takes about 0.1 ms, and a series needs 30 bins"
 );
 bound!(
-    /// Load before anything is measured.
+    /// How long the load runs before anything is measured.
     SETTLE: Duration = "settle", MS, HOUR, "",
-    "it is spent in every trial, and tells nothing"
+    "every trial spends it without measuring anything"
 );
 bound!(
     /// CPUs of the device under test.
     LOAD_CPUS: usize = "load_cpus", 1, 8192, " CPUs",
-    "a kernel for x86-64 knows no more (CONFIG_NR_CPUS)"
+    "a kernel for x86-64 supports no more (CONFIG_NR_CPUS)"
 );
 bound!(
-    /// Guests without a VM.
+    /// Guests that are not VMs.
     GUESTS: usize = "guests.count", 1, 64, " guests",
     "each has a vhost device, a TAP and a thread"
 );
 bound!(
-    /// Guests with one.
+    /// Guests that are VMs.
     VMS: usize = "guests.count", 1, 8, " VMs",
     "the paper has eight, and each takes memory and half a minute to boot"
 );
 bound!(
     /// Bytes of a frame.
     FRAME: usize = "guests.frame", 60, 65_535, " bytes",
-    "Ethernet knows none that is shorter, and a TAP takes none that is longer \
+    "Ethernet has no shorter frame, and a TAP accepts no longer one \
      (drivers/net/tun.c, MAX_MTU)"
 );
 bound!(
     /// Descriptors of a ring.
     RING: u16 = "guests.ring", 4, 32_768, " descriptors",
-    "virtio takes powers of two up to that"
+    "virtio accepts powers of two up to that"
 );
 bound!(
     /// Virtual processors.
     VCPUS: u32 = "guests.vcpus", 1, 2, "",
-    "the image of the VMs is made for no more"
+    "the VMs' image supports no more"
 );
 bound!(
     /// Memory of a VM.
     MEMORY_MIB: u32 = "guests.memory_mib", 96, 65_536, " MiB",
-    "the VM's kernel and initramfs need that much, and nothing in it needs more"
+    "less does not hold the VM's kernel and initramfs, and nothing in it needs more"
 );
 bound!(
-    /// A capped link, or what a guest may send.
+    /// The rate of a capped link, or the limit of a guest.
     BITS: f64 = "network.link, network.guest_limit", 1e5, 1e12, "bit",
-    "below it one full frame takes longer than a bin of 100ms, and no cable carries more"
+    "at a lower rate one full frame takes longer than a bin of 100ms, and no cable is faster"
 );
 bound!(
-    /// A link's share of what flows.
+    /// The rate of a link as a share of the throughput without a cap.
     SHARE: f64 = "network.link", 1.0, 100.0, "%",
-    "it is a share of what was measured to flow"
+    "it is a share of the measured throughput"
 );
 bound!(
     /// Threads of a hog.
     HOG_THREADS: usize = "hogs.threads", 1, 1024, " threads",
-    "a hog without a thread is none"
+    "a hog needs a thread"
 );
 bound!(
-    /// Hogs at a time.
+    /// Hogs at the same time.
     HOGS: usize = "fidelity.sections.hogs", 0, 1024, " hogs",
     "each takes a CPU: that starves any host"
 );
 bound!(
-    /// All threads of all hogs.
+    /// All threads of all hogs at the same time.
     ALL_HOGS: usize = "hogs.threads × fidelity.sections.hogs", 0, 1024, " threads",
     "each takes a CPU: that starves any host"
 );
@@ -189,32 +188,32 @@ bound!(
 bound!(
     /// Offered load.
     RATE: f64 = "overhead.paced.rate, fidelity.rate, fidelity.sections.rate", 1.0, 1e8, "pps",
-    "a slower load has bins without a frame, and 10 ns per frame is more than any guest sends"
+    "a slower load leaves bins empty, and no guest sends a frame every 10 ns"
 );
 bound!(
-    /// An overhead trial with a length.
+    /// Length of a paced or saturated trial.
     PHASE: Duration = "overhead.paced.duration, overhead.saturated.duration", MS, HOUR, "",
     "a trial that is broken off is lost"
 );
 bound!(
-    /// A section of a fidelity trial.
+    /// Length of a section of a fidelity trial.
     SECTION: Duration = "fidelity.sections.duration", MS, DAY, "",
     "a trial that is broken off is lost"
 );
 bound!(
-    /// A fidelity trial.
+    /// Length of a fidelity trial.
     FIDELITY: Duration = "all sections together", MS, DAY, "",
     "a trial that is broken off is lost"
 );
 bound!(
     /// Bins of a fidelity trial.
     BINS: u64 = "bins of all sections", 1, 100_000, " bins",
-    "each is a number per traced function, in one line of the journal"
+    "each adds a number per traced function to one line of the journal"
 );
 bound!(
     /// Sections of a fidelity trial.
     SECTIONS: usize = "number of fidelity.sections", 1, 1000, " sections",
-    "reports have a row for each"
+    "reports have a row for each of them"
 );
 bound!(
     /// Programs that a scenario defines.
@@ -224,12 +223,12 @@ bound!(
 bound!(
     /// Words of a command line.
     WORDS: usize = "external.argv, external.report", 1, 10_000, " words",
-    "a program has a name, and the kernel takes no endless command line"
+    "a program needs a name, and the kernel limits the length of a command line"
 );
 bound!(
-    /// How long a program takes.
+    /// How long to wait for a program.
     WAIT: Duration = "external.settle, external.timeout, external.linger", MS, HOUR, "",
-    "it is waited for in every trial"
+    "every trial waits that long"
 );
 bound!(
     /// Exit status of a program.
@@ -243,25 +242,25 @@ bound!(
     "each runs every method, and all are in memory when the result is made"
 );
 bound!(
-    /// Where a campaign may stop.
+    /// Precision at which a campaign stops.
     UNTIL_CI: f64 = "--until-ci", 0.01, 1_000_000.0, "%",
     "it is half the width of an interval, as a share of what the worker takes"
 );
 bound!(
-    /// Other lengths of the sections.
+    /// Factor for the length of the sections.
     TIME_SCALE: f64 = "--time-scale", 0.001, 1000.0, "",
     "sections last from 1 ms to a day"
 );
 bound!(
-    /// Functions of a smaller target.
+    /// Number of functions of a smaller target.
     SIZE: usize = "--sizes", 1, 1_000_000, "",
-    "it is a number of the target's functions"
+    "it is a number of functions"
 );
 
 bound!(
-    /// Between two looks of a reader.
+    /// Time between two reads of a reader.
     WAKE_MS: u32 = "wake_ms", 1, 60_000, "",
-    "a reader that sleeps longer is never seen at work"
+    "a reader that sleeps longer may not run during a trial"
 );
 bound!(
     /// A buffer of the kernel.
@@ -274,40 +273,40 @@ bound!(
     "it is memory that the kernel cannot swap"
 );
 bound!(
-    /// Bytes kept of a frame.
+    /// Bytes kept of each frame.
     SNAPLEN: u32 = "snaplen", 1, 65_535, "",
     "no frame is longer"
 );
 bound!(
-    /// Calls that are under way at a time.
+    /// Calls in progress at the same time.
     MAX_KEYS: u32 = "max_keys", 1, 1 << 24, "",
-    "each has room in a map of the kernel"
+    "a kernel map has room for each"
 );
 bound!(
-    /// Calls that a kretprobe follows at a time.
+    /// Calls that a kretprobe tracks at the same time.
     MAXACTIVE: u32 = "maxactive", 0, 4096, "",
-    "the kernel takes no more (KRETPROBE_MAXACTIVE_MAX); 0 is its own choice"
+    "the kernel accepts no more (KRETPROBE_MAXACTIVE_MAX); 0 lets it choose"
 );
 bound!(
     /// Width of a method's own bins.
     BIN_MS: u32 = "bin_ms", 1, 60_000, "",
-    "a trial has several"
+    "a trial must have several of them"
 );
 bound!(
-    /// What a method's own bins span.
+    /// Time that a method's own bins cover.
     SPAN_S: u32 = "span_s", 1, 86_400, "",
     "no trial is longer than a day"
 );
 bound!(
-    /// In which a budget holds.
+    /// Window in which a budget holds.
     WINDOW_MS: u32 = "window_ms", 1, 60_000, "",
-    "a budget of longer windows is spent at once"
+    "a longer window would let a method spend its budget at once"
 );
 
-/// Most bytes of a result that is read.
+/// Greatest accepted size of a result.
 pub const RESULT_BYTES: u64 = 4 << 30;
 
-/// A row per bound of a scenario: what it is of, what is accepted, and why.
+/// One row per limit of a scenario: its field, what is accepted, and why.
 pub fn of_a_scenario() -> Vec<[String; 3]> {
     fn row<T: Bounded>(bound: &Bound<T>) -> [String; 3] {
         [bound.of.into(), bound.to_string(), bound.why.into()]

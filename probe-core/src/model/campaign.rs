@@ -1,4 +1,4 @@
-//! The result file, `campaign.json`, and the journal it is made from.
+//! The result file, `campaign.json`, and the journal from which it is made.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
@@ -22,15 +22,16 @@ use super::{
     trial::{Part, Trial},
 };
 
-/// Version of the result schema. It changes when a reader of the old one would misread the new one.
+/// Version of the result schema. It changes if a reader of the old version would misread the new
+/// one.
 pub const SCHEMA_VERSION: u32 = 4;
 
-/// The versions that this program reads. What was measured has not changed since the oldest of
-/// them, only some names have: version 3's are aliases. The summary of an older result is computed
-/// anew.
+/// The versions that this program reads. The measured data has not changed since the oldest of
+/// them; only some names have, and those of version 3 are aliases. The summary of an older result
+/// is computed again.
 pub const READ_VERSIONS: RangeInclusive<u32> = 3..=SCHEMA_VERSION;
 
-/// `campaign.json`: everything that was measured, and what follows from it.
+/// `campaign.json`: everything that was measured, and what was computed from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Campaign {
     /// [`SCHEMA_VERSION`].
@@ -39,13 +40,13 @@ pub struct Campaign {
     pub design: Design,
     /// The processes that measured it, in order; a campaign in VMs has one per VM.
     pub runs: Vec<Run>,
-    /// Every trial, failed ones included.
+    /// Every trial, including failed ones.
     pub trials: Vec<Trial>,
-    /// What follows from them.
+    /// What was computed from the trials.
     pub summary: Summary,
 }
 
-/// What a result of any of [`READ_VERSIONS`] holds beside its summary.
+/// The content of a result of any of [`READ_VERSIONS`], without its summary.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Measurements {
     /// As [`Campaign::design`].
@@ -63,25 +64,25 @@ pub struct Design {
     pub version: String,
     /// Kernel release, `uname -r`.
     pub kernel: String,
-    /// The scenario, defaults filled in.
+    /// The scenario, with defaults filled in.
     pub scenario: Scenario,
-    /// The target as it resolved on this kernel.
+    /// The target as resolved on this kernel.
     pub target: Target,
     /// The methods that ran, `off` first, with all their parameters.
     pub methods: Vec<Descriptor>,
-    /// Methods that were asked for and cannot work here.
+    /// Methods that were requested and cannot work here.
     pub unavailable: Vec<Unavailable>,
-    /// Whether another tracer held the target and `--allow-shared` let the run go on.
+    /// Whether the run continued because of `--allow-shared` although another tracer held the
+    /// target.
     pub shared_target: bool,
-    /// SHA-256 of the file that the kernel programs came from; absent where they are those built
-    /// into tracetoll.
+    /// SHA-256 of the file with the kernel programs; absent if they are those built into tracetoll.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
-    /// Whether the kernel timed each run of BPF programs, which costs time itself.
+    /// Whether the kernel timed each run of a BPF program, which itself costs time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bpf_stats: bool,
-    /// Whether kernel programs logged (`--bpf-log`), which costs time at each line: nothing in the
-    /// campaign is a measurement then.
+    /// Whether kernel programs logged (`--bpf-log`). Each line costs time, so such a campaign
+    /// measures nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bpf_log: bool,
 }
@@ -91,7 +92,7 @@ pub struct Design {
 pub struct Unavailable {
     /// Its id.
     pub id: MethodId,
-    /// Why.
+    /// Why it cannot work.
     pub why: String,
     /// What would help.
     #[serde(alias = "remedy")]
@@ -105,23 +106,22 @@ pub struct Run {
     pub started: Timestamp,
     /// Its command line.
     pub command_line: Vec<String>,
-    /// Seed of the order of methods and of everything else that is drawn.
+    /// Seed of the order of methods and of all other random choices.
     pub seed: u64,
     /// Which trials it ran.
     pub parts: Vec<Part>,
-    /// The clock its times are in.
+    /// The clock of its times.
     pub platform: Platform,
     /// The machine.
     pub host: Host,
-    /// How the claim "the reference counter counts what the target counts" was checked here, per
-    /// function; empty in a run without the reference counter.
+    /// For each function, the check that the reference counter counts what the target counts; empty
+    /// in a run without the reference counter.
     #[serde(alias = "witness_checks")]
     pub reference_checks: Vec<ReferenceCheck>,
-    /// What the cable to the sink carried at most, where the scenario caps it: as it says, or as
-    /// it was calibrated.
+    /// Limit of the cable to the sink, if the scenario sets one: as given, or as calibrated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<BitRate>,
-    /// Which CPUs did what; absent in results of before 0.2.
+    /// Which CPUs did what; absent in results written before version 0.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<Cpus>,
     /// Where it ran; absent in results written before this field existed.
@@ -130,11 +130,12 @@ pub struct Run {
 }
 
 impl Run {
-    /// Whether it ran in a VM of tracetoll's. Only they count instructions.
+    /// Whether it ran in a VM booted by tracetoll. Only those count instructions.
     pub fn is_in_vm(&self) -> bool {
         match &self.environment {
             Some(environment) => matches!(environment, Environment::Vm { .. }),
-            // Results of 0.1 do not say: their VMs' journals went through a port.
+            // Results of version 0.1 do not say this: the journals of their VMs went through a
+            // port.
             None => {
                 let mut words = self.command_line.iter();
                 self.platform == Platform::Counted
@@ -148,30 +149,30 @@ impl Run {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", tag = "kind")]
 pub enum Environment {
-    /// On the host itself, whatever that is.
+    /// On the host itself, whether that is hardware or a VM.
     Host,
     /// In a VM that `tracetoll run` booted for it.
     Vm {
         /// Release of the VM's kernel.
         kernel: String,
-        /// What ran its instructions.
+        /// What executed its instructions.
         accel: Accel,
-        /// What its clock told.
+        /// What its clock counted.
         clock: Clock,
     },
 }
 
-/// What runs a VM's instructions.
+/// What executes a VM's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Accel {
-    /// The processor itself.
+    /// The processor itself, through KVM.
     Kvm,
-    /// QEMU's emulation of one.
+    /// QEMU's emulation of a processor.
     Tcg,
 }
 
-/// What a VM's clock tells.
+/// What a VM's clock counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Clock {
@@ -184,11 +185,11 @@ pub enum Clock {
 /// Which CPUs did what in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cpus {
-    /// The device under test's: guests, vhost workers and hogs.
+    /// CPUs of the device under test: guests, vhost workers and hogs.
     pub load: CpuList,
-    /// The sink's, where the reader of counters at the bin edges runs too.
+    /// CPUs of the sink, where the thread that reads counters at the bin edges also runs.
     pub sink: CpuList,
-    /// Those that a method's own reader ran on, a thread or an outside program.
+    /// CPUs of the method's own reader, a thread or an external program.
     pub reader: CpuList,
 }
 
@@ -205,15 +206,14 @@ pub struct Host {
     pub kernel_version: String,
     /// `/proc/cmdline`.
     pub kernel_command_line: String,
-    /// Hypervisor, where the CPU says that there is one. (Version 0.1 told the firmware's vendor
-    /// instead.)
+    /// Hypervisor, if the CPU reports one. (Version 0.1 recorded the firmware's vendor instead.)
     pub hypervisor: Option<String>,
-    /// What the run's `platform` follows from; absent in results of version 0.1.
+    /// What determined the run's `platform`; absent in results of version 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processor: Option<Processor>,
 }
 
-/// What tells whether a processor is real.
+/// What shows whether a processor is real.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Processor {
     /// The architecture that tracetoll was built for: `x86_64`.
@@ -221,19 +221,19 @@ pub struct Processor {
     /// Vendor (CPUID leaf 0): `GenuineIntel`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<String>,
-    /// Whether the processor says that a hypervisor is present (CPUID leaf 1, ECX bit 31).
+    /// Whether the processor reports a hypervisor (CPUID leaf 1, ECX bit 31).
     #[serde(default)]
     pub hypervisor_bit: bool,
-    /// The hypervisor's signature (CPUID leaf 0x40000000), where there is such a bit: `KVMKVMKVM`.
+    /// The hypervisor's signature (CPUID leaf 0x40000000), if one is reported: `KVMKVMKVM`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hypervisor_signature: Option<String>,
-    /// The hypervisor that the kernel runs under by its own account, `/sys/hypervisor/type`: `xen`.
+    /// The hypervisor that the kernel itself reports, `/sys/hypervisor/type`: `xen`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hypervisor_of_kernel: Option<String>,
-    /// The machine's vendor, by its firmware.
+    /// The machine's vendor, from its firmware.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
-    /// Why the platform is `unknown`, where it is.
+    /// Why the platform is `unknown`, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
 }
@@ -241,16 +241,16 @@ pub struct Processor {
 /// Calls counted on the target and by the reference counter over the same load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReferenceCheck {
-    /// Function.
+    /// The function.
     pub function: String,
-    /// Sites whose sum is the reference counter.
+    /// The sites whose sum is the reference counter.
     pub sites: Vec<String>,
     /// Calls counted on the function itself.
     pub target: u64,
     /// Calls counted at the sites.
     #[serde(alias = "witness")]
     pub reference: u64,
-    /// What the two may differ by: 0, unless the load was somebody else's and ran on while they
+    /// By how much the two may differ: 0, unless the load was not ours and continued while they
     /// were read.
     #[serde(default)]
     pub slack: u64,
@@ -263,25 +263,25 @@ impl ReferenceCheck {
     }
 }
 
-/// What follows from the trials.
+/// What is computed from the trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
-    /// The function that `fidelity` speaks of: the target's first that has a reference counter.
+    /// The function that `fidelity` is about: the first of the target that has a reference counter.
     pub headline_function: String,
     /// One per method, in the design's order.
     pub methods: Vec<MethodSummary>,
     /// Trials that failed.
     pub failed_trials: usize,
-    /// The reference counter's own overhead: `off` with the reference counter against `off`, worker
+    /// The overhead of the reference counter itself: `off` with it against `off` without it, worker
     /// CPU per frame, in per cent.
     pub reference_worker_cpu_pct: Figure,
     /// The sections of the fidelity trials' schedule, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sections: Vec<SectionFigures>,
-    /// The paper's statements beside what was measured; empty where the guests speak no TCP.
+    /// The paper's statements beside the measured values; empty if the guests do not use TCP.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paper: Vec<Statement>,
-    /// Whether the blocks are alike; empty in results of before there was such a check.
+    /// Whether the blocks are alike; empty in results written before this check existed.
     #[serde(default)]
     pub checks: Checks,
 }
@@ -291,22 +291,22 @@ pub struct Summary {
 pub struct MethodSummary {
     /// The method.
     pub id: MethodId,
-    /// What it shows instead of calls: a tracepoint or the frames; absent where it sees functions
-    /// of the target, or shows shares of CPU time.
+    /// What it shows instead of calls: a tracepoint or the frames. Absent if it sees functions of
+    /// the target, or shows shares of CPU time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shows_instead: Option<String>,
-    /// What it recorded, lost and missed, over all overhead trials in the closed loop.
+    /// What it recorded, lost and missed in all closed-loop overhead trials.
     pub events: Events,
     /// What it costs.
     pub overhead: Figures,
-    /// How long calls took, by a method that measures it.
+    /// How long calls took, if the method measures it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub durations: Option<DurationFigures>,
-    /// What the kernel says that its BPF programs take; absent where it was not asked to time them,
-    /// or they never ran.
+    /// The kernel's statistics of its BPF programs; absent if the kernel was not asked to time
+    /// them, or they never ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program_runs: Option<RunFigures>,
-    /// What it costs by the number of functions that it traces, fewest first; empty where only one
+    /// Its overhead by the number of functions that it traces, fewest first; empty if only one
     /// number was measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_size: Vec<SizeFigures>,
@@ -315,18 +315,18 @@ pub struct MethodSummary {
     /// What it still shows of the target's other functions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub other_functions: BTreeMap<String, FidelityFigures>,
-    /// Time between calls against round-trip time; absent where no guest tells of the latter.
+    /// Time between calls against round-trip time; absent if no guest reports the latter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtt: Option<RttFigures>,
 }
 
-/// Totals over the closed-loop trials, of what the load is known to do a known number of times.
+/// Totals over the closed-loop trials, of an item that the load hits a known number of times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Events {
-    /// What is counted here: the function that each kick calls once, or what stands in for it under
-    /// a method that sees no functions, a tracepoint or the frames.
+    /// The counted item: the function that each kick calls once, or, for a method that sees no
+    /// functions, the tracepoint or the frames that stand in for it.
     pub item: Option<String>,
-    /// Hits that happened: kicks, or frames; null where nothing ties the item to the load.
+    /// Hits that happened: kicks, or frames; null if the item's hits do not follow from the load.
     pub truth: Option<u64>,
     /// Events recorded, counted or sampled; null for the baseline.
     pub recorded: Option<u64>,
@@ -334,13 +334,13 @@ pub struct Events {
     pub lost: Loss,
     /// Calls at which the probe did not run.
     pub missed: Loss,
-    /// `recorded + lost + missed` of a method that counts or records every call, where all three
-    /// are exact.
+    /// `recorded + lost + missed` of a method that counts or records every call, if all three are
+    /// exact.
     pub counted_plus_missed: Option<u64>,
-    /// What a method counted that counts every call and records only some.
+    /// What was counted by a method that counts every call but records only some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<u64>,
-    /// What a sampler takes the true number for.
+    /// A sampler's estimate of the true number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<EstimatedCalls>,
     /// Whether these numbers agree with the truth.
@@ -351,38 +351,38 @@ pub struct Events {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Reconciliation {
-    /// Recorded, lost and missed calls make up the truth. Where the kernel does not tell what was
-    /// missed, this shows that nothing was.
+    /// Recorded, lost and missed calls add up to the truth. If the kernel does not report missed
+    /// calls, this shows that none were missed.
     Exact,
-    /// One in N: the estimate lies within the bound that N, the CPUs and the trials set.
+    /// One in N: the estimate is within the bound that follows from N, the CPUs and the trials.
     WithinBound {
-        /// Calls that the estimate may be away by.
+        /// By how many calls the estimate may be off.
         bound: u64,
     },
-    /// Calls drawn at random: the truth lies in the sampler's 95 % interval.
+    /// Calls drawn at random: the truth is in the sampler's 95 % interval.
     WithinInterval {
         /// Least calls.
         lo: f64,
         /// Most calls.
         hi: f64,
     },
-    /// Calls drawn at random: the truth lies outside of the sampler's 95 % interval, as it does
-    /// once in twenty times.
+    /// Calls drawn at random: the truth is outside the sampler's 95 % interval, as happens once in
+    /// twenty times.
     OutsideInterval {
         /// Least calls.
         lo: f64,
         /// Most calls.
         hi: f64,
     },
-    /// Calls are neither recorded nor known to be lost, by a method that cannot know all that it
-    /// missed.
+    /// Some calls are neither recorded nor known to be lost, and the method cannot know everything
+    /// that it missed.
     Unaccounted {
-        /// How many.
+        /// Number of calls.
         n: u64,
     },
     /// It does not agree: the method's counts must not be used.
     Differs {
-        /// Estimated calls less those that happened.
+        /// Estimated calls minus those that happened.
         by: i64,
     },
     /// There is nothing to compare.
@@ -392,21 +392,21 @@ pub enum Reconciliation {
     },
 }
 
-/// A line of `journal.jsonl`, written as soon as it is known.
+/// A line of `journal.jsonl`, written as soon as its content is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JournalLine {
-    /// First line: what is to be measured, and where.
+    /// First line: what will be measured, and where.
     Start {
         /// [`SCHEMA_VERSION`].
         schema_version: u32,
-        /// Trials that will follow, unless a rule or the user ends the run before; journals of old
-        /// do not say.
+        /// Number of trials to come, unless a rule or the user ends the run earlier; absent in old
+        /// journals.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         planned: Option<usize>,
-        /// What is measured.
+        /// What will be measured.
         design: Box<Design>,
-        /// Where.
+        /// Where it will be measured.
         run: Box<Run>,
     },
     /// One trial ended.

@@ -5,13 +5,13 @@ use std::{fmt, ops::Deref, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// CPU numbers, ascending, each once. As text `0-2,5`, which is how the kernel writes them
-/// (lib/vsprintf.c, `bitmap_list_string`); in JSON an array of numbers.
+/// CPU numbers, ascending, each once. As text `0-2,5`, the kernel's format (lib/vsprintf.c,
+/// `bitmap_list_string`); in JSON an array of numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Vec<u32>")]
 pub struct CpuList(Vec<u32>);
 
-/// Text that is no list of CPUs.
+/// The error for text that is not a list of CPUs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{part}` {why}; a list of CPUs looks like 2-5,8")]
 pub struct NoCpuList {
@@ -19,18 +19,17 @@ pub struct NoCpuList {
     why: &'static str,
 }
 
-/// One more than the highest number that a CPU can have: `CONFIG_NR_CPUS` ends at 8192 on every
-/// architecture.
+/// One more than the greatest CPU number: `CONFIG_NR_CPUS` is at most 8192 on every architecture.
 const LIMIT: u32 = 8192;
 
 impl CpuList {
-    /// Those of `self` that are not in `others`.
+    /// The CPUs of `self` that are not in `others`.
     #[must_use]
     pub fn without(&self, others: &[u32]) -> Self {
         Self(self.iter().copied().filter(|cpu| !others.contains(cpu)).collect())
     }
 
-    /// Those of `self` that are also in `others`.
+    /// The CPUs of `self` that are also in `others`.
     #[must_use]
     pub fn among(&self, others: &[u32]) -> Self {
         Self(self.iter().copied().filter(|cpu| others.contains(cpu)).collect())
@@ -71,22 +70,22 @@ impl fmt::Display for CpuList {
 impl FromStr for CpuList {
     type Err = NoCpuList;
 
-    /// The empty text is no list: nobody means no CPU.
+    /// Empty text is an error: nobody means an empty list.
     fn from_str(text: &str) -> Result<Self, NoCpuList> {
         let mut cpus = Vec::new();
         for part in text.split(',') {
             let no = |why| NoCpuList { part: part.to_owned(), why };
             let number = |text: &str| {
-                // `parse` takes a sign, the kernel does not.
+                // `parse` accepts a sign, the kernel does not.
                 let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
                 let number = text.parse::<u32>().ok().filter(|_| digits);
-                let number = number.ok_or_else(|| no("is no number and no range"))?;
-                if number < LIMIT { Ok(number) } else { Err(no("is beyond any kernel's CPUs")) }
+                let number = number.ok_or_else(|| no("is neither a number nor a range"))?;
+                if number < LIMIT { Ok(number) } else { Err(no("is beyond every kernel's CPUs")) }
             };
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let (first, last) = (number(first)?, number(last)?);
             if first > last {
-                return Err(no("ends before it begins"));
+                return Err(no("ends before it starts"));
             }
             cpus.extend(first..=last);
         }

@@ -4,42 +4,42 @@ use serde::{Deserialize, Serialize};
 
 use super::figure::Platform;
 
-/// Everything `tracetoll doctor` found.
+/// Everything that `tracetoll doctor` found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnosis {
     /// Kernel release.
     pub kernel: String,
-    /// The clock that times would be in.
+    /// The clock that measured times would use.
     pub platform: Platform,
     /// What every campaign needs.
     pub host: Vec<Check>,
     /// The functions of the default target, and their reference counters.
     pub targets: Vec<Check>,
-    /// What each preset comes to.
+    /// The resolved presets.
     pub presets: Vec<Check>,
-    /// Every method.
+    /// All methods.
     pub methods: Vec<Check>,
-    /// Whether `tracetoll run` can run as it is.
+    /// Whether `tracetoll run` works without further flags.
     pub default_campaign: bool,
 }
 
-/// One question and its answer.
+/// A question and its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// What was asked for.
+    /// The subject of the question.
     pub name: String,
     /// The answer.
     #[serde(flatten)]
     pub answer: Answer,
 }
 
-/// An answer; "could not tell" is one.
+/// An answer; "could not tell" is one of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum Answer {
     /// It works here.
     Available {
-        /// What it resolved to, where that says more.
+        /// What it resolved to, if that adds information.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },

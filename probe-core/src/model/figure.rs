@@ -1,33 +1,33 @@
-//! A number that says how it is known.
+//! A number that says how well it is known.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{note::Note, reason::Reason};
 
-/// Where a figure was measured. The order is that of preference, where one campaign has the same
-/// figure from several.
+/// Where a figure was measured. The variants are in order of preference, if one campaign has the
+/// same figure from several platforms.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {
-    /// Hardware's wall clock, with no hypervisor below.
+    /// Hardware's wall clock, without a hypervisor.
     Native,
     /// Hardware's wall clock under a hypervisor, which handles timers, interrupts and page tables
     /// in its own way.
     Virtual,
     /// QEMU's instruction counter: a nanosecond is a fixed number of instructions.
     Counted,
-    /// An emulated CPU (QEMU TCG): wall clock of the emulation.
+    /// Wall clock of an emulated CPU (QEMU TCG).
     Emulated,
-    /// Nothing proves that the wall clock is hardware's.
+    /// The platform could not be determined.
     Unknown,
 }
 
 impl Platform {
-    /// Whether its costs are in hardware's proportions: real processors run the instructions, in
-    /// real time.
+    /// Whether its costs are in the proportions of hardware: real processors execute the
+    /// instructions in real time.
     pub fn is_hardware(self) -> bool {
         matches!(self, Self::Native | Self::Virtual)
     }
@@ -62,20 +62,20 @@ pub enum Figure {
 pub struct Estimate {
     /// The estimate, in the figure's unit.
     pub estimate: f64,
-    /// Lower end of the interval; none where one trial gives no interval.
+    /// Lower end of the interval; absent if there is no interval, as with a single trial.
     pub lo: Option<f64>,
     /// Upper end.
     pub hi: Option<f64>,
     /// Trials (or pairs of trials) behind it.
     pub n: usize,
-    /// Smallest effect that this run would have shown (power 0.8, alpha 0.05).
+    /// Smallest effect that this run would have detected (power 0.8, alpha 0.05).
     pub detectable: Option<f64>,
     /// Where it was measured.
     pub platform: Platform,
-    /// What the interval covers; absent where it is how blocks differ.
+    /// What the interval covers; absent for the difference between blocks.
     #[serde(default, skip_serializing_if = "Basis::is_blocks")]
     pub basis: Basis,
-    /// Differences: two-sided p-value of "there is none", after Holm over the methods.
+    /// Differences: two-sided p-value of "no difference", after Holm over the methods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
     /// Remarks that a reader must see.
@@ -83,16 +83,16 @@ pub struct Estimate {
     pub notes: Vec<Note>,
 }
 
-/// What an interval covers.
+/// What variation an interval covers.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
-    /// How blocks differ.
+    /// The difference between blocks.
     #[default]
     Blocks,
-    /// How the bins of one run differ; how runs differ is not in it.
+    /// The difference between the bins of one run; it does not include the difference between runs.
     WithinRun,
 }
 
@@ -107,7 +107,7 @@ impl Basis {
 pub struct Absent {
     /// Always null; keeps the key present.
     pub estimate: (),
-    /// Why there is none.
+    /// The reason.
     pub why: Reason,
 }
 

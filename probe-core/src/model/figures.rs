@@ -1,4 +1,4 @@
-//! What is told of a method in figures, by the definitions in docs/src/reference/figures.md.
+//! The figures of a method, as defined in docs/src/reference/figures.md.
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -15,22 +15,22 @@ use super::{
 pub struct Figures(IndexMap<String, Figure>);
 
 impl Figures {
-    /// The figure of this name, in results of versions that know it.
+    /// The figure with this name, if the version that wrote the result had it.
     pub fn get(&self, name: &str) -> Option<&Figure> {
         self.0.get(name)
     }
 
-    /// The same, to be changed.
+    /// The same, mutable.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Figure> {
         self.0.get_mut(name)
     }
 
-    /// All of them, with their names.
+    /// All figures, with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Figure)> {
         self.0.iter().map(|(name, figure)| (name.as_str(), figure))
     }
 
-    /// The same, to be changed.
+    /// The same, mutable.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Figure)> {
         self.0.iter_mut().map(|(name, figure)| (name.as_str(), figure))
     }
@@ -42,20 +42,20 @@ impl<Name: Into<String>> FromIterator<(Name, Figure)> for Figures {
     }
 }
 
-/// What a method costs on so many functions at once.
+/// The overhead of a method on a smaller target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SizeFigures {
-    /// The first so many functions of the target.
+    /// Number of functions: the first ones of the target.
     pub functions: usize,
-    /// What it costs there.
+    /// The overhead on these functions.
     #[serde(flatten)]
     pub figures: Figures,
-    /// Hits that the method recorded per kick; null where it records nothing.
+    /// Hits that the method recorded per kick; null if it records nothing.
     pub events_per_kick: Option<f64>,
 }
 
-/// How long the calls took of the function that each kick calls, over all closed-loop trials, in
-/// powers of two.
+/// How long calls of the function that each kick calls took in all closed-loop trials, in powers of
+/// two.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DurationFigures {
     /// Calls whose duration was measured.
@@ -70,14 +70,14 @@ pub struct DurationFigures {
     pub log2_ns: Vec<u64>,
 }
 
-/// What the kernel says that runs of a method's BPF programs took, over all closed-loop trials.
+/// The kernel's run times of a method's BPF programs, over all closed-loop trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunFigures {
     /// Runs of all its programs.
     pub runs: u64,
     /// ns of one run.
     pub ns_per_run: Figure,
-    /// ns of all runs that one kick makes: what `kernel_ns_per_event` is without the way to the
+    /// ns of all runs caused by one kick: like `kernel_ns_per_event`, but without the path to the
     /// programs.
     pub ns_per_event: Figure,
 }
@@ -85,25 +85,25 @@ pub struct RunFigures {
 /// What a method still shows of one function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FidelityFigures {
-    /// What is left of the correlation with throughput.
+    /// How much of the correlation with throughput remains.
     #[serde(flatten)]
     pub figures: Figures,
-    /// The same correlations by other coefficients.
+    /// The same correlations, with other coefficients.
     pub beside: Figures,
-    /// The lag at which a series goes best with the throughput; absent where no trial ended well.
+    /// The lag at which a series correlates best with throughput; absent if no trial succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<LagFigures>,
-    /// What is left in wider bins; absent where no trial ended well.
+    /// The same figures in wider bins; absent if no trial succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_width: Option<WidthFigures>,
 }
 
-/// At which lag two series go best with the throughput.
+/// The lags at which two series correlate best with throughput.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LagFigures {
-    /// The reference counter's, under the method (of the baseline: under itself).
+    /// Lag of the reference counter's series while the method runs (for the baseline: on its own).
     pub reference: Lagged,
-    /// The method's own series'; absent for the baseline.
+    /// Lag of the method's own series; absent for the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Lagged>,
 }
@@ -118,19 +118,19 @@ pub enum Lagged {
     Null(Absent),
 }
 
-/// The lag with the greatest |r|, of means over blocks. The choice among several has no interval.
+/// The lag with the greatest |r|, averaged over blocks. This choice among several has no interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lag {
-    /// Bins by which the throughput follows the series; negative where the series follows the
+    /// Number of bins by which throughput follows the series; negative if the series follows
     /// throughput.
     pub bins: i32,
     /// The same in seconds.
     pub seconds: f64,
     /// r at this lag.
     pub r: f64,
-    /// Blocks in which this lag is the best by itself.
+    /// Number of blocks in which this lag is the best.
     pub in_blocks: usize,
-    /// Blocks.
+    /// Number of all blocks.
     pub n: usize,
     /// r at each lag from -4 to 4 bins.
     pub by_lag: Vec<f64>,
@@ -141,28 +141,28 @@ pub struct Lag {
 pub struct WidthFigures {
     /// The scenario's own bin first, then wider ones.
     pub widths: Vec<AtWidth>,
-    /// The finest of them at which the method tells the truth, by several bounds.
+    /// For several bounds, the finest width at which the method is accurate.
     pub finest: Vec<Finest>,
 }
 
 /// What a method shows in bins of one width.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AtWidth {
-    /// Seconds.
+    /// Width in seconds.
     pub width_s: f64,
     /// The correlations and the series error in these bins.
     #[serde(flatten)]
     pub figures: Figures,
 }
 
-/// The finest width at which the whole interval of `series_error` lies below a bound.
+/// The finest width at which the whole interval of `series_error` is below a bound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finest {
     /// The bound.
     pub error_below: f64,
-    /// Seconds. Finer bins than the scenario's were not looked at.
+    /// Width in seconds. Bins finer than the scenario's are not examined.
     pub width_s: Option<f64>,
-    /// Why there is none.
+    /// Why there is no such width.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Reason>,
 }

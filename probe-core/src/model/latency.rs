@@ -1,4 +1,4 @@
-//! How long frames took, as a trial keeps it.
+//! How long frames took, as a trial records it.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hdrhistogram::{
@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// From when each frame was to be sent until the sink's kernel had it.
+/// Times from the moment each frame was due to be sent until the sink's kernel had it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// Frames in the histogram.
     pub frames: u64,
-    /// Frames that arrived and are not in it: the socket that looked at them had no room.
+    /// Frames that arrived but are not in the histogram: the observing socket had no room for them.
     pub dropped: u64,
     /// Nanoseconds: a histogram of [HdrHistogram](https://hdrhistogram.org) in its V2 encoding, not
     /// compressed, in base64.
@@ -23,10 +23,10 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Of these times in ns.
+    /// Makes it from times in ns.
     ///
     /// # Errors
-    /// They cannot be encoded.
+    /// The times cannot be encoded.
     pub fn new(times: &Histogram<u64>, dropped: u64) -> Result<Self> {
         let mut bytes = Vec::new();
         V2Serializer::new()
@@ -38,7 +38,7 @@ impl Latency {
     /// The times in ns.
     ///
     /// # Errors
-    /// What was kept is no such histogram.
+    /// The text is not such a histogram.
     pub fn times(&self) -> Result<Histogram<u64>> {
         let malformed = |why: String| Error::malformed("hdr_v2", why);
         let bytes = BASE64_STANDARD.decode(&self.hdr_v2).map_err(|e| malformed(e.to_string()))?;

@@ -3,26 +3,26 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How many events went unrecorded, and how well that is known.
+/// How many events were not recorded, and how well that number is known.
 ///
 /// In JSON: `{"kind": "exact", "n": 3}`, `{"kind": "at_least", "n": 3}`, `{"kind": "unknown"}`.
-/// "None" is `exact` with `n = 0`; a loss that is not known is never zero.
+/// "None" is `exact` with `n = 0`; an unknown loss is never reported as zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", content = "n", rename_all = "snake_case")]
 pub enum Loss {
     /// Exactly this many.
     Exact(u64),
-    /// This many are known of; there may be more.
+    /// At least this many.
     AtLeast(u64),
-    /// The kernel does not tell.
+    /// The kernel does not report it.
     Unknown,
 }
 
 impl Loss {
-    /// Nothing was lost, and that is known.
+    /// No loss, known exactly.
     pub const NONE: Self = Self::Exact(0);
 
-    /// The loss of two parts together: exact only where both are.
+    /// The sum of two losses: exact only if both are.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -40,7 +40,7 @@ impl Loss {
         }
     }
 
-    /// As many as are known of.
+    /// The number of losses that are known.
     pub fn known(self) -> u64 {
         match self {
             Self::Exact(n) | Self::AtLeast(n) => n,
@@ -48,7 +48,7 @@ impl Loss {
         }
     }
 
-    /// The number, where it is exact.
+    /// The number, if it is exact.
     pub fn exact(self) -> Option<u64> {
         match self {
             Self::Exact(n) => Some(n),

@@ -1,12 +1,12 @@
-//! What a tracing method is called and what it promises.
+//! Names and properties of tracing methods.
 
 use std::{collections::BTreeMap, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Id of a method with its parameters, as in `perf-sample-999:event=cpu-clock`. The baseline is
-/// `off`.
+/// Id of a method with its parameters, for example `perf-sample-999:event=cpu-clock`. The baseline
+/// is `off`.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -17,7 +17,7 @@ impl MethodId {
     /// The baseline's id.
     pub const OFF: &'static str = "off";
 
-    /// The id of the baseline that is judged as a method.
+    /// The id of the second baseline, which is treated as a method (A/A control).
     pub const OFF_AGAIN: &'static str = "off-again";
 
     /// Whether this is the A/A control.
@@ -66,9 +66,9 @@ pub enum Class {
     Exact,
     /// Every call leaves a record: recorded + lost + missed = calls.
     Recorded,
-    /// Some calls, or moments, are seen and stand for all.
+    /// Some calls, or moments, are seen and represent all of them.
     Sampled,
-    /// Calls are not seen; something that follows from them is.
+    /// Calls are not seen, only something that they cause.
     Inferred,
     /// Nothing is observed: the baseline, and hooks that only cost.
     Nothing,
@@ -78,7 +78,7 @@ pub enum Class {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum SeriesUnit {
-    /// Calls; `factor` calls stand behind each recorded one (1 for exact methods, N for one in N).
+    /// Calls; each recorded one represents `factor` calls (1 for exact methods, N for one in N).
     Calls {
         /// The declared sampling factor `s`; never fitted.
         factor: f64,
@@ -89,19 +89,19 @@ pub enum SeriesUnit {
     Nothing,
 }
 
-/// What can be wanted of a method.
+/// What a user can want from a method.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Gives {
-    /// How many calls there were, each one counted.
+    /// The exact number of calls.
     Counts,
-    /// When each call was.
+    /// The time of each call.
     Timestamps,
-    /// How long calls took.
+    /// The duration of calls.
     Latency,
-    /// What share of CPU time a function takes.
+    /// The share of CPU time that a function takes.
     Shares,
 }
 
@@ -116,29 +116,29 @@ impl fmt::Display for Gives {
     }
 }
 
-/// A method's definition: all that decides what it does. It is part of every result.
+/// A method's definition: everything that determines what it does. It is part of every result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Descriptor {
-    /// The id, parameters included.
+    /// The id, including parameters.
     pub id: MethodId,
     /// The facility.
     pub family: Family,
-    /// What its numbers are.
+    /// How its numbers relate to calls.
     pub class: Class,
-    /// What its series counts.
+    /// The unit of its series.
     pub unit: SeriesUnit,
-    /// Whether it measures how long calls take. False in results of before it was told; there the
-    /// durations themselves show it.
+    /// Whether it measures the duration of calls. Absent (false) in results written before this
+    /// field existed; there the durations themselves show it.
     #[serde(default)]
     pub durations: bool,
-    /// One line for people.
+    /// One line of description.
     pub summary: String,
-    /// Every parameter that shapes it, with its unit in the name: `buffer_kib_per_cpu`, `clock`.
+    /// Every parameter that affects it, with its unit in the name: `buffer_kib_per_cpu`, `clock`.
     pub parameters: BTreeMap<String, serde_json::Value>,
 }
 
 impl Descriptor {
-    /// What can be had from it, of all calls: nothing of those that record only some.
+    /// What it gives about all calls: nothing if it records only some of them.
     pub fn gives(&self) -> Vec<Gives> {
         let of_calls: &[Gives] = match (self.class, self.unit) {
             (Class::Recorded, SeriesUnit::Calls { .. }) => &[Gives::Counts, Gives::Timestamps],
@@ -174,10 +174,10 @@ mod tests {
         let calls = |factor| SeriesUnit::Calls { factor };
         assert_eq!(gives(Class::Exact, calls(1.0), true), [Gives::Counts, Gives::Latency]);
         assert_eq!(gives(Class::Recorded, calls(1.0), false), [Gives::Counts, Gives::Timestamps]);
-        // One call in ten stands for ten, and none of them was counted.
+        // One call in ten represents ten, and none of them was counted.
         assert_eq!(gives(Class::Sampled, calls(10.0), false), []);
         assert_eq!(gives(Class::Sampled, SeriesUnit::CpuShare, false), [Gives::Shares]);
-        // Frames are not calls, and a hook alone tells nothing.
+        // Frames are not calls, and a hook alone reports nothing.
         assert_eq!(gives(Class::Inferred, calls(1.0), false), []);
         assert_eq!(gives(Class::Nothing, SeriesUnit::Nothing, false), []);
     }

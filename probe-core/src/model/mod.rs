@@ -1,5 +1,5 @@
-//! Plain types and the result schema. Nothing here reads a file or asks the kernel, so that old
-//! results can be analysed and reported anywhere.
+//! Plain types and the result schema. This module neither reads files nor asks the kernel, so that
+//! old results can be analysed and reported anywhere.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 

@@ -1,4 +1,5 @@
-//! What a reader must know of a number, for programs; `report::reasons` says it in English.
+//! Remarks on numbers that a reader must know, for programs; `report::reasons` has the English
+//! text.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,64 +10,64 @@ use super::reason::Reason;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Note {
-    /// One trial, which has no interval.
+    /// There is only one trial, and so no interval.
     OneTrial,
     /// Blocks in which a trial failed or was not run.
     BlocksMissing {
-        /// How many.
+        /// Number of such blocks.
         missing: usize,
-        /// Of so many.
+        /// Number of all blocks.
         blocks: usize,
     },
-    /// Blocks in which the value does not exist.
+    /// Blocks in which the value is undefined.
     BlocksLeftOut {
-        /// How many.
+        /// Number of such blocks.
         left_out: usize,
-        /// Of so many.
+        /// Number of all blocks.
         blocks: usize,
-        /// Why it does not.
+        /// Why it is undefined.
         why: Reason,
     },
     /// Blocks whose schedule lacks a section.
     SectionsLacking {
-        /// How many.
+        /// Number of such blocks.
         lacking: usize,
-        /// Of so many.
+        /// Number of all blocks.
         blocks: usize,
     },
-    /// Trials in other clocks are left out.
+    /// Trials on other clocks are left out.
     OtherClocks,
-    /// The offered load was not the same under the method and under the baseline.
+    /// The offered load under the method differed from that under the baseline.
     LoadDiffered {
-        /// By more than so many per cent.
+        /// By more than this, in per cent.
         beyond_pct: f64,
-        /// In so many pairs.
+        /// In this number of pairs.
         pairs: usize,
-        /// Of so many.
+        /// Number of all pairs.
         of: usize,
     },
-    /// The interval is not at 95 %.
+    /// The interval has a level other than 95 %.
     Confidence {
-        /// But at this level, in per cent.
+        /// The level, in per cent.
         per_cent: f64,
     },
-    /// Events are missing in the method's series, or may be.
+    /// Events are missing from the method's series, or may be.
     SeriesNotExact {
-        /// In so many trials.
+        /// In this number of trials.
         trials: usize,
-        /// Of so many.
+        /// Number of all trials.
         of: usize,
     },
-    /// The method's series is not of calls.
+    /// The method's series does not count calls.
     StandsIn {
-        /// What it is of.
+        /// What it counts.
         item: String,
     },
     /// The reference counter missed calls, or may have.
     ReferenceNotExact {
-        /// In so many blocks.
+        /// In this number of blocks.
         blocks: usize,
-        /// Of so many.
+        /// Number of all blocks.
         of: usize,
     },
 }

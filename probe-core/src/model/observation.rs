@@ -1,4 +1,4 @@
-//! What a method saw in one trial.
+//! What a method observed in one trial.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::{
     units::{Bytes, Nanos},
 };
 
-/// A session's own account of one trial. Counts that are missing are `None`, never zero.
+/// A session's own account of one trial. Unknown counts are `None`, never zero.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Observation {
     /// Events recorded (or counted, or sampled) per item of the target, in its order; items beyond
@@ -31,33 +31,31 @@ pub struct Observation {
     pub lost: Loss,
     /// Calls at which the method's probe did not run.
     pub missed: Loss,
-    /// Time from before the first thing observed until the method was told to stop.
+    /// Time from before the first observation until the method was told to stop.
     pub enabled: Nanos,
-    /// Of that, the time it really observed (less when the kernel multiplexed it).
+    /// The part of that time in which it observed (less if the kernel multiplexed it).
     pub running: Nanos,
-    /// What really attached, one line each: functions, addresses, programs.
+    /// What was attached, one line each: functions, addresses, programs.
     pub attached: Vec<String>,
-    /// Bytes that went from the kernel to the reader.
+    /// Bytes that the reader read from the kernel.
     pub bytes_read: Bytes,
-    /// Kernel memory that the method held for its buffers and maps.
+    /// Kernel memory of the method's buffers and maps.
     pub kernel_memory: Bytes,
-    /// CPU time of the method's own processes between enable and disable; zero for methods without
-    /// any.
+    /// CPU time of the method's own processes between enable and disable; zero if it has none.
     #[serde(default)]
     pub processes: Nanos,
     /// CPU time of the method's own processes after disable.
     #[serde(default)]
     pub processes_after: Nanos,
-    /// What the kernel says of the runs of the method's BPF programs; empty where it kept no
-    /// statistics of them.
+    /// The kernel's statistics of the method's BPF programs; empty if the kernel kept none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub program_runs: Vec<ProgramRuns>,
-    /// The method's other facts, in its own words: samples in all, buffer overruns per CPU, …
+    /// Other facts in the method's own terms: total samples, buffer overruns per CPU, …
     pub details: BTreeMap<String, serde_json::Value>,
 }
 
 impl Default for Observation {
-    /// Of a session that saw nothing and took no time: a base for those that saw something.
+    /// A session that saw nothing and took no time, as a base for others.
     fn default() -> Self {
         Self {
             recorded: PerItem::default(),
@@ -84,38 +82,38 @@ impl Default for Observation {
 pub struct EstimatedCalls {
     /// The estimate.
     pub calls: f64,
-    /// Least and most calls that the samples allow.
+    /// Least number of calls that the samples allow.
     pub lo: f64,
-    /// See `lo`.
+    /// Greatest number of calls that the samples allow.
     pub hi: f64,
-    /// What `lo` and `hi` promise.
+    /// How `lo` and `hi` are to be understood.
     pub promise: Promise,
 }
 
-/// What an interval promises.
+/// What an interval guarantees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Promise {
-    /// The truth lies inside, always: one in N, taken by counting.
+    /// The truth is always inside: one in N, taken by counting.
     Always,
-    /// The truth lies inside in 95 of 100 trials: calls drawn at random.
+    /// The truth is inside in 95 of 100 trials: calls drawn at random.
     Confidence95,
 }
 
-/// What the kernel's statistics say of one BPF program: the time between its first and last
-/// instruction, without what led to it.
+/// The kernel's statistics of one BPF program: the time between its first and last instruction,
+/// without the path to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProgramRuns {
-    /// Where it is attached, and by which way.
+    /// Where and how it is attached.
     pub program: String,
     /// How often it ran.
     pub runs: u64,
-    /// What all of that took.
+    /// The total time of these runs.
     pub time: Nanos,
 }
 
-/// How long the calls of one function took: bucket `i` counts those of `[2^i, 2^(i+1))` ns; the
-/// first holds 0 ns too, the last everything longer.
+/// Durations of the calls of one function: bucket `i` counts those of `[2^i, 2^(i+1))` ns. The
+/// first bucket includes 0 ns, the last one everything longer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Durations {
     /// Calls per bucket.
@@ -127,7 +125,7 @@ pub struct Durations {
 pub struct Series {
     /// The item's name.
     pub function: String,
-    /// The series that fidelity is computed from: calls, or inclusive share in per cent.
+    /// The series from which fidelity is computed: calls, or inclusive share in per cent.
     pub values: Vec<f64>,
     /// Sampling profilers: share of samples whose innermost frame is the function, in per cent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! Why a figure has no number, for programs; `report::reasons` says it in English.
+//! Reasons why a figure has no number, for programs; `report::reasons` has the English text.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,17 +14,17 @@ use super::{
 pub enum Reason {
     /// The baseline has no such figure.
     Baseline,
-    /// A version of tracetoll wrote the result that did not know the figure.
+    /// The version of tracetoll that wrote the result did not have the figure.
     NotInThisResult,
-    /// The figure is made of trials of another part.
+    /// The figure is computed from trials of another part.
     OtherTrials,
-    /// Blocks have no value, each for its own reason.
+    /// No block has a value, for different reasons.
     Several {
-        /// Each reason once.
+        /// The reasons, each once.
         reasons: Vec<Self>,
     },
 
-    /// There are no trials at all.
+    /// There are no trials.
     NoTrials,
     /// No trial of this kind was run.
     NoTrial {
@@ -42,26 +42,26 @@ pub enum Reason {
         /// The first one's error.
         first: String,
     },
-    /// Trials of this kind are there, of runs that are not.
+    /// There are trials of this kind, but their runs are missing.
     NoRun {
         /// The kind.
         trials: TrialKind,
         /// Under this method.
         method: MethodId,
     },
-    /// No block holds these trials of both methods.
+    /// No block has these trials of both methods.
     NoCommonBlock {
         /// The kinds.
         trials: Vec<TrialKind>,
         /// The methods.
         methods: [MethodId; 2],
     },
-    /// No block holds the baseline with and without reference counter at one pace.
+    /// No block has the baseline with and without reference counter at the same pace.
     NoReferencePair,
 
     /// A profiler does nothing per call.
     NoCostPerCall,
-    /// The target does not hold the function that each kick calls.
+    /// The target does not contain the function that each kick calls.
     NotInTarget {
         /// The function.
         function: String,
@@ -71,34 +71,34 @@ pub enum Reason {
     /// The reader is a process, whose wake-ups are not counted.
     WakeupsNotCounted,
 
-    /// A frame took no time, so that there is no ratio.
+    /// A frame took no time, so the ratio is undefined.
     NoTime,
-    /// The guests do not stamp their frames.
+    /// The guests do not put timestamps into their frames.
     NotTimed,
-    /// Not one frame is expected beyond the percentile.
+    /// Less than one frame is expected beyond the percentile.
     TooFewFrames,
 
     /// `r_0` has no interval, and may be near zero.
     UnsureR0,
-    /// The interval of `r_0` comes too near zero to tell a share of it.
+    /// The interval of `r_0` is too close to zero to divide by.
     WeakR0 {
         /// Its lower end.
         lo: f64,
         /// Its upper end.
         hi: f64,
-        /// What its end nearer to zero must be above.
+        /// What the end nearer to zero must exceed.
         least: f64,
     },
-    /// `series_error` is not below the bound in bins of any width.
+    /// `series_error` is not below the bound at any bin width.
     ErrorNotBelow {
         /// The bound.
         bound: f64,
-        /// The lowest upper end of its intervals.
+        /// The least upper end of its intervals.
         hi: f64,
-        /// The bins that this is of, in seconds.
+        /// The width of these bins, in seconds.
         width_s: f64,
     },
-    /// `series_error` has no interval in bins of any width.
+    /// `series_error` has no interval at any bin width.
     NoIntervalOfError,
 
     /// The method has no series of this function.
@@ -111,16 +111,16 @@ pub enum Reason {
         /// Its name.
         guest: String,
     },
-    /// What the method shows is no calls.
+    /// The method does not show calls.
     NotCalls {
-        /// What it shows.
+        /// What it shows instead.
         item: String,
     },
-    /// Shares of CPU time are no calls.
+    /// Shares of CPU time are not calls.
     SharesNotCalls,
-    /// Shares of CPU time do not tell the time between calls.
+    /// Shares of CPU time do not give the time between calls.
     SharesNotTimes,
-    /// The method does not tell the share of a function's own code.
+    /// The method does not report the share of a function's own code.
     NoOwnShare,
     /// Two series differ in length.
     Lengths {
@@ -129,78 +129,78 @@ pub enum Reason {
     },
     /// The reference counter counted no call.
     NoCallByReference,
-    /// The trial ran without reference counter.
+    /// The trial ran without the reference counter.
     NoReference,
     /// The reference counter cannot count this function.
     ReferenceUnavailable {
-        /// What the run says of it.
+        /// The reason that the run gives.
         why: String,
     },
-    /// The reference counter does not know this function.
+    /// The reference counter does not cover this function.
     ReferenceLacksFunction,
-    /// The sink counted no frames by bin.
+    /// The sink did not count frames per bin.
     NoFramesByBin,
-    /// No guest tells a round-trip time.
+    /// No guest reports a round-trip time.
     NoRoundTripTime,
 
     /// Too few bins for a correlation.
     TooFewBins {
         /// Bins in which both series are known.
         bins: usize,
-        /// Fewest that it takes.
+        /// The least number of bins.
         least: usize,
     },
-    /// A series has the same value in each bin.
+    /// A series has the same value in all bins.
     Constant {
         /// The series.
         series: Compared,
     },
-    /// A series holds a value that is no number.
+    /// A series contains a value that is not a number.
     NotANumber {
         /// The series.
         series: Compared,
     },
 
-    /// No trial holds the sections.
+    /// No trial has these sections.
     NoSections,
     /// The series ends before the section.
     EndsBeforeSection,
     /// A ratio's divisor is zero.
     NothingToDivideBy,
-    /// Fewer than two bins, or nothing in them: they do not scatter.
+    /// There are fewer than two bins, or their mean is zero, so scatter is undefined.
     NoScatter,
-    /// A change takes two sections.
+    /// A change needs two sections.
     OneSection,
-    /// A change in per cent begins at nothing.
+    /// A change in per cent starts from zero.
     BeginsAtNothing,
 
-    /// No closed-loop trial ended well.
+    /// No closed-loop trial succeeded.
     NoClosedLoopTrial,
-    /// The load does not tell how often it happens.
+    /// The load does not determine how often it happens.
     NotTied,
     /// The method records nothing.
     RecordsNothing,
     /// Shares of CPU time do not count calls.
     SharesDoNotCount,
-    /// A trial has no count of it.
+    /// A trial has no count of the item.
     NoCount,
-    /// A trial has no estimate of it.
+    /// A trial has no estimate of the item.
     NoEstimate,
-    /// Losses may be of another function, or lie outside of the window.
+    /// Losses may belong to another function, or lie outside the window.
     LossesNotPlaced,
 
     /// It was not measured.
     NotMeasured,
-    /// What was measured of it is in another clock.
+    /// It was measured only on another clock.
     OtherClock,
 }
 
-/// What trials are for, and how they offer their load.
+/// The part and pace of trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrialKind {
-    /// What they are for.
+    /// The part.
     pub part: Part,
-    /// How the load is offered; absent for any pace.
+    /// The pace; absent for any pace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pace: Option<Pace>,
 }
@@ -222,7 +222,7 @@ pub enum Compared {
 }
 
 impl Reason {
-    /// Of blocks that have no value: each reason once, a single one by itself.
+    /// The reason for blocks without a value: each reason once, and a single one by itself.
     pub(crate) fn of_blocks(blocks: impl IntoIterator<Item = Self>) -> Self {
         let mut reasons = Vec::new();
         for reason in blocks {

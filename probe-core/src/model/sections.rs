@@ -1,4 +1,4 @@
-//! What the sections of the schedule show, method by method: figures 4 to 8 of the paper.
+//! Results per section of the schedule and per method: figures 4 to 8 of the paper.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{figure::Figure, method::MethodId};
 
-/// One section of the fidelity trials' schedule: a pattern of the paper, or a step of its figure 8.
+/// A section of the fidelity trials' schedule: a pattern of the paper, or a step of its figure 8.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SectionFigures {
     /// Its name in the scenario, or `2 send, 1 hog`.
     pub label: String,
-    /// Guests that send; null for those whose load is not ours.
+    /// Number of guests that send; null if the load is not ours.
     pub senders: Option<usize>,
-    /// Hogs that run.
+    /// Number of hogs.
     pub hogs: usize,
-    /// Where it begins, in seconds from the first bin, by the schedule.
+    /// Its scheduled start, in seconds from the first bin.
     pub from_s: f64,
-    /// Where it ends.
+    /// Its scheduled end.
     pub to_s: f64,
     /// What each method that ran shows in it, the baseline first.
     pub methods: Vec<MethodInSection>,
@@ -29,26 +29,27 @@ pub struct SectionFigures {
 pub struct MethodInSection {
     /// The method.
     pub id: MethodId,
-    /// What the sink received of all guests together, bits per second.
+    /// What the sink received from all guests together, in bits per second.
     pub throughput_bps: Figure,
-    /// How that is spread over the bins; absent where there is no trial.
+    /// The distribution of throughput over the bins; absent if there is no trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bins_bps: Option<Quantiles>,
     /// Standard deviation of the bins' throughput over its mean.
     pub throughput_cv: Figure,
-    /// Each guest's part of the throughput, bits per second; counted where
-    /// `GuestSeries::counted_at` says.
+    /// Each guest's part of the throughput in bits per second; `GuestSeries::counted_at` says where
+    /// it was counted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub guests_bps: BTreeMap<String, Figure>,
     /// Frames at the sink per call of `handle_tx`, by the reference counter.
     pub frames_per_call: Figure,
-    /// Time that tasks on the sink's CPU waited for it, in per cent of the section's length.
+    /// Time that tasks waited for the sink's CPU, in per cent of the section's length.
     pub sink_run_delay_pct: Figure,
     /// Each function of the target.
     pub functions: BTreeMap<String, FunctionInSection>,
 }
 
-/// One function in one section under one method. What a method of this kind cannot have is absent.
+/// One function in one section under one method. Values that this kind of method cannot have are
+/// absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionInSection {
     /// Calls per second by the reference counter.
@@ -58,11 +59,11 @@ pub struct FunctionInSection {
     /// Calls per second by the method, times its declared sampling factor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls_per_s_m: Option<Figure>,
-    /// Profilers: share of CPU time with all that the function calls (without call chains: its
-    /// own), per cent.
+    /// Profilers: share of CPU time of the function and all that it calls (without call chains: of
+    /// the function alone), in per cent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share_pct: Option<Figure>,
-    /// Profilers: share of CPU time of the function's own code, per cent.
+    /// Profilers: share of CPU time of the function's own code, in per cent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_share_pct: Option<Figure>,
     /// r(method's series, throughput) over the section's bins.
@@ -89,7 +90,7 @@ pub struct Quantiles {
     pub p100: f64,
 }
 
-/// How the time between two calls goes with the round-trip time that the guests' sockets had
+/// Correlation of the time between two calls with the round-trip time that the guests' sockets
 /// estimated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RttFigures {
@@ -97,12 +98,12 @@ pub struct RttFigures {
     pub function: String,
     /// r(mean time between calls by the reference counter, rtt).
     pub r_w: Figure,
-    /// Spearman's for `r_w`.
+    /// Spearman's coefficient for `r_w`.
     pub spearman_w: Figure,
     /// r(mean time between calls by the method's own series, rtt); absent for the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r_m: Option<Figure>,
-    /// Spearman's for `r_m`.
+    /// Spearman's coefficient for `r_m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spearman_m: Option<Figure>,
 }

@@ -1,26 +1,26 @@
-//! What is known of the functions that are traced, said once: where they are, what stands for them
-//! on a kernel that lacks them, and where their calls can be counted without touching them.
+//! All knowledge about the traced functions: where they are, what stands in for them on a kernel
+//! that lacks them, and where their calls can be counted without touching them.
 
 /// The function that vhost calls once for each kick of a closed-loop load (`handle_tx_kick` in
 /// drivers/vhost/net.c).
 pub const CALLED_PER_KICK: &str = "handle_tx";
 
 /// The tracepoint that each frame hits once on its way from its TAP through the bridge to the cable
-/// (`xmit_one` in net/core/dev.c). vhost has none of its own.
+/// (`xmit_one` in net/core/dev.c). vhost has no tracepoint of its own.
 pub const HIT_PER_FRAME: &str = "net:net_dev_xmit";
 
 /// The module of vhost's handlers.
 const VHOST: &str = "vhost_net";
 
-/// Something that the kernel does, and the places that show it: the first that a kernel has stands
-/// for all.
+/// Something that the kernel does, and the places that show it. The first place that a kernel has
+/// is used.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Subject(pub &'static [Place]);
 
 /// A place in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// A function, and the module that holds it or is built into the kernel.
+    /// A function, in a module or built into the kernel.
     Function {
         /// The module.
         module: &'static str,
@@ -31,7 +31,7 @@ pub enum Place {
     },
     /// A tracepoint.
     Tracepoint {
-        /// The module that has it; none is the kernel itself.
+        /// The module that has it; `None` for the kernel itself.
         module: Option<&'static str>,
         /// Its group.
         group: &'static str,
@@ -43,12 +43,12 @@ pub enum Place {
 /// Where the calls of a function can be counted without touching it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Calls {
-    /// At its callers in the same module: it is entered from nowhere else, by a tail jump at each
+    /// At its callers in the same module. It is entered only from them, by a tail jump at each
     /// caller's end, so that one call of a caller is one call of the function.
     Callers(&'static [&'static str]),
     /// At a tracepoint (group, name) that it hits once in each call.
     Tracepoint(&'static str, &'static str),
-    /// No places are known that are hit exactly once in each of its calls.
+    /// No places are known that each of its calls hits exactly once.
     Nowhere,
 }
 
@@ -66,15 +66,15 @@ pub const RECEIVE: Subject = Subject(&[Place::Function {
     calls: Calls::Callers(&["handle_rx_kick", "handle_rx_net"]),
 }]);
 
-/// A frame goes on to the next device: see [`HIT_PER_FRAME`].
+/// A frame is passed on to the next device: see [`HIT_PER_FRAME`].
 pub const FRAME: Subject =
     Subject(&[Place::Tracepoint { module: None, group: "net", name: "net_dev_xmit" }]);
 
 /// A virtual processor runs. The compilers of Debian's kernels inline `vcpu_enter_guest` into its
-/// only caller, `vcpu_run`, and that into its own (arch/x86/kvm/x86.c). What it calls to enter the
-/// guest is called by a pointer and never inlined: once, and again where an exit is dealt with on
-/// the spot (`EXIT_FASTPATH_REENTER_GUEST`). `kvm_entry` is the first thing that `svm_vcpu_run`
-/// does (arch/x86/kvm/svm/svm.c); `vmx_vcpu_run` does it too, unless it must emulate what the
+/// only caller, `vcpu_run`, and that into its caller (arch/x86/kvm/x86.c). The function that enters
+/// the guest is called through a pointer and never inlined: once, and again if an exit is handled
+/// on the spot (`EXIT_FASTPATH_REENTER_GUEST`). `kvm_entry` is the first thing that `svm_vcpu_run`
+/// does (arch/x86/kvm/svm/svm.c). `vmx_vcpu_run` does the same, unless it must emulate what the
 /// processor cannot run (`emulation_required` in arch/x86/kvm/vmx/vmx.c: real mode, on processors
 /// without "unrestricted guest").
 pub const ENTER: Subject = Subject(&[
@@ -86,19 +86,19 @@ pub const ENTER: Subject = Subject(&[
 
 const KVM_ENTRY: Calls = Calls::Tracepoint("kvm", "kvm_entry");
 
-/// An idle virtual processor is polled for, then its thread is put to sleep. Called
-/// `kvm_vcpu_block` before Linux 5.17; since then that is only its second half, without the polling
-/// (virt/kvm/kvm_main.c).
+/// The kernel polls for an idle virtual processor, then puts its thread to sleep. The function was
+/// called `kvm_vcpu_block` before Linux 5.17; since then that name is only its second half, without
+/// the polling (virt/kvm/kvm_main.c).
 pub const HALT: Subject = Subject(&[
     Place::Function { module: "kvm", name: "kvm_vcpu_halt", calls: Calls::Nowhere },
     Place::Function { module: "kvm", name: "kvm_vcpu_block", calls: Calls::Nowhere },
 ]);
 
-/// All of them.
+/// All subjects.
 pub const SUBJECTS: [Subject; 5] = [SEND, RECEIVE, FRAME, ENTER, HALT];
 
 impl Subject {
-    /// The functions that stand for it, the first choice first.
+    /// The functions that show it, in order of preference.
     pub fn functions(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().filter_map(|place| match place {
             Place::Function { name, .. } => Some(*name),

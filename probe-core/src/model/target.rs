@@ -26,7 +26,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// What the last item is called: the frames that the guests' TAPs hand to the network.
+    /// Name of the last item: the frames that the guests' TAPs hand to the network.
     pub const FRAMES: &'static str = "frames";
 
     /// The first `functions` of its functions, and the rest as it is; all items keep their ids.
@@ -72,7 +72,7 @@ impl Target {
     }
 }
 
-/// One tracepoint, as tracefs names it.
+/// A tracepoint, as named in tracefs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tracepoint {
     /// Its group (`TRACE_SYSTEM`): `net`.
@@ -93,9 +93,9 @@ impl fmt::Display for Tracepoint {
 pub struct Function {
     /// Its name in /proc/kallsyms.
     pub name: String,
-    /// The module that holds it; none for the kernel itself.
+    /// The module that holds it; null for the kernel itself.
     pub module: Option<String>,
-    /// Where its code stands, from /proc/kallsyms: `[start, end)`. Not kept in results.
+    /// Where its code is, from /proc/kallsyms: `[start, end)`. Not kept in results.
     #[serde(skip)]
     pub addresses: Range,
 }
@@ -105,7 +105,7 @@ pub struct Function {
 pub struct Range {
     /// First address.
     pub start: u64,
-    /// First address behind it.
+    /// First address after the code.
     pub end: u64,
 }
 

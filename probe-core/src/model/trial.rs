@@ -1,4 +1,4 @@
-//! One scenario run under one method.
+//! A scenario run once under one method.
 
 use std::collections::BTreeMap;
 
@@ -23,17 +23,17 @@ pub enum Part {
     /// The method alone: what it costs.
     #[serde(alias = "toll")]
     Overhead,
-    /// The method and the reference counter: what it still shows.
+    /// The method and the reference counter: what the method still shows.
     Fidelity,
 }
 
-/// How the load offers its frames.
+/// How the load sends its frames.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Pace {
-    /// The next kick only after the last one was served: one call per kick.
+    /// The next kick only after the previous one was served: one call per kick.
     #[serde(alias = "lockstep")]
     ClosedLoop,
     /// A fixed number of frames per second.
@@ -43,7 +43,7 @@ pub enum Pace {
     Saturated,
 }
 
-/// A phase of a trial, in the order in which they follow each other.
+/// The phases of a trial, in order.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -51,19 +51,19 @@ pub enum Pace {
 pub enum Phase {
     /// The testbed is built: TAPs, switch, sink, guests.
     Build,
-    /// The load runs without method.
+    /// The load runs without the method.
     WarmUp,
     /// Reference counter and method attach, and the method is enabled.
     Attach,
     /// The load runs under the method.
     Load,
-    /// The method is disabled and detached, with what it still had to read.
+    /// The method reads what is left, and is disabled and detached.
     Detach,
-    /// Counts are made of records and checked; the testbed is taken down.
+    /// Records are counted and checked; the testbed is removed.
     Account,
 }
 
-/// One trial, as written to the journal when it ends.
+/// A trial, as written to the journal when it ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trial {
     /// Index into the campaign's runs: which process, on which machine.
@@ -81,63 +81,64 @@ pub struct Trial {
     /// Whether the reference counter ran beside it.
     #[serde(alias = "witnessed")]
     pub with_reference: bool,
-    /// In a trial on only some of the target's functions: the first so many.
+    /// In a trial on a smaller target: the number of functions, the first ones of the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub functions: Option<usize>,
     /// When it started.
     pub started: Timestamp,
-    /// How long each of its phases took, up to the one that failed; empty in results of before 0.2.
+    /// How long each phase took, up to the one that failed; empty in results written before version
+    /// 0.2.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub phases: BTreeMap<Phase, Nanos>,
-    /// What kernel programs logged, the reference counter's too, with `--bpf-log`: the first 1000
-    /// lines.
+    /// The lines that kernel programs logged with `--bpf-log`, including those of the reference
+    /// counter: the first 1000.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bpf_log: Vec<String>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What came of a trial. A failure is a result, not a gap.
+/// The outcome of a trial. A failure is a result, not a gap.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It ran, and its own checks held.
+    /// It ran, and its own checks passed.
     Done(Box<Measured>),
-    /// It failed; the campaign went on.
+    /// It failed; the campaign continued.
     Failed {
         /// The error, with its causes.
         why: String,
     },
 }
 
-/// What one trial measured. In an overhead trial all sums cover the load from idle to idle,
-/// in a fidelity trial the time from the first bin edge to the last.
+/// What one trial measured. In an overhead trial all sums cover the load from idle to idle; in a
+/// fidelity trial they cover the time from the first bin edge to the last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measured {
     /// What the load sent.
     pub sent: Sent,
     /// What arrived at the sink.
     pub received: Received,
-    /// Frames that the sink had no room for: its CPU did not get to those before them.
+    /// Frames that the sink had no room for, because its CPU had not yet handled earlier ones.
     pub refused: u64,
     /// CPU times.
     pub cpu: CpuTimes,
-    /// Bin edges in `CLOCK_MONOTONIC`, one more than there are bins, as really stamped.
+    /// Bin edges in `CLOCK_MONOTONIC`, one more than there are bins, as actually stamped.
     pub edges: Vec<Nanos>,
-    /// Latest edge behind its schedule.
+    /// The greatest delay of an edge behind its schedule.
     pub edge_jitter: Nanos,
     /// Bytes received at the sink per bin.
     pub throughput: Vec<u64>,
     /// Where these bytes, and `frames`, were counted; null in results of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_at: Option<CountedAt>,
-    /// Frames received at the sink per bin; one of several segments counts once.
+    /// Frames received at the sink per bin; a frame of several segments counts once.
     #[serde(default)]
     pub frames: Vec<u64>,
     /// How long frames took to the sink, in paced overhead trials of guests that stamp them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
-    /// Each guest's share of the series, in fidelity trials.
+    /// Each guest's part of the series, in fidelity trials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guests: Vec<GuestSeries>,
     /// The reference counter, in fidelity trials.
@@ -154,19 +155,18 @@ pub struct Measured {
 /// What one guest did, bin by bin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GuestSeries {
-    /// Its name: `vm1`, or that of the process that runs it.
+    /// Its name: `vm1`, or the name of the process that runs it.
     pub name: String,
     /// Bytes of its traffic.
     pub throughput: Vec<u64>,
     /// Where they were counted.
     pub counted_at: CountedAt,
-    /// Calls that its vhost workers made, by function, as the reference counter counted them; only
-    /// functions with a reference counter.
+    /// Calls made by its vhost workers, by function, as counted by the reference counter; only
+    /// functions that have one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub calls: BTreeMap<String, Vec<u64>>,
-    /// Round-trip time that its sending TCP socket had estimated, in µs (`tcpi_rtt`, TCP_INFO, by
-    /// way of iperf3): the mean of the reports that fall into the bin. Empty for guests without
-    /// TCP.
+    /// Round-trip time estimated by its sending TCP socket, in µs (`tcpi_rtt` in TCP_INFO, from
+    /// iperf3): the mean of the reports in the bin. Empty for guests without TCP.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rtt_us: Vec<Option<f64>>,
 }
@@ -175,17 +175,17 @@ pub struct GuestSeries {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CountedAt {
-    /// On the sink. Of one guest: what its TCP received, without headers and repetitions; of all:
-    /// what its interface received.
+    /// On the sink. For one guest: what its TCP received, without headers and retransmissions. For
+    /// all guests: what the interface received.
     Sink,
-    /// What came out of the TAPs.
+    /// At the TAPs, as the guests sent them.
     Tap,
 }
 
 /// What the load sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sent {
-    /// Writes to the kick eventfd; null for guests whose driver is out of sight.
+    /// Writes to the kick eventfd; null if the guests' driver cannot be observed.
     pub kicks: Option<u64>,
     /// Frames put into TX rings and taken by vhost.
     pub frames: u64,
@@ -211,28 +211,28 @@ pub struct CpuTimes {
     pub workers: Vec<Nanos>,
     /// The load's own threads and processes (the guests).
     pub load: Nanos,
-    /// Hog threads; zero where hogs are processes in VMs, whose time is the load's.
+    /// Hog threads; zero if hogs are processes in VMs, whose time counts as the load's.
     pub hogs: Nanos,
     /// The method's own threads and processes.
     pub reader: Nanos,
-    /// How often the method's own thread was woken in the window; null where it has processes,
-    /// which are not counted.
+    /// How often the method's own thread woke up in the window; null if it has processes, whose
+    /// wake-ups are not counted.
     #[serde(default)]
     pub reader_wakeups: Option<u64>,
-    /// The method's work after the window.
+    /// CPU time of the method after the window.
     pub after: Nanos,
     /// Time that any task ran on any CPU (`rq_cpu_time`, /proc/schedstat).
     pub system: Nanos,
     /// Number of CPUs behind `system`.
     pub cpus: usize,
-    /// Run delay on the sink's CPUs: how long tasks there waited.
+    /// Run delay on the sink's CPUs: how long tasks waited there.
     pub sink_run_delay: Nanos,
 }
 
-/// Calls of each function by the exact counter on its callers.
+/// Calls of each function, counted exactly at its callers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReferenceSeries {
-    /// One per function of the target: calls per bin, or why there is no reference counter.
+    /// One entry per function of the target: calls per bin, or why there is no reference counter.
     pub functions: Vec<ReferenceCounts>,
     /// Calls at which the reference counter itself did not run.
     pub missed: Loss,
@@ -251,21 +251,21 @@ pub enum ReferenceCounts {
     },
 }
 
-/// A stretch within the series in which guests and hogs did the same.
+/// A part of the series in which guests and hogs did the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SectionMark {
     /// Its first bin.
     pub first_bin: usize,
-    /// Hogs that ran in it.
+    /// Number of hogs that ran in it.
     pub hogs: usize,
-    /// Guests that sent; null for those whose load is not ours.
+    /// Number of guests that sent; null if the load is not ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub senders: Option<usize>,
     /// Its name in the scenario.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How long tasks on the sink's CPUs waited in it: high where the sink, not the device under
-    /// test, held the load back.
+    /// How long tasks on the sink's CPUs waited in it: high if the sink, not the device under test,
+    /// limited the load.
     #[serde(default)]
     pub sink_run_delay: Nanos,
 }

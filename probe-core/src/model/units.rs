@@ -26,8 +26,7 @@ macro_rules! unit {
 unit!(
     /// Nanoseconds: a duration, or an instant of `CLOCK_MONOTONIC`.
     ///
-    /// Under the counted clock one nanosecond of guest time stands for a fixed number of
-    /// instructions.
+    /// On the counted clock one nanosecond of guest time is a fixed number of instructions.
     Nanos(u64),
     "ns"
 );
@@ -43,7 +42,7 @@ unit!(
 );
 
 impl Nanos {
-    /// `self - earlier`, or zero where `earlier` is later.
+    /// `self - earlier`, or zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self(self.0.saturating_sub(earlier.0))

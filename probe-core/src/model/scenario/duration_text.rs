@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-/// Reads `text`; a duration must be above zero.
+/// Parses a duration, which must be above zero.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no duration; write it as `250ms`, `2s` or `1m 30s`");
+    let wrong = || format!("invalid duration `{text}`: write it as `250ms`, `2s` or `1m 30s`");
     let signed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     match Duration::try_from(signed) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
@@ -14,13 +14,13 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Writes it so that it reads back.
+/// Writes a duration so that [`parse`] reads the same value.
 pub fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
     let signed = jiff::SignedDuration::try_from(*value).map_err(serde::ser::Error::custom)?;
     to.collect_str(&format_args!("{signed:#}"))
 }
 
-/// Reads it as [`parse`] does.
+/// Reads a duration as [`parse`] does.
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     parse(&String::deserialize(from)?).map_err(D::Error::custom)
 }

@@ -5,32 +5,32 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The load sources. Fields that mean nothing to a kind of guest are left alone by it, so that one
-/// scenario serves several kinds.
+/// The load sources. A kind of guest ignores fields that do not apply to it, so that one scenario
+/// can serve several kinds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Guests {
     /// Kind of guest.
     pub kind: GuestKind,
-    /// How many, each with a vhost device and a TAP of its own. (`existing`: as many as are found.)
+    /// How many, each with its own vhost device and TAP. (`existing`: as many as are found.)
     pub count: usize,
-    /// `blast`: Ethernet frame size in bytes, without the virtio-net header. Elsewhere it turns a
-    /// rate in frames into one in bits.
+    /// `blast`: Ethernet frame size in bytes, without the virtio-net header. Other kinds use it to
+    /// convert a rate in frames to one in bits.
     pub frame: usize,
     /// `blast`, `bridge`: descriptors per ring, a power of two up to 32768.
     pub ring: u16,
-    /// `blast`: most frames put into the ring before one kick, paced and saturated.
+    /// `blast`: most frames put into the ring before one kick, in paced and saturated trials.
     pub batch: u16,
-    /// `blast`, `bridge`: whether VIRTIO_RING_F_EVENT_IDX is negotiated; without it a ring that is
-    /// full of work is kicked for nothing.
+    /// `blast`, `bridge`: whether VIRTIO_RING_F_EVENT_IDX is negotiated. Without it, a ring that is
+    /// full of work gets needless kicks.
     pub event_idx: bool,
-    /// `bridge`, `kvm`: whether checksums and segmentation are left to the other side, so that one
-    /// frame holds up to 64 KB.
+    /// `bridge`, `kvm`: whether checksums and segmentation are offloaded, so that one frame holds
+    /// up to 64 KB.
     pub offloads: bool,
     /// `kvm`: virtual processors per VM, 1 or 2.
     pub vcpus: u32,
-    /// `kvm`: pairs of queues per network card, each with a vhost worker of its own; at most one
-    /// per virtual processor.
+    /// `kvm`: pairs of queues per network card, each with its own vhost worker; at most one per
+    /// virtual processor.
     pub queues: u32,
     /// `kvm`: memory per VM in MiB.
     pub memory_mib: u32,
@@ -71,27 +71,27 @@ pub enum GuestKind {
     Blast,
     /// A network namespace whose TAP is carried over the vhost rings: iperf3 over TCP without a VM.
     Bridge,
-    /// A QEMU/KVM virtual machine with iperf3 and `yes` in it.
+    /// A QEMU/KVM virtual machine that runs iperf3 and `yes`.
     Kvm,
-    /// Virtual machines that run already, with whatever load they have.
+    /// Virtual machines that already run, with whatever load they have.
     Existing,
 }
 
 impl GuestKind {
-    /// Whether such guests send TCP by iperf3.
+    /// Whether these guests send TCP with iperf3.
     pub fn speaks_tcp(self) -> bool {
         matches!(self, Self::Bridge | Self::Kvm)
     }
 }
 
-/// What a hog of the schedule is.
+/// What a hog of the schedule does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HogKind {
-    /// Processes `yes` in the VM that becomes a hog, or spinning threads of the device under test
-    /// where guests have no VM.
+    /// Number of `yes` processes in a VM that becomes a hog, or of spinning threads of the device
+    /// under test if guests are not VMs.
     pub threads: usize,
-    /// Whether each keeps to one CPU of the device under test instead of wandering: threads in
+    /// Whether each hog stays on one CPU of the device under test instead of migrating: threads in
     /// turn, VMs in turn.
     pub pinned: bool,
 }

@@ -26,13 +26,13 @@ use super::external::External;
 pub struct Scenario {
     /// Its name, as in `--scenario quick`.
     pub name: String,
-    /// One line for people.
+    /// One line of description.
     pub summary: String,
     /// Width of the time series' bins.
     #[serde(with = "duration_text")]
     #[schemars(with = "String")]
     pub bin: Duration,
-    /// Load runs for this long before anything is measured.
+    /// How long the load runs before anything is measured.
     #[serde(with = "duration_text")]
     #[schemars(with = "String")]
     pub settle: Duration,
@@ -42,19 +42,19 @@ pub struct Scenario {
     /// The load sources.
     #[serde(default)]
     pub guests: Guests,
-    /// What stands between them and the sink.
+    /// The network between them and the sink.
     #[serde(default)]
     pub network: Network,
-    /// What a hog is.
+    /// What a hog does.
     #[serde(default)]
     pub hogs: HogKind,
-    /// What the overhead is measured under. Only `blast` guests tell how many calls there were;
-    /// scenarios of others have none.
+    /// The load of overhead trials. Only `blast` guests know how many calls there were; scenarios
+    /// with other guests have none.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "toll")]
     pub overhead: Option<Overhead>,
-    /// What the fidelity is measured under.
+    /// The load of fidelity trials.
     pub fidelity: Fidelity,
-    /// Programs to measure beside the methods that the command line names.
+    /// Programs to measure in addition to the methods on the command line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub external: Vec<External>,
 }

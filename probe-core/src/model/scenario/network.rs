@@ -1,4 +1,4 @@
-//! What stands between the guests and the sink.
+//! The network between the guests and the sink.
 
 use std::{fmt, str::FromStr};
 
@@ -11,17 +11,17 @@ use super::rate::BitRate;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Network {
-    /// What joins the guests' TAPs to the cable.
+    /// What connects the guests' TAPs to the cable.
     pub switch: Switch,
-    /// Most that one guest may send.
+    /// Maximum rate of one guest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guest_limit: Option<BitRate>,
-    /// What the cable carries at most; as much as the CPUs manage unless given.
+    /// Maximum rate of the cable; without it, the CPUs are the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<Link>,
 }
 
-/// What joins the guests' TAPs to the cable.
+/// What connects the guests' TAPs to the cable.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
 )]
@@ -30,20 +30,20 @@ pub enum Switch {
     /// A Linux bridge.
     #[default]
     Bridge,
-    /// Open vSwitch, with a vswitchd of its own.
+    /// Open vSwitch, with its own vswitchd.
     Ovs,
-    /// Nothing: the one guest's TAP is passed on to the cable.
+    /// No switch: frames go directly between the only guest's TAP and the cable.
     Direct,
 }
 
-/// What the cable to the sink carries at most: `500Mbit`, or `70%` of what flows as fast as it can
+/// Maximum rate of the cable to the sink: `500Mbit`, or `70%` of the throughput at full speed
 /// without hogs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub enum Link {
-    /// So much.
+    /// This rate.
     Rate(BitRate),
-    /// This share of what is measured before the first trial; above 0, at most 1.
+    /// This share of the throughput measured before the first trial; above 0, at most 1.
     Share(f64),
 }
 
@@ -56,7 +56,7 @@ impl FromStr for Link {
         };
         match per_cent.parse::<f64>() {
             Ok(share) if share > 0.0 && share <= 100.0 => Ok(Self::Share(share / 100.0)),
-            _ => Err(format!("`{text}` is no share; write it as `70%`")),
+            _ => Err(format!("invalid share `{text}`: write it as `70%`")),
         }
     }
 }

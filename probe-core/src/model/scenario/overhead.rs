@@ -1,4 +1,4 @@
-//! What the overhead is measured under.
+//! The load of overhead trials.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{duration_text, rate::Rate};
 use crate::model::trial::Pace;
 
-/// The paces that an overhead block runs under each method: all three, or only what tells the price
-/// of a call.
+/// The paces that an overhead block runs under each method: all three, or only the one that shows
+/// the cost of a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Overhead {
@@ -19,7 +19,7 @@ pub struct Overhead {
     /// Fixed offered load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paced: Option<Paced>,
-    /// As fast as the ring takes frames.
+    /// As fast as the ring accepts frames.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "flat")]
     pub saturated: Option<Saturated>,
 }
@@ -35,31 +35,31 @@ impl Overhead {
     }
 }
 
-/// The closed loop.
+/// The closed-loop trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClosedLoop {
-    /// Kicks in all, per guest.
+    /// Number of kicks per guest.
     pub kicks: u64,
 }
 
-/// Fixed offered load.
+/// The paced trial: fixed offered load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Paced {
     /// Frames per second, per guest.
     pub rate: Rate,
-    /// How long.
+    /// Length of the trial.
     #[serde(with = "duration_text")]
     #[schemars(with = "String")]
     pub duration: Duration,
 }
 
-/// Saturated.
+/// The saturated trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Saturated {
-    /// How long.
+    /// Length of the trial.
     #[serde(with = "duration_text")]
     #[schemars(with = "String")]
     pub duration: Duration,

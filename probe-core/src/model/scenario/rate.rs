@@ -23,7 +23,8 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no rate; write it as `800pps`, `20kpps` or `1.5Mpps`");
+        let wrong =
+            || format!("invalid rate `{text}`: write it as `800pps`, `20kpps` or `1.5Mpps`");
         let digits = text.strip_suffix("pps").ok_or_else(wrong)?;
         let rate = prefix::parse(digits, prefix::MEGA).ok_or_else(wrong)?;
         if rate.is_finite() && rate > 0.0 { Ok(Self(rate)) } else { Err(wrong()) }
@@ -56,7 +57,7 @@ impl fmt::Display for Rate {
 pub struct BitRate(f64);
 
 impl BitRate {
-    /// A rate of so many bits per second; none unless that is finite and at least 1.
+    /// A rate in bits per second; `None` unless it is finite and at least 1.
     pub fn new(per_second: f64) -> Option<Self> {
         (per_second.is_finite() && per_second >= 1.0).then_some(Self(per_second))
     }
@@ -70,7 +71,7 @@ impl BitRate {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "above zero; what does not fit saturates"
+        reason = "above zero; larger values saturate"
     )]
     pub fn bytes_per_second(self) -> u64 {
         (self.0 / 8.0).round() as u64
@@ -82,7 +83,7 @@ impl FromStr for BitRate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong =
-            || format!("`{text}` is no bit rate; write it as `800kbit`, `500Mbit` or `2.5Gbit`");
+            || format!("invalid bit rate `{text}`: write it as `800kbit`, `500Mbit` or `2.5Gbit`");
         let digits = text.strip_suffix("bit").ok_or_else(wrong)?;
         let rate = prefix::parse(digits, prefix::GIGA).ok_or_else(wrong)?;
         Self::new(rate).ok_or_else(wrong)

@@ -11,30 +11,30 @@ use super::{duration_text, rate::Rate};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fidelity {
-    /// Offered load per guest that sends; none means as fast as it can.
+    /// Offered load per sending guest; without it, as fast as the guest can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
     /// Sections in order.
     pub sections: Vec<Section>,
 }
 
-/// A stretch of a fidelity trial in which guests and hogs do the same.
+/// A part of a fidelity trial in which guests and hogs do the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Section {
-    /// What reports call it, such as a pattern of the paper.
+    /// Its name in reports, such as a pattern of the paper.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The first so many guests send, the others rest; all unless given.
+    /// Number of guests that send, the first ones; the others rest. Without it, all send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub senders: Option<usize>,
-    /// Hogs on the device under test. With VMs, the VMs behind the senders.
+    /// Number of hogs on the device under test. With VMs, the VMs after the senders are hogs.
     #[serde(default)]
     pub hogs: usize,
-    /// Offered load per guest that sends, instead of the schedule's.
+    /// Offered load per sending guest, instead of the schedule's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// How long.
+    /// Length of the section.
     #[serde(with = "duration_text")]
     #[schemars(with = "String")]
     pub duration: Duration,
@@ -47,13 +47,13 @@ impl Fidelity {
         durations.fold(Duration::ZERO, Duration::saturating_add)
     }
 
-    /// Most hogs at a time.
+    /// The greatest number of hogs at the same time.
     pub fn most_hogs(&self) -> usize {
         self.sections.iter().map(|section| section.hogs).max().unwrap_or(0)
     }
 
-    /// Makes every section `factor` times as long, in whole bins of width `bin` and at least one.
-    /// What is too long to be told is as long as can be: the bounds refuse it.
+    /// Makes every section `factor` times as long, in whole bins of width `bin` and at least one. A
+    /// length that is too great to represent becomes the greatest one, which the bounds refuse.
     pub fn scale(&mut self, factor: f64, bin: Duration) {
         for section in &mut self.sections {
             let bins = (section.duration.as_secs_f64() * factor / bin.as_secs_f64()).round();
