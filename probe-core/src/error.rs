@@ -1,21 +1,20 @@
-//! The one error type of the library.
+//! The error type of the library.
 //!
-//! Every variant says what was tried, on what, what the system answered, and (where there is one)
-//! the hint. Decoders have errors of their own: they are pure functions and know neither paths
-//! nor system calls.
+//! Every variant has what was tried, on what, the system's answer, and a hint if there is one.
+//! Decoders have their own errors: they are pure functions and know neither paths nor system calls.
 
 use std::{fmt, io, path::PathBuf};
 
-/// Result of everything that can meet the kernel.
+/// Result of everything that may use the kernel.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong, on what, and what would help.
+/// What failed, on what, and what would help.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file could not be read, written or made.
+    /// A file could not be read, written or created.
     #[error("cannot {op} {}: {source}{hint}", path.display())]
     File {
-        /// What was tried: `read`, `write`, `create`, …
+        /// The operation: `read`, `write`, `create`, …
         op: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -30,7 +29,7 @@ pub enum Error {
     Call {
         /// Name of the call as in its manual page, with its command: `bpf(BPF_PROG_LOAD)`.
         call: &'static str,
-        /// The object it was made on: a function, a device, an interface.
+        /// The object of the call: a function, a device, an interface.
         subject: String,
         /// The system's answer.
         #[source]
@@ -38,7 +37,7 @@ pub enum Error {
         /// What would help.
         hint: Hint,
     },
-    /// The kernel refused a BPF object, with its own log of why.
+    /// The kernel rejected a BPF object, with its log.
     #[error("{call} on {subject}: {source}{hint}{}{log}", if log.is_empty() { "" } else { "\n" })]
     Refused {
         /// Name of the call, with its command.
@@ -48,12 +47,12 @@ pub enum Error {
         /// The system's answer.
         #[source]
         source: io::Error,
-        /// What the verifier wrote; empty where it wrote nothing.
+        /// The verifier's output; empty if there is none.
         log: String,
         /// What would help.
         hint: Hint,
     },
-    /// Text that a person wrote (a scenario, a rate, a method's id) does not parse.
+    /// Text written by a person (a scenario, a rate, a method's id) is invalid.
     #[error("{subject}: {why}{hint}")]
     Invalid {
         /// What was read: a flag, or file, line and field.
@@ -63,17 +62,17 @@ pub enum Error {
         /// What would be accepted.
         hint: Hint,
     },
-    /// The request is sound, but this host or its present state does not allow it.
+    /// The request is valid, but this host or its present state does not allow it.
     #[error("{subject}: {why}{hint}")]
     Unsupported {
-        /// What was asked for.
+        /// What was requested.
         subject: String,
-        /// Why it cannot be.
+        /// Why it is not possible.
         why: String,
         /// What would help.
         hint: Hint,
     },
-    /// Data from the kernel is not what its format says.
+    /// Data from the kernel does not have its documented format.
     #[error("{subject}: {why}")]
     Malformed {
         /// What was read.
@@ -81,7 +80,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// A measured run broke one of its own checks, so its numbers must not be used.
+    /// A measurement failed one of its own checks, so its numbers must not be used.
     #[error("{0}")]
     Inconsistent(String),
     /// The user ended the run.
@@ -89,7 +88,7 @@ pub enum Error {
     Interrupted,
 }
 
-/// What would help, as a full sentence; empty where nothing is known to.
+/// What would help, as a full sentence; empty if nothing is known to help.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hint(Option<String>);
 
@@ -97,12 +96,12 @@ impl Hint {
     /// No hint is known.
     pub const NONE: Self = Self(None);
 
-    /// `text` is a full sentence without the final stop.
+    /// `text` is a full sentence without the full stop.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Some(text.into()))
     }
 
-    /// The sentence, without the final stop.
+    /// The sentence, without the full stop.
     pub fn text(&self) -> Option<&str> {
         self.0.as_deref()
     }
@@ -118,8 +117,8 @@ impl fmt::Display for Hint {
 }
 
 impl Error {
-    /// An operation failed on a file of the kernel's or of the tool's own; the hint follows from
-    /// the answer where it is always the same one.
+    /// An operation failed on a file of the kernel or of tracetoll itself; the hint follows from
+    /// the error if it is always the same.
     pub fn file(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         let hint = match source.kind() {
             io::ErrorKind::PermissionDenied => Hint::new("Run as root"),
@@ -128,16 +127,16 @@ impl Error {
         Self::File { op, path: path.into(), source, hint }
     }
 
-    /// An operation failed on what `--out` names: another place helps, and never is it needed to be
-    /// root.
+    /// An operation failed on the path given with `--out`: another path helps, and root is never
+    /// needed.
     pub fn output(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         let hint = match source.kind() {
-            io::ErrorKind::IsADirectory => "A folder stands there: name another place with --out",
-            io::ErrorKind::AlreadyExists => "A file stands there: name a folder with --out",
+            io::ErrorKind::IsADirectory => "A folder is there: name another place with --out",
+            io::ErrorKind::AlreadyExists => "A file is there: name a folder with --out",
             io::ErrorKind::NotADirectory => {
-                "A file stands on the way there: name another place with --out"
+                "A file is part of the path: name another place with --out"
             }
-            io::ErrorKind::NotFound => "Name another place with --out, in a folder that is there",
+            io::ErrorKind::NotFound => "Name another place with --out, in a folder that exists",
             _ => match room(&source) {
                 Some(room) => {
                     let hint = Hint::new(format!("{room}, or name another place with --out"));
@@ -149,7 +148,7 @@ impl Error {
         Self::File { op, path: path.into(), source, hint: Hint::new(hint) }
     }
 
-    /// A system call failed; the hint follows from the answer where it is always the same one.
+    /// A system call failed; the hint follows from the error if it is always the same.
     pub fn call(call: &'static str, subject: impl Into<String>, source: io::Error) -> Self {
         let hint = match source.kind() {
             io::ErrorKind::PermissionDenied => Hint::new("Run as root"),
@@ -158,7 +157,7 @@ impl Error {
         Self::Call { call, subject: subject.into(), source, hint }
     }
 
-    /// Refused input, with what would be accepted.
+    /// Invalid input, with what would be accepted.
     pub fn invalid(
         subject: impl Into<String>,
         why: impl Into<String>,
@@ -167,7 +166,7 @@ impl Error {
         Self::Invalid { subject: subject.into(), why: why.into(), hint: Hint::new(hint) }
     }
 
-    /// This host cannot, with what would help.
+    /// Something that this host does not support, with what would help.
     pub fn unsupported(
         subject: impl Into<String>,
         why: impl Into<String>,
@@ -181,7 +180,7 @@ impl Error {
         Self::Malformed { subject: subject.into(), why: why.into() }
     }
 
-    /// The same error; with this hint where none is known yet.
+    /// The same error, with this hint if it has none yet.
     #[must_use]
     pub fn or_hint(self, text: impl Into<String>) -> Self {
         match &self {
@@ -208,7 +207,7 @@ impl Error {
     }
 }
 
-/// What makes room, where there is none for what was to be written.
+/// How to make room, if the error is that there is none.
 pub fn room(error: &io::Error) -> Option<&'static str> {
     match error.kind() {
         io::ErrorKind::StorageFull => Some("Free some space"),
@@ -237,10 +236,10 @@ mod tests {
         for (kind, hint) in [
             (PermissionDenied, "Name another place with --out, where you may write"),
             (ReadOnlyFilesystem, "Name another place with --out, where you may write"),
-            (NotFound, "Name another place with --out, in a folder that is there"),
-            (IsADirectory, "A folder stands there: name another place with --out"),
-            (AlreadyExists, "A file stands there: name a folder with --out"),
-            (NotADirectory, "A file stands on the way there: name another place with --out"),
+            (NotFound, "Name another place with --out, in a folder that exists"),
+            (IsADirectory, "A folder is there: name another place with --out"),
+            (AlreadyExists, "A file is there: name a folder with --out"),
+            (NotADirectory, "A file is part of the path: name another place with --out"),
             (StorageFull, "Free some space, or name another place with --out"),
             (QuotaExceeded, "Free some of your quota, or name another place with --out"),
         ] {

@@ -1,5 +1,5 @@
-//! What a campaign cannot tell, in sentences: each number that is missing, and each that must be
-//! read with care.
+//! Caveats of a campaign, in sentences: numbers that are missing, and numbers that must be read
+//! with care.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// All caveats, the gravest first.
+/// All caveats, the most serious first.
 pub(super) fn list(campaign: &Campaign) -> Vec<String> {
     let methods = &campaign.summary.methods;
     let mut all = Vec::from_iter(logging(&campaign.design));
@@ -56,12 +56,12 @@ fn counts(methods: &[MethodSummary]) -> Vec<String> {
             )),
             Reconciliation::Unaccounted { n } => Some(format!(
                 "{n} calls of the closed-loop trials are neither recorded by {} nor known to be \
-                 lost: the kernel does not tell all that it misses.",
+                 lost: the kernel does not report everything that it misses.",
                 method.id
             )),
             Reconciliation::OutsideInterval { lo, hi } => Some(format!(
-                "The true count lies outside of the 95 % interval that {} gave, [{lo:.0}, \
-                 {hi:.0}]; that happens once in twenty campaigns.",
+                "The true count lies outside the 95 % interval of {}, [{lo:.0}, {hi:.0}]; that \
+                 happens in one campaign of twenty.",
                 method.id
             )),
             Reconciliation::NotApplicable { why } if !method.id.is_off() => Some(format!(
@@ -74,7 +74,7 @@ fn counts(methods: &[MethodSummary]) -> Vec<String> {
         .collect()
 }
 
-/// What methods that see no functions were judged by.
+/// Methods that see no functions, and the items that they show instead.
 fn stand_ins(methods: &[MethodSummary]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for method in methods {
@@ -84,14 +84,15 @@ fn stand_ins(methods: &[MethodSummary]) -> Vec<String> {
     }
     let told = |Group { text, items, .. }: Group| {
         format!(
-            "{} cannot see {CALLED_PER_KICK}; what they show is {text}, which follows from it.",
+            "Methods that cannot see {CALLED_PER_KICK}, and show {text} instead, which its calls \
+             cause: {}.",
             items.join(", ")
         )
     };
     grouped.into_groups().map(told).collect()
 }
 
-/// Trials that failed, those of one kind and reason together.
+/// Failed trials, grouped by kind and reason.
 fn failed(trials: &[Trial]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for trial in trials {
@@ -116,7 +117,7 @@ fn unavailable(method: &Unavailable) -> String {
     format!("{id} was left out: {why}. {hint}.")
 }
 
-/// Figures without number.
+/// Figures without a number.
 fn missing(methods: &[MethodSummary]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for (method, ShownFigure { name, figure, .. }) in all(methods) {
@@ -128,12 +129,12 @@ fn missing(methods: &[MethodSummary]) -> Vec<String> {
         }
     }
     let told = |Group { text, names, items }: Group| {
-        format!("No {} of {}: {text}.", names.join(", "), several(&items, methods))
+        format!("No {} for {}: {text}.", names.join(", "), several(&items, methods))
     };
     grouped.into_groups().map(told).collect()
 }
 
-/// Differences that may be none; with the smallest that would have been seen.
+/// Differences that may be zero, with the smallest effect that would have been detected.
 fn undecided(methods: &[MethodSummary]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for (method, ShownFigure { name, figure, style }) in all(methods) {
@@ -145,7 +146,7 @@ fn undecided(methods: &[MethodSummary]) -> Vec<String> {
     }
     let told = |Group { text, items, .. }: Group| {
         format!(
-            "Not told apart from zero: {text} of {}; less than d may be there.",
+            "Not distinguishable from zero: {text} of {}. An effect smaller than d may exist.",
             items.join(", ")
         )
     };
@@ -166,7 +167,7 @@ fn notes(methods: &[MethodSummary]) -> Vec<String> {
     grouped.into_groups().map(told).collect()
 }
 
-/// The methods' ids, in few words where they are many.
+/// The methods' ids, shortened if there are many.
 fn several(ids: &[String], methods: &[MethodSummary]) -> String {
     const FEW: usize = 8;
     let known = methods.iter().filter(|method| !method.id.is_off());
@@ -180,7 +181,7 @@ fn several(ids: &[String], methods: &[MethodSummary]) -> String {
     }
 }
 
-/// Values that move along the blocks, or along the places within them, beyond chance.
+/// Trends along the blocks, or along the places within them, beyond chance.
 fn trends(trends: &[Trend]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for trend in trends.iter().filter(|trend| trend.p < ALPHA) {
@@ -202,15 +203,15 @@ fn trends(trends: &[Trend]) -> Vec<String> {
     }
     let told = |Group { text, names, .. }: Group| {
         format!(
-            "A trend beyond chance {text}: {}. The order of methods is random, so that figures \
-             are not biased, but their intervals hold it.",
+            "A trend beyond chance {text}: {}. The order of methods is random, so it does not bias \
+             the figures, but it widens their intervals.",
             names.join(", ")
         )
     };
     grouped.into_groups().map(told).collect()
 }
 
-/// Values that stand apart; by block, since what disturbs one often disturbs several figures.
+/// Outliers, by block, since one disturbance often affects several figures.
 fn outliers(outliers: &[Outlier]) -> Vec<String> {
     let mut grouped = Grouped::default();
     for Outlier { method, figure, block, .. } in outliers {
@@ -225,8 +226,7 @@ fn outliers(outliers: &[Outlier]) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "Values that stand apart from those of the other blocks, and are in the figures all the \
-         same: {}.",
+        "Values far from those of the other blocks, which the figures include: {}.",
         told.join("; ")
     )]
 }
@@ -234,14 +234,12 @@ fn outliers(outliers: &[Outlier]) -> Vec<String> {
 fn reference_price(figure: &Figure) -> String {
     match (figure, parts(figure, Style::DIFFERENCE)) {
         (Figure::Known(_), Some([estimate, interval, n])) => format!(
-            "The reference counter of the fidelity trials costs the worker {estimate} % per frame \
-             itself, {interval}, {n}."
+            "The reference counter of the fidelity trials itself costs the worker {estimate} % per \
+             frame, {interval}, {n}."
         ),
         (Figure::Null(absent), _) => {
             let why = reason(&absent.why);
-            format!(
-                "The price of the reference counter in the fidelity trials is not known: {why}."
-            )
+            format!("The cost of the reference counter in the fidelity trials is unknown: {why}.")
         }
         (Figure::Known(_), None) => String::new(),
     }
@@ -252,8 +250,8 @@ fn reference(runs: &[Run]) -> Vec<String> {
     let checks = runs.iter().flat_map(|run| &run.reference_checks);
     let wrong = checks.filter(|check| !check.holds()).map(|check| {
         format!(
-            "The reference counter of {} counted {} calls where the function had {}: all r_0 and \
-             r_w of that run are in doubt.",
+            "The reference counter of {} counted {} calls, but the function had {}: do not trust \
+             r_0 and r_w of that run.",
             check.function, check.reference, check.target
         )
     });
@@ -262,16 +260,16 @@ fn reference(runs: &[Run]) -> Vec<String> {
 
 fn shared(design: &Design) -> Option<String> {
     design.shared_target.then(|| {
-        "Another tracer held the target, and --allow-shared let the run go on: ftrace-based costs \
-         are not the method's own."
+        "Another tracer held the target, and the run continued because of --allow-shared: the \
+         costs of ftrace-based methods are not their own."
             .into()
     })
 }
 
-/// Said on the first screen too.
+/// This warning is also on the first screen.
 pub(super) fn logging(design: &Design) -> Option<String> {
     design.bpf_log.then(|| {
-        "No measurement: kernel programs logged (--bpf-log), which costs time at each line. The \
+        "Not a measurement: kernel programs logged (--bpf-log), and each line costs time. The \
          lines are in the journal, with each trial."
             .into()
     })
@@ -280,13 +278,13 @@ pub(super) fn logging(design: &Design) -> Option<String> {
 fn programs(design: &Design) -> Option<String> {
     let sha256 = design.object.as_ref()?;
     Some(format!(
-        "The kernel programs are not those built into tracetoll {}, but of a file with SHA-256 \
-         {sha256} (--object).",
+        "The kernel programs are not those built into tracetoll {}, but come from a file with \
+         SHA-256 {sha256} (--object).",
         design.version
     ))
 }
 
-/// What the clocks leave out.
+/// What the clocks do not include.
 fn clocks(runs: &[Run]) -> Vec<String> {
     let platforms: BTreeSet<Platform> = runs.iter().map(|run| run.platform).collect();
     platforms.into_iter().filter_map(|platform| clock(platform, runs)).collect()
@@ -299,9 +297,9 @@ fn clock(platform: Platform, runs: &[Run]) -> Option<String> {
                               hypervisor. Timers, interrupts and page tables pass through it, so \
                               costs on a host without one differ."
             .into(),
-        Platform::Counted => "Clock `counted`: a nanosecond is a fixed number of instructions on \
-                              one virtual CPU clock. Caches, frequency and contention between \
-                              CPUs are not in it."
+        Platform::Counted => "Clock `counted`: a nanosecond is a fixed number of instructions, on \
+                              one clock for all virtual CPUs. It does not include caches, \
+                              frequency or contention between CPUs."
             .into(),
         Platform::Emulated => "Clock `emulated`: the wall clock of an emulated CPU. Its costs are \
                                not in the proportions of hardware."
@@ -315,22 +313,22 @@ fn clock(platform: Platform, runs: &[Run]) -> Option<String> {
                 false => format!(" ({})", doubts.into_iter().collect::<Vec<_>>().join("; ")),
             };
             format!(
-                "Clock `unknown`: nothing proves that a real processor keeps it{why}. Its costs \
+                "Clock `unknown`: it is not proven to be that of a real processor{why}. Its costs \
                  may not be in the proportions of hardware."
             )
         }
     })
 }
 
-/// Version 0.1 called virtual machines `native`, too.
+/// Version 0.1 called virtual machines `native` too.
 pub(super) fn older(runs: &[Run]) -> Option<String> {
     let under_one = |run: &Run| {
         let Run { platform, host, .. } = run;
         *platform == Platform::Native && host.processor.is_none() && host.hypervisor.is_some()
     };
     runs.iter().any(under_one).then(|| {
-        "Clock `native` of a virtual machine: the version of tracetoll that measured it did not \
-         tell virtual machines from hosts. Take its costs as `virtual`."
+        "Clock `native` of a virtual machine: the version of tracetoll that measured this did not \
+         distinguish virtual machines from hosts. Take its costs as `virtual`."
             .into()
     })
 }
@@ -386,8 +384,8 @@ mod tests {
         ]);
         assert_eq!(
             told,
-            ["Values that stand apart from those of the other blocks, and are in the figures all \
-              the same: worker_cpu_pct, throughput_pct of a in block 3; r_m of b in block 1."]
+            ["Values far from those of the other blocks, which the figures include: \
+              worker_cpu_pct, throughput_pct of a in block 3; r_m of b in block 1."]
         );
         assert!(outliers(&[]).is_empty());
     }

@@ -1,5 +1,5 @@
-//! The two series over the schedule, bin by bin and as moving averages: figure 8 of the paper in
-//! characters.
+//! The two series over the schedule, bin by bin and as moving averages: the paper's figure 8 as
+//! text.
 
 use std::fmt::Write as _;
 
@@ -16,13 +16,13 @@ use crate::{
     },
 };
 
-/// Columns of what a line is, and of its series.
+/// Width of a line's label, in columns.
 const LABEL: usize = 26;
 const COLUMNS: usize = 72;
 
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The chart of each method's first trial; none where no fidelity trial ended well.
+/// The chart of each method's first trial; `None` if no fidelity trial succeeded.
 pub(super) fn render(campaign: &Campaign) -> Option<String> {
     let function = campaign.summary.headline_function.as_str();
     let window = window(campaign);
@@ -58,12 +58,12 @@ pub(super) fn render(campaign: &Campaign) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Bins in the paper's moving averages.
+/// Number of bins in the paper's moving averages.
 pub(super) fn window(campaign: &Campaign) -> usize {
     moving_average_window(campaign.design.scenario.bin.into())
 }
 
-/// The averages, each at its window's end; none where the series holds less than a few windows.
+/// The averages, each at the end of its window; `None` if the series is shorter than a few windows.
 pub(super) fn means(series: &[f64], window: usize) -> Option<Vec<f64>> {
     (window > 1 && series.len() / 3 >= window).then(|| {
         let blank = std::iter::repeat_n(f64::NAN, window.saturating_sub(1));
@@ -74,13 +74,13 @@ pub(super) fn means(series: &[f64], window: usize) -> Option<Vec<f64>> {
 /// A series to be drawn.
 pub(super) struct Shown {
     pub(super) of: Of,
-    /// Bin by bin, as the trial has it.
+    /// Bin by bin, as in the trial.
     values: Vec<f64>,
-    /// In the unit of its label.
+    /// In the unit of the label.
     pub(super) drawn: Vec<f64>,
 }
 
-/// What a series is of.
+/// The quantity of a series.
 pub(super) enum Of {
     Share,
     /// Hits per second, of calls or of what the method saw instead.
@@ -99,7 +99,7 @@ pub(super) fn happened(campaign: &Campaign, trial: &Measured) -> Option<Shown> {
     Some(Shown { of: Of::Hits("calls".into()), values, drawn })
 }
 
-/// What the method shows of the headline function, or the reference counter under the baseline.
+/// What the method shows of the headline function, or the reference counter for the baseline.
 pub(super) fn shown(campaign: &Campaign, method: &Descriptor, trial: &Measured) -> Option<Shown> {
     let function = campaign.summary.headline_function.as_str();
     let factor = match method.unit {
@@ -117,7 +117,7 @@ pub(super) fn shown(campaign: &Campaign, method: &Descriptor, trial: &Measured) 
     Some(Shown { of: Of::Hits(name.into()), drawn: over_time(&calls, trial), values })
 }
 
-/// Of the series that is drawn; nothing where it is not defined.
+/// r of the drawn series; empty if it is undefined.
 pub(super) fn r(seen: &Shown, trial: &Measured) -> String {
     let r = pearson(&seen.values, &numbers(&trial.throughput));
     r.map_or_else(|_| String::new(), |r| format!("  r = {r:.3}"))
@@ -147,14 +147,14 @@ fn eighth(level: f64, most: f64) -> usize {
     if most > 0.0 { (7.0 * level / most).round().clamp(0.0, 7.0) as usize } else { 0 }
 }
 
-/// The bins behind each column.
+/// The bins of each column.
 fn columns(bins: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let columns = bins.min(COLUMNS);
     let edge = move |at: usize| at.saturating_mul(bins).checked_div(columns).unwrap_or(0);
     (0..columns).map(move |column| edge(column)..edge(column.saturating_add(1)))
 }
 
-/// What each section is: its name, or what differs between them.
+/// The label of each section: its name, or what differs between sections.
 pub(super) fn labels(sections: &[SectionMark]) -> Vec<String> {
     let by_hogs = sections.array_windows().any(|[one, next]| one.hogs != next.hogs);
     let by_senders = sections.array_windows().any(|[one, next]| one.senders != next.senders);
@@ -169,7 +169,7 @@ pub(super) fn labels(sections: &[SectionMark]) -> Vec<String> {
     sections.iter().map(told).collect()
 }
 
-/// Where sections begin, and as much of what they are as fits in.
+/// Where sections begin, with as much of their labels as fits.
 fn marks(trial: &Measured) -> String {
     let (sections, bins) = (&trial.sections, trial.throughput.len());
     let mut line = vec![' '; bins.min(COLUMNS)];

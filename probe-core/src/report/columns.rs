@@ -1,4 +1,4 @@
-//! Columns of tables that have a row per method.
+//! Columns of tables with one row per method.
 
 use super::{
     figures::of_cost,
@@ -23,10 +23,10 @@ use crate::{
     },
 };
 
-/// Of a table of methods.
+/// A column of a table of methods.
 pub(super) type OfMethods<'a> = Column<'a, &'a MethodSummary>;
 
-/// The methods that have a number in any of the columns; none where no method has.
+/// The methods that have a number in any of the columns; `None` if no method has.
 pub(super) fn table<'a>(
     methods: &'a [MethodSummary],
     mut columns: Vec<OfMethods<'a>>,
@@ -40,7 +40,7 @@ pub(super) fn table<'a>(
     Table::new(rows, columns).unless_empty()
 }
 
-/// Its id.
+/// The method's id.
 pub(super) fn id<'a>() -> OfMethods<'a> {
     OfMethods::new("method", |method| Cell::Name(method.id.to_string()))
 }
@@ -55,14 +55,14 @@ pub(super) fn fidelity<'a>(row: &'static Definition) -> OfMethods<'a> {
     OfMethods::figure(row, |method| method.fidelity.figures.of(row).clone())
 }
 
-/// The correlation of the calls that happened; under the baseline, they are those of `r_0`.
+/// The correlation of the calls that happened; for the baseline, that of `r_0`.
 pub(super) fn happened<'a>() -> OfMethods<'a> {
     OfMethods::figure(R_W, |method| {
         method.fidelity.figures.of(if method.id.is_off() { R_0 } else { R_W }).clone()
     })
 }
 
-/// A figure of the fidelity, with what the method shows where that is not calls.
+/// A figure of the fidelity, with what the method shows if that is not calls.
 pub(super) fn of_series<'a>(
     row: &'static Definition,
     of: fn(&MethodSummary) -> &Figure,
@@ -72,7 +72,7 @@ pub(super) fn of_series<'a>(
     })
 }
 
-/// Where a method takes time while the load runs.
+/// The CPU time of a method while the load runs.
 pub(super) fn costs<'a>(methods: &[MethodSummary]) -> Vec<OfMethods<'a>> {
     vec![
         overhead(KERNEL_NS_PER_EVENT)
@@ -85,17 +85,17 @@ pub(super) fn costs<'a>(methods: &[MethodSummary]) -> Vec<OfMethods<'a>> {
     ]
 }
 
-/// What it takes when the load is over.
+/// The CPU time of a method after the load.
 pub(super) fn after<'a>() -> OfMethods<'a> {
     overhead(AFTER_S_PER_S).unit("CPU s per s of load")
 }
 
-/// What it takes beside CPU time.
+/// What a method takes besides CPU time.
 pub(super) fn held<'a>() -> Vec<OfMethods<'a>> {
     [MEMORY_KIB, READ_KIB_PER_S, WAKEUPS_PER_S].map(overhead).into()
 }
 
-/// What became of the calls.
+/// What happened to the calls.
 pub(super) fn counts<'a>() -> Vec<OfMethods<'a>> {
     let loss = |name, of: fn(&Events) -> Loss| {
         OfMethods::new(name, move |method| {
@@ -114,19 +114,19 @@ pub(super) fn counts<'a>() -> Vec<OfMethods<'a>> {
     ]
 }
 
-/// What happened; below it, what of, where that is not the function that each kick calls.
+/// The number of hits; below it the item, if it is not the function that each kick calls.
 fn called(events: &Events) -> Cell {
     let other = events.item.as_ref().filter(|item| *item != CALLED_PER_KICK);
     Cell::lines(events.truth.map(|n| n.to_string()).into_iter().chain(other.cloned()), " ")
 }
 
-/// What was recorded; below it, what a sampler takes the whole for.
+/// The number of records; below it a sampler's estimate of the total.
 fn recorded(events: &Events) -> Cell {
-    let estimate = events.estimate.map(|estimate| format!("for {:.0}", estimate.calls));
+    let estimate = events.estimate.map(|estimate| format!("est. {:.0}", estimate.calls));
     Cell::lines(events.recorded.map(|n| n.to_string()).into_iter().chain(estimate), " ")
 }
 
-/// Whether the counts reconcile, in a few words; nothing where they cannot be compared.
+/// Whether the counts reconcile, in a few words; empty if they cannot be compared.
 pub(super) fn agreement(reconciles: &Reconciliation) -> Vec<String> {
     let interval = |word: &str, lo: f64, hi: f64| vec![word.into(), format!("[{lo:.0}, {hi:.0}]")];
     match reconciles {

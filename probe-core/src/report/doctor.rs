@@ -1,4 +1,4 @@
-//! A diagnosis, for people.
+//! A diagnosis, as text.
 
 use std::fmt::Write as _;
 
@@ -8,8 +8,8 @@ use crate::model::{
     figure::Platform,
 };
 
-/// One line per check; the hint under what does not work. Checks that follow each other with the
-/// same "could not tell" share one.
+/// One line per check, with a hint below what does not work. Consecutive checks with the same
+/// "could not tell" share one line.
 pub fn render(diagnosis: &Diagnosis) -> String {
     let Diagnosis { kernel, platform, host, targets, presets, methods, default_campaign } =
         diagnosis;
@@ -43,7 +43,7 @@ fn unasked_alike(one: &Check, other: &Check) -> bool {
     matches!(one.answer, Answer::Inconclusive { .. }) && one.answer == other.answer
 }
 
-/// Of several checks with one reason.
+/// Several checks with the same reason.
 fn unasked(text: &mut String, checks: &[Check]) {
     let [Check { answer: Answer::Inconclusive { why }, .. }, ..] = checks else { return };
     let names: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();
@@ -95,7 +95,7 @@ mod tests {
         assert!(text.contains(reason), "{text}");
         assert!(text.contains("a-method-of-usual-39"), "{text}");
         assert!(text.lines().count() < 25, "{text}");
-        // One alone is told as ever, and so are others' reasons.
+        // A single one is printed as usual, and so are those with other reasons.
         let other = Answer::Inconclusive { why: "it is late".into() };
         let methods = vec![check(1), Check { name: "x".into(), answer: other }];
         let text = render(&diagnosis(Vec::new(), methods));

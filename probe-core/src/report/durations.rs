@@ -6,18 +6,18 @@ use crate::{
     model::{campaign::MethodSummary, figures::DurationFigures},
 };
 
-/// Above the table.
+/// The table's title.
 pub(super) fn title() -> String {
     format!(
-        "How long calls of {CALLED_PER_KICK} took in the closed loop, the tracer's own work \
-         included"
+        "How long calls of {CALLED_PER_KICK} took in the closed loop, including the tracer's own \
+         work"
     )
 }
 
 type Row<'a> = (&'a MethodSummary, &'a DurationFigures);
 type OfDurations<'a> = Column<'a, Row<'a>>;
 
-/// One row per method that measures durations; none where no method does.
+/// One row per method that measures durations; `None` if no method does.
 pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table<'_, Row<'_>>> {
     let measured = methods.iter().filter_map(|method| Some((method, method.durations.as_ref()?)));
     let span = |name, of: fn(&DurationFigures) -> [u64; 2]| {

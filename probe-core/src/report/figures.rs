@@ -1,4 +1,4 @@
-//! How the rows of the table of figures are written.
+//! How figures are printed.
 
 use super::number::{Style, nanoseconds};
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Definition {
-    /// How its numbers are written.
+    /// The style of its numbers.
     pub(super) fn style(&self) -> Style {
         match (self.unit, self.scale) {
             (Unit::Correlation, Scale::Difference) => Style::CORRELATIONS,
@@ -27,7 +27,7 @@ impl Definition {
     }
 }
 
-/// A figure of one method, with its name in sentences.
+/// A figure of one method, with its name for use in sentences.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ShownFigure<'a> {
     pub(super) name: &'static str,
@@ -49,14 +49,14 @@ pub(super) fn of(method: &MethodSummary) -> impl Iterator<Item = ShownFigure<'_>
     overhead.chain(fidelity).map(named)
 }
 
-/// The unit of costs per call: by the clock that they were measured in.
+/// The unit of costs per call, which depends on the clock.
 pub(super) fn of_cost(methods: &[MethodSummary]) -> &'static str {
     let clock =
         |method: &MethodSummary| Some(method.overhead.of(KERNEL_NS_PER_EVENT).known()?.platform);
     nanoseconds(methods.iter().find_map(clock))
 }
 
-/// A figure times a number, for another unit.
+/// A figure multiplied by a number, to change its unit.
 pub(super) fn times(figure: &Figure, factor: f64) -> Figure {
     let scaled = |found: &Estimate| {
         let times = |value: Option<f64>| value.map(|value| factor * value);

@@ -1,13 +1,12 @@
-//! Things of which one text is true, told in one sentence.
+//! Groups things to which the same text applies, so that one sentence covers them.
 
-/// Texts, each with the names that it is true of, each with the items that it is true of for that
-/// name; in the order of appearance.
+/// Texts, each with the names to which it applies, each with its items, in the order of first use.
 #[derive(Default)]
 pub(super) struct Grouped(Vec<(String, Names)>);
 
 type Names = Vec<(String, Vec<String>)>;
 
-/// One sentence: `text` is true of each of `names` for each of `items`.
+/// One sentence: `text` applies to each of `names` for each of `items`.
 pub(super) struct Group {
     pub(super) text: String,
     pub(super) names: Vec<String>,
@@ -15,12 +14,12 @@ pub(super) struct Group {
 }
 
 impl Grouped {
-    /// `text` is true of `name` for `item`.
+    /// Adds that `text` applies to `name` for `item`.
     pub(super) fn add(&mut self, text: &str, name: &str, item: String) {
         put(&mut self.0, text, |names| put(names, name, |items| items.push(item)));
     }
 
-    /// One group per text and list of items; names that share both stand together.
+    /// One group per text and list of items; names that share both are in one group.
     pub(super) fn into_groups(self) -> impl Iterator<Item = Group> {
         self.0.into_iter().flat_map(|(text, names)| {
             let mut groups: Vec<Group> = Vec::new();
@@ -35,7 +34,7 @@ impl Grouped {
     }
 }
 
-/// Puts something into the value of `key`, a new one at the end if there is none.
+/// Puts something into the value of `key`, which is appended if it is missing.
 fn put<V: Default>(pairs: &mut Vec<(String, V)>, key: &str, into: impl FnOnce(&mut V)) {
     if let Some((_, value)) = pairs.iter_mut().find(|(known, _)| known == key) {
         return into(value);

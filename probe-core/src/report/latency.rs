@@ -15,11 +15,11 @@ use crate::{
     model::campaign::MethodSummary,
 };
 
-/// Above the table.
-pub(super) const TITLE: &str = "How long frames take from when they are to be sent until the sink \
-                                has them, at fixed load: `off` in µs, methods in % above it";
+/// The table's title.
+pub(super) const TITLE: &str = "How long frames take from when they are due until the sink has \
+                                them, at fixed load: `off` in µs, methods in % above it";
 
-/// Each percentile, of the baseline and of methods.
+/// Each percentile, for the baseline and for methods.
 const ROWS: [(&str, &Definition, &Definition); 5] = [
     ("50 %", LATENCY_P50_US, LATENCY_P50_PCT),
     ("90 %", LATENCY_P90_US, LATENCY_P90_PCT),
@@ -28,7 +28,7 @@ const ROWS: [(&str, &Definition, &Definition); 5] = [
     ("longest", LATENCY_MAX_US, LATENCY_MAX_PCT),
 ];
 
-/// One row per method; none where no load stamped its frames.
+/// One row per method; `None` if no load stamped its frames.
 pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table<'_, &MethodSummary>> {
     let timed =
         methods.iter().filter(|method| method.overhead.of(LATENCY_P50_US).known().is_some());

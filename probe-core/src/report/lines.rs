@@ -1,10 +1,10 @@
-//! Text in lines that fit a terminal.
+//! Wraps text to lines that fit a terminal.
 
-/// Columns of a terminal that every line fits into.
+/// Maximum width of a line in a terminal.
 pub const WIDTH: usize = 100;
 
-/// `text` in lines of [`WIDTH`], the first behind `bullet`, the others as far in. Commands stay
-/// whole where a line can hold them, so that they can be copied.
+/// `text` in lines of [`WIDTH`], the first after `bullet`, the others indented as far. Commands are
+/// not broken if a line can hold them, so that they can be copied.
 pub fn paragraph(bullet: &str, text: &str) -> String {
     let room = WIDTH.saturating_sub(bullet.len()).max(1);
     let lines = filled(words(text, room), room);
@@ -13,8 +13,8 @@ pub fn paragraph(bullet: &str, text: &str) -> String {
     starts.zip(&lines).map(|(start, line)| format!("{start}{line}\n")).collect()
 }
 
-/// Words in lines of `room` columns, at least one line. A word that no line can hold, such as a
-/// command line without spaces, is cut.
+/// Words in lines of `room` columns, at least one line. A word that fits no line, such as a command
+/// line without spaces, is cut.
 pub(super) fn filled(words: impl IntoIterator<Item = impl AsRef<str>>, room: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -22,7 +22,7 @@ pub(super) fn filled(words: impl IntoIterator<Item = impl AsRef<str>>, room: usi
         let letters: Vec<char> = word.as_ref().chars().collect();
         for part in letters.chunks(room.max(1)) {
             if !line.is_empty() {
-                // With the blank between them, both must fit.
+                // Both must fit, including the blank between them.
                 if line.chars().count().saturating_add(part.len()) < room {
                     line.push(' ');
                 } else {
@@ -36,7 +36,7 @@ pub(super) fn filled(words: impl IntoIterator<Item = impl AsRef<str>>, room: usi
     lines
 }
 
-/// The words of `text`; what stands in backticks is one, unless it is longer than `room`.
+/// The words of `text`. Text in backticks is one word, unless it is longer than `room`.
 fn words(text: &str, room: usize) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -52,8 +52,8 @@ fn words(text: &str, room: usize) -> Vec<String> {
     words.into_iter().flat_map(cut).collect()
 }
 
-/// A name, broken behind hyphens and their like, so that its lines are no longer than `width` where
-/// its parts are not.
+/// A name, broken after hyphens and similar characters, so that its lines are not longer than
+/// `width` unless one of its parts is.
 pub(super) fn broken(name: &str, width: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     for part in name.split_inclusive(['-', ':', ' ', '.', '_']) {

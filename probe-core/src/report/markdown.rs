@@ -10,8 +10,8 @@ use crate::{
     model::campaign::{Campaign, MethodSummary},
 };
 
-/// One table, one row per method, each figure with its interval; where the guests speak TCP,
-/// another of the sections and one of the paper's statements.
+/// One table with one row per method, each figure with its interval. If the guests speak TCP, also
+/// a table of the sections and one of the paper's statements.
 pub fn render(campaign: &Campaign) -> String {
     let (summary, design) = (&campaign.summary, &campaign.design);
     let mut text = table(&summary.methods).markdown();

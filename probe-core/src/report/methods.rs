@@ -1,11 +1,11 @@
-//! The list of methods, for people.
+//! The list of methods, as text.
 
 use std::fmt::Write as _;
 
 use super::lines::paragraph;
 use crate::model::method::{Class, Descriptor};
 
-/// Some lines per method: what it does, what it gives, and its parameters with their values.
+/// A few lines per method: what it does, what it gives, and its parameters with their values.
 pub fn render(methods: &[&Descriptor], groups: &[&str]) -> String {
     let mut text = String::new();
     for method in methods {
@@ -32,7 +32,7 @@ fn kind(class: Class) -> &'static str {
         Class::Exact => "counts every call",
         Class::Recorded => "a record per call",
         Class::Sampled => "samples",
-        Class::Inferred => "sees what follows from calls",
+        Class::Inferred => "sees effects of calls",
         Class::Nothing => "observes nothing",
     }
 }

@@ -1,4 +1,4 @@
-//! Results for people and programs, made from the model and the analysis alone.
+//! Results for people and programs, made only from the model and the analysis.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 

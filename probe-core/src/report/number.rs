@@ -1,26 +1,26 @@
-//! Numbers as people read them: with their sign where it means a direction, and no digits that
-//! their interval denies.
+//! Numbers as people read them: with a sign if it is a direction, and without digits that their
+//! interval makes meaningless.
 
 use crate::model::{
     figure::{Estimate, Figure, Platform},
     loss::Loss,
 };
 
-/// How a figure's numbers are written.
+/// How the numbers of a figure are printed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Style {
-    /// Whether a `+` stands before what is above zero.
+    /// Whether values above zero have a `+`.
     pub(super) signed: bool,
-    /// Digits behind the point; none takes two digits of the interval's half width.
+    /// Digits after the decimal point; `None` for two digits of the interval's half width.
     pub(super) decimals: Option<usize>,
 }
 
 impl Style {
     /// A difference from the baseline.
     pub(super) const DIFFERENCE: Self = Self { signed: true, decimals: None };
-    /// A quantity of its own.
+    /// A quantity by itself.
     pub(super) const LEVEL: Self = Self { signed: false, decimals: None };
-    /// A correlation, or what is left of one.
+    /// A correlation, or the part of one that remains.
     pub(super) const CORRELATION: Self = Self { signed: false, decimals: Some(3) };
     /// A difference of correlations.
     pub(super) const CORRELATIONS: Self = Self { signed: true, decimals: Some(3) };
@@ -28,26 +28,26 @@ impl Style {
     fn decimals(self, estimate: &Estimate) -> usize {
         let half_width = match (estimate.lo, estimate.hi) {
             (Some(lo), Some(hi)) if hi > lo => (hi - lo) / 2.0,
-            // Without interval, or without scatter: three digits of the number itself.
+            // Without an interval, or without scatter: three digits of the number itself.
             _ => estimate.estimate.abs() / 10.0,
         };
         self.decimals.unwrap_or_else(|| decimals_for(half_width))
     }
 }
 
-/// Digits behind the point that show two digits of `width`, two at most.
+/// Digits after the decimal point that show two digits of `width`, at most two.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 2")]
 fn decimals_for(width: f64) -> usize {
     if width > 0.0 { (1.0 - width.log10().floor()).clamp(0.0, 2.0) as usize } else { 0 }
 }
 
-/// A figure in three parts: the estimate, `[lo, hi]`, and `n 10, d 0.3`. None for one that has no
+/// A figure in three parts: the estimate, `[lo, hi]`, and `n 10, d 0.3`. `None` if it has no
 /// number.
 pub(super) fn parts(figure: &Figure, style: Style) -> Option<[String; 3]> {
     let estimate = figure.known()?;
     let decimals = style.decimals(estimate);
     let number = |value: f64, signed: bool| {
-        // What rounds to zero has no sign.
+        // A value that rounds to zero has no sign.
         let value = if value.abs() < 0.5 / 10_f64.powi(decimals as i32) { 0.0 } else { value };
         if signed && value > 0.0 {
             format!("+{value:.decimals$}")
@@ -67,13 +67,12 @@ pub(super) fn parts(figure: &Figure, style: Style) -> Option<[String; 3]> {
     ])
 }
 
-/// The smallest effect that would have been seen, in the digits of the figure.
+/// The smallest effect that would have been detected, with the digits of the figure.
 pub(super) fn detectable(estimate: &Estimate, style: Style) -> Option<String> {
     let decimals = style.decimals(estimate);
     estimate.detectable.map(|effect| format!("{effect:.decimals$}"))
 }
 
-/// A loss.
 pub(super) fn loss(loss: Loss) -> String {
     match loss {
         Loss::Exact(n) => n.to_string(),

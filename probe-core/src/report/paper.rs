@@ -1,4 +1,4 @@
-//! The paper's statements beside what was measured.
+//! The paper's statements beside the measured values.
 
 use super::{
     number::{Style, parts},
@@ -11,13 +11,13 @@ use crate::model::{
     paper::{Agreement, Beside, Statement},
 };
 
-/// Above the table.
+/// The table's title.
 pub(super) const TITLE: &str =
     "The paper's statements (Fujita, Abe and Lee) beside what was measured";
 
 type OfStatements<'a> = Column<'a, &'a Statement>;
 
-/// One row per statement; none where there is none.
+/// One row per statement; `None` if there are none.
 pub(super) fn table_of(statements: &[Statement]) -> Option<Table<'_, &Statement>> {
     let columns = vec![
         OfStatements::new("the paper says", |said| {
@@ -30,7 +30,7 @@ pub(super) fn table_of(statements: &[Statement]) -> Option<Table<'_, &Statement>
     Table::new(statements, columns).unless_empty()
 }
 
-/// What was measured, then what is to be said of it.
+/// The measured values, then the remarks.
 fn here(statement: &Statement) -> Vec<String> {
     let measured = statement.measured.iter().map(line);
     measured.chain(statement.remarks.iter().cloned()).collect()
@@ -50,7 +50,7 @@ fn line(Beside { what, method, figure, is_correlation }: &Beside) -> String {
     format!("{method}: {what}: {value}")
 }
 
-/// The verdict, with a star where one run led to it.
+/// The verdict, with a star if it rests on one run.
 fn agreement(statement: &Statement) -> String {
     let verdict = match statement.agrees {
         Agreement::Yes => "yes",

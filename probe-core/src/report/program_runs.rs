@@ -1,4 +1,4 @@
-//! What the kernel says that BPF programs take, where it timed them.
+//! The kernel's run times of BPF programs, if it measured them.
 
 use super::{
     columns::{self, OfMethods},
@@ -14,11 +14,11 @@ use crate::{
     },
 };
 
-/// Above the table.
-pub(super) const TITLE: &str = "What runs of BPF programs take by the kernel's statistics, beside \
-                                the cost per call; ns of its clock";
+/// The table's title.
+pub(super) const TITLE: &str = "Run time of BPF programs by the kernel's statistics, beside the \
+                                cost per call; ns of its clock";
 
-/// Of methods whose programs were timed.
+/// Columns for methods whose programs were timed.
 pub(super) fn columns<'a>(methods: &[MethodSummary]) -> Vec<OfMethods<'a>> {
     let timed = |name, of: fn(&MethodSummary, &RunFigures) -> Cell| {
         OfMethods::new(name, move |method| {
@@ -37,17 +37,18 @@ pub(super) fn columns<'a>(methods: &[MethodSummary]) -> Vec<OfMethods<'a>> {
     ]
 }
 
-/// One row per method whose programs were timed; none where none was.
+/// One row per method whose programs were timed; `None` if there are none.
 pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table<'_, &MethodSummary>> {
     columns::table(methods, columns(methods))
 }
 
-pub(super) const CAVEAT: &str = "The kernel timed each run of BPF programs: two more reads of the clock per run, which are in \
-     the overhead of every method that runs such programs, and of the reference counter. Do not \
-     set that overhead against one without. What the kernel tells leaves out the way to the \
-     program (trampoline, kprobe, tracepoint), so that it is less than the cost per call.";
+pub(super) const CAVEAT: &str = "The kernel timed each run of a BPF program. That takes two more \
+clock reads per run, which are part of the overhead of every method that runs such programs, and \
+of the reference counter. Do not compare that overhead with one measured without them. The \
+kernel's times do not include the path to the program (trampoline, kprobe, tracepoint), so they \
+are less than the cost per call.";
 
-/// What reads of the clock do to the overhead, where there were any.
+/// How the clock reads affect the overhead, if there were any.
 pub(super) fn caveat(campaign: &Campaign) -> Option<&'static str> {
     let timed = campaign.summary.methods.iter().any(|method| method.program_runs.is_some());
     (timed || campaign.design.bpf_stats).then_some(CAVEAT)
@@ -72,7 +73,7 @@ mod tests {
         let text = text::render(&campaign);
         let row = text.lines().find(|line| line.contains(" 54321 ")).unwrap();
         assert!(row.contains("bpf-fentry-count") && text.contains(TITLE), "{text}");
-        assert!(text.contains("The kernel timed each run of BPF programs"), "{text}");
+        assert!(text.contains("The kernel timed each run of a BPF program"), "{text}");
         let table = markdown::render(&campaign);
         assert!(table.contains("| `bpf-fentry-count` | 54321 | 234.8"), "{table}");
         assert!(table.contains("\nThe kernel timed each run"), "{table}");

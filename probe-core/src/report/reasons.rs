@@ -1,4 +1,4 @@
-//! Reasons and notes of figures in English. No sentence ends with a stop: it stands within others.
+//! Reasons and notes of figures in English. They end without a full stop, for use within sentences.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ pub fn reason(reason: &Reason) -> String {
     let plain = match reason {
         Reason::Baseline => "the baseline",
         Reason::NotInThisResult => "not in this result",
-        Reason::OtherTrials => "a figure of other trials",
+        Reason::OtherTrials => "computed from other trials",
         Reason::Several { reasons } => return several(reasons),
 
         Reason::NoTrials => "no trial",
@@ -28,15 +28,15 @@ pub fn reason(reason: &Reason) -> String {
             return format!("each {} trial of {method} failed; the first: {first}", kind(*trials));
         }
         Reason::NoRun { trials, method } => {
-            return format!("no {} trial of {method} names its run", kind(*trials));
+            return format!("the runs of the {} trials of {method} are missing", kind(*trials));
         }
         Reason::NoCommonBlock { trials, methods } => return no_common_block(trials, methods),
         Reason::NoReferencePair => {
-            "no block holds the baseline with and without the reference counter at one pace"
+            "no block has the baseline with and without the reference counter at the same pace"
         }
 
         Reason::NoCostPerCall => {
-            "a profiler does no work per call; worker_cpu_pct and system_cpu_pct hold its cost"
+            "a profiler does no work per call; worker_cpu_pct and system_cpu_pct show its cost"
         }
         Reason::NotInTarget { function } => {
             return format!("{function}, which each kick calls, is not in the target");
@@ -45,8 +45,8 @@ pub fn reason(reason: &Reason) -> String {
         Reason::WakeupsNotCounted => "wake-ups of processes are not counted",
 
         Reason::NoTime => "a frame took no time",
-        Reason::NotTimed => "frames were not timed: only VM-less guests stamp them",
-        Reason::TooFewFrames => "fewer frames than lie beyond it one by one",
+        Reason::NotTimed => "frames were not timed: only guests without a VM stamp them",
+        Reason::TooFewFrames => "too few frames: less than one is expected beyond it",
 
         Reason::UnsureR0 => "r_0 has no interval, so it may be near zero",
         Reason::WeakR0 { lo, hi, least } => {
@@ -62,33 +62,38 @@ pub fn reason(reason: &Reason) -> String {
 
         Reason::NoSeries { function } => return format!("the method has no series of {function}"),
         Reason::NoSeriesOfGuest { guest } => return format!("no series of {guest}"),
-        Reason::NotCalls { item } => return format!("{item} cannot be set against calls"),
-        Reason::SharesNotCalls => "shares of CPU time cannot be set against calls",
-        Reason::SharesNotTimes => "shares of CPU time do not tell the time between calls",
-        Reason::NoOwnShare => "the method tells no share of the function's own code",
-        Reason::Lengths { bins: [a, b] } => return format!("series of {a} and {b} bins"),
+        Reason::NotCalls { item } => return format!("{item} cannot be compared with calls"),
+        Reason::SharesNotCalls => "shares of CPU time cannot be compared with calls",
+        Reason::SharesNotTimes => "shares of CPU time do not give the time between calls",
+        Reason::NoOwnShare => "the method does not report the share of the function's own code",
+        Reason::Lengths { bins: [a, b] } => {
+            return format!(
+                "the series differ in length: {a} and \
+                                                            {b} bins"
+            );
+        }
         Reason::NoCallByReference => "the reference counter counted no call",
         Reason::NoReference => "the trial ran without the reference counter",
         Reason::ReferenceUnavailable { why } => return format!("no reference counter: {why}"),
         Reason::ReferenceLacksFunction => "no reference counter for this function",
-        Reason::NoFramesByBin => "the sink counted no frames by bin",
-        Reason::NoRoundTripTime => "no guest tells a round-trip time: none sends over TCP",
+        Reason::NoFramesByBin => "the sink did not count frames per bin",
+        Reason::NoRoundTripTime => "no guest reports a round-trip time: none sends over TCP",
 
         Reason::TooFewBins { bins, least } => return format!("{bins} bins; r needs {least}"),
         Reason::Constant { series } => return format!("the {} is constant", compared(*series)),
         Reason::NotANumber { series } => {
-            return format!("the {} holds a value that is no number", compared(*series));
+            return format!("the {} contains a value that is not a number", compared(*series));
         }
 
-        Reason::NoSections => "no trial holds these sections",
+        Reason::NoSections => "no trial has these sections",
         Reason::EndsBeforeSection => "the series ends before the section",
-        Reason::NothingToDivideBy => "nothing to divide by",
-        Reason::NoScatter => "fewer than two bins, or nothing in them",
-        Reason::OneSection => "it takes two sections",
-        Reason::BeginsAtNothing => "it begins at nothing",
+        Reason::NothingToDivideBy => "division by zero",
+        Reason::NoScatter => "fewer than two bins, or only zeros in them",
+        Reason::OneSection => "it needs two sections",
+        Reason::BeginsAtNothing => "it starts from zero",
 
-        Reason::NoClosedLoopTrial => "no closed-loop trial ended well",
-        Reason::NotTied => "nothing ties what it counts to the load",
+        Reason::NoClosedLoopTrial => "no closed-loop trial succeeded",
+        Reason::NotTied => "the load does not determine how often it happens",
         Reason::RecordsNothing => "it records nothing",
         Reason::SharesDoNotCount => "shares of CPU time do not count calls",
         Reason::NoCount => "a trial has no count of it",
@@ -98,7 +103,7 @@ pub fn reason(reason: &Reason) -> String {
         }
 
         Reason::NotMeasured => "it was not measured",
-        Reason::OtherClock => "what is left of it is in another clock",
+        Reason::OtherClock => "it was measured only on another clock",
     };
     plain.to_owned()
 }
@@ -110,7 +115,7 @@ fn several(reasons: &[Reason]) -> String {
 
 fn no_common_block(trials: &[TrialKind], [first, second]: &[MethodId; 2]) -> String {
     let kinds: Vec<String> = trials.iter().map(|&trials| kind(trials)).collect();
-    format!("no block holds a {} trial of both {first} and {second}", kinds.join(" and a "))
+    format!("no block has a {} trial of both {first} and {second}", kinds.join(" and a "))
 }
 
 /// A remark on an estimate.
@@ -135,14 +140,14 @@ pub fn note(note: &Note) -> String {
             "events were lost or missed, or may have been, in {trials} of {of} trials: their \
              series is not exact"
         ),
-        Note::StandsIn { item } => format!("its series is of {item}, not of calls"),
+        Note::StandsIn { item } => format!("its series counts {item}, not calls"),
         Note::ReferenceNotExact { blocks, of } => {
             format!("the reference counter missed calls, or may have, in {blocks} of {of} blocks")
         }
     }
 }
 
-/// Why something cannot be said of a figure.
+/// Why nothing can be said about a figure.
 pub fn doubt(doubt: &Doubt) -> String {
     match doubt {
         Doubt::Absent(why) => reason(why),

@@ -1,5 +1,4 @@
-//! What is to be said of the figures by section: why some have no number, and what others do not
-//! hold.
+//! Remarks on the figures by section: why some have no number, and the limits of others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +10,10 @@ use crate::model::{
     trial::{CountedAt, Outcome},
 };
 
-/// Names that are told one by one.
+/// Number of names that are listed.
 const FEW: usize = 6;
 
-/// Where a reason or a remark holds.
+/// Where a reason or a remark applies.
 #[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Where {
     functions: BTreeSet<String>,
@@ -22,24 +21,23 @@ struct Where {
     sections: BTreeSet<usize>,
 }
 
-/// Figures by what is to be said of them: whether there is a number, and the text.
+/// Figures by remark: whether there is a number, and the text.
 type Said = BTreeMap<(bool, String), BTreeMap<&'static str, Where>>;
 
-/// Of the whole campaign: where throughput was counted, if not at the sink, and the remarks by
+/// Remarks on the whole campaign: where throughput was counted, if not at the sink, and those by
 /// section.
 pub(super) fn list(campaign: &Campaign) -> Vec<String> {
     let at_taps = campaign.trials.iter().any(|trial| match &trial.outcome {
         Outcome::Done(measured) => measured.counted_at == Some(CountedAt::Tap),
         Outcome::Failed { .. } => false,
     });
-    let place = "Throughput is what came out of the guests' TAPs, not what a sink received.";
+    let place = "Throughput is what the guests' TAPs sent, not what a sink received.";
     let place = at_taps.then(|| place.to_owned());
     let lags = widths::lags(&campaign.summary.methods);
     place.into_iter().chain(lags).chain(by_section(&campaign.summary)).collect()
 }
 
-/// One sentence per reason and remark; a star in the tables already tells of intervals within one
-/// run.
+/// One sentence per reason and remark. Intervals within one run have a star in the tables already.
 fn by_section(summary: &Summary) -> Vec<String> {
     let mut said = Said::new();
     for (index, section) in summary.sections.iter().enumerate() {
@@ -57,7 +55,7 @@ fn by_section(summary: &Summary) -> Vec<String> {
     }
     let all = summary.sections.len();
     let sentences = said.into_iter().map(|((known, text), figures)| {
-        // Figures of which the same is true at the same places stand together.
+        // Figures with the same remark at the same places are listed together.
         let mut by_place: BTreeMap<Where, Vec<&str>> = BTreeMap::new();
         for (name, place) in figures {
             by_place.entry(place).or_default().push(name);

@@ -1,10 +1,10 @@
-//! Several results beside each other: what each is called, and what they have in common.
+//! Several results side by side: their labels, and what they have in common.
 
 use std::collections::BTreeSet;
 
 use crate::model::campaign::{Campaign, Run};
 
-/// A campaign, and what it is called beside others.
+/// A campaign, and its label among others.
 #[derive(Debug, serde::Serialize)]
 pub struct NamedCampaign {
     /// Kernel, processor and clock; where several results have these in common, their folder. No
@@ -38,14 +38,14 @@ fn machine(campaign: &Campaign) -> String {
     format!("{}, {}, {} clock", campaign.design.kernel, cpus.join(" and "), clocks.join(" and "))
 }
 
-/// The clocks that a campaign's runs were measured in.
+/// The clocks of a campaign's runs.
 pub(super) fn clocks(campaign: &Campaign) -> Vec<&'static str> {
     let clocks = campaign.runs.iter().map(|run| run.platform.name());
     clocks.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The last part of this place, the `number`th of all; the whole where another ends so, and its
-/// number too where another is the same.
+/// The last part of `place`, which is the `number`th of all; the whole path if another one ends the
+/// same way, and with its number if another one is identical.
 fn folder(places: &[&str], number: usize, place: &str) -> String {
     let last = |place: &str| {
         let mut parts = place.trim_end_matches('/').rsplit('/');

@@ -1,5 +1,5 @@
-//! The answer on one screen: a line per method, the cheapest first, what follows from it, and where
-//! the rest is.
+//! The answer on one screen: one line per method, the cheapest first, the conclusion, and where to
+//! find the rest.
 
 use super::{
     caveats,
@@ -16,7 +16,7 @@ use crate::model::{
     figure::{Figure, Platform},
 };
 
-/// Columns of a method's id.
+/// Width of a method's id, in columns.
 const ID: usize = 24;
 
 /// The screen.
@@ -42,7 +42,7 @@ pub fn render(campaign: &Campaign) -> String {
     text.push_str(&paragraph(
         "",
         &format!(
-            "`tracetoll report --full RESULT` has all tables, and {untold} things that this run \
+            "`tracetoll report --full RESULT` prints all tables, and {untold} things that this run \
              cannot tell."
         ),
     ));

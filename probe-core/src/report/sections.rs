@@ -1,4 +1,4 @@
-//! What the sections of the schedule show, section by section.
+//! Results per section of the schedule.
 
 use super::{
     figures::times,
@@ -15,17 +15,17 @@ use crate::model::{
     sections::{FunctionInSection, MethodInSection, SectionFigures},
 };
 
-/// Functions, or methods, that fit beside each other.
+/// Number of functions, or methods, that fit side by side.
 const COLUMNS: usize = 5;
 
-/// Columns of a section's label; longer ones go on in the next line.
+/// Width of a section's label, in columns; longer ones continue on the next line.
 const LABEL: usize = 18;
 
-/// Of a table of sections.
+/// A column of a table of sections.
 pub(super) type OfSections<'a> = Column<'a, &'a SectionFigures>;
 
-/// Titles and tables; none where no fidelity trial ended well. A VM-less guest without TCP has the
-/// first alone: the others are the paper's figures.
+/// Titles and tables; none if no fidelity trial succeeded. A guest without VM and TCP has only the
+/// first: the others are the paper's figures.
 pub(super) fn tables(campaign: &Campaign) -> Vec<(String, String)> {
     let summary = &campaign.summary;
     let (sections, headline) = (&summary.sections[..], summary.headline_function.as_str());
@@ -45,7 +45,7 @@ pub(super) fn tables(campaign: &Campaign) -> Vec<(String, String)> {
     let title = format!("Calls, section by section{few}");
     tables.push((title, calls(sections).text()));
     for id in methods(sections) {
-        let title = format!("Share of CPU time in %, with all that is called; by {id}{few}");
+        let title = format!("Share of CPU time in %, including callees; by {id}{few}");
         tables.extend(shares(sections, id, COLUMNS).map(|table| (title, table.text())));
     }
     let ran = |method: &&Descriptor| methods(sections).any(|id| *id == method.id);
@@ -58,22 +58,22 @@ pub(super) fn tables(campaign: &Campaign) -> Vec<(String, String)> {
     tables
 }
 
-/// How many functions the tables do not hold.
+/// How many functions the tables omit.
 fn left_out(sections: &[SectionFigures]) -> String {
     let first = sections.iter().flat_map(|section| &section.methods).next();
     let all = first.map_or(0, |method| method.functions.len());
     match all.saturating_sub(COLUMNS) {
         0 => String::new(),
-        more => format!("; {more} more functions stand in campaign.json, `summary.sections`"),
+        more => format!("; {more} more functions are in campaign.json, `summary.sections`"),
     }
 }
 
-/// Whether the paper's figures are told: guests with more to them than a stream of frames.
+/// Whether the paper's figures are shown: only for guests that send more than a stream of frames.
 pub(super) fn is_drawn(campaign: &Campaign) -> bool {
     campaign.design.scenario.guests.kind != GuestKind::Blast
 }
 
-/// A row per section.
+/// One row per section.
 pub(super) fn of_sections<'a>(
     sections: &'a [SectionFigures],
     columns: impl IntoIterator<Item = OfSections<'a>>,
@@ -84,7 +84,7 @@ pub(super) fn of_sections<'a>(
     Table::new(sections, [label.within(LABEL)].into_iter().chain(columns).collect())
 }
 
-/// How throughput is spread, and all else that is told of a section under the baseline.
+/// The distribution of throughput, and everything else about a section under the baseline.
 pub(super) fn overview(summary: &Summary) -> Table<'_, &SectionFigures> {
     let headline = &summary.headline_function;
     let under_off = |name, told: fn(&MethodInSection) -> Cell| {
@@ -136,7 +136,8 @@ fn guests(sections: &[SectionFigures]) -> Option<Table<'_, &SectionFigures>> {
     (most? > 1).then(|| of_sections(sections, [sent]))
 }
 
-/// The reference counter's under the baseline; what has none, by the first method that counts it.
+/// Calls by the reference counter under the baseline, or by the first method that counts the
+/// function.
 pub(super) fn calls(sections: &[SectionFigures]) -> Table<'_, &SectionFigures> {
     let counter = |name: &String| {
         let known = |method: &&MethodInSection| {
@@ -166,7 +167,7 @@ pub(super) fn calls(sections: &[SectionFigures]) -> Table<'_, &SectionFigures> {
     of_sections(sections, functions(sections).take(COLUMNS).map(column))
 }
 
-/// Of one profiler, of so many functions at most; none for another method.
+/// Shares of one profiler, for a limited number of functions; `None` for any other method.
 pub(super) fn shares<'a>(
     sections: &'a [SectionFigures],
     id: &'a MethodId,

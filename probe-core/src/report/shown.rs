@@ -1,4 +1,4 @@
-//! What a method's series is of, and how figures of one run are marked.
+//! What a method's series counts, and how figures of one run are marked.
 
 use crate::{
     analysis::fidelity::series,
@@ -10,26 +10,26 @@ use crate::{
     },
 };
 
-/// What [`star`] means.
+/// The meaning of [`star`].
 pub(super) const STAR: &str =
-    "*: the interval is of one run's own bins; how runs differ is not in it";
+    "*: the interval comes from one run's own bins; it does not include differences between runs";
 
-/// Behind an interval, or the verdict that it led to.
+/// The mark after an interval, or after the verdict that it led to.
 pub(super) fn star(found: &Estimate) -> &'static str {
     if found.basis == Basis::WithinRun { "*" } else { "" }
 }
 
-/// What stars mean, below tables that hold any.
+/// The meaning of stars, below tables that have any.
 pub(super) fn stars(tables: &str) -> Option<String> {
     tables.contains("]*").then(|| format!("{STAR}."))
 }
 
-/// The method by its id; results hold each method that they have figures of.
+/// The method with this id; results describe each method that they have figures of.
 pub(super) fn described<'a>(campaign: &'a Campaign, id: &MethodId) -> Option<&'a Descriptor> {
     campaign.design.methods.iter().find(|method| method.id == *id)
 }
 
-/// A method's first fidelity trial that ended well: run and block come before the order of the
+/// A method's first successful fidelity trial, by run and block rather than by the order of the
 /// file.
 pub(super) fn first_trial<'a>(campaign: &'a Campaign, method: &Descriptor) -> Option<&'a Measured> {
     let fidelity = campaign.trials.iter().filter(|trial| {
@@ -44,7 +44,7 @@ pub(super) fn first_trial<'a>(campaign: &'a Campaign, method: &Descriptor) -> Op
     done.min_by_key(|(place, _)| *place).map(|(_, measured)| measured)
 }
 
-/// What the method's series is of, in a word or two; what it saw instead of calls by its name.
+/// What the method's series counts, in a word or two; the item's name if that is not calls.
 pub(super) fn what(campaign: &Campaign, method: &Descriptor) -> String {
     let function = campaign.summary.headline_function.as_str();
     let seen = first_trial(campaign, method).and_then(|trial| series(trial, function));

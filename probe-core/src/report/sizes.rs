@@ -9,14 +9,14 @@ use crate::analysis::figures::table::KERNEL_NS_PER_KICK;
 use crate::model::campaign::MethodSummary;
 use crate::model::figures::SizeFigures;
 
-/// Above the table.
+/// The table's title.
 pub(super) const TITLE: &str =
-    "What it costs by the number of functions traced: ns per kick, above `off`; (hits per kick)";
+    "What it costs by the number of traced functions: ns per kick above `off` (hits per kick)";
 
-/// Most numbers that fit beside each other.
+/// The greatest number of columns that fit side by side.
 const COLUMNS: usize = 6;
 
-/// One row per method, one column per number of functions; none where only one number was measured.
+/// One row per method, one column per number of functions; `None` if only one number was measured.
 pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table<'_, &MethodSummary>> {
     let sizes: Vec<usize> = methods
         .iter()
@@ -25,7 +25,7 @@ pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table<'_, &MethodSum
         .iter()
         .map(|size| size.functions)
         .collect();
-    // The fewest and the most say most.
+    // The fewest and the most are the most informative.
     let shown: Vec<usize> = match sizes.split_last() {
         Some((most, fewer)) => fewer.iter().take(COLUMNS - 1).chain([most]).copied().collect(),
         None => sizes,

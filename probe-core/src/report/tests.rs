@@ -1,4 +1,4 @@
-//! Reports of a campaign that holds one of everything.
+//! Tests of reports, on a campaign that has one of everything.
 
 use super::{lines, markdown, text};
 use crate::{
@@ -22,7 +22,7 @@ fn the_markdown_table() {
     insta::assert_snapshot!(markdown::render(&campaign()));
 }
 
-/// From the sections on: what stands above is told of every campaign.
+/// The report from the sections on: what is above is the same for every campaign.
 fn of_sections(campaign: &Campaign) -> String {
     let text = text::render(campaign);
     let start = text.find("Sections under").unwrap();
@@ -70,10 +70,10 @@ fn what_a_capture_shows_is_called_frames() {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("frames/s, to 9900"), "{text}");
     assert!(
-        words.contains("r_m of handle_tx under ftrace-function: its series is of frames"),
+        words.contains("r_m of handle_tx under ftrace-function: its series counts frames"),
         "{text}"
     );
-    assert!(words.contains("Throughput is what came out of the guests' TAPs"), "{text}");
+    assert!(words.contains("Throughput is what the guests' TAPs sent"), "{text}");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn functions_that_the_tables_do_not_hold_are_counted() {
         }
     }
     let text = text::render(&campaign).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(text.contains("2 more functions stand in campaign.json, `summary.sections`"), "{text}");
+    assert!(text.contains("2 more functions are in campaign.json, `summary.sections`"), "{text}");
 }
 
 #[test]

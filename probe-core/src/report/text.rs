@@ -1,4 +1,4 @@
-//! The report that people read in a terminal.
+//! The full report for a terminal.
 
 use std::collections::BTreeSet;
 
@@ -41,7 +41,7 @@ pub fn render(campaign: &Campaign) -> String {
     text.push_str(&paragraph(
         "",
         "Below each figure: its 95 % interval; n, the number of blocks; d, the smallest effect \
-         that n blocks of this scatter would have shown (power 0.8). \
+         that n blocks with this scatter would have detected (power 0.8). \
          docs/src/reference/figures.md defines every figure.",
     ));
     text.extend(shown::stars(&tables).map(|stars| paragraph("", &stars)));
@@ -62,7 +62,7 @@ fn tables(campaign: &Campaign) -> Vec<(String, String)> {
         format!("What it costs, against `off` in the same block{clock}"),
         of_all(methods, costs(methods)).text(),
     )];
-    let title = "one call per kick, or of what stands in for it";
+    let title = "one call per kick, or of the item that stands in for it";
     let columns =
         counts().into_iter().chain([after(), fidelity(SERIES_ERROR).unit("of all calls")]);
     all.push((
@@ -70,7 +70,7 @@ fn tables(campaign: &Campaign) -> Vec<(String, String)> {
         of_all(methods, columns.collect()).text(),
     ));
     let clock = clocks(methods, fidelity_of);
-    let title = "r with throughput, of calls unless the cell says of what";
+    let title = "r with throughput, of calls unless the cell names something else";
     all.push((
         format!("What it still shows of {function}: {title}{clock}"),
         of_all(methods, correlations(campaign)).text(),
@@ -80,7 +80,7 @@ fn tables(campaign: &Campaign) -> Vec<(String, String)> {
     };
     push(latency::TITLE, latency::table_of(methods).map(|table| table.text()));
     push(
-        "What it takes beside CPU time, at fixed load",
+        "What it takes besides CPU time, at fixed load",
         table(methods, held()).map(|table| table.text()),
     );
     push(&durations::title(), durations::table_of(methods).map(|table| table.text()));
@@ -142,14 +142,14 @@ fn correlations(campaign: &Campaign) -> Vec<OfMethods<'_>> {
     };
     vec![
         happened().unit("of the calls that happened"),
-        OfMethods::new(R_M.title, shown).unit("of what the method shows"),
+        OfMethods::new(R_M.title, shown).unit("of the method's series"),
         fidelity(PERTURBATION).unit("r_0 - r_w"),
         fidelity(OBSERVATION_LOSS).unit("r_w - r_m"),
         fidelity(R_RETAINED).named("retained").unit("r_m / r_0"),
     ]
 }
 
-/// What the method's series is of, where that is not calls.
+/// What the method's series counts, if that is not calls.
 fn other_than_calls(campaign: &Campaign, method: &MethodSummary) -> Option<String> {
     let described = shown::described(campaign, &method.id)?;
     Some(shown::what(campaign, described)).filter(|what| what != "calls")
@@ -163,7 +163,7 @@ fn fidelity_of(method: &MethodSummary) -> Vec<&Figure> {
     [R_0, R_W, R_M].map(|row| method.fidelity.figures.of(row)).into()
 }
 
-/// The clocks behind a table, for its title.
+/// The clocks of a table's figures, for its title.
 fn clocks(methods: &[MethodSummary], figures: fn(&MethodSummary) -> Vec<&Figure>) -> String {
     let platforms: BTreeSet<Platform> = methods
         .iter()

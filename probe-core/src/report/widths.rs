@@ -1,4 +1,4 @@
-//! What methods show by the width of the bins, and at which lag.
+//! What methods show, by bin width and by lag.
 
 use super::{
     number::Style,
@@ -11,27 +11,26 @@ use crate::model::{
     figures::{AtWidth, Finest, Lag, Lagged, WidthFigures},
 };
 
-/// Above the table.
-pub(super) const TITLE: &str = "What it still shows by the width of the bins: r_m, and below it \
-                                the series error in % (intervals in campaign.json); the finest of \
-                                these widths at which all of the error's interval is below 1 %, 5 \
-                                %";
+/// The table's title.
+pub(super) const TITLE: &str = "What it still shows by bin width: r_m, and below it the series \
+                                error in % (intervals in campaign.json); the finest of these \
+                                widths at which the error's whole interval is below 1 %, 5 %";
 
-/// Widths that fit beside each other.
+/// Number of widths that fit side by side.
 const COLUMNS: usize = 6;
 
 type Row<'a> = (&'a MethodSummary, &'a WidthFigures);
 type OfWidths<'a> = Column<'a, Row<'a>>;
 
-/// One row per method that has a series, one column per width; none where only the scenario's own
-/// was looked at.
+/// One row per method that has a series, one column per width; `None` if only the scenario's own
+/// width was examined.
 pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table<'_, Row<'_>>> {
     let shown: Vec<Row<'_>> = methods
         .iter()
         .filter_map(|method| Some((method, method.fidelity.by_width.as_ref()?)))
         .filter(|(_, found)| found.widths.iter().any(is_known))
         .collect();
-    // The narrowest tell most.
+    // The narrowest are the most informative.
     let (_, first) = shown.first()?;
     let widths: Vec<f64> = first.widths.iter().take(COLUMNS).map(|at| at.width_s).collect();
     if widths.len() < 2 {
@@ -51,8 +50,8 @@ pub(super) fn table_of(methods: &[MethodSummary]) -> Option<Table<'_, Row<'_>>> 
     Some(Table::new(shown, columns.chain(ends).collect()))
 }
 
-/// Methods whose series goes best with a throughput of another time than the reference counter's
-/// does beside it.
+/// Methods whose series correlates best with throughput at another lag than the reference counter
+/// does.
 pub(super) fn lags(methods: &[MethodSummary]) -> Vec<String> {
     let apart = |method: &MethodSummary| {
         let found = method.fidelity.lag.as_ref()?;
@@ -63,8 +62,8 @@ pub(super) fn lags(methods: &[MethodSummary]) -> Vec<String> {
         };
         (own.bins != reference.bins).then(|| {
             format!(
-                "{}: its series goes best with the throughput of {}, the reference counter's with \
-                 that of {}; r of the nearest of nine lags, without interval.",
+                "{}: its series correlates best with the throughput of {}, the reference counter's \
+                 with that of {}; best of nine lags, without interval.",
                 method.id,
                 at(own),
                 at(reference)
@@ -95,7 +94,7 @@ fn cell(at: &AtWidth) -> Cell {
     Cell::lines([r, estimate(at.figures.of(SERIES_ERROR), 100.0, 2)], ", ")
 }
 
-/// The scenario's own bin is the finest that there was to look at.
+/// The scenario's own bin is the finest that was examined.
 fn told(finest: &Finest, all: &WidthFigures) -> Option<Cell> {
     let found = finest.width_s?;
     let own = all.widths.first().is_some_and(|at| at.width_s == found);

@@ -1,4 +1,4 @@
-//! The rows of the overhead, measured.
+//! Computes the rows of the overhead.
 
 use super::{Definition, Value, table};
 use crate::{
@@ -9,8 +9,8 @@ use crate::{
     model::{figure::Figure, figures::Figures, method::Descriptor, reason::Reason, trial::Pace},
 };
 
-/// The overhead of `method`; `kicked` says whether the target holds the function that each kick
-/// calls once.
+/// The overhead of `method`; `kicked` says whether the target has the function that each kick calls
+/// once.
 pub(in crate::analysis) fn overhead(
     trials: &Trials<'_>,
     method: &Descriptor,
@@ -48,7 +48,7 @@ pub(in crate::analysis) fn of(
     }
 }
 
-/// The figure of other pairs than a method's own: by the row's value, with its scale.
+/// The figure for pairs other than a method's own: uses the row's value and scale.
 pub(in crate::analysis) fn of_pairs(
     row: &Definition,
     pairs: Result<Chosen<Pair<'_>>, Reason>,

@@ -1,8 +1,8 @@
-//! The figures of a method: one table, and what follows from it.
+//! The figures of a method: one table, and everything derived from it.
 //!
-//! A row of [`table`] says all that is known of a figure. The result's keys, the tests' families,
-//! the comparison of two campaigns, the definitions in reports, the reference page and the table
-//! for other programs come from the rows; nothing else lists figures.
+//! A row of [`table`] has everything known about a figure. The keys of the result, the test
+//! families, the comparison of two campaigns, the definitions in reports, the reference page and
+//! the table for other programs are derived from the rows. No other list of figures exists.
 
 mod measured;
 pub mod table;
@@ -26,20 +26,20 @@ use crate::model::{
     trial::{Measured, Pace},
 };
 
-/// All that is known of a figure before it is measured.
+/// Everything known about a figure before it is measured.
 #[derive(Debug)]
 pub struct Definition {
     /// Its key in the result.
     pub name: &'static str,
-    /// In a few words, as above a column.
+    /// A short title, as the heading of a column.
     pub title: &'static str,
-    /// What its numbers are.
+    /// The unit of its numbers.
     pub unit: Unit,
     /// Which way is worse.
     pub worse: Worse,
-    /// How one value per block becomes a number; what is compared has a p.
+    /// How one value per block becomes a number; figures that are differences have a p.
     pub scale: Scale,
-    /// What it is and how it is measured, in a sentence or two.
+    /// What it is and how it is measured, in one or two sentences.
     pub definition: &'static str,
     /// The value of a block.
     pub(super) value: Value,
@@ -48,20 +48,20 @@ pub struct Definition {
 /// The value of a figure in one block; the error says why there is none.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value {
-    /// Of the method's trial at fixed load.
+    /// From the method's trial at fixed load.
     Level(fn(&Measured) -> Result<f64, Reason>),
-    /// The same; of the baseline too.
+    /// The same, also for the baseline.
     LevelOfAll(fn(&Measured) -> Result<f64, Reason>),
-    /// Of the method's trial beside the baseline's, at this pace.
+    /// From the method's trial and the baseline's, at this pace.
     Change(Pace, fn(&Pair<'_>) -> Result<f64, Reason>),
-    /// The same in the closed loop, of methods that work once per call.
+    /// The same in the closed loop, for methods that do work per call.
     PerCall(fn(&Pair<'_>) -> Result<f64, Reason>),
     /// Of the bins of the fidelity trials.
     Bins(BinQuantity, Rating),
 }
 
 impl Figures {
-    /// The figure of this row. A result of a version that did not know it has no number.
+    /// The figure of this row. It has no number if the result's version did not know it.
     pub fn of(&self, row: &Definition) -> &Figure {
         static UNKNOWN: LazyLock<Figure> = LazyLock::new(|| Figure::null(Reason::NotInThisResult));
         self.get(row.name).unwrap_or(&UNKNOWN)
@@ -73,7 +73,7 @@ impl Figures {
     }
 }
 
-/// A figure of one method, with all that decides how it is compared.
+/// A figure of one method, with everything that determines how it is compared.
 #[derive(Debug, Clone)]
 pub struct NamedFigure<'a> {
     /// Its path in the method's summary.
@@ -85,21 +85,21 @@ pub struct NamedFigure<'a> {
     pub(super) place: Scope<'a>,
 }
 
-/// Of what in the method's summary.
+/// The part of the method's summary.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Scope<'a> {
     Overhead,
-    /// On the first so many functions.
+    /// On this number of functions, the first ones of the target.
     Size(usize),
-    /// Of this function; none is the headline's.
+    /// For this function; `None` is the headline function.
     Fidelity(Option<&'a str>),
 }
 
-/// Two runs of one kernel and program agree in a method's cost within this share of it, or
-/// [`REPEATS_NS`] if that is more: docs/src/explanation/comparing.md.
+/// Two runs of the same kernel and program agree in a method's cost within this share of it, or
+/// within [`REPEATS_NS`] if that is more: docs/src/explanation/comparing.md.
 pub(super) const REPEATS: f64 = 0.02;
 
-/// See [`REPEATS`]; counted ns.
+/// See [`REPEATS`]; in counted ns.
 pub(super) const REPEATS_NS: f64 = 10.0;
 
 impl NamedFigure<'_> {
@@ -120,7 +120,7 @@ pub fn of(method: &MethodSummary) -> impl Iterator<Item = NamedFigure<'_>> {
         definition,
         place: Scope::Overhead,
     });
-    // The baseline has no size: its row of the table is a difference from itself.
+    // The baseline has no size: its row would be a difference from itself.
     let sizes = method.by_size.iter().filter(|_| !method.id.is_off()).flat_map(|size| {
         table::SIZE.iter().map(|&definition| NamedFigure {
             path: format!("by_size.{}.{}", size.functions, definition.name),
@@ -138,7 +138,7 @@ pub fn of(method: &MethodSummary) -> impl Iterator<Item = NamedFigure<'_>> {
         .chain(others)
 }
 
-/// `r_0` is the baseline's: methods have the same.
+/// `r_0` belongs to the baseline: all methods have the same one.
 fn fidelity<'a>(
     method: &'a MethodSummary,
     above: String,
@@ -156,8 +156,8 @@ fn fidelity<'a>(
     })
 }
 
-/// The p of each figure of a method, by the figure's path: what has the same path under several
-/// methods is one family of questions.
+/// The p of each figure of a method, by the figure's path. The same path under several methods is
+/// one family of tests.
 pub(super) fn p_values(method: &mut MethodSummary) -> impl Iterator<Item = (String, &mut f64)> {
     let overhead =
         method.overhead.iter_mut().map(|(name, figure)| (format!("overhead.{name}"), figure));

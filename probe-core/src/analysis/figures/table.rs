@@ -1,4 +1,4 @@
-//! The rows: each figure of a method, said once.
+//! The rows: each figure of a method, defined once.
 
 use super::{Definition, Unit, Value, Worse};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     model::trial::Pace,
 };
 
-/// Makes a constant of each row, and of all rows the group's list.
+/// Makes a constant of each row, and a list of all rows in the group.
 macro_rules! figures {
     ($(#[$about:meta])* $group:ident: $(
         $constant:ident = $name:literal, $title:literal, $unit:ident, $worse:ident, $scale:expr,
@@ -45,8 +45,8 @@ figures! {
     OVERHEAD:
     KERNEL_NS_PER_EVENT = "kernel_ns_per_event", "kernel, per call", Ns, Up, Scale::Difference,
         Value::PerCall(overhead::worker_ns_per_kick_more),
-        "CPU time of the vhost workers per kick above that under `off`, in the closed loop (one frame in \
-         flight, one call of `handle_tx` per kick): `W_m/C_m - W_0/C_0`.";
+        "CPU time of the vhost workers per kick above that under `off`, in the closed loop (one \
+         frame in flight, one call of `handle_tx` per kick): `W_m/C_m - W_0/C_0`.";
     WORKER_CPU_PCT = "worker_cpu_pct", "worker, per frame", PerCentOfControl, Up, RATIO,
         Value::Change(Pace::Paced, overhead::worker_ns_per_frame_ratio),
         "Change of the workers' CPU time per frame, at fixed offered load: `100 (exp(mean \
@@ -57,20 +57,20 @@ figures! {
          CPU, at fixed load.";
     AFTER_S_PER_S = "after_s_per_s", "afterwards", SecondsPerSecond, Up, LEVEL,
         Value::Level(overhead::after_s_per_s),
-        "CPU time of the method after the load / elapsed time of the load: what turns records \
-         into counts.";
+        "CPU time of the method after the load / elapsed time of the load: the cost of turning \
+         records into counts.";
     SYSTEM_CPU_PCT = "system_cpu_pct", "system", PerCent, Up, Scale::Difference,
         Value::Change(Pace::Paced, overhead::busy_pct_more),
-        "Change of the time that any task ran, in points of all CPUs, at fixed load: `100 \
-         (S_m/T_m - S_0/T_0) / CPUs`.";
+        "Change of the time that any task ran, in percentage points of all CPUs, at fixed load: \
+         `100 (S_m/T_m - S_0/T_0) / CPUs`.";
     THROUGHPUT_PCT = "throughput_pct", "throughput", PerCentOfControl, Down, RATIO,
         Value::Change(Pace::Saturated, overhead::bytes_per_second_ratio),
         "Change of the bytes that the sink receives per second, when saturated: `100 (exp(mean \
          ln(θ_m/θ_0)) - 1)`.";
     LATENCY_P50_US = "latency_p50_us", "latency, 50 %", Micros, Up, LEVEL,
         Value::LevelOfAll(|trial| latency::micros(trial, P50)),
-        "Time from when a frame was to be sent until the sink has it, at fixed load, of `off` \
-         too: what half of the frames of a trial take at most, averaged over blocks.";
+        "Time from when a frame was due until the sink has it, at fixed load, for `off` too: half \
+         of the frames of a trial take at most this long, averaged over blocks.";
     LATENCY_P90_US = "latency_p90_us", "latency, 90 %", Micros, Up, LEVEL,
         Value::LevelOfAll(|trial| latency::micros(trial, P90)), "The same for 90 % of the frames.";
     LATENCY_P99_US = "latency_p99_us", "latency, 99 %", Micros, Up, LEVEL,
@@ -78,7 +78,8 @@ figures! {
     LATENCY_P99_9_US = "latency_p99_9_us", "latency, 99.9 %", Micros, Up, LEVEL,
         Value::LevelOfAll(|trial| latency::micros(trial, P99_9)), "The same for 99.9 % of the frames.";
     LATENCY_MAX_US = "latency_max_us", "latency, longest", Micros, Up, LEVEL,
-        Value::LevelOfAll(|trial| latency::micros(trial, MAX)), "The longest of a trial, averaged over blocks.";
+        Value::LevelOfAll(|trial| latency::micros(trial, MAX)), "The longest time of a trial, \
+                                                                 averaged over blocks.";
     LATENCY_P50_PCT = "latency_p50_pct", "latency, 50 %", PerCentOfControl, Up, RATIO,
         Value::Change(Pace::Paced, |pair| latency::ratio(pair, P50)),
         "Change of the median `q`: `100 (exp(mean ln(q_m/q_0)) - 1)`.";
@@ -96,20 +97,20 @@ figures! {
          at fixed load.";
     READ_KIB_PER_S = "read_kib_per_s", "read from the kernel", KibPerSecond, Up, LEVEL,
         Value::Level(overhead::read_kib_per_s),
-        "What the reader takes from the kernel / elapsed time, at fixed load.";
+        "What the reader reads from the kernel / elapsed time, at fixed load.";
     WAKEUPS_PER_S = "wakeups_per_s", "reader's wake-ups", PerSecond, Up, LEVEL,
         Value::Level(overhead::wakeups_per_s),
-        "Voluntary context switches of the method's own thread / elapsed time, at fixed load; \
-         null where it has processes.";
+        "Voluntary context switches of the method's own thread / elapsed time, at fixed load; null \
+         if it has processes.";
 }
 
 figures! {
-    /// What a method costs on so many functions at once.
+    /// What a method costs on a smaller target.
     SIZE:
     KERNEL_NS_PER_KICK = "kernel_ns_per_kick", "kernel, per kick", Ns, Up, Scale::Difference,
         Value::PerCall(overhead::worker_ns_per_kick_more),
-        "As `kernel_ns_per_event`, on only the first so many functions, whatever number of calls \
-         one kick makes of them.";
+        "Like `kernel_ns_per_event`, but on only the first functions of the target, however many \
+         of their calls one kick makes.";
 }
 
 const RAW: Rating = Rating { r: Coefficient::Pearson, window: 1 };
@@ -146,7 +147,7 @@ figures! {
 }
 
 figures! {
-    /// The correlations by other coefficients.
+    /// The correlations, with other coefficients.
     BESIDE:
     SPEARMAN_0 = "spearman_0", "Spearman's r_0", Correlation, Down, R,
         Value::Bins(BinQuantity::R0, RANKS), "Spearman's coefficient for `r_0`.";
@@ -163,11 +164,10 @@ figures! {
         Value::Bins(BinQuantity::Rm, SMOOTH), "`r_m` of 10 s moving averages.";
 }
 
-/// The rows that are looked at in bins of several widths, too.
+/// The rows that are also computed in wider bins.
 pub const BY_WIDTH: &[&Definition] = &[R_0, R_W, R_M, SERIES_ERROR];
 
-/// Percentiles that are of the same trials as the first one: what keeps that from being known keeps
-/// these.
+/// Percentiles from the same trials as the first one: the same reasons keep them from being known.
 pub const OTHER_PERCENTILES: &[&Definition] = &[
     LATENCY_P90_US,
     LATENCY_P99_US,
@@ -179,7 +179,7 @@ pub const OTHER_PERCENTILES: &[&Definition] = &[
     LATENCY_MAX_PCT,
 ];
 
-/// All of them, by the place that they have in a method's summary.
+/// All figures, by their place in a method's summary.
 pub const ALL: [(&str, &[&Definition]); 4] = [
     ("overhead", OVERHEAD),
     ("by_size[]", SIZE),

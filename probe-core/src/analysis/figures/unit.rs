@@ -1,16 +1,16 @@
-//! What a figure's numbers are, and which way is worse.
+//! Units of figures, and which direction is worse.
 
 use serde::Serialize;
 
 use crate::analysis::estimate::Scale;
 
-/// What a figure's numbers are.
+/// The unit of a figure's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Nanoseconds, or counted nanoseconds.
     Ns,
-    /// Per cent above or below the baseline: a ratio, which scatters by its logarithm.
+    /// Per cent above or below the baseline: a ratio, whose logarithm has an even scatter.
     PerCentOfControl,
     /// Per cent of a capacity: a share.
     PerCent,
@@ -39,7 +39,7 @@ pub enum Worse {
 }
 
 impl Unit {
-    /// As it stands above a column; none for a number without unit.
+    /// Its text above a column; empty for a number without unit.
     pub fn symbol(self) -> &'static str {
         match self {
             Self::Ns => "ns",
@@ -54,14 +54,14 @@ impl Unit {
         }
     }
 
-    /// Whether differences are told in per cent of the base: not of what is in per cent itself, nor
-    /// of correlations.
+    /// Whether differences are printed in per cent of the base: not for figures in per cent, nor
+    /// for correlations.
     pub fn is_amount(self) -> bool {
         matches!(self, Self::Ns | Self::Micros | Self::Kib | Self::KibPerSecond | Self::PerSecond)
     }
 
-    /// The widest "same": an interval that reaches further from zero tells nothing. A convention,
-    /// as any such margin is.
+    /// The widest "same": an interval that reaches further from zero shows nothing. A convention,
+    /// like any such margin.
     pub(in crate::analysis) fn margin(self, base: f64) -> f64 {
         match self {
             Self::Ns => (0.05 * base.abs()).max(20.0),
@@ -74,7 +74,7 @@ impl Unit {
 }
 
 impl Scale {
-    /// A figure's number on the scale on which blocks scatter evenly and differences are taken.
+    /// A figure's number on the scale on which blocks scatter evenly and differences are computed.
     pub(in crate::analysis) fn scaled(self, value: f64) -> f64 {
         match self {
             Self::PerCentOfControl => (value / 100.0).ln_1p(),
@@ -82,7 +82,7 @@ impl Scale {
         }
     }
 
-    /// A difference from `base` on that scale, back in the figure's own unit.
+    /// A difference from `base` on that scale, converted back to the figure's own unit.
     pub(in crate::analysis) fn unscaled(self, base: f64, difference: f64) -> f64 {
         match self {
             Self::PerCentOfControl => (100.0 + base) * difference.exp_m1(),

@@ -1,5 +1,5 @@
-//! What it takes for a statement to hold here: rules about a whole interval, never about an
-//! estimate alone.
+//! Rules by which a statement holds here: they are about a whole interval, never only about an
+//! estimate.
 
 use crate::analysis::interval::Interval;
 use crate::model::{
@@ -8,10 +8,10 @@ use crate::model::{
     paper::{Agreement, Beside, Statement},
 };
 
-/// Changes within ± so many per cent count as none.
+/// Changes within ± this many per cent count as none.
 pub(super) const MARGIN_PCT: f64 = 10.0;
 
-/// What a statement says of each of its figures.
+/// What a statement claims about each of its figures.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Claim {
     /// Below zero.
@@ -22,7 +22,7 @@ pub(super) enum Claim {
     Steady,
     /// Within `by` of `value`.
     Near { value: f64, by: f64 },
-    /// The same value: the interval holds it and is at most `widest` wide.
+    /// The same value: the interval contains it and is at most `widest` wide.
     Is { value: f64, widest: f64 },
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Draft {
 }
 
 impl Claim {
-    /// Whether `figure` bears it out.
+    /// Whether `figure` supports it.
     pub(super) fn judge(self, figure: &Figure) -> Agreement {
         let Some(Interval { lo, hi }) = interval(figure) else { return Agreement::CannotTell };
         let (yes, no) = match self {
@@ -55,7 +55,7 @@ impl Claim {
         }
     }
 
-    /// How far the estimate is from the paper's number, where it has one.
+    /// How far the estimate is from the paper's number, if the paper gives one.
     fn distance(self, figure: &Figure) -> Option<String> {
         let estimate = figure.known()?.estimate;
         match self {
@@ -67,7 +67,7 @@ impl Claim {
     }
 }
 
-/// Whether `lo..hi` lies wholly within `by` of `value`, and whether it lies wholly outside.
+/// Whether `lo..hi` is entirely within `by` of `value`, and whether it is entirely outside.
 fn within(lo: f64, hi: f64, value: f64, by: f64) -> (bool, bool) {
     (lo >= value - by && hi <= value + by, hi < value - by || lo > value + by)
 }
@@ -78,7 +78,7 @@ pub(super) fn interval(figure: &Figure) -> Option<Interval> {
     Some(Interval { lo: found.lo?, hi: found.hi? })
 }
 
-/// All must hold; one that does not is enough to contradict.
+/// All must hold; one contradiction is enough to contradict the statement.
 pub(super) fn all(verdicts: impl IntoIterator<Item = Agreement>) -> Agreement {
     let verdicts: Vec<Agreement> = verdicts.into_iter().collect();
     let any = |what| verdicts.contains(&what);
@@ -92,12 +92,13 @@ pub(super) fn all(verdicts: impl IntoIterator<Item = Agreement>) -> Agreement {
 }
 
 impl Draft {
-    /// There is nothing here to compare.
+    /// There is nothing to compare here.
     pub(super) fn not_here(self, why: impl Into<String>) -> Statement {
         self.told(0, Vec::new(), Agreement::NotInThisScenario, vec![why.into()])
     }
 
-    /// `claim` for each of the first `judged` figures; the others only stand beside them.
+    /// Applies `claim` to each of the first `judged` figures; the others are only shown beside
+    /// them.
     pub(super) fn judged(
         self,
         claim: Claim,
@@ -111,7 +112,7 @@ impl Draft {
         self.told(judged, measured, agrees, remarks)
     }
 
-    /// With a verdict of its own rule about the first `judged` figures.
+    /// Applies its own rule to the first `judged` figures.
     pub(super) fn told(
         self,
         judged: usize,
@@ -134,8 +135,8 @@ impl Draft {
     }
 }
 
-/// What the intervals of these figures are of: of one run, as soon as one of them is. None where
-/// there is no interval.
+/// What the intervals of these figures cover: one run, if any of them does. `None` without an
+/// interval.
 fn basis<'a>(figures: impl Iterator<Item = &'a Figure>) -> Option<Basis> {
     let known = figures.filter_map(Figure::known).filter(|found| found.lo.is_some());
     known.map(|found| found.basis).max()

@@ -1,14 +1,14 @@
-//! Sections that differ in one thing alone, and how a quantity goes with it.
+//! Sections that differ in only one respect, and how a quantity changes with it.
 
 use crate::analysis::stretch::Slice;
 use crate::model::{campaign::Design, reason::Reason, scenario::Rate, sections::SectionFigures};
 
-/// Sections that differ in nothing but the number of hogs, or of senders.
+/// Sections that differ only in the number of hogs, or of senders.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Ladder {
     /// Their indices, in the order of the schedule.
     pub(super) sections: Vec<usize>,
-    /// The number that differs, for each.
+    /// The number that differs, for each section.
     pub(super) steps: Vec<f64>,
 }
 
@@ -47,7 +47,7 @@ impl Ladder {
             Self { sections, steps }
         };
         let ladders = sections.iter().enumerate().map(of);
-        // The first of those that are equally long.
+        // The first of those with the same length.
         let longest = ladders
             .reduce(|best, next| if next.different() > best.different() { next } else { best })?;
         (longest.different() > 1).then_some(longest)

@@ -1,5 +1,5 @@
-//! The paper's statements (Fujita, Abe and Lee) beside what was measured. The rules are in
-//! docs/src/explanation/paper.md.
+//! The paper's statements (Fujita, Abe and Lee) beside the measured values.
+//! docs/src/explanation/paper.md has the rules.
 
 mod claim;
 mod ladder;
@@ -24,7 +24,7 @@ use crate::model::{
     trial::Measured,
 };
 
-/// What the statements are judged by.
+/// The data from which statements are judged.
 pub(super) struct Context<'a> {
     pub(super) design: &'a Design,
     pub(super) trials: &'a Trials<'a>,
@@ -35,8 +35,8 @@ pub(super) struct Context<'a> {
     pub(super) seed: u64,
 }
 
-/// Every statement; none where guests do not speak TCP, since the paper is about such, or where no
-/// trial ended well.
+/// Every statement; none if the guests do not use TCP, which the paper is about, or if no trial
+/// succeeded.
 pub(super) fn statements(context: &Context<'_>) -> Vec<Statement> {
     let ran = !context.sections.is_empty();
     if !(ran && context.design.scenario.guests.kind.speaks_tcp()) {
@@ -48,7 +48,7 @@ pub(super) fn statements(context: &Context<'_>) -> Vec<Statement> {
 }
 
 impl Context<'_> {
-    /// A figure of these sections under `method`, one value per block.
+    /// A figure of these sections under `method`, with one value per block.
     fn figure(
         &self,
         method: &MethodId,
@@ -81,7 +81,7 @@ impl Context<'_> {
         self.items.functions().find(|item| item.name == name)
     }
 
-    /// The two handlers, those of them that are in the target.
+    /// Those of the two handlers that are in the target.
     fn handlers(&self) -> Vec<Item<'_>> {
         subject::SEND
             .functions()
@@ -90,15 +90,15 @@ impl Context<'_> {
             .collect()
     }
 
-    /// How many frames one call took in these sections under the baseline: what moves calls and
-    /// throughput apart.
+    /// How many frames one call took in these sections under the baseline: if it changes, calls and
+    /// throughput change differently.
     fn batching(&self, sections: [usize; 2]) -> Option<String> {
         self.both(sections, |method| &method.frames_per_call)
             .map(|told| format!("frames per call of {CALLED_PER_KICK}: {told}"))
     }
 
-    /// How long the sink's CPU was waited for: where that is much, it and not the device under test
-    /// held the load back.
+    /// How long tasks waited for the sink's CPU: if that is long, the sink and not the device under
+    /// test limited the load.
     fn sink_waits(&self, sections: [usize; 2]) -> Option<String> {
         self.both(sections, |method| &method.sink_run_delay_pct)
             .map(|told| format!("waiting for the sink's CPU, % of the time: {told}"))

@@ -29,14 +29,14 @@ const NO_PROFILER: &str =
 const PATTERNS: [(&str, usize, usize); 6] =
     [("A", 2, 0), ("B", 4, 0), ("C", 8, 0), ("D", 2, 2), ("E", 2, 4), ("F", 2, 6)];
 
-const SAMPLED: &str = "samples that hit a guest's own code are left out of the profile; the paper \
-                       does not say whether its were";
+const SAMPLED: &str = "samples in a guest's own code are left out of the profile; the paper does \
+                       not say what it did with them";
 
 pub(super) fn all(context: &Context<'_>) -> Vec<Statement> {
     vec![four_functions(context), polling(context), alone(context)]
 }
 
-/// In each pattern by itself: a mean over them could be right where none is.
+/// In each pattern separately: a mean over them could be right even if none is.
 fn four_functions(context: &Context<'_>) -> Statement {
     let draft = Draft {
         id: "four_functions_share",
@@ -48,7 +48,7 @@ fn four_functions(context: &Context<'_>) -> Statement {
     let roles = [subject::ENTER, subject::HALT, subject::SEND, subject::RECEIVE];
     let found: Option<Vec<Item<'_>>> = roles.iter().map(|role| first(context, role)).collect();
     let Some(four) = found else {
-        return draft.not_here("the target does not hold all four functions: --target paper does");
+        return draft.not_here("the target does not have all four functions: --target paper does");
     };
     let Some(profiler) = profiler(context) else { return draft.not_here(NO_PROFILER) };
     let names: Vec<&str> = four.iter().map(|item| item.name).collect();
@@ -59,14 +59,15 @@ fn four_functions(context: &Context<'_>) -> Statement {
     };
     let measured: Vec<_> = patterns(context).map(of_pattern).collect();
     if measured.is_empty() {
-        let why = "no section is a pattern of the paper's table 2: those of paper-patterns are";
+        let why = "no section is a pattern of the paper's table 2: the sections of paper-patterns \
+                   are";
         return draft.not_here(why);
     }
     let near = Claim::Near { value: 90.0, by: 5.0 };
     draft.judged(near, measured.len(), measured, vec![SAMPLED.into()])
 }
 
-/// Sections in which as many guests send, and as many load the CPU, as in a pattern of table 2: its
+/// Sections with the same numbers of sending guests and of hogs as a pattern of table 2: its
 /// letter, their indices.
 fn patterns(context: &Context<'_>) -> impl Iterator<Item = (&'static str, usize)> {
     context.sections.iter().enumerate().filter_map(|(index, section)| {
@@ -89,7 +90,7 @@ fn polling(context: &Context<'_>) -> Statement {
         paper: "falls",
     };
     let Some(halt) = first(context, &subject::HALT) else {
-        return draft.not_here("the target holds neither kvm_vcpu_halt nor kvm_vcpu_block");
+        return draft.not_here("the target has neither kvm_vcpu_halt nor kvm_vcpu_block");
     };
     let Some(ladder) = Ladder::by_hogs(context.design, context.sections) else {
         return draft.not_here(NO_HOGS);
@@ -146,8 +147,8 @@ fn first<'a>(context: &'a Context<'_>, subject: &Subject) -> Option<Item<'a>> {
     subject.functions().find_map(|name| context.function(name))
 }
 
-/// The first profiler whose shares hold what a function calls, which shows where they differ from
-/// its own share.
+/// The first profiler whose shares include what a function calls, which is visible if they differ
+/// from its own share.
 fn profiler(context: &Context<'_>) -> Option<MethodId> {
     let follows = |trial: &&Measured| {
         let mut series = trial.series.iter();

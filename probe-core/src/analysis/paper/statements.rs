@@ -24,13 +24,13 @@ use crate::model::{
 /// The paper's r, and the widest interval that can agree with it.
 const R: Claim = Claim::Is { value: 0.605, widest: 0.6 };
 
-/// The tracer that the paper took its calls from.
+/// The tracer with which the paper counted calls.
 const TRACER: &str = "ftrace-function";
 
 pub(super) const NO_HOGS: &str =
-    "no two sections differ in hogs alone: those of paper-fig8 and paper-patterns do";
+    "no two sections differ only in hogs: the sections of paper-fig8 and paper-patterns do";
 pub(super) const NO_SENDERS: &str = "no two sections without hogs differ in the number of guests \
-                                     that send: those of paper-patterns do";
+                                     that send: the sections of paper-patterns do";
 const NO_HANDLER: &str = "neither handle_tx nor handle_rx is in the target";
 
 pub(super) fn all(context: &Context<'_>) -> Vec<Statement> {
@@ -45,7 +45,7 @@ pub(super) fn all(context: &Context<'_>) -> Vec<Statement> {
                 paper: "falls",
             },
             Claim::Falls,
-            &[("throughput per hog, % of that with fewest", ratio)],
+            &[("throughput per hog, % of that with the fewest", ratio)],
         ),
         throughput_over_hogs(
             context,
@@ -57,8 +57,8 @@ pub(super) fn all(context: &Context<'_>) -> Vec<Statement> {
             },
             Claim::Grows,
             &[
-                ("throughput's sd per hog, % of that with fewest", deviation),
-                ("sd/mean per hog, %, which also grows where the mean falls alone", variation),
+                ("throughput's sd per hog, % of that with the fewest", deviation),
+                ("sd/mean per hog, %, which also grows if only the mean falls", variation),
             ],
         ),
         calls_over_hogs(context),
@@ -69,7 +69,7 @@ pub(super) fn all(context: &Context<'_>) -> Vec<Statement> {
     ]
 }
 
-/// Equation 1 over the whole schedule; the paper's own tracer decides where it ran.
+/// Equation 1 over the whole schedule; if the paper's own tracer ran, it decides.
 fn correlation(context: &Context<'_>) -> Statement {
     let draft = Draft {
         id: "r_calls_throughput",
@@ -107,7 +107,7 @@ fn correlation(context: &Context<'_>) -> Statement {
     )
 }
 
-/// What the method's series is of; what stands in for calls is in the figure's notes.
+/// What the method's series counts; what stands in for calls is in the figure's notes.
 fn series(context: &Context<'_>, method: &MethodSummary) -> &'static str {
     let described = context.design.methods.iter().find(|known| known.id == method.id);
     match described.map(|described| described.unit) {
@@ -117,7 +117,7 @@ fn series(context: &Context<'_>, method: &MethodSummary) -> &'static str {
     }
 }
 
-/// `fidelity` is of the headline function; any other is in `other_functions`.
+/// `fidelity` is about the headline function; all others are in `other_functions`.
 fn of_handle_tx(method: &MethodSummary) -> &Figures {
     &method.other_functions.get(CALLED_PER_KICK).unwrap_or(&method.fidelity).figures
 }
@@ -155,7 +155,15 @@ fn calls_over_hogs(context: &Context<'_>) -> Statement {
     let of = |handler: Item<'_>| {
         let calls = |trial: &_| binned::calls(trial, handler);
         let figure = context.figure(&off(), &ladder.sections, calls, slope);
-        beside(format!("calls of {} per hog, % of those with fewest", handler.name), &off(), figure)
+        beside(
+            format!(
+                "calls of {} per hog, % of those with the \
+                        fewest",
+                handler.name
+            ),
+            &off(),
+            figure,
+        )
     };
     calls(context, draft, Claim::Falls, &ladder, of)
 }
@@ -212,8 +220,8 @@ fn calls<'a>(
     draft.judged(claim, measured.len(), measured, remarks)
 }
 
-/// A step of the schedule at which calls rise by more than the margin and throughput does not rise
-/// by as much.
+/// A step of the schedule at which calls rise by more than the margin while throughput does not
+/// rise by as much.
 fn odd_rise(context: &Context<'_>) -> Statement {
     let draft = Draft {
         id: "odd_rise",
@@ -228,8 +236,7 @@ fn odd_rise(context: &Context<'_>) -> Statement {
         return draft.not_here("handle_tx is not in the target");
     };
     let rises: Vec<[usize; 2]> = ladder.rises().collect();
-    // Bonferroni: so that by chance alone a rise is found at any of the steps in one campaign of
-    // twenty at most.
+    // Bonferroni: chance alone finds a rise at any of the steps in at most one campaign of twenty.
     let alpha = ALPHA / number(rises.len().max(1));
     let steps: Vec<Step> =
         rises.iter().map(|&sections| Step::of(context, handler, sections, alpha)).collect();
@@ -237,16 +244,17 @@ fn odd_rise(context: &Context<'_>) -> Statement {
     let largest = || steps.iter().max_by(|a, b| a.rise().total_cmp(&b.rise()));
     let Some(shown) = found.or_else(largest) else {
         return draft
-            .not_here("no section follows another with fewer hogs: in paper-fig8 each does");
+            .not_here("no section has more hogs than the one before it: in paper-fig8 each has");
     };
-    // One step is enough for it, all must speak against it.
+    // One step is enough to support the statement; all must contradict it.
     let agrees = match found {
         Some(_) => Agreement::Yes,
         None if steps.iter().all(|step| step.verdict() == Agreement::No) => Agreement::No,
         None => Agreement::CannotTell,
     };
     let looked = format!(
-        "{} steps looked at, each with an interval at {:.1} %: all of them hold together at 95 %",
+        "{} steps tested, each with an interval at {:.1} %, so that all of them hold together at \
+         95 %",
         steps.len(),
         100.0 * (1.0 - alpha)
     );
@@ -255,7 +263,7 @@ fn odd_rise(context: &Context<'_>) -> Statement {
     draft.told(measured.len(), measured, agrees, remarks)
 }
 
-/// From one section to the next, which has more hogs.
+/// A step from one section to the next, which has more hogs.
 struct Step {
     sections: [usize; 2],
     calls: Figure,
@@ -301,7 +309,7 @@ impl Step {
     }
 }
 
-/// Section 3.2's expectation.
+/// The expectation in section 3.2.
 fn rtt(context: &Context<'_>) -> Statement {
     let draft = Draft {
         id: "timestamps_tell_rtt",
@@ -321,7 +329,7 @@ fn rtt(context: &Context<'_>) -> Statement {
         .filter(|beside| beside.method.is_off() || beside.figure.known().is_some())
         .collect();
     if !measured.first().is_some_and(|beside| beside.method.is_off()) {
-        return draft.not_here("no guest told a round-trip time under off");
+        return draft.not_here("no guest reported a round-trip time under off");
     }
     let remarks =
         vec!["rtt is the sending sockets' own estimate (TCP_INFO), smoothed by TCP".into()];

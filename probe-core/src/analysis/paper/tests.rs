@@ -55,7 +55,7 @@ fn estimate(statement: &Statement, index: usize) -> f64 {
     statement.measured[index].figure.known().unwrap().estimate
 }
 
-/// One guest sends, hogs are added: throughput falls, calls rise once on their way down.
+/// One guest sends, and hogs are added: throughput falls; calls fall too, but rise once.
 fn hogs() -> [Step; 4] {
     let step = |hogs: usize, bytes, calls, halt| Step {
         swing: 0.05 * (hogs + 1) as f64,
@@ -82,7 +82,7 @@ fn statements_about_hogs_by_hand() {
     yes("throughput_falls_with_hogs", -20.0);
     // Swings of 5, 8, 9, 8 kB: (-1.5·5 - 0.5·8 + 0.5·9 + 1.5·8) / 5 = 1, of 5.
     yes("spread_grows_with_hogs", 20.0);
-    // In per cent of the mean, 5, 10, 15, 20: each hog adds as much as there was without.
+    // In per cent of the mean, 5, 10, 15, 20: each hog adds as much as there was without hogs.
     assert!((estimate(find(&all, "spread_grows_with_hogs"), 1) - 100.0).abs() < 1e-6);
     // 10, 8, 12, 4 over 0..3: (-1.5·10 - 0.5·8 + 0.5·12 + 1.5·4) / 5 = -1.4, of 10.
     yes("calls_fall_with_hogs", -14.0);
@@ -113,7 +113,7 @@ fn each_pattern_must_bear_out_the_share_of_the_four_functions() {
         shares: [share, 5.0, 40.0, 30.0],
         ..Step::of(senders, hogs, 100_000.0, 1000.0)
     };
-    // Two patterns of the paper, and a section that is none.
+    // Two patterns of the paper, and a section that is not one.
     let steps = [pattern(2, 0, 15.0), pattern(2, 4, 14.0), pattern(1, 4, 0.0)];
     let all = judged(&lab(GuestKind::Kvm, &steps));
     let found = find(&all, "four_functions_share");
@@ -187,7 +187,7 @@ fn two_blocks_that_differ_much_leave_it_open() {
     lab.done(1, FIDELITY, "off", |measured| climb(measured, &other, 4));
     let all = judged(&lab);
     let found = find(&all, "throughput_falls_with_hogs");
-    // -20 and +2: no sign can be told from two values that far apart.
+    // -20 and +2: two values so far apart do not show a sign.
     assert!((estimate(found, 0) + 9.0).abs() < 1e-6, "{found:?}");
     assert_eq!(found.agrees, Agreement::CannotTell);
 }

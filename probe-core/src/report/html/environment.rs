@@ -1,4 +1,4 @@
-//! Where and how it was measured, and what cannot be concluded from it.
+//! Where and how the campaign was measured, and what cannot be concluded from it.
 
 use std::collections::BTreeSet;
 
@@ -77,7 +77,7 @@ fn machines(campaign: &Campaign) -> Markup {
     }
 }
 
-/// How the reference counter was checked: each function once, with the sum of its runs.
+/// How the reference counter was checked: each function once, summed over its runs.
 fn checks(runs: &[Run]) -> Vec<(String, String)> {
     let all = || runs.iter().flat_map(|run| &run.reference_checks);
     let functions: BTreeSet<&String> = all().map(|check| &check.function).collect();
@@ -119,7 +119,7 @@ fn methods(campaign: &Campaign) -> Markup {
     }
 }
 
-/// As a file that measures the same again.
+/// The scenario as a file that repeats the measurement.
 fn scenario(campaign: &Campaign) -> Markup {
     let scenario = &campaign.design.scenario;
     let text = toml::to_string_pretty(scenario).unwrap_or_else(|error| error.to_string());

@@ -16,10 +16,10 @@ const CORRELATIONS: [&str; 3] = [
 
 const LOSSES: [&str; 3] = [
     "fidelity-loss",
-    "How far methods change what they look at, and what they miss of it",
-    "Perturbation `r_0 - r_w`: the calls themselves go less well with throughput while the method \
-     runs. Observation loss `r_w - r_m`: its series shows less than happened. Series error: the \
-     calls by which its bins are off, as a share of all calls.",
+    "How much methods change what they observe, and how much they miss",
+    "Perturbation `r_0 - r_w`: the calls themselves correlate less with throughput while the \
+     method runs. Observation loss `r_w - r_m`: its series shows less than happened. Series error: \
+     the sum of the errors of its bins, as a share of all calls.",
 ];
 
 pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {

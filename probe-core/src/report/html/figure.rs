@@ -1,4 +1,4 @@
-//! A figure: a drawing, what it shows, and the table of its data.
+//! A figure: a drawing, a caption, and the table of its data.
 
 use maud::{Markup, html};
 
@@ -15,7 +15,7 @@ use crate::{
     report::table::{Table, prose},
 };
 
-/// Those that have colours of their own.
+/// The families that have their own colours.
 pub(super) const FAMILIES: [Family; 5] =
     [Family::Ftrace, Family::Perf, Family::Bpf, Family::Capture, Family::External];
 
@@ -24,7 +24,7 @@ pub(super) struct Chart {
     /// Its id in the page, and the name of its file.
     pub(super) id: String,
     pub(super) title: String,
-    /// How to read it, and what it leaves out.
+    /// How to read it, and what it omits.
     pub(super) about: String,
     pub(super) drawing: Drawing,
     data: Markup,
@@ -43,7 +43,8 @@ impl Chart {
         Self { id, title, about: about.into(), drawing, data }
     }
 
-    /// In the page. What is wider than the screen scrolls by itself, by keyboard too.
+    /// The figure as part of the page. If it is wider than the screen it scrolls separately, also
+    /// by keyboard.
     pub(super) fn markup(&self) -> Markup {
         let title = format!("{}-title", self.id);
         html! {
@@ -62,7 +63,7 @@ impl Chart {
     }
 }
 
-/// A method's mark in all figures: colour by family, form by class.
+/// A method's mark in all figures: colour by family, shape by class.
 pub(super) fn look(method: &Descriptor) -> (Shape, usize) {
     (shape(method.class), series(method.family))
 }
@@ -111,7 +112,7 @@ pub(super) fn key_of(methods: &[Descriptor]) -> Vec<LegendEntry<'static>> {
     families.chain(classes).collect()
 }
 
-/// A family's name.
+/// The name of a family.
 pub(super) fn name(family: Family) -> &'static str {
     match family {
         Family::Baseline => "baseline",
@@ -129,7 +130,7 @@ pub(super) fn kind(class: Class) -> &'static str {
         Class::Exact => "counts every call",
         Class::Recorded => "records every call",
         Class::Sampled => "samples",
-        Class::Inferred => "sees what follows from calls",
+        Class::Inferred => "sees effects of calls",
         Class::Nothing => "observes nothing",
     }
 }

@@ -29,24 +29,23 @@ use crate::{
     },
 };
 
-/// Shares of frames below, where curves have their points.
+/// The percentiles, as shares, at which curves have points.
 const SHARES: [f64; 13] =
     [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999];
 
-/// Those with a tick.
+/// The shares that have a tick.
 const TICKS: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 0.9999];
 
 const CHANGES: [&str; 3] = [
     "latency-change",
     "How much longer frames take than under off",
-    "At fixed load, from when a frame was to be sent until the sink had it: change of each \
-     percentile.",
+    "At fixed load, from when a frame was due until the sink had it: change of each percentile.",
 ];
 
-const ABOUT: &str = "At fixed load, from when a frame was to be sent, however late it was, until \
-                     the sink's kernel had it. Each point is the mean over blocks of that \
-                     percentile of the trials' histograms; intervals at 50, 90, 99 and 99.9 %. \
-                     The axis spreads the tail: from 90 to 99 % is as far as from 99 to 99.9 %.";
+const ABOUT: &str = "At fixed load, from when a frame was due, however late it was sent, until the \
+                     sink's kernel had it. Each point is the mean over blocks of that percentile \
+                     of the trials' histograms; intervals at 50, 90, 99 and 99.9 %. The axis \
+                     stretches the tail: 90 to 99 % is as wide as 99 to 99.9 %.";
 
 pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let curves = FAMILIES.into_iter().filter_map(|family| curves(campaign, family));
@@ -87,7 +86,7 @@ fn line(campaign: &Campaign, id: &MethodId, look: Look) -> Option<Line> {
     (!points.is_empty()).then(|| Line { label: id.to_string(), look, points })
 }
 
-/// Of a percentile that is a figure of its own.
+/// The interval, if this percentile is also a figure.
 fn interval(campaign: &Campaign, id: &MethodId, share: f64) -> Option<[f64; 2]> {
     let method = campaign.summary.methods.iter().find(|method| method.id == *id)?;
     let all = [
@@ -130,7 +129,7 @@ fn drawing(lines: &[Line]) -> Drawing {
 
 type OfShares<'a> = Column<'a, Option<f64>>;
 
-/// One row per percentile, the last of the longest; one column per method.
+/// One row per percentile, the last for the maximum; one column per method.
 fn data<'a>(campaign: &'a Campaign, lines: &'a [Line]) -> Table<'a, Option<f64>> {
     let share = OfShares::new("of the frames took less", |share| {
         share.map_or("longest".to_owned(), per_cent).into()

@@ -20,10 +20,10 @@ use crate::{
 const PARTS: [&str; 4] = ["recorded", "lost in buffers", "missed by the probe", "unaccounted for"];
 
 const ABOUT: &str = "Over all closed-loop trials, in per cent of the calls that the load made (or \
-                     of what stands in for them), a number that no tracer tells. Only methods \
-                     that should see every call are drawn; samplers stand in the data. A loss \
-                     that the kernel does not tell is `unknown` there, and not drawn: what it \
-                     would be is missing from the bar.";
+                     of what stands in for them), a number that does not come from a tracer. Only \
+                     methods that should see every call are drawn; samplers are in the data. A \
+                     loss that the kernel does not report is `unknown` there, and missing from the \
+                     bar.";
 
 pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let seen = |method: &&MethodSummary| method.events.recorded.is_some();
@@ -44,7 +44,7 @@ pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     Some(PageSection { id: "losses", title: "Loss", blocks: vec![figure.into()] })
 }
 
-/// Parts of the truth, in per cent; none where there is none to compare with.
+/// Shares of the truth, in per cent; `None` if there is nothing to compare with.
 #[expect(clippy::cast_precision_loss, reason = "no campaign makes 2^53 calls")]
 fn bar(method: &MethodSummary) -> Option<Bar> {
     let Events { truth, recorded, lost, missed, reconciles, .. } = &method.events;

@@ -1,8 +1,8 @@
-//! The report as one HTML file: no network, no script, readable in light and dark, on paper, on a
-//! phone, by keyboard and by ear. Every figure stands beside a table of what is drawn in it.
+//! The report as one HTML file: no network, no script; readable in light and dark, on paper, on a
+//! phone, by keyboard and by screen reader. Every figure has a table of its data.
 //!
-//! `page` assembles; each section has a file that makes text and figures from the model and the
-//! analysis; `svg` draws.
+//! `page` assembles the page. Each section has a file that makes text and figures from the model
+//! and the analysis; `svg` draws.
 
 mod definitions;
 mod environment;
@@ -62,7 +62,7 @@ pub fn render(campaign: &Campaign) -> String {
     page::assemble(campaign, &all(campaign))
 }
 
-/// Each figure as an SVG file of its own: its name, and what stands in it.
+/// Each figure as a separate SVG file: its name and content.
 pub fn drawings(campaign: &Campaign) -> Vec<(String, String)> {
     figures(all(campaign))
 }

@@ -24,25 +24,24 @@ use crate::{
 const SPLIT: [&str; 3] = [
     "overhead-split",
     "The overhead at fixed load: kernel, reader, afterwards",
-    "All three in per cent of one CPU over the time of the load, each on a scale of its own. \
-     Kernel: time of the vhost workers above `off`, for the same frames; it can be below zero \
-     where slower workers take more frames at once. Reader: the method's own threads and \
-     processes meanwhile. Afterwards: what they take once the load is over, to turn records into \
-     counts.",
+    "All three in per cent of one CPU over the time of the load, each with its own scale. Kernel: \
+     time of the vhost workers above `off`, for the same frames; it can be below zero if slower \
+     workers take more frames at once. Reader: the method's own threads and processes during the \
+     load. Afterwards: their time after the load, to turn records into counts.",
 ];
 
 const COSTS: [&str; 3] = [
     "overhead-costs",
     "The overhead against off in the same block",
-    "Kernel time per call is of the closed loop, one frame per call; worker and system at fixed \
-     load; saturated throughput, where a slower worker can even carry more.",
+    "Kernel time per call is measured in the closed loop, one frame per call; worker and system at \
+     fixed load; throughput when saturated, where a slower worker can even carry more.",
 ];
 
-const HELD: [&str; 3] = ["overhead-held", "What methods take beside CPU time", "At fixed load."];
+const HELD: [&str; 3] = ["overhead-held", "What methods take besides CPU time", "At fixed load."];
 
 const RUNS: [&str; 3] = [
     "program-runs",
-    "What runs of BPF programs take by the kernel's statistics, beside the overhead",
+    "Run time of BPF programs by the kernel's statistics, beside the overhead",
     program_runs::CAVEAT,
 ];
 

@@ -22,7 +22,7 @@ pub(super) fn assemble(campaign: &Campaign, sections: &[PageSection]) -> String 
     document(&title, "To the verdict", &head(campaign), &design.version, sections)
 }
 
-/// A page of sections below a head of any kind; `skip` leads to the first of them.
+/// A page of sections below any kind of head; `skip` links to the first section.
 pub(super) fn document(
     title: &str,
     skip: &str,

@@ -1,4 +1,4 @@
-//! Figures of a table's figures, row by row: a panel for each column that has any.
+//! Draws the figures in a table: one panel per column that has any, one row per table row.
 
 use super::{
     figure::{Chart, key, look},
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// The figure of all methods; none where no method has a number.
+/// The drawing for all methods; `None` if no method has a number.
 pub(super) fn figure<'a>(
     campaign: &'a Campaign,
     [id, title, about]: [&str; 3],
@@ -33,7 +33,7 @@ pub(super) fn figure<'a>(
     Some(Chart::new(id, title, about, drawing, &table))
 }
 
-/// What is drawn of a table: each column that holds figures, each row in its look.
+/// The drawing of a table: each column that holds figures, each row with its look.
 pub(super) fn drawn<Of>(
     table: &Table<'_, Of>,
     look: impl Fn(&Of) -> (Shape, usize),

@@ -1,10 +1,10 @@
-//! Methods that no other beats: neither cheaper nor truer.
+//! Methods that no other method beats: no other is both cheaper and more accurate.
 
-/// What a method costs, and how much it keeps.
+/// What a method costs, and how much of the correlation it keeps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Trade {
     pub(super) overhead: Known,
-    /// More than 1 keeps no more than all.
+    /// Values above 1 count as 1.
     pub(super) kept: Known,
 }
 
@@ -16,14 +16,14 @@ pub(super) struct Known {
 }
 
 impl Trade {
-    /// Whether this is cheaper or truer by its estimates, and neither dearer nor less true.
+    /// Whether, by the estimates, this one is better in one respect and not worse in the other.
     pub(super) fn beats(&self, other: &Self) -> bool {
         let (overhead, theirs) = (self.overhead.estimate, other.overhead.estimate);
         let [kept, their_kept] = [self, other].map(|trade| trade.kept.estimate.min(1.0));
         overhead <= theirs && kept >= their_kept && (overhead < theirs || kept > their_kept)
     }
 
-    /// Whether both intervals say so: this is cheaper and truer, beyond chance.
+    /// Whether both intervals confirm it: cheaper and more accurate beyond chance.
     pub(super) fn surely_beats(&self, other: &Self) -> bool {
         let ends = |known: Known| known.interval.map(|ends| ends.map(|end| end.min(1.0)));
         let cheaper = match (self.overhead.interval, other.overhead.interval) {
@@ -38,7 +38,7 @@ impl Trade {
     }
 }
 
-/// Indices of those that no other beats by its estimates, the cheapest first.
+/// Indices of those that no other beats by the estimates, the cheapest first.
 pub(super) fn front(trades: &[Trade]) -> Vec<usize> {
     let unbeaten = |(_, one): &(usize, &Trade)| !trades.iter().any(|other| other.beats(one));
     let mut front: Vec<(usize, &Trade)> = trades.iter().enumerate().filter(unbeaten).collect();
@@ -62,11 +62,11 @@ mod tests {
     fn the_front_by_hand() {
         let trades = [(5.0, 0.9), (1.0, 0.5), (6.0, 0.9), (9.0, 1.2), (8.0, 1.0), (1.0, 0.4)];
         let trades = trades.map(|(overhead, kept)| trade(overhead, kept));
-        // The third is dearer than the first, the fourth keeps no more than all, the last less than
-        // the second.
+        // The third costs more than the first, the fourth keeps no more than 1, the last keeps less
+        // than the second.
         assert_eq!(front(&trades), [1, 0, 4]);
         assert_eq!(front(&[]), [0_usize; 0]);
-        // Equals stand beside each other.
+        // Equal ones are both kept.
         assert_eq!(front(&[trades[0], trades[0]]), [0, 1]);
     }
 

@@ -1,4 +1,4 @@
-//! Overhead against fidelity: what each method costs, beside how much of the correlation it keeps.
+//! Overhead against fidelity: what each method costs, and how much of the correlation it keeps.
 
 use maud::{Markup, html};
 
@@ -30,35 +30,36 @@ use crate::{
     },
 };
 
-/// From here on, nearly all of the correlation is left: for a closer look alone.
+/// From this value on, nearly all of the correlation remains: a second drawing shows only these.
 const NEAR: f64 = 0.9;
 
-/// An overhead that methods are set apart by.
+/// The kind of overhead on an axis.
 struct Axis {
     id: &'static str,
     title: &'static str,
-    /// What stands along the axis, with its unit.
+    /// The axis label, with its unit.
     unit: String,
     of: fn(&MethodSummary) -> &Figure,
 }
 
 /// A method in the drawing.
 struct Spot<'a> {
-    /// Its place among the campaign's methods.
+    /// Its index among the campaign's methods.
     number: usize,
     method: &'a MethodSummary,
     shape: Shape,
     series: usize,
     trade: Trade,
-    /// It shows something else than calls, whose correlation cannot be compared.
+    /// Whether it shows something other than calls, whose correlation cannot be compared.
     stands_in: bool,
 }
 
-const ABOUT: &str = "Right is dearer, up is truer. Whiskers are 95 % intervals; points without \
-                     have one block behind them. The line joins the ringed methods, which no \
-                     other beats by its estimates: neither cheaper nor truer (Pareto front; more \
-                     than 1 counts as 1). Methods that show something else than calls are not on \
-                     it. The data says which methods are beaten beyond the intervals.";
+const ABOUT: &str = "Further right costs more; further up is more accurate. Whiskers are 95 % \
+                     intervals; points without whiskers come from one block. The line joins the \
+                     ringed methods: by the estimates, no other method is both cheaper and more \
+                     accurate (Pareto front; values above 1 count as 1). Methods that show \
+                     something other than calls are not on it. The data says which methods are \
+                     beaten beyond the intervals.";
 
 pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let clock = of_cost(&campaign.summary.methods);
@@ -103,13 +104,13 @@ fn drawn(campaign: &Campaign, axis: &Axis) -> Vec<Chart> {
         true => ABOUT.to_owned(),
         false => {
             let names = missing.join(", ");
-            format!("{ABOUT} Not drawn, since one of the two numbers is missing: {names}.")
+            format!("{ABOUT} Not drawn, because one of the two numbers is missing: {names}.")
         }
     };
     let near = spots(NEAR);
     let closer = (1 < near.len() && near.len() < every.len()).then(|| {
         let title = format!("{}: methods that keep nearly all", axis.title);
-        let about = format!("The same of the methods whose `r_m / r_0` is {NEAR} or more.");
+        let about = format!("The same for the methods whose `r_m / r_0` is {NEAR} or more.");
         one(campaign, axis, [format!("{}-near", axis.id), title, about], &near)
     });
     let whole = one(campaign, axis, [axis.id.into(), axis.title.into(), about], &every);
@@ -142,7 +143,7 @@ fn one(
     Chart::new(id, title, about, drawing, &data)
 }
 
-/// Places of the front among all spots.
+/// Indices of the front among all spots.
 fn unbeaten(spots: &[Spot<'_>]) -> Vec<usize> {
     let of_calls = spots.iter().enumerate().filter(|(_, spot)| !spot.stands_in);
     let (places, trades): (Vec<usize>, Vec<Trade>) =
@@ -150,7 +151,7 @@ fn unbeaten(spots: &[Spot<'_>]) -> Vec<usize> {
     front(&trades).into_iter().filter_map(|index| places.get(index).copied()).collect()
 }
 
-/// What the methods of the front are, in its order.
+/// Cost and correlation of the methods of the front, in its order.
 fn trades(spots: &[Spot<'_>], front: &[usize]) -> impl Iterator<Item = Trade> {
     front.iter().filter_map(|&place| spots.get(place)).map(|spot| spot.trade)
 }
@@ -179,7 +180,7 @@ fn drawing(campaign: &Campaign, title: &Axis, spots: &[Spot<'_>], front: &[usize
     let (key, key_height) = legend::below(key_top, &figure::key(campaign));
     let marks = html! {
         (axis::bottom(PLOT, &x, &x.ticks(7.0), &title.unit))
-        (axis::left(PLOT, &y, &y.ticks(6.0), "part of the correlation that is left, r_m / r_0"))
+        (axis::left(PLOT, &y, &y.ticks(6.0), "part of the correlation that remains, r_m / r_0"))
         line class="zero" x1=(px(PLOT.left)) x2=(px(PLOT.right())) y1=(px(y.at(1.0))) y2=(px(y.at(1.0))) {}
         path class="front" d=(stairs(spots, front, &x, &y)) {}
         @for spot in spots { (whiskers(spot, &x, &y)) }

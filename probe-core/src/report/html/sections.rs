@@ -1,5 +1,5 @@
-//! What the sections of the schedule show: figures 4 to 7 of the paper. Its figure 8 is a series
-//! over the schedule.
+//! Results per section of the schedule: the paper's figures 4 to 7. Its figure 8 is a series over
+//! the schedule.
 
 use super::{
     Content, PageSection,
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Functions whose shares are drawn.
+/// Number of functions whose shares are drawn.
 const FUNCTIONS: usize = 8;
 
 pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
@@ -97,7 +97,7 @@ fn guests(sections: &[SectionFigures]) -> Option<Chart> {
     Some(Chart::new("sections-guests", title, about, stacked(&table, "Mbit/s"), &table))
 }
 
-/// The table with the columns that hold a number; none where none does.
+/// The table with only the columns that have a number; `None` if none has.
 fn known<'a>(mut table: Table<'a, &'a SectionFigures>) -> Option<Table<'a, &'a SectionFigures>> {
     let rows = &table.rows;
     let is_known = |column: &OfSections<'a>| {
@@ -111,7 +111,7 @@ fn known<'a>(mut table: Table<'a, &'a SectionFigures>) -> Option<Table<'a, &'a S
     })
 }
 
-/// Each section's figures, one after the other, and what they are of.
+/// The figures of the sections one below another.
 fn stacked(table: &Table<'_, &SectionFigures>, title: &str) -> Drawing {
     let (panels, rows) = drawn(table, |_| (Shape::Circle, 0));
     let names: Vec<String> = panels.into_iter().map(|Panel { title: [name, _] }| name).collect();

@@ -1,4 +1,5 @@
-//! Calls and throughput over the schedule, with each method's own view over the reference counter.
+//! Calls and throughput over the schedule, with each method's own series over the reference
+//! counter.
 
 use maud::{Markup, html};
 
@@ -31,7 +32,7 @@ use crate::{
 struct Curve {
     label: String,
     values: Vec<f64>,
-    /// Among those of a strip: below the others, or above.
+    /// Whether it is drawn below the other series of its strip.
     behind: bool,
     /// Its colour.
     colour: usize,
@@ -43,7 +44,7 @@ struct Strip {
     series: Vec<Curve>,
 }
 
-/// What one figure shows.
+/// The content of one figure.
 struct Schedule<'a> {
     trial: &'a Measured,
     strips: Vec<Strip>,
@@ -69,20 +70,20 @@ fn figure(campaign: &Campaign, index: usize, method: &Descriptor) -> Option<Char
     let r = r
         .trim()
         .strip_prefix("r = ")
-        .map_or_else(String::new, |r| format!(" Of these bins, its r with throughput is {r}."));
+        .map_or_else(String::new, |r| format!(" In these bins, its r with throughput is {r}."));
     let bold = if smooth {
-        " Faint: the bins; bold: their means over the last 10 s, as the paper's figure 8 has them."
+        " Faint: the bins; bold: their means over the last 10 s, as in the paper's figure 8."
     } else {
         ""
     };
-    let about = format!("`{headline}` and throughput in the first block that ended well.{bold}{r}");
+    let about = format!("`{headline}` and throughput in the first successful block.{bold}{r}");
     let schedule = Schedule { trial, strips, window };
     let id = format!("series-{index}-{}", slug(&method.id.0));
     let title = format!("Over the schedule: {}", method.id);
     Some(Chart::new(id, title, about, schedule.drawing(), &schedule.data()))
 }
 
-/// A name for a file.
+/// A file name made from `name`.
 pub(super) fn slug(name: &str) -> String {
     let plain = name.chars().map(|sign| if sign.is_ascii_alphanumeric() { sign } else { '-' });
     plain.take(60).collect()
@@ -172,7 +173,7 @@ impl Schedule<'_> {
         Drawing { height: bottom + 38.0 + below + LINE / 2.0, marks }
     }
 
-    /// The bins of a strip's series, and above them all their means; only what is bolder is named.
+    /// The bins of a strip's series, and their means on top; only the bolder line has a label.
     fn lines(&self, strip: &Strip, times: &[f64]) -> Vec<Line> {
         let line = |values: &[f64], label: &str, look| Line {
             label: label.into(),
@@ -195,7 +196,7 @@ impl Schedule<'_> {
             }
         };
         let mut lines: Vec<Line> = strip.series.iter().flat_map(of).collect();
-        // What is paler hides nothing.
+        // Pale lines are drawn first, so that they hide nothing.
         lines.sort_by_key(|line| line.look.stroke != Stroke::Faint);
         lines
     }
@@ -222,7 +223,7 @@ impl Schedule<'_> {
         }
     }
 
-    /// A row per bin: its number, and its middle.
+    /// One row per bin: its number, and its middle.
     fn data(&self) -> Table<'_, (usize, f64)> {
         let labels = labels(&self.trial.sections);
         let mut columns = vec![
@@ -252,7 +253,7 @@ impl Schedule<'_> {
     }
 }
 
-/// As much of a label as fits; none where hardly anything does.
+/// As much of a label as fits; `None` if hardly anything does.
 fn fitted(label: &str, room: f64) -> Option<String> {
     if width_of(label) <= room {
         return Some(label.to_owned());

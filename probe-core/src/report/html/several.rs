@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Results in one drawing; more of them have another.
+/// Number of results in one drawing; further results get another drawing.
 const BESIDE: usize = 4;
 
 /// The whole page.
@@ -54,7 +54,7 @@ fn all(results: &[NamedCampaign]) -> Vec<PageSection> {
     vec![
         section("results", "The results", vec![list(results).into(), notes.into()]),
         section("costs", "What a call costs", drawn(costs)),
-        section("retained", "What is left of the picture", drawn(retained)),
+        section("retained", "What remains of the correlation", drawn(retained)),
         section("losses", "What was lost", vec![lost.into()]),
     ]
 }
@@ -64,7 +64,7 @@ fn list(results: &[NamedCampaign]) -> Markup {
     let mut table = facts(results);
     let number = |named: &&NamedCampaign| number(results, &named.label).to_string().into();
     table.columns.insert(0, Column::new("number", number));
-    table.html("results-data", "The results, and what was measured for them")
+    table.html("results-data", "The results, and what was measured")
 }
 
 fn number(results: &[NamedCampaign], label: &str) -> usize {
@@ -81,7 +81,7 @@ fn drawings_of(group: &FigureTable, results: &[NamedCampaign]) -> Vec<Chart> {
     let figure = |(part, some): (usize, &[NamedCampaign])| {
         let table = group.table(results, some);
         let (mut panels, rows) = drawn(&table, of);
-        // Titles as long as they fit; they are larger than the small type.
+        // Titles are cut to fit; their type is larger than the small type.
         let room = WIDTH / count(panels.len()) / (CHARACTER + 1.0) - 4.0;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "above 10")]
         let room = room as usize;

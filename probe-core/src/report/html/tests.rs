@@ -1,4 +1,4 @@
-//! The page as a whole: well-formed, self-contained, and no figure without its data.
+//! Tests of the whole page: well-formed, self-contained, and a data table for every figure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ fn body(page: &str) -> &str {
     &page[start..end + "</body>".len()]
 }
 
-/// Of one of everything, of VMs, and of nothing.
+/// A campaign with everything, one of VMs, and an empty one.
 static CAMPAIGNS: LazyLock<[Campaign; 3]> = LazyLock::new(|| {
     let mut empty = Lab::new();
     empty.run(Platform::Native);
@@ -203,7 +203,7 @@ fn the_outline_of_vms() {
     insta::assert_snapshot!(outline(&CAMPAIGNS[1]));
 }
 
-/// The custom properties of each theme that the drawings' style has, by name.
+/// The custom properties of each theme in the drawings' style, by name.
 fn themes() -> Vec<BTreeMap<&'static str, &'static str>> {
     let property =
         |line: &'static str| line.split_once(':').map(|(name, value)| (name.trim(), value.trim()));
@@ -214,7 +214,7 @@ fn themes() -> Vec<BTreeMap<&'static str, &'static str>> {
     STYLE.split(":root {").skip(1).map(theme).collect()
 }
 
-/// Of a colour, `#rrggbb`, as WCAG 2 has it.
+/// Luminance of a colour, `#rrggbb`, as defined by WCAG 2.
 fn luminance(colour: &str) -> f64 {
     let part = |at: usize, weight: f64| {
         let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
@@ -223,7 +223,7 @@ fn luminance(colour: &str) -> f64 {
     part(1, 0.2126) + part(3, 0.7152) + part(5, 0.0722)
 }
 
-/// From 1 to 21.
+/// Contrast, from 1 to 21.
 fn contrast(one: &str, other: &str) -> f64 {
     let [one, other] = [one, other].map(|colour| luminance(colour) + 0.05);
     one.max(other) / one.min(other)
@@ -243,6 +243,6 @@ fn every_line_stands_out_from_the_paper() {
             assert!(contrast >= 3.0, "{name}: {contrast:.2} to 1");
         }
     }
-    // Nothing is made paler than its colour.
+    // No opacity makes anything paler than its colour.
     assert!(!STYLE.contains("opacity"));
 }

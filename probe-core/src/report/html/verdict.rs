@@ -1,4 +1,4 @@
-//! The verdict, as the page opens with it.
+//! The verdict, with which the page opens.
 
 use maud::html;
 
@@ -17,7 +17,10 @@ pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
             p { (prose(&sentences.join(" "))) }
         }
         @if groups.is_empty() { p { (verdict::NOTHING) } }
-        p class="soft" { (verdict::HOW) " " a href="#part-limits" { "What cannot be concluded" } " stands below." }
+        p class="soft" {
+            (verdict::HOW) " " a href="#part-limits" { "What cannot be concluded" }
+            " is listed below."
+        }
     };
     Some(PageSection { id: "verdict", title: "Verdict", blocks: vec![text.into()] })
 }

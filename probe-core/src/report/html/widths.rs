@@ -1,4 +1,4 @@
-//! What methods show by the width of the bins.
+//! What methods show, by bin width.
 
 use maud::html;
 
@@ -39,7 +39,7 @@ pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
     let figures = FAMILIES.into_iter().filter_map(|family| figure(campaign, family));
     Some(PageSection {
         id: "widths",
-        title: "Correlation by the width of the bins",
+        title: "Correlation by bin width",
         blocks: figures.map(Into::into).collect(),
     })
 }
@@ -93,7 +93,7 @@ fn drawing(lines: &[Line]) -> Drawing {
     let entries: Vec<_> = lines.iter().map(Line::entry).collect();
     let (legend, below) = legend::below(area.bottom() + 38.0, &entries);
     let marks = html! {
-        (axis::bottom(area, &x, &ticks, "width of the bins, logarithmic"))
+        (axis::bottom(area, &x, &ticks, "bin width, logarithmic"))
         (strip(area, &x, &y, lines, "r with throughput"))
         (legend)
     };

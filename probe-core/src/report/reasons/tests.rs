@@ -1,4 +1,4 @@
-//! Every reason and note once: in English, and to JSON and back.
+//! Tests every reason and note: the English text, and JSON in both directions.
 
 use std::collections::BTreeSet;
 
@@ -85,7 +85,7 @@ fn notes() -> Vec<Note> {
     ]
 }
 
-/// That `all` holds each variant once, says each in a sentence of its own, and survives JSON.
+/// Checks that `all` has each variant once, that each has its own text, and that JSON preserves it.
 fn check<T>(all: &[T], said: fn(&T) -> String)
 where
     T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug + schemars::JsonSchema,
@@ -120,7 +120,7 @@ fn each_note_is_a_sentence_and_survives_json() {
 #[test]
 fn several_reasons_stand_in_the_order_of_their_sentences() {
     let reasons = vec![Reason::NotTimed, Reason::NoTime];
-    let said = "a frame took no time; frames were not timed: only VM-less guests stamp them";
+    let said = "a frame took no time; frames were not timed: only guests without a VM stamp them";
     assert_eq!(reason(&Reason::Several { reasons }), said);
 }
 
@@ -132,6 +132,6 @@ fn kinds_of_trials_stand_together() {
         methods: [MethodId("off".into()), MethodId("x".into())],
     };
     let said =
-        "no block holds a closed-loop overhead and a saturated overhead trial of both off and x";
+        "no block has a closed-loop overhead and a saturated overhead trial of both off and x";
     assert_eq!(reason(&why), said);
 }

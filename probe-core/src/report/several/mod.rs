@@ -1,7 +1,7 @@
 //! Several results side by side: a row per method, a column per result.
 //!
-//! What is equal and what is not is not judged here: that takes the same experiment twice, and is
-//! `compare`'s.
+//! Differences are not judged here: that takes two results of the same experiment, and is done by
+//! `compare`.
 
 mod notes;
 
@@ -32,7 +32,7 @@ use crate::{
 
 pub(super) use self::notes::notes;
 
-/// Results that stand beside each other in a terminal; more of them go on in further tables.
+/// Number of results side by side in a terminal; further ones go into further tables.
 const BESIDE: usize = 5;
 
 /// For a terminal.
@@ -51,7 +51,7 @@ pub fn text(results: &[NamedCampaign]) -> String {
     }
     text.push('\n');
     text.push_str(&paragraph("", READ));
-    text.push_str("\nBefore numbers are set against each other\n");
+    text.push_str("\nBefore you compare numbers\n");
     notes(results).iter().for_each(|note| text.push_str(&paragraph("- ", note)));
     text
 }
@@ -76,7 +76,7 @@ pub(super) struct FigureTable {
     pub(super) title: &'static str,
     pub(super) style: Style,
     pub(super) of: fn(&MethodSummary) -> &Figure,
-    /// Whether it is of what the method shows.
+    /// Whether it is a figure of the method's series.
     pub(super) of_series: bool,
 }
 
@@ -104,10 +104,10 @@ impl FigureTable {
     }
 }
 
-/// A table with a row per method of any result.
+/// A table with one row per method of any result.
 type OfIds<'a> = Table<'a, &'a MethodId>;
 
-/// The methods of all results, in a column per result of `some`.
+/// The methods of all results, with one column per result in `some`.
 fn beside<'a>(
     all: &'a [NamedCampaign],
     some: &'a [NamedCampaign],
@@ -135,14 +135,14 @@ pub(super) const GROUPS: [FigureTable; 2] = [
     },
     FigureTable {
         name: "r_retained",
-        title: "What is left of the correlation with throughput: r_m / r_0",
+        title: "What remains of the correlation with throughput: r_m / r_0",
         style: Style::CORRELATION,
         of: |method| method.fidelity.figures.of(R_RETAINED),
         of_series: true,
     },
 ];
 
-/// Above the table of losses.
+/// Title of the table of losses.
 pub(super) const LOSS: &str = "What was recorded, lost and missed of the calls that happened";
 
 /// Each method of any result once, in the order of the first that has it; the baseline has no overhead
@@ -214,7 +214,7 @@ pub(super) fn facts(results: &[NamedCampaign]) -> Table<'_, &NamedCampaign> {
     Table::new(results, columns)
 }
 
-/// Below all figures.
-pub(super) const READ: &str = "Each figure with its 95 % interval; n, the number of blocks; d, \
-                               the smallest effect that n blocks of this scatter would have \
-                               shown. `tracetoll report` of one result has the rest.";
+/// The text below all figures.
+pub(super) const READ: &str = "Each figure with its 95 % interval; n, the number of blocks; d, the \
+                               smallest effect that n blocks with this scatter would have \
+                               detected. `tracetoll report` of one result has the rest.";

@@ -1,4 +1,4 @@
-//! What must be known before numbers of different results are set against each other.
+//! What a reader must know before comparing numbers of different results.
 
 use std::collections::BTreeSet;
 
@@ -18,12 +18,16 @@ pub(in crate::report) fn notes(results: &[NamedCampaign]) -> Vec<String> {
     notes.extend(results.iter().filter_map(of_one_run));
     for named in results {
         for method in &named.campaign.design.unavailable {
-            notes.push(format!("{} is not there with {}: {}.", method.id, named.label, method.why));
+            notes.push(format!(
+                "{} is not available in {}: \
+                                {}.",
+                method.id, named.label, method.why
+            ));
         }
     }
     notes.push(
-        "Nothing here is tested: `tracetoll compare` says of two results of one experiment what \
-         differs beyond chance."
+        "Differences shown here are not tested: `tracetoll compare` says which differences between \
+         two results of one experiment are beyond chance."
             .into(),
     );
     notes
@@ -40,9 +44,9 @@ fn costs(results: &[NamedCampaign]) -> Option<String> {
     if names.len() > 1 {
         return Some(format!(
             "Costs on different clocks ({}) are not comparable: a counted ns is a number of \
-             instructions, one of an emulated processor depends on who emulates it, and only a \
-             native one is time that a host loses. Compare costs within a clock; r retained and \
-             losses across them.",
+             instructions, an emulated ns depends on the emulating host, and only a native ns is \
+             time that a host loses. Compare costs within a clock; compare r retained and losses \
+             across clocks.",
             names.join(", ")
         ));
     }
@@ -50,8 +54,8 @@ fn costs(results: &[NamedCampaign]) -> Option<String> {
     let processors: BTreeSet<&str> = hosts.map(|run| run.host.cpu.trim()).collect();
     (processors.len() > 1 && !clocks.contains(&Platform::Counted)).then(|| {
         format!(
-            "Costs are of {} different processors: each is its own host's, and an order of \
-             methods on one need not hold on another.",
+            "Costs come from {} different processors: the order of methods on one need not hold on \
+             another.",
             processors.len()
         )
     })
@@ -65,8 +69,8 @@ fn of_one_run(named: &NamedCampaign) -> Option<String> {
     });
     within.then(|| {
         format!(
-            "Intervals of r_m / r_0 with {} are of one run's own bins: how runs differ is not in \
-             them.",
+            "Intervals of r_m / r_0 in {} come from one run's own bins: they do not include \
+             differences between runs.",
             named.label
         )
     })
@@ -79,14 +83,12 @@ fn others(results: &[NamedCampaign]) -> Vec<String> {
     let differ = rest.iter().filter_map(|named| {
         let (field, was, is) = differing("design", &base, &experiment(&named.campaign.design))?;
         let (label, first) = (&named.label, &first.label);
-        Some(format!(
-            "Not the same experiment: {field} is {was} with {first} and {is} with {label}."
-        ))
+        Some(format!("Not the same experiment: {field} is {was} in {first} and {is} in {label}."))
     });
     differ.collect()
 }
 
-/// What of a design decides the numbers and can be the same on two kernels.
+/// The part of a design that determines the numbers and can be the same on two kernels.
 fn experiment(design: &Design) -> Value {
     let mut scenario = serde_json::to_value(&design.scenario).unwrap_or_default();
     if let Some(fields) = scenario.as_object_mut() {

@@ -64,7 +64,7 @@ fn a_correlation_of_frames_is_marked_wherever_it_stands() {
     assert!(method.fidelity.figures.of(R_RETAINED).known().is_some());
     method.shows_instead = Some("frames".into());
     let one = crate::report::markdown::render(&frames);
-    // r_m, and what is left of it.
+    // r_m, and the part that remains.
     assert_eq!(one.matches("`frames`").count(), 2, "{one}");
     let results = named(vec![("a".into(), frames), ("b".into(), campaign())]);
     assert_eq!(markdown(&results).matches("`frames`").count(), 1);
@@ -79,7 +79,7 @@ fn intervals_of_one_run_are_told_of() {
         (kernel.to_owned(), lab.campaign())
     };
     let notes = notes(&named(vec![one("6.1"), one("6.12")]));
-    let told = notes.iter().filter(|note| note.contains("of one run's own bins"));
+    let told = notes.iter().filter(|note| note.contains("come from one run's own bins"));
     assert_eq!(told.count(), 2, "{notes:?}");
 }
 

@@ -1,4 +1,4 @@
-//! What stands in a cell.
+//! The content of a table's cell.
 
 use crate::{
     model::figure::Figure,
@@ -8,32 +8,32 @@ use crate::{
     },
 };
 
-/// What stands in a cell. How it is written is the back end's.
+/// The content of a cell. The back ends decide how it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::report) enum Cell {
-    /// There is nothing to tell.
+    /// Nothing.
     None,
     Text(String),
-    /// What programs call it: an id, a path.
+    /// A name that programs use: an id, a path.
     Name(String),
-    /// Each in a line of a terminal; elsewhere the second stands between them.
+    /// Lines in a terminal; elsewhere they are joined by the second field.
     Lines(Vec<String>, &'static str),
     Figure(Shown),
 }
 
-/// A figure, and how much of it is told.
+/// A figure, and how much of it is shown.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::report) struct Shown {
     pub(super) figure: Figure,
     style: Style,
-    /// Whether the number of blocks and the smallest effect stand beside the interval.
+    /// Whether the number of blocks and the smallest effect are shown with the interval.
     pub(super) whole: bool,
-    /// What it is of, where that is not what the column says.
+    /// What it measures, if that differs from what the column says.
     pub(super) of: Option<String>,
 }
 
 impl Cell {
-    /// Lines, with `between` where a cell is one line; nothing where there is none.
+    /// Lines, joined by `between` if a cell has one line; nothing if there are none.
     pub(in crate::report) fn lines(
         lines: impl IntoIterator<Item = String>,
         between: &'static str,
@@ -47,12 +47,12 @@ impl Cell {
         Self::Figure(Shown { figure: figure.clone(), style, whole: true, of: None })
     }
 
-    /// A figure with its interval alone.
+    /// A figure with only its interval.
     pub(in crate::report) fn short(figure: &Figure, style: Style) -> Self {
         Self::Figure(Shown { figure: figure.clone(), style, whole: false, of: None })
     }
 
-    /// The figure is of this; said where there is a number.
+    /// Names what the figure measures; shown if there is a number.
     pub(in crate::report) fn of(self, item: Option<String>) -> Self {
         match self {
             Self::Figure(shown) => {
@@ -63,7 +63,7 @@ impl Cell {
         }
     }
 
-    /// The figure that it holds.
+    /// The figure in it.
     pub(in crate::report) fn shown(&self) -> Option<&Figure> {
         match self {
             Self::Figure(shown) => Some(&shown.figure),
@@ -71,7 +71,7 @@ impl Cell {
         }
     }
 
-    /// In one line; none where there is nothing.
+    /// The content in one line; `None` if it is empty.
     pub(in crate::report) fn line(&self) -> Option<String> {
         match self {
             Self::None => None,
@@ -90,7 +90,7 @@ impl Cell {
 
 impl Shown {
     /// Estimate, interval and the rest. The interval of one run has a star. A short figure without
-    /// interval is its estimate alone.
+    /// interval has only its estimate.
     pub(super) fn parts(&self) -> Option<[String; 3]> {
         let [number, interval, n] = parts(&self.figure, self.style)?;
         let found = self.figure.known()?;

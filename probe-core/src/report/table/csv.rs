@@ -1,10 +1,10 @@
-//! A table as CSV: a head, and a line per row; what is not known is an empty field.
+//! A table as CSV: a header, and one line per row; unknown values are empty fields.
 
 use super::{Cell, Table};
 use crate::error::{Error, Result};
 
 impl<Row> Table<'_, Row> {
-    /// With the columns' names as head.
+    /// The table, with the columns' names as header.
     ///
     /// # Errors
     /// It cannot be written.

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{Cell, Column, Table};
 
 impl<Row> Table<'_, Row> {
-    /// Under the id `id`; the first column names the rows. It scrolls by itself where it is too
+    /// The table with id `id`; the first column names the rows. It scrolls separately if it is too
     /// wide.
     pub(in crate::report) fn html(&self, id: &str, caption: &str) -> Markup {
         let caption_id = format!("{id}-caption");
@@ -43,10 +43,10 @@ impl<Row> Column<'_, Row> {
     }
 }
 
-/// Text in which `backticks` mark the words of the kernel, of the command line and of results.
+/// Text in which `backticks` mark names of the kernel, of the command line and of results.
 pub(in crate::report) fn prose(text: &str) -> Markup {
     let parts: Vec<&str> = text.split('`').collect();
-    // A mark without partner is none.
+    // A backtick without a partner is ordinary text.
     let paired = parts.len() % 2 == 1;
     html! {
         @for (index, part) in parts.iter().enumerate() {

@@ -3,7 +3,7 @@
 use super::{Cell, Column, Table};
 
 impl<Row> Table<'_, Row> {
-    /// A line per row.
+    /// One line per row.
     pub(in crate::report) fn markdown(&self) -> String {
         let columns = &self.columns;
         let head = line(columns.iter().map(Column::head));
@@ -13,13 +13,13 @@ impl<Row> Table<'_, Row> {
     }
 }
 
-/// A row of cells that may hold anything.
+/// One row of cells with any content.
 fn line(cells: impl Iterator<Item = String>) -> String {
     let escape = |cell: String| cell.replace('|', "\\|").replace('\n', " ");
     format!("| {} |\n", cells.map(escape).collect::<Vec<_>>().join(" | "))
 }
 
-/// Figures without the smallest effect: rows are long as they are.
+/// Figures without the smallest effect: rows are long enough.
 fn written(cell: Cell) -> String {
     match cell {
         Cell::Name(name) => format!("`{name}`"),

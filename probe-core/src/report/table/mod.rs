@@ -1,8 +1,8 @@
-//! A table, said once, for people and for programs.
+//! A table, defined once, for people and for programs.
 //!
-//! A table is a list of [`Column`]s over rows. A column says what it is called, in which unit, and
-//! what stands in it for a row. `text`, `markdown`, `html`, `csv` and `parquet` each write any
-//! table in their own form.
+//! A table is a list of [`Column`]s over rows. A column has a name, a unit, and a function that
+//! gives the cell for a row. `text`, `markdown`, `html`, `csv` and `parquet` each write any table
+//! in their own format.
 
 mod cell;
 mod csv;
@@ -30,18 +30,18 @@ pub(super) struct Table<'a, Row> {
 /// A column of a table.
 pub(super) struct Column<'a, Row> {
     pub(super) name: Cow<'a, str>,
-    /// Empty where its values have none.
+    /// Empty if its values have no unit.
     pub(super) unit: Cow<'a, str>,
-    /// What it is; said of columns for programs.
+    /// Its description, for the columns of tables that programs read.
     pub(super) about: &'static str,
-    /// Whether its cells are sentences, which begin on the left.
+    /// Whether its cells are sentences, which are left-aligned.
     words: bool,
-    /// Columns of a terminal that a cell takes at most; the rest goes on in its next line.
+    /// Greatest width of a cell in a terminal; the rest continues on the cell's next line.
     width: Option<usize>,
     value: Value<'a, Row>,
 }
 
-/// How a column's values are read. For programs the kind is known before any value is.
+/// How a column's values are read. For programs the type is known before any value is.
 enum Value<'a, Row> {
     Cell(Box<dyn Fn(&Row) -> Cell + 'a>),
     Text(fn(&Row) -> Option<String>),
@@ -56,7 +56,7 @@ impl<'a, Row> Table<'a, Row> {
         Self { columns, rows: rows.into_iter().collect() }
     }
 
-    /// None without rows.
+    /// `None` if there are no rows.
     pub(super) fn unless_empty(self) -> Option<Self> {
         (!self.rows.is_empty()).then_some(self)
     }
@@ -67,7 +67,7 @@ impl<'a, Row> Column<'a, Row> {
         Self::with(name, "", Value::Cell(Box::new(cell)))
     }
 
-    /// A figure with its interval, under the name that its definition gives it.
+    /// A figure with its interval, with the title from its definition.
     pub(super) fn figure(row: &'static Definition, of: impl Fn(&Row) -> Figure + 'a) -> Self {
         let style = row.style();
         Self::new(row.title, move |row| Cell::figure(&of(row), style)).unit(row.unit.symbol())
@@ -123,12 +123,12 @@ impl<'a, Row> Column<'a, Row> {
         Self { unit: unit.into(), ..self }
     }
 
-    /// In a terminal, no cell is wider than this.
+    /// Limits the width of its cells in a terminal.
     pub(super) fn within(self, width: usize) -> Self {
         Self { width: Some(width), ..self }
     }
 
-    /// Its cells are sentences.
+    /// Says that its cells are sentences.
     pub(super) fn words(self) -> Self {
         Self { words: true, ..self }
     }
@@ -140,7 +140,7 @@ impl<'a, Row> Column<'a, Row> {
         parts.join(", ")
     }
 
-    /// What stands in it for this row.
+    /// The cell for this row.
     pub(super) fn cell(&self, row: &Row) -> Cell {
         let text = match &self.value {
             Value::Cell(cell) => return cell(row),

@@ -1,8 +1,8 @@
-//! A table as a Parquet file: one row group of typed columns, each of which may be null; not
-//! compressed, since columns of repeated words and numbers are kept as dictionaries anyway.
+//! A table as a Parquet file: one row group of typed, nullable columns. It is not compressed, since
+//! columns of repeated words and numbers are stored as dictionaries anyway.
 //!
 //! The format has no place for a column's unit that readers look at, so the file's own metadata
-//! holds what each column is.
+//! describes the columns.
 
 use std::sync::Arc;
 
@@ -21,11 +21,11 @@ use parquet::{
 use super::{Column, Table, Value};
 use crate::error::{self, Error};
 
-/// Key of the file's metadata that holds name, unit and meaning of each column, as JSON.
+/// Key of the file's metadata whose value has name, unit and meaning of each column, as JSON.
 const COLUMNS: &str = "tracetoll.columns";
 
 impl<Row> Table<'_, Row> {
-    /// With the same columns as in CSV.
+    /// The table, with the same columns as in CSV.
     ///
     /// # Errors
     /// It cannot be written.
@@ -86,7 +86,7 @@ fn fill<Row>(
             let text = |row| Some(column.cell(row).line()?.into_bytes().into());
             put::<ByteArrayType>(chunk, rows.iter().map(text))
         }
-        // The format keeps what has no sign in the same 64 bits.
+        // The format stores unsigned numbers in the same 64 bits.
         Value::Count(read) => {
             put::<Int64Type>(chunk, rows.iter().map(|row| Some(read(row)?.cast_signed())))
         }
@@ -100,7 +100,7 @@ fn fill<Row>(
     }
 }
 
-/// The values that there are, and for each row whether it has one.
+/// The existing values, and for each row whether it has one.
 fn put<Kind: DataType>(
     chunk: &mut SerializedColumnWriter<'_>,
     values: impl Iterator<Item = Option<Kind::T>>,
@@ -125,7 +125,7 @@ pub(in crate::report) mod tests {
 
     use super::*;
 
-    /// As a reader sees it.
+    /// The file as a reader sees it.
     pub(in crate::report) fn opened(bytes: &[u8]) -> SerializedFileReader<File> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();

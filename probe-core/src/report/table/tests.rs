@@ -1,4 +1,4 @@
-//! One table in each form.
+//! Tests one table in each format.
 
 use super::*;
 use crate::{

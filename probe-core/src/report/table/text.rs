@@ -1,19 +1,19 @@
-//! A table in a terminal.
+//! A table as text for a terminal.
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, presets::UTF8_HORIZONTAL_ONLY};
 
 use super::{Cell, Column, Table};
 use crate::report::lines::{WIDTH, broken, filled};
 
-/// Columns of a name, where its column does not say how many.
+/// Width of a name, in columns, if its column does not set one.
 const NAME: usize = 16;
 
-/// A head is broken into lines of about this many columns, unless the cells below are wider.
+/// A heading is broken into lines of about this width, unless the cells below are wider.
 const HEAD: [usize; 2] = [12, 15];
 
 impl<Row> Table<'_, Row> {
-    /// In lines of [`WIDTH`] columns at most. Rules stand between rows only where a row has several
-    /// lines beside its name.
+    /// The table in lines of at most [`WIDTH`] columns. There are rules between rows only if a row
+    /// has several lines besides its name.
     pub(in crate::report) fn text(&self) -> String {
         let lines = |row| self.columns.iter().map(|column| column.lines(row)).collect();
         let rows: Vec<Vec<String>> = self.rows.iter().map(lines).collect();
@@ -43,7 +43,7 @@ impl<Row> Table<'_, Row> {
 }
 
 impl<Row> Column<'_, Row> {
-    /// Name and unit, each in lines of its own.
+    /// Name and unit, each on separate lines.
     fn heading(&self, body: usize) -> String {
         let parts = [&*self.name, &*self.unit].into_iter().filter(|part| !part.is_empty());
         parts.map(|part| folded(part, body)).collect::<Vec<_>>().join("\n")
@@ -69,7 +69,7 @@ impl<Row> Column<'_, Row> {
     }
 }
 
-/// In as few lines as the cells below or [`HEAD`] have room for, and these about equally long.
+/// As few lines as the cells below or [`HEAD`] have room for, of about equal length.
 fn folded(text: &str, body: usize) -> String {
     let [least, most] = HEAD;
     let lines = |room: usize| {

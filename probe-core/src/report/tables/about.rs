@@ -1,9 +1,9 @@
-//! The table of columns: what each column of the other tables is.
+//! The table of columns: describes each column of the other tables.
 
 use super::{RESULT, bins, figures, trials};
 use crate::report::table::{Column, Table};
 
-/// One column of a table: the table, its name, its unit and what it is.
+/// One column of a table: the table, its name, its unit and its description.
 type Row = [String; 4];
 type OfColumns = Column<'static, Row>;
 
@@ -14,7 +14,7 @@ fn told<Of>(table: &str, columns: &[Column<'_, Of>]) -> Vec<Row> {
     columns.iter().map(row).collect()
 }
 
-/// The columns of all tables, as they are of one result or of `several`.
+/// The columns of all tables, for one result or for `several`.
 pub(super) fn table(several: bool) -> Table<'static, Row> {
     let all = [
         told("trials", &trials::columns()),
@@ -25,7 +25,7 @@ pub(super) fn table(several: bool) -> Table<'static, Row> {
     let columns = vec![
         OfColumns::text("table", "trials, bins or figures", |[table, ..]| Some(table.clone())),
         OfColumns::text("column", "its name", |[_, name, ..]| Some(name.clone())),
-        OfColumns::text("unit", "null where its values have none", |[_, _, unit, _]| {
+        OfColumns::text("unit", "null if its values have none", |[_, _, unit, _]| {
             Some(unit.clone()).filter(|unit| !unit.is_empty())
         }),
         OfColumns::text("about", "what it is", |[.., about]| Some(about.clone())),

@@ -88,7 +88,8 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         Column::count(
             "run",
             "",
-            "as in the table of trials; with block, part, position and functions the trial's name",
+            "as in the table of trials; identifies the trial, together with block, part, position \
+             and functions",
             |row| u64::try_from(row.trial.run).ok(),
         ),
         Column::count("block", "", "the block, from 0", |row| Some(row.trial.block.into())),
@@ -99,7 +100,7 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         Column::count(
             "functions",
             "",
-            "only on the first so many functions of the target; null: on all",
+            "number of traced functions, the first ones of the target; null: all",
             |row| u64::try_from(row.trial.functions?).ok(),
         ),
         Column::text("method", "id of the method; the baseline is off", |row| {
@@ -112,7 +113,7 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         Column::number(
             "start_s",
             "s",
-            "its first edge, from the trial's first, as really stamped",
+            "its first edge, measured from the trial's first, as stamped",
             |row| row.edge(row.bin),
         ),
         Column::number("length_s", "s", "from that edge to the next", |row| {
@@ -125,7 +126,7 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         Column::count(
             "senders",
             "guests",
-            "that sent in it; null where the load is not ours",
+            "that sent in it; null if the load is not ours",
             |row| u64::try_from(row.section()?.1.senders?).ok(),
         ),
         Column::count("hogs", "hogs", "that ran in it", |row| {
@@ -145,25 +146,25 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         ),
         Column::text(
             "item",
-            "a function, a tracepoint or frames; null where neither reference counter nor method \
-             saw any",
+            "a function, a tracepoint or frames; null if neither reference counter nor method saw \
+             any",
             |row| row.item.clone(),
         ),
         Column::count(
             "reference_calls",
             "calls",
-            "of the function by the reference counter; null where it has none",
+            "of the function by the reference counter; null if it has none",
             |row| row.reference,
         ),
         Column::number(
             "shown",
             "see shown_unit",
-            "the method's own series; null where it shows nothing of the item",
+            "the method's own series; null if it does not show the item",
             |row| row.shown,
         ),
         Column::text(
             "shown_unit",
-            "calls (hits, where the item is no function) or cpu_share_pct",
+            "calls (hits, if the item is not a function) or cpu_share_pct",
             |row| {
                 row.shown?;
                 match row.unit {
@@ -176,7 +177,7 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         Column::number(
             "calls_per_unit",
             "calls",
-            "behind each that is shown: the declared sampling factor; null for shares",
+            "represented by each shown call: the declared sampling factor; null for shares",
             |row| {
                 row.shown?;
                 match row.unit {

@@ -1,4 +1,4 @@
-//! The table of figures: what follows from the trials.
+//! The table of figures, computed from the trials.
 
 use super::{result, trials::word};
 use crate::{
@@ -51,18 +51,25 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         Column::number("lo", "", "lower end of its 95 % interval", |row| row.known()?.lo),
         Column::number("hi", "", "upper end", |row| row.known()?.hi),
         Column::count("n", "blocks", "blocks behind it", |row| u64::try_from(row.known()?.n).ok()),
-        Column::number("detectable", "", "smallest effect that they would have shown", |row| {
-            row.known()?.detectable
-        }),
-        Column::number("p", "", "of no difference, after Holm over the methods", |row| {
+        Column::number(
+            "detectable",
+            "",
+            "smallest effect that these blocks would have \
+                                          detected",
+            |row| row.known()?.detectable,
+        ),
+        Column::number("p", "", "p-value of no difference, after Holm over the methods", |row| {
             row.known()?.p
         }),
-        Column::text("platform", "the clock that it was measured in", |row| {
+        Column::text("platform", "the clock on which it was measured", |row| {
             word(&row.known()?.platform)
         }),
-        Column::text("basis", "blocks, or within_run: the interval is of one run's bins", |row| {
-            word(&row.known()?.basis)
-        }),
+        Column::text(
+            "basis",
+            "blocks, or within_run if the interval comes from one run's \
+                               bins",
+            |row| word(&row.known()?.basis),
+        ),
         Column::text("notes", "remarks that a reader must see", |row| {
             let notes: Vec<String> = row.known()?.notes.iter().map(reasons::note).collect();
             (!notes.is_empty()).then(|| notes.join("; "))

@@ -1,4 +1,4 @@
-//! Trials, bins and figures for pandas, DuckDB and their like. What is not known is null, never
+//! Trials, bins and figures for pandas, DuckDB and similar tools. Unknown values are null, never
 //! zero.
 
 mod about;
@@ -12,20 +12,20 @@ use super::{
 };
 use crate::error::Result;
 
-/// A table that other programs can have of results.
+/// A table of results for other programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dataset {
-    /// One row per trial, failed ones included.
+    /// One row per trial, including failed ones.
     Trials,
-    /// One row per bin of a trial, and item that the reference counter or the method saw in it.
+    /// One row per bin of a trial and item that the reference counter or the method saw in it.
     Bins,
     /// One row per figure of a method.
     Figures,
-    /// What each column of the others is.
+    /// A description of each column of the other tables.
     Columns,
 }
 
-/// Its table in one form; that of several results says of each row which it is of.
+/// The table in one format; with several results, each row names its result.
 macro_rules! written {
     ($dataset:expr, $results:expr, $form:ident) => {{
         let several = $results.len() > 1;
@@ -42,10 +42,10 @@ macro_rules! written {
 }
 
 impl Dataset {
-    /// All of them.
+    /// All tables.
     pub const ALL: [Self; 4] = [Self::Trials, Self::Bins, Self::Figures, Self::Columns];
 
-    /// The name of its file, without what tells the form.
+    /// The name of its file, without the extension.
     pub fn name(self) -> &'static str {
         match self {
             Self::Trials => "trials",
@@ -72,14 +72,14 @@ impl Dataset {
     }
 }
 
-/// Name of the column that tells results apart.
+/// Name of the column that says from which result a row is.
 const RESULT: &str = "result";
 
 fn result<'a, Row>(read: fn(&Row) -> Option<String>) -> Column<'a, Row> {
-    Column::text(RESULT, "which result; only in tables of several", read)
+    Column::text(RESULT, "which result; only in tables of several results", read)
 }
 
-/// The table, without the column that tells results apart unless there are `several`.
+/// The table, without the column for the result unless there are `several`.
 fn table<'a, Row>(
     rows: impl Iterator<Item = Row>,
     mut columns: Vec<Column<'a, Row>>,
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(closed_loop["latency_p50_us"], "");
         let unknown = find("overhead", "closed_loop", "ftrace-function");
         assert_eq!((&*unknown["missed"], &*unknown["missed_kind"]), ("", "unknown"));
-        // Three digits are kept of each time.
+        // Each time keeps three digits.
         let paced: f64 = find("overhead", "paced", "off")["latency_p50_us"].parse().unwrap();
         assert!((paced / 500.0 - 1.0).abs() < 2e-3, "{paced}");
         let failed = rows.iter().find(|row| !row["why"].is_empty()).unwrap();
@@ -149,7 +149,7 @@ mod tests {
         let last = traced.last().unwrap();
         assert_eq!((&*last["bin"], &*last["start_s"], &*last["length_s"]), ("127", "127", "1"));
         assert_eq!((&*last["hogs"], &*last["senders"]), ("3", "1"));
-        // The last bin of the last step: 6000 calls less a tenth.
+        // The last bin of the last step: 6000 calls minus a tenth.
         assert_eq!((&*last["reference_calls"], &*last["shown"]), ("5400", "5400"));
         assert_eq!((&*last["shown_unit"], &*last["calls_per_unit"]), ("calls", "1"));
         let profiled = of("perf-sample-999-callchain", "handle_tx")[0];
@@ -165,7 +165,7 @@ mod tests {
         };
         let cost = find("bpf-fentry-count", "overhead.kernel_ns_per_event");
         assert_eq!((&*cost["unit"], &*cost["worse"], &*cost["platform"]), ("ns", "up", "counted"));
-        // 230 ns, and a mean of 4.8 that its blocks wobble by.
+        // 230 ns, and a mean of 4.8 by which its blocks vary.
         assert_eq!((&*cost["estimate"], &*cost["n"], &*cost["why"]), ("234.8", "5", ""));
         let none = find("perf-sample-999-callchain", "overhead.kernel_ns_per_event");
         assert!(none["estimate"].is_empty() && none["why"].starts_with("a profiler"), "{none:?}");

@@ -20,7 +20,7 @@ pub(super) struct Row<'a> {
     trial: &'a Trial,
     run: Option<&'a Run>,
     measured: Option<&'a Measured>,
-    /// What the method is judged by: its name, and what was recorded of it.
+    /// The item by which the method is judged: its name, and how often it was recorded.
     item: Option<(String, u64)>,
     times: Option<Histogram<u64>>,
 }
@@ -45,7 +45,7 @@ pub(super) fn rows(named: &NamedCampaign) -> impl Iterator<Item = Row<'_>> {
     })
 }
 
-/// A word of the result file.
+/// A value as written in the result file.
 pub(super) fn word(value: &impl serde::Serialize) -> Option<String> {
     serde_json::to_value(value).ok()?.as_str().map(str::to_owned)
 }
@@ -62,7 +62,7 @@ fn number(row: &Row<'_>, of: fn(&Measured) -> u64) -> Option<u64> {
     row.measured.map(of)
 }
 
-/// Numbers of a method that observes nothing are nobody's.
+/// A method that observes nothing has no losses.
 fn loss(row: &Row<'_>, of: fn(&Measured) -> Loss) -> Option<Loss> {
     row.item.as_ref().and(row.measured).map(of)
 }
@@ -117,7 +117,7 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         Column::count(
             "functions",
             "",
-            "only on the first so many functions of the target; null: on all",
+            "number of traced functions, the first ones of the target; null: all",
             |row| u64::try_from(row.trial.functions?).ok(),
         ),
         Column::time("started", "when, UTC, ISO 8601", |row| Some(row.trial.started)),
@@ -145,27 +145,24 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         Column::count(
             "phase_account_ns",
             "ns",
-            "how long counting, checking and taking down took",
+            "how long counting, checking and removing the testbed took",
             |row| phase(row, Phase::Account),
         ),
         Column::text(
             "why",
-            "why it failed; null if it did not. All that follows is null then",
+            "why it failed; null if it did not. If it failed, all columns after this one are null",
             |row| match &row.trial.outcome {
                 Outcome::Failed { why } => Some(why.clone()),
                 Outcome::Done(_) => None,
             },
         ),
-        Column::count(
-            "elapsed_ns",
-            "ns",
-            "length of the window that the CPU times are of",
-            |row| ns(row, |m| m.cpu.elapsed),
-        ),
+        Column::count("elapsed_ns", "ns", "length of the window of the CPU times", |row| {
+            ns(row, |m| m.cpu.elapsed)
+        }),
         Column::count(
             "kicks",
             "kicks",
-            "what the load did; null where its driver is out of sight",
+            "of the load; null if its driver cannot be observed",
             |row| row.measured?.sent.kicks,
         ),
         Column::count("frames_sent", "frames", "taken from TX rings by vhost", |row| {
@@ -190,7 +187,7 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
             Some(total(row.measured?.cpu.workers.iter().map(|worker| worker.0)))
         }),
         Column::count("load_ns", "ns", "CPU time of the guests", |row| ns(row, |m| m.cpu.load)),
-        Column::count("hogs_ns", "ns", "CPU time of the hogs, where they are threads", |row| {
+        Column::count("hogs_ns", "ns", "CPU time of the hogs, if they are threads", |row| {
             ns(row, |m| m.cpu.hogs)
         }),
         Column::count(
@@ -202,7 +199,7 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         Column::count(
             "reader_wakeups",
             "times",
-            "that its own thread was woken; null where it has processes",
+            "of its own thread; null if it has processes",
             |row| row.measured?.cpu.reader_wakeups,
         ),
         Column::count("after_ns", "ns", "CPU time of the method after the load", |row| {
@@ -217,9 +214,13 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         Column::count("sink_run_delay_ns", "ns", "that tasks waited for the sink's CPUs", |row| {
             ns(row, |m| m.cpu.sink_run_delay)
         }),
-        Column::count("edge_jitter_ns", "ns", "latest bin edge behind its schedule", |row| {
-            ns(row, |m| m.edge_jitter)
-        }),
+        Column::count(
+            "edge_jitter_ns",
+            "ns",
+            "greatest delay of a bin edge behind its \
+                                               schedule",
+            |row| ns(row, |m| m.edge_jitter),
+        ),
         Column::text(
             "item",
             "what the method is judged by: a function, a tracepoint, frames; null if it observes \
@@ -247,7 +248,7 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
             "from before it observed until it was told to stop",
             |row| ns(row, |m| m.observation.enabled),
         ),
-        Column::count("running_ns", "ns", "of that, the time it really observed", |row| {
+        Column::count("running_ns", "ns", "the part of that time in which it observed", |row| {
             ns(row, |m| m.observation.running)
         }),
         Column::count("bytes_read", "bytes", "from the kernel to the reader", |row| {
@@ -259,12 +260,9 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
             "of the method's buffers, maps and programs",
             |row| number(row, |m| m.observation.kernel_memory.0),
         ),
-        Column::count(
-            "latency_frames",
-            "frames",
-            "whose way was timed; null where none was",
-            |row| Some(row.measured?.latency.as_ref()?.frames),
-        ),
+        Column::count("latency_frames", "frames", "whose way was timed; null if none was", |row| {
+            Some(row.measured?.latency.as_ref()?.frames)
+        }),
         Column::count("latency_dropped", "frames", "that arrived and were not timed", |row| {
             Some(row.measured?.latency.as_ref()?.dropped)
         }),
@@ -279,7 +277,7 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         Column::number(
             "latency_p99_9_us",
             "µs",
-            "99.9 % did; of fewer than 1000 frames the longest",
+            "99.9 % of them did; with fewer than 1000 frames, the longest",
             |row| micros(row, 0.999),
         ),
         Column::number("latency_max_us", "µs", "the longest", |row| micros(row, 1.0)),

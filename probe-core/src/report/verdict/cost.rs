@@ -16,7 +16,7 @@ struct Cost<'a> {
     hi: f64,
 }
 
-/// Which costs least, of those whose cost has an interval.
+/// The method that costs least, among those whose cost has an interval.
 pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
     let of =
         |method: &&MethodSummary| Some(method.overhead.of(KERNEL_NS_PER_EVENT).known()?.platform);
@@ -33,7 +33,7 @@ pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
     let bare: Vec<String> = methods.iter().filter(bare).map(|method| name(method)).collect();
     Some(match bare.is_empty() {
         true => text,
-        false => format!("{text} Without an interval, so not compared: {}.", few(&bare)),
+        false => format!("{text} Not compared, since there is no interval: {}.", few(&bare)),
     })
 }
 
@@ -42,12 +42,12 @@ fn cost(method: &MethodSummary) -> Option<Cost<'_>> {
     Some(Cost { method, estimate: found.estimate, lo: found.lo?, hi: found.hi? })
 }
 
-/// The lowest estimate, and whether the others' intervals meet its own.
+/// The lowest estimate, and whether the other intervals overlap its own.
 fn compared(least: &Cost<'_>, others: &[Cost<'_>], unit: &str) -> String {
     let (near, far): (Vec<Cost<'_>>, Vec<_>) =
         others.iter().partition(|other| other.lo <= least.hi);
     let zero = match least.lo <= 0.0 && least.hi >= 0.0 {
-        true => ", not told apart from nothing",
+        true => ", not distinguishable from zero",
         false => "",
     };
     let first = format!("{} {unit}", value(least));
@@ -55,7 +55,11 @@ fn compared(least: &Cost<'_>, others: &[Cost<'_>], unit: &str) -> String {
         (true, true) => format!("{first}{zero}"),
         (true, false) => format!("{first} is the least{zero}"),
         (false, _) => {
-            format!("{first} is the lowest estimate{zero}, not told apart from {}", values(&near))
+            format!(
+                "{first} is the lowest estimate{zero}, not distinguishable from \
+                     {}",
+                values(&near)
+            )
         }
     };
     match far.len() {
@@ -72,7 +76,7 @@ fn value(cost: &Cost<'_>) -> String {
     format!("`{}` {estimate} {interval}", cost.method.id)
 }
 
-/// With their figures where they are two at most: the others stand in the figures below.
+/// With their figures if there are at most two: the others are in the figures below.
 fn values(costs: &[Cost<'_>]) -> String {
     let of = |cost: &Cost<'_>| if costs.len() > 2 { name(cost.method) } else { value(cost) };
     few(&costs.iter().map(of).collect::<Vec<_>>())

@@ -1,5 +1,5 @@
-//! What the campaign says, first: a few sentences per group of methods, and no more than their
-//! intervals carry.
+//! The campaign's conclusions, which come first: a few sentences per group of methods, no stronger
+//! than their intervals allow.
 
 mod cost;
 mod kept;
@@ -14,17 +14,17 @@ use crate::model::{
     method::Class,
 };
 
-/// How the sentences are meant.
-pub(super) const HOW: &str = "Each figure stands with its 95 % interval. “Least”, “more” and \
-                              “less” are said only where intervals do not meet.";
+/// How to read the sentences.
+pub(super) const HOW: &str = "Each figure has its 95 % interval. “Least”, “more” and “less” are \
+                              used only if intervals do not overlap.";
 
-/// What is said of a campaign without methods.
+/// The text for a campaign without methods.
 pub(super) const NOTHING: &str = "No method was measured.";
 
-/// Names that are told one by one.
+/// Number of names that are listed.
 const FEW: usize = 4;
 
-/// Groups in the order in which they are told: by what a method gives.
+/// The groups in order: by what a method gives.
 const GROUPS: [(Class, &str); 5] = [
     (Class::Exact, "Methods that count every call"),
     (Class::Recorded, "Methods that record every call, with its time"),
@@ -33,7 +33,7 @@ const GROUPS: [(Class, &str); 5] = [
     (Class::Nothing, "Controls that observe nothing"),
 ];
 
-/// What all of it rests on.
+/// The basis of all conclusions.
 pub(super) fn lead(campaign: &Campaign) -> String {
     let summary = &campaign.summary;
     let failed = match summary.failed_trials {
@@ -49,23 +49,23 @@ pub(super) fn lead(campaign: &Campaign) -> String {
     )
 }
 
-/// What costs are, and whether any order of theirs can be told.
+/// What the costs mean, and whether they can be ordered.
 fn costs(campaign: &Campaign) -> String {
     let known = |method: &MethodSummary| method.overhead.of(KERNEL_NS_PER_EVENT).known().cloned();
     let known: Vec<_> = campaign.summary.methods.iter().filter_map(known).collect();
     let Some(first) = known.first() else { return String::new() };
     let clock = match first.platform {
         Platform::Counted => {
-            " Costs are counted in instructions, which know nothing of caches or of processors \
-             that wait for each other."
+            " Costs are counted in instructions, which ignore caches and processors that wait for \
+             each other."
         }
         Platform::Emulated => {
-            " Costs are those of an emulated processor, which can put methods into another order \
-             than hardware does: none is called the cheapest."
+            " Costs are those of an emulated processor, which can rank methods differently from \
+             hardware: none is called the cheapest."
         }
         Platform::Unknown => {
-            " It is unknown whether the processor is real, and an emulated one can put methods \
-             into another order than hardware does: none is called the cheapest."
+            " It is unknown whether the processor is real, and an emulated one can rank methods \
+             differently from hardware: none is called the cheapest."
         }
         Platform::Virtual => {
             " Costs are those of a virtual machine: its timers, interrupts and page tables pass \
@@ -75,12 +75,12 @@ fn costs(campaign: &Campaign) -> String {
     };
     let order = match known.iter().any(|found| found.lo.is_some()) {
         true => "",
-        false => " One block gives them no interval: none is called the cheapest.",
+        false => " One block gives no intervals: no method is called the cheapest.",
     };
-    format!(" Every cost is against the baseline `off` in the same block.{clock}{order}")
+    format!(" Every cost is relative to the baseline `off` in the same block.{clock}{order}")
 }
 
-/// Each group that has methods: its title, and what is said of it.
+/// Each group that has methods: its title and sentences.
 pub(super) fn groups(campaign: &Campaign) -> Vec<(&'static str, Vec<String>)> {
     let of = |class: Class| {
         let belongs = |method: &&MethodSummary| {
@@ -95,7 +95,7 @@ pub(super) fn groups(campaign: &Campaign) -> Vec<(&'static str, Vec<String>)> {
         let mut sentences: Vec<String> = told.into_iter().flatten().collect();
         if sentences.is_empty() {
             let names = few(&methods.iter().map(|method| name(method)).collect::<Vec<_>>());
-            sentences.push(format!("Nothing can be concluded of {names}."));
+            sentences.push(format!("Nothing can be concluded about {names}."));
         }
         (!methods.is_empty()).then_some((title, sentences))
     };
@@ -106,7 +106,7 @@ fn name(method: &MethodSummary) -> String {
     format!("`{}`", method.id)
 }
 
-/// The first few, and how many more.
+/// The first few, and the number of others.
 fn few(names: &[String]) -> String {
     let (shown, others) = names.split_at_checked(FEW).unwrap_or((names, &[]));
     match (others.len(), shown) {
@@ -139,7 +139,7 @@ mod tests {
         (found.lo, found.hi) = interval.unzip();
     }
 
-    /// Both methods count, and cost this.
+    /// Both methods count; `costs` are their costs.
     fn counters(costs: [(f64, Option<(f64, f64)>); 2]) -> String {
         let mut campaign = campaign();
         campaign.design.methods[2].class = Class::Exact;
@@ -162,7 +162,7 @@ mod tests {
         assert!(apart.contains("more is taken by `ftrace-function`"), "{apart}");
         let meeting = counters([(200.0, Some((190.0, 220.0))), (300.0, Some((211.0, 390.0)))]);
         assert!(!meeting.contains("the least") && !meeting.contains("more is taken"), "{meeting}");
-        assert!(meeting.contains("not told apart from `ftrace-function` +300"), "{meeting}");
+        assert!(meeting.contains("not distinguishable from `ftrace-function` +300"), "{meeting}");
         let none = counters([(200.0, None), (300.0, None)]);
         assert!(!none.contains("+200") && !none.contains("the least"), "{none}");
     }
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_cost_whose_interval_holds_zero_is_told_as_such() {
         let text = counters([(2.0, Some((-1.0, 5.0))), (300.0, Some((290.0, 310.0)))]);
-        assert!(text.contains("is the least, not told apart from nothing;"), "{text}");
+        assert!(text.contains("is the least, not distinguishable from zero;"), "{text}");
     }
 
     #[test]
@@ -195,15 +195,15 @@ mod tests {
             found.p = Some(p);
         };
         loss(&mut campaign, 0.06);
-        assert!(!all(&campaign).contains("a part was lost: `ftrace-function`"));
+        assert!(!all(&campaign).contains("was lost: `ftrace-function`"));
         loss(&mut campaign, 0.04);
         let text = all(&campaign);
         assert!(
-            text.contains("found under `bpf-fentry-count`: at least 0.978 of it is left."),
+            text.contains("found under `bpf-fentry-count`: at least 0.978 of it remains."),
             "{text}"
         );
         assert!(
-            text.contains("a part was lost: `ftrace-function` 0.900 [0.850, 0.950] was left."),
+            text.contains("was lost: `ftrace-function` 0.900 [0.850, 0.950] remained."),
             "{text}"
         );
         let Figure::Known(left) = campaign.summary.methods[2].fidelity.figures.of_mut(R_RETAINED)
@@ -212,17 +212,17 @@ mod tests {
         };
         left.basis = Basis::WithinRun;
         let text = all(&campaign);
-        assert!(!text.contains("a part was lost: `ftrace-function`"), "{text}");
+        assert!(!text.contains("was lost: `ftrace-function`"), "{text}");
         assert!(
             text.contains(
-                "less than under `off`: `ftrace-function` 0.900 [0.850, 0.950] of it. One run of \
-                 each does not tell"
+                "lower than under `off`: `ftrace-function` 0.900 [0.850, 0.950] of it. One run of \
+                 each cannot show"
             ),
             "{text}"
         );
         campaign.summary.methods[2].shows_instead = Some("frames".into());
         assert!(
-            all(&campaign).contains("What `ftrace-function` show is `frames`, not calls"),
+            all(&campaign).contains("The series of `ftrace-function` show `frames`, not calls"),
             "{}",
             all(&campaign)
         );

@@ -34,8 +34,7 @@ pub(super) fn told(methods: &[&MethodSummary]) -> Option<String> {
     (!told.is_empty()).then(|| told.join(" "))
 }
 
-/// What is to be said of one method's counts; nothing where they agree with what a sampler
-/// promises.
+/// The sentence about one method's counts; `None` if they agree with what a sampler promises.
 fn loss(method: &MethodSummary) -> Option<String> {
     let Events { truth, lost, missed, reconciles, .. } = &method.events;
     let of = truth.map(|truth| format!(" of {truth}")).unwrap_or_default();

@@ -1,9 +1,9 @@
-//! The verdict in a terminal.
+//! The verdict as text for a terminal.
 
 use super::{HOW, NOTHING, groups, lead};
 use crate::{model::campaign::Campaign, report::lines::paragraph};
 
-/// The sentences that the page opens with, group by group.
+/// The sentences with which the page opens, group by group.
 pub(in crate::report) fn render(campaign: &Campaign) -> String {
     let groups = groups(campaign);
     let said = |(title, sentences): &(&str, Vec<String>)| {

@@ -1,4 +1,4 @@
-//! The overhead by hand.
+//! Tests of the overhead, with results computed by hand.
 
 use super::*;
 use crate::analysis::figures::table::{
@@ -25,7 +25,7 @@ const COUNT: &str = "bpf-fentry-count";
 fn closed_loop(lab: &mut Lab, block: u32, method: &str, ns_per_kick: u64) {
     lab.done(block, CLOSED_LOOP, method, |measured| {
         measured.sent.kicks = Some(1000);
-        // Two workers: their time adds up.
+        // Two workers: their times are added.
         measured.cpu.workers = vec![Nanos(1000), Nanos(ns_per_kick * 1000 - 1000)];
     });
 }
@@ -49,7 +49,7 @@ fn why(figure: &Figure) -> &Reason {
 fn kernel_ns_per_event_is_the_mean_of_paired_differences() {
     let mut lab = Lab::new();
     lab.run(Platform::Counted);
-    // The base moves from block to block by far more than the method costs.
+    // From block to block the base varies by far more than the method costs.
     for (block, (off, method)) in [(8000, 8490), (9000, 9500), (7000, 7510)].iter().enumerate() {
         let block = u32::try_from(block).unwrap();
         closed_loop(&mut lab, block, COUNT, *method);
@@ -92,7 +92,7 @@ fn a_failed_partner_takes_its_pair_away_and_blocks_are_never_crossed() {
     let found = known(figures.of(KERNEL_NS_PER_EVENT));
     assert_eq!((found.estimate, found.n), (150.0, 2));
     assert_eq!(found.notes, [Note::BlocksMissing { missing: 1, blocks: 3 }]);
-    // The same block on another machine is another block.
+    // The same block number on another machine is another block.
     lab.run(Platform::Native);
     closed_loop(&mut lab, 0, "off", 1);
     let figures = overhead(&lab, COUNT);
@@ -155,7 +155,7 @@ fn fixed_load_figures_by_hand() {
     assert!((known(figures.of(WORKER_CPU_PCT)).estimate - worker).abs() < 1e-9);
     // 60 ms afterwards, of 2 s.
     assert!((known(figures.of(AFTER_S_PER_S)).estimate - 0.03).abs() < 1e-9, "{figures:?}");
-    // 20 ms of 2 s, always: no scatter.
+    // 20 ms of 2 s in each trial: no scatter.
     let reader = known(figures.of(READER_CPU_PCT));
     assert_eq!((reader.estimate, reader.lo, reader.hi), (1.0, Some(1.0), Some(1.0)));
     assert_eq!(reader.p, None);
@@ -185,7 +185,7 @@ fn throughput_is_a_ratio_of_what_arrived_per_second_in_whole_bins() {
     let mut lab = Lab::new();
     lab.run(Platform::Native);
     for block in 0..3 {
-        // 10 bytes per ns against 9, and whatever was left in the rings.
+        // 10 bytes per ns against 9, plus what was left in the rings.
         for (method, bytes, width, left) in [("off", 1000, 100, 7), (COUNT, 1350, 150, 999)] {
             lab.done(block, SATURATED, method, |measured| {
                 measured.throughput = vec![bytes, bytes, left];

@@ -1,4 +1,4 @@
-//! Axes: ticks with grid lines, and what they are of.
+//! Axes: ticks with grid lines, and a title.
 
 use maud::{Markup, html};
 

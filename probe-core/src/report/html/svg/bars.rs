@@ -12,19 +12,20 @@ use super::{
 /// One bar.
 pub(crate) struct Bar {
     pub(crate) label: String,
-    /// One per part, in the order of the parts' names.
+    /// One value per part, in the order of the parts' names.
     pub(crate) parts: Vec<f64>,
 }
 
 const HEAD: f64 = 34.0;
 const ROW: f64 = 33.0;
 
-/// Series of a part by its place; see `figure.css`.
+/// The CSS series of a part, by its index; see `figure.css`.
 fn series(part: usize) -> usize {
     (part % 8).saturating_add(1)
 }
 
-/// The drawing: parts stand behind each other, from zero to the longest bar, or to `whole`.
+/// The drawing: the parts of a bar follow one another, on a scale from zero to the longest bar or
+/// to `whole`.
 pub(crate) fn draw(parts: &[String], bars: &[Bar], title: &str, whole: Option<f64>) -> Drawing {
     let height = ROW * count(bars.len());
     let area = Area { left: 14.0, top: HEAD, width: WIDTH - 38.0, height };

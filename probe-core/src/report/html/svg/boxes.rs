@@ -1,4 +1,4 @@
-//! How values are spread: quantiles, one box per row.
+//! Distributions: quantiles, one box per row.
 
 use maud::{Markup, html};
 
@@ -10,14 +10,14 @@ use super::{
 /// One row.
 pub(crate) struct Spread {
     pub(crate) label: String,
-    /// 5, 25, 50, 75 and 95 of 100 values are below.
+    /// The quantiles below which 5, 25, 50, 75 and 95 of 100 values lie.
     pub(crate) quantiles: [f64; 5],
 }
 
 const HEAD: f64 = 34.0;
 const ROW: f64 = 36.0;
 
-/// The drawing, from zero on.
+/// The drawing, with a scale that starts at zero.
 pub(crate) fn draw(spreads: &[Spread], title: &str) -> Drawing {
     let height = ROW * count(spreads.len());
     let area = Area { left: 14.0, top: HEAD, width: WIDTH - 38.0, height };

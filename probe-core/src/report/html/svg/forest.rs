@@ -1,5 +1,4 @@
-//! Estimates with their intervals, row by row, in panels beside each other that have a scale of
-//! their own each.
+//! Estimates with their intervals, one per row, in panels side by side, each with its own scale.
 
 use maud::{Markup, html};
 
@@ -13,7 +12,7 @@ use super::{
 
 /// One column of the drawing.
 pub(crate) struct Panel {
-    /// What is shown; its second line is the unit.
+    /// The title; its second line is the unit.
     pub(crate) title: [String; 2],
 }
 
@@ -22,7 +21,7 @@ pub(crate) struct Row {
     pub(crate) label: String,
     pub(crate) shape: Shape,
     pub(crate) series: usize,
-    /// One per panel; none where there is no number.
+    /// One per panel; `None` if there is no number.
     pub(crate) cells: Vec<Option<Cell>>,
 }
 
@@ -41,10 +40,10 @@ const ROW: f64 = 33.0;
 
 const GAP: f64 = 10.0;
 
-/// Room for the word `none`.
+/// Width of the word `none`.
 const NONE: f64 = 36.0;
 
-/// Room for half of the outermost ticks' labels.
+/// Space for half of the outermost ticks' labels.
 const INSET: f64 = 14.0;
 
 /// The drawing; every panel holds zero, and is as wide as its values need.

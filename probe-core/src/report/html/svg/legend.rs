@@ -1,4 +1,4 @@
-//! What the marks of a drawing stand for, below it.
+//! The legend below a drawing.
 
 use maud::{Markup, html};
 
@@ -17,7 +17,7 @@ impl<'a> LegendEntry<'a> {
     }
 }
 
-/// Room for a mark.
+/// Width of a mark.
 const MARK: f64 = 24.0;
 
 /// Left edge of the first.

@@ -1,4 +1,4 @@
-//! Lines over a common x: series over time, percentiles, correlations by width.
+//! Lines over a common x: series over time, percentiles, correlations by bin width.
 
 use maud::{Markup, html};
 
@@ -31,13 +31,13 @@ pub(crate) enum Stroke {
     Solid,
     Dashed,
     Dotted,
-    /// Broad and pale, below others: what others are set against.
+    /// Broad and pale, below other lines: the reference for them.
     Broad,
-    /// Thin and pale: what others are means of.
+    /// Thin and pale: the values whose means other lines show.
     Faint,
 }
 
-/// A place on a line, with the interval of its y.
+/// A point of a line, with the interval of its y.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Point {
     pub(crate) x: f64,
@@ -46,7 +46,7 @@ pub(crate) struct Point {
 }
 
 impl Look {
-    /// Of the line at `index` among several: colours first, then strokes.
+    /// The look of the line at `index` among several: colours vary first, then strokes.
     pub(crate) fn of(index: usize) -> Self {
         let stroke = match (index / 8) % 3 {
             0 => Stroke::Solid,
@@ -69,7 +69,7 @@ impl Look {
 }
 
 impl Line {
-    /// All ys and ends of their intervals.
+    /// All ys, including the ends of their intervals.
     pub(crate) fn ys(&self) -> impl Iterator<Item = f64> + '_ {
         self.points.iter().flat_map(|point| {
             let [lo, hi] = point.interval.unwrap_or([point.y; 2]);

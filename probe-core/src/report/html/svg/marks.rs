@@ -4,13 +4,13 @@ use maud::{Markup, html};
 
 use super::px;
 
-/// Form of a point. Colour alone never tells two things apart.
+/// Shape of a point. Colour is never the only difference between two things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     Circle,
     Square,
     Triangle,
-    /// Hollow: it stands for something else.
+    /// Hollow: it represents something else.
     Diamond,
     Cross,
 }
@@ -18,7 +18,7 @@ pub(crate) enum Shape {
 /// Half the size of a point.
 const REACH: f64 = 4.5;
 
-/// A point in colour `series`, which says `told` where a pointer rests on it.
+/// A point in colour `series`, with the tooltip `told`.
 pub(crate) fn point(shape: Shape, series: usize, x: f64, y: f64, told: Option<&str>) -> Markup {
     let [left, right, over, under] = [x - REACH, x + REACH, y - REACH, y + REACH].map(px);
     let (middle, centre) = (px(x), px(y));
@@ -53,7 +53,7 @@ pub(crate) fn upright(series: usize, x: f64, from: f64, to: f64) -> Markup {
     html! { path class={ "interval s" (series) } d={ "M" (left) " " (from) "H" (right) "M" (px(x)) " " (from) "V" (to) "M" (left) " " (to) "H" (right) } {} }
 }
 
-/// Through these places; one that is no number breaks the line.
+/// A path through these points; one that is not a number breaks the line.
 pub(crate) fn through(places: impl IntoIterator<Item = (f64, f64)>) -> String {
     let mut path = String::new();
     let mut down = false;

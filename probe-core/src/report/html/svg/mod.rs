@@ -1,8 +1,8 @@
-//! A small layer for drawings: scales, axes, marks, and four kinds of chart, all as inline SVG.
+//! A small drawing layer: scales, axes, marks, and four kinds of chart, all as inline SVG.
 //!
 //! Everything is a pure function of numbers. Colours and fonts are CSS classes (`figure.css`), so
 //! that a drawing follows the reader's light or dark theme and prints on white. Lengths are in
-//! units of the drawing, [`WIDTH`] across.
+//! units of the drawing, which is [`WIDTH`] wide.
 
 pub(crate) mod axis;
 pub(crate) mod bars;
@@ -19,16 +19,16 @@ use maud::{Markup, PreEscaped, html};
 /// Width of every drawing.
 pub(crate) const WIDTH: f64 = 600.0;
 
-/// Width of a character of the small text, on the wide side: for laying out only.
+/// Width of a character of the small text, rounded up: only for layout.
 pub(crate) const CHARACTER: f64 = 6.0;
 
-/// Height of a line of it.
+/// Height of a line of small text.
 pub(crate) const LINE: f64 = 16.0;
 
-/// Styles of drawings, which the page has too.
+/// The style sheet of drawings, which the page includes too.
 pub(crate) const STYLE: &str = include_str!("../figure.css");
 
-/// A drawing: what stands in it, and how high it is.
+/// A drawing: its content and its height.
 #[derive(Debug, Clone)]
 pub(crate) struct Drawing {
     pub(crate) height: f64,
@@ -36,14 +36,14 @@ pub(crate) struct Drawing {
 }
 
 impl Drawing {
-    /// As a part of a page, named by the element `label`.
+    /// The drawing as part of a page, labelled by the element `label`.
     pub(crate) fn inline(&self, label: &str) -> Markup {
         html! {
             svg class="drawing" role="img" aria-labelledby=(label) viewBox=(self.view()) { (self.marks) }
         }
     }
 
-    /// As a file of its own.
+    /// The drawing as a separate file.
     pub(crate) fn file(&self, title: &str) -> String {
         let svg = html! {
             svg xmlns="http://www.w3.org/2000/svg" class="drawing" role="img" aria-labelledby="title"
@@ -81,13 +81,13 @@ impl Area {
     }
 }
 
-/// A length to a tenth.
+/// A length, rounded to a tenth.
 pub(crate) fn px(length: f64) -> String {
     let text = format!("{length:.1}");
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }
 
-/// `text` in at most so many characters.
+/// `text` in at most `room` characters.
 pub(crate) fn cut(text: &str, room: usize) -> String {
     if text.chars().count() <= room {
         return text.to_owned();
@@ -96,7 +96,7 @@ pub(crate) fn cut(text: &str, room: usize) -> String {
     format!("{kept}…")
 }
 
-/// Width of `text` in small type, for laying out.
+/// Width of `text` in small type, for layout.
 pub(crate) fn width_of(text: &str) -> f64 {
     CHARACTER * scale::count(text.chars().count())
 }

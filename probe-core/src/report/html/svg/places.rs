@@ -1,6 +1,6 @@
-//! Room for labels between marks.
+//! Finds room for labels between marks.
 
-/// Rectangles that are taken.
+/// Rectangles that are occupied.
 #[derive(Debug, Default)]
 pub(crate) struct Places(Vec<Rectangle>);
 
@@ -8,12 +8,12 @@ pub(crate) struct Places(Vec<Rectangle>);
 type Rectangle = [f64; 4];
 
 impl Places {
-    /// Takes a rectangle, whatever stands there.
+    /// Occupies a rectangle, whatever is there.
     pub(crate) fn take(&mut self, rectangle: Rectangle) {
         self.0.push(rectangle);
     }
 
-    /// Takes the first of these that is free and within `bounds`.
+    /// Occupies the first of these that is free and within `bounds`.
     pub(crate) fn first_free(
         &mut self,
         tried: impl IntoIterator<Item = Rectangle>,
@@ -46,7 +46,8 @@ mod tests {
         let bounds = [0.0, 0.0, 100.0, 100.0];
         places.take([10.0, 10.0, 20.0, 10.0]);
         let tried = [[25.0, 5.0, 20.0, 10.0], [-5.0, 50.0, 20.0, 10.0], [30.0, 10.0, 20.0, 10.0]];
-        // The first meets what is there, the second leaves the drawing, the third touches only.
+        // The first overlaps an occupied one, the second leaves the drawing, the third only
+        // touches.
         assert_eq!(places.first_free(tried, bounds), Some(tried[2]));
         assert_eq!(places.first_free(tried, bounds), None);
     }

@@ -1,6 +1,6 @@
-//! Where values lie along an axis, and where its ticks stand.
+//! Positions of values along an axis, and its ticks.
 
-/// Values on a line of the drawing.
+/// Maps values to positions on a line of the drawing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct AxisScale {
     domain: [f64; 2],
@@ -8,20 +8,20 @@ pub(crate) struct AxisScale {
     kind: ScaleKind,
 }
 
-/// How values are spread.
+/// How values are distributed along the axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScaleKind {
     Linear,
-    /// By their logarithm; all of them are above zero.
+    /// By logarithm; all values are above zero.
     Log,
 }
 
-/// The least and the greatest of some values; values that are no numbers count for nothing.
+/// The least and the greatest of some values; values that are not numbers are ignored.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Extent(pub(crate) f64, pub(crate) f64);
 
 impl Extent {
-    /// None where no value is a number.
+    /// `None` if no value is a number.
     pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         values.into_iter().filter(|value| value.is_finite()).fold(
             None,
@@ -32,13 +32,13 @@ impl Extent {
         )
     }
 
-    /// The same with `value` inside.
+    /// The same, extended to include `value`.
     #[must_use]
     pub(crate) fn with(self, value: f64) -> Self {
         Self(self.0.min(value), self.1.max(value))
     }
 
-    /// Something to draw on even where all values are the same.
+    /// An extent with some width even if all values are the same.
     fn opened(self) -> Self {
         let Self(least, greatest) = self;
         if greatest > least {
@@ -61,13 +61,13 @@ impl AxisScale {
         Self { domain, range, kind: ScaleKind::Linear }
     }
 
-    /// Even, and no wider than the values are.
+    /// Linear, no wider than the values.
     pub(crate) fn tight(extent: Extent, range: [f64; 2]) -> Self {
         let Extent(least, greatest) = extent.opened();
         Self { domain: [least, greatest], range, kind: ScaleKind::Linear }
     }
 
-    /// By the logarithm; what is not above zero is drawn at the least value that is.
+    /// Logarithmic; values that are not above zero are drawn at the least value that is.
     pub(crate) fn log(extent: Extent, range: [f64; 2]) -> Self {
         let Extent(least, greatest) = extent;
         let least = if least > 0.0 { least } else { (greatest / 1e3).max(f64::MIN_POSITIVE) };
@@ -75,7 +75,7 @@ impl AxisScale {
         Self { domain: [least / 1.05, greatest * 1.05], range, kind: ScaleKind::Log }
     }
 
-    /// The place of a value; of one beyond the ends, the end.
+    /// The position of a value; beyond the ends, that of the end.
     pub(crate) fn at(&self, value: f64) -> f64 {
         let [from, to] = self.domain.map(|end| self.spread(end));
         let part = (self.spread(value.clamp(self.domain[0], self.domain[1])) - from) / (to - from);
@@ -89,7 +89,7 @@ impl AxisScale {
         }
     }
 
-    /// About so many round values, with their labels.
+    /// About `about` round values, with their labels.
     pub(crate) fn ticks(&self, about: f64) -> Vec<(f64, String)> {
         let [from, to] = self.domain;
         match self.kind {
@@ -113,7 +113,7 @@ impl AxisScale {
     }
 }
 
-/// The round step (1, 2 or 5 times a power of ten) that divides `span` into about so many.
+/// The round step (1, 2 or 5 times a power of ten) that divides `span` into about `about` parts.
 fn step(span: f64, about: f64) -> f64 {
     let raw = span / about.max(1.0);
     let power = 10_f64.powf(raw.log10().floor());
@@ -122,9 +122,9 @@ fn step(span: f64, about: f64) -> f64 {
     round.unwrap_or(10.0) * power
 }
 
-/// A tick's value, with as many digits as its step has.
+/// A tick's label, with as many digits as the step has.
 pub(crate) fn label(value: f64, step: f64) -> String {
-    // What rounds to zero has no sign.
+    // A value that rounds to zero has no sign.
     let value = if value.abs() < step.abs() * 1e-6 { 0.0 } else { value };
     for (from, unit) in [(1e9, "G"), (1e6, "M"), (1e4, "k")] {
         if value.abs() >= from {
@@ -146,7 +146,7 @@ fn whole(value: f64) -> i32 {
     value as i32
 }
 
-/// A number of things, as one for laying out.
+/// A count as a floating-point number, for layout.
 pub(crate) fn count(things: usize) -> f64 {
     u32::try_from(things).map_or(f64::INFINITY, f64::from)
 }
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(scale.at(-50.0), 0.0);
         assert_eq!(scale.at(50.0), 50.0);
         assert_eq!(scale.at(150.0), 100.0);
-        // What lies outside stands at the end.
+        // Values outside are drawn at the end.
         assert_eq!(scale.at(1e9), 100.0);
     }
 
