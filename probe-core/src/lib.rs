@@ -1,7 +1,7 @@
 //! What a kernel tracing method costs, what it loses, and what it still lets you see.
 //!
-//! This crate holds the result of a campaign: its schema, the statistics over it, and the reports.
-//! It needs no kernel, no network and no root. The modules, from the top down; each uses only those
+//! This crate has the result of a campaign: its schema, the statistics over it, and the reports. It
+//! needs no kernel, no network and no root. The modules, from the top down; each uses only those
 //! below it:
 //!
 //! | module | holds |
@@ -12,8 +12,8 @@
 //! | [`error`] | the one error type |
 
 #![warn(missing_docs)]
-// No input is worth a panic. Modules that handle what people or other programs wrote refuse indices
-// and unchecked arithmetic too.
+// No input may cause a panic. Modules that handle input from people or other programs also forbid
+// indexing and unchecked arithmetic.
 #![cfg_attr(
     not(test),
     warn(clippy::expect_used, clippy::panic, clippy::string_slice, clippy::unwrap_used)

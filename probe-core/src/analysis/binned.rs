@@ -1,4 +1,5 @@
-//! What a trial tells of each of its bins, as pairs of series: what is counted, and over what.
+//! What a trial shows in each of its bins, as pairs of series: a quantity, and what to divide it
+//! by.
 
 use super::{
     gaps::Gaps,
@@ -13,7 +14,7 @@ use crate::model::{
     trial::{GuestSeries, Measured},
 };
 
-/// A function as a method shows it.
+/// A function, as a method shows it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Own<'a> {
     pub(super) function: Item<'a>,
@@ -63,7 +64,7 @@ pub(super) fn between_calls_and_rtt(trial: &Measured, calls: Binned) -> Result<B
 }
 
 impl Own<'_> {
-    /// Calls by the method, each record standing for as many as its declared factor says, and
+    /// Calls by the method, with each record counted as many times as its declared factor, and
     /// seconds.
     pub(super) fn calls(self, trial: &Measured) -> Result<Binned, Reason> {
         let SeriesUnit::Calls { factor } = self.unit else {
@@ -74,8 +75,8 @@ impl Own<'_> {
         told(&view, calls, seconds(trial))
     }
 
-    /// A profiler's share with all that the function calls, in per cent; and ones, so that a ratio
-    /// is a mean over bins.
+    /// A profiler's share including everything that the function calls, in per cent; and ones, so
+    /// that a ratio is a mean over bins.
     pub(super) fn share(self, trial: &Measured) -> Result<Binned, Reason> {
         let view = self.view(trial);
         let share = view.calls()?.to_vec();
@@ -117,22 +118,22 @@ pub(super) fn shares(trial: &Measured, functions: &[Item<'_>]) -> Result<Binned,
     Ok(sum)
 }
 
-/// A pair of series of which one is the reference counter's.
+/// A pair of series, one of which is the reference counter's.
 fn with_reference(trial: &Measured, a: Vec<f64>, b: Vec<f64>) -> Result<Binned, Reason> {
     let whole = trial.reference.as_ref().is_some_and(|reference| reference.missed == Loss::NONE);
     let gaps = Gaps { reference: !whole, ..Gaps::default() };
     Ok(Binned { two: Two::new(a, b)?, gaps })
 }
 
-/// A pair of series of which one is the method's.
+/// A pair of series, one of which is the method's.
 fn told(view: &View, a: Vec<f64>, b: Vec<f64>) -> Result<Binned, Reason> {
     let stand_in = view.stand_in.clone();
     let gaps = Gaps { method: !view.complete, reference: false, stand_in };
     Ok(Binned { two: Two::new(a, b)?, gaps })
 }
 
-/// The guests' round-trip times, bin by bin: the mean over the guests that tell one in the bin, NaN
-/// where none does.
+/// The guests' round-trip times, bin by bin: the mean over the guests that report one in the bin,
+/// NaN if none does.
 fn rtt_us(trial: &Measured) -> Result<Vec<f64>, Reason> {
     let told: Vec<&GuestSeries> =
         trial.guests.iter().filter(|guest| guest.rtt_us.iter().any(Option::is_some)).collect();
@@ -142,7 +143,7 @@ fn rtt_us(trial: &Measured) -> Result<Vec<f64>, Reason> {
     let of_bin = |bin: usize| {
         let known = told.iter().filter_map(|guest| guest.rtt_us.get(bin).copied().flatten());
         let (sum, count) = known.fold((0.0, 0.0), |(sum, count), rtt| (sum + rtt, count + 1.0));
-        // 0 / 0 is no number: nobody told.
+        // 0 / 0 is NaN: no guest reported one.
         sum / count
     };
     Ok((0..trial.throughput.len()).map(of_bin).collect())

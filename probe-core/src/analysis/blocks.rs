@@ -26,7 +26,7 @@ pub(super) type BlockKey = (u64, usize);
 /// One value per block, on the scale of its figure.
 pub(super) type Values = BTreeMap<BlockKey, f64>;
 
-/// A campaign taken apart into its blocks, each a small campaign of its own.
+/// A campaign split into its blocks, each a small campaign of its own.
 pub(super) struct Blocks<'a> {
     design: &'a Design,
     runs: &'a [Run],
@@ -44,7 +44,7 @@ struct Block {
 }
 
 impl<'a> Blocks<'a> {
-    /// Of these trials; `headline` is the function that `fidelity` speaks of.
+    /// Splits these trials; `headline` is the function that `fidelity` is about.
     pub(super) fn of(
         design: &'a Design,
         runs: &'a [Run],
@@ -58,7 +58,7 @@ impl<'a> Blocks<'a> {
         let mut numbers: BTreeMap<(u64, bool), usize> = BTreeMap::new();
         let blocks = together.into_iter().filter_map(|((run, number), trials)| {
             let run = runs.get(run)?;
-            // Guests of both parts have the same seeds, each in a run of its own.
+            // Guests of both parts have the same seeds, each in its own run.
             let overhead = trials.iter().any(|trial| trial.part == Part::Overhead);
             let of_seed = numbers.entry((run.seed, overhead)).or_default();
             *of_seed = of_seed.saturating_add(1);
@@ -68,7 +68,7 @@ impl<'a> Blocks<'a> {
         Self { design, runs, headline, items: Items::of(&design.target), blocks }
     }
 
-    /// Those of a method; none that the design does not know.
+    /// The blocks under a method; `None` if the design does not have it.
     pub(super) fn under(&self, method: &MethodId) -> Option<Under<'_>> {
         let method = self.design.methods.iter().find(|other| other.id == *method)?;
         let kicked = self.items.kicked().is_some();
@@ -96,7 +96,7 @@ impl<'a> Blocks<'a> {
 pub(super) struct Under<'a> {
     blocks: &'a Blocks<'a>,
     method: &'a Descriptor,
-    /// Block by block: what the overhead would be if there were no other.
+    /// Block by block: the overhead computed from that block alone.
     overhead: Vec<Figures>,
 }
 
@@ -146,7 +146,7 @@ impl Under<'_> {
     }
 }
 
-/// One block's quantity of raw bins.
+/// One block's quantity, from raw bins.
 fn fidelity(
     trials: &Trials<'_>,
     method: &Descriptor,
@@ -169,8 +169,8 @@ fn fidelity(
     BlockPair { off: &off, method: &under }.value(quantity, rating, factor).ok()
 }
 
-/// `r_retained` is a ratio of means, so that a block's part in it is told to first order: `R + (r_m
-/// - R r_0) / mean(r_0)`, whose mean is `R`.
+/// `r_retained` is a ratio of means, so a block's contribution is a first-order approximation: `R +
+/// (r_m - R r_0) / mean(r_0)`, whose mean is `R`.
 fn retained(r_m: &Values, r_0: &Values) -> Values {
     let both: Vec<(BlockKey, f64, f64)> =
         r_m.iter().filter_map(|(place, m)| Some((*place, *m, *r_0.get(place)?))).collect();

@@ -1,7 +1,6 @@
-//! Bootstrap intervals: BCa over independent values (or pairs of them), and blocks of bins within
-//! one run.
+//! Bootstrap intervals: BCa over independent values (or pairs), and blocks of bins within one run.
 //!
-//! The generator is the caller's: equal seeds give equal intervals.
+//! The caller passes the generator: equal seeds give equal intervals.
 
 use std::ops::Range;
 
@@ -10,17 +9,16 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::interval::{self, ALPHA, Interval};
 
-/// Resamples behind every bootstrap interval.
+/// Number of resamples of every bootstrap interval.
 pub const RESAMPLES: usize = 2000;
 
 /// BCa interval (Efron 1987: bias-corrected and accelerated) of `statistic` over `n` independent
 /// `units`, at `1 - alpha`.
+/// Resamples of `n` units scatter by `√((n-1)/n)` of what the units do, and do not include the
+/// error of that scatter. So the normal quantiles are replaced by `√(n/(n-1)) · t[p, n-1]`
+/// (Hesterberg 2015, "expanded"); without this, 15 normal values give 92 % instead of 95 %.
 ///
-/// Resamples of `n` units scatter by `√((n-1)/n)` of what the units do, and know nothing of the
-/// error of that scatter: the normal quantiles are replaced by `√(n/(n-1)) · t[p, n-1]` (Hesterberg
-/// 2015, "expanded"), without which 15 normal values give 92 % for 95 %.
-///
-/// `statistic` takes the units that a resample holds. None below two units, or where the statistic
+/// `statistic` takes the units of a resample. `None` for fewer than two units, or if the statistic
 /// is not a number for some resample.
 pub fn bca<Unit: Copy>(
     units: &[Unit],
@@ -65,8 +63,8 @@ fn expansion(n: usize) -> f64 {
     (n as f64 / (n as f64 - 1.0)).sqrt()
 }
 
-/// Share of the replicates below the estimate, ties counting half; kept off 0 and 1, where its
-/// normal score has no end.
+/// Share of the replicates below the estimate, ties counting half. It is kept away from 0 and 1,
+/// where its normal score would be infinite.
 #[expect(clippy::cast_precision_loss, reason = "a few thousand resamples")]
 fn share_below(sorted: &[f64], estimate: f64) -> f64 {
     let below = sorted.partition_point(|&value| value < estimate);
@@ -75,8 +73,8 @@ fn share_below(sorted: &[f64], estimate: f64) -> f64 {
     ((below as f64 + not_above as f64) / 2.0).clamp(0.5, n - 0.5) / n
 }
 
-/// The acceleration, by the jackknife: `Σd³ / 6(Σd²)^1.5` with d the distances of the leave-one-out
-/// values from their mean.
+/// The acceleration, by the jackknife: `Σd³ / 6(Σd²)^1.5`, where d are the distances of the
+/// leave-one-out values from their mean.
 fn acceleration<Unit: Copy>(units: &[Unit], statistic: impl Fn(&[Unit]) -> f64) -> f64 {
     let left_out: Vec<f64> = (0..units.len())
         .map(|out| {
@@ -91,7 +89,7 @@ fn acceleration<Unit: Copy>(units: &[Unit], statistic: impl Fn(&[Unit]) -> f64) 
     if scatter > 0.0 { power(3) / (6.0 * scatter) } else { 0.0 }
 }
 
-/// The `p` quantile, linear between order statistics; of nothing it is no number.
+/// The `p` quantile, linear between order statistics; NaN without values.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -109,18 +107,18 @@ pub(super) fn quantile(sorted: &[f64], p: f64) -> f64 {
     below + part * (above - below)
 }
 
-/// The bins of one run, cut into the sections of its schedule.
+/// The bins of one run, split into the sections of its schedule.
 ///
 /// A resample draws circular blocks (Politis and Romano 1992) within each section and never across
-/// its border: the sections are the experiment's design, not its noise. A section of `n` bins is
-/// drawn in blocks of `⌈1.5·n^(1/3)⌉`: the cube root is the order at which the error of a block
-/// bootstrap's variance is least (Hall, Horowitz and Jing 1995); the factor held the coverage best
-/// in simulation, docs/src/explanation/statistics.md has the table.
+/// its border: the sections are part of the experiment's design, not of its noise. A section of `n`
+/// bins is drawn in blocks of `⌈1.5·n^(1/3)⌉`. The cube root is the order at which the error of a
+/// block bootstrap's variance is least (Hall, Horowitz and Jing 1995); the factor gave the best
+/// coverage in simulation (table in docs/src/explanation/statistics.md).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sections(Vec<Range<usize>>);
 
 impl Sections {
-    /// `bins` bins, cut before each of `firsts`.
+    /// `bins` bins, with a new section at each of `firsts`.
     pub fn new(bins: usize, firsts: &[usize]) -> Self {
         let mut cuts: Vec<usize> = firsts.iter().copied().filter(|&first| first < bins).collect();
         cuts.extend([0, bins]);
@@ -129,19 +127,19 @@ impl Sections {
         Self(cuts.array_windows().map(|&[from, to]| from..to).collect())
     }
 
-    /// These stretches, none of them empty, in this order.
+    /// These ranges, none of them empty, in this order.
     pub(super) fn of(ranges: Vec<Range<usize>>) -> Self {
         debug_assert!(ranges.iter().all(|range| !range.is_empty()));
         Self(ranges)
     }
 
-    /// The stretches.
+    /// The ranges.
     pub(super) fn ranges(&self) -> &[Range<usize>] {
         &self.0
     }
 
-    /// How much too narrow resamples scatter: blocks of `l` out of `n` bins vary about the
-    /// section's own mean, which takes `l` of its `n` degrees of freedom away. `√(Σn / Σ(n - l))`
+    /// The factor by which resamples scatter too little: blocks of `l` out of `n` bins vary around
+    /// the section's own mean, which costs `l` of its `n` degrees of freedom. `√(Σn / Σ(n - l))`
     /// over the sections.
     #[expect(clippy::cast_precision_loss, reason = "no run has 2^52 bins")]
     fn widening(&self) -> f64 {
@@ -165,19 +163,19 @@ fn block_length(bins: usize) -> usize {
     ((1.5 * (bins as f64).cbrt()).ceil() as usize).min(bins)
 }
 
-/// Resamples of one run's bins, drawn once for all that is computed of them: equal sections and an
-/// equal generator give equal resamples.
+/// Resamples of one run's bins, drawn once for everything that is computed from them: equal
+/// sections and an equal generator give equal resamples.
 #[derive(Debug, Clone)]
 pub struct Resamples {
-    /// How often each bin is in each of them, resample by resample; the bins of all sections in
-    /// their order.
+    /// How often each bin occurs in each resample, resample by resample; the bins of all sections
+    /// in order.
     counts: Vec<u16>,
     bins: usize,
     widening: f64,
 }
 
 impl Resamples {
-    /// Draws [`RESAMPLES`] of them.
+    /// Draws [`RESAMPLES`] resamples.
     pub fn draw(sections: &Sections, rng: &mut impl Rng) -> Self {
         let bins: usize = sections.0.iter().map(Range::len).sum();
         let mut counts = vec![0_u16; RESAMPLES.saturating_mul(bins)];
@@ -192,8 +190,8 @@ impl Resamples {
         Self { counts, bins, widening: sections.widening() }
     }
 
-    /// `statistic` of each resample, from how often it holds each bin; NaN where that is not
-    /// defined. One that compares two series takes both at the same bins.
+    /// `statistic` of each resample, from how often each bin occurs; NaN if it is undefined. A
+    /// statistic that compares two series takes both at the same bins.
     pub fn replicates(&self, statistic: impl Fn(&[f64]) -> Option<f64>) -> Vec<f64> {
         let mut weights = vec![0.0; self.bins];
         let of = |counts: &[u16]| {
@@ -206,10 +204,10 @@ impl Resamples {
     }
 
     /// Interval at `1 - alpha` of a statistic with these `replicates`: their percentiles, moved
-    /// away from `estimate` by the factor that the resamples scatter too little.
+    /// away from `estimate` by the factor by which the resamples scatter too little.
     ///
-    /// It covers what this run, repeated with the same schedule, would scatter by; not the scatter
-    /// between seeds. None where more than one replicate in twenty is not defined.
+    /// It covers the variation of this run if it were repeated with the same schedule, but not the
+    /// variation between seeds. `None` if more than one replicate in twenty is undefined.
     pub fn interval(
         &self,
         estimate: f64,
@@ -237,7 +235,7 @@ fn draw(section: &mut [u16], rng: &mut impl Rng) {
     }
 }
 
-/// [`Resamples::interval`] of one statistic at 95 %. None where it is undefined for the run itself.
+/// [`Resamples::interval`] of one statistic at 95 %. `None` if it is undefined for the run itself.
 pub fn within_run(
     sections: &Sections,
     statistic: impl Fn(&[f64]) -> Option<f64>,

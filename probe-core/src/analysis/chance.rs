@@ -1,8 +1,8 @@
-//! The baseline against itself, from recorded blocks: how often chance passes for a cost.
+//! The baseline against itself, in recorded blocks: how often chance looks like a cost.
 //!
-//! `tests/data/aa` says how the blocks were recorded. Any of them could have had `off` and
-//! `off-again` the other way round, so each simulated campaign takes some of them and exchanges the
-//! two in half.
+//! `tests/data/aa` says how the blocks were recorded. In each of them `off` and `off-again` could
+//! have been the other way round, so each simulated campaign takes some blocks and exchanges the
+//! two in half of them.
 
 use rand::{RngExt as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -29,11 +29,11 @@ const WALL: &str = include_str!("../../../tests/data/aa/wall.csv");
 
 const CAMPAIGNS: u32 = 1000;
 
-/// What a user would be alarmed by: figures that compare a method with the baseline.
+/// The figures that compare a method with the baseline, and so could raise a false alarm.
 const FIGURES: [&Definition; 4] =
     [KERNEL_NS_PER_EVENT, WORKER_CPU_PCT, SYSTEM_CPU_PCT, THROUGHPUT_PCT];
 
-/// One trial, as a line of the data has it.
+/// One trial, as a line of the data.
 #[derive(Clone, Copy)]
 struct Line {
     pace: Pace,
@@ -92,7 +92,7 @@ impl Line {
     }
 }
 
-/// The overhead of `off-again` in a campaign of these blocks, where `true` exchanges the two.
+/// The overhead of `off-again` in a campaign of these blocks; `true` exchanges the two.
 fn overhead_of(blocks: &[(&Block, bool)], platform: Platform) -> Figures {
     let mut lab = Lab::new();
     lab.run(platform);
@@ -133,9 +133,9 @@ fn alarms(all: &[Block], n: usize, platform: Platform) -> ([f64; FIGURES.len()],
     (single.map(share), share(any))
 }
 
-/// What is said is 0.05, of a figure and of any after Holm. The draws share their blocks, and what
-/// is recorded is no normal distribution: a figure by itself may be further off than all of them
-/// together.
+/// The nominal rate is 0.05, for each figure and for any of them after Holm. The draws share their
+/// blocks, and the recorded values are not normally distributed, so a single figure may be further
+/// off than all of them together.
 #[test]
 fn off_against_off_alarms_as_often_as_is_said() {
     let (mut figures, mut families) = (Vec::new(), Vec::new());
@@ -161,7 +161,7 @@ fn off_against_off_alarms_as_often_as_is_said() {
     assert!((0.02..0.06).contains(&figure) && any < 0.06, "a figure {figure}, any {any}");
 }
 
-/// What exchanges would hide: that the second of two names costs something.
+/// What exchanging would hide: that the second of the two names costs something.
 #[test]
 fn as_they_were_recorded_all_blocks_show_no_difference() {
     for (csv, platform) in [(COUNTED, Platform::Counted), (WALL, Platform::Emulated)] {

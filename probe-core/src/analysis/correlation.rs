@@ -1,11 +1,11 @@
-//! How two series of bins move together.
+//! Correlation of two series of bins.
 
 use crate::model::reason::{Compared, Reason};
 
-/// Fewest bins that a correlation is computed from.
+/// Least number of bins of a correlation.
 pub const FEWEST_BINS: usize = 30;
 
-/// Why a correlation does not exist.
+/// Why a correlation is undefined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undefined {
     /// Fewer than [`FEWEST_BINS`] bins.
@@ -14,7 +14,7 @@ pub enum Undefined {
     Unpaired(usize, usize),
     /// A series has the same value in every bin.
     Constant(Side),
-    /// A series holds a value that is no number.
+    /// A series contains a value that is not a number.
     NotANumber(Side),
 }
 
@@ -28,7 +28,7 @@ pub enum Side {
 }
 
 impl Undefined {
-    /// The reason of a figure that is made of these two series.
+    /// The reason for a figure computed from these two series.
     pub fn of(self, [first, second]: [Compared; 2]) -> Reason {
         let series = |side| if side == Side::First { first } else { second };
         match self {
@@ -73,7 +73,7 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Result<f64, Undefined> {
     let length = |d: &[f64]| d.iter().map(|d| d * d).sum::<f64>().sqrt();
     let r = product / (length(&x) * length(&y));
     if r.is_nan() {
-        // The values differ, but by less than a double can tell once their mean is taken away.
+        // The values differ, but by less than a double can represent once their mean is subtracted.
         return Err(Undefined::Constant(if length(&x) == 0.0 {
             Side::First
         } else {
@@ -83,7 +83,7 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Result<f64, Undefined> {
     Ok(r.clamp(-1.0, 1.0))
 }
 
-/// Spearman's coefficient: Pearson's of the ranks, ties sharing their average rank.
+/// Spearman's coefficient: Pearson's of the ranks; ties share their average rank.
 ///
 /// # Errors
 /// As [`pearson`].
@@ -92,7 +92,7 @@ pub fn spearman(x: &[f64], y: &[f64]) -> Result<f64, Undefined> {
     pearson(&ranks(x), &ranks(y))
 }
 
-/// Ranks from 1, ties sharing the average of the ranks that they take up.
+/// Ranks from 1; ties share the average of their ranks.
 pub fn ranks(values: &[f64]) -> Vec<f64> {
     let mut ranks = vec![0.0; values.len()];
     let mut order: Vec<(f64, &mut f64)> = values.iter().copied().zip(&mut ranks).collect();
@@ -117,22 +117,22 @@ pub fn moving_average(values: &[f64], window: usize) -> Vec<f64> {
     values.windows(window.max(1)).map(mean).collect()
 }
 
-/// Arithmetic mean; of nothing it is no number.
+/// Arithmetic mean; NaN without values.
 #[expect(clippy::cast_precision_loss, reason = "no sample has 2^52 values")]
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Distances from the mean, in parts of the greatest value.
+/// Distances from the mean, relative to the greatest value.
 pub(super) fn deviations(values: &[f64]) -> Vec<f64> {
-    // Scaled by the largest, so that neither the mean nor a square leaves the range of a double.
+    // Scaled by the greatest value, so that neither the mean nor a square overflows a double.
     let largest = values.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
     let scaled: Vec<f64> = values.iter().map(|value| value / largest).collect();
     let mean = mean(&scaled);
     scaled.iter().map(|value| value - mean).collect()
 }
 
-/// Whether all values are the same; so are none.
+/// Whether all values are the same; true without values.
 pub(super) fn are_equal(values: &[f64]) -> bool {
     values.first().is_none_or(|first| values.iter().all(|value| value == first))
 }
@@ -148,7 +148,7 @@ fn check(x: &[f64], y: &[f64]) -> Result<(), Undefined> {
         if !series.iter().all(|value| value.is_finite()) {
             return Err(Undefined::NotANumber(side));
         }
-        // Compared value by value: the variance of equal values need not round to zero.
+        // Values are compared one by one: the variance of equal values may not round to zero.
         if are_equal(series) {
             return Err(Undefined::Constant(side));
         }
@@ -188,7 +188,7 @@ mod tests {
         let mut y = vec![0.0; 30];
         (x[7], y[7], y[8]) = (1.0, 1.0, 1.0);
         assert!((pearson(&x, &y).unwrap() - (14.0_f64 / 29.0).sqrt()).abs() < 1e-12);
-        // A cube keeps the order: Spearman's is 1, Pearson's is not.
+        // A cube preserves the order: Spearman's is 1, Pearson's is not.
         let x: Vec<f64> = (0..30).map(f64::from).collect();
         let cubes: Vec<f64> = x.iter().map(|x| x.powi(3)).collect();
         assert!((spearman(&x, &cubes).unwrap() - 1.0).abs() < 1e-12);
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn what_does_not_exist_says_why() {
         let rising: Vec<f64> = (0..30).map(f64::from).collect();
-        // 0.1 thirty times: its mean rounds, its variance would not be zero.
+        // 0.1 thirty times: the mean is rounded, so the variance would not be zero.
         assert_eq!(pearson(&rising, &[0.1; 30]), Err(Undefined::Constant(Side::Second)));
         assert_eq!(spearman(&[0.1; 30], &rising), Err(Undefined::Constant(Side::First)));
         assert_eq!(pearson(&rising[..29], &rising[..29]), Err(Undefined::Short(29)));

@@ -1,16 +1,16 @@
-//! Why something cannot be said of a figure.
+//! Why nothing can be said about a figure.
 
 use serde::Serialize;
 
 use crate::model::reason::Reason;
 
-/// Why not: the figure's own reason where it has no number, else a sentence without its stop.
+/// The figure's own reason if it has no number, otherwise a sentence without its full stop.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Doubt {
     /// There is no number.
     Absent(Reason),
-    /// There is one, or it is no figure that is looked at.
+    /// There is a number, or the doubt is not about a figure.
     Text(String),
 }
 

@@ -1,4 +1,4 @@
-//! How long calls took, by the methods that measure it.
+//! How long calls took, according to the methods that measure it.
 
 use super::{
     item::Items,
@@ -11,8 +11,8 @@ use crate::model::{
     trial::{Outcome, Pace},
 };
 
-/// Durations of the function that each kick calls, over all closed-loop trials of `method`; none
-/// where it measured none.
+/// Durations of the function that each kick calls, over all closed-loop trials of `method`; `None`
+/// if it measured none.
 pub fn figures(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Option<DurationFigures> {
     let kicked = items.kicked()?.id;
     let kind = TrialFilter::overhead(Pace::ClosedLoop);
@@ -36,7 +36,7 @@ fn added(mut sum: Vec<u64>, more: &[u64]) -> Vec<u64> {
     sum
 }
 
-/// The bucket that holds the `share` quantile; none where there are no calls.
+/// The bucket that contains the `share` quantile; `None` without calls.
 #[expect(clippy::cast_precision_loss, reason = "no campaign holds 2^53 calls")]
 fn quantile(buckets: &[u64], share: f64) -> Option<usize> {
     let wanted = share * total(buckets.iter().copied()) as f64;
@@ -47,7 +47,7 @@ fn quantile(buckets: &[u64], share: f64) -> Option<usize> {
     })
 }
 
-/// The durations that bucket `i` stands for: `[2^i, 2^(i+1))` ns; the first begins at 0.
+/// The durations in bucket `i`: `[2^i, 2^(i+1))` ns; the first starts at 0.
 fn bounds(bucket: usize) -> [u64; 2] {
     let power = |exponent: usize| u32::try_from(exponent).ok().and_then(|e| 1_u64.checked_shl(e));
     let from = if bucket == 0 { 0 } else { power(bucket).unwrap_or(u64::MAX) };

@@ -1,4 +1,4 @@
-//! From one value per block to a figure.
+//! Computes a figure from one value per block.
 
 use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng as _};
 
@@ -13,11 +13,11 @@ use crate::model::{
     reason::Reason,
 };
 
-/// Blocks from which the interval is BCa's; below, resamples of so few values are too alike and
-/// Student's t holds.
+/// Number of blocks from which the interval is BCa's. With fewer, resamples are too similar, and
+/// Student's t is accurate.
 pub const BOOTSTRAP_FROM: usize = 15;
 
-/// The blocks in which a value exists, and a note on those that are left out.
+/// The blocks in which a value exists, with a note about those that are left out.
 ///
 /// # Errors
 /// Why no block has one.
@@ -45,24 +45,24 @@ pub(super) fn usable<T>(
 pub struct BlockValues {
     /// One per block.
     pub values: Vec<f64>,
-    /// The clock behind all of them.
+    /// The clock of all values.
     pub platform: Platform,
     /// Remarks on the choice of trials.
     pub notes: Vec<Note>,
 }
 
-/// What the mean of a sample stands for.
+/// What the mean of a sample represents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     /// A mean of differences from the baseline.
     Difference,
-    /// A mean of log-ratios to the baseline, told in per cent.
+    /// A mean of log-ratios to the baseline, printed in per cent.
     PerCentOfControl,
-    /// A mean that is compared with nothing, within these bounds.
+    /// A mean that is not compared with anything, within these bounds.
     Level(Bounds),
 }
 
-/// What values a level can have; its interval ends there.
+/// The possible values of a level; its interval ends at these bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bounds {
     /// `[-1, 1]`: a correlation.
@@ -104,7 +104,7 @@ impl BlockValues {
     }
 }
 
-/// The figure of a single trial, whose interval, where there is one, is of its own bins' scatter.
+/// The figure of a single trial. Its interval, if any, covers the scatter of its own bins.
 pub(super) fn of_one_run(
     estimate: f64,
     found: Option<Interval>,
@@ -139,7 +139,7 @@ impl Scale {
         }
     }
 
-    /// The interval of what the values stand for, within its bounds.
+    /// The interval in the unit of the figure, within its bounds.
     pub(super) fn bound(self, found: Interval) -> Interval {
         let found = found.map(|end| self.of(end));
         match self {
@@ -150,14 +150,14 @@ impl Scale {
     }
 }
 
-/// The generator behind one figure. Each figure starts from the campaign's seed, so that none
+/// The random generator of one figure. Each figure starts from the campaign's seed, so that none
 /// depends on which others are computed.
 pub fn generator(seed: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed)
 }
 
-/// 95 % interval of the mean of independent values: none for one, Student's t below
-/// [`BOOTSTRAP_FROM`], else BCa.
+/// 95 % interval of the mean of independent values: none for one value, Student's t for fewer than
+/// [`BOOTSTRAP_FROM`], otherwise BCa.
 pub fn mean_interval(values: &[f64], seed: u64) -> Option<Interval> {
     mean_interval_at(values, ALPHA, seed)
 }

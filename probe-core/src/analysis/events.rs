@@ -1,4 +1,4 @@
-//! What a method recorded, lost and missed, beside what happened.
+//! What a method recorded, lost and missed, compared with what happened.
 
 use super::{
     item::{Item, Items},
@@ -16,8 +16,8 @@ use crate::model::{
     trial::{Measured, Outcome, Pace},
 };
 
-/// Totals of `method` over the closed-loop overhead trials, of the item of the target that it saw
-/// the load by.
+/// Totals of `method` over the closed-loop overhead trials, for the item of the target by which it
+/// saw the load.
 ///
 /// Counts do not depend on the clock: trials of all platforms are summed.
 pub fn events(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Events {
@@ -100,9 +100,9 @@ fn together(estimates: impl Iterator<Item = Option<EstimatedCalls>>) -> Option<E
     Some(EstimatedCalls { calls, lo: calls - below, hi: calls + above, promise })
 }
 
-/// Events of `item` in the window, from the series of a recorder; else the session's own total. (A
-/// counter's session is as long as its load, and one that counts in bins of its own cannot tell the
-/// window's edges finer than those.)
+/// Events of `item` in the window, from a recorder's series; otherwise the session's own total. (A
+/// counter's session is as long as its load, and a method that counts in its own bins cannot locate
+/// the window's edges more precisely.)
 fn recorded(trial: &Measured, method: &Descriptor, item: Item<'_>) -> Option<u64> {
     let in_window = match (method.class, method.unit) {
         (Class::Recorded | Class::Inferred, SeriesUnit::Calls { .. }) => window_sum(trial, item),
@@ -125,8 +125,8 @@ fn window_sum(trial: &Measured, item: Item<'_>) -> Option<u64> {
     Some(series.values.iter().sum::<f64>().round().max(0.0) as u64)
 }
 
-/// Whether the losses that are known of are hits of `item` within the window. A loss has neither
-/// item nor bin: it is placed only where there is none, or where nothing was recorded elsewhere.
+/// Whether the known losses are hits of `item` within the window. A loss has neither item nor bin,
+/// so this is known only if there is no loss, or if nothing else was recorded.
 fn losses_are_placed(trial: &Measured, item: Item<'_>) -> bool {
     let seen = &trial.observation;
     if seen.lost.known() == 0 && seen.missed.known() == 0 {
@@ -233,7 +233,7 @@ mod tests {
             assert_eq!(found.counted_plus_missed, None, "{found:?}");
             assert!(matches!(found.reconciles, Reconciliation::NotApplicable { .. }), "{found:?}");
         };
-        // Another function was called too: the loss may be its.
+        // Another function was called too: the loss may belong to it.
         open(|measured| {
             saw(measured, 990, Loss::Exact(10), Loss::NONE);
             measured.observation.recorded[1] = Some(5);
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn one_in_n_reconciles_within_its_bound() {
-        // N = 10, and a bound of 20 in each of two trials; what was missed was never drawn from.
+        // N = 10, and a bound of 20 in each of two trials; nothing was drawn from missed calls.
         for (calls, missed, expected) in [
             (990.0, 0, Reconciliation::WithinBound { bound: 40 }),
             (980.0, 4, Reconciliation::WithinBound { bound: 40 }),
@@ -294,7 +294,7 @@ mod tests {
         };
         let found = of(1000, 920.0);
         assert_eq!((found.recorded, found.counted), (Some(196), Some(2000)));
-        // Two draws of ± 60 about 980 each.
+        // Two draws of ± 60 around 980 each.
         let half = 60.0 * f64::sqrt(2.0);
         let expected = Reconciliation::WithinInterval { lo: 1960.0 - half, hi: 1960.0 + half };
         assert_eq!(found.reconciles, expected);

@@ -1,4 +1,4 @@
-//! What a method still shows: how much of the correlation between calls and throughput survives it.
+//! What a method still shows: how much of the correlation between calls and throughput remains.
 
 mod lag;
 mod width;
@@ -26,13 +26,13 @@ use crate::model::{
     units::Nanos,
 };
 
-/// Below this, `|r_0|` is too small to tell what share of it is left.
+/// If `|r_0|` is below this, it is too small to be the divisor of a share.
 pub const LEAST_R_0: f64 = 0.2;
 
 /// Length of the moving averages: the paper's 10 s.
 const MOVING_AVERAGE: Nanos = Nanos(10_000_000_000);
 
-/// Bins in a moving average; more than any series has where they have no width.
+/// Number of bins in a moving average; more than any series has if bins have no width.
 pub fn moving_average_window(bin: Nanos) -> usize {
     let window = MOVING_AVERAGE.0.checked_div(bin.0);
     window.and_then(|bins| usize::try_from(bins).ok()).unwrap_or(usize::MAX)
@@ -64,7 +64,7 @@ pub fn figures(
     }
 }
 
-/// What the baseline has, too.
+/// Whether the baseline has this figure too.
 fn is_of_control(row: &Definition) -> bool {
     matches!(row.value, Value::Bins(BinQuantity::R0, _))
 }
@@ -76,7 +76,7 @@ struct Fidelity {
     notes: Vec<Note>,
     /// The method's declared sampling factor.
     factor: Option<f64>,
-    /// Shortest section, in bins, that gives an interval within one run.
+    /// Shortest section, in bins, that allows an interval within one run.
     least_bins: usize,
     seed: u64,
 }
@@ -123,8 +123,8 @@ impl Fidelity {
         Ok(Self { views, platform, notes, factor, least_bins: 1, seed })
     }
 
-    /// The same in bins that are `by` times as wide. Sections get short, so that one run gives an
-    /// interval only where they can still be resampled.
+    /// The same in bins that are `by` times as wide. Sections become shorter, so one run gives an
+    /// interval only if they can still be resampled.
     fn widened(&self, by: usize) -> Self {
         let views = self.views.iter().map(|(off, method)| (off.widened(by), method.widened(by)));
         Self {
@@ -137,7 +137,7 @@ impl Fidelity {
         }
     }
 
-    /// The figure of a row of the table; averages move over `window` bins.
+    /// The figure of a row of the table; averages cover `window` bins.
     fn row(&self, row: &Definition, method: &MethodId, window: usize) -> Figure {
         let Value::Bins(quantity, rating) = row.value else {
             return Figure::null(Reason::OtherTrials);
@@ -201,8 +201,8 @@ impl Fidelity {
         })
     }
 
-    /// One run gives an interval of its own bins' scatter; both trials of the block at the same
-    /// resampled bins.
+    /// A single run gives an interval from the scatter of its own bins; both trials of the block
+    /// are taken at the same resampled bins.
     fn of_one_run(
         &self,
         (quantity, scale): (BinQuantity, Scale),
@@ -259,14 +259,14 @@ impl Fidelity {
         } else {
             bca(&pairs, ALPHA, ratio, &mut generator(self.seed))
         };
-        // The ratio's scatter, to first order about its estimate.
+        // The ratio's scatter, to first order around its estimate.
         let residuals: Vec<f64> =
             r_m.iter().zip(&r_0).map(|(m, o)| (m - estimate * o) / mean(&r_0)).collect();
         self.estimate(estimate, found, interval::detectable(&residuals), usable)
     }
 }
 
-/// Why a share of `r_0` cannot be told, where its interval comes too near zero.
+/// Why a share of `r_0` is undefined, if its interval is too close to zero.
 fn too_small(r_0: Option<Interval>) -> Option<Reason> {
     let Some(Interval { lo, hi }) = r_0 else {
         return Some(Reason::UnsureR0);

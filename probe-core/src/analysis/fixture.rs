@@ -1,4 +1,5 @@
-//! Known truths for tests: simulated noise, and campaigns whose figures can be computed by hand.
+//! Data with a known truth for tests: simulated noise, and campaigns whose figures can be computed
+//! by hand.
 
 #![expect(clippy::new_without_default, missing_docs, reason = "tests alone use it")]
 #![cfg_attr(
@@ -46,7 +47,7 @@ pub fn normal(rng: &mut impl Rng, n: usize, mean: f64, sd: f64) -> Vec<f64> {
     (0..n).map(|_| normal.inverse_cdf(rng.random_range(f64::EPSILON..1.0))).collect()
 }
 
-/// Share of `times` simulated experiments whose interval holds `truth`.
+/// Share of `times` simulated experiments whose interval contains `truth`.
 pub fn coverage(times: u32, truth: f64, mut experiment: impl FnMut() -> Option<Interval>) -> f64 {
     let covered = (0..times)
         .filter(|_| experiment().is_some_and(|found| (found.lo..=found.hi).contains(&truth)))
@@ -69,13 +70,13 @@ impl Lab {
         Self { design: design(), runs: Vec::new(), trials: Vec::new() }
     }
 
-    /// A new run, on which the next trials take place.
+    /// Starts a new run, to which the next trials belong.
     pub fn run(&mut self, platform: Platform) -> &mut Self {
         self.runs.push(run(platform));
         self
     }
 
-    /// A trial that ended well, `change`d from a quiet one.
+    /// Adds a successful trial, a quiet one `change`d.
     pub fn done(
         &mut self,
         block: u32,
@@ -137,7 +138,7 @@ impl Lab {
         Campaign { schema_version: SCHEMA_VERSION, design, runs, trials, summary }
     }
 
-    /// The lines that the newest run's journal would hold.
+    /// The lines of the newest run's journal.
     pub fn journal(&self) -> Vec<JournalLine> {
         let newest = self.runs.len() - 1;
         let start = JournalLine::Start {
@@ -285,13 +286,13 @@ fn quiet(bins: usize, functions: usize) -> Measured {
     }
 }
 
-/// 64 bins that are on and off in turn.
+/// 64 bins, alternately on and off.
 pub fn on_and_off() -> Vec<bool> {
     (0..BINS).map(|bin| bin % 2 == 0).collect()
 }
 
-/// [`on_and_off`] with `pairs` of neighbours exchanged: its correlation with the original is `1 -
-/// pairs/16`, since each exchange takes `2/32` from the agreement of 32 bins that are on.
+/// [`on_and_off`] with `pairs` of neighbours exchanged. Its correlation with the original is `1 -
+/// pairs/16`, since each exchange removes `2/32` of the agreement of 32 bins that are on.
 pub fn exchanged(pairs: usize) -> Vec<bool> {
     let mut bins = on_and_off();
     // Every other pair, so that the exchanges spread over the run.
@@ -301,12 +302,12 @@ pub fn exchanged(pairs: usize) -> Vec<bool> {
     bins
 }
 
-/// 200 where on, 100 where off: what the reference counter would count.
+/// 200 for on, 100 for off: the counts of the reference counter.
 pub fn calls(bins: &[bool]) -> Vec<u64> {
     bins.iter().map(|&on| if on { 200 } else { 100 }).collect()
 }
 
-/// Fills in a fidelity trial: the throughput is [`on_and_off`].
+/// Fills in a fidelity trial whose throughput is [`on_and_off`].
 pub fn shows(measured: &mut Measured, reference: &[bool], method: Option<(&[bool], f64)>) {
     measured.throughput = calls(&on_and_off()).iter().map(|calls| calls * 15_140).collect();
     measured.reference = Some(ReferenceSeries {

@@ -1,22 +1,22 @@
-//! What a reader must know of the series behind a figure: calls that are not in them, and series of
-//! something else.
+//! What a reader must know about the series of a figure: calls that are missing from them, and
+//! series that do not count calls.
 
 use std::collections::BTreeSet;
 
 use crate::model::note::Note;
 
-/// Of the series of one trial, or of the two trials of one block.
+/// For the series of one trial, or of the two trials of one block.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Gaps {
-    /// Calls are not in the method's series, or may not be.
+    /// Calls are missing from the method's series, or may be.
     pub(super) method: bool,
-    /// Calls are not in the reference counter's series, or may not be.
+    /// Calls are missing from the reference counter's series, or may be.
     pub(super) reference: bool,
-    /// What the method's series is of, where it sees no functions.
+    /// What the method's series counts, if it sees no functions.
     pub(super) stand_in: Option<String>,
 }
 
-/// Remarks on a figure that is made of these trials.
+/// The remarks on a figure computed from these trials.
 pub(super) fn notes<'a>(all: impl IntoIterator<Item = &'a Gaps>) -> Vec<Note> {
     let all: Vec<&Gaps> = all.into_iter().collect();
     let of = all.len();

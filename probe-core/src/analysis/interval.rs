@@ -4,10 +4,10 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::correlation::{are_equal, mean};
 
-/// Level of every interval; `ALPHA` of every test is what it leaves.
+/// Level of every interval.
 pub const LEVEL: f64 = 0.95;
 
-/// `1 - LEVEL`.
+/// `1 - LEVEL`, the level of every test.
 pub const ALPHA: f64 = 0.05;
 
 /// Power at which an effect counts as detectable.
@@ -23,14 +23,15 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// The interval that `f`, a rising function, makes of this one.
+    /// Maps both ends through `f`, an increasing function.
     #[must_use]
     pub fn map(self, f: impl Fn(f64) -> f64) -> Self {
         Self { lo: f(self.lo), hi: f(self.hi) }
     }
 }
 
-/// Student's t interval of the mean at 95 %: `x̄ ± t[1-α/2, n-1] · s/√n`. None below two values.
+/// Student's t interval of the mean at 95 %: `x̄ ± t[1-α/2, n-1] · s/√n`. `None` for fewer than two
+/// values.
 pub fn student(values: &[f64]) -> Option<Interval> {
     student_at(values, ALPHA)
 }
@@ -42,21 +43,22 @@ pub fn student_at(values: &[f64], alpha: f64) -> Option<Interval> {
     Some(Interval { lo: mean - half, hi: mean + half })
 }
 
-/// Smallest true mean that a test of these values' scatter and number would have shown with
-/// [`POWER`]: `(t[1-α/2, n-1] + t[0.8, n-1]) · s/√n`. None below two values.
+/// Smallest true mean that a test with this number of values and this scatter would have detected
+/// with [`POWER`]: `(t[1-α/2, n-1] + t[0.8, n-1]) · s/√n`. `None` for fewer than two values.
 pub fn detectable(values: &[f64]) -> Option<f64> {
     let n = values.len();
     Some((quantile(1.0 - ALPHA / 2.0, n)? + quantile(POWER, n)?) * standard_error(values)?)
 }
 
-/// Two-sided p-value of "the true mean is zero", by the paired t-test. None below two values.
+/// Two-sided p-value of "the true mean is zero", by the paired t-test. `None` for fewer than two
+/// values.
 pub fn p_value(values: &[f64]) -> Option<f64> {
     let (mean, error) = (mean(values), standard_error(values)?);
     if mean == 0.0 {
         return Some(1.0);
     }
-    // Equal values differ from zero beyond doubt (t is infinite), as a replay on the counted clock
-    // can give.
+    // Equal values differ from zero with certainty (t is infinite). Replays on the counted clock
+    // can give such values.
     if error == 0.0 {
         return Some(0.0);
     }
@@ -77,8 +79,8 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Fieller's interval of the ratio of two means, `ā / b̄`, over pairs. None below two pairs, or
-/// where `b̄` is not told apart from zero (the interval would have no end).
+/// Fieller's interval of the ratio of two means, `ā / b̄`, over pairs. `None` for fewer than two
+/// pairs, or if `b̄` may be zero (the interval would be unbounded).
 pub fn ratio(a: &[f64], b: &[f64]) -> Option<Interval> {
     let t = quantile(1.0 - ALPHA / 2.0, a.len())?;
     let (mean_a, mean_b) = (mean(a), mean(b));
@@ -89,19 +91,19 @@ pub fn ratio(a: &[f64], b: &[f64]) -> Option<Interval> {
     if square <= 0.0 {
         return None;
     }
-    // Rounding may take the root of an exact ratio just below zero.
+    // Rounding may put the root of an exact ratio just below zero.
     let root = (linear * linear - square * constant).max(0.0).sqrt();
     Some(Interval { lo: (linear - root) / square, hi: (linear + root) / square })
 }
 
-/// `s/√n`; none below two values.
+/// `s/√n`; `None` for fewer than two values.
 pub fn standard_error(values: &[f64]) -> Option<f64> {
     (values.len() > 1).then(|| (covariance(values, values) / count(values)).sqrt())
 }
 
 /// Sample covariance, with `n - 1`.
 fn covariance(a: &[f64], b: &[f64]) -> f64 {
-    // Equal values have no scatter, however their mean rounds.
+    // Equal values have no scatter, even if their mean is rounded.
     if are_equal(a) || are_equal(b) {
         return 0.0;
     }
@@ -115,23 +117,24 @@ fn count(values: &[f64]) -> f64 {
     values.len() as f64
 }
 
-/// The `p` quantile of Student's t for a sample of `n`: `n - 1` degrees of freedom. None below two.
+/// The `p` quantile of Student's t for a sample of `n`: `n - 1` degrees of freedom. `None` for `n`
+/// below two.
 pub(super) fn quantile(p: f64, n: usize) -> Option<f64> {
     Some(t_quantile(p, freedom(n)?))
 }
 
-/// The `p` quantile of Student's t with so many degrees of freedom; no number unless these are
-/// above zero.
+/// The `p` quantile of Student's t with `freedom` degrees of freedom; NaN unless these are above
+/// zero.
 pub(super) fn t_quantile(p: f64, freedom: f64) -> f64 {
     student_t(freedom).map_or(f64::NAN, |student| student.inverse_cdf(p))
 }
 
-/// Probability that Student's t is as far from zero as `t`, or further; no number as above.
+/// Probability that Student's t is at least as far from zero as `t`; NaN as above.
 pub(super) fn two_sided(t: f64, freedom: f64) -> f64 {
     student_t(freedom).map_or(f64::NAN, |student| 2.0 * student.sf(t.abs()))
 }
 
-/// Degrees of freedom of a sample of `n`; none below two.
+/// Degrees of freedom of a sample of `n`; `None` for `n` below two.
 pub(super) fn freedom(n: usize) -> Option<f64> {
     let freedom = n.checked_sub(1).filter(|&freedom| freedom > 0)?;
     Some(f64::from(u32::try_from(freedom).ok()?))
@@ -197,7 +200,7 @@ mod tests {
     fn equal_values_leave_no_doubt() {
         assert_eq!(student(&[0.0; 7]), Some(Interval { lo: 0.0, hi: 0.0 }));
         assert_eq!(p_value(&[0.0; 7]), Some(1.0));
-        // Seven times 0.1 does not sum to 0.7.
+        // Seven times 0.1 is not exactly 0.7.
         assert_eq!(standard_error(&[0.1; 7]), Some(0.0));
         assert_eq!(p_value(&[0.1; 7]), Some(0.0));
     }

@@ -1,4 +1,4 @@
-//! What a method saw of the target, and how often that really happened.
+//! What a method saw of the target, and how often it actually happened.
 
 use crate::model::{
     item::ItemId,
@@ -21,18 +21,18 @@ pub struct Item<'a> {
 #[derive(Debug, Clone)]
 pub struct Items {
     names: Vec<String>,
-    /// The first so many are functions.
+    /// Number of functions, which are the first items.
     functions: usize,
 }
 
 impl Item<'_> {
-    /// Whether the load tells how often it is hit.
+    /// Whether the load determines how often it is hit.
     fn is_tied(&self) -> bool {
         self.truth(&Sent { kicks: Some(0), ..Sent::default() }).is_some()
     }
 
-    /// How often it was hit by a closed-loop load that sent this; none where nothing ties it to the
-    /// load.
+    /// How often a closed-loop load that sent this hit it; `None` if the load does not determine
+    /// it.
     pub fn truth(self, sent: &Sent) -> Option<u64> {
         match self.name {
             CALLED_PER_KICK => sent.kicks,
@@ -43,7 +43,7 @@ impl Item<'_> {
 }
 
 impl Items {
-    /// Those of `target`.
+    /// The items of `target`.
     pub fn of(target: &Target) -> Self {
         let names = target.items().map(|(_, name)| name).collect();
         Self { names, functions: target.functions.len() }
@@ -58,14 +58,14 @@ impl Items {
         self.all().take(self.functions)
     }
 
-    /// The function that each kick of a closed-loop load calls once, if the target holds it.
+    /// The function that each kick of a closed-loop load calls once, if the target has it.
     pub fn kicked(&self) -> Option<Item<'_>> {
         self.functions().find(|item| item.name == CALLED_PER_KICK)
     }
 
-    /// What tells how `method` saw the load in `trial`: the function that each kick calls; for a
-    /// method that sees no functions, what it saw that the load is known to hit, or else the first
-    /// that it saw.
+    /// The item by which `method` saw the load in `trial`: the function that each kick calls. For a
+    /// method that sees no functions: an item that it saw and whose hits the load determines, or
+    /// else the first that it saw.
     pub fn seen(&self, method: &Descriptor, trial: &Measured) -> Option<Item<'_>> {
         let recorded = &trial.observation.recorded;
         let observed = |item: &Item<'_>| recorded.get(item.id).is_some();
@@ -77,8 +77,8 @@ impl Items {
         }
     }
 
-    /// What `method` shows in its trials instead of calls, where it sees no functions and the
-    /// target has some. A share of CPU time is the function's own.
+    /// What `method` shows in its trials instead of calls, if it sees no functions and the target
+    /// has some. A share of CPU time belongs to the function.
     pub fn instead<'t>(
         &self,
         method: &Descriptor,
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(seen([Some(1), Some(2), None]).as_deref(), Some("handle_tx"));
         assert_eq!(seen([None, Some(2), Some(3)]).as_deref(), Some(HIT_PER_FRAME));
         assert_eq!(seen([None, None, Some(3)]).as_deref(), Some("frames"));
-        // A tracepoint that says nothing of the load stands back.
+        // A tracepoint whose hits the load does not determine comes last.
         let untied = Items {
             names: ["handle_tx", "a:b", HIT_PER_FRAME].map(String::from).into(),
             functions: 1,
@@ -150,7 +150,7 @@ mod tests {
         };
         assert_eq!(instead("bpf-fentry-count"), None);
         assert_eq!(instead("ftrace-function"), Some("frames"));
-        // A share is the function's, whatever its samples were recorded by.
+        // A share belongs to the function, whatever recorded its samples.
         assert_eq!(instead("perf-sample-999-callchain"), None);
     }
 

@@ -1,5 +1,5 @@
-//! A journal's lines, from its text or from the campaign that was made of it. Text comes in, not
-//! files: the caller reads them.
+//! A journal's lines, from its text or from the campaign that was made of it. This module takes
+//! text, not files: the caller reads them.
 
 use crate::{
     error::{Error, Result},
@@ -9,29 +9,30 @@ use crate::{
     },
 };
 
-/// A journal's text, read as far as it goes.
+/// A journal's text, parsed as far as possible.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
-    /// Its whole lines.
+    /// Its complete lines.
     pub lines: Vec<JournalLine>,
-    /// Whether a last line that was cut short, as by a kill, was left out.
+    /// Whether an incomplete last line, as left by a kill, was ignored.
     pub cut: bool,
 }
 
 /// Reads a journal.
 ///
 /// # Errors
-/// A line is no journal line, and is not the last one without its end; or it is the only one, and
-/// not the beginning of one. The error names the line, not the file.
+/// A line is not a journal line, and is not an incomplete last one; or the only line is incomplete,
+/// and is not the beginning of a journal. The error names the line, not the file.
 pub fn parse_journal(text: &[u8]) -> Result<Parsed> {
     let mut parsed = Parsed { lines: Vec::new(), cut: false };
-    // By bytes: what is cut may end within a character, and costs no line but its own.
+    // Split by bytes: an incomplete line may end within a character, and must not affect other
+    // lines.
     let lines = text.split_inclusive(|byte| *byte == b'\n').enumerate();
     let is_last = |line: &[u8]| !line.ends_with(b"\n");
     for (number, line) in lines.filter(|(_, line)| !line.trim_ascii().is_empty()) {
         match serde_json::from_slice(line) {
             Ok(found) => parsed.lines.push(found),
-            // What begins with something else is not cut but another file.
+            // A file that starts differently is not an incomplete journal but another file.
             Err(error) if is_last(line) && (error.is_eof() || !parsed.lines.is_empty()) => {
                 parsed.cut = true;
             }
@@ -47,11 +48,11 @@ pub fn parse_journal(text: &[u8]) -> Result<Parsed> {
     Ok(parsed)
 }
 
-/// The journals that a campaign was made of, one per run. Blocks keep the numbers that they have in
-/// the campaign.
+/// The journals from which a campaign was made, one per run. Blocks keep their numbers of the
+/// campaign.
 ///
 /// # Errors
-/// A trial is of a run that the campaign does not have.
+/// A trial belongs to a run that the campaign does not have.
 pub fn journals(campaign: Campaign) -> Result<Vec<Vec<JournalLine>>> {
     let Campaign { schema_version, design, runs, trials, summary: _ } = campaign;
     let start = |run| JournalLine::Start {
@@ -71,8 +72,7 @@ pub fn journals(campaign: Campaign) -> Result<Vec<Vec<JournalLine>>> {
     Ok(journals)
 }
 
-/// The error's text without serde_json's own "at line 1 column n", which counts within the one
-/// line.
+/// The error's text without serde_json's "at line 1 column n", which counts within the one line.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(before, _)| before).to_owned()
@@ -89,7 +89,7 @@ mod tests {
         },
     };
 
-    /// One run of two blocks, `off` and one method each.
+    /// One run of two blocks, with `off` and one method in each.
     fn journal() -> Vec<JournalLine> {
         let mut lab = Lab::new();
         lab.run(Platform::Counted);
@@ -119,7 +119,7 @@ mod tests {
             assert_eq!((parsed.lines.len(), parsed.cut), (4, true));
             assert_eq!(parsed.lines, journal[..4]);
         }
-        // Only the line's end is missing: nothing is lost.
+        // Only the newline is missing: nothing is lost.
         let parsed = parse_journal(text.trim_end().as_bytes()).unwrap();
         assert_eq!((parsed.lines.len(), parsed.cut), (5, false));
     }
@@ -137,7 +137,7 @@ mod tests {
         let parsed = parse_journal(&text.as_bytes()[..within]).unwrap();
         assert_eq!((parsed.lines.len(), parsed.cut), (2, true));
         assert_eq!(parsed.lines, lab.journal()[..2]);
-        // Within the file it is no cut, and told.
+        // An incomplete line within the file is an error.
         let mut broken = text.into_bytes();
         broken.remove(within);
         let error = parse_journal(&broken).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! How long frames take under a method, and how much longer than without.
+//! How long frames take under a method, and how much longer than without it.
 
 use hdrhistogram::Histogram;
 
@@ -12,8 +12,8 @@ use crate::model::{
     trial::{Measured, Pace},
 };
 
-/// At each share of the frames, the µs that this share took at most, under `method` at fixed load:
-/// the mean over blocks. None where a block has too few frames to tell.
+/// For each share of the frames, the µs that this share took at most, under `method` at fixed load,
+/// averaged over blocks. `None` if a block has too few frames.
 pub fn curve_us(trials: &Trials<'_>, method: &MethodId, shares: &[f64]) -> Vec<Option<f64>> {
     let chosen = trials.single(TrialFilter::overhead(Pace::Paced), method);
     let items = chosen.map_or_else(|_| Vec::new(), |chosen| chosen.items);
@@ -25,7 +25,7 @@ pub fn curve_us(trials: &Trials<'_>, method: &MethodId, shares: &[f64]) -> Vec<O
     shares.iter().map(level).collect()
 }
 
-/// Share of the frames that are below; 1 for the largest.
+/// Share of the frames below the percentile; 1 for the maximum.
 pub(super) const P50: f64 = 0.5;
 pub(super) const P90: f64 = 0.9;
 pub(super) const P99: f64 = 0.99;
@@ -37,7 +37,7 @@ pub(super) fn micros(trial: &Measured, share: f64) -> Result<f64, Reason> {
     Ok(nanos(trial, share)? / 1000.0)
 }
 
-/// Logarithm of the change of that.
+/// Logarithm of the ratio of these times.
 pub(super) fn ratio(pair: &Pair<'_>, share: f64) -> Result<f64, Reason> {
     let ratio = nanos(pair.method, share)? / nanos(pair.off, share)?;
     match ratio > 0.0 && ratio.is_finite() {
@@ -51,12 +51,12 @@ fn nanos(trial: &Measured, share: f64) -> Result<f64, Reason> {
     quantile(&times, share).ok_or(Reason::TooFewFrames)
 }
 
-/// None where frames were not stamped, or what was kept of them is damaged.
+/// `None` if frames were not stamped, or their histogram is damaged.
 fn times(trial: &Measured) -> Option<Histogram<u64>> {
     trial.latency.as_ref()?.times().ok()
 }
 
-/// In ns. None where not one frame is expected beyond it.
+/// In ns. `None` if less than one frame is expected beyond it.
 fn quantile(times: &Histogram<u64>, share: f64) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "no run sends 2^53 frames, none takes 104 days")]
     let [frames, found] = [times.len(), times.value_at_quantile(share)].map(|n| n as f64);
@@ -89,7 +89,7 @@ mod tests {
 
     const COUNT: &str = "bpf-fentry-count";
 
-    /// Each frame takes a µs longer than the one before it, times `factor`.
+    /// Each frame takes a µs longer than the one before it, multiplied by `factor`.
     fn latency(frames: u64, factor: u64) -> Latency {
         let mut times = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap();
         (1..=frames).for_each(|n| times.record(n * factor * 1000).unwrap());
@@ -111,8 +111,7 @@ mod tests {
 
     fn close(figure: &Figure, expected: f64) {
         let found = figure.known().unwrap_or_else(|| panic!("{figure:?}")).estimate;
-        // Three digits are kept of each time, and a difference of ratios has twice the error of
-        // one.
+        // Each time keeps three digits, and a difference of ratios has twice the error of one.
         assert!((found - expected).abs() <= 2e-3 * expected.abs() + 0.2, "{found} for {expected}");
     }
 

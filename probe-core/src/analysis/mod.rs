@@ -1,4 +1,4 @@
-//! Pure statistics over the model: no IO, no clock; randomness comes in as a seed, and equal input
+//! Pure statistics over the model: no IO, no clock. Randomness comes in as a seed, and equal input
 //! gives equal output.
 //!
 //! docs/src/reference/figures.md defines every figure; the modules compute them:
@@ -14,23 +14,23 @@
 //! | [`baseline`] | the baseline's trials of a block as one |
 //! | [`pairs`] | which trials a figure is made from |
 //! | `blocks` | the value of a figure in each block |
-//! | [`figures`] | the table of figures, and what follows from it |
-//! | [`overhead`], [`events`], [`fidelity`] | the three answers |
-//! | [`split`] | the kernel's part of the overhead, on the scale of the others |
+//! | [`figures`] | the table of figures, and what is derived from it |
+//! | [`overhead`], [`events`], [`fidelity`] | what a method costs, loses and still shows |
+//! | [`split`] | the kernel's part of the overhead, in the unit of the other parts |
 //! | [`latency`] | how long frames took |
 //! | [`durations`] | how long calls took |
-//! | [`program_runs`] | what the kernel says that BPF programs take |
+//! | [`program_runs`] | the kernel's run times of BPF programs |
 //! | [`sizes`] | the overhead by number of functions |
 //! | [`sections`] | what each section of the schedule shows, figures 4 to 7 of the paper |
 //! | [`rtt`] | time between calls against round-trip time |
-//! | `paper` | the paper's statements beside what was measured |
+//! | `paper` | the paper's statements beside the measured values |
 //! | [`order`], `outliers` | whether the blocks are alike |
 //! | [`stop`] | when a campaign has measured enough |
-//! | [`summary`] | all of them, for every method |
+//! | [`summary`] | all figures of every method |
 //! | [`journal`] | a journal's lines from its text |
 //! | [`merge`] | several journals into one campaign |
 //! | [`compare`] | two campaigns: what is worse, better or the same |
-//! | [`recommend`] | which methods keep to a user's limits, and which of them is best |
+//! | [`recommend`] | which methods keep within a user's limits, and which of them is best |
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -74,12 +74,12 @@ pub mod summary;
 mod view;
 pub mod weighted;
 
-/// The sum of counts that were read: however great, it does not wrap around.
+/// The sum of counts from a file: it saturates instead of wrapping around.
 pub(crate) fn total(counts: impl IntoIterator<Item = u64>) -> u64 {
     counts.into_iter().fold(0, u64::saturating_add)
 }
 
-/// [`total`] of counts that must all be known.
+/// [`total`] of counts; `None` unless all are known.
 fn known_total(counts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
     counts.into_iter().try_fold(0, |sum: u64, count| Some(sum.saturating_add(count?)))
 }

@@ -1,7 +1,7 @@
-//! Whether values drift from block to block, or depend on a trial's place within its block.
+//! Tests whether values drift from block to block, or depend on a trial's place within its block.
 //!
-//! Order is random, so that neither makes a figure wrong; but a trend says that blocks are not
-//! alike, and that an interval holds more than chance.
+//! The order is random, so neither makes a figure wrong. But a trend means that blocks are not
+//! alike, and that an interval contains more than chance.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::model::{
     trial::{Measured, Outcome, Pace, Trial},
 };
 
-/// Fewest degrees of freedom that a trend is looked for with: fewer show none but the strongest.
+/// Least degrees of freedom for a trend test: with fewer it detects only the strongest trends.
 const LEAST_FREEDOM: usize = 3;
 
 type Value = fn(&Measured) -> Option<f64>;
@@ -37,7 +37,7 @@ const QUANTITIES: [(Quantity, TrialFilter, Value); 4] = [
     (Quantity::FidelityThroughput, TrialFilter::FIDELITY, overhead::bytes_per_second),
 ];
 
-/// The logarithm of a trial's value, and where the trial stood.
+/// The logarithm of a trial's value, and the trial's place.
 #[derive(Debug, Clone, Copy)]
 struct Point<'a> {
     run: usize,
@@ -47,7 +47,7 @@ struct Point<'a> {
     value: f64,
 }
 
-/// Every trend that can be looked for in `trials`.
+/// Every trend that can be tested in `trials`.
 pub fn trends(trials: &Trials<'_>, methods: &[Descriptor]) -> Vec<Trend> {
     let mut trends = Vec::new();
     for (quantity, kind, value) in QUANTITIES {
@@ -81,7 +81,7 @@ fn points<'a>(trials: &Trials<'a>, kind: TrialFilter, value: Value) -> Vec<Point
     ours.filter_map(point).collect()
 }
 
-/// A slope by least squares.
+/// A least-squares slope.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Slope {
     slope: f64,
@@ -90,15 +90,15 @@ struct Slope {
 }
 
 impl Slope {
-    /// Of `y` over `x`, both without their means; `spent` are the degrees of freedom that taking
-    /// those away took.
+    /// The slope of `y` over `x`, both centred; `spent` are the degrees of freedom used by
+    /// centring.
     fn of(centred: &[(f64, f64)], spent: usize) -> Option<Self> {
         let freedom = centred.len().checked_sub(spent.saturating_add(1))?;
         let freedom = Some(freedom).filter(|&left| left >= LEAST_FREEDOM)?;
         let freedom = f64::from(u32::try_from(freedom).ok()?);
         let sum = |of: fn(f64, f64) -> f64| centred.iter().map(|&(x, y)| of(x, y)).sum::<f64>();
         let (xx, xy, yy) = (sum(|x, _| x * x), sum(|x, y| x * y), sum(|_, y| y * y));
-        // Values that are all the same, as replays can give, have no trend.
+        // Identical values, as replays can give, have no trend.
         if xx <= 0.0 || yy <= f64::EPSILON {
             return None;
         }
@@ -115,8 +115,8 @@ impl Slope {
     }
 }
 
-/// The slope over the blocks of a run. Blocks of other runs stand on other machines, or on this one
-/// at another time: each run is set against its own mean.
+/// The slope over the blocks of a run. Blocks of other runs come from other machines, or from this
+/// one at another time, so each run is compared with its own mean.
 fn drift(points: &[Point<'_>], method: &MethodId) -> Option<Slope> {
     let of = |method: &MethodId| -> BTreeMap<(usize, u32), f64> {
         let theirs = points.iter().filter(|point| point.method == method);
@@ -137,8 +137,8 @@ fn drift(points: &[Point<'_>], method: &MethodId) -> Option<Slope> {
     Slope::of(&centred, runs.len())
 }
 
-/// The slope over the places within blocks, of what is left when each block's and each method's
-/// mean are taken away. Only blocks that hold every method, so that no mean leans to one side.
+/// The slope over the places within blocks, after subtracting the means of each block and of each
+/// method. Uses only blocks that have every method, so that the means are not biased.
 fn order(points: &[Point<'_>]) -> Option<Slope> {
     let mut blocks: BTreeMap<(usize, u32), Vec<Point<'_>>> = BTreeMap::new();
     let mut count: BTreeMap<&MethodId, usize> = BTreeMap::new();
@@ -166,7 +166,7 @@ fn order(points: &[Point<'_>]) -> Option<Slope> {
     Slope::of(&centred, blocks.len().saturating_add(whole.len()).saturating_sub(1))
 }
 
-/// Both coordinates less their means.
+/// Both coordinates minus their means.
 #[expect(clippy::cast_precision_loss, reason = "no campaign has 2^52 trials")]
 fn centre(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let n = points.len() as f64;

@@ -1,4 +1,4 @@
-//! Values of figures that stand apart from those of the other blocks. They are named, and stay in.
+//! Outliers: values of figures far from those of the other blocks. They are reported, and kept.
 
 use super::{
     blocks::{BlockKey, Blocks, Values},
@@ -7,18 +7,18 @@ use super::{
 };
 use crate::model::{campaign::MethodSummary, checks::Outlier, trial::Part};
 
-/// Distance from the median, in scaled median absolute deviations, from which a value stands apart.
-/// The usual 3.5 (Iglewicz and Hoaglin 1993) is for large samples: of ten normal values it would
-/// name one in every eighth sample.
+/// Distance from the median, in scaled median absolute deviations, from which a value is an
+/// outlier. The usual 3.5 (Iglewicz and Hoaglin 1993) is for large samples: with ten normal values
+/// it would report an outlier in every eighth sample.
 const APART: f64 = 6.0;
 
-/// What makes the median absolute deviation of normal values their standard deviation.
+/// Factor that makes the median absolute deviation of normal values their standard deviation.
 const SCALE: f64 = 1.4826;
 
-/// Fewest blocks whose scatter is known well enough.
+/// Least number of blocks from which scatter can be estimated.
 const LEAST_BLOCKS: usize = 8;
 
-/// All of them: of the overhead, and of the fidelity of the headline's function.
+/// All outliers: of the overhead, and of the fidelity for the headline function.
 pub(super) fn outliers(methods: &[MethodSummary], blocks: &Blocks<'_>) -> Vec<Outlier> {
     let mut outliers = Vec::new();
     for method in methods {
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(found[0].0, (7, 9));
         assert!((found[0].1 - 94.5 / (1.4826 * 2.5)).abs() < 1e-9, "{found:?}");
         assert!(apart(&values(&list[..9])).is_empty());
-        // Seven values are too few, and of equal ones the scatter is not known.
+        // Seven values are too few, and the scatter of equal ones is unknown.
         assert!(apart(&values(&list[3..])).is_empty());
         assert!(apart(&values(&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 9.0])).is_empty());
     }

@@ -14,7 +14,7 @@ use crate::model::{
     trial::Measured,
 };
 
-/// Offered load that differs by more than this share within a pair was not fixed.
+/// If the offered load differs by more than this share within a pair, it was not fixed.
 const HELD: f64 = 0.01;
 
 pub(super) fn why_no_cost_per_event(method: &Descriptor, kicked: bool) -> Option<Reason> {
@@ -24,17 +24,17 @@ pub(super) fn why_no_cost_per_event(method: &Descriptor, kicked: bool) -> Option
     (!kicked).then(|| Reason::NotInTarget { function: CALLED_PER_KICK.into() })
 }
 
-/// The value, or that nothing was sent or counted.
+/// The value, or the reason that nothing was sent or counted.
 fn counted(value: Option<f64>) -> Result<f64, Reason> {
     value.ok_or(Reason::NothingCounted)
 }
 
-/// The workers' CPU time per kick, above that under the pair's first trial.
+/// The workers' CPU time per kick, minus that in the pair's first trial.
 pub(super) fn worker_ns_per_kick_more(pair: &Pair<'_>) -> Result<f64, Reason> {
     more(pair, worker_ns_per_kick)
 }
 
-/// Logarithm of the change of the workers' CPU time per frame.
+/// Logarithm of the ratio of the workers' CPU time per frame.
 pub(super) fn worker_ns_per_frame_ratio(pair: &Pair<'_>) -> Result<f64, Reason> {
     log_ratio(pair, worker_ns_per_frame)
 }
@@ -43,7 +43,7 @@ pub(super) fn busy_pct_more(pair: &Pair<'_>) -> Result<f64, Reason> {
     more(pair, busy_pct)
 }
 
-/// Logarithm of the change of the throughput.
+/// Logarithm of the ratio of throughput.
 pub(super) fn bytes_per_second_ratio(pair: &Pair<'_>) -> Result<f64, Reason> {
     log_ratio(pair, bytes_per_second)
 }
@@ -70,8 +70,7 @@ pub(super) fn wakeups_per_s(trial: &Measured) -> Result<f64, Reason> {
     Ok(1e9 * counted(per(wakeups, trial.cpu.elapsed.0))?)
 }
 
-/// A figure from one value per block; a block whose value does not exist is left out, and that is
-/// said.
+/// A figure from one value per block; blocks without a value are left out, with a note.
 pub(super) fn of_trials<T>(
     chosen: Result<Chosen<T>, Reason>,
     scale: Scale,
@@ -81,7 +80,7 @@ pub(super) fn of_trials<T>(
     by_block(chosen, scale, |item| counted(value(item)), seed)
 }
 
-/// [`of_trials`] of values that say why they do not exist.
+/// [`of_trials`] for values that give a reason if they do not exist.
 pub(super) fn by_block<T>(
     chosen: Result<Chosen<T>, Reason>,
     scale: Scale,
@@ -97,13 +96,13 @@ pub(super) fn by_block<T>(
     figure().unwrap_or_else(Figure::null)
 }
 
-/// Says where the offered load, which is to be the same on both sides, was not.
+/// Adds a note if the offered load, which should be the same on both sides, was not.
 pub(super) fn with_load_note(mut pairs: Chosen<Pair<'_>>) -> Chosen<Pair<'_>> {
     pairs.notes.extend(load_note(&pairs.items));
     pairs
 }
 
-/// In how many pairs the offered load was not the same on both sides.
+/// The note, with the number of pairs whose offered load differed.
 pub(super) fn load_note(pairs: &[Pair<'_>]) -> Option<Note> {
     let rate = |trial: &Measured| per(trial.sent.frames, trial.cpu.elapsed.0);
     let moved = |pair: &&Pair<'_>| match (rate(pair.off), rate(pair.method)) {
@@ -135,8 +134,8 @@ pub(super) fn kernel_pct(pair: &Pair<'_>) -> Option<f64> {
     Some(100.0 * more * per(pair.method.sent.frames, pair.method.cpu.elapsed.0)?)
 }
 
-/// Bytes at the sink over the whole bins: the last one of an overhead trial is short, and holds
-/// what was still in the rings as the load ended.
+/// Bytes at the sink over the complete bins: the last one of an overhead trial is short, and
+/// includes what was still in the rings when the load ended.
 pub(super) fn bytes_per_second(trial: &Measured) -> Option<f64> {
     let bins = match trial.throughput.len() {
         1 => 1,
@@ -151,7 +150,7 @@ fn busy_pct(trial: &Measured) -> Option<f64> {
     Some(100.0 * per(trial.cpu.system.0, trial.cpu.elapsed.0.checked_mul(cpus)?)?)
 }
 
-/// `part / whole`; none of nothing.
+/// `part / whole`; `None` if `whole` is zero.
 #[expect(clippy::cast_precision_loss, reason = "2^53 ns are 104 days; no run sends 2^53 frames")]
 pub(super) fn per(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)

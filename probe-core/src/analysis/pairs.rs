@@ -1,5 +1,5 @@
-//! Which trials a figure is made from: those of one kind on one clock, each beside the baseline of
-//! its own block.
+//! The trials from which a figure is computed: those of one kind on one clock, each with the
+//! baseline of its own block.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::model::{
 pub struct Trials<'a> {
     /// The processes that measured.
     pub runs: &'a [Run],
-    /// Their trials, failed ones included.
+    /// Their trials, including failed ones.
     pub all: &'a [Trial],
 }
 
@@ -26,11 +26,11 @@ pub struct Trials<'a> {
 pub struct TrialFilter {
     /// What the trial is for.
     pub part: Part,
-    /// How the load is offered; none takes any.
+    /// How the load is offered; `None` accepts any pace.
     pub pace: Option<Pace>,
     /// Whether the reference counter runs beside it.
     pub with_reference: bool,
-    /// On only the first so many of the target's functions; none takes trials on all of them.
+    /// Number of functions in trials on a smaller target; `None` for trials on all of them.
     pub functions: Option<usize>,
 }
 
@@ -39,9 +39,9 @@ pub struct TrialFilter {
 pub struct Chosen<T> {
     /// What was measured, one per block.
     pub items: Vec<T>,
-    /// The one clock that all of it is in.
+    /// The clock of all of them.
     pub platform: Platform,
-    /// What a reader must know of the choice.
+    /// What a reader must know about the choice.
     pub notes: Vec<Note>,
 }
 
@@ -54,10 +54,10 @@ pub struct Pair<'a> {
     pub method: &'a Measured,
 }
 
-/// A block on one machine, and the pace; trials that agree in it are paired.
+/// A block on one machine, and the pace; trials with the same key form a pair.
 type Key = (usize, u32, Pace);
 
-/// What there is by clock and place; what failed is kept as a gap.
+/// Values by clock and place; failed trials are kept as gaps.
 type Rows<Place, T> = BTreeMap<Platform, BTreeMap<Place, Option<T>>>;
 
 /// A block of one run.
@@ -81,14 +81,14 @@ impl TrialFilter {
             && self.pace.is_none_or(|pace| trial.pace == pace)
     }
 
-    /// As a reason names it.
+    /// Its name in a reason.
     fn named(self) -> TrialKind {
         TrialKind { part: self.part, pace: self.pace }
     }
 }
 
 impl<'a> Trials<'a> {
-    /// The trials of `method` that ended well, of whatever kind and clock.
+    /// The successful trials of `method`, of any kind and on any clock.
     pub fn done(self, method: &MethodId) -> impl Iterator<Item = (Part, Pace, &'a Measured)> {
         self.all.iter().filter(move |trial| trial.method == *method).filter_map(
             |trial| match &trial.outcome {
@@ -98,7 +98,7 @@ impl<'a> Trials<'a> {
         )
     }
 
-    /// The trials of `method`, without partner.
+    /// The trials of `method`, unpaired.
     ///
     /// # Errors
     /// Why there is none.
@@ -121,7 +121,7 @@ impl<'a> Trials<'a> {
     }
 
     /// The trials of `second` in its kind, each with that of `first` in its own kind from the same
-    /// block and pace.
+    /// block at the same pace.
     ///
     /// # Errors
     /// Why there is no pair.
@@ -145,7 +145,8 @@ impl<'a> Trials<'a> {
         })
     }
 
-    /// As [`Self::paired`] in each of these kinds, of blocks that have them all; with the block.
+    /// Like [`Self::paired`] for each of these kinds, for blocks that have all of them; with the
+    /// block.
     ///
     /// # Errors
     /// Why there is none.
@@ -212,7 +213,7 @@ impl<'a> Trials<'a> {
     }
 }
 
-/// What stands at the same place of the same clock; a gap where one of the two is missing.
+/// Joins values at the same place and clock; a gap if one of the two is missing.
 fn joined<Place: Copy + Ord, A: Clone, B>(
     a: &Rows<Place, A>,
     b: &Rows<Place, A>,
@@ -229,7 +230,7 @@ fn joined<Place: Copy + Ord, A: Clone, B>(
     all
 }
 
-/// Of trials at one pace, which then says nothing of their place.
+/// For trials at one pace, which then need not be part of the key.
 fn by_block<T: Copy>(rows: &Rows<Key, T>) -> Rows<Block, Vec<T>> {
     let of_row = |row: &BTreeMap<Key, Option<T>>| {
         row.iter()
@@ -239,8 +240,8 @@ fn by_block<T: Copy>(rows: &Rows<Key, T>) -> Rows<Block, Vec<T>> {
     rows.iter().map(|(&platform, row)| (platform, of_row(row))).collect()
 }
 
-/// Takes the preferred clock that has anything whole, and says what is left out. Clocks are never
-/// mixed.
+/// Takes the preferred clock that has any complete row, and notes what is left out. Clocks are
+/// never mixed.
 fn choose<Row, T>(
     rows: &BTreeMap<Platform, Row>,
     items: impl Fn(&Row) -> Vec<Option<T>>,

@@ -1,4 +1,4 @@
-//! What the kernel says that runs of a method's BPF programs take, where it was asked to time them.
+//! The kernel's run times of a method's BPF programs, if it was asked to time them.
 
 use super::{
     estimate::{Bounds, Scale},
@@ -14,8 +14,8 @@ use crate::model::{
     trial::{Measured, Pace},
 };
 
-/// Figures of the closed-loop trials; `kicked` says whether the target holds the function that each
-/// kick calls once. None where no program was timed.
+/// Figures of the closed-loop trials; `kicked` says whether the target has the function that each
+/// kick calls once. `None` if no program was timed.
 pub fn figures(
     trials: &Trials<'_>,
     method: &Descriptor,

@@ -9,17 +9,17 @@ use crate::model::{
     reason::Reason,
 };
 
-/// Sums over the trials, of one item of the target.
+/// Sums over the trials, for one item of the target.
 #[derive(Debug)]
 pub(super) struct ItemTotals {
     /// Hits that happened; none where nothing ties the item to the load.
     pub(super) truth: Option<u64>,
     pub(super) recorded: Option<u64>,
-    /// Of a method that counts every hit and records some.
+    /// For a method that counts every hit and records some.
     pub(super) counted: Option<u64>,
     pub(super) lost: Loss,
     pub(super) missed: Loss,
-    /// Whether all losses that are known of are known to be hits of the item.
+    /// Whether all known losses are known to be hits of the item.
     pub(super) placed: bool,
     /// A sampler's own estimate.
     pub(super) estimate: Option<EstimatedCalls>,
@@ -77,7 +77,7 @@ fn sampled(counts: &ItemTotals, truth: u64) -> Reconciliation {
         }
     }
     match counts.estimate {
-        // Calls that were missed were never drawn from.
+        // Missed calls could not be drawn.
         Some(estimate) => within(estimate, truth.saturating_sub(counts.missed.known())),
         None => not_applicable(Reason::NoEstimate),
     }

@@ -1,4 +1,4 @@
-//! Whether the time between calls tells of the round-trip time, as section 3.2 of the paper
+//! Whether the time between calls reflects the round-trip time, as section 3.2 of the paper
 //! expects.
 
 use super::{
@@ -17,7 +17,7 @@ use crate::model::{
     trial::Measured,
 };
 
-/// For one method and function, over the whole schedule; none where no guest of the campaign tells
+/// For one method and function, over the whole schedule; `None` if no guest of the campaign reports
 /// a round-trip time.
 pub fn figures(
     trials: &Trials<'_>,

@@ -1,5 +1,5 @@
-//! What each section of the schedule shows under each method: figures 4 to 7 of the paper, and r
-//! within a section.
+//! Results per section of the schedule and per method: figures 4 to 7 of the paper, and r within a
+//! section.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ use crate::model::{
 const LEVEL: Scale = Scale::Level(Bounds::Positive);
 const CORRELATION: Scale = Scale::Level(Bounds::Correlation);
 
-/// Every section, in order; none where no fidelity trial ended well.
+/// Every section, in order; none if no fidelity trial succeeded.
 pub fn figures(
     design: &Design,
     trials: &Trials<'_>,
@@ -51,7 +51,7 @@ pub fn figures(
     schedule.sections.iter().zip(ranges(schedule)).enumerate().map(of).collect()
 }
 
-/// A trial that went through the schedule; all do the same.
+/// A trial that went through the schedule; all trials have the same one.
 pub(super) fn schedule(trials: &[Trial]) -> Option<&Measured> {
     trials.iter().filter(|trial| trial.part == Part::Fidelity).find_map(|trial| {
         match &trial.outcome {
@@ -132,7 +132,7 @@ impl InSection<'_> {
         self.stretches.correlation(CORRELATION, series, Coefficient::Pearson, names)
     }
 
-    /// Quantiles within each block, and their means.
+    /// The means of the quantiles within each block.
     fn quantiles(&self) -> Option<Quantiles> {
         let blocks: Vec<Vec<f64>> =
             self.stretches.trials().filter_map(|(trial, bins)| sorted_bps(trial, bins)).collect();

@@ -1,4 +1,4 @@
-//! What a method costs by the number of functions that it traces at once.
+//! What a method costs by the number of functions that it traces at the same time.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::model::{
     trial::{Measured, Pace},
 };
 
-/// One entry per number of functions, fewest first, `all` of the target's last; empty where only
+/// One entry per number of functions, fewest first, the whole target (`all`) last; empty if only
 /// that was measured.
 pub fn figures(
     trials: &Trials<'_>,
@@ -44,14 +44,15 @@ pub fn figures(
     some.chain([(all, closed_loop)]).map(figure).collect()
 }
 
-/// Hits of all functions per kick, over all trials; those that buffers lost are known to have been.
+/// Hits of all functions per kick, over all trials, including those that buffers are known to have
+/// lost.
 #[expect(clippy::cast_precision_loss, reason = "no campaign holds 2^53 calls")]
 fn per_kick(trials: &[&Measured]) -> Option<f64> {
     let hits = |trial: &&Measured| {
         let seen = &trial.observation;
         let sum =
             |items: &[Option<u64>]| items.iter().flatten().copied().reduce(u64::saturating_add);
-        // A sampler's records are not its hits, but it may have counted those.
+        // A sampler's records are not its hits, but it may have counted the hits.
         sum(&seen.counted).or_else(|| Some(total([sum(&seen.recorded)?, seen.lost.known()])))
     };
     let hits = known_total(trials.iter().map(hits));

@@ -1,5 +1,5 @@
-//! The kernel's part of the overhead in the unit of the reader's, so that the two can stand beside
-//! each other.
+//! The kernel's part of the overhead in the same unit as the reader's, so that the two can be shown
+//! together.
 
 use super::{
     estimate::Scale,

@@ -1,9 +1,9 @@
-//! When a campaign has measured enough: by the width of its intervals alone, never by what they
-//! hold.
+//! Decides when a campaign has measured enough: only from the width of its intervals, never from
+//! their position.
 //!
-//! Stopping as soon as a difference is "significant" finds one sooner or later where there is none.
-//! The width says nothing of the difference, so that an interval at the stop holds the truth almost
-//! as often as one of a fixed number of blocks (docs/src/explanation/statistics.md).
+//! Stopping as soon as a difference is "significant" finds one sooner or later even if there is
+//! none. The width says nothing about the difference, so an interval at the stop contains the truth
+//! almost as often as one from a fixed number of blocks (docs/src/explanation/statistics.md).
 
 use super::{
     correlation::mean,
@@ -18,21 +18,21 @@ use crate::model::{
     trial::Pace,
 };
 
-/// Fewest blocks before the first look: of fewer the width itself is hardly known.
+/// Least number of blocks before the first check: with fewer, the width itself is too uncertain.
 pub const LEAST_BLOCKS: usize = 10;
 
-/// How well each method's cost is known.
+/// How precisely each method's cost is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
-    /// Half the width of its interval as a share of the baseline's CPU time; none before
+    /// Half the width of its interval as a share of the baseline's CPU time; `None` before
     /// [`LEAST_BLOCKS`].
     pub half_width: Option<f64>,
     /// The method.
     pub method: MethodId,
 }
 
-/// How well the cost of each method is known that has any value: CPU time of the worker per kick,
-/// of profilers per frame.
+/// How precisely the cost of each method with any value is known: CPU time of the worker per kick,
+/// for profilers per frame.
 pub fn progress(trials: &Trials<'_>, design: &Design, seed: u64) -> Vec<Progress> {
     let kicked = Items::of(&design.target).kicked().is_some();
     let methods = design.methods.iter().filter(|method| !method.id.is_off());
@@ -43,13 +43,13 @@ pub fn progress(trials: &Trials<'_>, design: &Design, seed: u64) -> Vec<Progress
     told.collect()
 }
 
-/// Whether each is known within `width`. A campaign in which nothing has a value is never enough.
+/// Whether each cost is known within `width`. A campaign without any value is never enough.
 pub fn is_enough(progress: &[Progress], width: f64) -> bool {
     let known = |one: &Progress| one.half_width.is_some_and(|half| half <= width);
     !progress.is_empty() && progress.iter().all(known)
 }
 
-/// Half the width of the interval of the values' mean, in parts of `level`; none below
+/// Half the width of the interval of the values' mean, relative to `level`; `None` for fewer than
 /// [`LEAST_BLOCKS`].
 pub fn half_width(values: &[f64], level: f64, seed: u64) -> Option<f64> {
     if values.len() < LEAST_BLOCKS {
@@ -59,8 +59,8 @@ pub fn half_width(values: &[f64], level: f64, seed: u64) -> Option<f64> {
     Some((found.hi - found.lo) / 2.0 / level)
 }
 
-/// The cost in each block, and what it is a part of: of calls in ns and of the baseline's own, of
-/// profilers as the logarithm of a ratio and of 1. None where no block has one.
+/// The cost in each block, and the level that it is compared with: for calls, ns and the baseline's
+/// ns; for profilers, the logarithm of a ratio and 1. `None` if no block has a value.
 fn cost(trials: &Trials<'_>, method: &Descriptor, kicked: bool) -> Option<(Vec<f64>, f64)> {
     let per_kick = kicked && method.unit != SeriesUnit::CpuShare;
     let pace = if per_kick { Pace::ClosedLoop } else { Pace::Paced };
@@ -95,8 +95,8 @@ mod tests {
     const COUNT: &str = "bpf-fentry-count";
     const PROFILER: &str = "perf-sample-999-callchain";
 
-    /// Blocks in which the counter costs 200 ns, give or take `spread`, and the profiler 1 % of 10
-    /// µs per frame.
+    /// Blocks in which the counter costs 200 ± `spread` ns, and the profiler 1 % of 10 µs per
+    /// frame.
     fn lab(blocks: u32, spread: u64) -> Lab {
         let mut lab = Lab::new();
         lab.run(Platform::Native);
@@ -162,8 +162,8 @@ mod tests {
     #[test]
     fn an_interval_at_the_stop_holds_the_truth_nearly_as_often_as_it_says() {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(8);
-        // The wider one by Student's t, for the most; the narrower one by resampling, which takes
-        // its time.
+        // The wider one with Student's t, for most repetitions; the narrower one with resampling,
+        // which is slow.
         for (width, times, least, around) in [(0.7, 2000, 0.93, 11.0), (0.5, 300, 0.90, 17.0)] {
             let mut blocks = 0;
             let covered = coverage(times, 5.0, || {

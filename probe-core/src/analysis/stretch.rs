@@ -1,7 +1,7 @@
-//! Sections of fidelity trials, and figures that are made of their bins.
+//! Sections of fidelity trials, and figures computed from their bins.
 //!
-//! A figure over several blocks has one value per block and the interval of their mean; over one
-//! block it has the interval of that run's own bins, resampled within their sections.
+//! A figure over several blocks has one value per block and the interval of the mean. A figure of
+//! one block has the interval of that run's own bins, resampled within their sections.
 
 use std::{cell::OnceCell, ops::Range};
 
@@ -22,8 +22,8 @@ use crate::model::{
     trial::Measured,
 };
 
-/// Shortest section whose bins can be resampled: a shorter one is hardly more than a single block
-/// of them, so that every resample would be the section itself and the interval nothing.
+/// Shortest section whose bins can be resampled. A shorter one is hardly more than a single block
+/// of bins: every resample would be the section itself, and the interval would have no width.
 pub(super) const LEAST_BINS: usize = 8;
 
 /// Two series over the same bins.
@@ -33,14 +33,14 @@ pub(super) struct Two {
     pub(super) b: Vec<f64>,
 }
 
-/// Two series of one trial, and what a reader must know of them.
+/// Two series of one trial, and what a reader must know about them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Binned {
     pub(super) two: Two,
     pub(super) gaps: Gaps,
 }
 
-/// Two series within a section, whose bins count as often as their weights say.
+/// Two series within a section, whose bins are weighted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Slice<'a> {
     pub(super) a: &'a [f64],
@@ -48,12 +48,11 @@ pub(super) struct Slice<'a> {
     pub(super) weights: &'a [f64],
 }
 
-/// What is computed of a resample, from how often it holds each bin; none where that is not
-/// defined.
+/// A statistic of a resample, computed from how often each bin occurs; `None` if it is undefined.
 type Statistic<'a> = Box<dyn Fn(&[f64]) -> Option<f64> + 'a>;
 
-/// A quantity of two series over chosen sections: its value, and what it is for other weights of
-/// the bins.
+/// A quantity of two series over chosen sections: its value, and its value for other weights of the
+/// bins.
 struct Quantity<'a> {
     value: f64,
     at: Statistic<'a>,
@@ -68,11 +67,11 @@ pub(super) struct Stretches<'a> {
     alpha: f64,
 }
 
-/// Those of one trial.
+/// The chosen sections of one trial.
 struct Stretch<'a> {
     trial: &'a Measured,
     sections: Sections,
-    /// Drawn when they are first asked for; equal for all figures.
+    /// Drawn when first used; the same for all figures.
     resamples: OnceCell<Resamples>,
 }
 
@@ -130,8 +129,8 @@ impl<'a> Stretches<'a> {
         }
     }
 
-    /// One value per block, of two of its series cut into the sections. Blocks that have none are
-    /// left out.
+    /// A figure with one value per block, computed from two of its series split into the sections.
+    /// Blocks without a value are left out.
     pub(super) fn figure(
         &self,
         scale: Scale,
@@ -141,9 +140,8 @@ impl<'a> Stretches<'a> {
         self.of_quantity(scale, series, |parts| Quantity::of_parts(parts, &value))
     }
 
-    /// A coefficient of correlation per block, over the bins of all sections together; bins in
-    /// which one of the series is not known (NaN) are left out. `names` are those of the two
-    /// series.
+    /// A correlation coefficient per block, over the bins of all sections together. Bins in which
+    /// one of the series is unknown (NaN) are left out. `names` are those of the two series.
     pub(super) fn correlation(
         &self,
         scale: Scale,
@@ -194,7 +192,7 @@ impl<'a> Stretches<'a> {
 }
 
 impl Stretch<'_> {
-    /// That of the trial's own bins; none where a section is too short.
+    /// The interval from the trial's own bins; `None` if a section is too short.
     fn interval(&self, quantity: &Quantity<'_>, alpha: f64, seed: u64) -> Option<Interval> {
         if self.sections.ranges().iter().any(|range| range.len() < LEAST_BINS) {
             return None;
@@ -228,13 +226,13 @@ impl<'a> Quantity<'a> {
     }
 }
 
-/// `value` of the parts, whose bins have these weights one after the other.
+/// `value` of the parts with these weights, given one after the other.
 fn weigh(
     parts: &[Two],
     weights: &[f64],
     value: &dyn Fn(&[Slice<'_>]) -> Result<f64, Reason>,
 ) -> Result<f64, Reason> {
-    // Most often there is one: no list of it is made for each of thousands of resamples.
+    // Usually there is one part: avoid making a list for each of thousands of resamples.
     if let [Two { a, b }] = parts {
         return value(&[Slice { a, b, weights }]);
     }
@@ -251,7 +249,7 @@ fn weigh(
 }
 
 impl Two {
-    /// Of two series that must be as long as each other.
+    /// Two series, which must have the same length.
     pub(super) fn new(a: Vec<f64>, b: Vec<f64>) -> Result<Self, Reason> {
         if a.len() == b.len() {
             return Ok(Self { a, b });
@@ -269,7 +267,7 @@ impl Two {
 }
 
 impl From<Two> for Binned {
-    /// Of series that neither the reference counter nor a method is part of.
+    /// Series that come neither from the reference counter nor from a method.
     fn from(two: Two) -> Self {
         Self { two, gaps: Gaps::default() }
     }

@@ -1,4 +1,4 @@
-//! The whole summary of a campaign.
+//! Computes the whole summary of a campaign.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ use crate::model::{
     units::Nanos,
 };
 
-/// What follows from `trials`. Equal arguments give an equal summary.
+/// The summary of `trials`. Equal arguments give an equal summary.
 pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> Summary {
     let trials = Trials { runs, all: &baseline::pooled(trials) };
     let items = Items::of(&design.target);
@@ -81,14 +81,14 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
     }
 }
 
-/// What the method shows instead of calls, by any of its trials.
+/// What the method shows instead of calls, in any of its trials.
 fn shows_instead(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Option<String> {
     let done = trials.done(&method.id).map(|(.., measured)| measured);
     items.instead(method, done).map(|item| item.name.to_owned())
 }
 
-/// The function that each kick calls, where the target holds it with a reference counter; otherwise
-/// its first that a reference counter counted; without any, its first.
+/// The function that each kick calls, if the target has it with a reference counter; otherwise the
+/// first function that a reference counter counted; otherwise the first function.
 fn headline<'a>(items: &'a Items, trials: &Trials<'_>) -> Item<'a> {
     let with_reference = |function: &Item<'_>| {
         trials.all.iter().any(|trial| match &trial.outcome {
@@ -106,8 +106,8 @@ fn headline<'a>(items: &'a Items, trials: &Trials<'_>) -> Item<'a> {
         .unwrap_or(Item { id: ItemId::FIRST, name: "" })
 }
 
-/// The reference counter's own overhead: the baseline with it against the baseline without, where the
-/// campaign has both at one pace.
+/// The reference counter's own overhead: the baseline with it against the baseline without it, if
+/// the campaign has both at the same pace.
 fn reference_worker_cpu_pct(trials: &Trials<'_>, seed: u64) -> Figure {
     let off = MethodId(MethodId::OFF.into());
     let paces = [
@@ -128,8 +128,8 @@ fn reference_worker_cpu_pct(trials: &Trials<'_>, seed: u64) -> Figure {
     figures::of_pairs(table::WORKER_CPU_PCT, pairs.ok_or(Reason::NoReferencePair), seed)
 }
 
-/// Holm over the methods, figure by figure: each figure, of each function and on each number of
-/// functions, is one family of questions.
+/// Applies Holm over the methods, figure by figure: each figure, for each function and each number
+/// of functions, is one family of tests.
 fn adjust(methods: &mut [MethodSummary]) {
     let mut families: BTreeMap<String, Vec<&mut f64>> = BTreeMap::new();
     for (path, p) in methods.iter_mut().flat_map(figures::p_values) {
@@ -206,8 +206,8 @@ mod tests {
         }
         assert_eq!(summary(&lab).headline_function, "handle_tx");
         assert_eq!(summary(&Lab::new()).headline_function, "handle_tx");
-        // Also where another with a reference counter stands before it, as the paper's order has
-        // them.
+        // Also if another function with a reference counter comes before it, as in the paper's
+        // order.
         for trial in &mut lab.trials {
             let Outcome::Done(measured) = &mut trial.outcome else { continue };
             if let Some(reference) = &mut measured.reference {
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(together(2), alone(TRACER));
     }
 
-    /// Each is a claim of its own: none of them may go unadjusted because a list forgot it.
+    /// Each is a separate claim: none may remain unadjusted because a list forgot it.
     #[test]
     fn every_p_of_a_summary_is_adjusted() {
         let mut methods = campaign().summary.methods;
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(before.failed_trials, 1);
         lab.trials.reverse();
         assert_eq!(summary(&lab), before);
-        // One block left: its intervals are drawn.
+        // One block left: its intervals come from resampling.
         lab.trials.retain(|trial| trial.block == 0);
         lab.design.methods.truncate(2);
         let drawn = |seed| summarize(&lab.design, &lab.runs, &lab.trials, seed);

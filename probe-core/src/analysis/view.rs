@@ -1,4 +1,4 @@
-//! One function's series in one trial, and what is computed from them.
+//! The series of one function in one trial, and what is computed from them.
 
 use std::{cell::OnceCell, num::NonZeroUsize, ops::Range};
 
@@ -23,24 +23,24 @@ use crate::model::{
 pub(super) struct View {
     /// Calls by the reference counter, or why there are none.
     reference: Result<Vec<f64>, Reason>,
-    /// Bytes at the sink; r is blind to the factor 8 of bits.
+    /// Bytes at the sink; r does not depend on the factor 8 to bits.
     pub(super) throughput: Vec<f64>,
     /// The method's series, or why there is none.
     method: Result<Vec<f64>, Reason>,
-    /// What the method's series is of, where it sees no functions.
+    /// What the method's series counts, if it sees no functions.
     pub(super) stand_in: Option<String>,
     /// The schedule.
     pub(super) sections: Sections,
-    /// Of the bins; drawn when they are first asked for.
+    /// Resamples of the bins, drawn when first used.
     resamples: OnceCell<Resamples>,
     replicates: Replicates,
-    /// Whether every call is in the method's series.
+    /// Whether the method's series has every call.
     pub(super) complete: bool,
-    /// Whether every call is in the reference counter's series.
+    /// Whether the reference counter's series has every call.
     pub(super) reference_complete: bool,
 }
 
-/// Coefficients of the resamples, Pearson's and Spearman's, of each series with the throughput.
+/// Coefficients of the resamples, Pearson's and Spearman's, of each series with throughput.
 #[derive(Debug, Clone, Default)]
 struct Replicates {
     reference: [OnceCell<Result<Vec<f64>, Reason>>; 2],
@@ -52,7 +52,7 @@ struct Replicates {
 pub(super) struct Rating {
     /// The coefficient.
     pub(super) r: Coefficient,
-    /// Bins per moving average; 1 for raw bins.
+    /// Number of bins per moving average; 1 for raw bins.
     pub(super) window: usize,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct BlockPair<'a> {
     pub(super) method: &'a View,
 }
 
-/// A figure of fidelity, in one block.
+/// A quantity of the fidelity, in one block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BinQuantity {
     R0,
@@ -73,7 +73,7 @@ pub(super) enum BinQuantity {
     ObservationLoss,
     FidelityLoss,
     Retained,
-    /// With the method's declared sampling factor; none where its series does not count calls.
+    /// With the method's declared sampling factor; undefined if its series does not count calls.
     SeriesError,
 }
 
@@ -83,7 +83,7 @@ impl BinQuantity {
         !matches!(self, Self::R0 | Self::Rw | Self::Perturbation)
     }
 
-    /// Whether the reference counter is part of it.
+    /// Whether it depends on the reference counter.
     pub(super) fn uses_reference(self) -> bool {
         self != Self::Rm
     }
@@ -112,8 +112,8 @@ impl View {
         }
     }
 
-    /// The same in bins of which each holds `by` neighbours within one section; what is left over
-    /// at a section's end is left out.
+    /// The same in bins that each combine `by` neighbours within one section; bins left over at a
+    /// section's end are dropped.
     pub(super) fn widened(&self, by: usize) -> Self {
         let by = NonZeroUsize::new(by).unwrap_or(NonZeroUsize::MIN);
         let whole = self.sections.ranges().iter().map(|range| {
@@ -144,10 +144,10 @@ impl View {
         }
     }
 
-    /// The method's series, of calls.
+    /// The method's series, if it counts calls.
     ///
     /// # Errors
-    /// There is none, or it is of something else.
+    /// There is none, or it counts something else.
     pub(super) fn calls(&self) -> Result<&[f64], Reason> {
         match &self.stand_in {
             Some(item) => Err(Reason::NotCalls { item: item.clone() }),
@@ -155,8 +155,8 @@ impl View {
         }
     }
 
-    /// In each bin, calls that the method's series is away from the reference counter's, and calls
-    /// by the reference counter.
+    /// For each bin, the difference in calls between the method's series and the reference
+    /// counter's, and the calls by the reference counter.
     fn away(&self, factor: Option<f64>) -> Result<[Vec<f64>; 2], Reason> {
         let factor = factor.ok_or(Reason::SharesNotCalls)?;
         let (method, reference) = (self.calls()?, self.reference()?);
@@ -207,8 +207,8 @@ impl BlockPair<'_> {
         }
     }
 
-    /// The same of raw bins in each of these resamples, both trials of the block at the same bins;
-    /// NaN where it is not defined.
+    /// The same for raw bins in each of these resamples, with both trials of the block at the same
+    /// bins; NaN if undefined.
     ///
     /// # Errors
     /// Why it does not exist.
@@ -239,7 +239,7 @@ impl BlockPair<'_> {
         })
     }
 
-    /// Of a coefficient, computed once: several quantities are made of it.
+    /// For a coefficient; cached, since several quantities depend on it.
     fn r_replicates(
         &self,
         side: Side,
@@ -265,14 +265,14 @@ impl BlockPair<'_> {
         found.as_deref().map_err(Clone::clone)
     }
 
-    /// Resamples of the bins, equal for both trials; none where their schedules differ.
+    /// Resamples of the bins, the same for both trials; `None` if their schedules differ.
     pub(super) fn resamples(&self, seed: u64) -> Option<&Resamples> {
         let Self { off, method } = self;
         let draw = || Resamples::draw(&off.sections, &mut generator(seed));
         (off.sections == method.sections).then(|| off.resamples.get_or_init(draw))
     }
 
-    /// A series by its name, and the throughput that goes with it.
+    /// A series with its name, and the throughput of its trial.
     fn side(&self, side: Side) -> Result<(Compared, &[f64], &[f64]), Reason> {
         let Self { off, method } = self;
         Ok(match side {
@@ -285,14 +285,14 @@ impl BlockPair<'_> {
     }
 }
 
-/// A series of a block that is set against the throughput of its trial.
+/// A series of a block that is correlated with the throughput of its trial.
 #[derive(Debug, Clone, Copy)]
 enum Side {
-    /// The reference counter's under the baseline.
+    /// The reference counter's series under the baseline.
     Off,
-    /// The reference counter's under the method.
+    /// The reference counter's series under the method.
     ReferenceCounter,
-    /// The method's own.
+    /// The method's own series.
     Method,
 }
 
@@ -308,19 +308,19 @@ impl Rating {
     }
 }
 
-/// Whether every call is known to be in the series. Where the kernel does not tell what was missed,
+/// Whether the series is known to have every call. If the kernel does not report what was missed,
 /// `agrees` decides.
 fn is_complete(seen: &Observation, unit: SeriesUnit, agrees: impl Fn() -> bool) -> bool {
     let nothing_missed = match seen.missed {
         Loss::NONE => true,
-        // A profiler looks at moments, not at calls: it misses none.
+        // A profiler samples moments, not calls: it cannot miss any.
         Loss::Unknown => unit == SeriesUnit::CpuShare || agrees(),
         Loss::Exact(_) | Loss::AtLeast(_) => false,
     };
     seen.lost == Loss::NONE && nothing_missed
 }
 
-/// Whether a series of all calls holds as many as the reference counter.
+/// Whether a series of all calls has as many as the reference counter.
 fn agree(
     reference: &Result<Vec<f64>, Reason>,
     method: &Result<Vec<f64>, Reason>,
@@ -332,8 +332,8 @@ fn agree(
         && sum(reference) == sum(method)
 }
 
-/// The method's series of `function`. A method that sees no functions shows something else of the
-/// same traffic, if anything; that stands only for what each kick causes.
+/// The method's series of `function`. A method that sees no functions may show something else of
+/// the same traffic, which stands in only for what each kick causes.
 pub fn series<'a>(trial: &'a Measured, function: &str) -> Option<&'a Series> {
     let own = trial.series.iter().find(|series| series.function == function);
     let functions = trial.reference.as_ref().map_or(0, |reference| reference.functions.len());

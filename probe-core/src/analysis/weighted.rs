@@ -1,21 +1,21 @@
-//! Correlations of resamples, in which a bin counts as often as the resample holds it.
+//! Correlations of resamples, in which each bin is weighted by how often the resample contains it.
 //!
-//! What can be computed once for all resamples is: the deviations that Pearson's coefficient is
-//! made of, and the order that ranks follow. A resample then costs a few sums over the bins.
+//! What can be computed once for all resamples is: the deviations for Pearson's coefficient, and
+//! the order for ranks. A resample then costs a few sums over the bins.
 
 use super::correlation::{Coefficient, FEWEST_BINS, Undefined, deviations};
 
-/// Below this part of the greatest deviation, squared, the variance of a resample is what rounding
-/// makes of equal values.
+/// If the variance of a resample is below this part of the squared greatest deviation, it is only
+/// rounding of equal values.
 const ROUNDING: f64 = 1e-24;
 
 #[expect(clippy::cast_precision_loss, reason = "a small number")]
 const FEWEST: f64 = FEWEST_BINS as f64;
 
-/// Two series, of which a coefficient of correlation is computed for any weights of their bins.
+/// Two series whose correlation coefficient can be computed for any weights of their bins.
 #[derive(Debug, Clone)]
 pub struct Weighted {
-    /// 0 for bins in which one of the series is not known, else 1.
+    /// 0 for bins in which one of the series is unknown, otherwise 1.
     known: Vec<f64>,
     series: Series,
     whole: f64,
@@ -28,11 +28,11 @@ enum Series {
 }
 
 impl Weighted {
-    /// Of two series as long as each other; bins in which one of them is NaN count nothing,
-    /// whatever their weight.
+    /// Takes two series of the same length; bins in which one of them is NaN are ignored, whatever
+    /// their weight.
     ///
     /// # Errors
-    /// The coefficient is not defined for all bins together.
+    /// The coefficient is undefined for all bins together.
     pub fn new(coefficient: Coefficient, x: &[f64], y: &[f64]) -> Result<Self, Undefined> {
         let known: Vec<bool> = x.iter().zip(y).map(|(x, y)| !x.is_nan() && !y.is_nan()).collect();
         let all = |values: &[f64]| -> Vec<f64> {
@@ -59,12 +59,12 @@ impl Weighted {
         Ok(Self { known, series, whole: of_all })
     }
 
-    /// The coefficient of all bins, each once.
+    /// The coefficient of all bins, each with weight 1.
     pub fn whole(&self) -> f64 {
         self.whole
     }
 
-    /// The coefficient of the bins, each as often as `weights` says; none where it is not defined.
+    /// The coefficient of the bins with these weights; `None` if it is undefined.
     pub fn at(&self, weights: &[f64]) -> Option<f64> {
         match &self.series {
             Series::Deviations([x, y]) => pearson(&self.known, weights, x, y),
@@ -76,13 +76,13 @@ impl Weighted {
     }
 }
 
-/// The bins' order by value.
+/// The order of the bins by value.
 #[derive(Debug, Clone)]
 struct Ranking {
-    /// For each bin, the place of its value among all values that there are; the last for bins that
-    /// are not known.
+    /// For each bin, the rank of its value among all distinct values; the last one for bins that
+    /// are unknown.
     places: Vec<usize>,
-    /// How many values there are.
+    /// Number of distinct values.
     values: usize,
 }
 
@@ -102,8 +102,8 @@ impl Ranking {
         Self { places, values }
     }
 
-    /// Ranks in the middle of those that the bins of equal value take up, between -1 and 1:
-    /// deviations need no more.
+    /// Average ranks of bins with equal values, scaled to between -1 and 1, which is enough for
+    /// deviations.
     #[expect(clippy::indexing_slicing, reason = "no place is above the number of values")]
     fn at(&self, weights: &[f64]) -> Vec<f64> {
         let mut ranks = vec![0.0; self.values.saturating_add(1)];
@@ -121,7 +121,7 @@ impl Ranking {
     }
 }
 
-/// Of deviations that are at most 1.
+/// Takes deviations of at most 1.
 fn pearson(known: &[f64], weights: &[f64], x: &[f64], y: &[f64]) -> Option<f64> {
     let [n, sum_x, sum_y] =
         sums(known, weights, x, y, |weight, x, y| [weight, weight * x, weight * y]);
@@ -139,7 +139,7 @@ fn pearson(known: &[f64], weights: &[f64], x: &[f64], y: &[f64]) -> Option<f64> 
     Some((xy / (xx.sqrt() * yy.sqrt())).clamp(-1.0, 1.0))
 }
 
-/// Three sums over the bins at once, in four lanes that do not wait for each other.
+/// Three sums over the bins at once, in four independent lanes.
 #[expect(clippy::indexing_slicing, reason = "of arrays of four lanes and of three terms")]
 fn sums(
     known: &[f64],
@@ -164,7 +164,7 @@ fn sums(
     lanes.map(|lanes| lanes.iter().sum())
 }
 
-/// So that the greatest is 1.
+/// Scales so that the greatest is 1.
 fn scaled(deviations: Vec<f64>) -> Vec<f64> {
     let most = deviations.iter().fold(0.0_f64, |most, deviation| most.max(deviation.abs()));
     deviations.into_iter().map(|deviation| deviation / most).collect()
@@ -179,7 +179,7 @@ fn spread(values: &[f64], known: &[bool]) -> Vec<f64> {
         .collect()
 }
 
-/// `Σ weight · value`, in four lanes that do not wait for each other.
+/// `Σ weight · value`, in four independent lanes.
 pub(super) fn dot(weights: &[f64], values: &[f64]) -> f64 {
     const LANES: usize = 4;
     let (weights, last_weights) = weights.as_chunks::<LANES>();
@@ -201,7 +201,7 @@ mod tests {
 
     use super::*;
 
-    /// Each bin as often as its weight says.
+    /// Each bin, repeated according to its weight.
     fn repeated(values: &[f64], weights: &[u8]) -> Vec<f64> {
         let times = |(&value, &weight): (&f64, &u8)| std::iter::repeat_n(value, weight.into());
         values.iter().zip(weights).flat_map(times).collect()

@@ -1,4 +1,4 @@
-//! At which lag a series goes best with the throughput.
+//! The lag at which a series correlates best with throughput.
 
 use super::{
     super::{
@@ -15,7 +15,7 @@ use crate::model::{
     units::Nanos,
 };
 
-/// Most bins by which the throughput is shifted, either way.
+/// Greatest number of bins by which throughput is shifted, in either direction.
 const MOST: i32 = 4;
 
 /// The reference counter's lag under the method, and the method's own.
@@ -50,7 +50,7 @@ fn by_lag(series: &[f64], view: &View, name: Compared) -> Result<Vec<f64>, Reaso
     (-MOST..=MOST).map(r).collect()
 }
 
-/// The lag with the greatest |r|, of means over the blocks; of equal ones the nearest to none.
+/// The lag with the greatest |r|, averaged over the blocks; among equals, the one closest to zero.
 fn lagged(blocks: Vec<Result<Vec<f64>, Reason>>, bin: Nanos) -> Lagged {
     let (known, whys): (Vec<_>, Vec<_>) = blocks.into_iter().partition(Result::is_ok);
     let known: Vec<Vec<f64>> = known.into_iter().flatten().collect();
@@ -77,7 +77,7 @@ fn lagged(blocks: Vec<Result<Vec<f64>, Reason>>, bin: Nanos) -> Lagged {
 fn best(by_lag: &[f64]) -> (i32, f64) {
     let mut nearest_first: Vec<(i32, f64)> = (-MOST..=MOST).zip(by_lag.iter().copied()).collect();
     nearest_first.sort_by_key(|(lag, _)| (lag.unsigned_abs(), lag.is_negative()));
-    // An earlier one stands unless a later one is greater.
+    // An earlier lag is kept unless a later one is greater.
     let best = nearest_first
         .into_iter()
         .reduce(|best, next| if next.1.abs() > best.1.abs() { next } else { best });

@@ -71,7 +71,7 @@ fn every_figure_by_hand() {
     close(found.figures.of(OBSERVATION_LOSS), 2.0 / 16.0);
     close(found.figures.of(FIDELITY_LOSS), 3.0 / 16.0);
     close(found.figures.of(R_RETAINED), 12.0 / 15.0);
-    // Two bins differ by 100 for each pair exchanged in the one and not in the other: 1, 2, 3 of
+    // Two bins differ by 100 for each pair that is exchanged in only one of the two: 1, 2, 3 of
     // 9600 calls.
     close(found.figures.of(SERIES_ERROR), 2.0 * 2.0 * 100.0 / 9600.0);
     // r_m scatters by 1/16 over 3 blocks: t[0.975, 2] = 4.30265.
@@ -81,10 +81,10 @@ fn every_figure_by_hand() {
     // Equal r_0 in all blocks: the ratio's interval is r_m's, scaled.
     let retained = known(found.figures.of(R_RETAINED));
     assert!((retained.lo.unwrap() - r_m.lo.unwrap() * 16.0 / 15.0).abs() < 1e-9, "{retained:?}");
-    // r_m + 4.30265/16/√3 is below 1, r_w without scatter is a point.
+    // r_m + 4.30265/16/√3 is below 1, and r_w without scatter is a point.
     assert_eq!(known(found.figures.of(R_W)).lo, known(found.figures.of(R_W)).hi);
     assert!(known(found.figures.of(PERTURBATION)).p.unwrap() < 1e-6);
-    // Ranks of two values are the values; 10 s of 16 s leave 25 averages.
+    // Ranks of two values are the values; 10 s of 16 s give 25 averages.
     close(found.beside.of(SPEARMAN_M), 12.0 / 16.0);
     assert_eq!(*why(found.beside.of(MOVING_AVERAGE_M)), Reason::TooFewBins { bins: 25, least: 30 });
 }
@@ -138,7 +138,7 @@ fn trials_of_different_schedules_share_no_bins() {
 
 #[test]
 fn the_scatter_between_blocks_counts_not_the_number_of_bins() {
-    // 20 blocks, whose r_m is 1 - 0/16 or 1 - 8/16 in turn: the interval of the mean must span
+    // 20 blocks, whose r_m is 1 - 0/16 and 1 - 8/16 in turn: the interval of the mean must span
     // about ±0.11.
     let blocks: Vec<_> = (0..20).map(|block| (0, 0, block % 2 * 8)).collect();
     let found = of(&lab(COUNT, 1.0, &blocks), COUNT, TX);
@@ -172,7 +172,7 @@ fn a_sampler_is_scaled_by_its_declared_factor_and_shares_have_no_error() {
         "{:?}",
         found.figures.of(SERIES_ERROR)
     );
-    // Half of what the factor promises.
+    // Half of what the factor says.
     let found = of(&lab(one_in_ten, 0.05, &[(0, 0, 0), (0, 0, 0)]), one_in_ten, TX);
     close(found.figures.of(SERIES_ERROR), 0.5);
     let profiler = "perf-sample-999-callchain";
@@ -194,7 +194,7 @@ fn what_cannot_be_correlated_says_why_and_the_rest_stands() {
     let note = Note::BlocksLeftOut { left_out: 1, blocks: 4, why: why_not };
     assert_eq!((r_w.n, &r_w.notes[..]), (3, &[note][..]));
     assert_eq!(known(found.figures.of(R_M)).n, 4);
-    // No reference counter for handle_rx, and the method recorded nothing of it.
+    // There is no reference counter for handle_rx, and the method recorded no call of it.
     let found = of(&lab, COUNT, RX);
     let no_reference = "handle_rx has no caller that fentry can hold".into();
     assert_eq!(*why(found.figures.of(R_0)), Reason::ReferenceUnavailable { why: no_reference });
@@ -207,8 +207,8 @@ fn incomplete_series_are_told() {
     let trial = measured(&mut lab, 1);
     trial.observation.missed = Loss::Unknown;
     trial.reference.as_mut().unwrap().missed = Loss::Unknown;
-    // As many calls as the reference counter counted: that the kernel tells of no misses does not
-    // matter.
+    // As many calls as the reference counter counted: it does not matter that the kernel reports no
+    // misses.
     let found = of(&lab, COUNT, TX);
     assert_eq!(known(found.figures.of(SERIES_ERROR)).notes.len(), 1);
     measured(&mut lab, 1).series[0].values[5] -= 3.0;
@@ -244,8 +244,8 @@ fn moving_averages_stand_without_interval() {
     assert_eq!((smooth.lo, smooth.hi, smooth.detectable, smooth.n), (None, None, None, 2));
 }
 
-/// Blocks whose reference counter, throughput and method are these, per bin; the sections are those
-/// of [`shows`].
+/// Blocks with these series of reference counter, throughput and method, per bin; the sections are
+/// those of [`shows`].
 fn series(blocks: &[[Vec<u64>; 3]]) -> Lab {
     let mut lab = Lab::new();
     lab.run(Platform::Counted);
@@ -265,7 +265,7 @@ fn series(blocks: &[[Vec<u64>; 3]]) -> Lab {
     lab
 }
 
-/// 64 bins of which each goes on `by` bins later, and the last stand in front.
+/// 64 bins, shifted `by` bins later; the last ones move to the front.
 fn later(values: &[u64], by: usize) -> Vec<u64> {
     let mut values = values.to_vec();
     values.rotate_right(by);
@@ -311,7 +311,7 @@ proptest! {
         let less: Vec<u64> = more.iter().zip(&extra).map(|(a, b)| a.saturating_sub(*b)).collect();
         let lab = series(&[[calls.clone(), calls.clone(), less]]);
         let widths = of(&lab, COUNT, TX).by_width.unwrap().widths;
-        // 250 ms, 500 ms, 1 s, 2 s: sections of 32 bins hold all of them whole.
+        // 250 ms, 500 ms, 1 s, 2 s: sections of 32 bins are whole multiples of all of them.
         prop_assert_eq!(widths.len(), 4);
         let errors: Vec<f64> = widths.iter().map(|at| known(at.figures.of(SERIES_ERROR)).estimate).collect();
         prop_assert!(errors.is_sorted_by(|a, b| *b <= a + 1e-12), "{:?}", errors);
@@ -320,8 +320,8 @@ proptest! {
 
 #[test]
 fn the_finest_true_width_by_hand() {
-    // Every other bin's calls are counted a bin late: off by half in each bin, by nothing in two
-    // together.
+    // The calls of every other bin are counted a bin late: each bin is off by half, two together
+    // are exact.
     let calls = vec![100; 64];
     let swing: Vec<u64> = (0..64).map(|bin| if bin % 2 == 0 { 50 } else { 150 }).collect();
     let lab =
@@ -338,7 +338,7 @@ fn the_finest_true_width_by_hand() {
 
 #[test]
 fn bins_are_joined_within_sections_and_the_rest_is_left_out() {
-    // 32 bins per section: joined by three, ten of each are whole and two bins left out.
+    // 32 bins per section: joined by three, they give ten whole ones, and two bins are left out.
     let calls: Vec<u64> = (0..64).collect();
     let lab = series(&[[calls.clone(), calls.clone(), calls]]);
     let trials = lab.trials();
@@ -365,8 +365,8 @@ fn without_a_true_width_the_reason_stands() {
     let lab = lab(profiler, 0.1, &[(0, 0, 2), (0, 0, 2)]);
     let found = of(&lab, profiler, TX).by_width.unwrap();
     assert_eq!(found.finest[0].why, Some(Reason::SharesNotCalls));
-    // r needs 30 bins: 64 of them are 32 twice as wide, in which each two neighbours are alike, and
-    // 16 four times.
+    // r needs 30 bins. 64 bins are 32 twice as wide, in which neighbours are alike, and 16 four
+    // times as wide.
     let constant = Reason::Constant { series: Compared::Method };
     assert_eq!(*why(found.widths[1].figures.of(R_M)), constant);
     assert_eq!(*why(found.widths[2].figures.of(R_M)), Reason::TooFewBins { bins: 16, least: 30 });

@@ -1,5 +1,4 @@
-//! What a method still shows by the width of the bins, and the finest width at which it tells the
-//! truth.
+//! What a method still shows, by bin width, and the finest width at which it is accurate.
 
 use super::Fidelity;
 use crate::analysis::figures::{Definition, table};
@@ -11,14 +10,13 @@ use crate::model::{
     units::Nanos,
 };
 
-/// Widths that are looked at beside the scenario's own, where they are whole multiples of it, in
-/// ms.
+/// Examined widths besides the scenario's own, in ms, if they are whole multiples of it.
 const WIDTHS_MS: [u64; 8] = [10, 20, 50, 100, 200, 500, 1000, 2000];
 
-/// What a series error must stay below for the series to be called true.
+/// A series counts as accurate if its error is below one of these.
 const BOUNDS: [f64; 2] = [0.01, 0.05];
 
-/// By width, the narrowest first.
+/// The figures by width, the narrowest first.
 pub(super) fn figures(fidelity: &Fidelity, method: &MethodId, bin: Nanos) -> WidthFigures {
     let at = |by: u64| {
         let wider;
@@ -39,14 +37,14 @@ pub(super) fn figures(fidelity: &Fidelity, method: &MethodId, bin: Nanos) -> Wid
     WidthFigures { widths, finest }
 }
 
-/// The scenario's bin, and of the others its whole multiples: how many bins each holds.
+/// The scenario's bin and its whole multiples among the others: the number of bins in each.
 fn multiples(bin: Nanos) -> impl Iterator<Item = u64> {
     let others = WIDTHS_MS.into_iter().map(|ms: u64| ms.saturating_mul(1_000_000));
     let wider = others.filter(move |other| *other > bin.0 && other.is_multiple_of(bin.0));
     std::iter::once(1).chain(wider.filter_map(move |other| other.checked_div(bin.0)))
 }
 
-/// The narrowest width at which all of the error's interval lies below `bound`.
+/// The narrowest width at which the error's whole interval is below `bound`.
 fn finest(widths: &[AtWidth], bound: f64) -> Finest {
     let ends = || {
         widths

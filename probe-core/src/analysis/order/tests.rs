@@ -1,4 +1,4 @@
-//! Trends that are known.
+//! Tests with known trends.
 
 use rand::{RngExt as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -15,8 +15,8 @@ use crate::{
 const CLOSED_LOOP: (Part, Pace) = (Part::Overhead, Pace::ClosedLoop);
 const METHODS: [&str; 3] = ["off", "bpf-fentry-count", "ftrace-function"];
 
-/// What becomes of a trial's value beside chance: shares per block, per block under the tracer
-/// alone, and per place.
+/// How a trial's value changes apart from chance: shares per block, per block under the tracer
+/// only, and per place.
 #[derive(Debug, Clone, Copy, Default)]
 struct Effect {
     drift: f64,
@@ -24,8 +24,7 @@ struct Effect {
     order: f64,
 }
 
-/// Blocks in which the methods stand in random order; values scatter by half a per cent, blocks by
-/// two.
+/// Blocks with methods in random order; values scatter by half a per cent, blocks by two.
 fn lab(rng: &mut Xoshiro256PlusPlus, runs: usize, blocks: u32, effect: Effect) -> Lab {
     let mut lab = Lab::new();
     for _ in 0..runs {
@@ -81,7 +80,7 @@ fn each_trend_is_found_where_it_is_and_nowhere_else() {
 fn the_slope_is_that_of_the_values() {
     let mut lab = Lab::new();
     lab.run(Platform::Native);
-    // A per cent per block exactly, under both: no drift of the ratio.
+    // Exactly one per cent per block under both: no drift of the ratio.
     for block in 0..6 {
         for method in ["off", "bpf-fentry-count"] {
             lab.done(block, CLOSED_LOOP, method, |measured| {
@@ -109,7 +108,7 @@ fn without_any_trend_alarms_are_as_rare_as_stated() {
             })
             .count();
         println!("{runs} runs of {blocks} blocks, no trend: any alarm in {alarms} of 500");
-        // Of 25 expected at most; Holm is strict where trends depend on each other.
+        // At most 25 are expected; Holm is conservative if trends depend on each other.
         assert!(alarms <= 40, "{runs} runs of {blocks} blocks: {alarms}");
     }
 }

@@ -78,7 +78,7 @@ fn a_sections_figures_by_hand() {
     assert!((estimate(&off.sink_run_delay_pct) - 10.0).abs() < 1e-9);
     let called = &off.functions["handle_tx"];
     assert!((estimate(&called.calls_per_s_w) - 800.0).abs() < 1e-9);
-    // Calls and throughput swing together.
+    // Calls and throughput rise and fall together.
     assert!((estimate(&called.r_w) - 1.0).abs() < 1e-9);
     assert!(called.calls_per_s_m.is_none() && called.share_pct.is_none() && called.r_m.is_none());
 }
@@ -125,7 +125,7 @@ fn guests_without_tcp_have_no_round_trip_time() {
     assert!(summary.sections[0].methods[0].guests_bps.is_empty());
 }
 
-/// Of a tracer's figures of handle_tx in the second section, after `change` of its trial.
+/// A tracer's figures of handle_tx in the second section, after `change` of its trial.
 fn traced(change: impl FnOnce(&mut Measured)) -> (MethodInSection, Summary) {
     let steps = [Step::of(1, 0, 1e6, 1000.0), Step::of(1, 1, 5e5, 800.0)];
     let lab = lab(&steps, change);

@@ -16,7 +16,7 @@ use crate::{
 const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Saturated);
 const LEVEL: Scale = Scale::Level(Bounds::Positive);
 
-/// One trial per block, of two sections; the second section's level is that of the block.
+/// One trial per block, with two sections; the level of the second section is given per block.
 fn lab(levels: &[f64]) -> Lab {
     let mut lab = Lab::new();
     lab.run(Platform::Native);
@@ -35,8 +35,8 @@ fn throughput(lab: &Lab, which: &[usize]) -> Figure {
 
 #[test]
 fn several_blocks_are_the_sample() {
-    // Bits per second: 8000, 16000, 24000. s = 8000, t[0.975, 2] = 4.302653: 16000 ± 19873, which
-    // ends at 0.
+    // Bits per second: 8000, 16000, 24000. s = 8000, t[0.975, 2] = 4.302653: 16000 ± 19873, cut off
+    // at 0.
     let figure = throughput(&lab(&[1000.0, 2000.0, 3000.0]), &[1]);
     let found = figure.known().unwrap();
     assert!((found.estimate - 16_000.0).abs() < 1e-6, "{found:?}");
@@ -51,10 +51,11 @@ fn one_block_has_the_interval_of_its_own_bins_in_these_sections_alone() {
     let found = figure.known().unwrap();
     assert!((found.estimate - 16_000.0).abs() < 1e-6 && found.n == 1, "{found:?}");
     assert!(found.notes.is_empty() && found.basis == Basis::WithinRun, "{found:?}");
-    // Bins are 14400 or 17600; no bin of the other section, of 8000, is among the resamples.
+    // Bins are 14400 or 17600; no bin of the other section, of 8000, is in the resamples.
     let (lo, hi) = (found.lo.unwrap(), found.hi.unwrap());
     assert!(lo > 15_000.0 && lo < 16_000.0 && hi > 16_000.0 && hi < 17_000.0, "{found:?}");
-    // Both sections in one: their mean, and an interval that does not hold the step between them.
+    // Both sections together: their mean, and an interval that does not include the step between
+    // them.
     let both = throughput(&lab(&[2000.0]), &[0, 1]);
     let both = both.known().unwrap();
     assert!((both.estimate - 12_000.0).abs() < 1e-6, "{both:?}");
