@@ -127,7 +127,10 @@ fn a_vm_that_was_killed_in_its_first_line_is_left_out() {
     let merged = run(&folder, &["merge", "--out", "merged", "vms"]);
     let said = text(&merged.stderr);
     assert!(merged.status.success(), "{said}");
-    assert!(said.contains("overhead-2/results.jsonl: the journal's first line is cut"), "{said}");
+    assert!(
+        said.contains("overhead-2/results.jsonl: the journal's first line is incomplete"),
+        "{said}"
+    );
     assert!(said.contains("overhead-3/results.jsonl: the journal is empty"), "{said}");
 }
 
@@ -139,7 +142,7 @@ fn results_go_to_standard_output_alone_and_quiet_leaves_errors_alone() {
     fs::write(folder.path().join("cut.jsonl"), cut).unwrap();
     let words = ["report", "cut.jsonl", "--format", "json"];
     let told = run(&folder, &words);
-    assert!(text(&told.stderr).contains("the last line is cut"), "{}", text(&told.stderr));
+    assert!(text(&told.stderr).contains("the last line is incomplete"), "{}", text(&told.stderr));
     serde_json::from_slice::<serde_json::Value>(&told.stdout).unwrap();
     let quiet = run(&folder, &[&words[..], &["--quiet"]].concat());
     assert_eq!((text(&quiet.stderr), quiet.stdout), (String::new(), told.stdout));
@@ -156,7 +159,7 @@ fn a_kill_within_a_character_costs_the_last_trial_alone() {
     journal.pop();
     fs::write(folder.path().join("killed.jsonl"), journal).unwrap();
     let told = run(&folder, &["report", "killed.jsonl", "--format", "json"]);
-    assert!(text(&told.stderr).contains("the last line is cut"), "{}", text(&told.stderr));
+    assert!(text(&told.stderr).contains("the last line is incomplete"), "{}", text(&told.stderr));
     let campaign: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
     assert_eq!(campaign["trials"].as_array().unwrap().len(), trials);
 }
@@ -222,7 +225,7 @@ fn who_may_not_read_or_write_is_not_sent_to_root() {
         (&["merge", "--out", "closed", "overhead.jsonl"], elsewhere),
         (&["man", "--out", "locked"], elsewhere),
         (&["report", "closed"], "closed/campaign.json: Permission denied"),
-        (&["merge", "--out", "locked/x", "closed"], "let you read it"),
+        (&["merge", "--out", "locked/x", "closed"], "make it readable"),
     ];
     for (words, hint) in mistakes {
         let said = text(&run_as_nobody(&folder, words).stderr);
@@ -295,7 +298,7 @@ fn what_is_wrong_is_told_in_one_paragraph_with_a_hint() {
         (&["report", "empty"], "Name a folder with campaign.json"),
         (&["report", "other.json"], "Name a campaign.json or journal.jsonl"),
         (&["report", "empty.jsonl"], "empty.jsonl: the journal is empty"),
-        (&["report", "cut.jsonl"], "cut.jsonl: the journal's first line is cut"),
+        (&["report", "cut.jsonl"], "cut.jsonl: the journal's first line is incomplete"),
         (&["report", "garbage.jsonl"], "garbage.jsonl: not a result of tracetoll: line 1"),
         (&["report", "overhead.jsonl", "headless.jsonl"], "headless.jsonl: it begins with a trial"),
         (&["compare", "overhead.jsonl", "headless.jsonl"], "Name the journal with its first line"),
@@ -306,25 +309,28 @@ fn what_is_wrong_is_told_in_one_paragraph_with_a_hint() {
         (&["merge", "--out", "/proc/new", "overhead.jsonl"], "Name another place with --out"),
         (
             &["report", "all", "--format", "html", "--out", "all"],
-            "A folder stands there: name another place with --out",
+            "A folder is there: name another place with --out",
         ),
         (
             &["report", "all", "--format", "html", "--out", "."],
-            "A folder stands there: name another place with --out",
+            "A folder is there: name another place with --out",
         ),
-        (&["report", "all", "--out", "/nowhere/x"], "--out, in a folder that is there"),
+        (&["report", "all", "--out", "/nowhere/x"], "--out, in a folder that exists"),
         (
             &["report", "all", "--format", "svg", "--out", "overhead.jsonl"],
-            "A file stands there: name a folder with --out",
+            "A file is there: name a folder with --out",
         ),
-        (&["man", "--out", "overhead.jsonl"], "A file stands there: name a folder with --out"),
+        (&["man", "--out", "overhead.jsonl"], "A file is there: name a folder with --out"),
         (&["run", "--scenario", "quikc"], "Name one of quick"),
         (&["run", "--methods", "off,ftrace-functoin"], "Did you mean ftrace-function?"),
         (&["run", "--methods", "ftrace-function:clok=local"], "no parameter clok"),
         (&["run", "--on", "vm", "--blocks", "3"], "--overhead-blocks and --fidelity-seeds say"),
         (&["run", "--on", "host", "--clock", "counted"], "or say --on vm"),
         (&["run", "--scenario", "none.toml"], "`tracetoll scenarios` lists"),
-        (&["scenarios", "--print", "short.toml"], "`tracetoll scenarios --print quick` shows one"),
+        (
+            &["scenarios", "--print", "short.toml"],
+            "`tracetoll scenarios --print quick` shows a correct one",
+        ),
         (&["methods", "nothing"], "There are: default"),
     ];
     for (words, hint) in mistakes {
@@ -394,7 +400,7 @@ fn a_result_is_told_by_what_stands_in_it_and_read_once() {
         assert!(text(&refused.stderr).contains(told), "{packed}: {}", text(&refused.stderr));
     }
     let held = text(&shell("\"$T\" merge --out packed overhead.jsonl").stderr);
-    assert!(held.contains("holds a result already"), "{held}");
+    assert!(held.contains("already has a result"), "{held}");
     let words = text(&shell("\"$T\" scenarios --print $'\\xff'").stderr);
     assert!(words.contains("invalid UTF-8"), "{words}");
 }

@@ -141,7 +141,7 @@ fn a_failed_enable() -> Result<()> {
             Err(error) => break error,
         }
     };
-    ensure!(full.to_string().contains("as many BPF programs as it can"), "{full}");
+    ensure!(full.to_string().contains("the maximum number of BPF programs"), "{full}");
     let before = links()?;
     let mut session =
         fentry_count()?.attach(&target(&[OPEN_TUN, OPEN_VHOST]), &AttachContext::bare(&run))?;
@@ -239,7 +239,7 @@ fn logged() -> Result<()> {
     run.arg("--scenario").arg(closed_loop(&folder)?).arg("--out").arg(&out);
     run.arg("--bpf-log").arg(&object);
     let said = succeed(run)?;
-    ensure!(said.contains("No measurement: kernel programs logged (--bpf-log)"), "{said}");
+    ensure!(said.contains("Not a measurement: kernel programs logged (--bpf-log)"), "{said}");
     let campaign: Value = serde_json::from_str(&fs::read_to_string(out.join("campaign.json"))?)?;
     let design = &campaign["design"];
     ensure!(design["bpf_log"] == true, "{design}");
@@ -264,10 +264,10 @@ fn logged() -> Result<()> {
     }
     let mut recommend = tracetoll(["recommend", "--max-cpu", "5%"])?;
     recommend.arg(&out);
-    refuse(recommend, 1, &["it is no measurement", "Measure without --bpf-log"])?;
+    refuse(recommend, 1, &["it is not a measurement", "Measure without --bpf-log"])?;
     let mut measure = tiny_run(&folder, "bpf-fentry-count", &folder.path().join("other"))?;
     measure.arg("--object").arg(&object);
-    refuse(measure, 1, &["its programs log, which --bpf-log is for"])
+    refuse(measure, 1, &["its programs log: use --bpf-log"])
 }
 
 /// The tiny scenario in the closed loop alone, as a file.

@@ -318,7 +318,7 @@ fn flags() -> Result<()> {
     refused(&["--load-cpus", "0-9"], 1, &["this host has no CPU 3", "Name other CPUs, of 0-2"])?;
     refused(&["--load-cpus", "0-1", "--sink-cpu", "1"], 1, &["--sink-cpu 1", "another CPU"])?;
     refused(&["--sink-cpu", "1", "--reader-cpus", "1"], 1, &["--reader-cpus 1", "the load's, 0"])?;
-    refused(&["--load-cpus", "2-"], 2, &["`2-` is no number and no range", "2-5,8"])?;
+    refused(&["--load-cpus", "2-"], 2, &["`2-` is neither a number nor a range", "2-5,8"])?;
     let _offline = Offline::take(2)?;
     refused(&["--sink-cpu", "2"], 1, &["CPU 2 is offline", "Name other CPUs, of 0-1", "echo 1 >"])
 }

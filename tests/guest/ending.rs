@@ -154,7 +154,7 @@ fn run_after_kill() -> Result<()> {
     let folder = Folder::new()?;
     kill_in_a_trial(&folder, "ftrace-function")?;
     let text = succeed(tiny_run(&folder, "off", &folder.path().join("next"))?)?;
-    ensure!(text.contains("removed what a killed run had left"), "{text}");
+    ensure!(text.contains("removed what a killed run left"), "{text}");
     Ok(())
 }
 

@@ -67,7 +67,11 @@ fn refused() -> Result<()> {
     let _neighbour = Neighbour::start()?;
     let folder = Folder::new()?;
     let run = || tiny_run(&folder, "off", &folder.path().join("out"));
-    refuse(run()?, 1, &["virtual machines run here (", "--scenario existing", "--allow-shared"])?;
+    refuse(
+        run()?,
+        1,
+        &["virtual machines are running here (", "--scenario existing", "--allow-shared"],
+    )?;
     let mut shared = run()?;
     shared.args(["--parts", "overhead", "--allow-shared"]);
     succeed(shared).map(drop)

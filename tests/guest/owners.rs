@@ -284,10 +284,10 @@ fn second_campaign() -> Result<()> {
         run.arg(flag);
         Ok(run)
     };
-    let told = ["on this kernel already", "--wait"];
+    let told = ["measuring, or trying methods, on this kernel", "--wait"];
     let whom = format!("process {} (tracetoll)", first.id());
     refuse(second("refused", "--quiet")?, 1, &[&told[..], &[&whom]].concat())?;
-    let hidden = ["a process that is not seen from here"];
+    let hidden = ["a process that is not visible from here"];
     let contained = in_container(&line(&second("contained", "--quiet")?));
     refuse(contained, 1, &[told, [hidden[0], "vhost-net"]].concat())?;
     ensure!(!at("refused").exists() && !at("contained").exists(), "a folder was made for nothing");
@@ -309,7 +309,7 @@ fn second_campaign() -> Result<()> {
     let waited = waits.wait_with_output()?;
     ensure!(first.success(), "the first was disturbed: {first}");
     ensure!(waited.status.success(), "{}: {}", waited.status, said(&waited));
-    ensure!(said(&waited).contains("waiting until the campaign of"), "{}", said(&waited));
+    ensure!(said(&waited).contains("waiting for the campaign of"), "{}", said(&waited));
     let campaign = fs::read_to_string(at("waits").join("campaign.json"))?;
     ensure!(!campaign.contains("\"failed\""), "they met: {campaign}");
     Ok(())

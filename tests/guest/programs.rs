@@ -75,7 +75,7 @@ fn campaign() -> Result<()> {
     let mut report = tracetoll(["report", "--full"])?;
     report.arg(&out);
     let said = succeed(report)?;
-    ensure!(said.contains("The kernel timed each run of BPF programs"), "{said}");
+    ensure!(said.contains("The kernel timed each run of a BPF program"), "{said}");
     let campaign: Value = serde_json::from_str(&fs::read_to_string(out.join("campaign.json"))?)?;
     let design = &campaign["design"];
     ensure!(design["bpf_stats"] == true, "{design}");

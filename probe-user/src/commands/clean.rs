@@ -11,7 +11,7 @@ use crate::{
     measure,
 };
 
-/// What was done, for programs.
+/// What was done, as JSON.
 #[derive(Debug, Serialize)]
 struct Cleaned {
     removed: Vec<String>,

@@ -17,10 +17,10 @@ use crate::{
     measure::store::Stored,
 };
 
-/// Compares two results; the exit status says what came of it.
+/// Compares two results; the exit status gives the outcome.
 ///
 /// # Errors
-/// A result cannot be read, or a gate asks for what these results cannot tell.
+/// A result cannot be read, or a gate asks for something that these results cannot decide.
 pub fn compare(args: &CompareArgs) -> Result<ExitCode> {
     let (base, new) = (Stored::open(&args.base)?, Stored::open(&args.new)?);
     let compared = match versions(&base, &new)? {
@@ -55,7 +55,7 @@ fn print(comparison: &Comparison, format: CompareFormat) -> Result<()> {
     }
 }
 
-/// Whether the results say that they are of different schemas, one of which is not read.
+/// Whether the results have different schema versions, one of which cannot be read.
 fn versions(base: &Stored, new: &Stored) -> Result<Option<Incomparable>> {
     let (base, new) = (base.schema_version()?, new.schema_version()?);
     let unread = |version: &u32| unread(*version).is_some();
@@ -129,7 +129,7 @@ mod tests {
         let gated = |gate| status(&[&base, &worse, "--fail-if", gate]);
         assert_eq!(gated("overhead.kernel_ns_per_event>5%"), ExitCode::from(3));
         assert_eq!(gated("overhead.kernel_ns_per_event>20%"), ExitCode::SUCCESS);
-        // Below the resolution, or about nothing: neither passed nor failed.
+        // Below the resolution, or undecided: neither passed nor failed.
         assert_eq!(gated("overhead.kernel_ns_per_event>1%"), ExitCode::FAILURE);
         assert_eq!(gated("overhead.no_such_figure>5%"), ExitCode::FAILURE);
         let two = [
@@ -170,6 +170,6 @@ mod tests {
             panic!("another command")
         };
         let error = compare(&args).unwrap_err().to_string();
-        assert!(error.contains("holds no result"), "{error}");
+        assert!(error.contains("has no result"), "{error}");
     }
 }

@@ -7,7 +7,7 @@ use probe_core::error::Result;
 
 use crate::cli::{Cli, CompletionsArgs, NAME, Status};
 
-/// Prints the completions of a shell, from the command line's own definition.
+/// Prints the completion script of a shell, made from the command line's own definition.
 ///
 /// # Errors
 /// Standard output cannot be written.

@@ -16,14 +16,14 @@ use crate::{
     },
 };
 
-/// Says what this host can measure. Exit status 0 when the default campaign can run, else 1.
+/// Says what this host can measure. The exit status is 0 if the default campaign can run, else 1.
 ///
 /// # Errors
-/// The architecture is not known, /proc cannot be read, or standard output not written.
+/// The architecture is unknown, /proc cannot be read, or standard output cannot be written.
 pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
     Architecture::current()?;
-    // What is tried out must not stay if this process is killed, and must not be counted by a
-    // campaign.
+    // What is tried here must not remain if this process is killed, and a campaign must not count
+    // it.
     let diagnosis = match (Guard::start(), Claim::try_take()) {
         (Ok(guard), Ok(Some(_claim))) => {
             let diagnosis = doctor::diagnose(Asking::Methods)?;
@@ -31,7 +31,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode> {
             diagnosis
         }
         (_, Ok(None)) => {
-            let why = format!("{}; ask again when it has ended", claim::taken());
+            let why = format!("{}; try again when it has ended", claim::taken());
             doctor::diagnose(Asking::Nothing { why })?
         }
         (Err(error), _) | (_, Err(error)) => {

@@ -1,4 +1,4 @@
-//! The files that a result folder ends with, beside its journals.
+//! The files that are written at the end into a result folder, besides its journals.
 
 use std::{
     fmt,
@@ -21,7 +21,7 @@ use crate::measure::{
 /// Name of the page in a result folder.
 const PAGE: &str = "report.html";
 
-/// What was written, by its paths from the current folder.
+/// What was written, as paths relative to the current folder.
 #[derive(Debug, Serialize)]
 pub(super) struct Files {
     /// `campaign.json`.
@@ -30,16 +30,16 @@ pub(super) struct Files {
     /// `report.html`.
     #[serde(serialize_with = "shown")]
     report: PathBuf,
-    /// What leads from there to a decision. For people.
+    /// The command that leads from this result to a decision; only in text.
     #[serde(skip)]
     choice: String,
 }
 
 impl Files {
-    /// Writes both, each whole or not at all, the result before the page that shows it.
+    /// Writes both files, each completely or not at all, the result before the page that shows it.
     ///
     /// # Errors
-    /// What the system refused; what was written by then stays.
+    /// The system's error; files that were already written remain.
     pub(super) fn write(folder: &Path, campaign: &Campaign) -> Result<Self> {
         let result = journal::write_campaign(folder, campaign).map_err(|error| {
             let journal = folder.join(JOURNAL);
@@ -48,14 +48,14 @@ impl Files {
             }
             let journal = journal.display();
             error.with_hint(format!(
-                "{journal} is whole. `tracetoll merge --out DIR {journal}` makes the result \
+                "{journal} is complete. `tracetoll merge --out DIR {journal}` makes the result \
                  elsewhere"
             ))
         })?;
         let page = folder.join(PAGE);
         output::write_whole(&page, report::html::render(campaign)).map_err(|error| {
             error.with_hint(format!(
-                "{} is whole. `tracetoll report {} --format html --out FILE` makes the page \
+                "{} is complete. `tracetoll report {} --format html --out FILE` makes the page \
                  elsewhere",
                 result.display(),
                 folder.display()
@@ -74,7 +74,7 @@ impl fmt::Display for Files {
     }
 }
 
-/// A path in JSON, which has no bytes that are not UTF-8.
+/// A path as JSON, which cannot hold bytes that are not UTF-8.
 fn shown<S: serde::Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::Error> {
     to.collect_str(&path.display())
 }
@@ -83,7 +83,7 @@ fn shown<S: serde::Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok,
 fn choice(folder: &Path, campaign: &Campaign) -> String {
     let program = std::env::args_os().next().map_or_else(|| "tracetoll".into(), PathBuf::from);
     let program = match program.is_absolute() {
-        // Never a bare name, which would be looked for elsewhere.
+        // Never a bare name, which would be looked up in PATH.
         true => below_here(&program).map_or(program.clone(), |path| Path::new(".").join(path)),
         false => program,
     };
@@ -94,12 +94,12 @@ fn choice(folder: &Path, campaign: &Campaign) -> String {
     format!("{program} recommend {folder} --need counts{limit}")
 }
 
-/// From the current folder, where it stands below that.
+/// Relative to the current folder, if the path is below it.
 fn near(path: &Path) -> PathBuf {
     below_here(path).unwrap_or_else(|| path.to_owned())
 }
 
-/// The rest of a path below the current folder; a dot for that itself.
+/// The part of a path below the current folder; a dot for the folder itself.
 fn below_here(path: &Path) -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
     let below = path.strip_prefix(here).ok()?;

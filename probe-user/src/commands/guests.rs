@@ -10,12 +10,12 @@ use crate::{
     workload::existing::{self, Found},
 };
 
-/// Lists the guests that run here already; changes nothing.
+/// Lists the guests that already run here; changes nothing.
 ///
 /// # Errors
-/// /proc cannot be read, or standard output not written.
+/// /proc cannot be read, or standard output cannot be written.
 pub fn guests(args: &GuestsArgs) -> Result<ExitCode> {
-    super::require_root("guests", "it reads what other users' processes hold open")?;
+    super::require_root("guests", "it looks at open files of other users' processes")?;
     let found = existing::guests()?;
     match args.format {
         FactFormat::Json => super::print_json(&found)?,
@@ -23,7 +23,8 @@ pub fn guests(args: &GuestsArgs) -> Result<ExitCode> {
             super::print("no process here has vhost-net devices and workers\n")?;
             if !host::is_first_pid_namespace() {
                 super::print(
-                    "this is a container: processes outside of it are not seen; ask on the host\n",
+                    "this is a container: processes outside it are not visible; run this on the \
+                     host\n",
                 )?;
             }
         }

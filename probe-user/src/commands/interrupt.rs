@@ -1,4 +1,4 @@
-//! How people and systems ask a command to end.
+//! How users and systems ask a command to end.
 
 use std::{
     fs,
@@ -19,14 +19,13 @@ use signal_hook::{
 
 use crate::cli::Status;
 
-/// What comes so soon after the first signal is the same request: timeout(1) signals its child and
-/// then its group, and a shell tells its jobs of the end of the terminal, of which the kernel tells
-/// them as well.
+/// A signal this soon after the first is the same request: timeout(1) signals its child and then
+/// its group, and a shell tells its jobs about the end of the terminal, as the kernel does too.
 const SAME_REQUEST: Duration = Duration::from_secs(1);
 
-/// A flag that SIGINT, SIGTERM and SIGHUP set. A second SIGINT or SIGTERM ends the process at once,
-/// and leaves the rest to its guard; a terminal closes only once. What the caller had ignored, as
-/// nohup(1) does, stays ignored.
+/// A flag that SIGINT, SIGTERM and SIGHUP set. A second SIGINT or SIGTERM ends the process at once
+/// and leaves the rest to its guard; a terminal closes only once. A signal that the caller ignored,
+/// as nohup(1) does, remains ignored.
 ///
 /// # Errors
 /// The handlers cannot be set.
@@ -51,12 +50,12 @@ pub fn on_interrupt() -> Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// Whether one more signal, so long after the first, means more than that.
+/// Whether another signal, this long after the first, is a new request.
 fn insists(signal: i32, after: Duration) -> bool {
     signal != SIGHUP && after > SAME_REQUEST
 }
 
-/// The signals that are ignored, as bits (`SigIgn` in proc_pid_status(5)).
+/// The ignored signals, as bits (`SigIgn` in proc_pid_status(5)).
 fn ignored(status: &str) -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)

@@ -10,7 +10,7 @@ use crate::{
     measure::store,
 };
 
-/// Makes one result of several, by their journals.
+/// Merges several results, by their journals, into one.
 ///
 /// # Errors
 /// A result cannot be read, results do not belong together, or the result cannot be written.

@@ -9,8 +9,7 @@ use crate::{
     methods::registry,
 };
 
-/// Lists methods by their definitions; asks the kernel for nothing but which event a profiler would
-/// take.
+/// Lists methods by their definitions. It asks the kernel only which event a profiler would use.
 ///
 /// # Errors
 /// There is no such method, or standard output cannot be written.

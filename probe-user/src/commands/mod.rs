@@ -1,4 +1,4 @@
-//! One file per subcommand; each ties rooms together and holds nothing that another could need.
+//! One file per subcommand; each connects modules and has nothing that another one could need.
 
 mod clean;
 mod compare;
@@ -37,8 +37,8 @@ pub use self::{
 };
 use crate::{cli::Overrides, workload::scenarios as library};
 
-/// Prints a result on standard output. A reader that went away (`| head`, a closed terminal) is no
-/// failure.
+/// Prints a result on standard output. A reader that went away (`| head`, a closed terminal) is not
+/// an error.
 fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -47,8 +47,8 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Whether standard output refused because nobody reads it any more. A terminal that was closed
-/// says `EIO`, as a broken disk does.
+/// Whether writing failed because nobody reads standard output any more. A closed terminal gives
+/// `EIO`, as a broken disk does.
 fn is_unread(error: &io::Error) -> bool {
     let terminal = || {
         rustix::fs::fstat(io::stdout())
@@ -58,25 +58,25 @@ fn is_unread(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(libc::EIO) && terminal()
 }
 
-/// Prints `value` as JSON, for people and programs.
+/// Prints `value` as JSON.
 fn print_json(value: &impl serde::Serialize) -> Result<()> {
     print(&json(value)?)
 }
 
-/// As JSON, in lines.
+/// JSON on several lines.
 fn json(value: &impl serde::Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|e| Error::malformed("output", e.to_string()))?;
     Ok(format!("{text}\n"))
 }
 
-/// The command line, for people: what is not UTF-8 in it is shown as such.
+/// The command line as text; bytes that are not UTF-8 are marked.
 fn words() -> Vec<String> {
     std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
-/// Refuses anybody but root, before anything else fails for that reason in a less plain way. `why`
-/// says what the command does that only root may.
+/// Refuses any user but root, before something else fails for that reason with a less clear error.
+/// `why` says what the command does that only root may do.
 fn require_root(command: &str, why: &str) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
@@ -88,7 +88,7 @@ fn require_root(command: &str, why: &str) -> Result<()> {
     ))
 }
 
-/// The scenario called `name`, or in that file, as it is asked to be.
+/// The scenario called `name`, or in that file, with the overrides.
 fn scenario(name: &str, overrides: &Overrides) -> Result<Scenario> {
     let mut scenario = library::load(name)?;
     let Overrides { guests, guest_image, huge_pages, switch, time_scale } = overrides;
@@ -102,16 +102,16 @@ fn scenario(name: &str, overrides: &Overrides) -> Result<Scenario> {
         scenario.fidelity.scale(factor, scenario.bin);
     }
     if scenario.guests.kind != GuestKind::Blast {
-        // Other guests do not tell how many calls there were.
+        // Other guests do not know how many calls there were.
         scenario.overhead = None;
     }
     library::check(&format!("{name} with these flags"), &scenario)?;
     Ok(scenario)
 }
 
-/// Makes a write past `ulimit -f` an error with a hint. Unless SIGXFSZ is caught, it ends the
-/// process. What this process starts has it as ever: caught signals are reset by execve(2).
+/// Makes a write beyond `ulimit -f` an error with a hint. Unless SIGXFSZ is caught, it ends the
+/// process. Child processes are unaffected: execve(2) resets caught signals.
 pub fn survive_a_files_limit() {
-    // Without it the limit still holds.
+    // Without the handler the limit still applies.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }

@@ -1,4 +1,4 @@
-//! How a campaign goes: a bar with the time left on a terminal, plain lines elsewhere.
+//! Progress of a campaign: a bar with the time left on a terminal, plain lines elsewhere.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -11,24 +11,23 @@ use jiff::{SignedDuration, Zoned};
 use super::terminal;
 use crate::measure::{ahead::Ahead, campaign::Audience};
 
-/// Tells people. The bar is drawn between trials only: while one runs, nothing here takes a
-/// processor's time.
+/// Shows progress. The bar is drawn only between trials: during one, this takes no CPU time.
 pub(super) struct Progress {
-    /// None where lines are written instead.
+    /// `None` if lines are written instead.
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// From now on until it is dropped.
+    /// Shows progress until it is dropped.
     pub(super) fn begin() -> Self {
-        // A terminal that cannot move its cursor says so.
+        // A terminal that cannot move its cursor reports that.
         let draws = io::stderr().is_terminal() && std::env::var("TERM").is_ok_and(|t| t != "dumb");
         let bar = (draws && !terminal::is_quiet()).then(|| bar(ProgressDrawTarget::stderr()));
         terminal::show(bar.clone());
         Self { bar }
     }
 
-    /// VMs measure these trials. Where no bar is drawn a line is written, if it is `time` for one.
+    /// VMs measure these trials. If no bar is drawn, writes a line when it is `time` for one.
     pub(super) fn of_vms<K: Copy + PartialEq>(
         &self,
         ahead: &Ahead<K>,
@@ -98,7 +97,7 @@ fn so_far<K: Copy + PartialEq>(ahead: &Ahead<K>, left: Option<Duration>) -> Stri
     format!("{} of {}{left}", ahead.done(), ahead.planned())
 }
 
-/// With the time of day, which stays true while a long trial runs.
+/// With the time of day, which remains correct during a long trial.
 fn until(left: Duration) -> String {
     let end =
         SignedDuration::try_from(left).ok().and_then(|left| Zoned::now().checked_add(left).ok());

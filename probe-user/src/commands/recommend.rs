@@ -14,7 +14,7 @@ use crate::{
     measure::store,
 };
 
-/// Says which methods of a result do what is wanted; the exit status says whether one does.
+/// Says which methods of a result meet the requirements; the exit status says whether any does.
 ///
 /// # Errors
 /// The result cannot be read.
@@ -23,7 +23,7 @@ pub fn recommend(args: &RecommendArgs) -> Result<ExitCode> {
     if campaign.design.bpf_log {
         return Err(Error::unsupported(
             args.result.display().to_string(),
-            "its kernel programs logged, which costs time at each line: it is no measurement",
+            "its kernel programs logged, and each line costs time: it is not a measurement",
             "Measure without --bpf-log",
         ));
     }
@@ -52,7 +52,7 @@ fn wanted(args: &RecommendArgs) -> Wanted {
     }
 }
 
-/// In the order in which they were first named.
+/// Without duplicates, in the order in which they were first named.
 fn each_once(needs: &[Gives]) -> Vec<Gives> {
     let mut once = Vec::new();
     for need in needs {
@@ -83,7 +83,7 @@ mod tests {
         measure::journal,
     };
 
-    /// So many blocks of a counter that costs 400 ns per kick, and of two whose mean that is.
+    /// `blocks` blocks of a counter that costs 400 ns per kick, and of two whose mean that is.
     fn result(folder: &Path, platform: Platform, blocks: u32) -> String {
         let mut lab = Lab::new();
         lab.run(platform);
@@ -147,7 +147,7 @@ mod tests {
         journal::write_campaign(folder.path(), &lab.campaign()).unwrap();
         let args = args(&[folder.path().to_str().unwrap(), "--max-cpu", "5%"]).unwrap();
         let refused = recommend(&args).unwrap_err().to_string();
-        assert!(refused.contains("it is no measurement"), "{refused}");
+        assert!(refused.contains("it is not a measurement"), "{refused}");
     }
 
     #[test]
@@ -157,15 +157,15 @@ mod tests {
             (["--max-cpu", "much"], "write 1%"),
             (["--max-cpu", "-7"], "write 1%"),
             (["--max-cpu", "-1%"], "`-1%` is below zero"),
-            (["--max-cpu", "nan%"], "`nan` is no number"),
+            (["--max-cpu", "nan%"], "`nan` is not a number"),
             (["--max-cpu", "1e300%"], "`1e300%` is above 1000000%"),
             (["--max-cpu", "inf%"], "is above 1000000%"),
-            (["--max-cpu", "1e-300%"], "is next to nothing: write 0%, or 0.000001%"),
-            (["--min-r-retained", "1e-300"], "is next to nothing: write 0, or 0.000001 or more"),
+            (["--max-cpu", "1e-300%"], "is too small: write 0%, or 0.000001%"),
+            (["--min-r-retained", "1e-300"], "is too small: write 0, or 0.000001 or more"),
             (["--max-throughput-loss", "101%"], "`101%` is above 100%"),
             (["--min-r-retained", "-1"], "write 0.95"),
             (["--max-loss", "-1%"], "below zero"),
-            (["--max-throughput-loss", "x%"], "`x` is no number"),
+            (["--max-throughput-loss", "x%"], "`x` is not a number"),
             (["--min-r-retained", "95"], "write 0.95"),
             (["--max-loss", "1"], "write 1%"),
             (["--rate", "300k"], "300k/s"),

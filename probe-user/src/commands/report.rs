@@ -18,10 +18,10 @@ use crate::{
     measure::{output, store},
 };
 
-/// Prints a result again, or several side by side, or writes them.
+/// Prints the report of a result, or of several side by side, or writes it to files.
 ///
 /// # Errors
-/// One cannot be read, is no result, or nothing can be written there.
+/// A result cannot be read or is invalid, or the output cannot be written.
 pub fn report(args: &ReportArgs) -> Result<ExitCode> {
     let read = args.results.iter().map(|path| Ok((path.display().to_string(), store::read(path)?)));
     let results = results::named(read.collect::<Result<_>>()?);
@@ -55,7 +55,7 @@ fn text(args: &ReportArgs, results: &[NamedCampaign]) -> Result<String> {
         (ReportFormat::Csv, results) => table.csv(results),
         (ReportFormat::Parquet | ReportFormat::Svg, _) => Err(Error::invalid(
             "--format parquet or svg",
-            "they are several files each",
+            "each consists of several files",
             "Name a folder for them with --out",
         )),
     }

@@ -16,7 +16,7 @@ use crate::{
 /// Lists the built-in scenarios, or prints one.
 ///
 /// # Errors
-/// There is no scenario of that name, or not as it is asked to be.
+/// There is no scenario of that name, or the overrides are invalid.
 pub fn scenarios(args: &ScenariosArgs) -> Result<ExitCode> {
     match &args.print {
         Some(name) => print(name, args)?,
@@ -25,8 +25,7 @@ pub fn scenarios(args: &ScenariosArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A built-in scenario that nothing is to be changed of is printed as it was written, comments
-/// included.
+/// A built-in scenario without overrides is printed as written, including its comments.
 fn print(name: &str, args: &ScenariosArgs) -> Result<()> {
     let scenario = super::scenario(name, &args.overrides)?;
     match (args.format, scenarios::text(name)) {

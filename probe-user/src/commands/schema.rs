@@ -6,11 +6,11 @@ use probe_core::{error::Result, model::schema};
 
 use crate::cli::SchemaArgs;
 
-/// Prints the JSON Schema of `campaign.json`: of this version's, whatever results there are, so
-/// that it is no form of a report.
+/// Prints the JSON Schema of `campaign.json` of this version. It does not depend on any result, so
+/// it is not a format of `report`.
 ///
 /// # Errors
-/// Standard output takes nothing.
+/// Standard output cannot be written.
 pub fn schema(SchemaArgs {}: &SchemaArgs) -> Result<ExitCode> {
     super::print_json(&schema::campaign())?;
     Ok(ExitCode::SUCCESS)
@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(refusals(&validator(), &result), Vec::<String>::new());
     }
 
-    /// Every object below, by its path.
+    /// The paths of every object below this one.
     fn objects(value: &Value, path: &str, found: &mut Vec<String>) {
         match value {
             Value::Object(fields) => {
@@ -76,7 +76,7 @@ mod tests {
                     objects(value, &format!("{path}/{name}"), found);
                 });
             }
-            // The first stands for all.
+            // The first element represents all of them.
             Value::Array(items) => {
                 if let Some(first) = items.first() {
                     objects(first, &format!("{path}/0"), found);
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn the_schema_requires_what_the_reader_requires() {
         let mut campaign = campaign();
-        // Of fidelity, with the reference counter and series: one is enough.
+        // One fidelity trial is enough, with the reference counter and series.
         campaign.trials.drain(..campaign.trials.len() - 1);
         let (validator, whole) = (validator(), written(&campaign));
         let mut paths = Vec::new();

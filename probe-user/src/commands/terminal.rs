@@ -1,7 +1,7 @@
-//! What people see of the work while it goes on: everything on stderr comes through here.
+//! What users see while work goes on: all output to stderr goes through here.
 //!
-//! Standard output is for results. A bar of progress is drawn on a terminal only, and taken away
-//! around each line.
+//! Standard output is for results. A progress bar is drawn only on a terminal, and hidden while a
+//! line is written.
 
 use std::{
     fmt,
@@ -18,11 +18,11 @@ use log::LevelFilter;
 
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// The bar that is shown.
+/// The bar on display.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Sets how much is told: warnings and notes; with `quiet` errors alone, and more the more
-/// `verbose`.
+/// Sets how much is printed: warnings and notes by default, only errors with `quiet`, and more with
+/// each `verbose`.
 pub fn begin(quiet: bool, verbose: u8) {
     QUIET.store(quiet, Ordering::Relaxed);
     let level = match (quiet, verbose) {
@@ -35,24 +35,24 @@ pub fn begin(quiet: bool, verbose: u8) {
     Builder::new().filter_level(level).format_timestamp(None).target(lines).init();
 }
 
-/// Whether nobody wants to know how the work goes.
+/// Whether the user asked not to see progress.
 pub(super) fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }
 
-/// Says how the work goes, unless nobody wants to know.
+/// Prints progress, unless the user asked not to see it.
 pub fn tell(what: fmt::Arguments<'_>) {
     if !is_quiet() {
         complain(what);
     }
 }
 
-/// Says what is wrong. Nobody may read stderr any more, which is no reason to end a measurement.
+/// Prints a problem. If nobody reads stderr any more, a measurement still continues.
 pub fn complain(what: fmt::Arguments<'_>) {
     let _ = Lines.write_all(format!("{what}\n").as_bytes());
 }
 
-/// Runs `write` while no bar is in its way.
+/// Runs `write` while the bar is hidden.
 pub(super) fn aside<T>(write: impl FnOnce() -> T) -> T {
     match &*BAR.lock().unwrap_or_else(PoisonError::into_inner) {
         Some(bar) => bar.suspend(write),
@@ -60,12 +60,12 @@ pub(super) fn aside<T>(write: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Shows this bar from now on, or none. On anything but a terminal a bar is never drawn.
+/// Shows this bar from now on, or none. A bar is only drawn on a terminal.
 pub(super) fn show(bar: Option<ProgressBar>) {
     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
 }
 
-/// Stderr, beside the bar.
+/// Stderr, around the bar.
 struct Lines;
 
 impl Write for Lines {

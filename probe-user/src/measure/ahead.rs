@@ -1,11 +1,11 @@
-//! How far a campaign is, and how long the rest will take.
+//! Estimates how far a campaign is, and how long the rest will take.
 
 use std::time::Duration;
 
 use super::plan::TrialPlan;
 
-/// The trials of a campaign by what they measure: those of one kind (a plan, or where VMs measure
-/// a part) take about as long under each method.
+/// The trials of a campaign by kind (a plan, or for VMs a part). Trials of one kind take about as
+/// long under each method.
 #[derive(Debug, Clone)]
 pub struct Ahead<K = TrialPlan>(Vec<Alike<K>>);
 
@@ -14,9 +14,9 @@ struct Alike<K> {
     plan: K,
     planned: usize,
     done: usize,
-    /// All that are done.
+    /// Time of all that are done.
     took: Duration,
-    /// What the schedule of one says; the load itself only.
+    /// Scheduled time of one trial; only its load.
     scheduled: Duration,
 }
 
@@ -27,17 +27,17 @@ impl<K> Default for Ahead<K> {
 }
 
 impl<K: Copy + PartialEq> Ahead<K> {
-    /// Expects further trials of `plan`, so long by their schedule.
+    /// Expects `planned` further trials of `plan`, each `scheduled` long.
     pub fn expect(&mut self, plan: K, planned: usize, scheduled: Duration) {
         self.0.push(Alike { plan, planned, done: 0, took: Duration::ZERO, scheduled });
     }
 
-    /// Whether it knows how many trials of `plan` there are.
+    /// Whether the number of trials of `plan` is known.
     pub fn expects(&self, plan: K) -> bool {
         self.0.iter().any(|kind| kind.plan == plan)
     }
 
-    /// So many trials of `plan` will not be made.
+    /// Removes this number of expected trials of `plan`.
     pub fn give_up(&mut self, plan: K, trials: usize) {
         if let Some(kind) = self.0.iter_mut().find(|kind| kind.plan == plan) {
             kind.planned = kind.planned.saturating_sub(trials);
@@ -52,19 +52,19 @@ impl<K: Copy + PartialEq> Ahead<K> {
         }
     }
 
-    /// Trials that have ended.
+    /// Number of trials that have ended.
     pub fn done(&self) -> usize {
         self.0.iter().map(|kind| kind.done).sum()
     }
 
-    /// Trials in all, if no rule stops the campaign before.
+    /// Number of all trials, unless a rule stops the campaign earlier.
     pub fn planned(&self) -> usize {
         self.0.iter().map(|kind| kind.planned).sum()
     }
 
-    /// How long the others will take: as long as those of their plan took so far. One of which
-    /// there was none takes what its schedule says and what the others took beyond theirs. None
-    /// before any trial has ended.
+    /// How long the remaining trials will take: as long as trials of their plan took so far. A plan
+    /// without any finished trial is estimated from its schedule and from how much longer than
+    /// scheduled others took. `None` before any trial has ended.
     pub fn left(&self) -> Option<Duration> {
         let done = self.done();
         if done == 0 {

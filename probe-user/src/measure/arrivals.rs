@@ -1,4 +1,4 @@
-//! What of a load has come to the sink, or been refused there.
+//! Counts what part of a load has reached the sink, or was refused there.
 
 use std::{thread, time::Duration};
 
@@ -6,12 +6,11 @@ use probe_core::error::Result;
 
 use crate::workload::network::Sink;
 
-/// How often, and how far apart, the sink is asked for the last frames of a load: for a second in
-/// all.
+/// How often the sink is asked for the last frames of a load, for one second in total.
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The sink's counts since one moment.
+/// The sink's counts since a moment.
 pub(super) struct Arrivals<'a> {
     sink: &'a Sink,
     frames: u64,
@@ -24,13 +23,13 @@ impl<'a> Arrivals<'a> {
         Ok(Self { sink, frames: sink.read()?.frames, refused: sink.refused()? })
     }
 
-    /// Frames that the sink had no room for.
+    /// Frames for which the sink had no room.
     pub(super) fn refused(&self) -> Result<u64> {
         Ok(self.sink.refused()? - self.refused)
     }
 
-    /// Waits for the frames that vhost has sent, but that still stand in the backlog of the sink's
-    /// CPU. Gives up after a second: whoever needs all `sent` compares the counts.
+    /// Waits for frames that vhost has sent but that are still in the backlog of the sink's CPU.
+    /// Gives up after a second: callers that need all `sent` frames compare the counts.
     pub(super) fn wait_for(&self, sent: u64) -> Result<()> {
         for _ in 0..TRIES {
             if self.sink.read()?.frames - self.frames + self.refused()? >= sent {

@@ -1,4 +1,4 @@
-//! What trials have in common, and the load that they run under.
+//! What all trials share, including the load under which they run.
 
 use std::{
     cell::RefCell,
@@ -22,9 +22,9 @@ use crate::{
 
 /// Everything that trials have in common.
 pub struct Bench<'a> {
-    /// Who owns what the trials make.
+    /// The owner of the objects that trials create.
     pub run: &'a Run,
-    /// Who removes it should this process be killed.
+    /// The guard that removes them if this process is killed.
     pub guard: &'a RefCell<Guard>,
     /// What is traced.
     pub target: &'a Target,
@@ -32,15 +32,15 @@ pub struct Bench<'a> {
     pub scenario: &'a Scenario,
     /// Which CPUs are the device under test, which the sink.
     pub placement: Placement,
-    /// Whether other tracers may hold the target meanwhile.
+    /// Whether other tracers may hold the target during trials.
     pub allow_shared: bool,
-    /// Set when the user asks for the end.
+    /// Set when the user asks to stop.
     pub interrupted: &'a Arc<AtomicBool>,
-    /// What the cable carries at most, see [`Bench::calibrate`].
+    /// Limit of the cable, see [`Bench::calibrate`].
     pub link: Option<BitRate>,
     /// The testbed of this block's trials, between two of them.
     pub kept: RefCell<Option<Testbed>>,
-    /// Tells of CPUs that go and come.
+    /// Reports CPUs that go offline or come online.
     pub hotplug: RefCell<Hotplug>,
 }
 
@@ -81,7 +81,7 @@ impl Bench<'_> {
         self.kept.take().map_or(Ok(()), Testbed::close)
     }
 
-    /// What the overhead is measured under.
+    /// The scenario's overhead table.
     pub(super) fn overhead(&self) -> Result<&Overhead> {
         self.scenario.overhead.as_ref().ok_or_else(|| {
             Error::invalid(
@@ -92,7 +92,7 @@ impl Bench<'_> {
         })
     }
 
-    /// The scenario's table of a pace that it may do without.
+    /// The scenario's table for an optional pace.
     pub(super) fn table<'t, T>(&self, name: &str, table: Option<&'t T>) -> Result<&'t T> {
         table.ok_or_else(|| {
             Error::invalid(
@@ -103,7 +103,7 @@ impl Bench<'_> {
         })
     }
 
-    /// What the guests offer at `pace`.
+    /// The guests' offered load at `pace`.
     pub(super) fn offered(&self, pace: Pace) -> Result<Offered> {
         let (overhead, batch) = (self.overhead()?, self.scenario.guests.batch);
         Ok(match pace {

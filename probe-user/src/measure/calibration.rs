@@ -1,4 +1,4 @@
-//! What the cable carries when saturated, measured so that it can be capped below that.
+//! Measures what the cable carries when saturated, in order to cap it below that.
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
@@ -13,12 +13,12 @@ use crate::{
     workload::{Offered, Orders, Testbed},
 };
 
-/// How long the flow is watched.
+/// How long the throughput is measured.
 const WATCHED: Duration = Duration::from_secs(5);
 
 impl Bench<'_> {
-    /// The cap that the scenario asks for: a rate of its own, or a share of what arrives at the
-    /// sink when as many guests send as ever do in the schedule, when saturated and without hogs.
+    /// The cap in the scenario: a rate, or a share of the saturated throughput at the sink when as
+    /// many guests send as ever do in the schedule, without hogs.
     ///
     /// # Errors
     /// The load fails, nothing arrives, or the user ends the run.
@@ -36,7 +36,7 @@ impl Bench<'_> {
                 })?;
                 let cap = BitRate::new((share * flow).round());
                 cap.map(Some)
-                    .ok_or_else(|| Error::Inconsistent("nothing arrives when saturated".into()))
+                    .ok_or_else(|| Error::Inconsistent("no frame arrives when saturated".into()))
             }
         }
     }
@@ -59,7 +59,7 @@ impl Bench<'_> {
         Ok((after - before) as f64 * 8.0 / end.since(start).as_secs())
     }
 
-    /// Sleeps, but not past the user's wish to end.
+    /// Sleeps, but stops when the user ends the run.
     fn pause(&self, length: Duration) -> Result<()> {
         let end = std::time::Instant::now() + length;
         while !self.interrupted.load(Ordering::Relaxed) {

@@ -22,18 +22,18 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::{ahead::Ahead, bench::Bench, journal::Journal, plan::TrialPlan, stopwatch::Stopwatch};
 use crate::methods::Method;
 
-/// Who hears how a campaign goes.
+/// Receives the progress of a campaign.
 pub trait Audience {
-    /// A trial begins: its block, what it measures, the method.
+    /// A trial starts: its block, what it measures, the method.
     fn begins(&self, trial: &str, ahead: &Ahead);
 
-    /// It has ended, and this came of it.
+    /// A trial has ended, with this outcome.
     fn ended(&self, trial: &str, outcome: &str, ahead: &Ahead);
 
-    /// It failed, or something else that nobody should miss.
+    /// A trial failed, or something else happened that nobody should miss.
     fn failed(&self, trial: &str, why: &str, ahead: &Ahead);
 
-    /// A block has ended, and this is to be said of it.
+    /// A block has ended, with this remark.
     fn note(&self, text: &str);
 }
 
@@ -41,18 +41,17 @@ pub trait Audience {
 pub struct CampaignRunner<'a> {
     /// The bench that runs one trial.
     pub bench: &'a Bench<'a>,
-    /// The methods that can work here; the baseline first.
+    /// The methods that work here; the baseline first.
     pub methods: Vec<Box<dyn Method>>,
-    /// What the journal's first line says.
+    /// The content of the journal's first line.
     pub design: Design,
-    /// The process, likewise.
+    /// The process, also in the journal's first line.
     pub record: RunRecord,
     /// Number of blocks.
     pub blocks: u32,
-    /// Fewer are enough when each method's cost is known within this share of the baseline's CPU
-    /// time.
+    /// Stop earlier when each method's cost is known within this share of the baseline's CPU time.
     pub until: Option<f64>,
-    /// Numbers of functions, below the target's, on which the overhead is measured as well.
+    /// Numbers of functions, below the target's, with which overhead is also measured.
     pub sizes: Vec<usize>,
     /// Whether the A/A control takes part in the fidelity, whose trials are long.
     pub fidelity_control: bool,
@@ -73,8 +72,8 @@ impl CampaignRunner<'_> {
     /// failed trials.
     ///
     /// # Errors
-    /// The journal cannot be written, or the user ended the run. A trial that fails is a row, not
-    /// an error.
+    /// The journal cannot be written, or the user ended the run. A failed trial is a row, not an
+    /// error.
     pub fn measure(&self, journal: &mut Journal) -> Result<usize> {
         let mut ahead = self.ahead();
         journal.write(&JournalLine::Start {
@@ -107,7 +106,7 @@ impl CampaignRunner<'_> {
         Ok(failed)
     }
 
-    /// All its trials.
+    /// All trials of the campaign.
     fn ahead(&self) -> Ahead {
         let mut ahead = Ahead::default();
         for plan in self.plans() {
@@ -177,7 +176,7 @@ impl CampaignRunner<'_> {
         plans
     }
 
-    /// The trial, if the stop rule looks at it.
+    /// The trial, if the stop rule uses it.
     fn cost(&self, line: JournalLine) -> Option<Trial> {
         match line {
             JournalLine::Trial(trial) if self.until.is_some() && trial.part == Part::Overhead => {
@@ -187,7 +186,7 @@ impl CampaignRunner<'_> {
         }
     }
 
-    /// Whether so many blocks have told what there is to know; says so, or how far it is.
+    /// Whether the stopping rule is satisfied after this number of blocks; reports the result.
     fn is_enough(&self, blocks: u32, costs: &[Trial]) -> bool {
         let Some(width) = self.until else { return false };
         let costs = baseline::pooled(costs);
@@ -198,8 +197,8 @@ impl CampaignRunner<'_> {
         if let Some((half, method)) = known.max_by(|a, b| a.0.total_cmp(&b.0)) {
             let enough = if enough { ": enough" } else { "" };
             self.audience.note(&format!(
-                "block {blocks}: {method} is known least, within {:.2} % of the worker's time \
-                 under off{enough}",
+                "block {blocks}: {method} is known least precisely, within {:.2} % of the worker's \
+                 time under off{enough}",
                 100.0 * half,
             ));
         }
@@ -212,7 +211,7 @@ impl CampaignRunner<'_> {
         }
         if let Some(status) = self.bench.guard.borrow_mut().renew()? {
             self.audience.note(&format!(
-                "the guard of this run ended with {status}; another one is in its place now"
+                "the guard of this run ended with {status}; it was replaced by another one"
             ));
         }
         let id = method.descriptor().id.clone();
@@ -253,7 +252,7 @@ impl CampaignRunner<'_> {
     }
 }
 
-/// What came of a trial, for people.
+/// The outcome of a trial, as text.
 fn told(measured: &Measured) -> String {
     let (sent, seconds) = (measured.sent, measured.cpu.elapsed.as_secs());
     let kicks = sent.kicks.map(|kicks| format!(", {kicks} kicks")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The bin clock: one reader that wakes at each bin edge and stamps it.
+//! The bin clock: a reader that wakes at each bin edge and stamps it.
 
 use std::time::Duration;
 
@@ -37,8 +37,8 @@ impl BinClock {
         self.due().since(now()).into()
     }
 
-    /// Sleeps until the next edge is due and stamps it; gives its index. The schedule is absolute:
-    /// a late edge does not move those after it.
+    /// Sleeps until the next edge is due and stamps it; returns its index. The schedule is
+    /// absolute: a late edge does not delay those after it.
     pub fn wait(&mut self) -> usize {
         let due = self.due();
         while now() < due {
@@ -47,7 +47,7 @@ impl BinClock {
         self.stamp(due)
     }
 
-    /// Stamps a last edge now, before it is due: the load has ended.
+    /// Stamps a last edge now, before it is due, because the load has ended.
     pub fn last(&mut self) -> usize {
         self.stamp(now())
     }
@@ -64,7 +64,7 @@ impl BinClock {
         self.edges.len() - 1
     }
 
-    /// The edges as stamped, and how late the latest was.
+    /// The edges as stamped, and the greatest delay.
     pub fn finish(self) -> (Vec<Nanos>, Nanos) {
         (self.edges, self.jitter)
     }

@@ -1,4 +1,4 @@
-//! Takes what a session saw and puts it into bins when the bins' edges are known.
+//! Collects what a session saw, and sorts it into bins once the edges are known.
 
 use probe_core::model::{
     item::{ItemId, PerItem},
@@ -10,7 +10,7 @@ use probe_core::model::{
 
 use crate::methods::{self, Share, Sink};
 
-/// What a session handed over, not yet in bins.
+/// What a session delivered, not yet in bins.
 #[derive(Debug, Default)]
 pub struct Collector {
     items: PerItem<Seen>,
@@ -25,14 +25,14 @@ pub struct Collector {
 /// What was seen of one item of the target.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Total as read at edge `i`; a `None` is an edge at which the session said nothing.
+    /// Total as read at edge `i`; `None` if the session reported nothing at that edge.
     totals: Vec<Option<u64>>,
     events: Vec<Nanos>,
-    /// Events that stand for more or less than one.
+    /// Events with a weight other than one.
     weighted: Vec<(Nanos, f64)>,
 }
 
-/// What a profiler that counts in the kernel had counted.
+/// The counts of a profiler that counts in the kernel.
 #[derive(Debug, Clone)]
 struct Totals {
     samples: u64,
@@ -43,13 +43,13 @@ struct Totals {
 struct Sample {
     at: Nanos,
     weight: u64,
-    /// Where its functions end in [`Collector::functions`].
+    /// End of its functions in [`Collector::functions`].
     end: usize,
     innermost: Option<ItemId>,
 }
 
 impl Collector {
-    /// For the items of `target`.
+    /// A collector for the items of `target`.
     pub fn new(target: &Target) -> Self {
         let items = target.items().map(|(item, _)| (item, Seen::default())).collect();
         Self { items, ..Self::default() }
@@ -66,9 +66,9 @@ impl Collector {
         sampled || self.items.get(item).is_some_and(Seen::is_told)
     }
 
-    /// The series of `item`, which is called `name`, over the bins between `edges`. None where the
-    /// method has none, for a counter that was not read at every edge (a hole in a series is no
-    /// zero), and for a profiler that has no sample in one of the bins.
+    /// The series of `item`, called `name`, over the bins between `edges`. `None` if the method has
+    /// none, if a counter was not read at every edge (a hole in a series is not zero), or if a
+    /// profiler has no sample in one of the bins.
     pub fn series(
         &self,
         item: ItemId,
@@ -128,7 +128,7 @@ impl Collector {
     }
 }
 
-/// None where a bin has no sample at all: the profiler did not run, or its samples were lost.
+/// `None` if a bin has no sample at all: the profiler did not run, or its samples were lost.
 fn shares(function: String, bins: &[(u64, Share)]) -> Option<Series> {
     if bins.iter().any(|(all, _)| *all == 0) {
         return None;
@@ -190,7 +190,7 @@ impl Sink for Collector {
     }
 }
 
-/// Notes what was read at `edge`.
+/// Stores what was read at `edge`.
 fn put<T: Clone>(readings: &mut Vec<Option<T>>, edge: usize, read: T) {
     if readings.len() <= edge {
         readings.resize(edge + 1, None);
@@ -198,7 +198,7 @@ fn put<T: Clone>(readings: &mut Vec<Option<T>>, edge: usize, read: T) {
     readings[edge] = Some(read);
 }
 
-/// The bin that `at` falls into: bin `i` is `[edges[i], edges[i + 1])`.
+/// The bin that contains `at`: bin `i` is `[edges[i], edges[i + 1])`.
 fn bin_of(at: Nanos, edges: &[Nanos]) -> Option<usize> {
     let behind = edges.partition_point(|&edge| edge <= at);
     (1..edges.len()).contains(&behind).then(|| behind - 1)
@@ -306,7 +306,7 @@ mod tests {
         };
         sample(1, 1, &[0], Some(0));
         sample(2, 1, &[1, 0], None);
-        // It stands for two.
+        // It represents two events.
         sample(3, 2, &[], None);
         sample(12, 1, &[1], Some(1));
         let found = series(&collector, &target, SeriesUnit::CpuShare, &edges(&[0, 10, 20]));

@@ -1,4 +1,4 @@
-//! CPU times of everything a trial is about, read together.
+//! CPU times of everything that belongs to a trial, read together.
 
 use std::{thread, time::Duration};
 
@@ -9,10 +9,10 @@ use crate::kernel::{
     cputime::{SystemTime, ThreadTime},
 };
 
-/// Longer than a worker with nothing to do takes to sleep, on any of the clocks.
+/// Longer than an idle worker takes to go to sleep, on any clock.
 const TO_SLEEP: Duration = Duration::from_millis(2);
 
-/// The threads and CPUs whose time a trial is about.
+/// The threads and CPUs whose time a trial measures.
 #[derive(Debug)]
 pub(super) struct Meters {
     workers: Vec<ThreadTime>,
@@ -22,21 +22,21 @@ pub(super) struct Meters {
     sink: Vec<u32>,
 }
 
-/// The meters at one moment, or what passed between two.
+/// The readings at one moment, or their difference between two.
 #[derive(Debug)]
 pub(super) struct CpuReading {
     pub(super) at: Nanos,
     pub(super) workers: Vec<Nanos>,
     pub(super) load: Nanos,
     pub(super) hogs: Nanos,
-    /// Of all CPUs together.
+    /// Time of all CPUs together.
     pub(super) system: Nanos,
     pub(super) cpus: usize,
     pub(super) sink_run_delay: Nanos,
 }
 
 impl Meters {
-    /// For these threads; `sink` are the CPUs of the sink.
+    /// Opens the meters of these threads; `sink` are the CPUs of the sink.
     pub(super) fn open(workers: &[u32], load: &[u32], hogs: &[u32], sink: &[u32]) -> Result<Self> {
         let of = |tids: &[u32]| tids.iter().map(|&tid| ThreadTime::of(tid)).collect::<Result<_>>();
         let (workers, load, hogs) = (of(workers)?, of(load)?, of(hogs)?);

@@ -1,5 +1,5 @@
-//! Asks the host everything that a campaign needs to know. What it tries, it tries on the target
-//! alone, for a moment, and undoes (see [`known`](crate::kernel::known)).
+//! Checks everything that a campaign needs from the host. Whatever it tries, it tries only on the
+//! target, briefly, and undoes it (see [`known`](crate::kernel::known)).
 
 use std::io::ErrorKind;
 
@@ -22,12 +22,12 @@ use crate::{
     workload,
 };
 
-/// Whether methods may be tried out.
+/// Whether methods may be tried.
 #[derive(Debug)]
 pub enum Asking {
     /// They may.
     Methods,
-    /// They may not, or what they leave could not be removed after a kill.
+    /// They may not, or what they leave after a kill could not be removed.
     Nothing {
         /// Why.
         why: String,
@@ -56,7 +56,7 @@ pub fn diagnose(asking: Asking) -> Result<Diagnosis> {
         (Ok(target), Asking::Nothing { why }) => (target_checks(&target, &known), unasked(&why)?),
         (Err(error), _) => {
             let missing = vec![check(vhost.name, answer::<&str>(Err(error)))];
-            (missing, unasked("the target is not there")?)
+            (missing, unasked("the target is missing")?)
         }
     };
     let default_campaign = can_run(&host, &targets, &methods)?;
@@ -65,7 +65,7 @@ pub fn diagnose(asking: Asking) -> Result<Diagnosis> {
     Ok(Diagnosis { kernel, platform, host, targets, presets, methods, default_campaign })
 }
 
-/// Everything that the default campaign needs is there.
+/// Whether everything that the default campaign needs is available.
 fn can_run(host: &[Check], targets: &[Check], methods: &[Check]) -> Result<bool> {
     let works = |id: &str| methods.iter().any(|c| c.name == id && c.answer.is_available());
     let defaults = registry::select("default")?;
@@ -78,7 +78,7 @@ fn root() -> Answer {
         return Answer::Available { detail: None };
     }
     Answer::Unsupported {
-        why: "not root; most answers below are not to be had either".into(),
+        why: "not root; most questions below cannot be answered".into(),
         hint: "Run it as root: sudo tracetoll doctor".into(),
     }
 }
@@ -125,7 +125,7 @@ fn method_checks(target: &Target, known: &Known) -> Result<Vec<Check>> {
     Ok(all.iter().map(|method| check(&method.descriptor().id.0, ask(&**method))).collect())
 }
 
-/// Methods that are not asked, and why.
+/// Methods that are not checked, with the reason.
 fn unasked(why: &str) -> Result<Vec<Check>> {
     let all = registry::select("all")?;
     let unasked = |id: &str| check(id, Answer::Inconclusive { why: why.into() });
@@ -152,7 +152,7 @@ fn no(why: String, hint: &Hint) -> Answer {
     Answer::Unsupported { why, hint }
 }
 
-/// Whether an errno says that the thing is not there, or not for us.
+/// Whether an errno means that the thing does not exist, or is not available to us.
 fn is_conclusive(source: &std::io::Error) -> bool {
     const NO_DEVICE: [i32; 2] = [libc::ENODEV, libc::ENXIO];
     matches!(source.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)

@@ -1,13 +1,13 @@
-//! The guard of a process that makes kernel objects: when that is killed, nothing traced goes on.
+//! The guard of a process that creates kernel objects: if that process is killed, tracing stops.
 //!
-//! The guard is this program again, in a process group of its own. It sleeps in a read from a
-//! socket whose other end its process alone holds: the kernel closes that when the process has
-//! ended, however it ended, and after the last of its system calls. Then the guard removes what
-//! carries its process's tag, and ends. It holds the tag with its process, so that until then
-//! nobody takes the two for dead, and no other campaign begins.
+//! The guard is this program again, in its own process group. It sleeps in a read from a socket
+//! whose other end only the guarded process holds. The kernel closes that end when the process has
+//! ended, in whatever way, and after its last system call. Then the guard removes everything that
+//! carries the process's tag, and ends. It holds the tag together with the process, so that until
+//! then nobody takes the two for dead, and no other campaign starts.
 //!
-//! Who kills both (a whole control group, a container's first process) leaves it to the next
-//! `tracetoll run` or `tracetoll clean`.
+//! If both are killed (a whole control group, a container's first process), the next `tracetoll
+//! run` or `tracetoll clean` does this.
 
 use std::{
     ffi::OsString,
@@ -28,30 +28,30 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use super::leftovers;
 use crate::kernel::{owner::Owner, tag::Tag};
 
-/// What makes this program a guard, as its first word; the tag is the second. No command that
-/// people type.
+/// The first argument that makes this program a guard; the tag is the second. It is not a command
+/// for users.
 pub const WORD: &str = "guard-of";
 
-/// This program, even where its file has another name by now.
+/// This program, even if its file has been renamed.
 const PROGRAM: &str = "/proc/self/exe";
 
-/// How long it may take to start: long on an emulated machine under load.
+/// Time limit for its start, which takes long on an emulated machine under load.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// What it says when nothing can end it any more but SIGKILL.
+/// What it sends when only SIGKILL can end it any more.
 const READY: [u8; 1] = *b"r";
 
-/// A guard that watches over this process until it is dropped, which is after everything that is
-/// made under it.
+/// A guard that watches this process until it is dropped, which must be after everything that is
+/// created under it.
 #[derive(Debug)]
 pub struct Guard {
-    /// None once it was let go.
+    /// `None` after it was released.
     line: Option<UnixStream>,
     child: Child,
 }
 
 impl Guard {
-    /// Has this process guarded. It must be `tracetoll`: the guard is the same program.
+    /// Starts a guard for this process, which must be `tracetoll`: the guard is the same program.
     ///
     /// # Errors
     /// It cannot be started; or as [`Owner::own`].
@@ -66,10 +66,10 @@ impl Guard {
             .arg0("tracetoll")
             .args([WORD, &tag.to_string()])
             .stdin(OwnedFd::from(its))
-            // Not to write to: to hold the tag by.
+            // Not to write to it, but to hold the tag.
             .stdout(held)
             .stderr(Stdio::null())
-            // From its first moment on: Ctrl-C and timeout(1) signal the whole group of a run.
+            // From the start: Ctrl-C and timeout(1) signal the whole process group of a run.
             .process_group(0)
             .spawn()
             .map_err(|e| refused("execve", e))?;
@@ -84,24 +84,25 @@ impl Guard {
             .set_read_timeout(Some(within))
             .and_then(|()| line.read_exact(&mut [0; READY.len()]));
         let Err(error) = ready else { return Ok(()) };
-        // It has not begun; what there is goes with this process, which ends in order.
+        // It has not started; this process ends normally and takes everything with it.
         let _ = self.child.kill();
         let status = self.child.wait().map_err(|e| refused("waitpid", e))?;
         let (why, hint) = match error.kind() {
             ErrorKind::WouldBlock => (
                 format!("it was not ready within {} s", within.as_secs()),
-                "Try again when this machine has less to do",
+                "Try again when this machine is less busy",
             ),
             ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => (
-                format!("it ended as it started, with {status}"),
-                "Try again, and let nothing kill it; `dmesg` tells whether the kernel did",
+                format!("it ended at its start, with {status}"),
+                "Try again, and make sure that nothing kills it; `dmesg` shows whether the kernel \
+                 did",
             ),
             _ => return Err(refused("read", error)),
         };
         Err(Error::unsupported(SUBJECT, why, hint))
     }
 
-    /// Starts another where this one has been killed meanwhile, and gives what it ended with.
+    /// Starts another guard if this one has been killed, and returns its exit status.
     ///
     /// # Errors
     /// As [`Guard::start`].
@@ -114,22 +115,22 @@ impl Guard {
     }
 }
 
-/// What the errors are about.
+/// The subject of errors.
 const SUBJECT: &str = "the guard of this run";
 
-/// What the system refused it, and what helps against that.
+/// The system's error, with what helps against it.
 fn refused(call: &'static str, error: io::Error) -> Error {
     let hint = match error.raw_os_error() {
-        // The only path in it is that of the program.
+        // The only path involved is that of the program.
         Some(libc::ENOENT) => "Mount /proc: mount -t proc proc /proc",
         Some(libc::EAGAIN) => {
-            "End some processes, or raise their limit (`ulimit -u`, pids.max of the control group)"
+            "Stop some processes, or raise their limit (`ulimit -u`, pids.max of the control group)"
         }
         Some(libc::ENOMEM) => "Free some memory",
         Some(libc::EMFILE) => "Raise the limit of open files: ulimit -n 4096",
         Some(libc::ENFILE) => "Raise the host's limit of open files: sysctl fs.file-max",
         Some(libc::EACCES | libc::EPERM) => {
-            "Let tracetoll start itself: a security module or a noexec mount forbids it"
+            "Allow tracetoll to start itself: a security module or a noexec mount forbids it"
         }
         _ => return Error::call(call, SUBJECT, error),
     };
@@ -138,7 +139,7 @@ fn refused(call: &'static str, error: io::Error) -> Error {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // It looks whether anything is left, and ends.
+        // It checks whether anything is left, and ends.
         self.line.take();
         if let Err(error) = self.child.wait() {
             log::warn!("waiting for the guard: {error}");
@@ -146,7 +147,7 @@ impl Drop for Guard {
     }
 }
 
-/// The guard's life, in a process of its own. `words` follow [`WORD`].
+/// The guard's main function, in its own process. `words` follow [`WORD`].
 pub fn live(mut words: impl Iterator<Item = OsString>) -> ExitCode {
     let tag = words.next().and_then(|word| Tag::parse(word.to_str()?));
     match tag.and_then(|tag| watch(tag).ok()) {
@@ -167,13 +168,13 @@ fn watch(tag: Tag) -> Result<()> {
     leftovers::sweep_after(tag).map(drop)
 }
 
-/// Makes itself hard to end and easy to find.
+/// Makes the guard hard to kill and easy to find.
 fn settle() -> Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))
             .map_err(|e| Error::call("sigaction", "a guard", e))?;
     }
-    // Neither matters enough to do without a guard.
+    // Neither is important enough to do without a guard.
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
     let _ = rustix::thread::set_name(c"tracetoll-guard");
     Ok(())
@@ -189,7 +190,7 @@ fn await_end(mut line: UnixStream) {
             // Nobody writes to it.
             Ok(1..) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // A reset is an end as well: of one that had not read yet what the guard wrote.
+            // A reset also means the end: of a process that had not yet read what the guard wrote.
             Ok(0) | Err(_) => return,
         }
     }
@@ -213,16 +214,13 @@ mod tests {
              /proc: mount -t proc proc /proc"
         );
         let ended = spawn("/bin/true", READY_WITHIN);
-        assert!(
-            ended.contains("it ended as it started, with exit status: 0. Try again"),
-            "{ended}"
-        );
+        assert!(ended.contains("it ended at its start, with exit status: 0. Try again"), "{ended}");
         let told = |errno| refused("execve", io::Error::from_raw_os_error(errno)).to_string();
         for (errno, hint) in [
-            (libc::EAGAIN, ". End some processes, or raise"),
+            (libc::EAGAIN, ". Stop some processes, or raise"),
             (libc::ENOMEM, ". Free some memory"),
             (libc::EMFILE, ". Raise the limit of open files"),
-            (libc::EACCES, ". Let tracetoll start itself"),
+            (libc::EACCES, ". Allow tracetoll to start itself"),
         ] {
             assert!(told(errno).contains(hint), "{}", told(errno));
         }
@@ -231,7 +229,7 @@ mod tests {
 
     #[test]
     fn one_that_is_not_ready_is_told_apart_from_one_that_ended() {
-        // It goes on for ever, and says nothing on its line.
+        // It runs forever, and sends nothing.
         let late = spawn("/usr/bin/yes", Duration::from_millis(100));
         assert!(late.contains("not ready within"), "{late}");
     }

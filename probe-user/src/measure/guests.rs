@@ -1,12 +1,12 @@
-//! Each guest's series, of what was read at the edges of the bins and told at the end of the load.
+//! Each guest's series, from what was read at bin edges and what was reported after the load.
 
 use probe_core::model::{
     trial::{CountedAt, GuestSeries},
     units::Nanos,
 };
 
-/// The guests' series: of `bytes[edge][guest]`, and of the round-trip times in µs that each guest's
-/// socket reported.
+/// The guests' series: from `bytes[edge][guest]`, and from the round-trip times in µs that each
+/// guest's socket reported.
 pub(super) fn series(
     names: Vec<String>,
     counted_at: CountedAt,

@@ -1,4 +1,4 @@
-//! A method attached without a trial around it, for benches of the hook alone.
+//! A method attached without a trial, for benches that measure only the hook.
 
 use probe_core::{
     analysis::item::Item,
@@ -9,25 +9,25 @@ use probe_core::{
 use super::{collector::Collector, reader::Reader, truth};
 use crate::methods::{AttachContext, Method};
 
-/// A method at work: attached, switched on, and drained as in a trial. Dropping it releases what it
-/// holds, silently.
+/// An active method: attached, enabled, and drained as in a trial. Dropping it releases its
+/// resources silently.
 pub struct Hook<'a> {
     method: &'a Descriptor,
     target: &'a Target,
     reader: Reader,
 }
 
-/// How often each item of the target was hit while a hook was at work.
+/// How often each item of the target was hit while a hook was active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hits {
-    /// So often.
+    /// Exactly this often.
     Exactly(u64),
-    /// So often, and by other programs of the host as well.
+    /// At least this often, since other programs of the host hit it too.
     AtLeast(u64),
 }
 
 impl Hits {
-    /// What `seen` of them is to be set against.
+    /// The number of hits with which `seen` is compared.
     fn truth(self, seen: Option<u64>) -> u64 {
         match self {
             Self::Exactly(hits) => hits,
@@ -37,11 +37,11 @@ impl Hits {
 }
 
 impl<'a> Hook<'a> {
-    /// Attaches `method` to `target` and switches it on. `context` names the CPUs that a reader may
-    /// run on.
+    /// Attaches `method` to `target` and enables it. `context` names the CPUs that a reader may run
+    /// on.
     ///
     /// # Errors
-    /// What the kernel refused; whatever had attached by then is released.
+    /// The kernel's error; whatever had attached by then is released.
     pub fn attach(
         method: &'a dyn Method,
         target: &'a Target,
@@ -53,11 +53,11 @@ impl<'a> Hook<'a> {
         Ok(Self { method: method.descriptor(), target, reader })
     }
 
-    /// Switches it off, takes the rest, and detaches. The method must account for the hits of every
+    /// Disables it, reads what is left, and detaches. The method must account for the hits of every
     /// item that it observes, as in a closed-loop trial.
     ///
     /// # Errors
-    /// What the kernel refused; a count that does not hold, with both numbers.
+    /// The kernel's error, or a count that is wrong, with both numbers.
     pub fn finish(self, hits: Hits) -> Result<Observation> {
         let mut reading = self.reader.stop()?;
         reading.observer.disable()?;

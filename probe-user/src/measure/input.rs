@@ -1,4 +1,4 @@
-//! The bytes of what a person names as a result.
+//! Reads the bytes of what a user names as a result.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -17,14 +17,13 @@ use probe_core::{
 
 use super::journal::{CAMPAIGN, JOURNAL};
 
-/// Names of standard input. It is read as it was handed over, not opened anew, which a socket
-/// refuses.
+/// Names of standard input. It is read from the open descriptor, not opened again, which fails for
+/// a socket.
 const STANDARD: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 
 /// All bytes of a file, a pipe, or standard input.
 ///
-/// # Errors
-/// What the system refused; it is larger than a result can be, or begins as none does; standard
+/// The system's error; it is larger than a result can be, or does not begin like one; standard
 /// input is named a second time.
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -34,18 +33,18 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
     if TAKEN.swap(true, Ordering::Relaxed) {
         return Err(refused(
             path,
-            "standard input is named twice, and gives its bytes once".into(),
+            "standard input is named twice, but can be read only once".into(),
             "Save it to a file, and name that twice",
         ));
     }
     unpacked(path, io::stdin().lock())
 }
 
-/// As [`all`], of what `xz` has packed too, as published results are. A pipe cannot be asked twice
-/// what it begins with.
+/// Like [`all`], also for what `xz` has packed, as published results are. The beginning of a pipe
+/// can be read only once.
 fn unpacked(path: &Path, mut from: impl Read) -> Result<Vec<u8>> {
     const PACKED: &[u8] = b"\xfd7zXZ\0";
-    /// KiB that the file may ask for, twice what `xz -9` needs.
+    /// KiB of memory that the file may require, twice what `xz -9` needs.
     const MEMORY: u32 = 128 << 10;
     let mut first = Vec::new();
     let most = PACKED.len() as u64;
@@ -58,8 +57,8 @@ fn unpacked(path: &Path, mut from: impl Read) -> Result<Vec<u8>> {
     }
 }
 
-/// To its end; but only where it begins as JSON does, after a few blanks at most, so that an
-/// endless or huge file of something else is not read whole.
+/// Reads to the end, but only if it begins like JSON, after a few blanks at most, so that an
+/// endless or huge file of another kind is not read completely.
 fn all(path: &Path, from: impl Read) -> Result<Vec<u8>> {
     const FIRST: u64 = 4096;
     let mut bytes = Vec::new();
@@ -68,7 +67,7 @@ fn all(path: &Path, from: impl Read) -> Result<Vec<u8>> {
     match bytes.trim_ascii_start().first() {
         Some(b'{') => {}
         None if bytes.len() as u64 == FIRST => {
-            let why = format!("it begins with {FIRST} blanks, as no result does");
+            let why = format!("it begins with {FIRST} blanks, so it is not a result");
             return Err(refused(path, why, "Name a result that tracetoll wrote"));
         }
         _ => return Ok(bytes),
@@ -76,7 +75,7 @@ fn all(path: &Path, from: impl Read) -> Result<Vec<u8>> {
     from.set_limit(RESULT_BYTES.saturating_sub(FIRST).saturating_add(1));
     from.read_to_end(&mut bytes).map_err(|e| unreadable(path, e))?;
     if bytes.len() as u64 > RESULT_BYTES {
-        let why = format!("it has more than {} GiB, which no result has", RESULT_BYTES >> 30);
+        let why = format!("it has more than {} GiB, so it is not a result", RESULT_BYTES >> 30);
         return Err(refused(path, why, "Name a result that tracetoll wrote, or merge fewer"));
     }
     Ok(bytes)
@@ -86,11 +85,11 @@ fn refused(path: &Path, why: String, hint: &str) -> Error {
     Error::invalid(path.display().to_string(), why, hint)
 }
 
-/// The system refused it, and what helps.
+/// The system's error, with what helps.
 pub(super) fn unreadable(file: &Path, error: io::Error) -> Error {
     let hint = match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            "Have its owner let you read it (chmod a+rX), or name another result".into()
+            "Ask its owner to make it readable (chmod a+rX), or name another result".into()
         }
         _ => format!(
             "Name a folder with {CAMPAIGN} or {JOURNAL}, or one of these files, as `tracetoll run \
@@ -121,7 +120,8 @@ mod tests {
     fn endless_blanks_are_refused_at_once() {
         assert_eq!(
             read(io::repeat(b'\n')).unwrap_err().to_string(),
-            "-: it begins with 4096 blanks, as no result does. Name a result that tracetoll wrote"
+            "-: it begins with 4096 blanks, so it is not a result. Name a result that tracetoll \
+             wrote"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The journal: one JSON line per thing that is known for good, written when it becomes known.
+//! The journal: one JSON line per fact that is final, written as soon as it is known.
 //!
 //! A killed or failed campaign loses at most the trial that was running. `campaign.json` is made
 //! from it.
@@ -33,10 +33,10 @@ pub struct Journal {
 
 impl Journal {
     /// Opens `path` for appending: a file, or a device that takes bytes in order, such as a virtio
-    /// port. A file is held until this is dropped, so that no other run writes between its lines.
+    /// port. A file is locked until this is dropped, so that no other run writes between its lines.
     ///
     /// # Errors
-    /// It cannot be opened for writing, holds something already, or another run writes it.
+    /// It cannot be opened for writing, is not empty, or another run writes to it.
     pub fn open(path: &Path) -> Result<Self> {
         let file = OpenOptions::new()
             .create(true)
@@ -49,28 +49,28 @@ impl Journal {
                 return Err(taken(path, "another run writes its journal there"));
             }
             if there.len() > 0 {
-                return Err(taken(path, "the file holds something already"));
+                return Err(taken(path, "the file is not empty"));
             }
         }
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// Makes sure, before anything else is begun, that [`Journal::open`] would not refuse `path`
-    /// for what it holds.
+    /// Checks, before anything is started, that [`Journal::open`] would not refuse `path` because
+    /// of its content.
     ///
     /// # Errors
-    /// It holds something already.
+    /// It is not empty.
     pub fn check(path: &Path) -> Result<()> {
         match fs::metadata(path) {
             Ok(there) if there.is_file() && there.len() > 0 => {
-                Err(taken(path, "the file holds something already"))
+                Err(taken(path, "the file is not empty"))
             }
             _ => Ok(()),
         }
     }
 
-    /// Writes one line. A line that does not fit (a full disk) is taken back, so that those before
-    /// it stay readable.
+    /// Writes one line. A line that does not fit (a full disk) is removed again, so that those
+    /// before it remain readable.
     ///
     /// # Errors
     /// What the system refused.
@@ -82,8 +82,8 @@ impl Journal {
         let written = self.file.write_all(text.as_bytes()).and_then(|()| settled(&self.file));
         written.map_err(|error| {
             if let Ok(length) = before {
-                // Fails on a device, which has no length to go back to; the reader drops a cut
-                // line.
+                // Fails on a device, which has no length to go back to; the reader ignores an
+                // incomplete line.
                 let _ = self.file.set_len(length);
             }
             unwritten(&self.path, error)
@@ -97,7 +97,7 @@ fn taken(path: &Path, why: &str) -> Error {
     Error::invalid(format!("journal {}", path.display()), why, ELSEWHERE)
 }
 
-/// Only now some file systems know that there is no room. A device refuses to sync, and needs none.
+/// Some file systems report only now that there is no room. A device cannot sync, and need not.
 fn settled(file: &File) -> io::Result<()> {
     match file.sync_data() {
         Err(error) if error::room(&error).is_some() => Err(error),
@@ -105,7 +105,7 @@ fn settled(file: &File) -> io::Result<()> {
     }
 }
 
-/// What it means that a line could not be written.
+/// The error for a line that could not be written.
 fn unwritten(path: &Path, error: io::Error) -> Error {
     let room = error::room(&error);
     let error = Error::file("write", path, error);
@@ -113,7 +113,7 @@ fn unwritten(path: &Path, error: io::Error) -> Error {
         Some(room) => {
             let path = path.display();
             error.with_hint(format!(
-                "{room}. The trials before are kept: `tracetoll merge --out DIR {path}` makes \
+                "{room}. The earlier trials are kept: `tracetoll merge --out DIR {path}` makes \
                  their result elsewhere"
             ))
         }
@@ -121,7 +121,7 @@ fn unwritten(path: &Path, error: io::Error) -> Error {
     }
 }
 
-/// Writes `campaign.json` into `folder`, whole or not at all.
+/// Writes `campaign.json` into `folder`, completely or not at all.
 ///
 /// # Errors
 /// What the system refused.
@@ -143,7 +143,7 @@ mod tests {
     fn a_full_disk_keeps_a_journal_and_nothing_else() {
         let full = || io::Error::from_raw_os_error(libc::ENOSPC);
         let told = unwritten(Path::new(JOURNAL), full()).to_string();
-        let kept = ". Free some space. The trials before are kept: `tracetoll merge --out DIR \
+        let kept = ". Free some space. The earlier trials are kept: `tracetoll merge --out DIR \
                     journal.jsonl` makes their result elsewhere";
         assert!(told.ends_with(kept), "{told}");
         let told = Error::file("write", "standard output", full()).to_string();
@@ -161,7 +161,7 @@ mod tests {
         Journal::check(&path).unwrap();
         drop(Journal::open(&path).unwrap());
         fs::write(&path, "a line\n").unwrap();
-        assert!(told().contains("holds something already. Name another file"), "{}", told());
+        assert!(told().contains("is not empty. Name another file"), "{}", told());
         Journal::check(&path).unwrap_err();
         assert_eq!(fs::read_to_string(&path).unwrap(), "a line\n");
         for device in ["/dev/null", "/dev/full"] {
@@ -175,6 +175,6 @@ mod tests {
         let mut full = Journal::open(Path::new("/dev/full")).unwrap();
         let line = Lab::new().run(Platform::Counted).journal().remove(0);
         let told = full.write(&line).unwrap_err().to_string();
-        assert!(told.contains("The trials before are kept"), "{told}");
+        assert!(told.contains("The earlier trials are kept"), "{told}");
     }
 }

@@ -1,8 +1,8 @@
-//! How long frames take to the sink, by the stamps that guests put into them.
+//! Measures how long frames take to the sink, by the timestamps that guests put into them.
 //!
-//! A packet socket at the sink's end of the cable looks at each. It is there under every method
-//! alike, the baseline included: where load and sink share a CPU, what it takes there of the vhost
-//! worker's time is in both sides of a pair.
+//! A packet socket at the sink's end of the cable looks at each frame. It is there under every
+//! method, including the baseline: if load and sink share a CPU, the time it takes from the vhost
+//! worker is on both sides of a pair.
 
 use hdrhistogram::Histogram;
 use probe_core::{
@@ -20,12 +20,12 @@ use crate::{
     workload::{Testbed, blast::frame},
 };
 
-/// Room for some 200,000 frames, so that nothing is dropped between two bin edges at any rate that
+/// Room for about 200,000 frames, so that nothing is dropped between two bin edges at any rate that
 /// guests reach. Only the stamp is looked at.
 const RING: RingShape =
     RingShape { block_size: 1 << 18, blocks: 128, retire_ms: 20, snaplen: Some(frame::MIN as u32) };
 
-/// The longest time that is told apart: a minute.
+/// The longest time that can be represented: a minute.
 const LONGEST: u64 = 60_000_000_000;
 
 /// Three digits of each time.
@@ -56,7 +56,7 @@ impl FrameTimer {
         Ok(Some(Self { listener, times: Times { offset: Offset::read(), of_frames } }))
     }
 
-    /// Takes what has come.
+    /// Reads the frames that have arrived.
     ///
     /// # Errors
     /// As [`Listener::drain`].
@@ -64,10 +64,10 @@ impl FrameTimer {
         self.listener.drain(&mut self.times)
     }
 
-    /// Ends it, once all frames have arrived.
+    /// Stops, once all frames have arrived.
     ///
     /// # Errors
-    /// As [`Listener::settle`]; somebody set the time of day meanwhile.
+    /// As [`Listener::settle`]; or the time of day was set during the measurement.
     pub(super) fn finish(mut self) -> Result<Latency> {
         self.listener.stop()?;
         self.listener.settle()?;
@@ -82,7 +82,7 @@ impl Taker for Times {
         let Some((_, stamp)) = frame::parse(frame.bytes) else { return };
         let arrived = self.offset.monotonic(frame.at);
         let Nanos(took) = arrived.since(stamp.scheduled);
-        // The clocks' offset is known to some ten ns only; no frame takes less than one.
+        // The offset between the clocks is only known to some ten ns; no frame takes less than one.
         self.of_frames.saturating_record(took.max(1));
     }
 }

@@ -9,31 +9,30 @@ use probe_core::error::Result;
 
 use crate::kernel::{cgroup, folder, owner::Judge, swept::Swept, tag::Tag, tracefs::Tracefs};
 
-/// How long the kernel may take to let go of what a process held that has just ended.
+/// Time that the kernel may take to release what a process held that has just ended.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 
-/// Removes the objects of those owners that are dead for sure, and says which it removed and which
-/// it left.
+/// Removes the objects of owners that are certainly dead, and returns what it removed and what it
+/// left.
 ///
-/// What tracefs holds outlives its maker, and so do an external program's children and the folder
-/// it writes to. Perf events, BPF programs, links and maps are file descriptors, never pinned;
-/// TAPs, bridge and cable live in network namespaces without a name: all of that dies with its
-/// process.
+/// Objects in tracefs outlive the process that created them; so do an external program's children
+/// and the folder that it writes to. Perf events, BPF programs, links and maps are file
+/// descriptors, never pinned; TAPs, bridge and cable are in unnamed network namespaces. All of
+/// those end with their process.
 ///
-/// With `old`, what tracetoll 0.1 left is removed as well: the user says that none of its processes
-/// lives.
+/// With `old`, what tracetoll 0.1 left is also removed: the user asserts that none of its processes
+/// is alive.
 pub fn sweep(old: bool) -> Swept {
     pass(&Judge::by_locks(old))
 }
 
-/// Removes what one owner left that has died at this moment.
+/// Removes what one owner left that has just died.
 ///
 /// # Errors
 /// An object could not be removed in time.
 pub fn sweep_after(dead: Tag) -> Result<Swept> {
     let judge = Judge::of_dead(dead);
-    // First of all nothing is to be traced any more; what programs still hold goes in the passes
-    // below.
+    // Stop tracing first; what programs still hold is removed in the passes below.
     let mut first = Swept::default();
     if let Ok(tracefs) = Tracefs::find() {
         tracefs.sweep(&judge, &mut first);
@@ -55,7 +54,7 @@ pub fn sweep_after(dead: Tag) -> Result<Swept> {
 
 fn pass(judge: &Judge) -> Swept {
     let mut swept = Swept::default();
-    // Programs first: they may hold what tracefs is to let go of.
+    // Programs first: they may hold objects in tracefs.
     cgroup::sweep(judge, &mut swept);
     folder::sweep(judge, &mut swept);
     // A host without tracefs has nothing of ours in it.

@@ -1,9 +1,9 @@
-//! How every file that a person asked for is written: to where the path leads, as it stands there.
+//! Writes every file that a user asked for: at the place to which the path leads.
 //!
-//! Links are followed. A regular file is replaced whole or not at all, and keeps its mode and
-//! owner. What a new file cannot stand in for (a device, a pipe, a file with several names, with
-//! attributes of its own, or bound over another, or in a folder that takes no new file) is written
-//! in place; for a regular file its room is taken first.
+//! Links are followed. A regular file is replaced completely or not at all, and keeps its mode and
+//! owner. What a new file cannot replace is written in place: a device, a pipe, a file with several
+//! names or with its own attributes, a bind mount, or a file in a folder that takes no new file.
+//! For a regular file, its space is reserved first.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -25,22 +25,21 @@ use tempfile::NamedTempFile;
 
 use probe_core::error::{Error, Result};
 
-/// As many links as the kernel follows in one path (include/linux/namei.h, `MAXSYMLINKS`).
+/// Number of links that the kernel follows in one path (include/linux/namei.h, `MAXSYMLINKS`).
 const MOST_LINKS: usize = 40;
 
 /// Writes a file.
 ///
 /// # Errors
-/// What the system refused. Where the disk is full, what stood in a regular file stands there
-/// still; in a file that is written in place, only where the file system can take the room
-/// beforehand (fallocate).
+/// The system's error. If the disk is full, a regular file keeps its old content; a file that is
+/// written in place keeps it only if the file system can reserve space (fallocate).
 pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     write(path, content.as_ref()).map_err(|error| Error::output("write", path, error))
 }
 
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let place = match fs::metadata(path) {
-        // Before anything is written beside it: what stands beside `.` is nobody's business.
+        // Before anything is written beside it: what is beside `.` must not be touched.
         Ok(there) if there.is_dir() => return Err(Errno::ISDIR.into()),
         Ok(there) if is(&there, io::stdout()) => return stream(io::stdout().lock(), content),
         Ok(there) if is(&there, io::stderr()) => return stream(io::stderr().lock(), content),
@@ -48,13 +47,13 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
             guarded(path)?;
             return stream(OpenOptions::new().write(true).open(path)?, content);
         }
-        // A link to nothing leads somewhere too. Whatever else is refused stays so.
+        // A dangling link has a destination too. Any other error remains.
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => follow(path)?,
     };
     match place {
-        // Another has opened it and may have written: `3>file`. What is there already is not ours
-        // to cut.
+        // Another process has opened it and may have written: `3>file`. We must not truncate that
+        // content.
         Destination::Opened => stream(OpenOptions::new().append(true).open(path)?, content),
         Destination::Named(path) => match OpenOptions::new().write(true).open(&path) {
             Ok(_) if guarded(&path).is_err() => Err(Errno::ACCESS.into()),
@@ -65,16 +64,16 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Whether this is what `stream` leads to. It is written through that then: opened a second time, a
-/// file would be written from its beginning, over what came before; and a socket cannot be opened
-/// at all.
+/// Whether `stream` leads to this file. Then it is written through the stream: if opened a second
+/// time, a file would be written from its beginning, over earlier output, and a socket cannot be
+/// opened.
 fn is(there: &fs::Metadata, stream: impl AsFd) -> bool {
-    // A terminal or /dev/null is the same under any name, so that nothing depends on the answer.
+    // A terminal or /dev/null is the same under any name, so the answer does not matter.
     rustix::fs::fstat(stream)
         .is_ok_and(|stream| (stream.st_dev, stream.st_ino) == (there.dev(), there.ino()))
 }
 
-/// In order, as far as somebody reads it: one who went away (`| head`) is no failure.
+/// Writes as long as somebody reads: a reader that went away (`| head`) is not an error.
 fn stream(mut to: impl io::Write, content: &[u8]) -> io::Result<()> {
     match to.write_all(content).and_then(|()| to.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
@@ -84,13 +83,13 @@ fn stream(mut to: impl io::Write, content: &[u8]) -> io::Result<()> {
 
 /// Where a path leads.
 enum Destination {
-    /// A name in a folder; whether there is a file of that name or not, it is no link.
+    /// A name in a folder; a file with that name may or may not exist, but it is not a link.
     Named(PathBuf),
-    /// Something that a process has opened, named by procfs: `/dev/fd/3`.
+    /// A file that a process has opened, named through procfs: `/dev/fd/3`.
     Opened,
 }
 
-/// Follows links by hand: one that leads to no file yet is to be followed too.
+/// Follows links by hand, since a link to a missing file must be followed too.
 fn follow(path: &Path) -> io::Result<Destination> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
@@ -109,10 +108,10 @@ fn follow(path: &Path) -> io::Result<Destination> {
     Err(Errno::LOOP.into())
 }
 
-/// Refuses what somebody else put into a folder that all may write to: root would write where they
-/// lead it. The kernel has the same rule (`fs.protected_symlinks`, `protected_regular`,
-/// `protected_fifos`; fs/namei.c), which links that are followed by hand, and files that are opened
-/// without creating them, do not meet.
+/// Refuses what another user put into a folder that everyone may write to: root would write where
+/// that user leads it. The kernel has the same rule (`fs.protected_symlinks`, `protected_regular`,
+/// `protected_fifos`; fs/namei.c), but it does not apply to links that are followed by hand, nor to
+/// files that are opened without O_CREAT.
 fn guarded(path: &Path) -> io::Result<()> {
     let (there, folder) = (fs::symlink_metadata(path)?, fs::metadata(folder_of(path))?);
     let us = rustix::process::geteuid().as_raw();
@@ -123,7 +122,7 @@ fn guarded(path: &Path) -> io::Result<()> {
 }
 
 fn is_planted(owner: u32, (mode, of_folder): (u32, u32), us: u32) -> bool {
-    /// Sticky, and all may write: `/tmp`.
+    /// Sticky and writable for everyone: `/tmp`.
     const SHARED: u32 = 0o1002;
     mode & SHARED == SHARED && owner != us && owner != of_folder
 }
@@ -133,7 +132,7 @@ fn folder_of(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
-/// Where nothing stands yet: in place only if the folder takes no file of another name.
+/// For a new file; it is written in place only if the folder takes no file with another name.
 fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     match beside(path) {
         Ok(new) => fill(new, content)?.persist(path).map(drop).map_err(|refused| refused.error),
@@ -142,7 +141,7 @@ fn create(path: &Path, content: &[u8]) -> io::Result<()> {
             let file = OpenOptions::new().write(true).create_new(true).open(path)?;
             let filled = fill_in_place(&file, content);
             if filled.is_err() {
-                // A part of it is worse than none.
+                // A partial file is worse than none.
                 let _ = fs::remove_file(path);
             }
             filled
@@ -150,13 +149,14 @@ fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Whether there was no room: then nothing is tried in place either, where the old would be lost.
+/// Whether there was no room: then it is not written in place either, which would lose the old
+/// content.
 fn is_full(error: &io::Error) -> bool {
     let full = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG];
     full.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// A regular file that may be written, which has been opened for that.
+/// Replaces a regular file that has been opened for writing.
 fn rewrite(path: &Path, file: &File, content: &[u8]) -> io::Result<()> {
     let there = file.metadata()?;
     if there.nlink() > 1 || has_attributes(file) {
@@ -167,24 +167,24 @@ fn rewrite(path: &Path, file: &File, content: &[u8]) -> io::Result<()> {
         Err(error) if is_full(&error) => return Err(error),
         Err(_) => return fill_in_place(file, content),
     };
-    // No room for the new: the old stays.
+    // There is no room for the new content: keep the old.
     match fill(new, content)?.persist(path) {
         Ok(_) => Ok(()),
         Err(refused) if is_full(&refused.error) => Err(refused.error),
-        // It is a mount point (EBUSY), it is in a sticky folder and another's (EPERM), or the
-        // folder takes no new names.
+        // It is a mount point (EBUSY), it belongs to another user in a sticky folder (EPERM), or
+        // the folder takes no new names.
         Err(_) => fill_in_place(file, content),
     }
 }
 
-/// A file that will take that one's place, with the mode that one gets where there is none.
+/// A temporary file that will replace it, with the mode of a new file.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let mut named = tempfile::Builder::new();
     named.prefix(".tracetoll-").suffix(".unfinished");
     named.permissions(Permissions::from_mode(0o666)).tempfile_in(folder_of(path))
 }
 
-/// With that one's owner and mode; the mode last, since a change of owner takes set-user-ID away.
+/// Copies owner and mode; the mode last, since changing the owner clears set-user-ID.
 fn alike(new: NamedTempFile, there: &fs::Metadata) -> io::Result<NamedTempFile> {
     let made = new.as_file().metadata()?;
     if (made.uid(), made.gid()) != (there.uid(), there.gid()) {
@@ -194,21 +194,21 @@ fn alike(new: NamedTempFile, there: &fs::Metadata) -> io::Result<NamedTempFile> 
     Ok(new)
 }
 
-/// Whether it has what a new file would not have: an access list, say.
+/// Whether it has attributes that a new file would not have, for example an access list.
 fn has_attributes(file: &File) -> bool {
     let mut names = [0; 4096];
     match rustix::fs::flistxattr(file, &mut names) {
         Ok(length) => are_its_own(names.get(..length).unwrap_or_default()),
-        // More than there is room for. A file system without them says that it has none.
+        // There are more than fit. A file system without attributes reports that there are none.
         Err(error) => error == Errno::RANGE,
     }
 }
 
-/// Whether one of these names, with a NUL behind each, is of an attribute that the kernel does not
-/// give a new file by itself, as it does a label of SELinux (from the folder) and the sums of IMA
-/// and EVM (from the content, when it is closed). An access list of NFSv4 or a label of SMACK may
-/// be the file's own or what any file there has; nothing tells, so that it stays, and with it the
-/// file: on NFSv4 and under SMACK, each file that is there is written in place.
+/// Whether one of these names, each terminated by NUL, is an attribute that the kernel does not
+/// give a new file by itself. The kernel does so with a label of SELinux (from the folder) and with
+/// the sums of IMA and EVM (from the content, at close). An access list of NFSv4 or a label of
+/// SMACK may be the file's own or the default of any file there; as nothing tells which, it is
+/// kept, and the file with it: on NFSv4 and under SMACK, existing files are written in place.
 fn are_its_own(names: &[u8]) -> bool {
     const ANEW: [&[u8]; 3] = [b"security.selinux", b"security.ima", b"security.evm"];
     let mut names = names.split(|&byte| byte == 0).filter(|name| !name.is_empty());
@@ -217,13 +217,13 @@ fn are_its_own(names: &[u8]) -> bool {
 
 fn fill(mut new: NamedTempFile, content: &[u8]) -> io::Result<NamedTempFile> {
     new.write_all(content)?;
-    // Only now some file systems know that there is no room.
+    // Some file systems report only now that there is no room.
     new.as_file().sync_all()?;
     Ok(new)
 }
 
-/// Over what is there. Its room is taken first, where the file system can: on a full disk what is
-/// there stays as it is.
+/// Overwrites the existing file. Space is reserved first, if the file system can: on a full disk
+/// the old content remains.
 fn fill_in_place(mut file: &File, content: &[u8]) -> io::Result<()> {
     let length = content.len() as u64;
     if length > 0 {
@@ -231,7 +231,7 @@ fn fill_in_place(mut file: &File, content: &[u8]) -> io::Result<()> {
             Err(Errno::NOSPC) => return Err(Errno::NOSPC.into()),
             Err(Errno::DQUOT) => return Err(Errno::DQUOT.into()),
             Err(Errno::FBIG) => return Err(Errno::FBIG.into()),
-            // The file system has no such call, and says in its own time that it is full.
+            // The file system lacks that call, and will report a full disk when it happens.
             _ => {}
         }
     }
@@ -277,7 +277,7 @@ mod tests {
             write_whole(&path, "new and longer").unwrap();
             assert_eq!(read(&path), "new and longer");
             assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, mode);
-            // Who had it open reads on in what it was.
+            // A process that had it open continues to read the old content.
             assert_ne!(before.metadata().unwrap().ino(), fs::metadata(&path).unwrap().ino());
         }
         assert_eq!(names(folder.path()), 1);
@@ -326,7 +326,7 @@ mod tests {
         fs::create_dir(&inner).unwrap();
         for path in [inner.clone(), inner.join(".")] {
             let error = write_whole(&path, "text").unwrap_err().to_string();
-            assert!(error.contains("A folder stands there"), "{error}");
+            assert!(error.contains("A folder is there"), "{error}");
         }
         assert_eq!((names(folder.path()), names(&inner)), (1, 0));
     }
@@ -373,7 +373,7 @@ mod tests {
         };
         let file = OpenOptions::new().write(true).open(&path).unwrap();
         match set(&file) {
-            // The file system of this machine has none.
+            // The file system of this machine has no attributes.
             Err(Errno::OPNOTSUPP | Errno::PERM) => return,
             set => set.unwrap(),
         }

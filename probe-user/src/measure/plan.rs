@@ -17,7 +17,7 @@ pub struct TrialPlan {
     pub pace: Pace,
     /// Whether the reference counter runs beside the method.
     pub with_reference: bool,
-    /// The first so many of the target's functions; none takes all.
+    /// Number of functions, the first ones of the target; `None` for all.
     pub functions: Option<usize>,
 }
 
@@ -27,9 +27,9 @@ impl TrialPlan {
         Self { part: Part::Overhead, pace, with_reference: false, functions: None }
     }
 
-    /// Whether trials of this plan are made under `method`. An overhead trial tells what the
-    /// reference counter costs, and is made under the baseline only; to the baseline, all numbers of functions
-    /// are one.
+    /// Whether trials of this plan are made under `method`. The overhead trial with the reference
+    /// counter shows that counter's cost, and is made only under the baseline; for the baseline,
+    /// the number of functions makes no difference.
     pub fn runs_under(self, method: &Descriptor) -> bool {
         let price_of_reference = self.part == Part::Overhead && self.with_reference;
         match method.id.is_off() {

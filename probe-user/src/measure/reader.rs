@@ -1,7 +1,7 @@
-//! Drains a method while the load runs: at the bin edges, or from a thread of the method's own.
+//! Drains a method while the load runs: at the bin edges, or from the method's own thread.
 //!
-//! Either way the CPU time that reading takes is the method's, and is measured as the reading
-//! thread's own.
+//! In both cases the CPU time of reading counts as the method's, and is measured as that of the
+//! reading thread.
 
 use std::{
     sync::mpsc::{self, RecvTimeoutError, Sender},
@@ -25,29 +25,29 @@ use crate::{
 pub struct Reader(Drained);
 
 enum Drained {
-    /// By whoever calls [`Reader::at_edge`].
+    /// Drained by the caller of [`Reader::at_edge`].
     Edges(Reading),
-    /// By a thread of its own, until the sender is dropped.
+    /// Drained by its own thread, until the sender is dropped.
     Thread { stop: Sender<()>, thread: JoinHandle<Result<Reading>> },
-    /// Not before the end.
+    /// Drained only at the end.
     AtEnd(Reading),
 }
 
-/// What a reader hands back.
+/// What a reader returns.
 pub struct Reading {
     /// The method, still attached.
     pub observer: Observer,
     /// What it saw.
     pub collector: Collector,
-    /// CPU time that reading took.
+    /// CPU time of reading.
     pub cpu: Nanos,
-    /// How often a thread of its own went to sleep.
+    /// How often its own thread went to sleep.
     pub wakeups: u64,
 }
 
 impl Reader {
-    /// Starts to drain `observer`; a thread of its own runs on `cpus`, the CPUs of the machine that
-    /// is traced.
+    /// Starts to drain `observer`; a separate thread runs on `cpus`, the CPUs of the traced
+    /// machine.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -103,7 +103,7 @@ impl Reader {
 }
 
 impl Reading {
-    /// Drains once more, on the method's account.
+    /// Drains once more; the time counts as the method's.
     ///
     /// # Errors
     /// What its drain reports.
@@ -128,7 +128,7 @@ fn drain_every(
     while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
         reading.observer.drain(&mut reading.collector)?;
     }
-    // The whole thread is the method's: its wake-ups too, not only its reads.
+    // The whole thread belongs to the method: its wake-ups count too, not only its reads.
     reading.cpu = thread_cpu();
     reading.wakeups = cputime::sleeps()?;
     Ok(reading)

@@ -1,10 +1,10 @@
-//! What is measured is measured on CPUs that stay.
+//! Makes sure that the set of online CPUs does not change during a measurement.
 //!
-//! The kernel moves threads away from a CPU that goes offline and gives them any other, for good
-//! (kernel/sched/core.c, `select_fallback_rq`); it closes perf events there, and a CPU that comes
-//! online has none, nor a ring that anybody reads. So a change in the middle of a trial makes it an
-//! error row, whatever came of it, and what was set up for the CPUs of before is not used for the
-//! next one.
+//! When a CPU goes offline, the kernel moves its threads to any other CPU, permanently
+//! (kernel/sched/core.c, `select_fallback_rq`), and closes perf events there. A CPU that comes
+//! online has no perf events, and no ring that anybody reads. So a change during a trial makes the
+//! trial an error row, whatever its outcome, and what was set up for the earlier CPUs is not
+//! reused.
 
 use std::{
     sync::atomic::Ordering,
@@ -17,16 +17,16 @@ use probe_core::error::{Error, Result};
 use super::bench::Bench;
 use crate::kernel::{affinity, hotplug::Change};
 
-/// How long a trial waits for a CPU that is offline, about what a trial takes. Without, all that
-/// are left would be error rows at once where a CPU was away for a second.
+/// How long a trial waits for an offline CPU: about as long as a trial takes. Without this, all
+/// remaining trials would become error rows if a CPU was away for a second.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 
 impl Bench<'_> {
-    /// Does something that is true only if no CPU comes or goes meanwhile. The calling thread reads
-    /// at the bin edges: it stands beside the sink, so that no hog delays it.
+    /// Does something that is valid only if no CPU changes state meanwhile. The calling thread
+    /// reads at the bin edges: it runs on the sink's CPU, so that no hog delays it.
     ///
     /// # Errors
-    /// What it says itself; a CPU of the placement cannot be used; a CPU went offline or came
+    /// An error of `measure`; a CPU of the placement cannot be used; a CPU went offline or came
     /// online meanwhile.
     pub(super) fn steadily<T>(&self, measure: impl FnOnce() -> Result<T>) -> Result<T> {
         self.settle()?;
@@ -47,8 +47,8 @@ impl Bench<'_> {
         steady.and(outcome)
     }
 
-    /// Makes sure that the CPUs are there. A testbed that was built before a CPU went or came has
-    /// threads in other places.
+    /// Makes sure that the CPUs are online. Threads of a testbed that was built before a CPU
+    /// changed state are on other CPUs.
     fn settle(&self) -> Result<()> {
         let there = self.await_placement();
         let changes = self.hotplug.borrow_mut().changes();
@@ -62,14 +62,14 @@ impl Bench<'_> {
         there
     }
 
-    /// Takes down a kept testbed. What that says is not why the trial failed.
+    /// Takes down a kept testbed. An error here is not the reason that the trial failed.
     fn let_go(&self) {
         if let Err(error) = self.close() {
             log::warn!("{error}");
         }
     }
 
-    /// Waits a while for CPUs that cannot be used now.
+    /// Waits for a limited time for CPUs that cannot be used now.
     fn await_placement(&self) -> Result<()> {
         let began = Instant::now();
         loop {
@@ -87,17 +87,16 @@ impl Bench<'_> {
 }
 
 fn changed(changes: &[Change], outcome: Option<&Error>) -> Error {
-    let failed = outcome.map(|error| format!(" (it failed as well: {error})")).unwrap_or_default();
+    let failed = outcome.map(|error| format!(" (it also failed: {error})")).unwrap_or_default();
     Error::unsupported(
         "the trial's CPUs",
-        format!("{} in the middle of it{failed}", told(changes)),
-        "Keep CPUs online during a campaign: no chcpu, no smt/control, no hotplug of the \
-         hypervisor's",
+        format!("{} during the trial{failed}", told(changes)),
+        "Keep CPUs online during a campaign: no chcpu, no smt/control, no hotplug by the \
+         hypervisor",
     )
 }
 
-/// All of them in a sentence; a CPU that goes up and down all the time has only its first changes
-/// in it.
+/// All changes in one sentence; if a CPU changes state all the time, only the first changes.
 fn told(changes: &[Change]) -> String {
     const MOST: usize = 8;
     let mut told: Vec<_> = changes.iter().take(MOST).map(Change::to_string).collect();
@@ -120,14 +119,14 @@ mod tests {
         let error = changed(&[gone(2), Change { cpu: 2, online: true }], None).to_string();
         assert!(
             error.starts_with(
-                "the trial's CPUs: CPU 2 went offline, CPU 2 came online in the middle of it. \
-                 Keep CPUs online"
+                "the trial's CPUs: CPU 2 went offline, CPU 2 came online during the trial. Keep \
+                 CPUs online"
             ),
             "{error}"
         );
         let led_to = Error::Inconsistent("24 bytes for 2 events".into());
         let error = changed(&[gone(1)], Some(&led_to)).to_string();
-        assert!(error.contains("in the middle of it (it failed as well: 24 bytes"), "{error}");
+        assert!(error.contains("during the trial (it also failed: 24 bytes"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! How long each phase of a trial takes: in its journal line, and with `-vv` as it goes.
+//! Measures how long each phase of a trial takes, for the journal and, with `-vv`, for the
+//! terminal.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use probe_core::model::{trial::Phase, units::Nanos};
 
 use crate::kernel::clock;
 
-/// Runs from the trial's first step to its last; a trial that fails keeps the laps up to there.
+/// Runs from the trial's first step to its last; a failed trial keeps the phases up to the failure.
 #[derive(Debug)]
 pub struct Stopwatch {
     laps: BTreeMap<Phase, Nanos>,
@@ -19,7 +20,7 @@ impl Stopwatch {
         Self { laps: BTreeMap::new(), since: clock::now() }
     }
 
-    /// The phase that ends now.
+    /// Ends a phase now.
     pub fn lap(&mut self, phase: Phase) {
         let now = clock::now();
         let took = now.since(self.since);
@@ -28,7 +29,7 @@ impl Stopwatch {
         self.since = now;
     }
 
-    /// How long each phase took that has ended.
+    /// How long each finished phase took.
     pub fn laps(self) -> BTreeMap<Phase, Nanos> {
         self.laps
     }

@@ -1,4 +1,4 @@
-//! Result folders: where they are made, and what can be read from them.
+//! Result folders: creates them, and reads results from them.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -22,14 +22,14 @@ use super::{
     journal::{CAMPAIGN, JOURNAL},
 };
 
-/// A campaign as published results hold it: packed by `xz`.
+/// A campaign in a published result: packed by `xz`.
 const PACKED: &str = "campaign.json.xz";
 
-/// Makes the folder for a result: `out`, or one in `results/` with the time, and with a number
-/// where another run made that one in the same second. An existing result is never written over.
+/// Creates the folder for a result: `out`, or one in `results/` named after the time, with a number
+/// if another run created that one in the same second. An existing result is never overwritten.
 ///
 /// # Errors
-/// It cannot be made, cannot be written, or holds a result already.
+/// It cannot be created, cannot be written to, or contains a result already.
 pub fn create(out: Option<&Path>) -> Result<PathBuf> {
     match out {
         Some(folder) => create_named(folder),
@@ -43,7 +43,7 @@ fn create_named(folder: &Path) -> Result<PathBuf> {
     if holds(JOURNAL)? || holds(CAMPAIGN)? || holds(PACKED)? {
         return Err(Error::invalid(
             folder.display().to_string(),
-            "the folder holds a result already",
+            "the folder already has a result",
             "Name another folder with --out",
         ));
     }
@@ -52,7 +52,7 @@ fn create_named(folder: &Path) -> Result<PathBuf> {
 }
 
 fn create_new(results: &Path, now: &jiff::Zoned) -> Result<PathBuf> {
-    /// Runs that begin in one second.
+    /// Number of runs that can start in one second.
     const MOST: u32 = 1000;
     let time = now.strftime("%Y-%m-%dT%H-%M-%S").to_string();
     fs::create_dir_all(results).map_err(|e| Error::output("create", results, e))?;
@@ -71,22 +71,21 @@ fn create_new(results: &Path, now: &jiff::Zoned) -> Result<PathBuf> {
     }
     Err(Error::invalid(
         results.display().to_string(),
-        format!("{MOST} results of {time} stand there already"),
+        format!("there are already {MOST} results of {time}"),
         "Name a folder with --out",
     ))
 }
 
-/// Reads a result: a folder, a `campaign.json`, or a journal (that of a killed run too), as they are
-/// or packed by `xz`. What a file is follows from what stands in it, not from its name; `-` is
-/// standard input.
+/// Reads a result: a folder, a `campaign.json`, or a journal (also of a killed run), packed by `xz`
+/// or not. The kind of a file is determined by its content, not by its name; `-` is standard input.
 ///
 /// # Errors
-/// It cannot be read, is no result, or has another schema version.
+/// It cannot be read, is not a result, or has another schema version.
 pub fn read(path: &Path) -> Result<Campaign> {
     Stored::open(path)?.campaign()
 }
 
-/// The bytes of a result, read once: a pipe gives them no second time.
+/// The bytes of a result, read once: a pipe cannot be read again.
 #[derive(Debug)]
 pub struct Stored {
     file: PathBuf,
@@ -94,11 +93,11 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Reads a file, standard input, or the result in a folder: its campaign, or its journal where
-    /// it has none.
+    /// Reads a file, standard input, or the result in a folder: its campaign, or its journal if it
+    /// has none.
     ///
     /// # Errors
-    /// It cannot be read, or the folder holds no result.
+    /// It cannot be read, or the folder contains no result.
     pub fn open(path: &Path) -> Result<Self> {
         Self::file(file_of(path, [CAMPAIGN, JOURNAL, PACKED])?)
     }
@@ -108,10 +107,10 @@ impl Stored {
         Ok(Self { file, bytes })
     }
 
-    /// The schema version, where it says so itself: a `campaign.json`, not a journal.
+    /// The schema version, if the file is a `campaign.json` and not a journal.
     ///
     /// # Errors
-    /// It begins as a campaign, and is none.
+    /// It begins like a campaign, but is not one.
     pub fn schema_version(&self) -> Result<Option<u32>> {
         #[derive(serde::Deserialize)]
         struct Versioned {
@@ -119,8 +118,8 @@ impl Stored {
         }
         match serde_json::from_slice::<Versioned>(&self.bytes) {
             Ok(found) => Ok(Some(found.schema_version)),
-            // It was cut, say. What begins otherwise is a journal, or nothing that a campaign's
-            // error would be true of.
+            // It may be incomplete. A file that begins differently is a journal, or something for
+            // which a campaign's error would be wrong.
             Err(error) if begins_as_campaign(&self.bytes) => {
                 Err(not_a_result(&self.file, &error.to_string()))
             }
@@ -128,10 +127,10 @@ impl Stored {
         }
     }
 
-    /// The campaign, or that of the journal.
+    /// The campaign, or the one made from the journal.
     ///
     /// # Errors
-    /// It is no result, or has another schema version.
+    /// It is not a result, or has another schema version.
     pub fn campaign(&self) -> Result<Campaign> {
         match self.schema_version()? {
             Some(version) => self.of_version(version),
@@ -139,7 +138,7 @@ impl Stored {
         }
     }
 
-    /// The journals: itself, or those that the campaign was made of.
+    /// The journals: this one, or those from which the campaign was made.
     fn journals(&self) -> Result<Vec<Source>> {
         let Some(version) = self.schema_version()? else { return Ok(vec![self.journal()?]) };
         let name = self.file.display();
@@ -149,7 +148,7 @@ impl Stored {
         Ok(journals.into_iter().zip(1..).map(named).collect())
     }
 
-    /// Says "another version" instead of naming the first field that has changed.
+    /// Reports "another version" instead of the first field that has changed.
     fn of_version(&self, theirs: u32) -> Result<Campaign> {
         if let Some(why) = unread(theirs) {
             let file = self.file.display().to_string();
@@ -173,35 +172,38 @@ impl Stored {
         })
     }
 
-    /// A journal, or why it has not even begun.
+    /// A journal, or why it has not even started.
     fn begun(&self) -> Result<std::result::Result<Source, &'static str>> {
         let parsed = analysis::journal::parse_journal(&self.bytes)
             .map_err(|e| not_a_result(&self.file, &e.to_string()))?;
         if parsed.lines.is_empty() {
             return Ok(Err(match parsed.cut {
-                true => "the journal's first line is cut, as by a kill: it holds no trial",
-                false => "the journal is empty: its run ended before it began",
+                true => "the journal's first line is incomplete, as after a kill: it has no trial",
+                false => "the journal is empty: its run ended before the first line",
             }));
         }
         let name = self.file.display().to_string();
         if parsed.cut {
-            log::warn!("{name}: the last line is cut, as by a kill; the lines before it are used");
+            log::warn!(
+                "{name}: the last line is incomplete, as after a kill; the lines before it \
+                        are used"
+            );
         }
         Ok(Ok(Source { name, lines: parsed.lines }))
     }
 }
 
-/// Whether the first field is that with which `campaign.json` is written.
+/// Whether it begins with the first field of `campaign.json`.
 fn begins_as_campaign(bytes: &[u8]) -> bool {
     let inner = bytes.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
     inner.is_some_and(|inner| inner.starts_with(b"\"schema_version\""))
 }
 
-/// Reads the journals of a result: a file, the one in a folder, those of the VMs of a campaign in
-/// its folder, or those that a `campaign.json` was made of.
+/// Reads the journals of a result: a file, the one in a folder, those of a campaign's VMs in its
+/// folder, or those from which a `campaign.json` was made.
 ///
 /// # Errors
-/// One cannot be read, a line that is whole is no journal line, or a campaign contradicts itself or
+/// One cannot be read, a complete line is not a journal line, or a campaign contradicts itself or
 /// has another schema version.
 pub fn read_journals(path: &Path) -> Result<Vec<Source>> {
     let guests = path.join(GUESTS);
@@ -221,14 +223,14 @@ fn read_guests(guests: &Path) -> Result<Vec<Source>> {
     journals(files)
 }
 
-/// The journals of a campaign in VMs. That of a VM that ended before its first line was whole is
-/// left out.
+/// The journals of a campaign in VMs, without those of VMs that ended before their first line was
+/// complete.
 ///
 /// # Errors
-/// One cannot be read, a line that is whole is no journal line, or there is none.
+/// One cannot be read, a complete line is not a journal line, or there is none.
 pub fn journals(files: Vec<PathBuf>) -> Result<Vec<Source>> {
     let mut journals = Vec::new();
-    // One that may not be looked for is not left out, but refused when it is read.
+    // A journal that cannot be looked up is kept, so that reading it reports the error.
     for file in files.into_iter().filter(|file| file.try_exists().unwrap_or(true)) {
         let stored = Stored::file(file)?;
         match stored.begun()? {
@@ -239,17 +241,17 @@ pub fn journals(files: Vec<PathBuf>) -> Result<Vec<Source>> {
     if journals.is_empty() {
         return Err(Error::invalid(
             "the VMs",
-            format!("none has a {RESULTS} with a whole line"),
+            format!("none has a {RESULTS} with a complete line"),
             "Leave this campaign out, or measure again",
         ));
     }
     Ok(journals)
 }
 
-/// The file itself, or of a folder the first of these that it holds.
+/// The file itself or, for a folder, the first of these files in it.
 ///
 /// # Errors
-/// The folder holds none of them, or may not be looked into.
+/// The folder contains none of them, or cannot be searched.
 fn file_of(path: &Path, names: [&str; 3]) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_owned());
@@ -261,7 +263,7 @@ fn file_of(path: &Path, names: [&str; 3]) -> Result<PathBuf> {
     }
     Err(Error::invalid(
         path.display().to_string(),
-        "the folder holds no result",
+        "the folder has no result",
         format!("Name a folder with {CAMPAIGN} or {JOURNAL}, as `tracetoll run --out` makes it"),
     ))
 }
@@ -299,7 +301,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let guests = folder.path().join(GUESTS);
         let told = || read_journals(folder.path()).unwrap_err().to_string();
-        let none = "the VMs: none has a results.jsonl with a whole line";
+        let none = "the VMs: none has a results.jsonl with a complete line";
         fs::create_dir(&guests).unwrap();
         assert!(told().starts_with(none), "{}", told());
         // A VM that did not even start, and one that was killed at once.

@@ -1,4 +1,4 @@
-//! One trial, from testbed to account. Every method goes through the same steps, the baseline too.
+//! One trial, from testbed to account. Every method, including the baseline, takes the same steps.
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
@@ -32,10 +32,10 @@ use crate::{
     workload::{Offered, Testbed},
 };
 
-/// Kicks that the reference counter is checked with.
+/// Number of kicks for checking the reference counter.
 const CHECK_KICKS: u64 = 500;
 
-/// How long it is checked beside a load that is not ours.
+/// How long it is checked during a load that is not ours.
 const CHECK_SPAN: Nanos = Nanos(5_000_000_000);
 
 /// The method's side of a trial, after it is detached.
@@ -51,7 +51,7 @@ impl Bench<'_> {
     /// Runs one trial. After one that fails, the next gets a new testbed.
     ///
     /// # Errors
-    /// Anything that fails on the way, and numbers that break one of their own checks; a CPU went
+    /// Anything that fails on the way; numbers that fail one of their own checks; a CPU that went
     /// offline or came online.
     pub fn measure(
         &self,
@@ -111,7 +111,7 @@ impl Bench<'_> {
         Ok(measured)
     }
 
-    /// Another tracer may have come since the campaign began.
+    /// Another tracer may have attached since the campaign started.
     fn check_alone(&self) -> Result<()> {
         if self.allow_shared {
             return Ok(());
@@ -134,8 +134,8 @@ impl Bench<'_> {
         arrivals.wait_for(ended.sent.frames)
     }
 
-    /// Counts the same load on the target and at the reference counter's sites: the two must agree on this
-    /// kernel.
+    /// Counts the same load on the target and at the reference counter's sites: the two must agree
+    /// on this kernel.
     ///
     /// # Errors
     /// They do not, or the load fails.
@@ -147,8 +147,8 @@ impl Bench<'_> {
         if self.scenario.guests.kind == GuestKind::Existing {
             return self.check_reference_alongside();
         }
-        // Whatever the scenario's guests are: the claim is about the kernel, and only these count
-        // their kicks.
+        // Independent of the scenario's guests: the check is about the kernel, and only these
+        // guests count their kicks.
         let testbed = Testbed::of_guests(self.run, &Guests::default(), &self.placement)?;
         let checks = reference::verify(&self.run.programs, self.target, || {
             let mut load = testbed.start(Offered::ClosedLoop { kicks: CHECK_KICKS })?;
@@ -164,7 +164,7 @@ impl Bench<'_> {
         Ok(checks)
     }
 
-    /// The same with a load that takes no orders.
+    /// The same with a load that we do not control.
     fn check_reference_alongside(&self) -> Result<Vec<ReferenceCheck>> {
         let testbed = self.testbed()?;
         let load = testbed.start(Offered::ClosedLoop { kicks: 0 })?;
@@ -207,7 +207,7 @@ impl Bench<'_> {
         watch: &mut Stopwatch,
     ) -> Result<Account> {
         reading.observer.disable()?;
-        // What comes now belongs to no bin: the last edge's counts stay as they were read there.
+        // What arrives now belongs to no bin: the counts of the last edge remain as read there.
         reading.collector.at_edge(edges.len());
         reading.drain()?;
         let before = reader::thread_cpu();
@@ -226,8 +226,8 @@ impl Bench<'_> {
         })
     }
 
-    /// The series of every item that the method observed, and whose hits it told the times of: a
-    /// count of the whole trial has none.
+    /// The series of every item that the method observed and whose hits it can date. A count for
+    /// the whole trial has none.
     fn series(
         &self,
         method: &Descriptor,

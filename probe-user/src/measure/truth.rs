@@ -1,4 +1,4 @@
-//! What must hold of a trial, or its numbers are wrong whatever they say.
+//! Checks that must hold for a trial; otherwise its numbers are wrong.
 
 use probe_core::{
     analysis::item::{Item, Items},
@@ -15,10 +15,10 @@ use probe_core::{
 use super::plan::TrialPlan;
 use crate::workload::HIT_PER_FRAME;
 
-/// Checks a trial against what is known of its load.
+/// Checks a trial against what is known about its load.
 ///
 /// # Errors
-/// What does not hold, with both numbers.
+/// The check that failed, with both numbers.
 pub(super) fn check(
     measured: &Measured,
     method: &Descriptor,
@@ -51,7 +51,7 @@ fn frames(measured: &Measured, plan: TrialPlan) -> Result<()> {
     Ok(())
 }
 
-/// In the closed loop every kick is one call, and one frame.
+/// In the closed loop every kick is one call and one frame.
 fn calls(measured: &Measured, method: &Descriptor, target: &Target) -> Result<()> {
     let items = Items::of(target);
     let Some(item) = items.seen(method, measured) else { return Ok(()) };
@@ -59,9 +59,9 @@ fn calls(measured: &Measured, method: &Descriptor, target: &Target) -> Result<()
     hits(&measured.observation, method, item, truth)
 }
 
-/// A method that sees every hit must account for each: recorded (or counted), lost or missed. One
-/// that samples by counting must hold the truth between its bounds; what is drawn at random may
-/// miss its interval, and that is no error. Nothing is asked of one that does not observe the item.
+/// A method that sees every hit must account for each: recorded (or counted), lost or missed. For a
+/// method that samples by counting, the truth must be within its bounds; a random sample may miss
+/// its interval, which is not an error. A method that does not observe the item is not checked.
 pub(super) fn hits(
     seen: &Observation,
     method: &Descriptor,
@@ -89,7 +89,7 @@ pub(super) fn hits(
     }
 }
 
-/// What may have added hits that are not the load's.
+/// What may have added hits that do not come from the load.
 fn hint(item: &str, too_many: bool) -> &'static str {
     match item {
         HIT_PER_FRAME if too_many => {
@@ -104,16 +104,16 @@ fn bounds(estimate: EstimatedCalls, truth: u64, name: &str) -> Result<()> {
     let EstimatedCalls { calls, lo, hi, promise } = estimate;
     if promise == Promise::Always && !(lo..=hi).contains(&(truth as f64)) {
         return Err(Error::Inconsistent(format!(
-            "{truth} hits of {name}, but the sampler's bounds are {lo} and {hi} about {calls}"
+            "{truth} hits of {name}, but the sampler's bounds are {lo} and {hi} around {calls}"
         )));
     }
     Ok(())
 }
 
-/// Whether `recorded` events and what was not seen can be the whole of `calls`. Losses are not told
-/// apart by function, so they bound the count. A loss that is only partly known excuses any gap,
-/// and the summary calls the rest unaccounted for; but a kernel that does not tell what a probe
-/// missed excuses none in the closed loop, where calls come one at a time and nothing nests.
+/// Whether `recorded` events and those not seen can be all of `calls`. Losses are not known per
+/// function, so they bound the count. A partly known loss excuses any gap, and the summary calls
+/// the rest unaccounted for. But if a kernel does not report what a probe missed, that excuses no
+/// gap in the closed loop, where calls come one at a time and nothing nests.
 fn accounts_for(calls: u64, recorded: u64, lost: Loss, missed: Loss) -> bool {
     let open = lost.exact().is_none() || matches!(missed, Loss::AtLeast(_));
     recorded <= calls && (open || recorded + lost.known() + missed.known() >= calls)
@@ -143,7 +143,7 @@ mod tests {
         assert!(!accounts_for(100, 0, none, Loss::Unknown));
         assert!(!accounts_for(100, 101, Loss::Unknown, none));
         assert!(!accounts_for(100, 80, Loss::Exact(10), Loss::Unknown));
-        // Who knows only a part of it may have lost more.
+        // If only a part of the loss is known, more may have been lost.
         assert!(accounts_for(100, 80, Loss::AtLeast(10), none));
         assert!(accounts_for(100, 80, Loss::Unknown, none));
         assert!(accounts_for(100, 80, none, Loss::AtLeast(1)));

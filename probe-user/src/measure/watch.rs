@@ -1,5 +1,5 @@
 //! What happens between enable and disable: the load runs, and one reader stamps each bin edge and
-//! reads, at that moment, the sink, the reference counter and edge-read counters.
+//! reads, at that moment, the sink, the reference counter and counters that are read at edges.
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
@@ -30,11 +30,11 @@ pub(super) struct Watched {
     pub(super) edge_jitter: Nanos,
     /// Sink readings at the edges.
     pub(super) received: Vec<Received>,
-    /// Frames that the sink refused between the first edge and the last.
+    /// Frames refused by the sink between the first edge and the last.
     pub(super) refused: u64,
-    /// Each guest's bytes at the edges; in fidelity trials only.
+    /// Each guest's bytes at the edges; only in fidelity trials.
     pub(super) by_guest: Vec<Vec<u64>>,
-    /// How long frames took; in paced overhead trials of guests that stamp them.
+    /// How long frames took; only in paced overhead trials of guests that stamp them.
     pub(super) latency: Option<Latency>,
     /// Round-trip times by guest.
     pub(super) rtt: Vec<Vec<(Nanos, f64)>>,
@@ -80,9 +80,8 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// The load from idle to idle, so that every CPU nanosecond of it falls into the window: the
-    /// scheduler's account of a thread lags by up to a tick while the thread runs, and not at all
-    /// while it sleeps.
+    /// The load from idle to idle, so that all of its CPU time is in the window: while a thread
+    /// runs, the scheduler's account of it lags by up to a tick; while it sleeps, not at all.
     pub(super) fn overhead(mut self, pace: Pace) -> Result<Watched> {
         let overhead = self.bench.overhead()?;
         let length = match pace {
@@ -92,7 +91,7 @@ impl<'a> Watch<'a> {
                 Some(self.bench.table("saturated", overhead.saturated.as_ref())?.duration)
             }
         };
-        // At another pace there is no schedule that a frame could be late by.
+        // Other paces have no schedule behind which a frame could be late.
         if pace == Pace::Paced && self.bench.scenario.guests.kind == GuestKind::Blast {
             self.stopwatch = match FrameTimer::start(self.testbed) {
                 Err(lacks @ Error::Unsupported { .. }) => {
@@ -108,7 +107,7 @@ impl<'a> Watch<'a> {
         let mut clock = BinClock::start(self.bench.scenario.bin);
         self.read_edge(0)?;
         let mut load = self.testbed.start(self.bench.offered(pace)?)?;
-        // The guests' threads begin with the load, so that all they have spent is spent on it.
+        // The guests' threads start with the load, so all of their time belongs to it.
         let mut guests = Meters::open(&[], load.threads(), &[], sink)?;
         for _ in 0..length.map_or(usize::MAX, |length| self.bins(length)) {
             match load.wait(clock.left()) {
@@ -124,13 +123,13 @@ impl<'a> Watch<'a> {
         let mut spent = meters.read_at_rest()?.since(&before);
         spent.load = by_guests;
         self.arrivals.wait_for(ended.sent.frames)?;
-        // What was still under way at the end of the last whole bin is in a last, short one.
+        // What was in transit at the end of the last complete bin is in a last, short one.
         let edge = clock.last();
         self.read_edge(edge)?;
         self.finish(clock, ended, spent, Vec::new())
     }
 
-    /// Whole bins in the middle of a load that runs on before and behind them.
+    /// Complete bins within a load that starts earlier and ends later.
     pub(super) fn fidelity(mut self) -> Result<Watched> {
         let mut sections = self.sections();
         let (_, first) = sections[0];
@@ -185,7 +184,7 @@ impl<'a> Watch<'a> {
         usize::try_from(bins).unwrap_or(usize::MAX).max(1)
     }
 
-    /// The sections with what is ordered in each.
+    /// The sections, with the orders for each.
     fn sections(&self) -> Vec<(SectionMark, Orders)> {
         let Scenario { guests, fidelity, .. } = self.bench.scenario;
         let ours = guests.kind != GuestKind::Existing;
@@ -211,8 +210,8 @@ impl<'a> Watch<'a> {
         sections
     }
 
-    /// Everything that is read at a bin edge, the method's counter first: it belongs closest to the
-    /// stamp.
+    /// Everything that is read at a bin edge, the method's counter first, so that it is closest to
+    /// the stamp.
     fn read_edge(&mut self, edge: usize) -> Result<()> {
         if self.bench.interrupted.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
@@ -253,12 +252,12 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Why a load failed: its guest knows, and tells when the load is stopped.
+/// Why a load failed: its guest knows, and reports it when the load is stopped.
 fn cause(load: Box<dyn Load>, seen: Error) -> Error {
     load.stop().err().unwrap_or(seen)
 }
 
-/// Run delay on the sink's CPUs since it was `before`, which moves on.
+/// Run delay on the sink's CPUs since `before`, which is updated.
 fn delay_since(before: &mut Nanos, meters: &mut Meters) -> Result<Nanos> {
     let now = meters.read()?.sink_run_delay;
     Ok(now.since(std::mem::replace(before, now)))

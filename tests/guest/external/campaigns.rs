@@ -53,11 +53,13 @@ pub(super) fn full() -> Result<()> {
     let told = run.output();
     on_it(&["umount"])?;
     let told = said(&told?);
-    let small =
-        format!("No room is left for its `{{out}}`, which took 1 MiB in {}", small.display());
+    let small = format!(
+        "There is no space left for its `{{out}}`, which took 1 MiB in {}",
+        small.display()
+    );
     ensure!(told.contains(&small) && told.contains("with more in TMPDIR"), "{told}");
     let journal = fs::read_to_string(out.join("journal.jsonl"))?;
-    ensure!(journal.contains("No room is left for its"), "{journal}");
+    ensure!(journal.contains("There is no space left for its"), "{journal}");
     Ok(())
 }
 

@@ -53,8 +53,7 @@ use crate::{
 /// Measures a campaign.
 ///
 /// # Errors
-/// What was asked for is wrong or cannot be had here, a result cannot be written, or the user ended
-/// the run.
+/// A request is invalid or impossible here, a result cannot be written, or the user ended the run.
 pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<ExitCode> {
     commands::require_root("run", "it opens /dev/vhost-net and traces the kernel")?;
     let wanted = wanted(args, scenario)?;
@@ -62,17 +61,17 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<ExitCode> {
     let placement = placement(args, scenario)?;
     let interrupted = commands::on_interrupt()?;
     let _claim = claim(args, &interrupted)?;
-    // Before anything is made, and until all of it is gone.
+    // Before anything is created, and until all of it is gone.
     let guard = RefCell::new(Guard::start()?);
     let mut swept = leftovers::sweep(false);
-    // It is silent, and the target is looked at below: no reason not to measure.
+    // This is not fatal: leftovers are not active, and the target is checked below.
     if let Err(error) = swept.take_failure() {
         terminal::tell(format_args!(
-            "warning: not all that a killed run left could be removed: {error}"
+            "warning: some of what a killed run left could not be removed: {error}"
         ));
     }
     for object in swept.removed {
-        terminal::tell(format_args!("removed what a killed run had left: {object}"));
+        terminal::tell(format_args!("removed what a killed run left: {object}"));
     }
     for Left { object, why } in swept.left {
         terminal::tell(format_args!("left {object}: {why}"));
@@ -84,7 +83,8 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<ExitCode> {
         (None, None) => None,
     };
     let (programs, object) = chosen.unzip();
-    // Under every trial alike, the baseline's and the reference counter's too, until this run ends.
+    // Applies to all trials alike, also to the baseline and the reference counter, until this run
+    // ends.
     let _kept = args.bpf_stats.then(statistics::keep).transpose()?;
     let mut run = Run::start()?;
     let mut known = Known::default();
@@ -109,7 +109,7 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<ExitCode> {
     for note in targets::notes(&args.target, known.symbols()?)? {
         terminal::tell(format_args!("target: {note}"));
     }
-    // Megabytes of text that no trial needs.
+    // Frees megabytes of text that no trial needs.
     drop(known);
     Testbed::detect(scenario, &placement)?;
     if scenario.guests.kind != GuestKind::Existing {
@@ -131,7 +131,7 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<ExitCode> {
     measure(args, bench, methods, design, output)
 }
 
-/// Refuses to load a host whose virtual machines serve somebody, as far as they are seen from here.
+/// Refuses to load a host whose virtual machines are in use, as far as they are visible from here.
 fn check_others(args: &RunArgs, scenario: &Scenario) -> Result<()> {
     if args.allow_shared || scenario.guests.kind == GuestKind::Existing {
         return Ok(());
@@ -143,17 +143,17 @@ fn check_others(args: &RunArgs, scenario: &Scenario) -> Result<()> {
     Err(Error::unsupported(
         "vhost-net",
         format!(
-            "virtual machines run here ({}): a load would take CPU time from them, and their \
-             calls would be counted as its own",
+            "virtual machines are running here ({}): a load would take CPU time from them, and \
+             their calls would be counted as the load's",
             others.join(", ")
         ),
-        "Measure those, and load nothing: --scenario existing. Or pass --allow-shared",
+        "Measure these without an additional load: --scenario existing. Or pass --allow-shared",
     ))
 }
 
-/// The kernel for this campaign alone; waits for it where that is asked for.
+/// Reserves the kernel for this campaign; waits for it if requested.
 fn claim(args: &RunArgs, interrupted: &AtomicBool) -> Result<Claim> {
-    /// How often it is asked for.
+    /// How often to try.
     const LOOK: Duration = Duration::from_millis(200);
     if let Some(claim) = Claim::try_take()? {
         return Ok(claim);
@@ -162,10 +162,10 @@ fn claim(args: &RunArgs, interrupted: &AtomicBool) -> Result<Claim> {
         return Err(Error::unsupported(
             "vhost-net",
             format!("{}, and two would count each other's calls", claim::taken()),
-            "Wait for its end with --wait, or end it",
+            "Wait for it with --wait, or stop it",
         ));
     }
-    terminal::tell(format_args!("waiting until the campaign of {} ends", claim::holder()));
+    terminal::tell(format_args!("waiting for the campaign of {} to end", claim::holder()));
     loop {
         if interrupted.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
@@ -177,7 +177,7 @@ fn claim(args: &RunArgs, interrupted: &AtomicBool) -> Result<Claim> {
     }
 }
 
-/// Measures, and makes the result of what was measured, however far that came.
+/// Measures, and makes a result of what was measured, even if it is incomplete.
 fn measure(
     args: &RunArgs,
     mut bench: Bench<'_>,
@@ -209,17 +209,17 @@ fn measure(
     let measured = campaign.measure(&mut output.journal);
     drop(progress);
     let measured = measured.and_then(|failed| bench.close().map(|()| failed));
-    // Whatever ended it, there is a result of what was measured.
+    // Whatever ended it, make a result of what was measured.
     let finished = output.finish();
     match &measured {
         Ok(_) | Err(Error::Interrupted) => finished?,
-        // Which says why this failed, too.
+        // This error also explains why the result could not be made.
         Err(_) => finished.unwrap_or_else(|error| log::warn!("{error}")),
     }
     measured.map(|failed| ExitCode::from(u8::from(failed > 0)))
 }
 
-/// The number of blocks, or the most where a stop rule may end it before.
+/// The number of blocks, or the maximum if a stop rule may end the campaign earlier.
 fn blocks(args: &RunArgs, parts: &[Part]) -> Result<u32> {
     const MOST: u32 = 100;
     if args.until_ci.is_none() {
@@ -229,14 +229,18 @@ fn blocks(args: &RunArgs, parts: &[Part]) -> Result<u32> {
     let refused = |why: &str, hint: &str| Err(Error::invalid("--until-ci", why, hint));
     if !parts.contains(&Part::Overhead) {
         return refused(
-            "it looks at costs, and this run measures none",
-            "Leave it out, or measure the overhead: --parts overhead, with a scenario of `blast` \
+            "it depends on costs, and this run measures none",
+            "Leave it out, or measure overhead: --parts overhead, with a scenario of `blast` \
              guests",
         );
     }
     if (blocks as usize) < stop::LEAST_BLOCKS {
-        let needed = format!("Give --blocks {} or more, or leave that out", stop::LEAST_BLOCKS);
-        return refused("the first look is after 10 blocks", &needed);
+        let needed = format!(
+            "Give --blocks {} or more, or leave --until-ci \
+                              out",
+            stop::LEAST_BLOCKS
+        );
+        return refused("it first applies after 10 blocks", &needed);
     }
     Ok(blocks)
 }
@@ -255,7 +259,7 @@ fn sizes(asked: &[usize], target: &Target) -> Result<Vec<usize>> {
         return Err(Error::invalid(
             format!("--sizes {wrong}"),
             format!("the target has {all} functions"),
-            "Name numbers from 1 to that, or a larger target: --target 'vhost,vhost_net:*,tun:*'",
+            "Give numbers from 1 to that, or a larger target: --target 'vhost,vhost_net:*,tun:*'",
         ));
     }
     let smaller = asked.iter().copied().filter(|&size| size < all);
@@ -284,15 +288,14 @@ pub(super) fn wanted(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Box<dyn 
     Ok(wanted)
 }
 
-/// Which CPUs do what: those that the command line names, else those that whoever started us left
-/// to us.
+/// Which CPUs do what: those on the command line, otherwise those that this process may use.
 fn placement(args: &RunArgs, scenario: &Scenario) -> Result<Placement> {
     let RunArgs { load_cpus, sink_cpu, reader_cpus, .. } = args;
     if let (Some(cpus), GuestKind::Existing) = (load_cpus, scenario.guests.kind) {
         return Err(Error::invalid(
             format!("--load-cpus {cpus}"),
-            "guests that run already stay on the CPUs that they have",
-            "Leave it out; --reader-cpus says where methods read",
+            "guests that already run stay on their CPUs",
+            "Leave it out; --reader-cpus selects the CPUs of readers",
         ));
     }
     let named =
@@ -322,8 +325,8 @@ fn check_target(args: &RunArgs, target: &Target, known: &Known) -> Result<Vec<Ho
     }
 }
 
-/// Parts the methods into those that can work here and those that cannot. One that could not be
-/// asked about is tried.
+/// Splits the methods into those that work here and those that cannot. If that is unclear, a method
+/// is tried.
 fn detect(
     wanted: Vec<Box<dyn Method>>,
     target: &Target,
@@ -333,7 +336,11 @@ fn detect(
     let usable = wanted.into_iter().filter(|method| match method.ask(target, known) {
         Detection::Available => true,
         Detection::Inconclusive(error) => {
-            log::warn!("{}: could not tell whether it works here: {error}", method.descriptor().id);
+            log::warn!(
+                "{}: could not find out whether it works here: \
+                        {error}",
+                method.descriptor().id
+            );
             true
         }
         Detection::Unsupported { why, hint } => {
@@ -353,7 +360,7 @@ fn announce(design: &Design) {
     }
 }
 
-/// The trials that were asked for; of both parts, those that the scenario has.
+/// The requested parts; if both, those that the scenario has.
 fn parts(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Part>> {
     let mut parts = args.parts.list();
     if scenario.overhead.is_none() {
@@ -363,7 +370,7 @@ fn parts(args: &RunArgs, scenario: &Scenario) -> Result<Vec<Part>> {
         return Err(Error::invalid(
             "--parts overhead",
             format!(
-                "scenario {} has no [overhead] table, or guests that are not `blast`",
+                "scenario {} has no [overhead] table, or its guests are not `blast`",
                 scenario.name
             ),
             "Measure its fidelity, or the overhead of --scenario quick",
@@ -389,7 +396,7 @@ fn record(args: &RunArgs, bench: &Bench<'_>) -> Result<RunRecord> {
     })
 }
 
-/// Where a run writes: a result folder, or a bare journal.
+/// Where a run writes: into a result folder, or only a journal.
 struct Output {
     journal: Journal,
     folder: Option<PathBuf>,
@@ -404,7 +411,7 @@ impl Output {
         Ok(Self { journal: Journal::open(&folder.join(JOURNAL))?, folder: Some(folder) })
     }
 
-    /// Makes the result of the journal, prints the answer, and says where it lies.
+    /// Makes the result from the journal, prints the answer, and says where the files are.
     fn finish(self) -> Result<()> {
         let Some(folder) = self.folder else { return Ok(()) };
         let campaign = store::read(&folder.join(JOURNAL))?;

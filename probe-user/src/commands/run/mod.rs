@@ -25,8 +25,7 @@ use crate::{cli::RunArgs, kernel::arch::Architecture, workload::scenarios};
 /// Measures a campaign.
 ///
 /// # Errors
-/// What was asked for is wrong or cannot be had here, a result cannot be written, or the user ended
-/// the run.
+/// A request is invalid or impossible here, a result cannot be written, or the user ended the run.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     Architecture::current()?;
     let mut scenario = scenario(args)?;
@@ -34,7 +33,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         return vms::run(args, scenario, &why);
     }
     let install = args.vms.installer();
-    // Whoever allowed nothing is told what is missing where it is missed.
+    // If nothing may be installed, the step that needs something says what is missing.
     if install != Installer::Nothing {
         ready(&mut scenario, install).map_err(failed)?;
     }
@@ -53,7 +52,11 @@ fn scenario(args: &RunArgs) -> Result<Scenario> {
     if let Some((flag, ..)) = given.into_iter().find(|(_, given, applies)| *given && !applies) {
         return Err(Error::invalid(
             flag,
-            format!("it is of overhead trials that scenario {} does not have here", scenario.name),
+            format!(
+                "it applies to overhead trials that scenario {} does not have \
+                     here",
+                scenario.name
+            ),
             "Leave it out, or use a scenario of `blast` guests that has them, such as quick",
         ));
     }
@@ -74,12 +77,12 @@ fn scenario(args: &RunArgs) -> Result<Scenario> {
     Ok(scenario)
 }
 
-/// Whether programs of the host take part in the load.
+/// Whether programs of the host are part of the load.
 fn needs_programs(scenario: &Scenario) -> bool {
     !programs(scenario).is_empty()
 }
 
-/// Those programs. Guests that run already have their own.
+/// These programs. Guests that already run have their own.
 fn programs(scenario: &Scenario) -> Vec<Need> {
     let iperf3 = matches!(scenario.guests.kind, GuestKind::Bridge | GuestKind::Kvm);
     let ovs = scenario.network.switch == Switch::Ovs;
@@ -87,8 +90,8 @@ fn programs(scenario: &Scenario) -> Vec<Need> {
     needs.into_iter().filter_map(|(needed, need)| needed.then_some(need)).collect()
 }
 
-/// Installs the programs that take part in the load, and builds the image that its VMs boot unless
-/// one is named.
+/// Installs the programs that are part of the load, and builds the image for its VMs unless one is
+/// given.
 fn ready(scenario: &mut Scenario, install: Installer) -> anyhow::Result<()> {
     install.ensure(&programs(scenario))?;
     if scenario.guests.kind == GuestKind::Kvm && scenario.guests.image.is_none() {
@@ -97,14 +100,14 @@ fn ready(scenario: &mut Scenario, install: Installer) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What `probe_vm` says of why there is no VM, as an error of ours.
+/// The error of `probe_vm` when there is no VM, as an error of this crate.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn failed(error: anyhow::Error) -> Error {
     let (subject, why) = ("VMs".into(), format!("{error:#}"));
     Error::Unsupported { subject, why, hint: Hint::NONE }
 }
 
-/// Writes the result, prints the answer, and says where it lies.
+/// Writes the result, prints the answer, and says where the files are.
 fn conclude(folder: &Path, campaign: &Campaign) -> Result<()> {
     let files = Files::write(folder, campaign);
     super::print(&report::screen::render(campaign))?;

@@ -1,4 +1,4 @@
-//! Whether a campaign is measured on this host or in VMs.
+//! Decides whether a campaign is measured on this host or in VMs.
 
 use probe_core::{
     error::{Error, Result},
@@ -8,9 +8,10 @@ use probe_vm::place::{self, RunsOn};
 
 use crate::{cli::RunArgs, kernel::host};
 
-const OWN_CPUS: &str = "Each VM has as many CPUs as its scenario needs: say load_cpus in a file";
+const OWN_CPUS: &str = "Each VM has as many CPUs as its scenario needs: set load_cpus in a \
+                        scenario file";
 
-/// What VMs are told by their plan, and what there is instead.
+/// Flags that do not apply to VMs, because the plan decides, and what to use instead.
 const OF_A_HOST: [(&str, &str); 8] = [
     ("--blocks", "--overhead-blocks and --fidelity-seeds say how many VMs measure"),
     (
@@ -25,10 +26,10 @@ const OF_A_HOST: [(&str, &str); 8] = [
     ("--reader-cpus", OWN_CPUS),
 ];
 
-/// Why to measure in VMs; none where this host is to measure.
+/// Why to measure in VMs; `None` to measure on this host.
 ///
 /// # Errors
-/// What is asked for is of a host and of VMs, or this host cannot.
+/// The request has flags for a host and for VMs, or this host cannot measure.
 pub(super) fn vms(args: &RunArgs, scenario: &Scenario) -> Result<Option<String>> {
     let in_vm = host::machine()?.is_some();
     decide(args, scenario, in_vm, &place::host_lacks())
@@ -42,7 +43,7 @@ fn decide(
 ) -> Result<Option<String>> {
     let told = |flag: &str| args.told.0.iter().any(|(told, _)| told == flag);
     let of_a_host = match scenario.guests.kind {
-        GuestKind::Existing => Some(("guests that run here", "Leave what is of VMs out")),
+        GuestKind::Existing => Some(("guests that run here", "Leave the options for VMs out")),
         _ => OF_A_HOST.into_iter().find(|(flag, _)| told(flag)),
     };
     let on = match args.vms.on {
@@ -53,7 +54,7 @@ fn decide(
     match (on, args.vms.flag(), of_a_host) {
         (RunsOn::Host, Some(flag), _) => Err(Error::invalid(
             flag,
-            "it is of VMs, and this host is to measure",
+            "it applies to VMs, but this host is to measure",
             "Leave it out, or say --on vm",
         )),
         (RunsOn::Vm, _, Some((what, instead))) | (RunsOn::Auto, Some(_), Some((what, instead))) => {
@@ -76,8 +77,8 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command::Run};
 
-    /// What is decided of a line on a host that lacks something or nothing, or in a VM: `here`, the
-    /// reason for VMs, or the refusal.
+    /// The decision for a command line on a host that lacks something or nothing, or in a VM:
+    /// `here`, the reason for VMs, or the refusal.
     fn decided(line: &str, in_vm: bool, lacks: &[&str]) -> String {
         let words = ["tracetoll", "run"].into_iter().chain(line.split_whitespace());
         let Run(args) = Cli::try_parse_from(words).unwrap().command else { panic!("{line}") };
@@ -126,7 +127,7 @@ mod tests {
         }
         assert!(
             decided("--overhead-blocks 1", true, &[])
-                .starts_with("--overhead-blocks: it is of VMs")
+                .starts_with("--overhead-blocks: it applies to VMs")
         );
     }
 }

@@ -1,13 +1,13 @@
-//! Which VMs make up a campaign.
+//! Decides which VMs make up a campaign.
 //!
-//! The overhead is measured on the counted clock at one instruction per ns, with one CPU, since
-//! icount runs all CPUs on one instruction clock; a VM runs one block. Fidelity needs CPUs that
-//! hogs and load contend for and a longer time, so those VMs have two CPUs and a coarser clock; a
+//! Overhead is measured on the counted clock at one instruction per ns, with one CPU, since icount
+//! runs all CPUs on one instruction clock; each VM runs one block. Fidelity needs several CPUs, for
+//! which hogs and load contend, and more time, so those VMs have two CPUs and a coarser clock; each
 //! VM runs one seed, and the seeds are the sample.
 //!
-//! On the wall clock, one VM after the other measures, so that none takes another's time, and all
-//! have the CPUs that the scenario asks for. Where the guests of the scenario are VMs themselves
-//! there is no other: the counted clock takes one host CPU for all of a machine's, and two VMs had
+//! On the wall clock the VMs measure one after another, so that none takes another's time, and all
+//! have the CPUs that the scenario asks for. If the scenario's guests are VMs themselves, only the
+//! wall clock works: the counted clock uses one host CPU for all CPUs of a machine, and two VMs had
 //! not booted after minutes (docs/src/guide/emulation.md).
 
 use std::{
@@ -32,19 +32,19 @@ use probe_vm::{
 
 use crate::{cli::RunArgs, workload::OVERHEAD_MIB};
 
-/// VMs that measure a part, unless said.
+/// Default number of VMs that measure a part.
 const EACH_PART: u32 = 4;
 
-/// Size of the pages that VMs' memory stands in, in MiB.
+/// Size of the pages for VMs' memory, in MiB.
 const HUGE_PAGE_MIB: u32 = 2;
 
 /// A machine's own memory, in MiB.
 const MACHINE_MIB: u64 = 2048;
 
-/// The longest that a machine may take: full-length trials under a dozen methods.
+/// Time limit of a machine: full-length trials under a dozen methods.
 const TIMEOUT: Duration = Duration::from_secs(12 * 3600);
 
-/// Where this program stands in a self-contained machine.
+/// Path of this program in a self-contained machine.
 const PROGRAM: &str = "/bin/tracetoll";
 
 /// The VMs of one campaign.
@@ -60,13 +60,13 @@ pub(super) struct VmPlan<'a> {
 /// The clock of the machines.
 ///
 /// # Errors
-/// They cannot have that which is asked for: their guests are VMs.
+/// They cannot have the requested clock, because their guests are VMs.
 pub(super) fn clock(args: &RunArgs, scenario: &Scenario) -> Result<ClockName> {
     match (scenario.guests.kind, args.vms.clock) {
         (GuestKind::Kvm, Some(ClockName::Counted)) => Err(Error::invalid(
             "--clock counted",
-            "a machine whose guests are VMs cannot count instructions, as none of them would boot \
-             in time",
+            "a machine whose guests are VMs cannot count instructions, since none of them would \
+             boot in time",
             "Leave it out, or measure with --guests bridge",
         )),
         (GuestKind::Kvm, _) => Ok(ClockName::Wall),
@@ -130,13 +130,13 @@ impl VmPlan<'_> {
         })
     }
 
-    /// What was said on the command line; the files that it names go along, by their names here and
-    /// in a machine.
+    /// The command line for a machine. Files named on it are copied, by their names here and in the
+    /// machine.
     fn words(&self, files: &mut Vec<(PathBuf, String)>) -> Result<Vec<OsString>> {
         let mut words = Vec::new();
         let guests = &self.scenario.guests;
         for (flag, value) in &self.args.told.0 {
-            // The machine has its own, or has it from what was found here.
+            // The machine has its own, or gets it from what was found here.
             if ["--out", "--guest-image", "--huge-pages"].contains(&flag.as_str()) {
                 continue;
             }
@@ -161,7 +161,7 @@ impl VmPlan<'_> {
         if let Some(image) = &guests.image {
             words.extend(["--guest-image".into(), image.into()]);
         }
-        // The machine has reserved what its VMs need.
+        // The machine has reserved the pages for its VMs.
         if guests.kind == GuestKind::Kvm || guests.huge_pages {
             words.push("--huge-pages".into());
         }
@@ -169,7 +169,7 @@ impl VmPlan<'_> {
     }
 
     fn shape(&self, part: Part) -> (Clock, u32) {
-        // One for the sink beside those of the load.
+        // One CPU for the sink in addition to those of the load.
         let cpus = u32::try_from(self.scenario.load_cpus).unwrap_or(u32::MAX).saturating_add(1);
         match (self.clock, part) {
             (ClockName::Wall, _) => (Clock::Wall, cpus),
@@ -184,7 +184,7 @@ impl VmPlan<'_> {
         guests.count as u64 * u64::from(guests.memory_mib.div_ceil(HUGE_PAGE_MIB))
     }
 
-    /// As QEMU's `-m` takes it.
+    /// In the format of QEMU's `-m`.
     fn memory(&self) -> String {
         let guests = &self.scenario.guests;
         let each = match guests.kind {
@@ -195,7 +195,7 @@ impl VmPlan<'_> {
     }
 }
 
-/// What to call a VM, and its folder.
+/// The name of a VM, and of its folder.
 pub(super) fn name((part, seed): (Part, u64)) -> String {
     format!("{}-{seed}", part_name(part))
 }
@@ -220,7 +220,7 @@ mod tests {
         args
     }
 
-    /// The machines of a line, with their commands behind what each is told for itself.
+    /// The machines for a command line, and their commands without what is specific to each.
     fn machines(line: &str) -> (Vec<Machine>, Vec<String>, usize) {
         let args = args(line);
         let scenario = super::super::scenario(&args).unwrap();

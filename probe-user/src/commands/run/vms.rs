@@ -1,4 +1,4 @@
-//! A campaign in VMs: what they need, how they end, and one result of all of them.
+//! A campaign in VMs: what they need, how they end, and one result from all of them.
 
 use std::{env, fs, process::ExitCode, sync::Arc};
 
@@ -25,11 +25,11 @@ use crate::{cli::RunArgs, commands::terminal, measure::store};
 /// How long the default campaign takes, measured on a machine without KVM.
 const TAKES: &str = "on two CPUs this takes 5 minutes";
 
-/// Measures a campaign in VMs; `why` says why there.
+/// Measures a campaign in VMs; `why` is the reason to do it there.
 ///
 /// # Errors
-/// What they need is not there and may not be installed, a result cannot be written, or the user
-/// ended the run.
+/// Something that they need is missing and may not be installed, a result cannot be written, or the
+/// user ended the run.
 pub(super) fn run(args: &RunArgs, mut scenario: Scenario, why: &str) -> Result<ExitCode> {
     // A misspelt method is refused before anything is installed or booted. What only a VM's kernel
     // can tell is left to it.
@@ -60,7 +60,7 @@ pub(super) fn run(args: &RunArgs, mut scenario: Scenario, why: &str) -> Result<E
     if out.join(GUESTS).exists() {
         return Err(Error::invalid(
             out.display().to_string(),
-            "VMs have measured into this folder already",
+            "the folder already has results of VMs",
             "Name another folder with --out",
         ));
     }
@@ -68,7 +68,7 @@ pub(super) fn run(args: &RunArgs, mut scenario: Scenario, why: &str) -> Result<E
     let machines = plan.machines(&kernel, &out)?;
     let ended = watch::all(&plan, &machines, &tools)
         .map_err(|error| if interrupt::requested() { Error::Interrupted } else { failed(error) })?;
-    // Those of VMs that were interrupted too.
+    // Including the journals of interrupted VMs.
     let reported = store::journals(ended.iter().map(|outcome| outcome.lines.clone()).collect())
         .and_then(merge)
         .and_then(|campaign| conclude(&out, &campaign));
@@ -80,7 +80,7 @@ pub(super) fn run(args: &RunArgs, mut scenario: Scenario, why: &str) -> Result<E
     Ok(ExitCode::from(u8::from(!whole)))
 }
 
-/// Makes ready what is booted and what runs in it.
+/// Prepares what is booted and what runs in it.
 fn prepare(
     args: &RunArgs,
     scenario: &mut Scenario,
@@ -109,9 +109,9 @@ fn prepare(
     Ok((tools, kernel, Boot::NineP))
 }
 
-/// Whether external methods are asked for: by name, by the groups `external` and `all`, or by the
-/// scenario. The groups `count` and `record` have some too, but there they are not the point: they
-/// are left out where the programs are not.
+/// Whether external methods are requested: by name, by the groups `external` and `all`, or by the
+/// scenario. The groups `count` and `record` include some too, but there they are optional: they
+/// are left out if their programs are missing.
 fn needs_externals(args: &RunArgs, scenario: &Scenario) -> bool {
     let named = |method: &str| method.trim() == "all" || method.trim().starts_with("external");
     args.methods.split(',').any(named)

@@ -1,4 +1,4 @@
-//! How far the VMs of a campaign are, as their journals grow.
+//! Follows the VMs of a campaign through their growing journals.
 
 use std::{
     fs::{self, File},
@@ -21,14 +21,14 @@ use crate::{
     measure::ahead::Ahead,
 };
 
-/// How often journals are looked at.
+/// How often journals are read.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How often a line is written where no bar can be drawn.
+/// How often a line is written if no bar can be drawn.
 const LINE: Duration = Duration::from_secs(60);
 
-/// Runs all machines of the plan, tells how far they are, and says how each ended. After Ctrl-C
-/// fewer have.
+/// Runs all machines of the plan, shows progress, and returns how each ended. After Ctrl-C some
+/// have not started.
 ///
 /// # Errors
 /// A machine cannot be started.
@@ -76,7 +76,7 @@ pub(super) fn all(
     Ok(ended.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
-/// How a VM ended, in a line; what a failed one said last.
+/// How a VM ended, in one line; includes the last output of a failed one.
 fn how(outcome: &Outcome) -> String {
     match outcome.status() {
         Ok(0) => "done".to_owned(),
@@ -89,20 +89,20 @@ fn how(outcome: &Outcome) -> String {
     }
 }
 
-/// The journals of all VMs, and what is left by them.
+/// The journals of all VMs, and the work left.
 struct Watch {
     journals: Vec<Tail>,
     ahead: Ahead<Part>,
 }
 
-/// One that grows.
+/// A growing journal.
 struct Tail {
     part: Part,
     file: Option<PathBuf>,
     read: u64,
-    /// Trials to come, once it says so.
+    /// Number of trials to come, once its first line is known.
     left: Option<usize>,
-    /// When its last line came.
+    /// When its last line was read.
     last: Instant,
     ended: bool,
 }
@@ -120,8 +120,7 @@ impl Watch {
         Self { journals: journals.map(tail).collect(), ahead: Ahead::default() }
     }
 
-    /// Reads what the journals have grown by. One that cannot be read makes the time left wrong,
-    /// and nothing else.
+    /// Reads new lines of the journals. If one cannot be read, only the time left is wrong.
     fn look(&mut self) {
         let alike: Vec<Part> = self.journals.iter().map(|tail| tail.part).collect();
         for tail in self.journals.iter_mut().filter(|tail| !tail.ended) {
@@ -134,7 +133,7 @@ impl Watch {
                     None => {
                         let each = planned(&line);
                         tail.left = Some(each);
-                        // Those of one part have as many.
+                        // VMs that measure the same part have the same number.
                         if !self.ahead.expects(tail.part) {
                             let all =
                                 each * alike.iter().filter(|part| **part == tail.part).count();
@@ -155,7 +154,7 @@ impl Watch {
         }
     }
 
-    /// The time left, once a VM of each part has begun.
+    /// The time left, once a VM of each part has started.
     fn left(&self, at_once: usize) -> Option<Duration> {
         let known = self.journals.iter().all(|tail| self.ahead.expects(tail.part));
         let running = self.journals.iter().filter(|tail| !tail.ended).count();
@@ -170,10 +169,10 @@ impl Watch {
 }
 
 impl Tail {
-    /// Its new lines; one that is cut waits for its rest.
+    /// Its new lines; an incomplete line is read again later.
     fn lines(&mut self) -> Vec<Vec<u8>> {
         let mut lines = Vec::new();
-        // QEMU makes it when it starts.
+        // QEMU creates it at start.
         let Some(file) = self.file.as_ref().and_then(|file| File::open(file).ok()) else {
             return lines;
         };
@@ -190,7 +189,7 @@ impl Tail {
     }
 }
 
-/// The trials that a journal's first line says will follow.
+/// The number of trials that a journal's first line announces.
 fn planned(line: &[u8]) -> usize {
     match serde_json::from_slice(line) {
         Ok(JournalLine::Start { planned, .. }) => planned.unwrap_or_default(),

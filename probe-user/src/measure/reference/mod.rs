@@ -1,9 +1,9 @@
-//! The exact count beside a method: programs at places from which alone the target is entered, or
-//! that each of its calls passes, never on the target itself.
+//! The exact count beside a method. Its programs are at the only callers of a target's function, or
+//! at places that each of its calls passes, but never on the function itself.
 //!
-//! Two tracers on one function cost more than the sum of both: ftrace then walks a list on every
-//! call. So the reference counter counts elsewhere, and its counts add up to the target's. That
-//! claim rests on the compiled code: [`verify`] tests it on the running kernel.
+//! Two tracers on one function cost more than both separately, because ftrace then walks a list on
+//! every call. So the reference counter counts elsewhere, where its counts add up to the target's.
+//! That depends on the compiled code: [`verify`] tests it on the running kernel.
 
 mod sites;
 mod verify;
@@ -45,17 +45,17 @@ struct CountedFunction {
 /// What the reference counter had counted at one moment, by function; none where there is no site.
 pub type Reading = Vec<Option<CallCounts>>;
 
-/// What the reference counter counted, bin by bin.
+/// The reference counter's counts, bin by bin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Referenced {
     /// Calls of all threads.
     pub series: ReferenceSeries,
-    /// Calls that each guest's workers made, by function; a function is missing where the reference
-    /// counter does not see who calls.
+    /// Calls made by each guest's workers, by function; a function is missing if the reference
+    /// counter does not see who calls it.
     pub guests: Vec<BTreeMap<String, Vec<u64>>>,
 }
 
-/// What counts the calls of `function`, for people.
+/// A description of what counts the calls of `function`.
 ///
 /// # Errors
 /// There is no exact site for it.
@@ -75,8 +75,8 @@ pub fn describe(function: &Function) -> Result<String> {
 }
 
 impl ReferenceCounter {
-    /// Attaches to the sites of every function that has some, and tells the calls of `workers`
-    /// apart.
+    /// Attaches to the sites of every function that has some, and counts the calls of `workers`
+    /// separately.
     ///
     /// # Errors
     /// The kernel refuses a program; what had attached by then is detached.
@@ -93,8 +93,8 @@ impl ReferenceCounter {
         Ok(Self { functions: functions.collect::<Result<_>>()?, workers: workers.to_vec() })
     }
 
-    /// Calls of each function since the reference counter was attached, without a system call. None
-    /// where there is no site.
+    /// Calls of each function since the reference counter was attached, without a system call.
+    /// `None` if there is no site.
     pub fn read(&self) -> Reading {
         let sum = |sites: &Vec<Site>| sites.iter().map(Site::calls).reduce(add).unwrap_or_default();
         self.functions.iter().map(|watched| watched.sites.as_ref().ok().map(sum)).collect()
@@ -103,18 +103,18 @@ impl ReferenceCounter {
     /// Calls at which the reference counter did not run.
     ///
     /// # Errors
-    /// The kernel does not tell of its programs.
+    /// The kernel gives no information about its programs.
     pub fn missed(&self) -> Result<Loss> {
         self.sites()
             .map(|site| site.probe().missed())
             .try_fold(Loss::NONE, |all, one| Ok(all.and(one?)))
     }
 
-    /// Detaches, and turns what was read at the edges of the bins into series: one value for each
-    /// pair of edges.
+    /// Detaches, and turns the readings at bin edges into series, with one value for each pair of
+    /// edges.
     ///
     /// # Errors
-    /// A program is still attached, or the kernel does not tell of it.
+    /// A program is still attached, or the kernel gives no information about it.
     pub fn finish(mut self, readings: &[Reading]) -> Result<Referenced> {
         self.detach_all()?;
         let missed = self.missed()?;
@@ -129,7 +129,7 @@ impl ReferenceCounter {
         })
     }
 
-    /// A guest may have several workers: one for each pair of queues.
+    /// A guest may have several workers, one for each pair of queues.
     fn by_guest(&self, readings: &[Reading]) -> Vec<BTreeMap<String, Vec<u64>>> {
         let guests = self.workers.iter().map(|worker| worker.guest + 1).max().unwrap_or(0);
         let of = |guest: usize| {
@@ -150,7 +150,7 @@ impl ReferenceCounter {
         (0..guests).map(of).collect()
     }
 
-    /// Calls made while it was attached, of each function that has sites.
+    /// Calls made while it was attached, for each function that has sites.
     fn made(&self) -> Result<Vec<u64>> {
         let sum = |sites: &Vec<Site>| sites.iter().map(Site::made).sum();
         self.functions.iter().filter_map(|watched| watched.sites.as_ref().ok()).map(sum).collect()
@@ -163,7 +163,7 @@ impl ReferenceCounter {
         self.functions.iter().filter_map(|watched| watched.sites.as_ref().ok()).map(names)
     }
 
-    /// Goes on past an error, and reports the first.
+    /// Continues after an error, and reports the first one.
     fn detach_all(&mut self) -> Result<()> {
         let sites = self.functions.iter_mut().flat_map(|watched| &mut watched.sites).flatten();
         sites.map(|site| site.probe_mut().detach()).fold(Ok(()), Result::and)
@@ -184,7 +184,7 @@ fn add(mut one: CallCounts, other: CallCounts) -> CallCounts {
     one
 }
 
-/// What `of` grew by between each two readings. Totals never fall, so a difference is never
+/// The increase of `of` between consecutive readings. Totals never fall, so a difference is never
 /// negative.
 fn differences(readings: &[Reading], function: usize, of: impl Fn(&CallCounts) -> u64) -> Vec<u64> {
     let total = |reading: &Reading| reading.get(function).and_then(Option::as_ref).map_or(0, &of);

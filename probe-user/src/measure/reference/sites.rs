@@ -1,4 +1,4 @@
-//! Where the calls of a function can be counted without touching it.
+//! The places at which a function's calls can be counted without touching it.
 
 use probe_core::{
     error::{Error, Result},
@@ -19,7 +19,7 @@ use crate::kernel::{
     run::PREFIX,
 };
 
-/// A place whose hits are a function's calls, or a part of them.
+/// A place whose hits are all or some of a function's calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CountingPoint {
     Function(Function),
@@ -48,7 +48,7 @@ pub(super) fn of(function: &Function) -> Result<Vec<CountingPoint>> {
             let counted: Vec<&str> = subject::counted().collect();
             Err(Error::unsupported(
                 format!("reference counter of {}", function.name),
-                "no places are known that are hit exactly once in each of its calls",
+                "no places are known that each of its calls hits exactly once",
                 format!("Measure its overhead, or the fidelity on one of {}", counted.join(", ")),
             ))
         }
@@ -59,7 +59,7 @@ pub(super) fn of(function: &Function) -> Result<Vec<CountingPoint>> {
 pub(super) struct Sites(WorkerCounters);
 
 impl Sites {
-    /// Tells the calls of the workers with these thread ids apart.
+    /// Counts the calls of the workers with these thread ids separately.
     pub(super) fn new(programs: &Programs, workers: &[u32]) -> Result<Self> {
         Ok(Self(WorkerCounters::new(programs, &format!("{PREFIX}_watch"), workers)?))
     }

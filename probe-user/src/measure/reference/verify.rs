@@ -1,5 +1,5 @@
-//! Tests on the running kernel that the reference counter's sites count what the functions
-//! themselves count.
+//! Tests on the running kernel that the reference counter's sites count the same as the functions
+//! themselves.
 
 use probe_core::{
     error::{Error, Result},
@@ -26,8 +26,9 @@ struct Pairs {
     reference: ReferenceCounter,
 }
 
-/// Counts both while `load` runs, which must have come to rest when it returns: the two must be
-/// equal. Functions without a site are left out. A function that the load did not call stands at
+/// Counts both while `load` runs, which must be idle when it returns: the two counts must be equal.
+/// Functions without a site are left out. For a function that the load did not call, both are zero,
+/// which proves nothing.
 /// zero: nothing is proved of it.
 ///
 /// # Errors
@@ -53,16 +54,16 @@ pub fn verify(
     called(prove(checks.map(check).collect())?)
 }
 
-/// The same while a load runs that never rests, somebody else's; `span` passes the time.
+/// The same during a load that is not ours and never idle; `span` waits for some time.
 ///
-/// Each reading of the reference counter stands between two of the functions' own counters, and no
-/// call is on its way between a site and its function but one of each worker, or of each CPU: so
-/// what the reference counter counted meanwhile has bounds, which are as far apart as calls come in
-/// the time of a few reads, however long the span.
+/// Each reading of the reference counter is between two of the functions' own counters, and at most
+/// one call per worker or per CPU is in progress between a site and its function. So the reference
+/// count has bounds, which are as far apart as the number of calls during a few reads, however long
+/// the span.
 ///
 /// # Errors
-/// The reference counter is out of its bounds, or the kernel refuses a program. What was not called
-/// stands at zero.
+/// The reference counter is outside its bounds, or the kernel refuses a program. For functions that
+/// were not called, both counts are zero.
 pub fn verify_alongside(
     programs: &Programs,
     target: &Target,
@@ -122,14 +123,14 @@ fn prove(checks: Vec<ReferenceCheck>) -> Result<Vec<ReferenceCheck>> {
         return Err(Error::Inconsistent(format!(
             "the reference counter did not count what {function} counted ({reference} calls of \
              {sites}, {target} of {function}): either it is not exact on this kernel, or another \
-             program used vhost-net meanwhile; stop that one first"
+             program used vhost-net meanwhile; stop that program first"
         )));
     }
     Ok(checks)
 }
 
-/// The load was there for vhost's functions: of all of them, it must have called one. Nothing is
-/// asked of others', which only a VM calls.
+/// The load was for vhost's functions and must have called at least one of them. This does not
+/// apply to other functions, which only a VM calls.
 fn called(checks: Vec<ReferenceCheck>) -> Result<Vec<ReferenceCheck>> {
     let mut vhost = checks.iter().filter(|check| check.function.starts_with("handle_")).peekable();
     if vhost.peek().is_some() && vhost.all(|check| check.target == 0) {
