@@ -4,7 +4,7 @@ use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 
 use probe_core::error::{Error, Result};
 
-/// Confines thread `tid` (none: the calling one) to `cpus`.
+/// Confines thread `tid` (`None`: the calling one) to `cpus`.
 ///
 /// # Errors
 /// As [`set`]; no CPU of the list is online, the thread has ended.
@@ -26,10 +26,10 @@ pub fn pin(tid: Option<u32>, cpus: &[u32]) -> Result<()> {
     })
 }
 
-/// `cpus` as the kernel takes them.
+/// `cpus` in the kernel's format.
 ///
 /// # Errors
-/// As [`beyond`] says.
+/// A CPU number is too great, see [`beyond`].
 pub fn set(cpus: &[u32]) -> Result<CpuSet> {
     let mut set = CpuSet::new();
     for &cpu in cpus {
@@ -41,8 +41,8 @@ pub fn set(cpus: &[u32]) -> Result<CpuSet> {
     Ok(set)
 }
 
-/// Why no thread can be pinned to a CPU of this number, if so. A kernel can have 8192 CPUs; the C
-/// library's set (`cpu_set_t`), in which we name them, has room for 1024.
+/// Why no thread can be pinned to a CPU with this number, if so. A kernel can have 8192 CPUs, but
+/// the C library's set (`cpu_set_t`), which we use, has room for 1024.
 pub fn beyond(cpu: u32) -> Option<String> {
     let most = CpuSet::MAX_CPU - 1;
     (cpu as usize > most).then(|| format!("tracetoll pins threads to CPUs up to {most}, not {cpu}"))

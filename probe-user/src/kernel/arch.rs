@@ -1,4 +1,4 @@
-//! What differs between architectures: one [`Architecture`] each, in a file of its own.
+//! What differs between architectures: one [`Architecture`] each, in its own file.
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
@@ -13,32 +13,32 @@ use probe_core::{
 /// An architecture that tracetoll measures on.
 #[derive(Debug)]
 pub struct Architecture {
-    /// Its machines: its name, and what QEMU needs to know.
+    /// Its machines: its name, and what QEMU needs.
     pub machines: &'static probe_vm::Architecture,
-    /// Reads what the processor, the kernel and the firmware say of the machine, and judges it; the
-    /// argument is the processor's model.
+    /// Reads what the processor, the kernel and the firmware report about the machine; the argument
+    /// is the processor's model.
     pub processor: fn(&str) -> Processor,
-    /// What keeps this processor's wall clock; the error says why it is not known.
+    /// The platform of this processor's wall clock; the error says why it is unknown.
     pub platform: fn(&Processor, &str) -> std::result::Result<Platform, String>,
-    /// The hypervisor's name, where one is present.
+    /// The hypervisor's name, if one is present.
     pub hypervisor: fn(&Processor) -> Option<String>,
-    /// The trace clocks that a recording may use; the first is the default, and that of the bin
+    /// The trace clocks that a recording may use; the first is the default and that of the bin
     /// edges.
     pub trace_clocks: &'static [&'static str],
-    /// Where the kernel uses this clocksource, it vouches that all CPUs agree on the other clocks.
+    /// If the kernel uses this clocksource, it guarantees that the other clocks agree on all CPUs.
     pub clocksource: &'static str,
-    /// What to load for KVM.
+    /// The modules to load for KVM.
     pub kvm_modules: &'static str,
 }
 
-/// Those that this program is built for: each has instructions of its own.
+/// The architectures for which this program is built: each has its own instructions.
 static KNOWN: &[Architecture] = &[
     #[cfg(target_arch = "x86_64")]
     x86_64::X86_64,
 ];
 
 impl Architecture {
-    /// That of this host.
+    /// The architecture of this host.
     ///
     /// # Errors
     /// It is not known.
@@ -46,7 +46,7 @@ impl Architecture {
         Self::named(ARCH)
     }
 
-    /// The one of this name.
+    /// The architecture with this name.
     ///
     /// # Errors
     /// It is not known.

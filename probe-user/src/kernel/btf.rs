@@ -1,7 +1,7 @@
-//! The kernel's type information, as far as attaching a program to a function needs it: which id a
-//! FUNC has.
+//! The kernel's type information, as far as it is needed to attach a program to a function: the id
+//! of a FUNC.
 //!
-//! A module's BTF continues that of the kernel (`vmlinux`): its type ids and string offsets go on
+//! A module's BTF continues that of the kernel (`vmlinux`): its type ids and string offsets start
 //! where the kernel's end, so the kernel's must be walked too. Source: Documentation/bpf/btf.rst,
 //! include/uapi/linux/btf.h.
 
@@ -15,21 +15,21 @@ const KIND_FUNC: u32 = 12;
 /// Why bytes are not BTF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BtfError {
-    /// The first two bytes are another number, or the other byte order's.
+    /// The first two bytes are another number, or in the other byte order.
     #[error("magic {0:#06x} instead of 0xeb9f")]
     Magic(u16),
     /// A section reaches beyond the data.
     #[error("its {0} ends beyond its {1} bytes")]
     Truncated(&'static str, usize),
-    /// A type whose size is not known, so that nothing behind it can be found.
-    #[error("type {id} is of kind {kind}, which this version does not know")]
+    /// A type of unknown size, after which nothing can be found.
+    #[error("type {id} is of kind {kind}, which this version does not support")]
     UnknownKind {
         /// The type.
         id: u32,
         /// Its kind.
         kind: u32,
     },
-    /// More types, or longer strings, than 32 bits can number.
+    /// More types, or longer strings, than 32 bits can count.
     #[error("its numbers overflow")]
     Overflow,
 }
@@ -43,18 +43,18 @@ pub struct Functions {
     strings: Vec<u8>,
     /// Offset of the name, and id, of each FUNC.
     functions: Vec<(u32, u32)>,
-    /// The first id behind the last type.
+    /// The first id after the last type.
     types_end: u32,
 }
 
 impl Functions {
-    /// Reads a BTF; that of a module needs the kernel's as its `base`.
+    /// Parses a BTF; a module's needs the kernel's as its `base`.
     ///
     /// # Errors
     /// The bytes are not BTF.
     pub fn parse(data: &[u8], base: Option<Arc<Self>>) -> Result<Self, BtfError> {
         let sections = Sections::of(data)?;
-        // Id 0 is void and string 0 is empty; a base has both already.
+        // Id 0 is void and string 0 is empty; a base already has both.
         let (first, strings_start) = match &base {
             Some(base) => (base.types_end, base.strings_end()?),
             None => (1, 0),
@@ -66,7 +66,7 @@ impl Functions {
             // struct btf_type
             let ([name, info, _], rest) =
                 words(types).ok_or(BtfError::Truncated("last type", data.len()))?;
-            // Kernels before 7.0 leave bits 16 to 23 and 29 to 30 zero, newer ones may use them.
+            // Kernels before 7.0 leave bits 16 to 23 and 29 to 30 zero; newer ones may use them.
             let (kind, members) = ((info >> 24) & 0x7f, (info & 0x00ff_ffff) as usize);
             if kind == KIND_FUNC {
                 functions.push((name, id));
@@ -84,14 +84,14 @@ impl Functions {
         })
     }
 
-    /// Type id of the FUNC `name`, of this BTF alone.
+    /// Type id of the FUNC `name`, only from this BTF.
     pub fn id(&self, name: &str) -> Option<u32> {
         self.functions.iter().find(|(at, _)| self.string_is(*at, name)).map(|(_, id)| *id)
     }
 
     fn string_is(&self, at: u32, name: &str) -> bool {
         match at.checked_sub(self.strings_start) {
-            // Words that the kernel has too stand only there.
+            // Strings that the kernel also has are only stored there.
             None => self.base.as_ref().is_some_and(|base| base.string_is(at, name)),
             Some(at) => self
                 .strings
@@ -118,7 +118,7 @@ impl<'a> Sections<'a> {
         // struct btf_header up to str_len, which every version has
         let (header, _) = words(data).ok_or(truncated("header"))?;
         let [first, length, types, types_length, strings, strings_length] = header;
-        // Version and flags stand in the upper half.
+        // Version and flags are in the upper half.
         let magic = first as u16;
         if magic != MAGIC {
             return Err(BtfError::Magic(magic));
@@ -136,7 +136,7 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// Bytes behind a type's head: the kind's own structure, once or once for each member.
+/// Bytes after a type's head: the kind's own structure, once or once per member.
 fn tail(kind: u32, members: usize) -> Option<usize> {
     let (fixed, each) = match kind {
         // PTR, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FLOAT, TYPE_TAG
@@ -154,7 +154,7 @@ fn tail(kind: u32, members: usize) -> Option<usize> {
     members.checked_mul(each)?.checked_add(fixed)
 }
 
-/// The little-endian words that `bytes` begin with, and what follows them.
+/// The first little-endian words of `bytes`, and the rest.
 fn words<const N: usize>(bytes: &[u8]) -> Option<([u32; N], &[u8])> {
     let (head, rest) = bytes.split_at_checked(size_of::<[u32; N]>())?;
     let (words, _) = head.as_chunks();
@@ -174,7 +174,7 @@ mod tests {
         bytes
     }
 
-    /// A type's head and as many bytes behind it as its kind has.
+    /// A type's head, followed by as many bytes as its kind has.
     fn item(name: u32, kind: u32, members: u32, behind: usize) -> Vec<u8> {
         let mut bytes: Vec<u8> =
             [name, kind << 24 | members, 0].into_iter().flat_map(u32::to_le_bytes).collect();
@@ -190,7 +190,7 @@ mod tests {
         bytes
     }
 
-    /// One type of each kind that there is, then the function `schedule`, as number 20.
+    /// One type of each kind, then the function `schedule`, as number 20.
     fn kernel() -> Vec<u8> {
         let sizes = [4, 0, 12, 24, 24, 16, 0, 0, 0, 0, 0, 0, 16, 4, 24, 0, 4, 0, 24];
         let mut types: Vec<_> =
@@ -200,8 +200,7 @@ mod tests {
     }
 
     fn module() -> Vec<u8> {
-        // 20 bytes of strings in the kernel: `handle_tx` stands there, `handle_rx` is the module's
-        // own.
+        // The kernel has 20 bytes of strings, with `handle_tx`; `handle_rx` is the module's own.
         let types = [item(0, 1, 0, 4), item(10, KIND_FUNC, 0, 0), item(20, KIND_FUNC, 0, 0)];
         btf(&types, b"handle_rx\0")
     }
@@ -235,7 +234,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>, at: usize, value: u32) {
             let _ = Functions::parse(&bytes, None).map(|functions| functions.id("x"));
-            // A real one with one word changed gets further.
+            // A real one with one changed word gets further.
             let mut changed = kernel();
             let at = at % (changed.len() - 4);
             changed[at..at + 4].copy_from_slice(&value.to_le_bytes());

@@ -1,9 +1,9 @@
-//! A control group (cgroup v2) around another program's processes: it holds all of them, whatever
-//! they fork, and accounts for their CPU time, threads and ended ones included. No controller is
-//! needed for that.
+//! A control group (cgroup v2) for another program's processes. It holds all of them, whatever they
+//! fork, and accounts for their CPU time, including threads and ended processes. It needs no
+//! controller.
 //!
-//! The account of a task that runs at this moment is as old as its last tick or context switch, as
-//! everywhere in the scheduler.
+//! The account of a running task is as old as its last tick or context switch, as everywhere in the
+//! scheduler.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -27,25 +27,25 @@ use super::{
     tracefs,
 };
 
-/// What ends everything inside at once, since Linux 5.14.
+/// Kills everything inside at once, since Linux 5.14.
 const KILL: &str = "cgroup.kill";
 
-/// How long the kernel may take to let go of killed processes.
+/// Time that the kernel may take to release killed processes.
 const KILLED_WITHIN: Duration = Duration::from_secs(30);
 
-/// A cgroup of our own. [`Cgroup::close`] removes it and reports errors; dropping it kills what is
-/// inside and removes it.
+/// A cgroup of our own. [`Cgroup::close`] removes it and reports errors; dropping it kills its
+/// processes and removes it.
 #[derive(Debug)]
 pub struct Cgroup {
-    /// None once it is removed.
+    /// `None` after it was removed.
     folder: Option<PathBuf>,
 }
 
 impl Cgroup {
-    /// Makes the cgroup `name`, which is [`Run::object`]'s, below the one that we are in.
+    /// Creates the cgroup `name`, which comes from [`Run::object`], below the one of this process.
     ///
     /// # Errors
-    /// There is no cgroup v2, or we may not make groups in it.
+    /// There is no cgroup v2, or we may not create groups in it.
     ///
     /// [`Run::object`]: super::run::Run::object
     pub fn create(name: &str) -> Result<Self> {
@@ -56,7 +56,7 @@ impl Cgroup {
             if !made.path(file).exists() {
                 return Err(Error::unsupported(
                     "cgroup v2",
-                    format!("its groups have no {file}"),
+                    format!("its groups have no file {file}"),
                     "Use Linux 5.14 or later",
                 ));
             }
@@ -64,7 +64,7 @@ impl Cgroup {
         Ok(made)
     }
 
-    /// `cgroup.procs`, through which a process comes in.
+    /// `cgroup.procs`, through which a process enters.
     ///
     /// # Errors
     /// It cannot be opened.
@@ -77,12 +77,12 @@ impl Cgroup {
     /// CPU time of everything that ever ran inside.
     ///
     /// # Errors
-    /// The account cannot be read.
+    /// The number cannot be read.
     pub fn cpu(&self) -> Result<Nanos> {
         self.number("cpu.stat", "usage_usec").map(|micros| Nanos(micros.saturating_mul(1000)))
     }
 
-    /// Whether a process lives inside; one that ended and was not waited for does not.
+    /// Whether a process inside is alive; one that has ended and was not waited for does not count.
     ///
     /// # Errors
     /// It cannot be read.
@@ -90,7 +90,7 @@ impl Cgroup {
         self.number("cgroup.events", "populated").map(|populated| populated > 0)
     }
 
-    /// Its path in `/proc/PID/cgroup` ends in this name.
+    /// Its name, with which its path in `/proc/PID/cgroup` ends.
     pub fn name(&self) -> &str {
         self.folder.as_deref().and_then(Path::file_name).and_then(|n| n.to_str()).unwrap_or("")
     }
@@ -98,14 +98,14 @@ impl Cgroup {
     /// Kills everything inside, and waits until it is gone.
     ///
     /// # Errors
-    /// The kernel refused, or a process does not go.
+    /// The kernel refused, or a process does not end.
     pub fn kill(&self) -> Result<()> {
         let path = self.path(KILL);
         fs::write(&path, "1").map_err(|e| Error::file("write", path, e))?;
         let began = Instant::now();
         while self.is_populated()? {
             if began.elapsed() > KILLED_WITHIN {
-                let why = format!("killed processes are still there after {KILLED_WITHIN:?}");
+                let why = format!("killed processes still exist after {KILLED_WITHIN:?}");
                 return Err(Error::Inconsistent(format!("cgroup {}: {why}", self.name())));
             }
             thread::sleep(Duration::from_millis(5));
@@ -116,15 +116,15 @@ impl Cgroup {
     /// Removes the group.
     ///
     /// # Errors
-    /// The kernel refused: somebody is inside (`EBUSY`).
+    /// The kernel refused: a process is inside (`EBUSY`).
     pub fn close(mut self) -> Result<()> {
         self.remove()
     }
 
-    /// As [`Cgroup::close`], for owners that cannot give it away.
+    /// Like [`Cgroup::close`], for owners that cannot give it away.
     ///
     /// # Errors
-    /// As there; it is not tried again.
+    /// As there; it is not retried.
     pub fn remove(&mut self) -> Result<()> {
         self.folder.take().map_or(Ok(()), |folder| remove(&folder))
     }
@@ -133,7 +133,7 @@ impl Cgroup {
         self.folder.as_deref().unwrap_or(Path::new("")).join(file)
     }
 
-    /// The number behind `key` in a flat keyed file.
+    /// The number after `key` in a flat keyed file.
     fn number(&self, file: &str, key: &str) -> Result<u64> {
         let path = self.path(file);
         let text = fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
@@ -154,10 +154,10 @@ impl Drop for Cgroup {
     }
 }
 
-/// Removes the groups of the dead, and kills who is in them.
+/// Removes the groups of dead owners, and kills the processes in them.
 pub fn sweep(judge: &Judge, swept: &mut Swept) {
-    // Without cgroup v2 there is nothing of ours in it. The dead may have been in another group
-    // than we are.
+    // Without cgroup v2 there is nothing of ours. The dead owners may have been in another group
+    // than this process.
     let found = match tracefs::mounted("cgroup2") {
         Ok(None) => return,
         Ok(Some(root)) => tagged(&root, judge),
@@ -184,7 +184,7 @@ fn described(folder: &Path) -> String {
     let inside: Vec<_> = pids.lines().map(process).collect();
     match inside.is_empty() {
         true => format!("cgroup {name}"),
-        false => format!("cgroup {name} with {}", inside.join(", ")),
+        false => format!("cgroup {name} with processes {}", inside.join(", ")),
     }
 }
 
@@ -196,8 +196,8 @@ fn kill_and_remove(folder: &Path) -> Result<()> {
     left.close()
 }
 
-/// The groups below `folder` that are ours, with what becomes of them and all inside; what is
-/// inside comes first.
+/// The groups below `folder` that are ours, with what to do with them and everything inside; inner
+/// groups come first.
 fn tagged(folder: &Path, judge: &Judge) -> Result<Vec<(PathBuf, Fate)>> {
     let mut found = Vec::new();
     for inner in groups_in(folder)? {
@@ -222,7 +222,7 @@ fn with_inner(folder: PathBuf) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The groups right below; none in one that is gone by now.
+/// The groups directly below; empty if it has been removed meanwhile.
 fn groups_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -280,7 +280,7 @@ mod tests {
         let found = tagged(root.path(), &judge).unwrap();
         assert!(found.iter().all(|(_, fate)| *fate == Fate::Dead));
         let mut found: Vec<_> = found.into_iter().map(|(folder, _)| folder).collect();
-        // Folders come in no order, but what is inside comes first.
+        // Folders come in any order, but inner groups come first.
         for folder in &found {
             assert!(fs::remove_dir(folder).is_ok(), "{found:?}");
         }

@@ -1,8 +1,8 @@
-//! One campaign at a time on one kernel: methods attach to functions, not to devices, so that two
+//! One campaign at a time per kernel: methods attach to functions, not to devices, so two campaigns
 //! would count each other's calls.
 //!
-//! The claim is a lock on the file that owners hold their tags by ([`Owner::locked`]), so that
-//! campaigns in all containers of this kernel see each other's. It ends with the process, and with
+//! The claim is a lock on the file with which owners hold their tags ([`Owner::locked`]), so
+//! campaigns in all containers of this kernel see each other's claims. It ends with the process and
 //! its guard.
 
 use std::{
@@ -16,7 +16,7 @@ use rustix::fs::{major, minor};
 use super::owner::Owner;
 
 /// Where the kernel lists locks: `1: FLOCK  ADVISORY  WRITE 1234 00:0c:9 0 EOF` (fs/locks.c,
-/// `lock_get_status`). Those of processes that this PID namespace does not have are left out.
+/// `lock_get_status`). Locks of processes outside this PID namespace are not listed.
 const LOCKS: &str = "/proc/locks";
 
 /// The claim, held until it is dropped.
@@ -26,7 +26,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Claims the kernel for a campaign of this process's; None while somebody else has it.
+    /// Claims the kernel for a campaign of this process; `None` while another process has it.
     ///
     /// # Errors
     /// As [`Owner::own`], or the kernel has no such locks.
@@ -46,12 +46,12 @@ impl Drop for Claim {
     }
 }
 
-/// That somebody else has the claim, for people.
+/// Says that another process has the claim.
 pub fn taken() -> String {
-    format!("{} measures or tries out methods on this kernel already", holder())
+    format!("{} is already measuring, or trying methods, on this kernel", holder())
 }
 
-/// Who has the claim, as far as it can be told.
+/// The process that has the claim, as far as that is known.
 pub fn holder() -> String {
     let Ok(owner) = Owner::own() else { return "somebody".into() };
     let listed = fs::read_to_string(LOCKS).unwrap_or_default();
@@ -60,7 +60,7 @@ pub fn holder() -> String {
             Ok(name) => format!("process {pid} ({})", name.trim()),
             Err(_) => format!("the guard of process {pid}, which has just ended"),
         },
-        None => "a process that is not seen from here (another container's)".into(),
+        None => "a process that is not visible from here (in another container)".into(),
     }
 }
 

@@ -1,13 +1,16 @@
-//! Four sets of CPUs that differ, and which of them to use for what.
+//! Four different sets of CPUs, and what each is used for.
 //!
 //! | set | holds | for |
 //! |---|---|---|
-//! | [`possible`] | every number that a CPU can get until the next boot | slots that programs index by CPU: [`slots`] |
-//! | [`online`] | those that run tasks now | perf events, ring buffers, what the scheduler counts |
-//! | [`allowed`] | of these, those that whoever started us left to us: `taskset`, a cpuset, `isolcpus=` | what is taken unless somebody names CPUs |
-//! | [`usable`] | of those online, the ones in our cpuset | what may be named: `taskset` and `isolcpus=` only say where a thread begins |
+//! | [`possible`] | every number that a CPU can get until the next boot | slots that programs index
+//! by CPU: [`slots`] |
+//! | [`online`] | those that run tasks now | perf events, ring buffers, scheduler statistics |
+//! | [`allowed`] | of these, those that our parent left to us: `taskset`, a cpuset, `isolcpus=` |
+//! the default if the user names no CPUs |
+//! | [`usable`] | the online ones in our cpuset | what the user may name: `taskset` and `isolcpus=`
+//! only say where a thread starts |
 //!
-//! What is present and not online is of no use to anybody here but as a hint.
+//! CPUs that are present but not online are used only in hints.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -26,12 +29,12 @@ const FOLDER: &str = "/sys/devices/system/cpu";
 /// Every number that a CPU can get on this host; there may be gaps.
 ///
 /// # Errors
-/// The list cannot be read or is none.
+/// The list cannot be read or parsed.
 pub fn possible() -> Result<CpuList> {
     read("possible")
 }
 
-/// One more than the highest number that a CPU can get: for arrays that are indexed by it.
+/// One more than the greatest possible CPU number, for arrays that are indexed by it.
 ///
 /// # Errors
 /// As [`possible`].
@@ -42,13 +45,12 @@ pub fn slots() -> Result<u32> {
 /// The CPUs that are online now.
 ///
 /// # Errors
-/// The list cannot be read or is none.
+/// The list cannot be read or parsed.
 pub fn online() -> Result<CpuList> {
     read("online")
 }
 
-/// One that is online, for questions that any CPU answers. The first need not be: its number may be
-/// above 0.
+/// An online CPU, for questions that any CPU answers. It need not be 0, which may be offline.
 ///
 /// # Errors
 /// As [`online`].
@@ -57,45 +59,47 @@ pub fn any() -> Result<u32> {
     first.ok_or_else(|| Error::malformed(format!("{FOLDER}/online"), "it names no CPU"))
 }
 
-/// The CPUs that are online and that the calling thread may run on. Ask before something pins it.
+/// The CPUs that are online and that the calling thread may use. Call it before anything pins the
+/// thread.
 ///
 /// # Errors
 /// /proc or /sys cannot be read.
 pub fn allowed() -> Result<CpuList> {
-    // Not sched_getaffinity(2): that refuses sets smaller than the kernel's, and this has no size.
+    // Not sched_getaffinity(2): it fails for sets smaller than the kernel's; this file has no
+    // limit.
     const STATUS: &str = "/proc/thread-self/status";
     let text = fs::read_to_string(STATUS).map_err(|e| Error::file("read", STATUS, e))?;
     let list = text.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     let list = list.ok_or_else(|| Error::malformed(STATUS, "no Cpus_allowed_list"))?;
-    // The line holds numbers of CPUs that are offline, and of those that do not exist.
+    // The line includes CPUs that are offline, and numbers that do not exist.
     Ok(parse(STATUS, list)?.among(&online()?))
 }
 
-/// The CPUs that a thread of this process can be pinned to: those online, of which a cpuset may
-/// leave some out.
+/// The CPUs to which a thread of this process can be pinned: those online, possibly restricted by a
+/// cpuset.
 ///
 /// # Errors
-/// As [`allowed`]; no thread can be started.
+/// As [`allowed`]; or no thread can be started.
 pub fn usable() -> Result<CpuList> {
     let ask = || {
         let mut all = CpuSet::new();
         (0..CpuSet::MAX_CPU).for_each(|cpu| all.set(cpu));
-        // The kernel keeps what the cpuset has of it (kernel/sched/syscalls.c,
+        // The kernel restricts the set to the cpuset (kernel/sched/syscalls.c,
         // `__sched_setaffinity`).
         sched_setaffinity(None, &all)
             .map_err(|e| Error::call("sched_setaffinity", "a thread of ours", e.into()))?;
         allowed()
     };
-    // A thread of its own, since the calling one is to stay where it is.
+    // In a separate thread, since the calling one must not move.
     let asking = thread::Builder::new().spawn(ask);
     let asking = asking.map_err(|e| Error::call("clone", "a thread", e))?;
     asking.join().unwrap_or_else(|_| Err(Error::Inconsistent("the thread panicked".into())))
 }
 
-/// Makes sure that threads can be pinned to all CPUs of `needs`, each of which says who needs them.
+/// Makes sure that threads can be pinned to all CPUs in `needs`; each entry names its purpose.
 ///
 /// # Errors
-/// The first CPU that cannot be had, why, and what can be done about that.
+/// The first CPU that cannot be used, why, and what would help.
 pub fn check(needs: &[(&str, &[u32])]) -> Result<()> {
     let usable = usable()?;
     let each = needs.iter().flat_map(|(subject, cpus)| cpus.iter().map(move |cpu| (subject, *cpu)));

@@ -1,13 +1,12 @@
 //! CPU time in nanoseconds from the scheduler's own accounting, never from ticks.
 //!
 //! Both sources count without `kernel.sched_schedstats`: that switch adds the wake-up and wait
-//! statistics, while the fields below belong to `CONFIG_SCHED_INFO` (kernel/sched/stats.h), which
-//! `CONFIG_SCHEDSTATS` selects.
+//! statistics, while the fields used here belong to `CONFIG_SCHED_INFO` (kernel/sched/stats.h),
+//! which `CONFIG_SCHEDSTATS` selects.
 //!
-//! What they cannot tell: a thread's `run` includes the time of its current slice only up to the
-//! last tick, so a thread is read exactly when it sleeps; a CPU's `run` grows only when a task
-//! leaves the CPU, so a task that runs on alone (a hog without rivals) is missing until it is
-//! switched out.
+//! Limits: a thread's `run` includes its current slice only up to the last tick, so a thread's time
+//! is exact only while it sleeps. A CPU's `run` grows only when a task leaves the CPU, so a task
+//! that runs alone (a hog without competitors) is missing until it is switched out.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -22,24 +21,24 @@ use probe_core::{
     model::units::Nanos,
 };
 
-/// What a thread or a CPU has spent since it began.
+/// What a thread or a CPU has spent since it started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spent {
-    /// Time on a CPU; of a CPU, time that tasks other than idle ran on it.
+    /// Time on a CPU; for a CPU, time that tasks other than idle ran on it.
     pub run: Nanos,
-    /// Time ready to run, but waiting for a CPU; of a CPU, of all its tasks.
+    /// Time ready to run, but waiting for a CPU; for a CPU, of all its tasks.
     pub delay: Nanos,
 }
 
 impl Spent {
-    /// What was spent after `earlier`.
+    /// The difference to `earlier`.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self { run: self.run.since(earlier.run), delay: self.delay.since(earlier.delay) }
     }
 }
 
-/// How often the calling thread has gone to sleep since it began, and so how often it was woken:
+/// How often the calling thread has gone to sleep since it started, and so how often it was woken:
 /// its voluntary context switches (`/proc/thread-self/status`).
 ///
 /// # Errors
@@ -57,7 +56,7 @@ pub fn sleeps() -> Result<u64> {
 pub struct ThreadTime(Proc);
 
 impl ThreadTime {
-    /// Watches `tid`: a thread of any process, or of the kernel.
+    /// Opens the account of `tid`: a thread of any process, or of the kernel.
     ///
     /// # Errors
     /// There is no such thread, or the kernel has no `CONFIG_SCHED_INFO`.
@@ -65,7 +64,7 @@ impl ThreadTime {
         Proc::open(format!("/proc/{tid}/task/{tid}/schedstat").into()).map(Self)
     }
 
-    /// What it has spent.
+    /// What the thread has spent.
     ///
     /// # Errors
     /// The thread has ended (`ESRCH`).
@@ -79,7 +78,7 @@ impl ThreadTime {
 pub struct SystemTime(Proc);
 
 impl SystemTime {
-    /// Watches the system.
+    /// Opens the account of the system.
     ///
     /// # Errors
     /// The kernel has no `CONFIG_SCHEDSTATS`.
@@ -91,13 +90,13 @@ impl SystemTime {
     /// What each CPU has spent: `(number, spent)`.
     ///
     /// # Errors
-    /// A version of the file that is not known.
+    /// The file has an unknown version.
     pub fn read(&mut self) -> Result<Vec<(u32, Spent)>> {
         self.0.parse(parse_system)
     }
 }
 
-/// A file of procfs that is read again and again.
+/// A file of procfs that is read repeatedly.
 #[derive(Debug)]
 struct Proc {
     path: PathBuf,
@@ -122,9 +121,9 @@ impl Proc {
         parse(text).map_err(malformed)
     }
 
-    /// Reads the whole file. seq_file fills a buffer that is large enough in one call, so that the
-    /// text is from one moment as far as the kernel makes it so; a buffer that came back full was
-    /// not.
+    /// Reads the whole file. seq_file fills a buffer that is large enough in one call, so the text
+    /// is from one moment as far as the kernel guarantees it; if the buffer is full, it was too
+    /// small.
     fn fill(&mut self) -> std::io::Result<usize> {
         loop {
             let mut length = 0;
@@ -155,13 +154,13 @@ fn parse_thread(text: &str) -> std::result::Result<Spent, String> {
 }
 
 /// `/proc/schedstat`, Documentation/scheduler/sched-stats.rst: the 7th number of a `cpuN` line is
-/// `rq_cpu_time`, the 8th `run_delay`, both in ns (the document's "jiffies" are of old). Versions
-/// 16 and 17 changed the `domain` lines only.
+/// `rq_cpu_time`, the 8th `run_delay`, both in ns (the document's "jiffies" is outdated). Versions
+/// 16 and 17 changed only the `domain` lines.
 fn parse_system(text: &str) -> std::result::Result<Vec<(u32, Spent)>, String> {
     let mut lines = text.lines();
     let version = lines.next().and_then(|line| line.strip_prefix("version "));
     if !matches!(version, Some("15" | "16" | "17")) {
-        return Err(format!("version {} is not known", version.unwrap_or("(none)")));
+        return Err(format!("unknown version {}", version.unwrap_or("(none)")));
     }
     let cpus = lines.filter_map(|line| line.strip_prefix("cpu").map(|rest| (line, rest)));
     cpus.map(|(line, rest)| parse_cpu(rest).ok_or_else(|| format!("`{line}`"))).collect()
@@ -179,7 +178,7 @@ fn parse_cpu(rest: &str) -> Option<(u32, Spent)> {
 mod tests {
     use super::*;
 
-    // As Linux 6.1 prints it, the domain lines cut short.
+    // As Linux 6.1 prints it, with shortened domain lines.
     const V15: &str = "version 15\ntimestamp 4294893287\ncpu0 0 0 0 0 0 0 2183356017 305946217 \
                        1542\ndomain0 3 0 0 0 0 0 0\ncpu1 0 0 0 0 0 0 2535970174 81704349 \
                        733\ndomain0 3 0 0 0 0 0 0\n";
@@ -224,7 +223,7 @@ mod tests {
         let mut time = ThreadTime::of(tid).unwrap();
         let first = time.read().unwrap();
         let mut sum = 0_u64;
-        // A tick brings the figure up to date.
+        // A tick updates the figure.
         while time.read().unwrap().run == first.run {
             sum = std::hint::black_box(sum + 1);
         }

@@ -1,10 +1,9 @@
-//! Folders for temporary files, which a killed run leaves.
+//! Folders for temporary files, which a killed run leaves behind.
 //!
-//! Other kernels may see them, where the temporary folder is shared (NFS, 9p): a lock of this
-//! kernel proves nothing to those, and neither NFS nor QEMU's 9p carries a lock on a folder to
-//! them. So the name says on which boot of which kernel it was made:
-//! `tracetoll-TAG-NAME-BOOT-RANDOM`. Some runtimes give each container a boot's id of its own; what
-//! another one made is left then.
+//! If the temporary folder is shared (NFS, 9p), other kernels may see these folders. A lock of this
+//! kernel means nothing to them, and neither NFS nor QEMU's 9p passes on a lock on a folder. So the
+//! name says on which boot of which kernel it was created: `tracetoll-TAG-NAME-BOOT-RANDOM`. Some
+//! runtimes give each container its own boot id; then folders from other containers are left.
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
@@ -14,16 +13,16 @@ use tempfile::TempDir;
 use super::owner::{Fate, Judge, Owner};
 use crate::kernel::swept::Swept;
 
-/// Tells kernels and their boots apart (Documentation/admin-guide/sysctl/kernel.rst).
+/// Identifies a kernel's boot (Documentation/admin-guide/sysctl/kernel.rst).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// How much of it a name holds: enough for any number of machines that share a folder.
+/// How many characters of it a name has: enough for any number of machines that share a folder.
 const BOOT_LENGTH: usize = 12;
 
-/// Makes one in the temporary folder.
+/// Creates one in the temporary folder.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be created.
 pub(super) fn create(owner: &Owner, name: &str) -> Result<TempDir> {
     let prefix = format!("{}-{}-", owner.object(name), boot()?);
     let made = tempfile::Builder::new().prefix(&prefix).tempdir();
@@ -33,7 +32,7 @@ pub(super) fn create(owner: &Owner, name: &str) -> Result<TempDir> {
     })
 }
 
-/// Removes those of the dead, and says which.
+/// Removes the folders of dead owners, and says which.
 pub fn sweep(judge: &Judge, swept: &mut Swept) {
     let temporary = std::env::temp_dir();
     let listed = fs::read_dir(&temporary).map_err(|e| Error::file("read", &temporary, e));
@@ -43,7 +42,7 @@ pub fn sweep(judge: &Judge, swept: &mut Swept) {
     };
     for entry in entries.flatten() {
         let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
-        // Ours alone: anybody may make a folder of that name there.
+        // Only our own: anybody may create a folder of that name there.
         let own = entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == 0);
         let Some(fate) = own.then(|| fate(judge, &name, &boot)).flatten() else { continue };
         swept.settle(format!("folder {}", path.display()), fate, || {
@@ -52,14 +51,14 @@ pub fn sweep(judge: &Judge, swept: &mut Swept) {
     }
 }
 
-/// What becomes of a folder of this name.
+/// What to do with a folder of this name.
 fn fate(judge: &Judge, name: &str, boot: &str) -> Option<Fate> {
     let fate = judge.fate(name).filter(|_| !is_old(name) || is_of_0_1(name))?;
     if fate != Fate::Dead || is_old(name) || made_on(name) == Some(boot) {
         return Some(fate);
     }
-    let why = "another kernel made it, or this one before it was booted again. When nobody who \
-               shares the folder measures: remove it with rm -r";
+    let why = "another kernel created it, or this one before a reboot. If nobody who shares the \
+               folder is measuring, remove it with rm -r";
     Some(Fate::Left(why.into()))
 }
 
@@ -67,8 +66,8 @@ fn is_old(name: &str) -> bool {
     matches!(super::tag::mark_of(name), Some(super::tag::Mark::Old(_)))
 }
 
-/// 0.1 made one kind of folder, `tracetoll-PID-external-RANDOM`, whose end is of six letters and
-/// digits (tempfile). People have results in folders of other names that begin so.
+/// Version 0.1 created one kind of folder, `tracetoll-PID-external-RANDOM`, with six random letters
+/// and digits (tempfile). Users have results in folders whose names begin similarly.
 fn is_of_0_1(name: &str) -> bool {
     let [_, _, kind, random] = name.split('-').collect::<Vec<_>>()[..] else { return false };
     kind == "external" && random.len() == 6 && random.bytes().all(|b| b.is_ascii_alphanumeric())
@@ -84,7 +83,7 @@ fn boot() -> Result<String> {
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(BOOT_LENGTH).collect();
     match digits.len() {
         BOOT_LENGTH => Ok(digits),
-        _ => Err(Error::malformed(BOOT_ID, format!("`{}` is no id", text.trim()))),
+        _ => Err(Error::malformed(BOOT_ID, format!("`{}` is not an id", text.trim()))),
     }
 }
 

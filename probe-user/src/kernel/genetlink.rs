@@ -1,4 +1,4 @@
-//! Generic netlink: families of messages that modules bring.
+//! Generic netlink: message families that modules provide.
 
 use std::io;
 
@@ -17,7 +17,7 @@ const CTRL_ATTR_FAMILY_NAME: u16 = 2;
 /// `struct genlmsghdr`: command, version, reserved.
 const HEADER: usize = 4;
 
-/// A family of the network namespace that it was opened in.
+/// A family of the network namespace in which it was opened.
 #[derive(Debug)]
 pub(crate) struct Family {
     channel: Channel,
@@ -26,8 +26,8 @@ pub(crate) struct Family {
 }
 
 impl Family {
-    /// Asks for the family, whose module the kernel then loads by its alias. None if it has no such
-    /// family.
+    /// Looks up the family, whose module the kernel then loads by its alias. `None` if the kernel
+    /// has no such family.
     pub(crate) fn find(name: &'static str) -> Result<Option<Self>> {
         let failed = |e| Error::call("genetlink(CTRL_CMD_GETFAMILY)", name, e);
         let mut channel = Channel::open(NETLINK_GENERIC).map_err(failed)?;
@@ -41,11 +41,12 @@ impl Family {
         let id = answers.iter().find_map(|answer| find(&answer.body[..], CTRL_ATTR_FAMILY_ID));
         let id = id.and_then(|id| Some(u16::from_ne_bytes(id.try_into().ok()?)));
         let id =
-            id.ok_or_else(|| Error::malformed(name, "the kernel told no id of this family"))?;
+            id.ok_or_else(|| Error::malformed(name, "the kernel returned no id of this family"))?;
         Ok(Some(Self { channel, id, name }))
     }
 
-    /// Makes a request of family's own: header, then `rest`. Gives the bodies of the answers.
+    /// Makes a request specific to the family: header, then `rest`. Returns the bodies of the
+    /// answers.
     pub(crate) fn request(&mut self, command: u8, rest: &[u8], flags: u16) -> Result<Vec<Vec<u8>>> {
         let body = [&header(command)[..], rest].concat();
         let answers: io::Result<Vec<Raw>> =

@@ -1,7 +1,7 @@
-//! Whether another tracer already holds a target.
+//! Finds out whether another tracer already holds a target.
 //!
-//! Two users of one function push ftrace from a direct call to a list that is walked at every call,
-//! so that both cost several times as much. A measurement must know.
+//! With two users of one function, ftrace replaces a direct call by a list that is walked at every
+//! call, so both cost several times as much. A measurement must know that.
 
 use std::{fs, path::Path};
 
@@ -15,21 +15,21 @@ use crate::kernel::{
     tracefs::{Tracefs, mounted},
 };
 
-/// Something that is attached to a function of a target.
+/// Something attached to a function of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// The function, as tracefs lists it.
     pub function: String,
-    /// What holds it, as far as the kernel tells.
+    /// What holds it, as far as the kernel reports it.
     pub by: String,
 }
 
 /// What is attached to the functions of `target` now: ftrace users (function tracers, fprobes,
 /// fentry programs, kprobes at the function's start) from `enabled_functions`, and kprobes anywhere
-/// in the function from debugfs, where that is mounted.
+/// in the function from debugfs, if that is mounted.
 ///
 /// # Errors
-/// One of the lists is there and cannot be read.
+/// One of the lists exists but cannot be read.
 pub fn holders(target: &Target, tracefs: &Tracefs) -> Result<Vec<Holder>> {
     let mut holders = Vec::new();
     if let Some(text) = tracefs.read_if_there("enabled_functions")? {
@@ -42,18 +42,18 @@ pub fn holders(target: &Target, tracefs: &Tracefs) -> Result<Vec<Holder>> {
     Ok(holders)
 }
 
-/// The functions of `target` at which no user of ftrace shows; none where the kernel keeps no list
-/// of them.
+/// The functions of `target` that no user of ftrace holds; empty if the kernel has no list of
+/// users.
 ///
 /// # Errors
-/// The list is there and cannot be read.
+/// The list exists but cannot be read.
 pub fn unheld<'a>(target: &'a Target, tracefs: &Tracefs) -> Result<Vec<&'a Function>> {
     let Some(text) = tracefs.read_if_there("enabled_functions")? else { return Ok(Vec::new()) };
     let unheld = |function: &&Function| ftrace_users(function, &text).is_empty();
     Ok(target.functions.iter().filter(unheld).collect())
 }
 
-/// The refusal to share a target with `holders`, of which there must be one.
+/// The error that refuses to share a target with `holders`, of which there must be at least one.
 pub fn refusal(holders: &[Holder]) -> Error {
     let list: Vec<_> =
         holders.iter().map(|holder| format!("{} by {}", holder.function, holder.by)).collect();

@@ -1,4 +1,4 @@
-//! The machine that a run runs on.
+//! The machine on which a run measures.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ use crate::kernel::{arch::Architecture, cpus};
 /// Reads the host's facts.
 ///
 /// # Errors
-/// Its architecture is not known, or /proc cannot be read.
+/// Its architecture is unknown, or /proc cannot be read.
 pub fn read() -> Result<Host> {
     let arch = Architecture::current()?;
     let cpuinfo = read_proc("/proc/cpuinfo")?;
@@ -44,7 +44,7 @@ pub fn release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
-/// The clock that this host's times are in.
+/// The clock of this host's times.
 pub fn platform(host: &Host) -> Platform {
     if let Some((ClockName::Counted, _)) = protocol::machine(&host.kernel_command_line) {
         return Platform::Counted;
@@ -56,7 +56,7 @@ pub fn platform(host: &Host) -> Platform {
     host.processor.as_ref().and_then(judged).unwrap_or(Platform::Unknown)
 }
 
-/// The machine that this is, where tracetoll booted it.
+/// The clock and accelerator of this machine, if tracetoll booted it.
 ///
 /// # Errors
 /// /proc cannot be read.
@@ -64,7 +64,7 @@ pub fn machine() -> Result<Option<(ClockName, Accel)>> {
     Ok(protocol::machine(&read_proc("/proc/cmdline")?))
 }
 
-/// Where a run on this host measures.
+/// The environment of a run on this host.
 pub fn environment(host: &Host) -> Environment {
     let Some((clock, accel)) = protocol::machine(&host.kernel_command_line) else {
         return Environment::Host;
@@ -93,8 +93,8 @@ fn read_proc(path: &str) -> Result<String> {
     fs::read_to_string(path).map_err(|e| Error::file("read", path, e))
 }
 
-/// Whether this process sees all of the kernel's: whether its PID namespace is the first
-/// (`PROC_PID_INIT_INO` in include/linux/proc_ns.h).
+/// Whether this process sees all processes of the kernel: whether its PID namespace is the first
+/// one (`PROC_PID_INIT_INO` in include/linux/proc_ns.h).
 pub fn is_first_pid_namespace() -> bool {
     fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
 }

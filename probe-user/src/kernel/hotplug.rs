@@ -1,8 +1,8 @@
-//! Tells of CPUs that go offline or come online.
+//! Reports CPUs that go offline or come online.
 //!
-//! The kernel broadcasts each change, those too that are undone at once (drivers/base/core.c,
+//! The kernel broadcasts each change, even if it is undone at once (drivers/base/core.c,
 //! `device_offline`, `device_online`; kernel/cpu.c for `smt/control`), in the event that udev
-//! reads. The set of those online is compared as well, for changes that are made without an event.
+//! reads. The set of online CPUs is compared as well, for changes without an event.
 
 use std::{fmt, io};
 
@@ -15,10 +15,10 @@ use super::cpus;
 /// The kernel's own multicast group; the other one is udev's.
 const KERNEL: u32 = 1;
 
-/// Room for the events of all devices, since the kernel does not sort them: about ten thousand.
+/// Space for the events of all devices, since the kernel does not filter them: about ten thousand.
 const ROOM: usize = 16 << 20;
 
-/// A CPU that is online now and was not, or the other way round.
+/// A CPU that has come online or gone offline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
     /// Its number.
@@ -54,20 +54,20 @@ impl Hotplug {
             Ok(socket)
         };
         let socket = open().map_err(failed)?;
-        // Without the right to that, the room is what sysctl net.core.rmem_default says.
+        // Without the privilege, the space is that of sysctl net.core.rmem_default.
         let _ = set_socket_recv_buffer_size_force(&socket, ROOM);
         Ok(Self { socket, online: Online(cpus::online()?.to_vec()) })
     }
 
-    /// The changes since it was asked last, in their order.
+    /// The changes since the last call, in order.
     ///
     /// # Errors
-    /// The kernel had more events of devices than it could keep for us, so that some may be
-    /// missing; /sys cannot be read.
+    /// There were more device events than the kernel could keep for us, so some may be missing; or
+    /// /sys cannot be read.
     pub fn changes(&mut self) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
         let told = self.take_events(&mut changes);
-        // Also when events were lost: what is online now must be known for the next time.
+        // Also if events were lost: the next call must know what is online now.
         self.online.becomes(&cpus::online()?, &mut changes);
         told.map(|()| changes)
     }
@@ -89,12 +89,12 @@ impl Hotplug {
     }
 }
 
-/// The CPUs that are online, as far as we have been told.
+/// The CPUs that are online, as far as reported.
 #[derive(Debug)]
 struct Online(Vec<u32>);
 
 impl Online {
-    /// Notes a change; whether it is news.
+    /// Records a change; returns whether it is new.
     fn takes(&mut self, change: Change) -> bool {
         let known = self.0.contains(&change.cpu);
         match change.online {
@@ -105,7 +105,7 @@ impl Online {
         known != change.online
     }
 
-    /// Notes what is online now, with what was not told of yet.
+    /// Records what is online now, adding changes that were not reported yet.
     fn becomes(&mut self, now: &[u32], changes: &mut Vec<Change>) {
         let gone = self.0.iter().filter(|cpu| !now.contains(cpu));
         changes.extend(gone.map(|&cpu| Change { cpu, online: false }));
@@ -115,7 +115,7 @@ impl Online {
     }
 }
 
-/// The change that an event tells of: it begins with `offline@/devices/system/cpu/cpu2` and a zero
+/// The change reported by an event: it begins with `offline@/devices/system/cpu/cpu2` and a zero
 /// (lib/kobject_uevent.c, `alloc_uevent_skb`).
 fn of_event(event: &[u8]) -> Option<Change> {
     let head = event.split(|byte| *byte == 0).next()?;
@@ -134,7 +134,7 @@ fn failed(e: io::Error) -> Error {
     let error = Error::call("recvfrom", "the kernel's events of devices", e);
     match lost {
         true => error.with_hint(
-            "Whether a CPU went offline cannot be told: stop what makes and removes so many \
+            "A CPU may have gone offline unnoticed: stop whatever creates and removes so many \
              devices",
         ),
         false => error,
@@ -172,9 +172,9 @@ mod tests {
         let mut online = Online(vec![0, 1, 2]);
         let mut changes = Vec::new();
         online.becomes(&[0, 2], &mut changes);
-        // Its event comes later than the list.
+        // Its event arrives later than the list.
         assert!(!online.takes(change(1, false)));
-        // Gone and back between two looks.
+        // Offline and back between two calls.
         assert!(online.takes(change(2, false)) && online.takes(change(2, true)));
         online.becomes(&[0, 2, 3], &mut changes);
         assert_eq!(changes, [change(1, false), change(3, true)]);

@@ -1,5 +1,5 @@
 //! The kernel's symbol table, `/proc/kallsyms`, parsed once and before the load starts: reading it
-//! takes the kernel long enough to disturb a measurement.
+//! keeps the kernel busy long enough to disturb a measurement.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -17,11 +17,12 @@ const KALLSYMS: &str = "/proc/kallsyms";
 pub struct Kallsyms {
     text: String,
     functions: Vec<Entry>,
-    /// Addresses of all symbols, data too, sorted: where one begins, the one before it ends.
+    /// Addresses of all symbols, including data, sorted: each symbol ends where the next one
+    /// begins.
     starts: Vec<u64>,
 }
 
-/// Positions in the text rather than strings: there are some 100,000 functions.
+/// Positions in the text rather than strings: there are about 100,000 functions.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     name: (u32, u32),
@@ -34,10 +35,10 @@ struct Entry {
 pub struct Symbol<'a> {
     /// Its name; not unique.
     pub name: &'a str,
-    /// The module that holds it; none for the kernel itself.
+    /// The module that holds it; `None` for the kernel itself.
     pub module: Option<&'a str>,
-    /// From its address to the next symbol's. The table knows no sizes, so padding between
-    /// functions belongs to the one before it.
+    /// From its address to the next symbol's. The table has no sizes, so padding between functions
+    /// belongs to the preceding one.
     pub addresses: Range,
 }
 
@@ -45,7 +46,7 @@ impl Kallsyms {
     /// Reads and parses `/proc/kallsyms`.
     ///
     /// # Errors
-    /// It cannot be read, hides its addresses, or has a line that is no symbol.
+    /// It cannot be read, its addresses are hidden, or a line is not a symbol.
     pub fn load() -> Result<Self> {
         let text = fs::read_to_string(KALLSYMS).map_err(|e| Error::file("read", KALLSYMS, e))?;
         Self::parse(text)
@@ -54,7 +55,7 @@ impl Kallsyms {
     /// Parses a text in the format of `/proc/kallsyms`: `ADDRESS TYPE NAME[\t[MODULE]]`.
     ///
     /// # Errors
-    /// All addresses are zero (`kptr_restrict`), or a line is no symbol.
+    /// All addresses are zero (`kptr_restrict`), or a line is not a symbol.
     pub fn parse(text: String) -> Result<Self> {
         let mut starts = Vec::new();
         let mut functions = Vec::new();
@@ -101,9 +102,8 @@ impl Kallsyms {
             .map(|entry| self.symbol(entry))
     }
 
-    /// What the compiler made of a function instead of compiling it as it is, and named after it
-    /// with a dot: `NAME.isra.0`, `NAME.constprop.0`, `NAME.part.0`. (`NAME.cold` stands beside it,
-    /// not for it.)
+    /// A function that the compiler created instead of this one, named after it with a dot:
+    /// `NAME.isra.0`, `NAME.constprop.0`, `NAME.part.0`. (`NAME.cold` exists in addition to it.)
     pub fn split_off(&self, name: &str, module: Option<&str>) -> Option<Symbol<'_>> {
         let split = |symbol: &Symbol<'_>| {
             let suffix = symbol.name.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
@@ -112,15 +112,15 @@ impl Kallsyms {
         self.functions.iter().map(|entry| self.symbol(entry)).find(split)
     }
 
-    /// Whether a module of this name has any function loaded.
+    /// Whether a module of this name is loaded and has functions.
     pub fn has_module(&self, module: &str) -> bool {
         self.functions.iter().any(|f| f.module.is_some_and(|m| slice(&self.text, m) == module))
     }
 
-    /// The functions whose names are most like `name`, best first, without repeats: what a person
-    /// may have meant.
+    /// The functions whose names are most similar to `name`, best first, without duplicates: what a
+    /// user may have meant.
     pub fn nearest(&self, name: &str, count: usize) -> Vec<Symbol<'_>> {
-        // More edits than a third of the name make another name, not a slip.
+        // More edits than a third of the name's length are not a typing error.
         let limit = (name.len() / 3).max(1);
         let mut near: Vec<_> = self
             .functions
@@ -130,7 +130,7 @@ impl Kallsyms {
             .map(|symbol| (strsim::osa_distance(symbol.name, name), symbol))
             .filter(|(distance, _)| *distance <= limit)
             .collect();
-        // Modules before the kernel's own functions: targets mostly live there.
+        // Modules before the kernel's own functions: targets are mostly in modules.
         near.sort_by_key(|(distance, s)| (*distance, s.module.is_none(), s.name));
         near.dedup_by_key(|(_, s)| (s.name, s.module));
         near.into_iter().take(count).map(|(_, symbol)| symbol).collect()
@@ -166,14 +166,14 @@ fn parse_line(line: &str) -> Option<Line<'_>> {
     Some(Line { address, kind, name, module })
 }
 
-/// Where `part` stands in `text`, of which it is a slice: start and end. None beyond 4 GiB.
+/// Position of `part` in `text`, of which it is a slice: start and end. `None` beyond 4 GiB.
 fn place(text: &str, part: &str) -> Option<(u32, u32)> {
     let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
     let end = start.checked_add(part.len())?;
     Some((u32::try_from(start).ok()?, u32::try_from(end).ok()?))
 }
 
-/// What stands at a [`place`] of this text.
+/// The text at a [`place`].
 fn slice(text: &str, (start, end): (u32, u32)) -> &str {
     text.get(start as usize..end as usize).unwrap_or_default()
 }
@@ -202,7 +202,7 @@ ffffffffc0200000 t tun_get_user\t[tun]
             range("handle_tx"),
             [Range { start: 0xffff_ffff_c010_0010, end: 0xffff_ffff_c010_0090 }]
         );
-        // Two names for one address: neither is empty.
+        // Two names for one address: neither range is empty.
         let text = Range { start: 0xffff_ffff_8100_0000, end: 0xffff_ffff_8100_0040 };
         assert_eq!((range("_text"), range("_stext")), (vec![text], vec![text]));
         assert_eq!(

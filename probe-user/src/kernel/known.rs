@@ -1,17 +1,17 @@
-//! What has been asked of the running kernel already: one value for all the questions of a command,
-//! so that none is asked twice.
+//! Answers that the running kernel has already given: shared by all questions of a command, so that
+//! nothing is asked twice.
 //!
 //! # How to ask
-//! Who only asks (`doctor`, `methods`, `guests`, the start of a run) does so on a host that serves
-//! others. So a question takes the narrowest thing that answers it:
-//! - Rather read than try. An instance lists the tracers that it accepts ([`Instance::accepts`]):
+//! Commands that only ask (`doctor`, `methods`, `guests`, the start of a run) may run on a host
+//! that is in use. So each question uses the least intrusive way to answer it:
+//! - Read rather than try. An instance lists the tracers that it accepts ([`Instance::accepts`]):
 //!   none has to be set.
-//! - A filter first, read back, then the tracer ([`Instance::trace`]); the tracer goes before its
-//!   filter.
-//! - An event is made and never enabled, a perf event is opened disabled and on the own thread
+//! - First a filter, which is read back, then the tracer ([`Instance::trace`]); the tracer is
+//!   removed before its filter.
+//! - An event is created but never enabled; a perf event is opened disabled, and on the own thread
 //!   ([`Event::of_this_thread`]).
-//! - A program is attached to nothing but the functions and tracepoints of the target, one method's
-//!   for all that attach in the same way ([`Known::attaches`]).
+//! - A program is attached only to the functions and tracepoints of the target, once for all
+//!   methods that attach in the same way ([`Known::attaches`]).
 //!
 //! [`Instance::accepts`]: super::tracefs::Instance::accepts
 //! [`Instance::trace`]: super::tracefs::Instance::trace
@@ -34,15 +34,15 @@ use super::{
     tracefs::Tracefs,
 };
 
-/// Answers so far. Those that failed are not kept: the next one who asks may be luckier.
+/// Answers so far. Failures are not kept: the next attempt may succeed.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// The kernel programs that questions are asked with.
+    /// The kernel programs used for questions.
     pub programs: Programs,
     tracefs: OnceCell<Tracefs>,
     symbols: OnceCell<Kallsyms>,
     traceable: OnceCell<Traceable>,
-    /// What was tried and worked: of what kind, and which one.
+    /// What was tried and worked: its kind, and its name.
     worked: RefCell<BTreeSet<(&'static str, String)>>,
 }
 
@@ -80,11 +80,11 @@ impl Known {
         self.traceable()?.check(target, self.tracefs()?)
     }
 
-    /// Whether programs attach to all of `functions` in this `way`: runs `attempt`, which attaches
-    /// and detaches them, unless one did before.
+    /// Checks that programs attach to all of `functions` in this `way`: runs `attempt`, which
+    /// attaches and detaches them, unless an earlier attempt succeeded.
     ///
     /// # Errors
-    /// What the attempt says.
+    /// The error of the attempt.
     pub fn attaches(
         &self,
         way: &'static str,
@@ -94,11 +94,11 @@ impl Known {
         self.works(way, functions.iter().map(listed_name), attempt)
     }
 
-    /// Whether `attempt` at these `things` works, of a `kind` that tells it from other attempts at
-    /// the same; runs it unless all of them worked before.
+    /// Checks that `attempt` works on these `things`. `kind` distinguishes it from other attempts
+    /// on the same things. Runs it unless all of them worked before.
     ///
     /// # Errors
-    /// What the attempt says.
+    /// The error of the attempt.
     pub fn works(
         &self,
         kind: &'static str,
@@ -114,7 +114,7 @@ impl Known {
     }
 }
 
-/// As `OnceCell::get_or_try_init`, which is not stable.
+/// Like `OnceCell::get_or_try_init`, which is not stable.
 fn once<T>(cell: &OnceCell<T>, ask: impl FnOnce() -> Result<T>) -> Result<&T> {
     if let Some(known) = cell.get() {
         return Ok(known);

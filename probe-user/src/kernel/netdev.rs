@@ -1,4 +1,4 @@
-//! Network interfaces of a namespace as sysfs shows them.
+//! Network interfaces of a namespace, as shown by sysfs.
 
 use std::{
     fmt,
@@ -39,7 +39,7 @@ impl NetDevices {
         netns.sysfs().map(|sysfs| Self { sysfs })
     }
 
-    /// Opens `class/net/NAME/ATTRIBUTE` for reading, to be read again and again from its start.
+    /// Opens `class/net/NAME/ATTRIBUTE` for repeated reading from its start.
     ///
     /// # Errors
     /// There is no such interface or attribute.
@@ -50,21 +50,27 @@ impl NetDevices {
     /// Reads a number from `class/net/NAME/ATTRIBUTE`.
     ///
     /// # Errors
-    /// There is no such interface or attribute, or it is no number.
+    /// There is no such interface or attribute, or it is not a number.
     pub fn number<T: FromStr>(&self, name: &str, attribute: &str) -> Result<T> {
         let mut text = String::new();
         self.open(name, attribute)?
             .read_to_string(&mut text)
             .map_err(|e| Error::file("read", path(name, attribute), e))?;
-        text.trim()
-            .parse()
-            .map_err(|_| Error::malformed(path(name, attribute), format!("`{text}` is no number")))
+        text.trim().parse().map_err(|_| {
+            Error::malformed(
+                path(name, attribute),
+                format!(
+                    "`{text}` is not a \
+                                                                          number"
+                ),
+            )
+        })
     }
 
     /// Writes `value` to `class/net/NAME/ATTRIBUTE`.
     ///
     /// # Errors
-    /// There is no such interface or attribute, or it does not take the value.
+    /// There is no such interface or attribute, or it does not accept the value.
     pub fn write(&self, name: &str, attribute: &str, value: &str) -> Result<()> {
         self.open_for(name, attribute, OFlags::WRONLY)?
             .write_all(value.as_bytes())
@@ -83,7 +89,8 @@ fn path(name: &str, attribute: &str) -> String {
     format!("class/net/{name}/{attribute}")
 }
 
-/// A set of CPUs as sysfs and procfs take it: hexadecimal words of 32 bits, the highest first.
+/// A set of CPUs in the format of sysfs and procfs: hexadecimal words of 32 bits, the highest
+/// first.
 pub fn cpu_mask(cpus: &[u32]) -> String {
     let highest = cpus.iter().max().map_or(0, |cpu| cpu / 32);
     let words = (0..=highest).rev().map(|word| {

@@ -1,9 +1,9 @@
-//! Network namespaces without names.
+//! Unnamed network namespaces.
 //!
-//! A namespace of ours is held by a descriptor alone, not by a bind mount in `/run/netns`: when the
-//! process ends, also by SIGKILL, the kernel takes the namespace down with every bridge, veth and
-//! TAP in it. There is nothing that a later run would have to find and sweep. From outside,
-//! `nsenter --net=/proc/PID/fd/FD` enters it while it lives.
+//! Our namespaces are held only by a descriptor, not by a bind mount in `/run/netns`. When the
+//! process ends, even by SIGKILL, the kernel removes the namespace with every bridge, veth and TAP
+//! in it, so a later run has nothing to find and remove. While it exists, `nsenter
+//! --net=/proc/PID/fd/FD` enters it from outside.
 
 use std::{
     fs::{self, File},
@@ -20,16 +20,16 @@ use rustix::{
 
 use crate::sys::netns::unshare_network;
 
-/// A network namespace: our own, or somebody else's.
+/// A network namespace: our own, or another process's.
 #[derive(Debug)]
 pub struct Netns {
     fd: OwnedFd,
 }
 
 impl Netns {
-    /// A new namespace, empty apart from a loopback interface that is down, in which interfaces
-    /// speak no IPv6 unless told to: no neighbour or router solicitation appears among the frames
-    /// that are counted.
+    /// Creates a namespace that is empty apart from a loopback interface that is down. Interfaces
+    /// in it do not use IPv6 unless configured, so that no neighbour or router solicitation is
+    /// among the counted frames.
     ///
     /// # Errors
     /// Not root, or the limit `user.max_net_namespaces` is reached.
@@ -46,7 +46,7 @@ impl Netns {
         })?
     }
 
-    /// The one that a descriptor stands for.
+    /// The namespace behind a descriptor.
     pub fn from_fd(fd: OwnedFd) -> Self {
         Self { fd }
     }
@@ -64,10 +64,10 @@ impl Netns {
         Ok(inode(self)? == inode(other)?)
     }
 
-    /// Runs `work` on a thread of its own that stands in this namespace.
+    /// Runs `work` on a separate thread in this namespace.
     ///
-    /// Sockets, TAPs and mounts that it makes belong to the namespace for good, wherever they are
-    /// used later.
+    /// Sockets, TAPs and mounts that it creates belong to the namespace permanently, wherever they
+    /// are used later.
     ///
     /// # Errors
     /// The thread cannot enter the namespace.
@@ -79,7 +79,7 @@ impl Netns {
         })?
     }
 
-    /// A descriptor of its own for the same namespace.
+    /// A separate descriptor for the same namespace.
     ///
     /// # Errors
     /// No descriptors left.
@@ -87,7 +87,7 @@ impl Netns {
         self.fd.try_clone().map_err(|e| Error::call("fcntl(F_DUPFD)", "our namespace", e))
     }
 
-    /// The root of a sysfs that shows this namespace's `class/net`.
+    /// The root of a sysfs with this namespace's `class/net`.
     ///
     /// The mount is attached nowhere (fsmount(2), Linux 5.2): nobody else sees it, and it ends with
     /// the descriptor.
@@ -95,7 +95,8 @@ impl Netns {
     /// # Errors
     /// The kernel refuses to mount sysfs.
     pub fn sysfs(&self) -> Result<OwnedFd> {
-        // fsopen notes the caller's network namespace (sysfs_init_fs_context in fs/sysfs/mount.c).
+        // fsopen records the caller's network namespace (sysfs_init_fs_context in
+        // fs/sysfs/mount.c).
         self.run(detached_sysfs)?.map_err(|(call, e)| Error::call(call, "sysfs", e.into()))
     }
 }
@@ -118,14 +119,14 @@ fn detached_sysfs() -> std::result::Result<OwnedFd, (&'static str, rustix::io::E
 fn disable_ipv6(scope: &str) -> Result<()> {
     let path = format!("/proc/sys/net/ipv6/conf/{scope}/disable_ipv6");
     match fs::write(&path, "1") {
-        // A kernel without IPv6.
+        // The kernel has no IPv6.
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other.map_err(|e| Error::file("write", path, e)),
     }
 }
 
-/// A namespace is a property of the thread, so whatever enters one does so on a thread that ends
-/// with it.
+/// A namespace is a property of a thread, so everything that enters one uses a thread that ends
+/// afterwards.
 fn on_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
     thread::scope(|scope| {
         let worker = thread::Builder::new()

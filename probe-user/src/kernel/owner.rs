@@ -1,13 +1,13 @@
-//! Who owns what, and whether its owner lives.
+//! Who owns an object, and whether its owner is alive.
 //!
-//! Every object that outlives its maker carries the maker's tag in its name. Whoever makes such
-//! objects holds, from before the first of them until its end, the byte of that number of one file
-//! of tracefs ([`lock::hold`]). There is one tracefs for all containers of a kernel, so that all
-//! that can see the objects can see that lock, and the kernel drops it with the process, however
-//! that ends. So a tag that nobody holds is that of the dead: a tag is not drawn twice.
+//! Every object that outlives its creator has the creator's tag in its name. A process that creates
+//! such objects holds a lock from before the first one until its end: on the byte with the tag's
+//! number, in one file of tracefs ([`lock::hold`]). All containers of a kernel share one tracefs,
+//! so everyone who can see the objects can see the lock, and the kernel drops the lock with the
+//! process, however that ends. So if nobody holds a tag, its owner is dead: no tag is drawn twice.
 //!
-//! A process's id would not do, which is another's in another PID namespace; nor a file in `/run`,
-//! of which each container has its own.
+//! A process id would not work, since it belongs to another process in another PID namespace; nor
+//! would a file in `/run`, since each container has its own.
 
 use std::{
     fs::File,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::sys::lock;
 
-/// The file that is locked: every tracefs has it, and opening it does nothing.
+/// The file that is locked: every tracefs has it, and opening it has no effect.
 const LOCKED: &str = "README";
 
 /// This process as an owner.
@@ -34,16 +34,16 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// This process's own; it holds its tag from the first call until it ends.
+    /// The owner of this process; it holds its tag from the first call until the process ends.
     ///
     /// # Errors
-    /// There is no tracefs, or it may not be looked into (not root).
+    /// There is no tracefs, or it cannot be accessed (not root).
     pub fn own() -> Result<&'static Self> {
         static OWN: OnceLock<Owner> = OnceLock::new();
         if let Some(own) = OWN.get() {
             return Ok(own);
         }
-        // A second thread's, if there is one, is dropped, and made nothing.
+        // If another thread was faster, this one is dropped; it has created nothing.
         let drawn = Self::draw(open()?)?;
         Ok(OWN.get_or_init(|| drawn))
     }
@@ -63,12 +63,12 @@ impl Owner {
         self.tag
     }
 
-    /// The file that holds its locks. A duplicate in another process holds them as well.
+    /// The file with its locks. A duplicate in another process holds them too.
     pub fn locked(&self) -> &File {
         &self.locked
     }
 
-    /// A duplicate of [`Owner::locked`], for a process that is to hold the tag beyond this one's
+    /// A duplicate of [`Owner::locked`], for a process that must hold the tag beyond this one's
     /// end.
     ///
     /// # Errors
@@ -77,8 +77,8 @@ impl Owner {
         self.locked.try_clone().map(Into::into).map_err(refused)
     }
 
-    /// Whether `file` is such a duplicate, and nobody but its owner and those that share it holds
-    /// this tag.
+    /// Whether `file` is such a duplicate, and only its owner and those that share it hold this
+    /// tag.
     pub fn is_inherited(file: &File, tag: Tag) -> bool {
         let inode = |file: &File| file.metadata().map(|data| (data.dev(), data.ino())).ok();
         let same = open().is_ok_and(|locked| {
@@ -87,69 +87,73 @@ impl Owner {
         same && lock::is_held(file, tag.number()).is_ok_and(|others| !others)
     }
 
-    /// Name for a tracefs instance, a control group: `tracetoll-TAG-NAME`.
+    /// Name of a tracefs instance or a control group: `tracetoll-TAG-NAME`.
     pub fn object(&self, name: &str) -> String {
         format!("{PREFIX}-{}-{name}", self.tag)
     }
 
-    /// Name for a group of probe events: `tracetoll_TAG`.
+    /// Name of a group of probe events: `tracetoll_TAG`.
     pub fn probe_group(&self) -> String {
         format!("{PREFIX}_{}", self.tag)
     }
 }
 
-/// What can be said of an object of ours.
+/// What to do with an object of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// Its owner is dead for sure.
+    /// Its owner is certainly dead.
     Dead,
-    /// It is to be left, and why.
+    /// Leave it, for this reason.
     Left(String),
 }
 
-/// Judges objects by their names.
+/// Decides about objects by their names.
 #[derive(Debug)]
 pub struct Judge(Rule);
 
 #[derive(Debug)]
 enum Rule {
-    /// Whoever does not hold its tag is dead. Without the file nobody is known to be.
+    /// An owner that does not hold its tag is dead. Without the file nobody is known to be dead.
     Locks { file: Option<File>, old: bool },
-    /// This one is dead, and nobody else is looked at.
+    /// This owner is dead; no other is considered.
     One(Tag),
 }
 
 impl Judge {
-    /// By the locks. With `old`, the user says that no tracetoll 0.1 runs on this kernel any more.
+    /// By the locks. With `old`, the user asserts that no tracetoll 0.1 runs on this kernel any
+    /// more.
     pub fn by_locks(old: bool) -> Self {
         Self(Rule::Locks { file: open().ok(), old })
     }
 
-    /// Of one owner that is known to be dead.
+    /// For one owner that is known to be dead.
     pub fn of_dead(tag: Tag) -> Self {
         Self(Rule::One(tag))
     }
 
-    /// What becomes of the object of this name; None if it is not ours, or nobody asked.
+    /// What to do with the object of this name; `None` if it is not ours, or out of scope.
     pub fn fate(&self, name: &str) -> Option<Fate> {
         let left = |why: &str| Fate::Left(why.into());
         Some(match (&self.0, mark_of(name)?) {
             (Rule::One(dead), Mark::Tagged(tag)) if *dead == tag => Fate::Dead,
             (Rule::One(_), _) => return None,
             (Rule::Locks { file: None, .. }, _) => left(
-                "only tracefs tells whether its owner lives, and there is none here. Mount it: \
-                 mount -t tracefs nodev /sys/kernel/tracing",
+                "without tracefs it is unknown whether its owner is alive. Mount it: mount -t \
+                 tracefs nodev /sys/kernel/tracing",
             ),
             (Rule::Locks { old: true, .. }, Mark::Old(_)) => Fate::Dead,
             (Rule::Locks { old: false, .. }, Mark::Old(_)) => left(
-                "its name is one of tracetoll 0.1's, and nothing tells whether its owner lives. \
-                 When no 0.1 runs, in no container of this host: tracetoll clean --old",
+                "its name is from tracetoll 0.1, and nothing tells whether its owner is alive. If \
+                 no 0.1 runs in any container of this host: tracetoll clean --old",
             ),
             (Rule::Locks { file: Some(file), .. }, Mark::Tagged(tag)) => {
                 match lock::is_held(file, tag.number()) {
                     Ok(false) => Fate::Dead,
                     Ok(true) => left("its owner lives"),
-                    Err(error) => left(&format!("whether its owner lives cannot be told: {error}")),
+                    Err(error) => left(&format!(
+                        "it is unknown whether its owner is alive: \
+                                                 {error}"
+                    )),
                 }
             }
         })

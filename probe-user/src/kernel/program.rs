@@ -1,4 +1,4 @@
-//! Other programs on this host: where they are, whether they work, and the package that brings
+//! Other programs on this host: where they are, whether they work, and the package that contains
 //! them.
 
 use std::{
@@ -17,19 +17,19 @@ pub use probe_vm::install::program as find;
 
 use crate::sys::child::{self, ChildPlace};
 
-/// How long a program may take to say that it works.
+/// How long a program may take to show that it works.
 const WITHIN: Duration = Duration::from_secs(30);
 
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Debian's name of a package, and those of Ubuntu, Fedora and openSUSE where they differ.
+/// Debian's name of a package, and those of Ubuntu, Fedora and openSUSE if they differ.
 const RENAMED: [(&str, [&str; 3]); 3] = [
     ("linux-perf", ["linux-tools-$(uname -r)", "perf", "perf"]),
     ("openvswitch-switch", ["openvswitch-switch", "openvswitch", "openvswitch"]),
     ("qemu-system-x86", ["qemu-system-x86", "qemu-system-x86", "qemu-x86"]),
 ];
 
-/// That a program is not here, and how to get it. `package` is Debian's name.
+/// The error for a missing program, with how to install it. `package` is Debian's name.
 pub fn missing(program: &str, package: &str) -> Error {
     let hint = format!("Install it: `{}`", install(package, &os_release()));
     Error::unsupported(program, "there is no such program", hint)
@@ -39,7 +39,7 @@ fn os_release() -> String {
     fs::read_to_string("/etc/os-release").unwrap_or_default()
 }
 
-/// The command that installs a package on the system that this os-release(5) tells of.
+/// The command that installs a package on the system described by this os-release(5).
 fn install(package: &str, os_release: &str) -> String {
     let field = |name: &str| {
         let line = os_release.lines().find_map(|line| line.strip_prefix(name));
@@ -61,12 +61,12 @@ fn install(package: &str, os_release: &str) -> String {
     format!("{manager} install {package}")
 }
 
-/// Runs `program` in `place` with these words and this on its standard input: they prove that it
-/// works, and change nothing of the host. It ends with the calling thread at the latest.
+/// Runs `program` in `place` with these arguments and this input: they prove that it works, and
+/// change nothing on the host. It ends with the calling thread at the latest.
 ///
 /// # Errors
-/// It cannot be started, fails, or does not end in time: what it printed, and the package to look
-/// at.
+/// It cannot be started, fails, or does not end in time: the error has its output, and the package
+/// to check.
 pub fn works(
     program: &Path,
     words: &[String],
@@ -87,7 +87,7 @@ fn works_within(
     let line = format!("{} {}", program.display(), words.join(" "));
     let refuse = |why: String| {
         let install = install(package, &os_release());
-        let hint = format!("Make that command work; its package: `{install}`");
+        let hint = format!("Make that command work; to install its package: `{install}`");
         Error::unsupported(line.trim_end(), why, hint)
     };
     let file = |e| Error::file("create", env::temp_dir(), e);
@@ -98,7 +98,8 @@ fn works_within(
     let mut child =
         child::start(command, place).map_err(|e| refuse(format!("it does not start: {e}")))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // One that ends without reading it says so by its status. It is short: the pipe holds it.
+        // If it ends without reading the input, its status says so. The input is short: the pipe
+        // holds it.
         let _ = stdin.write_all(input);
     }
     let began = Instant::now();
@@ -131,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    /// A script of this name in a folder of its own.
+    /// A script with this name, in its own folder.
     fn script(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
@@ -169,7 +170,7 @@ mod tests {
             .map_err(|e| e.to_string())
         };
         ask("echo perf version 6.12").unwrap();
-        // Ubuntu's wrapper without the tools of its kernel.
+        // Ubuntu's wrapper without the tools for its kernel.
         let wrapper = "echo WARNING: perf not found for kernel 6.8.0-31 >&2; exit 2";
         let error = ask(wrapper).unwrap_err();
         assert!(

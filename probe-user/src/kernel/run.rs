@@ -1,4 +1,4 @@
-//! A living run: the right to make kernel objects, under names that carry the tag of its process
+//! A live run: the right to create kernel objects, with names that have the tag of its process
 //! ([`Owner`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,15 +20,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// Starts the one run of this process.
+    /// Starts this process's only run.
     ///
     /// # Errors
-    /// There is no tracefs, it may not be looked into (not root), or this process has a run
-    /// already.
+    /// There is no tracefs, it cannot be accessed (not root), or this process already has a run.
     pub fn start() -> Result<Self> {
         let owner = Owner::own()?;
         if RUNS.swap(true, Ordering::Relaxed) {
-            return Err(Error::Inconsistent("this process has a run already".into()));
+            return Err(Error::Inconsistent("this process already has a run".into()));
         }
         Ok(Self { owner, programs: Programs::default() })
     }
@@ -38,17 +37,17 @@ impl Run {
         self.owner.tag()
     }
 
-    /// Name for a tracefs instance or a control group: `tracetoll-TAG-NAME`.
+    /// Name of a tracefs instance or a control group: `tracetoll-TAG-NAME`.
     pub fn object(&self, name: &str) -> String {
         self.owner.object(name)
     }
 
-    /// Name for a group of probe events: `tracetoll_TAG`.
+    /// Name of a group of probe events: `tracetoll_TAG`.
     pub fn probe_group(&self) -> String {
         self.owner.probe_group()
     }
 
-    /// Name for a network interface, `ttTAG-NAME`: 15 characters at most (IFNAMSIZ), so at most 5
+    /// Name of a network interface, `ttTAG-NAME`: at most 15 characters (IFNAMSIZ), so at most 5
     /// for `name`.
     pub fn interface(&self, name: &str) -> String {
         format!("tt{}-{name}", self.tag())
@@ -57,7 +56,7 @@ impl Run {
     /// A folder for temporary files, removed when it is dropped.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be created.
     pub fn folder(&self, name: &str) -> Result<tempfile::TempDir> {
         folder::create(self.owner, name)
     }
@@ -69,8 +68,8 @@ impl Drop for Run {
     }
 }
 
-/// Name for a tracefs instance or a control group that is made to try something out, with a run or
-/// without.
+/// Name of a tracefs instance or a control group that is created to try something, with or without
+/// a run.
 ///
 /// # Errors
 /// As [`Owner::own`].
@@ -78,16 +77,16 @@ pub fn trial_object(name: &str) -> Result<String> {
     Owner::own().map(|owner| owner.object(name))
 }
 
-/// A folder for temporary files as [`Run::folder`] makes them, to try something out, with a run or
-/// without.
+/// A folder for temporary files like those of [`Run::folder`], to try something, with or without a
+/// run.
 ///
 /// # Errors
-/// As [`Owner::own`], or it cannot be made.
+/// As [`Owner::own`], or it cannot be created.
 pub fn trial_folder(name: &str) -> Result<tempfile::TempDir> {
     folder::create(Owner::own()?, name)
 }
 
-/// The group of probe events that are made to try something out, with a run or without.
+/// The group of probe events that are created to try something, with or without a run.
 ///
 /// # Errors
 /// As [`Owner::own`].

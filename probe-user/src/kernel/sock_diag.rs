@@ -1,9 +1,8 @@
-//! The TCP sockets of a network namespace and what each has received, by sock_diag(7).
+//! The TCP sockets of a network namespace and what each has received, through sock_diag(7).
 //!
-//! A dump shows the sockets of the moment. What a socket received until its end is told by the
-//! kernel when it destroys it, to those who listen by then (`sock_diag_broadcast_destroy` in
-//! net/core/sock_diag.c); it is known for sure only that way, since a dump comes too early or too
-//! late.
+//! A dump shows the sockets of the moment. What a socket received until its end is only reported
+//! when the kernel destroys it, to those who listen at that time (`sock_diag_broadcast_destroy` in
+//! net/core/sock_diag.c). There is no other exact way, since a dump comes too early or too late.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -29,24 +28,24 @@ const CONNECTED: [u8; 4] = [1, 3, 8, 12];
 /// `sizeof(struct inet_diag_msg)`.
 const MESSAGE: usize = 72;
 
-/// Where `tcpi_bytes_received` stands in `struct tcp_info` (linux/tcp.h), which only ever grows at
-/// its end.
+/// Offset of `tcpi_bytes_received` in `struct tcp_info` (linux/tcp.h), which only ever grows at its
+/// end.
 const BYTES_RECEIVED: usize = 128;
 
-/// A socket as the kernel tells of it.
+/// A socket, as reported by the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TcpSocket {
-    /// Its number, which no other socket of this boot has.
+    /// Its number, which is unique during this boot.
     pub cookie: u64,
     /// Its own port.
     pub port: u16,
-    /// Whether it waits for connections.
+    /// Whether it listens for connections.
     pub listens: bool,
-    /// Whether its owner has a connection yet to end: it is established, about to be, or ended by
-    /// the peer only.
+    /// Whether its owner has a connection that it has not ended: established, about to be, or ended
+    /// only by the peer.
     pub connected: bool,
-    /// Payload bytes that its peer sent and it acknowledged, in order. A connection's end (FIN)
-    /// counts as one.
+    /// Payload bytes that its peer sent and it acknowledged, in order. The end of a connection
+    /// (FIN) counts as one byte.
     #[doc(alias = "tcpi_bytes_received")]
     pub received: u64,
 }
@@ -55,13 +54,13 @@ pub struct TcpSocket {
 #[derive(Debug)]
 pub struct TcpSockets(Channel);
 
-/// The ends of IPv4 sockets of one network namespace. Whoever asks for them has to listen: what
-/// nobody takes fills the kernel's queue, and then some are lost.
+/// The ends of IPv4 sockets of one network namespace. A caller must keep reading: unread messages
+/// fill the kernel's queue, and then some are lost.
 #[derive(Debug)]
 pub struct TcpEnds(Channel);
 
 impl TcpSockets {
-    /// Looks into `netns`.
+    /// Opens the sockets of `netns`.
     ///
     /// # Errors
     /// The kernel has no sock_diag for TCP.
@@ -75,7 +74,7 @@ impl TcpSockets {
     /// The sockets of this moment.
     ///
     /// # Errors
-    /// The kernel refuses, or has no such thing.
+    /// The kernel refuses, or does not support it.
     pub fn now(&mut self) -> Result<Vec<TcpSocket>> {
         let request = Raw { kind: SOCK_DIAG_BY_FAMILY, body: request() };
         let answers = self.0.exchange(request, NLM_F_DUMP).map_err(|e| {
@@ -87,7 +86,7 @@ impl TcpSockets {
         decode_all(answers)
     }
 
-    /// Whether a socket waits for connections on `port`.
+    /// Whether a socket listens on `port`.
     ///
     /// # Errors
     /// As [`TcpSockets::now`].
@@ -97,8 +96,8 @@ impl TcpSockets {
 }
 
 impl TcpEnds {
-    /// Listens in `netns` from now on, once the kernel has loaded what they are told by:
-    /// [`TcpSockets`] have it do so.
+    /// Listens in `netns` from now on. The kernel must have loaded the modules that report them,
+    /// which [`TcpSockets`] does.
     ///
     /// # Errors
     /// The kernel has no sock_diag.
@@ -107,10 +106,10 @@ impl TcpEnds {
         netns.run(listen)?.map(Self).map_err(unopened)
     }
 
-    /// The sockets that ended since the last look, with all that they ever received.
+    /// The sockets that ended since the last call, with everything that they received.
     ///
     /// # Errors
-    /// There were more than the kernel keeps for us (`ENOBUFS`).
+    /// There were more than the kernel can keep for us (`ENOBUFS`).
     pub fn heard(&mut self) -> Result<Vec<TcpSocket>> {
         let heard = self.0.heard();
         decode_all(heard.map_err(|e| Error::call("recvmsg", "the ends of TCP sockets", e))?)
@@ -135,7 +134,7 @@ fn decode_all(messages: Vec<Raw>) -> Result<Vec<TcpSocket>> {
 }
 
 /// `struct inet_diag_msg` and what follows it. A socket without `struct tcp_info` (one that has
-/// given up its buffers, in TIME_WAIT for example) has received nothing of late.
+/// released its buffers, for example in TIME_WAIT) has received nothing recently.
 fn decode(body: &[u8]) -> Option<TcpSocket> {
     let (head, attributes) = body.split_first_chunk::<MESSAGE>()?;
     let [_, state, _, _, high, low, ..] = *head;
@@ -190,7 +189,7 @@ mod tests {
     fn what_is_cut_short_is_no_socket() {
         let whole = recorded("server");
         assert_eq!(decode(&whole[..MESSAGE - 1]), None);
-        // Without its attributes it is one that has received nothing.
+        // Without its attributes it has received nothing.
         assert_eq!(decode(&whole[..MESSAGE]).unwrap().received, 0);
         let mut kind = Raw { kind: 3, body: vec![] };
         assert_eq!(decode_all(vec![kind.clone()]).unwrap(), []);

@@ -1,4 +1,4 @@
-//! What a sweep did.
+//! The result of a sweep.
 
 use probe_core::error::{Error, Result};
 
@@ -24,7 +24,7 @@ pub struct Left {
 }
 
 impl Swept {
-    /// Removes `object` if it is the dead's, and notes what became of it.
+    /// Removes `object` if its owner is dead, and records the result.
     pub fn settle(&mut self, object: String, fate: Fate, remove: impl FnOnce() -> Result<()>) {
         match fate {
             Fate::Left(why) => self.left.push(Left { object, why }),
@@ -37,26 +37,26 @@ impl Swept {
         }
     }
 
-    /// Notes what went wrong; the first such is told in the end.
+    /// Records an error; the first one is reported at the end.
     pub fn failed(&mut self, error: Error) {
         self.failed.get_or_insert(error);
     }
 
-    /// What went wrong, if anything did.
+    /// The first error, if there was one.
     pub fn take_failure(&mut self) -> Result<()> {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    /// Itself, if all went well.
+    /// Itself, if there was no error.
     ///
     /// # Errors
-    /// The first failure; what could be removed is.
+    /// The first error; everything that could be removed was.
     pub fn outcome(mut self) -> Result<Self> {
         self.take_failure().map(|()| self)
     }
 }
 
-/// Whether the file was not there, or went meanwhile.
+/// Whether the file did not exist, or disappeared meanwhile.
 fn is_gone(error: &Error) -> bool {
     let Error::File { source, .. } = error else { return false };
     matches!(source.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))

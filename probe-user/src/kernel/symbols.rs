@@ -1,4 +1,4 @@
-//! From an address to the target's function that holds it.
+//! Maps an address to the target's function that contains it.
 
 use probe_core::model::{
     item::ItemId,
@@ -7,9 +7,9 @@ use probe_core::model::{
 
 /// The address ranges of a target's functions, sorted, so that an address is found in O(log n).
 ///
-/// ftrace and kprobes report addresses a few bytes into the function (behind `endbr64` or a patched
-/// call), a call chain reports return addresses: so a function is matched by its range, not by its
-/// start.
+/// ftrace and kprobes report addresses a few bytes into the function (after `endbr64` or a patched
+/// call), and a call chain reports return addresses, so a function is matched by its range, not by
+/// its start.
 #[derive(Debug, Clone)]
 pub struct AddressMap {
     /// By address.

@@ -1,16 +1,16 @@
-//! The tag that every object of a process carries in its name, so that what a killed process left
-//! can be told from what is anybody else's.
+//! The tag in the name of every object of a process, which distinguishes what a killed process left
+//! from what belongs to others.
 //!
-//! A tag is drawn, since a process id is another process's in the next container. Letters and
-//! digits take turns, so that no word is one, and no number: tracetoll 0.1 used its process id.
+//! A tag is random, since a process id belongs to another process in the next container. Letters
+//! and digits alternate, so that no tag is a word or a number: tracetoll 0.1 used its process id.
 
 use std::fmt;
 
-/// What the names of all our objects start with, whatever the kind's own rules for names.
+/// The start of the names of all our objects, whatever their kind requires.
 pub const PREFIX: &str = "tracetoll";
 
 /// Characters of a tag: as many as leave 5 for the end of an interface's name, `ttTAG-tap12`
-/// (IFNAMSIZ is 16, with its final 0).
+/// (IFNAMSIZ is 16, with the final 0).
 const LENGTH: usize = 7;
 
 /// Number of tags: four letters, three digits.
@@ -21,17 +21,17 @@ const TAGS: u32 = 26_u32.pow(4) * 10_u32.pow(3);
 pub struct Tag(u32);
 
 impl Tag {
-    /// One that nobody else is likely to have drawn.
+    /// A random tag that nobody else is likely to have drawn.
     pub fn draw() -> Self {
         Self(rand::random_range(0..TAGS))
     }
 
-    /// Its number, from 0; no two tags share one.
+    /// Its number, from 0; unique among tags.
     pub fn number(self) -> u32 {
         self.0
     }
 
-    /// The tag that is written so.
+    /// Parses a tag.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != LENGTH {
             return None;
@@ -60,22 +60,22 @@ impl fmt::Display for Tag {
     }
 }
 
-/// The first character that may stand at this place of a tag, and how many follow it.
+/// The first character that may be at this place of a tag, and the number of possible characters.
 fn alphabet(place: usize) -> (u8, u32) {
     if place.is_multiple_of(2) { (b'a', 26) } else { (b'0', 10) }
 }
 
-/// Whose an object is, by its name alone.
+/// The owner of an object, from its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// That of the process which drew this tag.
+    /// The process that drew this tag.
     Tagged(Tag),
-    /// That of a process of tracetoll 0.1, which had this id in some PID namespace.
+    /// A process of tracetoll 0.1, which had this id in some PID namespace.
     Old(u32),
 }
 
-/// Whose is what is called `tracetoll-TAG-NAME`, or, of groups of probe events, `tracetoll_TAG`.
-/// None for any other name: it is not ours.
+/// The owner of `tracetoll-TAG-NAME` or, for groups of probe events, `tracetoll_TAG`. `None` for
+/// any other name: the object is not ours.
 pub fn mark_of(name: &str) -> Option<Mark> {
     let mark = match name.strip_prefix("tracetoll-") {
         Some(rest) => rest.split_once('-').filter(|(_, name)| !name.is_empty())?.0,

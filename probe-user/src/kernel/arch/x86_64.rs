@@ -1,9 +1,9 @@
-//! x86-64, and whether the time of such a processor is hardware's.
+//! x86-64, and whether the time of such a processor is that of hardware.
 //!
-//! `native` is what is known to be: an x86-64 processor of a known vendor that says of itself that
-//! no hypervisor is present. What a hypervisor's owner may name as it pleases (the model, the
-//! firmware's vendor) proves nothing, and can only raise a doubt. A VM inside an emulated machine
-//! looks as one on hardware does; nothing inside it tells the two apart.
+//! A platform is `native` only if that is known: an x86-64 processor of a known vendor that reports
+//! no hypervisor. What a hypervisor's owner can name freely (the model, the firmware's vendor)
+//! proves nothing, and can only raise doubt. A VM inside an emulated machine looks like one on
+//! hardware; nothing inside it distinguishes the two.
 
 use std::{arch::x86_64::__cpuid, env::consts::ARCH, fs};
 
@@ -29,8 +29,8 @@ const VENDORS: [&str; 5] =
 /// The signature of QEMU's emulator (`TCG_FEATURES` in target/i386/cpu.c).
 const EMULATOR: &str = "TCGTCGTCGTCG";
 
-/// Signatures of hypervisors that run a guest's instructions on the processor itself, and what each
-/// is called (arch/x86/kernel/cpu/hypervisor.c lists the kernel's detectors).
+/// Signatures of hypervisors that run a guest's instructions on the processor itself, and their
+/// names (arch/x86/kernel/cpu/hypervisor.c lists the kernel's detectors).
 const HYPERVISORS: [(&str, &str); 12] = [
     ("KVMKVMKVM", "KVM"),
     ("Linux KVM Hv", "KVM"),
@@ -46,10 +46,10 @@ const HYPERVISORS: [(&str, &str); 12] = [
     ("QNXQVMBSQG", "QNX"),
 ];
 
-/// Makers of virtual machines, as firmware names them.
+/// Makers of virtual machines, as named by firmware.
 const MACHINES: [&str; 7] = ["QEMU", "Bochs", "KVM", "Xen", "VMware", "innotek", "Parallels"];
 
-/// Reads what the processor, the kernel and the firmware say.
+/// Reads what the processor, the kernel and the firmware report.
 fn read(model: &str) -> Processor {
     let line = |path| {
         let text = fs::read_to_string(path).ok()?;
@@ -66,7 +66,7 @@ fn read(model: &str) -> Processor {
     processor
 }
 
-/// Asks the processor itself.
+/// Reads CPUID.
 fn ask(processor: &mut Processor) {
     let text = |registers: [u32; 3]| {
         let bytes: Vec<u8> = registers.into_iter().flat_map(u32::to_le_bytes).collect();
@@ -82,7 +82,7 @@ fn ask(processor: &mut Processor) {
     }
 }
 
-/// What keeps this processor's wall clock; the error says why it is not known.
+/// The platform of this processor's wall clock; the error says why it is unknown.
 fn judge(processor: &Processor, model: &str) -> Result<Platform, String> {
     let Processor { vendor, machine, .. } = processor;
     if let Some(signature) = &processor.hypervisor_signature {
@@ -96,7 +96,7 @@ fn judge(processor: &Processor, model: &str) -> Result<Platform, String> {
         return Err("a hypervisor is present that does not say which".into());
     }
     if processor.hypervisor_of_kernel.is_some() {
-        // A Xen PV guest's CPUID may be the processor's own.
+        // The CPUID of a Xen PV guest may be that of the processor.
         return Ok(Platform::Virtual);
     }
     match vendor.as_deref() {
@@ -115,7 +115,7 @@ fn judge(processor: &Processor, model: &str) -> Result<Platform, String> {
     }
 }
 
-/// The hypervisor's name, where one is present.
+/// The hypervisor's name, if one is present.
 fn hypervisor(processor: &Processor) -> Option<String> {
     let signature = processor.hypervisor_signature.as_deref();
     let of_signature = signature.map(|signature| match signature {
@@ -160,7 +160,7 @@ mod tests {
             (x86("AuthenticAMD"), "AMD EPYC 7763", Some(Platform::Native)),
             (x86("HygonGenuine"), "Hygon C86", Some(Platform::Native)),
             (under(Some("KVMKVMKVM")), model, Some(Platform::Virtual)),
-            // A cloud may call its processors and machines as it likes.
+            // A cloud may name its processors and machines freely.
             (under(Some("KVMKVMKVM")), "QEMU TCG CPU version 2.5+", Some(Platform::Virtual)),
             (
                 Processor { machine: Some("QEMU".into()), ..under(Some("Microsoft Hv")) },
@@ -173,7 +173,7 @@ mod tests {
             (under(Some("TCGTCGTCGTCG")), "AMD EPYC Processor", Some(Platform::Emulated)),
             (under(Some("SomethingNew")), model, None),
             (under(None), model, None),
-            // `-cpu max,-hypervisor`, and the same under the name of a real one.
+            // `-cpu max,-hypervisor`, and the same with the name of a real processor.
             (x86("AuthenticAMD"), "QEMU TCG CPU version 2.5+", None),
             (machine("QEMU"), "AMD EPYC Processor", None),
             (machine("VMware, Inc."), model, None),

@@ -1,4 +1,4 @@
-//! Where a program attaches, and how.
+//! Where and how a program attaches.
 
 use std::{
     fs, io,
@@ -35,7 +35,7 @@ pub enum AttachPoint {
     KprobeMulti {
         /// Their addresses.
         addresses: Vec<u64>,
-        /// What the program is told at each.
+        /// The cookie that the program reads at each.
         cookies: Vec<u64>,
     },
     /// A tracepoint, by its own name.
@@ -48,7 +48,7 @@ impl AttachPoint {
     /// A kprobe on `function`, or a kretprobe.
     ///
     /// # Errors
-    /// The kernel has no kprobes in perf, or the function's address is not known.
+    /// The kernel has no kprobes in perf, or the function's address is unknown.
     pub fn kprobe(function: &Function, returns: bool) -> Result<Self> {
         Ok(Self::Kprobe { address: address(function)?, returns, pmu: KprobePmu::read()? })
     }
@@ -56,7 +56,7 @@ impl AttachPoint {
     /// All `functions`, each with a cookie.
     ///
     /// # Errors
-    /// The address of one is not known.
+    /// The address of one is unknown.
     pub fn kprobe_multi(functions: &[Function], cookies: Vec<u64>) -> Result<Self> {
         let addresses = functions.iter().map(address).collect::<Result<_>>()?;
         Ok(Self::KprobeMulti { addresses, cookies })
@@ -65,12 +65,12 @@ impl AttachPoint {
     /// `tracepoint`, as its perf event.
     ///
     /// # Errors
-    /// There is none, or tracefs is not there.
+    /// There is none, or tracefs is missing.
     pub fn tracepoint(tracepoint: &Tracepoint) -> Result<Self> {
         Ok(Self::Tracepoint(Tracefs::find()?.tracepoint_id(tracepoint)?))
     }
 
-    /// What it is, for people.
+    /// Its name, for people.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Function(bpf_attach_type::BPF_TRACE_FEXIT) => "fexit",
@@ -83,16 +83,15 @@ impl AttachPoint {
         }
     }
 
-    /// Whether the kernel counts each hit at which a program here was skipped since it was running
-    /// already: it has for as long as it has skipped them. Elsewhere it skipped for years before it
-    /// counted.
+    /// Whether every kernel that can skip a program here, because it is already running, also
+    /// counts these skips. At other places the kernel skipped for years before it counted.
     pub fn always_counts_skips(&self) -> bool {
         // kernel/bpf/trampoline.c, `__bpf_prog_enter_recur`; kernel/trace/bpf_trace.c,
         // `__bpf_trace_run`.
         matches!(self, Self::Function(_) | Self::RawTracepoint(_))
     }
 
-    /// Whether hits can be missed before they come to a program: by the kprobe or fprobe.
+    /// Whether hits can be missed before they reach a program: by the kprobe or fprobe.
     pub fn is_probe(&self) -> bool {
         matches!(self, Self::Kprobe { .. } | Self::KprobeMulti { .. })
     }
@@ -100,7 +99,7 @@ impl AttachPoint {
     /// Attaches `program`; `subject` names the place in errors.
     ///
     /// # Errors
-    /// The kernel has no such place, or refuses the program there.
+    /// The kernel has no such place, or rejects the program there.
     pub fn attach(&self, program: BorrowedFd<'_>, subject: &str) -> Result<Link> {
         match self {
             Self::Function(at) => Link::function(program, *at, subject),
@@ -108,7 +107,7 @@ impl AttachPoint {
                 let config = if *returns { 1 << pmu.retprobe_bit } else { 0 };
                 let event = probe::kprobe(pmu.kind, config, *address, cpus::any()?)
                     .map_err(|e| no_kprobe(subject, e))?;
-                // Our descriptor goes; the link keeps the event, and with it the kprobe.
+                // Our descriptor is closed; the link keeps the event, and with it the kprobe.
                 Link::event(program, event.as_fd(), subject)
             }
             Self::KprobeMulti { addresses, cookies } => {
@@ -126,7 +125,7 @@ impl AttachPoint {
 
 fn address(function: &Function) -> Result<u64> {
     match function.addresses.start {
-        0 => Err(Error::malformed(&function.name, "its address is not known")),
+        0 => Err(Error::malformed(&function.name, "its address is unknown")),
         start => Ok(start),
     }
 }
@@ -136,7 +135,7 @@ fn no_kprobe(subject: &str, source: io::Error) -> Error {
     let error = Error::call("perf_event_open", format!("kprobe on {subject}"), source);
     match errno {
         Some(libc::EINVAL | libc::EILSEQ | libc::EADDRNOTAVAIL) => error.with_hint(
-            "No kprobe can stand there: see kprobes/blacklist in debugfs, or choose another \
+            "No kprobe can be set there: see kprobes/blacklist in debugfs, or choose another \
              function",
         ),
         Some(libc::EPERM | libc::EACCES) => {
@@ -146,7 +145,7 @@ fn no_kprobe(subject: &str, source: io::Error) -> Error {
     }
 }
 
-/// How perf_event_open(2) wants kprobes named: `/sys/bus/event_source/devices/kprobe`.
+/// How perf_event_open(2) identifies kprobes: `/sys/bus/event_source/devices/kprobe`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KprobePmu {
     kind: u32,
@@ -161,7 +160,7 @@ impl KprobePmu {
             match fs::read_to_string(&path) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::unsupported(
                     "BPF on kprobes",
-                    format!("this kernel offers none to perf ({path} is missing)"),
+                    format!("this kernel has no kprobes for perf ({path} is missing)"),
                     "Use a kernel built with CONFIG_KPROBE_EVENTS=y and CONFIG_PERF_EVENTS=y",
                 )),
                 other => other.map_err(|e| Error::file("read", path, e)),
@@ -173,7 +172,7 @@ impl KprobePmu {
         })
     }
 
-    /// From `8` and `config:0`.
+    /// Parses `8` and `config:0`.
     fn parse(kind: &str, retprobe: &str) -> Option<Self> {
         let bit = retprobe.trim().strip_prefix("config:")?.parse().ok()?;
         (bit < 64).then_some(Self { kind: kind.trim().parse().ok()?, retprobe_bit: bit })

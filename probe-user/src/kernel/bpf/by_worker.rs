@@ -1,6 +1,5 @@
-//! The exact call counter of one function by vhost worker: one copy of `fentry_by_worker` with maps
-//! of its own. All its slots together are what [`Counter`](super::counter::Counter) would have
-//! counted.
+//! The exact call counter of one function by vhost worker: one copy of `fentry_by_worker` with its
+//! own maps. The sum of its slots is what [`Counter`](super::counter::Counter) would count.
 
 use std::{mem::offset_of, os::fd::AsFd as _};
 
@@ -23,42 +22,41 @@ use crate::{
     sys::{bpf::maps, mapped::MappedArray},
 };
 
-/// Makes counters that tell the same workers apart.
+/// Creates counters that distinguish the same workers.
 #[derive(Debug)]
 pub struct WorkerCounters {
-    /// Loads other programs as well.
+    /// Loads other programs too.
     pub loader: Loader,
     workers: Vec<u32>,
 }
 
-/// Counts the calls of one function while it is attached, each worker's by itself.
+/// Counts the calls of one function while it is attached, separately for each worker.
 #[derive(Debug)]
 pub struct WorkerCounter {
     /// The program.
     pub probe: Probe,
     slots: MappedArray,
-    /// Slots of CPUs, before those of the workers.
+    /// Number of slots of CPUs, which precede those of the workers.
     cpus: usize,
     workers: usize,
 }
 
-/// What a counter held at one moment.
+/// The value of a counter at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CallCounts {
     /// Of all threads.
     pub all: u64,
-    /// Of each worker; empty where threads cannot be told apart.
+    /// Calls of each worker; empty if threads cannot be distinguished.
     pub workers: Vec<u64>,
 }
 
 impl WorkerCounters {
-    /// For the workers with these thread ids; the kernel shall call the programs `name`. In a PID
-    /// namespace of its own a process knows threads
-    /// by other ids than the kernel's programs do; there no worker is told from another, and only
-    /// the sum is counted.
+    /// Creates counters for the workers with these thread ids; the kernel will call the programs
+    /// `name`. In its own PID namespace a process knows threads by other ids than the kernel's
+    /// programs do. Workers cannot be distinguished there, and only the sum is counted.
     ///
     /// # Errors
-    /// The kernel has no BTF or refuses ours; not root.
+    /// The kernel has no BTF or rejects ours; not root.
     pub fn new(programs: &Programs, name: &str, workers: &[u32]) -> Result<Self> {
         let ids_are_the_kernels = host::is_first_pid_namespace();
         let workers = if ids_are_the_kernels { workers.to_vec() } else { Vec::new() };
@@ -87,7 +85,7 @@ impl WorkerCounters {
     }
 }
 
-/// Where in [`WORKERS`] each worker stands, with its slot; those from `first` on are theirs.
+/// The place of each worker in [`WORKERS`], with its slot; slots from `first` on belong to workers.
 fn places(workers: &[u32], first: u32) -> Result<Vec<(u32, u32, u32)>> {
     let mut taken: Vec<(u32, u32, u32)> = Vec::new();
     for (slot, &worker) in (first..).zip(workers) {
@@ -96,8 +94,8 @@ fn places(workers: &[u32], first: u32) -> Result<Vec<(u32, u32, u32)>> {
         let place = (own..own + PROBES).find(free).ok_or_else(|| {
             Error::unsupported(
                 "calls by worker",
-                format!("{} workers have ids that are too much alike", workers.len()),
-                "Measure with fewer guests, or start them again",
+                format!("{} workers have ids that collide", workers.len()),
+                "Measure with fewer guests, or restart them",
             )
         })?;
         taken.push((place, worker, slot));
@@ -143,7 +141,7 @@ mod tests {
             (8, far(7), 3),
             (9, 8, 4),
             (ENTRIES - 1, ENTRIES - 1, 5),
-            // Behind the last place, not around.
+            // Beyond the last place it does not wrap around.
             (ENTRIES, 2 * ENTRIES - 1, 6),
         ];
         assert_eq!(found, expected);

@@ -1,4 +1,4 @@
-//! Which compiled programs are loaded: those that are built into this binary, or those of a file.
+//! The compiled programs to load: those built into this binary, or those of a file.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -15,33 +15,33 @@ use super::{
 /// The compiled programs; by default the built-in ones.
 #[derive(Debug, Clone, Default)]
 pub struct Programs {
-    /// None are the built-in ones.
+    /// `None` for the built-in ones.
     object: Option<Arc<Object>>,
-    /// What they log; none where they do not.
+    /// The log of the programs; `None` if they do not log.
     log: Option<Arc<Log>>,
 }
 
 impl Programs {
-    /// Those of the file at `path`, and its SHA-256 in hexadecimal digits.
+    /// The programs of the file at `path`, and its SHA-256 in hexadecimal digits.
     ///
     /// # Errors
-    /// It cannot be read, is no object of this tracetoll's programs, or logs.
+    /// It cannot be read, is not an object of this tracetoll's programs, or logs.
     pub fn of_file(path: &Path) -> Result<(Self, String)> {
         let (object, digest) = read(path, "--object", false)?;
         Ok((Self { object: Some(Arc::new(object)), log: None }, digest))
     }
 
-    /// As [`of_file`](Self::of_file), of programs that log; makes the ring that they log to.
+    /// Like [`of_file`](Self::of_file), for programs that log; creates the ring to which they log.
     ///
     /// # Errors
-    /// As there, but they do not log; the kernel refuses the ring; not root.
+    /// As there, but also if they do not log; the kernel rejects the ring; not root.
     pub fn that_log(path: &Path) -> Result<(Self, String)> {
         let (object, digest) = read(path, "--bpf-log", true)?;
         let log = object.maps.get(log::RING).cloned().map(Log::new).transpose()?;
         Ok((Self { object: Some(Arc::new(object)), log: log.map(Arc::new) }, digest))
     }
 
-    /// What they log; none where they do not.
+    /// The log of the programs; `None` if they do not log.
     pub fn log(&self) -> Option<&Arc<Log>> {
         self.log.as_ref()
     }
@@ -55,7 +55,7 @@ impl Programs {
     }
 }
 
-/// The object of the file that `flag` names, whose programs log or do not, and its SHA-256.
+/// The object of the file named by `flag`, whose programs must or must not log, and its SHA-256.
 fn read(path: &Path, flag: &str, logs: bool) -> Result<(Object, String)> {
     let refused = |why| {
         Error::invalid(
@@ -67,7 +67,7 @@ fn read(path: &Path, flag: &str, logs: bool) -> Result<(Object, String)> {
     let read = fs::read(path).map_err(|e| Error::file("read", path, e))?;
     let object = checked(&read).map_err(refused)?;
     match (object.maps.contains_key(log::RING), logs) {
-        (true, false) => Err(refused("its programs log, which --bpf-log is for".into())),
+        (true, false) => Err(refused("its programs log: use --bpf-log".into())),
         (false, true) => Err(refused("its programs do not log: it lacks the feature `log`".into())),
         _ => {
             let digest = Sha256::digest(&read).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -76,8 +76,8 @@ fn read(path: &Path, flag: &str, logs: bool) -> Result<(Object, String)> {
     }
 }
 
-/// Parses `bytes`, wherever they lie: ELF structures are read in place, so they must be aligned as
-/// those are.
+/// Parses `bytes` at any address: ELF structures are read in place, so they must be aligned like
+/// those.
 fn parse(bytes: &[u8]) -> std::result::Result<Object, ParseError> {
     const ALIGNMENT: usize = 8;
     let mut room = vec![0; bytes.len() + ALIGNMENT];
@@ -87,10 +87,10 @@ fn parse(bytes: &[u8]) -> std::result::Result<Object, ParseError> {
     Object::parse(aligned)
 }
 
-/// The object, which must have each built-in program, and each map with entries of the same layout.
-/// What programs need to log is in it beside those.
+/// Checks that the object has every built-in program, and every map with the same layout of
+/// entries. It may also have what programs need to log.
 fn checked(object: &[u8]) -> std::result::Result<Object, String> {
-    let parse = |bytes| parse(bytes).map_err(|e| format!("it is no BPF object: {e}"));
+    let parse = |bytes| parse(bytes).map_err(|e| format!("it is not a BPF object: {e}"));
     let (theirs, ours) = (parse(object)?, parse(probe_ebpf::OBJECT)?);
     let programs = ours.programs.keys().filter(|name| !theirs.programs.contains_key(*name));
     let maps = ours
@@ -102,14 +102,14 @@ fn checked(object: &[u8]) -> std::result::Result<Object, String> {
     let strange = theirs.maps.keys().filter(|name| !ours.maps.contains_key(*name) && !of_log(name));
     let mut lacks: Vec<String> = programs
         .map(|name| format!("no program {name}"))
-        .chain(maps.map(|(name, _)| format!("no map {name} as ours")))
-        .chain(strange.map(|name| format!("a map {name} that ours has not")))
+        .chain(maps.map(|(name, _)| format!("no map {name} like ours")))
+        .chain(strange.map(|name| format!("an additional map {name}")))
         .collect();
     lacks.sort_unstable();
     if lacks.is_empty() { Ok(theirs) } else { Err(format!("it has {}", lacks.join(", "))) }
 }
 
-/// What user space relies on: kind of map, bytes of a key and of a value.
+/// The properties on which user space relies: type of the map, bytes of a key and of a value.
 fn layout(map: &Map) -> [u32; 3] {
     [map.map_type(), map.key_size(), map.value_size()]
 }
@@ -140,10 +140,10 @@ mod tests {
         assert!(silent.starts_with("--bpf-log "), "{silent}");
         assert!(silent.contains("its programs do not log"), "{silent}");
         let text = refusal(b"#!/bin/sh\n");
-        assert!(text.contains("x.o: it is no BPF object: "), "{text}");
+        assert!(text.contains("x.o: it is not a BPF object: "), "{text}");
         assert!(text.contains("Compile one from the source"), "{text}");
         let half = refusal(&probe_ebpf::OBJECT[..probe_ebpf::OBJECT.len() / 2]);
-        assert!(half.contains("it is no BPF object"), "{half}");
+        assert!(half.contains("it is not a BPF object"), "{half}");
         let absent = Programs::of_file(&folder.path().join("absent")).unwrap_err().to_string();
         assert!(absent.contains("cannot read"), "{absent}");
     }

@@ -1,8 +1,8 @@
-//! Exact counters of the hits of one place, or of several functions each: one copy of the program
-//! that counts there, with slots of its own.
+//! Exact counters of the hits of one place, or of each of several functions: one copy of the
+//! program that counts there, with its own slots.
 //!
-//! Exact means: hits that were counted + hits that the kernel skipped ([`Probe::missed`]) = hits
-//! that there were while the link was in place.
+//! Exact means: counted hits + hits that the kernel skipped ([`Probe::missed`]) = all hits while
+//! the link was attached.
 
 use std::mem::offset_of;
 
@@ -27,7 +27,7 @@ pub struct Counter {
     pub counts: HitCounts,
 }
 
-/// What a counter has counted since it was loaded, readable without a system call.
+/// The counts since the counter was loaded, readable without a system call.
 #[derive(Debug)]
 pub struct HitCounts {
     slots: Slots,
@@ -38,7 +38,7 @@ impl Counter {
     /// Loads a counter for `spot`, not yet attached.
     ///
     /// # Errors
-    /// The kernel has no such place, or refuses the program there.
+    /// The kernel has no such place, or rejects the program there.
     pub fn load(loader: &mut Loader, spot: Spot<'_>) -> Result<Self> {
         let program = match spot {
             Spot::Fentry(_) | Spot::Fexit(_) => fentry_count::PROGRAM,
@@ -58,10 +58,10 @@ impl Counter {
         Ok(Self { probe, counts: HitCounts { slots, items } })
     }
 
-    /// Hits of all items while it was attached: those it counted and those it missed.
+    /// Hits of all items while it was attached: counted plus missed.
     ///
     /// # Errors
-    /// The kernel does not tell what was missed.
+    /// The kernel does not report what was missed.
     pub fn made(&self) -> Result<u64> {
         Ok(self.counts.all() + self.probe.missed_exactly()?)
     }
@@ -78,12 +78,12 @@ impl HitCounts {
         self.each().sum()
     }
 
-    /// Items that it counts.
+    /// Number of items.
     pub fn items(&self) -> usize {
         self.items
     }
 
-    /// Bytes that one reading of all is.
+    /// Bytes of one reading of all counts.
     pub fn bytes(&self) -> u64 {
         (self.items * self.slots.cpus() * size_of::<u64>()) as u64
     }

@@ -1,5 +1,5 @@
-//! Kernel functions by the names that the verifier wants: an id in the BTF of the kernel or of a
-//! module.
+//! Kernel functions by the identifiers that the verifier requires: an id in the BTF of the kernel
+//! or of a module.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -22,7 +22,7 @@ use crate::{
 /// One file for the kernel and one for each module.
 const BTF: &str = "/sys/kernel/btf";
 
-/// The function types of the running kernel, read as they are asked for.
+/// The function types of the running kernel, read when first used.
 #[derive(Debug)]
 pub struct FunctionTypes {
     vmlinux: Arc<Functions>,
@@ -36,12 +36,12 @@ struct Module {
 }
 
 impl FunctionTypes {
-    /// Reads the kernel's own types, the first time that a process asks for them.
+    /// Reads the kernel's own types when a process first uses them.
     ///
     /// # Errors
     /// The kernel has no BTF, or one that this version cannot read.
     pub fn read() -> Result<Self> {
-        // 5 MB that cannot change while the kernel runs; those of a module can.
+        // These 5 MB cannot change while the kernel runs; those of a module can.
         static VMLINUX: OnceLock<Arc<Functions>> = OnceLock::new();
         let vmlinux = match VMLINUX.get() {
             Some(known) => known,
@@ -58,7 +58,7 @@ impl FunctionTypes {
         if !path.exists() {
             return Err(Error::unsupported(
                 "BPF on function entry",
-                format!("this kernel describes no types ({} is missing)", path.display()),
+                format!("this kernel has no type information ({} is missing)", path.display()),
                 "Use a kernel built with CONFIG_DEBUG_INFO_BTF=y",
             ));
         }
@@ -76,8 +76,8 @@ impl FunctionTypes {
     /// Checks that there is a type for each of `functions`.
     ///
     /// # Errors
-    /// A module is not loaded or has no BTF; or the BTF lacks some of the functions, which the
-    /// error names all.
+    /// A module is not loaded or has no BTF, or the BTF lacks some of the functions; the error
+    /// names all of these.
     pub fn check(&mut self, functions: &[&Function]) -> Result<()> {
         let mut missing = Vec::new();
         for &function in functions {
@@ -88,7 +88,7 @@ impl FunctionTypes {
         if missing.is_empty() { Ok(()) } else { Err(absent(&missing)) }
     }
 
-    /// None where the BTF does not have it.
+    /// `None` if the BTF does not have it.
     fn described(&mut self, function: &Function) -> Result<Option<FunctionType<'_>>> {
         let name = &function.name;
         let Some(module) = &function.module else {
@@ -120,14 +120,14 @@ fn functions(path: &Path, base: Option<Arc<Functions>>) -> Result<Functions> {
         .map_err(|e| Error::malformed(path.display().to_string(), e.to_string()))
 }
 
-/// The BTF that the kernel keeps for the module `name`, found by walking all there are.
+/// The BTF that the kernel keeps for module `name`, found by walking all of them.
 fn module_btf(name: &str) -> Result<Option<OwnedFd>> {
     let failed = |call, e| Error::call(call, format!("the BTF of {name}"), e);
     let mut id = 0;
     while let Some(next) = bpf::next_btf(id).map_err(|e| failed("bpf(BPF_BTF_GET_NEXT_ID)", e))? {
         id = next;
         let btf = match bpf::open_btf(id) {
-            // A program's BTF that went away meanwhile.
+            // A program's BTF that was removed meanwhile.
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             other => other.map_err(|e| failed("bpf(BPF_BTF_GET_FD_BY_ID)", e))?,
         };
@@ -140,23 +140,23 @@ fn module_btf(name: &str) -> Result<Option<OwnedFd>> {
     Ok(None)
 }
 
-/// Of one function at least.
+/// For at least one function.
 fn absent(missing: &[&Function]) -> Error {
     let names: Vec<_> = missing.iter().map(|function| listed_name(function)).collect();
     let (split, whole): (Vec<&str>, Vec<&str>) =
         missing.iter().map(|function| function.name.as_str()).partition(|name| name.contains('.'));
     let mut less: Vec<_> = whole.iter().map(|name| format!("!{name}")).collect();
     if !split.is_empty() {
-        // What the compiler split off has a dot in its name, and never a type.
+        // A part that the compiler split off has a dot in its name, and never a type.
         less.push("!*.*".into());
     }
     Error::unsupported(
         format!("BPF on {}", names.join(", ")),
         format!("the BTF does not describe {}", if names.len() == 1 { "it" } else { "them" }),
         format!(
-            "The compiler may have inlined or split such a function, or passes its arguments in \
-             another way than its source says. Leave it out, as in `--target '...,{}'`; choose \
-             one that /proc/kallsyms and the BTF both have; or take a method of the ftrace family",
+            "The compiler may have inlined or split such a function, or changed how it passes \
+             arguments. Leave it out, as in `--target '...,{}'`; choose one that /proc/kallsyms \
+             and the BTF both have; or use a method of the ftrace family",
             less.join(",")
         ),
     )

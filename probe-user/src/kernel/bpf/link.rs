@@ -1,4 +1,4 @@
-//! A program's hold on a place in the kernel.
+//! A program's attachment to a place in the kernel.
 
 use std::{
     ffi::CString,
@@ -23,7 +23,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Attaches a tracing program to the function that it was loaded for; `subject` names it in
+    /// Attaches a tracing program to the function for which it was loaded; `subject` names it in
     /// errors.
     ///
     /// # Errors
@@ -32,24 +32,24 @@ impl Link {
         Self::made(CREATE, bpf::link_function(program, at), subject, function_hint)
     }
 
-    /// Attaches a program to a perf event, which the link keeps open from then on.
+    /// Attaches a program to a perf event, which the link then keeps open.
     ///
     /// # Errors
-    /// The kernel has no links to perf events, or refuses the pair.
+    /// The kernel has no links to perf events, or rejects the pair.
     pub fn event(program: BorrowedFd<'_>, event: BorrowedFd<'_>, subject: &str) -> Result<Self> {
         Self::made(CREATE, bpf::link_event(program, event), subject, |errno| match errno {
             libc::EINVAL => Some("Links of BPF programs to perf events need Linux 5.15 or newer"),
             // kernel/trace/bpf_trace.c, BPF_TRACE_MAX_PROGS.
-            libc::E2BIG => Some("The event has as many BPF programs as it can; detach some"),
+            libc::E2BIG => Some("The event has the maximum number of BPF programs; detach some"),
             _ => None,
         })
     }
 
     /// Attaches a program to the entries of many functions at once: each by its address, with the
-    /// cookie that the program gets there.
+    /// cookie that the program reads there.
     ///
     /// # Errors
-    /// The kernel has no fprobes, or one of the addresses is no function's that can be traced.
+    /// The kernel has no fprobes, or one of the addresses is not that of a traceable function.
     pub fn functions(
         program: BorrowedFd<'_>,
         addresses: &[u64],
@@ -93,10 +93,10 @@ impl Link {
         Ok(Self { fd, id: info.id })
     }
 
-    /// What the kernel knows of it.
+    /// The kernel's information about the link.
     ///
     /// # Errors
-    /// The kernel does not tell of its own link.
+    /// The kernel gives no information about its own link.
     pub fn info(&self) -> Result<LinkInfo> {
         bpf::link_info(self.fd.as_fd())
             .map_err(|e| Error::call("bpf(BPF_OBJ_GET_INFO_BY_FD)", format!("link {}", self.id), e))
@@ -107,29 +107,29 @@ impl Link {
         self.id
     }
 
-    /// Detaches the program, and makes sure of it.
+    /// Detaches the program and checks that it is detached.
     ///
     /// # Errors
-    /// The link is still there: another process opened it.
+    /// The link still exists: another process opened it.
     pub fn detach(self) -> Result<()> {
         let Self { fd, id } = self;
-        // close(2) is a link's detach, and cannot fail; what can is that it was not the last.
+        // close(2) detaches a link and cannot fail; but it may not have been the last descriptor.
         drop(fd);
         match bpf::link_exists(id) {
             Ok(false) => Ok(()),
             Ok(true) => Err(Error::Inconsistent(format!(
-                "BPF link {id} is still attached after its release: another process holds it"
+                "BPF link {id} is still attached after it was released: another process holds it"
             ))),
             Err(e) => Err(Error::call("bpf(BPF_LINK_GET_FD_BY_ID)", format!("link {id}"), e)),
         }
     }
 }
 
-/// Waits until the programs that were running when their links went have ended: for a grace period
-/// of RCU, in whose readers the kernel runs them. Closing a link does not wait for that.
+/// Waits until the programs that were running when their links were closed have ended, by waiting
+/// for a grace period of RCU, in whose readers the kernel runs them. Closing a link does not wait.
 ///
-/// What it does not reach, on a preemptible kernel: a task that was preempted in a trampoline
-/// before its program began. Whoever reads what programs wrote checks that it is whole.
+/// Not covered, on a preemptible kernel: a task that was preempted in a trampoline before its
+/// program started. Readers of what programs wrote check that it is complete.
 ///
 /// # Errors
 /// The kernel refuses: it was built without membarrier(2), or runs with `nohz_full`.
@@ -163,12 +163,12 @@ fn refused(
 /// entry.
 fn function_hint(errno: i32) -> Option<&'static str> {
     match errno {
-        libc::E2BIG => Some("The function has as many BPF programs as it can; detach some"),
+        libc::E2BIG => Some("The function has the maximum number of BPF programs; detach some"),
         libc::EBUSY => Some(
             "Something else holds the function's entry (a live patch, or a BPF program that \
              replaces it): see `bpftool link`, and enabled_functions in tracefs",
         ),
-        // ENOENT: kernel/trace/fprobe.c, of an address that ftrace does not have.
+        // ENOENT: kernel/trace/fprobe.c, for an address that ftrace does not know.
         libc::EINVAL | libc::ENODEV | libc::ENOENT => Some(
             "The function's entry cannot be patched: it is not in available_filter_functions in \
              tracefs",
@@ -183,7 +183,7 @@ mod tests {
     use crate::sys::call::Script;
     use std::{fs::File, os::fd::IntoRawFd as _};
 
-    /// Any file does where the kernel is scripted.
+    /// Any file works if the kernel is scripted.
     fn file() -> OwnedFd {
         File::open("/dev/null").unwrap().into()
     }
@@ -193,7 +193,7 @@ mod tests {
         let gone = Script::install([-i64::from(libc::ENOENT)]);
         Link { fd: file(), id: 5 }.detach().unwrap();
         drop(gone);
-        // The answer to "open link 5" is a descriptor, so the link is there.
+        // The answer to "open link 5" is a descriptor, so the link exists.
         let held = Script::install([file().into_raw_fd().into()]);
         let error = Link { fd: file(), id: 5 }.detach().unwrap_err();
         drop(held);

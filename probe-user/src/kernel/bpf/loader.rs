@@ -1,4 +1,4 @@
-//! Loads programs, each for one place in the kernel: one copy of it, with maps of its own.
+//! Loads programs, each for one place in the kernel: a copy of the program with its own maps.
 
 use aya_obj::generated::bpf_attach_type::{self, BPF_TRACE_FENTRY, BPF_TRACE_FEXIT};
 use probe_core::{
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{kernel::cpus, sys::bpf::ProgramType};
 
-/// What of a target one program is for, and by which way it runs there.
+/// The part of a target that a program is for, and how the program runs there.
 #[derive(Debug, Clone, Copy)]
 pub enum Spot<'a> {
     /// The entry of a function, by its trampoline.
@@ -35,7 +35,7 @@ pub enum Spot<'a> {
 }
 
 impl<'a> Spot<'a> {
-    /// Names it in errors and in what is told to people.
+    /// Its name in errors and in descriptions.
     pub fn subject(self) -> String {
         match self {
             Self::Fentry(f) | Self::Fexit(f) | Self::Kprobe(f) | Self::Kretprobe(f) => {
@@ -50,12 +50,12 @@ impl<'a> Spot<'a> {
         }
     }
 
-    /// How many items of the target that is.
+    /// Number of items of the target.
     pub fn items(self) -> usize {
         if let Self::KprobeMulti(functions) = self { functions.len() } else { 1 }
     }
 
-    /// The function at whose trampoline that is.
+    /// The function whose trampoline it uses.
     fn trampoline(self) -> Option<(bpf_attach_type, &'a Function)> {
         match self {
             Self::Fentry(function) => Some((BPF_TRACE_FENTRY, function)),
@@ -69,33 +69,32 @@ impl<'a> Spot<'a> {
 #[derive(Debug)]
 pub struct Loader {
     object: Object,
-    /// Read when a trampoline asks for them.
+    /// Read when a trampoline needs them.
     types: Option<FunctionTypes>,
     cpus: u32,
     name: String,
 }
 
 impl Loader {
-    /// Makes `programs` ready to be loaded; the kernel shall call all by (the start of) `name`.
+    /// Prepares `programs` for loading; the kernel will call all of them (the start of) `name`.
     ///
     /// # Errors
-    /// The kernel refuses their types; not root.
+    /// The kernel rejects their types; not root.
     pub fn new(programs: &Programs, name: &str) -> Result<Self> {
-        // The kernel refuses longer names of maps.
+        // The kernel rejects longer names of maps.
         let name = name.get(..name.floor_char_boundary(15)).unwrap_or(name).to_owned();
         Ok(Self { object: Object::open(programs)?, types: None, cpus: cpus::slots()?, name })
     }
 
-    /// One more than the highest number that a CPU can have on this host: the numbers may have
-    /// gaps.
+    /// One more than the greatest CPU number of this host; the numbers may have gaps.
     pub fn cpus(&self) -> u32 {
         self.cpus
     }
 
-    /// Checks that programs can be loaded for all these `spots`, as far as types go.
+    /// Checks that programs can be loaded for all these `spots`, as far as types are concerned.
     ///
     /// # Errors
-    /// The kernel has no BTF, or some have no type; the error names all.
+    /// The kernel has no BTF, or some have no type; the error names all of these.
     pub fn check(&mut self, spots: &[Spot<'_>]) -> Result<()> {
         let functions: Vec<_> =
             spots.iter().filter_map(|spot| Some(spot.trampoline()?.1)).collect();
@@ -105,11 +104,10 @@ impl Loader {
         types(&mut self.types)?.check(&functions)
     }
 
-    /// Loads `program` for `spot`, not yet attached, with the maps that it uses and their numbers
-    /// of entries.
+    /// Loads `program` for `spot`, not yet attached, with its maps and their numbers of entries.
     ///
     /// # Errors
-    /// The function has no type, the kernel has no such place or refuses a map or the program.
+    /// The function has no type, or the kernel has no such place, or rejects a map or the program.
     pub fn load(&mut self, program: &str, maps: &[(&str, u32)], spot: Spot<'_>) -> Result<Probe> {
         self.load_beside(None, program, maps, spot)
     }
@@ -137,7 +135,7 @@ impl Loader {
                 (ProgramType::Kprobe, AttachPoint::kprobe(function, true)?)
             }
             Spot::KprobeMulti(functions) => {
-                // Where each function's slots begin.
+                // The first slot of each function.
                 let cookies =
                     (0..functions.len() as u64).map(|item| item * u64::from(*cpus)).collect();
                 (ProgramType::KprobeMulti, AttachPoint::kprobe_multi(functions, cookies)?)

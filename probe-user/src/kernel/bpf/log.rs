@@ -1,5 +1,5 @@
-//! Lines that kernel programs log with aya-log, where they come from an object that was built for
-//! that. All of its programs write to one ring.
+//! Lines that kernel programs log with aya-log, if their object was built with logging. All
+//! programs write to one ring.
 
 use std::{
     os::fd::BorrowedFd,
@@ -19,28 +19,28 @@ use probe_core::error::{Error, Result};
 use super::object::not_made;
 use crate::sys::bpf;
 
-/// The ring in the object. aya-log finds it in the kernel by the same name.
+/// The ring in the object. aya-log finds it by this name.
 pub(super) const RING: &str = "AYA_LOGS";
 
-/// Bytes of the ring: some thousand lines, between two looks at it.
+/// Bytes of the ring: some thousand lines between two reads.
 const RING_BYTES: u32 = 1 << 20;
 
-/// How often it is looked at.
+/// How often it is read.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// So many lines of a trial are kept. More are counted, and told at `-vv` all the same.
+/// Number of lines kept per trial. Further lines are counted, and still shown at `-vv`.
 const KEPT: usize = 1000;
 
-/// The ring, and who reads it.
+/// The ring and its reader.
 #[derive(Debug)]
 pub struct Log {
     ring: Arc<MapData>,
-    /// None until a program is loaded that can log.
+    /// `None` until a program is loaded that can log.
     reader: Mutex<Option<Reader>>,
     lines: Arc<Mutex<Lines>>,
 }
 
-/// What was logged.
+/// The logged lines.
 #[derive(Debug, Default)]
 struct Lines {
     kept: Vec<String>,
@@ -49,14 +49,14 @@ struct Lines {
 
 struct Reader(EbpfLogger<Sink>);
 
-/// Takes the lines from aya-log.
+/// Receives the lines from aya-log.
 struct Sink(Arc<Mutex<Lines>>);
 
 impl Log {
-    /// Makes the ring that the object describes so.
+    /// Creates the ring that the object describes.
     ///
     /// # Errors
-    /// The kernel refuses it; not root.
+    /// The kernel rejects it; not root.
     pub(super) fn new(mut ring: Map) -> Result<Self> {
         ring.set_max_entries(RING_BYTES);
         let ring = MapData::create(ring, RING, None)
@@ -69,11 +69,11 @@ impl Log {
         self.ring.clone()
     }
 
-    /// Reads the ring from now on, if `program` has it and nobody does: the kernel tells of a ring
-    /// by its programs.
+    /// Reads the ring from now on, if `program` uses it and nobody reads it yet: the kernel
+    /// identifies a ring by its programs.
     ///
     /// # Errors
-    /// The kernel does not tell of its own program or map.
+    /// The kernel gives no information about its own program or map.
     pub(super) fn read_through(&self, program: BorrowedFd<'_>) -> Result<()> {
         let mut reader = lock(&self.reader);
         if reader.is_some() {
@@ -84,19 +84,19 @@ impl Log {
             .id;
         match EbpfLogger::init_from_id_with_logger(id, Sink(self.lines.clone())) {
             Ok(found) => *reader = Some(Reader(found)),
-            // A program without a line to log.
+            // A program that logs nothing.
             Err(aya_log::Error::MapNotFound) => {}
             Err(error) => return Err(Error::malformed(RING, error.to_string())),
         }
         Ok(())
     }
 
-    /// Does `work`, and gives what was logged meanwhile.
+    /// Runs `work`, and returns the lines logged meanwhile.
     pub fn during<T>(&self, work: impl FnOnce() -> T) -> (T, Vec<String>) {
         self.drain();
         drop(self.take());
         let outcome = thread::scope(|scope| {
-            // Its end is dropped whichever way the work ends.
+            // Its end is dropped however the work ends.
             let (_working, ended) = mpsc::channel::<()>();
             scope.spawn(move || {
                 while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn the_built_in_programs_log_nothing() {
         let object = aya_obj::Object::parse(probe_ebpf::OBJECT).unwrap();
-        // aya-log's ring, and the constants that it reads its level and texts from.
+        // aya-log's ring, and the constants from which it reads its level and texts.
         let of_logs: Vec<_> = object
             .maps
             .keys()

@@ -1,9 +1,9 @@
-//! Our kernel programs: loading them, tying each to its place in the kernel, reading what they
+//! Our kernel programs: loads them, attaches each to its place in the kernel, and reads what they
 //! count.
 //!
-//! aya parses and relocates the object and makes its maps. Programs are loaded by our own
-//! `BPF_PROG_LOAD`, because aya's knows only functions of the kernel proper: a module's function
-//! goes by an id in the module's own BTF, which the command must be handed too.
+//! aya parses and relocates the object and creates its maps. Programs are loaded with our own
+//! `BPF_PROG_LOAD`, because aya's supports only functions of the kernel proper: a module's function
+//! is identified by an id in the module's own BTF, which the command must also get.
 
 pub mod attach_point;
 pub mod by_worker;

@@ -18,23 +18,23 @@ use super::{
 };
 use crate::sys::bpf::{self, ProgramType, Records, Refusal, SourceInfo, maps};
 
-/// What an `EPERM` from bpf(2) asks for.
+/// The privileges that an `EPERM` from bpf(2) calls for.
 pub(super) const RIGHTS: &str =
     "Run as root (CAP_BPF and CAP_PERFMON), on a kernel that is not locked down";
 
 const SUBJECT: &str = "the object of kernel programs";
 
-/// A map of a program, shared with what reads it.
+/// A map of a program, shared with its readers.
 pub type Map = Arc<MapData>;
 
 type Maps = BTreeMap<String, Map>;
 
-/// The parsed object with its types loaded, ready to be instantiated any number of times.
+/// The parsed object with its types loaded; it can be instantiated any number of times.
 #[derive(Debug)]
 pub struct Object {
     parsed: aya_obj::Object,
     btf: Option<OwnedFd>,
-    /// What its programs log; none where they do not.
+    /// The log of its programs; `None` if they do not log.
     log: Option<Arc<Log>>,
 }
 
@@ -43,9 +43,9 @@ pub struct Object {
 pub struct LoadPlan<'a> {
     /// Name of the program in the object.
     pub program: &'a str,
-    /// What the kernel shall call the program and its maps: 15 bytes at most.
+    /// The kernel's name for the program and its maps: at most 15 bytes.
     pub name: &'a str,
-    /// The maps that are made for it, with the number of entries each shall have.
+    /// The maps to create for it, with their numbers of entries.
     pub maps: &'a [(&'a str, u32)],
     /// A program whose maps it uses too.
     pub partner: Option<&'a LoadedProgram>,
@@ -55,22 +55,21 @@ pub struct LoadPlan<'a> {
     pub subject: &'a str,
 }
 
-/// A loaded program with the maps that were made for it. Dropping the last user of a map removes
-/// that too.
+/// A loaded program with the maps that were created for it. A map is removed with its last user.
 #[derive(Debug)]
 pub struct LoadedProgram {
     /// The program.
     pub program: OwnedFd,
     maps: Maps,
-    /// Bytes of its ring; zero where it has none.
+    /// Bytes of its ring; zero if it has none.
     pub(super) ring: u32,
 }
 
 impl Object {
-    /// Takes a copy of `programs`, and loads their types.
+    /// Copies `programs`, and loads their types.
     ///
     /// # Errors
-    /// The kernel refuses the types; not root.
+    /// The kernel rejects the types; not root.
     pub fn open(programs: &Programs) -> Result<Self> {
         let mut parsed = programs.parsed().map_err(malformed)?;
         let types = match aya::features().btf() {
@@ -84,7 +83,7 @@ impl Object {
         Ok(Self { parsed, btf, log: programs.log().cloned() })
     }
 
-    /// Makes the maps and loads the program.
+    /// Creates the maps and loads the program.
     ///
     /// # Errors
     /// The kernel refuses a map or the program (with the verifier's log); what was made by then is
@@ -117,7 +116,7 @@ impl Object {
         Ok(LoadedProgram { program, maps, ring })
     }
 
-    /// A copy of the object with one of its programs, and the functions that it may call.
+    /// A copy of the object with one of its programs, and the functions that it can call.
     fn only(&self, program: &str) -> Result<aya_obj::Object> {
         let mut object = self.parsed.clone();
         let others: HashSet<_> = object
@@ -132,8 +131,7 @@ impl Object {
         Ok(object)
     }
 
-    /// The program's instructions with its maps in them, and the functions that it calls behind
-    /// them.
+    /// The program's instructions with its maps inserted, followed by the functions that it calls.
     fn relocate<'m>(
         &self,
         object: &mut aya_obj::Object,
@@ -165,8 +163,8 @@ impl Object {
         plan.maps.iter().map(make).collect()
     }
 
-    /// What programs that log need beside the plan's maps: the ring of all of them, and constants.
-    /// The program keeps them, so none is the instance's.
+    /// What programs that log need in addition to the plan's maps: the ring of all of them, and
+    /// constants. The program keeps them, so the instance does not own them.
     fn of_log(&self) -> Result<Maps> {
         let Some(log) = &self.log else { return Ok(Maps::new()) };
         let constants = self.parsed.maps.iter().filter(|(name, _)| is_constants(name));
@@ -197,7 +195,7 @@ impl LoadedProgram {
     /// # Errors
     /// The plan had no such map.
     pub fn map(&self, name: &str) -> Result<&Map> {
-        self.maps.get(name).ok_or_else(|| malformed(format!("no map {name} was made")))
+        self.maps.get(name).ok_or_else(|| malformed(format!("no map {name} was created")))
     }
 }
 

@@ -1,20 +1,21 @@
-//! Records of `bpf_perf_event_output` in a perf ring (include/uapi/linux/perf_event.h): samples of
-//! `PERF_SAMPLE_RAW` alone, and counts of what found no room.
+//! Records of `bpf_perf_event_output` in a perf ring (include/uapi/linux/perf_event.h): samples
+//! with only `PERF_SAMPLE_RAW`, and counts of those for which there was no room.
 
 /// Why a record could not be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OutputError {
-    /// A record's length cannot be, or leads beyond the buffer; what follows cannot be found.
+    /// A record's length is impossible, or reaches beyond the buffer; the next record cannot be
+    /// found.
     #[error("the record at {offset} has {length} bytes, and {left} are left")]
     Length {
         /// Where it starts.
         offset: usize,
-        /// The length that it states, or that its header needs.
+        /// The length that it claims, or that its header needs.
         length: usize,
-        /// What there is.
+        /// The length that is left.
         left: usize,
     },
-    /// A record does not hold what one of its kind does.
+    /// A record does not have the content of its type.
     #[error("the record at {offset} of type {kind} holds something else")]
     Content {
         /// Where it starts.
@@ -27,19 +28,19 @@ pub enum OutputError {
 /// One record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output<const N: usize> {
-    /// What a program wrote.
+    /// The data that a program wrote.
     #[doc(alias = "PERF_RECORD_SAMPLE")]
     Data([u64; N]),
-    /// So many found no room before this one. It appears only when a later record fits.
+    /// Number of records that found no room before this one. It appears only when a later record
+    /// fits.
     #[doc(alias = "PERF_RECORD_LOST")]
     Lost(u64),
 }
 
-/// Hands all records of `N` words to `take`; `bytes` start at a record.
+/// Passes all records of `N` words to `take`; `bytes` start at a record.
 ///
 /// # Errors
-/// The first thing that was wrong; records behind it were read all the same, where they could be
-/// found.
+/// The first error; later records are still read if they can be found.
 pub fn outputs<const N: usize>(
     bytes: &[u8],
     mut take: impl FnMut(Output<N>),
@@ -70,14 +71,14 @@ fn decode<const N: usize>(kind: u32, body: &[u8]) -> Option<Output<N>> {
     const LOST: u32 = 2;
     const SAMPLE: u32 = 9;
     match kind {
-        // The size of what follows it, padding and all, so that the record is a multiple of eight.
+        // The size of what follows, including padding, so that the record is a multiple of eight.
         SAMPLE => {
             let (size, data) = body.split_first_chunk::<4>()?;
             let whole = u32::from_ne_bytes(*size) as usize == data.len();
             let words = data.as_chunks::<8>().0.get(..N).filter(|_| whole)?;
             Some(Output::Data(std::array::from_fn(|word| u64::from_ne_bytes(words[word]))))
         }
-        // Its event's id, and how many.
+        // The event's id, and the number.
         LOST => Some(Output::Lost(u64::from_ne_bytes(*body.get(8..)?.first_chunk()?))),
         _ => None,
     }
@@ -95,7 +96,7 @@ mod tests {
     }
 
     fn sample(at: u64) -> Vec<u8> {
-        // As `perf_prepare_sample` rounds it: 4 + 8 to 16, of which 12 stand behind the size.
+        // Rounded as in `perf_prepare_sample`: 4 + 8 to 16, of which 12 follow the size.
         record(9, &[&12_u32.to_ne_bytes()[..], &at.to_ne_bytes(), &[0; 4]].concat())
     }
 

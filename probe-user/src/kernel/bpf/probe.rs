@@ -1,4 +1,4 @@
-//! One loaded program, with maps of its own, and the place that it is for.
+//! One loaded program with its own maps, and the place that it is for.
 
 use std::{
     fs,
@@ -19,15 +19,15 @@ use super::{
 };
 use crate::sys::bpf::{self, LinkInfo, ProgramInfo};
 
-/// A program that can be attached, and detached, to one place.
+/// A program that can be attached to, and detached from, one place.
 #[derive(Debug)]
 pub struct Probe {
-    /// Names the place in errors and in what is told to people.
+    /// Names the place in errors and in descriptions.
     pub subject: String,
     place: AttachPoint,
     // Before the instance: it detaches before the program and its maps go.
     link: Option<Link>,
-    /// What the link told when it was last attached.
+    /// The link's information when it was last attached.
     last: Option<LinkInfo>,
     instance: LoadedProgram,
 }
@@ -51,7 +51,7 @@ impl Probe {
     /// One of its maps.
     ///
     /// # Errors
-    /// It was loaded without.
+    /// It was loaded without this map.
     pub fn map(&self, name: &str) -> Result<&Map> {
         self.instance.map(name)
     }
@@ -67,19 +67,20 @@ impl Probe {
     /// Attaches it.
     ///
     /// # Errors
-    /// The kernel has no such place, or refuses the program there.
+    /// The kernel has no such place, or rejects the program there.
     pub fn attach(&mut self) -> Result<()> {
         self.link = Some(self.place.attach(self.instance.program.as_fd(), &self.subject)?);
         Ok(())
     }
 
-    /// Detaches it; its maps stay readable. Nothing to do where it is not attached.
+    /// Detaches it, if it is attached; its maps remain readable.
     ///
     /// # Errors
-    /// The program is still attached, or the kernel does not tell what its link missed.
+    /// The program is still attached, or the kernel does not report what its link missed.
     pub fn detach(&mut self) -> Result<()> {
         let Some(link) = self.link.take() else { return Ok(()) };
-        // Only a living link tells. A hit that it misses between these two lines is not told of.
+        // Only a live link has this information. A hit that it misses between these two lines is
+        // not counted.
         let info = link.info();
         link.detach()?;
         self.last = Some(info?);
@@ -87,10 +88,10 @@ impl Probe {
     }
 
     /// Hits at which the program did not run: those that the probe missed, and those that the
-    /// kernel skipped because a program was running already.
+    /// kernel skipped because a program was already running.
     ///
     /// # Errors
-    /// The kernel does not tell of its own program or link.
+    /// The kernel gives no information about its own program or link.
     pub fn missed(&self) -> Result<Loss> {
         let link = match &self.link {
             Some(link) => Some(link.info()?),
@@ -99,24 +100,24 @@ impl Probe {
         Ok(missed(&self.place, link, self.info()?.recursion_misses))
     }
 
-    /// The same where it must be a number.
+    /// The same, if it must be a number.
     ///
     /// # Errors
-    /// The kernel does not tell.
+    /// The kernel does not report it.
     pub fn missed_exactly(&self) -> Result<u64> {
         self.missed()?.exact().ok_or_else(|| {
             Error::unsupported(
                 format!("exact count of {}", self.subject),
-                "this kernel does not tell how often a BPF program was skipped",
+                "this kernel does not report how often a BPF program was skipped",
                 "Use Linux 5.12 or newer",
             )
         })
     }
 
-    /// What is attached where, for people.
+    /// A description of what is attached where.
     ///
     /// # Errors
-    /// The kernel does not tell of its own program.
+    /// The kernel gives no information about its own program.
     pub fn describe(&self) -> Result<String> {
         let ProgramInfo { id, verified_instructions, .. } = self.info()?;
         let verified = verified_instructions
@@ -129,19 +130,19 @@ impl Probe {
         Ok(format!("{}: {} program {id}{verified}, {link}", self.subject, self.place.name()))
     }
 
-    /// What the kernel says of its runs; none where it kept no statistics, or the program never
+    /// The kernel's statistics of its runs; `None` if the kernel kept none, or the program never
     /// ran.
     ///
     /// # Errors
-    /// The kernel does not tell of its own program.
+    /// The kernel gives no information about its own program.
     pub fn runs(&self) -> Result<Option<ProgramRuns>> {
         statistics::runs(self.program(), format!("{}: {}", self.subject, self.place.name()))
     }
 
-    /// Kernel memory of the program and the maps that were made for it.
+    /// Kernel memory of the program and the maps that were created for it.
     ///
     /// # Errors
-    /// /proc/self/fdinfo cannot be read, or does not have the account.
+    /// /proc/self/fdinfo cannot be read, or lacks the number.
     pub fn memory(&self) -> Result<Bytes> {
         memory(&self.instance)
     }
@@ -158,7 +159,7 @@ fn missed(place: &AttachPoint, link: Option<LinkInfo>, skipped: Option<u64>) -> 
     if place.always_counts_skips() {
         return skipped;
     }
-    // Never attached: nothing was there to be missed.
+    // Never attached: nothing could be missed.
     let Some(link) = link else { return Loss::NONE };
     let skipped = if link.counts_skips { skipped } else { Loss::Unknown };
     if place.is_probe() {
@@ -168,8 +169,8 @@ fn missed(place: &AttachPoint, link: Option<LinkInfo>, skipped: Option<u64>) -> 
     }
 }
 
-/// Kernel memory of a program and its own maps, by the kernel's own account; that of a ring, which
-/// older kernels leave out of it, by its size.
+/// Kernel memory of a program and its own maps, as the kernel accounts for it. Older kernels leave
+/// out a ring, which is added by its size.
 ///
 /// # Errors
 /// /proc/self/fdinfo cannot be read, or does not have the account.
@@ -199,7 +200,7 @@ mod tests {
         let multi = AttachPoint::KprobeMulti { addresses: vec![], cookies: vec![] };
         assert_eq!(missed(&raw, link(false, None), Some(2)), Loss::Exact(2));
         assert_eq!(missed(&raw, link(false, None), None), Loss::Unknown);
-        // Before 6.7 the program's count stays zero whatever is skipped.
+        // Before 6.7 the program's count remains zero whatever is skipped.
         assert_eq!(missed(&trace, link(false, None), Some(0)), Loss::Unknown);
         assert_eq!(missed(&multi, link(false, None), Some(0)), Loss::Unknown);
         assert_eq!(missed(&trace, link(true, None), Some(2)), Loss::Exact(2));

@@ -1,9 +1,9 @@
 //! Records of a BPF ring buffer (kernel/bpf/ringbuf.c).
 //!
 //! A record is a header of eight bytes and its data, rounded up to eight bytes. The header's lower
-//! half is the length of the data with two bits on top: busy, while a program has the record in
-//! hand; discarded, where it gave it up. The decoder is a function of positions and words, and
-//! knows nothing of where they come from.
+//! half is the length of the data, with two bits on top: busy, while a program is writing the
+//! record; discarded, if it gave it up. The decoder is a function of positions and words, and does
+//! not know where they come from.
 
 use std::{ops::Range, os::fd::AsFd as _};
 
@@ -21,53 +21,53 @@ const HEADER: u64 = 8;
 /// Why records could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RingError {
-    /// The positions are no multiples of eight, or the writers' is behind the reader's or more than
-    /// the ring ahead.
-    #[error("the ring's positions {consumer} and {producer} cannot be")]
+    /// The positions are not multiples of eight, or the writers' is behind the reader's or more
+    /// than the ring's size ahead.
+    #[error("the ring's positions {consumer} and {producer} are impossible")]
     Positions {
         /// Where the reader is.
         consumer: u64,
         /// Where the writers are.
         producer: u64,
     },
-    /// A record reaches beyond what was written; what follows cannot be found.
-    #[error("the record at {position} states {length} bytes and has {left}")]
+    /// A record reaches beyond what was written; the next record cannot be found.
+    #[error("the record at {position} claims {length} bytes and has {left}")]
     Truncated {
         /// Where its header is.
         position: u64,
-        /// The length that it states.
+        /// The length that it claims.
         length: u32,
-        /// What there is behind its header.
+        /// The length that is left after its header.
         left: u64,
     },
-    /// A record is not as long as the program's.
+    /// A record does not have the length of the program's records.
     #[error("the record at {position} has {length} bytes, not {expected}")]
     Length {
         /// Where its header is.
         position: u64,
-        /// The length that it states.
+        /// The length that it claims.
         length: u32,
         /// The length that it should have.
         expected: usize,
     },
 }
 
-/// What was read.
+/// The result of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Read {
     /// Where the reader is now.
     pub position: u64,
-    /// The first thing that was wrong; records behind it were read all the same, where they could
-    /// be found.
+    /// The first error; later records are still read if they can be found.
     pub error: Option<RingError>,
 }
 
-/// So much is read before its room is given back: programs that write meanwhile find some.
+/// Number of bytes read before their space is released, so that programs that write meanwhile find
+/// room.
 const STEP: u64 = 64 << 10;
 
-/// Hands the records of `N` words that are complete between two positions of a ring of `size` bytes
-/// to `take`, oldest first, and stops at the first that is busy, or after the first 64 KiB. `word`
-/// gives the ring's word at a position; it is asked for a record's header before its data.
+/// Passes the complete records of `N` words between two positions of a ring of `size` bytes to
+/// `take`, oldest first. It stops at the first busy record, or after the first 64 KiB. `word`
+/// returns the ring's word at a position; it is called for a record's header before its data.
 pub fn records<const N: usize>(
     span: Range<u64>,
     size: u64,
@@ -126,10 +126,10 @@ impl<const N: usize> BpfRing<N> {
         Ok(Self { memory, bytes: 0 })
     }
 
-    /// Hands all complete records to `take`, oldest first, and frees their room.
+    /// Passes all complete records to `take`, oldest first, and releases their space.
     ///
     /// # Errors
-    /// The ring holds something else than its programs' records.
+    /// The ring contains something other than its programs' records.
     pub fn drain(&mut self, mut take: impl FnMut([u64; N])) -> Result<()> {
         let (mut start, end) = (self.memory.consumer(), self.memory.producer());
         let mut wrong = None;
@@ -147,23 +147,23 @@ impl<const N: usize> BpfRing<N> {
         wrong.map_or(Ok(()), |error| Err(Error::malformed("BPF ring", error.to_string())))
     }
 
-    /// Checks that all was read that programs ever began to write; `subject` names the ring in the
-    /// error. Called once no program can write any more.
+    /// Checks that everything that programs started to write was read; `subject` names the ring in
+    /// the error. Must be called when no program can write any more.
     ///
     /// # Errors
-    /// Something is left: behind a record that its program never finished, or since the last time
-    /// that it was drained.
+    /// Something is left: after a record that its program never finished, or since the ring was
+    /// last drained.
     pub fn all_read(&self, subject: &str) -> Result<()> {
         let left = self.memory.producer().saturating_sub(self.memory.consumer());
         match left {
             0 => Ok(()),
             _ => Err(Error::Inconsistent(format!(
-                "{left} bytes of records of {subject} are neither read nor lost"
+                "{left} bytes of records of {subject} were neither read nor lost"
             ))),
         }
     }
 
-    /// Bytes that were read, headers and all.
+    /// Bytes that were read, including headers.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -196,14 +196,14 @@ mod tests {
             self.producer += 8;
         }
 
-        /// `__bpf_ringbuf_reserve` takes a record only where it leaves the positions at most `size`
+        /// `__bpf_ringbuf_reserve` accepts a record only if it leaves the positions at most `size`
         /// apart.
         fn write(&mut self, bits: u32, record: &[u64]) -> bool {
             let length = 8 * record.len() as u32;
             if self.producer + 8 + u64::from(length) - self.consumer > self.size() - 1 {
                 return false;
             }
-            // The upper half is a page offset, of no use to the reader.
+            // The upper half is a page offset, which the reader does not use.
             self.put(u64::from(length | bits) | 0xabcd << 32);
             record.iter().for_each(|&word| self.put(word));
             true
@@ -264,7 +264,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is written and read in turns, across the ring's end too: each record is read
+        /// For any sequence of writes and reads, also across the ring's end: each record is read
         /// once and in order, unless it was discarded or refused.
         #[test]
         fn records_come_out_as_they_went_in(
@@ -287,7 +287,7 @@ mod tests {
             prop_assert_eq!(seen, expected);
         }
 
-        /// Any bytes at all: the decoder ends, and never goes beyond what was written.
+        /// For any bytes: the decoder terminates, and never goes beyond what was written.
         #[test]
         fn garbage_ends(words in prop::collection::vec(any::<u64>(), 16), ahead in 0_u64..17) {
             let word = |position: u64| words[(position % 128 / 8) as usize];

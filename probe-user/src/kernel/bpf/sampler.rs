@@ -1,4 +1,4 @@
-//! A sampling profiler that aggregates in the kernel: a program on perf events that finds the
+//! A sampling profiler that aggregates in the kernel: a program on perf events that looks for the
 //! traced functions in the interrupted kernel stack.
 
 use std::{
@@ -30,16 +30,16 @@ use crate::{
     sys::{bpf::ProgramType, perf::Event},
 };
 
-/// Names the place in errors and in what is told to people.
+/// Names the place in errors and in descriptions.
 const SUBJECT: &str = "perf events";
 
 /// The program, with its links to the events of all CPUs.
 #[derive(Debug)]
 pub struct Sampler {
-    // Before the instance: they detach before the program and its maps go.
+    // Before the instance: they detach before the program and its maps are dropped.
     links: Vec<Link>,
     shares: Slots,
-    /// Where in the program's order each function stands.
+    /// The position of each function in the program's order.
     places: Vec<usize>,
     instance: LoadedProgram,
 }
@@ -54,17 +54,17 @@ pub struct SampleCounts {
 }
 
 impl Sampler {
-    /// Loads the program of `programs` for `functions`, on no event yet. The kernel shall call it
-    /// `name`.
+    /// Loads the program of `programs` for `functions`, not yet on any event. The kernel will call
+    /// it `name`.
     ///
     /// # Errors
-    /// There are too many functions, or the kernel refuses the program or a map.
+    /// There are too many functions, or the kernel rejects the program or a map.
     pub fn load(programs: &Programs, functions: &[Function], name: &str) -> Result<Self> {
         if functions.len() > FUNCTIONS_MAX {
             return Err(Error::unsupported(
                 "target",
                 format!(
-                    "{} functions, and a sample can tell {FUNCTIONS_MAX} apart",
+                    "{} functions, but a sample can distinguish only {FUNCTIONS_MAX}",
                     functions.len()
                 ),
                 "Trace fewer functions with this method",
@@ -94,7 +94,7 @@ impl Sampler {
         self.attach_to(event.as_fd(), &format!("perf event on CPU {}", event.cpu()))
     }
 
-    /// As [`Sampler::attach`], of an event that is called `subject` in errors.
+    /// Like [`Sampler::attach`], for an event called `subject` in errors.
     ///
     /// # Errors
     /// As [`Sampler::attach`].
@@ -103,7 +103,7 @@ impl Sampler {
         Ok(())
     }
 
-    /// Detaches the program from all events; what was counted stays readable.
+    /// Detaches the program from all events; its counts remain readable.
     ///
     /// # Errors
     /// It is still attached to one.
@@ -127,31 +127,31 @@ impl Sampler {
         })
     }
 
-    /// Words that one reading of all is.
+    /// Number of words of one reading of all counts.
     pub fn words(&self) -> usize {
         self.shares.cpus() * (1 + 2 * self.places.len())
     }
 
-    /// What the kernel says of its runs; none where it kept no statistics, or the program never
+    /// The kernel's statistics of its runs; `None` if the kernel kept none, or the program never
     /// ran.
     ///
     /// # Errors
-    /// The kernel does not tell of its own program.
+    /// The kernel gives no information about its own program.
     pub fn runs(&self) -> Result<Option<ProgramRuns>> {
         statistics::runs(self.instance.program.as_fd(), SUBJECT.into())
     }
 
-    /// Kernel memory of the program and its maps, by the kernel's own account.
+    /// Kernel memory of the program and its maps, as the kernel accounts for it.
     ///
     /// # Errors
-    /// /proc/self/fdinfo cannot be read, or does not have the account.
+    /// /proc/self/fdinfo cannot be read, or lacks the number.
     pub fn memory(&self) -> Result<Bytes> {
         memory(&self.instance)
     }
 }
 
-/// The functions' addresses in the order that the program wants, filled up; and where in it each
-/// function stands.
+/// The functions' addresses in the order that the program requires, padded; and the position of
+/// each function in it.
 fn in_order(functions: &[Function]) -> ([Range; FUNCTIONS_MAX], Vec<usize>) {
     let mut order: Vec<_> = (0..functions.len()).collect();
     order.sort_by_key(|&function| functions[function].addresses.start);

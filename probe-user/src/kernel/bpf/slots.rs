@@ -1,5 +1,5 @@
-//! A map of slots, one for each CPU number: arrays of words that programs write and user space
-//! reads in place, and sets before the programs run.
+//! A map of slots, one per CPU number: arrays of words that programs write. User space reads them
+//! in place, and initializes them before the programs run.
 
 use std::os::fd::AsFd as _;
 
@@ -13,8 +13,8 @@ use crate::{
 
 const WORD: usize = size_of::<u64>();
 
-/// A slot for each CPU number that this host can have, or as many for each of several items: the
-/// first item's slots, then the second's.
+/// One slot per possible CPU number of this host, or one per item and CPU number: the first item's
+/// slots, then the second's.
 #[derive(Debug)]
 pub struct Slots {
     map: Map,
@@ -42,7 +42,7 @@ impl Slots {
         Ok(Self { map, mapped, stride, cpus })
     }
 
-    /// What stands at `offset` bytes in one CPU's slot, without a system call.
+    /// The word at `offset` bytes in one CPU's slot, read without a system call.
     pub fn load(&self, cpu: usize, offset: usize) -> u64 {
         self.mapped.load(cpu * self.stride + offset / WORD)
     }
@@ -58,12 +58,12 @@ impl Slots {
         (first..first + self.cpus).map(|slot| self.load(slot, offset)).sum()
     }
 
-    /// CPU numbers that there are slots for.
+    /// Number of CPU numbers that have slots.
     pub fn cpus(&self) -> usize {
         self.cpus
     }
 
-    /// Sets whole slots to the words that `slot` gives for each CPU, and zero behind them. Only
+    /// Sets whole slots to the words that `slot` returns for each CPU, followed by zeros. Only
     /// while the program is not attached.
     ///
     /// # Errors

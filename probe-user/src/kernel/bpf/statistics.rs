@@ -1,9 +1,9 @@
-//! The kernel's run-time statistics of BPF programs, which it keeps of all of them or of none.
+//! The kernel's run-time statistics of BPF programs, which it keeps for all of them or for none.
 //!
-//! With them on it reads the clock before and after each run (`bpf_prog_run` in
-//! include/linux/filter.h, `__bpf_prog_enter_recur` in kernel/bpf/trampoline.c): what they tell
-//! leaves out the way to the program, and they cost two reads per run that a campaign without does
-//! not have.
+//! If they are on, the kernel reads the clock before and after each run (`bpf_prog_run` in
+//! include/linux/filter.h, `__bpf_prog_enter_recur` in kernel/bpf/trampoline.c). So the times do
+//! not include the path to the program, and each run costs two clock reads that a campaign without
+//! statistics does not have.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use probe_core::{
 
 use crate::sys::bpf;
 
-/// Keeps them until this is dropped.
+/// Keeps statistics on until it is dropped.
 #[derive(Debug)]
 pub struct Kept {
     _switch: OwnedFd,
@@ -33,7 +33,7 @@ pub fn keep() -> Result<Kept> {
             Some(libc::EINVAL) => Some("They need Linux 5.8 or newer; leave --bpf-stats out"),
             // capable(CAP_SYS_ADMIN), bpf_enable_stats() in kernel/bpf/syscall.c.
             Some(libc::EPERM) => {
-                Some("They need CAP_SYS_ADMIN outside of any user namespace; leave --bpf-stats out")
+                Some("They need CAP_SYS_ADMIN outside any user namespace; leave --bpf-stats out")
             }
             _ => None,
         };
@@ -46,13 +46,13 @@ pub fn keep() -> Result<Kept> {
     Ok(Kept { _switch: switch })
 }
 
-/// Whether the administrator has turned them on for good. What another process keeps as [`keep`]
-/// does is not seen.
+/// Whether the administrator has turned them on permanently. What another process keeps on with
+/// [`keep`] is not visible.
 pub fn are_on() -> bool {
     fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").is_ok_and(|text| text.trim() == "1")
 }
 
-/// What they say of `program`, called so; none where they were off, or it never ran.
+/// The statistics of `program`, called `name`; `None` if they were off, or it never ran.
 pub(super) fn runs(program: BorrowedFd<'_>, name: String) -> Result<Option<ProgramRuns>> {
     let info = bpf::program_info(program)
         .map_err(|e| Error::call("bpf(BPF_OBJ_GET_INFO_BY_FD)", &name, e))?;

@@ -1,4 +1,4 @@
-//! Addresses and neighbours of IPv4.
+//! IPv4 addresses and neighbours.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -32,7 +32,8 @@ impl Netlink {
         self.request("rtnetlink(RTM_NEWADDR)", link.name, request, NLM_F_CREATE | NLM_F_EXCL)
     }
 
-    /// Tells for good that `ip` has `mac` on `link`, so that nobody ever asks for it (ARP).
+    /// Sets permanently that `ip` has `mac` on `link`, so that nobody ever sends ARP requests for
+    /// it.
     ///
     /// # Errors
     /// There is no such link, or it is down (`ENETDOWN`).

@@ -1,4 +1,4 @@
-//! Requests to the kernel over netlink: one at a time, each answered whole before the next.
+//! Requests to the kernel over netlink: one at a time, each answered completely before the next.
 
 use std::{convert::Infallible, fmt, io};
 
@@ -21,12 +21,12 @@ impl Channel {
         let mut socket = Socket::new(protocol)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
-        // Without it an error carries the whole request back.
+        // Without this option an error returns the whole request.
         socket.set_cap_ack(true)?;
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// Opens one that only listens to a multicast group, and never waits.
+    /// Opens a socket that only listens to a multicast group, and never waits.
     pub(crate) fn listen(protocol: isize, group: u32) -> io::Result<Self> {
         let mut socket = Socket::new(protocol)?;
         socket.bind_auto()?;
@@ -35,8 +35,7 @@ impl Channel {
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// Makes a request and gives the kernel's answers to it, of which an acknowledged command has
-    /// none.
+    /// Makes a request and returns the kernel's answers; an acknowledged command has none.
     pub(crate) fn exchange<M>(&mut self, request: M, flags: u16) -> io::Result<Vec<M>>
     where
         M: NetlinkSerializable + NetlinkDeserializable + fmt::Debug,
@@ -75,10 +74,10 @@ impl Channel {
         }
     }
 
-    /// What the group has been told since the last look.
+    /// Messages to the group since the last call.
     ///
     /// # Errors
-    /// `ENOBUFS`: there was more than the socket holds, and some is lost.
+    /// `ENOBUFS`: there were more than the socket can hold, and some are lost.
     pub(crate) fn heard<M: NetlinkDeserializable + fmt::Debug>(&self) -> io::Result<Vec<M>> {
         let mut heard = Vec::new();
         loop {
@@ -97,7 +96,7 @@ impl Channel {
     }
 }
 
-/// The messages of a datagram, one behind the other, each aligned to four bytes.
+/// The messages of a datagram, one after the other, each aligned to four bytes.
 fn messages<M: NetlinkDeserializable + fmt::Debug>(
     mut datagram: &[u8],
 ) -> io::Result<Vec<NetlinkMessage<M>>> {
@@ -112,12 +111,12 @@ fn messages<M: NetlinkDeserializable + fmt::Debug>(
     Ok(found)
 }
 
-/// A message whose body its sender encodes and its receiver decodes.
+/// A message whose body is encoded by its sender and decoded by its receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Raw {
     /// `nlmsg_type`.
     pub(crate) kind: u16,
-    /// All behind the header.
+    /// Everything after the header.
     pub(crate) body: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! Links, addresses, forwarding entries and queues by rtnetlink.
+//! Links, addresses, forwarding entries and queues, through rtnetlink.
 
 mod address;
 pub(crate) mod channel;
@@ -38,7 +38,7 @@ pub struct Peer<'a> {
     pub name: &'a str,
     /// Its address.
     pub mac: Mac,
-    /// The network namespace that it is born in.
+    /// The network namespace in which it is created.
     pub netns: &'a Netns,
 }
 
@@ -53,7 +53,7 @@ impl Netlink {
     }
 
     /// Creates a bridge that only forwards: no spanning tree (ports forward at once), no multicast
-    /// snooping (no queries of its own).
+    /// snooping (it sends no queries).
     ///
     /// # Errors
     /// Not root, the name is taken, the kernel has no bridges.
@@ -97,7 +97,7 @@ impl Netlink {
     /// Sets `name`'s MTU.
     ///
     /// # Errors
-    /// There is no such link, or it does not take that.
+    /// There is no such link, or it does not accept the MTU.
     pub fn set_mtu(&mut self, name: &str, mtu: u32) -> Result<()> {
         let mut link = named(name);
         link.attributes.push(LinkAttribute::Mtu(mtu));
@@ -107,7 +107,7 @@ impl Netlink {
     /// Sets `name`'s Ethernet address.
     ///
     /// # Errors
-    /// There is no such link, or it does not take that.
+    /// There is no such link, or it does not accept the address.
     pub fn set_address(&mut self, name: &str, mac: Mac) -> Result<()> {
         let mut link = named(name);
         link.attributes.push(LinkAttribute::Address(mac.0.to_vec()));
@@ -125,7 +125,7 @@ impl Netlink {
         self.request("rtnetlink(RTM_SETLINK up)", name, Request::SetLink(link), 0)
     }
 
-    /// Deletes `name`, of a veth pair both ends.
+    /// Deletes `name`; for a veth pair, both ends.
     ///
     /// # Errors
     /// There is no such link.
@@ -133,17 +133,17 @@ impl Netlink {
         self.request("rtnetlink(RTM_DELLINK)", name, Request::DelLink(named(name)), 0)
     }
 
-    /// Tells the bridge for good that `mac` stands behind its port `name` with index `port`, so
-    /// that no frame to it is ever flooded.
+    /// Tells the bridge permanently that `mac` is behind its port `name` with index `port`, so that
+    /// no frame to it is ever flooded.
     ///
     /// # Errors
-    /// The link is no port of a bridge.
+    /// The link is not a port of a bridge.
     pub fn forward(&mut self, mac: Mac, name: &str, port: u32) -> Result<()> {
         let mut entry = NeighbourMessage::default();
         entry.header.family = AddressFamily::Bridge;
         entry.header.ifindex = port;
-        // NUD_NOARP is what `bridge fdb add … static` says; NUD_PERMANENT would make it an address
-        // of the bridge's own.
+        // NUD_NOARP is what `bridge fdb add … static` sets; NUD_PERMANENT would make it an address
+        // of the bridge itself.
         entry.header.state = NeighbourState::Noarp;
         entry.header.flags = NeighbourFlags::Controller;
         entry.attributes = vec![NeighbourAttribute::LinkLayerAddress(mac.0.to_vec())];

@@ -1,8 +1,8 @@
 //! Traffic control: a tree of HTB classes on an interface's egress, and redirection from one
 //! interface to another.
 //!
-//! Frames are told apart by the u32 classifier, which looks at bytes and asks for no protocol;
-//! every kernel that can classify has it.
+//! Frames are classified with the u32 classifier, which compares bytes and needs no protocol; every
+//! kernel that can classify has it.
 
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 use netlink_packet_route::{
@@ -24,7 +24,7 @@ const HTB: &str = "htb";
 /// Handle of the tree, `1:`.
 const TREE: u16 = 1;
 
-/// Handle of the ingress hook (`TC_H_CLSACT`), and where its filters for incoming frames hang
+/// Handle of the ingress hook (`TC_H_CLSACT`), and the parent of its filters for incoming frames
 /// (`TC_H_MIN_INGRESS`).
 const HOOK: TcHandle = TcHandle { major: 0xffff, minor: 0 };
 const INCOMING: TcHandle = TcHandle { major: 0xffff, minor: TcHandle::MIN_INGRESS };
@@ -40,11 +40,11 @@ const TCA_HTB_RATE64: u16 = 6;
 const TCA_HTB_CEIL64: u16 = 7;
 const TC_LINKLAYER_ETHERNET: u8 = 1;
 
-/// The largest frame that segmentation offload makes, with its header: GSO_LEGACY_MAX_SIZE of
-/// linux/netdevice.h and more.
+/// The largest frame of segmentation offload, including its header: more than GSO_LEGACY_MAX_SIZE
+/// of linux/netdevice.h.
 const LARGEST: u64 = 65_536 + 14;
 
-/// An unlucky timer comes a tick late, at the lowest tick rate in use (HZ=250).
+/// A timer can be late by a tick, at the lowest tick rate in use (HZ=250).
 const TICK_NS: u64 = 4_000_000;
 
 /// An interface of the socket's namespace.
@@ -63,23 +63,23 @@ pub struct Class {
     pub id: u16,
     /// The class above.
     pub above: u16,
-    /// What it always gets, bytes per second.
+    /// Its guaranteed rate, in bytes per second.
     pub rate: u64,
-    /// The most it gets where others leave some, bytes per second.
+    /// Its greatest rate, if others leave bandwidth, in bytes per second.
     pub ceil: u64,
 }
 
-/// The account of a tree.
+/// The statistics of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Backlog {
-    /// Frames that wait in it.
+    /// Frames that are queued in it.
     pub waiting: u64,
-    /// Frames that found no room.
+    /// Frames for which there was no room.
     pub dropped: u64,
 }
 
 impl Netlink {
-    /// Makes a tree of classes the queue of `link`; what no class claims passes as before.
+    /// Makes a tree of classes the queue of `link`; frames that belong to no class pass as before.
     ///
     /// # Errors
     /// The kernel has no HTB, or the link has a queue of somebody's own.
@@ -94,7 +94,7 @@ impl Netlink {
         self.make("rtnetlink(RTM_NEWQDISC htb)", link, request, "sch_htb")
     }
 
-    /// Adds a class; on a leaf, at most `queue` bytes wait.
+    /// Adds a class; in a leaf, at most `queue` bytes are queued.
     ///
     /// # Errors
     /// The class above does not exist, or the rate is 0.
@@ -111,7 +111,7 @@ impl Netlink {
         self.make("rtnetlink(RTM_NEWTCLASS htb)", link, request, "sch_htb")?;
         let Some(bytes) = queue else { return Ok(()) };
         let mut fifo = message(link, TcHandle::UNSPEC, in_tree(class.id));
-        // struct tc_fifo_qopt, which does not nest.
+        // struct tc_fifo_qopt, which has no nested attributes.
         let limit = DefaultNla::new(TCA_OPTIONS, bytes.to_ne_bytes().to_vec());
         fifo.attributes = vec![TcAttribute::Kind("bfifo".into()), TcAttribute::Other(limit)];
         let request = Request::NewQueueDiscipline(fifo);
@@ -134,7 +134,7 @@ impl Netlink {
         self.make("rtnetlink(RTM_NEWTFILTER u32)", link, request, "cls_u32")
     }
 
-    /// Takes the tree down, and whatever waits in it.
+    /// Removes the tree, with everything that is queued in it.
     ///
     /// # Errors
     /// There is none.
@@ -144,7 +144,7 @@ impl Netlink {
         self.request("rtnetlink(RTM_DELQDISC)", link.name, request, 0)
     }
 
-    /// The tree's account since it was made.
+    /// The tree's statistics since it was created.
     ///
     /// # Errors
     /// There is none.
@@ -167,8 +167,7 @@ impl Netlink {
         found.ok_or_else(|| Error::malformed(link.name, "its queue has no account"))
     }
 
-    /// Passes every frame that comes in from `from` on to where frames leave through `to`, past
-    /// everything else.
+    /// Sends every frame that arrives from `from` out through `to`, bypassing everything else.
     ///
     /// # Errors
     /// The kernel lacks a part of it, or `from` has an ingress hook already.
@@ -189,7 +188,7 @@ impl Netlink {
         self.make("rtnetlink(RTM_NEWTFILTER u32)", from, request, modules)
     }
 
-    /// Makes a part of traffic control, whose modules the kernel loads by itself where it can.
+    /// Creates a part of traffic control, whose modules the kernel loads automatically if it can.
     fn make(
         &mut self,
         call: &'static str,
@@ -232,8 +231,8 @@ fn selector(keys: Vec<TcU32Key>) -> TcU32Selector {
     selector
 }
 
-/// The six bytes in front of the EtherType, counted from the network header behind it
-/// (`u32_classify` in net/sched/cls_u32.c).
+/// The six bytes before the EtherType, relative to the network header after it (`u32_classify` in
+/// net/sched/cls_u32.c).
 fn from(mac: Mac) -> Vec<TcU32Key> {
     let Mac([a, b, c, d, e, f]) = mac;
     [(-8, u32::MAX, [a, b, c, d]), (-4, 0xffff_0000, [e, f, 0, 0])]
@@ -262,8 +261,8 @@ fn leave_through(link: Interface<'_>) -> TcAction {
     action
 }
 
-/// What `htb_change_class` (net/sched/sch_htb.c) takes. A link layer that is said needs no rate
-/// tables.
+/// The parameters of `htb_change_class` (net/sched/sch_htb.c). If a link layer is given, no rate
+/// tables are needed.
 fn parameters(class: Class) -> Vec<TcOption> {
     let mut opt = [ratespec(class.rate), ratespec(class.ceil)].concat();
     // buffer, cbuffer, quantum, level, prio
@@ -280,16 +279,16 @@ fn parameters(class: Class) -> Vec<TcOption> {
     options
 }
 
-/// `struct tc_ratespec`; a rate that does not fit stands in an attribute of its own, and this one's
-/// is not looked at.
+/// `struct tc_ratespec`; a rate that does not fit is in a separate attribute, and this one is
+/// ignored.
 fn ratespec(rate: u64) -> Vec<u8> {
     let mut spec = vec![0, TC_LINKLAYER_ETHERNET, 0, 0, 0, 0, 0, 0];
     spec.extend(u32::try_from(rate).unwrap_or(u32::MAX).to_ne_bytes());
     spec
 }
 
-/// How long a class may send at once what it saved up, in ticks of 64 ns (`PSCHED_SHIFT`): one GSO
-/// frame, or what is due when the timer that wakes it comes a tick late.
+/// How long a class may send at once what it has saved up, in ticks of 64 ns (`PSCHED_SHIFT`): one
+/// GSO frame, or what is due if the timer that wakes it is late by a tick.
 fn burst(rate: u64) -> u32 {
     let frame = LARGEST.saturating_mul(1_000_000_000) / rate.max(1);
     u32::try_from(frame.max(TICK_NS) >> 6).unwrap_or(u32::MAX)

@@ -1,8 +1,8 @@
 //! One block of a `TPACKET_V3` ring: a pure function of its bytes.
 //!
 //! Layout: `struct tpacket_block_desc`, `struct tpacket3_hdr` (include/uapi/linux/if_packet.h), in
-//! the machine's order of bytes. Each frame's header says where the next one stands; the last one's
-//! does not count.
+//! the machine's byte order. Each frame's header has the position of the next one; the last one's
+//! is ignored.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub const BLOCK_HEADER: usize = 48;
 /// `sizeof(struct tpacket3_hdr)`.
 pub const FRAME_HEADER: usize = 48;
 
-/// `TPACKET_V3` as block headers have it.
+/// `TPACKET_V3` in block headers.
 const VERSION: u32 = 2;
 
 /// What is wrong with a block.
@@ -22,23 +22,23 @@ pub enum BlockError {
         /// Its length.
         length: usize,
     },
-    /// It is of another version.
+    /// It has another version.
     Version(u32),
-    /// It says that it is longer than it can be, or shorter than its header.
+    /// It claims to be longer than possible, or shorter than its header.
     Length(u32),
-    /// A frame's header does not lie inside, or not behind the frame before it.
+    /// A frame's header is not inside the block, or not after the preceding frame.
     Place {
         /// Number of the frame in its block.
         frame: u32,
-        /// Where its header should stand.
+        /// Where its header should be.
         at: usize,
     },
-    /// A frame's bytes do not lie inside.
+    /// A frame's bytes are not inside the block.
     Bytes {
         /// Number of the frame in its block.
         frame: u32,
     },
-    /// A time of day with a second's worth of nanoseconds or more.
+    /// A time of day with a second or more in nanoseconds.
     Time {
         /// Number of the frame in its block.
         frame: u32,
@@ -52,9 +52,9 @@ impl fmt::Display for BlockError {
         match *self {
             Self::Short { length } => write!(f, "a block of {length} bytes has no header"),
             Self::Version(version) => write!(f, "block version {version} is not {VERSION}"),
-            Self::Length(length) => write!(f, "a block says that it has {length} bytes"),
-            Self::Place { frame, at } => write!(f, "frame {frame}: no header can stand at {at}"),
-            Self::Bytes { frame } => write!(f, "frame {frame}: its bytes leave the block"),
+            Self::Length(length) => write!(f, "a block claims to have {length} bytes"),
+            Self::Place { frame, at } => write!(f, "frame {frame}: no header is possible at {at}"),
+            Self::Bytes { frame } => write!(f, "frame {frame}: its bytes reach beyond the block"),
             Self::Time { frame, nanos } => write!(f, "frame {frame}: {nanos} ns in a second"),
         }
     }
@@ -65,22 +65,22 @@ impl fmt::Display for BlockError {
 pub struct Block<'a> {
     /// The part of the block that is in use.
     bytes: &'a [u8],
-    /// Frames that it says it has.
+    /// Number of frames that it claims to have.
     frames: u32,
-    /// Frames given so far.
+    /// Number of frames returned so far.
     given: u32,
-    /// Where the next frame's header stands.
+    /// Position of the next frame's header.
     at: usize,
 }
 
 /// One frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// `CLOCK_REALTIME` in ns when the kernel saw it.
+    /// `CLOCK_REALTIME` in ns at which the kernel saw it.
     pub at: u64,
     /// Its length on the wire.
     pub length: u32,
-    /// What was kept of it, from its Ethernet header on.
+    /// The captured part, from its Ethernet header on.
     pub bytes: &'a [u8],
 }
 
@@ -88,7 +88,7 @@ impl<'a> Block<'a> {
     /// Reads a block's header.
     ///
     /// # Errors
-    /// It is no block.
+    /// It is not a valid block.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, BlockError> {
         let header = bytes.get(..BLOCK_HEADER).ok_or(BlockError::Short { length: bytes.len() })?;
         let word = |at| word(header, at).unwrap_or_default();
@@ -105,12 +105,12 @@ impl<'a> Block<'a> {
         Ok(Self { bytes, frames, given: 0, at })
     }
 
-    /// Frames that it says it has.
+    /// Number of frames that it claims to have.
     pub fn frames(&self) -> u32 {
         self.frames
     }
 
-    /// Bytes of it that are in use, headers included.
+    /// Bytes in use, including headers.
     pub fn used(&self) -> usize {
         self.bytes.len()
     }
@@ -147,7 +147,7 @@ impl<'a> Iterator for Block<'a> {
         if read.is_err() {
             self.frames = self.given;
         } else if self.given < self.frames && step < FRAME_HEADER {
-            // Each step moves on by a header at least, so that the walk ends with the block.
+            // Each step advances by at least a header, so the walk ends with the block.
             self.frames = self.given;
             return Some(Err(BlockError::Place { frame: self.given, at: self.at + step }));
         }
@@ -170,7 +170,7 @@ mod tests {
         bytes[at..at + 4].copy_from_slice(&word.to_ne_bytes());
     }
 
-    /// As prb_open_block, prb_fill_curr_block and prb_close_block write it.
+    /// As written by prb_open_block, prb_fill_curr_block and prb_close_block.
     fn block(frames: &[(u64, Vec<u8>)]) -> Vec<u8> {
         let mut bytes = vec![0; BLOCK_HEADER];
         for (place, (at, data)) in frames.iter().enumerate() {

@@ -1,9 +1,9 @@
-//! A packet socket on one interface, with a ring that loses nothing without counting it.
+//! A packet socket on one interface, with a ring that counts everything that it loses.
 //!
-//! Only what the interface gets is taken: to the kernel, a frame that a guest sends through its TAP
-//! is one that it receives from that interface. A frame that finds no free block is dropped and
-//! counted by the socket. Nothing else can go missing: `tpacket_rcv` counts each frame that
-//! `__netif_receive_skb_core` shows it as kept or as dropped.
+//! It takes only what the interface receives: for the kernel, a frame that a guest sends through
+//! its TAP is received from that interface. A frame that finds no free block is dropped and counted
+//! by the socket. Nothing else can be lost: `tpacket_rcv` counts each frame that it gets from
+//! `__netif_receive_skb_core` as kept or as dropped.
 
 use std::{
     thread,
@@ -15,15 +15,15 @@ use probe_core::error::{Error, Result};
 use super::block::{Block, Frame};
 use crate::sys::packet::{RingShape, Socket, Statistics};
 
-/// Who takes the frames.
+/// Receives the frames.
 pub trait Taker {
     /// One frame, in the ring.
     fn frame(&mut self, frame: &Frame<'_>);
 
-    /// All frames of a block have been given.
+    /// All frames of a block have been passed.
     ///
     /// # Errors
-    /// Its own.
+    /// Its own errors.
     fn end_of_block(&mut self) -> Result<()> {
         Ok(())
     }
@@ -40,7 +40,7 @@ pub struct Listener {
     statistics: Statistics,
 }
 
-/// What came out of the ring.
+/// What was read from the ring.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Frames.
@@ -52,8 +52,8 @@ pub struct Tally {
 }
 
 impl Listener {
-    /// Opens a socket for the interface `name` of the calling thread's network namespace; it hears
-    /// nothing yet.
+    /// Opens a socket for the interface `name` of the calling thread's network namespace; it does
+    /// not receive yet.
     ///
     /// # Errors
     /// As [`Socket::open`]; there is no such interface.
@@ -65,7 +65,7 @@ impl Listener {
         Ok(Self { name: name.to_owned(), interface, socket, retire, tally, statistics })
     }
 
-    /// Takes every frame from now on.
+    /// Receives every frame from now on.
     ///
     /// # Errors
     /// The kernel refused.
@@ -73,7 +73,7 @@ impl Listener {
         self.socket.listen(self.interface)
     }
 
-    /// Takes none any more.
+    /// Stops receiving.
     ///
     /// # Errors
     /// The kernel refused.
@@ -83,11 +83,11 @@ impl Listener {
         Ok(())
     }
 
-    /// Gives what the ring holds to `taker`: at most once around, so that a writer that is faster
-    /// cannot keep the reader here. Goes on behind damage, and tells the first.
+    /// Passes the ring's content to `taker`, at most once around, so that a faster writer cannot
+    /// keep the reader here. Continues after a damaged block, and reports the first error.
     ///
     /// # Errors
-    /// A block is damaged; what the taker reports.
+    /// A block is damaged, or the taker failed.
     pub fn drain(&mut self, taker: &mut impl Taker) -> Result<()> {
         let mut outcome = Ok(());
         for _ in 0..self.socket.blocks() {
@@ -121,18 +121,17 @@ impl Listener {
         &self.name
     }
 
-    /// What was drained so far.
+    /// What was read so far.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// Frames that the kernel kept until [`Listener::stop`], by its own account. It counts in 32
-    /// bits.
+    /// Number of frames that the kernel kept until [`Listener::stop`], by its own 32-bit count.
     pub fn kept(&self) -> u32 {
         self.statistics.frames.wrapping_sub(self.statistics.dropped)
     }
 
-    /// What the kernel counted until [`Listener::stop`].
+    /// The kernel's counts until [`Listener::stop`].
     pub fn statistics(&self) -> Statistics {
         self.statistics
     }
@@ -142,15 +141,15 @@ impl Listener {
         self.socket.ring_bytes()
     }
 
-    /// Once it is stopped: waits until the block that was last written to is handed over, which its
-    /// timer does, so that all can be drained.
+    /// After it is stopped: waits until the block that was last written is handed over, which its
+    /// timer does, so that everything can be drained.
     ///
     /// # Errors
-    /// The kernel does not hand over what it says it has.
+    /// The kernel does not hand over what it claims to have.
     pub fn settle(&self) -> Result<()> {
         let began = Instant::now();
         loop {
-            // As many bits as the kernel's count has.
+            // The kernel's count has this many bits.
             let seen = (self.tally.frames + self.waiting()) as u32;
             let kept = self.kept();
             if seen == kept {
@@ -158,7 +157,7 @@ impl Listener {
             }
             if began.elapsed() > 100 * self.retire + Duration::from_secs(10) {
                 return Err(Error::Inconsistent(format!(
-                    "{}: the kernel kept {kept} frames, {seen} came out of the ring",
+                    "{}: the kernel kept {kept} frames, but {seen} were read from the ring",
                     self.name
                 )));
             }
@@ -166,7 +165,7 @@ impl Listener {
         }
     }
 
-    /// Frames in blocks that were handed over and not read yet.
+    /// Frames in blocks that were handed over and not yet read.
     fn waiting(&self) -> u64 {
         let handed_over =
             (0..self.socket.blocks()).map_while(|ahead| self.socket.block_ahead(ahead));

@@ -1,4 +1,4 @@
-//! Frames as packet sockets hand them over, with the time at which the kernel saw each.
+//! Frames from packet sockets, with the time at which the kernel saw each.
 
 pub mod block;
 pub mod listener;

@@ -1,4 +1,4 @@
-//! From the time of day, in which the kernel stamps frames, to the clock of the bin edges.
+//! Converts the time of day, with which the kernel stamps frames, to the clock of the bin edges.
 
 use probe_core::{
     error::{Error, Result},
@@ -8,13 +8,13 @@ use rustix::time::ClockId;
 
 use crate::kernel::clock;
 
-/// How far `CLOCK_REALTIME` was ahead of `CLOCK_MONOTONIC` at one moment. NTP speeds both up alike;
-/// only a step of the time of day changes it.
+/// How far `CLOCK_REALTIME` was ahead of `CLOCK_MONOTONIC` at one moment. NTP adjusts the rate of
+/// both alike; only a step of the time of day changes the difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offset {
     /// In ns.
     ahead: i64,
-    /// It may be wrong by as much.
+    /// Its possible error.
     uncertain: u64,
 }
 
@@ -41,22 +41,22 @@ impl Offset {
         Nanos(real.wrapping_sub(self.ahead.cast_unsigned()))
     }
 
-    /// Makes sure that nobody has set the time of day since it was read.
+    /// Checks that nobody has set the time of day since it was read.
     ///
     /// # Errors
-    /// Somebody has: frames are stamped in it, and when they came cannot be told.
+    /// Somebody has: frames are stamped with it, so their arrival times are unknown.
     pub fn check(self) -> Result<()> {
         match self.step_to(Self::read()) {
             0 => Ok(()),
             step => Err(Error::Inconsistent(format!(
-                "the time of day was set by {step} ns meanwhile: frames are stamped in it, and \
-                 when they came cannot be told"
+                "the time of day was set by {step} ns meanwhile: frames are stamped with it, \
+                 so their arrival times are unknown"
             ))),
         }
     }
 
-    /// By how much the time of day was set between the two readings, in ns; zero where it was not,
-    /// as far as readings can tell.
+    /// By how much the time of day was set between the two readings, in ns; zero if it was not, as
+    /// far as the readings show.
     fn step_to(self, later: Self) -> i64 {
         let step = later.ahead - self.ahead;
         if step.unsigned_abs() > self.uncertain + later.uncertain { step } else { 0 }

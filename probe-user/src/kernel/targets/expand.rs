@@ -1,5 +1,5 @@
-//! Patterns in a target: `tun:*` stands for every function of a module that the kernel can trace,
-//! `!tun:tun_net_init` takes one out again.
+//! Patterns in a target: `tun:*` stands for every traceable function of a module,
+//! `!tun:tun_net_init` removes one.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -13,12 +13,12 @@ use probe_core::{
 use super::PRESETS;
 use crate::kernel::kallsyms::{Kallsyms, Symbol};
 
-/// Replaces the patterns in `request` by the functions that they stand for, in the order of their
-/// names, and drops what is taken out. `listed` is the text of `available_filter_functions`. A name
-/// that a module holds twice is left out: no method could tell the two apart.
+/// Replaces the patterns in `request` by their functions, sorted by name, and removes what is
+/// excluded. `listed` is the text of `available_filter_functions`. A name that occurs twice in a
+/// module is left out: no method could distinguish the two.
 ///
 /// # Errors
-/// A pattern names no module, or matches nothing; what is taken out is not in the target.
+/// A pattern names no module, or matches nothing; or an exclusion is not in the target.
 pub fn expand(request: &str, symbols: &Kallsyms, listed: &str) -> Result<String> {
     let words: Vec<&str> = request.split(',').map(str::trim).collect();
     let (out, patterns): (Vec<&str>, Vec<&str>) =
@@ -29,7 +29,7 @@ pub fn expand(request: &str, symbols: &Kallsyms, listed: &str) -> Result<String>
         if word.contains('*') {
             expanded.extend(functions(word, symbols, &listed)?);
         } else if let Some(preset) = PRESETS.iter().find(|preset| preset.name == word) {
-            // In its parts, so that one can be taken out.
+            // Split into its parts, so that each can be excluded.
             let target = preset.resolve(symbols)?.target;
             let function = |f: &Function| qualified(f.module.as_deref(), &f.name);
             expanded.extend(target.functions.iter().map(function));
@@ -45,7 +45,7 @@ pub fn expand(request: &str, symbols: &Kallsyms, listed: &str) -> Result<String>
     Ok(expanded.join(","))
 }
 
-/// The traceable functions that `MODULE:PATTERN` stands for, as words.
+/// The traceable functions that match `MODULE:PATTERN`, as words.
 fn functions(word: &str, symbols: &Kallsyms, listed: &BTreeSet<&str>) -> Result<Vec<String>> {
     let wrong = |why: String, hint: &str| Error::invalid(format!("target `{word}`"), why, hint);
     let Some((module, pattern)) = word.split_once(':').filter(|(module, _)| !module.contains('*'))
@@ -70,7 +70,7 @@ fn functions(word: &str, symbols: &Kallsyms, listed: &BTreeSet<&str>) -> Result<
         .map(|(name, _)| qualified(Some(module), name))
         .collect();
     if found.is_empty() {
-        let why = format!("no function of {module} that can be traced is called so");
+        let why = format!("no traceable function of {module} matches");
         return Err(wrong(why, "available_filter_functions in tracefs lists all"));
     }
     Ok(found)
@@ -92,11 +92,11 @@ fn take_out(expanded: &mut Vec<String>, word: &str) -> Result<()> {
     if expanded.len() < before {
         return Ok(());
     }
-    let hint = "Take out only what another word of the target brought in";
+    let hint = "Exclude only what another word of the target includes";
     Err(Error::invalid(format!("target `{word}`"), "it is not in the target", hint))
 }
 
-/// Whether `name` is what `pattern` says, where each `*` stands for any letters.
+/// Whether `name` matches `pattern`, in which each `*` stands for any characters.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((before, behind)) = pattern.split_once('*') else { return pattern == name };
     let Some(rest) = name.strip_prefix(before) else { return false };

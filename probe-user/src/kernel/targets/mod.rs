@@ -1,4 +1,4 @@
-//! From what a person asks for to functions of the running kernel.
+//! Resolves what a user asks for to functions of the running kernel.
 
 mod expand;
 mod presets;
@@ -21,18 +21,18 @@ use crate::kernel::{
     tracefs::Tracefs,
 };
 
-/// What stands before a tracepoint, as in bpftrace: `tracepoint:net:net_dev_xmit`.
+/// Prefix of a tracepoint, as in bpftrace: `tracepoint:net:net_dev_xmit`.
 const TRACEPOINT: &str = "tracepoint:";
 
-/// How many names to offer for one that does not exist.
+/// Number of names to suggest for one that does not exist.
 const OFFERS: usize = 3;
 
 /// Resolves a comma-separated list of presets, functions and tracepoints (`vhost`,
 /// `handle_tx,tun_get_user`, `vhost_net:handle_tx`, `tracepoint:net:net_dev_xmit`). Each keeps the
-/// place at which it was first asked for.
+/// position of its first mention.
 ///
 /// # Errors
-/// A function does not exist (the nearest names are offered), stands in several modules, or its
+/// A function does not exist (the nearest names are suggested), is in several modules, or its
 /// module is not loaded.
 pub fn resolve(request: &str, symbols: &Kallsyms) -> Result<Target> {
     let mut target = Target::default();
@@ -47,7 +47,7 @@ pub fn resolve(request: &str, symbols: &Kallsyms) -> Result<Target> {
     Ok(target)
 }
 
-/// What a word other than a preset's name stands for.
+/// Resolves a word that is not a preset.
 fn one(word: &str, symbols: &Kallsyms) -> Result<Target> {
     let Some(tracepoint) = word.strip_prefix(TRACEPOINT) else {
         return Ok(Target { functions: vec![one_function(word, symbols)?], ..Target::default() });
@@ -68,8 +68,8 @@ fn one(word: &str, symbols: &Kallsyms) -> Result<Target> {
     }
 }
 
-/// What is to be known of the presets in `request` on this kernel: which function stands for which,
-/// what was left out.
+/// Notes on the presets in `request` on this kernel: which function stands in for which, and what
+/// was left out.
 ///
 /// # Errors
 /// As [`resolve`].
@@ -88,7 +88,7 @@ fn add_new<T: PartialEq>(all: &mut Vec<T>, found: Vec<T>) {
     }
 }
 
-/// What a target's functions resolved to: one line each.
+/// The resolved functions of a target, one line each.
 pub fn describe(target: &Target) -> Vec<String> {
     target
         .functions
@@ -107,15 +107,15 @@ pub fn describe(target: &Target) -> Vec<String> {
         .collect()
 }
 
-/// As [`Traceable::check`], for one question alone.
+/// Like [`Traceable::check`], for a single question.
 ///
 /// # Errors
-/// A function cannot be traced, a tracepoint is not there, or the list cannot be read.
+/// A function cannot be traced, a tracepoint does not exist, or the list cannot be read.
 pub fn check_traceable(target: &Target, tracefs: &Tracefs) -> Result<()> {
     Traceable::read(tracefs)?.check(target, tracefs)
 }
 
-/// A function as tracefs lists it: `handle_tx [vhost_net]`.
+/// A function in the format of tracefs: `handle_tx [vhost_net]`.
 pub fn listed_name(function: &Function) -> String {
     match &function.module {
         Some(module) => format!("{} [{module}]", function.name),
@@ -167,7 +167,7 @@ fn ambiguous(name: &str, found: &[Symbol<'_>]) -> Error {
         }
         _ => "Trace a function that calls it".to_string(),
     };
-    let why = format!("{} functions bear this name: {}", found.len(), places.join(", "));
+    let why = format!("{} functions have this name: {}", found.len(), places.join(", "));
     Error::invalid(format!("target `{name}`"), why, hint)
 }
 
@@ -258,7 +258,7 @@ ffffffffc0200000 t tun_get_user\t[tun]
     #[test]
     fn namesakes_are_refused_with_a_way_to_tell_them_apart() {
         assert!(refusal("handle_tx").contains("vhost_net:handle_tx"), "{}", refusal("handle_tx"));
-        assert!(refusal("helper").contains("2 functions bear this name"), "{}", refusal("helper"));
+        assert!(refusal("helper").contains("2 functions have this name"), "{}", refusal("helper"));
     }
 
     #[test]
@@ -272,7 +272,7 @@ ffffffffc0200000 t tun_get_user\t[tun]
         std::fs::write(events.join("id"), "1234\n").unwrap();
         let check = |request| check_traceable(&resolve(request, &symbols()).unwrap(), &tracefs);
         check("tcp_sendmsg,vhost_net:handle_tx").unwrap();
-        // handle_rx is listed, but not the one of vhost_net.
+        // handle_rx is listed, but not that of vhost_net.
         let error = check("vhost").unwrap_err().to_string();
         assert!(error.contains("handle_rx [vhost_net]: it exists"), "{error}");
         check("tracepoint:net:net_dev_xmit").unwrap();

@@ -1,6 +1,5 @@
-//! Names for functions that belong together, and what they come to on the running kernel: a
-//! function that one kernel has is inlined in the next, so some have stand-ins, and others may be
-//! missing.
+//! Named groups of functions, and their resolution on the running kernel. A function of one kernel
+//! may be inlined in the next, so some have stand-ins, and others may be missing.
 
 use std::fmt;
 
@@ -15,35 +14,35 @@ use probe_core::{
 use super::{ambiguous, function, listed};
 use crate::kernel::{arch::Architecture, kallsyms::Kallsyms};
 
-/// A name for functions that belong together.
+/// A named group of functions.
 #[derive(Debug)]
 pub struct Preset {
-    /// What a person types.
+    /// The name that users type.
     pub name: &'static str,
-    /// What it is, for people.
+    /// A short description.
     pub summary: &'static str,
     parts: &'static [Member],
-    /// The modules that hold its functions.
+    /// The modules with its functions.
     modules: &'static [&'static str],
 }
 
-/// What it holds, in its order.
+/// A member of a preset.
 #[derive(Debug)]
 enum Member {
-    /// One of its places must be there.
+    /// One of its places must exist.
     Needed(Subject),
-    /// A function of this module; left out where this kernel does not have it.
+    /// A function of this module; left out if this kernel does not have it.
     IfThere(&'static str, &'static str),
-    /// A function of this module; it must be there.
+    /// A function of this module, which must exist.
     Function(&'static str, &'static str),
 }
 
-/// What a preset came to.
+/// The resolution of a preset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resolved {
     /// What is traced.
     pub target: Target,
-    /// Which function stands for which and why, and what was left out.
+    /// Which function stands in for which and why, and what was left out.
     pub notes: Vec<String>,
 }
 
@@ -59,14 +58,14 @@ pub const PRESETS: &[Preset] = &[
         parts: &[
             Member::Needed(subject::SEND),
             Member::Needed(subject::RECEIVE),
-            // A frame that the worker takes from the ring goes through the TAP and the bridge to
-            // the next device in the same call, and hits this one once.
+            // In the same call, a frame that the worker takes from the ring goes through the TAP
+            // and the bridge to the next device, and hits this tracepoint once.
             Member::Needed(subject::FRAME),
         ],
         modules: &[VHOST],
     },
-    // Without handle_tx_kick, handle_tx_net and their like of handle_rx: the reference counter
-    // counts there.
+    // Without handle_tx_kick, handle_tx_net and their counterparts of handle_rx: the reference
+    // counter uses those.
     Preset {
         name: "vhost-parts",
         summary: "what vhost-net's handlers call to copy frames",
@@ -90,7 +89,7 @@ pub const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "tun",
-        summary: "the TAP's ways in and out",
+        summary: "the TAP's functions for both directions",
         parts: &[
             Member::IfThere("tun", "tun_sendmsg"),
             Member::IfThere("tun", "tun_get_user"),
@@ -116,18 +115,18 @@ pub const PRESETS: &[Preset] = &[
 
 /// Why a place is not in a target.
 enum Missing {
-    /// This kernel does not have it, for a reason.
+    /// This kernel does not have it, for this reason.
     Why(String),
     /// It cannot be named.
     Error(Error),
 }
 
 impl Preset {
-    /// What it comes to on this kernel.
+    /// Resolves the preset on this kernel.
     ///
     /// # Errors
-    /// A function that it cannot do without, and its stand-ins, are not there; nothing of it is; a
-    /// name is not unique.
+    /// A required function and its stand-ins are missing, nothing resolved, or a name is not
+    /// unique.
     pub fn resolve(&self, symbols: &Kallsyms) -> Result<Resolved> {
         let mut resolved = Resolved::default();
         for part in self.parts {
@@ -149,7 +148,7 @@ impl Preset {
         Ok(resolved)
     }
 
-    /// Adds the first of `places` that is there.
+    /// Adds the first of `places` that exists.
     fn add(
         &self,
         places: &[Place],
@@ -187,8 +186,8 @@ impl Preset {
         let module = |&module: &&'static str| if module == KVM { kvm } else { module };
         let modules: Vec<&str> = self.modules.iter().map(module).collect();
         let hint = format!(
-            "If a module is not loaded, load it: modprobe {}{}. Else name functions that the \
-             modules have, as /proc/kallsyms lists them",
+            "If a module is not loaded, load it: modprobe {}{}. Otherwise name functions of the \
+             modules that are in /proc/kallsyms",
             if modules.len() > 1 { "-a " } else { "" },
             modules.join(" ")
         );
@@ -197,7 +196,7 @@ impl Preset {
 }
 
 impl fmt::Display for Resolved {
-    /// Its functions and tracepoints, then what is to be known of them.
+    /// Its functions and tracepoints, then the notes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { target: Target { functions, tracepoints, .. }, notes } = self;
         let functions = functions.iter().map(super::listed_name);
@@ -207,7 +206,7 @@ impl fmt::Display for Resolved {
     }
 }
 
-/// A place that is there.
+/// A place that exists.
 enum Found {
     Function(Function),
     Tracepoint(Tracepoint),
@@ -221,7 +220,7 @@ impl Found {
         }
     }
 
-    /// Unless the target has it: one function may be a stand-in and a part in its own right.
+    /// Unless the target already has it: a function may be both a stand-in and a member.
     fn join(self, target: &mut Target) {
         match self {
             Self::Function(one) => super::add_new(&mut target.functions, vec![one]),
@@ -254,9 +253,8 @@ fn find(module: &str, name: &str, symbols: &Kallsyms) -> std::result::Result<Fun
         [symbol] => Ok(function(*symbol)),
         [] => Err(Missing::Why(match symbols.split_off(name, loaded) {
             Some(split) => format!(
-                "{name} is there only as {}, which the compiler made of it with other arguments \
-                 (BPF knows no type for that; methods of the ftrace family can be told to trace \
-                 it by this name)",
+                "{name} exists only as {}, which the compiler made from it with other arguments \
+                 (BPF has no type for it; methods of the ftrace family can trace it by this name)",
                 listed(&split)
             ),
             None => match loaded {
@@ -269,7 +267,7 @@ fn find(module: &str, name: &str, symbols: &Kallsyms) -> std::result::Result<Fun
 }
 
 fn not_loaded(module: &str, name: &str) -> String {
-    format!("{name} is not there: module {module} is not loaded")
+    format!("{name} is missing: module {module} is not loaded")
 }
 
 #[cfg(test)]
@@ -318,8 +316,8 @@ mod tests {
         assert_eq!(names(&resolved)[0], "vmx_vcpu_run [kvm_intel]");
         let note = &resolved.notes[0];
         assert!(note.contains("only as vcpu_enter_guest.isra.0 [kvm]"), "{note}");
-        assert!(note.contains("BPF knows no type"), "{note}");
-        // A cold part is no whole function.
+        assert!(note.contains("BPF has no type"), "{note}");
+        // A cold part is not a whole function.
         let cold = symbols(&[halt, ("vcpu_enter_guest.cold", "kvm"), ("svm_vcpu_run", "kvm_amd")]);
         let resolved = preset("kvm").resolve(&cold).unwrap();
         assert!(!resolved.notes[0].contains("cold"), "{resolved:?}");

@@ -12,8 +12,8 @@ use crate::kernel::tracefs::Tracefs;
 
 const FILE: &str = "available_filter_functions";
 
-/// `available_filter_functions`: some 45,000 lines, which take an emulated machine a quarter of a
-/// second. So it is read once for all who ask.
+/// `available_filter_functions`: about 45,000 lines, which take an emulated machine a quarter of a
+/// second. So it is read only once.
 #[derive(Debug)]
 pub struct Traceable(String);
 
@@ -26,13 +26,13 @@ impl Traceable {
         tracefs.read(FILE).map(Self)
     }
 
-    /// The list as it stands in tracefs, one function a line.
+    /// The list as in tracefs, one function per line.
     pub fn text(&self) -> &str {
         &self.0
     }
 
     /// Checks that the function tracer can attach to every function of `target`, and that its
-    /// tracepoints are there.
+    /// tracepoints exist.
     ///
     /// # Errors
     /// A function is not in the list, or a tracepoint not in `events`.
@@ -53,11 +53,11 @@ impl Traceable {
         })
     }
 
-    /// Checks that each of `functions` is the only one of its name, in the kernel and in all
+    /// Checks that each of `functions` is the only one with its name, in the kernel and in all
     /// modules.
     ///
     /// # Errors
-    /// It is not; the error names `user`, which would take all of them.
+    /// It is not; the error names `user`, which would trace all of them.
     pub fn check_unique(&self, functions: &[Function], user: &str) -> Result<()> {
         for function in functions {
             let named = |line: &&str| line.split(' ').next() == Some(&function.name);
@@ -65,7 +65,7 @@ impl Traceable {
             if same.len() > 1 {
                 return Err(Error::unsupported(
                     format!("{user} at {}", function.name),
-                    format!("it would be hit by each of {}", same.join(", ")),
+                    format!("it would trace each of {}", same.join(", ")),
                     "Unload the other modules, or use a kprobe event",
                 ));
             }

@@ -6,13 +6,13 @@ use std::ops::Range;
 /// Why a description could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
-    /// A line is not what its kind says.
+    /// A line does not have the expected format.
     #[error("line `{0}` cannot be read")]
     Line(String),
-    /// Something that must be there is not.
+    /// A required element is missing.
     #[error("there is no `{0}`")]
     Missing(&'static str),
-    /// A field has another size than every kernel so far gave it.
+    /// A field has a size that no kernel has used so far.
     #[error("field `{name}` has {size} bytes, expected {expected}")]
     Size {
         /// The field.
@@ -23,7 +23,7 @@ pub enum FormatError {
         expected: usize,
     },
     /// The event header encodes something differently.
-    #[error("the event header says `{0}`, which this decoder does not know")]
+    #[error("the event header says `{0}`, which this decoder does not support")]
     Encoding(String),
 }
 
@@ -32,7 +32,7 @@ pub enum FormatError {
 pub struct Field {
     /// Its name, without array brackets.
     pub name: String,
-    /// Its bytes in the event's payload; empty where the field's length varies.
+    /// Its bytes in the event's payload; empty if the field's length varies.
     pub bytes: Range<usize>,
     /// Whether it is a signed number.
     pub signed: bool,
@@ -94,7 +94,7 @@ fn parse_field(line: &str) -> Option<Field> {
 pub struct Format {
     /// The event's name.
     pub name: String,
-    /// The number that `common_type` holds in events of this kind.
+    /// The number in `common_type` of these events.
     pub id: u16,
     /// Its fields, the common ones first.
     pub fields: Fields,
@@ -114,11 +114,11 @@ impl Format {
     }
 }
 
-/// Checks that `header_event` describes the encoding that the page decoder knows; all kernels since
-/// 2.6.31 agree.
+/// Checks that `header_event` describes the encoding that the page decoder supports; all kernels
+/// since 2.6.31 use it.
 ///
 /// # Errors
-/// It describes another one.
+/// It describes another encoding.
 pub fn check_event_header(text: &str) -> Result<(), FormatError> {
     const KNOWN: [(&str, &str); 7] = [
         ("type_len", "5 bits"),

@@ -13,14 +13,14 @@ use probe_core::{
 use super::{read, refused, tracer, write};
 use crate::kernel::cpus;
 
-/// A private trace instance. [`Instance::close`] removes it and reports errors; dropping it removes
-/// it too.
+/// A private trace instance. [`Instance::close`] removes it and reports errors; dropping it also
+/// removes it.
 ///
-/// The kernel refuses to remove an instance while one of its files is open: owners keep their
-/// readers in fields that stand before it.
+/// The kernel refuses to remove an instance while one of its files is open: owners declare their
+/// readers in fields before it.
 #[derive(Debug)]
 pub struct Instance {
-    /// None once it is removed.
+    /// `None` after it was removed.
     pub(super) folder: Option<PathBuf>,
 }
 
@@ -28,7 +28,7 @@ pub struct Instance {
 /// `tracing_stats_read`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CpuStats {
-    /// Events that are in the buffer, unread.
+    /// Unread events in the buffer.
     pub entries: u64,
     /// Events that newer ones overwrote before they were read.
     pub overrun: u64,
@@ -42,12 +42,12 @@ pub struct CpuStats {
 }
 
 impl CpuStats {
-    /// Events that were made and can no longer be read.
+    /// Events that were written and can no longer be read.
     pub fn lost(&self) -> u64 {
         [self.commit_overrun, self.dropped].into_iter().fold(self.overrun, u64::saturating_add)
     }
 
-    /// Parses the file; `None` where one of the counters is missing.
+    /// Parses the file; `None` if one of the counters is missing.
     fn parse(text: &str) -> Option<Self> {
         let field = |name: &str| {
             let value =
@@ -85,7 +85,7 @@ impl Instance {
         read(&self.path(file))
     }
 
-    /// Writes `value` over what the file held.
+    /// Writes `value`, replacing the file's content.
     ///
     /// # Errors
     /// The kernel refused the value.
@@ -93,8 +93,8 @@ impl Instance {
         write(&self.path(file), value, false)
     }
 
-    /// Writes `value` and leaves what the file held: for files of commands, which opening otherwise
-    /// would empty.
+    /// Appends `value` to the file's content: for files of commands, which would be emptied if
+    /// opened otherwise.
     ///
     /// # Errors
     /// The kernel refused the value.
@@ -102,7 +102,7 @@ impl Instance {
         write(&self.path(file), value, true)
     }
 
-    /// Switches recording into the buffers on or off; whatever is attached stays so.
+    /// Turns recording into the buffers on or off; whatever is attached remains attached.
     ///
     /// # Errors
     /// The kernel refused.
@@ -110,7 +110,7 @@ impl Instance {
         self.write("tracing_on", if on { "1" } else { "0" })
     }
 
-    /// Selects the clock of the timestamps, and makes sure that it is selected.
+    /// Selects the clock of the timestamps, and checks that it is selected.
     ///
     /// # Errors
     /// This kernel has no such clock.
@@ -123,11 +123,11 @@ impl Instance {
         Err(Error::Inconsistent(format!("trace_clock is `{}` after writing `{clock}`", now.trim())))
     }
 
-    /// Sizes each CPU's buffer; the kernel rounds to whole pages. Returns the size that it made, in
-    /// KiB.
+    /// Sets the size of each CPU's buffer; the kernel rounds to whole pages. Returns the resulting
+    /// size in KiB.
     ///
     /// # Errors
-    /// The kernel refused, for example for want of memory.
+    /// The kernel refused, for example because of a lack of memory.
     pub fn set_buffer_kib(&self, kib_per_cpu: u32) -> Result<u64> {
         self.write("buffer_size_kb", &kib_per_cpu.to_string())?;
         let now = self.read("buffer_size_kb")?;
@@ -137,9 +137,9 @@ impl Instance {
         })
     }
 
-    /// The CPUs that have a buffer: those online. An instance has a folder for every possible CPU,
-    /// but a buffer from when that comes online on (kernel/trace/ring_buffer.c,
-    /// `trace_rb_cpu_prepare`); reading there is answered `ENODEV`.
+    /// The CPUs that have a buffer: the online ones. An instance has a folder for every possible
+    /// CPU, but a buffer only after that CPU first came online (kernel/trace/ring_buffer.c,
+    /// `trace_rb_cpu_prepare`); before, reading returns `ENODEV`.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -173,8 +173,8 @@ impl Instance {
 
     fn remove(&mut self) -> Result<()> {
         let Some(folder) = self.folder.take() else { return Ok(()) };
-        // The tracer first: whatever keeps the instance from being removed, it traces nothing any
-        // more.
+        // The tracer first: if something prevents the removal of the instance, it at least traces
+        // nothing any more.
         let stopped = tracer::stop(&folder);
         fs::remove_dir(&folder).map_err(|e| refused("remove", &folder, e)).and(stopped)
     }
@@ -209,8 +209,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let instance = Instance { folder: Some(root.path().into()) };
         fs::write(instance.path("trace_clock"), "").unwrap();
-        // A plain file gives back `mono`, not `[mono]`: as on a kernel that took the write and
-        // ignored it.
+        // A plain file returns `mono`, not `[mono]`, like a kernel that ignored the write.
         assert!(instance.set_clock("mono").unwrap_err().to_string().contains("trace_clock"));
         fs::remove_file(root.path().join("trace_clock")).unwrap();
     }

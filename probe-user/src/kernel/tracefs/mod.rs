@@ -1,8 +1,7 @@
-//! tracefs: where it is mounted, and private instances and probe events that are removed when their
-//! owner is.
+//! tracefs: where it is mounted, and private instances and probe events that are removed with their
+//! owner.
 //!
-//! Nothing of the top-level trace is ever changed: all tracing happens in an instance that carries
-//! the run's tag.
+//! The top-level trace is never changed: all tracing uses an instance with the run's tag.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -34,7 +33,7 @@ use crate::kernel::{owner::Judge, swept::Swept};
 /// Where the kernel lists this process's mounts.
 const MOUNTINFO: &str = "/proc/self/mountinfo";
 
-/// Kernels without tracefs of their own mount, and what to type where it is only not mounted.
+/// What to type if tracefs is not mounted.
 const MOUNT: &str = "Mount it: mount -t tracefs nodev /sys/kernel/tracing";
 
 /// A mounted tracefs.
@@ -47,7 +46,7 @@ impl Tracefs {
     /// Finds where tracefs is mounted.
     ///
     /// # Errors
-    /// It is not mounted, or may not be looked into (not root, or a locked-down kernel).
+    /// It is not mounted, or cannot be accessed (not root, or a locked-down kernel).
     pub fn find() -> Result<Self> {
         let text = fs::read(MOUNTINFO).map_err(|e| Error::file("read", MOUNTINFO, e))?;
         let root = mount_point(&text, "tracefs")?
@@ -57,7 +56,7 @@ impl Tracefs {
         Ok(tracefs)
     }
 
-    /// The tracefs at `root`, unchecked.
+    /// The tracefs at `root`, not checked.
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -75,10 +74,10 @@ impl Tracefs {
         read(&self.path(file))
     }
 
-    /// Contents of one of its files; none where this kernel has no such file.
+    /// Contents of one of its files; `None` if this kernel has no such file.
     ///
     /// # Errors
-    /// The file is there and cannot be read.
+    /// The file exists but cannot be read.
     pub fn read_if_there(&self, file: &str) -> Result<Option<String>> {
         let path = self.path(file);
         if fs::exists(&path).map_err(|e| refused("look for", &path, e))? {
@@ -88,8 +87,8 @@ impl Tracefs {
         }
     }
 
-    /// The number by which perf_event_open(2) knows a tracepoint, which is also the `common_type`
-    /// of its events.
+    /// The number that identifies a tracepoint for perf_event_open(2), which is also the
+    /// `common_type` of its events.
     ///
     /// # Errors
     /// There is no such tracepoint, or its file cannot be read.
@@ -98,7 +97,7 @@ impl Tracefs {
         let text = self.read_if_there(&file)?.ok_or_else(|| {
             Error::unsupported(
                 format!("tracepoint {tracepoint}"),
-                "this kernel has none of this name, or its module is not loaded",
+                "this kernel has none with this name, or its module is not loaded",
                 "Choose one of available_events in tracefs",
             )
         })?;
@@ -119,7 +118,7 @@ impl Tracefs {
         Format::parse(&self.read(&file)?).map_err(malformed)
     }
 
-    /// Whether private instances could be made; makes none.
+    /// Checks whether private instances could be created; creates none.
     ///
     /// # Errors
     /// They could not: not root, or mounted read-only, as in a container.
@@ -128,7 +127,7 @@ impl Tracefs {
         access(&folder, Access::WRITE_OK).map_err(|e| refused("write", &folder, e.into()))
     }
 
-    /// Makes a private instance, not yet recording; `name` is [`Run::object`]'s.
+    /// Creates a private instance, not yet recording; `name` comes from [`Run::object`].
     ///
     /// # Errors
     /// The kernel refused; nothing is left behind.
@@ -138,9 +137,9 @@ impl Tracefs {
         Instance::create(self.path("instances").join(name))
     }
 
-    /// Removes the instances and probe events of the dead, and nothing else's.
+    /// Removes the instances and probe events of dead owners, and no others.
     pub fn sweep(&self, judge: &Judge, swept: &mut Swept) {
-        // Instances first: an event that is on in an instance cannot be removed.
+        // Instances first: an event that is enabled in an instance cannot be removed.
         match self.instances() {
             Err(error) => swept.failed(error),
             Ok(names) => names.iter().for_each(|name| self.sweep_instance(name, judge, swept)),
@@ -163,14 +162,13 @@ impl Tracefs {
         let Some(fate) = judge.fate(name) else { return };
         swept.settle(format!("tracefs instance {name}"), fate, || {
             let folder = self.path("instances").join(name);
-            // Quiet first: what is open in an instance keeps it from being removed, not from
-            // tracing.
+            // Stop tracing first: an open file in an instance prevents its removal, but not this.
             let quiet = tracer::quiet(&folder);
             fs::remove_dir(&folder).map_err(|e| refused("remove", &folder, e)).and(quiet)
         });
     }
 
-    /// Names of all instances, whoever made them.
+    /// Names of all instances, whoever created them.
     fn instances(&self) -> Result<Vec<String>> {
         let folder = self.path("instances");
         let entries = match fs::read_dir(&folder) {
@@ -181,10 +179,10 @@ impl Tracefs {
         Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
     }
 
-    /// Removes one dynamic event, after switching it off.
+    /// Removes one dynamic event, after disabling it.
     ///
     /// # Errors
-    /// The kernel refused, for example because somebody else uses the event.
+    /// The kernel refused, for example because another process uses the event.
     pub fn remove_event(&self, group: &str, event: &str) -> Result<()> {
         write(&self.path(&format!("events/{group}/{event}/enable")), "0", false)?;
         write(&self.path("dynamic_events"), &format!("-:{group}/{event}\n"), true)
@@ -205,7 +203,7 @@ fn mount_point(mountinfo: &[u8], fs_type: &str) -> Result<Option<PathBuf>> {
     Ok(mount.map(|mount| unescape(mount.mount_point.as_os_str().as_bytes())))
 }
 
-/// Undoes the octal escapes of white space and backslash (fs/seq_file.c, `mangle_path`).
+/// Reverses the octal escapes of white space and backslash (fs/seq_file.c, `mangle_path`).
 fn unescape(mangled: &[u8]) -> PathBuf {
     let mut path = Vec::with_capacity(mangled.len());
     let mut rest = mangled;
@@ -237,8 +235,8 @@ pub fn mounted(fs_type: &str) -> Result<Option<PathBuf>> {
     mount_point(&text, fs_type)
 }
 
-/// Reads a file in large pieces: `header_page` and `header_event` give out what one read can take,
-/// and then say that they end (kernel/trace/trace_events.c, `show_header`), while
+/// Reads a file in large pieces: `header_page` and `header_event` return as much as one read can
+/// take, and then report the end (kernel/trace/trace_events.c, `show_header`), while
 /// [`fs::read_to_string`] starts with 32 bytes.
 fn read(path: &Path) -> Result<String> {
     let failed = |e| refused("read", path, e);
@@ -264,7 +262,7 @@ fn write(path: &Path, value: &str, append: bool) -> Result<()> {
     file.write_all(value.as_bytes()).map_err(|e| refused("write", path, e))
 }
 
-/// A file error with the hint that fits tracefs: root gets EPERM only from a locked-down or
+/// A file error with a hint that fits tracefs: root gets EPERM only from a locked-down or
 /// restricted kernel.
 fn refused(op: &'static str, path: &Path, source: io::Error) -> Error {
     let errno = source.raw_os_error();
@@ -284,7 +282,7 @@ mod tests {
     use super::*;
     use crate::kernel::tag::Tag;
 
-    /// What `mkdir` in a real tracefs would fill in, and our own objects among others'.
+    /// The files that `mkdir` in a real tracefs would create, and our own objects among others'.
     fn fake() -> (tempfile::TempDir, Tracefs) {
         let root = tempfile::tempdir().unwrap();
         let instances = root.path().join("instances");
@@ -297,7 +295,7 @@ mod tests {
         (root, tracefs)
     }
 
-    /// What a sweep does once the owner of the first objects is dead.
+    /// The result of a sweep after the owner of the first objects died.
     fn swept(tracefs: &Tracefs) -> Swept {
         let mut swept = Swept::default();
         tracefs.sweep(&Judge::of_dead(Tag::parse("k3f9x2b").unwrap()), &mut swept);
@@ -332,7 +330,7 @@ mod tests {
         left.sort();
         assert_eq!(left, ["theirs", "tracetoll-a0a0a0a-function", "tracetoll-x"]);
         // A plain file keeps what a real one would act on: one line is appended, the rest is
-        // untouched.
+        // unchanged.
         let written = tracefs.read("dynamic_events").unwrap();
         assert_eq!(written, format!("{events}-:tracetoll_k3f9x2b/tx\n"));
         assert_eq!(tracefs.read("events/tracetoll_k3f9x2b/tx/enable").unwrap(), "0");
@@ -349,14 +347,14 @@ mod tests {
         let error = swept(&tracefs).outcome().unwrap_err();
         assert!(error.to_string().contains("tracetoll-k3f9x2b-function"), "{error}");
         assert!(!tracefs.path("instances/tracetoll-k3f9x2b-trial").exists());
-        // What cannot go yet is silent.
+        // Objects that cannot be removed yet no longer trace.
         assert_eq!(read(&busy.join("tracing_on")).unwrap(), "0");
         assert_eq!(read(&busy.join("current_tracer")).unwrap(), "nop");
     }
 
     #[test]
     fn an_instance_that_cannot_be_set_up_is_not_left_behind() {
-        // Here `mkdir` brings no files, so the first write fails.
+        // Here `mkdir` creates no files, so the first write fails.
         let (_root, tracefs) = fake();
         let error = tracefs.create_instance("tracetoll-43-function").unwrap_err();
         assert!(error.to_string().contains("tracing_on"), "{error}");

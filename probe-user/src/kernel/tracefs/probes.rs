@@ -1,8 +1,8 @@
-//! Dynamic probe events: kprobes, kretprobes and fprobes that the kernel makes into trace events.
+//! Dynamic probe events: kprobes, kretprobes and fprobes that the kernel turns into trace events.
 //!
-//! A probe event belongs to the whole kernel, not to an instance, and outlives its maker. Its group
-//! carries the run's tag, so that [`Tracefs::sweep`] finds it, and its name has the tag as well,
-//! since `kprobe_profile` lists names without their groups.
+//! A probe event belongs to the whole kernel, not to an instance, and outlives its creator. Its
+//! group has the run's tag, so that [`Tracefs::sweep`] finds it. Its name has the tag too, since
+//! `kprobe_profile` lists names without their groups.
 
 use std::{
     collections::HashMap,
@@ -21,24 +21,23 @@ use crate::kernel::{
     targets::{Traceable, listed_name},
 };
 
-/// Where definitions are written, one a line; appended to, as opening it otherwise removes
+/// The file for definitions, one per line; it is appended to, since opening it otherwise removes
 /// everybody's events.
 const DEFINITIONS: &str = "dynamic_events";
 
-/// Longest part of a function's name that an event's name repeats (`MAX_EVENT_NAME_LEN` is 64, with
-/// its end).
+/// Longest part of a function's name in an event's name (`MAX_EVENT_NAME_LEN` is 64, including the
+/// end).
 const NAME_PART: usize = 32;
 
-/// What kind of probe stands behind an event (Documentation/trace/kprobetrace.rst,
-/// fprobetrace.rst).
+/// The kind of probe of an event (Documentation/trace/kprobetrace.rst, fprobetrace.rst).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeKind {
     /// `p`: a kprobe at the function's entry.
     Kprobe,
-    /// `r`: a kretprobe. It can follow `maxactive` calls at a time and misses those beyond; the
-    /// kernel chooses where there is none.
+    /// `r`: a kretprobe. It can track `maxactive` calls at the same time and misses more; without
+    /// it, the kernel chooses.
     Kretprobe {
-        /// Calls followed at a time.
+        /// Number of calls tracked at the same time.
         maxactive: Option<u32>,
     },
     /// `f`: an fprobe at the function's entry (`CONFIG_FPROBE_EVENTS`, Linux 6.5).
@@ -59,7 +58,7 @@ impl ProbeKind {
         }
     }
 
-    /// How a definition names the function: fprobe events know no modules.
+    /// The function's name in a definition: fprobe events do not accept modules.
     fn place(self, function: &Function) -> String {
         match &function.module {
             Some(module) if !self.is_fprobe() => format!("{module}:{}", function.name),
@@ -71,7 +70,7 @@ impl ProbeKind {
         matches!(self, Self::Fprobe | Self::FprobeReturn)
     }
 
-    /// What is the same of two probes that the kernel would make alike.
+    /// What two probes that the kernel creates in the same way have in common.
     fn kind(self) -> &'static str {
         match self {
             Self::FprobeReturn => "fprobe event at a return",
@@ -101,40 +100,41 @@ impl ProbeKind {
     }
 }
 
-/// One probe event that is there.
+/// An existing probe event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeEvent {
     /// Its group.
     pub group: String,
     /// Its name.
     pub name: String,
-    /// Its description; `format.id` is the `config` by which perf_event_open(2) knows it, too.
+    /// Its description; `format.id` is also its `config` for perf_event_open(2).
     pub format: Format,
 }
 
 impl ProbeEvent {
-    /// Path of one of its files below an instance or the root of tracefs: `events/GROUP/NAME/FILE`.
+    /// Path of one of its files, relative to an instance or the root of tracefs:
+    /// `events/GROUP/NAME/FILE`.
     pub fn file(&self, file: &str) -> String {
         format!("events/{}/{}/{file}", self.group, self.name)
     }
 }
 
-/// What the kernel counted at one kprobe or kretprobe event, in all its users together
+/// The kernel's counts of one kprobe or kretprobe event, for all its users together
 /// (`kprobe_profile`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Profile {
-    /// Times the probe's handler ran while the event was on.
+    /// How often the probe's handler ran while the event was enabled.
     pub hits: u64,
-    /// Times it could not: a kprobe was hit inside another one's handler, or a kretprobe had
-    /// `maxactive` calls to follow already.
+    /// How often it could not: a kprobe was hit inside another one's handler, or a kretprobe was
+    /// already tracking `maxactive` calls.
     pub missed: u64,
 }
 
 /// Probe events at functions, one each. [`ProbeEvents::close`] removes them and reports errors;
-/// dropping removes too.
+/// dropping also removes them.
 ///
-/// The kernel refuses to remove an event that is in use: owners switch it off, or drop what uses
-/// it, before.
+/// The kernel refuses to remove an event that is in use: owners must disable it, or drop what uses
+/// it, first.
 #[derive(Debug)]
 pub struct ProbeEvents {
     tracefs: Tracefs,
@@ -143,11 +143,11 @@ pub struct ProbeEvents {
 }
 
 impl ProbeEvents {
-    /// Makes one event for each function, in their order, not yet on. `group` is
-    /// [`Run::probe_group`]'s.
+    /// Creates one event per function, in order, not yet enabled. `group` comes from
+    /// [`Run::probe_group`].
     ///
     /// # Errors
-    /// The kernel refused one: [`Error::Unsupported`] where it says that it has no such probe or
+    /// The kernel refused one: [`Error::Unsupported`] if it says that it has no such probe or
     /// cannot set it there. None is left behind.
     ///
     /// [`Run::probe_group`]: crate::kernel::run::Run::probe_group
@@ -157,7 +157,7 @@ impl ProbeEvents {
         probe: ProbeKind,
         functions: &[Function],
     ) -> Result<Self> {
-        // fprobes look for a name through the kernel and all modules.
+        // For fprobes the kernel looks up the name in itself and in all modules.
         if probe.is_fprobe() {
             Traceable::read(tracefs)?.check_unique(functions, probe.name())?;
         }
@@ -177,8 +177,8 @@ impl ProbeEvents {
         Ok(made)
     }
 
-    /// Whether such events could be made: makes and removes them. They are never on, and so no
-    /// kprobe is armed.
+    /// Checks whether such events could be created: creates and removes them. They are never
+    /// enabled, so no kprobe is armed.
     ///
     /// # Errors
     /// As [`ProbeEvents::create`] and [`ProbeEvents::close`].
@@ -198,7 +198,7 @@ impl ProbeEvents {
         let format = match self.tracefs.format(group, &name) {
             Ok(format) => format,
             Err(error) => {
-                // It is there, and not yet in the list of what dropping removes.
+                // It exists, and is not yet in the list of what dropping removes.
                 let _ = self.tracefs.remove_event(group, &name);
                 return Err(error);
             }
@@ -225,8 +225,8 @@ impl ProbeEvents {
         &self.events
     }
 
-    /// What the kernel counted at each event, in their order; `None` for fprobe events, of which no
-    /// kernel so far counts anything that can be read.
+    /// The kernel's counts of each event, in order; `None` for fprobe events, for which no kernel
+    /// so far has readable counts.
     ///
     /// # Errors
     /// The counters cannot be read.
@@ -250,7 +250,7 @@ impl ProbeEvents {
     ///
     /// # Errors
     /// The first removal that the kernel refused, for example because the event is in use; the
-    /// others are made all the same.
+    /// others are still done.
     pub fn close(mut self) -> Result<()> {
         self.remove()
     }
@@ -270,8 +270,8 @@ impl Drop for ProbeEvents {
     }
 }
 
-/// A name for an event of `group` at `function` that no other event has: letters, digits and
-/// underscores only. The tag stands in the group.
+/// A name for an event of `group` at `function` that no other event has: only letters, digits and
+/// underscores. The tag is part of the group.
 fn unique_name(group: &str, function: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
@@ -280,8 +280,8 @@ fn unique_name(group: &str, function: &str) -> String {
     format!("{name}_{tag}_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Whether the kernel's answer to a definition is about the probe, not about the moment or the
-/// caller's rights.
+/// Whether the kernel rejected the definition itself, rather than refused it because of the moment
+/// or the caller's privileges.
 fn says_no(source: &std::io::Error) -> bool {
     matches!(
         source.raw_os_error(),
@@ -297,7 +297,7 @@ fn says_no(source: &std::io::Error) -> bool {
     )
 }
 
-/// What `error_log` says of a command: `[   12.3] trace_kprobe: error: REASON` stands above `
+/// The reason in `error_log` for a command: `[   12.3] trace_kprobe: error: REASON` is above `
 /// Command: LINE`.
 fn reason<'a>(log: &'a str, command: &str) -> Option<&'a str> {
     let mut reason = None;
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_failure_in_the_middle_leaves_nothing() {
-        // Here no write makes an event, so the first definition's format is missing.
+        // Here no write creates an event, so the first definition's format is missing.
         let root = tempfile::tempdir().unwrap();
         std::fs::write(root.path().join(DEFINITIONS), "").unwrap();
         let tracefs = Tracefs::at(root.path());

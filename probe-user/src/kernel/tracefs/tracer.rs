@@ -1,7 +1,7 @@
-//! The tracer of an instance, which never traces more than the functions it was given.
+//! The tracer of an instance, which never traces more than the functions that it was given.
 //!
 //! A tracer without a filter traces every function of the kernel: system calls of the whole host
-//! then take ten times as long. So there is one way to set a tracer, and it sets and checks the
+//! then take ten times as long. So this is the only way to set a tracer, and it sets and checks the
 //! filter first.
 
 use std::{
@@ -22,7 +22,7 @@ const TRACER: &str = "current_tracer";
 const FILTER: &str = "set_ftrace_filter";
 
 impl Instance {
-    /// Whether it would accept `tracer`: an instance lists only those that it accepts
+    /// Whether it accepts `tracer`: an instance lists only those that it accepts
     /// (kernel/trace/trace.c, `get_tracer_for_array`).
     ///
     /// # Errors
@@ -32,18 +32,18 @@ impl Instance {
         Ok(listed.split_whitespace().any(|word| word == tracer))
     }
 
-    /// Makes `tracer` trace exactly `functions`; [`Instance::close`] ends it. Patches the
-    /// functions' entries; nothing is recorded before recording is on.
+    /// Makes `tracer` trace exactly `functions`, until [`Instance::close`]. Patches the functions'
+    /// entries; nothing is recorded before recording is turned on.
     ///
     /// # Errors
-    /// There are no functions, the kernel did not take them all as the filter (then no tracer is
-    /// set), or it refuses the tracer.
+    /// There are no functions, the kernel did not accept all of them as the filter (then no tracer
+    /// is set), or it rejects the tracer.
     pub fn trace(&self, tracer: &str, functions: &[Function]) -> Result<()> {
         if functions.is_empty() {
-            // An empty filter lets every function pass.
+            // With an empty filter every function passes.
             return Err(Error::unsupported(
                 format!("{tracer} tracer"),
-                "it was given no function, and would trace all of the kernel",
+                "it was given no function, and would trace the whole kernel",
                 "Name a function as the target",
             ));
         }
@@ -51,10 +51,10 @@ impl Instance {
         self.write(TRACER, tracer)
     }
 
-    /// Filters to exactly these functions, and makes sure that the kernel took them all.
+    /// Sets a filter with exactly these functions, and checks that the kernel accepted all of them.
     fn filter(&self, functions: &[Function]) -> Result<()> {
         // `:mod:!*` is the kernel itself: without it, a module's function of the same name would
-        // match too.
+        // also match.
         let word =
             |f: &Function| format!("{}:mod:{}\n", f.name, f.module.as_deref().unwrap_or("!*"));
         self.write(FILTER, &functions.iter().map(word).collect::<String>())?;
@@ -70,8 +70,8 @@ impl Instance {
     }
 }
 
-/// Ends the tracing of functions in the instance in `folder`; its filter stays, and goes with the
-/// instance. (The kernel does it in the same order when it removes one: kernel/trace/trace.c,
+/// Stops tracing functions in the instance in `folder`; its filter remains until the instance is
+/// removed. (The kernel uses the same order when it removes an instance: kernel/trace/trace.c,
 /// `__remove_instance`.)
 ///
 /// # Errors
@@ -80,18 +80,18 @@ pub(super) fn stop(folder: &Path) -> Result<()> {
     put(folder, TRACER, "nop")
 }
 
-/// As [`stop`], and switches its recording and its events off too: for an instance that its owner
-/// left behind.
+/// Like [`stop`], but also turns off its recording and its events: for an instance that a dead
+/// owner left.
 ///
 /// # Errors
-/// The first refusal; the other is tried all the same.
+/// The first refusal; the other steps are still tried.
 pub(super) fn quiet(folder: &Path) -> Result<()> {
     let stopped = stop(folder);
     let recorded = put(folder, "tracing_on", "0");
     put(folder, "events/enable", "0").and(recorded).and(stopped)
 }
 
-/// Writes to a file that is there; one that is not can hold nothing on.
+/// Writes to a file if it exists; otherwise there is nothing to turn off.
 fn put(folder: &Path, file: &str, value: &str) -> Result<()> {
     let path = folder.join(file);
     match OpenOptions::new().write(true).open(&path) {
@@ -107,8 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// An instance whose files are plain ones: a filter reads back as it was written, which the
-    /// kernel's does not.
+    /// An instance with plain files: a filter reads back as written, unlike the kernel's.
     fn instance() -> (tempfile::TempDir, Instance) {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("instances/x");
@@ -129,7 +128,7 @@ mod tests {
     fn no_tracer_is_set_without_its_filter() {
         let (root, instance) = instance();
         let error = instance.trace("function", &[]).unwrap_err().to_string();
-        assert!(error.contains("all of the kernel"), "{error}");
+        assert!(error.contains("the whole kernel"), "{error}");
         let error = instance.trace("function", &[function("f")]).unwrap_err().to_string();
         assert!(error.contains(FILTER), "{error}");
         assert_eq!(instance.read(TRACER).unwrap(), "", "the filter did not hold");
@@ -148,7 +147,7 @@ mod tests {
     #[test]
     fn the_tracer_ends_before_the_instance_goes() {
         let (root, instance) = instance();
-        // A folder with files in it cannot be removed, as an instance that somebody has open.
+        // A folder with files in it cannot be removed, like an instance that is open.
         assert!(instance.close().is_err());
         let tracer = fs::read_to_string(root.path().join("instances/x").join(TRACER)).unwrap();
         assert_eq!(tracer, "nop");
