@@ -1,4 +1,4 @@
-//! From a probe of the kernel to one of the three answers.
+//! Converts the result of a probe of the kernel to one of three answers.
 
 use std::io;
 
@@ -7,8 +7,7 @@ use probe_core::error::{Error, Hint, Result};
 use super::Detection;
 
 impl From<Result<()>> for Detection {
-    /// A refusal for want of a feature or of rights is a "no"; any other failure leaves the
-    /// question open.
+    /// A missing feature or privilege means "no"; any other failure leaves the question open.
     fn from(probe: Result<()>) -> Self {
         let Err(error) = probe else { return Self::Available };
         match error {
@@ -23,7 +22,7 @@ impl From<Result<()>> for Detection {
                 why: format!("{call} on {subject}: {source}"),
                 hint: text(&hint),
             },
-            // A verifier that had the memory to decide has decided.
+            // A verifier that had enough memory to decide has decided.
             Error::Refused { call, subject, source, log, hint }
                 if source.kind() != io::ErrorKind::OutOfMemory =>
             {

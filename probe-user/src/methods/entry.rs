@@ -1,4 +1,4 @@
-//! The row that stands for a method in its family's list.
+//! A method's row in its family's list.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -6,28 +6,29 @@ use probe_core::error::Result;
 
 use super::{Method, options::Options};
 
-/// Makes a method of the words that name it.
+/// Creates a method from the words that name it.
 pub type Make = fn(&mut Options) -> Result<Box<dyn Method>>;
 
-/// One method, or one kind of methods that differ by a number in their id.
+/// One method, or a kind of methods that differ by a number in their id.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// The id; `HZ` and `N` stand for numbers: `perf-sample-HZ`.
+    /// The id; `HZ` and `N` are placeholders for numbers: `perf-sample-HZ`.
     pub id: &'static str,
-    /// The id that stands for the kind in groups: `perf-sample-999`. None for kinds that no group
-    /// holds.
+    /// The id that represents the kind in groups: `perf-sample-999`. `None` if no group contains
+    /// it.
     pub grouped: Option<&'static str>,
-    /// Makes it.
+    /// Creates it.
     pub make: Make,
 }
 
 impl Entry {
-    /// A method whose id has no number.
+    /// A method without a number in its id.
     pub const fn plain(id: &'static str, make: Make) -> Self {
         Self { id, grouped: Some(id), make }
     }
 
-    /// A kind of methods: `pattern` with a number in its id; `example` is the one that groups hold.
+    /// A kind of methods: `pattern` has a placeholder for the number; `example` is the one in
+    /// groups.
     pub const fn kind(pattern: &'static str, example: &'static str, make: Make) -> Self {
         Self { id: pattern, grouped: Some(example), make }
     }
@@ -38,7 +39,7 @@ impl Entry {
     }
 }
 
-/// The number that stands in `id` where `pattern` has `HZ` or `N`.
+/// The number in `id` at the place of `HZ` or `N` in `pattern`.
 pub fn number_in(pattern: &str, id: &str) -> Option<u32> {
     let (before, behind) = pattern.split_once("HZ").or_else(|| pattern.split_once('N'))?;
     let digits = id.strip_prefix(before)?.strip_suffix(behind)?;

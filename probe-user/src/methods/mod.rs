@@ -1,10 +1,10 @@
-//! The tracing methods, one room each; they never import one another.
+//! The tracing methods, one module each; they never import one another.
 //!
-//! The life of a method in a trial: [`Method::open`] · [`Session::start`] · [`Session::drain`] again
-//! and again · [`Session::stop`] · one last drain · [`Session::account`]. An [`Observer`] takes a
-//! session through these steps, and notes what is the same for all: the time, and what attached.
-//! Whatever was opened is released by `account`, which reports errors; dropping a session releases
-//! it too, silently.
+//! The life of a method in a trial: [`Method::open`] · [`Session::start`] · [`Session::drain`]
+//! repeatedly · [`Session::stop`] · one last drain · [`Session::account`]. An [`Observer`] takes a
+//! session through these steps, and records what all sessions have in common: the time, and what
+//! was attached. `account` releases everything that was opened and reports errors; dropping a
+//! session also releases it, silently.
 
 pub mod bpf;
 pub mod capture;
@@ -50,7 +50,7 @@ pub enum Detection {
         /// What would help.
         hint: String,
     },
-    /// The question could not be answered; never cached, never taken for a no.
+    /// The question could not be answered; never cached, and never treated as a no.
     Inconclusive(Error),
 }
 
@@ -59,25 +59,25 @@ pub trait Method: Send + Sync {
     /// Its definition.
     fn descriptor(&self) -> &Descriptor;
 
-    /// Asks the kernel for the features it needs, without leaving anything behind, in the narrowest
-    /// way that answers (see [`known`]). What `known` knows is not asked again.
+    /// Asks the kernel for the required features, without leaving anything behind, in the least
+    /// intrusive way (see [`known`]). What `known` has is not asked again.
     ///
     /// [`known`]: crate::kernel::known
     fn ask(&self, target: &Target, known: &Known) -> Detection;
 
-    /// As [`Method::ask`], for this one question.
+    /// Like [`Method::ask`], for a single question.
     fn detect(&self, target: &Target) -> Detection {
         self.ask(target, &Known::default())
     }
 
-    /// Opens what it needs to observe every item of `target` that it can see, and observes nothing
-    /// yet as far as the facility allows.
+    /// Opens what it needs to observe every item of `target` that it can see, but does not observe
+    /// yet, as far as the facility allows that.
     ///
     /// # Errors
-    /// What the kernel refused; whatever was opened by then is released.
+    /// The kernel's error; whatever was opened by then is released.
     fn open(&self, target: &Target, context: &AttachContext<'_>) -> Result<Box<dyn Session>>;
 
-    /// As [`Method::open`], for whoever takes it through a trial's steps.
+    /// Like [`Method::open`], for callers that take it through a trial's steps.
     ///
     /// # Errors
     /// As [`Method::open`].
@@ -86,24 +86,24 @@ pub trait Method: Send + Sync {
     }
 }
 
-/// Where a method is attached, and on whose behalf.
+/// The environment in which a method is attached, and for whom.
 #[derive(Debug, Clone, Copy)]
 pub struct AttachContext<'a> {
-    /// Who owns what it makes.
+    /// The owner of the objects that it creates.
     pub run: &'a Run,
-    /// The guests' TAPs; none where no load is built.
+    /// The guests' TAPs; `None` if there is no load.
     pub taps: Option<Taps<'a>>,
-    /// The CPUs that the method's own processes may run on: the traced machine's. Empty: those of
-    /// the calling thread.
+    /// The CPUs that the method's own processes may use: those of the traced machine. Empty for
+    /// those of the calling thread.
     pub cpus: &'a [u32],
-    /// Set when the user asks for the end. What can take minutes looks at it.
+    /// Set when the user asks to stop. Operations that can take minutes check it.
     pub interrupted: Option<&'a Arc<AtomicBool>>,
 }
 
-/// The interfaces behind which the guests are.
+/// The interfaces of the guests.
 #[derive(Debug, Clone, Copy)]
 pub struct Taps<'a> {
-    /// The network namespace that they stand in.
+    /// Their network namespace.
     pub netns: &'a Netns,
     /// Their names.
     pub names: &'a [String],
@@ -116,56 +116,56 @@ impl<'a> AttachContext<'a> {
     }
 }
 
-/// When a session wants to be drained.
+/// When a session must be drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cadence {
     /// At each bin edge, by the reader that stamps the edge: for counters.
     Edges,
-    /// At this interval, by a thread of the method's own: for recorders.
+    /// At this interval, by the method's own thread: for recorders.
     Every(Duration),
     /// Only once, at the end.
     Never,
 }
 
-/// What a method holds for one trial: only what is its own.
+/// What a method has open for one trial: only what is specific to it.
 pub trait Session: Send {
-    /// When it wants to be drained.
+    /// When it must be drained.
     fn cadence(&self) -> Cadence;
 
     /// Starts observing.
     ///
     /// # Errors
-    /// What the kernel refused. Then the session is good for nothing but to be dropped.
+    /// The kernel's error. After that the session can only be dropped.
     fn start(&mut self) -> Result<()>;
 
-    /// What observes now, one line each; the functions of `target` unless it says otherwise.
+    /// What observes now, one line each; by default the functions of `target`.
     ///
     /// # Errors
-    /// The kernel does not tell.
+    /// The kernel does not report it.
     fn attached(&self, target: &Target) -> Result<Vec<String>> {
         Ok(targets::describe(target))
     }
 
-    /// Hands everything that is there to `sink`; never blocks. Nothing, for a session that only
-    /// accounts for itself at the end.
+    /// Passes all new data to `sink`; never blocks. Does nothing for a session that only accounts
+    /// for itself at the end.
     ///
     /// # Errors
-    /// What the kernel refused, or a record that is not what its format says.
+    /// The kernel's error, or a record that does not match its format.
     fn drain(&mut self, _sink: &mut dyn Sink) -> Result<()> {
         Ok(())
     }
 
-    /// Stops observing; what was recorded stays readable.
+    /// Stops observing; what was recorded remains readable.
     ///
     /// # Errors
-    /// What the kernel refused; the rest stops all the same.
+    /// The kernel's error; the rest is still stopped.
     fn stop(&mut self) -> Result<()>;
 
-    /// Releases everything and completes `noted`, which holds what attached, and the time between
-    /// start and stop. A failure to release is an error even if all was observed.
+    /// Releases everything and completes `noted`, which has what was attached and the time between
+    /// start and stop. A failure to release is an error even if everything was observed.
     ///
     /// # Errors
-    /// What the kernel refused; the rest is released all the same.
+    /// The kernel's error; the rest is still released.
     fn account(self: Box<Self>, noted: Observation) -> Result<Observation>;
 }
 
@@ -189,13 +189,13 @@ pub trait Sink {
     fn sample(&mut self, sample: ProfilerSample<'_>);
 }
 
-/// A moment that a profiler saw.
+/// A moment that a profiler sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProfilerSample<'a> {
     /// When (`CLOCK_MONOTONIC`).
     pub at: Nanos,
-    /// What it stands for: the share of a function is the weight of its samples in that of all. 1
-    /// where all stand for the same.
+    /// Its weight: the share of a function is the weight of its samples relative to all. 1 if all
+    /// have the same weight.
     pub weight: u64,
     /// The target's functions in the call chain, each once; without call chains, the one that was
     /// interrupted.
@@ -209,6 +209,6 @@ pub struct ProfilerSample<'a> {
 pub struct Share {
     /// Samples with the function in their call chain.
     pub inclusive: u64,
-    /// Of those, samples whose innermost frame it is.
+    /// Number of these with it as the innermost frame.
     pub own: u64,
 }

@@ -1,4 +1,4 @@
-//! A method at work.
+//! An active method.
 
 use probe_core::{
     error::Result,
@@ -8,8 +8,8 @@ use probe_core::{
 use super::{Cadence, Session, Sink};
 use crate::kernel::clock;
 
-/// Takes a session through its steps, and notes what is the same for all methods: when it began to
-/// observe, when it no longer did, and what was attached meanwhile.
+/// Takes a session through its steps, and records what is the same for all methods: when it started
+/// to observe, when it stopped, and what was attached.
 pub struct Observer {
     session: Box<dyn Session>,
     target: Target,
@@ -24,12 +24,12 @@ impl Observer {
         Self { session, target, attached, enabled: None, observed: Nanos(0) }
     }
 
-    /// When it wants to be drained.
+    /// When it must be drained.
     pub fn cadence(&self) -> Cadence {
         self.session.cadence()
     }
 
-    /// Starts observing. The time runs from before the first thing observes.
+    /// Starts observing. The time starts before anything is observed.
     ///
     /// # Errors
     /// As [`Session::start`].
@@ -39,7 +39,7 @@ impl Observer {
         match self.session.attached(&self.target) {
             Ok(attached) => self.attached = attached,
             Err(error) => {
-                // The first failure is what is told; it observes no more all the same.
+                // Report the first failure, but stop observing all the same.
                 let _ = self.session.stop();
                 return Err(error);
             }
@@ -47,7 +47,7 @@ impl Observer {
         Ok(())
     }
 
-    /// Hands everything that is there to `sink`; never blocks.
+    /// Passes all new data to `sink`; never blocks.
     ///
     /// # Errors
     /// As [`Session::drain`].
@@ -55,8 +55,8 @@ impl Observer {
         self.session.drain(sink)
     }
 
-    /// Stops observing; what was recorded stays readable. The time ends when this is called: what
-    /// a method then waits for (programs that still run, its process) is not observation.
+    /// Stops observing; what was recorded remains readable. The time ends when this is called: what
+    /// a method then waits for (programs that are still running, its process) is not observation.
     ///
     /// # Errors
     /// As [`Session::stop`].

@@ -1,6 +1,6 @@
-//! `off`, the baseline: it goes the same way as every other method, and attaches nothing.
-//! `off-again` does the same under a name of its own, so that a campaign can set the baseline
-//! against itself: what that shows is chance.
+//! `off`, the baseline: it takes the same path as every other method, and attaches nothing.
+//! `off-again` does the same under another name, so that a campaign can compare the baseline with
+//! itself (A/A control): the difference is chance.
 
 use std::collections::BTreeMap;
 
@@ -24,11 +24,11 @@ pub struct Off {
 }
 
 impl Off {
-    /// A second baseline, judged as a method: the A/A control.
+    /// A second baseline, treated as a method: the A/A control.
     pub fn again() -> Self {
         Self::named(
             MethodId::OFF_AGAIN,
-            "a second baseline, for A/A testing: what it seems to cost is chance",
+            "a second baseline, for A/A testing: its apparent cost is chance",
         )
     }
 
@@ -88,7 +88,7 @@ impl Session for OffSession {
     }
 
     fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {
-        // It does not look, so it has no counts; and it makes no records that could be lost or
+        // It does not observe, so it has no counts; and it writes no records that could be lost or
         // missed.
         Ok(Observation { lost: Loss::NONE, missed: Loss::NONE, ..noted })
     }

@@ -1,4 +1,4 @@
-//! A method as a person names it: an id, and parameters that differ from their defaults.
+//! A method as named by a user: an id, and parameters that differ from their defaults.
 //!
 //! `ftrace-function`, `ftrace-function:clock=local`, `ftrace-function:clock=local:wake_ms=10`.
 
@@ -23,7 +23,7 @@ pub struct PerfRing {
     pub pages: usize,
 }
 
-/// The words of one method. Every parameter given must be taken by the method: see
+/// The words that name one method. The method must take every given parameter: see
 /// [`Options::finish`].
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -36,7 +36,7 @@ impl Options {
     /// Splits `ID:KEY=VALUE:…`.
     ///
     /// # Errors
-    /// A part behind the id is no `KEY=VALUE`, or a key is given twice.
+    /// A part after the id is not `KEY=VALUE`, or a key is given twice.
     pub fn parse(word: &str) -> Result<Self> {
         let mut parts = word.split(':');
         let id = parts.next().unwrap_or_default().to_owned();
@@ -46,7 +46,7 @@ impl Options {
                 part.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
                     invalid(
                         word,
-                        format!("`{part}` is no parameter"),
+                        format!("`{part}` is not a parameter"),
                         "Write ID:KEY=VALUE, as in ftrace-function:clock=local".into(),
                     )
                 })?;
@@ -63,8 +63,8 @@ impl Options {
         &self.id
     }
 
-    /// The id of the method that these words define: `base`, which may say more than the words did
-    /// (the event that a profiler found), and the parameters given.
+    /// The id of the method that these words define: `base`, which may have more than the words did
+    /// (the event that a profiler found), and the given parameters.
     pub fn id(&self, base: &str) -> MethodId {
         let parameters = self.given.iter().map(|(key, value)| format!(":{key}={value}"));
         MethodId(std::iter::once(base.to_owned()).chain(parameters).collect())
@@ -73,7 +73,7 @@ impl Options {
     /// The value of `key`, or `default`.
     ///
     /// # Errors
-    /// It is not of the default's type.
+    /// It does not have the default's type.
     pub fn take<T: FromStr>(&mut self, key: &'static str, default: T) -> Result<T> {
         self.known.push(key);
         let Some((_, value)) = self.given.iter().find(|(given, _)| given == key) else {
@@ -81,14 +81,14 @@ impl Options {
         };
         value.parse().map_err(|_| {
             let what = std::any::type_name::<T>().rsplit("::").next().unwrap_or_default();
-            self.wrong(key, format!("`{value}` is no {what}"))
+            self.wrong(key, format!("`{value}` is not a {what}"))
         })
     }
 
-    /// The value of `key`, a number that keeps to `bound`, or `default`.
+    /// The value of `key`, a number within `bound`, or `default`.
     ///
     /// # Errors
-    /// It is no such number.
+    /// It is not such a number.
     pub fn number(&mut self, key: &'static str, default: u32, bound: &Bound<u32>) -> Result<u32> {
         self.known.push(key);
         let Some((_, value)) = self.given.iter().find(|(given, _)| given == key) else {
@@ -97,11 +97,11 @@ impl Options {
         bound.parse(value).map_err(|why| self.wrong(key, why))
     }
 
-    /// The size of each CPU's perf ring, `buffer_kib_per_cpu`, or `default`: a power of two of
+    /// The size of each CPU's perf ring, `buffer_kib_per_cpu`, or `default`: a power of two in
     /// pages (`perf_mmap`).
     ///
     /// # Errors
-    /// No ring has this size.
+    /// A ring cannot have this size.
     pub fn perf_ring(&mut self, default: u32) -> Result<PerfRing> {
         const MOST: usize = bounds::BUFFER_KIB.most as usize;
         let kib = self.number("buffer_kib_per_cpu", default, &bounds::BUFFER_KIB)?;
@@ -112,12 +112,12 @@ impl Options {
         }
         Err(invalid(
             &format!("{}:buffer_kib_per_cpu", self.id),
-            format!("no ring has {kib} KiB"),
+            format!("invalid ring size of {kib} KiB"),
             format!("Give a power of two from {least} to {MOST}"),
         ))
     }
 
-    /// The value of `key`, which must be one of `choices`; the first of them is the default.
+    /// The value of `key`, which must be one of `choices`; the first one is the default.
     ///
     /// # Errors
     /// It is none of them.
@@ -125,22 +125,29 @@ impl Options {
         let default = choices.first().copied().unwrap_or_default();
         let value: String = self.take(key, default.to_owned())?;
         let found = choices.iter().find(|choice| **choice == value);
-        found
-            .copied()
-            .ok_or_else(|| self.wrong(key, format!("`{value}` is none of {}", choices.join(", "))))
+        found.copied().ok_or_else(|| {
+            self.wrong(
+                key,
+                format!(
+                    "`{value}` is not one of \
+                                                    {}",
+                    choices.join(", ")
+                ),
+            )
+        })
     }
 
-    /// Notes a value that was found rather than given, so that the id says it.
+    /// Records a value that was found rather than given, so that the id includes it.
     pub fn found(&mut self, key: &'static str, value: &str) {
         if self.given.iter().all(|(given, _)| given != key) {
             self.given.push((key.into(), value.into()));
         }
     }
 
-    /// Makes sure that every parameter given was taken.
+    /// Checks that every given parameter was taken.
     ///
     /// # Errors
-    /// The method has no such parameter; those that it has are named.
+    /// The method has no such parameter; the error names those that it has.
     pub fn finish(&self) -> Result<()> {
         let Some((key, _)) = self.given.iter().find(|(key, _)| !self.known.contains(&key.as_str()))
         else {

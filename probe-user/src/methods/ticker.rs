@@ -161,7 +161,7 @@ fn refused(ticker: Ticker, source: io::Error) -> Error {
     if is_absent(&source) {
         return Error::unsupported(
             ticker.name(),
-            format!("this machine has no such event: {source}"),
+            format!("this machine does not have this event: {source}"),
             "Use the event cpu-clock, or a machine whose PMU the kernel can use",
         );
     }

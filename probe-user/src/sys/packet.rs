@@ -97,8 +97,8 @@ impl Socket {
         if let Some(snaplen) = shape.snaplen {
             truncate(fd.as_fd(), snaplen)?;
         }
-        let hint = "Blocks are whole pages, and all of the ring is kernel memory: ask for less, \
-                    or for fewer blocks";
+        let hint = "Blocks are whole pages, and the ring is kernel memory: ask for smaller or \
+                    fewer blocks";
         set("setsockopt(PACKET_RX_RING)", PACKET_RX_RING, &request(shape))
             .map_err(|e| if is_refusal(&e) { e } else { e.with_hint(hint) })?;
         let ring =

@@ -182,7 +182,7 @@ fn ioctl(
 fn ifreq(name: &str, flags: u16) -> Result<[u8; IFREQ]> {
     if name.is_empty() || name.len() >= libc::IFNAMSIZ {
         let limit = format!("Interface names have 1 to {} bytes", libc::IFNAMSIZ - 1);
-        return Err(Error::invalid(name, "no name for an interface", limit));
+        return Err(Error::invalid(name, "not an interface name", limit));
     }
     let mut ifreq = [0; IFREQ];
     ifreq[..name.len()].copy_from_slice(name.as_bytes());

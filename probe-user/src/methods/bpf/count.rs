@@ -1,10 +1,11 @@
-//! Methods that count each hit in the kernel, and read the counts from shared memory:
-//! `bpf-fentry-count`, and the same by other ways than a trampoline.
+//! Methods that count each hit in the kernel and read the counts from shared memory:
+//! `bpf-fentry-count`, and the same at other attach points than a trampoline.
 //!
-//! They have one program: one slot per CPU that nobody else writes to, so that the increment is a
-//! plain add, and no helper but the one that tells the CPU (and the one that tells the function,
-//! where one program is on many). So the difference between two of them is the price of the way to
-//! the program. Reading costs no system call. What they do not give is when within a bin a hit was.
+//! They share one program. It has one slot per CPU that nobody else writes to, so the increment is
+//! a plain add. It calls no helper except the one that returns the CPU (and, if one program is
+//! attached to many functions, the one that identifies the function). So the difference between two
+//! of these methods is the cost of the path to the program. Reading needs no system call. They do
+//! not give the time of a hit within a bin.
 
 use probe_core::{
     error::Result,
@@ -23,7 +24,7 @@ use crate::{
 
 type Spots = for<'t> fn(&'t Target) -> Vec<Spot<'t>>;
 
-/// One of them; `TRACEPOINTS` says that it sees those, and not functions.
+/// One of these methods; `TRACEPOINTS` says that it sees tracepoints, not functions.
 #[derive(Debug)]
 struct Count<const TRACEPOINTS: bool> {
     spots: Spots,

@@ -1,14 +1,13 @@
-//! `bpf-fexit-latency`, `bpf-kretprobe-latency`: count each call and how long it took, in the
-//! kernel.
+//! `bpf-fexit-latency`, `bpf-kretprobe-latency`: count each call and its duration, in the kernel.
 //!
-//! A start must go with its call: a task is preempted and migrated between entry and exit,
-//! interrupts call the same function on its stack, and functions call themselves. So no slot per
-//! CPU will do, nor one per task:
-//! - on a trampoline the key of a start is the frame in which the trampoline runs the function:
-//!   both programs see it, and no other call has it before this one has ended;
-//! - on a kprobe and a kretprobe the key is the thread, as scripts for bpftrace have it, or of an
-//!   idle task its CPU: of calls of one function that nest in a thread, or in an interrupt of it,
-//!   the inner one takes the outer one's place, which is then untimed.
+//! A start time must be matched with its call: a task can be preempted and migrated between entry
+//! and exit, interrupts can call the same function on its stack, and functions can call themselves.
+//! So neither a slot per CPU nor one per task works:
+//! - on a trampoline the key of a start time is the frame in which the trampoline runs the
+//!   function: both programs see it, and no other call has the same one before this call has ended;
+//! - on a kprobe and a kretprobe the key is the thread, as in scripts for bpftrace, or the CPU for
+//!   an idle task. If calls of a function nest in a thread, or in an interrupt of it, the inner
+//!   call takes the place of the outer one, which is then not timed.
 
 use std::{mem::offset_of, os::fd::AsFd as _};
 
@@ -43,15 +42,15 @@ pub(super) const KRETPROBE: Entry = Entry::plain("bpf-kretprobe-latency", |optio
     make(options, Way::Kprobes, "programs on kprobes and kretprobes time each call", "thread")
 });
 
-/// What bpftrace allows by default.
+/// bpftrace's default limit.
 const MAX_KEYS: u32 = 4096;
 
-/// By which way the two programs run, and so what they tell calls apart by.
+/// How the two programs are attached, and so what identifies a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// The function's trampoline; by the frame in which it runs the function.
+    /// The function's trampoline; the frame in which it runs the function.
     Trampoline,
-    /// A kprobe and a kretprobe; by the thread.
+    /// A kprobe and a kretprobe; the thread.
     Kprobes,
 }
 
@@ -70,14 +69,14 @@ fn make(options: &mut Options, way: Way, summary: &str, key: &str) -> Result<Box
 #[derive(Debug)]
 struct Timing {
     way: Way,
-    /// Calls of one function that can be in flight at a time.
+    /// Number of calls of one function that can be in progress at the same time.
     max_keys: u32,
 }
 
 impl Design for Timing {
     type Part = Timer;
 
-    /// The exits; the entries come with them.
+    /// The exits; each also has an entry.
     fn spots<'t>(&self, target: &'t Target) -> Vec<Spot<'t>> {
         let exit = match self.way {
             Way::Trampoline => Spot::Fexit,
@@ -110,19 +109,19 @@ impl Design for Timing {
     }
 }
 
-/// What times the calls of one function.
+/// Times the calls of one function.
 #[derive(Debug)]
 struct Timer {
     calls: Slots,
-    /// When each call began that has not ended.
+    /// The start times of calls that have not ended.
     starts: Map,
     durations: Slots,
-    /// Times that the calls were read.
+    /// How often the calls were read.
     reads: u64,
 }
 
 impl Timer {
-    /// Calls that began, without a system call.
+    /// Number of calls that have started, read without a system call.
     fn calls(&self) -> u64 {
         self.calls.sum(offset_of!(Slot, calls))
     }
@@ -136,20 +135,20 @@ impl Part for Timer {
     }
 
     fn account(&mut self, _: &[Probe]) -> Result<Account> {
-        // After detach, of calls that were running then, and of those whose exit was missed.
+        // After detach: calls that were running then, and calls whose exit was missed.
         let left = maps::count_keys::<8>(self.starts.fd().as_fd())
             .map_err(|e| Error::call("bpf(BPF_MAP_GET_NEXT_KEY)", STARTS, e))?;
         let of = |offset| self.durations.sum(offset);
         let first = offset_of!(durations::Durations, log2_ns);
         let log2_ns = (0..BUCKETS).map(|bucket| of(first + bucket * size_of::<u64>())).collect();
         let details = Details::from([
-            // Exits that found no time of their call's entry.
+            // Exits that found no start time.
             (
                 "untimed_exits_per_function".into(),
                 json!(of(offset_of!(durations::Durations, untimed))),
             ),
             ("starts_left_at_detach_per_function".into(), json!(left)),
-            // Exits that could not take their call's time out of the map of starts.
+            // Exits that could not remove their start time from the map.
             (
                 "starts_not_removed_per_function".into(),
                 json!(of(offset_of!(durations::Durations, kept))),

@@ -1,11 +1,11 @@
-//! How many calls there were, from those that were drawn at random.
+//! Estimates the number of calls from those that were drawn at random.
 
 use probe_core::model::observation::{EstimatedCalls, Promise};
 
-/// 97.5 % of a normal distribution lie below.
+/// 97.5 % of a normal distribution are below this.
 const Z: f64 = 1.959_963_985;
-/// `-ln 0.025`: so many calls of probability `1/w` go by without one drawn, over `w`, in one case
-/// of 40.
+/// `-ln 0.025`: in one case of 40, this many times `w` calls of probability `1/w` pass without one
+/// being drawn.
 const NONE_DRAWN: f64 = 3.688_879_454;
 
 /// From `drawn` calls, each drawn on its own with probability `p`: the numbers of calls `n` whose
@@ -27,28 +27,28 @@ pub(super) fn binomial(drawn: u64, p: f64) -> EstimatedCalls {
     }
 }
 
-/// A sum of weights `w = 1/p` over the calls that were drawn, each with a probability that was set
-/// before its draw (Horvitz and Thompson 1952).
+/// A sum of weights `w = 1/p` over the drawn calls, each with a probability that was set before its
+/// draw (Horvitz and Thompson 1952).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Weights {
-    /// Calls drawn.
+    /// Number of calls drawn.
     pub(super) drawn: u64,
-    /// `Σ w`: the estimate. The expectation of each call's term is 1 whatever went before, so it
-    /// has no bias.
+    /// `Σ w`: the estimate. The expectation of each call's term is 1 whatever happened before, so
+    /// it is unbiased.
     pub(super) sum: f64,
-    /// `Σ (w² - w)`: of its variance.
+    /// `Σ (w² - w)`, for the variance.
     pub(super) variance: f64,
 }
 
 impl Weights {
-    /// Of one call more.
+    /// Adds one call.
     pub(super) fn add(&mut self, weight: f64) {
         self.drawn += 1;
         self.sum += weight;
         self.variance += weight * (weight - 1.0);
     }
 
-    /// Of both.
+    /// The sum of both.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             drawn: self.drawn + other.drawn,
@@ -95,7 +95,7 @@ mod tests {
     fn none_drawn_does_not_mean_none_there() {
         let none = binomial(0, 0.01);
         assert_eq!((none.calls, none.lo), (0.0, 0.0));
-        // The exact bound is 367 calls; the score's is wider.
+        // The exact bound is 367 calls; that of the score interval is wider.
         assert!((367.0..400.0).contains(&none.hi), "{none:?}");
         let none = Weights::default().estimate([100.0].into_iter());
         assert!((360.0..370.0).contains(&none.hi), "{none:?}");
@@ -111,7 +111,7 @@ mod tests {
             let drawn = (0..CALLS).filter(|_| random.random::<f64>() < 0.01).count();
             let EstimatedCalls { lo, hi, .. } = binomial(drawn as u64, 0.01);
             plain += u32::from((lo..=hi).contains(&f64::from(CALLS)));
-            // A probability that depends on what was drawn before, as the bucket's does.
+            // A probability that depends on earlier draws, like the bucket's.
             let (mut weights, mut p) = (Weights::default(), 0.5);
             for _ in 0..CALLS {
                 if random.random::<f64>() < p {

@@ -1,8 +1,8 @@
 //! `bpf-fentry-bins`: counts calls by time, in the kernel.
 //!
 //! The program reads the clock and counts in the bin of that time, in its CPU's own row of a table;
-//! nothing runs in user space until the end. The total is exact whatever happens. Calls behind the
-//! end of the table are in the total and in no bin, and the result says how many.
+//! nothing runs in user space until the end. The total is always exact. Calls after the end of the
+//! table are in the total but in no bin, and the result says how many.
 
 use std::{mem::offset_of, os::fd::AsFd as _};
 
@@ -30,10 +30,11 @@ use crate::{
 /// Its id.
 pub(super) const ID: &str = "bpf-fentry-bins";
 
-/// Words of two cache lines, which the processor fetches in pairs: rows of CPUs share none.
+/// Words of two cache lines, which the processor fetches in pairs, so that rows of CPUs share no
+/// line.
 const ROW_UNIT: u32 = 16;
 
-/// The method.
+/// Creates the method.
 ///
 /// # Errors
 /// A parameter has a wrong value.
@@ -46,11 +47,11 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
         u32::try_from(bins).ok().filter(|bins| (1..=8 << 20).contains(bins)).ok_or_else(|| {
             Error::invalid(
                 format!("method `{ID}`"),
-                format!("{span_s} s hold {bins} bins of {bin_ms} ms"),
+                format!("{span_s} s have {bins} bins of {bin_ms} ms"),
                 "Give a span_s and a bin_ms that make 1 to 8388608 bins",
             )
         })?;
-    let summary = format!("fentry programs count calls by bins of {bin_ms} ms; read at the end");
+    let summary = format!("fentry programs count calls in bins of {bin_ms} ms; read at the end");
     let parameters = Details::from([
         ("bin_ms".into(), json!(bin_ms)),
         ("span_s".into(), json!(span_s)),
@@ -70,16 +71,16 @@ struct Bins {
 #[derive(Debug)]
 struct Binning {
     slots: Slots,
-    /// For each CPU a row: the bins, then the calls behind them, then nothing.
+    /// One row per CPU: the bins, then the calls after the last bin, then padding.
     table: MappedArray,
     row: u32,
     bins: Bins,
-    /// From then on, and until then, it counted.
+    /// Start of the time in which it counted.
     start: Nanos,
     end: Nanos,
     recorded: u64,
     late: u64,
-    /// Words read.
+    /// Number of words read.
     read: u64,
 }
 
@@ -96,7 +97,7 @@ impl Design for Bins {
         let words = row.checked_mul(cpus).ok_or_else(|| {
             Error::unsupported(
                 ID,
-                "the table is too long for so many CPUs",
+                "the table is too long for this number of CPUs",
                 "Give a smaller span_s",
             )
         })?;
@@ -118,7 +119,7 @@ impl Binning {
         (0..self.slots.cpus()).map(|cpu| self.table.load(row(cpu))).sum()
     }
 
-    /// Bins that have begun.
+    /// Number of bins that have started.
     fn begun(&self) -> u32 {
         let bin = clock::now().since(self.start).0 / self.bins.width.0;
         u32::try_from(bin + 1).unwrap_or(u32::MAX).min(self.bins.bins)
@@ -127,7 +128,7 @@ impl Binning {
 
 impl Part for Binning {
     fn start(&mut self) -> Result<()> {
-        // The order of the slot's words.
+        // In the order of the slot's words.
         const { assert!(offset_of!(Slot, start) == 0 && offset_of!(Slot, last) == 24) };
         self.start = clock::now();
         let (start, width, last) = (self.start.0, self.bins.width.0, self.bins.bins.into());

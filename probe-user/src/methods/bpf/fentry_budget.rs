@@ -1,14 +1,14 @@
-//! `bpf-fentry-budget`: counts every call, and records as many as a CPU budget pays for.
+//! `bpf-fentry-budget`: counts every call, and records as many as a CPU budget allows.
 //!
-//! See [`probe_ebpf::fentry_budget`] for how the program keeps to it. The budget is a share of each
-//! CPU and is divided among the functions; the prices are found at attach. A record says with which
-//! probability it was drawn, so it stands for `1/p` calls; the estimate is `Σ 1/p`. The reader's
-//! time is not in the budget. Where the hook and the count alone cost more than the budget, no
-//! probability helps: the result says so.
+//! [`probe_ebpf::fentry_budget`] describes how the program keeps to it. The budget is a share of
+//! each CPU and is divided among the functions; the prices are measured at attach. A record
+//! contains the probability with which it was drawn, so it represents `1/p` calls; the estimate is
+//! `Σ 1/p`. The reader's time is not part of the budget. If the hook and the count alone cost more
+//! than the budget, no probability helps, and the result says so.
 //!
-//! In any stretch of time, each CPU spends what its budget gives in that time and what the bucket
-//! held, and no more: the window's worth, or where that is next to nothing the price of some records
-//! or calls (`RECORDS`, `SETTLE`).
+//! In any period, each CPU spends at most what its budget gives in that time plus the content of
+//! the bucket: what the budget gives per window or, if that is too little, the price of some
+//! records or calls (`RECORDS`, `SETTLE`).
 
 use std::mem::offset_of;
 
@@ -43,10 +43,10 @@ use crate::{
 /// Its id.
 pub(super) const ID: &str = "bpf-fentry-budget";
 
-/// What a probability of 1 is in a program.
+/// A probability of 1 in the program's units.
 const CERTAIN: f64 = (1_u64 << 32) as f64;
 
-/// The method.
+/// Creates the method.
 ///
 /// # Errors
 /// A parameter has a wrong value.
@@ -56,7 +56,7 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     if !(0.01..=100.0).contains(&budget_pct) || window_ms > 60_000 {
         return Err(Error::invalid(
             format!("method `{ID}`"),
-            format!("no budget is {budget_pct} % of a CPU over {window_ms} ms"),
+            format!("invalid budget of {budget_pct} % of a CPU over {window_ms} ms"),
             "Give a budget_pct from 0.01 to 100 and a window_ms of at most 60000",
         ));
     }
@@ -75,7 +75,7 @@ struct Budget {
     shape: RingOptions,
     /// Of each CPU.
     budget_pct: f64,
-    /// The bucket holds what the budget gives in this time, or a little more.
+    /// The bucket holds what the budget gives in this time, or slightly more.
     window_ms: u32,
 }
 
@@ -119,27 +119,27 @@ struct Spending {
     ring: BpfRing<2>,
     slots: Slots,
     rates: Rates,
-    /// Of the records.
+    /// Weights of the records.
     weights: Weights,
     hook: Hook,
 }
 
-/// What the hook and the count cost by themselves, between one read and the next.
+/// The cost of only the hook and the count, between one read and the next.
 #[derive(Debug)]
 struct Hook {
     /// ns per call.
     price: f64,
     /// Share of a CPU.
     budget: f64,
-    /// When the calls of each CPU were read last, and what they were.
+    /// When the calls of each CPU were last read, and their number.
     at: Nanos,
     calls: Vec<u64>,
-    /// The largest share of one CPU.
+    /// The greatest share of one CPU.
     most: f64,
 }
 
 impl Hook {
-    /// Shorter stretches say little about a rate.
+    /// Shorter periods are too short to measure a rate.
     const SHORTEST: Nanos = Nanos(10_000_000);
 
     fn new(cpus: usize) -> Self {
@@ -175,7 +175,7 @@ impl Spending {
         (0..self.slots.cpus()).map(move |cpu| self.slots.load(cpu, offset))
     }
 
-    /// What was drawn and found the ring full, on all CPUs.
+    /// What was drawn but found the ring full, on all CPUs.
     fn lost(&self) -> Weights {
         let load = |cpu, offset| self.slots.load(cpu, offset);
         let of_cpu = |cpu| {
@@ -189,7 +189,7 @@ impl Spending {
     }
 }
 
-/// From the words of a slot.
+/// Converts the words of a slot.
 #[expect(clippy::cast_precision_loss, reason = "2^-53 of a sum is far below its own error")]
 fn lost(drawn: u64, weight: u64, variance: u64) -> Weights {
     let unit = f64::from(1_u32 << WEIGHT_BITS);

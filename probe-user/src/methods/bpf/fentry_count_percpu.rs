@@ -1,10 +1,9 @@
-//! `bpf-fentry-count-percpu` and `bpf-fentry-count-hash`: the textbook's counters, read by system
-//! calls.
+//! `bpf-fentry-count-percpu` and `bpf-fentry-count-hash`: textbook counters, read by system calls.
 //!
-//! The one counts in a per-CPU array, the other in a per-CPU hash by the function's address, as
-//! bpftrace's `@[func] = count()` does, with room for as many keys. bpftrace has one hash for all
-//! functions; here each program has its own, whose other keys are no part of the lookup. Both find
-//! their value by the kernel's own lookup, and user space reads all CPUs' values with one system
+//! One counts in a per-CPU array, the other in a per-CPU hash keyed by the function's address, like
+//! bpftrace's `@[func] = count()`, with space for as many keys. bpftrace has one hash for all
+//! functions; here each program has its own, so no other keys take part in the lookup. Both use the
+//! kernel's lookup to find their value, and user space reads the values of all CPUs with one system
 //! call per function and bin edge.
 
 use std::os::fd::AsFd as _;
@@ -27,13 +26,12 @@ use crate::{
     sys::bpf::maps,
 };
 
-/// Id of the one with the array.
+/// Id of the method with the array.
 pub(super) const PERCPU: &str = "bpf-fentry-count-percpu";
-/// Id of the one with the hash.
+/// Id of the method with the hash.
 pub(super) const HASH: &str = "bpf-fentry-count-hash";
 
-/// bpftrace's `max_map_keys`, unless told otherwise: what a lookup costs depends on the number of
-/// buckets.
+/// bpftrace's default for `max_map_keys`: the cost of a lookup depends on the number of buckets.
 const HASH_KEYS: u32 = 4096;
 
 /// Counts in a per-CPU array; it has no parameters.
@@ -86,11 +84,11 @@ impl Design for Hash {
 #[derive(Debug)]
 struct PerCpu {
     map: Map,
-    /// Known before, or from the first call on.
+    /// The key, known in advance or from the first call on.
     key: Option<Vec<u8>>,
-    /// Calls that the map did not take.
+    /// Calls that the map did not accept.
     refused: Option<Slots>,
-    /// One word for each possible CPU; those of numbers that no CPU can have stay zero.
+    /// One word per possible CPU; words of impossible CPU numbers remain zero.
     values: Vec<u8>,
     reads: u64,
 }

@@ -1,7 +1,7 @@
-//! `bpf-fentry-empty` and `bpf-fentry-timestamp`: programs that observe nothing, to tell a price.
+//! `bpf-fentry-empty` and `bpf-fentry-timestamp`: programs that observe nothing, to measure a cost.
 //!
-//! The empty one is the price of the hook: the patched entry, the trampoline, the call. The other
-//! one is that and a read of the clock, which every record with a time needs. Nothing runs in user
+//! The empty program shows the cost of the hook: the patched entry, the trampoline, the call. The
+//! other program also reads the clock, which every record with a time needs. Nothing runs in user
 //! space.
 
 use probe_core::{
@@ -19,23 +19,22 @@ use crate::{
     methods::{Cadence, Method, options::Options},
 };
 
-/// Id of the one that does nothing.
+/// Id of the method with the empty program.
 pub(super) const EMPTY: &str = "bpf-fentry-empty";
-/// Id of the one that reads the clock.
+/// Id of the method that reads the clock.
 pub(super) const TIMESTAMP: &str = "bpf-fentry-timestamp";
 
 /// The price of the hook; it has no parameters.
 #[expect(clippy::unnecessary_wraps, reason = "as the registry makes all methods")]
 pub(super) fn empty(options: &mut Options) -> Result<Box<dyn Method>> {
-    let summary = "fentry programs that do nothing: the price of the hook";
+    let summary = "fentry programs that do nothing: the cost of the hook";
     Ok(method(options, fentry_empty::PROGRAM, summary))
 }
 
 /// The price of the timestamp; it has no parameters.
 #[expect(clippy::unnecessary_wraps, reason = "as the registry makes all methods")]
 pub(super) fn timestamp(options: &mut Options) -> Result<Box<dyn Method>> {
-    let summary =
-        "fentry programs that read the clock and send nothing: the price of the timestamp";
+    let summary = "fentry programs that only read the clock: the cost of a timestamp";
     Ok(method(options, fentry_timestamp::PROGRAM, summary))
 }
 
@@ -74,7 +73,7 @@ impl Part for Unread {
 mod tests {
     use super::*;
 
-    /// The compiler may not take the clock's read for useless.
+    /// The compiler must not remove the clock read as unused.
     #[test]
     fn only_one_of_them_reads_the_clock() {
         const CALL: u8 = 0x85;

@@ -1,8 +1,8 @@
 //! `bpf-fentry-perfbuf`: a timestamp per call, through `bpf_perf_event_output` into perf rings.
 //!
-//! Each function has a ring on each CPU: no two CPUs write to one. Nobody is woken;
-//! the reader comes by time. A program that the helper refuses counts the call in its CPU's slot:
-//! recorded + lost is exact. perf's own count of records without room must not be above that.
+//! Each function has a ring on each CPU: no two CPUs write to the same one. Nobody is woken; the
+//! reader runs periodically. If the helper fails, the program counts the call in its CPU's slot, so
+//! recorded + lost is exact. perf's own count of records without room must not exceed that.
 
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
@@ -40,12 +40,13 @@ use crate::{
 /// Its id.
 pub(super) const ID: &str = "bpf-fentry-perfbuf";
 
-/// The method.
+/// Creates the method.
 ///
 /// # Errors
 /// A parameter has a wrong value.
 pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
-    // 43690 records per CPU: at the default wake-up a ring holds 436 thousand calls per second.
+    // 43690 records per CPU: at the default wake-up interval a ring holds 436 thousand calls per
+    // second.
     let ring = options.perf_ring(1024)?;
     let wake_ms = options.number("wake_ms", 100, &bounds::WAKE_MS)?;
     let summary = "fentry programs write a timestamp per call to per-CPU perf rings";
@@ -122,7 +123,7 @@ impl Design for Record {
 }
 
 impl Part for Recording {
-    /// An event that is not enabled takes no output.
+    /// An event that is not enabled accepts no output.
     fn start(&mut self) -> Result<()> {
         self.events.iter().try_for_each(Event::enable)
     }
@@ -158,7 +159,7 @@ impl Part for Recording {
         let least = lost_by_perf.unwrap_or(0).max(self.lost_by_records);
         if least > lost {
             return Err(Error::Inconsistent(format!(
-                "perf lost {least} records of {}, but its program was refused only {lost} times",
+                "perf lost {least} records of {}, but its program failed to write only {lost}",
                 probes[0].subject
             )));
         }

@@ -1,10 +1,10 @@
-//! `bpf-fentry-ringbuf`: a timestamp per call, through a BPF ring buffer, as vNetTracer sends its
+//! `bpf-fentry-ringbuf`: a timestamp per call, through a BPF ring buffer, like vNetTracer's
 //! records.
 //!
-//! Each function has a ring of its own, which all CPUs write to: so a record is a timestamp and
-//! nothing else, and what a full ring lost is known by function. Programs never wake the reader,
-//! which comes by time. A program that finds the ring full counts the call in its CPU's slot:
-//! recorded + lost is exact.
+//! Each function has its own ring, to which all CPUs write. So a record is only a timestamp, and
+//! losses of a full ring are known per function. Programs never wake the reader, which runs
+//! periodically. If the ring is full, the program counts the call in its CPU's slot, so recorded +
+//! lost is exact.
 
 use serde_json::json;
 
@@ -28,7 +28,7 @@ use crate::{
 /// Its id.
 pub(super) const ID: &str = "bpf-fentry-ringbuf";
 
-/// The method.
+/// Creates the method.
 ///
 /// # Errors
 /// A parameter has a wrong value.
@@ -41,7 +41,7 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     Ok(Programmed::make(options, kind, Record { shape }))
 }
 
-/// A ring for each function, and how often it is read.
+/// The size of each function's ring, and how often it is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RingOptions {
     buffer_kib: u32,
@@ -54,15 +54,15 @@ impl RingOptions {
         let buffer_kib = options.number("buffer_kib", default_kib, &bounds::BUFFER_KIB)?;
         let wake_ms = options.number("wake_ms", 100, &bounds::WAKE_MS)?;
         let shape = Self { buffer_kib, wake_ms };
-        // kernel/bpf/ringbuf.c: a power of two of at least a page; positions are 32 bits in older
-        // kernels' maps.
+        // kernel/bpf/ringbuf.c: a power of two, at least a page; positions are 32 bits in the maps
+        // of older kernels.
         let fits = (rustix::param::page_size()..=1 << 30).contains(&(buffer_kib as usize * 1024));
         if fits && buffer_kib.is_power_of_two() {
             return Ok(shape);
         }
         Err(Error::invalid(
             format!("method `{}`:buffer_kib", options.base()),
-            format!("no ring has {buffer_kib} KiB"),
+            format!("invalid ring size of {buffer_kib} KiB"),
             "Give a power of two from 4 to 1048576",
         ))
     }

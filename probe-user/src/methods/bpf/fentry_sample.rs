@@ -1,8 +1,8 @@
 //! `bpf-fentry-sample-N`: counts every call, and records one in N with its time.
 //!
-//! Each call is drawn on its own, with probability 1/N, by the kernel's generator: no pattern of
-//! the load can fall in step with it. The number of calls is known exactly beside (`counted`); the
-//! estimate is what the draws alone say, and what a sampler without the count would have to report.
+//! Each call is drawn independently, with probability 1/N, by the kernel's generator, so no pattern
+//! of the load can correlate with it. The exact number of calls is also reported (`counted`); the
+//! estimate comes from the draws alone, as a sampler without the count would have to report it.
 
 use std::mem::offset_of;
 
@@ -37,10 +37,10 @@ use crate::{
 
 /// Its ids.
 pub(super) const PATTERN: &str = "bpf-fentry-sample-N";
-/// The one that groups hold.
+/// The id that groups contain.
 pub(super) const EXAMPLE: &str = "bpf-fentry-sample-100";
 
-/// The method.
+/// Creates the method.
 ///
 /// # Errors
 /// A parameter has a wrong value.
@@ -96,7 +96,7 @@ impl Design for Draw {
 
 impl Part for Drawing {
     fn start(&mut self) -> Result<()> {
-        // The order of the slot's words.
+        // In the order of the slot's words.
         const { assert!(offset_of!(Slot, threshold) == 16) };
         self.slots.fill(|_| [0, 0, self.threshold])
     }
@@ -119,7 +119,7 @@ impl Part for Drawing {
         let read = self.ring.bytes();
         Ok(Account {
             counted: Some(calls),
-            // What was drawn and lost was drawn.
+            // Lost records were drawn too.
             estimate: Some(estimate::binomial(self.recorded + lost, p)),
             lost,
             details: Details::from([("lost_per_function".into(), json!(lost))]),

@@ -1,10 +1,11 @@
-//! What `fentry_budget` costs on this host: a call that is not recorded, and a record.
+//! Measures the costs of `fentry_budget` on this host: of a call that is not recorded, and of a
+//! record.
 //!
-//! The kernel has functions for testing programs (`bpf_fentry_test1` and its like), which nobody
-//! else calls; one command of bpf(2) calls each of them once. The program is attached to one of
-//! them; what a round of commands takes longer than without it is its price. Of many short rounds
-//! the fastest counts: whatever disturbs one only adds to it. The price is one with warm caches, so
-//! of a program that is called often.
+//! The kernel has functions for testing programs (`bpf_fentry_test1` and others) that nothing else
+//! calls; one command of bpf(2) calls each of them once. The program is attached to one of them,
+//! and its cost is how much longer a round of commands takes. Of many short rounds the fastest
+//! counts, since disturbances only add time. This is the cost with warm caches, as for a program
+//! that runs often.
 
 use std::{collections::BTreeMap, mem::offset_of, os::fd::BorrowedFd};
 
@@ -33,16 +34,16 @@ use crate::{
     sys::bpf::maps,
 };
 
-/// Commands in a round, and rounds.
+/// Number of commands per round, and of rounds.
 const COMMANDS: u32 = 50;
 const ROUNDS: u32 = 40;
-/// A difference that is lost in the noise: no program is free.
+/// The least cost: a smaller difference is noise, and no program is free.
 const LEAST_NS: f64 = 1.0;
 
-/// Finds the prices, by running the program.
+/// Measures the costs by running the program.
 ///
 /// # Errors
-/// The kernel has no test functions, or refuses the program.
+/// The kernel has no test functions, or rejects the program.
 pub(super) fn calibrate(programs: &Programs) -> Result<(Prices, Details)> {
     let (mut probe, slots, mut ring) = on_test_function(programs)?;
     let without = fastest(probe.program(), || Ok(()))?;
@@ -70,7 +71,7 @@ pub(super) fn calibrate(programs: &Programs) -> Result<(Prices, Details)> {
     Ok((prices, details))
 }
 
-/// Runs the program once, to find out whether it can be.
+/// Runs the program once, to find out whether it works.
 ///
 /// # Errors
 /// As [`calibrate`].
@@ -81,7 +82,7 @@ pub(super) fn try_out(programs: &Programs) -> Result<()> {
     call_once(probe.program())?;
     let calls = slots.sum(offset_of!(Slot, calls));
     probe.detach()?;
-    // More of them where another process tries the same.
+    // There are more if another process tries the same.
     if calls >= 1 {
         return Ok(());
     }
@@ -100,7 +101,7 @@ fn call_once(program: BorrowedFd<'_>) -> Result<()> {
     maps::call_test_functions(program).map_err(|e| Error::call("bpf(BPF_PROG_TEST_RUN)", TESTED, e))
 }
 
-/// ns per command in the fastest round. `clear` makes room between rounds.
+/// ns per command in the fastest round. `clear` makes space between rounds.
 fn fastest(program: BorrowedFd<'_>, mut clear: impl FnMut() -> Result<()>) -> Result<f64> {
     let mut least = u64::MAX;
     for _ in 0..ROUNDS {

@@ -1,4 +1,4 @@
-//! What the programs of `fentry_budget` are told: what they may spend, and what things cost.
+//! Parameters of the programs of `fentry_budget`: their budget, and the costs.
 
 use std::mem::offset_of;
 
@@ -18,23 +18,23 @@ use crate::kernel::{
     clock,
 };
 
-/// A bucket holds so many records at least: the level sets the probability, and one record must not
-/// be most of it.
+/// A bucket holds at least this many records: its level determines the probability, and one record
+/// must not be most of it.
 pub(super) const RECORDS: f64 = 16.0;
 
-/// Prices in ns.
+/// Costs in ns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Prices {
-    /// Of the hook, the count and the draw, and its share of settling the bucket.
+    /// Cost of the hook, the count and the draw, and the share of settling the bucket.
     pub(super) call: f64,
-    /// Of a record beyond that.
+    /// Additional cost of a record.
     pub(super) record: f64,
 }
 
-/// What the programs are told, in their units.
+/// The parameters in the programs' units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rates {
-    /// At the start.
+    /// Tokens at the start.
     pub(super) tokens: u64,
     pub(super) rate: u64,
     pub(super) capacity: u64,
@@ -43,13 +43,13 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// Nothing is ever paid for, so the least probability holds.
+    /// Nothing can be paid for, so the least probability applies.
     pub(super) const NEVER: Self =
         Self { tokens: 0, rate: 0, capacity: 1 << 32, call_price: 0, record_price: 0 };
     /// Everything is free.
     pub(super) const ALWAYS: Self = Self { tokens: 1 << 32, ..Self::NEVER };
 
-    /// `share` of a CPU at these prices, in a bucket for `window` of it, full.
+    /// `share` of a CPU at these costs, in a full bucket for `window` of it.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
@@ -71,9 +71,9 @@ impl Rates {
         }
     }
 
-    /// Sets the slots, all CPUs alike; the program must not be attached.
+    /// Sets the slots of all CPUs to the same values; the program must not be attached.
     pub(super) fn fill(self, slots: &Slots) -> Result<()> {
-        // The order of the slot's words.
+        // In the order of the slot's words.
         const { assert!(offset_of!(Slot, threshold) == 32 && offset_of!(Slot, record_price) == 96) };
         let Self { tokens, rate, capacity, call_price, record_price } = self;
         let scale = (1 << (32 + SCALE_BITS)) / capacity;
@@ -87,7 +87,7 @@ impl Rates {
     }
 }
 
-/// Loads the program for `spot` with a ring of so many bytes.
+/// Loads the program for `spot` with a ring of this many bytes.
 pub(super) fn load_on(
     loader: &mut Loader,
     spot: Spot<'_>,

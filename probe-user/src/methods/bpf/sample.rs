@@ -1,11 +1,10 @@
-//! `bpf-sample-HZ`: a system-wide sampling profiler that leaves no records: a program at each tick
-//! walks the kernel stack and counts for each function of the target.
+//! `bpf-sample-HZ`: a system-wide sampling profiler without records: at each tick a program walks
+//! the kernel stack and counts for each function of the target.
 //!
-//! Its series is that of `perf-sample-HZ-callchain`, the share of samples that have the function
-//! anywhere in their stack, with the share of those that hit the function itself beside it; the
-//! whole is every sample on every CPU. All samples weigh the same: with `cycles`, whose period the
-//! kernel adapts CPU by CPU, those of a mostly idle CPU stand for fewer cycles than those of a busy
-//! one.
+//! Its series is that of `perf-sample-HZ-callchain`: the share of samples with the function
+//! anywhere in their stack, together with the share of those in the function itself, out of all
+//! samples on all CPUs. All samples have the same weight: with `cycles`, whose period the kernel
+//! adapts per CPU, samples of a mostly idle CPU represent fewer cycles than those of a busy one.
 
 use std::{collections::BTreeMap, os::fd::AsFd as _};
 
@@ -54,11 +53,11 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// The method that `options` name. Without a word about the event it is the best one here, and
+    /// The method named by `options`. Without an event it uses the best one of this machine, and
     /// the id says which, unless the kernel does not tell this user.
     ///
     /// # Errors
-    /// A value is wrong, or the kernel did not answer which event is the best.
+    /// A value is wrong, or the kernel did not say which event is the best.
     pub fn of(options: &mut Options) -> Result<Self> {
         let frequency = number_in(PATTERN, options.base()).map_or(Hertz(999), Hertz);
         let ticker = Ticker::of(options)?;
@@ -82,7 +81,7 @@ impl Sampling {
         Sampler::load(programs, &target.functions, &format!("{PREFIX}_stack"))
     }
 
-    /// Whether the kernel takes the program, and a ticker takes it.
+    /// Whether the kernel accepts the program, and a ticker can run it.
     fn probe(&self, target: &Target, known: &Known) -> Result<()> {
         let mut sampler = self.load(&known.programs, target)?;
         let event = self.ticker.try_out(self.frequency, 0)?;
@@ -90,10 +89,10 @@ impl Sampling {
         sampler.detach()
     }
 
-    /// On `cpus`, attached and not yet ticking.
+    /// Opens it on `cpus`, attached and not yet ticking.
     fn open_on(&self, programs: &Programs, target: &Target, cpus: &[u32]) -> Result<SampleSession> {
         let mut sampler = self.load(programs, target)?;
-        // No record is made, so none needs to hold anything.
+        // No record is written, so no space is needed for any.
         let open = |&cpu| self.ticker.open(self.frequency, 0, cpu);
         let events: Vec<_> = cpus.iter().map(open).collect::<Result<_>>()?;
         events.iter().try_for_each(|event| sampler.attach(event))?;
@@ -120,9 +119,9 @@ impl Method for Sampling {
 struct SampleSession {
     events: Vec<Event>,
     sampler: Sampler,
-    /// What ticks, for people.
+    /// The event, as text.
     event: String,
-    /// Reads of all counts so far.
+    /// How often all counts were read.
     reads: u64,
 }
 

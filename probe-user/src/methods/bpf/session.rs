@@ -1,7 +1,7 @@
-//! The session that all methods share that count or record by programs: for each spot of the target
-//! one program or two, with what reads them.
+//! The session shared by all methods that count or record with programs: one or two programs per
+//! spot of the target, and their reader.
 //!
-//! What differs is a [`Design`]: which programs with which maps, and what is read of them.
+//! A [`Design`] has what differs: which programs with which maps, and what is read from them.
 
 use std::{collections::BTreeMap, fmt, mem, time::Duration};
 
@@ -36,18 +36,18 @@ use crate::{
 
 /// What a method does with its programs.
 pub(super) trait Design: fmt::Debug + Send + Sync + 'static {
-    /// What reads the programs of one spot.
+    /// Reads the programs of one spot.
     type Part: Part + 'static;
 
-    /// Whether it sees a target's tracepoints, and not its functions.
+    /// Whether it sees the tracepoints of a target instead of its functions.
     const SEES_TRACEPOINTS: bool = false;
 
-    /// When the parts want to be drained.
+    /// When the parts must be drained.
     fn cadence(&self) -> Cadence {
         Cadence::Edges
     }
 
-    /// Where in `target` it has programs, in the order of the items.
+    /// The places in `target` for its programs, in the order of the items.
     fn spots<'t>(&self, target: &'t Target) -> Vec<Spot<'t>> {
         target.functions.iter().map(Spot::Fentry).collect()
     }
@@ -55,21 +55,20 @@ pub(super) trait Design: fmt::Debug + Send + Sync + 'static {
     /// Loads the programs for `spot`, not yet attached.
     fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<Self::Part>>;
 
-    /// Does the least of what [`Design::prepare`] needs, to find out whether it can be done.
+    /// Does as little of [`Design::prepare`] as shows whether it works.
     fn try_out(&self, _: &Programs) -> Result<()> {
         Ok(())
     }
 
-    /// Done once, before the parts of a trial are started. Returns what it found, for the
-    /// observation's details.
+    /// Runs once, before the parts of a trial are started. Returns details for the observation.
     fn prepare(&self, _: &Programs, _: &mut [Traced<Self::Part>]) -> Result<Details> {
         Ok(Details::new())
     }
 }
 
-/// What reads the programs of one spot.
+/// Reads the programs of one spot.
 pub(super) trait Part: fmt::Debug + Send {
-    /// How many items of the target it tells of.
+    /// Number of items of the target that it reports.
     fn items(&self) -> usize {
         1
     }
@@ -84,16 +83,16 @@ pub(super) trait Part: fmt::Debug + Send {
         Ok(())
     }
 
-    /// Called after all programs are detached and none runs any more; they were detached at `at`.
+    /// Called after all programs are detached and have ended; they were detached at `at`.
     fn stop(&mut self, _at: Nanos) -> Result<()> {
         Ok(())
     }
 
-    /// What was seen in all, between start and stop, by `probes`.
+    /// Everything seen by `probes` between start and stop.
     fn account(&mut self, probes: &[Probe]) -> Result<Account>;
 }
 
-/// Facts in the method's own words.
+/// Facts in the method's own terms.
 pub(super) type Details = BTreeMap<String, Value>;
 
 /// What one part saw; see [`Observation`].
@@ -105,17 +104,17 @@ pub(super) struct Account {
     pub(super) estimate: Option<EstimatedCalls>,
     pub(super) durations: Option<Durations>,
     pub(super) lost: u64,
-    /// Calls at which the program ran in vain, beside those at which it did not run.
+    /// Calls at which the program ran but failed, in addition to those at which it did not run.
     pub(super) missed: u64,
     pub(super) bytes_read: u64,
-    /// Kernel memory beside the programs and their maps.
+    /// Kernel memory in addition to the programs and their maps.
     pub(super) memory: u64,
-    /// Reported per function.
+    /// Details per function.
     pub(super) details: Details,
 }
 
 impl Account {
-    /// Of a part that recorded so many calls and lost none.
+    /// For a part that recorded this many calls and lost none.
     pub(super) fn new(recorded: Option<u64>, bytes_read: u64) -> Self {
         Self {
             recorded: recorded.into_iter().collect(),
@@ -131,7 +130,7 @@ impl Account {
     }
 }
 
-/// Checks that no more calls were drawn than were made of the function of `probes`.
+/// Checks that no more calls were drawn than made of the function of `probes`.
 pub(super) fn check_drawn(drawn: u64, calls: u64, probes: &[Probe]) -> Result<()> {
     if drawn <= calls {
         return Ok(());
@@ -141,10 +140,10 @@ pub(super) fn check_drawn(drawn: u64, calls: u64, probes: &[Probe]) -> Result<()
     Err(Error::Inconsistent(what))
 }
 
-/// The programs of one spot, and what reads them.
+/// The programs of one spot, and their reader.
 #[derive(Debug)]
 pub(super) struct Traced<P> {
-    /// The one that sees the hits first.
+    /// In the order in which they see a hit.
     pub(super) probes: Vec<Probe>,
     pub(super) part: P,
 }
@@ -155,19 +154,19 @@ impl<P> Traced<P> {
         Self { probes: vec![probe], part }
     }
 
-    /// The first comes last, so that whatever it sees the others see too.
+    /// In reverse order, so that whatever the first one sees the others see too.
     fn attach(&mut self) -> Result<()> {
         self.probes.iter_mut().rev().try_for_each(Probe::attach)
     }
 }
 
-/// Goes on past an error, and reports the first.
+/// Continues after an error, and reports the first.
 fn detach<P>(traced: &mut [Traced<P>]) -> Result<()> {
     let probes = traced.iter_mut().flat_map(|traced| &mut traced.probes);
     probes.map(Probe::detach).fold(Ok(()), Result::and)
 }
 
-/// A method that has programs in the kernel.
+/// A method with programs in the kernel.
 #[derive(Debug)]
 pub(super) struct Programmed<D> {
     descriptor: Descriptor,
@@ -200,7 +199,7 @@ impl<D: Design> Programmed<D> {
         Box::new(Self { descriptor, design })
     }
 
-    /// None attached. No name of theirs needs the run's tag: they go with the process.
+    /// Not attached. Their names do not need the run's tag: they end with the process.
     fn load(&self, programs: &Programs, spots: &[Spot<'_>]) -> Result<Vec<Traced<D::Part>>> {
         // Without the family, which takes half of the 15 bytes.
         let base = self.descriptor.id.0.split(':').next().unwrap_or_default();
@@ -211,7 +210,7 @@ impl<D: Design> Programmed<D> {
         spots.iter().map(|spot| self.design.load(&mut loader, *spot)).collect()
     }
 
-    /// Its spots in `target`, of which there must be some.
+    /// Its spots in `target`, of which there must be at least one.
     fn spots<'t>(&self, target: &'t Target) -> Result<Vec<Spot<'t>>> {
         let (there, what, example) = match D::SEES_TRACEPOINTS {
             true => (target.tracepoints.len(), "tracepoint", "tracepoint:net:net_dev_xmit"),
@@ -222,14 +221,14 @@ impl<D: Design> Programmed<D> {
         }
         Err(Error::unsupported(
             "target",
-            format!("it has no {what}, and {} sees nothing else", self.descriptor.id),
+            format!("it has no {what}, and {} can see nothing else", self.descriptor.id),
             format!("Name one, as in --target {example}"),
         ))
     }
 
-    /// Loading asks the verifier about each program, and only attaching asks the kernel about its
-    /// place: whether a function can be patched and takes one program more, of whichever program,
-    /// so that one method on function entries asks for all.
+    /// Loading asks the verifier about each program; only attaching asks the kernel about the
+    /// place: whether the function can be patched and accepts one more program. That does not
+    /// depend on the program, so one method on function entries answers for all.
     fn probe(&self, target: &Target, known: &Known) -> Result<()> {
         let spots = self.spots(target)?;
         let mut traced = self.load(&known.programs, &spots)?;
@@ -248,17 +247,17 @@ impl<D: Design> Programmed<D> {
     }
 }
 
-/// Makes sure that ftrace leads to each of the functions while they are attached to. The kernel's
-/// word is not enough: there are functions whose programs it accepts and never runs
-/// (docs/src/explanation/loss.md, "Where exact ends"). Where tracefs cannot be seen, nothing can be
-/// told.
+/// Checks that ftrace calls the programs of each function while they are attached. The kernel's
+/// answer is not enough: there are functions whose programs it accepts and never runs
+/// (docs/src/explanation/loss.md, "Where exact ends"). Without access to tracefs this cannot be
+/// checked.
 fn check_patched(target: &Target, known: &Known) -> Result<()> {
     let Ok(tracefs) = known.tracefs() else { return Ok(()) };
     let [first, ..] = holders::unheld(target, tracefs)?[..] else { return Ok(()) };
     Err(Error::unsupported(
         listed_name(first),
-        "the kernel accepts a BPF program at its entry, but does not lead its calls there \
-         (enabled_functions in tracefs does not show it)",
+        "the kernel accepts a BPF program at its entry, but never calls it (it is not in \
+         enabled_functions in tracefs)",
         "Use a kprobe or ftrace for this function",
     ))
 }
@@ -287,7 +286,7 @@ impl<D: Design> Method for Programmed<D> {
     }
 }
 
-/// Drained every so many ms.
+/// Drained at this interval in ms.
 pub(super) fn every(wake_ms: u32) -> Cadence {
     Cadence::Every(Duration::from_millis(wake_ms.into()))
 }
@@ -310,8 +309,8 @@ impl<P: Part> Session for ProgramSession<P> {
         self.traced.iter_mut().try_for_each(|traced| traced.part.start())?;
         let attached = self.traced.iter_mut().try_for_each(Traced::attach);
         if attached.is_err() {
-            // The reason that it failed says more than a failure to undo it; what is left goes with
-            // the session.
+            // The original error is more useful than an error while undoing; what is left is
+            // dropped with the session.
             let _ = detach(&mut self.traced);
         }
         attached
@@ -329,7 +328,7 @@ impl<P: Part> Session for ProgramSession<P> {
 
     fn stop(&mut self) -> Result<()> {
         let (detached, at) = (detach(&mut self.traced), clock::now());
-        // What programs that still run write is there when it is read.
+        // Data from programs that are still running is complete when it is read.
         let awaited = match link::await_programs() {
             Ok(()) => json!(true),
             Err(error) => json!(error.to_string()),
@@ -357,7 +356,7 @@ impl<P: Part> Session for ProgramSession<P> {
     }
 }
 
-/// Takes in what the programs of each spot missed: what the first did, the method did not see.
+/// Adds what the programs of each spot missed: what the first one missed, the method did not see.
 fn tell_missed(observation: &mut Observation, missed: &[Vec<Loss>]) {
     let first: Vec<Loss> = missed.iter().filter_map(|of_spot| of_spot.first().copied()).collect();
     observation.missed = first.iter().copied().fold(observation.missed, Loss::and);

@@ -1,5 +1,5 @@
 //! `capture-headers` and `capture-full`: a packet socket with a `TPACKET_V3` ring on each guest's
-//! TAP, written to a pcap file. What guests send is taken, and what goes to them is not
+//! TAP, written to a pcap file. They capture what guests send, but not what is sent to them
 //! (`PACKET_IGNORE_OUTGOING`).
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -32,16 +32,16 @@ use crate::{
     sys::packet::{RingShape, Socket},
 };
 
-/// What is kept of each frame.
+/// The captured part of each frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     /// Its first bytes.
     Headers,
-    /// All of it, segments of up to 64 KiB that were not cut up yet included.
+    /// The whole frame, including segments of up to 64 KiB that were not split yet.
     Whole,
 }
 
-/// The longest frame there is, as pcap files state it (`MAXIMUM_SNAPLEN` of tcpdump).
+/// The longest frame in the format of pcap files (`MAXIMUM_SNAPLEN` of tcpdump).
 const WHOLE: u32 = 262_144;
 
 /// The method.
@@ -54,10 +54,10 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// The method with the parameters that a person gave. By default the ring holds what a guest
-    /// sends as fast as it can in between two wake-ups of the reader (10,000 frames and more), so
-    /// that it loses nothing as long as the reader gets its CPU; and its blocks, each handed over
-    /// after `retire_ms` however few frames it has, last for 6 s.
+    /// The method with the user's parameters. By default the ring can hold everything that a guest
+    /// can send between two wake-ups of the reader (10,000 frames and more), so it loses nothing as
+    /// long as the reader gets its CPU. Its blocks, each handed over after `retire_ms` however few
+    /// frames it has, last for 6 s.
     ///
     /// # Errors
     /// A value is wrong.
@@ -95,7 +95,7 @@ impl Capture {
             unit: SeriesUnit::Calls { factor: 1.0 },
             durations: false,
             summary: format!(
-                "packet ring on each TAP, {summary} each frame into a pcap file; frames, not \
+                "packet ring on each TAP writes {summary} each frame to a pcap file; frames, not \
                  calls: one call takes many, an empty call none"
             ),
             parameters,
@@ -108,7 +108,7 @@ impl Capture {
         })
     }
 
-    /// A socket with its ring on each TAP, none listening.
+    /// Opens a socket with a ring on each TAP, not yet listening.
     fn listen(&self, taps: Taps<'_>) -> Result<Vec<Listener>> {
         let open = |name: &String| Listener::open(name, &self.shape);
         taps.netns.run(|| taps.names.iter().map(open).collect::<Result<_>>())?
@@ -121,8 +121,8 @@ impl Method for Capture {
     }
 
     fn ask(&self, _: &Target, _: &Known) -> Detection {
-        // One that listens to nothing. Its ring is a small one: whether there is memory for the
-        // real one is no feature.
+        // A socket that listens to nothing, with a small ring: whether there is memory for the real
+        // one is not a question of support.
         let page = u32::try_from(rustix::param::page_size()).unwrap_or(u32::MAX);
         let shape = RingShape { block_size: page, blocks: 1, ..self.shape };
         Socket::open(&shape).map(drop).into()
@@ -132,8 +132,8 @@ impl Method for Capture {
         let taps = context.taps.ok_or_else(|| {
             let id = self.descriptor.id.to_string();
             let why =
-                "there are no TAPs to capture at, or they stand in several network namespaces";
-            Error::unsupported(id, why, "Measure guests whose TAPs stand in one")
+                "there are no TAPs to capture from, or they are in several network namespaces";
+            Error::unsupported(id, why, "Measure guests whose TAPs are in one namespace")
         })?;
         Ok(Box::new(Capturing {
             listeners: self.listen(taps)?,
@@ -145,18 +145,18 @@ impl Method for Capture {
     }
 }
 
-/// The method attached.
+/// The attached method.
 #[derive(Debug)]
 struct Capturing {
     listeners: Vec<Listener>,
     pcap: PcapFile,
     item: ItemId,
     wake: Duration,
-    /// From its frames' clock to ours; none before it listens.
+    /// From the frames' clock to ours; `None` before it listens.
     offset: Option<Offset>,
 }
 
-/// Writes each frame down, and tells of it.
+/// Writes each frame to the file, and reports it.
 struct Writing<'a> {
     pcap: &'a mut PcapFile,
     sink: &'a mut dyn Sink,
@@ -207,7 +207,7 @@ impl Session for Capturing {
         let [frames, kept] = [sum(|one| one.tally().frames), sum(|one| one.kept().into())];
         if frames as u32 != kept as u32 {
             return Err(Error::Inconsistent(format!(
-                "the kernel kept {kept} frames, {frames} were read"
+                "the kernel kept {kept} frames, but {frames} were read"
             )));
         }
         Ok(Observation {

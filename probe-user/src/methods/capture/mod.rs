@@ -1,9 +1,9 @@
-//! Packet sockets on the guests' TAPs: frames stand for the calls that carried them.
+//! Packet sockets on the guests' TAPs: frames represent the calls that carried them.
 //!
-//! What frames tell of vhost: that `handle_tx` took them, when the bridge got them, and how long
-//! they were. What they do not tell: how many calls it took (one call takes 1 to 255 frames and
-//! more), calls that found an empty ring, polling, and everything of `handle_rx` that is not a
-//! frame towards the guest, which these methods do not look at.
+//! Frames show that `handle_tx` took them, when the bridge got them, and their length. They do not
+//! show the number of calls (one call takes 1 to 255 frames and more), calls that found an empty
+//! ring, polling, or any part of `handle_rx` other than frames towards the guest, which these
+//! methods ignore.
 
 pub mod frames;
 pub mod pcap;

@@ -1,6 +1,6 @@
-//! A pcap file with nanosecond times, as tcpdump and wireshark read it.
+//! A pcap file with nanosecond times, readable by tcpdump and wireshark.
 //!
-//! One for all interfaces: the frames of each are in order, those of several are only nearly so.
+//! One file for all interfaces: the frames of each are in order, those of several only nearly so.
 
 use std::{
     fs::File,
@@ -12,7 +12,7 @@ use probe_core::error::{Error, Result};
 
 use crate::kernel::packets::block::Frame;
 
-/// "This file has nanoseconds", in the machine's order of bytes.
+/// The magic number of files with nanoseconds, in the machine's byte order.
 const MAGIC: u32 = 0xa1b2_3c4d;
 const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
@@ -22,19 +22,19 @@ const LINKTYPE_ETHERNET: u32 = 1;
 #[derive(Debug)]
 pub struct PcapFile {
     file: File,
-    /// Its name in errors.
+    /// Its name, for errors.
     name: PathBuf,
-    /// Bytes that are in the file, all whole records.
+    /// Bytes in the file, all in complete records.
     pub written: u64,
     pending: Vec<u8>,
 }
 
 impl PcapFile {
-    /// Makes the file at `path`, or, without one, a file without a name in the system's temporary
-    /// folder, which goes with the process however that ends.
+    /// Creates the file at `path` or, without one, an unnamed file in the system's temporary
+    /// folder, which is removed when the process ends, in whatever way.
     ///
     /// # Errors
-    /// It cannot be made or written.
+    /// It cannot be created or written.
     pub fn create(path: Option<&Path>, snaplen: u32) -> Result<Self> {
         let (name, file) = match path {
             Some(path) => (path.to_owned(), File::create(path)),
@@ -49,24 +49,23 @@ impl PcapFile {
     /// Adds a frame's record; it is in the file after the next [`PcapFile::flush`].
     pub fn push(&mut self, frame: &Frame<'_>) {
         let [secs, nanos] = [frame.at / 1_000_000_000, frame.at % 1_000_000_000];
-        // The ring has seconds of 32 bits as well, and no frame of 4 GiB.
+        // The ring's seconds also have 32 bits, and no frame has 4 GiB.
         let words = [secs as u32, nanos as u32, frame.bytes.len() as u32, frame.length];
         self.pending.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
         self.pending.extend_from_slice(frame.bytes);
     }
 
-    /// Writes what was pushed.
+    /// Writes the added records.
     ///
     /// # Errors
-    /// The disk is full, or broken. Whole records stay in the file; the first that did not fit is
-    /// cut off again.
+    /// The disk is full or broken. Complete records remain in the file; a partial one is cut off.
     pub fn flush(&mut self) -> Result<()> {
         let (done, outcome) = self.write_out();
         self.written += whole_records(&self.pending[..done]) as u64;
         self.pending.clear();
         outcome.map_err(|e| {
-            // A file that cannot be cut keeps half a record at its end, which readers of pcap point
-            // out.
+            // If the file cannot be truncated, it ends with a partial record, which readers of pcap
+            // report.
             let _ = self.file.set_len(self.written);
             Error::file("write", &self.name, e)
         })
@@ -74,7 +73,7 @@ impl PcapFile {
 }
 
 impl PcapFile {
-    /// Writes as much as can be written: how much that was, and what stopped it.
+    /// Writes as much as possible; returns how much that was, and what stopped it.
     fn write_out(&mut self) -> (usize, io::Result<()>) {
         let mut done = 0;
         while done < self.pending.len() {
@@ -95,13 +94,13 @@ fn header(snaplen: u32) -> [u8; FILE_HEADER] {
     for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
         place.copy_from_slice(&word.to_ne_bytes());
     }
-    // Version 2.4; time zone and accuracy, which follow, have always been zero.
+    // Version 2.4; the time zone and accuracy that follow have always been zero.
     bytes[4..6].copy_from_slice(&2_u16.to_ne_bytes());
     bytes[6..8].copy_from_slice(&4_u16.to_ne_bytes());
     bytes
 }
 
-/// Length of the whole records at the start of `bytes`.
+/// Length of the complete records at the start of `bytes`.
 fn whole_records(bytes: &[u8]) -> usize {
     let mut whole = 0;
     while let Some(header) = bytes.get(whole..whole + RECORD_HEADER) {

@@ -1,20 +1,20 @@
-//! What the kernel counted at the kprobe events that were made for a program, beside what the
-//! program counted.
+//! The kernel's counts of the kprobe events that were created for a program, to compare with the
+//! program's counts.
 
 use probe_core::{error::Result, model::loss::Loss};
 
 use crate::kernel::tracefs::probes::{ProbeEvents, Profile};
 
-/// The counts of each event (zero when it was made) at enable, at disable, and after the program's
-/// end.
+/// The counts of each event (zero when it was created) at enable, at disable, and after the
+/// program's end.
 ///
 /// The program observed for at least the time between the first two, and for at most the events'
-/// whole life. A number is exact where both say the same.
+/// whole life. A number is exact if both give the same result.
 #[derive(Debug, Default)]
 pub(super) struct Hits(Vec<Vec<Profile>>);
 
 impl Hits {
-    /// Takes the next of the three.
+    /// Adds the next of the three.
     ///
     /// # Errors
     /// The counts cannot be read.
@@ -23,7 +23,7 @@ impl Hits {
         Ok(())
     }
 
-    /// Hits at which the probes did not run, being inside of another one's handler.
+    /// Hits at which the probes did not run, because they were inside another one's handler.
     pub(super) fn missed(&self) -> Loss {
         let [on, off, end] = &self.0[..] else { return Loss::Unknown };
         let during = |(on, off): (&Profile, &Profile)| off.missed.checked_sub(on.missed);
@@ -31,7 +31,7 @@ impl Hits {
         between(least, Some(end.iter().map(|end| end.missed).sum()))
     }
 
-    /// Hits at which they ran, and of which a program that should see all counted nothing.
+    /// Hits at which they ran, but which a program that should see all did not count.
     pub(super) fn unseen(&self, recorded: &[Option<u64>]) -> Loss {
         let [on, off, end] = &self.0[..] else { return Loss::Unknown };
         let Some(recorded) = recorded.iter().copied().collect::<Option<Vec<_>>>() else {
@@ -43,7 +43,7 @@ impl Hits {
         let window = on.iter().zip(off).map(|(on, off)| off.hits.checked_sub(on.hits));
         let unseen = window.zip(&recorded).map(|(hits, &seen)| Some(hits?.saturating_sub(seen)));
         let Some(least) = unseen.sum() else { return Loss::Unknown };
-        // More than there were: it counts something else, and nothing is known.
+        // More than happened: it counts something else, and nothing is known.
         let most = end.iter().zip(&recorded).map(|(end, &seen)| end.hits.checked_sub(seen)).sum();
         between(least, most)
     }
@@ -61,7 +61,7 @@ fn between(least: u64, most: Option<u64>) -> Loss {
 mod tests {
     use super::*;
 
-    /// Of one event, `(hits, missed)` at each of the three.
+    /// For one event, `(hits, missed)` at each of the three times.
     fn hits(marks: [(u64, u64); 3]) -> Hits {
         Hits(marks.map(|(hits, missed)| vec![Profile { hits, missed }]).into())
     }

@@ -1,4 +1,4 @@
-//! Other programs as methods: whatever can be started on a command line.
+//! Other programs as methods: anything that can be started on a command line.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -21,8 +21,8 @@ use program::Program;
 
 use crate::methods::Method;
 
-/// The method that `external:NAME=argv…` stands for; the words are split as a shell splits them,
-/// and nothing else of a shell is done. None for any other word.
+/// The method for `external:NAME=argv…`; the words are split as a shell does, without any other
+/// feature of a shell. `None` for any other word.
 ///
 /// # Errors
 /// A quote is not closed, or there is no name or no program.

@@ -1,41 +1,41 @@
-//! Words of a command line, and patterns in what it printed: pure functions of text.
+//! Placeholders in command lines, and patterns for their output: pure functions of text.
 
 use regex::Regex;
 
 use probe_core::error::{Error, Result};
 
-/// Stands for the name of a function, in words as in patterns.
+/// Placeholder for the name of a function, in words and patterns.
 const FUNCTION: &str = "{function}";
 
-/// Stands for the kprobe event at that function, `group:name`.
+/// Placeholder for the kprobe event of that function, `group:name`.
 const EVENT: &str = "{event}";
 
-/// A function of the target, as programs may call it.
+/// A function of the target, with the names that programs may use for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Traced<'a> {
     /// Its name.
     pub function: &'a str,
-    /// The kprobe event at it, if one was made.
+    /// Its kprobe event, if one was created.
     pub event: Option<&'a str>,
 }
 
-/// What a template's placeholders stand for.
+/// The values of placeholders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
     /// The target's functions with their modules.
     pub functions: Vec<(String, Option<String>)>,
     /// The guests' TAPs.
     pub taps: Vec<String>,
-    /// A private file.
+    /// The path of a private file.
     pub out: String,
     /// A name with the run's tag.
     pub run: String,
-    /// Kprobe events at the functions, `group:name`.
+    /// The functions' kprobe events, `group:name`.
     pub events: Vec<String>,
 }
 
 impl Names {
-    /// Every name as its own placeholder: what a command line looks like before there is a target.
+    /// Every name as its own placeholder: the command line before there is a target.
     pub fn marked() -> Self {
         let mark = |name: &str| format!("{{{name}}}");
         Self {
@@ -55,8 +55,7 @@ impl Names {
         functions.zip(events).map(|(function, event)| Traced { function, event })
     }
 
-    /// `word` with its placeholders filled in. Any other brace stays as it is: many languages have
-    /// them.
+    /// Replaces the placeholders in `word`. All other braces remain: many languages use them.
     pub fn fill(&self, word: &str) -> String {
         let first = self.functions.first();
         let name = first.map_or("", |(name, _)| name);
@@ -78,7 +77,7 @@ impl Names {
     }
 }
 
-/// Finds numbers in a program's words.
+/// Finds numbers in a program's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(String);
 
@@ -86,7 +85,7 @@ impl Pattern {
     /// `subject` names it in errors.
     ///
     /// # Errors
-    /// It is no regular expression, or has more than one group.
+    /// It is not a regular expression, or has more than one group.
     pub fn new(text: &str, subject: &str) -> Result<Self> {
         let refuse = |why: String| {
             let hint = "Write a regular expression of the crate regex, with at most one group";
@@ -101,18 +100,18 @@ impl Pattern {
         }
     }
 
-    /// Whether it asks for each function by name.
+    /// Whether it refers to each function by name.
     pub fn is_per_function(&self) -> bool {
         [FUNCTION, EVENT].iter().any(|name| self.0.contains(name))
     }
 
-    /// Whether it is found in `text`.
+    /// Whether it occurs in `text`.
     pub fn matches(&self, text: &str) -> bool {
         compile(&self.0, None).is_ok_and(|regex| regex.is_match(text))
     }
 
-    /// The sum of what its group captured (nothing counts as zero), none where it does not match or
-    /// captured no number; without a group, the number of matches.
+    /// The sum of what its group captured (an empty group counts as zero); `None` if it does not
+    /// match or captured something other than a number. Without a group, the number of matches.
     pub fn sum(&self, text: &str, traced: Option<Traced<'_>>) -> Option<u64> {
         let regex = compile(&self.0, traced).ok()?;
         let has_group = regex.captures_len() == 2;
@@ -128,17 +127,17 @@ impl Pattern {
     }
 }
 
-/// Characters that no identifier has match any one character: programs write `_` for the `.` in
-/// `f.isra.0`.
+/// Characters that are not allowed in identifiers match any character: programs write `_` for the
+/// `.` in `f.isra.0`.
 fn compile(text: &str, traced: Option<Traced<'_>>) -> std::result::Result<Regex, regex::Error> {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '.' };
     let name: String = traced.map_or("f", |t| t.function).chars().map(plain).collect();
-    // Where there is none, a character that no program prints.
+    // Without an event, a character that no program prints.
     let event = traced.and_then(|t| t.event).unwrap_or("\0");
     Regex::new(&text.replace(FUNCTION, &name).replace(EVENT, &regex::escape(event)))
 }
 
-/// Where to find numbers in what a program printed.
+/// The patterns for numbers in a program's output.
 #[derive(Debug, Clone)]
 pub(super) struct Patterns {
     pub(super) count: Option<Pattern>,

@@ -1,6 +1,6 @@
-//! Well-known tools, set up as their experts would.
+//! Well-known tools, configured as their experts would.
 //!
-//! Those that can trace a command are given one that says `ready` and sleeps: they start it when
+//! Those that can trace a command get one that prints `ready` and sleeps: they start it when
 //! everything is attached.
 
 use std::time::Duration;
@@ -26,15 +26,15 @@ pub const METHODS: &[Entry] = &[
     Entry::plain("external-tcpdump", tcpdump),
 ];
 
-/// Programs that compile, or read all symbols first, take half a minute to start on an emulated
+/// Programs that compile, or first read all symbols, take half a minute to start on an emulated
 /// machine.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Says that all is attached, and stays until the signal.
+/// Reports that everything is attached, and waits for the signal.
 const SLEEPER: [&str; 3] = ["sh", "-c", "echo ready; exec sleep 1000000"];
 
-/// The header of a file of libpcap without a frame: magic, version 2.4, zone, accuracy, snapshot
-/// length, Ethernet.
+/// A libpcap file header without frames: magic, version 2.4, zone, accuracy, snapshot length,
+/// Ethernet.
 const EMPTY_PCAP: [u8; 24] =
     [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
 
@@ -73,7 +73,8 @@ const COUNT: Script = Script {
         sees_every_hit: false,
     },
     counts: Counts::Exact,
-    // bpftrace 0.27 leaves out what was never hit; `end` says that it came to its end all the same.
+    // bpftrace 0.27 omits functions that were never hit; `end` shows that it ended normally all the
+    // same.
     count: r"(?m)^end$(?:(?s:.*)^@{function}: (\d+)$)?",
 };
 
@@ -95,8 +96,8 @@ const TIMESTAMPS: Script = Script {
     count: r"(?m)^{function} \d+$",
 };
 
-/// `attach=fentry` takes BTF trampolines, which every bpftrace since 0.11 calls `kfunc` (newer ones
-/// `fentry` as well); `attach=kprobe` takes kprobes.
+/// `attach=fentry` uses BTF trampolines, which every bpftrace since 0.11 calls `kfunc` (newer ones
+/// also `fentry`); `attach=kprobe` uses kprobes.
 fn bpftrace(options: &mut Options, script: Script) -> Result<Box<dyn Method>> {
     let choice = options.choose("attach", &["fentry", "kprobe"])?;
     let definition = External {
@@ -110,7 +111,7 @@ fn bpftrace(options: &mut Options, script: Script) -> Result<Box<dyn Method>> {
 }
 
 fn bpftrace_words(names: &Names, attach: &str, action: fn(&str) -> String) -> Vec<String> {
-    // What BEGIN prints is read only after the last probe is attached.
+    // The output of BEGIN is read only after the last probe is attached.
     let mut program = String::from(r#"BEGIN { printf("ready\n"); }"#);
     for (name, module) in &names.functions {
         let probe = match (attach, module) {
@@ -125,11 +126,11 @@ fn bpftrace_words(names: &Names, attach: &str, action: fn(&str) -> String) -> Ve
     vec!["bpftrace".into(), "-e".into(), program]
 }
 
-/// Into an instance that was made for it and is removed behind it, with its tracer first: at its
-/// end, trace-cmd itself would clear the filter and only then stop the tracer, so that for a moment
-/// all functions of the kernel are traced. `-k` keeps it from that. The report, which is what a
-/// person would run to see anything, counts the records; the statistics that trace-cmd keeps in its
-/// file tell what the buffers lost.
+/// Records into an instance that was created for it, and that is removed afterwards, its tracer
+/// first. At its end trace-cmd itself would clear the filter before it stops the tracer, so all
+/// functions of the kernel would be traced for a moment; `-k` prevents that. The report, which a
+/// user would run to see anything, counts the records; the statistics that trace-cmd stores in its
+/// file show what the buffers lost.
 fn trace_cmd(options: &mut Options) -> Result<Box<dyn Method>> {
     let script = r#"trace-cmd report -i "$0" && trace-cmd report --stat -i "$0""#;
     let definition = External {
@@ -142,10 +143,10 @@ fn trace_cmd(options: &mut Options) -> Result<Box<dyn Method>> {
     let preset = Preset {
         id: "external-trace-cmd-record",
         package: "trace-cmd",
-        // It has no word for its version that ends well; this one reads tracefs.
+        // It has no option for its version that exits with success; this one reads tracefs.
         proof: &["list", "-t"],
         input: &[],
-        summary: "trace-cmd records the function tracer on an instance of its own, into a file",
+        summary: "trace-cmd records the function tracer in its own instance, into a file",
         choice: "",
         words: |names, _| {
             let start =
@@ -186,11 +187,12 @@ fn perf_stat(options: &mut Options) -> Result<Box<dyn Method>> {
 
 fn perf_record(options: &mut Options) -> Result<Box<dyn Method>> {
     let definition = External {
-        // All events, those that were never hit as well: one that is not listed was not recorded.
+        // All events, including those that were never hit: an event that is not listed was not
+        // recorded.
         report: words(&[&["perf", "report", "--stat", "--no-skip-empty", "-i", "{out}"]]),
         count: Some(r"(?m)^{event} stats:\n(?: +SAMPLE events: +(\d+))?".into()),
-        // What the kernel says at the end, see PERF_FORMAT_LOST. Older kernels and perfs tell of
-        // gaps in the rings only, and their report not how large those were.
+        // The kernel's count at the end, see PERF_FORMAT_LOST. Older kernels and perfs only report
+        // gaps in the rings, and the report does not say how large they were.
         lost: Some(
             r"(?m)^{event} stats:\n(?: +SAMPLE events:.*\n)? +LOST_SAMPLES events: +(\d+)".into(),
         ),
@@ -213,7 +215,8 @@ fn perf_record(options: &mut Options) -> Result<Box<dyn Method>> {
     method(definition, preset, options)
 }
 
-/// What it was shown and did not write when the signal came is lost like what its ring dropped.
+/// Frames that it received but had not written when the signal came are lost, like those that its
+/// ring dropped.
 fn tcpdump(options: &mut Options) -> Result<Box<dyn Method>> {
     let definition = External {
         ready: Some("listening on ".into()),
@@ -221,19 +224,19 @@ fn tcpdump(options: &mut Options) -> Result<Box<dyn Method>> {
         count: Some(r"(?m)^(\d+) packets? captured".into()),
         total: Some(r"(?m)^(\d+) packets? received by filter".into()),
         in_netns: true,
-        // It learns of the last frames when their block is closed, a second after it was opened
-        // (its `to_ms`).
+        // It receives the last frames when their block is closed, a second after it was opened (its
+        // `to_ms`).
         linger: Duration::from_millis(1500),
         ..definition("tcpdump")
     };
     let preset = Preset {
         id: "external-tcpdump",
         package: "tcpdump",
-        // Reads an empty capture and writes it to where it will write: a profile of AppArmor may
-        // forbid that.
+        // Reads an empty capture and writes it to where it will write later: an AppArmor profile
+        // may forbid that.
         proof: &["-r", "-", "-Z", "root", "-w", "{out}"],
         input: &EMPTY_PCAP,
-        summary: "tcpdump writes the first 128 bytes of each frame that comes from the guest's TAP",
+        summary: "tcpdump writes the first 128 bytes of each frame from the guest's TAP",
         choice: "",
         words: |_, _| {
             words(&[&[

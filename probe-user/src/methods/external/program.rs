@@ -1,8 +1,8 @@
 //! Another program as a method: started at attach, ready before enable, ended at disable.
 //!
-//! It observes from its own start to its own end, which is more than the time between enable and
-//! disable; in an overhead trial there is no load outside of that. It has no series: nothing of it
-//! is read while it runs.
+//! It observes from its own start to its own end, which is longer than the time between enable and
+//! disable; in an overhead trial there is no load outside that time. It has no series, since its
+//! output is not read while it runs.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -38,33 +38,33 @@ use crate::{
     sys::child::ChildPlace,
 };
 
-/// The file that `{out}` stands for. Debian's profile of AppArmor lets tcpdump write files that end
-/// so.
+/// The name of the file for `{out}`. Debian's AppArmor profile lets tcpdump write files with this
+/// extension.
 const OUT: &str = "out.pcap";
 
-/// Makes a command line for a target; placeholders are filled in behind it.
+/// Makes a command line for a target; placeholders are filled in afterwards.
 pub type Words = fn(&Names, choice: &str) -> Vec<String>;
 
-/// What a preset knows beyond what a person can say.
+/// What a preset has in addition to what a user can define.
 #[derive(Debug, Clone, Copy)]
 pub struct Preset {
-    /// Its method's id.
+    /// The id of its method.
     pub id: &'static str,
-    /// The Debian package that brings the program.
+    /// The Debian package with the program.
     pub package: &'static str,
-    /// Words that prove that it works, and trace nothing.
+    /// Arguments that prove that it works, and trace nothing.
     pub proof: &'static [&'static str],
-    /// What it then gets on its standard input.
+    /// Its standard input for that.
     pub input: &'static [u8],
-    /// One line for people.
+    /// A one-line description.
     pub summary: &'static str,
-    /// How it is attached, where there is a choice.
+    /// How it is attached, if there is a choice.
     pub choice: &'static str,
     /// The command line.
     pub words: Words,
-    /// Whether its buffers can lose nothing: it counts in the kernel.
+    /// Whether its buffers cannot lose anything, because it counts in the kernel.
     pub loses_nothing: bool,
-    /// Whether each hit of the kprobe events that are made for it should be in its counts.
+    /// Whether its counts should include each hit of the kprobe events that are created for it.
     pub sees_every_hit: bool,
 }
 
@@ -79,7 +79,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// A program that a person defined.
+    /// A program defined by a user.
     ///
     /// # Errors
     /// A pattern is wrong, or argv is empty.
@@ -90,16 +90,16 @@ impl Program {
         if !named || definition.argv.is_empty() {
             return Err(Error::invalid(
                 format!("method `{id}`"),
-                "a program has a name of letters, digits, `-`, `_` and `.`, and a command line",
+                "a program needs a name of letters, digits, `-`, `_` and `.`, and a command line",
                 "Write external:NAME=program arguments…",
             ));
         }
         let program = definition.argv.first().map_or("", String::as_str);
-        let summary = format!("{program} as a process of its own");
+        let summary = format!("{program} as a separate process");
         Self::build(definition, MethodId(id), summary, None)
     }
 
-    /// A preset, under the id that it got from its parameters.
+    /// A preset, with the id that follows from its parameters.
     ///
     /// # Errors
     /// A pattern is wrong.
@@ -151,7 +151,7 @@ impl Program {
         })
     }
 
-    /// The command line, and the one that reports, for people's words the same for every target.
+    /// The command line, and that of the report. A user's own words are the same for every target.
     fn words(&self, names: &Names) -> Vec<String> {
         let words = match &self.preset {
             Some(preset) => (preset.words)(names, preset.choice),
@@ -160,7 +160,7 @@ impl Program {
         words.iter().map(|word| names.fill(word)).collect()
     }
 
-    /// Whether one of its command lines has a placeholder that starts so.
+    /// Whether one of its command lines has a placeholder that begins like this.
     fn uses(&self, placeholder: &str) -> bool {
         let External { argv, report, .. } = &self.definition;
         let patterns = [&self.definition.count, &self.definition.lost, &self.definition.total];
@@ -178,12 +178,12 @@ impl Program {
             }
         })?;
         let cgroup = Cgroup::create(&run::trial_object("probe")?)?;
-        // What a person's own program does with any words is not known.
+        // What a user's own program does with any arguments is unknown.
         if let Some(preset) = &self.preset {
             let proof = || prove(&path, preset, &cgroup);
             known.works("start", [format!("{program} {}", preset.proof.join(" "))], proof)?;
         }
-        // What it started and left is not waited for.
+        // Processes that it started and left are not waited for.
         cgroup.kill()?;
         cgroup.close()?;
         if self.uses("{event") {
@@ -200,35 +200,35 @@ impl Program {
             Err(Error::unsupported(self.descriptor.id.to_string(), why, hint))
         };
         match taps.map(|taps| taps.names.len()) {
-            None => refuse("there are no TAPs", "Attach it to a load's scene"),
+            None => refuse("there are no TAPs", "Attach it to a testbed"),
             Some(1) => Ok(()),
             Some(n) if self.uses("{tap}") => {
-                refuse(&format!("it listens at one TAP, and there are {n}"), "Use one guest")
+                refuse(&format!("it listens on one TAP, but there are {n}"), "Use one guest")
             }
             Some(_) => Ok(()),
         }
     }
 
-    /// A folder for `{out}`, if that is used.
+    /// A folder for `{out}`, if it is used.
     fn folder(&self, run: &Run) -> Result<Option<TempDir>> {
         self.uses("{out}").then(|| run.folder("external")).transpose()
     }
 }
 
-/// The path that `{out}` stands for.
+/// The path for `{out}`.
 fn out(folder: &TempDir) -> Result<String> {
     let path = folder.path().join(OUT);
     path.to_str().map(str::to_owned).ok_or_else(|| {
         Error::unsupported(
             path.display().to_string(),
-            "the path of `{out}` is not UTF-8, and no command line here holds it",
+            "the path of `{out}` is not UTF-8, which a command line here cannot have",
             "Name another folder in TMPDIR",
         )
     })
 }
 
-/// Runs what proves that a preset's program works; `{out}` is a file in a folder like that of its
-/// trials.
+/// Runs the command that proves that a preset's program works; `{out}` is a file in a folder like
+/// that of its trials.
 fn prove(path: &Path, preset: &Preset, cgroup: &Cgroup) -> Result<()> {
     let writes = preset.proof.contains(&"{out}");
     let folder = writes.then(|| run::trial_folder("external")).transpose()?;

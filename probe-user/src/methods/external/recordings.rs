@@ -1,4 +1,4 @@
-//! The presets' patterns on what real versions of the programs printed:
+//! Tests the presets' patterns on the output of real versions of the programs:
 //! tests/data/external/README.md.
 
 use std::{fs, path::Path};
@@ -11,8 +11,7 @@ const VHOST: Traced<'_> =
     Traced { function: "vhost_net_open", event: Some("ttperf:vhost_net_open_2") };
 const NEVER: Traced<'_> = Traced { function: "handle_rx", event: Some("ttperf:handle_rx_3") };
 
-/// A recording, the preset that reads it, the counts of the three functions, and all losses that it
-/// tells of.
+/// A recording, its preset, the counts of the three functions, and all reported losses.
 type Case = (&'static str, &'static str, [Option<u64>; 3], Option<u64>);
 
 const TIMES: &str = "external-bpftrace-timestamps";
@@ -24,7 +23,7 @@ const CASES: [Case; 21] = [
     ("bpftrace/0.17.0/timestamps", TIMES, [Some(6), Some(0), Some(0)], None),
     ("bpftrace/0.23.2/timestamps", TIMES, [Some(6), Some(0), Some(0)], None),
     ("bpftrace/0.27.1/timestamps", TIMES, [Some(6), Some(0), Some(0)], None),
-    // Of 3000 calls. 0.17 does not say that it lost any, and 0.27 not all of them.
+    // Of 3000 calls. 0.17 does not report that it lost any, and 0.27 not all of them.
     ("bpftrace/0.17.0/timestamps-lost", TIMES, [Some(127), Some(0), Some(0)], None),
     ("bpftrace/0.23.2/timestamps-lost", TIMES, [Some(170), Some(0), Some(0)], Some(2830)),
     ("bpftrace/0.27.1/timestamps-lost", TIMES, [Some(337), Some(0), Some(0)], Some(2659)),
@@ -40,7 +39,7 @@ const CASES: [Case; 21] = [
     ("perf/6.1.187/report", RECORD, [Some(12), Some(5), Some(0)], None),
     ("perf/6.12.117/report", RECORD, [Some(12), Some(5), Some(0)], None),
     ("perf/7.2.13/report", RECORD, [Some(12), Some(5), Some(0)], None),
-    // Of 400 and 5 calls: here perf tells of all that is missing.
+    // Of 400 and 5 calls: here perf reports all missing ones.
     ("perf/6.1.187/report-lost", RECORD, [Some(36), Some(0), Some(0)], Some(369)),
     ("perf/6.12.117/report-lost", RECORD, [Some(26), Some(5), Some(0)], Some(374)),
     ("perf/7.2.13/report-lost", RECORD, [Some(41), Some(0), Some(0)], Some(364)),
@@ -51,7 +50,7 @@ fn read(file: &str) -> String {
     fs::read_to_string(folder.join(format!("{file}.txt"))).unwrap()
 }
 
-/// A pattern of a preset, as its method's parameters have it.
+/// A pattern of a preset, taken from its method's parameters.
 fn pattern(preset: &str, field: &str) -> Option<Pattern> {
     let method = registry::find(preset).unwrap();
     let text = method.descriptor().parameters.get(field)?.as_str()?.to_owned();
@@ -81,13 +80,13 @@ fn each_version_is_understood() {
     }
 }
 
-/// 0.27 leaves out the map of what was never hit.
+/// 0.27 omits the map of functions that were never hit.
 #[test]
 fn bpftrace_counts_zero_for_an_absent_map_behind_its_end_alone() {
     for version in ["0.17.0", "0.23.2", "0.27.1"] {
         let without = read(&format!("bpftrace/{version}/count-no-end"));
         assert_eq!(counts("external-bpftrace-count", &without), [None; 3], "{version}");
-        // Where the preset's END prints it.
+        // The output of the preset's END.
         let with = without.replacen("ready\n", "ready\nend\n", 1);
         let seen = counts("external-bpftrace-count", &with);
         assert_eq!(seen, [Some(12), Some(5), Some(0)], "{version}");

@@ -1,5 +1,5 @@
-//! Whether a program failed because nothing was left where its `{out}` stands: it says so in words
-//! of its own, and not what helps.
+//! Finds out whether a program failed because the file system of its `{out}` was full: the
+//! program's own message does not say what helps.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 
 use probe_core::error::Error;
 
-/// What a file system has, and what a trial's folder took of it; in bytes.
+/// The size of a file system, and how much of it a trial's folder used, in bytes.
 #[derive(Debug, Clone, Copy)]
 struct Room {
     all: u64,
@@ -16,7 +16,7 @@ struct Room {
     taken: u64,
 }
 
-/// The same error; with what helps, where the file system of `out` is full.
+/// The same error, with a hint if the file system of `out` is full.
 pub(super) fn explain(error: Error, out: &str) -> Error {
     let folder = Path::new(out).parent().filter(|folder| folder.is_absolute());
     match (error, folder.and_then(|folder| told(folder, room(folder)?))) {
@@ -31,20 +31,20 @@ fn room(folder: &Path) -> Option<Room> {
         fs::read_dir(folder).ok()?.flatten().map(|file| file.path()).collect();
     let lengths = files.iter().filter_map(|file| Some(fs::metadata(file).ok()?.len()));
     let bytes = |blocks: u64| blocks.saturating_mul(there.f_frsize);
-    // Of what is kept for root, too: it is root who runs this.
+    // Including the blocks reserved for root, who runs this.
     Some(Room { all: bytes(there.f_blocks), free: bytes(there.f_bfree), taken: lengths.sum() })
 }
 
 fn told(folder: &Path, room: Room) -> Option<String> {
     const MIB: u64 = 1 << 20;
     let Room { all, free, taken } = room;
-    // Programs write in pieces, the last of which does not fit. Where nothing counts blocks, all
-    // are none.
+    // Programs write in pieces, and the last one does not fit. If the file system does not count
+    // blocks, all numbers are zero.
     let is_full = all > 0 && free < MIB;
     is_full.then(|| {
         format!(
-            "No room is left for its `{{out}}`, which took {} MiB in {}, of {} MiB there. Free \
-             some space there, or name a folder with more in TMPDIR",
+            "There is no space left for its `{{out}}`, which took {} MiB in {}, of {} MiB there. \
+             Free some space there, or name a folder with more in TMPDIR",
             taken.div_ceil(MIB),
             folder.display(),
             all / MIB
@@ -65,8 +65,8 @@ mod tests {
         let told = |all, free| told(Path::new("/tmp/x"), Room { all, free, taken: 23 << 20 });
         assert_eq!(
             told(24 << 20, 4096).unwrap(),
-            "No room is left for its `{out}`, which took 23 MiB in /tmp/x, of 24 MiB there. Free \
-             some space there, or name a folder with more in TMPDIR"
+            "There is no space left for its `{out}`, which took 23 MiB in /tmp/x, of 24 MiB there. \
+             Free some space there, or name a folder with more in TMPDIR"
         );
         assert_eq!((told(24 << 20, 2 << 20), told(0, 0)), (None, None));
     }

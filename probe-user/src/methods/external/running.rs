@@ -31,36 +31,36 @@ use crate::{
     methods::{Cadence, Session},
 };
 
-/// The session.
+/// A running program as a session.
 #[derive(Debug)]
 pub(super) struct Running {
-    // Before the events, which it uses, and before the folder, which it writes to.
+    // Before the events, which it uses, and before the folder, to which it writes.
     tree: Tree,
-    /// What it traces into; its tracer ends with it, whatever the program left.
+    /// The instance into which it traces; closing it ends the tracer, whatever the program left.
     instance: Option<Instance>,
     events: Option<ProbeEvents>,
     folder: Option<TempDir>,
     names: Names,
     report: Vec<String>,
     rules: Rules,
-    /// CPU time of all processes when the trial's load began.
+    /// CPU time of all processes when the trial's load started.
     before: Nanos,
     hits: Hits,
     end: Option<End>,
 }
 
-/// How to judge what it printed.
+/// How to evaluate its output.
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
     pub(super) patterns: Patterns,
     pub(super) counts: Counts,
     pub(super) lost_is_exact: bool,
-    /// It counts in the kernel.
+    /// Whether it counts in the kernel.
     pub(super) loses_nothing: bool,
-    /// Each hit of the events should be in its counts.
+    /// Whether its counts should include each hit of the events.
     pub(super) sees_every_hit: bool,
     pub(super) stop: Stop,
-    /// Exit statuses other than 0 that are none of a failure.
+    /// Exit statuses other than 0 that do not mean failure.
     pub(super) exit: Vec<i32>,
     pub(super) linger: Duration,
     pub(super) timeout: Duration,
@@ -70,13 +70,13 @@ pub(super) struct Rules {
     pub(super) cgroup: String,
 }
 
-/// What came of it.
+/// The result of the program.
 #[derive(Debug)]
 struct End {
-    /// CPU time of all processes until it was to end.
+    /// CPU time of all processes until it was asked to end.
     cpu: Nanos,
     status: ExitStatus,
-    /// All that it and its report printed.
+    /// Everything that it and its report printed.
     said: String,
     /// CPU time of the report.
     report: Nanos,
@@ -101,7 +101,7 @@ impl Running {
         self.events.as_ref().map_or(Ok(()), |events| self.hits.take(events))
     }
 
-    /// Stops it, and takes in what it printed.
+    /// Stops it, and reads its output.
     fn finish(&mut self) -> Result<()> {
         let cpu = self.tree.cpu()?;
         self.take_hits()?;
@@ -131,8 +131,7 @@ impl Running {
         Ok((said, cpu))
     }
 
-    /// Makes sure that it ended as one does that did its work: well, or of the signal that was
-    /// sent.
+    /// Checks that it ended normally: successfully, or by the signal that was sent.
     fn judge(&self, status: ExitStatus) -> Result<()> {
         match did_its_work(status, self.rules.stop, &self.rules.exit) {
             true => Ok(()),
@@ -146,7 +145,7 @@ impl Session for Running {
         Cadence::Never
     }
 
-    /// It observes already; only its accounts are split here.
+    /// It observes already; this only separates the CPU times.
     fn start(&mut self) -> Result<()> {
         self.tree.check_alive().map_err(|e| room::explain(e, &self.names.out))?;
         self.take_hits()?;
@@ -237,7 +236,7 @@ impl Running {
         }
     }
 
-    /// What a pattern finds for all functions together.
+    /// The number that a pattern finds for all functions together.
     fn sum(&self, pattern: &Pattern, said: &str) -> Option<u64> {
         if !pattern.is_per_function() {
             return pattern.sum(said, None);
@@ -246,8 +245,8 @@ impl Running {
         each.reduce(u64::saturating_add)
     }
 
-    /// Calls at which our own kprobe events could not run, and those that a program without buffers
-    /// did not count; of a program's own probes nothing is known.
+    /// Calls at which our own kprobe events could not run, and calls that a program without buffers
+    /// did not count; for a program's own probes nothing is known.
     fn missed(&self, recorded: &[Option<u64>]) -> Loss {
         match self.rules.loses_nothing && self.rules.sees_every_hit {
             true => self.hits.missed().and(self.unseen(recorded)),
@@ -255,7 +254,7 @@ impl Running {
         }
     }
 
-    /// Hits of our events that are not in its counts, if they should be.
+    /// Hits of our events that should be in its counts but are not.
     fn unseen(&self, recorded: &[Option<u64>]) -> Loss {
         match self.rules.sees_every_hit {
             true => self.hits.unseen(recorded),
@@ -275,10 +274,10 @@ fn signal(stop: Stop) -> Signal {
     }
 }
 
-/// `exit` are the statuses other than 0 that tell of no failure.
+/// `exit` are the statuses other than 0 that do not mean failure.
 fn did_its_work(status: ExitStatus, stop: Stop, exit: &[i32]) -> bool {
     let signal = signal(stop).as_raw();
-    // 128 + N as a shell says it: perf stat 7.x ends so by itself.
+    // 128 + N is a shell's notation: perf stat 7.x also uses it.
     let of_signal = status.signal() == Some(signal) || status.code() == signal.checked_add(128);
     status.success() || of_signal || status.code().is_some_and(|code| exit.contains(&code))
 }

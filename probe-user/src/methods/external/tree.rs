@@ -1,9 +1,8 @@
-//! A program's processes, from its start to the end of the last of them.
+//! A program's processes, from its start to the end of the last one.
 //!
-//! They live in a cgroup of their own, which accounts for their CPU time. We are the subreaper, so
-//! that processes whose parents have ended come to us, and each that we wait for is asked first how
-//! much it wrote: `/proc/PID/io` holds what all its threads wrote and all children that it waited
-//! for itself.
+//! They run in their own cgroup, which accounts for their CPU time. We are the subreaper, so
+//! processes whose parents have ended become our children. Before we reap one, we read how much it
+//! wrote: `/proc/PID/io` includes all its threads and all children that it reaped itself.
 
 use std::{
     fs::{self, File},
@@ -31,15 +30,15 @@ use crate::{
     sys::child::{self, ChildPlace},
 };
 
-/// How often a program that starts or ends is looked at.
+/// How often a program is checked while it starts or ends.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// System calls in which programs wait for what comes next, again and again.
+/// System calls in which programs wait repeatedly for the next event.
 ///
-/// Many only note a signal in its handler, and look at the note when such a wait was interrupted:
-/// bpftrace's loop ends if `epoll_wait` says so, or when it has something to print, and else never
-/// (`poll_perf_events` in src/bpftrace.cpp, 0.17). A signal that comes between two waits, or when
-/// one is over and the program has yet to get a CPU, is lost on it.
+/// Many programs only set a flag in their signal handler, and check it when such a wait was
+/// interrupted. bpftrace's loop ends if `epoll_wait` returns so, or when it has something to print,
+/// and otherwise never (`poll_perf_events` in src/bpftrace.cpp, 0.17). It misses a signal that
+/// arrives between two waits, or after a wait has ended while it has not yet got a CPU.
 const WAITS: [i64; 9] = [
     libc::SYS_epoll_wait,
     libc::SYS_epoll_pwait,
@@ -52,29 +51,29 @@ const WAITS: [i64; 9] = [
     libc::SYS_clock_nanosleep,
 ];
 
-/// How long a program that was told to end may wait before it is looked at whether it waits as if
-/// it had not been told.
+/// How long a program that was asked to end may wait before we check whether it waits as if it had
+/// not noticed.
 const HEARS_WITHIN: Duration = Duration::from_secs(5);
 
-/// So many looks in a row find it waiting then. What it does to end takes CPU time, or waits in
+/// Number of consecutive checks that must find it waiting. Work to end takes CPU time, or waits in
 /// other calls.
 const LOOKS: u32 = 20;
 
-/// What a tree wrote.
+/// What a tree of processes wrote.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Written {
-    /// `wchar`: bytes passed to write(2), to whatever file.
+    /// `wchar`: bytes passed to write(2), to any file.
     pub chars: u64,
-    /// `write_bytes`: bytes that it made dirty on block devices, by whatever call.
+    /// `write_bytes`: bytes made dirty on block devices, by any call.
     pub storage: u64,
 }
 
-/// Where a program is started, and on whose behalf.
+/// How a program is started, and for whom.
 #[derive(Debug, Clone, Default)]
 pub struct Setting {
     /// The CPUs that it may run on; empty for those of the calling thread.
     pub cpus: Vec<u32>,
-    /// Set when the user asks for the end: nothing is waited for any longer.
+    /// Set when the user asks to stop: then nothing is waited for any longer.
     pub interrupted: Option<Arc<AtomicBool>>,
 }
 
@@ -87,26 +86,26 @@ impl Setting {
     }
 }
 
-/// A program that runs, and all that it started.
+/// A running program, and all processes that it started.
 #[derive(Debug)]
 pub struct Tree {
     program: String,
-    // The child is waited for before its group is removed: see `drop`.
+    // The child is reaped before its group is removed: see `drop`.
     child: Child,
-    /// Whether it was waited for.
+    /// Whether it was reaped.
     reaped: bool,
     cgroup: Cgroup,
-    /// What it prints, both streams in order.
+    /// Its output, both streams in order.
     said: File,
     written: Written,
     setting: Setting,
 }
 
 impl Tree {
-    /// Starts `argv` in a new cgroup of this name; it is killed with the calling thread.
+    /// Starts `argv` in a new cgroup with this name; it is killed with the calling thread.
     ///
     /// # Errors
-    /// There is no cgroup to put it in, or it cannot be started.
+    /// There is no cgroup for it, or it cannot be started.
     pub fn start(
         argv: &[String],
         cgroup: &str,
@@ -137,7 +136,7 @@ impl Tree {
         Ok(Self { program, child, reaped, cgroup, said, written, setting })
     }
 
-    /// Starts another program in the same setting, outside of any network namespace.
+    /// Starts another program with the same settings, outside any network namespace.
     ///
     /// # Errors
     /// As [`Tree::start`].
@@ -156,17 +155,17 @@ impl Tree {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// How much it has printed so far, in bytes.
+    /// Number of bytes printed so far.
     fn printed(&self) -> Result<u64> {
         let failed = |e| Error::file("stat", format!("what {} printed", self.program), e);
         Ok(self.said.metadata().map_err(failed)?.len())
     }
 
-    /// Waits until `ready` says so of what it has printed and how long it has run.
+    /// Waits until `ready` returns true for its output and run time.
     ///
     /// # Errors
-    /// It has ended, or is not ready in time; the text says what it printed last. Or the user asked
-    /// for the end.
+    /// It has ended, or is not ready in time; the error has its last output. Or the user asked to
+    /// stop.
     pub fn await_ready(
         &mut self,
         limit: Duration,
@@ -186,11 +185,11 @@ impl Tree {
         }
     }
 
-    /// Waits until it has printed nothing new for as long as `quiet`, so that it gets to read what
-    /// its buffers hold; at most until `limit`, as some never fall silent.
+    /// Waits until it has printed nothing new for `quiet`, so that it can read what its buffers
+    /// hold; at most for `limit`, since some programs never stop printing.
     ///
     /// # Errors
-    /// It has ended, what it printed cannot be read, or the user asked for the end.
+    /// It has ended, its output cannot be read, or the user asked to stop.
     pub fn await_quiet(&mut self, quiet: Duration, limit: Duration) -> Result<()> {
         let began = Instant::now();
         let (mut length, mut since) = (self.printed()?, Instant::now());
@@ -206,7 +205,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Makes sure that it has not ended by itself.
+    /// Checks that it has not ended by itself.
     ///
     /// # Errors
     /// It has.
@@ -214,7 +213,7 @@ impl Tree {
         if self.has_ended()? { Err(self.inconsistent("ended by itself")) } else { Ok(()) }
     }
 
-    /// CPU time of all its processes, ended ones included.
+    /// CPU time of all its processes, including ended ones.
     ///
     /// # Errors
     /// The account cannot be read.
@@ -222,23 +221,23 @@ impl Tree {
         self.cgroup.cpu()
     }
 
-    /// What those of its processes wrote that have ended.
+    /// What its ended processes wrote.
     pub fn written(&self) -> Written {
         self.written
     }
 
-    /// Asks it to end, and waits until the last of its processes has. It is asked again if it goes
-    /// on waiting as if nothing had been said.
+    /// Asks it to end, and waits until the last of its processes has. It is asked again if it
+    /// continues to wait as if it had not noticed.
     ///
     /// # Errors
-    /// It does not end in time, or the user asked for the end; everything is killed then.
+    /// It does not end in time, or the user asked to stop; everything is killed then.
     pub fn stop(&mut self, signal: Signal, limit: Duration) -> Result<ExitStatus> {
         self.check_alive()?;
         self.tell(signal)?;
         let mut told = Told::now();
         self.await_end(limit, |tree| {
             if told.is_overlooked(tree.waits()) {
-                log::info!("{} overlooked {signal:?}, and is sent it again", tree.program);
+                log::info!("{} did not react to {signal:?}, which is sent again", tree.program);
                 tree.tell(signal)?;
                 told = Told::now();
             }
@@ -246,14 +245,14 @@ impl Tree {
         })
     }
 
-    /// Sends its group a signal. It is not waited for yet, so the number is still its own.
+    /// Sends a signal to its group. It is not reaped yet, so the number is still its own.
     fn tell(&self, signal: Signal) -> Result<()> {
         kill_process_group(Pid::from_child(&self.child), signal)
             .map_err(|e| Error::call("kill", self.program.as_str(), e.into()))
     }
 
-    /// Whether the program itself is in one of [`WAITS`] (`proc_pid_syscall` in fs/proc/base.c). Of
-    /// one that runs, or may not be looked at, nothing is known.
+    /// Whether the program itself is in one of [`WAITS`] (`proc_pid_syscall` in fs/proc/base.c).
+    /// Unknown, so false, if it is running or may not be inspected.
     fn waits(&self) -> bool {
         let said = fs::read_to_string(format!("/proc/{}/syscall", self.child.id()));
         let call = said.ok().and_then(|said| said.split(' ').next()?.parse().ok());
@@ -263,7 +262,7 @@ impl Tree {
     /// Waits until the last of its processes has ended.
     ///
     /// # Errors
-    /// It does not end in time, or the user asked for the end; everything is killed then.
+    /// It does not end in time, or the user asked to stop; everything is killed then.
     pub fn finish(&mut self, limit: Duration) -> Result<ExitStatus> {
         self.await_end(limit, |_| Ok(()))
     }
@@ -291,7 +290,7 @@ impl Tree {
         self.reap()
     }
 
-    /// Kills what still runs, and removes the group that held it.
+    /// Kills what is still running, and removes its group.
     ///
     /// # Errors
     /// The kernel refused.
@@ -300,7 +299,7 @@ impl Tree {
         self.cgroup.remove()
     }
 
-    /// Whether the program itself has ended; it is not waited for.
+    /// Whether the program itself has ended, without reaping it.
     fn has_ended(&self) -> Result<bool> {
         if self.reaped {
             return Ok(true);
@@ -308,7 +307,7 @@ impl Tree {
         has_ended(Pid::from_child(&self.child))
     }
 
-    /// Waits for the program, and for those of its processes that have come to us.
+    /// Reaps the program, and those of its processes that became our children.
     fn reap(&mut self) -> Result<ExitStatus> {
         if !self.reaped {
             self.note(Pid::from_child(&self.child));
@@ -325,8 +324,7 @@ impl Tree {
         Ok(status)
     }
 
-    /// Adds what an ended process wrote. A process that cannot be asked wrote what we do not know:
-    /// its share is missing.
+    /// Adds what an ended process wrote. If it cannot be read, that share is missing.
     fn note(&mut self, process: Pid) {
         let path = format!("/proc/{}/io", process.as_raw_nonzero());
         let text = fs::read_to_string(path).unwrap_or_default();
@@ -337,7 +335,7 @@ impl Tree {
         *storage = storage.saturating_add(number("write_bytes:").unwrap_or(0));
     }
 
-    /// An error that says what became of it and what it printed last.
+    /// An error with what happened to it and its last output.
     pub fn inconsistent(&self, what: &str) -> Error {
         let said = self.said().unwrap_or_default();
         let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -356,7 +354,7 @@ impl Tree {
     }
 }
 
-/// That a program was told to end, and how often it was found waiting since.
+/// The time at which a program was asked to end, and how often it was found waiting since.
 #[derive(Debug)]
 struct Told {
     at: Instant,
@@ -401,7 +399,7 @@ fn orphans(cgroup: &str) -> Result<Vec<Pid>> {
 
 fn is_ours(pid: i32, us: u32, cgroup: &str) -> bool {
     let read = |file| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    // The name, in parentheses, may hold anything; state and parent follow.
+    // The name, in parentheses, can contain anything; state and parent follow it.
     let stat = read("stat");
     let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
     parent.and_then(|parent| parent.parse().ok()) == Some(us)

@@ -1,5 +1,5 @@
-//! What makes events in a private instance: a tracer, probe events of the run's own, or the
-//! kernel's tracepoints.
+//! Sources of events in a private instance: a tracer, the run's own probe events, or the kernel's
+//! tracepoints.
 
 use probe_core::{
     error::{Error, Result},
@@ -14,13 +14,13 @@ use crate::kernel::tracefs::{
     probes::{ProbeEvents, ProbeKind},
 };
 
-/// A thing that makes events, and what is needed to switch it, to read its events and to account
-/// for them.
+/// A source of events, with what is needed to enable it, to read its events and to account for
+/// them.
 #[derive(Debug)]
 pub enum Attachment {
-    /// `function`: attached by being the current tracer, started by recording.
+    /// `function`: attached as the current tracer, started by recording.
     Function,
-    /// `function_graph`: as `function`; a call leaves an entry and an exit.
+    /// `function_graph`: like `function`, but a call leaves an entry and an exit.
     Graph,
     /// The run's own probe events, one per function.
     Probes(ProbeEvents),
@@ -29,7 +29,7 @@ pub enum Attachment {
 }
 
 impl Attachment {
-    /// What one kind of event tells, for each kind that it makes.
+    /// The meaning of each kind of event that it produces.
     ///
     /// # Errors
     /// A format is missing, or is not what the decoder can read.
@@ -42,7 +42,7 @@ impl Attachment {
                     kind(tracefs, "funcgraph_entry", entry)?,
                     kind(tracefs, "funcgraph_exit", EventKind::graph_exit)?,
                 ];
-                // Where the option funcgraph-retaddr is on.
+                // If the option funcgraph-retaddr is on.
                 const RETADDR: &str = "fgraph_retaddr_entry";
                 if tracefs.path(&format!("events/ftrace/{RETADDR}")).exists() {
                     kinds.push(kind(tracefs, RETADDR, entry)?);
@@ -70,22 +70,22 @@ impl Attachment {
         }
     }
 
-    /// Does to the instance what can be done before anything is to be recorded.
+    /// Prepares the instance as far as possible without recording.
     ///
     /// # Errors
     /// The kernel refused.
     pub fn prepare(&self, instance: &Instance, target: &Target) -> Result<()> {
         match self.tracer() {
-            // Patches the target's call sites; nothing is recorded before recording is on.
+            // Patches the target's call sites; nothing is recorded before recording is turned on.
             Some(tracer) => instance.trace(tracer, &target.functions),
             None => Ok(()),
         }
     }
 
-    /// Starts or stops it. The events of several functions start one after the other.
+    /// Enables or disables it. The events of several functions start one after the other.
     ///
     /// # Errors
-    /// The kernel refused; the other events are switched all the same when switching off.
+    /// The kernel refused; when disabling, the other events are still disabled.
     pub fn switch(&self, instance: &Instance, on: bool) -> Result<()> {
         let files: Vec<String> = match self {
             Self::Function | Self::Graph => Vec::new(),
@@ -100,8 +100,8 @@ impl Attachment {
         switched.and(instance.record(false))
     }
 
-    /// What the kernel counted at the probes, to be read when they have been switched off: the
-    /// account needs it.
+    /// The kernel's counts of the probes. They must be read after the probes were disabled: the
+    /// account needs them.
     ///
     /// # Errors
     /// The counters cannot be read.
@@ -116,10 +116,11 @@ impl Attachment {
         Ok(Some(sum))
     }
 
-    /// Takes it out of the instance, which is removed by `close`, and then out of the kernel.
+    /// Removes it from the instance, removes the instance with `close`, and then removes it from
+    /// the kernel.
     ///
     /// # Errors
-    /// The first refusal; the rest is released all the same.
+    /// The first refusal; the rest is still released.
     pub fn release(self, instance: Instance) -> Result<()> {
         let closed = instance.close();
         let removed = match self {
@@ -129,11 +130,11 @@ impl Attachment {
         closed.and(removed)
     }
 
-    /// The calls whose records are among `lost` events that were made and not read.
+    /// The number of calls whose records are among `lost` events that were written but not read.
     pub fn lost_calls(&self, tally: &Tally, lost: u64) -> Loss {
         match self {
             Self::Graph if lost > 0 => {
-                // Calls that had not returned when recording ended have no exit, and nobody counts
+                // Calls that had not returned when recording ended have no exit, and nothing counts
                 // those.
                 let made = (tally.calls + tally.returns + lost).div_ceil(2);
                 Loss::AtLeast(made.saturating_sub(tally.calls))
@@ -142,7 +143,7 @@ impl Attachment {
         }
     }
 
-    /// The calls of which `made` events know nothing.
+    /// The calls that did not produce any of the `made` events.
     ///
     /// # Errors
     /// There are more events than the kernel counted hits.
@@ -169,7 +170,7 @@ impl Attachment {
     }
 }
 
-/// What the kernel counted at all probes of a recording.
+/// The kernel's counts of all probes of a recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProbeHits {
     hits: u64,
@@ -202,7 +203,7 @@ fn event_kind(format: &Format, item: ItemId) -> Result<EventKind> {
     EventKind::item(format, item).map_err(bad)
 }
 
-/// Makes one probe event at each function of `target`.
+/// Creates one probe event at each function of `target`.
 ///
 /// # Errors
 /// The kernel refused one of them, or the target has no function.

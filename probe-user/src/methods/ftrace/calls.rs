@@ -1,4 +1,4 @@
-//! From ring-buffer pages to hits of the target's items: the hot path of every recording ftrace
+//! Converts ring-buffer pages to hits of the target's items: the hot path of every recording ftrace
 //! method.
 
 use probe_core::model::item::ItemId;
@@ -9,35 +9,35 @@ use crate::kernel::{
     tracefs::format::{Format, FormatError},
 };
 
-/// Decodes pages whose events of interest are of known kinds.
+/// Decodes pages whose relevant events are of known kinds.
 #[derive(Debug, Clone)]
 pub struct CallDecoder {
     layout: PageLayout,
-    /// What each kind of events tells, by its id less `first`.
+    /// The meaning of each kind of events, indexed by its id minus `first`.
     kinds: Vec<Option<Tells>>,
     first: u16,
-    /// Where an event's id stands in its payload: at the same place in all kinds.
+    /// Offset of an event's id in its payload, the same for all kinds.
     type_at: usize,
     map: AddressMap,
 }
 
-/// What the events of one kind tell. The numbers are offsets in an event's payload.
+/// The meaning of the events of one kind. The numbers are offsets in an event's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tells {
     /// A hit of one item of the target: a probe event, or a tracepoint.
     Item(ItemId),
     /// A call of the function with the address that stands here.
     Call {
-        /// Where the address stands.
+        /// Offset of the address.
         address: usize,
     },
-    /// A return from the function with the address that stands here.
+    /// A return from the function with the address at this offset.
     Return {
-        /// Where the address stands.
+        /// Offset of the address.
         address: usize,
-        /// Where the time of the call stands, in ns.
+        /// Offset of the time of the call, in ns.
         called: usize,
-        /// Where the time of the return stands, in ns.
+        /// Offset of the time of the return, in ns.
         returned: usize,
     },
 }
@@ -59,7 +59,7 @@ impl EventKind {
         Self::new(format, Tells::Item(item))
     }
 
-    /// Each event is a call of the function whose address the field `address` holds: `ip` of
+    /// Each event is a call of the function whose address is in the field `address`: `ip` of
     /// `ftrace/function`.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl EventKind {
         Self::new(format, Tells::Call { address: format.fields.offset::<8>(address)? })
     }
 
-    /// Each event is a return, as `ftrace/funcgraph_exit` has them.
+    /// Each event is a return, as in `ftrace/funcgraph_exit`.
     ///
     /// # Errors
     /// The format lacks one of its fields.
@@ -84,31 +84,32 @@ impl EventKind {
     }
 }
 
-/// What one event says of an item.
+/// What one event says about an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
     /// It was hit, or called, at this time of the trace clock.
     Hit(u64),
-    /// A call of it that now returned took so many ns.
+    /// A call that has now returned took this many ns.
     Took(u64),
 }
 
-/// What was in the pages decoded so far.
+/// The content of the pages decoded so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Pages.
     pub pages: u64,
     /// Events of every kind.
     pub events: u64,
-    /// Of those, hits of the target's items.
+    /// Number of these that are hits of the target's items.
     pub calls: u64,
-    /// Of those, returns.
+    /// Number of these that are returns.
     pub returns: u64,
-    /// Of those, calls of other functions: the map is not that of the running kernel.
+    /// Number of these that are calls of other functions: the map is not that of the running
+    /// kernel.
     pub strangers: u64,
-    /// Events that pages say were overwritten before them.
+    /// Events that were overwritten, according to pages.
     pub missed: u64,
-    /// Pages that say so without a number.
+    /// Pages that report overwritten events without a number.
     pub missed_uncounted: u64,
 }
 
@@ -132,10 +133,10 @@ impl CallDecoder {
         &self.layout
     }
 
-    /// Decodes one page, hands what each event says of an item to `visit`, and adds to `tally`.
+    /// Decodes one page, passes what each event says about an item to `visit`, and adds to `tally`.
     ///
     /// # Errors
-    /// The page is malformed; what precedes the damage was visited and counted.
+    /// The page is malformed; the events before the damage were visited and counted.
     pub fn page(
         &self,
         bytes: &[u8],
@@ -145,7 +146,7 @@ impl CallDecoder {
         self.events(&self.layout.open(bytes)?, tally, visit)
     }
 
-    /// As [`CallDecoder::page`], of a page that is open.
+    /// Like [`CallDecoder::page`], for a page that is already open.
     ///
     /// # Errors
     /// As [`CallDecoder::page`].
@@ -185,7 +186,7 @@ impl CallDecoder {
         *self.kinds.get(usize::from(id.checked_sub(self.first)?))?
     }
 
-    /// None where the event is too short, or tells of no function of the target.
+    /// `None` if the event is too short, or is not about a function of the target.
     #[inline]
     fn decode(&self, tells: Tells, payload: &[u8], at: u64) -> Option<(ItemId, Seen)> {
         match tells {

@@ -1,13 +1,14 @@
-//! From a trace clock other than `mono` to `CLOCK_MONOTONIC`, the clock of the bin edges.
+//! Converts times of a trace clock other than `mono` to `CLOCK_MONOTONIC`, the clock of the bin
+//! edges.
 //!
 //! A second, tiny instance with the same trace clock records a marker between two readings of
-//! `CLOCK_MONOTONIC`: a pair of times that are the same within the time between the readings. An
-//! event lies between two pairs, however late its page comes, and its time is interpolated, so that
-//! neither a rate nor its drift need be known. Only events made while a drain reads lie behind the
-//! newest pair, on the last line made longer.
+//! `CLOCK_MONOTONIC`. That gives a pair of times that are equal within the time between the
+//! readings. An event is between two pairs, however late its page is read, and its time is
+//! interpolated, so neither the rate nor its drift need be known. Only events recorded while a
+//! drain is reading are after the newest pair; the last line is extended for them.
 //!
-//! That is sound only where the clocks of all CPUs agree. The kernel vouches for that by using what
-//! they read as its clocksource.
+//! That is correct only if the clocks of all CPUs agree. The kernel guarantees that if it uses the
+//! same hardware clock as its clocksource.
 
 use std::{fs, thread, time::Duration};
 
@@ -30,27 +31,27 @@ use crate::kernel::{
     tracefs::{Instance, Tracefs},
 };
 
-/// The least time between the ends of a line: errors of the pairs of 10 us turn it by no more than
-/// 1/2500.
+/// The least time between the ends of a line: errors of the pairs of 10 us change its slope by at
+/// most 1/2500.
 const BASELINE: Duration = Duration::from_millis(50);
 
 const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 
-/// How times of the trace clock become times of `CLOCK_MONOTONIC`.
+/// How times of the trace clock are converted to `CLOCK_MONOTONIC`.
 #[derive(Debug)]
 pub enum Timeline {
-    /// They are.
+    /// They are the same clock.
     Same,
-    /// By pairs.
+    /// With pairs.
     Pairs(Box<Pairs>),
-    /// Not at all.
+    /// They cannot be converted.
     None {
-        /// The kernel does not vouch for the clock.
+        /// The kernel does not guarantee the clock.
         why: String,
     },
 }
 
-/// Pairs of times, and what makes them.
+/// Pairs of times, and their source.
 #[derive(Debug)]
 pub struct Pairs {
     // Before the instance: it cannot be removed while they are open.
@@ -60,14 +61,15 @@ pub struct Pairs {
     widest: Duration,
 }
 
-/// A moment in both clocks.
+/// A moment on both clocks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Pair {
     traced: u64,
     mono: u64,
 }
 
-/// One clock over the other: lines between moments, in order, none shorter than [`BASELINE`].
+/// One clock as a function of the other: lines between moments, in order, none shorter than
+/// [`BASELINE`].
 #[derive(Debug, Default)]
 struct Curve {
     knots: Vec<Pair>,
@@ -75,8 +77,8 @@ struct Curve {
 }
 
 impl Timeline {
-    /// For the trace clock of this name. Takes as long as a line must be, where times are to be
-    /// converted.
+    /// For the trace clock with this name. If times must be converted, it takes as long as the
+    /// shortest line.
     ///
     /// # Errors
     /// The kernel refused the instance.
@@ -91,8 +93,7 @@ impl Timeline {
         let needed = Architecture::current()?.clocksource;
         if clocksource != needed {
             let why = format!(
-                "the clocksource is {clocksource}, not {needed}: the CPUs' clocks are not known \
-                 to agree"
+                "the clocksource is {clocksource}, not {needed}: the clocks of the CPUs may differ"
             );
             return Ok(Self::None { why });
         }
@@ -110,7 +111,7 @@ impl Timeline {
         Ok(Self::Pairs(Box::new(pairs)))
     }
 
-    /// Notes this moment: all events so far lie before it.
+    /// Records this moment: all events so far are before it.
     ///
     /// # Errors
     /// The marker could not be written or read.
@@ -121,7 +122,7 @@ impl Timeline {
         }
     }
 
-    /// The time `at` of the trace clock, an event's; none where it cannot be known.
+    /// Converts the time `at` of an event on the trace clock; `None` if that is not possible.
     #[inline]
     pub fn mono(&self, at: u64) -> Option<Nanos> {
         match self {
@@ -131,7 +132,7 @@ impl Timeline {
         }
     }
 
-    /// For the details of an observation.
+    /// Details for an observation.
     pub fn describe(&self) -> Option<(String, Value)> {
         match self {
             Self::Same => None,
@@ -143,7 +144,7 @@ impl Timeline {
         }
     }
 
-    /// Removes what made the pairs.
+    /// Removes the source of the pairs.
     ///
     /// # Errors
     /// The kernel refused.
@@ -165,7 +166,7 @@ impl Pairs {
         self.curve.add(Pair { traced, mono: before.0.midpoint(after.0) })
     }
 
-    /// The time of the marker, the one event that is there.
+    /// The time of the marker, the only event.
     fn marker(&mut self) -> Result<u64> {
         let mut found = None;
         for source in &mut self.sources {
@@ -175,16 +176,22 @@ impl Pairs {
             }
         }
         let file = self.instance.path("trace_marker");
-        found.ok_or_else(|| Error::malformed(file.display().to_string(), "no marker came back"))
+        found.ok_or_else(|| {
+            Error::malformed(
+                file.display().to_string(),
+                "the marker cannot be \
+                                                                          read back",
+            )
+        })
     }
 }
 
 impl Curve {
-    /// Adds the newest moment. The one before it stays only as far from the others as lines are
-    /// long.
+    /// Adds the newest moment. The one before it is kept only if it is as far from the others as a
+    /// line's length.
     ///
     /// # Errors
-    /// The trace clock went back.
+    /// The trace clock went backwards.
     fn add(&mut self, pair: Pair) -> Result<()> {
         let Some(&last) = self.knots.last() else {
             self.knots.push(pair);
@@ -204,8 +211,8 @@ impl Curve {
         Ok(())
     }
 
-    /// On the line between the moments around `at`; before the first and behind the newest, on the
-    /// line next to it.
+    /// On the line between the moments around `at`; before the first and after the newest, on the
+    /// nearest line.
     #[inline]
     fn mono(&self, at: u64) -> Option<Nanos> {
         let next = self.knots.partition_point(|knot| knot.traced <= at).max(1);
@@ -218,13 +225,14 @@ impl Curve {
 }
 
 impl Pair {
-    /// Whether a line may go from here to `later`.
+    /// Whether a line can end at `later`.
     fn baseline(self, later: Self) -> bool {
         u128::from(later.mono.saturating_sub(self.mono)) >= BASELINE.as_nanos()
     }
 }
 
-/// The line through both pairs at `at`; none where they are one moment or out of order.
+/// The value at `at` of the line through both pairs; `None` if they are the same moment or out of
+/// order.
 fn between(then: Pair, now: Pair, at: u64) -> Option<Nanos> {
     let traced = i128::from(now.traced.checked_sub(then.traced).filter(|&ticks| ticks > 0)?);
     let mono = i128::from(now.mono.checked_sub(then.mono)?);
@@ -239,13 +247,13 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// What the clocks say `ms` after enable: the trace clock ticks 2.5 times per ns, 1000 s
+    /// The clocks `ms` after enable: the trace clock ticks 2.5 times per ns, and started 1000 s
     /// earlier.
     fn exact(ms: u64) -> Pair {
         Pair { traced: 5 * ms * MS / 2, mono: 1_000_000 * MS + ms * MS }
     }
 
-    /// As a mark would find it: half of its width off, up or down.
+    /// As found by a marker: off by half of its width, in either direction.
     fn found(ms: u64) -> Pair {
         let Pair { traced, mono } = exact(ms);
         let off = 10_000;
@@ -258,7 +266,7 @@ mod tests {
         curve
     }
 
-    /// How far off the time of an event at `ms` is.
+    /// The error of the time of an event at `ms`.
     fn off(curve: &Curve, ms: u64) -> u64 {
         curve.mono(exact(ms).traced).unwrap().0.abs_diff(exact(ms).mono)
     }
@@ -278,7 +286,7 @@ mod tests {
 
     #[test]
     fn an_event_goes_through_the_line_of_its_own_time_however_late_it_is_read() {
-        // Drains each 100 ms, then disable and the last drain within 1 ms, as at the end of every
+        // Drains every 100 ms, then disable and the last drain within 1 ms, as at the end of every
         // trial.
         let curve = curve((0..100).map(|drain| drain * 100 + drain % 2).chain([9_902, 9_903]));
         for ms in 0..9_903 {
@@ -288,7 +296,7 @@ mod tests {
 
     #[test]
     fn no_line_is_short_however_often_marks_are_made() {
-        // Errors that alternate: the worst for a slope.
+        // Alternating errors: the worst case for a slope.
         for gap in [1, 7, 49, 50, 51, 99] {
             let mut curve = curve([0, 51]);
             for now in (51..3_000).step_by(gap) {
@@ -297,7 +305,7 @@ mod tests {
                 assert!(lines, "{:?}", curve.knots);
                 let worst = (0..=now).map(|ms| off(&curve, ms)).max();
                 assert!(worst <= Some(10_000), "{worst:?} at {now} of {gap}");
-                // What is made while a drain reads: within half a line of the newest pair.
+                // Events during a drain: within half a line of the newest pair.
                 let ahead = off(&curve, now + 25);
                 assert!(ahead <= 20_010, "{ahead} ns ahead at {now} of {gap}");
             }

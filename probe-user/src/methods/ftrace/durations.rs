@@ -16,7 +16,7 @@ impl Lengths {
         Self(target.functions().map(|(item, _)| (item, [0; 64])).collect())
     }
 
-    /// A call of `function` took `ns`.
+    /// Adds a call of `function` that took `ns`.
     #[inline]
     pub fn add(&mut self, function: ItemId, ns: u64) {
         if let Some(buckets) = self.0.get_mut(function) {
@@ -24,7 +24,7 @@ impl Lengths {
         }
     }
 
-    /// One per function, without the empty buckets at the end; none at all where they were not
+    /// One per function, without the empty buckets at the end; none if durations were not
     /// `measured`.
     pub fn finish(&self, measured: bool) -> PerItem<Durations> {
         let trimmed = |buckets: &[u64; 64]| {

@@ -1,8 +1,8 @@
 //! `ftrace-hist`: a kprobe event per function, and a hist trigger that counts its hits in the
 //! kernel.
 //!
-//! The trigger's only key has one value, so that the histogram is one counter. It is made paused,
-//! and continues from enable to disable; the event itself is never on and records nothing.
+//! The trigger's only key has a single value, so the histogram is one counter. It is created
+//! paused, and runs from enable to disable; the event itself is never enabled and records nothing.
 
 use std::{collections::BTreeMap, fs::File, os::unix::fs::FileExt as _, path::PathBuf};
 
@@ -32,11 +32,10 @@ use crate::{
     methods::{AttachContext, Cadence, Detection, Method, Session, Sink},
 };
 
-/// The smallest table that the kernel makes (`HIST_TRIGGER_BITS_MIN`), for the one entry that there
-/// is.
+/// The smallest table that the kernel creates (`HIST_TRIGGER_BITS_MIN`), for the single entry.
 const TRIGGER: &str = "hist:keys=common_type:size=128";
 
-/// The instance's ring buffer, which stays empty.
+/// Size of the instance's ring buffer, which remains empty.
 const BUFFER_KIB: u32 = 8;
 
 /// The method.
@@ -55,9 +54,9 @@ impl Hist {
                 class: Class::Exact,
                 unit: SeriesUnit::Calls { factor: 1.0 },
                 durations: false,
-                summary: "hist triggers on kprobe events count in the kernel; read at each bin's \
-                          edge"
-                    .into(),
+                summary:
+                    "hist triggers on kprobe events count in the kernel; read at each bin edge"
+                        .into(),
                 parameters: BTreeMap::from([("trigger".into(), json!(TRIGGER))]),
             },
         }
@@ -98,9 +97,9 @@ struct Counting {
     // Before the instance: it cannot be removed while they are open.
     histograms: Vec<Histogram>,
     instance: Instance,
-    // Behind the instance: a probe event cannot be removed while it has a trigger there.
+    // After the instance: a probe event cannot be removed while it has a trigger there.
     probes: ProbeEvents,
-    /// What the kernel had counted before enable, and by disable.
+    /// The kernel's counts before enable, and at disable.
     before: Vec<Option<Profile>>,
     after: Vec<Option<Profile>>,
 }
@@ -151,7 +150,7 @@ impl Counting {
     }
 }
 
-/// The events, and the instance that their triggers can be set in; in this order, so that a caller
+/// The events, and the instance in which their triggers are set; in this order, so that a caller
 /// that fails drops the instance first.
 fn prepare(
     tracefs: &Tracefs,
@@ -175,7 +174,7 @@ fn prepare(
     Ok((probes, instance))
 }
 
-/// Gives a command to the trigger of each event.
+/// Sends a command to the trigger of each event.
 fn command(instance: &Instance, probes: &ProbeEvents, verb: &str) -> Result<()> {
     let commands = probes
         .events()
@@ -213,7 +212,7 @@ impl Session for Counting {
     }
 }
 
-/// The `hist` file of one event, kept open: each read from its beginning makes its text anew.
+/// The `hist` file of one event, kept open: each read from its beginning generates new text.
 #[derive(Debug)]
 struct Histogram {
     path: PathBuf,
@@ -222,7 +221,7 @@ struct Histogram {
     bytes_read: u64,
 }
 
-/// What stands below a histogram (kernel/trace/trace_events_hist.c, `hist_trigger_show`).
+/// The totals below a histogram (kernel/trace/trace_events_hist.c, `hist_trigger_show`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Totals {
     hits: u64,

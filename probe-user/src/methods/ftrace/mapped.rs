@@ -1,7 +1,7 @@
-//! Pages of a ring buffer that is mapped into memory (Linux 6.10): nothing is copied.
+//! Pages of a ring buffer that is mapped into memory (Linux 6.10), without copying.
 //!
 //! One ioctl per page, and one per wake-up for a page that is still being written, of which only
-//! what is new is handed out (kernel/trace/ring_buffer.c, `ring_buffer_map_get_reader`).
+//! the new part is passed on (kernel/trace/ring_buffer.c, `ring_buffer_map_get_reader`).
 
 use std::{fs::File, os::fd::AsFd as _, path::PathBuf};
 
@@ -18,11 +18,11 @@ use crate::{kernel::tracefs::Instance, sys::trace_ring::MappedRing};
 pub struct MappedReader {
     cpu: u32,
     path: PathBuf,
-    // Before the file: the mapping goes first.
+    // Before the file: the mapping is removed first.
     ring: MappedRing,
     file: File,
     layout: PageLayout,
-    /// The page that was handed out last, and how much of it.
+    /// The last page that was passed on, and how much of it.
     id: u32,
     seen: usize,
     bytes_read: u64,
@@ -32,7 +32,7 @@ impl MappedReader {
     /// Maps the buffer of `cpu`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where this kernel maps no ring buffers, or the file cannot be opened.
+    /// [`Error::Unsupported`] if this kernel cannot map ring buffers, or the file cannot be opened.
     pub fn open(instance: &Instance, cpu: u32, layout: PageLayout) -> Result<Self> {
         let (path, file) = open_raw(instance, cpu)?;
         let ring = MappedRing::new(file.as_fd(), layout.page_size()).map_err(|e| {
@@ -68,7 +68,7 @@ impl PageSource for MappedReader {
             Error::call("ioctl(TRACE_MMAP_IOCTL_GET_READER)", self.path.display().to_string(), e)
         };
         let sub = self.ring.next(self.file.as_fd(), self.layout.header_size()).map_err(failed)?;
-        // A page comes back under the same number only after all others.
+        // A page returns with the same number only after all others.
         let fresh = sub.id != self.id;
         let skip = if fresh { 0 } else { self.seen };
         (self.id, self.seen) = (sub.id, sub.events.len());

@@ -55,7 +55,7 @@ fn function_mmap(options: &mut Options) -> Result<Box<dyn Method>> {
 }
 
 fn kretprobe(options: &mut Options) -> Result<Box<dyn Method>> {
-    /// Stands for the kernel's own choice (kernel/kprobes.c, `register_kretprobe`).
+    /// The kernel chooses the number (kernel/kprobes.c, `register_kretprobe`).
     const DEFAULT: u32 = 0;
     let maxactive = match options.number("maxactive", DEFAULT, &bounds::MAXACTIVE)? {
         DEFAULT => None,

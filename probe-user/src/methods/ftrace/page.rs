@@ -1,29 +1,29 @@
-//! Decoder of the kernel's ring-buffer pages (kernel/trace/ring_buffer.c), as `trace_pipe_raw`
-//! gives them out.
+//! Decoder of the kernel's ring-buffer pages (kernel/trace/ring_buffer.c), as read from
+//! `trace_pipe_raw`.
 //!
-//! Pure functions of bytes. A malformed page gives one named error behind the events that precede
-//! the damage; the next page is a new beginning. Every step consumes at least four bytes, so that
-//! decoding always ends.
+//! Pure functions of bytes. A malformed page gives one named error after the events that precede
+//! the damage; the next page starts afresh. Every step consumes at least four bytes, so decoding
+//! always terminates.
 
 use crate::kernel::tracefs::format::{Fields, FormatError, check_event_header};
 
-/// Why a page, or the rest of one, could not be decoded. Offsets count from the first event.
+/// Why a page, or the rest of one, could not be decoded. Offsets are relative to the first event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
-    /// There are fewer bytes than a page's header has.
+    /// There are fewer bytes than in a page's header.
     #[error("a page of {0} bytes is shorter than its header")]
     ShortPage(usize),
     /// The header claims more data than there are bytes.
-    #[error("the page claims {commit} bytes of events where {available} can be")]
+    #[error("the page claims {commit} bytes of events, but has {available}")]
     Commit {
-        /// What the header claims.
+        /// The length that the header claims.
         commit: usize,
-        /// What there is.
+        /// The length that is available.
         available: usize,
     },
-    /// The header says that a count of missed events follows the data, but it would stand behind
-    /// the page's end.
-    #[error("the count of missed events does not fit behind {commit} bytes of events")]
+    /// The header says that a count of missed events follows the data, but that would be after the
+    /// page's end.
+    #[error("the count of missed events does not fit after {commit} bytes of events")]
     MissedCount {
         /// Length of the data.
         commit: usize,
@@ -38,17 +38,17 @@ pub enum PageError {
         /// Bytes of data from there.
         left: usize,
     },
-    /// An event's explicit length cannot be: not a multiple of four, or without room for itself.
+    /// An event's explicit length is impossible: not a multiple of four, or too short for itself.
     #[error("the event at {offset} has the impossible length {length}")]
     Length {
         /// Where it starts.
         offset: usize,
-        /// The length that it states.
+        /// The length that it claims.
         length: u32,
     },
 }
 
-/// Where the parts of a page stand, from `events/header_page`.
+/// Offsets of the parts of a page, from `events/header_page`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageLayout {
     timestamp: usize,
@@ -58,10 +58,10 @@ pub struct PageLayout {
 }
 
 impl PageLayout {
-    /// Takes the layout from the texts of `events/header_page` and `events/header_event`.
+    /// Parses the layout from the texts of `events/header_page` and `events/header_event`.
     ///
     /// # Errors
-    /// A field is missing, or the events are encoded in a way that is not known here.
+    /// A field is missing, or the events have an unknown encoding.
     pub fn parse(header_page: &str, header_event: &str) -> Result<Self, FormatError> {
         check_event_header(header_event)?;
         let fields = Fields::parse(header_page)?;
@@ -76,12 +76,12 @@ impl PageLayout {
         Ok(layout)
     }
 
-    /// Length of a page, header included.
+    /// Length of a page, including its header.
     pub fn page_size(&self) -> usize {
         self.data + self.data_size
     }
 
-    /// How many bytes of events fit in one page.
+    /// Number of bytes of events that fit in one page.
     pub fn data_size(&self) -> usize {
         self.data_size
     }
@@ -108,8 +108,8 @@ impl PageLayout {
         self.data
     }
 
-    /// A page of parts, while it may still be written: its header, the events that are committed so
-    /// far, of which `skip` bytes were handed out before, and the eight bytes behind them.
+    /// A page made of parts, while it may still be written: its header, the events committed so
+    /// far, of which `skip` bytes were already passed on, and the eight bytes after them.
     ///
     /// # Errors
     /// The header is too short.
@@ -121,7 +121,7 @@ impl PageLayout {
         skip: usize,
     ) -> Result<Page<'a>, PageError> {
         let (timestamp, flags) = self.header(header)?;
-        // What was lost before the page was told with its first part.
+        // What was lost before the page was reported with its first part.
         let missed = if skip > 0 { Missed::None } else { flags.missed(&behind, events.len())? };
         Ok(Page { timestamp, missed, events, skip })
     }
@@ -141,7 +141,7 @@ struct Commit(u32);
 impl Commit {
     /// Events were lost before this page.
     const MISSED_EVENTS: u32 = 1 << 31;
-    /// Their number stands behind the data.
+    /// Their number follows the data.
     const MISSED_STORED: u32 = 1 << 30;
 
     /// Length of the data.
@@ -149,7 +149,7 @@ impl Commit {
         (self.0 & !(Self::MISSED_EVENTS | Self::MISSED_STORED)) as usize
     }
 
-    /// What was lost; `behind` are the bytes behind the data, whose length is `commit`.
+    /// What was lost; `behind` are the bytes after the data, whose length is `commit`.
     fn missed(self, behind: &[u8], commit: usize) -> Result<Missed, PageError> {
         let set = |flag| self.0 & flag != 0;
         match (set(Self::MISSED_EVENTS), set(Self::MISSED_STORED)) {
@@ -163,12 +163,12 @@ impl Commit {
     }
 }
 
-/// Events that newer ones overwrote between the page before and this one.
+/// Events that newer ones overwrote between the preceding page and this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missed {
     /// None.
     None,
-    /// Some; the page had no room for their number.
+    /// Some; the page had no space for their number.
     Some,
     /// This many.
     Counted(u64),
@@ -177,12 +177,12 @@ pub enum Missed {
 /// A page whose header was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page<'a> {
-    /// Time that the first event's delta counts from, in units of the trace clock.
+    /// Base time of the first event's delta, in units of the trace clock.
     pub timestamp: u64,
     /// What was lost before it.
     pub missed: Missed,
     pub(super) events: &'a [u8],
-    /// Length of the events that were handed out before, where a page is read while it is being
+    /// Length of the events that were already passed on, if a page is read while it is being
     /// written.
     pub(super) skip: usize,
 }
@@ -203,7 +203,7 @@ impl<'a> Page<'a> {
 pub struct Event<'a> {
     /// When it was recorded, in units of the trace clock.
     pub at: u64,
-    /// Its bytes as its `format` file describes them, padded to a multiple of four.
+    /// Its bytes as described by its `format` file, padded to a multiple of four.
     pub payload: &'a [u8],
 }
 
@@ -215,7 +215,7 @@ pub struct PageEvents<'a> {
     at: u64,
 }
 
-/// Values of `type_len` beyond plain lengths (`enum ring_buffer_type`).
+/// Values of `type_len` other than plain lengths (`enum ring_buffer_type`).
 const PADDING: u32 = 29;
 const TIME_EXTEND: u32 = 30;
 const TIME_STAMP: u32 = 31;
@@ -248,11 +248,11 @@ impl<'a> Iterator for PageEvents<'a> {
     }
 }
 
-/// What an entry other than short data comes to.
+/// The meaning of an entry other than short data.
 enum Step<'a> {
-    /// An event; the iterator stands behind it.
+    /// An event; the iterator is after it.
     Event(Event<'a>),
-    /// Nothing to hand out; this is what follows.
+    /// Nothing to return; this is what follows.
     Skip(&'a [u8]),
 }
 
@@ -282,7 +282,7 @@ impl<'a> PageEvents<'a> {
         Ok(Step::Skip(behind))
     }
 
-    /// An event with an explicit length, which counts the length's own four bytes: data, or a
+    /// An event with an explicit length, which includes the length's own four bytes: data, or a
     /// discarded event.
     fn long(
         &mut self,
@@ -297,7 +297,7 @@ impl<'a> PageEvents<'a> {
         };
         let (payload, rest) =
             behind.split_at_checked(payload).ok_or_else(|| self.needs(8 + payload))?;
-        // The event behind a discarded one counts its delta from the discarded one.
+        // The delta of the event after a discarded one is relative to the discarded one.
         self.at = self.at.wrapping_add(delta);
         if type_len == PADDING {
             return Ok(Step::Skip(rest));
@@ -330,12 +330,12 @@ impl<'a> PageEvents<'a> {
     }
 }
 
-/// An absolute time stamp has 59 bits; the upper five are those of the time before
+/// An absolute timestamp has 59 bits; the upper five come from the preceding time
 /// (`rb_fix_abs_ts`).
 fn absolute(stamp: u64, before: u64) -> u64 {
     const UPPER: u64 = 0x1f << 59;
     let fixed = stamp | (before & UPPER);
-    // The lower bits wrapped around since.
+    // The lower bits have wrapped around since.
     if before & UPPER != 0 && fixed < before { fixed.wrapping_add(1 << 59) } else { fixed }
 }
 

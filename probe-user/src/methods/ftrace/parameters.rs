@@ -1,4 +1,4 @@
-//! What shapes a recording, as its methods share it.
+//! The parameters of a recording, shared by its methods.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{kernel::arch::Architecture, methods::options::Options};
 
-/// What becomes of events when a buffer is full; the first is the default.
+/// Whether events are overwritten when a buffer is full; the first is the default.
 const OVERWRITE: &[&str] = &["true", "false"];
 
-/// What shapes a recording.
+/// The parameters of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameters {
     /// Size of each CPU's ring buffer; the kernel rounds up to whole pages.
@@ -19,21 +19,20 @@ pub struct Parameters {
     pub wake_ms: u32,
     /// The trace clock.
     pub clock: &'static str,
-    /// Whether new events take the place of unread ones when a buffer is full; else they are
-    /// dropped.
+    /// Whether new events replace unread ones when a buffer is full; otherwise they are dropped.
     pub overwrite: bool,
     /// How pages come to user space.
     pub reader: PageReader,
 }
 
-/// How pages come to user space.
+/// How pages are read by user space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageReader {
     /// `read(2)` of `trace_pipe_raw`: one copy.
     Read,
     /// `splice(2)` of `trace_pipe_raw` into a pipe, as trace-cmd does, and `read(2)` of the pipe.
     Splice,
-    /// The ring buffer mapped into memory (Linux 6.10).
+    /// The ring buffer is mapped into memory (Linux 6.10).
     Mmap,
 }
 
@@ -56,8 +55,8 @@ impl PageReader {
 }
 
 impl Default for Parameters {
-    /// The kernel's own buffer size (`TRACE_BUF_SIZE_DEFAULT`), which holds 100 ms at 500,000 calls
-    /// per second, and its own way with full buffers.
+    /// The kernel's default buffer size (`TRACE_BUF_SIZE_DEFAULT`), which holds 100 ms at 500,000
+    /// calls per second, and its default for full buffers.
     fn default() -> Self {
         Self {
             buffer_kib_per_cpu: 1408,
@@ -70,7 +69,7 @@ impl Default for Parameters {
 }
 
 impl Parameters {
-    /// The parameters that a person gave, and the defaults of the others.
+    /// The user's parameters, with defaults for the others.
     ///
     /// # Errors
     /// A value is wrong.
@@ -94,7 +93,7 @@ impl Parameters {
         Duration::from_millis(self.wake_ms.into())
     }
 
-    /// For the descriptor.
+    /// The parameters for the descriptor.
     pub fn describe(&self) -> BTreeMap<String, Value> {
         let Self { buffer_kib_per_cpu, wake_ms, clock, overwrite, reader } = *self;
         BTreeMap::from([

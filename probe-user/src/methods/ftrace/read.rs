@@ -1,4 +1,4 @@
-//! Pages by `read(2)` of `trace_pipe_raw`.
+//! Reads pages with `read(2)` from `trace_pipe_raw`.
 
 use std::{
     fs::File,
@@ -35,7 +35,7 @@ impl RawReader {
         Ok(Self { cpu, path, file, layout, page: vec![0; layout.page_size()], bytes_read: 0 })
     }
 
-    /// Fills the page from the file; gives its length, zero where nothing is unread.
+    /// Fills the page from the file; returns its length, zero if nothing is unread.
     fn fill(&mut self) -> Result<usize> {
         loop {
             match self.file.read(&mut self.page) {

@@ -1,4 +1,4 @@
-//! Where pages come from: one CPU's ring buffer, by one of several ways.
+//! Reads the pages of one CPU's ring buffer, in one of several ways.
 
 use std::{
     fmt::Debug,
@@ -18,33 +18,32 @@ use super::{
 };
 use crate::kernel::tracefs::Instance;
 
-/// One CPU's pages, in order, without ever waiting. The kernel refuses to remove the instance while
-/// it is there.
+/// One CPU's pages, in order, without ever blocking. The kernel refuses to remove the instance
+/// while this exists.
 pub trait PageSource: Debug + Send {
     /// The CPU.
     fn cpu(&self) -> u32;
 
-    /// Path of the file, for errors about its contents.
+    /// Path of the file, for errors about its content.
     fn name(&self) -> String;
 
-    /// Bytes that came from the kernel so far.
+    /// Bytes read from the kernel so far.
     fn bytes_read(&self) -> u64;
 
-    /// The next page, or none where nothing is ready.
+    /// The next page, or `None` if nothing is ready.
     ///
     /// # Errors
-    /// The kernel refused; [`Error::Malformed`] where only this page is not what its layout says.
+    /// The kernel refused; [`Error::Malformed`] if only this page does not match its layout.
     ///
     /// [`Error::Malformed`]: probe_core::error::Error::Malformed
     fn next_page(&mut self) -> Result<Option<Page<'_>>>;
 
-    /// Nothing is written any more: what is still held back for want of a full page is ready from
-    /// now on.
+    /// Nothing is written any more: from now on, data on an incomplete page is ready too.
     fn end(&mut self) {}
 }
 
-/// Opens the raw buffer of `cpu`; gives its path as well. A read that waits would be woken for
-/// every event and get a nearly empty page each time.
+/// Opens the raw buffer of `cpu`; also returns its path. A blocking read would wake up for every
+/// event and get a nearly empty page each time.
 pub(super) fn open_raw(instance: &Instance, cpu: u32) -> Result<(PathBuf, File)> {
     let path = instance.path(&format!("per_cpu/cpu{cpu}/trace_pipe_raw"));
     let file = OpenOptions::new()

@@ -1,11 +1,11 @@
-//! The recording methods: each is a [`Recording`] of another source of events.
+//! The recording methods: each is a [`Recording`] from a different source of events.
 //!
 //! `ftrace-function` and `ftrace-function-mmap`: the function tracer, filtered to the target.
-//! `ftrace-graph`: the function-graph tracer, likewise; its exits give durations. `ftrace-kprobe`,
-//! `ftrace-kretprobe`, `ftrace-fprobe`: probe events. `ftrace-tracepoint`: the target's
-//! tracepoints.
+//! `ftrace-graph`: the function-graph tracer, with the same filter; its exits give durations.
+//! `ftrace-kprobe`, `ftrace-kretprobe`, `ftrace-fprobe`: probe events. `ftrace-tracepoint`: the
+//! target's tracepoints.
 //!
-//! A kretprobe's and a returning fprobe's time is that of the return.
+//! The time of a kretprobe or returning fprobe is that of the return.
 
 use probe_core::{
     error::{Error, Result},
@@ -35,7 +35,7 @@ use crate::{
     methods::{AttachContext, Detection, Method, Session, options::Options},
 };
 
-/// Where a recording's events come from.
+/// The source of a recording's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventSource {
     /// The function tracer.
@@ -129,7 +129,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Finds out in an instance what only an instance can tell; no tracer is set in it.
+    /// Finds out in an instance what only an instance can tell; sets no tracer in it.
     fn try_instance(&self, tracefs: &Tracefs) -> Result<()> {
         let name = run::trial_object("trial")?;
         let instance = tracefs.create_instance(&name)?;
@@ -187,13 +187,13 @@ fn traceable(known: &Known, target: &Target, tracer: &str, config: &str) -> Resu
         let why = format!("this kernel has no {tracer} tracer");
         return Err(Error::unsupported("tracefs", why, format!("Use a kernel with {config}")));
     }
-    // A kernel that restricts tracing refuses even to read it.
+    // A kernel that restricts tracing does not even let this file be read.
     tracefs.read("set_ftrace_filter")?;
     known.check_traceable(target)
 }
 
-/// The files of the top-level trace that decide what function-graph tracers of all instances see
-/// must be as the kernel made them (kernel/trace/trace_functions_graph.c,
+/// Checks that the files of the top-level trace that affect the function-graph tracers of all
+/// instances have their default content (kernel/trace/trace_functions_graph.c,
 /// `ftrace_graph_ignore_func`).
 fn all_functions_in_graphs(tracefs: &Tracefs) -> Result<()> {
     let limits = ["set_graph_function", "set_graph_notrace", "max_graph_depth"];
@@ -214,20 +214,20 @@ fn all_functions_in_graphs(tracefs: &Tracefs) -> Result<()> {
 }
 
 /// Whether an instance accepts the function-graph tracer. The top-level trace does on every kernel,
-/// but it has no name of its own: nobody could tell, or undo, what a killed run leaves there.
+/// but it has no name of its own: nobody could identify, or undo, what a killed run leaves there.
 fn accept_graph(instance: &Instance) -> Result<()> {
     if instance.accepts("function_graph")? {
         return Ok(());
     }
     Err(Error::unsupported(
         "function_graph",
-        "this kernel has it for the top-level trace only, where a killed run's could not be told \
-         from others",
+        "this kernel has it only for the top-level trace, where a killed run's leftovers could not \
+         be identified",
         "Use a kernel whose instances accept it, such as Linux 6.12",
     ))
 }
 
-/// The files that switch the target's tracepoints on, of which there must be some.
+/// The files that enable the target's tracepoints, of which there must be at least one.
 fn tracepoints(tracefs: &Tracefs, target: &Target) -> Result<Vec<String>> {
     if target.tracepoints.is_empty() {
         return Err(Error::unsupported(

@@ -1,7 +1,7 @@
 //! A recording in a private instance: what every recording method of this family attaches.
 //!
-//! The instance keeps the kernel's default of overwriting old events when a buffer is full, as
-//! trace-cmd does. Its loss is exact either way; with overwriting, the pages also say where in the
+//! The instance keeps the kernel's default of overwriting old events when a buffer is full, like
+//! trace-cmd. Its loss is exact in both modes; with overwriting, the pages also say where in the
 //! stream events are missing.
 
 use std::collections::BTreeMap;
@@ -31,13 +31,13 @@ use crate::{
     methods::{Cadence, Session, Sink},
 };
 
-/// A method attached.
+/// An attached method.
 #[derive(Debug)]
 pub struct Recording {
     // Before the instance: it cannot be removed while they are open.
     sources: Vec<Box<dyn PageSource>>,
     instance: Instance,
-    // Behind the instance: a probe event cannot be removed while it is on there.
+    // After the instance: a probe event cannot be removed while it is enabled there.
     attachment: Attachment,
     timeline: Timeline,
     decoder: CallDecoder,
@@ -50,10 +50,10 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Makes the instance `name` of `run`, with `attachment` in it.
+    /// Creates the instance `name` of `run`, with `attachment` in it.
     ///
     /// # Errors
-    /// What the kernel refused; nothing is left behind.
+    /// The kernel's error; nothing is left behind.
     pub fn attach(
         tracefs: &Tracefs,
         run: &Run,
@@ -92,7 +92,7 @@ impl Recording {
         let Tally { events, strangers, .. } = self.tally;
         if read != events {
             return Err(Error::Inconsistent(format!(
-                "the kernel gave {read} events, {events} decoded"
+                "the kernel returned {read} events, but {events} were decoded"
             )));
         }
         if strangers > 0 {
@@ -107,7 +107,7 @@ impl Recording {
             lost: self.attachment.lost_calls(&self.tally, lost),
             missed: Attachment::missed_calls(self.profile.as_ref(), read + lost)?,
             bytes_read: Bytes(self.sources.iter().map(|source| source.bytes_read()).sum()),
-            // Each buffer has one page more, the reader's.
+            // Each buffer has an additional page for the reader.
             kernel_memory: Bytes((self.buffer_pages + 1) * page_size * stats.len() as u64),
             details: self.details(stats),
             ..noted
@@ -129,8 +129,8 @@ impl Recording {
             details.insert("returns".into(), json!(returns));
             details.insert("unpaired_at_least".into(), json!(calls.abs_diff(returns)));
             if stats.iter().any(|cpu| cpu.lost() + cpu.entries > 0) {
-                let why = "events were lost: durations are of the calls whose exits were kept, \
-                           not of a random part";
+                let why = "events were lost: durations are those of calls whose exits were kept, \
+                           which is not a random sample";
                 details.insert("durations_of_a_part".into(), json!(why));
             }
         }
@@ -164,7 +164,7 @@ impl Session for Recording {
         self.timeline.mark()?;
         let mut damage = None;
         for source in &mut self.sources {
-            // A writer faster than this reader must not keep it here: one buffer's worth, and the
+            // A faster writer must not keep the reader here: read at most one buffer and the
             // reader's own page.
             for _ in 0..self.buffer_pages + 2 {
                 let page = match source.next_page() {
@@ -217,7 +217,7 @@ impl Session for Recording {
 /// The layout of the pages of `instance`.
 ///
 /// # Errors
-/// Its description cannot be read, or is not what the decoder knows.
+/// Its description cannot be read, or the decoder does not support it.
 pub fn layout(instance: &Instance) -> Result<PageLayout> {
     let (page, event) =
         (instance.read("events/header_page")?, instance.read("events/header_event")?);

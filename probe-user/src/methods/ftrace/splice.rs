@@ -1,8 +1,8 @@
-//! Pages by `splice(2)` of `trace_pipe_raw` into a pipe, as trace-cmd records.
+//! Reads pages with `splice(2)` from `trace_pipe_raw` into a pipe, as trace-cmd records.
 //!
-//! The kernel hands over whole pages of the ring buffer by reference, and only those that are full.
-//! trace-cmd moves them on into a file; here they are copied once, when they are decoded. What
-//! stands on a page that is not yet full is read at the end with `read(2)`, as trace-cmd does.
+//! The kernel passes whole pages of the ring buffer by reference, and only full ones. trace-cmd
+//! moves them to a file; here they are copied once, when they are decoded. Data on a page that is
+//! not full is read at the end with `read(2)`, as trace-cmd does.
 
 use std::{
     fs::File,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::kernel::tracefs::Instance;
 
-/// Pages that the pipe can hold, which is what one system call moves at most.
+/// Number of pages that the pipe can hold, which is the most that one system call moves.
 const PIPE_PAGES: usize = 64;
 
 /// One CPU's raw buffer, and a pipe.
@@ -33,7 +33,7 @@ pub struct SpliceReader {
     inlet: OwnedFd,
     outlet: File,
     page: Vec<u8>,
-    /// Bytes in the pipe.
+    /// Number of bytes in the pipe.
     held: usize,
     ended: bool,
 }
@@ -42,7 +42,7 @@ impl SpliceReader {
     /// Opens the raw buffer of `cpu` and a pipe for it.
     ///
     /// # Errors
-    /// The file cannot be opened, or the pipe not be made.
+    /// The file cannot be opened, or the pipe cannot be created.
     pub fn open(instance: &Instance, cpu: u32, layout: PageLayout) -> Result<Self> {
         let raw = RawReader::open(instance, cpu, layout)?;
         let failed = |call, e: Errno| Error::call(call, raw.name(), e.into());
@@ -54,7 +54,7 @@ impl SpliceReader {
         Ok(Self { raw, inlet, outlet: outlet.into(), page, held: 0, ended: false })
     }
 
-    /// Moves full pages into the pipe, which is empty.
+    /// Moves full pages into the pipe, which must be empty.
     fn refill(&mut self) -> Result<()> {
         let most = PIPE_PAGES * self.page.len();
         let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;

@@ -73,14 +73,14 @@ impl HitFates {
             }
             if cut_off > CUT_OFF {
                 return Err(inconsistent(format!(
-                    "{cut_off} records are missing that the kernel made, beside {no_room} without \
-                     room"
+                    "{cut_off} records of the kernel are missing, besides {no_room} for which \
+                     there was no room"
                 )));
             }
             if taken.lost > no_room {
                 let told = taken.lost;
                 return Err(inconsistent(format!(
-                    "a ring had no room for {told} records, its events for {no_room}"
+                    "a ring reports no room for {told} records, its events for {no_room}"
                 )));
             }
         }

@@ -190,7 +190,7 @@ impl Taken {
                     // The kernel numbers events as they are opened.
                     _ => ids
                         .binary_search(&sample.id)
-                        .map_err(|_| format!("a record of event {}, which is none", sample.id))?,
+                        .map_err(|_| format!("a record of unknown event {}", sample.id))?,
                 };
                 self.records[place] += 1;
                 each(place, Nanos(sample.time));

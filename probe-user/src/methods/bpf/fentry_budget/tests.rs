@@ -33,12 +33,12 @@ fn rates_fit_the_programs_words() {
     assert_eq!(usual, expected);
     let longest = Rates::new(1.0, Nanos(60_000_000_000), prices);
     assert!(longest.capacity < 1 << 60, "{longest:?}");
-    // 100 ns hold neither a record nor the calls between two settlements.
+    // 100 ns are less than a record, and less than the calls between two settlements.
     let shortest = Rates::new(0.0001, Nanos(1_000_000), prices);
     assert_eq!(shortest.capacity, 16 * 300_000);
 }
 
-/// A CPU on which calls come every so many ns: what the bucket makes of them, without a kernel.
+/// A CPU with a call every few ns: simulates the bucket without a kernel.
 struct Played {
     slot: Slot,
     random: Xoshiro256PlusPlus,
@@ -90,7 +90,7 @@ impl Played {
         spent / (calls * gap) as f64
     }
 
-    /// Standard deviations that the estimate is away from the truth.
+    /// By how many standard deviations the estimate differs from the truth.
     fn away(&self) -> f64 {
         (self.weights.sum - self.slot.calls as f64) / self.weights.variance.sqrt()
     }
@@ -100,9 +100,9 @@ impl Played {
 fn the_bucket_keeps_to_the_budget_through_a_tenfold_step() {
     let prices = Prices { call: 5.0, record: 300.0 };
     let mut played = Played::new(Rates::new(0.01, Nanos(1_000_000_000), prices));
-    // 100 thousand calls per second, a million, and the old rate.
+    // 100 thousand calls per second, a million, and the first rate again.
     for (calls, gap) in [(1_000_000, 10_000), (4_000_000, 1_000), (1_000_000, 10_000)] {
-        // On the way there no more is spent than what comes in and what the bucket held.
+        // Meanwhile it spends no more than what comes in plus what the bucket held.
         let on_the_way = played.run(calls / 2, gap, prices);
         let bucket = 0.01 * 1e9 / ((calls / 2) * gap) as f64;
         assert!(on_the_way < 0.01 + bucket, "{on_the_way} at {gap}");
@@ -119,7 +119,7 @@ fn below_its_budget_everything_is_recorded_and_above_it_hardly_anything() {
     let mut played = Played::new(rates);
     played.run(100_000, 100_000, prices);
     assert!(played.weights.drawn > 99_000, "{:?}", played.weights);
-    // The hook alone takes 5 %: after the bucket is empty one call in 2^16 is recorded.
+    // The hook alone takes 5 %: once the bucket is empty, one call in 2^16 is recorded.
     let mut flooded = Played::new(rates);
     flooded.run(1_000_000, 200, prices);
     let before = flooded.weights.drawn;
@@ -131,8 +131,8 @@ fn below_its_budget_everything_is_recorded_and_above_it_hardly_anything() {
 fn a_bucket_of_few_records_is_spent_like_a_large_one() {
     let prices = Prices { call: 20.0, record: 300.0 };
     for window in [1_000_000, 1_000_000_000] {
-        // A microsecond in a millisecond, which holds 50 calls; the hook takes a third of the
-        // budget, then a twelfth.
+        // A microsecond per millisecond, enough for 50 calls; the hook takes a third of the budget,
+        // then a twelfth.
         for gap in [60_000, 240_000] {
             let mut played = Played::new(Rates::new(0.001, Nanos(window), prices));
             played.run(100_000, gap, prices);
@@ -153,7 +153,7 @@ fn what_is_lost_keeps_its_weight_and_its_variance() {
         played.slot.lose(threshold);
         let (found, mut expected) = (lost_by(&played.slot), Weights::default());
         expected.add(weight(threshold));
-        // Half of the last bit, and what it makes of the variance.
+        // Half of the last bit, and its effect on the variance.
         let (away, slack) = ((found.sum - expected.sum).abs(), 1.0 / 131_072.0);
         assert!(away <= slack, "{found:?} {expected:?}");
         let away = (found.variance - expected.variance).abs();
@@ -171,7 +171,7 @@ fn a_sum_of_variances_ends_at_its_greatest() {
     assert_eq!(played.slot.lost_variance, u64::MAX);
 }
 
-/// Where the ring is full half of the time, the intervals hold the truth as often as they say.
+/// If the ring is full half of the time, the intervals still contain the truth as often as claimed.
 #[test]
 fn losses_at_high_probabilities_leave_the_interval_true() {
     const CALLS: u32 = 2000;

@@ -50,7 +50,7 @@ fn pages_of_each_kernel_read_as_the_kernel_reads_them() {
     all.iter().for_each(check);
 }
 
-/// Pages of other events, of each kernel that has them, the oldest first.
+/// Pages with events of this kind, for each kernel that has them, the oldest first.
 fn of_kind(kind: &str) -> Vec<(Golden, Target, PageLayout)> {
     let with_target = |above: Golden| {
         let golden = Golden(above.0.join(kind));
@@ -132,7 +132,7 @@ fn graph_events_are_calls_and_durations_also_where_one_of_a_pair_is_lost() {
             let (mut at, mut took) = ("-".to_owned(), "-".to_owned());
             match what {
                 Seen::Hit(entry) => {
-                    // Here the kernel cuts what it rounds elsewhere.
+                    // Here the kernel truncates what it rounds elsewhere.
                     at = seconds(entry / 1000);
                     // Neither function calls the other.
                     if let Some((exit, Seen::Took(ns))) =
@@ -166,7 +166,7 @@ proptest! {
         bytes[at..end].copy_from_slice(&damage[..end - at]);
         let mut tally = Tally::default();
         for page in bytes.chunks(4096) {
-            // Malformed or not: it ends, and counts no more than there can be.
+            // Malformed or not: it terminates, and counts no more than possible.
             let _ = decoder.page(&page[..cut.min(page.len())], &mut tally, |_, _| {});
         }
         prop_assert!(tally.events <= bytes.len() as u64 / 4);
@@ -182,7 +182,7 @@ proptest! {
         decoder.page(bytes, &mut Tally::default(), |item, seen| whole.push((item, seen))).unwrap();
         let (header, body) = bytes.split_at(layout.header_size());
         let events = layout.open(bytes).unwrap().events;
-        // Where an event ends, as the kernel commits whole events only: header and 16 bytes.
+        // The end of an event, as the kernel commits only complete events: header and 16 bytes.
         let cut = first.min(events.len()) / 20 * 20;
         let mut parts = Vec::new();
         for (length, skip) in [(cut, 0), (events.len(), cut)] {
@@ -224,7 +224,7 @@ fn a_damaged_page_is_one_error_and_the_next_is_read() {
     let mut tally = Tally::default();
     let results: Vec<_> =
         bytes.chunks(4096).map(|page| decoder.page(page, &mut tally, |_, _| {})).collect();
-    // Misread lengths run into something that cannot be, on that page only.
+    // Misread lengths lead to something impossible, only on that page.
     assert!(results[0].is_err(), "{results:?}");
     assert_eq!(results[1..], [Ok(()), Ok(())]);
     assert_eq!(tally.pages, 3);

@@ -24,7 +24,7 @@ fn layout() -> PageLayout {
     PageLayout::parse(HEADER_PAGE, HEADER_EVENT).unwrap()
 }
 
-/// What the kernel's writer can put on a page.
+/// Everything that the kernel's writer can put on a page.
 #[derive(Debug, Clone)]
 enum Entry {
     Data { delta: u32, words: Vec<u32> },
@@ -106,7 +106,7 @@ proptest! {
                 }
                 Entry::Discarded { delta, .. } => at += u64::from(*delta),
                 Entry::TimeExtend(delta) => at += delta,
-                // Below 2^59 no upper bits are to be mended: see the test of those.
+                // Below 2^59 no upper bits are corrected: see their own test.
                 Entry::TimeStamp(stamp) => at = if at >> 59 == 0 { *stamp } else { absolute(*stamp, at) },
             }
         }
@@ -136,7 +136,7 @@ proptest! {
         }
     }
 
-    /// As above, but with a header that opens, so that the events are really reached.
+    /// As above, but with a valid header, so that the events are reached.
     #[test]
     fn hostile_events_end_in_at_most_one_error(words in proptest::collection::vec(any::<u32>(), 0..1020)) {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -175,7 +175,7 @@ fn missed_events_are_counted_where_the_page_has_room() {
     assert_eq!(missed(0, &[]), Missed::None);
     assert_eq!(missed(1 << 31, &5_u64.to_le_bytes()), Missed::Some);
     assert_eq!(missed(3 << 30, &5_u64.to_le_bytes()), Missed::Counted(5));
-    // A page that is full to the last byte but claims a stored count.
+    // A full page that claims a stored count.
     let full = page_with(0, 3 << 30, &[0; 4080], &[]);
     assert_eq!(layout().open(&full), Err(PageError::MissedCount { commit: 4080 }));
 }
@@ -204,7 +204,7 @@ fn each_malformation_has_its_name() {
         let long = [head(0, 0), length.to_le_bytes()].concat();
         assert_eq!(after_good(&long), Some(Err(PageError::Length { offset: 8, length })));
     }
-    // Padding without a delta ends the page, whatever stands behind it.
+    // Padding without a delta ends the page, whatever follows it.
     assert_eq!(after_good(&[head(29, 0), [0xff; 4]].concat()), Some(Ok((2, vec![1, 0, 0, 0]))));
 }
 
@@ -212,8 +212,8 @@ fn each_malformation_has_its_name() {
 fn absolute_time_stamps_keep_the_upper_bits_of_the_time_before() {
     assert_eq!(absolute(5, 3), 5);
     assert_eq!(absolute(5, 2 << 59 | 3), 2 << 59 | 5);
-    // The lower 59 bits wrapped around.
+    // The lower 59 bits have wrapped around.
     assert_eq!(absolute(5, 2 << 59 | 9), 3 << 59 | 5);
-    // A clock that was set back: nothing to mend below 2^59.
+    // A clock that was set back: nothing to correct below 2^59.
     assert_eq!(absolute(5, 9), 5);
 }
