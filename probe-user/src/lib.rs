@@ -9,7 +9,7 @@
 //! | [`commands`] | one file per command |
 //! | [`measure`] | blocks, trials, the bin clock, the reference counter, the journal |
 //! | [`workload`] | the load: vhost driver, topology, sink, hogs |
-//!  [`methods`] | the tracing methods, one module each |
+//! | [`methods`] | the tracing methods, one module each |
 //! | [`kernel`] | facts about and guards over kernel state |
 //! | [`sys`] | the system calls; the only unsafe code |
 

@@ -39,7 +39,7 @@ pub trait Fleet: Send {
     fn kick_receivers(&self) -> Result<()> {
         Err(Error::unsupported(
             "kicking receive queues",
-            "these guests have drivers of their own",
+            "these guests have their own drivers",
             "Use guests of kind blast",
         ))
     }

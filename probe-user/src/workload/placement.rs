@@ -132,10 +132,9 @@ impl RequestedCpus {
             return Err(Error::invalid(
                 format!("--reader-cpus {of_reader}"),
                 format!(
-                    "a reader on CPU {of_both} would delay the sink and what is read at the bin \
-                     edges"
+                    "a reader on CPU {of_both} would delay the sink and the readings at bin edges"
                 ),
-                format!("Name others{others}, or another sink (--sink-cpu)"),
+                format!("Name others{others}, or another CPU for the sink (--sink-cpu)"),
             ));
         }
         Ok(())

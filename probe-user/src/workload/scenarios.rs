@@ -61,13 +61,13 @@ pub fn load(name: &str) -> Result<Scenario> {
         let known = names().collect::<Vec<_>>().join(", ");
         return Err(Error::invalid(
             format!("scenario `{name}`"),
-            "there is none of that name",
+            "there is no scenario of that name",
             format!("Name one of {known}, or a file that ends in .toml"),
         ));
     }
     let text = fs::read_to_string(name).map_err(|e| {
         let hint =
-            "Name a file that you may read; `tracetoll scenarios` lists those that are built in";
+            "Name a file that you can read; `tracetoll scenarios` lists the built-in scenarios";
         Error::file("read", name, e).with_hint(hint)
     })?;
     parse(name, &text)
@@ -83,7 +83,7 @@ pub fn parse(origin: &str, text: &str) -> Result<Scenario> {
         Error::invalid(
             format!("scenario {origin}{place}"),
             error.message(),
-            "`tracetoll scenarios --print quick` shows one that is right",
+            "`tracetoll scenarios --print quick` shows a correct one",
         )
     })?;
     check::scenario(&scenario)

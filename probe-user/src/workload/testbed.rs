@@ -223,7 +223,7 @@ impl Testbed {
             Ground::Theirs(_) if limits == Limits::default() => Ok(()),
             Ground::Theirs(_) => Err(Error::invalid(
                 "network",
-                "guests that run already are left as they are, without a limit of ours",
+                "guests that already run are left as they are, without limits",
                 "Leave guest_limit and link out",
             )),
         }

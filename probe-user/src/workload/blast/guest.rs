@@ -247,7 +247,7 @@ fn broken(error: RingError) -> Error {
 
 fn dead(in_flight: u16) -> Error {
     Error::Inconsistent(format!(
-        "vhost has used none of {in_flight} frames in flight for {} s",
+        "vhost has not used any of {in_flight} frames in flight for {} s",
         PATIENCE.0 / 1_000_000_000
     ))
 }

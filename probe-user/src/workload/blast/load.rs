@@ -219,7 +219,7 @@ impl Drop for Through {
 
 fn taken<T>(refused: &TryLockError<T>) -> Error {
     Error::Inconsistent(match refused {
-        TryLockError::WouldBlock => "a load runs on this testbed already".into(),
+        TryLockError::WouldBlock => "a load is already running on this testbed".into(),
         TryLockError::Poisoned(_) => {
             "an earlier load panicked on this testbed; build a new one".into()
         }
@@ -227,7 +227,7 @@ fn taken<T>(refused: &TryLockError<T>) -> Error {
 }
 
 fn early(number: usize) -> Error {
-    Error::Inconsistent(format!("guest {number} ended before its time"))
+    Error::Inconsistent(format!("guest {number} ended early"))
 }
 
 fn join(number: usize, thread: JoinHandle<Result<()>>) -> Result<()> {

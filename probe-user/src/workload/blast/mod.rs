@@ -88,5 +88,5 @@ fn close(guest: Arc<Mutex<Guest>>) -> Result<()> {
 }
 
 fn busy() -> Error {
-    Error::Inconsistent("a load still runs on the testbed".into())
+    Error::Inconsistent("a load is still running on the testbed".into())
 }

@@ -95,7 +95,7 @@ impl Clients {
             return Ok(());
         }
         let why = self.join().err();
-        Err(why.unwrap_or_else(|| Error::Inconsistent("a client ended before its time".into())))
+        Err(why.unwrap_or_else(|| Error::Inconsistent("a client ended early".into())))
     }
 
     /// Has the client end, and does not wait.

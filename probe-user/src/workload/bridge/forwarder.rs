@@ -222,7 +222,7 @@ impl TapForwarder {
         self.inbound.ring.no_calls();
         if !woken && !self.outbound.ring.has_used() {
             return Err(Error::Inconsistent(format!(
-                "vhost has used none of {in_flight} frames in flight for {PATIENCE} s"
+                "vhost has not used any of {in_flight} frames in flight for {PATIENCE} s"
             )));
         }
         Ok(())

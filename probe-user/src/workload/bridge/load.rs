@@ -92,7 +92,11 @@ impl Ferry {
         let body = move || {
             affinity::pin(None, &cpus)?;
             let mut forwarder = guest.forwarder.try_lock().map_err(|_| {
-                Error::Inconsistent("a load runs on this testbed already, or panicked on it".into())
+                Error::Inconsistent(
+                    "a load is already running on this testbed, or panicked on \
+                                     it"
+                    .into(),
+                )
             })?;
             let _ = ready.send(gettid().as_raw_nonzero().get().unsigned_abs());
             forwarder.carry(&stop, &own)
@@ -117,7 +121,7 @@ impl Ferry {
         let stopped = self.stop.now();
         let ended: Vec<_> = self.threads.drain(..).enumerate().map(|(n, t)| join(n, t)).collect();
         for (number, tally) in self.tallies.iter().enumerate().filter(|(_, t)| t.dropped() > 0) {
-            log::warn!("guest {number}: {} frames could not be carried", tally.dropped());
+            log::warn!("guest {number}: {} frames could not be forwarded", tally.dropped());
         }
         ended.into_iter().collect::<Result<()>>().and(told).and(stopped).and(quiet)
     }
@@ -205,7 +209,7 @@ impl Drop for Ferry {
 }
 
 fn early(number: usize) -> Error {
-    Error::Inconsistent(format!("the TAP forwarder of guest {number} ended before its time"))
+    Error::Inconsistent(format!("the TAP forwarder of guest {number} ended early"))
 }
 
 fn join(number: usize, thread: JoinHandle<Result<()>>) -> Result<()> {

@@ -100,7 +100,7 @@ impl Fleet for Bridge {
     }
 
     fn close(self: Box<Self>) -> Result<()> {
-        let busy = || Error::Inconsistent("a load still runs on the testbed".into());
+        let busy = || Error::Inconsistent("a load is still running on the testbed".into());
         let close = |guest: Arc<Guest>| {
             let guest = Arc::into_inner(guest).ok_or_else(busy)?;
             // A panic leaves the counts in doubt, but the device can be closed.

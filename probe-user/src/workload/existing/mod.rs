@@ -248,10 +248,9 @@ fn unplaced(guest: &str, tap: &str, source: std::io::Error) -> Error {
 fn without_taps(guests: &[Guest]) -> Error {
     let names: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
     Error::unsupported(
-        "guests that run already",
+        "guests that already run",
         format!("{} have vhost-net devices but no TAP (macvtap, or none yet)", names.join(", ")),
-        "Their calls can be counted by any tracer, but their traffic is measured at TAPs: use \
-         -netdev tap",
+        "Any tracer can count their calls, but their traffic is measured at TAPs: use -netdev tap",
     )
 }
 
@@ -267,10 +266,10 @@ fn gone(guest: &str, tap: &str) -> Error {
 
 fn none_found() -> Error {
     Error::unsupported(
-        "guests that run already",
-        "there is none: no process but this one has threads named vhost-PID, of its own or of the \
-         kernel, and /dev/vhost-net open",
+        "guests that already run",
+        "there are none: no other process has /dev/vhost-net open and threads named vhost-PID, its \
+         own or the kernel's",
         "Start one with vhost (QEMU: -netdev tap,vhost=on), and run tracetoll as root where its \
-         processes can be seen",
+         processes are visible",
     )
 }

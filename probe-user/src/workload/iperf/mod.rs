@@ -71,7 +71,7 @@ pub fn rate(offered: Offered, frame: usize) -> Result<Option<u64>> {
         Offered::Paced { rate, .. } => Ok(Some((rate.per_second() * frame as f64 * 8.0) as u64)),
         Offered::ClosedLoop { .. } => Err(Error::unsupported(
             "a closed-loop load",
-            "these guests speak TCP, which sends when it wants to",
+            "these guests use TCP, which decides when to send",
             "Use guests of kind blast",
         )),
     }

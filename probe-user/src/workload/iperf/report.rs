@@ -90,7 +90,7 @@ pub fn parse(json: &str) -> Result<Report> {
     }
     let finished = said.error.is_none();
     let End { sum_sent: Some(sent), sum_received } = said.end else {
-        return Err(Error::malformed("what iperf3 wrote", "the end of a TCP test is not in it"));
+        return Err(Error::malformed("what iperf3 wrote", "it lacks the end of a TCP test"));
     };
     let received = sum_received.filter(|_| finished).map(|sum| sum.bytes);
     let intervals = said.intervals.into_iter().filter_map(SaidInterval::interval).collect();

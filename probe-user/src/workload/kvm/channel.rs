@@ -278,8 +278,8 @@ fn late(order: &str) -> Error {
 fn unexpected(word: &Word) -> Error {
     match word {
         Word::Line(line) => Error::Inconsistent(format!("it says: {line}")),
-        Word::Clock(_) => Error::Inconsistent("it tells the time, and nobody asked".into()),
-        Word::Report(..) => Error::Inconsistent("it gives a report that nobody asked for".into()),
+        Word::Clock(_) => Error::Inconsistent("it reported the time without being asked".into()),
+        Word::Report(..) => Error::Inconsistent("it sent a report without being asked".into()),
     }
 }
 

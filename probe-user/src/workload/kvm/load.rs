@@ -149,7 +149,12 @@ impl Load for Work {
                 orders.senders,
                 self.duties.len()
             );
-            return Err(Error::invalid("hogs", why, "Use more guests: a VM sends or is a hog"));
+            return Err(Error::invalid(
+                "hogs",
+                why,
+                "Use more guests: a VM either sends or is a \
+                                                    hog",
+            ));
         }
         self.tell(orders)
     }

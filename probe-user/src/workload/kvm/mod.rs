@@ -117,7 +117,7 @@ impl Kvm {
                 if starts == STARTS || !vm.ended_without_a_word() {
                     return Err(error);
                 }
-                log::warn!("{error}; it is started again");
+                log::warn!("{error}; starting it again");
                 *vm = start(number, tap)?;
                 starts += 1;
             }
@@ -181,7 +181,7 @@ impl Fleet for Kvm {
 }
 
 fn busy() -> Error {
-    Error::Inconsistent("a load still runs on the VMs".into())
+    Error::Inconsistent("a load is still running on the VMs".into())
 }
 
 /// The network as guest `number` is to see it. Both sides know each other's MAC, so that no frame

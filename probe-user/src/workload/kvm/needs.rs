@@ -61,7 +61,7 @@ fn image(folder: Option<&Path>) -> Result<Image> {
         return Err(Error::invalid(
             "guests.image",
             "kvm guests need an image to boot",
-            "Say --install, which builds one, or give a folder that holds one as --guest-image",
+            "Use --install, which builds one, or name a folder that has one with --guest-image",
         ));
     };
     let image = Image { kernel: folder.join("kernel"), initramfs: folder.join("initramfs") };
@@ -143,7 +143,7 @@ impl Pool {
                     "This kernel has no such pages: leave --huge-pages (guests.huge_pages) out",
                 )
             })?;
-            text.trim().parse::<u64>().map_err(|_| Error::malformed(file, "it is no number"))
+            text.trim().parse::<u64>().map_err(|_| Error::malformed(file, "it is not a number"))
         };
         let free = number("free_hugepages")?.saturating_sub(number("resv_hugepages")?);
         Ok(Self { all: number("nr_hugepages")?, free })

@@ -113,7 +113,7 @@ fn ovs(links: &mut Netlink, site: &Site<'_>) -> Result<(Fabric, Option<Datapath>
 fn direct(links: &mut Netlink, site: &Site<'_>) -> Result<Fabric> {
     let [tap, uplink] = site.ports else {
         let why =
-            format!("direct joins one TAP to the cable, and there are {}", site.ports.len() - 1);
+            format!("direct connects one TAP to the cable, but there are {}", site.ports.len() - 1);
         return Err(Error::invalid("network.switch", why, "Use one guest, or a bridge"));
     };
     bring_up(links, site)?;
@@ -135,7 +135,7 @@ fn await_forwarding(devices: &NetDevices, ports: &[Port<'_>]) -> Result<()> {
     for Port { name, .. } in ports {
         while devices.number::<u8>(name, "brport/state")? != FORWARDING {
             if clock::now().since(start) > PORTS_FORWARD_IN {
-                return Err(Error::Inconsistent(format!("bridge port {name} does not come up")));
+                return Err(Error::Inconsistent(format!("bridge port {name} did not come up")));
             }
             thread::sleep(Duration::from_millis(1));
         }

@@ -39,7 +39,7 @@ pub(super) fn send(taps: &[Tap], sink: &Sink) -> Result<()> {
                 return Ok(());
             }
         }
-        Err(Error::Inconsistent(format!("no frame from {} arrives at the sink", tap.name())))
+        Err(Error::Inconsistent(format!("no frame from {} arrived at the sink", tap.name())))
     })
 }
 

@@ -229,7 +229,7 @@ fn check_handlers(pid: u32) -> Result<()> {
         return Ok(());
     }
     Err(Error::Inconsistent(
-        "ovs-vswitchd runs without a handler thread: every frame that has no flow would be lost"
+        "ovs-vswitchd runs without a handler thread: every frame without a flow would be lost"
             .into(),
     ))
 }

@@ -210,7 +210,7 @@ impl Counter {
         let text = str::from_utf8(&text[..length]).unwrap_or_default().trim_end();
         let number: u64 = text
             .parse()
-            .map_err(|_| Error::malformed(self.name, format!("`{text}` is no number")))?;
+            .map_err(|_| Error::malformed(self.name, format!("`{text}` is not a number")))?;
         Ok(number - self.began_at)
     }
 }

@@ -81,8 +81,8 @@ fn guests(guests: &Guests) -> Checked {
     unless(fits, "guests.queues", why, "Use 1, or as many as guests.vcpus")?;
     within(&bounds::MEMORY_MIB, "guests.memory_mib", memory_mib)?;
     let shown = guests.image.as_deref().is_none_or(|image| image.to_str().is_some());
-    let why = "the path is not UTF-8, and the result could not name it";
-    unless(shown, "guests.image", why, "Rename the folder, or name it by a link")
+    let why = "the path is not UTF-8, so the result could not contain it";
+    unless(shown, "guests.image", why, "Rename the folder, or use a link to it")
 }
 
 fn network(scenario: &Scenario) -> Checked {
@@ -98,7 +98,7 @@ fn network(scenario: &Scenario) -> Checked {
     unless(
         guests.kind != GuestKind::Existing || !limited,
         "network",
-        "VMs that run already stand on a network that is not ours to limit",
+        "VMs that already run use a network that is not ours to limit",
         "Leave `link` and `guest_limit` out: --scenario existing",
     )?;
     match network.link {
@@ -130,7 +130,7 @@ fn fidelity(scenario: &Scenario) -> Checked {
     unless(
         !theirs,
         "fidelity.rate",
-        "VMs that run already take no orders",
+        "VMs that already run take no orders",
         "Leave it out, as --scenario existing does",
     )?;
     let rate = fidelity.rate.map(Rate::per_second);
@@ -153,7 +153,7 @@ fn section(at: &str, section: &Section, scenario: &Scenario) -> Checked {
     unless(
         section.duration.as_nanos().checked_rem(bin.as_nanos()) == Some(0),
         &field("duration"),
-        format_args!("{:?} is no whole number of bins", section.duration),
+        format_args!("{:?} is not a whole number of bins", section.duration),
         "Make each section's duration a multiple of `bin`, so that no bin mixes two loads",
     )?;
     within(&bounds::HOGS, &field("hogs"), section.hogs)?;
@@ -162,7 +162,7 @@ fn section(at: &str, section: &Section, scenario: &Scenario) -> Checked {
     unless(
         senders <= vms,
         &field("senders"),
-        format_args!("{senders} guests cannot send, there are {vms}"),
+        format_args!("{senders} guests cannot send: there are {vms}"),
         "Raise guests.count, or name fewer senders",
     )?;
     let needed = senders.saturating_add(section.hogs);
@@ -170,14 +170,14 @@ fn section(at: &str, section: &Section, scenario: &Scenario) -> Checked {
         guests.kind != GuestKind::Kvm || needed <= vms,
         &field("hogs"),
         format_args!("{senders} senders and {} hogs need {needed} VMs of {vms}", section.hogs),
-        "A VM that sends is no hog: name fewer senders, or raise guests.count",
+        "A VM that sends is not a hog: name fewer senders, or raise guests.count",
     )?;
     let ours = section.hogs == 0 && section.senders.is_none() && section.rate.is_none();
     unless(
         guests.kind != GuestKind::Existing || ours,
         at,
-        "VMs that run already take no orders",
-        "Give sections a duration only, as --scenario existing does",
+        "VMs that already run take no orders",
+        "Give sections only a duration, as --scenario existing does",
     )?;
     let rate = section.rate.map(Rate::per_second);
     rate.map_or(Ok(()), |rate| within(&bounds::RATE, &field("rate"), rate))
@@ -191,7 +191,7 @@ fn external(number: usize, program: &External) -> Checked {
         let most = Bound { least: 0, ..bounds::WORDS };
         within(&most, &field(name), words.len())?;
         let zero = words.iter().any(|word| word.contains('\0'));
-        let why = "a word of it has a zero byte, which no program can be given";
+        let why = "one of its words has a zero byte, which cannot be passed to a program";
         unless(!zero, &field(name), why, "Leave it out")?;
     }
     for (name, wait) in [("settle", settle), ("timeout", timeout), ("linger", linger)] {
@@ -253,7 +253,7 @@ mod tests {
             (
                 "duration = \"4s\"",
                 "duration = \"4100ms\"",
-                "fidelity.sections[4].duration: 4.1s is no whole",
+                "fidelity.sections[4].duration: 4.1s is not a whole",
             ),
             ("duration = \"4s\"", "duration = \"120000h\"", "fidelity.sections[4].duration: "),
             (
@@ -307,7 +307,7 @@ mod tests {
             ("linger = \"61m\"", "external[0].linger: "),
             ("exit = [0, 256]", "external[0].exit: 256 is out of range: use 0 to 255"),
             ("exit = [-1]", "external[0].exit: -1"),
-            ("report = [\"a\\u0000\"]", "external[0].report: a word of it has a zero byte"),
+            ("report = [\"a\\u0000\"]", "external[0].report: one of its words has a zero byte"),
         ] {
             let said = table(more).unwrap_err().to_string();
             assert!(said.contains(told) && said.contains(", line "), "{said}");

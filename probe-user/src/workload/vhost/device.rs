@@ -93,7 +93,7 @@ impl Device {
         let guest = GuestRegionMmap::with_arc(memory, GuestAddress(0))
             .and_then(|region| GuestMemoryMmap::from_regions(vec![region]).ok())
             .ok_or_else(|| {
-                Error::Inconsistent("one region at address 0 is no guest memory".into())
+                Error::Inconsistent("guest memory must be one region at address 0".into())
             })?;
         let vhost = open(guest)?;
         let worker = own(&vhost)?;

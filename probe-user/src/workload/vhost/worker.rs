@@ -52,7 +52,7 @@ pub(crate) fn of_owner(process: u32, owner: u32) -> Result<Vec<u32>> {
         false => Ok(tids),
         true => Err(Error::unsupported(
             "the vhost worker",
-            format!("no thread of process {process} and no kernel thread is called {name}"),
+            format!("neither a thread of process {process} nor a kernel thread is called {name}"),
             SEE_THEM,
         )),
     }
@@ -66,7 +66,7 @@ fn only(new: &BTreeMap<u32, String>, name: &str) -> Result<u32> {
         (None, _) if new.is_empty() && !host::is_first_pid_namespace() => {
             "it is a kernel thread, and this PID namespace hides kernel threads".into()
         }
-        _ => format!("of the new threads {new:?} not exactly one is called {name}"),
+        _ => format!("not exactly one of the new threads {new:?} is called {name}"),
     };
     Err(Error::unsupported("the vhost worker", why, SEE_THEM))
 }
