@@ -1,4 +1,4 @@
-//! What a testbed asks of its guests, whatever they are.
+//! What a testbed requires of its guests, of whatever kind.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,30 +12,31 @@ use probe_core::{
 
 use super::{Hogs, Orders};
 
-/// The guests of a testbed. Dropping them takes them down, without a word about what failed.
+/// The guests of a testbed. Dropping them takes them down, without reporting errors.
 pub trait Fleet: Send {
     /// The vhost workers of all guests.
     fn workers(&self) -> &[Worker];
 
-    /// The guests' TAPs, one for each, in their order.
+    /// The guests' TAPs, one each, in order.
     fn taps(&self) -> &[String];
 
-    /// The guests' names for people.
+    /// The guests' names, for people.
     fn names(&self) -> Vec<String> {
         (1..=self.taps().len()).map(|number| format!("guest{number}")).collect()
     }
 
-    /// Sets the guests to work, one load at a time.
+    /// Starts the guests' load; there is one load at a time.
     ///
     /// # Errors
-    /// A load runs already; the orders ask for what such guests cannot do; a guest does not start.
+    /// A load is already running; the orders ask for something that these guests cannot do; a guest
+    /// does not start.
     fn start(&self, orders: &Orders, hogs: &Arc<Hogs>) -> Result<Box<dyn Load>>;
 
     /// Kicks every receive queue and waits until its handler has found nothing to do: one call of
     /// `handle_rx` each.
     ///
     /// # Errors
-    /// A load runs, or the rings are not ours to kick.
+    /// A load is running, or the rings are not ours to kick.
     fn kick_receivers(&self) -> Result<()> {
         Err(Error::unsupported(
             "kicking receive queues",
@@ -44,7 +45,7 @@ pub trait Fleet: Send {
         ))
     }
 
-    /// Bytes of each guest's traffic so far, where the network between the machines cannot tell.
+    /// Bytes of each guest's traffic so far, if the network between the machines cannot tell.
     ///
     /// # Errors
     /// A counter is gone.
@@ -55,8 +56,8 @@ pub trait Fleet: Send {
     /// Takes the guests down.
     ///
     /// # Errors
-    /// A load still runs; the first thing that the kernel refused. The rest is taken down all the
-    /// same.
+    /// A load is still running; otherwise the first error of the kernel. The rest is still taken
+    /// down.
     fn close(self: Box<Self>) -> Result<()>;
 }
 
@@ -69,18 +70,18 @@ pub struct Worker {
     pub tid: u32,
 }
 
-/// A running load. Dropping it stops it, silently.
+/// A running load. Dropping it stops it silently.
 pub trait Load {
-    /// Threads whose CPU time is the load's. They live until [`Load::stop`].
+    /// Threads whose CPU time belongs to the load. They live until [`Load::stop`].
     fn threads(&self) -> &[u32];
 
-    /// Threads whose CPU time is the hogs'; none where hogs are processes in a VM.
+    /// Threads whose CPU time belongs to the hogs; empty if hogs are processes in a VM.
     fn hogs(&self) -> &[u32];
 
     /// Changes what the guests and hogs do.
     ///
     /// # Errors
-    /// The orders ask for what these guests cannot do; a guest does not obey.
+    /// The orders ask for something that these guests cannot do; a guest does not follow.
     fn obey(&mut self, orders: &Orders) -> Result<()>;
 
     /// What each guest has sent so far.
@@ -108,14 +109,14 @@ pub trait Load {
         }))
     }
 
-    /// Waits until every guest is through with its pace; false if `limit` passes first. Only
-    /// closed loop ends by itself.
+    /// Waits until every guest has finished its pace; returns false if `limit` passes first. Only
+    /// the closed loop ends by itself.
     ///
     /// # Errors
     /// A guest failed; [`Load::stop`] says why.
     fn wait(&mut self, limit: Duration) -> Result<bool>;
 
-    /// Whether all guests still live.
+    /// Whether all guests are still alive.
     ///
     /// # Errors
     /// A guest failed; [`Load::stop`] says why.
@@ -128,12 +129,12 @@ pub trait Load {
     fn stop(self: Box<Self>) -> Result<Ended>;
 }
 
-/// What is known of a load once it has ended.
+/// The results of a load that has ended.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ended {
     /// What all guests sent.
     pub sent: Sent,
-    /// Round-trip times that each guest's sending TCP socket estimated: when (`CLOCK_MONOTONIC`),
-    /// in µs. Empty for guests without TCP.
+    /// Round-trip times that each guest's sending TCP socket estimated, in µs, with the times
+    /// (`CLOCK_MONOTONIC`). Empty for guests without TCP.
     pub rtt: Vec<Vec<(Nanos, f64)>>,
 }

@@ -1,4 +1,4 @@
-//! Hogs: threads that want a CPU all the time.
+//! Hogs: threads that always want a CPU.
 
 use std::{
     hint::black_box,
@@ -18,11 +18,10 @@ use rustix::thread::gettid;
 
 use crate::kernel::affinity;
 
-/// A herd of spinning threads, of which some run at a time and the others sleep. Dropping it ends
-/// them.
+/// A set of spinning threads, some of which run while the others sleep. Dropping it ends them.
 ///
-/// All threads exist from the start, so that a change of their number in a trial starts no thread,
-/// and their CPU times can be read from beginning to end.
+/// All threads exist from the start, so that a change of their number during a trial starts no
+/// thread, and their CPU times can be read from beginning to end.
 pub struct Hogs {
     herd: Arc<Herd>,
     per_hog: usize,
@@ -32,7 +31,7 @@ pub struct Hogs {
 
 #[derive(Default)]
 struct Herd {
-    /// How many spin: those with a smaller number. Changed under `ended`'s lock, read without.
+    /// How many spin: those with lower numbers. Changed under `ended`'s lock, read without it.
     awake: AtomicUsize,
     ended: Mutex<bool>,
     changed: Condvar,
@@ -131,7 +130,7 @@ impl Herd {
     fn spin(&self, number: usize) {
         let mut sum = 0_u64;
         while number < self.awake.load(Ordering::Relaxed) {
-            // No spin_loop(): its `pause` would tell a hypervisor that nobody needs this CPU.
+            // No spin_loop(): its `pause` would tell a hypervisor that this CPU is not needed.
             for round in 0..1024 {
                 sum = black_box(sum.wrapping_add(round));
             }
@@ -146,7 +145,7 @@ mod tests {
     use super::*;
     use crate::kernel::cputime::ThreadTime;
 
-    /// CPU time that only a spinning thread collects.
+    /// CPU time that only a spinning thread accumulates.
     const SPUN: Nanos = Nanos(50_000_000);
 
     #[test]
@@ -155,8 +154,8 @@ mod tests {
         let mut times: Vec<_> =
             hogs.threads().iter().map(|&tid| ThreadTime::of(tid).unwrap()).collect();
         let mut read = || [times[0].read().unwrap().run, times[1].read().unwrap().run];
-        // A hog is woken to see that it is not meant, and sleeps again: its time moves, but not as
-        // a spinning one's does.
+        // A sleeping hog wakes up, finds that it need not run, and sleeps again: its time grows,
+        // but not like that of a spinning one.
         let asleep = read();
         hogs.set(1).unwrap();
         while read()[0].since(asleep[0]) < SPUN {

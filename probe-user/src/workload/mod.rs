@@ -1,8 +1,8 @@
 //! The load: guests on vhost devices, the network between them and the sink, hogs.
 //!
-//! [`Testbed::build`] makes devices and network, [`Testbed::start`] sets the guests to work,
+//! [`Testbed::build`] creates devices and network, [`Testbed::start`] starts the guests' load,
 //! [`Load::stop`] ends that and [`Testbed::close`] takes everything down. A testbed serves any
-//! number of loads in turn.
+//! number of loads, one after the other.
 
 pub mod blast;
 mod bridge;
@@ -28,7 +28,7 @@ pub use testbed::Testbed;
 
 pub use probe_core::model::subject::{CALLED_PER_KICK, HIT_PER_FRAME};
 
-/// Whether this host has what a load is made of.
+/// Whether this host has what a load needs.
 ///
 /// # Errors
 /// What is missing, and how to get it.

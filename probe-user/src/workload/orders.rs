@@ -1,15 +1,15 @@
-//! What a load is told to do.
+//! Orders to a load.
 
 use probe_core::model::scenario::Rate;
 
-/// What guests and hogs are to do from now on.
+/// What guests and hogs must do from now on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Orders {
     /// What each guest that sends offers.
     pub offered: Offered,
-    /// The first so many guests send, the others rest.
+    /// Number of guests that send, the first ones; the others rest.
     pub senders: usize,
-    /// So many hogs run.
+    /// Number of hogs that run.
     pub hogs: usize,
 }
 
@@ -23,20 +23,20 @@ impl From<Offered> for Orders {
 /// What a guest offers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Offered {
-    /// One frame at a time, each with a kick of its own, and the next only when the call for the
+    /// One frame at a time, each with its own kick, and the next one only after the call for the
     /// last has ended: as many calls of `handle_tx` as kicks.
     ClosedLoop {
-        /// How many; then the guest rests.
+        /// Number of kicks; then the guest rests.
         kicks: u64,
     },
     /// Frames at fixed times.
     Paced {
-        /// How many per second.
+        /// Frames per second.
         rate: Rate,
         /// Most frames for one kick.
         batch: u16,
     },
-    /// As many frames as the ring takes.
+    /// As many frames as the ring accepts.
     Saturated {
         /// Most frames for one kick.
         batch: u16,

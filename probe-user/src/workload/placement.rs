@@ -1,4 +1,4 @@
-//! Which machine has which CPUs.
+//! The CPUs of each machine.
 
 use probe_core::{
     error::{Error, Result},
@@ -7,20 +7,20 @@ use probe_core::{
 
 use crate::kernel::cpus;
 
-/// The CPUs of the device under test (guests, vhost workers, hogs), of the sink, and of
-/// a method's own reader.
+/// The CPUs of the device under test (guests, vhost workers, hogs), of the sink, and of a method's
+/// own reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
-    /// The device under test's.
+    /// CPUs of the device under test.
     pub load: Vec<u32>,
-    /// The sink's, and the reader's at the bin edges; the same as the device under test's where
+    /// CPUs of the sink, and of the reader at the bin edges; shared with the device under test if
     /// there are too few.
     pub sink: Vec<u32>,
-    /// Those that a method's reader may run on, a thread or an outside program.
+    /// CPUs of a method's reader, a thread or an external program.
     pub reader: Vec<u32>,
 }
 
-/// The CPUs that somebody named.
+/// The CPUs that the user named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestedCpus {
     /// `--load-cpus`.
@@ -32,22 +32,22 @@ pub struct RequestedCpus {
 }
 
 impl Placement {
-    /// With `load` for the device under test and `sink` for the sink; readers run on the device
-    /// under test.
+    /// `load` for the device under test and `sink` for the sink; readers run on the device under
+    /// test.
     pub fn of(load: Vec<u32>, sink: Vec<u32>) -> Self {
         Self { reader: load.clone(), load, sink }
     }
 
-    /// Takes what is named, and of the `allowed` CPUs whatever is not: the first `load_cpus` for
-    /// the device under test, the next one for the sink. Where there are too few, the machines
-    /// share the last one. Readers run on the device under test.
+    /// Uses the named CPUs, and `allowed` CPUs for the rest: the first `load_cpus` for the device
+    /// under test, the next one for the sink. If there are too few, the machines share the last
+    /// one. Readers run on the device under test.
     ///
     /// # Errors
     /// No CPU is allowed, or `load_cpus` is 0; what is named for one machine is named for the other
     /// as well.
     pub fn choose(load_cpus: usize, named: &RequestedCpus, allowed: &[u32]) -> Result<Self> {
         let allowed = CpuList::from(allowed.to_vec());
-        // What has a name is left to whom it was given, as long as there are others.
+        // Named CPUs are reserved for their purpose, as long as there are others.
         let or_all = |free: CpuList| if free.is_empty() { allowed.clone() } else { free };
         let load = named.load.as_ref().map_or_else(
             || {
@@ -67,16 +67,16 @@ impl Placement {
         Ok(placement)
     }
 
-    /// Whether the machines share no CPU, so that a hog on the device under test takes nothing from
+    /// Whether the machines share no CPU, so that a hog on the device under test takes no time from
     /// the sink.
     pub fn is_disjoint(&self) -> bool {
         !self.sink.iter().any(|cpu| self.load.contains(cpu))
     }
 
-    /// Makes sure that all of them can be used now.
+    /// Checks that all of them can be used now.
     ///
     /// # Errors
-    /// One is offline, left out by the cpuset, or not there.
+    /// One is offline, excluded by the cpuset, or missing.
     pub fn is_there(&self) -> Result<()> {
         cpus::check(&[
             ("the load's CPUs (--load-cpus)", &self.load),
@@ -85,7 +85,7 @@ impl Placement {
         ])
     }
 
-    /// As the result holds it. Guests that run already are where they are.
+    /// As recorded in the result. Guests that already run stay where they are.
     pub fn record(&self, guests: GuestKind) -> Cpus {
         let list = |cpus: &Vec<u32>| CpuList::from(cpus.clone());
         let load = match guests {
@@ -176,9 +176,9 @@ mod tests {
         );
         assert_eq!(placed(&named("1", None, "")), (vec![1], vec![2], vec![1]));
         assert_eq!(placed(&named("", Some(1), "")), (vec![2, 3], vec![1], vec![2, 3]));
-        // The sink keeps out of the reader's way.
+        // The sink avoids the reader's CPU.
         assert_eq!(placed(&named("1", None, "2")), (vec![1], vec![3], vec![2]));
-        // Too few: shared, as without any name.
+        // Too few: shared, as without names.
         assert_eq!(placed(&named("1-3", None, "")), (vec![1, 2, 3], vec![3], vec![1, 2, 3]));
     }
 

@@ -1,5 +1,5 @@
-//! Programs that serve a load: a switch's, servers. They live in a cgroup of their own and die with
-//! the thread that started them.
+//! Programs that serve a load: those of a switch, servers. They run in their own cgroup and end
+//! with the thread that started them.
 
 use std::{
     fs::File,
@@ -18,13 +18,13 @@ use crate::{
     sys::child::{self, ChildPlace},
 };
 
-/// How much of what a program printed an error repeats, in bytes.
+/// How much of a program's output is included in an error, in bytes.
 const LAST_WORDS: usize = 2000;
 
-/// Where a process group's programs live.
+/// The environment of a process group's programs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Confinement<'a> {
-    /// Name of their cgroup, which is [`Run::object`]'s.
+    /// Name of their cgroup, which comes from [`Run::object`].
     ///
     /// [`Run::object`]: crate::kernel::run::Run::object
     pub(crate) cgroup: &'a str,
@@ -46,7 +46,7 @@ pub(crate) struct ProcessGroup {
     package: &'static str,
 }
 
-/// One that runs.
+/// A running program.
 #[derive(Debug)]
 struct Member {
     name: String,
@@ -55,7 +55,7 @@ struct Member {
 }
 
 impl ProcessGroup {
-    /// A process group of nobody yet.
+    /// A process group without programs.
     ///
     /// # Errors
     /// There is no cgroup v2.
@@ -81,11 +81,10 @@ impl ProcessGroup {
         Ok(pid)
     }
 
-    /// Runs a program to its end and gives what it printed, on both its streams.
+    /// Runs a program to its end and returns its output, both streams.
     ///
     /// # Errors
-    /// It is not installed, cannot be started, or ends with an error; the text says what it
-    /// printed.
+    /// It is not installed, cannot be started, or ends with an error; the error has its output.
     pub(crate) fn run(&self, command: Command) -> Result<String> {
         let mut member = self.spawn(command)?;
         let status = member.child.wait();
@@ -96,10 +95,10 @@ impl ProcessGroup {
         }
     }
 
-    /// Makes sure that all that were started still run.
+    /// Checks that all started programs are still running.
     ///
     /// # Errors
-    /// One has ended; the text says what it printed last.
+    /// One has ended; the error has its last output.
     pub(crate) fn check(&mut self) -> Result<()> {
         for member in &mut self.members {
             let status = member.child.try_wait();
@@ -111,8 +110,8 @@ impl ProcessGroup {
         Ok(())
     }
 
-    /// What the one that was started last said, if it has ended; it is no longer of the process
-    /// group then.
+    /// The output of the program that was started last, if it has ended; it is then removed from
+    /// the process group.
     ///
     /// # Errors
     /// It cannot be waited for.
@@ -124,18 +123,18 @@ impl ProcessGroup {
         gone.map(|member| member.said()).transpose()
     }
 
-    /// Has `tell` tell the one that was started last to end, and waits until it has; what it said,
-    /// and what `tell` gave. None if there is nobody.
+    /// Uses `tell` to ask the program that was started last to end, and waits until it has. Returns
+    /// its output and the result of `tell`. `None` if there is no program.
     ///
     /// # Errors
-    /// That of `tell`, or it does not end within `limit`.
+    /// An error of `tell`, or it does not end within `limit`.
     pub(crate) fn finish<T>(
         &mut self,
         tell: impl FnOnce(Pid) -> Result<T>,
         limit: Duration,
     ) -> Result<Option<(String, T)>> {
         let Some(member) = self.members.last_mut() else { return Ok(None) };
-        // Not waited for yet, so the number is still its own.
+        // Not reaped yet, so the number is still its own.
         let told = tell(Pid::from_child(&member.child))?;
         let began = Instant::now();
         loop {
@@ -153,10 +152,10 @@ impl ProcessGroup {
         }
     }
 
-    /// Kills all of them and waits until they are gone.
+    /// Kills all of them and waits until they have ended.
     ///
     /// # Errors
-    /// One does not go.
+    /// One does not end.
     pub(crate) fn close(mut self) -> Result<()> {
         self.end()
     }

@@ -1,4 +1,4 @@
-//! Where scenarios come from: the built-in ones, and files of the user's own.
+//! Sources of scenarios: the built-in ones, and the user's files.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -12,7 +12,7 @@ use probe_core::{
     model::scenario::Scenario,
 };
 
-/// Each scenario stands in the file of its name.
+/// Each scenario is in the file of its name.
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
         [$(($name, include_str!(concat!("../../scenarios/", $name, ".toml")))),*]
@@ -48,7 +48,7 @@ pub fn text(name: &str) -> Option<&'static str> {
     BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
-/// A built-in scenario by its name, or one from a file: whatever ends in `.toml` is a file.
+/// A built-in scenario by its name, or one from a file: a name that ends in `.toml` is a file.
 ///
 /// # Errors
 /// Neither a known name nor a readable file; a field that does not parse (with its line); a value
@@ -73,7 +73,7 @@ pub fn load(name: &str) -> Result<Scenario> {
     parse(name, &text)
 }
 
-/// Reads a scenario; `origin` names it in errors.
+/// Parses a scenario; `origin` names it in errors.
 ///
 /// # Errors
 /// As [`load`].
@@ -91,7 +91,7 @@ pub fn parse(origin: &str, text: &str) -> Result<Scenario> {
     Ok(scenario)
 }
 
-/// Checks what the types do not carry, after flags have changed it; `origin` names the scenario in
+/// Checks what types cannot ensure, after flags have changed it; `origin` names the scenario in
 /// errors.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Everything that a load needs, built and taken down as one.
+//! Everything that a load needs, built and taken down together.
 
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -26,7 +26,7 @@ use crate::kernel::{netns::Netns, run::Run};
 /// Guests with their vhost devices, the network, the sink and the hogs. It serves one load after
 /// the other.
 ///
-/// Dropping it takes it down as [`Testbed::close`] does, without a word about what failed.
+/// Dropping it takes it down like [`Testbed::close`], without reporting errors.
 pub struct Testbed {
     // Before the network: their devices hold its TAPs.
     fleet: Box<dyn Fleet>,
@@ -34,20 +34,18 @@ pub struct Testbed {
     hogs: Arc<Hogs>,
 }
 
-/// What the guests stand on.
+/// The network of the guests.
 enum Ground {
-    /// Two machines of ours.
+    /// Our two machines.
     Ours(Box<Network>),
-    /// Whatever the guests' owners made.
+    /// Whatever the guests' owners created.
     Theirs(existing::Ground),
 }
 
 impl Testbed {
-    /// Builds what `scenario` asks for. Guests, their vhost workers and the hogs go to the load's
-    /// CPUs. Once `interrupted` is set, VMs are no longer waited for, as long as the testbed
-    /// stands.
+    /// Builds what `scenario` asks for. Guests, their vhost workers and the hogs run on the load's
+    /// CPUs. Once `interrupted` is set, the testbed no longer waits for VMs.
     ///
-    /// # Errors
     /// A value out of range; not root; something that this host lacks; the user ends the run. What
     /// was built by then is taken down.
     pub fn build(
@@ -60,8 +58,8 @@ impl Testbed {
         Self::assemble(run, (&scenario.guests, interrupted), &scenario.network, hogs, placement)
     }
 
-    /// Looks whether this host has the programs that the guests of `scenario` need, and makes
-    /// nothing. The devices that they need are [`workload::detect`](super::detect)'s.
+    /// Checks that this host has the programs that the guests of `scenario` need, and creates
+    /// nothing. [`workload::detect`](super::detect) checks the devices.
     ///
     /// # Errors
     /// The first thing that is missing, or a value out of range.
@@ -99,7 +97,7 @@ impl Testbed {
     ) -> Result<Self> {
         check(guests)?;
         placement.check()?;
-        // The hogs of VMs are processes inside.
+        // The hogs of VMs are processes inside them.
         let spinning = if guests.kind == GuestKind::Kvm { 0 } else { most_hogs };
         let hogs = Hogs::new(spinning, hog, &placement.load)?;
         let network = || Network::build(run, plan, guests, placement);
@@ -133,7 +131,7 @@ impl Testbed {
         Ok(Self { fleet, ground, hogs: Arc::new(hogs) })
     }
 
-    /// What arrives at the sink; of guests that ran already, what comes out of their TAPs.
+    /// What arrives at the sink; for guests that already ran, what their TAPs send.
     pub fn sink(&self) -> &Sink {
         match &self.ground {
             Ground::Ours(network) => network.sink(),
@@ -141,7 +139,7 @@ impl Testbed {
         }
     }
 
-    /// The network namespace of the guests' TAPs; none where they stand in several.
+    /// The network namespace of the guests' TAPs; `None` if they are in several.
     pub fn dut(&self) -> Option<&Netns> {
         match &self.ground {
             Ground::Ours(network) => Some(network.dut()),
@@ -152,8 +150,8 @@ impl Testbed {
         }
     }
 
-    /// The network namespace of the sink, and the name of the interface there at which frames
-    /// arrive; none where that is not ours.
+    /// The network namespace of the sink, and the name of the interface at which frames arrive
+    /// there; `None` if that is not ours.
     pub fn far_end(&self) -> Option<(&Netns, &str)> {
         match &self.ground {
             Ground::Ours(network) => Some(network.far_end()),
@@ -176,7 +174,7 @@ impl Testbed {
         self.fleet.taps()
     }
 
-    /// Names of the guests for people.
+    /// Names of the guests, for people.
     pub fn guest_names(&self) -> Vec<String> {
         self.fleet.names()
     }
@@ -201,7 +199,7 @@ impl Testbed {
         }
     }
 
-    /// Whether everything still lives that the load needs but does not run itself.
+    /// Checks that everything the load depends on is still alive.
     ///
     /// # Errors
     /// A program of the network has ended.
@@ -212,7 +210,7 @@ impl Testbed {
         }
     }
 
-    /// Limits what the guests send from now on; between loads only, since frames that wait for an
+    /// Limits what the guests send from now on; only between loads, since frames queued for an
     /// earlier limit are dropped.
     ///
     /// # Errors
@@ -229,11 +227,11 @@ impl Testbed {
         }
     }
 
-    /// Starts a load. It outlives a borrow of the testbed, so that the sink can be read meanwhile;
-    /// there is one at a time.
+    /// Starts a load. It does not borrow the testbed, so that the sink can be read meanwhile; there
+    /// is one at a time.
     ///
     /// # Errors
-    /// A load runs already; the guests cannot do what is ordered.
+    /// A load is already running; the guests cannot follow the orders.
     pub fn start(&self, orders: impl Into<Orders>) -> Result<Box<dyn Load>> {
         self.fleet.start(&orders.into(), &self.hogs)
     }
@@ -242,7 +240,7 @@ impl Testbed {
     /// `handle_rx` each.
     ///
     /// # Errors
-    /// A load runs, or the kick is refused.
+    /// A load is running, or the kick is refused.
     pub fn kick_receivers(&self) -> Result<()> {
         self.fleet.kick_receivers()
     }
@@ -250,11 +248,11 @@ impl Testbed {
     /// Takes everything down.
     ///
     /// # Errors
-    /// A load still runs; the first thing that the kernel refused. The rest is taken down all the
-    /// same.
+    /// A load is still running; otherwise the first error of the kernel. The rest is still taken
+    /// down.
     pub fn close(self) -> Result<()> {
         let closed = self.fleet.close();
-        // Only now, without the TAPs.
+        // Only now, when the TAPs are gone.
         let network = match self.ground {
             Ground::Ours(network) => network.close(),
             Ground::Theirs(_) => Ok(()),

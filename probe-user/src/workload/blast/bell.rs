@@ -1,4 +1,4 @@
-//! How a guest's thread learns what to do next.
+//! Tells a guest's thread what to do next.
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
@@ -13,19 +13,19 @@ use probe_core::error::{Error, Result};
 use super::Offered;
 use crate::sys::eventfd::Event;
 
-/// What a guest is to do until the bell rings again.
+/// What a guest must do until the bell rings again.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Task {
     /// Send.
     Work(Offered),
-    /// Take in what comes, and send nothing.
+    /// Receive, and send nothing.
     Rest,
-    /// Let what is in flight arrive, and end.
+    /// Wait until what is in flight has arrived, and end.
     End,
 }
 
-/// One guest's bell: whoever gives a task rings it, and the guest's thread, asleep or at work,
-/// looks up.
+/// One guest's bell: a caller that sets a task rings it, and the guest's thread, asleep or not,
+/// notices.
 #[derive(Debug)]
 pub struct Bell {
     rung: AtomicBool,
@@ -34,7 +34,7 @@ pub struct Bell {
 }
 
 impl Bell {
-    /// With the first task.
+    /// Creates a bell with the first task.
     ///
     /// # Errors
     /// The errno of eventfd(2).
@@ -43,7 +43,7 @@ impl Bell {
         Ok(Self { rung: AtomicBool::new(false), task: Mutex::new(task), wake })
     }
 
-    /// Gives another task; the same one again disturbs nobody.
+    /// Sets another task; setting the same one again wakes nobody.
     ///
     /// # Errors
     /// The errno of write(2).
@@ -57,12 +57,12 @@ impl Bell {
         self.wake.signal().map_err(|e| Error::call("write", "the load's eventfd", e))
     }
 
-    /// Whether there is another task than that which was taken last.
+    /// Whether there is a task that was not taken yet.
     pub fn is_rung(&self) -> bool {
         self.rung.load(Ordering::Relaxed)
     }
 
-    /// Takes the task; the bell is silent until it is rung again.
+    /// Takes the task; the bell is silent until it rings again.
     ///
     /// # Errors
     /// The errno of read(2).

@@ -1,9 +1,9 @@
-//! The frames that a VM-less guest sends.
+//! The frames that a guest without a VM sends.
 //!
-//! Their EtherType is the first of the two that IEEE 802 reserves for local experiments: no kernel
-//! has a handler for it, so the sink drops a frame right behind its interface's counters and
-//! answers nothing, whatever forwarding, ICMP or firewall settings a new namespace inherits from
-//! its host.
+//! Their EtherType is the first of the two that IEEE 802 reserves for local experiments. No kernel
+//! has a handler for it, so the sink drops a frame right after its interface has counted it, and
+//! never answers, whatever forwarding, ICMP or firewall settings a new namespace inherits from its
+//! host.
 
 use probe_core::model::units::Nanos;
 
@@ -12,34 +12,33 @@ use crate::kernel::netdev::Mac;
 /// IEEE 802 Local Experimental EtherType 1.
 const ETHERTYPE: u16 = 0x88b5;
 
-/// What our payload starts with.
+/// The start of the payload.
 const MAGIC: [u8; 4] = *b"toll";
 
-/// Where the stamp stands: behind addresses, EtherType, magic and the guest's number.
+/// Offset of the stamp: after the addresses, EtherType, magic and the guest's number.
 pub const STAMP_AT: usize = 6 + 6 + 2 + 4 + 2;
 
-/// Shortest frame: the smallest that Ethernet knows, without its checksum.
+/// Shortest frame: Ethernet's minimum without checksum.
 pub const MIN: usize = 60;
 
-/// Longest frame: the largest MTU that a TAP takes (`MAX_MTU - dev->hard_header_len`,
-/// drivers/net/tun.c), and header.
+/// Longest frame: the largest MTU of a TAP (`MAX_MTU - dev->hard_header_len`, drivers/net/tun.c),
+/// plus the header.
 pub const MAX: usize = 65_535;
 
-/// Bytes of a frame that its MTU does not count.
+/// Bytes of a frame that are not part of its MTU.
 pub const HEADER: usize = 14;
 
-/// What each frame tells of itself.
+/// The data in each frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// Its number among its guest's frames, from 0.
     pub sequence: u64,
-    /// When it was to be sent, on `CLOCK_MONOTONIC`; when it really was, where there is no
-    /// schedule.
+    /// When it was due, on `CLOCK_MONOTONIC`; without a schedule, when it was sent.
     pub scheduled: Nanos,
 }
 
 impl Stamp {
-    /// As it stands in the frame, in network byte order.
+    /// Its representation in the frame, in network byte order.
     pub fn to_words(self) -> [u64; 2] {
         [self.sequence.to_be(), self.scheduled.0.to_be()]
     }
@@ -57,7 +56,7 @@ pub fn template(len: usize, to: Mac, from: Mac, guest: u16) -> Vec<u8> {
     frame
 }
 
-/// Guest and stamp of one of our frames; none if it is not one.
+/// Guest and stamp of one of our frames; `None` for any other frame.
 pub fn parse(frame: &[u8]) -> Option<(u16, Stamp)> {
     let payload = frame.get(12..)?.strip_prefix(&ETHERTYPE.to_be_bytes())?.strip_prefix(&MAGIC)?;
     let (guest, payload) = payload.split_first_chunk()?;

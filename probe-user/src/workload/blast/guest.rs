@@ -1,4 +1,4 @@
-//! A VM-less guest: a vhost device, the driver of its rings, and the counts of both.
+//! A guest without a VM: a vhost device, the driver of its rings, and the counts of both.
 
 use std::{
     os::fd::AsFd as _,
@@ -35,7 +35,7 @@ use crate::{
     },
 };
 
-/// How long vhost may leave a buffer unused before we call it dead.
+/// If vhost leaves a buffer unused for this long, it counts as dead.
 const PATIENCE: Nanos = Nanos(10_000_000_000);
 
 /// What a guest has done, readable while it runs.
@@ -58,7 +58,7 @@ impl Tally {
         }
     }
 
-    /// What it received and threw away.
+    /// What it received and discarded.
     pub fn received(&self) -> Received {
         Received {
             frames: self.received_frames.load(Ordering::Relaxed),
@@ -67,7 +67,7 @@ impl Tally {
     }
 }
 
-/// What ends a sleep, besides a frame that comes in.
+/// What ends a sleep, besides an incoming frame.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Until<'a> {
     /// vhost has used this many more of our frames.
@@ -118,15 +118,15 @@ impl Guest {
         self.device.disconnect()
     }
 
-    /// Puts a frame into the ring, to be sent with the next [`Guest::publish`]; false if the ring
-    /// is full.
+    /// Puts a frame into the ring, to be sent with the next [`Guest::publish`]; returns false if
+    /// the ring is full.
     pub fn add(&mut self, scheduled: Nanos) -> bool {
         let added = self.transmit.add(Stamp { sequence: self.sequence, scheduled });
         self.sequence += u64::from(added);
         added
     }
 
-    /// Shows the device what was added, and kicks it if it asks for that; whether it did.
+    /// Shows the device what was added, and kicks it if it asks for a kick; returns whether it did.
     ///
     /// # Errors
     /// The errno of write(2).
@@ -140,7 +140,7 @@ impl Guest {
         Ok(wanted)
     }
 
-    /// Takes back what vhost has sent and throws away what came in.
+    /// Takes back what vhost has sent and discards what came in.
     ///
     /// # Errors
     /// vhost broke the protocol; the errno of write(2).
@@ -160,20 +160,20 @@ impl Guest {
         Ok(())
     }
 
-    /// Frames that vhost has, or will have with the next [`Guest::publish`].
+    /// Frames that vhost has, or will get with the next [`Guest::publish`].
     pub fn in_flight(&self) -> u16 {
         self.transmit.ring.in_flight()
     }
 
-    /// Waits until vhost has sent everything, asks for the next kick, and has left `handle_tx`;
-    /// that is when a further kick means a further call.
+    /// Waits until vhost has sent everything, asks for the next kick, and has left `handle_tx`:
+    /// from then on a further kick means a further call.
     ///
-    /// It polls and yields: where guest and worker share a CPU, the worker then runs until it
-    /// sleeps, undisturbed by a wake-up of the guest in the middle of its work, and without the
-    /// price of a call that nobody else wants.
+    /// It polls and yields. If guest and worker share a CPU, the worker then runs until it sleeps,
+    /// without being disturbed by a wake-up of the guest, and without the cost of a call that
+    /// nobody else needs.
     ///
     /// # Errors
-    /// vhost does not get done.
+    /// vhost does not finish.
     pub fn settle(&mut self) -> Result<()> {
         let start = clock::now();
         let mut polls = 0_u32;
@@ -184,16 +184,16 @@ impl Guest {
                 return Err(dead(self.in_flight()));
             }
         }
-        // Used index and event index may both have moved on while the worker is still on its way
-        // out, where it looks once more for new frames: it would serve the next one without a call
-        // of its own.
+        // The used index and the event index may both have advanced while the worker is still on
+        // its way out, where it checks again for new frames: it would serve the next one without a
+        // separate call.
         self.device.await_handler(Queue::Transmit)
     }
 
-    /// Sleeps until one of `until` happens or something comes in.
+    /// Sleeps until one of `until` happens or a frame comes in.
     ///
     /// # Errors
-    /// vhost uses nothing although it was waited for; the errno of ppoll(2).
+    /// vhost does not use anything although it was waited for; or the errno of ppoll(2).
     pub fn sleep(&mut self, until: Until<'_>) -> Result<()> {
         let due = until.used.is_some_and(|count| self.transmit.ring.call_after(count));
         if self.receive.ring.call_after(1) || due {
@@ -213,7 +213,7 @@ impl Guest {
         Ok(())
     }
 
-    /// Whether it was woken, and not the limit passed.
+    /// Whether it was woken, rather than reached the limit.
     fn wait_for_calls(&self, limit: Option<Nanos>, bell: Option<&Bell>) -> Result<bool> {
         let calls = [Queue::Transmit, Queue::Receive].map(|queue| &self.device.events(queue).call);
         let mut fds = vec![

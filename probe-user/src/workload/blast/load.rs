@@ -1,4 +1,4 @@
-//! The running load of VM-less guests: one thread per guest.
+//! The running load of guests without VMs: one thread per guest.
 
 use std::{
     any::Any,
@@ -29,25 +29,25 @@ use crate::{
     },
 };
 
-/// The guests' threads at work. Dropping it stops them, silently.
+/// The guests' running threads. Dropping it stops them silently.
 pub(super) struct Senders {
     hogs: Arc<Hogs>,
     tids: Vec<u32>,
     bells: Vec<Arc<Bell>>,
     tallies: Vec<Arc<Tally>>,
     threads: Vec<JoinHandle<Result<()>>>,
-    /// Says once per guest that it is through with its pace, or has failed.
+    /// Receives a message from each guest that has finished its pace, or has failed.
     through: Receiver<()>,
     at_work: usize,
 }
 
 impl Senders {
-    /// Starts all `guests` on `cpus`. When it returns, their threads exist, are where they belong
-    /// and begin.
+    /// Starts all `guests` on `cpus`. When it returns, their threads exist, are on their CPUs and
+    /// start.
     ///
     /// # Errors
-    /// A load runs on these guests already, or one panicked on them; a CPU is not online; more hogs
-    /// than there are.
+    /// A load is already running on these guests, or one panicked on them; a CPU is not online;
+    /// more hogs than available.
     pub(super) fn start(
         guests: &[Arc<Mutex<Guest>>],
         orders: &Orders,
@@ -64,8 +64,8 @@ impl Senders {
             through,
             at_work: guests.len(),
         };
-        // If one guest cannot start, these are dropped before the others, so that no other waits
-        // for its sign for good.
+        // If one guest cannot start, these are dropped before the others, so that no other one
+        // waits forever for its signal.
         let mut signs = Vec::new();
         for (number, guest) in guests.iter().enumerate() {
             let seat = Seat {
@@ -84,7 +84,7 @@ impl Senders {
         Ok(senders)
     }
 
-    /// Starts one guest's thread, which then waits for the returned sign.
+    /// Starts one guest's thread, which then waits for the returned signal.
     fn seat(&mut self, seat: Seat) -> Result<Sender<()>> {
         let number = self.threads.len();
         let (tally, bell) = (seat.tally.clone(), seat.bell.clone());
@@ -113,7 +113,7 @@ impl Senders {
     }
 }
 
-/// What guest `number` does under these orders.
+/// The task of guest `number` under these orders.
 fn task(orders: &Orders, number: usize) -> Task {
     if number < orders.senders { Task::Work(orders.offered) } else { Task::Rest }
 }
@@ -208,7 +208,7 @@ impl Seat {
     }
 }
 
-/// Tells that a guest is through, however it came to that.
+/// Reports that a guest has finished, in whatever way.
 struct Through(Sender<()>);
 
 impl Drop for Through {
@@ -236,7 +236,7 @@ fn join(number: usize, thread: JoinHandle<Result<()>>) -> Result<()> {
     })
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn message(cause: &(dyn Any + Send)) -> &str {
     let text = cause.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("no message")

@@ -1,5 +1,5 @@
-//! VM-less guests that fill their TX rings themselves: exact numbers of frames and kicks, at any
-//! pace.
+//! Guests without VMs that fill their TX rings themselves: exact numbers of frames and kicks, at
+//! any pace.
 
 mod bell;
 pub mod frame;
@@ -83,7 +83,7 @@ impl Fleet for Blast {
 
 fn close(guest: Arc<Mutex<Guest>>) -> Result<()> {
     let guest = Arc::into_inner(guest).ok_or_else(busy)?;
-    // A panic leaves the guest's counts in doubt, but its device can be closed.
+    // After a panic the guest's counts are unreliable, but its device can be closed.
     guest.into_inner().unwrap_or_else(PoisonError::into_inner).close()
 }
 

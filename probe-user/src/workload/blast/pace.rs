@@ -1,4 +1,4 @@
-//! The three paces of a VM-less guest.
+//! The three paces of a guest without a VM.
 
 use probe_core::{
     error::{Error, Result},
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Offers frames until the bell rings, or until a closed loop is through.
+/// Offers frames until the bell rings, or until a closed loop has finished.
 ///
 /// # Errors
 /// As the methods of [`Guest`]; in the closed loop also a device that does not ask for a kick when
@@ -31,7 +31,7 @@ pub(super) fn run(guest: &mut Guest, offered: Offered, bell: &Bell, tally: &Tall
     }
 }
 
-/// Takes frames in until the bell rings, sending none.
+/// Receives frames until the bell rings, sending none.
 ///
 /// # Errors
 /// As the methods of [`Guest`].
@@ -43,7 +43,7 @@ pub(super) fn rest(guest: &mut Guest, bell: &Bell, tally: &Tally) -> Result<()> 
     Ok(())
 }
 
-/// Waits until vhost has sent all that is in flight and its worker has nothing left to do for it.
+/// Waits until vhost has sent everything in flight and its worker has nothing left to do for it.
 ///
 /// # Errors
 /// As the methods of [`Guest`].
@@ -56,8 +56,8 @@ pub(super) fn drain(guest: &mut Guest, tally: &Tally) -> Result<()> {
     guest.settle()
 }
 
-/// The worker preempts this thread at each kick. Otherwise the scheduler decides by what either has
-/// run before, and a more expensive method can make the worker's time shorter
+/// The worker preempts this thread at each kick. Otherwise the scheduler would decide by what both
+/// have run before, and a more expensive method could make the worker's time shorter
 /// (docs/src/explanation/biases.md).
 fn closed_loop(guest: &mut Guest, kicks: u64, bell: &Bell, tally: &Tally) -> Result<()> {
     let _preempted =
@@ -81,7 +81,7 @@ fn closed_loop(guest: &mut Guest, kicks: u64, bell: &Bell, tally: &Tally) -> Res
 }
 
 fn paced(guest: &mut Guest, rate: Rate, batch: u16, bell: &Bell, tally: &Tally) -> Result<()> {
-    // 50 µs by default, as much as a whole frame takes.
+    // 50 µs by default, as long as a whole frame takes.
     set_current_timer_slack(std::num::NonZeroU64::new(1))
         .map_err(|e| Error::call("prctl(PR_SET_TIMERSLACK)", "this thread", e.into()))?;
     let schedule = Schedule { start: clock::now(), rate };
@@ -122,7 +122,7 @@ fn saturated(guest: &mut Guest, batch: u16, bell: &Bell, tally: &Tally) -> Resul
     Ok(())
 }
 
-/// What a guest with nothing to do waits for.
+/// What an idle guest waits for.
 enum Wait {
     At(Nanos),
     Room,
@@ -132,8 +132,8 @@ impl Wait {
     fn until<'a>(&self, guest: &Guest, bell: &'a Bell) -> Until<'a> {
         match *self {
             Self::At(at) => Until { at: Some(at), bell: Some(bell), used: None },
-            // Three quarters of the ring, as Linux's driver does (virtqueue_enable_cb_delayed): a
-            // call for each frame would leave room for just one.
+            // Three quarters of the ring, like Linux's driver (virtqueue_enable_cb_delayed): a call
+            // for each frame would leave room for only one.
             Self::Room => {
                 let used = (u32::from(guest.in_flight()) * 3 / 4).max(1) as u16;
                 Until { used: Some(used), bell: Some(bell), at: None }
@@ -142,8 +142,8 @@ impl Wait {
     }
 }
 
-/// When each frame is due. Each time follows from the start, not from the frame before, so that
-/// nothing adds up.
+/// The time at which each frame is due. Each follows from the start, not from the preceding frame,
+/// so that errors do not accumulate.
 #[derive(Debug, Clone, Copy)]
 struct Schedule {
     start: Nanos,

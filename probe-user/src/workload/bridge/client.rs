@@ -1,5 +1,5 @@
-//! A guest's iperf3 clients, one after the other, in a thread of their own: to end one and start
-//! the next takes longer than there is time at the edge of a bin.
+//! A guest's iperf3 clients, one after the other, in a separate thread: ending one and starting the
+//! next takes longer than the time available at a bin edge.
 
 use std::{
     sync::{
@@ -21,27 +21,27 @@ use crate::workload::{
     process_group::{self, Confinement, ProcessGroup},
 };
 
-/// How long a client may take to report once it is told to end; an emulated machine full of hogs is
-/// slow.
+/// How long a client may take to report after it was asked to end; an emulated machine full of hogs
+/// is slow.
 const REPORTS_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long it may take until a client is where it lives to report if it is told to end.
+/// How long it may take until a client is at a place where it can be asked to end and still report.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether a client still runs.
+/// How often a running client is checked.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How often a client is started anew whose server had not done with the one before.
+/// How often a client is restarted if its server was not done with the preceding one.
 const TRIES: u32 = 300;
 
-/// What a client does.
+/// What a client must do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Test {
-    /// In bits per second; as fast as it can unless given.
+    /// In bits per second; `None` for as fast as it can.
     pub(super) rate: Option<u64>,
 }
 
-/// Where a guest's clients live.
+/// Where a guest's clients run.
 pub(super) struct Home {
     pub(super) guest: Arc<Guest>,
     pub(super) number: u16,
@@ -53,9 +53,9 @@ pub(super) struct Home {
 /// Round-trip times in µs, and when each was taken.
 type Rtt = Vec<(Nanos, f64)>;
 
-/// The clients of a guest. Dropping it ends the one that runs.
+/// The clients of a guest. Dropping it ends the running one.
 pub(super) struct Clients {
-    /// None once there will be no more.
+    /// `None` after the last order.
     orders: Option<Sender<Option<Test>>>,
     thread: Option<JoinHandle<Result<Rtt>>>,
     ordered: Option<Test>,
@@ -63,7 +63,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Makes ready for clients; none runs yet.
+    /// Prepares for clients; none is running yet.
     ///
     /// # Errors
     /// No thread can be started.
@@ -77,19 +77,19 @@ impl Clients {
         Ok(Self { orders: Some(orders), thread: Some(thread), ordered: None, number })
     }
 
-    /// From now on, a client does this, or none runs. It is not waited for.
+    /// From now on a client runs this test, or none runs. Does not wait.
     pub(super) fn order(&mut self, test: Option<Test>) {
         if self.ordered != test {
-            // If nobody is there any more, the next look says why.
+            // If the thread has ended, the next check says why.
             let _ = self.orders.as_ref().map(|orders| orders.send(test));
             self.ordered = test;
         }
     }
 
-    /// Makes sure that the client runs.
+    /// Checks that the client is running.
     ///
     /// # Errors
-    /// It has ended by itself, or could not be started; the text says what it reported.
+    /// It has ended by itself, or could not be started; the error has what it reported.
     pub(super) fn check(&mut self) -> Result<()> {
         if self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return Ok(());
@@ -98,12 +98,12 @@ impl Clients {
         Err(why.unwrap_or_else(|| Error::Inconsistent("a client ended early".into())))
     }
 
-    /// Has the client end, and does not wait.
+    /// Asks the client to end, without waiting.
     pub(super) fn end(&mut self) {
         self.orders = None;
     }
 
-    /// Waits until it has ended; what all of them told.
+    /// Waits until it has ended; returns the results of all clients.
     ///
     /// # Errors
     /// One did not report, or reported a failure.
@@ -113,7 +113,7 @@ impl Clients {
 
     fn join(&mut self) -> Result<Rtt> {
         self.end();
-        // One that failed has been asked why.
+        // A failed one has been asked why.
         let Some(thread) = self.thread.take() else { return Ok(Vec::new()) };
         let panicked =
             Error::Inconsistent(format!("the clients of guest {} panicked", self.number));
@@ -127,8 +127,8 @@ impl Drop for Clients {
     }
 }
 
-/// Runs clients as the orders say, until there are no more orders. They are killed when this thread
-/// ends, whyever.
+/// Runs clients according to the orders, until there are no more orders. They are killed when this
+/// thread ends, for whatever reason.
 fn live(home: &Home, orders: &Receiver<Option<Test>>) -> Result<Rtt> {
     let confinement = Confinement {
         cgroup: &home.cgroup,
@@ -159,7 +159,7 @@ fn live(home: &Home, orders: &Receiver<Option<Test>>) -> Result<Rtt> {
     }
 }
 
-/// A client that runs.
+/// A running client.
 struct Client {
     guest: u16,
     test: Test,
@@ -180,11 +180,11 @@ impl Client {
         process_group.start(command).map(drop)
     }
 
-    /// Makes sure that it runs. One that its server turned away, since it was still at the end of
-    /// the last test, is started again.
+    /// Checks that it is running. If its server rejected it, because it was not done with the last
+    /// test, it is started again.
     ///
     /// # Errors
-    /// It has ended; the text says what it reported.
+    /// It has ended; the error has what it reported.
     fn check(&mut self, process_group: &mut ProcessGroup) -> Result<()> {
         let Some(said) = process_group.ended()? else { return Ok(()) };
         if iperf::turned_away(&said) && self.tries < TRIES {
@@ -193,10 +193,10 @@ impl Client {
         Err(self.failed(&said))
     }
 
-    /// Ends the test; what it told. One that its server had turned away had none.
+    /// Ends the test; returns its results. If its server had rejected it, there are none.
     ///
     /// # Errors
-    /// It does not report, it reports a failure, or it had ended by itself.
+    /// It does not report, reports a failure, or had ended by itself.
     fn finish(self, process_group: &mut ProcessGroup) -> Result<Rtt> {
         if let Some(said) = process_group.ended()? {
             return if iperf::turned_away(&said) {

@@ -1,4 +1,4 @@
-//! Between a guest's TAP and its rings: what a guest's virtio-net driver does.
+//! Connects a guest's TAP to its rings, like a guest's virtio-net driver.
 
 use std::{
     io::{self, Write as _},
@@ -32,17 +32,17 @@ use crate::{
     },
 };
 
-/// An IP packet of the largest size, and its Ethernet header.
+/// An IP packet of the greatest size, with its Ethernet header.
 const LONGEST: usize = 65_535 + frame::HEADER;
 
-/// Least descriptors for frames of 64 KB: one takes 33 receive buffers, and vhost waits until it
-/// has all of them.
+/// Least number of descriptors for frames of 64 KB: one frame takes 33 receive buffers, and vhost
+/// waits until it has all of them.
 const LEAST_FOR_OFFLOADS: u16 = 64;
 
-/// How long vhost may leave a buffer unused before we call it dead, in seconds.
+/// If vhost leaves a buffer unused for this many seconds, it counts as dead.
 const PATIENCE: i64 = 10;
 
-/// What was carried, readable meanwhile.
+/// What was forwarded, readable meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     kicks: AtomicU64,
@@ -58,20 +58,20 @@ impl Tally {
         Sent { kicks: Some(self.kicks.load(Ordering::Relaxed)), frames, bytes: Bytes(bytes) }
     }
 
-    /// What the guest got.
+    /// What the guest received.
     pub(super) fn received(&self) -> Received {
         let [frames, bytes] = self.received.each_ref().map(|count| count.load(Ordering::Relaxed));
         Received { frames, bytes: Bytes(bytes) }
     }
 
-    /// Frames of either direction that could not be carried: too long, or refused by the guest's
+    /// Frames in either direction that could not be forwarded: too long, or refused by the guest's
     /// TAP.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 }
 
-/// How a TAP forwarder is told to end.
+/// Tells a TAP forwarder to end.
 #[derive(Debug)]
 pub(super) struct Stop {
     due: AtomicBool,
@@ -84,7 +84,7 @@ impl Stop {
         Ok(Self { due: AtomicBool::new(false), wake })
     }
 
-    /// Now. The event is never cleared: it wakes every TAP forwarder.
+    /// Tells it now. The event is never cleared: it wakes every TAP forwarder.
     pub(super) fn now(&self) -> Result<()> {
         self.due.store(true, Ordering::Relaxed);
         self.wake.signal().map_err(|e| Error::call("write", "the load's eventfd", e))
@@ -100,10 +100,10 @@ pub(super) struct TapForwarder {
 }
 
 impl TapForwarder {
-    /// Between the guest's `own` TAP and the vhost device on `tap`, connected.
+    /// Creates it between the guest's `own` TAP and the vhost device on `tap`, connected.
     ///
     /// # Errors
-    /// A ring that is none, or too small for offloads; as [`Device::open`] and [`Device::connect`].
+    /// An invalid ring, or one too small for offloads; as [`Device::open`] and [`Device::connect`].
     pub(super) fn new(tap: Tap, own: Tap, spec: &Guests) -> Result<Self> {
         if spec.offloads && spec.ring < LEAST_FOR_OFFLOADS {
             let hint = format!("Use {LEAST_FOR_OFFLOADS} or more, or offloads = false");
@@ -140,10 +140,10 @@ impl TapForwarder {
         self.device.disconnect()
     }
 
-    /// Carries until `stop`, and then what is in flight.
+    /// Forwards until `stop`, and then what is in flight.
     ///
     /// # Errors
-    /// vhost broke the protocol or uses nothing; the errno of a system call.
+    /// vhost broke the protocol or does not use anything; or the errno of a system call.
     pub(super) fn carry(&mut self, stop: &Stop, tally: &Tally) -> Result<()> {
         while !stop.due.load(Ordering::Relaxed) {
             let moved = self.receive(tally)? | self.reclaim(tally)? | self.transmit(tally)?;
@@ -159,9 +159,9 @@ impl TapForwarder {
         self.device.await_handler(Queue::Transmit)
     }
 
-    /// Puts all frames that wait into the ring, as far as there is room, and kicks once for all of
-    /// them, as a driver does that is told of more to come (`netdev_xmit_more`). Whether there were
-    /// any.
+    /// Puts all waiting frames into the ring, as far as there is room, and kicks once for all of
+    /// them, like a driver that knows of more to come (`netdev_xmit_more`). Returns whether there
+    /// were any.
     fn transmit(&mut self, tally: &Tally) -> Result<bool> {
         let mut source = self.own.file();
         let failed = |e: io::Error| Error::call("read", self.own.name(), e);
@@ -180,7 +180,7 @@ impl TapForwarder {
         Ok(moved)
     }
 
-    /// Takes back what vhost has sent; whether there was any.
+    /// Takes back what vhost has sent; returns whether there was any.
     fn reclaim(&mut self, tally: &Tally) -> Result<bool> {
         let sent = self.outbound.reclaim().map_err(broken)?;
         tally.sent[0].fetch_add(sent.frames, Ordering::Relaxed);
@@ -188,7 +188,7 @@ impl TapForwarder {
         Ok(sent.frames > 0)
     }
 
-    /// Hands the guest what came in; whether there was any.
+    /// Passes incoming frames to the guest; returns whether there were any.
     fn receive(&mut self, tally: &Tally) -> Result<bool> {
         if !self.inbound.ring.has_used() {
             return Ok(false);
@@ -206,14 +206,14 @@ impl TapForwarder {
         kick.signal().map_err(|e| Error::call("write", "the kick eventfd", e))
     }
 
-    /// Sleeps until a frame waits that there is room for, a frame comes in, most of what is in
-    /// flight has been sent (`virtqueue_enable_cb_delayed`), or `stop`. Without `stop` it is for
-    /// all that is in flight.
+    /// Sleeps until a frame can be forwarded in either direction, most of what is in flight has
+    /// been sent (`virtqueue_enable_cb_delayed`), or `stop`. Without `stop` it waits for everything
+    /// in flight.
     fn sleep(&mut self, stop: Option<&Stop>) -> Result<()> {
         let in_flight = self.outbound.ring.in_flight();
         let part = if stop.is_some() { u32::from(in_flight) * 3 / 4 } else { in_flight.into() };
         let sent = in_flight > 0 && self.outbound.ring.call_after(part.max(1) as u16);
-        // Nobody takes frames in any more once it is time to end.
+        // When it is time to end, no more frames are received.
         if sent || stop.is_some() && self.inbound.ring.call_after(1) {
             return Ok(());
         }
@@ -228,7 +228,7 @@ impl TapForwarder {
         Ok(())
     }
 
-    /// Whether it was woken, and not the limit passed.
+    /// Whether it was woken, rather than reached the limit.
     fn wait(&self, stop: Option<&Stop>, limited: bool) -> Result<bool> {
         let calls = [Queue::Transmit, Queue::Receive].map(|queue| &self.device.events(queue).call);
         let mut fds: Vec<_> = calls
@@ -254,8 +254,8 @@ impl TapForwarder {
     }
 }
 
-/// Gives the guest a frame. What its TAP does not take is dropped, as a network card without memory
-/// drops it.
+/// Passes a frame to the guest. If its TAP refuses it, the frame is dropped, as by a network card
+/// without memory.
 fn write(own: &Tap, frame: &[u8], tally: &Tally) -> Result<()> {
     match own.file().write(frame) {
         Ok(_) => {

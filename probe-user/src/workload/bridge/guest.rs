@@ -1,4 +1,4 @@
-//! Where a guest's programs live: a network namespace with one TAP.
+//! The environment of a guest's programs: a network namespace with one TAP.
 
 use probe_core::{error::Result, model::scenario::Guests};
 
@@ -16,14 +16,14 @@ use crate::{
     },
 };
 
-/// Frames that may wait in the TAP until they are carried. A TAP drops what is more (`tun_net_xmit`
-/// in drivers/net/tun.c), where a guest's own driver would stop the queue above it: this is more
-/// than a TCP socket's largest window (`net.ipv4.tcp_wmem`, 4 MiB) holds of the shortest full
-/// frames.
+/// Number of frames that may wait in the TAP until they are forwarded. A TAP drops further ones
+/// (`tun_net_xmit` in drivers/net/tun.c), where a guest's own driver would stop the queue above it.
+/// This is more than the shortest full frames in a TCP socket's largest window
+/// (`net.ipv4.tcp_wmem`, 4 MiB).
 const WAITING: &str = "4096";
 
-/// The namespace of guest number `number`, which can speak to the sink as soon as its frames are
-/// carried, and its TAP.
+/// The namespace of guest number `number`, which can talk to the sink as soon as its frames are
+/// forwarded, and its TAP.
 ///
 /// # Errors
 /// Not root; something that this kernel lacks.

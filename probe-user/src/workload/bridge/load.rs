@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// Guests at work. Dropping it stops them, silently.
+/// Running guests. Dropping it stops them silently.
 pub(super) struct Ferry {
     guests: Vec<Arc<Guest>>,
     connections: Arc<Connections>,
@@ -49,11 +49,10 @@ pub(super) struct Ferry {
 }
 
 impl Ferry {
-    /// Starts the TAP forwarders and the clients; when it returns, those are connected.
+    /// Starts the TAP forwarders and the clients; when it returns, the clients are connected.
     ///
-    /// # Errors
-    /// A load runs already, or an earlier one panicked; orders that TCP cannot obey; no iperf3; a
-    /// client that does not reach its server.
+    /// A load is already running, or an earlier one panicked; orders that TCP cannot follow; no
+    /// iperf3; a client that does not reach its server.
     pub(super) fn start(fleet: &Bridge, orders: &Orders, hogs: &Arc<Hogs>) -> Result<Self> {
         iperf::rate(orders.offered, fleet.frame)?;
         let mut ferry = Self {
@@ -126,7 +125,7 @@ impl Ferry {
         ended.into_iter().collect::<Result<()>>().and(told).and(stopped).and(quiet)
     }
 
-    /// Ends all of them at once, and takes what they told.
+    /// Ends all of them at once, and collects their results.
     fn end_clients(&mut self) -> Result<()> {
         let mut clients = std::mem::take(&mut self.clients);
         clients.values_mut().for_each(Clients::end);
@@ -140,7 +139,7 @@ impl Ferry {
         }
         outcome?;
         let connections = self.connections.clone();
-        // The ends of connections have to be carried, too, or the server waits for more for good.
+        // The ends of connections must be forwarded too, or the server waits forever for more.
         tested
             .into_iter()
             .try_for_each(|n| connections.wait(n, |count| count == 0, || self.check()))

@@ -1,9 +1,9 @@
-//! VM-less guests with TCP: each is a network namespace with a TAP of its own, whose frames a
-//! thread of ours carries over the rings of a vhost device in both directions. A real iperf3 in the
-//! namespace sends.
+//! Guests with TCP but without VMs: each is a network namespace with its own TAP, whose frames one
+//! of our threads forwards over the rings of a vhost device in both directions. A real iperf3 in
+//! the namespace sends.
 //!
-//! Of the virtio-net features, vhost knows only the header and mergeable buffers
-//! (`VHOST_NET_FEATURES` in drivers/vhost/net.c); checksums and segmentation are agreed on between
+//! Of the virtio-net features, vhost itself only handles the header and mergeable buffers
+//! (`VHOST_NET_FEATURES` in drivers/vhost/net.c). Checksums and segmentation are negotiated between
 //! driver and TAP (`TUNSETOFFLOAD`), here between the namespace's TAP and that of the device under
 //! test, so that a header means the same on both sides.
 
@@ -39,10 +39,10 @@ pub(super) struct Bridge {
     workers: Vec<Worker>,
     taps: Vec<String>,
     connections: Arc<Connections>,
-    /// What the names of clients' cgroups start with.
+    /// Prefix of the names of clients' cgroups.
     name: String,
     cpus: Vec<u32>,
-    /// Bytes of the frames that a rate in frames means.
+    /// Frame size for converting a rate in frames.
     frame: usize,
 }
 
@@ -53,7 +53,7 @@ struct Guest {
 }
 
 impl Bridge {
-    /// One guest behind each of `taps`, of a network that serves iperf3 already.
+    /// One guest behind each of `taps`, on a network that already serves iperf3.
     ///
     /// # Errors
     /// A value out of range; something that this kernel lacks.
@@ -103,7 +103,7 @@ impl Fleet for Bridge {
         let busy = || Error::Inconsistent("a load is still running on the testbed".into());
         let close = |guest: Arc<Guest>| {
             let guest = Arc::into_inner(guest).ok_or_else(busy)?;
-            // A panic leaves the counts in doubt, but the device can be closed.
+            // After a panic the counts are unreliable, but the device can be closed.
             guest.forwarder.into_inner().unwrap_or_else(PoisonError::into_inner).close()
         };
         let closed: Vec<_> = self.guests.into_iter().map(close).collect();

@@ -1,5 +1,5 @@
-//! Which virtual machines run here already, as /proc shows them. Nothing of theirs is opened but to
-//! be read.
+//! Finds the virtual machines that already run here, from /proc. Everything of theirs is opened
+//! only for reading.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,23 +13,23 @@ use serde::Serialize;
 use super::process;
 use crate::kernel::tag;
 
-/// A process with vhost-net devices: a virtual machine, as a rule.
+/// A process with vhost-net devices, which is usually a virtual machine.
 ///
-/// Which worker serves which TAP, where a process has several devices, is not to be had from
-/// outside: neither worker nor descriptor names the other. So a guest is the process, with all its
-/// workers and TAPs together.
+/// If a process has several devices, it is not visible from outside which worker serves which TAP:
+/// neither worker nor descriptor refers to the other. So a guest is the process, with all its
+/// workers and TAPs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
-    /// QEMU's `-name`, else what the process is called, with its id.
+    /// QEMU's `-name`, otherwise the process's name with its id.
     pub name: String,
     /// The process.
     pub pid: u32,
-    /// What the process is called (`comm`).
+    /// The process's name (`comm`).
     pub command: String,
-    /// Open descriptors of /dev/vhost-net: one for each pair of queues.
+    /// Number of open descriptors of /dev/vhost-net: one for each pair of queues.
     pub devices: usize,
-    /// Thread ids of its vhost workers. One that serves another kind of vhost device (vsock, scsi)
-    /// bears the same name and is among them; it never calls vhost-net.
+    /// Thread ids of its vhost workers. A worker of another kind of vhost device (vsock, scsi) has
+    /// the same name and is included; it never calls vhost-net.
     pub workers: Vec<u32>,
     /// Its TAPs.
     pub taps: Vec<FoundTap>,
@@ -38,13 +38,13 @@ pub struct Found {
 /// A TAP that a process holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FoundTap {
-    /// The interface's name, in whichever network namespace.
+    /// The interface's name, in its own network namespace.
     pub name: String,
     /// The process's descriptor of it.
     pub descriptor: i32,
 }
 
-/// The guests of this host, by process id; not our own.
+/// The guests of this host, by process id, without our own.
 ///
 /// # Errors
 /// /proc cannot be read. A process that ends meanwhile is left out.
@@ -58,7 +58,7 @@ pub fn guests() -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// None where the process has no vhost-net device that carries anything, or has ended.
+/// `None` if the process has no vhost-net device in use, or has ended.
 fn guest(pid: u32, workers: BTreeSet<u32>) -> Option<Found> {
     let folder = PathBuf::from(format!("/proc/{pid}"));
     let held = process::descriptors(&folder).ok()?;
@@ -66,7 +66,7 @@ fn guest(pid: u32, workers: BTreeSet<u32>) -> Option<Found> {
         return None;
     }
     let command = process::command(&folder)?;
-    // A `tracetoll doctor` that looks whether a device can be had.
+    // Not a `tracetoll doctor` that checks whether a device can be opened.
     if held.taps.is_empty() && command == tag::PREFIX {
         return None;
     }
@@ -82,11 +82,11 @@ fn guest(pid: u32, workers: BTreeSet<u32>) -> Option<Found> {
     })
 }
 
-/// The workers by the process that owns their devices.
+/// The workers, by the process that owns their devices.
 ///
-/// From Linux 6.4 on a worker is a thread of the owner; before, and from 6.17 on if the module's
-/// parameter `fork_from_owner_default` says so, a thread of the kernel. Its name is `vhost-` and
-/// the id of the thread that became the owner either way (`vhost_worker_create` in
+/// Since Linux 6.4 a worker is a thread of the owner. Before, and since 6.17 if the module's
+/// parameter `fork_from_owner_default` is set so, it is a kernel thread. In both cases its name is
+/// `vhost-` and the id of the thread that became the owner (`vhost_worker_create` in
 /// drivers/vhost/vhost.c).
 fn owners(proc: &Path) -> Result<BTreeMap<u32, BTreeSet<u32>>> {
     let mut owners: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
@@ -146,7 +146,7 @@ mod tests {
         thread(proc, 203, 203, "CPU 0/KVM", 0x40_0000);
         fs::write(proc.join("203/status"), "Name:\tx\nTgid:\t200\n").unwrap();
         thread(proc, 210, 210, "vhost-203", 0x20_8040);
-        // Its owner is gone.
+        // Its owner has ended.
         thread(proc, 211, 211, "vhost-999", 0x20_8040);
         thread(proc, 300, 300, "vhost-user", 0x40_0000);
         let owners = owners(proc).unwrap();

@@ -1,5 +1,5 @@
-//! Guests that run already, with whatever load they have. They are found, and looked at; nothing of
-//! theirs is changed: not their CPUs, not their network, not their load.
+//! Guests that already run, with whatever load they have. They are found and observed; nothing is
+//! changed: not their CPUs, their network or their load.
 
 mod found;
 mod process;
@@ -40,34 +40,34 @@ pub(super) struct Existing {
     places: Vec<Netns>,
 }
 
-/// Where they are.
+/// Their environment.
 pub(super) struct Ground {
-    /// What comes out of their TAPs.
+    /// What their TAPs send.
     pub(super) sink: Sink,
-    /// The network namespaces of the TAPs, each once; one at least.
+    /// The network namespaces of the TAPs, each once; at least one.
     pub(super) places: Vec<Netns>,
 }
 
-/// One of them, with what is read of it.
+/// A guest, with the files that are read for it.
 struct Guest {
     name: String,
     taps: Vec<Tap>,
-    /// The workers' names. A thread that has ended cannot be read any more, whoever bears its
-    /// number then.
+    /// The workers' names. The file of a thread that has ended cannot be read any more, even if its
+    /// number was reused.
     signs: Vec<File>,
 }
 
-/// A TAP that is somebody else's.
+/// A TAP of another process.
 struct Tap {
     name: String,
     counters: TapCounters,
 }
 
 impl Existing {
-    /// All guests of this host, and what comes out of their TAPs.
+    /// All guests of this host, and what their TAPs send.
     ///
     /// # Errors
-    /// There is none, or one whose TAP is in no network namespace that we know of.
+    /// There are none, or one whose TAP is in an unknown network namespace.
     pub(super) fn find() -> Result<(Self, Ground)> {
         let found = guests()?;
         if found.is_empty() {
@@ -95,7 +95,8 @@ impl Existing {
         Ok((fleet, Ground { sink: Sink::of_taps(counters), places }))
     }
 
-    /// What is read of a guest; its TAPs' counters a second time are what comes to the sink.
+    /// Opens what is read for a guest. The TAPs' counters are opened twice: the second ones count
+    /// what the sink receives.
     fn look_at(&mut self, found: &Found) -> Result<(Guest, Vec<Counters>)> {
         let Found { name, pid, workers, taps, .. } = found;
         let sign = |tid: &u32| {
@@ -133,7 +134,7 @@ impl Fleet for Existing {
         &self.workers
     }
 
-    /// All of them: a guest may have several, or none that can be seen.
+    /// All TAPs: a guest may have several, or none that can be seen.
     fn taps(&self) -> &[String] {
         &self.taps
     }
@@ -158,7 +159,7 @@ impl Fleet for Existing {
     }
 }
 
-/// The load of guests that take no orders.
+/// The load of guests that we do not control.
 struct Others(Arc<Vec<Guest>>);
 
 impl Others {
@@ -169,7 +170,7 @@ impl Others {
 }
 
 impl Load for Others {
-    /// Not ours to account for.
+    /// Their threads do not count as ours.
     fn threads(&self) -> &[u32] {
         &[]
     }
@@ -230,8 +231,8 @@ impl Guest {
     }
 }
 
-/// The network namespace that a TAP stands in. Only a descriptor of it tells; the process's is
-/// borrowed for a moment, by a duplicate that shares nothing but the open file.
+/// The network namespace of a TAP. Only a descriptor of the TAP gives it, so the process's is
+/// borrowed briefly, as a duplicate that shares only the open file.
 fn place(pid: u32, tap: &FoundTap) -> std::io::Result<Netns> {
     let pid =
         i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::NotFound)?;

@@ -1,4 +1,4 @@
-//! What /proc tells of a process that may own vhost devices. The folders are those of processes or
+//! What /proc shows of a process that may own vhost devices. The folders are those of processes or
 //! threads there.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
@@ -9,30 +9,30 @@ const KERNEL_THREAD: u32 = 0x0020_0000;
 /// The descriptors that make a process a guest.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Held {
-    /// Of /dev/vhost-net.
+    /// Number of descriptors of /dev/vhost-net.
     pub(super) devices: usize,
-    /// TAPs that are behind its descriptors of /dev/net/tun, with one of these: a TAP with several
+    /// TAPs behind its descriptors of /dev/net/tun, each with one of these: a TAP with several
     /// queues has several.
     pub(super) taps: BTreeMap<String, i32>,
 }
 
-/// Its name; none where it has ended.
+/// Its name; `None` if it has ended.
 pub(super) fn command(folder: &Path) -> Option<String> {
     let name = fs::read_to_string(folder.join("comm")).ok()?;
     Some(name.trim_end().to_owned())
 }
 
-/// Whether it is a thread of the kernel; none where it has ended.
+/// Whether it is a kernel thread; `None` if it has ended.
 pub(super) fn is_of_kernel(folder: &Path) -> Option<bool> {
     let stat = fs::read_to_string(folder.join("stat")).ok()?;
-    // The name, in brackets, may hold brackets and spaces: `pid (comm) state ppid pgrp session tty
-    // tpgid flags`.
+    // The name, in parentheses, may contain parentheses and spaces: `pid (comm) state ppid pgrp
+    // session tty tpgid flags`.
     let (_, behind) = stat.rsplit_once(") ")?;
     let flags: u32 = behind.split(' ').nth(6)?.parse().ok()?;
     Some(flags & KERNEL_THREAD != 0)
 }
 
-/// The process that a thread belongs to; none where it has ended.
+/// The process to which a thread belongs; `None` if it has ended.
 pub(super) fn group_of(folder: &Path) -> Option<u32> {
     let status = fs::read_to_string(folder.join("status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
@@ -41,12 +41,12 @@ pub(super) fn group_of(folder: &Path) -> Option<u32> {
 /// Its devices and TAPs.
 ///
 /// # Errors
-/// It has ended, or is not ours to look at.
+/// It has ended, or may not be inspected.
 pub(super) fn descriptors(folder: &Path) -> io::Result<Held> {
     let mut held = Held::default();
     for entry in fs::read_dir(folder.join("fd"))? {
         let entry = entry?;
-        // One that was closed meanwhile is none.
+        // A descriptor that was closed meanwhile is skipped.
         let Ok(to) = fs::read_link(entry.path()) else { continue };
         if to == Path::new("/dev/vhost-net") {
             held.devices += 1;
@@ -61,14 +61,14 @@ pub(super) fn descriptors(folder: &Path) -> io::Result<Held> {
 }
 
 /// The interface behind a descriptor of /dev/net/tun (`tun_chr_show_fdinfo` in drivers/net/tun.c):
-/// `iff:\tNAME`. None where it has none yet.
+/// `iff:\tNAME`. `None` if it has none yet.
 fn interface(info: &str) -> Option<String> {
     let name = info.lines().find_map(|line| line.strip_prefix("iff:"))?.trim();
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// What follows `-name` on a command line as /proc has it, words ended by zeros: `web1`, or
-/// `guest=web1,…`.
+/// The word after `-name` on a command line in the format of /proc, words ended by zeros: `web1`,
+/// or `guest=web1,…`.
 pub(super) fn given_name(line: &[u8]) -> Option<String> {
     let mut words = line.split(|&byte| byte == 0).map(String::from_utf8_lossy);
     words.find(|word| matches!(&**word, "-name" | "--name"))?;

@@ -17,10 +17,10 @@ use crate::kernel::{clock, netns::Netns, sock_diag::TcpSockets};
 /// Connections of one test: the one that controls it, and the one that carries data.
 pub const PER_TEST: usize = 2;
 
-/// How long connections may take to come about, or to end.
+/// How long connections may take to open or close.
 const WITHIN: Nanos = Nanos(60_000_000_000);
 
-/// How often it is looked.
+/// How often they are checked.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// The servers of the sink, as seen from there.
@@ -36,11 +36,11 @@ impl Connections {
         TcpSockets::of(sink_netns).map(Mutex::new).map(Self)
     }
 
-    /// Waits until the connections at the server of `guest` are as many as they should be; `alive`
-    /// is asked meanwhile.
+    /// Waits until the server of `guest` has the right number of connections; `alive` is called
+    /// meanwhile.
     ///
     /// # Errors
-    /// They are not within a minute, or that of `alive`.
+    /// It does not within a minute; or an error of `alive`.
     pub fn wait(
         &self,
         guest: u16,

@@ -1,17 +1,17 @@
-//! How a client is told to end its test, so that it lives to tell of it.
+//! Ends a client's test so that the client can still report.
 //!
-//! iperf3 leaves the signal's handler by longjmp and goes on to its report, from wherever it was
-//! (`sigend_handler` in src/main.c, 3.12). If that was the middle of malloc, the heap stays as it
-//! was there, and the next allocation ends in glibc's "malloc assertion failure in sysmalloc"
-//! instead of a report. This is not as rare as it seems: malloc has moved the heap's top and not
-//! yet written its size when it touches a new page first, and signals are looked for at the end of
-//! just that page fault. Where memory comes slowly, as in a VM full of hogs, that is where a client
-//! spends much of its time.
+//! iperf3 leaves the signal's handler by longjmp and continues with its report, from wherever it
+//! was (`sigend_handler` in src/main.c, 3.12). If that was the middle of malloc, the heap remains
+//! in an intermediate state, and the next allocation ends in glibc's "malloc assertion failure in
+//! sysmalloc" instead of a report. This is not rare: malloc has moved the heap's top but not yet
+//! written its size when it first touches a new page, and signals are handled at the end of exactly
+//! that page fault. If memory comes slowly, as in a VM full of hogs, a client spends much of its
+//! time there.
 //!
-//! So it is stopped until that happens in a system call that malloc does not make. The guests' own
-//! script does the same (`probe-vm/src/image/orders.sh`). Newer versions send from threads of their
-//! own, and a signal to a stopped process may go to any of them; there its first thread, which the
-//! handler is for, only waits and adds up, and is told without further ado.
+//! So the client is stopped repeatedly until that happens in a system call that malloc does not
+//! make. The guests' own script does the same (`probe-vm/src/image/orders.sh`). Newer versions send
+//! from separate threads, and a signal to a stopped process may go to any of them; their first
+//! thread, for which the handler is meant, only waits and adds up, so they are signalled directly.
 
 use std::{
     fs, thread,
@@ -26,7 +26,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::kernel::clock;
 
-/// System calls by which malloc has the kernel give and take memory, or waits for another thread.
+/// System calls with which malloc gets and returns memory, or waits for another thread.
 const OF_MALLOC: [i64; 7] = [
     libc::SYS_brk,
     libc::SYS_mmap,
@@ -37,16 +37,17 @@ const OF_MALLOC: [i64; 7] = [
     libc::SYS_futex,
 ];
 
-/// How often it is looked whether it has stopped, and how long it runs at first before it is
-/// stopped again.
+/// How often it is checked whether it has stopped, and how long it first runs before it is stopped
+/// again.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// How long it runs at most before it is stopped again; where hogs have the CPU, it takes long
+/// The longest time that it runs before it is stopped again; if hogs have the CPU, it takes long
 /// until it runs at all.
 const RUNS: Duration = Duration::from_millis(64);
 
-/// Sends a child of ours SIGINT while its heap is whole, and says when that was. If it comes to no
-/// such place within `limit`, or the kernel does not tell where it is, it is sent all the same.
+/// Sends SIGINT to a child of ours while its heap is intact, and returns when that was. If it does
+/// not come to such a place within `limit`, or the kernel does not say where it is, the signal is
+/// sent all the same.
 ///
 /// # Errors
 /// The errno of kill(2).
@@ -70,13 +71,13 @@ fn is_single_threaded(client: Pid) -> bool {
     threads.is_ok_and(|threads| threads.count() == 1)
 }
 
-/// Stops it, and says whether that was in a place from which it may jump away; also if that cannot
-/// be told, or not in time.
+/// Stops it, and returns whether that was at a place from which it may jump away; also true if that
+/// is unknown, or if it did not stop in time.
 fn stops_outside_of_malloc(client: Pid, in_time: impl Fn() -> bool) -> Result<bool> {
     send(client, Signal::STOP)?;
     let path = format!("/proc/{}/syscall", client.as_raw_nonzero());
     while in_time() {
-        // Not even root may read it where Yama forbids all tracing.
+        // Not even root can read it if Yama forbids all tracing.
         let Ok(said) = fs::read_to_string(&path) else { break };
         if let Some(outside) = is_outside_of_malloc(&said) {
             return Ok(outside);
@@ -87,14 +88,14 @@ fn stops_outside_of_malloc(client: Pid, in_time: impl Fn() -> bool) -> Result<bo
     Ok(true)
 }
 
-/// What `/proc/PID/syscall` says of it (`proc_pid_syscall` in fs/proc/base.c); none while the
-/// process still runs.
+/// Interprets `/proc/PID/syscall` (`proc_pid_syscall` in fs/proc/base.c); `None` while the process
+/// is running.
 fn is_outside_of_malloc(said: &str) -> Option<bool> {
     match said.trim_end() {
         "running" => None,
         // It has ended, and has no stack any more.
         "-1 0x0 0x0" => Some(true),
-        // -1 is for its own code, of which nothing is known.
+        // -1 means its own code, of which nothing is known.
         said => {
             let number = said.split(' ').next().and_then(|word| word.parse().ok());
             Some(number.is_some_and(|call: i64| call >= 0 && !OF_MALLOC.contains(&call)))
@@ -128,9 +129,10 @@ mod tests {
         assert_eq!(at(libc::SYS_brk), Some(false));
     }
 
-    /// A shell that does `work` again and again, and says so when it is told to end.
+    /// A shell that repeats `work`, and prints a message when it is asked to end.
     fn client(work: &str) -> Child {
-        // A shell cannot catch what was ignored when it began, as in the background of another one.
+        // A shell cannot catch a signal that was ignored at its start, as in the background of
+        // another one.
         let script = format!("trap 'echo bye; exit' INT; echo up; while :; do {work}; done");
         let mut client = Command::new("env");
         client.args(["--default-signal=INT", "sh", "-c", &script]);
@@ -152,7 +154,7 @@ mod tests {
         let told = interrupt(Pid::from_child(&client), NO_HANG).unwrap();
         assert!(began <= told && told <= clock::now());
         assert_eq!(said(&mut client), "bye\n");
-        // Not waited for yet: to tell one that has ended is no error.
+        // Not reaped yet: signalling a process that has ended is not an error.
         interrupt(Pid::from_child(&client), NO_HANG).unwrap();
         assert!(client.wait().unwrap().success());
     }

@@ -1,7 +1,6 @@
-//! iperf3: its servers on the sink, the command line of a client, and what a client says of a
-//! test.
+//! iperf3: its servers on the sink, the command line of a client, and a client's report.
 //!
-//! Each guest has a server of its own, since an iperf3 server takes one test at a time.
+//! Each guest has its own server, since an iperf3 server handles one test at a time.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -49,8 +48,8 @@ pub fn guest_of(port: u16) -> Option<usize> {
 }
 
 /// The command line of guest number `guest`'s client: one TCP connection to the guest's server, a
-/// report each half second, until a signal. `rate` is in bits per second; as fast as it can unless
-/// given.
+/// report each half second, until a signal. `rate` is in bits per second; `None` for as fast as it
+/// can.
 pub fn client(guest: u16, rate: Option<u64>) -> Vec<String> {
     let mut words = client_to(SINK_IP, port(guest), None);
     if let Some(rate) = rate {
@@ -59,15 +58,15 @@ pub fn client(guest: u16, rate: Option<u64>) -> Vec<String> {
     words
 }
 
-/// What a client is to hold to, in bits per second, where a rate in frames means frames of `frame`
-/// bytes; none for as much as it can.
+/// The rate of a client in bits per second, with a rate in frames converted for frames of `frame`
+/// bytes; `None` for as fast as it can.
 ///
 /// # Errors
-/// A closed loop: TCP decides itself when it sends.
+/// A closed loop: TCP itself decides when to send.
 pub fn rate(offered: Offered, frame: usize) -> Result<Option<u64>> {
     match offered {
         Offered::Saturated { .. } => Ok(None),
-        // At most what a scenario's rate can say.
+        // At most what a scenario's rate can be.
         Offered::Paced { rate, .. } => Ok(Some((rate.per_second() * frame as f64 * 8.0) as u64)),
         Offered::ClosedLoop { .. } => Err(Error::unsupported(
             "a closed-loop load",
@@ -77,7 +76,7 @@ pub fn rate(offered: Offered, frame: usize) -> Result<Option<u64>> {
     }
 }
 
-/// The same to any server, for `limit` bytes instead if there is a limit.
+/// The same for any server, with a limit of `limit` bytes if there is one.
 pub fn client_to(server: Ipv4Addr, port: u16, limit: Option<u64>) -> Vec<String> {
     let (server, port) = (server.to_string(), port.to_string());
     // `-t 0` never ends by itself.
@@ -96,7 +95,7 @@ impl Servers {
     /// They are killed when the calling thread ends.
     ///
     /// # Errors
-    /// iperf3 is not installed, or a server does not come up: the text says what it printed.
+    /// iperf3 is not installed, or a server does not start: the error has its output.
     pub fn start(run: &Run, sink_netns: &Netns, guests: usize, cpus: &[u32]) -> Result<Self> {
         let name = run.object(PROGRAM);
         let confinement = Confinement { cgroup: &name, netns: sink_netns, cpus, package: PROGRAM };
@@ -128,18 +127,18 @@ impl Servers {
         Ok(())
     }
 
-    /// Makes sure that all of them run.
+    /// Checks that all of them are running.
     ///
     /// # Errors
-    /// One has ended; the text says what it printed.
+    /// One has ended; the error has its output.
     pub fn check(&mut self) -> Result<()> {
         self.0.check()
     }
 
-    /// Ends them, and waits until they are gone.
+    /// Ends them, and waits until they have ended.
     ///
     /// # Errors
-    /// One does not go.
+    /// One does not end.
     pub fn close(self) -> Result<()> {
         self.0.close()
     }

@@ -1,9 +1,8 @@
-//! What a client says of its test, as JSON.
+//! A client's report about its test, as JSON.
 //!
-//! It says it all when it ends. On SIGINT it ends as well as after its time, with the intervals
-//! until then, only that it does not learn what the server received (`iperf_got_sigend` in
-//! src/iperf_api.c, 3.12). Its exit status tells nothing here: with `-J`, it is 0 for a test that
-//! failed, too.
+//! It is written at the end. After SIGINT it has the intervals so far, like after a normal end, but
+//! the client does not learn what the server received (`iperf_got_sigend` in src/iperf_api.c,
+//! 3.12). The exit status is of no use: with `-J`, it is 0 even if the test failed.
 
 use std::time::Duration;
 
@@ -14,11 +13,11 @@ use probe_core::{
     model::units::Nanos,
 };
 
-/// How the error begins that iperf3 writes when a signal ended it (`iperf_got_sigend` in
-/// src/iperf_api.c); from 3.19 on it ends with the signal's name and number.
+/// The start of the error that iperf3 writes when a signal ended it (`iperf_got_sigend` in
+/// src/iperf_api.c); since 3.19 the signal's name and number follow.
 const ENDED_BY_SIGNAL: &str = "interrupt";
 
-/// What a client says of its test.
+/// A client's report about its test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Stretches of the test in order, without one that a signal cut short. Each begins where the
@@ -27,32 +26,32 @@ pub struct Report {
     pub intervals: Vec<Interval>,
     /// Bytes that the client sent.
     pub sent: u64,
-    /// Bytes that the server read, as it told; none where a signal ended the test.
+    /// Bytes that the server read, as it reported; `None` if a signal ended the test.
     pub received: Option<u64>,
 }
 
-/// A stretch of a test.
+/// An interval of a test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
-    /// Its beginning, in seconds since the test's.
+    /// Its start, in seconds since the test's start.
     pub start: f64,
-    /// Its end, in seconds since the test's beginning.
+    /// Its end, in seconds since the test's start.
     pub end: f64,
     /// Bytes sent in it.
     pub bytes: u64,
     /// Bits per second sent in it.
     pub bits_per_second: f64,
-    /// The kernel's smoothed round-trip time at its end, in µs; none where the client's kernel
-    /// tells none.
+    /// The kernel's smoothed round-trip time at its end, in µs; `None` if the client's kernel does
+    /// not report it.
     #[doc(alias = "tcpi_rtt")]
     pub rtt: Option<f64>,
-    /// Segments sent again in it.
+    /// Segments retransmitted in it.
     pub retransmits: Option<u64>,
 }
 
 impl Report {
-    /// The round-trip times in µs and when each was taken, given when the test ended: iperf3 itself
-    /// tells the time of day of its beginning, and that in whole seconds.
+    /// The round-trip times in µs with their times, given when the test ended: iperf3 itself only
+    /// reports the time of day of its start, in whole seconds.
     fn rtt(&self, ended: Nanos) -> Vec<(Nanos, f64)> {
         let last = self.intervals.last().map_or(0.0, |interval| interval.end);
         let before = |end: f64| Duration::try_from_secs_f64(last - end).unwrap_or_default();
@@ -61,8 +60,8 @@ impl Report {
     }
 }
 
-/// The round-trip times in µs, and when each was taken, of what a client wrote that was told to end
-/// at `ended`. One that was told before it could listen wrote nothing.
+/// The round-trip times in µs with their times, from the output of a client that was asked to end
+/// at `ended`. A client that was asked before it could react wrote nothing.
 ///
 /// # Errors
 /// As [`parse`].
@@ -74,11 +73,11 @@ pub fn rtt(words: &str, ended: Nanos) -> Result<Vec<(Nanos, f64)>> {
     parse(words).map(|report| report.rtt(ended))
 }
 
-/// Reads what a client wrote. One that a signal ended before its test began sent nothing, in no
-/// intervals.
+/// Parses a client's output. A client that a signal ended before its test started sent nothing, in
+/// no intervals.
 ///
 /// # Errors
-/// It says that the test failed (and why), or is no report of iperf3.
+/// It says that the test failed (and why), or is not a report of iperf3.
 pub fn parse(json: &str) -> Result<Report> {
     let said: Said = serde_json::from_str(json).map_err(|e| {
         let start: String = json.trim().chars().take(200).collect();
@@ -97,8 +96,8 @@ pub fn parse(json: &str) -> Result<Report> {
     Ok(Report { intervals, sent: sent.bytes, received })
 }
 
-/// Whether a client said that its server did not take its test, being busy with the last one's end
-/// or not listening yet.
+/// Whether a client said that its server rejected its test, because it was busy with the end of the
+/// last one or not listening yet.
 pub fn turned_away(words: &str) -> bool {
     let said = serde_json::from_str(words);
     said.is_ok_and(|Said { start, error, .. }| {
@@ -118,8 +117,8 @@ struct Said {
     error: Option<String>,
 }
 
-/// A signal that comes while iperf3 writes one of these down leaves it as it is at the moment:
-/// iperf3 jumps out of the handler to its end (`sigend_handler` in src/main.c).
+/// If a signal arrives while iperf3 writes one of these, it remains incomplete: iperf3 jumps from
+/// the handler to its end (`sigend_handler` in src/main.c).
 #[derive(Deserialize)]
 struct SaidInterval {
     #[serde(default)]
@@ -143,7 +142,7 @@ struct Sum {
 
 #[derive(Deserialize, Default)]
 struct Start {
-    /// The test's parameters, once both sides have begun it.
+    /// The test's parameters, once both sides have started it.
     test_start: Option<IgnoredAny>,
 }
 
@@ -159,7 +158,7 @@ struct Total {
 }
 
 impl SaidInterval {
-    /// None of one that was not written to its end.
+    /// `None` for one that is incomplete.
     fn interval(self) -> Option<Interval> {
         let Sum { start, end, bytes, bits_per_second, retransmits } = self.sum?;
         // Our clients have one stream.
@@ -274,7 +273,7 @@ mod tests {
         for nothing in ["", "iperf3: command not found", "{}", r#"{"intervals": [], "end": {}}"#] {
             assert!(parse(nothing).unwrap_err().to_string().starts_with("what iperf3 wrote"));
         }
-        // A signal that comes before there is anything to sum up.
+        // A signal that arrives before there is anything to summarize.
         let nothing =
             r#"{"end": {}, "error": "interrupt - the client has terminated by signal X(1)"}"#;
         assert!(parse(nothing).unwrap_err().to_string().starts_with("what iperf3 wrote"));

@@ -1,8 +1,8 @@
-//! The line to a guest: orders go in, words come out (the other end is the image's
+//! The line to a guest: it receives orders and sends words (the other end is the image's
 //! `probe-vm/src/image/orders.sh`).
 //!
-//! Orders do not wait for their answers, since they are given in the middle of a trial. Whoever has
-//! time reads what has come in, and an answer that does not come in time is an error then.
+//! Orders do not wait for their answers, since they are given during a trial. Words are read when
+//! there is time, and an answer that is late is then an error.
 
 use std::{
     collections::VecDeque,
@@ -25,13 +25,13 @@ use crate::kernel::clock;
 /// How long a guest may take to answer: its processors may have to wait for many others.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(120);
 
-/// How often it is looked whether the user wants to end while a guest is waited for.
+/// How often it is checked whether the user wants to end, while waiting for a guest.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How often a guest is asked what the time is: the quickest answer says it best.
+/// How often a guest is asked for the time: the quickest answer is the most accurate.
 const ASKED: u32 = 4;
 
-/// What a guest may be told.
+/// The orders to a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Order {
     /// Configure the network card: own address with its prefix, the other side's address and its
@@ -39,9 +39,9 @@ pub(super) enum Order {
     Address(String, String, String),
     /// Start an iperf3 client with this command line, which connects to this port.
     Send(u16, Vec<String>),
-    /// End it, and give its report.
+    /// End it, and send its report.
     Quiet,
-    /// From now on, so many `yes` run.
+    /// From now on, run this number of `yes`.
     Hogs(usize),
 }
 
@@ -55,7 +55,7 @@ impl Order {
         }
     }
 
-    /// What the guest says when it has done that.
+    /// The guest's answer when it has done that.
     fn answer(&self) -> &'static str {
         match self {
             Self::Address(..) | Self::Hogs(_) => "done",
@@ -72,28 +72,28 @@ pub(super) struct Channel {
     unread: Vec<u8>,
     awaited: VecDeque<(Order, Instant)>,
     reports: Vec<Report>,
-    /// What our clock showed when the guest's showed zero.
+    /// The value of our clock when the guest's was zero.
     began: Option<i64>,
     /// Set once the user wants to end: then nothing is waited for any more.
     interrupted: Arc<AtomicBool>,
 }
 
-/// What a client said that was told to end.
+/// The output of a client that was asked to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Report {
-    /// When it was, by our clock.
+    /// When that was, by our clock.
     pub(super) ended: Nanos,
-    /// Empty where there was no client any more.
+    /// Empty if there was no client any more.
     pub(super) words: String,
 }
 
-/// One thing that a guest said.
+/// A message from a guest.
 #[derive(Debug, PartialEq, Eq)]
 enum Word {
     Line(String),
-    /// What the guest's clock shows.
+    /// The value of the guest's clock.
     Clock(Nanos),
-    /// When a client was told to end, by the guest's clock, and what it said.
+    /// When a client was asked to end, by the guest's clock, and its output.
     Report(Nanos, String),
 }
 
@@ -103,10 +103,10 @@ impl Channel {
         Self { stream, unread, awaited, reports, began: None, interrupted }
     }
 
-    /// Waits until the guest is up.
+    /// Waits until the guest has booted.
     ///
     /// # Errors
-    /// It is not by `end`, or has ended, or has no iperf3; the user ends the run.
+    /// It has not by `end`, or has ended, or has no iperf3; the user ends the run.
     pub(super) fn await_ready(&mut self, end: Instant) -> Result<()> {
         match self.word(end)? {
             Some(Word::Line(line)) if line == "ready" => Ok(()),
@@ -120,9 +120,9 @@ impl Channel {
         }
     }
 
-    /// Learns how the guest's clock stands to ours, while nothing else is asked of it: to half of
-    /// the quickest answer's time, and to a hundredth of a second, which is what it shows.
-    ///
+    /// Measures the offset between the guest's clock and ours, while nothing else is asked of it:
+    /// to half of the quickest answer's time, and to a hundredth of a second, which is the guest's
+    /// resolution.
     /// # Errors
     /// As [`Channel::settle`].
     pub(super) fn learn_clock(&mut self) -> Result<()> {
@@ -145,7 +145,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Gives an order, and does not wait.
+    /// Sends an order, without waiting.
     ///
     /// # Errors
     /// The guest has ended.
@@ -155,7 +155,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Reads what has come in.
+    /// Reads what has arrived.
     ///
     /// # Errors
     /// The guest has ended or failed, something in it ended by itself, or an answer is overdue.
@@ -182,7 +182,7 @@ impl Channel {
         Ok(())
     }
 
-    /// The reports that have come since this was called last.
+    /// The reports that have arrived since the last call.
     pub(super) fn reports(&mut self) -> Vec<Report> {
         std::mem::take(&mut self.reports)
     }
@@ -207,10 +207,11 @@ impl Channel {
         Ok(())
     }
 
-    /// The next word; none if it has not come by then. What has come already is given in any case.
+    /// The next word; `None` if it has not arrived by then. What has already arrived is always
+    /// returned.
     ///
     /// # Errors
-    /// The guest has ended, or says what it should not; the user ends the run.
+    /// The guest has ended, or says something unexpected; the user ends the run.
     fn word(&mut self, until: Instant) -> Result<Option<Word>> {
         loop {
             if let Some(word) = cut(&mut self.unread)? {
@@ -220,7 +221,7 @@ impl Channel {
                 return Err(Error::Interrupted);
             }
             let left = until.saturating_duration_since(Instant::now());
-            // A timeout of zero would mean none.
+            // A timeout of zero would mean no timeout.
             let timeout = left.clamp(Duration::from_micros(1), LOOK);
             self.stream.set_read_timeout(Some(timeout)).map_err(gone)?;
             let mut chunk = [0; 65536];
@@ -241,7 +242,7 @@ fn is_passing(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// Takes the first word off `unread`, if it is there as a whole.
+/// Takes the first word off `unread`, if it is complete.
 fn cut(unread: &mut Vec<u8>) -> Result<Option<Word>> {
     let Some(end) = unread.iter().position(|&byte| byte == b'\n') else { return Ok(None) };
     let line = String::from_utf8_lossy(&unread[..end]).into_owned();
@@ -261,7 +262,7 @@ fn cut(unread: &mut Vec<u8>) -> Result<Option<Word>> {
     Ok(Some(word))
 }
 
-/// As /proc/uptime has them.
+/// In the format of /proc/uptime.
 fn seconds(text: &str) -> Option<Nanos> {
     let seconds: f64 = text.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok().map(Nanos::from)
@@ -357,7 +358,7 @@ mod tests {
             let interrupted = channel.interrupted.clone();
             std::thread::scope(|scope| {
                 let waiting = scope.spawn(|| wait(&mut channel));
-                // Whether it waits already or not, it must not wait for the guest, which says
+                // Whether it is already waiting or not, it must not wait for the guest, which says
                 // nothing.
                 interrupted.store(true, Ordering::Relaxed);
                 let ended = waiting.join().unwrap();

@@ -1,4 +1,4 @@
-//! Guests at work.
+//! Working guests.
 
 use std::{
     sync::{Arc, Mutex},
@@ -29,13 +29,13 @@ use crate::{
     },
 };
 
-/// How often guests are looked at while somebody waits.
+/// How often guests are checked while something waits for them.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What one guest was told to do, as far as it has been.
+/// The orders that one guest has been given so far.
 #[derive(Debug, Default)]
 pub(super) struct Duty {
-    /// The client that runs.
+    /// The running client.
     sends: Option<Order>,
     hogs: usize,
     rtt: Vec<(Nanos, f64)>,
@@ -52,11 +52,10 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Sets the guests to work; it returns when they do.
+    /// Starts the guests' load; returns when they work.
     ///
     /// # Errors
-    /// As [`Load::obey`]; a client does not get through to its server; a guest does not tell the
-    /// time.
+    /// As [`Load::obey`]; a client does not reach its server; a guest does not report the time.
     pub(super) fn start(mut self, orders: &Orders) -> Result<Self> {
         self.each(|vm, _| vm.on_line(Channel::learn_clock))?;
         self.obey(orders)?;
@@ -86,7 +85,7 @@ impl Work {
         Ok(())
     }
 
-    /// Takes the reports that have come in.
+    /// Collects the reports that have arrived.
     fn collect(&mut self) -> Result<()> {
         self.each(|vm, duty| {
             for Report { ended, words } in vm.on_line(|channel| Ok(channel.reports()))? {
@@ -101,7 +100,7 @@ impl Work {
         self.tell(&Orders { offered: Offered::ClosedLoop { kicks: 0 }, senders: 0, hogs: 0 })?;
         self.each(|vm, _| vm.on_line(Channel::settle))?;
         self.collect()?;
-        // So that the next load finds servers that have done with this one.
+        // So that the servers are done with this load when the next one starts.
         let connections = self.connections.clone();
         // At most network::MAX_GUESTS.
         let mut guests = 0..self.duties.len() as u16;
@@ -110,8 +109,8 @@ impl Work {
 }
 
 impl Duty {
-    /// Has the guest do this from now on. It does one thing after the other: a new client comes
-    /// last, since its server may not have done with the one before.
+    /// Gives the guest these orders. It follows them one after the other: a new client comes last,
+    /// since its server may not be done with the preceding one.
     fn set(&mut self, vm: &mut Vm, sends: Option<Order>, hogs: usize) -> Result<()> {
         vm.on_line(|channel| {
             if self.sends.is_some() && self.sends != sends {
@@ -139,7 +138,7 @@ impl Load for Work {
         &[]
     }
 
-    /// The guests obey as soon as they get to it; [`Load::check`] finds those that do not.
+    /// The guests follow as soon as they get to it; [`Load::check`] finds those that do not.
     fn obey(&mut self, orders: &Orders) -> Result<()> {
         let idle = self.duties.len().saturating_sub(orders.senders);
         if orders.hogs > idle {
@@ -174,7 +173,7 @@ impl Load for Work {
         self.counters.iter().map(|tap| tap.to_guest.read()).collect()
     }
 
-    /// No pace of theirs ends by itself.
+    /// None of their paces ends by itself.
     fn wait(&mut self, limit: Duration) -> Result<bool> {
         let end = Instant::now() + limit;
         while let left = end.saturating_duration_since(Instant::now())
@@ -214,7 +213,7 @@ fn client(number: usize, offered: Offered, frame: usize) -> Result<Order> {
     Ok(Order::Send(iperf::port(number), iperf::client(number, iperf::rate(offered, frame)?)))
 }
 
-/// Has the processors of a VM run here.
+/// Pins the processors of a VM.
 fn confine(vm: &Vm, cpus: &[u32]) -> Result<()> {
     vm.processors()?.into_iter().try_for_each(|tid| affinity::pin(Some(tid), cpus))
 }

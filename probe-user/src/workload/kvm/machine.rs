@@ -1,9 +1,9 @@
 //! One VM: its QEMU process, its console, and the line to its guest.
 //!
-//! It has what the experiment needs and no more: a processor or two, memory, a network card on
-//! vhost, a serial console and a port for orders. Nothing of it has a name in the file system: TAP
-//! and vhost device, port and console are descriptors that the process inherits, and the console is
-//! a file without a name.
+//! It has only what the experiment needs: a processor or two, memory, a network card on vhost, a
+//! serial console and a port for orders. Nothing of it has a name in the file system: TAP and vhost
+//! device, port and console are descriptors that the process inherits, and the console is an
+//! unnamed file.
 
 use std::{
     fs::{self, File},
@@ -35,15 +35,15 @@ use crate::{
     workload::{network::guest_mac, vhost::worker},
 };
 
-/// How much of a console an error repeats, in bytes.
+/// How much of a console is included in an error, in bytes.
 const TAIL: usize = 1500;
 
-/// How long a QEMU that closed its port may take to be gone: the kernel tears down the VM between
-/// these two, which waits for grace periods of RCU, and where KVM itself is emulated and others
-/// want the processor, that takes long.
+/// How long a QEMU that closed its port may take to end. In between the kernel removes the VM and
+/// waits for grace periods of RCU, which takes long if KVM itself is emulated and others need the
+/// processor.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
-/// Where VMs live.
+/// The environment of VMs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct VmConfinement<'a> {
     pub(super) cgroup: &'a Cgroup,
@@ -58,7 +58,7 @@ pub(super) struct VmConfinement<'a> {
 pub(super) struct Vm {
     number: u16,
     child: Child,
-    /// What console and QEMU printed.
+    /// The output of console and QEMU.
     console: File,
     channel: Channel,
 }
@@ -93,10 +93,10 @@ impl Vm {
         Ok(Self { number, child, console, channel })
     }
 
-    /// Waits until the guest is up, and gives it its address.
+    /// Waits until the guest has booted, and configures its address.
     ///
     /// # Errors
-    /// As [`Channel::await_ready`]; it refuses its address.
+    /// As [`Channel::await_ready`]; or the guest rejects its address.
     pub(super) fn await_boot(&mut self, limit: Instant, address: Order) -> Result<()> {
         self.on_line(|channel| channel.await_ready(limit))?;
         self.on_line(|channel| channel.order(address))?;
@@ -106,7 +106,8 @@ impl Vm {
     /// Does something on the line to the guest.
     ///
     /// # Errors
-    /// That of the line, with which VM it is, whether it still lives, and the tail of its console.
+    /// That of the line, with the number of the VM, whether it is still alive, and the tail of its
+    /// console.
     pub(super) fn on_line<T>(&mut self, act: impl FnOnce(&mut Channel) -> Result<T>) -> Result<T> {
         act(&mut self.channel).map_err(|error| match error {
             plain @ (Error::Unsupported { .. } | Error::Interrupted) => plain,
@@ -117,7 +118,7 @@ impl Vm {
     /// Threads of its vhost workers, one for each of `queues` pairs of queues.
     ///
     /// # Errors
-    /// They are not to be found.
+    /// They cannot be found.
     pub(super) fn workers(&self, queues: u32) -> Result<Vec<u32>> {
         // QEMU's first thread opens its devices.
         let found = worker::of_owner(self.child.id(), self.child.id())?;
@@ -153,10 +154,10 @@ impl Vm {
         Ok(entries.flatten().filter_map(named).collect())
     }
 
-    /// What is wrong with it, for people.
+    /// A description of what is wrong with it.
     fn describe(&mut self, error: &Error) -> String {
-        // Only the end of the line means that QEMU ends; a guest that fails or is late still has
-        // one.
+        // Only the end of the line means that QEMU is ending; after other errors the guest still
+        // has a line.
         let patience =
             if matches!(error, Error::Call { .. }) { ENDS_WITHIN } else { Duration::ZERO };
         let state = match self.end(patience) {
@@ -172,14 +173,13 @@ impl Vm {
         format!("vm{}: {state}; {tail}", self.number + 1)
     }
 
-    /// Whether QEMU has ended as if the guest had switched itself off, and neither of them told
-    /// why.
+    /// Whether QEMU has ended as if the guest had powered itself off, and neither of them said why.
     pub(super) fn ended_without_a_word(&mut self) -> bool {
         let ended = self.end(Duration::ZERO).is_some_and(|status| status.success());
         ended && self.printed().trim().is_empty()
     }
 
-    /// How QEMU ended, if it does: its port closes before it is gone.
+    /// QEMU's exit status, if it ends: its port closes before it ends.
     fn end(&mut self, patience: Duration) -> Option<ExitStatus> {
         let limit = Instant::now() + patience;
         loop {
@@ -201,7 +201,7 @@ impl Vm {
 
 impl Drop for Vm {
     fn drop(&mut self) {
-        // The guest has no disk: there is nothing that it could want to finish. An error says that
+        // The guest has no disk, so there is nothing that it needs to finish. An error means that
         // it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -226,7 +226,7 @@ impl Descriptors {
         Ok(Self { port, queues: tap.files().iter().map(queue).collect::<Result<_>>()? })
     }
 
-    /// What `-netdev` is to say.
+    /// The argument of `-netdev`.
     fn backend(&self) -> String {
         let all = |which: usize| {
             let numbers = self.queues.iter().map(|queue| queue[which].as_raw_fd().to_string());
@@ -248,7 +248,7 @@ fn arguments(
     number: u16,
     fds: &Descriptors,
 ) -> Vec<String> {
-    // What the kernel does against speculation makes VMs less reliable where KVM is emulated
+    // The kernel's mitigations against speculation make VMs less reliable if KVM is emulated
     // (docs/src/guide/emulation.md).
     let kernel_line =
         format!("{} mitigations=off {}", machines.kernel_words(), machines.no_late_faults);
@@ -279,7 +279,7 @@ fn arguments(
 fn memory(spec: &Guests) -> String {
     let size = format!("id=memory,size={}M", spec.memory_mib);
     match spec.huge_pages {
-        // Taken now: a page that is missing later would kill the VM by SIGBUS.
+        // Allocated now: a page that is missing later would kill the VM by SIGBUS.
         true => format!("memory-backend-memfd,{size},hugetlb=on,hugetlbsize=2M,prealloc=on"),
         false => format!("memory-backend-ram,{size}"),
     }
@@ -287,14 +287,13 @@ fn memory(spec: &Guests) -> String {
 
 /// The network card with its virtio features.
 fn card(spec: &Guests, number: u16) -> String {
-    // Everything else of the kind depends on these two in the guest's driver (virtnet_probe in
-    // drivers/net/virtio_net.c), but QEMU must not tell the TAP otherwise either.
+    // All other offloads depend on these two in the guest's driver (virtnet_probe in
+    // drivers/net/virtio_net.c), but QEMU must not configure the TAP differently either.
     const NONE: &str = ",csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,\
                         guest_ecn=off,guest_ufo=off,host_tso4=off,host_tso6=off,host_ecn=off,\
                         host_ufo=off";
     let offloads = if spec.offloads { "" } else { NONE };
-    // Each queue has an interrupt of its own; so have the control queue and changes of
-    // configuration.
+    // Each queue has its own interrupt; so do the control queue and configuration changes.
     let queues = match spec.queues {
         1 => String::new(),
         pairs => format!(",mq=on,vectors={}", 2 * pairs + 2),

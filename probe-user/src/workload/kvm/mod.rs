@@ -1,5 +1,4 @@
-//! Guests that are real: QEMU/KVM virtual machines with virtio-net cards on vhost, iperf3 and
-//! `yes`.
+//! Real guests: QEMU/KVM virtual machines with virtio-net cards on vhost, iperf3 and `yes`.
 
 mod channel;
 mod load;
@@ -37,14 +36,14 @@ use crate::{
 /// How long all guests together may take to boot; where KVM itself is emulated, eight take minutes.
 const BOOT_WITHIN: Duration = Duration::from_secs(900);
 
-/// How often a VM is started whose processor stops while it boots, before its kernel says anything:
-/// an emulated KVM loses one now and then. No mistake of ours ends so; they are all told on the
-/// console, or by QEMU.
+/// How often a VM is started if its processor stops during boot, before its kernel prints anything:
+/// an emulated KVM sometimes loses one. Our own errors do not look like this; the console or QEMU
+/// reports them.
 const STARTS: u32 = 3;
 
 /// The VMs of a testbed.
 pub(super) struct Kvm {
-    // Before the cgroup, which they live in, and before the TAPs, which they use.
+    // Before the cgroup, in which they live, and before the TAPs, which they use.
     vms: Arc<Mutex<Vms>>,
     cgroup: Cgroup,
     workers: Vec<Worker>,
@@ -90,8 +89,8 @@ impl Kvm {
     /// Boots one VM behind each of `taps`, all at once. They are killed when the calling thread
     /// ends.
     ///
-    /// # Errors
     /// A guest does not boot, or the user ends the run meanwhile. What was started by then is
+    /// killed.
     /// killed.
     pub(super) fn build(
         run: &Run,
@@ -131,7 +130,7 @@ impl Kvm {
             counters.push(TapCounters::open((&devices, tap.name()))?);
         }
         for worker in &workers {
-            // Before Linux 6.4 a worker is no thread of QEMU's, and runs anywhere.
+            // Before Linux 6.4 a worker is not a thread of QEMU, and runs anywhere.
             affinity::pin(Some(worker.tid), &placement.load)?;
         }
         let names = taps.iter().map(|tap| tap.name().to_owned()).collect();
@@ -184,8 +183,8 @@ fn busy() -> Error {
     Error::Inconsistent("a load is still running on the VMs".into())
 }
 
-/// The network as guest `number` is to see it. Both sides know each other's MAC, so that no frame
-/// but the load's flows.
+/// The network configuration of guest number `number`. Both sides know each other's MAC, so only
+/// the load's frames flow.
 fn address(number: u16) -> Order {
     let own = format!("{}/{}", network::guest_ip(number), network::PREFIX);
     Order::Address(own, network::SINK_IP.to_string(), network::sink_mac().to_string())

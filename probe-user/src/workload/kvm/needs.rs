@@ -1,4 +1,4 @@
-//! What VMs need of the host, looked at before the first one starts.
+//! What VMs need from the host, checked before the first one starts.
 
 use std::{
     fs::{self, File},
@@ -17,12 +17,12 @@ use crate::{kernel::arch::Architecture, workload::process_group};
 const KVM: &str = "/dev/kvm";
 const VHOST: &str = "/dev/vhost-net";
 
-/// Size of the huge pages that guests may use, and where the kernel tells of them.
+/// Size of the huge pages that guests may use, and where the kernel reports them.
 const HUGE_PAGE_MIB: u32 = 2;
 const HUGE_PAGES: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
 
-/// What a VM takes beyond its own memory, in MiB: QEMU and the kernel's tables. (A VM of 160 MiB
-/// had 192 MiB resident.)
+/// What a VM takes in addition to its own memory, in MiB: QEMU and the kernel's tables. (A VM of
+/// 160 MiB had 192 MiB resident.)
 pub(crate) const OVERHEAD_MIB: u64 = 64;
 
 /// What guests boot.
@@ -87,10 +87,11 @@ fn kvm() -> Result<()> {
     }
 }
 
-/// Opens a vhost device for QEMU, which would silently do without if it could not itself.
+/// Opens a vhost device for QEMU, which would silently do without it if it could not open one
+/// itself.
 ///
 /// # Errors
-/// The module is not there, or the right.
+/// The module or the privilege is missing.
 pub(super) fn vhost() -> Result<File> {
     File::options().read(true).write(true).open(VHOST).map_err(|e| {
         let missing = e.kind() == io::ErrorKind::NotFound;
@@ -105,7 +106,7 @@ fn memory(spec: &Guests, meminfo: &str) -> Result<()> {
     let available = available
         .map(|kib| kib / 1024)
         .ok_or_else(|| Error::malformed("/proc/meminfo", "no MemAvailable"))?;
-    // Reserved huge pages are not among what is available.
+    // Reserved huge pages are not part of the available memory.
     let own = if spec.huge_pages { 0 } else { spec.memory_mib };
     let each = u64::from(own) + OVERHEAD_MIB;
     let needed = each.saturating_mul(spec.count as u64);
@@ -130,7 +131,7 @@ fn memory(spec: &Guests, meminfo: &str) -> Result<()> {
 struct Pool {
     /// `nr_hugepages`
     all: u64,
-    /// `free_hugepages` without those that are promised to somebody, `resv_hugepages`.
+    /// `free_hugepages` minus those that are reserved, `resv_hugepages`.
     free: u64,
 }
 

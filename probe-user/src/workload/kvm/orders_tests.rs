@@ -1,5 +1,5 @@
-//! The image's script and our end of the line, against each other: the script runs here as it does
-//! in a guest, with programs of the tests' own in the place of iperf3 and `yes`.
+//! Tests the image's script against our end of the line: the script runs here as in a guest, with
+//! programs of the tests instead of iperf3 and `yes`.
 
 use std::{
     fs,
@@ -21,16 +21,16 @@ use tempfile::TempDir;
 use super::channel::{Channel, Order};
 use crate::kernel::clock;
 
-/// An answer to "does it hang?".
+/// Time limit that decides whether it hangs.
 const NO_HANG: Duration = Duration::from_secs(300);
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../probe-vm/src/image/orders.sh");
 
-/// A client that says so when it is told to end.
+/// A client that prints a message when it is asked to end.
 const CLIENT: &str = "trap 'echo bye; exit' TERM; : >up; while :; do sleep 0.02; done";
 
-/// One on which the word to end is lost where it does not wait, which is most of the time; as with
-/// iperf3 in malloc.
+/// A client that misses the request to end unless it is waiting, which it rarely is; like iperf3 in
+/// malloc.
 const BUSY_CLIENT: &str = r#"exec perl -e '
     $| = 1;
     alarm 60;
@@ -44,7 +44,7 @@ const BUSY_CLIENT: &str = r#"exec perl -e '
     print "bye\n";
 '"#;
 
-/// What a guest runs, as a process group.
+/// The programs of a guest, as a process group.
 struct Guest {
     script: Child,
     line: Channel,
@@ -52,7 +52,7 @@ struct Guest {
 }
 
 impl Guest {
-    /// One with these programs: names, and what a shell does under them.
+    /// A guest with these programs: names, and their shell scripts.
     fn with(programs: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in programs {
@@ -143,7 +143,7 @@ fn a_client_is_ended_only_once_it_is_connected() {
     let reports = guest.line.reports();
     assert_eq!(reports.len(), 1, "{reports:?}");
     assert_eq!(reports[0].words, "bye\n");
-    // What is known of the clock is known to half of an answer's time.
+    // The clock is known to half of an answer's time.
     let slack = after.since(before).0 / 2 + 1_000_000_000;
     let ended = reports[0].ended.0;
     assert!(before.0 < ended + slack && ended < after.0 + slack, "{before} {ended} {after}");
@@ -214,7 +214,7 @@ fn as_many_hogs_run_as_were_ordered_last() {
     for count in [2, 0, 1, 3, 0, 2, 1, 2] {
         guest.obey(Order::Hogs(count));
     }
-    // One that was killed at once may not have got as far as to write its number.
+    // One that was killed at once may not have written its number yet.
     until("two run", || guest.pids("pids").iter().filter(|pid| lives(pid)).count() == 2);
     guest.obey(Order::Hogs(0));
     assert!(guest.pids("pids").iter().all(|pid| !lives(pid)), "a hog is left");

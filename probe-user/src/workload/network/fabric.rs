@@ -1,14 +1,13 @@
-//! What joins the TAPs to the cable.
+//! Connects the TAPs to the cable.
 //!
 //! - A Linux bridge, which only forwards.
 //! - Open vSwitch, see [`ovs`](super::ovs).
-//! - Nothing: traffic control passes each frame that comes out of the one TAP to the cable's
-//!   egress, and back (`act_mirred`). It passes queue and limit of the cable as any other frame
-//!   does, but no forwarding table; and the device under test stays a machine of its own, as it
-//!   would not if the TAP stood in the sink.
+//! - No switch: traffic control passes each frame from the only TAP to the cable's egress, and back
+//!   (`act_mirred`). It passes the cable's queue and limit like any other frame, but no forwarding
+//!   table. The device under test remains a separate machine, which it would not if the TAP were in
+//!   the sink.
 //!
-//! Whatever it is, it knows from the start where every address stands, so that no frame is ever
-//! flooded.
+//! In each case it knows every address from the start, so no frame is ever flooded.
 
 use std::{thread, time::Duration};
 
@@ -29,7 +28,7 @@ const PORTS_FORWARD_IN: Nanos = Nanos(10_000_000_000);
 /// `BR_STATE_FORWARDING` of linux/if_bridge.h.
 const FORWARDING: u8 = 3;
 
-/// The device under test as it is wired up.
+/// The device under test, as it is connected.
 pub(super) struct Site<'a> {
     pub(super) run: &'a Run,
     pub(super) dut: &'a Netns,
@@ -40,7 +39,7 @@ pub(super) struct Site<'a> {
     pub(super) ports: &'a [Port<'a>],
 }
 
-/// The switch that stands.
+/// The switch that was built.
 #[derive(Debug)]
 pub(super) enum Fabric {
     /// A bridge of this name.
@@ -52,8 +51,8 @@ pub(super) enum Fabric {
 }
 
 impl Fabric {
-    /// Joins the ports of `site` and brings them up; and tells where Open vSwitch counts what it
-    /// loses.
+    /// Connects the ports of `site` and brings them up; returns where Open vSwitch counts its
+    /// losses.
     pub(super) fn build(
         switch: Switch,
         links: &mut Netlink,
@@ -129,7 +128,7 @@ fn bring_up(links: &mut Netlink, site: &Site<'_>) -> Result<()> {
     })
 }
 
-/// A port forwards once the kernel's link watch has seen its carrier, which it may do late.
+/// A port forwards once the kernel's link watch has seen its carrier, which may be late.
 fn await_forwarding(devices: &NetDevices, ports: &[Port<'_>]) -> Result<()> {
     let start = clock::now();
     for Port { name, .. } in ports {

@@ -1,6 +1,7 @@
-//! The sink where guests speak IP: its address, a server for each guest, and what those received.
+//! The sink for guests that use IP: its address, a server for each guest, and what those received.
 //!
-//! Only there has the sink an address: without one, nothing of its own is ever among the frames.
+//! Only then does the sink have an address: without one, none of its own frames can be among the
+//! frames.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +13,7 @@ use crate::{
     workload::iperf::Servers,
 };
 
-/// What serves the guests.
+/// The servers for the guests.
 #[derive(Debug)]
 pub(super) struct Far {
     servers: Servers,
@@ -20,8 +21,8 @@ pub(super) struct Far {
 }
 
 impl Far {
-    /// Gives the sink its address, tells it the guests', so that nobody ever asks for one, and
-    /// starts the servers on these CPUs.
+    /// Configures the sink's address and the guests' addresses, so that nobody ever sends ARP
+    /// requests, and starts the servers on these CPUs.
     pub(super) fn start(run: &Run, machines: &Machines, guests: u16, cpus: &[u32]) -> Result<Self> {
         let mut links = machines.sink_netns.run(Netlink::open)??;
         let sink = machines.sink()?;
@@ -35,7 +36,7 @@ impl Far {
         Ok(Self { servers, receivers })
     }
 
-    /// Bytes received of each guest so far.
+    /// Bytes received from each guest so far.
     pub(super) fn bytes(&self) -> Result<Vec<u64>> {
         self.receivers.lock().unwrap_or_else(PoisonError::into_inner).read()
     }

@@ -1,7 +1,7 @@
 //! The first frames: one from each TAP to the sink.
 //!
-//! That they arrive shows that everything forwards. And whatever a switch makes of the first frame
-//! of a kind (an entry in a table, a flow) is there before anything is measured.
+//! Their arrival shows that everything forwards. And whatever a switch creates for the first frame
+//! of a kind (a table entry, a flow) exists before anything is measured.
 
 use std::{io::Write as _, thread, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
 /// How long a frame may take to arrive.
 const ARRIVES_IN: Nanos = Nanos(2_000_000_000);
 
-/// How often a frame is sent that does not arrive.
+/// How often a frame is sent again if it does not arrive.
 const TRIES: usize = 10;
 
 /// Sends them, one by one, and waits for each.

@@ -5,12 +5,11 @@
 //! 1: ── 1:fffe the link ── 1:1 guest 0, always its part, at most its limit
 //!                      └── 1:2 guest 1, …
 //! ```
-//! Without a limit of the link the guests' classes stand side by side. A guest is told by the
-//! source address of its frames, so that any protocol is limited; what comes back from the sink is
-//! not.
+//! Without a limit of the link the guests' classes are side by side. A guest is identified by the
+//! source address of its frames, so any protocol is limited; traffic back from the sink is not.
 //!
-//! A class queues as many bytes as an interface's queue holds full frames (1000), so that offloaded
-//! frames of 64 KiB make no deeper queue than others.
+//! A class queues as many bytes as an interface's queue of full frames (1000), so that offloaded
+//! frames of 64 KiB do not make a deeper queue than others.
 
 use std::sync::Mutex;
 
@@ -28,20 +27,20 @@ const LINK: u16 = 0xfffe;
 /// `DEFAULT_TX_QUEUE_LEN` of linux/netdevice.h.
 const QUEUED_FRAMES: u32 = 1000;
 
-/// Bytes of a frame that the MTU does not count.
+/// Bytes of a frame that are not part of its MTU.
 const HEADER: u32 = 14;
 
-/// Most that may cross the cable; none means as much as may be.
+/// Limits of the cable; `None` means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Limits {
-    /// Of all guests together.
+    /// For all guests together.
     pub link: Option<BitRate>,
-    /// Of each guest.
+    /// For each guest.
     pub guest: Option<BitRate>,
 }
 
 impl Limits {
-    /// What `plan` says itself. A share of what is yet to be measured is no limit.
+    /// The limits in `plan`. A share that is yet to be measured is not a limit.
     pub fn of(plan: &Network) -> Self {
         let link = match plan.link {
             Some(Capacity::Rate(rate)) => Some(rate),
@@ -65,7 +64,7 @@ pub(super) struct Limiter {
 struct State {
     links: Netlink,
     is_limited: bool,
-    /// Frames that trees now gone have dropped.
+    /// Frames dropped by trees that have been removed.
     dropped: u64,
 }
 
@@ -76,8 +75,7 @@ impl Limiter {
         Self { guests, uplink: uplink.name.into(), index: uplink.index, mtu, state }
     }
 
-    /// Limits to these from now on. Frames that wait are dropped, and count as such: do it between
-    /// loads.
+    /// Sets these limits. Queued frames are dropped, and count as such: call it between loads.
     ///
     /// # Errors
     /// The kernel has no HTB or no u32 classifier.
@@ -109,10 +107,10 @@ impl Limiter {
         built
     }
 
-    /// Frames that found no room since it was made.
+    /// Frames for which there was no room since it was created.
     ///
     /// # Errors
-    /// The kernel does not tell.
+    /// The kernel does not report it.
     pub(super) fn dropped(&self) -> Result<u64> {
         let mut state = self.state();
         match state.is_limited {
@@ -130,7 +128,7 @@ impl Limiter {
     }
 }
 
-/// The tree's classes, each behind the one above it.
+/// The tree's classes, each after its parent.
 fn classes(guests: usize, limits: Limits) -> Vec<Class> {
     let bytes = |limit: Option<BitRate>| limit.map(|limit| limit.bytes_per_second().max(1));
     let (link, guest) = (bytes(limits.link), bytes(limits.guest));
@@ -139,7 +137,7 @@ fn classes(guests: usize, limits: Limits) -> Vec<Class> {
         classes.push(Class { id: LINK, above: 0, rate, ceil: rate });
     }
     let Some(ceil) = [link, guest].into_iter().flatten().min() else { return classes };
-    // What a class always gets must not be more in all than the link has.
+    // The guaranteed rates of classes must not add up to more than the link's.
     let part = link.map_or(ceil, |link| (link / guests.max(1) as u64).clamp(1, ceil));
     let above = if link.is_some() { LINK } else { 0 };
     let guests = 1..=u16::try_from(guests).unwrap_or(u16::MAX);
@@ -166,9 +164,9 @@ mod tests {
         assert_eq!(limits(Some(800.0), None), shared);
         let limited = [link, class(1, LINK, 10, 10), class(2, LINK, 10, 10)];
         assert_eq!(limits(Some(800.0), Some(80.0)), limited);
-        // A guest's limit above the link's is none.
+        // A guest's limit above the link's has no effect.
         assert_eq!(limits(Some(80.0), Some(800.0))[1], class(1, LINK, 5, 10));
-        // The kernel takes no rate of 0.
+        // The kernel does not accept a rate of 0.
         assert_eq!(limits(Some(1.0), None)[1], class(1, LINK, 1, 1));
     }
 }

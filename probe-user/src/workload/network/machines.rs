@@ -15,7 +15,7 @@ use crate::{
     workload::Placement,
 };
 
-/// Two namespaces that are joined by a veth pair.
+/// Two namespaces connected by a veth pair.
 #[derive(Debug)]
 pub(super) struct Machines {
     pub(super) dut: Netns,
@@ -31,8 +31,8 @@ pub(super) struct Machines {
 }
 
 impl Machines {
-    /// Makes them. What comes in at an end of the cable is processed on the CPUs of the machine
-    /// there; where both share a CPU there is nothing to steer: a frame is processed where it was
+    /// Creates them. Frames that arrive at an end of the cable are processed on the CPUs of that
+    /// machine. If both machines share a CPU, nothing is steered: a frame is processed where it was
     /// sent.
     pub(super) fn cabled(run: &Run, mtu: u32, placement: &Placement) -> Result<Self> {
         let (dut, sink_netns) = (Netns::new()?, Netns::new()?);

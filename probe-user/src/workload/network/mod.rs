@@ -1,9 +1,9 @@
 //! The network between guests and sink: two machines as two network namespaces.
 //!
-//! The device under test holds the guests' TAPs and the switch; the sink receives their frames. A
-//! veth pair is the cable between them. The device under test has a namespace of its own as well, so that no
-//! firewall, address daemon or bridge of the host sees a frame or adds one. Whatever traces kernel
-//! functions does not care; whatever opens a packet socket on a TAP does it in [`Network::dut`].
+//! The device under test has the guests' TAPs and the switch; the sink receives their frames. A
+//! veth pair is the cable between them. The device under test has its own namespace too, so that no
+//! firewall, address daemon or bridge of the host sees or adds a frame. Tracers of kernel functions
+//! are not affected; a packet socket on a TAP must be opened in [`Network::dut`].
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -46,16 +46,16 @@ use limit::Limiter;
 use machines::Machines;
 use sink::Counter;
 
-/// Most guests: `tap99` is the longest name that fits behind the largest tag.
+/// Greatest number of guests: `tap99` is the longest name that fits after the longest tag.
 pub const MAX_GUESTS: usize = 100;
 
 /// The address of the sink, where it has one.
 pub const SINK_IP: Ipv4Addr = Ipv4Addr::new(10, 84, 255, 1);
 
-/// How many bits the addresses of both machines have in common.
+/// Number of bits that the addresses of both machines have in common.
 pub const PREFIX: u8 = 16;
 
-/// Both machines with their links; everything in it vanishes with the process, however that ends.
+/// Both machines with their links; all of it ends with the process, in whatever way that ends.
 #[derive(Debug)]
 pub struct Network {
     fabric: Fabric,
@@ -64,7 +64,7 @@ pub struct Network {
     guests: u16,
     limiter: Arc<Limiter>,
     sink: Sink,
-    /// What each guest's TAP has received from it.
+    /// What each guest's TAP has received from the guest.
     from_guests: Vec<Counter>,
 }
 
@@ -73,7 +73,7 @@ pub struct Network {
 struct Port<'a> {
     name: &'a str,
     index: u32,
-    /// The address of what stands behind it.
+    /// The address behind it.
     mac: Mac,
 }
 
@@ -89,16 +89,16 @@ impl<'a> Port<'a> {
 
 impl Network {
     /// Builds the network of `plan` for `guests`, and a TAP for each. When it returns, frames flow
-    /// from each TAP to the sink, within the limits that `plan` names; what it leaves to be
-    /// measured (a [`Share`]) is not limited yet.
+    /// from each TAP to the sink, within the limits of `plan`; a limit that must be measured (a
+    /// [`Share`]) is not set yet.
     ///
     /// Programs of a switch are killed when the calling thread ends.
     ///
     /// [`Share`]: probe_core::model::scenario::Link::Share
     ///
     /// # Errors
-    /// Not root; something that this kernel or host lacks; a switch that cannot join so many
-    /// guests; a TAP from which no frame arrives.
+    /// Not root; something that this kernel or host lacks; a switch that cannot connect this number
+    /// of guests; a TAP from which no frame arrives.
     pub fn build(
         run: &Run,
         plan: &NetworkPlan,
@@ -130,19 +130,18 @@ impl Network {
         Ok((Self { fabric, far: None, machines, guests, limiter, sink, from_guests }, taps))
     }
 
-    /// Has the sink serve guests that speak IP: gives it its address, [`SINK_IP`], and starts an
-    /// iperf3 server for each guest on these CPUs. The servers are killed when the calling thread
-    /// ends.
+    /// Makes the sink serve guests that use IP: sets its address, [`SINK_IP`], and starts an iperf3
+    /// server for each guest on these CPUs. The servers are killed when the calling thread ends.
     ///
     /// # Errors
-    /// iperf3 is not installed, or a server does not come up; the kernel has no sock_diag for TCP.
+    /// iperf3 is not installed, or a server does not start; the kernel has no sock_diag for TCP.
     pub fn serve(&mut self, run: &Run, cpus: &[u32]) -> Result<()> {
         self.far = Some(Far::start(run, &self.machines, self.guests, cpus)?);
         Ok(())
     }
 
-    /// Limits what the guests send to the sink from now on. Frames that wait for an earlier limit
-    /// are dropped, and count as refused: do it between loads.
+    /// Limits what the guests send to the sink from now on. Frames queued for an earlier limit are
+    /// dropped, and count as refused: call it between loads.
     ///
     /// # Errors
     /// The kernel has no HTB or no u32 classifier.
@@ -150,8 +149,7 @@ impl Network {
         self.limiter.set(limits)
     }
 
-    /// Makes sure that the switch still works, as far as programs are a part of it, and the
-    /// servers.
+    /// Checks that the switch's programs, if it has any, and the servers are still running.
     ///
     /// # Errors
     /// One of them has ended.
@@ -160,7 +158,7 @@ impl Network {
         self.far.as_mut().map_or(Ok(()), Far::check)
     }
 
-    /// Bytes of each guest's traffic so far, counted where [`Network::counted_at`] says.
+    /// Bytes of each guest's traffic so far, counted at [`Network::counted_at`].
     ///
     /// # Errors
     /// A counter is gone.
@@ -171,7 +169,7 @@ impl Network {
         }
     }
 
-    /// At the sink where it serves, else where frames come out of the TAPs.
+    /// At the sink if it serves, otherwise at the TAPs.
     pub fn counted_at(&self) -> CountedAt {
         if self.far.is_some() { CountedAt::Sink } else { CountedAt::Tap }
     }
@@ -196,10 +194,10 @@ impl Network {
         (&self.machines.sink_netns, &self.machines.sink)
     }
 
-    /// Takes the network down. The namespaces themselves go as soon as the kernel gets to it.
+    /// Takes the network down. The kernel removes the namespaces later.
     ///
-    /// # Errors
     /// A program of the switch or a server had ended before, or does not end now; the kernel
+    /// refuses to delete a link. The rest is still removed.
     /// refuses to delete a link. The rest goes all the same.
     pub fn close(mut self) -> Result<()> {
         let alive = self.check();

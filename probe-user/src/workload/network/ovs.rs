@@ -1,11 +1,11 @@
-//! Open vSwitch: the real `ovs-vswitchd` and `ovsdb-server`, with a database and a run folder of
-//! their own.
+//! Open vSwitch: the real `ovs-vswitchd` and `ovsdb-server`, with their own database and run
+//! folder.
 //!
-//! Its kernel half, the datapath, belongs to the network namespace that the programs stand in: it
-//! is nobody else's and ends with the device under test. A frame that no flow of the datapath
-//! matches goes up to `ovs-vswitchd`, which puts a flow in; where it does not get to run, the
-//! datapath loses what its socket cannot hold and counts it ([`Datapath::lost`]). So flows that
-//! were made stay ([`FOREVER`]), and the network makes them before it is measured.
+//! Its kernel part, the datapath, belongs to the network namespace of the programs: nobody else
+//! uses it, and it ends with the device under test. A frame that matches no flow of the datapath is
+//! passed up to `ovs-vswitchd`, which adds a flow. If that does not get to run, the datapath loses
+//! what its socket cannot hold, and counts it ([`Datapath::lost`]). So flows are kept
+//! ([`FOREVER`]), and the network creates them before anything is measured.
 
 use std::{
     fs,
@@ -30,15 +30,15 @@ use crate::{
 
 const PACKAGE: &str = "openvswitch-switch";
 
-/// Settings of `ovs-vswitchd`: a flow is taken out after so many ms without a frame (10,000 by
-/// default), and never because it has few frames in a time when the revalidators hardly run.
+/// Settings of `ovs-vswitchd`: a flow is removed after this many ms without a frame (10,000 by
+/// default), and never because it has few frames while the revalidators hardly run.
 const FOREVER: [&str; 2] = ["other_config:max-idle=86400000", "other_config:min-revalidate-pps=0"];
 
-/// Before this age of the machine, `count_cpu_cores` (lib/ovs-thread.c, Open vSwitch 3.1) says 0,
-/// and no thread handles what the datapath sends up.
+/// Before the machine has been up for this long, `count_cpu_cores` (lib/ovs-thread.c, Open vSwitch
+/// 3.1) returns 0, and no thread handles what the datapath passes up.
 const COUNTS_CPUS_FROM: Nanos = Nanos(10_100_000_000);
 
-/// How long a command waits for the database and for `ovs-vswitchd` to do as it says, in seconds.
+/// How long a command waits for the database and for `ovs-vswitchd`, in seconds.
 const PATIENCE: &str = "--timeout=60";
 
 // linux/openvswitch.h
@@ -46,10 +46,10 @@ const FAMILY: &str = "ovs_datapath";
 const OVS_DP_CMD_GET: u8 = 3;
 const OVS_DP_ATTR_STATS: u16 = 3;
 
-/// Looks whether its programs are installed.
+/// Checks that its programs are installed.
 ///
 /// # Errors
-/// The first that is not, and the package that brings it.
+/// The first that is not, and its package.
 pub(in crate::workload) fn detect() -> Result<()> {
     ["ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ovs-appctl"]
         .into_iter()
@@ -69,7 +69,7 @@ impl Ovs {
     /// killed when the calling thread ends.
     ///
     /// # Errors
-    /// It is not installed, or does not do as it is told.
+    /// It is not installed, or does not do what it is told.
     pub(super) fn start(
         run: &Run,
         dut: &Netns,
@@ -117,7 +117,7 @@ impl Ovs {
         }
         let said = self.configure(&plan)?;
         self.process_group.check()?;
-        // It says so when the switch could not do it, and ends well all the same.
+        // It reports when the switch could not do it, but exits with success.
         if !said.trim().is_empty() {
             return Err(Error::Inconsistent(format!("ovs-vsctl: {}", said.trim())));
         }
@@ -133,7 +133,7 @@ impl Ovs {
         Ok(())
     }
 
-    /// Makes sure that both its programs still run.
+    /// Checks that both its programs are still running.
     ///
     /// # Errors
     /// One has ended.
@@ -141,7 +141,7 @@ impl Ovs {
         self.process_group.check()
     }
 
-    /// Ends it, and waits until it is gone.
+    /// Ends it, and waits until it has ended.
     ///
     /// # Errors
     /// A program does not end, or the folder cannot be removed.
@@ -162,7 +162,7 @@ impl Ovs {
         self.process_group.run(self.program(program, words)?)
     }
 
-    /// A program that looks for nothing outside of our folder.
+    /// A program that uses nothing outside our folder.
     fn program(&self, name: &str, words: &[&str]) -> Result<Command> {
         let mut command = process_group::command(name, PACKAGE)?;
         command.args(words);
@@ -181,12 +181,12 @@ impl Ovs {
     }
 }
 
-/// The kernel's half, of the module `openvswitch`.
+/// The kernel part, from the module `openvswitch`.
 #[derive(Debug)]
 pub(super) struct Datapath(Mutex<Family>);
 
 impl Datapath {
-    /// That of `dut`, whether the switch runs by now or not.
+    /// The datapath of `dut`, whether or not the switch is already running.
     ///
     /// # Errors
     /// The kernel has none.
@@ -201,7 +201,7 @@ impl Datapath {
         Ok(Self(Mutex::new(family)))
     }
 
-    /// Frames that went up and found no room, since the switch began.
+    /// Frames that were passed up and found no room, since the switch was created.
     ///
     /// # Errors
     /// It is gone.
@@ -220,7 +220,7 @@ fn await_age() {
     thread::sleep(Duration::from_nanos(young.0));
 }
 
-/// Makes sure that there are threads for what the datapath sends up.
+/// Checks that there are threads for what the datapath passes up.
 fn check_handlers(pid: u32) -> Result<()> {
     let folder = format!("/proc/{pid}/task");
     let threads = fs::read_dir(&folder).map_err(|e| Error::file("read", &folder, e))?;

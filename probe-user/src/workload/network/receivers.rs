@@ -1,8 +1,8 @@
-//! What the sink received of each guest, as its TCP sockets say.
+//! What the sink received from each guest, according to its TCP sockets.
 //!
-//! Each guest has a server of its own (see [`iperf`]), so a socket's own port tells the guest.
-//! Counted are payload bytes that arrived in order, whether the server has read them or not; a
-//! test's control connection, some hundred bytes, is among them.
+//! Each guest has its own server (see [`iperf`]), so a socket's local port identifies the guest.
+//! Payload bytes that arrived in order are counted, whether or not the server has read them; a
+//! test's control connection, some hundred bytes, is included.
 //!
 //! [`iperf`]: crate::workload::iperf
 
@@ -36,20 +36,20 @@ impl Receivers {
         Ok(Self { sockets, ends, seen: Seen::of(guests) })
     }
 
-    /// The bytes of each guest since it was opened; they never shrink.
+    /// The bytes of each guest since it was opened; they never decrease.
     ///
     /// # Errors
-    /// The kernel refuses, or more sockets ended at once than it can tell of.
+    /// The kernel refuses, or more sockets ended at once than it can report.
     pub(super) fn read(&mut self) -> Result<Vec<u64>> {
         self.seen.note(&self.sockets.now()?);
-        // The kernel tells of a socket's end from a work queue, so perhaps only by the next look;
-        // the last word on each is the greatest.
+        // The kernel reports a socket's end from a work queue, so perhaps only by the next read;
+        // the last report of each has the greatest value.
         self.seen.note(&self.ends.heard()?);
         Ok(self.seen.bytes())
     }
 }
 
-/// The most that each socket was ever seen to have received.
+/// The greatest number of bytes seen for each socket.
 #[derive(Debug)]
 struct Seen {
     guests: usize,
@@ -100,11 +100,11 @@ mod tests {
             socket(4, 5203, 9),
         ]);
         assert_eq!(seen.bytes(), [10, 5]);
-        // Gone from the dump, then told of; and a second connection of the same guest.
+        // Missing from the dump, then reported; and a second connection of the same guest.
         seen.note(&[socket(5, 5201, 1)]);
         seen.note(&[socket(1, 5201, 30)]);
         assert_eq!(seen.bytes(), [31, 5]);
-        // What is left of a socket in TIME_WAIT says nothing.
+        // A socket in TIME_WAIT reports nothing.
         seen.note(&[socket(1, 5201, 0)]);
         assert_eq!(seen.bytes(), [31, 5]);
     }

@@ -25,14 +25,15 @@ enum Meters {
 
 /// The counters at both ends of the cable to the sink, since the network was built.
 ///
-/// The sink's interface counts a frame when its CPU's backlog takes it. A backlog that holds
-/// `net.core.netdev_max_backlog` frames already, since its CPU did not get to them, refuses more;
-/// those count at the near end. On their way there, frames are lost only where a limit's queue or
-/// Open vSwitch has no room for them, which both count. So frames received and frames refused are
-/// together what guests sent, to the frame.
+/// The sink's interface counts a frame when its CPU's backlog takes it. If the backlog already has
+/// `net.core.netdev_max_backlog` frames, because the CPU was too slow, it refuses more; those are
+/// counted at the near end. On the way there, frames are lost only if a limit's queue or Open
+/// vSwitch has no room for them, and both count that. So frames received and frames refused
+/// together are exactly what guests sent.
 ///
-/// The interfaces' are read from sysfs, whose files stay open: no lock that configuration elsewhere
-/// could hold (an rtnetlink request waits for the one rtnl lock), no message to parse.
+/// The interfaces' counters are read from sysfs, whose files stay open: without a lock that
+/// configuration elsewhere could hold (an rtnetlink request waits for the one rtnl lock), and
+/// without a message to parse.
 #[derive(Debug)]
 struct Cable {
     received: Counters,
@@ -44,8 +45,8 @@ struct Cable {
 }
 
 impl Sink {
-    /// Watches the cable from `near` on the device under test to `far` on the sink, and what frames
-    /// pass on their way there.
+    /// Counts at the cable from `near` on the device under test to `far` on the sink, and what
+    /// frames pass on the way.
     ///
     /// # Errors
     /// There is no such interface.
@@ -61,8 +62,8 @@ impl Sink {
         Ok(Self(Meters::Cable(Box::new(cable))))
     }
 
-    /// In place of a sink that is not ours: what came out of guests' TAPs, since the
-    /// interfaces began.
+    /// For a sink that is not ours: counts what guests' TAPs sent, since the interfaces were
+    /// created.
     pub(in crate::workload) fn of_taps(taps: Vec<Counters>) -> Self {
         Self(Meters::Taps(taps))
     }
@@ -78,7 +79,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Where that is.
+    /// Where it counts.
     pub fn counted_at(&self) -> CountedAt {
         match self.0 {
             Meters::Cable(_) => CountedAt::Sink,
@@ -101,10 +102,10 @@ impl Sink {
         }
     }
 
-    /// Frames that the sink, or something on the way to it, had no room for.
+    /// Frames for which the sink, or something on the way to it, had no room.
     ///
     /// # Errors
-    /// The interface is gone (`EINVAL`), or a queue or the switch does not tell.
+    /// The interface is gone (`EINVAL`), or a queue or the switch does not report it.
     pub fn refused(&self) -> Result<u64> {
         let Meters::Cable(cable) = &self.0 else { return Ok(0) };
         let lost = cable.datapath.as_ref().map_or(Ok(0), Datapath::lost)? - cable.lost;
@@ -152,8 +153,8 @@ impl Counters {
     }
 }
 
-/// Both directions of a guest's TAP, by the interface's own words: what it receives is what its
-/// guest sent. A frame of up to 64 KB that the guest leaves to be segmented is one frame.
+/// Both directions of a guest's TAP, from the interface's point of view: it receives what its guest
+/// sent. A frame of up to 64 KB that the guest leaves to be segmented is one frame.
 #[derive(Debug)]
 pub(in crate::workload) struct TapCounters {
     pub(in crate::workload) from_guest: Counters,
@@ -173,7 +174,7 @@ impl TapCounters {
     }
 }
 
-/// A counter of an interface, since it was begun.
+/// A counter of an interface, relative to its start.
 #[derive(Debug)]
 pub(super) struct Counter {
     file: File,

@@ -1,5 +1,5 @@
-//! What must hold of a scenario beyond the types of its fields: every number keeps to its bound,
-//! and the load can be run.
+//! Checks a scenario beyond the types of its fields: every number is within its bounds, and the
+//! load can run.
 
 use probe_core::{
     error::Error,
@@ -10,7 +10,7 @@ use probe_core::{
     },
 };
 
-/// A field that is wrong.
+/// A wrong field.
 #[derive(Debug)]
 pub(super) struct Wrong {
     /// Its path: `fidelity.sections[2].hogs`.
@@ -20,7 +20,7 @@ pub(super) struct Wrong {
 }
 
 impl Wrong {
-    /// As an error about the scenario of that name; `line` says where in its text.
+    /// As an error about the scenario of that name; `line` says where it is in the text.
     pub(super) fn told(&self, origin: &str, line: &str) -> Error {
         let Self { field, why, hint } = self;
         let subject = format!("scenario {origin}{line}, {field}");
@@ -35,7 +35,7 @@ impl Wrong {
 
 type Checked = Result<(), Wrong>;
 
-/// Everything, in the order of the file.
+/// Checks everything, in the order of the file.
 pub(super) fn scenario(scenario: &Scenario) -> Checked {
     within(&bounds::BIN, "bin", scenario.bin)?;
     within(&bounds::SETTLE, "settle", scenario.settle)?;
@@ -55,7 +55,7 @@ fn within<T: Bounded>(bound: &Bound<T>, field: &str, value: T) -> Checked {
     bound.check(value).map(drop).map_err(|why| Wrong { field: field.into(), why, hint: None })
 }
 
-/// `field` with what is wrong with it, unless `holds`.
+/// Fails for `field` unless `holds`.
 fn unless(holds: bool, field: &str, why: impl std::fmt::Display, hint: &str) -> Checked {
     if holds {
         return Ok(());
@@ -75,7 +75,7 @@ fn guests(guests: &Guests) -> Checked {
     let why = format_args!("{batch} frames, in a ring of {ring}");
     unless(fits, "guests.batch", why, "Use 1 up to the ring's size")?;
     within(&bounds::VCPUS, "guests.vcpus", vcpus)?;
-    // A guest uses no more queues than it has processors.
+    // A guest does not use more queues than it has processors.
     let fits = (1..=vcpus).contains(&queues);
     let why = format_args!("{queues} pairs of queues for {vcpus} processors");
     unless(fits, "guests.queues", why, "Use 1, or as many as guests.vcpus")?;
@@ -138,7 +138,7 @@ fn fidelity(scenario: &Scenario) -> Checked {
     for (number, each) in fidelity.sections.iter().enumerate() {
         section(&format!("{SECTIONS}[{number}]"), each, scenario)?;
     }
-    // Each of at most a day, and at most a thousand of them: the sum is no overflow.
+    // At most a thousand sections of at most a day: the sum cannot overflow.
     let duration = fidelity.duration();
     within(&bounds::FIDELITY, SECTIONS, duration)?;
     let bins = duration.as_nanos().checked_div(bin.as_nanos());
@@ -204,7 +204,7 @@ fn external(number: usize, program: &External) -> Checked {
 mod tests {
     use super::super::{parse, text};
 
-    /// What is said of a built-in scenario when this in it is replaced by that.
+    /// The error for a built-in scenario with one replacement.
     fn refused(name: &str, (from, to): (&str, &str)) -> String {
         let text = text(name).unwrap();
         assert!(text.contains(from), "{from}");

@@ -1,8 +1,8 @@
-//! Where a field stands in the text of a scenario.
+//! Finds a field in the text of a scenario.
 
 use toml::{Spanned, de::DeTable, de::DeValue};
 
-/// `, line 7 (`ring = 100`)`: what stands at this byte.
+/// `, line 7 (`ring = 100`)`: the line with this byte.
 pub(super) fn at(text: &str, byte: usize) -> String {
     let before = text.get(..byte).unwrap_or(text);
     let line = before.matches('\n').count();
@@ -10,8 +10,8 @@ pub(super) fn at(text: &str, byte: usize) -> String {
     format!(", line {} (`{content}`)", line.saturating_add(1))
 }
 
-/// The same for a field by its path, `fidelity.sections[2].hogs`, or for the innermost table around
-/// it that is written down; nothing where none is.
+/// The same for a field by its path, `fidelity.sections[2].hogs`, or for the innermost enclosing
+/// table in the text; empty if there is none.
 pub(super) fn of(text: &str, path: &str) -> String {
     let Ok(table) = DeTable::parse(text) else { return String::new() };
     let mut found = None;

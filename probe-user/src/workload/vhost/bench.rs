@@ -1,4 +1,4 @@
-//! What tests of queues stand on: their memory, and the device's end of one of them.
+//! The common part of tests of queues: their memory, and the device's end of one of them.
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ use crate::sys::{eventfd::Event, tun::Tap};
 
 const PATH: &str = "/dev/vhost-net";
 
-/// Bytes of `struct virtio_net_hdr_v1` in front of each frame.
+/// Bytes of `struct virtio_net_hdr_v1` before each frame.
 pub const HEADER: u32 = 12;
 
 /// The queues of a vhost-net device, by their index.
@@ -37,25 +37,25 @@ const QUEUES: [Queue; 2] = [Queue::Receive, Queue::Transmit];
 pub struct QueueEvents {
     /// Driver to device: there is something available.
     pub kick: Event,
-    /// Device to driver: there is something used.
+    /// Device to driver: something was used.
     pub call: Event,
 }
 
 /// A vhost device. The kernel's worker reads and writes the guest memory until the device is
 /// dropped.
 pub struct Device {
-    // Before the TAP, which it holds as its backend, and with its own reference to the memory.
+    // Before the TAP, which it uses as its backend; it has its own reference to the memory.
     vhost: Net<Arc<GuestMemoryMmap>>,
     tap: Tap,
     worker: u32,
     events: [QueueEvents; 2],
 }
 
-/// Whether a device can be opened here, and its worker seen. It is owned for a moment and carries
+/// Whether a device can be opened here, and its worker found. It is owned briefly and transfers
 /// nothing.
 ///
 /// # Errors
-/// The module is not there, or the right; the worker is a kernel thread, and this process's PID
+/// The module or the privilege is missing; the worker is a kernel thread, and this process's PID
 /// namespace hides it.
 pub fn detect() -> Result<()> {
     let vhost = open(GuestMemoryMmap::new())?;
@@ -66,7 +66,7 @@ fn open(guest: GuestMemoryMmap) -> Result<Net<Arc<GuestMemoryMmap>>> {
     Net::new(Arc::new(guest)).map_err(|e| unopened(errno(e)))
 }
 
-/// Makes this process the owner, which starts the worker; its thread id.
+/// Makes this process the owner, which starts the worker; returns the worker's thread id.
 fn own(vhost: &Net<Arc<GuestMemoryMmap>>) -> Result<u32> {
     worker::spawned_by(|| vhost.set_owner().map_err(call("ioctl(VHOST_SET_OWNER)")))
 }
@@ -108,9 +108,8 @@ impl Device {
 
     /// Sets the backend of both queues. The receive ring should be full by now.
     ///
-    /// Setting a backend makes the worker call `handle_tx` once by itself, since a TAP is always
-    /// writable; that call has ended when this returns, so that each later one belongs to a kick.
-    ///
+    /// Setting a backend makes the worker call `handle_tx` once, since a TAP is always writable.
+    /// That call has ended when this returns, so each later one belongs to a kick.
     /// # Errors
     /// The errno of `VHOST_NET_SET_BACKEND`.
     pub fn connect(&self) -> Result<()> {
@@ -120,27 +119,27 @@ impl Device {
         self.flush()
     }
 
-    /// Takes the backend from both queues; the worker touches the rings no more.
+    /// Removes the backend from both queues; the worker no longer accesses the rings.
     ///
     /// # Errors
-    /// The errno of `VHOST_NET_SET_BACKEND`; the other queue is disconnected all the same.
+    /// The errno of `VHOST_NET_SET_BACKEND`; the other queue is still disconnected.
     pub fn disconnect(&self) -> Result<()> {
         QUEUES.map(|queue| self.set_backend(queue, false)).into_iter().collect()
     }
 
-    /// Waits until the worker has done all that was asked of it so far. This gives it work of its
-    /// own.
+    /// Waits until the worker has done everything asked of it so far. This itself gives the worker
+    /// something to do.
     ///
     /// # Errors
     /// The errno of `VHOST_SET_LOG_FD`.
     pub fn flush(&self) -> Result<()> {
         // There is no ioctl for it, but each one that concerns the whole device ends in
-        // vhost_net_flush() (vhost_net_ioctl in drivers/vhost/net.c). This one takes away a log
-        // file that was never set.
+        // vhost_net_flush() (vhost_net_ioctl in drivers/vhost/net.c). This one removes a log file
+        // that was never set.
         self.vhost.set_log_fd(-1).map_err(call("ioctl(VHOST_SET_LOG_FD)"))
     }
 
-    /// Waits until the worker is outside of the queue's handler, without giving it anything to do.
+    /// Waits until the worker is outside the queue's handler, without giving it anything to do.
     ///
     /// # Errors
     /// The errno of `VHOST_GET_VRING_BASE`.
@@ -237,7 +236,8 @@ fn errno(error: vhost::Error) -> io::Error {
 }
 
 fn unopened(error: io::Error) -> Error {
-    // ENODEV, ENXIO: the node is there (udev makes it from the module's alias), the module is not.
+    // ENODEV, ENXIO: the node exists (udev creates it from the module's alias), but the module does
+    // not.
     let missing = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV | libc::ENXIO));
     let error = Error::file("open", PATH, error);
     if missing {

@@ -1,4 +1,4 @@
-//! The driver's ring against rust-vmm's device side of the same ring (`virtio-queue`).
+//! Tests the driver's ring against rust-vmm's device side of the same ring (`virtio-queue`).
 
 use std::{
     collections::VecDeque,
@@ -49,7 +49,7 @@ enum Step {
     },
     Publish,
     Pop,
-    /// Completes one of the buffers that the device holds, in any order.
+    /// Completes one of the buffers that the device has, in any order.
     Complete {
         which: usize,
         len: u32,
@@ -315,14 +315,14 @@ fn a_driver_that_wants_no_calls_gets_none_when_the_index_wraps() {
         calls += usize::from(device.needs_notification(&memory).unwrap());
         assert!(driver.take_used().unwrap().is_some());
     }
-    // The first one is free: the device cannot know yet what it signalled last.
+    // The first one is free: the device cannot know yet what it last signalled.
     assert!(calls <= 1, "{calls} calls");
 }
 
-/// Both ends run at full speed and sleep whenever they may: a kick or a call that is lost leaves
-/// both asleep.
+/// Both ends run at full speed and sleep whenever they may: if a kick or a call is lost, both sleep
+/// forever.
 ///
-/// One buffer at a time makes them sleep at nearly every step; the pauses let their steps meet in
+/// With one buffer at a time they sleep at nearly every step; the pauses make their steps meet in
 /// ever new ways.
 #[test]
 fn two_threads_never_both_sleep() {
@@ -333,7 +333,7 @@ fn two_threads_never_both_sleep() {
 
 const BUFFERS: u32 = 200_000;
 
-/// Generous: the answer to "do both sleep for good?", not a measure of speed.
+/// Generous: it decides whether both sleep forever, and does not measure speed.
 const FOR_GOOD: Duration = Duration::from_secs(60);
 
 fn bounce(size: u16, wish: u16) {
@@ -376,7 +376,7 @@ fn serve(
             device.add_used(memory, chain.head_index(), served).unwrap();
             served += 1;
             if device.needs_notification(memory).unwrap() {
-                // The driver has gone once it has all its buffers.
+                // The driver has ended once it has all its buffers.
                 let _ = call.send(());
             }
         }

@@ -20,12 +20,12 @@ use crate::workload::blast::frame::{STAMP_AT, Stamp};
 /// Bytes of a receive buffer; longer frames take several ("mergeable").
 pub(super) const RECEIVE_BUFFER: usize = 2048;
 
-/// Where `num_buffers` stands in `struct virtio_net_hdr_v1`.
+/// Offset of `num_buffers` in `struct virtio_net_hdr_v1`.
 pub(super) const NUM_BUFFERS_AT: usize = 10;
 
 const HEADER_LEN: usize = HEADER as usize;
 
-/// Where everything lies in a guest's memory.
+/// The layout of a guest's memory.
 #[derive(Debug, Clone, Copy)]
 pub struct MemoryPlan {
     receive: RingLayout,
@@ -53,7 +53,7 @@ impl MemoryPlan {
     /// Maps the memory.
     ///
     /// # Errors
-    /// There is not that much.
+    /// There is not enough memory.
     pub fn map(&self) -> Result<Arc<MmapRegion>> {
         MmapRegion::new(self.size).map(Arc::new).map_err(|e| {
             Error::unsupported(
@@ -64,12 +64,12 @@ impl MemoryPlan {
         })
     }
 
-    /// Where the receive buffers lie, one behind the other.
+    /// Offset of the receive buffers, which are contiguous.
     pub(super) fn receive_buffers(&self) -> usize {
         self.receive_buffers
     }
 
-    /// Where the transmit buffers lie, and how far one is from the next.
+    /// Offset of the transmit buffers, and the distance between them.
     pub(super) fn transmit_buffers(&self) -> (usize, usize) {
         (self.transmit_buffers, self.stride)
     }
@@ -80,7 +80,7 @@ impl MemoryPlan {
     }
 }
 
-/// The transmit queue: each descriptor has a buffer of its own, which holds the frame but for its
+/// The transmit queue: each descriptor has its own buffer, which has the frame except for its
 /// stamp.
 #[derive(Debug)]
 pub struct Transmit {
@@ -116,7 +116,7 @@ impl Transmit {
         Ok(Self { ring, memory: memory.clone(), buffers, stride, len: frame.len() })
     }
 
-    /// Puts a frame with this stamp into the ring; false if the ring is full.
+    /// Puts a frame with this stamp into the ring; returns false if the ring is full.
     #[expect(
         clippy::expect_used,
         reason = "the plan is our own; `new` wrote a frame to each buffer, whose stamp is aligned"
@@ -136,7 +136,7 @@ impl Transmit {
         })
     }
 
-    /// Takes back every frame that the device has sent; gives their number.
+    /// Takes back every frame that the device has sent; returns their number.
     ///
     /// # Errors
     /// The device broke the protocol.
@@ -154,14 +154,14 @@ impl Transmit {
     }
 }
 
-/// The receive queue; what comes in is counted and thrown away.
+/// The receive queue; incoming frames are counted and discarded.
 #[derive(Debug)]
 pub struct Receive {
     /// The ring.
     pub ring: Vring,
     memory: Arc<MmapRegion>,
     buffers: usize,
-    /// Buffers that still belong to the frame whose first ones were taken.
+    /// Buffers that belong to the current frame and were not taken yet.
     rest: u16,
 }
 
@@ -172,12 +172,12 @@ pub struct Incoming {
     pub frames: u64,
     /// Their bytes, without the virtio header.
     pub bytes: Bytes,
-    /// Whether the device asks to be kicked for the buffers that it was given anew.
+    /// Whether the device asks to be kicked for the returned buffers.
     pub kick: bool,
 }
 
 impl Receive {
-    /// Gives the device every buffer; it is not connected yet, so there is nobody to kick.
+    /// Gives the device every buffer; it is not connected yet, so no kick is needed.
     ///
     /// # Errors
     /// `plan` was not made for this memory.
@@ -189,7 +189,7 @@ impl Receive {
         Ok(queue)
     }
 
-    /// Takes what came in and gives the buffers back.
+    /// Takes incoming frames and returns the buffers.
     ///
     /// # Errors
     /// The device broke the protocol.
@@ -208,7 +208,7 @@ impl Receive {
         Ok(incoming)
     }
 
-    /// VIRTIO 1.2 §5.1.6.4: how many buffers the frame takes that starts in descriptor `id`.
+    /// VIRTIO 1.2 §5.1.6.4: the number of buffers of the frame that starts in descriptor `id`.
     #[expect(
         clippy::expect_used,
         reason = "the plan is our own, and the ring gives no id beyond its size"

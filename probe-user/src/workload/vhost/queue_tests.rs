@@ -1,4 +1,4 @@
-//! The queues against a device of a few lines on top of the oracle's ring.
+//! Tests the queues against a device of a few lines on top of the oracle's ring.
 
 use probe_core::model::units::{Bytes, Nanos};
 use virtio_queue::{Queue, QueueT};
@@ -57,7 +57,7 @@ fn deliver(memory: &GuestMemoryMmap, device: &mut Queue, lens: &[u32]) {
         let head = chain.head_index();
         let buffer = chain.into_iter().next().unwrap();
         assert!(buffer.is_write_only() && buffer.len() >= len);
-        // What is left of an earlier frame must not be taken for a header.
+        // Remains of an earlier frame must not be taken for a header.
         memory.write_slice(&[0xff; 12], buffer.addr()).unwrap();
         if number == 0 {
             let at = GuestAddress(buffer.addr().0 + 10);
@@ -87,7 +87,7 @@ fn a_frame_that_is_seen_in_parts_is_counted_once() {
     let Bench { plan, region, memory, mut device } = bench(|plan| *plan.layouts()[0]);
     let mut receive = Receive::new(&region, &plan, true).unwrap();
     deliver(&memory, &mut device, &[2048, 30]);
-    // The device shows one of both.
+    // The device returns one of both.
     let idx = GuestAddress(plan.layouts()[0].used() + 2);
     memory.write_obj(1_u16, idx).unwrap();
     assert_eq!(receive.discard().unwrap().frames, 1);

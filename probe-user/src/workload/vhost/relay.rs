@@ -1,5 +1,4 @@
-//! A device's two queues as a pair of pipes: frames with their virtio-net headers go in and come
-//! out, untouched.
+//! A device's two queues as a pair of pipes: frames with their virtio-net headers pass unchanged.
 
 use std::{
     io,
@@ -20,7 +19,7 @@ use super::{
 
 const HEADER_LEN: usize = HEADER as usize;
 
-/// A transmit queue whose buffers are filled from elsewhere, one frame each.
+/// A transmit queue whose buffers are filled by the caller, one frame each.
 #[derive(Debug)]
 pub struct Outbound {
     /// The ring.
@@ -30,7 +29,7 @@ pub struct Outbound {
     stride: usize,
     /// Bytes of the longest frame.
     longest: usize,
-    /// What each descriptor's buffer holds, in bytes of the frame.
+    /// The frame bytes in each descriptor's buffer.
     lens: Vec<u32>,
 }
 
@@ -39,11 +38,11 @@ pub struct Outbound {
 pub enum Added {
     /// It is in the ring.
     Frame,
-    /// There is none at the moment (`EAGAIN`).
+    /// There is no frame at the moment (`EAGAIN`).
     None,
     /// The ring is full: nothing was read.
     Full,
-    /// What was read is longer than the longest frame, or shorter than its header, and is lost.
+    /// The frame was longer than the longest allowed, or shorter than its header, and is lost.
     Refused,
 }
 
@@ -85,7 +84,7 @@ impl Outbound {
     /// it with the next [`Vring::publish`].
     ///
     /// # Errors
-    /// That of `read`, apart from `EAGAIN`.
+    /// An error of `read`, apart from `EAGAIN`.
     pub fn add(
         &mut self,
         read: impl FnOnce(&mut VolatileSlice<'_>) -> std::result::Result<usize, VolatileMemoryError>,
@@ -125,7 +124,7 @@ impl Outbound {
     }
 }
 
-/// A receive queue that hands on what comes in.
+/// A receive queue that passes on incoming frames.
 #[derive(Debug)]
 pub struct Inbound {
     /// The ring.
@@ -134,12 +133,12 @@ pub struct Inbound {
     buffers: usize,
     /// The frame whose first buffers were taken, with its header.
     frame: Vec<u8>,
-    /// Buffers that it still lacks.
+    /// Number of its buffers that are still missing.
     rest: u16,
 }
 
 impl Inbound {
-    /// Gives the device every buffer; it is not connected yet, so there is nobody to kick.
+    /// Gives the device every buffer; it is not connected yet, so no kick is needed.
     ///
     /// # Errors
     /// `plan` was not made for this memory.
@@ -151,11 +150,11 @@ impl Inbound {
         Ok(Self { ring, memory: memory.clone(), buffers, frame: Vec::new(), rest: 0 })
     }
 
-    /// Hands each whole frame, with its header, to `deliver`, and gives the buffers back; whether
-    /// the device asks to be kicked for them.
+    /// Passes each complete frame, with its header, to `deliver`, and returns the buffers; returns
+    /// whether the device asks to be kicked for them.
     ///
     /// # Errors
-    /// The device broke the protocol; that of `deliver`.
+    /// The device broke the protocol; or an error of `deliver`.
     pub fn drain(&mut self, mut deliver: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
         while let Some(used) = self.ring.take_used().map_err(broken)? {
             let len = used.len as usize;
@@ -182,7 +181,8 @@ impl Inbound {
         Ok(refill(&mut self.ring, self.buffers))
     }
 
-    /// VIRTIO 1.2 §5.1.6.4: how many buffers the frame takes that starts in the buffer at `start`.
+    /// VIRTIO 1.2 §5.1.6.4: the number of buffers of the frame that starts in the buffer at
+    /// `start`.
     fn num_buffers(&self, start: usize) -> Result<u16> {
         let count = self.memory.get_atomic_ref::<AtomicU16>(start + NUM_BUFFERS_AT);
         Ok(u16::from_le(count.map_err(|_| misplanned())?.load(Ordering::Relaxed)))

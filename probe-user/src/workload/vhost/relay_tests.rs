@@ -1,4 +1,4 @@
-//! The pipes against a device of a few lines on top of the oracle's ring.
+//! Tests the pipes against a device of a few lines on top of the oracle's ring.
 
 use std::io;
 
@@ -22,14 +22,14 @@ fn bench(layout: impl FnOnce(&MemoryPlan) -> RingLayout) -> Bench {
     Bench::new(Outbound::plan(RING, LONGEST).unwrap(), RING, layout)
 }
 
-/// `len` bytes that differ from those of another salt, at every place.
+/// `len` bytes that differ from those of any other salt at every position.
 fn bytes(len: usize, salt: usize) -> Vec<u8> {
     (0..len).map(|at| (at * 31 + at / 251 + salt) as u8).collect()
 }
 
 type Read = Result<usize, VolatileMemoryError>;
 
-/// As read(2) on a TAP: what does not fit is cut.
+/// Like read(2) on a TAP: what does not fit is truncated.
 fn copy(from: &[u8], to: &mut VolatileSlice<'_>) -> Read {
     let len = from.len().min(to.len());
     to.write_slice(&from[..len], 0)?;
@@ -84,13 +84,13 @@ fn what_is_no_frame_takes_no_descriptor() {
     for _ in 0..RING {
         assert_eq!(outbound.add(|to| copy(&[1; 100], to)).unwrap(), Added::Frame);
     }
-    // A full ring leaves the frame where it is.
+    // If the ring is full, the frame remains in the TAP.
     let full = outbound.add(|_| panic!("read without a place for it")).unwrap();
     assert_eq!(full, Added::Full);
 }
 
-/// Puts `frame` into as many buffers as it takes, as vhost does; the first one's header counts
-/// them.
+/// Puts `frame` into as many buffers as needed, like vhost; the first one's header has their
+/// number.
 fn deliver(memory: &GuestMemoryMmap, device: &mut Queue, frame: &[u8]) {
     let parts: Vec<_> = frame.chunks(BUFFER).collect();
     for (number, part) in parts.iter().enumerate() {
@@ -107,7 +107,7 @@ fn deliver(memory: &GuestMemoryMmap, device: &mut Queue, frame: &[u8]) {
     }
 }
 
-/// With the count of buffers that it takes in its header.
+/// With the number of its buffers in its header.
 fn counted(len: usize, salt: usize) -> Vec<u8> {
     let mut frame = bytes(HEADER + len, salt);
     let count = frame.len().div_ceil(BUFFER) as u16;

@@ -1,11 +1,11 @@
 //! Driver side of the split virtqueue, VIRTIO 1.2 §2.7, with single-descriptor buffers.
 //!
-//! The ring lies in memory that the device writes at the same time, so every shared field is an
-//! atomic. Two rules order them. Contents before index: `avail.idx` is stored with Release after
-//! the entries it covers, `used.idx` loaded with Acquire before them. Own index before the other's
-//! wish: between publishing and reading what the other side wants to be told stands a full fence,
-//! and the other side does the same the other way round; so of two sides that both go to sleep at
-//! least one sees the other's last word.
+//! The ring is in memory that the device writes at the same time, so every shared field is atomic.
+//! Two rules order the accesses. Contents before index: `avail.idx` is stored with Release after
+//! the entries it covers, `used.idx` is loaded with Acquire before them. Own index before the
+//! other's request: between publishing and reading when the other side wants to be notified there
+//! is a full fence, and the other side does the same in reverse. So if both sides go to sleep, at
+//! least one of them sees the other's last update.
 
 use std::sync::{
     Arc,
@@ -20,11 +20,12 @@ use vm_memory::{AtomicInteger, MmapRegion, VolatileMemory as _};
 /// Most descriptors of a split ring.
 pub const MAX_SIZE: u16 = 1 << 15;
 
-/// Distance behind which a `used_event` of the past is renewed, before the index wraps and it
+/// If a `used_event` is this far in the past it is renewed, before the index wraps and the event
 /// becomes the future.
 const STALE: std::ops::Range<u16> = 1 << 14..1 << 15;
 
-/// Where a ring lies in the guest's memory: guest addresses, which are offsets into the one region.
+/// The layout of a ring in the guest's memory: guest addresses, which are offsets into its only
+/// region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingLayout {
     size: u16,
@@ -38,7 +39,7 @@ impl RingLayout {
     /// The three parts of a ring of `size` descriptors one behind the other from `start`, each on
     /// cache lines of its own, since driver and device write different ones.
     ///
-    /// None unless `size` is a power of two up to [`MAX_SIZE`].
+    /// `None` unless `size` is a power of two up to [`MAX_SIZE`].
     pub fn new(size: u16, start: usize) -> Option<Self> {
         if !size.is_power_of_two() || size > MAX_SIZE {
             return None;
@@ -73,7 +74,7 @@ impl RingLayout {
         self.used as u64
     }
 
-    /// First byte behind the ring.
+    /// First byte after the ring.
     pub fn end(&self) -> usize {
         self.end
     }
@@ -87,7 +88,7 @@ impl RingLayout {
     }
 }
 
-/// A buffer to be offered.
+/// An offered buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Buffer {
     /// Its guest address.
@@ -98,10 +99,10 @@ pub struct Buffer {
     pub writable: bool,
 }
 
-/// A buffer that came back.
+/// A returned buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {
-    /// The descriptor that it was offered in.
+    /// The descriptor in which it was offered.
     pub id: u16,
     /// Bytes that the device wrote into it.
     pub len: u32,
@@ -113,9 +114,9 @@ pub enum RingError {
     /// `used.idx` is beyond everything that was offered.
     #[error("used.idx claims {claimed} buffers of {in_flight} in flight")]
     TooMany {
-        /// Buffers that it claims to have used since the last look.
+        /// Number of buffers that it claims to have used since the last check.
         claimed: u16,
-        /// Buffers that it has.
+        /// Number of buffers that it has.
         in_flight: u16,
     },
     /// A buffer came back that the device did not have.
@@ -135,12 +136,12 @@ pub struct Vring {
     /// Descriptors that the device does not have.
     free: Vec<u16>,
     in_flight: Vec<bool>,
-    /// Next index of the available ring; up to `published` the device knows.
+    /// Next index of the available ring; the device knows those up to `published`.
     next: u16,
     published: u16,
     /// Next index of the used ring.
     seen: u16,
-    /// What stands in `used_event`.
+    /// The value of `used_event`.
     used_event: u16,
 }
 
@@ -148,7 +149,7 @@ impl Vring {
     /// A ring at `layout` in `memory`, which must be zero there, whose indices start at `base`
     /// (what `VHOST_SET_VRING_BASE` tells the device). Calls are off until [`Vring::call_after`].
     ///
-    /// None if the memory does not hold the layout.
+    /// `None` if the layout does not fit into the memory.
     pub fn new(
         memory: Arc<MmapRegion>,
         layout: RingLayout,
@@ -162,7 +163,7 @@ impl Vring {
             memory,
             layout,
             event_idx,
-            // Popped from the back: 0 first.
+            // Popped from the end: 0 first.
             free: (0..layout.size).rev().collect(),
             in_flight: vec![false; usize::from(layout.size)],
             next: base,
@@ -181,7 +182,7 @@ impl Vring {
         &self.layout
     }
 
-    /// Descriptors that are free.
+    /// Number of free descriptors.
     pub fn free(&self) -> u16 {
         // At most MAX_SIZE.
         self.free.len() as u16
@@ -197,8 +198,8 @@ impl Vring {
         self.free.last().copied()
     }
 
-    /// Offers the buffer that `describe` makes for the descriptor it is given; false if no
-    /// descriptor is free.
+    /// Offers the buffer that `describe` returns for its descriptor; returns false if no descriptor
+    /// is free.
     ///
     /// The device learns of it with the next [`Vring::publish`].
     pub fn add(&mut self, describe: impl FnOnce(u16) -> Buffer) -> bool {
@@ -217,7 +218,7 @@ impl Vring {
         true
     }
 
-    /// Lets the device see what was added; whether it asks to be kicked for it.
+    /// Lets the device see what was added; returns whether it asks to be kicked for it.
     #[must_use = "a device that asks for a kick and gets none sleeps on"]
     pub fn publish(&mut self) -> bool {
         let (old, new) = (self.published, self.next);
@@ -263,9 +264,9 @@ impl Vring {
         self.used_idx() != self.seen
     }
 
-    /// Asks for a call when the device has used `count` more buffers, of those in flight; whether
-    /// it has already, in which case nobody should wait for the call. Without the event index the
-    /// call comes for the first buffer.
+    /// Asks for a call when the device has used `count` more of the buffers in flight. Returns
+    /// whether it already has, in which case nobody should wait for the call. Without the event
+    /// index the call comes for the first buffer.
     #[must_use = "a call that is already due may never come"]
     pub fn call_after(&mut self, count: u16) -> bool {
         if self.event_idx {
@@ -287,7 +288,7 @@ impl Vring {
         }
     }
 
-    /// Whether the device has used all that was published and waits for a kick.
+    /// Whether the device has used everything published and waits for a kick.
     pub fn is_settled(&self) -> bool {
         self.used_idx() == self.published
             && if self.event_idx { self.avail_event() == self.published } else { !self.busy_flag() }
@@ -324,7 +325,7 @@ impl Vring {
     }
 }
 
-/// VIRTIO 1.2 §2.7.7.2 and §2.7.10: whether the way from `old` to `new` passed `event`, all modulo
+/// VIRTIO 1.2 §2.7.7.2 and §2.7.10: whether the step from `old` to `new` passed `event`, all modulo
 /// 2^16.
 #[doc(alias = "vring_need_event")]
 pub fn need_event(event: u16, new: u16, old: u16) -> bool {

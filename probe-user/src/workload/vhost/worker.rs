@@ -1,9 +1,10 @@
-//! Which thread is a vhost device's worker.
+//! Finds the thread of a vhost device's worker.
 //!
-//! From Linux 6.4 on it is a thread of the process that owns the device (vhost_task); before, and
-//! from 6.17 on if the `fork_from_owner_default` parameter says so, a kernel thread. Either is
-//! named `vhost-` and the id of the thread that became owner, and so are the workers of that
-//! thread's other devices: only what was not there before is new.
+//! Since Linux 6.4 it is a thread of the process that owns the device (vhost_task). Before, and
+//! since 6.17 if the `fork_from_owner_default` parameter is set so, it is a kernel thread. In both
+//! cases its name is `vhost-` and the id of the thread that became owner. The workers of that
+//! thread's other devices have the same name, so only a thread that did not exist before is the new
+//! one.
 
 use std::{
     collections::BTreeMap,
@@ -16,18 +17,18 @@ use probe_core::error::{Error, Result};
 
 use crate::kernel::host;
 
-/// One device at a time becomes owned, or two new workers could not be told apart.
+/// Devices become owned one at a time; otherwise two new workers could not be distinguished.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// The hint where /proc does not show the worker.
+/// The hint if /proc does not show the worker.
 const SEE_THEM: &str =
     "Run in the initial PID namespace, where kernel threads can be seen (a container: --pid=host)";
 
 /// Runs `set_owner`, which starts one worker, and finds the worker's thread id.
 ///
 /// # Errors
-/// That of `set_owner`. /proc cannot be read, or shows no worker or several: in a PID namespace of
-/// its own a process does not see kernel threads.
+/// An error of `set_owner`. /proc cannot be read, or shows no worker or several: in its own PID
+/// namespace a process does not see kernel threads.
 pub(super) fn spawned_by(set_owner: impl FnOnce() -> Result<()>) -> Result<u32> {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let before = workers()?;
@@ -37,11 +38,10 @@ pub(super) fn spawned_by(set_owner: impl FnOnce() -> Result<()>) -> Result<u32> 
     only(&new, &format!("vhost-{}", rustix::thread::gettid()))
 }
 
-/// The workers of the devices that thread `owner` of process `process` opened, in the order of
-/// their ids.
+/// The workers of the devices that thread `owner` of process `process` opened, ordered by id.
 ///
 /// # Errors
-/// /proc cannot be read; there is none, or it is out of sight.
+/// /proc cannot be read; there is none, or it is not visible.
 pub(crate) fn of_owner(process: u32, owner: u32) -> Result<Vec<u32>> {
     let mut found = named_vhost(&Path::new("/proc").join(process.to_string()).join("task"))?;
     found.extend(named_vhost(Path::new("/proc"))?);
@@ -58,7 +58,7 @@ pub(crate) fn of_owner(process: u32, owner: u32) -> Result<Vec<u32>> {
     }
 }
 
-/// The one worker among `new`; where other processes started some meanwhile, the one called `name`.
+/// The only worker among `new`; if other processes started some meanwhile, the one called `name`.
 fn only(new: &BTreeMap<u32, String>, name: &str) -> Result<u32> {
     let mut named = new.iter().filter(|(_, own)| new.len() == 1 || *own == name);
     let why = match (named.next(), named.next()) {
@@ -71,7 +71,7 @@ fn only(new: &BTreeMap<u32, String>, name: &str) -> Result<u32> {
     Err(Error::unsupported("the vhost worker", why, SEE_THEM))
 }
 
-/// All workers in sight, with their names: threads of this process, and kernel threads.
+/// All visible workers, with their names: threads of this process, and kernel threads.
 fn workers() -> Result<BTreeMap<u32, String>> {
     let mut workers = named_vhost(Path::new("/proc/self/task"))?;
     workers.extend(named_vhost(Path::new("/proc"))?);
@@ -86,7 +86,7 @@ fn named_vhost(folder: &Path) -> Result<BTreeMap<u32, String>> {
         let Some(tid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        // A thread that ended meanwhile is none of ours.
+        // A thread that ended meanwhile is not ours.
         let Ok(name) = fs::read_to_string(entry.path().join("comm")) else { continue };
         if name.starts_with("vhost-") {
             found.insert(tid, name.trim_end().to_owned());
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_lone_new_worker_is_ours_whatever_its_name() {
-        // In a PID namespace the name carries another number than gettid() gives.
+        // In a PID namespace the name has another number than gettid() returns.
         assert_eq!(only(&threads(&[(77, "vhost-4012")]), "vhost-12").unwrap(), 77);
     }
 
@@ -128,7 +128,7 @@ mod tests {
                 tell.send(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()).unwrap();
                 let _ = ended.recv();
             }));
-            // It has its name by then.
+            // By now it has its name.
             tid = told.recv().unwrap();
             Ok(())
         })
