@@ -1,4 +1,4 @@
-//! All methods by id, and the groups that stand for several.
+//! All methods by id, and groups of methods.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
@@ -16,7 +16,7 @@ const BASELINE: &[Entry] = &[
     Entry { id: MethodId::OFF_AGAIN, grouped: None, make: |_| Ok(Box::new(Off::again())) },
 ];
 
-/// The families, each a group of its own, in the order of reports.
+/// The families, each of which is also a group, in the order of reports.
 const FAMILIES: &[(&str, &[Entry])] = &[
     ("ftrace", ftrace::METHODS),
     ("perf", perf::METHODS),
@@ -28,7 +28,7 @@ const FAMILIES: &[(&str, &[Entry])] = &[
 const DEFAULT: &[&str] =
     &[MethodId::OFF, "ftrace-function", "perf-sample-999-callchain", "bpf-fentry-count"];
 
-/// The groups by what methods say of themselves.
+/// The groups by class of method.
 const CLASSES: &[(&str, Class)] =
     &[("count", Class::Exact), ("record", Class::Recorded), ("sample", Class::Sampled)];
 
@@ -48,12 +48,12 @@ pub fn ids() -> impl Iterator<Item = &'static str> {
     entries().map(|entry| entry.id)
 }
 
-/// The method that these words name: an id, and parameters where they differ from the defaults; or
-/// a program and its arguments, `external:NAME=program arguments…`.
+/// The method named by these words: an id, with parameters that differ from the defaults; or a
+/// program and its arguments, `external:NAME=program arguments…`.
 ///
 /// # Errors
-/// There is none (the nearest are offered), it has no such parameter, or which one it is depends on
-/// the kernel and the kernel does not tell.
+/// There is none (similar ones are suggested), it has no such parameter, or the choice depends on
+/// the kernel, which does not give the information.
 pub fn find(word: &str) -> Result<Box<dyn Method>> {
     if let Some(program) = external::parse(word) {
         return program;
@@ -82,8 +82,8 @@ pub fn select(list: &str) -> Result<Vec<Box<dyn Method>>> {
     Ok(methods)
 }
 
-/// The methods of the group of this name; none where there is no such group. Only those are made
-/// that may belong to it: making a profiler asks the kernel for its event.
+/// The methods of the group of this name; `None` if there is no such group. Creates only those that
+/// may belong to it: creating a profiler asks the kernel for its event.
 fn group(name: &str) -> Result<Option<Vec<Box<dyn Method>>>> {
     if name == "default" {
         return DEFAULT.iter().map(|id| find(id)).collect::<Result<_>>().map(Some);
@@ -145,7 +145,7 @@ mod tests {
         for entry in entries() {
             assert!(seen.insert(entry.id), "{} stands twice", entry.id);
             assert_eq!(entries().filter(|other| other.names(entry.id)).count(), 1, "{}", entry.id);
-            // Which ticker a profiler takes, the kernel decides.
+            // The kernel decides which ticker a profiler uses.
             let Some(id) = entry.grouped.filter(|id| !id.contains("sample")) else { continue };
             assert_eq!(find(id).unwrap().descriptor().id.0, id);
         }

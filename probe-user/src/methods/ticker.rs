@@ -1,4 +1,4 @@
-//! What makes a profiler take its samples: a timer, or the PMU.
+//! The source of a profiler's samples: a timer, or the PMU.
 
 use std::{fs, io, os::fd::OwnedFd, time::Duration};
 
@@ -20,16 +20,16 @@ pub enum Ticker {
     CpuClock,
     /// `PERF_COUNT_HW_CPU_CYCLES`: the PMU.
     Cycles,
-    /// The best of them, and the kernel does not tell this user which that is: a method to be
-    /// listed, not to be run.
+    /// The best of them, if the kernel does not tell this user which that is: the method can be
+    /// listed, but not run.
     Untold {
-        /// What it answered to the question for cycles.
+        /// The kernel's error when asked for cycles.
         errno: i32,
     },
 }
 
 impl Ticker {
-    /// Both that there are.
+    /// Both tickers.
     pub const ALL: [Self; 2] = [Self::CpuClock, Self::Cycles];
 
     /// perf's name for it.
@@ -41,11 +41,12 @@ impl Ticker {
         }
     }
 
-    /// The one that `event` of the options names, and `best()` where they name none; the options'
-    /// id then says which, where the kernel does.
+    /// The ticker named by `event` in the options, or `best()` if they name none; the options' id
+    /// then says which, if the kernel does.
     ///
     /// # Errors
-    /// There is no such event, or asking for the best failed for another reason than who asks.
+    /// There is no such event, or the best one is unknown for a reason other than the user's
+    /// privileges.
     pub fn of(options: &mut Options) -> Result<Self> {
         let ticker = match options.choose("event", &["best", "cpu-clock", "cycles"])? {
             "cpu-clock" => Self::CpuClock,
@@ -58,13 +59,13 @@ impl Ticker {
         Ok(ticker)
     }
 
-    /// `cycles` where this kernel has them, else `cpu-clock`. An event of the own thread tells: the
-    /// PMU is the same.
+    /// `cycles` if this kernel has them, else `cpu-clock`. An event of the own thread is enough to
+    /// find out: the PMU is the same.
     ///
     /// # Errors
-    /// The kernel did not answer, for another reason than who asks.
+    /// The kernel did not answer, for a reason other than the user's privileges.
     pub fn best() -> Result<Self> {
-        // As a sampler: a PMU without interrupts counts cycles, and refuses to sample them.
+        // As a sampler: a PMU without interrupts can count cycles, but refuses to sample them.
         match Self::Cycles.of_this_thread(Hertz(1), 0) {
             Ok(_) => Ok(Self::Cycles),
             Err(e) if is_absent(&e) => Ok(Self::CpuClock),
@@ -75,9 +76,9 @@ impl Ticker {
         }
     }
 
-    /// An event on `cpu` that takes so many samples per second, which hold what `sample_type` asks
-    /// for (`PERF_SAMPLE_*`). Guests are left out where the PMU can: a share of the host's time is
-    /// no share of theirs.
+    /// An event on `cpu` with this many samples per second, which have the fields in `sample_type`
+    /// (`PERF_SAMPLE_*`). Guests are left out if the PMU can: a share of the host's time must not
+    /// include theirs.
     ///
     /// # Errors
     /// The kernel refused.
@@ -87,8 +88,8 @@ impl Ticker {
             .map_err(|e| refused(self, e))
     }
 
-    /// Whether [`Ticker::open`] would work on any CPU, by an event that this thread alone could see
-    /// and that never ticks; gives that.
+    /// Checks whether [`Ticker::open`] would work on any CPU, with an event that only sees this
+    /// thread and never ticks; returns that event.
     ///
     /// # Errors
     /// The kernel refused.
@@ -111,7 +112,7 @@ impl Ticker {
         self.without_guests(frequency, sample_type, Event::of_this_thread)
     }
 
-    /// Opens the event without guests, or, where that cannot be, with them.
+    /// Opens the event without guests or, if that is impossible, with them.
     fn without_guests<T>(
         self,
         frequency: Hertz,
@@ -120,8 +121,8 @@ impl Ticker {
     ) -> io::Result<T> {
         let host = self.attr(frequency, sample_type);
         match open(&host) {
-            // Some PMUs cannot leave anything out; but EINVAL has other causes too: then this fails
-            // as well.
+            // Some PMUs cannot exclude anything; but EINVAL has other causes too, and then this
+            // also fails.
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
                 open(&Attr { exclude_guest: false, ..host })
             }
@@ -146,17 +147,17 @@ impl Ticker {
     }
 }
 
-/// Whether the errno says that the kernel has no such event.
+/// Whether the errno means that the kernel has no such event.
 fn is_absent(e: &io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV))
 }
 
-/// Whether the errno says that this user may not have it.
+/// Whether the errno means that this user may not use it.
 fn is_denied(e: &io::Error) -> bool {
     e.kind() == io::ErrorKind::PermissionDenied
 }
 
-/// What it means that the kernel refuses this event.
+/// The error if the kernel refuses this event.
 fn refused(ticker: Ticker, source: io::Error) -> Error {
     if is_absent(&source) {
         return Error::unsupported(
@@ -173,8 +174,8 @@ fn refused(ticker: Ticker, source: io::Error) -> Error {
     error
 }
 
-/// Of the time `observed`, how much the events were really counting: less where the PMU was shared
-/// with others; the worst CPU's.
+/// The part of the time `observed` in which the events were counting: less if the PMU was shared
+/// with others; that of the worst CPU.
 pub fn running(observed: Nanos, readings: &[Reading]) -> Nanos {
     let ratio = readings
         .iter()
@@ -183,7 +184,7 @@ pub fn running(observed: Nanos, readings: &[Reading]) -> Nanos {
     Duration::from(observed).mul_f64(ratio).into()
 }
 
-/// The kernel refuses more than its own limit, which it lowers when interrupts take long.
+/// The kernel refuses more than its own limit, which it lowers if interrupts take long.
 ///
 /// # Errors
 /// The frequency is above the limit, or the limit cannot be read.
@@ -207,7 +208,7 @@ mod tests {
     use super::*;
     use crate::sys::call::Script;
 
-    /// What the kernel answers where it opens an event.
+    /// The kernel's answer when it opens an event.
     fn file() -> i64 {
         let (_, end) = rustix::pipe::pipe().unwrap();
         std::os::fd::IntoRawFd::into_raw_fd(end).into()
@@ -227,7 +228,7 @@ mod tests {
         assert_eq!(best(&[file()]), cycles);
         let clock = (Ticker::CpuClock, "perf-sample-99:event=cpu-clock".to_owned());
         assert_eq!(best(&[-i64::from(libc::ENOENT)]), clock);
-        // Where nothing is told, nothing is claimed; and what is not known is not run.
+        // If nothing is known, nothing is claimed; and an unknown event is not run.
         let (untold, id) = best(&[denied]);
         assert_eq!((untold.name(), id.as_str()), ("best", "perf-sample-99"));
         let refused = untold.open(Hertz(99), 0, 0).unwrap_err().to_string();
@@ -239,7 +240,8 @@ mod tests {
     fn guests_are_left_out_where_the_pmu_can() {
         assert!(Ticker::ALL.iter().all(|ticker| ticker.attr(Hertz(99), 0).exclude_guest));
         let refusal = -i64::from(libc::EINVAL);
-        // Refused with and without the loss format, and taken when guests are no longer left out.
+        // Refused with and without the loss format, and accepted when guests are no longer
+        // excluded.
         let script = Script::install([refusal, refusal, file()]);
         Ticker::Cycles.open(Hertz(99), 0, 0).unwrap();
         assert_eq!(script.remaining(), 0);

@@ -1,8 +1,7 @@
-//! The one place that makes raw system calls, with a script in its stead for tests of the error
-//! paths.
+//! The only place that makes raw system calls; a script can replace them in tests of error paths.
 //!
-//! Only calls that set tracing up pass here (`bpf`, `perf_event_open`, `ioctl`, socket options);
-//! the hot paths of the load do not. The script is part of every build and thread-local: nothing is
+//! Only calls that set up tracing use this (`bpf`, `perf_event_open`, `ioctl`, socket options), not
+//! the hot paths of the load. The script is part of every build and thread-local: nothing is
 //! compiled differently for tests.
 #![expect(
     unsafe_code,
@@ -20,7 +19,7 @@ use std::{
 /// A system call, ready to be made.
 #[derive(Debug)]
 pub enum Call<'a> {
-    /// `bpf(command, attr, sizeof attr)`: `attr` is the command's `union bpf_attr`, zero behind its
+    /// `bpf(command, attr, sizeof attr)`: `attr` is the command's `union bpf_attr`, zero after its
     /// last field.
     Bpf {
         /// `BPF_PROG_LOAD`, …
@@ -110,7 +109,7 @@ impl Script {
         Self(())
     }
 
-    /// Answers not yet given.
+    /// Number of answers not yet used.
     pub fn remaining(&self) -> usize {
         SCRIPT.with_borrow(|script| script.as_ref().map_or(0, VecDeque::len))
     }
@@ -139,7 +138,7 @@ pub fn make(call: Call<'_>) -> io::Result<i64> {
     }
 }
 
-/// Makes `call` and takes the file descriptor that it returns.
+/// Makes `call` and takes ownership of the returned file descriptor.
 ///
 /// # Errors
 /// The errno.
@@ -203,7 +202,7 @@ fn make_real(call: Call<'_>) -> io::Result<i64> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
 
-/// As a `socklen_t`; a longer buffer is used up to there.
+/// As a `socklen_t`; only that much of a longer buffer is used.
 fn length(buffer: &[u8]) -> u32 {
     u32::try_from(buffer.len()).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Starting another program's process inside the places that we prepared for it.
+//! Starts another program's process inside an environment prepared for it.
 #![expect(unsafe_code, reason = "a closure between fork(2) and execve(2)")]
 
 use std::{
@@ -16,20 +16,20 @@ use rustix::{
     thread::{CpuSet, LinkNameSpaceType, move_into_link_name_space, sched_setaffinity},
 };
 
-/// Where a child is to live; by default where the thread is that starts it.
+/// The environment of a child; by default that of the thread that starts it.
 #[derive(Debug, Default)]
 pub struct ChildPlace {
     /// `cgroup.procs` of its cgroup, open for writing.
     pub cgroup: Option<OwnedFd>,
     /// Its network namespace, unless it is ours.
     pub netns: Option<OwnedFd>,
-    /// The CPUs that it may run on, unless they are those of the thread that starts it.
+    /// The CPUs that it may use, unless they are those of the thread that starts it.
     pub cpus: Option<CpuSet>,
 }
 
-/// Starts `command` in `place`, as the leader of a process group of its own.
+/// Starts `command` in `place`, as the leader of a new process group.
 ///
-/// It is killed when the calling **thread** ends, however that comes about: call this from one that
+/// It is killed when the calling **thread** ends, for whatever reason: call this from a thread that
 /// outlives it. (The kernel ties `PR_SET_PDEATHSIG` to the thread.)
 ///
 /// # Errors
@@ -38,7 +38,7 @@ pub fn start(command: Command, place: ChildPlace) -> io::Result<Child> {
     start_with(command, place, Vec::new())
 }
 
-/// The same, with descriptors that it inherits under the numbers that they have here.
+/// The same, with descriptors that it inherits under the same numbers.
 ///
 /// # Errors
 /// As [`start`].
@@ -51,12 +51,12 @@ pub fn start_with(
     command.process_group(0);
     let enter = move || {
         set_parent_process_death_signal(Some(Signal::KILL))?;
-        // Had the parent died before the line above, nobody would tell.
+        // If the parent died before the line above, no signal would be sent.
         if getppid() != Some(parent) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
         if let Some(cgroup) = &place.cgroup {
-            // "0" is whoever writes.
+            // "0" means the process that writes it.
             rustix::io::write(cgroup, b"0")?;
         }
         let netns: Option<BorrowedFd<'_>> = place.netns.as_ref().map(OwnedFd::as_fd);

@@ -1,4 +1,5 @@
-//! Event counters between a driver and its vhost device: kicks one way, calls the other.
+//! Event counters between a driver and its vhost device: kicks in one direction, calls in the
+//! other.
 #![expect(unsafe_code, reason = "vmm-sys-util's EventFd lends its descriptor only as a number")]
 
 use std::{
@@ -21,7 +22,7 @@ impl Event {
         EventFd::new(EFD_CLOEXEC | EFD_NONBLOCK).map(Self)
     }
 
-    /// Adds one, which wakes whoever polls.
+    /// Adds one, which wakes pollers.
     ///
     /// # Errors
     /// The errno of write(2).
@@ -29,7 +30,7 @@ impl Event {
         self.0.write(1)
     }
 
-    /// Back to zero; whether it was above.
+    /// Resets it to zero; returns whether it was above.
     ///
     /// # Errors
     /// The errno of read(2), apart from `EAGAIN`, which means that it was zero.

@@ -1,9 +1,9 @@
-//! Locks on single bytes of a file, held by the open file itself (fcntl(2), "Open file description
+//! Locks on single bytes of a file that belong to the open file (fcntl(2), "Open file description
 //! locks").
 //!
-//! Neither std nor rustix has them. Unlike POSIX locks they stay when another descriptor of the
-//! file is closed; unlike flock(2) there are as many as a file has bytes, and it can be asked
-//! whether one is held without taking it.
+//! Neither std nor rustix has them. Unlike POSIX locks they remain when another descriptor of the
+//! file is closed. Unlike flock(2) there are as many as a file has bytes, and one can be tested
+//! without taking it.
 #![expect(unsafe_code, reason = "fcntl(2) with a struct flock")]
 
 use std::{
@@ -12,8 +12,8 @@ use std::{
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
 };
 
-/// Holds byte `place` of `file`, beside others who do, until the last descriptor of this open file
-/// is closed: its duplicates, in children too, hold it as well. The file may be open for reading
+/// Locks byte `place` of `file`, shared with others, until the last descriptor of this open file is
+/// closed: its duplicates, also in children, hold the lock too. The file may be open for reading
 /// only.
 ///
 /// # Errors
@@ -23,7 +23,7 @@ pub fn hold(file: &File, place: u32) -> io::Result<()> {
     fcntl(file.as_fd(), libc::F_OFD_SETLK, &mut lock)
 }
 
-/// Whether any other open file holds byte `place`, in whatever process or container; takes nothing.
+/// Whether another open file has locked byte `place`, in any process or container; takes no lock.
 ///
 /// # Errors
 /// The kernel refused.

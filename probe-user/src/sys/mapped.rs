@@ -10,9 +10,9 @@ use std::{
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// The values of an array map made with `BPF_F_MMAPABLE`, mapped read-only.
+/// The values of an array map created with `BPF_F_MMAPABLE`, mapped read-only.
 ///
-/// Kernel programs write to them at any time, so they are read word by word, each in one load.
+/// Kernel programs write to them at any time, so each word is read with a single load.
 #[derive(Debug)]
 pub struct MappedArray {
     start: NonNull<AtomicU64>,
@@ -28,7 +28,7 @@ impl MappedArray {
     /// Maps the first `words` 8-byte words of the array's values.
     ///
     /// # Errors
-    /// The errno: `EINVAL` where the map is not an array made with `BPF_F_MMAPABLE`, or is shorter.
+    /// The errno: `EINVAL` if the map is not an array created with `BPF_F_MMAPABLE`, or is shorter.
     pub fn new(map: BorrowedFd<'_>, words: usize) -> io::Result<Self> {
         let bytes = words.checked_mul(size_of::<u64>()).ok_or(io::ErrorKind::InvalidInput)?;
         // SAFETY: the kernel chooses the address, so no existing mapping is touched. It maps whole
@@ -40,7 +40,7 @@ impl MappedArray {
         Ok(Self { start, words })
     }
 
-    /// The word at `index` as it is at this moment.
+    /// The current value of the word at `index`.
     ///
     /// # Panics
     /// `index` is not below the number of words.

@@ -30,7 +30,7 @@ const TP_STATUS_USER: u32 = 1;
 /// `block_status` in `struct tpacket_block_desc`.
 const BLOCK_STATUS: usize = 8;
 
-/// Only a divisor of the block size for `TPACKET_V3`, whose frames have no fixed room
+/// With `TPACKET_V3` this only has to divide the block size, since frames have no fixed space
 /// (`packet_set_ring`).
 const FRAME_SIZE: u32 = 2048;
 
@@ -39,23 +39,23 @@ const EVERY_FRAME: u16 = 0x0003;
 /// An EtherType that IANA reserves: no frame carries it.
 const NO_FRAME: u16 = 0xffff;
 
-/// What to ask of the kernel.
+/// The parameters of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingShape {
     /// Bytes per block: whole pages.
     pub block_size: u32,
     /// Blocks in the ring.
     pub blocks: u32,
-    /// A block that has frames is handed over after this time, even if it has room left.
+    /// A block with frames is handed over after this time, even if it has space left.
     pub retire_ms: u32,
-    /// Bytes kept of each frame; none keeps it whole, as far as a block can hold it.
+    /// Bytes kept of each frame; `None` keeps the whole frame, as far as a block can hold it.
     pub snaplen: Option<u32>,
 }
 
-/// What the kernel counted since it was last asked, `struct tpacket_stats_v3`.
+/// The kernel's counts since they were last read, `struct tpacket_stats_v3`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Frames that came to the socket, those that were dropped included.
+    /// Frames that reached the socket, including dropped ones.
     pub frames: u32,
     /// Frames dropped, because no block was free.
     pub dropped: u32,
@@ -63,7 +63,7 @@ pub struct Statistics {
     pub freezes: u32,
 }
 
-/// A packet socket and its ring. It hears nothing until it is told to listen.
+/// A packet socket and its ring. It receives nothing until it is told to listen.
 #[derive(Debug)]
 pub struct Socket {
     ring: Ring,
@@ -72,15 +72,15 @@ pub struct Socket {
 
 impl Socket {
     /// Opens a socket in the calling thread's network namespace. Frames that the host sends to an
-    /// interface, rather than gets from it, are ignored (`PACKET_IGNORE_OUTGOING`).
+    /// interface, rather than receives from it, are ignored (`PACKET_IGNORE_OUTGOING`).
     ///
     /// # Errors
-    /// Not root; no packet sockets in this kernel; a shape that the kernel refuses (`EINVAL`) or
+    /// Not root; no packet sockets in this kernel; a shape that the kernel rejects (`EINVAL`) or
     /// has no memory for.
     pub fn open(shape: &RingShape) -> Result<Self> {
         let failed =
             |call| move |e: rustix::io::Errno| Error::call(call, "packet socket", e.into());
-        // No protocol: nothing is heard before `listen`.
+        // No protocol: nothing is received before `listen`.
         let fd = socket_with(AddressFamily::PACKET, SocketType::RAW, SocketFlags::CLOEXEC, None)
             .map_err(|e| match e {
                 rustix::io::Errno::AFNOSUPPORT => Error::unsupported(
@@ -115,7 +115,7 @@ impl Socket {
             .map_err(|e| Error::call("ioctl(SIOCGIFINDEX)", interface, e.into()))
     }
 
-    /// Takes every frame that the host gets from this interface.
+    /// Receives every frame that the host gets from this interface.
     ///
     /// # Errors
     /// The kernel refused.
@@ -123,9 +123,9 @@ impl Socket {
         self.bind(interface, EVERY_FRAME)
     }
 
-    /// Takes none any more; no frame is on its way into the ring when this returns
-    /// (`packet_do_bind` waits for those). The kernel takes protocol 0 for "as before", so the
-    /// socket is bound to one that no frame has.
+    /// Stops receiving; when this returns, no frame is on its way into the ring (`packet_do_bind`
+    /// waits for those). The kernel treats protocol 0 as "unchanged", so the socket is bound to a
+    /// protocol that no frame has.
     ///
     /// # Errors
     /// The kernel refused.
@@ -144,7 +144,7 @@ impl Socket {
             .map_err(|e| Error::call("bind", format!("packet socket on interface {interface}"), e))
     }
 
-    /// Reads the kernel's counts and sets them back to zero.
+    /// Reads the kernel's counts and resets them to zero.
     ///
     /// # Errors
     /// The kernel refused.
@@ -218,7 +218,7 @@ fn request(shape: &RingShape) -> [u8; 28] {
 }
 
 /// Keeps `snaplen` bytes of each frame: a classic BPF program of one instruction, `ret #snaplen`,
-/// as libpcap does it.
+/// like libpcap.
 fn truncate(fd: BorrowedFd<'_>, snaplen: u32) -> Result<()> {
     const BPF_RET_K: u16 = 0x06;
     let mut filter = [libc::sock_filter { code: BPF_RET_K, jt: 0, jf: 0, k: snaplen }];
@@ -325,7 +325,7 @@ mod tests {
     const SHAPE: RingShape =
         RingShape { block_size: 4096, blocks: 2, retire_ms: 10, snaplen: Some(128) };
 
-    /// A file in place of a socket, so that the test plays the kernel's part by writing to it.
+    /// A file instead of a socket, so that the test plays the kernel's part by writing to it.
     fn played() -> (File, Ring) {
         let file = File::from(memfd_create("ring", MemfdFlags::CLOEXEC).unwrap());
         file.set_len(8192).unwrap();

@@ -1,5 +1,4 @@
-//! perf_event_open(2): events on one CPU, alone or in groups, and the ring they write their records
-//! to.
+//! perf_event_open(2): events on one CPU, alone or in groups, and the ring for their records.
 
 pub(super) mod attr;
 mod ring;
@@ -28,15 +27,15 @@ use super::call::{self, Call};
 pub enum SampleRate {
     /// So many per second of the event's time; the kernel adapts the period where it must.
     Frequency(Hertz),
-    /// One in so many events.
+    /// One in this many events.
     Period(u64),
     /// Never: it only counts.
     Never,
 }
 
-/// What to count or sample, on one CPU, for all tasks. Events start disabled, take their time from
-/// `CLOCK_MONOTONIC`, record the kernel's part of call chains only, and wake nobody: who reads the
-/// ring comes by itself.
+/// What to count or sample, on one CPU, for all tasks. Events start disabled, use
+/// `CLOCK_MONOTONIC`, record only the kernel's part of call chains, and wake nobody: the ring's
+/// reader polls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attr {
     /// `PERF_TYPE_*`, or the number of a dynamic PMU.
@@ -47,7 +46,7 @@ pub struct Attr {
     pub rate: SampleRate,
     /// `PERF_SAMPLE_*`: what a record holds.
     pub sample_type: u64,
-    /// Whether it stops while a virtual CPU runs its guest; for events of the PMU.
+    /// Whether it stops while a virtual CPU runs its guest; for PMU events.
     pub exclude_guest: bool,
 }
 
@@ -57,10 +56,10 @@ const FORMAT: u64 = 1 | 2 | 1 << 3;
 const FORMAT_LOST: u64 = 1 << 4;
 
 impl Attr {
-    /// As the kernel reads it.
+    /// The structure that the kernel reads.
     fn filled(&self, read_format: u64) -> perf_event_attr {
-        // The kernel takes the ring's size instead, as the furthest mark that there is: by default
-        // it would interrupt itself at every half ring to wake a reader that does not wait.
+        // The kernel reduces this to the ring's size: by default it would interrupt itself at every
+        // half ring to wake a reader that does not wait.
         const NEVER: u32 = u32::MAX;
 
         let mut attr = attr::event(self.kind, self.config);
@@ -85,7 +84,7 @@ impl Attr {
     }
 }
 
-/// An open event on one CPU. It ends when it is dropped.
+/// An open event on one CPU. It is closed when it is dropped.
 #[derive(Debug)]
 pub struct Event {
     fd: OwnedFd,
@@ -99,33 +98,33 @@ impl AsFd for Event {
     }
 }
 
-/// What a group of events counted, from one read(2).
+/// The counts of a group of events, from one read(2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reading {
     /// Time that the group was enabled.
     pub enabled: Nanos,
-    /// Of that, the time it was on the PMU.
+    /// The part of that time in which it was on the PMU.
     pub running: Nanos,
-    /// Each event's own: the leader's, then the others' in the order in which they joined.
+    /// Each event's count: the leader's, then the others' in the order in which they joined.
     pub counts: Vec<Count>,
 }
 
-/// What one event counted.
+/// The count of one event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
     /// How often it happened.
     pub value: u64,
-    /// Records of it that found no room in the ring; none where the kernel does not tell (before
-    /// 6.0).
+    /// Its records for which there was no room in the ring; `None` if the kernel does not report it
+    /// (before 6.0).
     pub lost: Option<u64>,
 }
 
 impl Event {
     /// Opens the event on `cpu` for all tasks: as a leader, disabled; or in the group of a leader
-    /// on the same CPU, to run whenever that does.
+    /// on the same CPU, to run whenever the leader does.
     ///
     /// # Errors
-    /// The kernel refused: `ENOENT` or `EOPNOTSUPP` where it has no such event, `EACCES` where
+    /// The kernel refused: `ENOENT` or `EOPNOTSUPP` if it has no such event, `EACCES` if
     /// `perf_event_paranoid` forbids it.
     pub fn open(attr: &Attr, cpu: u32, leader: Option<&Self>) -> io::Result<Self> {
         let open = |read_format| {
@@ -141,8 +140,8 @@ impl Event {
         };
         match open(FORMAT | FORMAT_LOST) {
             Ok(fd) => Ok(Self { fd, cpu, reports_loss: true }),
-            // Kernels before 6.0 refuse the unknown format, but EINVAL has other causes too: then
-            // this fails as well.
+            // Kernels before 6.0 reject the unknown format, but EINVAL has other causes too: then
+            // this also fails.
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
                 Ok(Self { fd: open(FORMAT)?, cpu, reports_loss: false })
             }
@@ -150,8 +149,9 @@ impl Event {
         }
     }
 
-    /// Such an event of this thread alone and outside the kernel, disabled: tells whether there is
-    /// one, in the narrowest way, which up to `perf_event_paranoid` 2 is open to everybody.
+    /// Such an event only for this thread and outside the kernel, disabled: shows whether the event
+    /// exists, in the least intrusive way, which up to `perf_event_paranoid` 2 is allowed for
+    /// everybody.
     ///
     /// # Errors
     /// As [`Event::open`].
@@ -167,11 +167,11 @@ impl Event {
         })
     }
 
-    /// Asks whether this process may open events for all tasks on `cpu`, by one that counts nothing
-    /// (`PERF_COUNT_SW_DUMMY`) and is never enabled. Nothing stays open.
+    /// Checks whether this process may open events for all tasks on `cpu`, with one that counts
+    /// nothing (`PERF_COUNT_SW_DUMMY`) and is never enabled. Nothing remains open.
     ///
     /// # Errors
-    /// `EACCES` or `EPERM` where it may not.
+    /// `EACCES` or `EPERM` if it may not.
     pub fn may_watch_all(cpu: u32) -> io::Result<()> {
         let (kind, config) = (PERF_TYPE_SOFTWARE as u32, PERF_COUNT_SW_DUMMY as u64);
         let rate = SampleRate::Never;
@@ -184,7 +184,7 @@ impl Event {
         self.cpu
     }
 
-    /// Starts it, and with a leader its whole group at once.
+    /// Starts it; a leader starts its whole group at once.
     ///
     /// # Errors
     /// The kernel refused.
@@ -192,7 +192,7 @@ impl Event {
         self.ioctl("ioctl(PERF_EVENT_IOC_ENABLE)", PERF_EVENT_IOC_ENABLE, 0)
     }
 
-    /// Stops it, and with a leader its whole group at once; its ring and its counts stay readable.
+    /// Stops it; a leader stops its whole group at once. Its ring and its counts remain readable.
     ///
     /// # Errors
     /// The kernel refused.
@@ -200,12 +200,12 @@ impl Event {
         self.ioctl("ioctl(PERF_EVENT_IOC_DISABLE)", PERF_EVENT_IOC_DISABLE, 0)
     }
 
-    /// Makes it write its records to the ring of `other`, which is mapped and on the same CPU.
+    /// Makes it write its records to the ring of `other`, which must be mapped and on the same CPU.
     ///
     /// # Errors
     /// The kernel refused.
     pub fn write_to(&self, other: &Self) -> Result<()> {
-        // A file descriptor that is open is no negative number.
+        // An open file descriptor is not negative.
         let fd = u64::from(other.fd.as_raw_fd().unsigned_abs());
         self.ioctl("ioctl(PERF_EVENT_IOC_SET_OUTPUT)", PERF_EVENT_IOC_SET_OUTPUT, fd)
     }
@@ -216,7 +216,7 @@ impl Event {
         Ok(())
     }
 
-    /// The number by which its records name it (`PERF_SAMPLE_IDENTIFIER`).
+    /// The number that identifies it in its records (`PERF_SAMPLE_IDENTIFIER`).
     ///
     /// # Errors
     /// The kernel refused.
@@ -228,8 +228,8 @@ impl Event {
         Ok(u64::from_ne_bytes(id))
     }
 
-    /// Reads the counts of the group of `members` events that it leads (1 where it is alone). The
-    /// kernel interrupts the group's CPU for it, once for all of them.
+    /// Reads the counts of the group of `members` events that it leads (1 if it is alone). The
+    /// kernel interrupts the group's CPU once for all of them.
     ///
     /// # Errors
     /// The kernel refused, or the group has another number of members.
@@ -259,7 +259,7 @@ impl Event {
     /// Maps its ring of `pages` data pages, a power of two.
     ///
     /// # Errors
-    /// The kernel refused: too much locked memory, or no power of two.
+    /// The kernel refused: too much locked memory, or not a power of two.
     pub fn map(&self, pages: usize) -> Result<Ring> {
         Ring::map(self.fd.as_fd(), pages).map_err(|e| refused_ring(self.subject(), e))
     }
@@ -269,7 +269,7 @@ impl Event {
     }
 }
 
-/// `perf_mmap` answers `EPERM` above the limits of locked memory, `ENOMEM` where there is none.
+/// `perf_mmap` returns `EPERM` above the limit of locked memory, `ENOMEM` if there is no memory.
 fn refused_ring(subject: String, source: io::Error) -> Error {
     let errno = source.raw_os_error();
     let error = Error::call("mmap", subject, source);

@@ -1,9 +1,9 @@
-//! Perf events that exist only to carry a BPF program: a kprobe, a tracepoint.
+//! Perf events that only serve to run a BPF program: a kprobe, a tracepoint.
 //!
 //! The kernel runs the program on every CPU, whichever one the event was opened for, and whether or
 //! not the event is enabled (kernel/trace/trace_kprobe.c, `kprobe_perf_func`;
-//! include/trace/perf.h): so one event on one CPU is enough, and it stays disabled, so that nothing
-//! else is done at a hit. The kprobe is armed from the opening of the event to the closing of its
+//! include/trace/perf.h). So one event on one CPU is enough, and it stays disabled, so that nothing
+//! else happens at a hit. The kprobe is armed from the opening of the event to the closing of its
 //! last descriptor.
 
 use std::{io, os::fd::OwnedFd};
@@ -17,24 +17,24 @@ use super::{
     perf::attr,
 };
 
-/// Opens a kprobe at `address`, by the PMU of type `pmu`; `config` has the bit that makes it a
-/// kretprobe. `cpu` is any that is online.
+/// Opens a kprobe at `address`, with the PMU of type `pmu`; `config` has the bit that makes it a
+/// kretprobe. `cpu` is any online CPU.
 ///
 /// # Errors
-/// The errno: `EINVAL` or `EILSEQ` where no probe can stand there.
+/// The errno: `EINVAL` or `EILSEQ` if no probe can be set there.
 pub fn kprobe(pmu: u32, config: u64, address: u64, cpu: u32) -> io::Result<OwnedFd> {
     open(&probe(pmu, config, address), cpu)
 }
 
-/// Opens the tracepoint with this id in tracefs. `cpu` is any that is online.
+/// Opens the tracepoint with this id in tracefs. `cpu` is any online CPU.
 ///
 /// # Errors
-/// The errno: `ENOENT` where there is none.
+/// The errno: `ENOENT` if there is none.
 pub fn tracepoint(id: u64, cpu: u32) -> io::Result<OwnedFd> {
     open(&probe(PERF_TYPE_TRACEPOINT as u32, id, 0), cpu)
 }
 
-/// A kprobe without a name (`kprobe_func`) is one at the address: names are not unique.
+/// A kprobe without a name (`kprobe_func`) is placed at the address: names are not unique.
 fn probe(kind: u32, config: u64, address: u64) -> perf_event_attr {
     let mut attr = attr::event(kind, config);
     attr.set_disabled(1);

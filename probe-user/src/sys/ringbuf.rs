@@ -11,12 +11,13 @@ use std::{
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// The ring of one map, for its one reader. Positions count bytes ever written; they never wrap.
+/// The ring of one map, for its only reader. Positions count all bytes ever written; they never
+/// wrap.
 ///
 /// The kernel maps three parts: a page with the reader's position, which only the reader writes; a
-/// page with the writers' position; the data. The last two are mapped read-only. All of it is
-/// accessed word by word, atomically: a writer may be in the middle of a record anywhere behind the
-/// reader's position.
+/// page with the writers' position; the data. The last two are mapped read-only. Every word is
+/// accessed atomically: a writer may be in the middle of a record anywhere after the reader's
+/// position.
 #[derive(Debug)]
 pub struct RingMemory {
     /// One page.
@@ -32,10 +33,10 @@ pub struct RingMemory {
 unsafe impl Send for RingMemory {}
 
 impl RingMemory {
-    /// Maps the ring of `map`, which holds `size` bytes, a power of two.
+    /// Maps the ring of `map`, which has `size` bytes, a power of two.
     ///
     /// # Errors
-    /// The errno: `EINVAL` where the map is no ring, or smaller.
+    /// The errno: `EINVAL` if the map is not a ring, or is smaller.
     pub fn new(map: BorrowedFd<'_>, size: usize) -> io::Result<Self> {
         let page = rustix::param::page_size();
         if !size.is_power_of_two() || size < page {
@@ -48,19 +49,19 @@ impl RingMemory {
         Ok(Self { consumer, producer, page, size })
     }
 
-    /// Bytes of data that the ring holds.
+    /// Number of data bytes in the ring.
     pub fn size(&self) -> u64 {
         self.size as u64
     }
 
-    /// Where the reader is.
+    /// The reader's position.
     pub fn consumer(&self) -> u64 {
         // SAFETY: the first word of a mapped page that lives as long as `self`. Relaxed: only the
         // reader writes it.
         unsafe { self.consumer.as_ref() }.load(Ordering::Relaxed)
     }
 
-    /// Gives the room before `position` back to the writers.
+    /// Releases the space before `position` to the writers.
     pub fn release(&mut self, position: u64) {
         // SAFETY: the first word of a page that is mapped writable and lives as long as `self`; the
         // kernel reads it with acquire semantics and never writes it. Release: what was read before
@@ -68,7 +69,7 @@ impl RingMemory {
         unsafe { self.consumer.as_ref() }.store(position, Ordering::Release);
     }
 
-    /// Where the writers are: every record before it has a header.
+    /// The writers' position: every record before it has a header.
     pub fn producer(&self) -> u64 {
         // SAFETY: the first word of the mapped page, which lives as long as `self`; an acquire load
         // only reads. Acquire: pairs with the kernel's smp_store_release, so the headers before the
@@ -76,7 +77,7 @@ impl RingMemory {
         unsafe { self.producer.as_ref() }.load(Ordering::Acquire)
     }
 
-    /// The word of data at `position`, a multiple of eight.
+    /// The data word at `position`, a multiple of eight.
     pub fn word(&self, position: u64) -> u64 {
         let offset = (position & (self.size as u64 - 1)) as usize;
         let index = (self.page + offset) / size_of::<u64>();

@@ -3,8 +3,8 @@
 
 use std::io;
 
-/// The calling thread as one of `SCHED_IDLE`, which any normal task on its CPU preempts when it
-/// wakes. Dropping it, on the same thread, makes the thread a normal one again.
+/// Puts the calling thread into `SCHED_IDLE`: any normal task on its CPU preempts it when it wakes
+/// up. Dropping it, on the same thread, makes the thread a normal one again.
 #[derive(Debug)]
 pub struct IdleClass(());
 
@@ -18,7 +18,7 @@ impl IdleClass {
 
 impl Drop for IdleClass {
     fn drop(&mut self) {
-        // Fails only where RLIMIT_NICE forbids it, which does not bind root.
+        // Fails only if RLIMIT_NICE forbids it, which does not apply to root.
         let _ = set(libc::SCHED_OTHER);
     }
 }

@@ -23,14 +23,14 @@ const NR_SUBBUFS: usize = 3;
 const READER_ID: usize = 6;
 const READER_READ: usize = 7;
 
-/// Longest header of a sub-buffer that is handed out.
+/// Longest header of a sub-buffer that is returned.
 const HEADER: usize = 16;
 
 /// The buffer of one CPU, mapped read-only.
 #[derive(Debug)]
 pub struct MappedRing {
     map: Map,
-    /// Where the first sub-buffer stands.
+    /// Offset of the first sub-buffer.
     meta: usize,
     subbuf: usize,
     subbufs: usize,
@@ -45,18 +45,18 @@ pub struct SubBuffer<'a> {
     pub header: [u8; HEADER],
     /// Its committed events.
     pub events: &'a [u8],
-    /// The eight bytes behind them, zero beyond its end. Behind a sub-buffer that is full, the
-    /// kernel keeps the number of events that were lost before it.
+    /// The eight bytes after them, zero beyond its end. After a full sub-buffer, the kernel stores
+    /// the number of events that were lost before it.
     pub behind: [u8; 8],
 }
 
 impl MappedRing {
-    /// Maps the buffer behind an open `trace_pipe_raw`. `page_size` is that of a sub-buffer, header
-    /// included.
+    /// Maps the buffer of an open `trace_pipe_raw`. `page_size` is that of a sub-buffer, including
+    /// its header.
     ///
     /// # Errors
-    /// The errno: `ENODEV` where the kernel maps no ring buffers. `InvalidData` where its
-    /// description of itself is not what `page_size` says.
+    /// The errno: `ENODEV` if the kernel does not map ring buffers. `InvalidData` if its
+    /// description of itself contradicts `page_size`.
     pub fn new(file: BorrowedFd<'_>, page_size: usize) -> io::Result<Self> {
         let word = |map: &Map, index| map.word(index * 4).map_or(0, |n| n as usize);
         let first = Map::new(file, rustix::param::page_size())?;
@@ -70,12 +70,12 @@ impl MappedRing {
         Ok(Self { map: Map::new(file, length)?, meta, subbuf, subbufs })
     }
 
-    /// Takes what was written since the last call from `file`, the one that was mapped: more of the
-    /// same sub-buffer, or of the next one when all of it was taken. `data` is the length of a
+    /// Returns what was written since the last call on `file`, the one that was mapped: more of the
+    /// same sub-buffer, or the next one if all of it was returned. `data` is the length of a
     /// sub-buffer's header.
     ///
     /// # Errors
-    /// The errno, or `InvalidData` where the kernel points outside of the mapping.
+    /// The errno, or `InvalidData` if the kernel points outside the mapping.
     pub fn next(&mut self, file: BorrowedFd<'_>, data: usize) -> io::Result<SubBuffer<'_>> {
         match call::make(Call::IoctlValue {
             fd: file,
@@ -138,7 +138,7 @@ impl Map {
         Ok(Self { start, length })
     }
 
-    /// The 4-byte word at `at`, a multiple of four, as it is at this moment. None beyond the end.
+    /// The current value of the 4-byte word at `at`, a multiple of four. `None` beyond the end.
     fn word(&self, at: usize) -> Option<u32> {
         if !at.is_multiple_of(4) || at.checked_add(4)? > self.length {
             return None;
@@ -150,9 +150,9 @@ impl Map {
         Some(unsafe { self.start.add(at).cast::<AtomicU32>().as_ref() }.load(Ordering::Relaxed))
     }
 
-    /// `length` bytes of committed events at `at`. None beyond the end.
+    /// `length` bytes of committed events at `at`. `None` beyond the end.
     ///
-    /// To be called only with what the kernel says the reader owns: see the SAFETY argument.
+    /// Call it only for data that the kernel says the reader owns: see the SAFETY argument.
     fn committed(&self, at: usize, length: usize) -> Option<&[u8]> {
         if at.checked_add(length)? > self.length {
             return None;
@@ -188,7 +188,7 @@ mod tests {
 
     const PAGE: usize = 4096;
 
-    /// Two sub-buffers behind a meta page, the reader on `id` with `read` bytes.
+    /// Two sub-buffers after a meta page, with the reader on `id`, which has read `read` bytes.
     fn ring(id: u32, read: u32) -> File {
         let fd = rustix::fs::memfd_create("ring", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         let file = File::from(fd);

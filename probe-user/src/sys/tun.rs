@@ -22,7 +22,7 @@ const TUNSETVNETHDRSZ: u32 = 0x4004_54d8;
 const TUNSETQUEUE: u32 = 0x4004_54d9;
 const TUNGETDEVNETNS: u32 = 0x54e3;
 
-// linux/if_tun.h: what the reader of a TAP takes in its virtio-net headers.
+// linux/if_tun.h: what the reader of a TAP accepts in its virtio-net headers.
 const TUN_F_CSUM: u64 = 0x01;
 const TUN_F_TSO4: u64 = 0x02;
 const TUN_F_TSO6: u64 = 0x04;
@@ -37,13 +37,13 @@ const FLAGS: u16 = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as u16
 /// Each file that is opened for the interface is a pair of queues.
 const MULTI_QUEUE: u16 = libc::IFF_MULTI_QUEUE as u16;
 
-/// A pair of queues that was detached takes part again.
+/// Reattaches a pair of queues that was detached.
 const ATTACH: u16 = libc::IFF_ATTACH_QUEUE as u16;
 
-/// The interface is not there yet.
+/// Fails if the interface already exists.
 const EXCLUSIVE: u16 = libc::IFF_TUN_EXCL as u16;
 
-/// A TAP interface of the network namespace that it was created in. It vanishes with its last
+/// A TAP interface in the network namespace in which it was created. It is removed with its last
 /// descriptor.
 #[derive(Debug)]
 pub struct Tap {
@@ -52,17 +52,17 @@ pub struct Tap {
     files: Vec<File>,
 }
 
-/// Whether TAPs can be had here; makes none.
+/// Checks whether TAPs can be created here; creates none.
 ///
 /// # Errors
-/// The module is not there, or the right.
+/// The module or the privilege is missing.
 pub fn detect() -> Result<()> {
     File::options().read(true).write(true).open(PATH).map(drop).map_err(unopened)
 }
 
 impl Tap {
     /// Creates `name` in the calling thread's network namespace: no protocol header (`IFF_NO_PI`),
-    /// a virtio-net header of `header` bytes in front of each frame (`IFF_VNET_HDR`), no offloads
+    /// a virtio-net header of `header` bytes before each frame (`IFF_VNET_HDR`), no offloads
     /// towards the reader (`TUNSETOFFLOAD` 0), so that it gets no frame above the MTU and none
     /// without its checksum.
     ///
@@ -72,10 +72,10 @@ impl Tap {
         Self::of(vec![open(name, FLAGS)?], name, header)
     }
 
-    /// The same with so many pairs of queues; of more than one, all are attached.
+    /// The same with this many pairs of queues; if there are several, all are attached.
     ///
     /// # Errors
-    /// As [`Tap::create`]; the kernel has no so many (`E2BIG`).
+    /// As [`Tap::create`]; the kernel does not support this many (`E2BIG`).
     #[doc(alias = "IFF_MULTI_QUEUE")]
     pub fn with_queues(name: &str, header: u32, queues: u32) -> Result<Self> {
         if queues == 1 {
@@ -96,8 +96,8 @@ impl Tap {
         Ok(tap)
     }
 
-    /// From now on the reader fills in checksums and cuts TCP segments itself: it gets frames of up
-    /// to 64 KB, whose virtio-net headers say what is left to be done. What is written to a TAP may
+    /// From now on the reader itself computes checksums and segments TCP: it gets frames of up to
+    /// 64 KB, whose virtio-net headers say what remains to be done. What is written to a TAP may
     /// always be like that.
     ///
     /// # Errors
@@ -107,9 +107,8 @@ impl Tap {
         self.set_offloads(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
     }
 
-    /// Attaches those pairs of queues again that whoever used them has detached, as QEMU does while
-    /// its guest does not use them; as long as they are, the next QEMU cannot even ask what they
-    /// are.
+    /// Reattaches pairs of queues that their user has detached, as QEMU does while its guest does
+    /// not use them. While they are detached, the next QEMU cannot even query their properties.
     ///
     /// # Errors
     /// The errno of `TUNSETQUEUE`.
@@ -148,16 +147,17 @@ impl Tap {
     }
 }
 
-/// The network namespace of the interface behind `tap`, a descriptor of /dev/net/tun that has one.
+/// The network namespace of the interface behind `tap`, a descriptor of /dev/net/tun with an
+/// interface.
 ///
 /// # Errors
-/// The errno: `EBADFD` where it has no interface, `EPERM` without CAP_NET_ADMIN there, `EINVAL`
-/// before Linux 5.6.
+/// The errno: `EBADFD` if it has no interface, `EPERM` without CAP_NET_ADMIN there, `EINVAL` before
+/// Linux 5.6.
 pub fn netns(tap: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     call::make_fd(Call::IoctlValue { fd: tap, request: TUNGETDEVNETNS, value: 0 })
 }
 
-/// Opens a pair of queues of the interface `name`, which comes about by the first.
+/// Opens a pair of queues of the interface `name`, which is created by the first.
 fn open(name: &str, flags: u16) -> Result<File> {
     let mut ifreq = ifreq(name, flags)?;
     let mut options = OpenOptions::new();

@@ -1,4 +1,4 @@
-//! What became of every hit: pure functions of what the kernel counted.
+//! What happened to every hit: pure functions of the kernel's counts.
 
 use std::fmt::Display;
 
@@ -16,44 +16,44 @@ use crate::{
     sys::perf::{Count, Reading},
 };
 
-/// Hits of one CPU that its events may have counted without a record, for no want of room: those
-/// that the interrupt that switched the events off found between the two.
+/// Hits of one CPU that its events may have counted without a record although there was room: those
+/// that the interrupt that disabled the events hit between the two.
 ///
-/// The kernel counts a hit, then switches interrupts off and makes the record only if the event is
-/// still on (`perf_swevent_event`, since "perf: Fix `__perf_event_overflow()` vs
-/// `perf_remove_from_context()` race"; kernels before make it all the same). Such a hit cannot
-/// migrate, and perf takes one at a time in each context (`perf_swevent_get_recursion_context`), of
-/// which interrupts are on in two: a task's, and the soft interrupt's above it.
+/// The kernel counts a hit, then disables interrupts and writes the record only if the event is
+/// still enabled (`perf_swevent_event`, since "perf: Fix `__perf_event_overflow()` vs
+/// `perf_remove_from_context()` race"; earlier kernels write it in any case). Such a hit cannot
+/// migrate, and perf handles one at a time in each context (`perf_swevent_get_recursion_context`).
+/// Interrupts are enabled in two of these: a task's, and the soft interrupt's above it.
 const CUT_OFF: u64 = 2;
 
-/// What became of the hits of one place.
+/// What happened to the hits of one place.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct HitFates {
     /// Hits that the events counted.
     pub(super) counted: u64,
     /// Records that were read.
     pub(super) recorded: u64,
-    /// Records that should have been, and were not read.
+    /// Records that should have been read, but were not.
     pub(super) lost: u64,
-    /// Of those, the ones that were cut off when the events were switched off; the kernel's rings
-    /// had no room for the others.
+    /// Number of these that were cut off when the events were disabled; the kernel's rings had no
+    /// room for the others.
     pub(super) cut_off: u64,
-    /// CPUs that it is the sum of.
+    /// Number of CPUs in this sum.
     cpus: u64,
 }
 
 impl HitFates {
     /// Of the hits of each of `places`, of which one in `period` leaves a record.
     ///
-    /// How many records were due follows from the count of hits; how many found no room, the kernel
-    /// says for itself (since 6.0). What is due must be read or be without room, so that a record
-    /// that goes lost on the way is found. Before 6.0 nothing but the ring's own word stands beside
+    /// The number of records due follows from the count of hits; the number without room is
+    /// reported by the kernel (since 6.0). A record that is due must be read or be without room, so
+    /// a record lost on the way is detected. Before 6.0 there is only the ring's own report besides
     /// the count: what was due and not read is lost.
     ///
     /// # Errors
     /// The kernel's counts and the records contradict each other. There are more records than hits
-    /// allow on kernels without "remove duplicate samples on the first tracepoint event" (its
-    /// `perf_trace_add` sets no period, so that the first hit of each CPU counts as two).
+    /// allow on kernels without "remove duplicate samples on the first tracepoint event" (their
+    /// `perf_trace_add` sets no period, so the first hit of each CPU counts as two).
     pub(super) fn of_all<'a>(
         places: usize,
         period: u64,
@@ -107,9 +107,8 @@ impl HitFates {
         self.cpus += other.cpus;
     }
 
-    /// What the records alone say about the number of hits that the events counted: each stands for
-    /// `period`, and each CPU may have begun a period that it did not end, and counted hits that
-    /// were cut off.
+    /// The number of hits according to the records alone: each represents `period` hits, and each
+    /// CPU may have started a period that it did not end, and counted hits that were cut off.
     #[expect(clippy::cast_precision_loss, reason = "no trial has 2^53 hits")]
     pub(super) fn estimate(&self, period: u64) -> EstimatedCalls {
         let records = self.recorded + self.lost - self.cut_off;
@@ -123,21 +122,21 @@ fn inconsistent(why: impl Display) -> Error {
     Error::Inconsistent(format!("perf contradicts itself: {why}"))
 }
 
-/// What the kernel counted at the probes, read before and after the events were switched on, and
-/// before and after they were switched off.
+/// The kernel's counts of the probes, read before and after the events were enabled, and before and
+/// after they were disabled.
 #[derive(Debug, Default)]
 pub(super) struct Profiles(pub(super) Vec<Option<Vec<Profile>>>);
 
 impl Profiles {
-    /// Hits that no event saw. `counted` is what the events saw at each place.
+    /// Hits that no event saw. `counted` are the events' counts at each place.
     ///
-    /// A probe that is hit inside of another probe's handler does not run; the kernel counts that
-    /// (`nmissed`). And perf takes no event while it works on another in the same context
-    /// (`perf_swevent_get_recursion_context`), which it does not count; but then the probe was hit
-    /// more often than the events counted. Of tracepoints the kernel counts neither.
+    /// A probe that is hit inside another probe's handler does not run; the kernel counts that
+    /// (`nmissed`). And perf ignores an event while it handles another one in the same context
+    /// (`perf_swevent_get_recursion_context`). The kernel does not count that, but then the probe
+    /// was hit more often than the events counted. For tracepoints the kernel counts neither.
     ///
-    /// The events were on for at least the time between the inner two profiles and at most that
-    /// between the outer two. The number is exact where both say the same.
+    /// The events were enabled for at least the time between the inner two profiles and at most
+    /// that between the outer two. The number is exact if both give the same result.
     pub(super) fn missed(&self, counted: &[u64]) -> Loss {
         let [Some(before), Some(on), Some(off), Some(after)] = &self.0[..] else {
             return Loss::Unknown;
@@ -185,19 +184,19 @@ mod tests {
         let cpus = [(reading(10, Some(3)), taken(7, 2)), (reading(5, Some(0)), taken(5, 0))];
         let sum = HitFates { counted: 15, recorded: 12, lost: 3, cut_off: 0, cpus: 2 };
         assert_eq!(fate(1, &cpus).unwrap(), sum);
-        // A kernel that does not tell: the count tells.
+        // The kernel does not report it, but the count shows it.
         let untold = fate(1, &[(reading(10, None), taken(7, 3))]).unwrap();
         assert_eq!(untold, HitFates { counted: 10, recorded: 7, lost: 3, cut_off: 0, cpus: 1 });
     }
 
     #[test]
     fn records_that_go_lost_on_the_way_are_no_buffer_loss() {
-        // As many as switching the events off can cut.
+        // At most the number that disabling the events can cut off.
         let cut = fate(1, &[(reading(10, Some(1)), taken(7, 1))]).unwrap();
         assert_eq!((cut.lost, cut.cut_off), (3, 2));
         let error = refusal(1, 10, Some(1), taken(6, 1));
         assert!(error.contains("3 records are missing"), "{error}");
-        // Of all places of a CPU together.
+        // For all places of a CPU together.
         let two = |lost| vec![Count { value: 10, lost }, Count { value: 10, lost }];
         let reading = Reading { counts: two(Some(0)), ..Reading::default() };
         let taken = Taken { records: vec![8, 9], ..Taken::default() };
@@ -222,7 +221,7 @@ mod tests {
         assert_eq!(estimate.promise, Promise::Always);
     }
 
-    /// The kernel counts a hit that is cut off, and its period goes on without it.
+    /// The kernel counts a hit that is cut off, and its period continues without it.
     #[test]
     fn the_bounds_hold_hits_that_were_cut_off() {
         let sum = fate(100, &[(reading(201, Some(0)), taken(1, 0))]).unwrap();
@@ -245,12 +244,13 @@ mod tests {
         };
         assert_eq!(missed([(5, 1), (5, 1), (10, 3), (10, 3)], 5), Loss::Exact(2));
         assert_eq!(missed([(5, 1), (5, 1), (12, 3), (12, 3)], 5), Loss::Exact(4));
-        // A probe that was missed while the events went on or off may be in their time or not.
+        // A probe that was missed while the events were being enabled or disabled may or may not
+        // count.
         assert_eq!(missed([(5, 0), (5, 1), (10, 1), (10, 3)], 5), Loss::AtLeast(0));
-        // And so may hits: five of seven were counted.
+        // The same is true of hits: five of seven were counted.
         assert_eq!(missed([(5, 1), (6, 1), (10, 1), (12, 1)], 5), Loss::AtLeast(0));
         assert_eq!(missed([(5, 1), (6, 1), (12, 2), (12, 2)], 5), Loss::AtLeast(2));
-        // Events that counted more than there was are no proof.
+        // Events that counted more than happened prove nothing.
         assert_eq!(missed([(5, 1), (5, 1), (10, 1), (10, 1)], 6), Loss::AtLeast(0));
         assert_eq!(Profiles(vec![None; 4]).missed(&[5]), Loss::Unknown);
         assert_eq!(Profiles::default().missed(&[5]), Loss::Unknown);

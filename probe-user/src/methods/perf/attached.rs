@@ -1,5 +1,5 @@
-//! Events that are open at their places: what methods that record hits and methods that count them
-//! have in common.
+//! Open events at their places: the common part of methods that record hits and methods that count
+//! them.
 
 use probe_core::{
     error::Result,
@@ -22,7 +22,7 @@ use crate::{
     sys::perf::{Reading, SampleRate},
 };
 
-/// Events at places of a run's own.
+/// Events at a run's own places.
 #[derive(Debug)]
 pub(super) struct Attached {
     // Events are closed before the probes are removed that they are open at.
@@ -32,16 +32,16 @@ pub(super) struct Attached {
     cpus: String,
 }
 
-/// What there was when the events were closed.
+/// The data at the time when the events were closed.
 #[derive(Debug)]
 pub(super) struct Ended {
-    /// What each CPU's events counted.
+    /// The counts of each CPU's events.
     pub(super) readings: Vec<Reading>,
-    /// What each CPU's ring held.
+    /// The content of each CPU's ring.
     pub(super) taken: Vec<Taken>,
-    /// Hits of each place, of all CPUs.
+    /// Hits of each place, on all CPUs.
     pub(super) counted: Vec<u64>,
-    /// What all methods of this kind observe; without what they recorded.
+    /// The observation that all methods of this kind share, without what they recorded.
     pub(super) observation: Observation,
     items: Vec<ItemId>,
 }
@@ -54,7 +54,7 @@ impl Ended {
 }
 
 impl Attached {
-    /// Opens events at every place of `source` in `target`; with rings of so many pages where they
+    /// Opens events at every place of `source` in `target`; with rings of this many pages if they
     /// record.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Attached {
         Ok(Self { events, points, profiles: Profiles::default(), cpus: cpus.to_string() })
     }
 
-    /// What is open where, one line each.
+    /// What is open at which place, one line each.
     pub(super) fn lines(&self, target: &Target) -> Vec<String> {
         let (names, cpus): (PerItem<String>, _) = (target.items().collect(), &self.cpus);
         let line = |place: &Point| {
@@ -82,7 +82,7 @@ impl Attached {
         self.points.places().iter().map(line).collect()
     }
 
-    /// Whether that would work: whether the places are there, and perf may watch them. An event
+    /// Checks that this would work: that the places exist, and that perf may watch them. An event
     /// opened there would arm the kprobe, or register with the tracepoint, even if it is never
     /// enabled (kernel/trace/trace_event_perf.c, `perf_trace_event_reg`).
     ///
@@ -120,12 +120,13 @@ impl Attached {
         disabled
     }
 
-    /// Reads what was counted, releases everything, and completes `noted` but for what was recorded.
+    /// Reads the counts, releases everything, and completes `noted` except for what was recorded.
     ///
     /// # Errors
-    /// What the kernel refused; what is left goes with the process.
+    /// The kernel's error; what is left ends with the process.
     pub(super) fn close(self, noted: Observation) -> Result<Ended> {
-        // Before `self` is taken apart: a failure drops it whole, its events before its probes.
+        // Before `self` is taken apart: on failure it is dropped whole, its events before its
+        // probes.
         let readings = self.events.read()?;
         let Self { events, points, profiles, .. } = self;
         let taken: Vec<Taken> = events.taken().cloned().collect();
@@ -145,7 +146,7 @@ impl Attached {
     }
 }
 
-/// What the events of each place counted on all CPUs together.
+/// The counts of each place's events on all CPUs together.
 pub(super) fn hits(readings: &[Reading], places: usize) -> Vec<u64> {
     let of = |place: usize| readings.iter().map(|reading| reading.counts[place].value).sum();
     (0..places).map(of).collect()

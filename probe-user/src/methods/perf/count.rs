@@ -1,9 +1,9 @@
-//! `perf-kprobe-count`, `perf-tracepoint-count`: the kernel counts the hits, as `perf stat -a -e
+//! `perf-kprobe-count`, `perf-tracepoint-count`: the kernel counts the hits, like `perf stat -a -e
 //! EVENT`.
 //!
 //! One event per place and CPU, those of a CPU in one group: a reading takes one read(2) per CPU,
-//! and interrupts that CPU once. There is no shared page with the counts of software events
-//! (`rdpmc` is for hardware only).
+//! and interrupts that CPU once. Counts of software events are not available in a shared page
+//! (`rdpmc` is only for hardware).
 
 use std::collections::BTreeMap;
 
@@ -111,7 +111,7 @@ impl Session for Counting {
     fn account(self: Box<Self>, noted: Observation) -> Result<Observation> {
         let ended = self.attached.close(noted)?;
         let recorded = ended.by_item(ended.counted.iter().copied());
-        // A count needs no room.
+        // A count needs no ring.
         Ok(Observation { recorded, lost: Loss::NONE, ..ended.observation })
     }
 }

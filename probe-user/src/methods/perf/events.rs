@@ -1,7 +1,7 @@
 //! The events of all places on all CPUs.
 //!
-//! Those of one CPU are a group: they start and stop at one moment, and one read(2), for which the
-//! kernel interrupts that CPU once, gives the counts of all. They share one ring.
+//! Those of one CPU are a group: they start and stop at the same time, and one read(2), for which
+//! the kernel interrupts that CPU once, returns all counts. They share one ring.
 
 use std::{io, result};
 
@@ -28,26 +28,26 @@ pub(super) struct PerfEvents {
 /// The events of one CPU, the leader first.
 #[derive(Debug)]
 struct Cpu {
-    /// Where they record.
+    /// The ring for their records.
     ring: Option<Ring>,
     events: Vec<Event>,
-    /// Numbers by which records name the events, in the order of the events; empty where there is
+    /// Numbers by which records identify the events, in the order of the events; empty if there is
     /// only one.
     ids: Vec<u64>,
-    /// What was taken out of the ring.
+    /// What was read from the ring.
     taken: Taken,
 }
 
-/// What was in a ring.
+/// The content of a ring.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Taken {
     /// Records of each place.
     pub(super) records: Vec<u64>,
-    /// Records that found no room, as far as records tell.
+    /// Records for which there was no room, as far as records report it.
     pub(super) lost: u64,
-    /// Times that the kernel stopped an event for the rest of a tick.
+    /// How often the kernel stopped an event for the rest of a tick.
     pub(super) throttled: u64,
-    /// Bytes of it all.
+    /// Total bytes.
     pub(super) bytes: u64,
 }
 
@@ -56,14 +56,14 @@ impl PerfEvents {
     /// where they record.
     ///
     /// # Errors
-    /// The kernel refused one; none stays open.
+    /// The kernel refused one; none remains open.
     pub(super) fn open(
         places: &[Point],
         cpus: &[u32],
         rate: SampleRate,
         pages: Option<usize>,
     ) -> Result<Self> {
-        // A record of one that is alone needs no name.
+        // If there is only one event, its records need no identifier.
         let layout = match places {
             [_] => SampleLayout::TIME,
             _ => SampleLayout::TIME.and(SampleLayout::IDENTIFIER),
@@ -73,7 +73,7 @@ impl PerfEvents {
         Ok(Self { cpus: cpus.iter().map(open).collect::<Result<_>>()?, layout, buffer: Vec::new() })
     }
 
-    /// Asks whether this process may open events for all tasks.
+    /// Checks that this process may open events for all tasks.
     ///
     /// # Errors
     /// It may not.
@@ -91,7 +91,7 @@ impl PerfEvents {
         self.leaders().try_for_each(Event::enable)
     }
 
-    /// Stops all, even if one refuses.
+    /// Stops all, even if one fails.
     ///
     /// # Errors
     /// What the kernel refused first.
@@ -103,7 +103,7 @@ impl PerfEvents {
         self.cpus.iter().filter_map(|cpu| cpu.events.first())
     }
 
-    /// What each CPU's events counted so far, in the order of the places.
+    /// The counts of each CPU's events so far, in the order of the places.
     ///
     /// # Errors
     /// What the kernel refused.
@@ -114,10 +114,10 @@ impl PerfEvents {
             .collect()
     }
 
-    /// Takes all records out of the rings, and gives each one's place and time to `each`.
+    /// Reads all records from the rings, and passes each one's place and time to `each`.
     ///
     /// # Errors
-    /// A record is not what it should be; the others are taken all the same.
+    /// A record is wrong; the others are still read.
     pub(super) fn drain(&mut self, mut each: impl FnMut(usize, Nanos)) -> Result<()> {
         let mut damage = None;
         for cpu in &mut self.cpus {
@@ -134,7 +134,7 @@ impl PerfEvents {
         damage.map_or(Ok(()), Err)
     }
 
-    /// What was taken out of each CPU's ring.
+    /// What was read from each CPU's ring.
     pub(super) fn taken(&self) -> impl Iterator<Item = &Taken> {
         self.cpus.iter().map(|cpu| &cpu.taken)
     }
@@ -187,7 +187,7 @@ impl Taken {
             Record::Sample(sample) => {
                 let place = match ids {
                     [] => 0,
-                    // The kernel numbers events as they are opened.
+                    // The kernel numbers events in the order of opening.
                     _ => ids
                         .binary_search(&sample.id)
                         .map_err(|_| format!("a record of unknown event {}", sample.id))?,
@@ -219,7 +219,7 @@ fn refused(what: &str, cpu: u32, source: io::Error) -> Error {
 /// An event is an open file, and a large target on many CPUs has more of them than a process may
 /// have by default: asks for as many as it may have at all, if it must.
 fn allow_files(events: usize) -> Result<()> {
-    /// What else this process has open.
+    /// Number of other open files of this process.
     const OTHERS: u64 = 256;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= events as u64 + OTHERS) {

@@ -1,5 +1,5 @@
-//! The places at which events are counted or recorded: kprobe events of the run's own, or the
-//! target's tracepoints. perf knows both by their number in tracefs.
+//! The places at which events are counted or recorded: a run's own kprobe events, or the target's
+//! tracepoints. perf identifies both by their number in tracefs.
 
 use probe_core::{
     error::{Error, Result},
@@ -17,10 +17,10 @@ use crate::{
     sys::perf::{Attr, SampleRate},
 };
 
-/// Where a method takes its events from.
+/// The source of a method's events.
 ///
-/// A kprobe event of our own, rather than perf's anonymous kprobes (PMU `kprobe`): of those the
-/// kernel does not show how often they were hit, and how often missed.
+/// Our own kprobe events rather than perf's anonymous kprobes (PMU `kprobe`): for the latter the
+/// kernel does not show how often they were hit and missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PointSource {
     /// A kprobe event at each function.
@@ -36,7 +36,7 @@ pub(super) struct Point {
     pub(super) item: ItemId,
     /// The event's number, `perf_event_attr.config`.
     pub(super) id: u64,
-    /// What it is called in tracefs: `group/name`.
+    /// Its name in tracefs: `group/name`.
     pub(super) name: String,
 }
 
@@ -118,7 +118,7 @@ impl Points {
         &self.places
     }
 
-    /// What the kernel counted at each place's probe so far; none where there are no probes.
+    /// The kernel's counts of each place's probe so far; `None` if there are no probes.
     ///
     /// # Errors
     /// The counters cannot be read.
@@ -127,7 +127,7 @@ impl Points {
         Ok(probes.profile()?.into_iter().collect())
     }
 
-    /// Removes the probes; the events at them must be gone.
+    /// Removes the probes; the events at them must be closed.
     ///
     /// # Errors
     /// The kernel refused.

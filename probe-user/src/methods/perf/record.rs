@@ -1,13 +1,13 @@
 //! `perf-kprobe-record`, `perf-kprobe-record-N`, `perf-tracepoint-record`: every hit, or one in N,
-//! leaves a record in a ring, as `perf record -a -e EVENT -c N`.
+//! leaves a record in a ring, like `perf record -a -e EVENT -c N`.
 //!
-//! A record is the time alone, and which event where several share the ring: 16 or 24 bytes,
-//! without the event's own fields (`PERF_SAMPLE_RAW`), which say nothing here. What the events
-//! counted is there for free: the kernel counts every hit, recorded or not, so that one in N comes
-//! with the exact number, and records are checked against it.
+//! A record is only the time, and the event if several share the ring: 16 or 24 bytes, without the
+//! event's own fields (`PERF_SAMPLE_RAW`), which are of no use here. The events' counts come for
+//! free: the kernel counts every hit, recorded or not, so that one in N also has the exact number,
+//! and records are checked against it.
 //!
-//! One in N is taken by counting, on each CPU for itself. `PERF_SAMPLE_PERIOD` must not be asked
-//! for: with it, the kernel records every hit of a software event and writes 1 for its period
+//! One in N is taken by counting, on each CPU separately. `PERF_SAMPLE_PERIOD` must not be
+//! requested: with it, the kernel records every hit of a software event and writes 1 as its period
 //! (`perf_swevent_event`).
 
 use std::{collections::BTreeMap, time::Duration};
@@ -54,8 +54,8 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// The method that `options` name. The ring has perf's own size by default, 512 KiB: as many as
-    /// 32768 records.
+    /// The method named by `options`. The ring has perf's own size by default, 512 KiB: up to 32768
+    /// records.
     ///
     /// # Errors
     /// A value is wrong.

@@ -1,9 +1,9 @@
 //! Decoder of perf's ring records (include/uapi/linux/perf_event.h, `enum perf_event_type`).
 //!
-//! Pure functions of bytes. A record that contradicts itself is one named error, and the next
-//! record is read; only a length that leads nowhere ends the buffer.
+//! Pure functions of bytes. A record that contradicts itself gives one named error, and the next
+//! record is read; only an impossible length ends the buffer.
 
-/// Which fields samples hold, `PERF_SAMPLE_*`; only those that [`Sample`] decodes.
+/// The fields of samples, `PERF_SAMPLE_*`; only those that [`Sample`] decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SampleLayout(u64);
 
@@ -14,26 +14,26 @@ impl SampleLayout {
     /// The interrupted thread.
     #[doc(alias = "PERF_SAMPLE_TID")]
     pub const TID: Self = Self(1 << 1);
-    /// When.
+    /// The time.
     #[doc(alias = "PERF_SAMPLE_TIME")]
     pub const TIME: Self = Self(1 << 2);
     /// The call chain.
     #[doc(alias = "PERF_SAMPLE_CALLCHAIN")]
     pub const CALLCHAIN: Self = Self(1 << 5);
-    /// How many events the sample stands for.
+    /// The number of events that the sample represents.
     #[doc(alias = "PERF_SAMPLE_PERIOD")]
     pub const PERIOD: Self = Self(1 << 8);
-    /// Which event it is of, where several share a ring.
+    /// The event, if several share a ring.
     #[doc(alias = "PERF_SAMPLE_IDENTIFIER")]
     pub const IDENTIFIER: Self = Self(1 << 16);
 
-    /// Both one's fields and the other's.
+    /// The fields of both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether it holds all of `fields`.
+    /// Whether it has all of `fields`.
     pub const fn has(self, fields: Self) -> bool {
         self.0 & fields.0 == fields.0
     }
@@ -47,13 +47,13 @@ impl SampleLayout {
 /// Why a record could not be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// A record's length is below its header's, or no multiple of eight; what follows cannot be
-    /// found.
+    /// A record's length is less than its header's, or not a multiple of eight; the next record
+    /// cannot be found.
     #[error("the record at {offset} has the impossible length {length}")]
     Length {
         /// Where it starts.
         offset: usize,
-        /// The length that it states.
+        /// The length that it claims.
         length: usize,
     },
     /// A record reaches beyond the buffer.
@@ -63,10 +63,10 @@ pub enum RecordError {
         offset: usize,
         /// The length that it needs.
         length: usize,
-        /// What there is.
+        /// The length that is left.
         left: usize,
     },
-    /// A record is too short for its kind.
+    /// A record is too short for its type.
     #[error("the record at {offset} of type {kind} is too short: {length} bytes")]
     Short {
         /// Where it starts.
@@ -81,7 +81,7 @@ pub enum RecordError {
     Chain {
         /// Where it starts.
         offset: usize,
-        /// The number of entries that it states.
+        /// The number of entries that it claims.
         frames: u64,
     },
 }
@@ -92,34 +92,35 @@ pub enum Record<'a> {
     /// A sample.
     #[doc(alias = "PERF_RECORD_SAMPLE")]
     Sample(Sample<'a>),
-    /// So many records found no room before this one. It appears only when a later record fits.
+    /// Number of records that found no room before this one. It appears only when a later record
+    /// fits.
     #[doc(alias = "PERF_RECORD_LOST")]
     Lost(u64),
-    /// So many samples were lost by the hardware.
+    /// Number of samples lost by the hardware.
     #[doc(alias = "PERF_RECORD_LOST_SAMPLES")]
     LostSamples(u64),
     /// The kernel stopped the event for the rest of the tick: too many samples.
     #[doc(alias = "PERF_RECORD_THROTTLE")]
     Throttle,
-    /// It goes on.
+    /// It continues.
     #[doc(alias = "PERF_RECORD_UNTHROTTLE")]
     Unthrottle,
-    /// Another kind.
+    /// Another type.
     Other(u32),
 }
 
 /// A sample. Fields that its [`SampleLayout`] leaves out are zero, and the chain is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample<'a> {
-    /// The event that it is of.
+    /// The event to which it belongs.
     pub id: u64,
     /// The interrupted instruction.
     pub ip: u64,
     /// The interrupted thread; 0 is the idle task.
     pub tid: u32,
-    /// When.
+    /// The time.
     pub time: u64,
-    /// How many events it stands for.
+    /// The number of events that it represents.
     pub period: u64,
     /// Whether the interrupted instruction is that of a virtual CPU's guest
     /// (`PERF_RECORD_MISC_GUEST_KERNEL` or `_USER`).
@@ -165,7 +166,7 @@ impl<'a> Records<'a> {
         Self { rest: bytes, length: bytes.len(), layout }
     }
 
-    /// Takes the next record's header (without its size) and body off the buffer.
+    /// Removes the next record's header (without its size) and body from the buffer.
     fn split(&mut self) -> Result<(Header, &'a [u8]), RecordError> {
         let (offset, left) = (self.length - self.rest.len(), self.rest.len());
         let length = match self.rest {
@@ -230,7 +231,7 @@ fn decode(
     })
 }
 
-/// None where a field is cut short. The order of fields is the kernel's (`perf_output_sample`), not
+/// `None` if a field is incomplete. The order of fields is the kernel's (`perf_output_sample`), not
 /// that of the bits.
 #[inline]
 fn sample(

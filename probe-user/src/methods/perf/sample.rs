@@ -1,17 +1,17 @@
-//! `perf-sample-HZ` and `perf-sample-HZ-callchain`: system-wide sampling profilers, as `perf record
-//! -a -F HZ`, without and with `-g`.
+//! `perf-sample-HZ` and `perf-sample-HZ-callchain`: system-wide sampling profilers, like `perf
+//! record -a -F HZ`, without and with `-g`.
 //!
-//! Without call chains, a function's series is the share of samples that hit its own instructions.
-//! With them it is the share of samples that have it anywhere in their chain, and the share of its
-//! own instructions stands beside it. The whole is every sample of the bin on every CPU, user space
-//! and the idle task included. What interrupted the guest of a virtual CPU is left out, by the PMU
-//! where it can and here otherwise (a timer's tick during a guest is the host's interrupt, but says
-//! the guest's instruction):
-//! - `cpu-clock` ticks in idle too, so the whole is all CPU time, and a share does not move because
-//!   the rest of the machine went to sleep.
+//! Without call chains, a function's series is the share of samples in its own instructions. With
+//! them it is the share of samples with the function anywhere in their chain, and the share of its
+//! own instructions is reported beside it. The whole is every sample of the bin on every CPU,
+//! including user space and the idle task. Samples in the guest of a virtual CPU are left out, by
+//! the PMU if it can and here otherwise (a timer tick during a guest is the host's interrupt, but
+//! reports the guest's instruction):
+//! - `cpu-clock` also ticks in idle, so the whole is all CPU time, and a share does not change
+//!   because the rest of the machine went to sleep.
 //! - `cycles` does not count in idle, so the whole is the busy time. The kernel adapts the period
-//!   CPU by CPU to hold the frequency, so that samples stand for different numbers of cycles: each
-//!   brings its period along, and weighs as much.
+//!   per CPU to keep the frequency, so samples represent different numbers of cycles: each has its
+//!   period as its weight.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -46,14 +46,14 @@ pub const OWN: &str = "perf-sample-HZ";
 /// Ids of the profiler with call chains.
 pub const CALLCHAIN: &str = "perf-sample-HZ-callchain";
 
-/// What shapes the method.
+/// The parameters of the method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameters {
     /// Samples per second and CPU.
     pub frequency: Hertz,
     /// What ticks.
     pub ticker: Ticker,
-    /// Whether samples bring their call chain.
+    /// Whether samples include their call chain.
     pub chains: bool,
     /// Size of each CPU's ring.
     pub ring: PerfRing,
@@ -69,7 +69,7 @@ impl Parameters {
             layout = layout.and(SampleLayout::CALLCHAIN);
         }
         match self.ticker {
-            // A timer's ticks all stand for the same time.
+            // A timer's ticks all represent the same time.
             Ticker::CpuClock => layout,
             Ticker::Cycles | Ticker::Untold { .. } => layout.and(SampleLayout::PERIOD),
         }
@@ -84,11 +84,11 @@ pub struct SampleProfiler {
 }
 
 impl SampleProfiler {
-    /// The method that `options` name. Without a word about the event it is the best one here, and
+    /// The method named by `options`. Without an event it uses the best one of this machine, and
     /// the id says which, unless the kernel does not tell this user.
     ///
     /// # Errors
-    /// A value is wrong, or the kernel did not answer which event is the best.
+    /// A value is wrong, or the kernel did not say which event is the best.
     pub fn of(options: &mut Options) -> Result<Self> {
         let chains = number_in(CALLCHAIN, options.base());
         let frequency = chains.or_else(|| number_in(OWN, options.base())).map_or(Hertz(999), Hertz);
@@ -171,14 +171,14 @@ impl Method for SampleProfiler {
     }
 }
 
-/// What was in the rings.
+/// The content of the rings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Tally {
     /// Samples that saw each function.
     inclusive: PerItem<u64>,
     samples: u64,
     idle: u64,
-    /// Further samples, whose instruction is a guest's.
+    /// Additional samples, in a guest.
     guest: u64,
     lost: u64,
     throttled: u64,
@@ -193,7 +193,7 @@ struct SampleSession {
     layout: SampleLayout,
     map: AddressMap,
     wake: Duration,
-    /// What ticks, for people.
+    /// The event, as text.
     event: String,
     buffer: Vec<u8>,
     /// Of the sample at hand.
@@ -268,7 +268,7 @@ impl Tally {
                 self.samples += 1;
                 self.idle += u64::from(sample.tid == 0);
                 let at = Nanos(sample.time);
-                // Without a period they all weigh the same.
+                // Without a period they all have the same weight.
                 let weight = sample.period.max(1);
                 sink.sample(methods::ProfilerSample { at, weight, functions, innermost });
             }
@@ -279,8 +279,8 @@ impl Tally {
     }
 }
 
-/// Puts the target's functions in a sample's call chain, each once, in place of `functions`;
-/// returns the one that was interrupted.
+/// Writes the target's functions in a sample's call chain to `functions`, each once; returns the
+/// one that was interrupted.
 fn functions_of(
     sample: &Sample<'_>,
     map: &AddressMap,
@@ -288,8 +288,8 @@ fn functions_of(
 ) -> Option<ItemId> {
     functions.clear();
     let innermost = map.find(sample.ip);
-    // A return address may be the first one behind its function, if that ends in a call: look
-    // before it.
+    // A return address may be the first one after its function, if that ends in a call: look at the
+    // address before it.
     let callers = sample.chain().skip(1).filter_map(|address| map.find(address.wrapping_sub(1)));
     for function in innermost.into_iter().chain(callers) {
         if !functions.contains(&function) {
@@ -302,7 +302,7 @@ fn functions_of(
 impl SampleSession {
     fn seen(&self, readings: &[Reading], noted: Observation) -> Result<Observation> {
         let Tally { inclusive, samples, idle, guest, lost, throttled, bytes } = &self.tally;
-        // Exact where the kernel keeps the count; lost records are written only once there is room
+        // Exact if the kernel keeps the count; lost records are written only once there is room
         // again.
         let counts = readings.iter().flat_map(|reading| &reading.counts);
         let exact = counts.map(|count| count.lost).sum::<Option<u64>>();

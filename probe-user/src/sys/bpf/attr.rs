@@ -1,7 +1,6 @@
-//! The kernel's own structures: what goes into bpf(2) and what comes out
-//! (include/uapi/linux/bpf.h).
+//! The kernel's own structures for input and output of bpf(2) (include/uapi/linux/bpf.h).
 //!
-//! Each attribute is the leading part of `union bpf_attr` that its command reads; the kernel takes
+//! Each attribute is the leading part of `union bpf_attr` that its command reads; the kernel treats
 //! the missing rest as zero.
 #![expect(unsafe_code, reason = "structures that the kernel reads and fills as bytes")]
 
@@ -133,8 +132,8 @@ pub(super) fn bytes<A: Attr>(attr: &mut A) -> &mut [u8] {
     unsafe { std::slice::from_raw_parts_mut(std::ptr::from_mut(attr).cast(), size_of::<A>()) }
 }
 
-/// `struct bpf_link_info` up to the last count of missed hits; `rest` is the union of what each
-/// kind of link tells.
+/// `struct bpf_link_info` up to the last count of missed hits; `rest` is the union with the fields
+/// of each kind of link.
 #[repr(C)]
 pub(super) struct LinkInfo {
     pub(super) kind: u32,
@@ -153,7 +152,7 @@ impl LinkInfo {
     pub(super) const PERF_EVENT_MISSED: usize = 4;
 }
 
-/// What `BPF_OBJ_GET_INFO_BY_FD` fills in.
+/// A structure that `BPF_OBJ_GET_INFO_BY_FD` fills in.
 ///
 /// # Safety
 /// Integers only, in unions too: zero is a value of each, and so is whatever the kernel writes.

@@ -1,5 +1,5 @@
-//! Links: what ties a loaded program to a place in the kernel. Closing the last descriptor of one
-//! detaches the program.
+//! Links: they attach a loaded program to a place in the kernel. Closing the last descriptor of a
+//! link detaches the program.
 
 use std::{
     ffi::CStr,
@@ -19,8 +19,8 @@ use super::{
 /// Attaches a tracing program to the function it was loaded for.
 ///
 /// # Errors
-/// The errno: `EBUSY` where something else holds the function's entry, `E2BIG` where it has too
-/// many programs.
+/// The errno: `EBUSY` if something else holds the function's entry, `E2BIG` if it has too many
+/// programs.
 pub fn link_function(program: BorrowedFd<'_>, at: bpf_attach_type) -> io::Result<OwnedFd> {
     let mut attr =
         LinkCreate { prog_fd: number(program), attach_type: at as u32, ..LinkCreate::default() };
@@ -31,7 +31,7 @@ pub fn link_function(program: BorrowedFd<'_>, at: bpf_attach_type) -> io::Result
 /// keeps the event open.
 ///
 /// # Errors
-/// The errno: `EINVAL` where the event is of another kind than the program, or the kernel is older
+/// The errno: `EINVAL` if the event is of another kind than the program, or the kernel is older
 /// than 5.15.
 pub fn link_event(program: BorrowedFd<'_>, event: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let mut attr = LinkCreate {
@@ -44,13 +44,13 @@ pub fn link_event(program: BorrowedFd<'_>, event: BorrowedFd<'_>) -> io::Result<
 }
 
 /// Attaches a program to the entries of all `functions`, by address; each with the cookie that the
-/// program then gets.
+/// program can then read.
 ///
 /// # Errors
-/// The errno: `EOPNOTSUPP` where the kernel has no fprobes.
+/// The errno: `EOPNOTSUPP` if the kernel has no fprobes.
 ///
 /// # Panics
-/// There are not as many cookies as functions.
+/// The number of cookies differs from that of functions.
 pub fn link_functions(
     program: BorrowedFd<'_>,
     functions: &[u64],
@@ -75,7 +75,7 @@ pub fn link_functions(
 /// the kernel.
 ///
 /// # Errors
-/// The errno: `ENOENT` where there is none of this name.
+/// The errno: `ENOENT` if there is no such tracepoint.
 pub fn link_raw_tracepoint(program: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
     let mut attr = RawTracepointOpen {
         name: address(name.to_bytes_with_nul()),
@@ -98,21 +98,21 @@ pub fn link_exists(id: u32) -> io::Result<bool> {
     }
 }
 
-/// What the kernel knows of a link.
+/// The kernel's information about a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkInfo {
     /// Its id, as in `bpftool link show id`.
     pub id: u32,
     /// Whether this kernel counts the hits at which programs on kprobes, fprobes and tracepoints
-    /// did not run. It began to with the release (6.7) that put the probes' own misses into this
-    /// structure, so the structure's length tells.
+    /// did not run. It started to with the release (6.7) that added the probes' own misses to this
+    /// structure, so the structure's length shows it.
     pub counts_skips: bool,
-    /// Kprobes and fprobes: hits that the probe itself missed, before any program. None where the
-    /// kernel does not tell.
+    /// Kprobes and fprobes: hits that the probe itself missed, before any program. `None` if the
+    /// kernel does not report it.
     pub missed: Option<u64>,
 }
 
-/// Reads a link's account.
+/// Reads a link's information.
 ///
 /// # Errors
 /// The errno.

@@ -1,4 +1,4 @@
-//! Elements of maps, and runs of programs for the sake of running.
+//! Elements of maps, and test runs of programs.
 #![expect(unsafe_code, reason = "structures that the kernel reads and fills as bytes")]
 
 use std::{io, os::fd::BorrowedFd};
@@ -46,17 +46,17 @@ fn element(map: BorrowedFd<'_>, key: &[u8]) -> MapElem {
     MapElem { map_fd: number(map), key: address(key), ..MapElem::default() }
 }
 
-/// Reads the value at `key` into `value`, which must be as long as the map's values: of a per-CPU
-/// map, eight bytes times the number of possible CPUs for values of up to eight.
+/// Reads the value at `key` into `value`, which must have the length of the map's values: for a
+/// per-CPU map, eight bytes times the number of possible CPUs for values of up to eight bytes.
 ///
 /// # Errors
-/// The errno; `ENOENT` where there is none.
+/// The errno; `ENOENT` if there is none.
 pub fn lookup(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> io::Result<()> {
     let mut attr = MapElem { value: address_mut(value), ..element(map, key) };
     command(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr).map(drop)
 }
 
-/// Sets the value at `key`, which must be as long as the map's keys, `value` as its values.
+/// Sets the value at `key`; both must have the lengths of the map.
 ///
 /// # Errors
 /// The errno.
@@ -65,8 +65,8 @@ pub fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
     command(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
 }
 
-/// Reads a map's first key into `key`, which must be as long as its keys; false where the map is
-/// empty.
+/// Reads a map's first key into `key`, which must have the length of its keys; returns false if the
+/// map is empty.
 ///
 /// # Errors
 /// Any errno but `ENOENT`, which is the answer "empty".
@@ -74,7 +74,7 @@ pub fn first_key(map: BorrowedFd<'_>, key: &mut [u8]) -> io::Result<bool> {
     some_key(MapElem { map_fd: number(map), value: address_mut(key), ..MapElem::default() })
 }
 
-/// How many keys of `N` bytes a map holds, while nobody changes it.
+/// Number of keys of `N` bytes in a map that nobody is changing.
 ///
 /// # Errors
 /// Any errno but `ENOENT`, which ends the walk.
@@ -98,9 +98,9 @@ fn some_key(mut attr: MapElem) -> io::Result<bool> {
     }
 }
 
-/// Makes the kernel call its test functions, `bpf_fentry_test1` and so on, once each; the tracing
-/// program that it goes by does not run unless it is attached to one of them (net/bpf/test_run.c,
-/// `bpf_prog_test_run_tracing`).
+/// Makes the kernel call its test functions, `bpf_fentry_test1` and so on, once each. The tracing
+/// program is only used for the command, and does not run unless it is attached to one of them
+/// (net/bpf/test_run.c, `bpf_prog_test_run_tracing`).
 ///
 /// # Errors
 /// The errno.

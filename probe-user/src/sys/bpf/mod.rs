@@ -1,10 +1,10 @@
-//! The bpf(2) commands that aya does not reach: programs on functions of modules and on many
-//! functions at once, BTF by id, what a program met.
+//! The bpf(2) commands that aya does not support: programs on functions of modules and on many
+//! functions at once, BTF by id, statistics of programs.
 //!
 //! Every command goes through [`super::call`].
 //!
-//! Attributes hold addresses. Each is of a slice or structure that a function here borrows until
-//! its call has returned, and the kernel keeps none: so nothing here needs to be unsafe.
+//! Attributes contain addresses. Each is of a slice or structure that a function here borrows until
+//! its call has returned, and the kernel keeps none, so nothing here needs to be unsafe.
 
 mod attr;
 mod link;
@@ -28,19 +28,19 @@ pub use self::link::{
 };
 use super::call::{self, Call};
 
-/// A refusal, with the kernel's own log of why; empty where it gave none.
+/// A refusal, with the kernel's log; empty if it gave none.
 #[derive(Debug)]
 pub struct Refusal {
     /// The errno.
     pub error: io::Error,
-    /// What the verifier wrote.
+    /// The verifier's output.
     pub log: String,
 }
 
 /// A program, ready for `BPF_PROG_LOAD`.
 #[derive(Debug, Clone, Copy)]
 pub struct Program<'a> {
-    /// Its name for `bpftool`, cut at 15 bytes.
+    /// Its name for `bpftool`, truncated to 15 bytes.
     pub name: &'a str,
     /// Relocated instructions.
     pub instructions: &'a [bpf_insn],
@@ -52,7 +52,7 @@ pub struct Program<'a> {
     pub source: Option<SourceInfo<'a>>,
 }
 
-/// What a program may attach to, which decides what the verifier lets it do.
+/// What a program may attach to, which determines what the verifier allows.
 #[derive(Debug, Clone, Copy)]
 pub enum ProgramType<'a> {
     /// A function, at its entry (`BPF_TRACE_FENTRY`) or its exit (`BPF_TRACE_FEXIT`).
@@ -85,7 +85,7 @@ impl<'a> ProgramType<'a> {
         }
     }
 
-    /// Zero where the kernel asks for none.
+    /// Zero if the kernel does not require one.
     fn attach_type(self) -> u32 {
         match self {
             Self::Tracing { at, .. } => at as u32,
@@ -102,16 +102,16 @@ impl<'a> ProgramType<'a> {
     }
 }
 
-/// A kernel function as the verifier wants it named.
+/// A kernel function, as the verifier identifies it.
 #[derive(Debug, Clone, Copy)]
 pub struct FunctionType<'a> {
-    /// The BTF of the module that holds it; none for the kernel itself.
+    /// The BTF of the module that has it; `None` for the kernel itself.
     pub module: Option<BorrowedFd<'a>>,
     /// Id of its FUNC type.
     pub id: u32,
 }
 
-/// What ties a program's instructions to its source, for the verifier's log and for `bpftool`.
+/// Connects a program's instructions to its source, for the verifier's log and for `bpftool`.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceInfo<'a> {
     /// The object's BTF.
@@ -224,7 +224,7 @@ pub fn load_btf(btf: &[u8]) -> Result<OwnedFd, Refusal> {
     })
 }
 
-/// Tries without a log, which is cheaper, and asks for one only to explain a refusal.
+/// First tries without a log, which is cheaper; requests one only to explain a refusal.
 fn with_log(mut load: impl FnMut(&mut [u8]) -> io::Result<OwnedFd>) -> Result<OwnedFd, Refusal> {
     // The verifier gives up with EAGAIN when a signal is pending (libbpf tries 5 times too).
     let mut tries = 5;
@@ -238,7 +238,7 @@ fn with_log(mut load: impl FnMut(&mut [u8]) -> io::Result<OwnedFd>) -> Result<Ow
     let mut log = vec![0; 64 << 10];
     loop {
         match load(&mut log) {
-            // What made the first try fail has passed.
+            // The cause of the first failure has disappeared.
             Ok(fd) => return Ok(fd),
             Err(full) if full.raw_os_error() == Some(libc::ENOSPC) && log.len() < 16 << 20 => {
                 log.resize(log.len() * 4, 0);
@@ -250,7 +250,7 @@ fn with_log(mut load: impl FnMut(&mut [u8]) -> io::Result<OwnedFd>) -> Result<Ow
     Err(Refusal { error, log: String::from_utf8_lossy(text).trim_end().to_owned() })
 }
 
-/// The smallest BTF id above `id`; none behind the last.
+/// The smallest BTF id above `id`; `None` after the last.
 ///
 /// # Errors
 /// Any errno but `ENOENT`, which is the answer "none".
@@ -266,14 +266,14 @@ pub fn next_btf(id: u32) -> io::Result<Option<u32>> {
 /// Opens a BTF by its id.
 ///
 /// # Errors
-/// The errno; `ENOENT` where it went away since its id was read.
+/// The errno; `ENOENT` if it disappeared since its id was read.
 pub fn open_btf(id: u32) -> io::Result<OwnedFd> {
     let mut attr = ById { id, ..ById::default() };
     command_fd(bpf_cmd::BPF_BTF_GET_FD_BY_ID, &mut attr)
 }
 
-/// Name of the kernel part that a BTF describes (`vmlinux`, `vhost_net`); none for a BTF that a
-/// program brought.
+/// Name of the kernel part that a BTF describes (`vmlinux`, `vhost_net`); `None` for the BTF of a
+/// program.
 ///
 /// # Errors
 /// The errno.
@@ -288,23 +288,23 @@ pub fn kernel_btf_name(btf: BorrowedFd<'_>) -> io::Result<Option<String>> {
     Ok((info.kernel_btf != 0).then(|| text.into_owned()))
 }
 
-/// What the kernel knows of a loaded program.
+/// The kernel's information about a loaded program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProgramInfo {
     /// Its id, as in `bpftool prog show id`.
     pub id: u32,
-    /// Runs while the kernel kept statistics of them; zero where it never did.
+    /// Number of runs while the kernel kept statistics; zero if it never did.
     pub runs: u64,
-    /// ns that these took.
+    /// Total ns of these runs.
     pub run_time_ns: u64,
-    /// Hits at which it did not run because it was running on that CPU already. None where the
-    /// kernel does not tell.
+    /// Hits at which it did not run because it was already running on that CPU. `None` if the
+    /// kernel does not report it.
     pub recursion_misses: Option<u64>,
-    /// Instructions that the verifier walked. None where the kernel does not tell.
+    /// Instructions that the verifier walked. `None` if the kernel does not report it.
     pub verified_instructions: Option<u32>,
 }
 
-/// Reads a program's account.
+/// Reads a program's information.
 ///
 /// # Errors
 /// The errno.
@@ -323,7 +323,7 @@ pub fn program_info(program: BorrowedFd<'_>) -> io::Result<ProgramInfo> {
     })
 }
 
-/// Has the kernel time each run of every BPF program for as long as the descriptor is open.
+/// Makes the kernel time each run of every BPF program while the descriptor is open.
 ///
 /// # Errors
 /// The errno; `EINVAL` before Linux 5.8.
@@ -332,7 +332,7 @@ pub fn enable_run_time_stats() -> io::Result<OwnedFd> {
     command_fd(bpf_cmd::BPF_ENABLE_STATS, &mut attr)
 }
 
-/// Lets the kernel fill `info` in; returns how many bytes of it this kernel knows.
+/// Lets the kernel fill in `info`; returns how many bytes of it this kernel supports.
 fn object_info<T: Info>(fd: BorrowedFd<'_>, info: &mut T) -> io::Result<usize> {
     let mut attr = ObjInfo {
         bpf_fd: number(fd),

@@ -1,4 +1,4 @@
-//! `struct perf_event_attr`, as the bindings have it from the kernel's header.
+//! `struct perf_event_attr`, from the bindings of the kernel's header.
 #![expect(unsafe_code, reason = "a structure of integers that the kernel reads as bytes")]
 
 use std::{
@@ -8,8 +8,8 @@ use std::{
 
 use aya_obj::generated::perf_event_attr;
 
-/// `PERF_ATTR_SIZE_VER5`, up to the first field that came later: every kernel since 4.1 takes this
-/// length, and nothing newer is used here.
+/// `PERF_ATTR_SIZE_VER5`, up to the first field that was added later: every kernel since 4.1
+/// accepts this length, and nothing newer is used here.
 const SIZE: usize = offset_of!(perf_event_attr, aux_sample_size);
 
 /// Each field up to there begins where the one before it ends.
@@ -30,7 +30,7 @@ const NO_PADDING: () = {
     );
 };
 
-/// An event, with zero in all other fields.
+/// An event with zero in all other fields.
 pub(in crate::sys) fn event(kind: u32, config: u64) -> perf_event_attr {
     // SAFETY: integers, bit fields and unions of them, of which zero is a value.
     let zero: perf_event_attr = unsafe { mem::zeroed() };

@@ -1,4 +1,4 @@
-//! The ring that an event writes its records to, shared with the kernel.
+//! The ring for an event's records, shared with the kernel.
 #![expect(unsafe_code, reason = "mmap of the event's ring, shared with the kernel")]
 
 use std::{
@@ -20,7 +20,7 @@ use probe_core::error::{Error, Result};
 const DATA_HEAD: usize = offset_of!(perf_event_mmap_page, data_head);
 const DATA_TAIL: usize = offset_of!(perf_event_mmap_page, data_tail);
 
-/// The ring that an event writes its records to; read by one reader.
+/// The ring for an event's records; it has one reader.
 #[derive(Debug)]
 pub struct Ring {
     base: NonNull<u8>,
@@ -28,7 +28,7 @@ pub struct Ring {
     length: NonZeroUsize,
     /// Bytes of data, a power of two.
     size: u64,
-    /// Bytes ever taken out; the kernel's `data_tail`.
+    /// Total bytes read; the kernel's `data_tail`.
     tail: u64,
 }
 
@@ -51,7 +51,7 @@ impl Ring {
         Ok(Self { base, length, size: (page * pages) as u64, tail: 0 })
     }
 
-    /// Appends all records that are there to `into`, whole and in order, and frees their room.
+    /// Appends all available records to `into`, complete and in order, and releases their space.
     /// Returns their length.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    /// A file in place of an event, so that the test plays the kernel's part by writing to it.
+    /// A file instead of an event, so that the test plays the kernel's part by writing to it.
     fn played() -> (File, Ring, u64) {
         let page = rustix::param::page_size() as u64;
         let file = File::from(memfd_create("ring", MemfdFlags::CLOEXEC).unwrap());

@@ -20,9 +20,9 @@ const ENDED_BY_SIGNAL: &str = "interrupt";
 /// A client's report about its test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// Stretches of the test in order, without one that a signal cut short. Each begins where the
-    /// one before ends, or later: from 3.18 on, a client that has to wait for the CPU leaves one
-    /// out now and then.
+    /// Intervals of the test in order, without one that a signal cut short. Each starts where the
+    /// preceding one ends, or later: since 3.18, a client that has to wait for the CPU sometimes
+    /// omits one.
     pub intervals: Vec<Interval>,
     /// Bytes that the client sent.
     pub sent: u64,

@@ -49,7 +49,7 @@ use sink::Counter;
 /// Greatest number of guests: `tap99` is the longest name that fits after the longest tag.
 pub const MAX_GUESTS: usize = 100;
 
-/// The address of the sink, where it has one.
+/// The address of the sink, if it has one.
 pub const SINK_IP: Ipv4Addr = Ipv4Addr::new(10, 84, 255, 1);
 
 /// Number of bits that the addresses of both machines have in common.

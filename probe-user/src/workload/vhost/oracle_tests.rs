@@ -84,9 +84,9 @@ struct Model {
     offered: VecDeque<(u16, Buffer)>,
     held: Vec<u16>,
     completed: VecDeque<Used>,
-    /// Where the device asked for its next kick; none while it works.
+    /// The index at which the device asked for its next kick; `None` while it works.
     asleep: Option<u16>,
-    /// How many completions the driver still sleeps for.
+    /// The number of completions for which the driver still sleeps.
     waiting: Option<u16>,
 }
 
