@@ -1,6 +1,5 @@
-//! What stands in the documents that can be checked. Two crates' tests include this file, since
-//! neither can run the other's program: `probe-user/tests/documents.rs` and
-//! `xtask/src/documents.rs`.
+//! Checks on the documents. The tests of two crates include this file, since neither can run the
+//! other's program: `probe-user/tests/documents.rs` and `xtask/src/documents.rs`.
 
 use std::{
     env, fs,
@@ -17,12 +16,12 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) const PAGES: &str = "docs/src";
 
 /// Every document for users, by its path below the root, with its text: those at the root, the
-/// pages of the book, and what stands with published results.
+/// pages of the book, and those of published results.
 pub(crate) fn documents() -> Vec<(PathBuf, String)> {
     let mut paths = Vec::new();
     markdown(Path::new(""), false, &mut paths);
     markdown(Path::new(PAGES), true, &mut paths);
-    // A developer's own results stand beside the published ones.
+    // A developer's own results are beside the published ones.
     for folder in fs::read_dir(root().join("results")).unwrap() {
         let folder = Path::new("results").join(folder.unwrap().file_name());
         if root().join(&folder).join("campaign.json.xz").exists() {
@@ -52,15 +51,15 @@ pub(crate) fn read(path: &Path) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Compares what stands in a page of the book between `<!-- generated: PART -->` and `<!-- end -->`
-/// with what the code says. With `UPDATE_PAGES` in the environment, writes it there instead.
+/// Compares the text of a page of the book between `<!-- generated: PART -->` and `<!-- end -->`
+/// with what the code generates. With `UPDATE_PAGES` in the environment, writes it there instead.
 pub(crate) fn generated(page: &str, part: &str, told: &str) {
     generated_in(&Path::new(PAGES).join(page), part, told);
 }
 
-/// As [`generated`], in any document.
+/// Like [`generated`], in any document.
 pub(crate) fn generated_in(path: &Path, part: &str, told: &str) {
-    // Tests run side by side, and one page has several parts.
+    // Tests run in parallel, and one page has several parts.
     static WRITING: Mutex<()> = Mutex::new(());
     let _alone = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let text = read(path);
@@ -74,7 +73,7 @@ pub(crate) fn generated_in(path: &Path, part: &str, told: &str) {
     written(path, &[&text[..place.start], &told, &text[place.end..]].concat());
 }
 
-/// Compares a file with what the code says, or writes it, as [`generated`] does.
+/// Compares a file with what the code generates, or writes it, like [`generated`].
 pub(crate) fn written(path: &Path, told: &str) {
     let text = read(path);
     if text == told {
@@ -89,7 +88,7 @@ pub(crate) fn written(path: &Path, told: &str) {
     fs::write(root().join(path), told).unwrap();
 }
 
-/// The long help of a command and of each command below it, a block each.
+/// The long help of a command and of each subcommand, one block each.
 pub(crate) fn help(mut command: clap::Command) -> String {
     command = command.term_width(100);
     command.build();
@@ -107,8 +106,8 @@ fn block(name: &str, command: &mut clap::Command) -> String {
     format!("### {name}\n\n```text\n{}\n```\n\n", lines.join("\n"))
 }
 
-/// The commands of a text's `console` blocks, lines that go on joined, each with the lines of its
-/// answer.
+/// The commands in a text's `console` blocks, with continuation lines joined, each with the lines
+/// of its output.
 pub(crate) fn examples(text: &str) -> Vec<(String, Vec<String>)> {
     let mut examples: Vec<(String, Vec<String>)> = Vec::new();
     let (mut inside, mut goes_on) = (false, false);
@@ -136,7 +135,7 @@ pub(crate) fn examples(text: &str) -> Vec<(String, Vec<String>)> {
     examples
 }
 
-/// A line of shell as its simple commands: comments, redirections and `sudo` left out.
+/// The simple commands in a line of shell, without comments, redirections and `sudo`.
 pub(crate) fn commands(line: &str) -> Vec<Vec<String>> {
     let words = shlex::split(line).unwrap_or_else(|| panic!("no line of shell: {line}"));
     let mut commands = vec![Vec::new()];

@@ -1,16 +1,16 @@
-//! What a test sees from outside: the kernel state that tracetoll could have left behind.
+//! What a test can see from outside: kernel state that tracetoll may have left behind.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result};
 
-/// Everything on this kernel that tracetoll makes: one line per object, whoever made it.
+/// Everything on this kernel of the kinds that tracetoll creates: one line per object, whoever
+/// created it.
 ///
-/// Read with other means than tracetoll's own sweep, so that a sweep that overlooks a kind is found
-/// out.
+/// Read independently of tracetoll's own sweep, so that a sweep that misses a kind is found out.
 ///
 /// # Errors
-/// A listing that cannot be read, except where the kind does not exist on this kernel.
+/// A list that cannot be read, unless the kind does not exist on this kernel.
 pub fn kernel_state() -> Result<BTreeSet<String>> {
     let mut objects = BTreeSet::new();
     let tracefs = Path::new("/sys/kernel/tracing");
@@ -44,6 +44,6 @@ fn lines(kind: &str, file: &Path) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    // The counter of `enabled_functions` lines may differ; the function's name comes first.
+    // The counter in lines of `enabled_functions` may differ; the function's name comes first.
     Ok(text.lines().map(|line| format!("{kind} {}", line.trim_end())).collect())
 }

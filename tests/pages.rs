@@ -3,11 +3,11 @@
 
 use std::{fs, path::PathBuf};
 
-/// What was recorded on one kernel.
+/// A recording from one kernel.
 pub(crate) struct Golden(pub(crate) PathBuf);
 
 impl Golden {
-    /// All recordings, the oldest kernel's first. There is one for each folder.
+    /// All recordings, the oldest kernel's first. There is one per folder.
     pub(crate) fn all() -> Vec<Self> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/pages");
         let entries = fs::read_dir(folder).expect(folder).map(|entry| entry.expect(folder).path());
@@ -20,7 +20,7 @@ impl Golden {
         all
     }
 
-    /// The name of its folder: the kernel's series, where it is of [`Self::all`].
+    /// The name of its folder: the kernel's series, if it comes from [`Self::all`].
     pub(crate) fn name(&self) -> &str {
         self.0.file_name().and_then(|name| name.to_str()).expect("a folder's name")
     }

@@ -1,4 +1,4 @@
-//! How long it takes to turn trials into figures, and figures into reports.
+//! How long it takes to compute figures from trials, and reports from figures.
 
 use std::hint::black_box;
 
@@ -23,14 +23,14 @@ use serde_json::{Value, json};
 /// Bins of a run of the paper's length: 200 s in bins of 0.5 s.
 const BINS: usize = 400;
 
-/// What a journal holds.
+/// The content of a journal.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     blocks: u32,
-    /// Methods, the baseline among them.
+    /// Number of methods, including the baseline.
     methods: usize,
     functions: usize,
-    /// Sections of the schedule, of equal length.
+    /// Number of sections of the schedule, of equal length.
     sections: usize,
     guests: usize,
 }
@@ -86,7 +86,7 @@ fn campaign(criterion: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 let campaign = merge(vec![parsed(&text)]).unwrap();
-                // A bench of failed trials would be a fast one.
+                // A bench of failed trials would be too fast.
                 assert_eq!(campaign.summary.failed_trials, 0);
                 assert!(
                     campaign.summary.methods[1].fidelity.figures.of(R_RETAINED).known().is_some()
@@ -215,7 +215,7 @@ fn trial(
     let series: Vec<Value> = (0..if fidelity { seen } else { 0 })
         .map(|index| json!({ "function": function(index), "values": calls }))
         .collect();
-    // The last item of a target are the frames.
+    // The last item of a target is the frames.
     let recorded: Vec<Option<u64>> =
         (0..=shape.functions).map(|index| (index < seen).then_some(total)).collect();
     let with_reference = vec![json!({ "calls": calls }); shape.functions];

@@ -1,6 +1,6 @@
-//! How fast the decoders of kernel buffers are: events per second on one core.
+//! How fast the decoders of kernel buffers are, in events per second on one core.
 //!
-//! Each bench checks beforehand that the decoder finds exactly what is in its input.
+//! Each bench first checks that the decoder finds exactly what is in its input.
 
 use std::hint::black_box;
 
@@ -27,7 +27,7 @@ use recorded::Golden;
 criterion_group!(benches, pages, perf_ring);
 criterion_main!(benches);
 
-/// Real pages, as the kernel that wrote them describes them.
+/// Real pages, with the description by the kernel that wrote them.
 impl Golden {
     fn target(&self) -> Target {
         let symbols = Kallsyms::parse(self.text("kallsyms")).expect("symbols of a kernel");
@@ -48,8 +48,7 @@ impl Golden {
     }
 }
 
-/// Decodes all pages; the sum of all times and functions stands for what a consumer would do with
-/// them.
+/// Decodes all pages; the sum of all times and functions represents the work of a consumer.
 fn decode(decoder: &CallDecoder, pages: &[u8]) -> (Tally, u64) {
     let (mut tally, mut sum) = (Tally::default(), 0_u64);
     for page in pages.chunks(decoder.layout().page_size()) {
@@ -66,7 +65,7 @@ fn pages(criterion: &mut Criterion) {
     let golden = Golden::all().swap_remove(0);
     let mut group = criterion.benchmark_group("ftrace pages");
     let two = golden.target();
-    // As many targets as vhost_net, vhost and tun have functions, the traced two among them.
+    // As many functions as vhost_net, vhost and tun have, including the two traced ones.
     let mut many = two.clone();
     many.functions.extend((0..400).map(|i| Function {
         name: format!("f{i}"),
@@ -86,8 +85,7 @@ fn pages(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Records as a profiler's ring holds them: samples with a chain of twelve, now and then another
-/// kind.
+/// Records as in a profiler's ring: samples with a chain of twelve, and occasionally another type.
 fn ring(samples: u64) -> Vec<u8> {
     let record = |kind: u64, words: &[u64]| {
         let length = 8 + words.len() as u64 * 8;

@@ -1,7 +1,7 @@
 //! How long the load's virtio driver takes to offer a frame and to take its descriptor back.
 //!
 //! The device here completes every frame at once and in order, with four plain stores per frame:
-//! its part is in the figure, and small.
+//! its part of the figure is small.
 
 use std::{hint::black_box, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! How often the intervals hold a known truth: the tables of docs/src/explanation/statistics.md, in
-//! Markdown.
+//! How often the intervals contain a known truth: the tables of docs/src/explanation/statistics.md,
+//! in Markdown.
 //!
 //! `cargo run --release -p tracetoll-benches --example coverage`; it takes a few minutes.
 
@@ -14,14 +14,14 @@ use probe_core::analysis::{
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// Simulated campaigns behind each number of a table over blocks: the standard error is 0.003.
+/// Simulated campaigns per number of a table over blocks: the standard error is 0.003.
 const CAMPAIGNS: u32 = 4000;
 
-/// Simulated runs behind each number of the table within one run.
+/// Simulated runs per number of the table within one run.
 const RUNS: u32 = 1500;
 
-/// Simulated campaigns behind each number of the stop rule's table, whose intervals are found anew
-/// at each block.
+/// Simulated campaigns per number of the stop rule's table, whose intervals are computed again at
+/// each block.
 const STOPPED: u32 = 1000;
 
 /// Numbers of blocks.
@@ -37,7 +37,7 @@ fn main() {
     for (name, z, scatter) in [("0.69", 0.9, 0.3), ("0.83", 1.4, 0.55), ("0.95", 2.0, 0.4)] {
         let label = format!("r, mean {name}, z ~ N({z}, {scatter})");
         row(&label, &mut noise, |noise| noise.normal(z, scatter).tanh());
-        // The method lowers z by 0.2 on the average; the seed's own z is in both.
+        // The method lowers z by 0.2 on average; both include the seed's own z.
         let lost = move |noise: &mut Noise| {
             let off = noise.normal(z, scatter);
             off.tanh() - (off - noise.normal(0.2, 0.15)).tanh()
@@ -56,8 +56,8 @@ fn main() {
     stopped("log-normal, σ = 0.5", &mut noise, |noise| noise.normal(0.0, 0.5).exp());
 }
 
-/// Prints how often the interval at the stop holds the truth, and after how many blocks it stops:
-/// widths, as shares of the blocks' scatter, and 100 blocks at most.
+/// Prints how often the interval at the stop contains the truth, and after how many blocks it
+/// stops. The widths are shares of the blocks' scatter; there are at most 100 blocks.
 fn stopped(label: &str, noise: &mut Noise, value: impl Fn(&mut Noise) -> f64) {
     let all: Vec<f64> = (0..1_000_000).map(|_| value(noise)).collect();
     let truth = mean(&all);
@@ -90,7 +90,7 @@ impl Noise {
     }
 }
 
-/// Prints how often the interval of the mean of `n` values holds the mean of all.
+/// Prints how often the interval of the mean of `n` values contains the true mean.
 fn row(label: &str, noise: &mut Noise, value: impl Fn(&mut Noise) -> f64) {
     let truth = mean(&(0..1_000_000).map(|_| value(noise)).collect::<Vec<_>>());
     let cells = BLOCKS.map(|n| {
@@ -101,7 +101,7 @@ fn row(label: &str, noise: &mut Noise, value: impl Fn(&mut Noise) -> f64) {
     println!("| {label} | {} |", cells.join(" | "));
 }
 
-/// Prints how often Fieller's interval holds a ratio of means, below 15 blocks.
+/// Prints how often Fieller's interval contains a ratio of means, below 15 blocks.
 fn retained(noise: &mut Noise) {
     let cells = BLOCKS.map(|n| {
         if n >= 15 {
@@ -116,8 +116,8 @@ fn retained(noise: &mut Noise) {
     println!("| r_retained 0.8 (Fieller) | {} |", cells.join(" | "));
 }
 
-/// How often the interval from one run's bins holds the mean `r` of many runs: five sections whose
-/// levels step, with noise that depends on the bin before.
+/// How often the interval from one run's bins contains the mean `r` of many runs: five sections
+/// with different levels, with noise that depends on the preceding bin.
 fn in_run(noise: &mut Noise, bins: usize, persistence: f64) -> String {
     let levels = [4.0, 2.0, 1.0, 2.0, 4.0];
     let mut run = || {

@@ -1,5 +1,5 @@
-//! The corpus as text: a file of hex digits for each input, `corpus/TARGET/NAME.hex`, or of what
-//! people write themselves, `NAME.txt`; the golden pages of the tests, and the built-in scenarios.
+//! The corpus as text: a file of hex digits for each input, `corpus/TARGET/NAME.hex`, or of text
+//! that people write, `NAME.txt`; also the golden pages of the tests, and the built-in scenarios.
 
 use std::{fs, path::PathBuf};
 
@@ -15,7 +15,7 @@ fn root() -> PathBuf {
 /// Name and bytes of all inputs of a target.
 ///
 /// # Errors
-/// A file cannot be read, or holds no hex digits.
+/// A file cannot be read, or does not contain hex digits.
 pub fn inputs(target: &str) -> Result<Vec<(String, Vec<u8>)>> {
     let folder = root().join("corpus").join(target);
     let mut inputs = Vec::new();
@@ -23,7 +23,7 @@ pub fn inputs(target: &str) -> Result<Vec<(String, Vec<u8>)>> {
         for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
             let path = entry?.path();
             let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            // What people write stands as they write it.
+            // Text that people write is kept as it is.
             let bytes = match path.extension().is_some_and(|extension| extension == "txt") {
                 true => text.into_bytes(),
                 false => from_hex(&text).with_context(|| path.display().to_string())?,
@@ -41,7 +41,7 @@ pub fn inputs(target: &str) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(inputs)
 }
 
-/// What real kernels wrote, for the targets that read it.
+/// Data written by real kernels, for the targets that read it.
 fn golden(target: &str) -> Vec<(String, Vec<u8>)> {
     let mut inputs = Vec::new();
     for (choice, golden) in (0_u8..).zip(Golden::all()) {
@@ -62,19 +62,19 @@ fn golden(target: &str) -> Vec<(String, Vec<u8>)> {
     inputs
 }
 
-/// Bytes of hex digits; white space is skipped.
+/// Parses hex digits; white space is skipped.
 ///
 /// # Errors
-/// Something else stands there, or half a byte.
+/// There is another character, or half a byte.
 pub fn from_hex(text: &str) -> Result<Vec<u8>> {
-    let digit = |c: char| c.to_digit(16).with_context(|| format!("`{c}` is no hex digit"));
+    let digit = |c: char| c.to_digit(16).with_context(|| format!("`{c}` is not a hex digit"));
     let digits: Vec<u32> =
         text.chars().filter(|c| !c.is_whitespace()).map(digit).collect::<Result<_>>()?;
     ensure!(digits.len().is_multiple_of(2), "half a byte at the end");
     Ok(digits.chunks(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect())
 }
 
-/// Hex digits, 32 bytes a line.
+/// Hex digits, 32 bytes per line.
 pub fn to_hex(bytes: &[u8]) -> String {
     let line = |line: &[u8]| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     bytes.chunks(32).map(|part| line(part) + "\n").collect()

@@ -1,5 +1,4 @@
-//! The targets that people's own input goes through: scenarios, command lines, methods' words,
-//! journals.
+//! The targets for input written by people: scenarios, command lines, methods' words, journals.
 
 use std::sync::LazyLock;
 
@@ -17,7 +16,7 @@ use probe_core::{
 use probe_user::{cli::Cli, methods::registry, workload::scenarios};
 use serde_json::{Value, json};
 
-/// A scenario as a file holds it. One that is accepted is run as it reads back.
+/// A scenario file. If it is accepted, it must be accepted again after it was written.
 pub(crate) fn scenario(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let Ok(scenario) = scenarios::parse("x.toml", &text) else { return };
@@ -31,13 +30,13 @@ pub(crate) fn scenario(data: &[u8]) {
     }
 }
 
-/// A command line, a word on each line. Durations, rates, limits and gates are all read there.
+/// A command line, one word per line. It includes durations, rates, limits and gates.
 pub(crate) fn words(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let _ = Cli::try_parse_from(std::iter::once("tracetoll").chain(text.lines()));
 }
 
-/// A method as a person names it, and a list of them.
+/// A method as named by a user, and a list of them.
 pub(crate) fn method(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let _ = registry::find(&text);
@@ -50,7 +49,7 @@ macro_rules! recorded {
     };
 }
 
-/// The lines of two journals that were recorded.
+/// The lines of two recorded journals.
 static RECORDED: LazyLock<[Vec<Value>; 2]> =
     LazyLock::new(|| [recorded!("overhead.jsonl"), recorded!("fidelity.jsonl")]);
 
@@ -58,9 +57,9 @@ fn lines(journal: &str) -> Vec<Value> {
     journal.lines().map(|line| serde_json::from_str(line).expect("a recorded line")).collect()
 }
 
-/// A journal through all that is made of it. The first byte chooses: the bytes behind it, or a
-/// recorded journal to which each three of them do something, so that what is read is a journal
-/// nearly always.
+/// Everything that is made from a journal. The first byte chooses between the bytes after it, and a
+/// recorded journal that each three of these bytes change, so that the result is nearly always a
+/// valid journal.
 pub(crate) fn journal(data: &[u8]) {
     let Some((&choice, rest)) = data.split_first() else { return };
     let read = |text: &[u8], name: &str| {
@@ -89,7 +88,7 @@ pub(crate) fn journal(data: &[u8]) {
     }
 }
 
-/// Everything that tells of a campaign.
+/// Everything that describes a campaign.
 fn show(campaign: Campaign) {
     let json = serde_json::to_vec(&campaign).expect("a campaign that can be written");
     let again: Campaign = serde_json::from_slice(&json).expect("a campaign that reads back");
@@ -108,7 +107,7 @@ fn show(campaign: Campaign) {
     }
 }
 
-/// Puts something else at the place that two bytes name: the third says what.
+/// Changes the value at the place given by two bytes; the third one says how.
 fn change(lines: &mut [Value], [low, high, what]: [u8; 3]) {
     let mut places = 0;
     lines.iter().for_each(|line| places += count(line));
@@ -122,7 +121,7 @@ fn change(lines: &mut [Value], [low, high, what]: [u8; 3]) {
     }
 }
 
-/// Values within, itself too.
+/// Number of values within it, including itself.
 fn count(value: &Value) -> usize {
     1 + match value {
         Value::Array(values) => values.iter().map(count).sum(),
@@ -131,7 +130,7 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// The value that so many others stand before.
+/// The value at this position in depth-first order.
 fn at<'v>(value: &'v mut Value, place: &mut usize) -> &'v mut Value {
     if *place == 0 {
         return value;

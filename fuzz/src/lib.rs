@@ -1,7 +1,7 @@
-//! What the decoders, and the readers of people's own input, must stand: any bytes at all.
+//! What decoders, and readers of people's input, must withstand: any bytes at all.
 //!
-//! Each target is a plain function of bytes that panics where a decoder breaks its word. The same
-//! functions serve the coverage-guided fuzzer in `libfuzzer/`, which runs long and by hand, and the
+//! Each target is a plain function of bytes that panics if a decoder is wrong. The same functions
+//! are used by the coverage-guided fuzzer in `libfuzzer/`, which runs long and by hand, and by the
 //! replay of the corpus, which is a test on the stable toolchain.
 
 pub mod corpus;
@@ -11,7 +11,7 @@ pub mod mutate;
 mod pages;
 mod targets;
 
-/// A target: it takes any bytes, and panics where a decoder is wrong.
+/// A target: it accepts any bytes, and panics if a decoder is wrong.
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
@@ -31,7 +31,7 @@ pub const TARGETS: &[(&str, Target)] = &[
 /// Runs the target of this name.
 ///
 /// # Panics
-/// There is none, or the decoder breaks its word.
+/// There is none, or the decoder is wrong.
 pub fn run(name: &str, data: &[u8]) {
     let (_, target) = TARGETS.iter().find(|(known, _)| *known == name).expect("a known target");
     target(data);

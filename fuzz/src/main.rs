@@ -1,5 +1,5 @@
-//! The corpus between text, as it is kept, and files of bytes, as libFuzzer takes them; and inputs
-//! to look at.
+//! Converts the corpus between text, as it is kept, and binary files for libFuzzer; and runs single
+//! inputs.
 
 use std::{
     fs,
@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// Writes each input before it is tried, so that it is there after a panic.
+/// Writes each input before it is tried, so that it is available after a panic.
 fn mutate(target: &str, time: Duration, seed: u64, folder: &Path) -> Result<()> {
     let mut mutator = mutate::Mutator::new(target, seed)?;
     let (begin, file, mut inputs) = (Instant::now(), folder.join(target), 0_u64);

@@ -1,6 +1,6 @@
-//! A fuzzer that needs nothing but this workspace: inputs of the corpus, changed by chance. It sees
-//! no coverage, so that it is no match for libFuzzer; but it runs anywhere, and what it did can be
-//! done again by its seed.
+//! A fuzzer that needs only this workspace: inputs of the corpus, changed at random. It does not
+//! use coverage, so libFuzzer finds more; but it runs anywhere, and a run can be repeated by its
+//! seed.
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -15,7 +15,7 @@ pub struct Mutator {
 }
 
 impl Mutator {
-    /// Of this target's corpus; the seed decides all that follows.
+    /// For this target's corpus; the seed determines everything that follows.
     ///
     /// # Errors
     /// The corpus cannot be read.
@@ -50,7 +50,7 @@ impl Mutator {
             }
             2 => bytes.insert(place, self.draws.random()),
             3 => {
-                // What numbers are made of.
+                // Characters of numbers.
                 let digit = b"0123456789.-e"[self.draws.random_range(0..13)];
                 bytes.splice(place..end.min(place + 1), [digit]);
             }

@@ -26,7 +26,7 @@ use probe_user::{
 
 use crate::pages::Golden;
 
-/// Decoders, one as each kernel describes its pages.
+/// Decoders, one for each kernel's description of its pages.
 static DECODERS: LazyLock<Vec<CallDecoder>> =
     LazyLock::new(|| Golden::all().iter().map(decoder).collect());
 
@@ -45,7 +45,7 @@ pub(crate) fn ftrace_page(data: &[u8]) {
     check_page(&DECODERS[usize::from(choice) % DECODERS.len()], page);
 }
 
-/// What holds of every page, damaged or not.
+/// What must hold for every page, damaged or not.
 fn check_page(decoder: &CallDecoder, page: &[u8]) {
     let (mut tally, mut visited) = (Tally::default(), 0);
     let outcome = decoder.page(page, &mut tally, |_, _| visited += 1);
@@ -55,7 +55,7 @@ fn check_page(decoder: &CallDecoder, page: &[u8]) {
     assert!(tally.events <= page.len() as u64 / 4 + 1, "{} events: {outcome:?}", tally.events);
 }
 
-/// `header_page`, `header_event`, `format` and a page that they describe, with a zero behind each
+/// `header_page`, `header_event`, `format` and a page that they describe, with a zero after each
 /// text.
 pub(crate) fn ftrace_format(data: &[u8]) {
     let mut parts = data.splitn(4, |&byte| byte == 0);
@@ -78,7 +78,7 @@ pub(crate) fn ftrace_format(data: &[u8]) {
     }
 }
 
-/// Records; bits of the last byte choose what samples hold.
+/// Records; bits of the last byte choose the fields of samples.
 pub(crate) fn perf_ring(data: &[u8]) {
     const FIELDS: [SampleLayout; 6] = [
         SampleLayout::IP,
@@ -117,7 +117,7 @@ pub(crate) fn packet_block(data: &[u8]) {
     assert!(frames <= used / FRAME_HEADER + 1 && frames <= said as usize, "{frames} of {said}");
 }
 
-/// The kernel's BTF and a module's behind it; the last two bytes say how long the first is.
+/// The kernel's BTF followed by a module's; the last two bytes are the length of the first.
 pub(crate) fn btf(data: &[u8]) {
     let Some((rest, &length)) = data.split_last_chunk::<2>() else { return };
     let (kernel, module) = rest.split_at(rest.len().min(u16::from_le_bytes(length).into()));
@@ -130,7 +130,7 @@ pub(crate) fn btf(data: &[u8]) {
     }
 }
 
-/// A list of symbols, and a function looked for in it.
+/// A list of symbols, and a function to find in it.
 pub(crate) fn kallsyms(data: &[u8]) {
     let Ok(symbols) = Kallsyms::parse(String::from_utf8_lossy(data).into_owned()) else { return };
     let Ok(target) = targets::resolve("f", &symbols) else { return };

@@ -1,4 +1,4 @@
-//! Every input that is kept, on every toolchain.
+//! Runs every kept input, on every toolchain.
 
 use tracetoll_fuzz::{TARGETS, corpus};
 
@@ -9,7 +9,7 @@ fn every_target_stands_its_corpus() {
         assert!(inputs.len() >= 3, "{name} has {} inputs", inputs.len());
         for (_, bytes) in inputs {
             target(&bytes);
-            // Cut short anywhere, it is another input.
+            // Truncated anywhere, it is another input.
             for length in (0..bytes.len()).step_by(bytes.len() / 64 + 1) {
                 target(&bytes[..length]);
             }

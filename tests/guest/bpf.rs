@@ -1,5 +1,5 @@
 //! The exact counter: on functions of modules and of the kernel, from several CPUs; what it
-//! refuses; what it leaves.
+//! refuses; what it leaves behind.
 
 use std::{env, fs, path::PathBuf, thread};
 
@@ -46,7 +46,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// A function, its module, and what calls it once.
+/// A function, its module, and something that calls it once.
 const OPEN_VHOST: (&str, Option<&str>) = ("vhost_net_open", Some("vhost_net"));
 const OPEN_TUN: (&str, Option<&str>) = ("tun_chr_open", Some("tun"));
 const SET_NAME: (&str, Option<&str>) = ("comm_write", None);
@@ -125,8 +125,7 @@ fn counts_each_call() -> Result<()> {
     Ok(())
 }
 
-/// The kernel takes 38 programs on one function; the one that is too many comes after one that
-/// attached.
+/// The kernel accepts 38 programs on one function; the excess one comes after one that attached.
 fn a_failed_enable() -> Result<()> {
     crate::load_modules()?;
     let run = Run::start()?;
@@ -208,7 +207,7 @@ fn reference_sites() -> Result<()> {
     ensure!(series.missed == Loss::NONE, "{series:?}");
     ensure!(series.functions[0] == ReferenceCounts::Calls(vec![0]), "{series:?}");
     ensure!(matches!(series.functions[1], ReferenceCounts::None { .. }), "{series:?}");
-    // A check without load proves nothing, and says so.
+    // A check without load proves nothing, and reports that.
     let unchecked = reference::verify(&Programs::default(), &target, || Ok(()));
     ensure!(
         matches!(&unchecked, Err(Error::Inconsistent(why)) if why.contains("no call")),
@@ -228,7 +227,7 @@ fn dropped_session() -> Result<()> {
     Ok(())
 }
 
-/// Programs of the object that `cargo xtask ebpf --log` builds: all can be loaded, and those that
+/// Programs of the object built by `cargo xtask ebpf --log`: all can be loaded, and those that
 /// count log each call.
 fn logged() -> Result<()> {
     let object = env::var_os("TRACETOLL_BPF_LOG").context("TRACETOLL_BPF_LOG is not set")?;
@@ -243,12 +242,12 @@ fn logged() -> Result<()> {
     let campaign: Value = serde_json::from_str(&fs::read_to_string(out.join("campaign.json"))?)?;
     let design = &campaign["design"];
     ensure!(design["bpf_log"] == true, "{design}");
-    // Some have no PMU here; none is too much for the verifier.
+    // Some have no PMU here; none is too complex for the verifier.
     let unavailable = design["unavailable"].to_string();
     ensure!(!unavailable.contains("BPF_PROG_LOAD"), "{unavailable}");
     let trials = campaign["trials"].as_array().context("it has no trials")?;
     for method in ["off", "bpf-fentry-count", "bpf-kprobe-count", "bpf-fexit-latency"] {
-        // The programs of the reference counter log too.
+        // The programs of the reference counter also log.
         let alone = |trial: &&Value| trial["method"] == method && trial["with_reference"] != true;
         let trial = trials.iter().find(alone).context(method)?;
         let recorded = &trial["outcome"]["done"]["observation"]["recorded"];
@@ -270,7 +269,7 @@ fn logged() -> Result<()> {
     refuse(measure, 1, &["its programs log: use --bpf-log"])
 }
 
-/// The tiny scenario in the closed loop alone, as a file.
+/// The tiny scenario with only the closed loop, as a file.
 fn closed_loop(folder: &Folder) -> Result<PathBuf> {
     let text = fs::read_to_string(folder.tiny()?)?;
     let lines =

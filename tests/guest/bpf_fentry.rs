@@ -1,4 +1,5 @@
-//! Every method on function entries: what it accounts for, what a full ring costs, what it leaves.
+//! Every method on function entries: what it accounts for, what a full ring costs, what it leaves
+//! behind.
 
 use std::{thread, time::Duration};
 
@@ -63,10 +64,10 @@ fn target(functions: &[(&str, &str)]) -> Target {
 
 const VHOST: (&str, &str) = ("vhost_net_open", "vhost_net");
 const TUN: (&str, &str) = ("tun_chr_open", "tun");
-/// Nothing calls it while no interface is made.
+/// Nothing calls it while no interface is created.
 const UNUSED: (&str, &str) = ("tun_chr_ioctl", "tun");
 
-/// What was handed over, by item.
+/// What was delivered, by item.
 #[derive(Debug, Default)]
 struct Seen {
     totals: PerItem<u64>,
@@ -107,7 +108,7 @@ struct Outcome {
     span: (Nanos, Nanos),
 }
 
-/// Runs `load` under `method`, with a call before and behind that belongs to nobody.
+/// Runs `load` under `method`, with a call before and one after that must not be counted.
 fn observe(
     method: &dyn Method,
     target: &Target,
@@ -135,7 +136,8 @@ fn all_methods() -> impl Iterator<Item = Result<Box<dyn Method>>> {
 const THREADS: u64 = 3;
 const CALLS: u64 = 300;
 
-/// `tun_chr_open` as many times as it says, `vhost_net_open` once in 20, from several threads.
+/// Calls `tun_chr_open` the given number of times and `vhost_net_open` once in 20, from several
+/// threads.
 fn threads() -> Result<()> {
     let one = || -> Result<()> {
         for call in 0..CALLS {
@@ -157,7 +159,7 @@ fn every_call() -> Result<()> {
     crate::load_modules()?;
     let target = target(&[TUN, VHOST, UNUSED]);
     let truth = [THREADS * CALLS, THREADS * CALLS / 20, 0];
-    // All of them load to detect, and load again to attach: one answer is enough.
+    // All of them load for detection, and load again to attach: one answer is enough.
     let detection = registry::find("bpf-fentry-budget")?.detect(&target);
     ensure!(matches!(detection, Detection::Available), "{detection:?}");
     for method in all_methods() {
@@ -193,8 +195,8 @@ fn check(class: Class, outcome: &Outcome, truth: &[u64]) -> Result<()> {
     Ok(())
 }
 
-/// A count that is exact, and an estimate that holds the truth; five standard deviations where it
-/// promises two, so that one run in a million fails by chance.
+/// A count that is exact, and an estimate that contains the truth; within five standard deviations
+/// where it promises two, so that one run in a million fails by chance.
 fn sampled(observation: &Observation, item: usize, truth: u64) -> Result<()> {
     let (counted, estimate) = (observation.counted[item], observation.estimates[item]);
     ensure!(counted == Some(truth), "counted {counted:?} of {truth}");
@@ -225,7 +227,7 @@ fn full_rings() -> Result<()> {
         ensure!(recorded > 0 && recorded == seen.records(0), "{word}: {observation:?}");
         ensure!(recorded <= room && lost > 0, "{word}: {observation:?}");
         ensure!(observation.missed == Loss::NONE, "{word}: {observation:?}");
-        // The budget is large enough for all, so each was drawn, give or take what rounding leaves.
+        // The budget is large enough for all, so each was drawn, except for rounding.
         let drawn = recorded + lost;
         ensure!(drawn == FLOOD || (word.contains("budget") && drawn <= FLOOD), "{word}: {drawn}");
         if method.descriptor().class == Class::Sampled {
@@ -235,7 +237,8 @@ fn full_rings() -> Result<()> {
     Ok(())
 }
 
-/// One function takes no further program, the other does: the link on that must go again.
+/// One function accepts no further program, the other does: the link on the latter must be removed
+/// again.
 fn failed_enable() -> Result<()> {
     crate::load_modules()?;
     let mut loader = Loader::new(&Programs::default(), "crowd")?;
@@ -250,7 +253,7 @@ fn failed_enable() -> Result<()> {
         crowd.push(counter);
     }
     let before = links()?;
-    // The session is one for all; these have more to undo than programs, or less.
+    // All methods share the session; these have more to undo than programs, or less.
     for id in ["bpf-fentry-empty", "bpf-fentry-perfbuf", "bpf-fentry-sample-100"] {
         let (method, run) = (registry::find(id)?, Run::start()?);
         let mut session = method.attach(&target(&[TUN, VHOST]), &AttachContext::bare(&run))?;
@@ -267,8 +270,8 @@ fn links() -> Result<Vec<u32>> {
     aya::programs::loaded_links().map(|link| Ok(link?.id())).collect()
 }
 
-/// The rate goes up tenfold. What is asserted are numbers of calls: that all were counted, that not
-/// all were recorded, and that the records' weights stand for the calls of each part.
+/// The rate rises tenfold. Asserted are numbers of calls: that all were counted, that not all were
+/// recorded, and that the records' weights represent the calls of each part.
 fn budget() -> Result<()> {
     const SLOW: u64 = 200;
     const FAST: u64 = 3000;
@@ -286,7 +289,7 @@ fn budget() -> Result<()> {
     let step = step.context("no step")?;
     sampled(&observation, 0, SLOW + FAST)?;
     ensure!(observation.recorded[0] < Some(SLOW + FAST), "{observation:?}");
-    // Where the hook alone takes more than the budget, hardly any of the last calls leave a record.
+    // If the hook alone takes more than the budget, hardly any of the last calls leave a record.
     let least = &observation.details["least_probability_at_end_per_function"][0];
     let unseen = 10.0 / least.as_f64().context("no number")?;
     for (part, truth) in [(true, SLOW), (false, FAST)] {
@@ -302,7 +305,7 @@ fn budget() -> Result<()> {
     kept(&observation).with_context(|| format!("{observation:?}"))
 }
 
-/// What was spent, by the prices found, is at most what the budget gave and the buckets held.
+/// By the measured costs, no more was spent than the budget gave and the buckets held.
 fn kept(observation: &Observation) -> Result<()> {
     let number = |name: &str| {
         let value = observation.details.get(name).with_context(|| name.to_owned())?;
@@ -312,13 +315,13 @@ fn kept(observation: &Observation) -> Result<()> {
     let share = number("budget_pct_of_cpu_per_function")? / 100.0;
     let cpus = cpus::online()?.len() as f64;
     let given = cpus * (share * observation.enabled.0 as f64 + number("capacity_ns")?);
-    // Each CPU may go beyond it by what it does between two looks at the bucket, and by the records
-    // at the floor of the probability: 2^-16, so five are many.
+    // Each CPU may exceed it by what it does between two checks of the bucket, and by the records
+    // at the minimum probability: 2^-16, so five are many.
     let calls = observation.counted[0].context("not counted")? as f64;
     let beyond = cpus * (64.0 * call + record) + 5.0 * record;
     let exceeded = &observation.details["budget_exceeded_by_hook"][0];
-    // No probability makes the hook cheaper: where it takes all, the records get what is left, and
-    // the floor's.
+    // No probability makes the hook cheaper: if it takes everything, the records get what remains,
+    // and those at the minimum probability.
     let of_calls =
         if exceeded.as_bool().context("no word on the hook")? { 0.0 } else { calls * call };
     let lost = observation.lost.exact().context("not exact")?;

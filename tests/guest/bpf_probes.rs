@@ -1,5 +1,5 @@
-//! Programs on kprobes, fprobes, tracepoints and function exits: each hit is counted, whatever the
-//! place; what is too much leaves nothing behind.
+//! Programs on kprobes, fprobes, tracepoints and function exits: each hit is counted at every kind
+//! of place; an attachment that fails leaves nothing behind.
 
 use std::{sync::OnceLock, thread};
 
@@ -32,7 +32,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// Methods with what a target of theirs is, and one that they cannot attach to in full.
+/// Methods with a target for each, and one that they cannot attach to completely.
 const METHODS: &[(&str, &str, &str)] = &[
     ("bpf-kprobe-count", FUNCTIONS, BAD_FUNCTION),
     ("bpf-kprobe-multi-count", FUNCTIONS, BAD_FUNCTION),
@@ -44,7 +44,7 @@ const METHODS: &[(&str, &str, &str)] = &[
 
 const FUNCTIONS: &str = "tun_chr_open,comm_write";
 const TRACEPOINT: &str = "tracepoint:oom:oom_score_adj_update";
-/// Something that no probe can stand at, behind something that one can.
+/// Something that cannot have a probe, after something that can.
 const BAD_FUNCTION: &str = "tun_chr_open,ftrace_stub";
 const BAD_TRACEPOINT: &str = "tracepoint:oom:oom_score_adj_update,tracepoint:oom:no_such";
 
@@ -83,7 +83,7 @@ fn call_all() -> Result<()> {
     threads.into_iter().try_for_each(|thread| thread.join().expect("no panic"))
 }
 
-/// The symbols are read once: it takes an emulated CPU seconds.
+/// The symbols are read once: that takes an emulated CPU seconds.
 fn resolve(request: &str) -> Result<Target> {
     static SYMBOLS: OnceLock<Kallsyms> = OnceLock::new();
     let symbols = match SYMBOLS.get() {
@@ -96,8 +96,8 @@ fn resolve(request: &str) -> Result<Target> {
     Ok(targets::resolve(request, symbols)?)
 }
 
-/// The method and its target, unless this kernel cannot: then only for the one reason that is
-/// expected.
+/// The method and its target, unless this kernel cannot run it, which may only be for the expected
+/// reason.
 fn ready(id: &str, request: &str) -> Result<Option<(Box<dyn Method>, Target)>> {
     let target = resolve(request)?;
     let method = registry::find(id)?;
@@ -113,7 +113,7 @@ fn ready(id: &str, request: &str) -> Result<Option<(Box<dyn Method>, Target)>> {
     }
 }
 
-/// What `method` observes while `load` runs, and what it said at the last edge.
+/// What `method` observes while `load` runs, and what it reported at the last edge.
 fn observe(
     method: &dyn Method,
     target: &Target,
@@ -136,7 +136,7 @@ fn observe(
     Ok((session.detach()?, totals.0.to_vec()))
 }
 
-/// What of a target was hit: `n` times each.
+/// The expected hits of a target: `n` each.
 fn expected(target: &Target, n: u64) -> Vec<Option<u64>> {
     vec![Some(n); target.functions.len() + target.tracepoints.len()]
 }
@@ -160,8 +160,8 @@ fn each_hit() -> Result<()> {
     Ok(())
 }
 
-/// Every hit is counted, or missed: a program that is preempted on its CPU keeps those that come
-/// there meanwhile from running, and the kernel does not tell of which function they were.
+/// Every hit is counted or missed: a program that is preempted on its CPU prevents others there
+/// from running, and the kernel does not report for which function.
 fn check_sum(expected: &[Option<u64>], observation: &Observation) -> Result<()> {
     let pairs = observation.recorded.iter().zip(expected);
     ensure!(observation.recorded.len() == expected.len() && pairs.clone().all(|(a, b)| a <= b));
@@ -172,34 +172,34 @@ fn check_sum(expected: &[Option<u64>], observation: &Observation) -> Result<()> 
 }
 
 /// Whether the kernel counts what programs of the method miss: on trampolines and raw tracepoints
-/// always, elsewhere since 6.7, which put the counts into `struct bpf_link_info`
+/// always, elsewhere since 6.7, which added the counts to `struct bpf_link_info`
 /// (include/uapi/linux/bpf.h).
 fn counts_misses(id: &str) -> Result<bool> {
     let always = ["bpf-fexit-latency", "bpf-rawtp-count"].contains(&id);
     Ok(always || kernel()? >= (6, 7))
 }
 
-/// Every call that is counted is timed, for none nests in another; unless its exit is missed, which
-/// happens where the program of another call's exit is preempted on the same CPU.
+/// Every counted call is timed, since none nests in another, unless its exit is missed. That
+/// happens if the program of another call's exit is preempted on the same CPU.
 fn check_durations(observation: &Observation) -> Result<()> {
     let (mut timed, mut calls) = (0, 0);
     for (durations, of_function) in observation.durations.iter().zip(&*observation.recorded) {
         let buckets = &durations.as_ref().context("no histogram")?.log2_ns;
         timed += buckets.iter().sum::<u64>();
         calls += of_function.context("not observed")?;
-        // No call is over within 2 ns, nor takes an hour.
+        // No call takes less than 2 ns or more than an hour.
         ensure!(buckets[0] == 0 && buckets[42..].iter().all(|&n| n == 0), "{buckets:?}");
     }
     if observation.durations.is_empty() {
         return Ok(());
     }
-    // On kprobes, where older kernels do not tell, programs are not preempted.
+    // On kprobes, where older kernels do not report misses, programs are not preempted.
     let missed = observation.details["missed_exits"]["n"].as_u64().unwrap_or(0);
     ensure!(timed + missed == calls, "{timed} of {calls} calls timed, {missed} exits missed");
     Ok(())
 }
 
-/// Threads that sleep in a function at once, and room for one start only.
+/// Several threads sleep in a function, and there is room for only one start time.
 fn full_map() -> Result<()> {
     const SLEEPERS: u64 = 8;
     for id in ["bpf-fexit-latency:max_keys=1", "bpf-kretprobe-latency:max_keys=1"] {
@@ -216,10 +216,10 @@ fn full_map() -> Result<()> {
         let buckets = &observation.durations[0].as_ref().context("no histogram")?.log2_ns;
         let timed: u64 = buckets.iter().sum();
         let untimed = observation.details["untimed_exits_per_function"][0].as_u64();
-        // One that is preempted in the program keeps others from being counted.
+        // One that is preempted in the program prevents others from being counted.
         let all = calls + observation.missed.known();
         ensure!(all >= SLEEPERS && timed > 0 && timed < calls, "{id}: {observation:?}");
-        // What is neither is a sleep of somebody else that began before the end or ended after the
+        // The rest are sleeps of other processes that started before the end or ended after the
         // beginning.
         let untimed = untimed.context("no count of untimed exits")?;
         ensure!(untimed > 0 && timed + untimed + 2 >= calls, "{id}: {observation:?}");
@@ -246,7 +246,7 @@ impl Sink for Shares {
 }
 
 fn samples_fall() -> Result<()> {
-    // In the opposite order of their addresses as well: which is which must not depend on it.
+    // Also in the opposite order of their addresses, which must make no difference.
     for request in ["vfs_read,vfs_rename", "vfs_rename,vfs_read"] {
         let id = "bpf-sample-499:event=cpu-clock";
         let Some((method, target)) = ready(id, request)? else { bail!("{id}") };

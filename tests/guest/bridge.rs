@@ -26,7 +26,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// An answer to "does it hang?".
+/// Time limit that decides whether it hangs.
 const NO_HANG: Duration = Duration::from_secs(120);
 
 fn build(run: &Run, count: usize, offloads: bool) -> Result<Testbed> {
@@ -99,7 +99,7 @@ fn turns() -> Result<()> {
             thread::sleep(Duration::from_millis(50));
         }
     }
-    // The last client of these runs once those before have ended.
+    // The last client of these runs once the preceding ones have ended.
     let paced = Offered::Paced { rate, batch: 1 };
     for (offered, senders) in
         [(saturated, 2), (paced, 2), (saturated, 0), (paced, 1), (saturated, 2)]
@@ -107,7 +107,7 @@ fn turns() -> Result<()> {
         load.obey(&Orders { offered, senders, hogs: 0 })?;
     }
     let (before, began) = (load.sent_by_guest()?, Instant::now());
-    // More than what was under way can be.
+    // More than can be in transit.
     while load
         .sent_by_guest()?
         .iter()

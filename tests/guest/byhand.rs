@@ -1,4 +1,4 @@
-//! A VM that somebody started by hand: the suite finds it, measures it, and changes nothing of it.
+//! A VM that was started by hand: tracetoll finds it, measures it, and changes nothing of it.
 
 use std::{
     collections::BTreeSet,
@@ -29,14 +29,14 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![crate::test("kvm::a_vm_that_runs_already_is_found_and_left_alone", found)]
 }
 
-/// Long enough for a boot on an emulated processor; an answer to "does it hang?".
+/// Long enough for a boot on an emulated processor; it decides whether it hangs.
 const NO_HANG: Duration = Duration::from_secs(300);
 
 const TAP: &str = "byhand0";
 
 const OURS: &str = "10.99.0.1";
 
-/// A process of the test's; killed, and waited for, when it is dropped.
+/// A process of the test; killed and reaped when it is dropped.
 struct Process(Child);
 
 impl Drop for Process {
@@ -104,7 +104,7 @@ impl Vm {
         Ok(())
     }
 
-    /// What must not change: where its threads may run, what it has open, and its TAP's settings.
+    /// What must not change: the CPUs of its threads, its open files, and its TAP's settings.
     fn state(&self) -> Result<BTreeSet<String>> {
         let process = format!("/proc/{}", self.pid());
         let mut state = BTreeSet::new();
@@ -112,7 +112,7 @@ impl Vm {
             let status = fs::read_to_string(task?.path().join("status"))?;
             let keep = |line: &&str| line.starts_with("Name:") || line.starts_with("Cpus_allowed:");
             let kept: Vec<_> = status.lines().filter(keep).collect();
-            // QEMU's pool of workers comes and goes.
+            // Threads of QEMU's worker pool come and go.
             if ["qemu-system", "CPU ", "vhost-"].iter().any(|name| kept[0].contains(name)) {
                 state.insert(kept.join(" "));
             }
@@ -129,7 +129,7 @@ impl Vm {
     }
 }
 
-/// Has the VM send to a server on this machine, over its TAP alone.
+/// Makes the VM send to a server on this machine, only over its TAP.
 fn connect(vm: &mut Vm) -> Result<Process> {
     let index = fs::read_to_string(format!("/sys/class/net/{TAP}/ifindex"))?.trim().parse()?;
     let mut links = Netlink::open()?;

@@ -52,7 +52,7 @@ fn every_method_reconciles() -> Result<()> {
         ensure!(events["truth"] == 300 && events["recorded"] == 300, "{id}: {events}");
         ensure!(events["reconciles"]["kind"] == "exact", "{id}: {events}");
     }
-    // An old result is readable by anybody, anywhere.
+    // An old result can be read by anybody, anywhere.
     let mut report = Command::new("setpriv");
     report.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(binary()?);
     let text = succeed({
@@ -66,12 +66,12 @@ fn every_method_reconciles() -> Result<()> {
     Ok(())
 }
 
-/// Every figure has an estimate with its interval, or says why not.
+/// Every figure has an estimate with its interval, or a reason why not.
 fn figures_are_known_or_explained(method: &Value) -> Result<()> {
     for part in ["overhead", "fidelity"] {
         let figures = method[part].as_object().context("no figures")?;
         let beside = figures.get("beside").and_then(Value::as_object);
-        // These hold others, which are not in every campaign.
+        // These contain others, which are not in every campaign.
         let grouped = |name: &String| ["beside", "lag", "by_width"].contains(&&**name);
         let shown = figures.iter().filter(|(name, _)| !grouped(name));
         for (name, figure) in shown.chain(beside.into_iter().flatten()) {
@@ -147,7 +147,7 @@ fn ends_when_known() -> Result<()> {
     Ok(())
 }
 
-/// Nothing is worse than it is itself, however much this clock scatters.
+/// Nothing is worse than itself, however much this clock scatters.
 fn compares_with_itself(result: &Path) -> Result<()> {
     let compare = || -> Result<Command> {
         let mut compare = tracetoll(["compare"])?;

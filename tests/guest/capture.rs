@@ -78,22 +78,22 @@ impl Bench {
         )?)
     }
 
-    /// Frames that the TAPs counted as received by the host.
+    /// Number of frames that the TAPs counted as received by the host.
     fn counted(&self) -> Result<u64> {
         let devices = NetDevices::of(dut(&self.testbed))?;
         let names = self.testbed.taps().iter();
         names.map(|tap| Ok(devices.number::<u64>(tap, "statistics/rx_packets")?)).sum()
     }
 
-    /// Sends; gives the number of frames.
+    /// Sends; returns the number of frames.
     fn closed_loop(&self, kicks: u64) -> Result<u64> {
         let mut load = self.testbed.start(Offered::ClosedLoop { kicks })?;
         ensure!(load.wait(Duration::from_secs(120))?, "the closed loop does not get through");
         Ok(load.stop()?.sent.frames)
     }
 
-    /// Sends while a reader is at work, as in a campaign: a ring that nobody reads is full once
-    /// each block's time has come.
+    /// Sends while a reader is running, as in a campaign: an unread ring is full once the time of
+    /// each block has passed.
     fn closed_loop_read(
         &self,
         kicks: u64,
@@ -114,7 +114,7 @@ impl Bench {
     }
 }
 
-/// Lengths of a pcap file's records: kept, on the wire.
+/// Lengths of a pcap file's records: captured, and on the wire.
 fn records(path: &Path) -> Result<Vec<(u32, u32)>> {
     let bytes = fs::read(path)?;
     let word = |at: usize| Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
@@ -184,7 +184,7 @@ fn flood() -> Result<()> {
         let mut session = bench.attach(method)?;
         let mut frames = Events::default();
         session.enable()?;
-        // Drained between, so that the ring is full, empty and full again.
+        // Drained in between, so that the ring is full, empty and full again.
         for _ in 0..3 {
             bench.closed_loop(300)?;
             session.drain(&mut frames)?;
@@ -223,8 +223,8 @@ fn outgoing() -> Result<()> {
     frame[12..18].copy_from_slice(&network::guest_mac(0).0);
     frame[18..24].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
     frame[24..26].copy_from_slice(&[0x88, 0xb5]);
-    // Those that come before the new port forwards are swallowed; the rest is counted when the
-    // guest has taken it.
+    // Frames that come before the new port forwards are lost; the rest are counted when the guest
+    // has taken them.
     let began = Instant::now();
     while devices.number::<u64>(tap, "statistics/tx_packets")? < FRAMES {
         ensure!(began.elapsed() < Duration::from_secs(120), "no frames go out of {tap}");

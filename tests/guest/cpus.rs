@@ -1,4 +1,4 @@
-//! CPUs that are offline, that go in the middle of a trial, or that are not ours; and CPUs that are
+//! CPUs that are offline, that go offline during a trial, or that we may not use; and CPUs that are
 //! named.
 
 use std::{
@@ -44,7 +44,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// A CPU that is offline while this lives. It comes back whatever becomes of the test.
+/// A CPU that is offline while this lives. It comes back in any case.
 pub(crate) struct Offline(u32);
 
 impl Offline {
@@ -85,7 +85,7 @@ fn placement(campaign: &Value) -> &Value {
     &campaign["runs"][0]["cpus"]
 }
 
-/// Every trial of every method that there is here is done.
+/// Every trial of every available method has succeeded.
 fn all_done(campaign: &Value) -> Result<()> {
     for trial in trials(campaign)? {
         let done = trial["outcome"].get("done").is_some();
@@ -104,7 +104,7 @@ fn beside_an_offline_cpu(methods: Methods) -> Result<()> {
     Ok(())
 }
 
-/// With CPU 1 offline, 0 and 2 are left: a count of CPUs is no highest number.
+/// With CPU 1 offline, 0 and 2 are left: the number of CPUs is not the highest number.
 fn gap() -> Result<()> {
     crate::load_modules()?;
     let _offline = Offline::take(1)?;
@@ -132,7 +132,7 @@ fn seen() -> Result<()> {
     Ok(())
 }
 
-/// Takes CPU 2 away and brings it back, again and again, while `body` runs.
+/// Takes CPU 2 offline and online repeatedly, while `body` runs.
 fn with_unsteady_cpu<T>(body: impl FnOnce() -> T) -> T {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -151,8 +151,7 @@ fn with_unsteady_cpu<T>(body: impl FnOnce() -> T) -> T {
     })
 }
 
-/// CPU 2 carries neither load nor sink, and comes back each time: still no trial says that all was
-/// well.
+/// CPU 2 has neither load nor sink, and comes back each time: still no trial may succeed.
 fn unsteady() -> Result<()> {
     crate::load_modules()?;
     let folder = Folder::new()?;
@@ -175,7 +174,7 @@ fn unsteady() -> Result<()> {
     Ok(())
 }
 
-/// What is attached now, by whom it may be.
+/// Everything attached now, by anybody.
 fn attached() -> Result<String> {
     let tracefs = Tracefs::find()?;
     let list =
@@ -184,7 +183,8 @@ fn attached() -> Result<String> {
     Ok(format!("{}{}{instances} instances", list("dynamic_events")?, list("enabled_functions")?))
 }
 
-/// Whatever a method makes of its CPU's end, its session ends with all that it attached.
+/// Whatever happens to a method when a CPU goes offline, its session ends with everything that it
+/// attached.
 fn lost() -> Result<()> {
     crate::load_modules()?;
     let target = targets::resolve("vhost_net_open,tun_chr_open", &Kallsyms::load()?)?;
@@ -240,7 +240,7 @@ fn gone() -> Result<()> {
     Ok(())
 }
 
-/// Runs the tiny campaign by `through`, which takes a command behind its own words.
+/// Runs the tiny campaign with `through`, a command that runs the words after its own.
 fn confined(through: &[&str]) -> Result<Value> {
     crate::load_modules()?;
     let folder = Folder::new()?;

@@ -1,5 +1,5 @@
-//! A run that ends before its time: nothing that was recorded is lost, and nothing of it stays in
-//! the kernel.
+//! A run that ends early: nothing that was recorded is lost, and nothing of it remains in the
+//! kernel.
 
 use std::{
     collections::BTreeSet,
@@ -64,9 +64,9 @@ fn kept(out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// `script` holds the other end of the terminal: without it there is nobody to write to. The kernel
-/// tells the first shell, which ends of it, and then all that run in front; the second shell is
-/// there to tell how the run ended.
+/// `script` holds the other end of the terminal: without it writes fail. The kernel notifies the
+/// first shell, which ends, and then all processes in the foreground; the second shell reports how
+/// the run ended.
 fn closed_terminal() -> Result<()> {
     let folder = Folder::new()?;
     let [out, status, file] = ["out", "status", "line"].map(|name| folder.path().join(name));
@@ -101,8 +101,8 @@ fn nohup() -> Result<()> {
     kept(&out)
 }
 
-/// The second request, a while after the first, is granted at once: here to a run that waits for a
-/// reader of its journal.
+/// A second request, some time after the first, ends the process at once: here a run that waits for
+/// a reader of its journal.
 fn insist() -> Result<()> {
     let folder = Folder::new()?;
     let journal = folder.path().join("journal");
@@ -118,8 +118,8 @@ fn insist() -> Result<()> {
     }
     thread::sleep(Duration::from_millis(1500));
     ensure!(child.is_running()?, "it did not wait, so that this test proves nothing");
-    // The program counts from when it hears a signal, which on a busy machine is later than it was
-    // sent.
+    // The program counts from when it receives a signal, which on a busy machine is later than it
+    // was sent.
     for _ in 0..20 {
         child.signal("TERM")?;
         thread::sleep(Duration::from_millis(1500));
@@ -158,14 +158,14 @@ fn run_after_kill() -> Result<()> {
     Ok(())
 }
 
-/// Kills a run while this method of ftrace's is attached, and a probe event of `ftrace-kprobe` is
-/// on; gives the kernel's state before it, and what it left.
+/// Kills a run while this ftrace method is attached, and a probe event of `ftrace-kprobe` is
+/// enabled; returns the kernel's state before it, and what it left.
 fn kill_in_a_trial(folder: &Folder, method: &str) -> Result<(BTreeSet<String>, Vec<String>)> {
     let before = kernel_state()?;
     let out = folder.path().join("out");
     let mut run = tiny_run(folder, method, &out)?;
     run.args(["--parts", "overhead", "--duration", "5s"]);
-    // Closed loop of both methods has ended: the first of the long, paced trials is next.
+    // The closed loop of both methods has ended: the first of the long, paced trials is next.
     let mut child = start_and_await_trials(run, 2)?;
     let attached = || -> Result<bool> {
         let instance = |object: &String| object.starts_with("tracefs instance tracetoll-");
@@ -179,11 +179,11 @@ fn kill_in_a_trial(folder: &Folder, method: &str) -> Result<(BTreeSet<String>, V
     Ok((before, left))
 }
 
-/// Whether an instance of a run's has an event on.
+/// Whether an instance of a run has an enabled event.
 fn an_event_is_on() -> Result<bool> {
     for entry in fs::read_dir(Tracefs::find()?.path("instances"))? {
         let entry = entry?;
-        // An instance that goes meanwhile has none.
+        // An instance that is removed meanwhile has none.
         let on = fs::read_to_string(entry.path().join("set_event")).unwrap_or_default();
         if entry.file_name().to_string_lossy().starts_with("tracetoll-") && !on.is_empty() {
             return Ok(true);

@@ -1,4 +1,4 @@
-//! Guests that somebody else runs: found, counted one by one, left alone.
+//! Guests of other processes: found, counted separately, left alone.
 
 use std::{
     fs,
@@ -40,8 +40,8 @@ fn here() -> Placement {
     Placement::of(vec![0], vec![0])
 }
 
-/// A neighbour's life: a guest of its own, which makes as many kicks as each line of standard input
-/// says, until there is no more. Does nothing in any other process.
+/// The main function of a neighbour: a guest that makes as many kicks as each line of standard
+/// input says, until the end of input. Does nothing in any other process.
 ///
 /// # Errors
 /// The testbed cannot be built.
@@ -58,7 +58,7 @@ pub(crate) fn live_if_neighbour() -> Result<()> {
         println!("{}", load.stop()?.sent.bytes.0);
     }
     testbed.close()?;
-    // With its lock file, which an exit would leave.
+    // Including its lock file, which an exit would leave.
     drop(run);
     std::process::exit(0)
 }
@@ -77,7 +77,7 @@ fn refused() -> Result<()> {
     succeed(shared).map(drop)
 }
 
-/// A process with a guest. Ended, and waited for, when it is dropped.
+/// A process with a guest. Ended and reaped when it is dropped.
 struct Neighbour {
     child: Child,
     orders: Option<ChildStdin>,
@@ -111,13 +111,13 @@ impl Neighbour {
         Ok(writeln!(self.orders.as_mut().context("closed")?, "{kicks}")?)
     }
 
-    /// Bytes that it sent with so many kicks.
+    /// Bytes that it sent with this number of kicks.
     fn kick(&mut self, kicks: u64) -> Result<u64> {
         self.order(kicks)?;
         Ok(self.answer()?.parse()?)
     }
 
-    /// What must not change: where its threads may run, what they are called, what it has open.
+    /// What must not change: the CPUs and names of its threads, and its open files.
     fn state(&self) -> Result<Vec<String>> {
         let process = format!("/proc/{}", self.child.id());
         let mut state = Vec::new();
@@ -139,8 +139,8 @@ impl Neighbour {
 
 impl Drop for Neighbour {
     fn drop(&mut self) {
-        // Its testbed goes when its orders end; killed, should that take it long, by whoever kills
-        // this process.
+        // Its testbed is removed when its input ends; if that takes too long, whoever kills this
+        // process also kills it.
         self.orders.take();
         let _ = self.child.wait();
     }
@@ -167,7 +167,7 @@ fn neighbours() -> Result<()> {
     ensure!(found.len() == 2, "{found:?}");
 
     let testbed = theirs(&run)?;
-    // Each stands in a namespace of its own, so no capture could open both.
+    // Each is in a separate namespace, so no capture could open both.
     ensure!(testbed.dut().is_none() && testbed.taps().len() == 2, "{:?}", testbed.taps());
     let target = targets::resolve("vhost", &Kallsyms::load()?)?;
     let reference = ReferenceCounter::attach(&run.programs, &target, testbed.workers())?;
@@ -201,7 +201,7 @@ fn neighbours() -> Result<()> {
 fn alongside() -> Result<()> {
     let mut neighbour = Neighbour::start()?;
     let target = targets::resolve("vhost", &Kallsyms::load()?)?;
-    // More than it can do before it is told that there is no more.
+    // More than it can do before its input ends.
     neighbour.order(20_000)?;
     let checks = reference::verify_alongside(&Programs::default(), &target, 1, || {
         std::thread::sleep(Duration::from_secs(1));
@@ -233,7 +233,7 @@ fn nobody() -> Result<()> {
     crate::load_modules()?;
     let error = theirs(&Run::start()?).err().context("found somebody")?.to_string();
     ensure!(error.contains("vhost-PID") && error.contains("vhost=on"), "{error}");
-    // A testbed of ours is no neighbour.
+    // A testbed of ours is not a neighbour.
     let run = Run::start()?;
     let testbed = Testbed::of_guests(&run, &Guests::default(), &here())?;
     let (workers, found) = (testbed.workers().to_vec(), existing::guests()?);

@@ -1,5 +1,5 @@
-//! The function tracer on real pages, exact in what it recorded and in what it lost; targets and
-//! who holds them.
+//! The function tracer on real pages: exact in what it recorded and lost; targets and their
+//! holders.
 
 use std::{
     fs::{self, File},
@@ -123,8 +123,7 @@ fn calls(count: u64) -> Result<()> {
     Ok(())
 }
 
-/// Enabled before the load is built, so that the call which setting the backend makes is recorded
-/// too.
+/// Enabled before the load is built, so that the call made by setting the backend is recorded too.
 fn closed_loop() -> Result<()> {
     const KICKS: u64 = 10_000;
     let target = resolve("vhost")?;
@@ -197,7 +196,7 @@ fn slow_reader() -> Result<()> {
     let mut events = Events::default();
     session.enable()?;
     for _ in 0..ROUNDS {
-        // Both CPUs, so that their buffers fill to different heights.
+        // Both CPUs, so that their buffers have different fill levels.
         let other = thread::spawn(|| (0..CALLS).try_for_each(|_| call_show_name()));
         (0..CALLS).try_for_each(|_| call_set_name())?;
         session.drain(&mut events)?;
@@ -212,7 +211,7 @@ fn slow_reader() -> Result<()> {
     Ok(())
 }
 
-/// A function that exists and that ftrace leaves alone: its own.
+/// A function that exists and that ftrace does not trace: its own.
 const UNTRACEABLE: &str = "ftrace_stub";
 
 fn failed_attach() -> Result<()> {
@@ -285,7 +284,7 @@ fn sweep() -> Result<()> {
     crate::load_modules()?;
     let tracefs = Tracefs::find()?;
     let run = Run::start()?;
-    // Whoever drew it is gone: nobody holds it.
+    // Its owner is gone: nobody holds it.
     let dead = Tag::draw();
     let instance = |name: &str| tracefs.path(&format!("instances/{name}"));
     let living = run.object("function");
@@ -296,7 +295,7 @@ fn sweep() -> Result<()> {
     for group in [&format!("tracetoll_{dead}"), &run.probe_group(), "not_ours"] {
         kprobe_event(&tracefs, &format!("p:{group}/x tun:tun_chr_open"))?;
     }
-    // On in the dead run's own instance, as a killed run leaves it.
+    // Enabled in the dead run's own instance, as a killed run leaves it.
     fs::write(instance(&left).join(format!("events/tracetoll_{dead}/x/enable")), "1")?;
     fs::write(instance(&left).join("current_tracer"), "function")?;
 

@@ -1,8 +1,8 @@
-//! Every method of the family, by one table: exact in what it counts and in what it loses, and gone
+//! Every method of the family, in one table: exact in what it counts and loses, and removed
 //! afterwards.
 //!
-//! Each session costs seconds of an emulated guest, whatever it records: a way through the code is
-//! taken once. Those of `ftrace-function` without parameters are in `ftrace`.
+//! Each session costs seconds of an emulated guest, whatever it records, so each code path is
+//! tested once. Those of `ftrace-function` without parameters are in `ftrace`.
 
 use std::{
     collections::BTreeMap,
@@ -40,8 +40,8 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// Functions and a tracepoint that only a write of the own name hits; a method observes what it can
-/// of them.
+/// Functions and a tracepoint that only a write of the own name hits; a method observes those that
+/// it can.
 const TARGET: &str = "tun_chr_open,comm_write,tracepoint:task:task_rename";
 
 const METHODS: &[&str] = &[
@@ -56,7 +56,7 @@ const METHODS: &[&str] = &[
     "ftrace-hist",
 ];
 
-/// The first two numbers of a release: `6.12.117` and `6.12 or later` are alike.
+/// The first two numbers of a release: `6.12.117` and `6.12 or later` are equal.
 fn version(release: &str) -> Vec<u32> {
     let numbers = release.split(|c: char| !c.is_ascii_digit());
     numbers.map_while(|number| number.parse().ok()).take(2).collect()
@@ -67,8 +67,8 @@ fn resolve(request: &str) -> Result<Target> {
     Ok(targets::resolve(request, &Kallsyms::load()?)?)
 }
 
-/// The methods of the table that this kernel has; the others must name a later one that has them.
-/// Asked once.
+/// The methods of the table that this kernel has; the others must name a later kernel that has
+/// them. Determined once.
 fn available() -> Result<&'static [&'static str]> {
     static FOUND: OnceLock<Vec<&str>> = OnceLock::new();
     if let Some(found) = FOUND.get() {
@@ -91,7 +91,7 @@ fn available() -> Result<&'static [&'static str]> {
     Ok(FOUND.get_or_init(|| found))
 }
 
-/// What came.
+/// What was delivered.
 #[derive(Default)]
 struct Seen {
     events: BTreeMap<ItemId, Vec<Nanos>>,
@@ -196,7 +196,7 @@ fn durations(method: &dyn Method, observation: &Observation) -> Result<()> {
         let buckets = &durations.as_ref().context("no histogram")?.log2_ns;
         let timed: u64 = buckets.iter().sum();
         ensure!(timed == calls, "{timed} of {calls} calls timed");
-        // No call is over within 2 ns, nor takes an hour.
+        // No call takes less than 2 ns or more than an hour.
         let long = buckets.iter().skip(42).sum::<u64>();
         ensure!(buckets[0] == 0 && long == 0, "{buckets:?}");
     }
@@ -206,7 +206,7 @@ fn durations(method: &dyn Method, observation: &Observation) -> Result<()> {
     Ok(())
 }
 
-/// At a low rate, splice hands no page out before the end: its events are as old as the session.
+/// At a low rate, splice delivers no page before the end: its events are as old as the session.
 fn late_pages() -> Result<()> {
     const CALLS: u64 = 30;
     let target = resolve("comm_write")?;
@@ -225,7 +225,7 @@ fn late_pages() -> Result<()> {
     }
     let early = seen.of(ItemId(0));
     session.disable()?;
-    // As the end of a trial may be: two marks with hardly anything between them.
+    // As the end of a trial may be: two marks with hardly anything in between.
     session.drain(&mut seen)?;
     session.drain(&mut seen)?;
     let observation = session.detach()?;
@@ -273,7 +273,7 @@ fn flood() -> Result<()> {
         };
         ensure!(lost > 0 && recorded > 0, "{id}: {observation:?}");
         let all = recorded + lost;
-        // A call whose entry found no room leaves no exit either, where nothing is overwritten.
+        // A call whose entry found no room leaves no exit either, if nothing is overwritten.
         let fits = match (*id, *overwrite) {
             ("ftrace-graph", "false") => all <= CALLS,
             _ => all == CALLS,
@@ -323,8 +323,8 @@ fn failure() -> Result<()> {
         }
         ensure!(method.attach(&bad, &AttachContext::bare(&run)).is_err(), "{id} attached");
     }
-    // Dropped while they are enabled: the backstop, with a probe event that is on, and with one
-    // that has a trigger.
+    // Dropped while they are enabled, to test the backstop: with an enabled probe event, and with
+    // one that has a trigger.
     for id in ["ftrace-kprobe", "ftrace-hist"] {
         let mut session = registry::find(id)?.attach(&good, &AttachContext::bare(&run))?;
         session.enable()?;
@@ -333,7 +333,7 @@ fn failure() -> Result<()> {
     Ok(())
 }
 
-/// Readers that sleep in a traced function at once, more than the kretprobe can follow.
+/// Several readers sleep in a traced function, more than the kretprobe can track.
 fn missed() -> Result<()> {
     const CALLS: u64 = 4;
     let target = resolve("eventfd_read")?;
@@ -348,7 +348,7 @@ fn missed() -> Result<()> {
             Ok(thread::spawn(move || semaphore.read_exact(&mut [0; 8])))
         })
         .collect::<Result<_>>()?;
-    // Until all sleep there; a thread that comes late would only be missed by nobody.
+    // Wait until all sleep there; nobody would miss a thread that is late.
     thread::sleep(Duration::from_millis(300));
     (&semaphore).write_all(&CALLS.to_ne_bytes())?;
     for thread in threads {

@@ -1,4 +1,4 @@
-//! Probe events: made all or none, counted by the kernel, gone afterwards.
+//! Probe events: all or none are created, the kernel counts them, and they are removed afterwards.
 
 use std::fs;
 
@@ -30,7 +30,7 @@ const PROBES: [ProbeKind; 5] = [
     ProbeKind::FprobeReturn,
 ];
 
-/// A function that exists and that no probe can stand at.
+/// A function that exists and cannot have a probe.
 const UNPROBEABLE: &str = "ftrace_stub";
 
 fn events() -> Result<()> {
@@ -67,8 +67,8 @@ fn events() -> Result<()> {
     Ok(())
 }
 
-/// Switches the events on in the top-level trace for seven calls of the first function and three of
-/// the second.
+/// Enables the events in the top-level trace for seven calls of the first function and three of the
+/// second.
 fn count(tracefs: &Tracefs, probes: &ProbeEvents) -> Result<Vec<Option<Profile>>> {
     let switch = |value: &str| -> Result<()> {
         for event in probes.events() {
@@ -80,7 +80,7 @@ fn count(tracefs: &Tracefs, probes: &ProbeEvents) -> Result<Vec<Option<Profile>>
     (0..7).try_for_each(|_| call_open_tun())?;
     (0..3).try_for_each(|_| call_set_name())?;
     switch("0")?;
-    // Off: not counted.
+    // Disabled: not counted.
     call_open_tun()?;
     Ok(probes.profile()?)
 }

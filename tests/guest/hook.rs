@@ -1,4 +1,4 @@
-//! A method without a trial around it.
+//! A method without a trial.
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
@@ -17,7 +17,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 const CALLS: u64 = 20;
 
-/// By each way into the kernel. Whatever starts a program meanwhile calls the function as well.
+/// With each way into the kernel. A program that starts meanwhile also calls the function.
 fn accounts() -> Result<()> {
     let run = Run::start()?;
     let symbols = Kallsyms::load()?;

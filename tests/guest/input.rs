@@ -1,4 +1,4 @@
-//! What wrong input, and a host that lacks something, get: one clear error that names the hint.
+//! Wrong input, or a host that lacks something, gets one clear error that includes the hint.
 
 use std::{
     fs,
@@ -50,7 +50,7 @@ fn modprobe(words: &[&str]) -> Command {
     command
 }
 
-/// In a mount namespace of its own, where tracefs is mounted nowhere.
+/// In a separate mount namespace, in which tracefs is not mounted.
 fn no_tracefs() -> Result<()> {
     let script = "while mount=$(awk '$3 == \"tracefs\" || $3 == \"debugfs\" { print $2; exit }' \
                   /proc/mounts) && [ -n \"$mount\" ]; do umount -l \"$mount\" || exit 9; done; \
@@ -81,7 +81,7 @@ fn untraceable_function() -> Result<()> {
     refuse(tracetoll(["run", "--target", &name])?, 1, &[&name, "cannot trace"])
 }
 
-/// A function tracer of somebody else's on handle_tx.
+/// A function tracer of another owner on handle_tx.
 fn held_target() -> Result<()> {
     let instance = Path::new("/sys/kernel/tracing/instances/somebody-else");
     fs::create_dir(instance)?;
@@ -142,7 +142,7 @@ fn no_image() -> Result<()> {
     Ok(())
 }
 
-/// A file system with room for the journal's first lines only.
+/// A file system with space only for the journal's first lines.
 fn full_folder() -> Result<()> {
     let folder = Folder::new()?;
     let small = folder.path().join("small");
@@ -181,13 +181,13 @@ fn doctor() -> Result<()> {
     Ok(())
 }
 
-/// The harness's VMs run on QEMU's emulator, whose model and firmware may bear any name.
-/// Which it is depends on what runs this VM.
+/// The harness's VMs run on QEMU's emulator, whose model and firmware can have any name. The answer
+/// depends on what runs this VM.
 fn in_a_vm() -> Result<()> {
     let json = tracetoll(["doctor", "--format", "json"])?.output()?;
     let diagnosis: serde_json::Value = serde_json::from_slice(&json.stdout)?;
     let platform = &diagnosis["platform"];
-    // QEMU's own processor is called so; another one is the host's.
+    // QEMU's own processor has this name; any other one is the host's.
     let emulated = fs::read_to_string("/proc/cpuinfo")?.contains("QEMU TCG");
     let expected = if emulated { "emulated" } else { "virtual" };
     ensure!(platform == expected, "the platform is {platform}, not {expected}");

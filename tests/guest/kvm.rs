@@ -1,7 +1,7 @@
 //! Guests that are real VMs, in a machine that emulates the processor's virtualization.
 //!
-//! They run in a machine of their own (`cargo xtask test` starts it for the tests whose names begin
-//! with `kvm::`), since none of the others needs KVM, three CPUs, or so much time.
+//! They run in a separate machine (`cargo xtask test` starts it for tests whose names begin with
+//! `kvm::`), since no other test needs KVM, three CPUs, or so much time.
 
 use std::{
     fs,
@@ -38,7 +38,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// Long enough for VMs on an emulated processor that others use too; an answer to "does it hang?".
+/// Long enough for VMs on a shared emulated processor; it decides whether they hang.
 const NO_HANG: Duration = Duration::from_secs(300);
 
 const PROGRAMS: [&str; 2] = ["qemu-system-x86", "iperf3"];
@@ -75,7 +75,7 @@ fn orders(senders: usize, hogs: usize) -> Orders {
     Orders { offered: Offered::Saturated { batch: 1 }, senders, hogs }
 }
 
-/// Waits until `done`, and looks after the load meanwhile.
+/// Waits until `done`, and checks the load meanwhile.
 fn until(load: &mut dyn Load, what: &str, done: impl Fn(&dyn Load) -> Result<bool>) -> Result<()> {
     let began = Instant::now();
     while !done(load)? {
@@ -95,7 +95,7 @@ fn send_and_hog() -> Result<()> {
     let mut load = testbed.start(orders(1, 0))?;
     until(&mut *load, "frames of vm1", |load| Ok(load.sent_by_guest()?[0].frames > 2000))?;
     ensure!(calls.calls()? > 0, "no call of handle_tx");
-    // What the sink answers comes through the other direction.
+    // The sink's answers come in the other direction.
     ensure!(load.received_by_guest()?[0].frames > 0, "nothing came back to vm1");
 
     hogs_spin_and_rest(&mut *load)?;
@@ -110,13 +110,13 @@ fn send_and_hog() -> Result<()> {
     let before = testbed.bytes_by_guest()?[1];
     let mut load = testbed.start(orders(2, 0))?;
     until(&mut *load, "bytes of vm2", |_| Ok(testbed.bytes_by_guest()?[1] > before + 1_000_000))?;
-    // The last client of each runs once its server has done with those before.
+    // The last client of each runs once its server is done with the preceding ones.
     let rate = "1000pps".parse().map_err(anyhow::Error::msg)?;
     load.obey(&Orders { offered: Offered::Paced { rate, batch: 1 }, ..orders(2, 0) })?;
     load.obey(&orders(1, 1))?;
     load.obey(&orders(2, 0))?;
     let before = testbed.bytes_by_guest()?;
-    // More than what was under way can be.
+    // More than can be in transit.
     until(&mut *load, "bytes of both", |_| {
         let now = testbed.bytes_by_guest()?;
         Ok(now.iter().zip(&before).all(|(now, before)| *now > before + 10_000_000))
@@ -125,16 +125,16 @@ fn send_and_hog() -> Result<()> {
     ensure!(refused.contains("1 hogs beside 2 senders"), "{refused}");
     let ended = load.stop()?;
     ensure!(ended.rtt.iter().all(|rtt| rtt.is_sorted_by_key(|&(at, _)| at)), "{:?}", ended.rtt);
-    // One right behind the other, and ended as soon as it runs.
+    // One right after the other, and ended as soon as it runs.
     testbed.start(orders(2, 0))?.stop()?;
     drop(calls);
     testbed.close()?;
     victim::gone(&PROGRAMS)
 }
 
-/// The second VM's processor is used while two `yes` run in it, and not before and after.
+/// The second VM's processor is used while two `yes` run in it, but not before and after.
 fn hogs_spin_and_rest(load: &mut dyn Load) -> Result<()> {
-    // A processor that spins has this within seconds; one that rests has it within minutes at most.
+    // A spinning processor reaches this within seconds; an idle one within minutes at most.
     const SPUN: Nanos = Nanos(2_000_000_000);
     let processor = *load.threads().last().context("no threads")?;
     let name = fs::read_to_string(format!("/proc/{processor}/comm"))?;
@@ -144,7 +144,7 @@ fn hogs_spin_and_rest(load: &mut dyn Load) -> Result<()> {
     let before = used()?;
     until(load, "a hog spins", |_| Ok(used()?.since(before) > SPUN))?;
     load.obey(&orders(1, 0))?;
-    // Rested: for once no tenth of a second in one.
+    // Idle: at least once no tenth of a second within one second.
     until(load, "a hog rests", |_| {
         let before = used()?;
         thread::sleep(Duration::from_secs(1));
@@ -231,7 +231,7 @@ fn missing() -> Result<()> {
     says(within()?, &["vm1: QEMU has ended", "console"])?;
 
     fs::copy(image()?.join("kernel"), folder.path().join("kernel"))?;
-    // The kernel gives up without a first program.
+    // The kernel panics without a first program.
     says(within()?, &["vm1: QEMU has ended", "panic"])?;
     let mut initramfs = fs::read(image()?.join("initramfs"))?;
     initramfs.extend(without_iperf3());
@@ -240,8 +240,8 @@ fn missing() -> Result<()> {
     victim::gone(&PROGRAMS)
 }
 
-/// An archive (Documentation/driver-api/early-userspace/buffer-format.rst) that, behind the image's
-/// own, makes its iperf3 a file that cannot be run.
+/// An archive (Documentation/driver-api/early-userspace/buffer-format.rst) that, appended to the
+/// image's own, makes its iperf3 a file that cannot be executed.
 fn without_iperf3() -> Vec<u8> {
     let mut archive = Vec::new();
     for (name, mode) in [("bin/iperf3\0", 0o100_644), ("TRAILER!!!\0", 0)] {
@@ -254,10 +254,10 @@ fn without_iperf3() -> Vec<u8> {
     archive
 }
 
-/// Set in the process that is to be killed.
+/// Set in the process that will be killed.
 const VICTIM: &str = "TRACETOLL_TEST_KVM_VICTIM";
 
-/// The victim's life: a VM under load. Does nothing in any other process.
+/// The victim's main function: a VM under load. Does nothing in any other process.
 ///
 /// # Errors
 /// It cannot be built.
@@ -281,7 +281,7 @@ fn killed_owner() -> Result<()> {
 fn watch_its_end(victim: &mut Child) -> Result<()> {
     victim.kill()?;
     victim.wait()?;
-    // The TAP is in a namespace without a name, and goes with the last descriptor, which was
+    // The TAP is in an unnamed namespace, and is removed with the last descriptor, which was
     // QEMU's.
     victim::gone(&PROGRAMS)?;
     let swept = leftovers::sweep(false).outcome()?.removed;

@@ -47,7 +47,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// Long enough for the slowest of emulated machines; an answer to "does it hang?".
+/// Long enough for the slowest emulated machine; it decides whether it hangs.
 const NO_HANG: Duration = Duration::from_secs(120);
 
 fn guests(count: usize) -> Guests {
@@ -55,7 +55,7 @@ fn guests(count: usize) -> Guests {
     Guests { kind, count, frame: 1514, ring: 256, batch: 64, event_idx: true, ..Guests::default() }
 }
 
-/// The sink on the last CPU, the load on the others; both on the only one.
+/// The sink on the last CPU, the load on the others; both on the only one if there is no other.
 fn placement() -> Result<Placement> {
     let mut load = cpus::online()?.to_vec();
     let sink = vec![load.pop().context("no CPU is online")?];
@@ -75,7 +75,7 @@ fn build(run: &Run, guests: &Guests) -> Result<Testbed> {
     Ok(Testbed::of_guests(run, guests, &placement()?)?)
 }
 
-/// A third party's count of handle_tx: a kprobe event of the top-level tracer.
+/// An independent count of handle_tx: a kprobe event of the top-level tracer.
 pub(crate) struct HandleTx;
 
 impl HandleTx {
@@ -88,7 +88,7 @@ impl HandleTx {
         Ok(this)
     }
 
-    /// Calls since it was attached; misses would be in the third column.
+    /// Calls since it was attached; misses are in the third column.
     pub(crate) fn calls(&self) -> Result<u64> {
         let profile = fs::read_to_string(Path::new(Self::TRACEFS).join("kprobe_profile"))?;
         let fields: Vec<_> = profile.split_whitespace().collect();
@@ -147,8 +147,8 @@ fn one_call_per_kick() -> Result<()> {
     Ok(())
 }
 
-/// The worker is through when the load looks for the first time; if the scheduler had not switched
-/// to it at the kick, the load would have to yield.
+/// The worker has finished when the load first checks. If the scheduler had not switched to it at
+/// the kick, the load would have to yield.
 fn preempted_at_each_kick() -> Result<()> {
     const KICKS: u64 = 2_000;
     let run = Run::start()?;
@@ -164,7 +164,7 @@ fn preempted_at_each_kick() -> Result<()> {
     Ok(())
 }
 
-/// Counts calls of sched_yield(2), by an instance of ftrace.
+/// Counts calls of sched_yield(2), with an ftrace instance.
 struct Yields(PathBuf);
 
 impl Yields {
@@ -194,8 +194,8 @@ impl Drop for Yields {
     }
 }
 
-/// Every frame has arrived, or was refused where the sink's CPU did not get to run; none came from
-/// elsewhere.
+/// Every frame has arrived, or was refused because the sink's CPU did not get to run; none came
+/// from elsewhere.
 fn reconcile(testbed: &Testbed, sent: &Sent, frame: usize) -> Result<()> {
     let (received, refused) = (testbed.sink().read()?, testbed.sink().refused()?);
     let accounts = format!("{sent:?}, {received:?}, {refused} refused");
@@ -211,8 +211,8 @@ fn one_call_by_itself() -> Result<()> {
     let calls = HandleTx::attach()?;
     let testbed = build(&run, &guests(2))?;
     ensure!(calls.calls()? == 2, "{} calls for 2 backends", calls.calls()?);
-    // A testbed serves several loads, and a load that is stopped early has made as many calls as
-    // kicks, too.
+    // A testbed serves several loads, and a load that is stopped early also has made as many calls
+    // as kicks.
     let mut kicks = 2;
     for offered in [Offered::ClosedLoop { kicks: 100 }, Offered::ClosedLoop { kicks: u64::MAX }] {
         let mut load = testbed.start(offered)?;
@@ -276,7 +276,7 @@ fn receiving() -> Result<()> {
             frame[24..26].copy_from_slice(&[0x88, 0xb5]);
             ensure!(way_in.file().write(&frame)? == frame.len());
             expected += length as u64;
-            // Behind the port's start, which may swallow the first ones, never more than the TAP's
+            // After the port's start, which may drop the first ones, never more than the TAP's
             // queue holds.
             await_received(&mut *load, expected)?;
         }
@@ -367,7 +367,7 @@ fn dropped_testbed() -> Result<()> {
     let testbed = build(&run, &guests(2))?;
     let mut load = testbed.start(Offered::Saturated { batch: 8 })?;
     drop(testbed);
-    // The guests still have their devices and TAPs, which stand in a network without a bridge.
+    // The guests still have their devices and TAPs, which are in a network without a bridge.
     load.check()?;
     drop(load);
     let held = descriptors_of(std::process::id())?;
@@ -378,7 +378,7 @@ fn dropped_testbed() -> Result<()> {
 /// Set for the process that [`killed_testbed`] kills.
 const VICTIM: &str = "TRACETOLL_TEST_VICTIM";
 
-/// The victim's life: a testbed under load. Does nothing in any other process.
+/// The victim's main function: a testbed under load. Does nothing in any other process.
 ///
 /// # Errors
 /// The testbed cannot be built.
@@ -399,8 +399,8 @@ fn killed_testbed() -> Result<()> {
     victim::watch(VICTIM, watch_its_end)
 }
 
-/// A namespace without a name cannot be seen from outside once its holder is dead. So put a cable
-/// into each: it is the namespace's end that cuts it.
+/// An unnamed namespace is not visible from outside once its holder is dead. So put a cable into
+/// each: the end of the namespace cuts it.
 fn watch_its_end(victim: &mut Child) -> Result<()> {
     let namespaces = descriptors_of(victim.id())?;
     ensure!(namespaces.len() == 2, "{namespaces:?}");

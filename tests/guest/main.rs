@@ -44,7 +44,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// Set by the harness inside its VM.
 const IN_GUEST: &str = "TRACETOLL_GUEST";
 
-/// By which the harness shares the tests out among its VMs: names of modules, with commas.
+/// The modules for this machine, with which the harness distributes tests among its VMs: names,
+/// separated by commas.
 const MODULES: &str = "TRACETOLL_TEST_MODULES";
 
 fn main() -> ExitCode {
@@ -108,15 +109,14 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Whether a test's module is among those that the harness gave this machine; without a word of it,
-/// all are.
+/// Whether a test's module is for this machine; true for all if the harness does not say.
 fn is_of_this_machine(trial: &Trial) -> bool {
     let Some(modules) = std::env::var_os(MODULES) else { return true };
     let own = trial.name().split("::").next();
     modules.to_string_lossy().split(',').any(|module| Some(module) == own)
 }
 
-/// The modules that hold the presets' functions.
+/// Loads the modules with the presets' functions.
 fn load_modules() -> anyhow::Result<()> {
     let status =
         std::process::Command::new("modprobe").args(["-a", "tun", "vhost_net"]).status()?;
@@ -138,7 +138,7 @@ fn test(name: &str, body: impl FnOnce() -> anyhow::Result<()> + Send + 'static) 
     })
 }
 
-/// A [`test`] for the full lane alone, since it takes minutes. Whoever asks for it by name gets it.
+/// A [`test`] only for the full lane, since it takes minutes. It also runs if asked for by name.
 fn long_test(name: &str, body: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
     test(name, body).with_ignored_flag(true)
 }

@@ -1,5 +1,5 @@
-//! The network: each kind of switch, its limits, what the sink tells of each guest, and what is
-//! left of it.
+//! The network: each kind of switch, its limits, what the sink reports per guest, and what is left
+//! behind.
 
 use std::{
     fs,
@@ -45,19 +45,19 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// Long enough for the slowest of emulated machines; an answer to "does it hang?".
+/// Long enough for the slowest emulated machine; it decides whether it hangs.
 const NO_HANG: Duration = Duration::from_secs(120);
 
-/// How long a load runs whose throughput is compared with another's.
+/// Duration of a load whose throughput is compared with another's.
 const SPELL: Duration = Duration::from_secs(2);
 
-/// How far below what flows without them limits are, so that they bite also while this machine has
-/// little time for us.
+/// How far limits are below the throughput without them, so that they are effective even if this
+/// machine has little time for us.
 const BELOW: f64 = 20.0;
 
 const FRAME: usize = 1514;
 
-/// What a test's control connection brings at most, and the greeting of its data connection.
+/// Greatest size of a test's control connection, and of the greeting of its data connection.
 const CONTROL: u64 = 4000;
 
 fn plan(switch: Switch) -> NetworkPlan {
@@ -120,7 +120,7 @@ fn reconcile(testbed: &Testbed, sent: u64) -> Result<()> {
             ensure!(received.bytes.0 == received.frames * FRAME as u64, "{received:?}");
             return Ok(());
         }
-        // What waits in a limit's queue is under way.
+        // Frames in a limit's queue are in transit.
         let late = began.elapsed() > NO_HANG;
         ensure!(!late, "{sent} frames sent, but {received:?}, {refused} refused");
         thread::sleep(Duration::from_millis(10));
@@ -134,7 +134,7 @@ fn one_guest_only() -> Result<()> {
     Ok(())
 }
 
-/// Bits per second that arrive of a load that offers as much as it can.
+/// Received bits per second of a load that sends as fast as it can.
 fn saturated(testbed: &Testbed) -> Result<f64> {
     let mut load = testbed.start(Offered::Saturated { batch: 64 })?;
     thread::sleep(SPELL / 4);
@@ -190,9 +190,9 @@ fn own_limits() -> Result<()> {
     testbed.limit(limits(None, Some(guest)))?;
     let both = saturated(&testbed)?;
     eprintln!("{both:.0} bit/s of two guests with {guest:.0} each");
-    // Less if both were in one class; far more if none was in any.
+    // Less if both were in one class; far more if neither was in any.
     ensure!((1.2 * guest..2.3 * guest).contains(&both), "{both} bit/s for two limits of {guest}");
-    // The link is less than both together may send.
+    // The link is slower than both limits together.
     testbed.limit(limits(Some(guest), Some(guest)))?;
     let both = saturated(&testbed)?;
     ensure!(both < 1.15 * guest, "{both} bit/s through a link of {guest}");
@@ -207,7 +207,7 @@ fn queues() -> Result<()> {
     let devices = NetDevices::of(&netns)?;
     devices.number::<u32>("tap0", "queues/tx-1/tx_timeout").context("the second queue")?;
     devices.open("tap0", "queues/tx-2/tx_timeout").map(drop).unwrap_err();
-    // Of queues that nobody has detached, none has to be attached.
+    // If no queue was detached, none has to be attached.
     tap.attach()?;
     for queues in [1, 2] {
         let taken = netns.run(|| Tap::with_queues("tap0", 12, queues))?.map(drop);
@@ -223,7 +223,7 @@ fn per_guest() -> Result<()> {
     let (mut network, taps) = Network::build(&run, &plan(Switch::Bridge), &guests(2), &placement)?;
     network.serve(&run, &placement.sink)?;
     ensure!(network.bytes_by_guest()? == [0, 0]);
-    // The device under test itself stands in for the guests, behind the bridge's own interface.
+    // The device under test itself acts as the guests, behind the bridge's own interface.
     let (bridge, dut) = (run.interface("br"), network.dut());
     let index = NetDevices::of(dut)?.number(&bridge, "ifindex")?;
     let address = "10.84.9.9".parse()?;
@@ -256,7 +256,7 @@ fn output(argv: &[String]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// A client that a signal ends has a whole report, apart from what the server says.
+/// A client that a signal ends writes a complete report, apart from what the server says.
 fn interrupted_client(network: &Network) -> Result<()> {
     let argv = iperf::client(1, None);
     let mut command = Command::new(&argv[0]);
@@ -292,7 +292,8 @@ fn no_datapath() -> Result<()> {
 /// Set for the process that [`killed`] kills.
 const VICTIM: &str = "TRACETOLL_TEST_NETWORK_VICTIM";
 
-/// The victim's life: Open vSwitch under load, and servers. Does nothing in any other process.
+/// The victim's main function: Open vSwitch under load, and servers. Does nothing in any other
+/// process.
 ///
 /// # Errors
 /// They cannot be built.

@@ -1,5 +1,5 @@
-//! Who owns what: a killed run's objects go at once, by its guard or, where that was killed too, by
-//! the next; what may be alive in another container stays.
+//! Owners of objects: a killed run's objects are removed at once, by its guard or, if that was
+//! killed too, by the next run; objects whose owner may be alive in another container stay.
 
 use std::{
     collections::BTreeSet,
@@ -42,22 +42,22 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// How long a guard may take, for those that can tell: emulated processors under load are slow.
+/// How long a guard may take, if it can find out: emulated processors under load are slow.
 const SOON: Duration = Duration::from_secs(20);
 
-/// A run of this method whose trials are long, but for the first two.
+/// A run of this method whose trials are long, except for the first two.
 fn long_run(folder: &Folder, method: &str, out: &Path) -> Result<Command> {
     let mut run = tiny_run(folder, method, out)?;
     run.args(["--parts", "overhead", "--duration", "5s"]);
     Ok(run)
 }
 
-/// What is there now and was not before.
+/// What exists now and did not before.
 fn new_since(before: &BTreeSet<String>) -> Result<Vec<String>> {
     Ok(kernel_state()?.difference(before).cloned().collect())
 }
 
-/// Whether the method's own objects are there: those of the trial, not the baseline's.
+/// Whether the method's own objects exist: those of the trial, not the baseline's.
 fn is_attached(before: &BTreeSet<String>) -> Result<bool> {
     let of_a_method = ["tracefs instance", "dynamic event", "probe event", "cgroup"];
     Ok(new_since(before)?.iter().any(|new| of_a_method.iter().any(|kind| new.starts_with(kind))))
@@ -74,7 +74,7 @@ fn guarded(method: &str) -> Result<()> {
     let killed = Instant::now();
     child.wait()?;
     loop {
-        // Asked before, so that what a guard that has ended removed last is not held against it.
+        // Checked before, so that what a guard that has ended removed last is not held against it.
         let at_work = lives(guard) && killed.elapsed() < SOON;
         let left = new_since(&before)?;
         if left.is_empty() {
@@ -89,7 +89,7 @@ fn guarded(method: &str) -> Result<()> {
     Ok(())
 }
 
-/// A process in a session of its own, which no parent's death ends.
+/// A process in its own session, which does not end with its parent.
 fn stray_programs() -> Result<()> {
     const MARK: &str = "65432109";
     let folder = Folder::new()?;
@@ -114,7 +114,7 @@ fn stray_programs() -> Result<()> {
     Ok(())
 }
 
-/// What ends a run by its terminal or its service must not end its guard before.
+/// What ends a run through its terminal or its service must not end its guard earlier.
 fn hard_to_end() -> Result<()> {
     let folder = Folder::new()?;
     let before = kernel_state()?;
@@ -131,7 +131,7 @@ fn hard_to_end() -> Result<()> {
         let (_, rest) = text.rsplit_once(')').context("no name")?;
         Ok(rest.split_whitespace().map(str::to_owned).collect())
     };
-    // Its group is its own; and it sleeps: its time on a CPU does not grow.
+    // It has its own group; and it sleeps: its CPU time does not grow.
     ensure!(stat(guard)?[2] == guard.to_string() && stat(child.id())?[2] != guard.to_string());
     let time = || fs::read_to_string(format!("/proc/{guard}/schedstat"));
     // Until it has seen the signals.
@@ -154,7 +154,7 @@ fn hard_to_end() -> Result<()> {
     Ok(())
 }
 
-/// The trial that runs now ends as it should, and the run when it is asked to.
+/// The running trial ends normally, and the run when it is asked to.
 fn undisturbed(mut run: Running, out: &Path) -> Result<()> {
     let done = || fs::read_to_string(out.join("journal.jsonl")).map(|text| text.lines().count());
     let before = done()?;
@@ -187,7 +187,7 @@ fn killed_guard() -> Result<()> {
     Ok(())
 }
 
-/// Who calls the guard's word without being one removes nothing.
+/// A process that is called like a guard without being one removes nothing.
 fn no_guard() -> Result<()> {
     let folder = Folder::new()?;
     let before = kernel_state()?;
@@ -202,7 +202,7 @@ fn no_guard() -> Result<()> {
     undisturbed(child, &out)
 }
 
-/// `line` in a PID and mount namespace of its own, with a `/proc` and a `/run` of its own.
+/// `line` in its own PID and mount namespace, with its own `/proc` and `/run`.
 fn in_container(line: &str) -> Command {
     let mut command = Command::new("unshare");
     let line = format!("mount -t proc none /proc && mount -t tmpfs none /run && {line}");
@@ -217,19 +217,19 @@ fn line(command: &Command) -> String {
 }
 
 /// Whether the kernel makes vhost's workers threads of the device's owner, which a container sees;
-/// kernel threads it does not.
+/// it does not see kernel threads.
 fn containers_see_workers() -> Result<bool> {
     Ok(kernel()? >= (6, 4))
 }
 
-/// A run where the workers are out of sight is refused before it makes a folder.
+/// If a run cannot see the workers, it is refused before it creates a folder.
 fn refused_in_container(run: &Command, out: &Path) -> Result<()> {
     refuse(in_container(&line(run)), 1, &["hides kernel threads", "--pid=host"])?;
     ensure!(!out.exists(), "a folder was made for nothing");
     Ok(())
 }
 
-/// The end of a container's first process is that of the run and of its guard at once.
+/// A container's first process ends together with the run and its guard.
 fn killed_container() -> Result<()> {
     let folder = Folder::new()?;
     if !containers_see_workers()? {
@@ -238,7 +238,7 @@ fn killed_container() -> Result<()> {
     }
     let before = kernel_state()?;
     let run = long_run(&folder, "ftrace-kprobe", &folder.path().join("out"))?;
-    // Two commands, so that the shell does not give its place to the run.
+    // Two commands, so that the shell does not replace itself by the run.
     let mut container = start_and_await_trials(in_container(&format!("{}; true", line(&run))), 2)?;
     wait_for(|| is_attached(&before))?;
     let first = children(container.id())?[0];
@@ -251,7 +251,7 @@ fn killed_container() -> Result<()> {
         left.iter().any(|new| new.starts_with("dynamic event")),
         "this proves nothing: {left:?}"
     );
-    // Each container is told that nobody lives.
+    // Each container has the impression that nobody else is alive.
     let cleaned = succeed(in_container(&line(&tracetoll(["clean"])?)))?;
     ensure!(cleaned.contains("removed probe event tracetoll_"), "{cleaned}");
     let left = new_since(&before)?;
@@ -292,7 +292,7 @@ fn second_campaign() -> Result<()> {
     refuse(contained, 1, &[told, [hidden[0], "vhost-net"]].concat())?;
     ensure!(!at("refused").exists() && !at("contained").exists(), "a folder was made for nothing");
 
-    // Who waits can be ended, and measures when the first has ended.
+    // A waiting run can be ended, and measures when the first has ended.
     let mut ended = start_and_await_trials(second("ended", "--wait")?, 0)?;
     ended.signal("INT")?;
     ensure!(ended.wait()?.code() == Some(130), "who waits is deaf");
@@ -315,14 +315,14 @@ fn second_campaign() -> Result<()> {
     Ok(())
 }
 
-/// Objects by the names that 0.1 gave, with a process that lives; `pid-namespace` of old.
+/// Objects with names as in 0.1, with a live process; with the former `pid-namespace`.
 fn old_objects() -> Result<()> {
     let temporary = tempfile::tempdir()?;
     let mut sleeper = Command::new("sleep").arg("1000").spawn()?;
     let name = format!("tracetoll-{}-external", sleeper.id());
     let group = Path::new("/sys/fs/cgroup").join(&name);
     let own = temporary.path().join(format!("{name}-x1Y2z3"));
-    // Somebody's results, by what they are called.
+    // A user's results, by their name.
     let results = temporary.path().join("tracetoll-2026-11-30");
     fs::create_dir(&results)?;
     let other = temporary.path().join("tracetoll-k3f9x2b-external-0123456789ab-x1Y2z3");

@@ -17,7 +17,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![crate::test("kvm::the_paper_in_small_runs_to_the_end", in_small)]
 }
 
-/// As `paper-fig8`, with its first two sections, and as many bins as a correlation needs.
+/// Like `paper-fig8`, with its first two sections, and as many bins as a correlation needs.
 const IN_SMALL: &str = r#"
 name = "in-small"
 summary = "two steps of figure 8"
@@ -83,8 +83,8 @@ fn trial_is_whole(trial: &Value) -> Result<()> {
     let times = sender["rtt_us"].as_array().context("no round-trip times")?;
     ensure!(times.len() == BINS, "{sender}");
     for section in times.chunks(BINS / SECTIONS.len()) {
-        // iperf3 tells one for two bins, but its last at the load's end; some bins of a busy
-        // machine have none.
+        // iperf3 reports one for two bins, the last at the load's end; some bins of a busy machine
+        // have none.
         ensure!(section.iter().filter(|time| time.is_number()).count() >= 3, "{sender}");
     }
     ensure!(sum(&hog["throughput"])? < 10_000, "{hog}");

@@ -33,7 +33,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// One that every read goes through, and one that nothing calls meanwhile.
+/// A function that every read uses, and one that nothing calls meanwhile.
 fn target() -> Result<Target> {
     Ok(targets::resolve("vfs_read,vfs_rename", &Kallsyms::load()?)?)
 }
@@ -62,7 +62,7 @@ impl Samples {
     }
 }
 
-/// Reads from /dev/zero, nearly all of it inside `vfs_read`, until told to stop.
+/// Reads from /dev/zero, nearly always inside `vfs_read`, until told to stop.
 fn reading(stop: &AtomicBool) -> Result<()> {
     let mut zero = File::open("/dev/zero")?;
     let mut buffer = vec![0; 1 << 20];
@@ -117,10 +117,11 @@ fn samples_fall() -> Result<()> {
     Ok(())
 }
 
-/// Without chains, a sample is of the function whose instruction it hit, and takes a third of the
-/// room.
+/// Without chains, a sample belongs to the function of its instruction, and takes a third of the
+/// space.
 fn own_samples() -> Result<()> {
-    // Below vfs_read, one of these fills the buffer with zeros: which, kernel and CPU decide.
+    // Below vfs_read, one of these fills the buffer with zeros: which one depends on kernel and
+    // CPU.
     let fillers = [
         "read_zero",
         "read_iter_zero",
@@ -156,7 +157,7 @@ fn own_samples() -> Result<()> {
         .iter()
         .all(|(_, functions, innermost)| functions.iter().copied().eq(innermost.iter().copied()));
     ensure!(innermost, "a sample without a chain has more than its own function");
-    // Nearly all of vfs_read's time is its callees'.
+    // Nearly all of vfs_read's time is spent in its callees.
     ensure!(samples.with(0) < filled(&samples), "{} of vfs_read itself", samples.with(0));
     let counted: Vec<_> = (0..there.len()).map(|i| Some(samples.with(i))).collect();
     ensure!(*observation.recorded == counted, "{observation:?}, not {counted:?}");
@@ -166,7 +167,7 @@ fn own_samples() -> Result<()> {
     Ok(())
 }
 
-/// What the method is for: handle_tx has hardly any samples of its own, but many in its callees.
+/// The purpose of the method: handle_tx has hardly any samples of its own, but many in its callees.
 fn vhost_chains() -> Result<()> {
     crate::load_modules()?;
     let target = targets::resolve("vhost", &Kallsyms::load()?)?;
@@ -232,7 +233,7 @@ fn the_id() -> Result<()> {
     let method = registry::find("perf-sample-999")?;
     let id = &method.descriptor().id.0;
     ensure!(matches!(method.detect(&target), Detection::Available), "{id}");
-    // Whether there are cycles decides which one it is; where there are none, asking for them is
+    // Whether there are cycles decides which one it is; if there are none, requesting them is
     // refused.
     match registry::find("perf-sample-999:event=cycles")?.detect(&target) {
         Detection::Available => ensure!(id == "perf-sample-999:event=cycles", "{id}"),

@@ -55,7 +55,7 @@ fn call_all(turn: u64) -> Result<()> {
     call_get_priority()
 }
 
-/// What the sink was told.
+/// What the sink received.
 #[derive(Debug, Default)]
 struct Told {
     events: Vec<(ItemId, Nanos)>,
@@ -138,7 +138,7 @@ fn each_hit() -> Result<()> {
     ] {
         let (seen, told) = observe(method, &target, || on_threads(CALLS))?;
         ensure!(seen.lost == Loss::NONE, "{method}: {seen:?}");
-        // Of tracepoints the kernel does not tell what perf skipped.
+        // For tracepoints the kernel does not report what perf skipped.
         let missed = if items.start == 0 { Loss::NONE } else { Loss::Unknown };
         ensure!(seen.missed == missed, "{method}: {seen:?}");
         ensure!(seen.attached.len() == items.len(), "{method}: {:?}", seen.attached);
@@ -175,8 +175,8 @@ fn each_hit() -> Result<()> {
     Ok(())
 }
 
-/// With `PERF_SAMPLE_PERIOD` there would be a record of every hit, and on kernels that begin in the
-/// middle of a period two of the first.
+/// With `PERF_SAMPLE_PERIOD` there would be a record of every hit, and on kernels that start in the
+/// middle of a period two for the first one.
 fn one_in_n() -> Result<()> {
     let target = target("tun_chr_open")?;
     for (calls, records) in [(6, 0), (7, 1), (700, 100), (706, 100)] {
@@ -203,7 +203,7 @@ fn full_rings() -> Result<()> {
         ("perf-kprobe-record-5", 1, 5, call_open_tun),
         ("perf-tracepoint-record", 3, 1, call_get_priority),
     ] {
-        // 170 records of functions, 256 of the one tracepoint, and the calls are one CPU's.
+        // 170 records of functions, 256 of the one tracepoint, and the calls are on one CPU.
         let word = format!("{method}:buffer_kib_per_cpu=4");
         let load = move || {
             let one_cpu = thread::spawn(move || {
@@ -219,7 +219,7 @@ fn full_rings() -> Result<()> {
         ensure!(recorded > 0 && lost > 0, "{method}: {recorded} recorded, {lost} lost");
         ensure!(recorded + lost == CALLS / period, "{method}: {recorded} + {lost}");
         ensure!(seen.counted[item] == Some(CALLS), "{method}: {seen:?}");
-        // Two ways of knowing: the ring's own count, and what the events counted.
+        // Two sources: the ring's own count, and the events' counts.
         let by_counter = &seen.details["lost_by_counter"];
         ensure!(by_counter == &serde_json::json!(lost), "{method}: {by_counter} and {lost}");
         ensure!(seen.details["cut_off"] == 0, "{method}: {seen:?}");
@@ -245,8 +245,8 @@ fn nothing() -> Result<()> {
     Ok(())
 }
 
-/// With one file less than it takes, until it goes through; a probe or event that came before is
-/// gone each time.
+/// With one file less than needed, until it succeeds; a probe or event that was created before is
+/// removed each time.
 fn refused() -> Result<()> {
     let run = Run::start()?;
     let mut target = target("vhost_net_open,tun_chr_open")?;

@@ -1,4 +1,4 @@
-//! What the kernel says of the runs of BPF programs, and kernel programs of a file.
+//! The kernel's run times of BPF programs, and kernel programs from a file.
 
 use std::{fs, path::Path, thread, time::Duration};
 
@@ -26,7 +26,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 const CALLS: u64 = 200;
 
-/// Under `method`, on a function that is called so many times.
+/// Under `method`, with a function that is called this number of times.
 fn observe(method: &str) -> Result<Observation> {
     let run = Run::start()?;
     let target = targets::resolve("tun_chr_open", &Kallsyms::load()?)?;
@@ -35,7 +35,7 @@ fn observe(method: &str) -> Result<Observation> {
     for _ in 0..CALLS {
         call_open_tun()?;
     }
-    // A profiler's ticks come by themselves.
+    // A profiler ticks by itself.
     thread::sleep(Duration::from_millis(50));
     session.disable()?;
     Ok(session.detach()?)
@@ -64,7 +64,7 @@ fn each_run() -> Result<()> {
     Ok(())
 }
 
-/// The same programs as the built-in ones, but of a file.
+/// The same programs as the built-in ones, but from a file.
 fn campaign() -> Result<()> {
     let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("../probe-ebpf/obj/tracetoll.bpf.o");
     let folder = Folder::new()?;

@@ -58,8 +58,8 @@ fn drive(testbed: &Testbed) -> probe_core::error::Result<u64> {
     Ok(load.stop()?.sent.kicks.unwrap_or_default())
 }
 
-/// Three guests, of which one rests; the reference counter is told of the workers of the first and
-/// the third alone.
+/// Three guests, one of which rests; the reference counter knows only the workers of the first and
+/// the third.
 fn calls_by_guest() -> Result<()> {
     let run = Run::start()?;
     let target = target()?;
@@ -71,7 +71,7 @@ fn calls_by_guest() -> Result<()> {
     let before = reference.read();
     let offered = Offered::ClosedLoop { kicks: KICKS };
     let mut load = testbed.start(Orders { senders: 2, ..Orders::from(offered) })?;
-    // The guest that rests is never through.
+    // The resting guest never finishes.
     while load.sent_by_guest()?.iter().map(|sent| sent.frames).ne([KICKS, KICKS, 0]) {
         load.check()?;
         thread::sleep(Duration::from_millis(10));
@@ -80,8 +80,8 @@ fn calls_by_guest() -> Result<()> {
     let after = reference.read();
     let with_reference = reference.finish(&[before, after])?;
     testbed.close()?;
-    // A worker that is preempted in the middle of the program keeps others on its CPU from it; the
-    // kernel counts those.
+    // A worker that is preempted in the middle of the program prevents others on its CPU from
+    // running it; the kernel counts those.
     let missed = with_reference.series.missed.exact().context("what it missed is not known")?;
     ensure!(missed <= KICKS / 1000, "{with_reference:?}");
     let among = |calls: u64, made: u64| calls <= made && calls + missed >= made;
@@ -90,7 +90,7 @@ fn calls_by_guest() -> Result<()> {
     };
     ensure!(all.len() == 1 && among(all[0], 2 * KICKS), "{with_reference:?}");
     let calls: Vec<_> = with_reference.guests.iter().map(|guest| guest.get("handle_tx")).collect();
-    // The second guest's calls are in the sum, and nobody's.
+    // The second guest's calls are in the sum, but belong to no guest.
     let [Some(first), None, Some(resting)] = calls[..] else { bail!("{with_reference:?}") };
     ensure!(first.len() == 1 && among(first[0], KICKS) && *resting == [0], "{with_reference:?}");
     Ok(())
@@ -130,7 +130,7 @@ fn callers_and_target() -> Result<()> {
     Ok(())
 }
 
-/// Sends frames that the bridge floods to the guest, one by one, so that vhost hands them over.
+/// Sends frames that the bridge floods to the guest, one by one, so that vhost delivers them.
 fn broadcast(bridge: &str) -> probe_core::error::Result<()> {
     let sent = || -> std::io::Result<()> {
         Command::new("ip").args(["address", "add", "192.0.2.1/24", "dev", bridge]).status()?;

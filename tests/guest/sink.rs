@@ -1,4 +1,4 @@
-//! Takes what a session hands over.
+//! Receives what a session delivers.
 
 use probe_core::model::{
     item::{ItemId, PerItem},
@@ -6,7 +6,7 @@ use probe_core::model::{
 };
 use probe_user::methods::{ProfilerSample, Share, Sink};
 
-/// What came, and when.
+/// What was delivered, and when.
 #[derive(Default)]
 pub(crate) struct Events(pub(crate) Vec<(ItemId, Nanos)>);
 

@@ -1,11 +1,10 @@
-//! Many random kills, to find what no case of ours thought of. They run in the full lane, and by
-//! name:
+//! Many random kills, to find what our own cases missed. They run in the full lane, and by name:
 //!
 //!     cargo xtask test --kernel 6.12 soak::
 //!
-//! `TRACETOLL_SOAK_KILLS` says how many, `TRACETOLL_SOAK_SEED` where to begin. Each kill is
-//! one run under a method that is drawn, ended by SIGKILL at a moment that is drawn. Its guard
-//! cleans up; no `clean` is called. The last line has the figures.
+//! `TRACETOLL_SOAK_KILLS` is their number, `TRACETOLL_SOAK_SEED` the first seed. Each kill is one
+//! run under a random method, ended by SIGKILL at a random moment. Its guard cleans up; `clean` is
+//! not called. The last line has the figures.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,27 +30,27 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![crate::long_test("soak::random_kills_leave_nothing", soak)]
 }
 
-/// Three kernels make two hundred.
+/// Three kernels add up to two hundred.
 const KILLS: u64 = 67;
 
 /// A guard that takes longer has failed.
 const CLEANED_WITHIN: Duration = Duration::from_secs(60);
 
-/// What may outlive a run that is killed.
+/// Programs that may outlive a killed run.
 const PROGRAMS: [&str; 6] =
     ["bpftrace", "trace-cmd", "perf", "tcpdump", "tracetoll-guard", "iperf3"];
 
-/// What came of one kill.
+/// The result of one kill.
 #[derive(Debug, Default)]
 struct Killed {
-    /// It was tracing at that moment.
+    /// Whether it was tracing at that moment.
     traced: bool,
     /// From the kill until nothing of it was traced.
     off: Duration,
     /// From the kill until nothing of it was left.
     gone: Duration,
     left: Vec<String>,
-    /// Trials that were told of before the last one, and are not in the journal.
+    /// Number of trials that were reported before the last one, but are not in the journal.
     lost: usize,
 }
 
@@ -66,7 +65,7 @@ fn soak() -> Result<()> {
     let mut draws = Draws(seed);
     let mut all = BTreeMap::new();
     for kill in 0..kills {
-        // All in turn, so that none is left out by chance.
+        // All in turn, so that none is missed by chance.
         let method = &methods[(seed + kill) as usize % methods.len()];
         let killed =
             kill_once(method, &mut draws).with_context(|| format!("kill {kill} {method}"))?;
@@ -119,12 +118,12 @@ fn kill_once(method: &str, draws: &mut Draws) -> Result<Killed> {
     let _ = child.kill();
     child.wait()?;
     let mut killed = outcome?;
-    // Nobody writes any more: the run and its guard are gone.
+    // Nobody writes any more: the run and its guard have ended.
     killed.lost = lost(&out, told.join().expect("no panic"))?;
     Ok(killed)
 }
 
-/// Counts the trials that it says have ended, until it says no more.
+/// Counts the trials that it reports, until it stops.
 fn trials_told(child: &mut Child) -> Result<JoinHandle<usize>> {
     let stderr = BufReader::new(child.stderr.take().context("no stderr")?);
     Ok(thread::spawn(move || {
@@ -150,7 +149,7 @@ fn wait_and_kill(
     };
     thread::sleep(Duration::from_millis(draws.below(9000)));
     if let Some(status) = child.try_wait()? {
-        // A method that this kernel lacks leaves the baseline, which does not end so soon.
+        // If this kernel lacks a method, the baseline remains, which does not end so soon.
         bail!("it ended by itself with {status}");
     }
     let traced = tracing()?;
@@ -176,13 +175,13 @@ fn wait_and_kill(
     Ok(killed)
 }
 
-/// What is traced by anybody: nobody else traces in a test's machine.
+/// Everything traced by anybody: nobody else traces in a test's machine.
 fn tracing() -> Result<Vec<String>> {
     let root = Path::new("/sys/kernel/tracing");
     let functions = fs::read_to_string(root.join("enabled_functions"))?;
     let mut traced: Vec<_> = functions.lines().map(str::to_owned).collect();
     for instance in fs::read_dir(root.join("instances"))?.flatten() {
-        // One that goes meanwhile traces nothing.
+        // An instance that is removed meanwhile traces nothing.
         let read = |file| fs::read_to_string(instance.path().join(file)).unwrap_or_default();
         if !matches!(read("current_tracer").trim(), "" | "nop") || !read("set_event").is_empty() {
             traced.push(instance.file_name().display().to_string());
@@ -191,8 +190,7 @@ fn tracing() -> Result<Vec<String>> {
     Ok(traced)
 }
 
-/// Lines that are missing in the journal: the last trial that was told of may have been on its way
-/// there.
+/// Lines that are missing from the journal: the last reported trial may not have been written yet.
 fn lost(out: &Path, told: usize) -> Result<usize> {
     let journal = out.join("journal.jsonl");
     let text = fs::read_to_string(&journal).unwrap_or_default();
@@ -206,7 +204,7 @@ fn lost(out: &Path, told: usize) -> Result<usize> {
     Ok(told.saturating_sub(1).saturating_sub(kept))
 }
 
-/// Numbers that look drawn, the same for the same seed (splitmix64).
+/// Pseudo-random numbers, the same for the same seed (splitmix64).
 struct Draws(u64);
 
 impl Draws {

@@ -1,4 +1,4 @@
-//! What the presets come to on each kernel, and that it can be traced.
+//! What the presets resolve to on each kernel, and that it can be traced.
 
 use std::process::Command;
 
@@ -31,7 +31,7 @@ fn presets() -> Result<()> {
     for preset in PRESETS.iter().filter(|preset| has_kvm || !needs_kvm(preset)) {
         let resolved = preset.resolve(&symbols).with_context(|| preset.name)?;
         targets::check_traceable(&resolved.target, &tracefs).with_context(|| preset.name)?;
-        // What a preset names must do for BPF too: it leaves out what the compiler renamed.
+        // The functions of a preset must work for BPF too: it leaves out what the compiler renamed.
         let count = registry::find("bpf-fentry-count")?.detect(&resolved.target);
         let traced = match &count {
             Detection::Available => true,
@@ -73,7 +73,7 @@ fn has_kvm() -> bool {
 fn without_kvm() -> Result<()> {
     crate::load_modules()?;
     for module in ["kvm_amd", "kvm_intel", "kvm"] {
-        // One that is not loaded, or not there, is what this wants.
+        // A module that is not loaded, or missing, is fine here.
         let _ = Command::new("modprobe").args(["-r", module]).output()?;
     }
     let symbols = Kallsyms::load()?;

@@ -1,4 +1,4 @@
-//! How long the tests took, for whoever shares them out among machines: nothing is judged by it.
+//! How long the tests took, for distributing them among machines: nothing is judged by it.
 
 use std::{
     collections::BTreeMap,
@@ -8,13 +8,13 @@ use std::{
 
 static TOOK: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
 
-/// Notes the time of one test when it is dropped.
+/// Records the time of one test when it is dropped.
 pub(crate) struct Stopwatch {
     name: String,
     started: Instant,
 }
 
-/// Starts the time of the test `name`.
+/// Starts timing the test `name`.
 pub(crate) fn start(name: String) -> Stopwatch {
     Stopwatch { name, started: Instant::now() }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// A scenario as small as a campaign can be: a few hundred kicks, eight bins.
+/// A minimal scenario: a few hundred kicks, eight bins.
 const TINY: &str = r#"
 name = "tiny"
 summary = "the smallest campaign"
@@ -33,7 +33,7 @@ saturated = { duration = "200ms" }
 sections = [{ hogs = 0, duration = "400ms" }, { hogs = 1, duration = "400ms" }]
 "#;
 
-/// A folder of the test's own, removed when it is dropped.
+/// A folder of the test, removed when it is dropped.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
@@ -70,7 +70,7 @@ pub(crate) fn binary() -> Result<PathBuf> {
     Ok(path.into())
 }
 
-/// `tracetoll` with these words.
+/// `tracetoll` with these arguments.
 pub(crate) fn tracetoll<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Result<Command> {
     let mut command = Command::new(binary()?);
     command.args(words).stdin(Stdio::null());
@@ -82,7 +82,7 @@ pub(crate) fn tiny_run(folder: &Folder, methods: &str, out: &Path) -> Result<Com
     tiny_blocks(folder, methods, out, "1")
 }
 
-/// As [`tiny_run`], with more blocks.
+/// Like [`tiny_run`], with more blocks.
 pub(crate) fn tiny_blocks(
     folder: &Folder,
     methods: &str,
@@ -104,20 +104,21 @@ pub(crate) fn kernel() -> Result<(u32, u32)> {
     }
 }
 
-/// What it printed on both streams.
+/// Its output on both streams.
 pub(crate) fn said(output: &Output) -> String {
     let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     format!("{out}{err}")
 }
 
-/// Runs it to success.
+/// Runs a command, which must succeed.
 pub(crate) fn succeed(mut command: Command) -> Result<String> {
     let output = command.output()?;
     ensure!(output.status.success(), "{command:?}: {}\n{}", output.status, said(&output));
     Ok(said(&output))
 }
 
-/// Runs it to a failure with exit status `status` that says each of `words` in its last paragraph.
+/// Runs a command, which must fail with exit status `status` and print each of `words` in its last
+/// paragraph.
 pub(crate) fn refuse(mut command: Command, status: i32, words: &[&str]) -> Result<()> {
     let output = command.output()?;
     let said = said(&output);
@@ -132,7 +133,7 @@ pub(crate) fn refuse(mut command: Command, status: i32, words: &[&str]) -> Resul
     Ok(())
 }
 
-/// A `tracetoll` at work; it is killed with the test.
+/// A running `tracetoll`; it is killed with the test.
 pub(crate) struct Running(Child);
 
 impl Running {
@@ -146,9 +147,9 @@ impl Running {
         guard_of(self.id())?.context("it has no guard")
     }
 
-    /// Kills its guard, and then itself, so that nobody is left who could clean up.
+    /// Kills its guard, and then itself, so that nobody is left to clean up.
     pub(crate) fn kill_with_guard(&mut self) -> Result<()> {
-        // Lest it starts another guard in between.
+        // So that it does not start another guard in between.
         self.signal("STOP")?;
         kill(self.guard()?)?;
         self.signal("KILL")?;
@@ -208,14 +209,14 @@ pub(crate) fn kill(pid: u32) -> Result<()> {
     succeed(kill).map(drop)
 }
 
-/// Whether process `pid` lives; one that was not waited for does not.
+/// Whether process `pid` is alive; one that was not reaped is not.
 pub(crate) fn lives(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     !status.is_empty() && !status.contains("State:\tZ")
 }
 
-/// Starts it, and waits until `lines` trials have ended; for none, until it says anything. From
-/// then on nobody reads what it says.
+/// Starts a command, and waits until `lines` trials have ended; for none, until it prints anything.
+/// After that nobody reads its output.
 pub(crate) fn start_and_await_trials(mut command: Command, lines: usize) -> Result<Running> {
     let mut child = Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?);
     let stderr = child.0.stderr.take().context("no stderr")?;
@@ -234,7 +235,8 @@ pub(crate) fn start_and_await_trials(mut command: Command, lines: usize) -> Resu
     bail!("it ended before {lines} trials had: {status}\n{seen}")
 }
 
-/// Polls until `condition` holds. What never does fails; how long it takes is no matter.
+/// Polls until `condition` holds. If it never does, the test fails; how long it takes does not
+/// matter.
 pub(crate) fn wait_for(condition: impl Fn() -> Result<bool>) -> Result<()> {
     const NO_HANG: Duration = Duration::from_secs(300);
     let began = Instant::now();

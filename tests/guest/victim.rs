@@ -1,4 +1,4 @@
-//! Processes that are killed, to see what they leave.
+//! Processes that are killed, to see what they leave behind.
 
 use std::{
     collections::BTreeSet,
@@ -11,11 +11,11 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-/// Long enough for the slowest of emulated machines; an answer to "does it hang?".
+/// Long enough for the slowest emulated machine; it decides whether it hangs.
 const NO_HANG: Duration = Duration::from_secs(120);
 
-/// Starts this program with `variable` set, waits until it says that it is ready, and has `watch`
-/// kill it and look on.
+/// Starts this program with `variable` set, waits until it reports that it is ready, and lets
+/// `watch` kill it and check.
 pub(crate) fn watch(variable: &str, watch: impl FnOnce(&mut Child) -> Result<()>) -> Result<()> {
     let mut victim = Command::new(std::env::current_exe()?)
         .env(variable, "1")
@@ -23,7 +23,7 @@ pub(crate) fn watch(variable: &str, watch: impl FnOnce(&mut Child) -> Result<()>
         .spawn()
         .context("starting the victim")?;
     let outcome = await_ready(&mut victim).and_then(|()| watch(&mut victim));
-    // Killed already, unless the test failed on the way.
+    // Already killed, unless the test failed on the way.
     let _ = victim.kill();
     victim.wait()?;
     outcome
@@ -36,7 +36,7 @@ fn await_ready(victim: &mut Child) -> Result<()> {
     Ok(())
 }
 
-/// Waits until none of these programs runs; nobody else's do in a test's machine.
+/// Waits until none of these programs is running; nobody else runs them in a test's machine.
 pub(crate) fn gone(programs: &[&str]) -> Result<()> {
     let began = Instant::now();
     loop {
@@ -49,7 +49,7 @@ pub(crate) fn gone(programs: &[&str]) -> Result<()> {
     }
 }
 
-/// Which of these programs run. One that has ended and is not yet waited for holds nothing any
+/// Which of these programs are running. One that has ended and was not reaped yet holds nothing any
 /// more.
 pub(crate) fn running(programs: &[&str]) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();

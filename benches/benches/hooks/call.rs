@@ -1,4 +1,4 @@
-//! A cheap system call: a thread gives itself the name that it has.
+//! A cheap system call: a thread sets its name to the one that it already has.
 
 use std::hint::black_box;
 
@@ -17,11 +17,11 @@ use crate::{
     trigger::{self, Group, Place, Trigger},
 };
 
-/// `prctl(PR_SET_NAME)` calls the one, which hits the other (fs/exec.c). Whatever else starts a
-/// program on the host does the same.
+/// `prctl(PR_SET_NAME)` calls the function, which hits the tracepoint (fs/exec.c). Starting a
+/// program anywhere on the host does the same.
 const TARGET: &str = "__set_task_comm,tracepoint:task:task_rename";
 
-/// Gives how many methods failed.
+/// Returns the number of failed methods.
 pub(crate) fn bench(host: &Host) -> Result<usize> {
     affinity::pin(None, &host.placement.load)?;
     let meter = CpuTime::own(host.platform);
@@ -56,8 +56,9 @@ fn rename(calls: u64) -> Result<()> {
     Ok(())
 }
 
-/// What is in every figure of this trigger, and what a time stamp in user space takes. (In the
-/// kernel that is the difference of `bpf-fentry-timestamp` and `bpf-fentry-empty`.)
+/// The part of every figure that comes from this trigger, and the cost of a timestamp in user
+/// space. (In the kernel that is the difference between `bpf-fentry-timestamp` and
+/// `bpf-fentry-empty`.)
 fn baselines(meter: &CpuTime, group: &mut Group<'_>) {
     let mut one = |name: &str, step: fn()| {
         group.bench_function(name, |bencher| {

@@ -1,4 +1,4 @@
-//! Ctrl-C ends the bench that runs, and what is attached is detached on the way out.
+//! Ctrl-C ends the running bench, and what is attached is detached on the way out.
 
 use std::{
     any::Any,
@@ -15,10 +15,10 @@ use probe_user::{cli::Status, commands};
 
 static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// The user wants to end. Criterion has no other way out of a bench than unwinding.
+/// The user wants to end. Criterion can leave a bench only by unwinding.
 struct Interrupted;
 
-/// From now on SIGINT, SIGTERM and SIGHUP only set a note.
+/// From now on SIGINT, SIGTERM and SIGHUP only set a flag.
 ///
 /// # Errors
 /// The handlers cannot be set.
@@ -28,14 +28,14 @@ pub(crate) fn listen() -> Result<()> {
     Ok(())
 }
 
-/// Does not return once the user wants to end.
+/// Does not return if the user wants to end.
 pub(crate) fn heed() {
     if ASKED.get().is_some_and(|asked| asked.load(Ordering::Relaxed)) {
         panic::resume_unwind(Box::new(Interrupted));
     }
 }
 
-/// How the process ends that was left so.
+/// How the process ends after that.
 pub(crate) fn status(left: Box<dyn Any + Send>) -> ExitCode {
     if !left.is::<Interrupted>() {
         panic::resume_unwind(left);

@@ -1,4 +1,4 @@
-//! A slow kick: the next one only after the vhost worker has served the last.
+//! A slow kick: the next one only after the vhost worker has served the previous one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,10 +17,10 @@ use crate::{
     trigger::{self, Place, Trigger},
 };
 
-/// Each kick is one call of the one, and one frame, which hits the other.
+/// Each kick is one call of the function, and one frame, which hits the tracepoint.
 const TARGET: &str = "handle_tx,tracepoint:net:net_dev_xmit";
 
-/// Gives how many methods failed.
+/// Returns the number of failed methods.
 pub(crate) fn bench(host: &Host) -> Result<usize> {
     let Some(run) = &host.run else { return Ok(0) };
     match workload::detect() {
@@ -62,7 +62,7 @@ fn on_testbed(host: &Host, run: &Run, testbed: &Testbed) -> Result<usize> {
     Ok(failed)
 }
 
-/// So many kicks of one frame each.
+/// Makes this number of kicks with one frame each.
 fn kick(testbed: &Testbed, kicks: u64) -> Result<()> {
     let mut load = testbed.start(Offered::ClosedLoop { kicks })?;
     while !load.wait(Duration::from_secs(1))? {}

@@ -1,12 +1,12 @@
-//! What a traced call costs under each method, in CPU time of the thread that makes the call.
+//! The cost of a traced call under each method, in CPU time of the thread that makes the call.
 //!
-//! Two triggers. A *system call* that renames the calling thread hits one function and one
-//! tracepoint of the kernel itself, and works on any host. A *kick* makes the vhost worker call
+//! There are two triggers. A *system call* that renames the calling thread hits one function and
+//! one tracepoint of the kernel itself, and works on any host. A *kick* makes the vhost worker call
 //! `handle_tx` once and send one frame, as in the closed-loop trials of `tracetoll run`, whose
-//! `kernel_ns_per_event` is the same figure with blocks, an order of chance and an interval.
+//! `kernel_ns_per_event` is the same figure with blocks, a random order and an interval.
 //!
-//! Only root may trace; what cannot be measured here is named with the reason, and is no failure.
-//! `TRACETOLL_METHODS` chooses the methods, as `--methods` of `tracetoll run` does.
+//! Only root may trace. What cannot be measured here is listed with the reason, and is not a
+//! failure. `TRACETOLL_METHODS` selects the methods, like `--methods` of `tracetoll run`.
 
 mod call;
 mod interrupt;
@@ -33,7 +33,7 @@ use probe_user::{
 
 use crate::meter::CpuTime;
 
-/// All that can be attached; those that need another program are named and skipped.
+/// All that can be attached; those that need another program are listed and skipped.
 const METHODS: &str = "ftrace,perf,bpf,capture,external";
 
 fn main() -> ExitCode {
@@ -48,16 +48,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// What all benches stand on.
+/// What all benches share.
 struct Host {
     platform: Platform,
     placement: Placement,
-    /// Whoever may trace has one.
+    /// `None` if this user may not trace.
     run: Option<Run>,
     methods: Vec<Box<dyn Method>>,
 }
 
-/// Gives how many methods failed.
+/// Returns the number of failed methods.
 fn measure() -> Result<usize> {
     interrupt::listen()?;
     let platform = host::platform(&host::read()?);
@@ -72,16 +72,16 @@ fn measure() -> Result<usize> {
     Ok(call::bench(&host)? + kick::bench(&host)?)
 }
 
-/// The kernel for these benches alone.
+/// Reserves the kernel for these benches.
 fn claim() -> Result<Claim> {
-    let taken = || Error::unsupported("the kernel", claim::taken(), "Wait for its end");
+    let taken = || Error::unsupported("the kernel", claim::taken(), "Wait for it to end");
     Claim::try_take()?.ok_or_else(taken)
 }
 
 impl Host {
-    /// How long and how often: an emulated processor takes many times as long as a real one. The
-    /// warm-up, from which criterion concludes how many calls make a sample, must be long beside
-    /// the pauses before the meter is read.
+    /// The duration and number of samples: an emulated processor takes many times as long as a real
+    /// one. The warm-up, from which criterion computes how many calls make a sample, must be long
+    /// compared with the pauses before the meter is read.
     fn criterion(&self, meter: CpuTime) -> Criterion<CpuTime> {
         let criterion = Criterion::default().with_measurement(meter);
         let criterion = match self.platform {
@@ -98,8 +98,7 @@ impl Host {
         criterion.configure_from_args()
     }
 
-    /// Groups are named by clock and kernel, so that no baseline of others is taken for one of
-    /// these.
+    /// Groups are named by clock and kernel, so that only baselines of the same kind are compared.
     fn named(&self, trigger: &str) -> String {
         let clock = format!("{:?}", self.platform).to_lowercase();
         format!("{trigger}, {clock}, Linux {}", host::release())

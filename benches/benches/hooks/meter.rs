@@ -1,7 +1,7 @@
-//! What criterion measures here: CPU time of the thread that runs into the hook.
+//! What criterion measures here: CPU time of the thread that hits the hook.
 //!
-//! The caller's clock would time how the load wakes the vhost worker and waits for it, which is
-//! many times the price of a hook, and scatters more than all hooks together.
+//! The caller's clock would include how the load wakes the vhost worker and waits for it, which is
+//! many times the cost of a hook, and scatters more than all hooks together.
 
 use std::{cell::RefCell, rc::Rc, thread, time::Duration};
 
@@ -15,8 +15,8 @@ use probe_core::{
 };
 use probe_user::{kernel::cputime::ThreadTime, measure::reader};
 
-/// Longer than a worker with nothing to do takes to sleep. The scheduler's account of a thread that
-/// runs is as old as its last tick.
+/// Longer than an idle worker takes to go to sleep. The scheduler's account of a running thread is
+/// as old as its last tick.
 const TO_SLEEP: Duration = Duration::from_millis(2);
 
 /// CPU time of one thread.
@@ -28,19 +28,19 @@ pub(crate) struct CpuTime {
 
 #[derive(Debug, Clone)]
 enum Thread {
-    /// That which asks.
+    /// The calling thread.
     Own,
-    /// Another, which sleeps whenever it is asked about.
+    /// Another thread, which sleeps whenever its time is read.
     Worker(Rc<RefCell<ThreadTime>>),
 }
 
 impl CpuTime {
-    /// Of the calling thread.
+    /// Measures the calling thread.
     pub(crate) fn own(platform: Platform) -> Self {
         Self { thread: Thread::Own, unit: Unit(unit(platform)) }
     }
 
-    /// Of thread `tid`.
+    /// Measures thread `tid`.
     ///
     /// # Errors
     /// As [`ThreadTime::of`].
@@ -49,7 +49,7 @@ impl CpuTime {
         Ok(Self { thread, unit: Unit(unit(platform)) })
     }
 
-    /// What its values are in.
+    /// The unit of its values.
     pub(crate) fn unit(&self) -> &'static str {
         self.unit.0
     }
@@ -65,7 +65,7 @@ impl CpuTime {
     }
 }
 
-/// Nanoseconds of which clock.
+/// The unit of nanoseconds on this clock.
 fn unit(platform: Platform) -> &'static str {
     match platform {
         Platform::Native | Platform::Virtual => "ns",
@@ -105,7 +105,7 @@ impl Measurement for CpuTime {
     }
 }
 
-/// Prints nanoseconds as such, whatever their size: the difference of two is what matters.
+/// Prints nanoseconds as such, whatever their size: the difference between two values matters.
 #[derive(Debug, Clone, Copy)]
 struct Unit(&'static str);
 

@@ -1,4 +1,4 @@
-//! What runs into hooks, again and again, and what that costs under each method.
+//! A trigger hits hooks repeatedly, and measures what that costs under each method.
 
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, measurement::Measurement as _};
 use probe_core::{
@@ -20,28 +20,28 @@ use crate::{interrupt, meter::CpuTime, skip};
 /// Benches of one trigger.
 pub(crate) type Group<'a> = BenchmarkGroup<'a, CpuTime>;
 
-/// A load of which each call runs into each item of the target once.
+/// A load of which each call hits each item of the target once.
 pub(crate) struct Trigger<'a> {
-    /// What the benches are called after.
+    /// The name of the benches.
     pub(crate) name: String,
-    /// Whose time a call takes.
+    /// Measures the thread that makes the calls.
     pub(crate) meter: CpuTime,
-    /// Makes so many calls.
+    /// Makes this number of calls.
     pub(crate) fire: &'a dyn Fn(u64) -> Result<()>,
 }
 
-/// What methods are attached to, where, and what they must have seen in the end.
+/// What methods are attached to, where, and the hits that they must have seen at the end.
 pub(crate) struct Place<'a> {
     pub(crate) target: &'a Target,
     pub(crate) context: AttachContext<'a>,
-    /// Of so many calls.
+    /// The hits of this number of calls.
     pub(crate) hits: fn(u64) -> Hits,
 }
 
-/// The target that these words name, if it can be traced here.
+/// The target named by these words, if it can be traced here.
 ///
 /// # Errors
-/// It is not there, or another tracer holds it.
+/// It is missing, or another tracer holds it.
 pub(crate) fn target(words: &str) -> Result<Target> {
     let target = targets::resolve(words, &Kallsyms::load()?)?;
     let tracefs = Tracefs::find()?;
@@ -54,17 +54,18 @@ impl Trigger<'_> {
     /// The group of its benches.
     pub(crate) fn group<'c>(&self, criterion: &'c mut Criterion<CpuTime>) -> Group<'c> {
         let mut group = criterion.benchmark_group(&self.name);
-        // All samples of one size: what is read before and after each must not weigh differently.
+        // All samples have the same size, so that reading the meter before and after each has the
+        // same weight.
         group.sampling_mode(SamplingMode::Flat);
         group
     }
 
-    /// The loop without any probe; gives what a call takes.
+    /// The loop without any probe; returns the cost of a call.
     pub(crate) fn bare(&self, group: &mut Group<'_>) -> Option<f64> {
         self.sample(group, "no probe").price
     }
 
-    /// Each of `methods` that works at this place; gives how many of them failed.
+    /// Each of `methods` that works at this place; returns how many of them failed.
     pub(crate) fn under(
         &self,
         methods: &[Box<dyn Method>],
@@ -126,17 +127,17 @@ impl Trigger<'_> {
     }
 }
 
-/// What came of a bench.
+/// The result of a bench.
 struct Sampled {
-    /// All calls, those of the warm-up too.
+    /// All calls, including those of the warm-up.
     calls: u64,
-    /// What one call took in the samples; none where criterion took none.
+    /// The cost of one call in the samples; `None` if criterion took none.
     price: Option<f64>,
 }
 
 impl Sampled {
-    /// The samples are the last, and of one size. Their median: now and then one holds some other
-    /// work of the kernel.
+    /// The samples are the last values, of equal size. Takes their median: occasionally one
+    /// includes other work of the kernel.
     #[expect(clippy::cast_precision_loss, reason = "no sample takes 2^53 ns")]
     fn of(samples: &[(u64, Nanos)]) -> Self {
         let size = samples.last().map(|(calls, _)| *calls);
@@ -157,11 +158,11 @@ fn unfit(method: &dyn Method, place: &Place<'_>) -> Option<String> {
     let descriptor = method.descriptor();
     if descriptor.family == Family::External {
         return Some(
-            "a program of its own; `cargo xtask run --methods external` measures it".into(),
+            "a separate program; `cargo xtask run --methods external` measures it".into(),
         );
     }
     if descriptor.unit == SeriesUnit::CpuShare {
-        return Some("it does nothing per call; `tracetoll run` measures what it takes".into());
+        return Some("it does nothing per call; `tracetoll run` measures its cost".into());
     }
     if descriptor.family == Family::Capture && place.context.taps.is_none() {
         return Some("it sees frames, and there are none".into());
@@ -170,7 +171,7 @@ fn unfit(method: &dyn Method, place: &Place<'_>) -> Option<String> {
         Detection::Available => None,
         Detection::Unsupported { why, hint } => Some(format!("{why}. {hint}")),
         Detection::Inconclusive(error) => {
-            Some(format!("could not tell whether it works here: {error}"))
+            Some(format!("could not find out whether it works here: {error}"))
         }
     }
 }

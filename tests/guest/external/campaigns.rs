@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::living;
 use crate::tool::{Folder, said, start_and_await_trials, succeed, tiny_run, tracetoll, wait_for};
 
-/// From the command line, from the scenario, and a name that is taken.
+/// From the command line, from the scenario, and a name that is already used.
 pub(super) fn campaign() -> Result<()> {
     let folder = Folder::new()?;
     let scenario = folder.path().join("own.toml");
@@ -35,7 +35,7 @@ pub(super) fn campaign() -> Result<()> {
     crate::tool::refuse(taken, 1, &["external:own", "Rename"])
 }
 
-/// A program that fills the file system of `{out}`, which what it prints goes to as well.
+/// A program that fills the file system of `{out}`, which also receives its output.
 pub(super) fn full() -> Result<()> {
     let folder = Folder::new()?;
     let small = folder.path().join("small");
@@ -63,20 +63,19 @@ pub(super) fn full() -> Result<()> {
     Ok(())
 }
 
-/// SIGKILL of the guard as well: nobody is left to clean up but the kernel, and the next `tracetoll
-/// clean`.
+/// SIGKILL for the guard too: only the kernel is left to clean up, and the next `tracetoll clean`.
 pub(super) fn killed() -> Result<()> {
     const MARK: &str = "76543210";
     let folder = Folder::new()?;
     let mut run = tiny_run(&folder, "off", &folder.path().join("out"))?;
     run.args(["--parts", "overhead", "--duration", "10s", "--method"]);
     run.arg(format!("external:child=sh -c 'setsid sleep {MARK} & echo ready; exec sleep {MARK}'"));
-    // No trial under the program may have to end first: what it left does not heed the signal, and
-    // is waited for.
+    // No trial under the program may have to end first: the process that it left ignores the
+    // signal, and is waited for.
     let mut child = start_and_await_trials(run, 0)?;
     wait_for(|| Ok(living(&format!("sleep {MARK}"))?.len() >= 3))?;
     child.kill_with_guard()?;
-    // The program goes with us; what left it is for the sweep.
+    // The program ends with us; the sweep must remove what left it.
     wait_for(|| Ok(living(&format!("sleep {MARK}"))?.len() <= 1))?;
     let cleaned = succeed(tracetoll(["clean"])?)?;
     ensure!(cleaned.contains("cgroup tracetoll-"), "{cleaned}");

@@ -70,7 +70,7 @@ fn finish(mut session: Observer) -> Result<Observation> {
     Ok(session.detach()?)
 }
 
-/// Processes whose command line holds `mark`, apart from us.
+/// Processes whose command line contains `mark`, except this one.
 fn living(mark: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")?.flatten() {

@@ -1,4 +1,4 @@
-//! Programs that people use, each held to the number of calls or frames that there were.
+//! Real programs, each compared with the true number of calls or frames.
 
 use std::{fs, io::Read as _, time::Duration};
 
@@ -23,7 +23,7 @@ use crate::{
 /// Two functions that are called, and one that is not.
 pub(super) fn calls(id: &str) -> Result<()> {
     const CALLS: u64 = 200;
-    // An event's name has no room for the whole of the last one's.
+    // An event's name is too short for the whole name of the last one.
     const LONG: &str = "proc_tcp_available_congestion_control";
     const LONG_FILE: &str = "/proc/sys/net/ipv4/tcp_available_congestion_control";
     let by_events = id.starts_with("external-perf-");

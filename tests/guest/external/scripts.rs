@@ -1,4 +1,4 @@
-//! What a program may do while it observes: start others, fail, end by itself, overlook its signal.
+//! What a program may do while it observes: start others, fail, end by itself, miss its signal.
 
 use std::{
     fs,
@@ -34,8 +34,8 @@ fn attach(program: External, run: &Run, target: &Target) -> Result<Observer> {
     Ok(methods[0].attach(target, &AttachContext::bare(run))?)
 }
 
-/// A child that is waited for, a grandchild whose parent ends before it, and one in a session of
-/// its own: what each burns and writes belongs to the tree.
+/// A child that is waited for, a grandchild whose parent ends before it, and one in its own
+/// session: what each of them burns and writes belongs to the tree.
 pub(super) fn tree() -> Result<()> {
     const WRITTEN: u64 = 100_000;
     let burn = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
@@ -66,12 +66,12 @@ pub(super) fn tree() -> Result<()> {
     Ok(())
 }
 
-/// A child and an orphan tell what they took between enable and disable; so does one that ends
-/// before.
+/// A child and an orphan count what they took between enable and disable; so does one that ends
+/// earlier.
 pub(super) fn processes() -> Result<()> {
     let folder = Folder::new()?;
     let at = |name: &str| folder.path().join(name).display().to_string();
-    // The shell's own time on a CPU, in ns, as it is at its end.
+    // The shell's own CPU time in ns, at its end.
     let burn = |name: &str| {
         let (made, done) = (at(&format!("{name}-made")), at(name));
         format!(
@@ -96,7 +96,7 @@ pub(super) fn processes() -> Result<()> {
     let seen = finish(session)?;
     let told = |name: &str| -> Result<u64> { Ok(fs::read_to_string(at(name))?.trim().parse()?) };
     let burned = told("child")? + told("orphan")?;
-    // What the loops that wait take, and starting everything.
+    // The cost of the waiting loops, and of starting everything.
     let most = 2 * burned + 1_000_000_000;
     ensure!((burned..=most).contains(&seen.processes.0), "{burned} ns burned: {seen:?}");
     let before = seen.details["cpu_ns_before_enable"].as_u64().context("no number")?;
@@ -104,7 +104,7 @@ pub(super) fn processes() -> Result<()> {
     Ok(())
 }
 
-/// A group of a dead run in another group than ours, with a group and a process inside.
+/// A dead run's group inside another group than ours, with a group and a process inside.
 pub(super) fn swept() -> Result<()> {
     const MARK: &str = "54321098";
     let dead = Tag::draw();
@@ -141,7 +141,7 @@ pub(super) fn failures() -> Result<()> {
         timeout: short,
         ..script("trap '' INT; echo ready; while :; do sleep 0.1; done")
     };
-    // Ready in time, even on a slow machine, or this tests the wrong failure.
+    // Ready in time even on a slow machine, or this would test the wrong failure.
     let stubborn = External { settle: short, ready: None, ..stubborn };
     let mut session =
         attach(External { timeout: Duration::from_secs(2), ..stubborn }, &run, &target)?;
@@ -158,12 +158,12 @@ pub(super) fn failures() -> Result<()> {
     Ok(())
 }
 
-/// It waits in turns, and overlooks the first signal, as bpftrace does when that comes between two
-/// of its waits.
+/// It waits repeatedly, and misses the first signal, like bpftrace if that arrives between two of
+/// its waits.
 const OVERLOOKS: &str =
     "my $told = 0; $SIG{INT} = sub { $told++ }; select undef, undef, undef, 0.1 until $told > 1;";
 
-/// How a program ends after the signal tells whether it did its work.
+/// How a program ends after the signal shows whether it did its work.
 pub(super) fn endings() -> Result<()> {
     let target = resolve("tun:tun_chr_open")?;
     let run = Run::start()?;
@@ -197,7 +197,7 @@ pub(super) fn endings() -> Result<()> {
     Ok(())
 }
 
-/// Its report, too.
+/// Its report is pinned too.
 pub(super) fn pinned() -> Result<()> {
     const TELL: &str = "grep Cpus_allowed_list /proc/self/status";
     let target = resolve("tun:tun_chr_open")?;
@@ -255,8 +255,8 @@ pub(super) fn dropped() -> Result<()> {
     let target = resolve("tun:tun_chr_open")?;
     let run = Run::start()?;
     let session = attach(script(&format!("sleep {MARK} & echo ready; wait")), &run, &target)?;
-    // It says that it is ready as soon as the other one is forked, which has no command line while
-    // it executes `sleep`.
+    // It reports ready as soon as the other one is forked, which has no command line while it
+    // executes `sleep`.
     wait_for(|| Ok(living(MARK)?.len() >= 2))?;
     drop(session);
     ensure!(living(MARK)?.is_empty(), "{:?}", living(MARK)?);

@@ -1,4 +1,4 @@
-//! Campaigns of all methods, which several tests look at: they take minutes.
+//! Campaigns of all methods, which several tests examine: they take minutes.
 
 use std::{collections::BTreeSet, fs, process::Output, sync::OnceLock};
 
@@ -14,17 +14,17 @@ use crate::{
 /// The methods of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Methods {
-    /// Tracetoll's own.
+    /// Tracetoll's own methods.
     Own,
-    /// Outside programs, which take as long as all others together.
+    /// External programs, which take as long as all others together.
     Programs,
 }
 
-/// What came of a campaign.
+/// The result of a campaign.
 pub(crate) struct Measured {
     /// What was traced meanwhile, seen from outside.
     pub(super) seen: Seen,
-    /// What it said, and its exit status.
+    /// Its output and exit status.
     pub(crate) output: Output,
     /// Its `campaign.json`.
     pub(crate) campaign: Value,
@@ -38,7 +38,7 @@ impl Measured {
 }
 
 impl Methods {
-    /// As `--methods` takes them.
+    /// In the format of `--methods`.
     fn list(self) -> &'static str {
         match self {
             Self::Own => "ftrace,perf,bpf,capture",
@@ -46,7 +46,7 @@ impl Methods {
         }
     }
 
-    /// How many have to be among them, the baseline included, for a test to prove much.
+    /// How many must be among them, including the baseline, for a test to prove much.
     pub(crate) fn at_least(self) -> usize {
         match self {
             Self::Own => 20,
@@ -54,7 +54,7 @@ impl Methods {
         }
     }
 
-    /// Their campaign; it is run once, beside a CPU that is offline.
+    /// Their campaign; it is run once, with an offline CPU.
     pub(crate) fn measured(self) -> Result<&'static Measured> {
         static OWN: OnceLock<Result<Measured>> = OnceLock::new();
         static PROGRAMS: OnceLock<Result<Measured>> = OnceLock::new();
@@ -73,7 +73,7 @@ fn measure(methods: &str) -> Result<Measured> {
     let offline = Offline::take(2)?;
     let watch = Watch::begin()?;
     let mut run = tiny_run(&folder, methods, &folder.path().join("out"))?;
-    // Both parts; of the loads of the overhead, which are the same to a method, one.
+    // Both parts, but only one of the overhead's loads, which are the same for a method.
     let scenario = folder.path().join("tiny.toml");
     let text = fs::read_to_string(&scenario)?;
     let lines =

@@ -1,4 +1,4 @@
-//! Never more traced than was asked for: not while asking, not in a run, not after a kill.
+//! Never more is traced than was asked for: not while asking, not in a run, not after a kill.
 
 mod campaign;
 mod rate;
@@ -37,7 +37,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// The functions of the default target. `doctor` attaches BPF programs to them and makes fprobe
+/// The functions of the default target. `doctor` attaches BPF programs to them and creates fprobe
 /// events.
 const TARGET: [&str; 2] = ["handle_tx [vhost_net]", "handle_rx [vhost_net]"];
 /// Where the reference counter counts their calls (measure/reference/sites.rs).
@@ -47,20 +47,20 @@ const CALLERS: [&str; 4] = [
     "handle_rx_kick [vhost_net]",
     "handle_rx_net [vhost_net]",
 ];
-/// Which the kernel has for tests of BPF programs, and nothing else calls: `bpf-fentry-budget`
-/// measures prices there.
+/// A function for tests of BPF programs that nothing else calls: `bpf-fentry-budget` measures costs
+/// there.
 const TEST_FUNCTION: &str = "bpf_fentry_test1";
-/// What bpftrace itself attaches a program to for a moment, to find out whether the kernel has
-/// kprobe_multi (its src/bpffeature.cpp); nothing keeps it from that.
+/// bpftrace itself briefly attaches a program to this, to find out whether the kernel has
+/// kprobe_multi (its src/bpffeature.cpp); that cannot be prevented.
 const OF_BPFTRACE: &str = "ksys_read";
 /// The tracepoint of the default target.
 const TRACEPOINT: &str = "net_dev_xmit";
-/// By which the kernel's own tracers note the names of tasks (kernel/trace/trace_sched_switch.c):
-/// they cannot do without.
+/// The tracepoint with which the kernel's own tracers record the names of tasks
+/// (kernel/trace/trace_sched_switch.c): they need it.
 const OF_TRACERS: &str = "sched_switch";
 
-/// `PERF_TYPE_SOFTWARE`, and the events of it that happen only where a program or a process makes
-/// them happen: `PERF_COUNT_SW_DUMMY` never, `PERF_COUNT_SW_BPF_OUTPUT` where a BPF program writes.
+/// `PERF_TYPE_SOFTWARE`, and its events that happen only if a program or a process triggers them:
+/// `PERF_COUNT_SW_DUMMY` never, `PERF_COUNT_SW_BPF_OUTPUT` when a BPF program writes.
 const SOFTWARE: u32 = 1;
 const INERT: [u64; 2] = [9, 10];
 /// `PERF_TYPE_HARDWARE`.
@@ -71,7 +71,7 @@ fn target() -> Result<probe_core::model::target::Target> {
     Ok(targets::resolve("vhost", &Kallsyms::load()?)?)
 }
 
-/// Without it, the other tests could not fail.
+/// Without this, the other tests could not fail.
 fn the_watch_sees() -> Result<()> {
     let symbols = Kallsyms::load()?;
     let run = Run::start()?;
@@ -100,7 +100,7 @@ fn asking() -> Result<()> {
     }
     let seen = watch.end()?;
     only(&seen, TARGET.into_iter().chain([TEST_FUNCTION]), &[TRACEPOINT])?;
-    // Whatever is open for all tasks is inert, or carries a BPF program at the target (a kprobe, a
+    // Everything open for all tasks is inert, or runs a BPF program at the target (a kprobe, a
     // tracepoint).
     let ticks = |&&(kind, config, disabled): &&(u32, u64, bool)| {
         !disabled || kind == HARDWARE || (kind == SOFTWARE && !INERT.contains(&config))
@@ -111,7 +111,7 @@ fn asking() -> Result<()> {
     Ok(())
 }
 
-/// Of functions and tracepoints, these and no others; nothing in the top-level trace.
+/// Only these functions and tracepoints; nothing in the top-level trace.
 fn only<'a>(
     seen: &Seen,
     allowed: impl IntoIterator<Item = &'a str>,
@@ -146,12 +146,11 @@ fn a_run(methods: Methods) -> Result<()> {
     only(&measured.seen, own.chain(of_bpftrace), &[TRACEPOINT, OF_TRACERS])
 }
 
-/// What all moments are drawn from.
+/// The seed of all random moments.
 const SEED: u64 = 14;
 const FEW_KILLS: u64 = 4;
 const KILLS: u64 = 20;
-/// Longest that is waited before a kill: more than `doctor` takes, and as long as a run has methods
-/// to try.
+/// Longest wait before a kill: more than `doctor` takes, and as long as a run tries methods.
 const WITHIN: [u64; 2] = [4000, 8000];
 
 fn kills(kills: u64) -> Result<()> {

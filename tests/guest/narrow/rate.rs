@@ -1,5 +1,5 @@
-//! How fast system calls of others are while something runs: by a thread that makes them on a CPU
-//! of its own.
+//! How fast system calls of other processes are while something runs: measured by a thread that
+//! makes them on its own CPU.
 
 use std::{
     process::{Child, Command},
@@ -16,21 +16,21 @@ use probe_user::kernel::affinity;
 
 use crate::tool::binary;
 
-/// Doctors that are watched, each with a quiet while before it.
+/// Number of observed doctors, each after a quiet period.
 const PAIRS: usize = 3;
 const QUIET: usize = 10;
 const SLICE: Duration = Duration::from_millis(200);
 
-/// Well below what a doctor costs that competes for the host's CPUs (half), and well above what
-/// tracing all functions does to the rate (a tenth).
+/// Well below the cost of a doctor that competes for the host's CPUs (half), and well above the
+/// rate when all functions are traced (a tenth).
 const BOUND: f64 = 0.25;
 
-/// The CPU of `doctor`, and that of who is disturbed.
+/// The CPU of `doctor`, and that of the disturbed thread.
 const DOCTOR: &str = "0";
 const OTHERS: u32 = 1;
 
-/// Not a timed test: each figure is a ratio of two stretches of one guest, and what is judged is
-/// their median. Where all functions are traced, a system call takes ten times as long.
+/// This does not depend on the machine's speed: each figure is a ratio of two periods of one guest,
+/// and their median is judged. If all functions are traced, a system call takes ten times as long.
 pub(super) fn doctor_leaves_the_others_their_speed() -> Result<()> {
     let meter = Meter::start();
     let mut ratios = Vec::new();
@@ -60,8 +60,8 @@ fn doctor() -> Result<Child> {
     Ok(doctor.stdout(std::process::Stdio::null()).spawn()?)
 }
 
-/// The rate that a quarter of the slices do not reach: what takes a good part of the time shows, a
-/// hiccup of the machine does not.
+/// The rate below which a quarter of the slices are: it shows a disturbance that takes a good part
+/// of the time, but not a hiccup of the machine.
 fn quarter(mut slices: Vec<f64>) -> f64 {
     slices.sort_by(f64::total_cmp);
     slices[slices.len() / 4]
@@ -88,7 +88,7 @@ impl Meter {
         Self { calls, end, thread }
     }
 
-    /// Calls per second of the next while.
+    /// Calls per second in the next period.
     fn slice(&self) -> f64 {
         let (before, began) = (self.calls.load(Ordering::Relaxed), Instant::now());
         thread::sleep(SLICE);

@@ -1,9 +1,9 @@
-//! Looks from outside at what is traced on this kernel while something else runs.
+//! Observes from outside what is traced on this kernel while something else runs.
 //!
-//! What the kernel keeps since it started (`touched_functions`, from Linux 6.4 on) and what it
-//! records of each call (tracepoints that are registered, perf events that are opened) misses no
-//! moment, however short. The rest is looked at again and again. No instance but the own one is
-//! opened: the kernel does not remove an instance while somebody has it open.
+//! What the kernel remembers since it started (`touched_functions`, since Linux 6.4) and what it
+//! records of each call (registered tracepoints, opened perf events) misses no moment, however
+//! short. The rest is checked repeatedly. Only its own instance is opened: the kernel does not
+//! remove an instance while it is open.
 
 use std::{
     collections::BTreeSet,
@@ -22,8 +22,8 @@ use anyhow::{Context as _, Result, ensure};
 const TRACEFS: &str = "/sys/kernel/tracing";
 const GROUP: &str = "narrow_test";
 
-/// Events that tell what others do: `struct tracepoint` begins with its name, and an attr of perf
-/// with type and size, its `config` at 8 and its flags at 40.
+/// Events that show what others do: `struct tracepoint` begins with its name, and a perf attr with
+/// type and size, with `config` at 8 and flags at 40.
 const EVENTS: [&str; 3] = [
     "p:narrow_test/registered tracepoint_probe_register name=+0(+0($arg1)):string",
     "p:narrow_test/registered_bpf tracepoint_probe_register_prio_may_exist \
@@ -32,11 +32,11 @@ const EVENTS: [&str; 3] = [
      config=+u8($attr_uptr):u64 flags=+u40($attr_uptr):u64 pid=$pid:s32",
 ];
 
-/// At least this long between two looks. Each walks all functions of the kernel; it then leaves the
-/// CPU as long as it took.
+/// The least time between two checks. Each walks all functions of the kernel, and then leaves the
+/// CPU idle for as long as it took.
 const PAUSE: Duration = Duration::from_millis(30);
 
-/// Looks on until it is ended.
+/// Observes until it is ended.
 pub(crate) struct Watch {
     own: Own,
     touched: BTreeSet<String>,
@@ -45,18 +45,18 @@ pub(crate) struct Watch {
     looker: JoinHandle<Result<Looks>>,
 }
 
-/// What was traced meanwhile that was not before.
+/// What was traced meanwhile but not before.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// Functions, as tracefs lists them.
     pub(crate) functions: BTreeSet<String>,
-    /// Tracepoints that something was registered with.
+    /// Tracepoints with something registered.
     pub(crate) tracepoints: BTreeSet<String>,
     /// Perf events for all tasks: type, config, and whether it was opened disabled.
     pub(crate) system_wide: BTreeSet<(u32, u64, bool)>,
     /// What the top-level trace was set to do: its tracer and its events.
     pub(crate) top: BTreeSet<String>,
-    /// How often it was looked.
+    /// Number of checks.
     pub(crate) looks: u64,
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn enabled() -> Result<BTreeSet<String>> {
     functions("enabled_functions")
 }
 
-/// Functions that were ever traced; none where the kernel keeps no such list.
+/// Functions that were ever traced; empty if the kernel has no such list.
 fn touched() -> Result<BTreeSet<String>> {
     match Path::new(TRACEFS).join("touched_functions").exists() {
         true => functions("touched_functions"),
@@ -132,7 +132,7 @@ fn functions(file: &str) -> Result<BTreeSet<String>> {
     Ok(listed.filter(|name| !name.starts_with([' ', '\t'])).map(str::to_owned).collect())
 }
 
-/// The events that record what others do, and the instance that they record into.
+/// The events that record what others do, and their instance.
 struct Own {
     instance: PathBuf,
 }

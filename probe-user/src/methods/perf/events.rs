@@ -217,7 +217,7 @@ fn refused(what: &str, cpu: u32, source: io::Error) -> Error {
 }
 
 /// An event is an open file, and a large target on many CPUs has more of them than a process may
-/// have by default: asks for as many as it may have at all, if it must.
+/// open by default: raises the limit to the maximum if necessary.
 fn allow_files(events: usize) -> Result<()> {
     /// Number of other open files of this process.
     const OTHERS: u64 = 256;

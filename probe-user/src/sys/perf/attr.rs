@@ -12,7 +12,7 @@ use aya_obj::generated::perf_event_attr;
 /// accepts this length, and nothing newer is used here.
 const SIZE: usize = offset_of!(perf_event_attr, aux_sample_size);
 
-/// Each field up to there begins where the one before it ends.
+/// Each field up to there starts where the preceding one ends.
 const NO_PADDING: () = {
     macro_rules! follow {
         ($($field:ident: $type:ty),* $(,)?) => {
