@@ -1,6 +1,6 @@
 //! Parse, call, print the error, exit.
 //!
-//! The exit statuses stand in [`Status`].
+//! [`Status`] has the exit statuses.
 
 #![cfg_attr(
     not(test),

@@ -137,7 +137,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join(PAGE)).unwrap();
         let error = Files::write(folder.path(), &campaign()).unwrap_err().to_string();
-        assert!(error.contains(PAGE) && error.contains("campaign.json is whole"), "{error}");
+        assert!(error.contains(PAGE) && error.contains("campaign.json is complete"), "{error}");
         assert!(error.contains("--format html --out FILE"), "{error}");
         store::read(folder.path()).unwrap();
     }

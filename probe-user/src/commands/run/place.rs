@@ -123,7 +123,10 @@ mod tests {
             ("--on vm --scenario existing", "guests that run here"),
         ] {
             let told = decided(line, false, &[]);
-            assert!(told.starts_with(&format!("{flag}: it is ")), "{line}: {told}");
+            assert!(
+                told.starts_with(&format!("{flag}: it ")) && told.contains("appl"),
+                "{line}: {told}"
+            );
         }
         assert!(
             decided("--overhead-blocks 1", true, &[])

@@ -150,7 +150,7 @@ mod tests {
     fn a_pattern_that_means_nothing_says_so() {
         assert!(expanded("*").contains("needs a module"));
         assert!(expanded("bridge:*").contains("modprobe bridge"));
-        assert!(expanded("tun:x*").contains("no function of tun"));
+        assert!(expanded("tun:x*").contains("no traceable function of tun"));
         assert!(expanded("tun:*,!handle_tx").contains("not in the target"));
     }
 }

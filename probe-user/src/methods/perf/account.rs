@@ -195,7 +195,7 @@ mod tests {
         let cut = fate(1, &[(reading(10, Some(1)), taken(7, 1))]).unwrap();
         assert_eq!((cut.lost, cut.cut_off), (3, 2));
         let error = refusal(1, 10, Some(1), taken(6, 1));
-        assert!(error.contains("3 records are missing"), "{error}");
+        assert!(error.contains("3 records of the kernel are missing"), "{error}");
         // For all places of a CPU together.
         let two = |lost| vec![Count { value: 10, lost }, Count { value: 10, lost }];
         let reading = Reading { counts: two(Some(0)), ..Reading::default() };

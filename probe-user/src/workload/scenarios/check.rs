@@ -234,7 +234,7 @@ mod tests {
             (
                 "bin = ",
                 "bin = \"1ns\" #",
-                "`), bin: 1ns is out of range: use 1ms to 10m, since at each",
+                "`), bin: 1ns is out of range: use 1ms to 10m, since reading all",
             ),
             ("settle = ", "settle = \"2400h\" #", "settle: "),
             (
