@@ -157,9 +157,7 @@ impl Sampled {
 fn unfit(method: &dyn Method, place: &Place<'_>) -> Option<String> {
     let descriptor = method.descriptor();
     if descriptor.family == Family::External {
-        return Some(
-            "a separate program; `cargo xtask run --methods external` measures it".into(),
-        );
+        return Some("a separate program; `cargo xtask run --methods external` measures it".into());
     }
     if descriptor.unit == SeriesUnit::CpuShare {
         return Some("it does nothing per call; `tracetoll run` measures its cost".into());
