@@ -1,12 +1,12 @@
-//! `fentry_bins`: counts calls by the time at which they were made.
+//! `fentry_bins`: counts calls by their time.
 
 /// Name of the program in the object.
 pub const PROGRAM: &str = "fentry_bins";
 
-/// Name of the map of [`Slot`]s, one for each CPU number that this host can have.
+/// Name of the map of [`Slot`]s, one per possible CPU number of this host.
 pub const SLOTS: &str = "BIN_SLOTS";
 
-/// Name of the map of counts: a row of `u64` for each CPU. The loader sets its size.
+/// Name of the map of counts: one row of `u64` per CPU. The loader sets its size.
 pub const BINS: &str = "BINS";
 
 /// How one CPU counts. User space writes it before the program is attached.
@@ -16,8 +16,8 @@ pub struct Slot {
     pub start: u64,
     /// Width of a bin in ns.
     pub width: u64,
-    /// Where the CPU's row starts in the map of counts.
+    /// Offset of the CPU's row in the map of counts.
     pub row: u64,
-    /// The row's last bin, which counts all later calls too.
+    /// The row's last bin, which also counts all later calls.
     pub last: u64,
 }

@@ -1,28 +1,28 @@
 //! `fentry_budget`: counts each call, and writes a [`crate::ring::Drawn`] for as many as a budget
 //! of CPU time allows.
 //!
-//! Each CPU has a bucket of tokens, in picoseconds of its time. They come at the rate of the
-//! budget, and each call and each record takes its price away. The probability with which the next
-//! call is recorded is the bucket's level: full is 1. So what is spent settles where it equals what
-//! comes in, without a step or a swing, and the records that the bucket holds at most are a burst.
-//! What is spent beyond the bucket is owed, up to as much again, and is earned back before anything
-//! else is recorded.
+//! Each CPU has a bucket of tokens, in picoseconds of its time. Tokens arrive at the rate of the
+//! budget, and each call and each record removes its cost. The probability with which the next call
+//! is recorded is the bucket's level: full is 1. So spending settles where it equals what arrives,
+//! without steps or oscillation, and a burst is at most the number of records that the bucket can
+//! pay for. What is spent beyond the bucket becomes a debt, of at most the bucket's capacity, which
+//! must be earned back before anything else is recorded.
 //!
-//! The probability is set before the draw, from past calls alone: that is what makes Σ 1/p
-//! unbiased, whatever the past was.
+//! The probability is set before the draw, only from past calls: that makes Σ 1/p unbiased,
+//! whatever the past was.
 
 /// Name of the program in the object.
 pub const PROGRAM: &str = "fentry_budget";
 
-/// Name of the map of [`Slot`]s, one for each CPU number that this host can have.
+/// Name of the map of [`Slot`]s, one per possible CPU number of this host.
 pub const SLOTS: &str = "BUDGET_SLOTS";
 
-/// The bucket is settled at each record, and once in so many calls: a power of two. A clock read
-/// per call would cost more than it tells.
+/// The bucket is settled at each record, and once in this many calls: a power of two. A clock read
+/// per call would cost more than it is worth.
 pub const SETTLE: u64 = 64;
 
-/// No probability is below 2^-16: a call that cannot be drawn would stand for none, and bias the
-/// estimate. At a million calls per second that is 15 records.
+/// No probability is below 2^-16: a call that cannot be drawn would not be represented, and bias
+/// the estimate. At a million calls per second that is 15 records.
 pub const LEAST: u64 = 1 << 16;
 
 /// Bits of fraction in [`Slot::rate`].
@@ -31,46 +31,45 @@ pub const RATE_BITS: u32 = 10;
 /// `threshold = tokens * scale >> SCALE_BITS`.
 pub const SCALE_BITS: u32 = 28;
 
-/// Bits of fraction in [`Slot::lost_weight`] and [`Slot::lost_variance`]: as many as let the square
-/// of the largest weight fit a word.
+/// Bits of fraction in [`Slot::lost_weight`] and [`Slot::lost_variance`]: as many as allow the
+/// square of the greatest weight to fit into a word.
 pub const WEIGHT_BITS: u32 = 16;
 
-/// One CPU's account; written as [`crate::fentry_count::Slot`] is.
+/// One CPU's account; written like [`crate::fentry_count::Slot`].
 #[repr(C, align(128))]
 pub struct Slot {
     /// Calls.
     pub calls: u64,
-    /// Calls that were drawn and found the ring full.
+    /// Calls that were drawn but found the ring full.
     pub lost: u64,
     /// Sum of their weights `2^32 / threshold`, with [`WEIGHT_BITS`] bits of fraction.
     pub lost_weight: u64,
-    /// Sum of `w^2 - w` of their weights, with as many; the greatest number where it would be
-    /// greater.
+    /// Sum of `w^2 - w` of their weights, with the same number of bits; it saturates.
     pub lost_variance: u64,
     /// The next call is drawn with probability `threshold / 2^32`.
     pub threshold: u64,
-    /// What is in the bucket, in ps; below zero what is owed.
+    /// The content of the bucket, in ps; negative for a debt.
     pub tokens: i64,
-    /// Of `calls`, those that were paid for.
+    /// Number of `calls` that were paid for.
     pub settled: u64,
-    /// When the bucket was settled, in ns of `CLOCK_MONOTONIC`.
+    /// When the bucket was last settled, in ns of `CLOCK_MONOTONIC`.
     pub settled_at: u64,
-    /// Tokens that come per ns, with [`RATE_BITS`] bits of fraction. This and all below is written
-    /// by user space before the program is attached.
+    /// Tokens that arrive per ns, with [`RATE_BITS`] bits of fraction. User space writes this and
+    /// everything below before the program is attached.
     pub rate: u64,
-    /// What the bucket holds, in ps: more than [`SETTLE`] calls cost.
+    /// Capacity of the bucket, in ps: more than [`SETTLE`] calls cost.
     pub capacity: u64,
     /// `2^60 / capacity`: the probability without a division.
     pub scale: u64,
-    /// Price of a call that is not recorded, in ps.
+    /// Cost of a call that is not recorded, in ps.
     pub call_price: u64,
-    /// What a record costs beyond that, in ps.
+    /// Additional cost of a record, in ps.
     pub record_price: u64,
 }
 
 impl Slot {
-    /// Notes a call that was drawn at `threshold` and found the ring full: the estimate needs its
-    /// weight all the same.
+    /// Counts a call that was drawn at `threshold` but found the ring full: the estimate still
+    /// needs its weight.
     #[inline(always)]
     pub fn lose(&mut self, threshold: u64) {
         // From 1 to 2^16, rounded to the nearest.
@@ -82,8 +81,8 @@ impl Slot {
         self.lost_variance = self.lost_variance.saturating_add(variance);
     }
 
-    /// Takes out of the bucket what the calls cost, fills in what the time since the last time was
-    /// worth, and sets the probability for the next ones.
+    /// Removes the cost of the calls from the bucket, adds what the time since the last settlement
+    /// is worth, and sets the probability for the next calls.
     #[inline(always)]
     pub fn settle(&mut self, now: u64, recorded: bool) {
         /// More than an hour, which fills any bucket; and no product below reaches 2^63.
@@ -93,9 +92,9 @@ impl Slot {
         let calls = self.calls - self.settled;
         let record = if recorded { self.record_price } else { 0 };
         let capacity = self.capacity as i64;
-        // Paid before the bucket runs over: what a stretch earned pays for its calls first.
+        // Paid before the bucket overflows: what was earned in a period first pays for its calls.
         let tokens = self.tokens + earned as i64 - (calls * self.call_price + record) as i64;
-        // `clamp` can panic, and the verifier knows of no capacity above zero.
+        // `clamp` can panic, and the verifier does not know that the capacity is above zero.
         self.tokens = tokens.min(capacity).max(-capacity);
         self.threshold = ((self.tokens.max(0) as u64 * self.scale) >> SCALE_BITS).max(LEAST);
         self.settled = self.calls;

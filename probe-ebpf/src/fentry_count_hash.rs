@@ -1,6 +1,6 @@
 //! `fentry_count_hash`: counts in a per-CPU hash, by the address of the function.
 //!
-//! A first call that the hash does not take is in [`crate::losses`].
+//! If the hash does not accept a first call, it is counted in [`crate::losses`].
 
 /// Name of the program in the object.
 pub const PROGRAM: &str = "fentry_count_hash";

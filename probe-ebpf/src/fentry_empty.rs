@@ -1,4 +1,4 @@
-//! `fentry_empty`: does nothing. What it costs is the price of the hook.
+//! `fentry_empty`: does nothing. Its cost is that of the hook.
 
 /// Name of the program in the object.
 pub const PROGRAM: &str = "fentry_empty";

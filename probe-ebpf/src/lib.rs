@@ -1,6 +1,6 @@
 //! What the kernel programs and user space must agree on, and the compiled programs themselves.
 //!
-//! Each program has a module here that names it, its maps, and the layout of what it writes. The
+//! Each program has a module here with its name, its maps, and the layout of what it writes. The
 //! programs are in `src/programs/`, one file each; `cargo xtask ebpf` compiles them into
 //! `obj/tracetoll.bpf.o`.
 #![no_std]
@@ -25,10 +25,10 @@ pub mod ring;
 pub mod sample_stacks;
 pub mod tracepoint_count;
 
-/// The compiled programs, as `cargo xtask ebpf --check` proves them to come from the source.
+/// The compiled programs; `cargo xtask ebpf --check` verifies that they come from the source.
 #[cfg(feature = "object")]
 pub static OBJECT: &[u8] = {
-    /// ELF structures are read in place, so the file must be aligned as they are.
+    /// ELF structures are read in place, so the file must be aligned like them.
     #[repr(C, align(8))]
     struct Aligned<T: ?Sized>(T);
     static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("../obj/tracetoll.bpf.o"));

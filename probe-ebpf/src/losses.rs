@@ -1,11 +1,11 @@
-//! What programs that write records could not write, per CPU.
+//! Records that programs could not write, per CPU.
 
-/// Name of the map: an array of [`Slot`]s, one for each CPU number that this host can have.
+/// Name of the map: an array of [`Slot`]s, one per possible CPU number of this host.
 pub const LOSSES: &str = "LOSSES";
 
-/// The losses of one CPU; written as [`crate::fentry_count::Slot`] is.
+/// The losses of one CPU; written like [`crate::fentry_count::Slot`].
 #[repr(C, align(128))]
 pub struct Slot {
-    /// Calls that the program saw and could not write down.
+    /// Calls that the program saw but could not record.
     pub lost: u64,
 }

@@ -1,4 +1,4 @@
-//! `tracepoint_count`: counts the hits of one tracepoint, as a tracepoint program, which gets the
+//! `tracepoint_count`: counts the hits of one tracepoint, with a tracepoint program, which gets the
 //! tracepoint's record.
 //!
 //! Its map is that of [`fentry_count`](crate::fentry_count).

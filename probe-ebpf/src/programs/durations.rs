@@ -10,20 +10,20 @@ use probe_ebpf::durations::{BUCKETS, Durations};
 
 use crate::{fentry_count::count, shared};
 
-/// The kernel takes all of its elements from a reserve that is made with it: no hit allocates.
+/// The kernel takes all of its elements from a pool allocated with it: no hit allocates.
 #[map]
 static STARTS: HashMap<u64, u64> = HashMap::with_max_entries(1, 0);
 
 #[map]
 static DURATIONS: Array<Durations> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// Counts a call that begins, and notes the time.
+/// Counts a call that starts, and stores the time.
 #[inline(always)]
 pub(crate) fn enter(key: u64) {
     count(0);
     // SAFETY: the helper takes no argument.
     let now = unsafe { bpf_ktime_get_ns() };
-    // Where the map is full the exit finds nothing, and says so.
+    // If the map is full the exit finds nothing, and counts that.
     let _ = STARTS.insert(key, now, u64::from(BPF_ANY));
 }
 
@@ -46,8 +46,8 @@ pub(crate) fn leave(key: u64) {
         log!("an exit whose entry left no time");
         return;
     };
-    // The kernel refuses where it would wait for a lock of its own. A call whose entry is missed
-    // would be timed from a start that stayed.
+    // The kernel refuses if it would wait for its own lock. Then a call whose entry is missed would
+    // be timed from the old start.
     let kept = STARTS.remove(key).is_err();
     // SAFETY: as above.
     let durations = unsafe { &mut *durations };
@@ -55,8 +55,8 @@ pub(crate) fn leave(key: u64) {
     durations.log2_ns[bucket(now.wrapping_sub(start))] += 1;
 }
 
-/// `ilog2`, and 0 of 0, in steps that the verifier can follow: it does not see that the usual
-/// arithmetic stays below 64, and the compiler, which does, drops any other bound.
+/// `ilog2`, with 0 for 0, in steps that the verifier can follow: it does not see that the usual
+/// arithmetic stays below 64, and the compiler, which does, removes any other bound.
 #[inline(always)]
 fn bucket(mut duration: u64) -> usize {
     let mut bucket = 0;

@@ -8,8 +8,8 @@ use aya_ebpf::{
 
 use crate::durations::{enter, leave};
 
-// The context is where the trampoline keeps the function's arguments: an address in its own frame
-// on the stack, the same for all programs of one call.
+// The context is where the trampoline stores the function's arguments: an address in its own stack
+// frame, the same for all programs of one call.
 
 #[fentry]
 fn durations_fentry(ctx: FEntryContext) -> i32 {

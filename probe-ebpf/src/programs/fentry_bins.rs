@@ -24,7 +24,7 @@ fn fentry_bins(_: FEntryContext) -> i32 {
     // SAFETY: the lookup returned a live slot, which user space does not write to while the program
     // is attached.
     let Slot { start, width, row, last } = unsafe { slot.read() };
-    // The kernel defines a division by zero (it gives zero); the compiler wants to hear it.
+    // The kernel defines a division by zero (the result is zero); the compiler does not know that.
     let bin = now.wrapping_sub(start).checked_div(width).unwrap_or(0).min(last);
     if let Some(calls) = BINS.get_ptr_mut((row + bin) as u32) {
         // SAFETY: the lookup returned a live word of this CPU's row, which only this program

@@ -10,7 +10,7 @@ use probe_ebpf::fentry_count::Slot;
 
 use crate::shared;
 
-/// Of this program, and of others that count: each instance has a map of its own.
+/// For this program and others that count: each instance has its own map.
 #[map]
 static SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
@@ -20,10 +20,10 @@ fn fentry_count(_: FEntryContext) -> i32 {
     0
 }
 
-/// Counts one hit in this CPU's slot of those that begin at `first`.
+/// Counts one hit in this CPU's slot of those that start at `first`.
 ///
-/// For programs that the kernel runs one hit at a time on a CPU, without migrating them, and that
-/// alone write to their slots: so the add is plain.
+/// For programs that the kernel runs one hit at a time on a CPU, without migration, and that are
+/// the only writers of their slots, so a plain add is enough.
 #[inline(always)]
 pub(crate) fn count(first: u32) {
     if let Some(slot) = shared::slot_from(&SLOTS, first) {
@@ -35,10 +35,10 @@ pub(crate) fn count(first: u32) {
     }
 }
 
-/// Counts one hit in the slot at `index`, which belongs to the thread that runs.
+/// Counts one hit in the slot at `index`, which belongs to the running thread.
 ///
-/// For programs as those of [`count`]: the thread makes one hit at a time, and none of another
-/// thread goes here.
+/// For programs like those of [`count`]: the thread makes one hit at a time, and no other thread's
+/// hits go here.
 #[inline(always)]
 pub(crate) fn count_at(index: u32) {
     if let Some(slot) = SLOTS.get_ptr_mut(index) {

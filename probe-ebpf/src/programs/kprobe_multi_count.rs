@@ -7,7 +7,7 @@ use aya_ebpf::{
 
 use crate::fentry_count::count;
 
-// One hit at a time per CPU, of all functions together: `kprobe_multi_link_prog_run` does not
+// One hit at a time per CPU, for all functions together: `kprobe_multi_link_prog_run` does not
 // migrate, and skips a hit while `bpf_prog_active` is set.
 #[kprobe]
 fn kprobe_multi_count(ctx: ProbeContext) -> u32 {

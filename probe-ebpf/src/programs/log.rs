@@ -1,16 +1,16 @@
-//! Lines that programs log, where they are built with the feature `log` (`cargo xtask ebpf --log`).
-//! Without it nothing of them is in the object.
+//! Lines that programs log if they are built with the feature `log` (`cargo xtask ebpf --log`).
+//! Without it the object has nothing of this.
 
 /// Logs a line: `log!("{} frames", frames)`, with the types and hints of aya-log.
 #[cfg(feature = "log")]
 macro_rules! log {
     ($($line:tt)+) => {
-        // The place of a context, which aya-log asks for and does not use.
+        // A placeholder for the context that aya-log requires and does not use.
         aya_log_ebpf::info!((), $($line)+)
     };
 }
 
-/// Logs nothing; its arguments count as used, and none is computed.
+/// Logs nothing; its arguments count as used, but are not evaluated.
 #[cfg(not(feature = "log"))]
 macro_rules! log {
     ($format:literal $(, $argument:expr)* $(,)?) => {

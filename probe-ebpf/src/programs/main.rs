@@ -1,4 +1,4 @@
-//! The kernel programs, one file each. Any other target than bpf only lints them.
+//! The kernel programs, one file each. For any target other than bpf they are only linted.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![expect(
     unsafe_code,
@@ -29,15 +29,14 @@ mod sample_stacks;
 mod shared;
 mod tracepoint_count;
 
-/// Some helpers are for GPL programs only; the kernel knows this name for what may be used under
-/// either licence.
+/// Some helpers are for GPL programs only; the kernel accepts this name for code under either
+/// licence.
 // SAFETY: the section is the loader's place for the licence; nothing else is put there.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-/// Never runs: a program that could panic would loop, and the verifier refuses loops without an
-/// end.
+/// Never runs: a program that could panic would loop, and the verifier rejects endless loops.
 #[cfg(target_arch = "bpf")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

@@ -29,7 +29,7 @@ fn sample_stacks(ctx: PerfEventContext) -> u32 {
         let (stack, shares) = unsafe { (&mut *stack, &mut *shares) };
         sample(&ctx, stack, shares);
     }
-    // Nothing more: the perf event itself makes no record.
+    // Return 0: the perf event itself writes no record.
     0
 }
 
@@ -40,7 +40,7 @@ fn sample(ctx: &PerfEventContext, stack: &mut [u64; DEPTH], shares: &mut Shares)
     let bytes = unsafe {
         bpf_get_stack(ctx.as_ptr(), stack.as_mut_ptr().cast(), size_of_val(stack) as u32, 0)
     };
-    // Negative where there is no kernel stack: user space was interrupted.
+    // Negative if there is no kernel stack: user space was interrupted.
     if bytes <= 0 {
         return;
     }
@@ -50,8 +50,8 @@ fn sample(ctx: &PerfEventContext, stack: &mut [u64; DEPTH], shares: &mut Shares)
         if depth >= frames {
             break;
         }
-        // A return address may be the first one behind its function, if that ends in a call: look
-        // before it.
+        // A return address may be the first one after its function, if that ends in a call: look at
+        // the address before it.
         let bit = function(stack[depth].wrapping_sub(u64::from(depth > 0)));
         found |= bit;
         if depth == 0 {
@@ -62,7 +62,7 @@ fn sample(ctx: &PerfEventContext, stack: &mut [u64; DEPTH], shares: &mut Shares)
     each(shares, innermost, |share| share.own += 1);
 }
 
-/// Does `what` with each function whose bit is set.
+/// Runs `what` for each function whose bit is set.
 #[inline(always)]
 fn each(shares: &mut Shares, bits: u64, what: impl Fn(&mut Share)) {
     for place in 0..FUNCTIONS_MAX {
@@ -72,11 +72,11 @@ fn each(shares: &mut Shares, bits: u64, what: impl Fn(&mut Share)) {
     }
 }
 
-/// The bit of the function that holds `address`, none for any other: a binary search, whose steps
-/// the verifier can count.
+/// The bit of the function that contains `address`, zero for any other: a binary search, whose
+/// steps the verifier can count.
 ///
-/// The bit comes from the map, where the verifier does not know it: it would follow every one that
-/// it could compute.
+/// The bit comes from the map, where the verifier does not know its value: it would follow every
+/// value that it could compute.
 #[inline(always)]
 fn function(address: u64) -> u64 {
     let mut place = 0;

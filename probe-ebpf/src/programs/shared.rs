@@ -1,4 +1,4 @@
-//! What several programs have: each instance of a program gets maps of its own of these shapes.
+//! Shared by several programs: each instance of a program gets its own maps of these shapes.
 
 use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, BPF_RB_NO_WAKEUP},
@@ -16,21 +16,20 @@ static LOSSES: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static RING: RingBuf = RingBuf::with_byte_size(4096, 0);
 
-/// The slot of this CPU. There is one for each number that a CPU can have: `None` exists for the
-/// verifier alone.
+/// The slot of this CPU. There is one per possible CPU number: `None` is only for the verifier.
 #[inline(always)]
 pub(crate) fn slot<T>(slots: &Array<T>) -> Option<*mut T> {
     slot_from(slots, 0)
 }
 
-/// The slot of this CPU among those that begin at `first`.
+/// The slot of this CPU among those that start at `first`.
 #[inline(always)]
 pub(crate) fn slot_from<T>(slots: &Array<T>, first: u32) -> Option<*mut T> {
     // SAFETY: the helper takes no argument and only reads the CPU's number.
     slots.get_ptr_mut(first.wrapping_add(unsafe { bpf_get_smp_processor_id() }))
 }
 
-/// Notes that a call could not be written down.
+/// Counts a call that could not be recorded.
 #[inline(always)]
 pub(crate) fn lose() {
     log!("no room for a record");
@@ -41,7 +40,7 @@ pub(crate) fn lose() {
     }
 }
 
-/// Writes a record, for the reader to find when it looks; false where the ring is full.
+/// Writes a record, which the reader finds when it polls; returns false if the ring is full.
 #[inline(always)]
 pub(crate) fn write<T: 'static>(record: T) -> bool {
     let Some(mut room) = RING.reserve::<T>(0) else { return false };
