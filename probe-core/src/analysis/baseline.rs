@@ -132,7 +132,8 @@ mod tests {
         // 2000 ns per kick against 1750.
         let trials = crate::analysis::pairs::Trials { runs: &lab.runs, all: &pooled };
         let method = MethodId("bpf-fentry-count".into());
-        let pair = trials.paired(TrialFilter::overhead(Pace::ClosedLoop), &method).unwrap().items[0];
+        let pair =
+            trials.paired(TrialFilter::overhead(Pace::ClosedLoop), &method).unwrap().items[0];
         let more = crate::analysis::overhead::worker_ns_per_kick_more(&pair).unwrap();
         assert!((more - 250.0).abs() < 1e-9, "{more}");
     }
