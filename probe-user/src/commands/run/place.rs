@@ -58,14 +58,14 @@ fn decide(
             "Leave it out, or say --on vm",
         )),
         (RunsOn::Vm, _, Some((what, instead))) | (RunsOn::Auto, Some(_), Some((what, instead))) => {
-            Err(Error::invalid(what, "it is not for a campaign in VMs", instead))
+            Err(Error::invalid(what, "it does not apply to a campaign in VMs", instead))
         }
         (RunsOn::Vm, ..) => Ok(Some("asked for by --on".into())),
         (RunsOn::Auto, Some(flag), None) => Ok(Some(format!("asked for by {flag}"))),
         (RunsOn::Auto, None, None) if !lacks.is_empty() => {
             Ok(Some(format!("on this host {}", lacks.join("; "))))
         }
-        // What a host lacks is told where it is missed.
+        // What a host lacks is reported where it is needed.
         (RunsOn::Host, None, _) | (RunsOn::Auto, None, _) => Ok(None),
     }
 }
