@@ -344,7 +344,10 @@ fn old_objects() -> Result<()> {
     sleeper.wait()?;
     ensure!(all && lived && left.contains("nothing to remove"), "{left}");
     ensure!(
-        left.contains(&format!("left cgroup {name} with {} (sleep): its name", sleeper.id())),
+        left.contains(&format!(
+            "left cgroup {name} with processes {} (sleep): its name",
+            sleeper.id()
+        )),
         "{left}"
     );
     ensure!(gone && other.exists() && results.exists(), "{asked}");

@@ -94,5 +94,5 @@ fn no_object() -> Result<()> {
     let folder = Folder::new()?;
     let mut run = tiny_run(&folder, "bpf-fentry-count", &folder.path().join("out"))?;
     run.arg("--object").arg(folder.tiny()?);
-    refuse(run, 1, &["tiny.toml: it is no BPF object", "Compile one from the source"])
+    refuse(run, 1, &["tiny.toml: it is not a BPF object", "Compile one from the source"])
 }

@@ -35,7 +35,8 @@ pub struct Progress {
 /// for profilers per frame.
 pub fn progress(trials: &Trials<'_>, design: &Design, seed: u64) -> Vec<Progress> {
     let kicked = Items::of(&design.target).kicked().is_some();
-    let methods = design.methods.iter().filter(|method| !method.id.is_off());
+    let judged = |method: &&Descriptor| !method.id.is_off() && !method.id.is_off_again();
+    let methods = design.methods.iter().filter(judged);
     let told = methods.filter_map(|method| {
         let (values, level) = cost(trials, method, kicked)?;
         Some(Progress { half_width: half_width(&values, level, seed), method: method.id.clone() })
