@@ -107,19 +107,20 @@ fn counts_each_call() -> Result<()> {
     for thread in threads.collect::<Vec<_>>() {
         thread.join().expect("no panic")?;
     }
-    let calls = THREADS * CALLS;
     let mut totals = Totals::default();
     session.drain(&mut totals)?;
-    ensure!(*totals.0 == [Some(calls), Some(calls), Some(calls / 5)], "counted {:?}", totals.0);
     session.disable()?;
     call_open_tun()?;
     let observation = session.detach()?;
-    ensure!(
-        *observation.recorded == [Some(calls), Some(calls), Some(calls / 5)],
-        "observed {:?}",
-        observation.recorded
-    );
-    ensure!(observation.lost == Loss::NONE && observation.missed == Loss::NONE, "{observation:?}");
+    ensure!(*observation.recorded == *totals.0, "{:?}, observed {observation:?}", totals.0);
+    // Where the kernel preempts a program, it does not run for another thread on this CPU.
+    let Loss::Exact(missed) = observation.missed else { bail!("{observation:?}") };
+    let calls = THREADS * CALLS;
+    let counted: Vec<u64> = totals.0.iter().flatten().copied().collect();
+    ensure!(counted.iter().sum::<u64>() + missed == 2 * calls + calls / 5, "{observation:?}");
+    let all = counted.iter().zip([calls, calls, calls / 5]);
+    ensure!(all.clone().count() == 3 && all.clone().all(|(&n, of)| n <= of), "{observation:?}");
+    ensure!(missed < calls / 100 && observation.lost == Loss::NONE, "{observation:?}");
     ensure!(observation.attached.len() == 3, "{:?}", observation.attached);
     ensure!(observation.kernel_memory.0 > 0, "no memory");
     Ok(())
