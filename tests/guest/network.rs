@@ -23,8 +23,10 @@ use probe_user::{
     measure::leftovers,
     sys::tun::Tap,
     workload::{
-        Offered, Placement, RequestedCpus, Testbed, iperf,
-        network::{Limits, Network, PREFIX, SINK_IP},
+        Offered, Placement, RequestedCpus, Testbed,
+        addresses::{PREFIX, SINK_IP},
+        iperf,
+        network::{Limits, Network},
         scenarios,
     },
 };

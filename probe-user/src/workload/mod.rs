@@ -4,6 +4,7 @@
 //! [`Load::stop`] ends that and [`Testbed::close`] takes everything down. A testbed serves any
 //! number of loads, one after the other.
 
+pub mod addresses;
 pub mod blast;
 mod bridge;
 pub mod existing;

@@ -12,13 +12,14 @@ use probe_core::{
 
 use super::{
     Hogs, Orders, Placement,
+    addresses::MAX_GUESTS,
     blast::{Blast, frame},
     bridge::Bridge,
     existing::{self, Existing},
     fleet::{Fleet, Load, Worker},
     iperf,
     kvm::{self, Kvm},
-    network::{self, Limits, MAX_GUESTS, Network, Sink},
+    network::{self, Limits, Network, Sink},
     process_group,
 };
 use crate::kernel::{netns::Netns, run::Run};

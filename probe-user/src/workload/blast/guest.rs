@@ -22,11 +22,11 @@ use crate::{
     kernel::clock,
     sys::tun::Tap,
     workload::{
+        addresses::{guest_mac, sink_mac},
         blast::{
             bell::Bell,
             frame::{self, Stamp},
         },
-        network::{guest_mac, sink_mac},
         vhost::{
             device::{Device, Queue},
             queue::{MemoryPlan, Receive, Transmit},

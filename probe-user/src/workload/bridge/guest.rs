@@ -11,7 +11,8 @@ use crate::{
     },
     sys::tun::Tap,
     workload::{
-        network::{PREFIX, SINK_IP, guest_ip, guest_mac, mtu, sink_mac},
+        addresses::{PREFIX, SINK_IP, guest_ip, guest_mac, sink_mac},
+        network::mtu,
         vhost::device::HEADER,
     },
 };

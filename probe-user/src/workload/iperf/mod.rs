@@ -22,7 +22,7 @@ use crate::{
     kernel::{clock, netns::Netns, run::Run, sock_diag::TcpSockets},
     workload::{
         Offered,
-        network::{MAX_GUESTS, SINK_IP},
+        addresses::{MAX_GUESTS, SINK_IP},
         process_group::{self, Confinement, ProcessGroup},
     },
 };

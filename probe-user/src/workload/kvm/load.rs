@@ -102,7 +102,7 @@ impl Work {
         self.collect()?;
         // So that the servers are done with this load when the next one starts.
         let connections = self.connections.clone();
-        // At most network::MAX_GUESTS.
+        // At most addresses::MAX_GUESTS.
         let mut guests = 0..self.duties.len() as u16;
         guests.try_for_each(|n| connections.wait(n, |count| count == 0, || self.check()))
     }
@@ -208,7 +208,7 @@ impl Drop for Work {
 
 /// The client of guest `number`.
 fn client(number: usize, offered: Offered, frame: usize) -> Result<Order> {
-    // At most network::MAX_GUESTS.
+    // At most addresses::MAX_GUESTS.
     let number = number as u16;
     Ok(Order::Send(iperf::port(number), iperf::client(number, iperf::rate(offered, frame)?)))
 }

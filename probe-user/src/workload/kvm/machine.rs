@@ -32,7 +32,7 @@ use crate::{
         child::{self, ChildPlace},
         tun::Tap,
     },
-    workload::{network::guest_mac, vhost::worker},
+    workload::{addresses::guest_mac, vhost::worker},
 };
 
 /// How much of a console is included in an error, in bytes.

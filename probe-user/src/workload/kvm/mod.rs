@@ -23,10 +23,10 @@ use probe_core::{
 };
 
 use super::{
-    Hogs, Orders, Placement,
+    Hogs, Orders, Placement, addresses,
     fleet::{Fleet, Load, Worker},
     iperf::Connections,
-    network::{self, Network, TapCounters},
+    network::{Network, TapCounters},
 };
 use crate::{
     kernel::{affinity, cgroup::Cgroup, netdev::NetDevices, run::Run},
@@ -186,6 +186,6 @@ fn busy() -> Error {
 /// The network configuration of guest number `number`. Both sides know each other's MAC, so only
 /// the load's frames flow.
 fn address(number: u16) -> Order {
-    let own = format!("{}/{}", network::guest_ip(number), network::PREFIX);
-    Order::Address(own, network::SINK_IP.to_string(), network::sink_mac().to_string())
+    let own = format!("{}/{}", addresses::guest_ip(number), addresses::PREFIX);
+    Order::Address(own, addresses::SINK_IP.to_string(), addresses::sink_mac().to_string())
 }

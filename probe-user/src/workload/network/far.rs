@@ -7,7 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use probe_core::error::Result;
 
-use super::{PREFIX, SINK_IP, guest_ip, guest_mac, machines::Machines, receivers::Receivers};
+use super::{machines::Machines, receivers::Receivers};
+use crate::workload::addresses::{PREFIX, SINK_IP, guest_ip, guest_mac};
 use crate::{
     kernel::{netlink::Netlink, run::Run},
     workload::iperf::Servers,

@@ -10,7 +10,8 @@ use probe_core::{
     model::units::Nanos,
 };
 
-use super::{guest_mac, sink::Sink, sink_mac};
+use super::sink::Sink;
+use crate::workload::addresses::{guest_mac, sink_mac};
 use crate::{
     kernel::clock,
     sys::tun::Tap,

@@ -18,8 +18,8 @@ use probe_core::{
     model::scenario::{BitRate, Link as Capacity, Network},
 };
 
-use super::{MAX_GUESTS, guest_mac};
 use crate::kernel::netlink::{Class, Interface, Netlink};
+use crate::workload::addresses::{MAX_GUESTS, guest_mac};
 
 /// The link's class; below it the guests', from 1.
 const LINK: u16 = 0xfffe;

@@ -4,7 +4,7 @@ use std::io::ErrorKind::NotFound;
 
 use probe_core::error::{Error, Result};
 
-use super::sink_mac;
+use crate::workload::addresses::sink_mac;
 use crate::{
     kernel::{
         netdev::{NetDevices, cpu_mask},

@@ -5,7 +5,7 @@
 //! firewall, address daemon or bridge of the host sees or adds a frame. Tracers of kernel functions
 //! are not affected; a packet socket on a TAP must be opened in [`Network::dut`].
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::sync::Arc;
 
 use probe_core::{
     error::Result,
@@ -23,7 +23,12 @@ use crate::{
         run::Run,
     },
     sys::tun::Tap,
-    workload::{Placement, blast::frame, vhost::device},
+    workload::{
+        Placement,
+        addresses::{guest_mac, sink_mac},
+        blast::frame,
+        vhost::device,
+    },
 };
 
 mod fabric;
@@ -45,15 +50,6 @@ use far::Far;
 use limit::Limiter;
 use machines::Machines;
 use sink::Counter;
-
-/// Greatest number of guests: `tap99` is the longest name that fits after the longest tag.
-pub const MAX_GUESTS: usize = 100;
-
-/// The address of the sink, if it has one.
-pub const SINK_IP: Ipv4Addr = Ipv4Addr::new(10, 84, 255, 1);
-
-/// Number of bits that the addresses of both machines have in common.
-pub const PREFIX: u8 = 16;
 
 /// Both machines with their links; all of it ends with the process, in whatever way that ends.
 #[derive(Debug)]
@@ -130,7 +126,7 @@ impl Network {
         Ok((Self { fabric, far: None, machines, guests, limiter, sink, from_guests }, taps))
     }
 
-    /// Makes the sink serve guests that use IP: sets its address, [`SINK_IP`], and starts an iperf3
+    /// Makes the sink serve guests that use IP: sets its address, [`SINK_IP`](super::addresses::SINK_IP), and starts an iperf3
     /// server for each guest on these CPUs. The servers are killed when the calling thread ends.
     ///
     /// # Errors
@@ -206,22 +202,6 @@ impl Network {
         let cable = self.machines.links.delete(&self.machines.uplink);
         alive.and(far).and(fabric).and(cable)
     }
-}
-
-/// The sink's address; locally administered, like the guests'.
-pub fn sink_mac() -> Mac {
-    Mac([0x02, b't', b't', 0xff, 0, 0])
-}
-
-/// The address of guest number `guest`.
-pub fn guest_mac(guest: u16) -> Mac {
-    let [high, low] = guest.to_be_bytes();
-    Mac([0x02, b't', b't', 0, high, low])
-}
-
-/// The address of guest number `guest`, in a network of [`PREFIX`] bits.
-pub fn guest_ip(guest: u16) -> Ipv4Addr {
-    Ipv4Addr::from_bits(Ipv4Addr::new(10, 84, 0, 1).to_bits() + u32::from(guest))
 }
 
 /// Largest packet in frames of up to `frame` bytes.
