@@ -18,12 +18,7 @@ use probe_core::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    page::PageLayout,
-    parameters::PageReader,
-    reader::{self, PageSource},
-    recording,
-};
+use super::{page::PageLayout, parameters::PageReader, reader, source::PageSource};
 use crate::kernel::{
     arch::Architecture,
     clock,
@@ -100,7 +95,7 @@ impl Timeline {
         let instance = tracefs.create_instance(&run.object("clock"))?;
         instance.set_clock(trace_clock)?;
         instance.set_buffer_kib(8)?;
-        let layout: PageLayout = recording::layout(&instance)?;
+        let layout: PageLayout = reader::layout(&instance)?;
         let sources = reader::open_all(&instance, layout, PageReader::Read)?;
         instance.record(true)?;
         let mut pairs =

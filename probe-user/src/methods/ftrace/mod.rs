@@ -12,6 +12,7 @@ pub mod read;
 pub mod reader;
 pub mod recorder;
 pub mod recording;
+pub mod source;
 pub mod splice;
 
 use probe_core::{error::Result, model::bounds};

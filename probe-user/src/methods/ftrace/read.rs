@@ -10,7 +10,7 @@ use probe_core::error::{Error, Result};
 
 use super::{
     page::{Page, PageLayout},
-    reader::{PageSource, open_raw},
+    source::{PageSource, open_raw},
 };
 use crate::kernel::tracefs::Instance;
 

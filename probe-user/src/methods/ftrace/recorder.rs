@@ -20,7 +20,8 @@ use super::{
     attachment::{self, Attachment},
     mapped::MappedReader,
     parameters::{PageReader, Parameters},
-    recording::{self, Recording},
+    reader,
+    recording::Recording,
 };
 use crate::{
     kernel::{
@@ -135,7 +136,7 @@ impl Recorder {
         let instance = tracefs.create_instance(&name)?;
         let tried = match self.source {
             EventSource::Graph => accept_graph(&instance),
-            _ => recording::layout(&instance)
+            _ => reader::layout(&instance)
                 .and_then(|layout| MappedReader::open(&instance, cpus::any()?, layout).map(drop)),
         };
         let closed = instance.close();

@@ -17,9 +17,9 @@ use super::{
     calls::{CallDecoder, Seen, Tally},
     clocks::Timeline,
     durations::Lengths,
-    page::PageLayout,
     parameters::Parameters,
-    reader::{self, PageSource},
+    reader,
+    source::PageSource,
 };
 use crate::{
     kernel::{
@@ -67,7 +67,7 @@ impl Recording {
         instance.write("options/overwrite", if parameters.overwrite { "1" } else { "0" })?;
         let buffer_kib = instance.set_buffer_kib(parameters.buffer_kib_per_cpu)?;
         attachment.prepare(&instance, target)?;
-        let layout = layout(&instance)?;
+        let layout = reader::layout(&instance)?;
         let kinds = attachment.kinds(tracefs, target)?;
         let items = attachment.items(target);
         Ok(Self {
@@ -212,18 +212,6 @@ impl Session for Recording {
         drop(sources);
         attachment.release(instance).and(timeline.close()).and(observation)
     }
-}
-
-/// The layout of the pages of `instance`.
-///
-/// # Errors
-/// Its description cannot be read, or the decoder does not support it.
-pub fn layout(instance: &Instance) -> Result<PageLayout> {
-    let (page, event) =
-        (instance.read("events/header_page")?, instance.read("events/header_event")?);
-    PageLayout::parse(&page, &event).map_err(|e| {
-        Error::malformed(instance.path("events/header_page").display().to_string(), e.to_string())
-    })
 }
 
 fn per_cpu(stats: &[CpuStats], field: fn(&CpuStats) -> u64) -> Vec<u64> {

@@ -19,7 +19,7 @@ use rustix::{
 use super::{
     page::{Page, PageLayout},
     read::RawReader,
-    reader::PageSource,
+    source::PageSource,
 };
 use crate::kernel::tracefs::Instance;
 
