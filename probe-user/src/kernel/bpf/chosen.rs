@@ -7,10 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use probe_core::error::{Error, Result};
 
-use super::{
-    log::{self, Log},
-    object::is_constants,
-};
+use super::log::{self, Log};
 
 /// The compiled programs; by default the built-in ones.
 #[derive(Debug, Clone, Default)]
@@ -85,6 +82,11 @@ fn parse(bytes: &[u8]) -> std::result::Result<Object, ParseError> {
     let aligned = &mut room[start..start + bytes.len()];
     aligned.copy_from_slice(bytes);
     Object::parse(aligned)
+}
+
+/// Whether a map of this name holds a program's constants.
+pub(super) fn is_constants(name: &str) -> bool {
+    name.starts_with(".rodata")
 }
 
 /// Checks that the object has every built-in program, and every map with the same layout of

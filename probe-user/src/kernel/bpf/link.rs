@@ -11,7 +11,7 @@ use probe_core::error::{Error, Result};
 use rustix::thread::MembarrierCommand;
 
 use crate::{
-    kernel::bpf::object::RIGHTS,
+    kernel::bpf::refusal::RIGHTS,
     sys::bpf::{self, LinkInfo},
 };
 

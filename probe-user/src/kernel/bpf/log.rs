@@ -16,7 +16,7 @@ use aya_log::EbpfLogger;
 use aya_obj::Map;
 use probe_core::error::{Error, Result};
 
-use super::object::not_made;
+use super::refusal::not_made;
 use crate::sys::bpf;
 
 /// The ring in the object. aya-log finds it by this name.

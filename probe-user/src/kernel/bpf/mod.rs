@@ -16,6 +16,7 @@ pub mod log;
 pub mod object;
 pub mod output;
 pub mod probe;
+mod refusal;
 pub mod ring;
 pub mod sampler;
 pub mod slots;

@@ -2,25 +2,21 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     sync::Arc,
 };
 
-use aya::maps::{MapData, MapError};
+use aya::maps::MapData;
 use aya_obj::{Function, btf::Btf};
 use probe_core::error::{Error, Hint, Result};
 use probe_ebpf::ring::RING;
 
 use super::{
-    chosen::Programs,
+    chosen::{Programs, is_constants},
     log::{self, Log},
+    refusal::{RIGHTS, not_made},
 };
 use crate::sys::bpf::{self, ProgramType, Records, Refusal, SourceInfo, maps};
-
-/// The privileges that an `EPERM` from bpf(2) calls for.
-pub(super) const RIGHTS: &str =
-    "Run as root (CAP_BPF and CAP_PERFMON), on a kernel that is not locked down";
 
 const SUBJECT: &str = "the object of kernel programs";
 
@@ -179,11 +175,6 @@ impl Object {
     }
 }
 
-/// Whether a map of this name holds a program's constants.
-pub(super) fn is_constants(name: &str) -> bool {
-    name.starts_with(".rodata")
-}
-
 impl LoadedProgram {
     /// The maps that were made for it.
     pub(super) fn maps(&self) -> impl Iterator<Item = &Map> {
@@ -211,14 +202,4 @@ fn refused(call: &'static str, subject: String, refusal: Refusal) -> Error {
         _ => Hint::NONE,
     };
     Error::Refused { call, subject, source, log, hint }
-}
-
-pub(super) fn not_made(subject: String, error: MapError) -> Error {
-    let source = match error {
-        MapError::CreateError { io_error, .. } => io_error,
-        other => io::Error::other(other),
-    };
-    let denied = source.raw_os_error() == Some(libc::EPERM);
-    let error = Error::call("bpf(BPF_MAP_CREATE)", subject, source);
-    if denied { error.with_hint(RIGHTS) } else { error }
 }
