@@ -1,6 +1,25 @@
 //! The protocol between a machine and its host, and its files.
 
-use crate::machine::{Accel, ClockName};
+/// A clock's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ClockName {
+    /// Real time
+    Wall,
+    /// Executed instructions
+    Counted,
+}
+
+/// The requested accelerator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Accel {
+    /// KVM if it boots the kernel, otherwise TCG
+    #[default]
+    Auto,
+    /// KVM; fails if it does not work
+    Kvm,
+    /// Emulation
+    Tcg,
+}
 
 /// The machine's outputs, each a file on the host and `/dev/virtio-ports/tracetoll.NAME` in the
 /// machine. One program writes each port, so nothing mixes.

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 use probe_vm::kernels::{self, Kernel};
-use probe_vm::machine::{AccelArg, Boot, Clock, ClockName, Ending, Tools};
+use probe_vm::machine::{AccelArg, Boot, Clock, Ending, Tools};
+use probe_vm::protocol::ClockName;
 use probe_vm::{Installer, Machine};
 use std::ffi::OsString;
 use std::fs;

@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use clap::{ArgMatches, Args, Command, FromArgMatches, parser::ValueSource};
 use probe_vm::{
     Installer, kernels,
-    machine::{Accel, AccelArg, ClockName},
+    machine::AccelArg,
     place::RunsOn,
+    protocol::{Accel, ClockName},
 };
 
 use super::RunArgs;

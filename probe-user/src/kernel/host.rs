@@ -9,10 +9,7 @@ use probe_core::{
         figure::Platform,
     },
 };
-use probe_vm::{
-    machine::{Accel, ClockName},
-    protocol,
-};
+use probe_vm::protocol::{self, Accel, ClockName};
 
 use crate::kernel::{arch::Architecture, cpus};
 

@@ -5,26 +5,15 @@
 //! tried. No machine was available on which KVM works, so it is untested, and this module only sets
 //! QEMU's two flags.
 
-use super::{Boot, Clock, ClockName, Ending, Machine, Tools};
+use super::{Boot, Clock, Ending, Machine, Tools};
 use crate::interrupt;
+use crate::protocol::{Accel, ClockName};
 use crate::tell::tell;
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-/// The requested accelerator.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Accel {
-    /// KVM if it boots the kernel, otherwise TCG
-    #[default]
-    Auto,
-    /// KVM; fails if it does not work
-    Kvm,
-    /// Emulation
-    Tcg,
-}
 
 /// `--accel`, for the commands that boot guests.
 #[derive(Clone, Copy, Debug, clap::Args)]

@@ -11,13 +11,13 @@ mod qemu;
 mod tools;
 mod watch;
 
-pub use accel::{Accel, AccelArg};
+pub use accel::AccelArg;
 pub use pool::{carried, run_all};
 pub use tools::Tools;
 pub(crate) use tools::busybox;
 
 use crate::kernels::Kernel;
-use crate::protocol::RESULTS;
+use crate::protocol::{ClockName, RESULTS};
 use crate::store;
 use crate::tell::tell;
 use anyhow::{Context, Result, bail};
@@ -48,15 +48,6 @@ impl Clock {
             Self::Counted { .. } => ClockName::Counted,
         }
     }
-}
-
-/// A clock's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum ClockName {
-    /// Real time
-    Wall,
-    /// Executed instructions
-    Counted,
 }
 
 /// Where the guest's programs come from.

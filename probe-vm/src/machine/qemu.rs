@@ -1,7 +1,8 @@
 //! QEMU's command line for a [`Machine`].
 
-use super::{Boot, Clock, ClockName, Machine};
+use super::{Boot, Clock, Machine};
 use crate::Architecture;
+use crate::protocol::ClockName;
 use crate::protocol::{self, PORTS};
 use std::path::Path;
 use std::process::Command;

@@ -1,9 +1,10 @@
 //! What the harness needs on this machine, prepared before the first guest.
 
-use super::accel::{Accel, AccelArg, Tried};
+use super::accel::{AccelArg, Tried};
 use crate::Architecture;
 use crate::apt::Archive;
 use crate::install::{self, Installer, Need};
+use crate::protocol::Accel;
 use crate::{kernels, store};
 use anyhow::Result;
 use std::fs::File;

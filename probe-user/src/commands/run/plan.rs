@@ -26,8 +26,8 @@ use probe_core::{
 };
 use probe_vm::{
     kernels::Kernel,
-    machine::{self, Boot, Clock, ClockName, Machine},
-    protocol::{GUESTS, RESULTS_PORT},
+    machine::{self, Boot, Clock, Machine},
+    protocol::{ClockName, GUESTS, RESULTS_PORT},
 };
 
 use crate::{cli::RunArgs, workload::OVERHEAD_MIB};

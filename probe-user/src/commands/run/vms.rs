@@ -10,9 +10,9 @@ use probe_core::{
 use probe_vm::{
     externals, interrupt,
     kernels::Kernel,
-    machine::{Boot, ClockName, Ending, Tools},
+    machine::{Boot, Ending, Tools},
     place::{self, RunsOn},
-    protocol::GUESTS,
+    protocol::{ClockName, GUESTS},
 };
 
 use super::{
