@@ -21,7 +21,7 @@ use probe_user::{
     kernel::{clock, kallsyms::Kallsyms, netdev::NetDevices, netlink::Netlink, run::Run, targets},
     methods::{AttachContext, Detection, Observer, Taps, registry},
     sys::tun::Tap,
-    workload::{Offered, Placement, Testbed, network},
+    workload::{Offered, Placement, Testbed, addresses},
 };
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
@@ -220,7 +220,7 @@ fn outgoing() -> Result<()> {
     let tap = &bench.testbed.taps()[0];
     let load = bench.testbed.start(Offered::ClosedLoop { kicks: 0 })?;
     let mut frame = vec![0; 12 + 60];
-    frame[12..18].copy_from_slice(&network::guest_mac(0).0);
+    frame[12..18].copy_from_slice(&addresses::guest_mac(0).0);
     frame[18..24].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
     frame[24..26].copy_from_slice(&[0x88, 0xb5]);
     // Frames that come before the new port forwards are lost; the rest are counted when the guest

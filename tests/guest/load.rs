@@ -27,7 +27,7 @@ use probe_user::{
         run::Run,
     },
     sys::tun::Tap,
-    workload::{Load, Offered, Placement, Testbed, blast::frame, network},
+    workload::{Load, Offered, Placement, Testbed, addresses, blast::frame},
 };
 
 use crate::victim;
@@ -271,7 +271,7 @@ fn receiving() -> Result<()> {
         let mut expected = 0;
         for length in LENGTHS.repeat(ROUNDS) {
             let mut frame = vec![0; 12 + length];
-            frame[12..18].copy_from_slice(&network::guest_mac(0).0);
+            frame[12..18].copy_from_slice(&addresses::guest_mac(0).0);
             frame[18..24].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
             frame[24..26].copy_from_slice(&[0x88, 0xb5]);
             ensure!(way_in.file().write(&frame)? == frame.len());
