@@ -80,16 +80,8 @@ pub(crate) fn ftrace_format(data: &[u8]) {
 
 /// Records; bits of the last byte choose the fields of samples.
 pub(crate) fn perf_ring(data: &[u8]) {
-    const FIELDS: [SampleLayout; 6] = [
-        SampleLayout::IP,
-        SampleLayout::TID,
-        SampleLayout::TIME,
-        SampleLayout::CALLCHAIN,
-        SampleLayout::PERIOD,
-        SampleLayout::IDENTIFIER,
-    ];
     let Some((choice, bytes)) = data.split_last() else { return };
-    let chosen = FIELDS.iter().enumerate().filter(|(bit, _)| choice >> bit & 1 == 1);
+    let chosen = SampleLayout::FIELDS.iter().enumerate().filter(|(bit, _)| choice >> bit & 1 == 1);
     // There is no record without any field.
     let layout =
         chosen.map(|(_, field)| *field).reduce(SampleLayout::and).unwrap_or(SampleLayout::TIME);

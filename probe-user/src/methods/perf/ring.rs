@@ -27,6 +27,10 @@ impl SampleLayout {
     #[doc(alias = "PERF_SAMPLE_IDENTIFIER")]
     pub const IDENTIFIER: Self = Self(1 << 16);
 
+    /// Each of the fields above.
+    pub const FIELDS: [Self; 6] =
+        [Self::IP, Self::TID, Self::TIME, Self::CALLCHAIN, Self::PERIOD, Self::IDENTIFIER];
+
     /// The fields of both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {

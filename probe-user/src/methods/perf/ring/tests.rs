@@ -8,15 +8,6 @@ enum Written {
     Plain(u32, Vec<u64>),
 }
 
-const FIELDS: [SampleLayout; 6] = [
-    SampleLayout::IP,
-    SampleLayout::TID,
-    SampleLayout::TIME,
-    SampleLayout::CALLCHAIN,
-    SampleLayout::PERIOD,
-    SampleLayout::IDENTIFIER,
-];
-
 const ALL: SampleLayout = SampleLayout(1 << 0 | 1 << 1 | 1 << 2 | 1 << 5 | 1 << 8 | 1 << 16);
 
 fn record(kind: u32, words: &[u64]) -> Vec<u8> {
@@ -67,7 +58,7 @@ impl Written {
 }
 
 fn layout() -> impl Strategy<Value = SampleLayout> {
-    proptest::sample::subsequence(FIELDS.to_vec(), 0..=FIELDS.len())
+    proptest::sample::subsequence(SampleLayout::FIELDS.to_vec(), 0..=SampleLayout::FIELDS.len())
         .prop_map(|fields| fields.into_iter().fold(SampleLayout(0), SampleLayout::and))
 }
 
