@@ -15,7 +15,7 @@ use probe_core::model::{
     loss::Loss,
     observation::Observation,
     scenario::{GuestKind, Guests},
-    target::Target,
+    target::{Function, Target},
 };
 use probe_user::{
     kernel::{
@@ -332,7 +332,7 @@ fn preset() -> Result<()> {
 
     let symbols = Kallsyms::load()?;
     let target = targets::resolve("vhost", &symbols)?;
-    let names: Vec<_> = target.functions.iter().map(targets::listed_name).collect();
+    let names: Vec<_> = target.functions.iter().map(Function::listed).collect();
     ensure!(names == ["handle_tx [vhost_net]", "handle_rx [vhost_net]"], "{names:?}");
     targets::check_traceable(&target, &Tracefs::find()?)?;
     let Err(error) = targets::resolve("handel_tx", &symbols) else { bail!("resolved a typo") };

@@ -4,10 +4,11 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
+use probe_core::model::target::Function;
 use probe_user::{
     kernel::{
         kallsyms::Kallsyms,
-        targets::{self, PRESETS, Preset, listed_name},
+        targets::{self, PRESETS, Preset},
         tracefs::Tracefs,
     },
     methods::{Detection, registry},
@@ -46,7 +47,7 @@ fn presets() -> Result<()> {
         ensure!(traced, "{}: {count:?}", preset.name);
     }
     let parts = preset("vhost-parts")?.resolve(&symbols)?;
-    let names: Vec<_> = parts.target.functions.iter().map(listed_name).collect();
+    let names: Vec<_> = parts.target.functions.iter().map(Function::listed).collect();
     let copies = ["handle_tx_copy [vhost_net]", "handle_tx_zerocopy [vhost_net]"];
     ensure!(names.starts_with(&copies.map(str::to_owned)), "{names:?}");
     if has_kvm {

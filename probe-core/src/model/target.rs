@@ -100,6 +100,16 @@ pub struct Function {
     pub addresses: Range,
 }
 
+impl Function {
+    /// As tracefs lists it in `available_filter_functions`: `handle_tx [vhost_net]`.
+    pub fn listed(&self) -> String {
+        match &self.module {
+            Some(module) => format!("{} [{module}]", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
 /// Kernel addresses, `[start, end)`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Range {

@@ -10,10 +10,7 @@ use probe_core::{
     model::target::{Function, Target},
 };
 
-use crate::kernel::{
-    targets::listed_name,
-    tracefs::{Tracefs, mounted},
-};
+use crate::kernel::tracefs::{Tracefs, mounted};
 
 /// Something attached to a function of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +73,7 @@ fn kprobe_list(debugfs: &Path) -> Result<String> {
 /// Lines of `enabled_functions` about `function` (kernel/trace/ftrace.c, `print_rec` and `t_show`):
 /// `handle_tx [vhost_net] (1) R   D     \ttramp: ADDRESS (SYMBOL+0x0/0x0) ->SYMBOL+0x0/0x0`.
 fn ftrace_users(function: &Function, text: &str) -> Vec<Holder> {
-    let name = listed_name(function);
+    let name = function.listed();
     let about = |line: &str| -> Option<Holder> {
         let rest = line.strip_prefix(&name)?.strip_prefix(" (")?;
         let (users, flags) = rest.split_once(')')?;
@@ -98,7 +95,7 @@ fn kprobes(function: &Function, text: &str) -> Vec<Holder> {
             _ => "a probe",
         };
         let by = format!("{kind} at {}", words.collect::<Vec<_>>().join(" "));
-        let holder = Holder { function: listed_name(function), by };
+        let holder = Holder { function: function.listed(), by };
         function.addresses.contains(address).then_some(holder)
     };
     text.lines().filter_map(inside).collect()

@@ -27,12 +27,7 @@ use probe_core::{
     model::target::{Function, Target},
 };
 
-use super::{
-    bpf::chosen::Programs,
-    kallsyms::Kallsyms,
-    targets::{Traceable, listed_name},
-    tracefs::Tracefs,
-};
+use super::{bpf::chosen::Programs, kallsyms::Kallsyms, targets::Traceable, tracefs::Tracefs};
 
 /// Answers so far. Failures are not kept: the next attempt may succeed.
 #[derive(Debug, Default)]
@@ -91,7 +86,7 @@ impl Known {
         functions: &[Function],
         attempt: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        self.works(way, functions.iter().map(listed_name), attempt)
+        self.works(way, functions.iter().map(Function::listed), attempt)
     }
 
     /// Checks that `attempt` works on these `things`. `kind` distinguishes it from other attempts

@@ -15,7 +15,7 @@ use probe_core::{
 };
 
 use crate::{
-    kernel::{btf::Functions, targets::listed_name},
+    kernel::btf::Functions,
     sys::bpf::{self, FunctionType},
 };
 
@@ -142,7 +142,7 @@ fn module_btf(name: &str) -> Result<Option<OwnedFd>> {
 
 /// For at least one function.
 fn absent(missing: &[&Function]) -> Error {
-    let names: Vec<_> = missing.iter().map(|function| listed_name(function)).collect();
+    let names: Vec<_> = missing.iter().map(|function| function.listed()).collect();
     let (split, whole): (Vec<&str>, Vec<&str>) =
         missing.iter().map(|function| function.name.as_str()).partition(|name| name.contains('.'));
     let mut less: Vec<_> = whole.iter().map(|name| format!("!{name}")).collect();

@@ -94,7 +94,7 @@ pub fn describe(target: &Target) -> Vec<String> {
         .functions
         .iter()
         .map(|function| {
-            let mut line = listed_name(function);
+            let mut line = function.listed();
             let range = function.addresses;
             let _ = write!(
                 line,
@@ -113,14 +113,6 @@ pub fn describe(target: &Target) -> Vec<String> {
 /// A function cannot be traced, a tracepoint does not exist, or the list cannot be read.
 pub fn check_traceable(target: &Target, tracefs: &Tracefs) -> Result<()> {
     Traceable::read(tracefs)?.check(target, tracefs)
-}
-
-/// A function in the format of tracefs: `handle_tx [vhost_net]`.
-pub fn listed_name(function: &Function) -> String {
-    match &function.module {
-        Some(module) => format!("{} [{module}]", function.name),
-        None => function.name.clone(),
-    }
 }
 
 fn one_function(word: &str, symbols: &Kallsyms) -> Result<Function> {
@@ -172,7 +164,7 @@ fn ambiguous(name: &str, found: &[Symbol<'_>]) -> Error {
 }
 
 fn listed(symbol: &Symbol<'_>) -> String {
-    listed_name(&function(*symbol))
+    function(*symbol).listed()
 }
 
 #[cfg(test)]
@@ -194,7 +186,7 @@ ffffffffc0200000 t tun_get_user\t[tun]
     }
 
     fn names(request: &str) -> Vec<String> {
-        resolve(request, &symbols()).unwrap().functions.iter().map(listed_name).collect()
+        resolve(request, &symbols()).unwrap().functions.iter().map(Function::listed).collect()
     }
 
     fn refusal(request: &str) -> String {

@@ -199,7 +199,7 @@ impl fmt::Display for Resolved {
     /// Its functions and tracepoints, then the notes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { target: Target { functions, tracepoints, .. }, notes } = self;
-        let functions = functions.iter().map(super::listed_name);
+        let functions = functions.iter().map(Function::listed);
         let all = functions.chain(tracepoints.iter().map(ToString::to_string));
         f.write_str(&all.collect::<Vec<_>>().join(", "))?;
         notes.iter().try_for_each(|note| write!(f, "; {note}"))
@@ -215,7 +215,7 @@ enum Found {
 impl Found {
     fn name(&self) -> String {
         match self {
-            Self::Function(function) => super::listed_name(function),
+            Self::Function(function) => function.listed(),
             Self::Tracepoint(tracepoint) => tracepoint.to_string(),
         }
     }
@@ -273,7 +273,6 @@ fn not_loaded(module: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::targets::listed_name;
 
     fn symbols(list: &[(&str, &str)]) -> Kallsyms {
         let line = |(at, (name, module)): (usize, &(&str, &str))| {
@@ -287,7 +286,7 @@ mod tests {
     }
 
     fn names(resolved: &Resolved) -> Vec<String> {
-        resolved.target.functions.iter().map(listed_name).collect()
+        resolved.target.functions.iter().map(Function::listed).collect()
     }
 
     const HALTS: [(&str, &str); 2] = [("kvm_vcpu_halt", "kvm"), ("kvm_vcpu_block", "kvm")];

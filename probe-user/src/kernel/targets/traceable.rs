@@ -7,7 +7,6 @@ use probe_core::{
     model::target::{Function, Target},
 };
 
-use super::listed_name;
 use crate::kernel::tracefs::Tracefs;
 
 const FILE: &str = "available_filter_functions";
@@ -39,11 +38,12 @@ impl Traceable {
     pub fn check(&self, target: &Target, tracefs: &Tracefs) -> Result<()> {
         let tracepoints = &target.tracepoints;
         tracepoints.iter().try_for_each(|one| tracefs.tracepoint_id(one).map(drop))?;
-        let mut missing: HashSet<String> = target.functions.iter().map(listed_name).collect();
+        let mut missing: HashSet<String> = target.functions.iter().map(Function::listed).collect();
         for line in self.0.lines() {
             missing.remove(line);
         }
-        let first = target.functions.iter().map(listed_name).find(|name| missing.contains(name));
+        let first =
+            target.functions.iter().map(Function::listed).find(|name| missing.contains(name));
         first.map_or(Ok(()), |name| {
             Err(Error::unsupported(
                 name,

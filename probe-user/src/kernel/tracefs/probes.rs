@@ -15,11 +15,7 @@ use probe_core::{
 };
 
 use super::{Tracefs, format::Format, write};
-use crate::kernel::{
-    known::Known,
-    run,
-    targets::{Traceable, listed_name},
-};
+use crate::kernel::{known::Known, run, targets::Traceable};
 
 /// The file for definitions, one per line; it is appended to, since opening it otherwise removes
 /// everybody's events.
@@ -188,7 +184,7 @@ impl ProbeEvents {
         }
         let attempt =
             || Self::make(known.tracefs()?, &run::trial_group()?, probe, functions)?.close();
-        known.works(probe.kind(), functions.iter().map(listed_name), attempt)
+        known.works(probe.kind(), functions.iter().map(Function::listed), attempt)
     }
 
     fn add(&mut self, group: &str, function: &Function) -> Result<()> {

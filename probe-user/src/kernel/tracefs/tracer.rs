@@ -16,7 +16,6 @@ use probe_core::{
 };
 
 use super::{Instance, refused};
-use crate::kernel::targets;
 
 const TRACER: &str = "current_tracer";
 const FILTER: &str = "set_ftrace_filter";
@@ -58,7 +57,7 @@ impl Instance {
         let word =
             |f: &Function| format!("{}:mod:{}\n", f.name, f.module.as_deref().unwrap_or("!*"));
         self.write(FILTER, &functions.iter().map(word).collect::<String>())?;
-        let mut expected: Vec<_> = functions.iter().map(targets::listed_name).collect();
+        let mut expected: Vec<_> = functions.iter().map(Function::listed).collect();
         expected.sort_unstable();
         let text = self.read(FILTER)?;
         let mut filter: Vec<_> = text.lines().collect();

@@ -29,7 +29,6 @@ use crate::{
         clock, holders,
         known::Known,
         run::PREFIX,
-        targets::listed_name,
     },
     methods::{AttachContext, Cadence, Detection, Method, Session, Sink, options::Options},
 };
@@ -255,7 +254,7 @@ fn check_patched(target: &Target, known: &Known) -> Result<()> {
     let Ok(tracefs) = known.tracefs() else { return Ok(()) };
     let [first, ..] = holders::unheld(target, tracefs)?[..] else { return Ok(()) };
     Err(Error::unsupported(
-        listed_name(first),
+        first.listed(),
         "the kernel accepts a BPF program at its entry, but never calls it (it is not in \
          enabled_functions in tracefs)",
         "Use a kprobe or ftrace for this function",
