@@ -32,6 +32,7 @@ use probe_user::{
         tag::Tag,
         targets,
         tracefs::Tracefs,
+        traces,
     },
     methods::{AttachContext, Detection, Observer, registry},
     workload::{Offered, Placement, Testbed},
@@ -300,7 +301,7 @@ fn sweep() -> Result<()> {
     fs::write(instance(&left).join("current_tracer"), "function")?;
 
     let mut swept = Swept::default();
-    tracefs.sweep(&Judge::by_locks(false), &mut swept);
+    traces::sweep(&tracefs, &Judge::by_locks(false), &mut swept);
     let swept = swept.outcome();
     let listed = fs::read_to_string(tracefs.path("kprobe_events"))?;
     let kept = [living.as_str(), "not-ours"].map(|name| instance(name).exists());

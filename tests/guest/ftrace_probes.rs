@@ -8,12 +8,10 @@ use probe_core::error::Error;
 use probe_user::kernel::{
     kallsyms::Kallsyms,
     known::Known,
+    probe_events::{ProbeEvents, ProbeKind, Profile},
     run::Run,
     targets,
-    tracefs::{
-        Tracefs,
-        probes::{ProbeEvents, ProbeKind, Profile},
-    },
+    tracefs::Tracefs,
 };
 
 use crate::triggers::{call_open_tun, call_set_name};

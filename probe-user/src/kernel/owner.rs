@@ -150,10 +150,9 @@ impl Judge {
                 match lock::is_held(file, tag.number()) {
                     Ok(false) => Fate::Dead,
                     Ok(true) => left("its owner lives"),
-                    Err(error) => left(&format!(
-                        "it is unknown whether its owner is alive: \
-                                                 {error}"
-                    )),
+                    Err(error) => {
+                        left(&format!("it is unknown whether its owner is alive: {error}"))
+                    }
                 }
             }
         })

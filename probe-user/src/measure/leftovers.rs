@@ -7,7 +7,9 @@ use std::{
 
 use probe_core::error::Result;
 
-use crate::kernel::{cgroup, folder, owner::Judge, swept::Swept, tag::Tag, tracefs::Tracefs};
+use crate::kernel::{
+    cgroup, folder, owner::Judge, swept::Swept, tag::Tag, tracefs::Tracefs, traces,
+};
 
 /// Time that the kernel may take to release what a process held that has just ended.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
@@ -35,7 +37,7 @@ pub fn sweep_after(dead: Tag) -> Result<Swept> {
     // Stop tracing first; what programs still hold is removed in the passes below.
     let mut first = Swept::default();
     if let Ok(tracefs) = Tracefs::find() {
-        tracefs.sweep(&judge, &mut first);
+        traces::sweep(&tracefs, &judge, &mut first);
     }
     let began = Instant::now();
     let mut pause = Duration::from_millis(1);
@@ -59,7 +61,7 @@ fn pass(judge: &Judge) -> Swept {
     folder::sweep(judge, &mut swept);
     // A host without tracefs has nothing of ours in it.
     if let Ok(tracefs) = Tracefs::find() {
-        tracefs.sweep(judge, &mut swept);
+        traces::sweep(&tracefs, judge, &mut swept);
     }
     swept
 }

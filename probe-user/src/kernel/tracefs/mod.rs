@@ -7,7 +7,6 @@
 
 pub mod format;
 mod instance;
-pub mod probes;
 mod tracer;
 
 use format::Format;
@@ -28,10 +27,12 @@ use probe_core::{
 use procfs::{FromRead as _, process::MountInfos};
 use rustix::fs::{Access, access};
 
-use crate::kernel::{owner::Judge, swept::Swept};
-
 /// Where the kernel lists this process's mounts.
 const MOUNTINFO: &str = "/proc/self/mountinfo";
+
+/// The definitions of the kernel's dynamic events, one per line. It is appended to, since opening
+/// it otherwise removes everybody's events.
+pub const DYNAMIC_EVENTS: &str = "dynamic_events";
 
 /// What to type if tracefs is not mounted.
 const MOUNT: &str = "Mount it: mount -t tracefs nodev /sys/kernel/tracing";
@@ -137,39 +138,11 @@ impl Tracefs {
         Instance::create(self.path("instances").join(name))
     }
 
-    /// Removes the instances and probe events of dead owners, and no others.
-    pub fn sweep(&self, judge: &Judge, swept: &mut Swept) {
-        // Instances first: an event that is enabled in an instance cannot be removed.
-        match self.instances() {
-            Err(error) => swept.failed(error),
-            Ok(names) => names.iter().for_each(|name| self.sweep_instance(name, judge, swept)),
-        }
-        match self.read_if_there("dynamic_events") {
-            Err(error) => swept.failed(error),
-            Ok(events) => {
-                for (group, event) in
-                    events.iter().flat_map(|e| e.lines()).filter_map(dynamic_event)
-                {
-                    let Some(fate) = judge.fate(group) else { continue };
-                    let removed = || self.remove_event(group, event);
-                    swept.settle(format!("probe event {group}/{event}"), fate, removed);
-                }
-            }
-        }
-    }
-
-    fn sweep_instance(&self, name: &str, judge: &Judge, swept: &mut Swept) {
-        let Some(fate) = judge.fate(name) else { return };
-        swept.settle(format!("tracefs instance {name}"), fate, || {
-            let folder = self.path("instances").join(name);
-            // Stop tracing first: an open file in an instance prevents its removal, but not this.
-            let quiet = tracer::quiet(&folder);
-            fs::remove_dir(&folder).map_err(|e| refused("remove", &folder, e)).and(quiet)
-        });
-    }
-
     /// Names of all instances, whoever created them.
-    fn instances(&self) -> Result<Vec<String>> {
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub fn instances(&self) -> Result<Vec<String>> {
         let folder = self.path("instances");
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
@@ -179,20 +152,34 @@ impl Tracefs {
         Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
     }
 
+    /// Removes an instance that its owner left, after turning off its tracing.
+    ///
+    /// # Errors
+    /// The first refusal, for example because a process uses a file of the instance; tracing is
+    /// off all the same.
+    pub fn remove_instance(&self, name: &str) -> Result<()> {
+        let folder = self.path("instances").join(name);
+        // An open file in an instance prevents its removal, but not this.
+        let quiet = tracer::quiet(&folder);
+        fs::remove_dir(&folder).map_err(|e| refused("remove", &folder, e)).and(quiet)
+    }
+
+    /// Adds the dynamic event that `definition` describes.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn add_event(&self, definition: &str) -> Result<()> {
+        write(&self.path(DYNAMIC_EVENTS), &format!("{definition}\n"), true)
+    }
+
     /// Removes one dynamic event, after disabling it.
     ///
     /// # Errors
     /// The kernel refused, for example because another process uses the event.
     pub fn remove_event(&self, group: &str, event: &str) -> Result<()> {
         write(&self.path(&format!("events/{group}/{event}/enable")), "0", false)?;
-        write(&self.path("dynamic_events"), &format!("-:{group}/{event}\n"), true)
+        self.add_event(&format!("-:{group}/{event}"))
     }
-}
-
-/// Group and name of a line of `dynamic_events`: `p:tracetoll_41/tx handle_tx`, `r8:group/name …`.
-fn dynamic_event(line: &str) -> Option<(&str, &str)> {
-    let (_kind, rest) = line.split_once(':')?;
-    rest.split_whitespace().next()?.split_once('/')
 }
 
 /// First mount point of a file system of this type in `mountinfo`.
@@ -280,27 +267,6 @@ fn refused(op: &'static str, path: &Path, source: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::tag::Tag;
-
-    /// The files that `mkdir` in a real tracefs would create, and our own objects among others'.
-    fn fake() -> (tempfile::TempDir, Tracefs) {
-        let root = tempfile::tempdir().unwrap();
-        let instances = root.path().join("instances");
-        for name in
-            ["tracetoll-k3f9x2b-function", "tracetoll-a0a0a0a-function", "theirs", "tracetoll-x"]
-        {
-            fs::create_dir_all(instances.join(name)).unwrap();
-        }
-        let tracefs = Tracefs::at(root.path());
-        (root, tracefs)
-    }
-
-    /// The result of a sweep after the owner of the first objects died.
-    fn swept(tracefs: &Tracefs) -> Swept {
-        let mut swept = Swept::default();
-        tracefs.sweep(&Judge::of_dead(Tag::parse("k3f9x2b").unwrap()), &mut swept);
-        swept
-    }
 
     #[test]
     fn the_mount_point_comes_from_mountinfo() {
@@ -312,50 +278,11 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_takes_only_what_dead_runs_left() {
-        let (_root, tracefs) = fake();
-        fs::create_dir_all(tracefs.path("events/tracetoll_k3f9x2b/tx")).unwrap();
-        fs::write(tracefs.path("events/tracetoll_k3f9x2b/tx/enable"), "1").unwrap();
-        let events =
-            "p:tracetoll_k3f9x2b/tx handle_tx\nr4:tracetoll_a0a0a0a/tx handle_tx\np:theirs/x f\n";
-        fs::write(tracefs.path("dynamic_events"), events).unwrap();
-
-        let swept = swept(&tracefs).outcome().unwrap();
-
-        assert_eq!(
-            swept.removed,
-            ["tracefs instance tracetoll-k3f9x2b-function", "probe event tracetoll_k3f9x2b/tx"]
-        );
-        let mut left = tracefs.instances().unwrap();
-        left.sort();
-        assert_eq!(left, ["theirs", "tracetoll-a0a0a0a-function", "tracetoll-x"]);
-        // A plain file keeps what a real one would act on: one line is appended, the rest is
-        // unchanged.
-        let written = tracefs.read("dynamic_events").unwrap();
-        assert_eq!(written, format!("{events}-:tracetoll_k3f9x2b/tx\n"));
-        assert_eq!(tracefs.read("events/tracetoll_k3f9x2b/tx/enable").unwrap(), "0");
-    }
-
-    #[test]
-    fn a_sweep_goes_on_after_a_refusal_and_reports_it() {
-        let (_root, tracefs) = fake();
-        let busy = tracefs.path("instances/tracetoll-k3f9x2b-function");
-        for file in ["tracing_on", "set_event", "current_tracer"] {
-            fs::write(busy.join(file), "1").unwrap();
-        }
-        fs::create_dir(tracefs.path("instances/tracetoll-k3f9x2b-trial")).unwrap();
-        let error = swept(&tracefs).outcome().unwrap_err();
-        assert!(error.to_string().contains("tracetoll-k3f9x2b-function"), "{error}");
-        assert!(!tracefs.path("instances/tracetoll-k3f9x2b-trial").exists());
-        // Objects that cannot be removed yet no longer trace.
-        assert_eq!(read(&busy.join("tracing_on")).unwrap(), "0");
-        assert_eq!(read(&busy.join("current_tracer")).unwrap(), "nop");
-    }
-
-    #[test]
     fn an_instance_that_cannot_be_set_up_is_not_left_behind() {
         // Here `mkdir` creates no files, so the first write fails.
-        let (_root, tracefs) = fake();
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("instances")).unwrap();
+        let tracefs = Tracefs::at(root.path());
         let error = tracefs.create_instance("tracetoll-43-function").unwrap_err();
         assert!(error.to_string().contains("tracing_on"), "{error}");
         assert!(!tracefs.path("instances/tracetoll-43-function").exists());

@@ -3,7 +3,7 @@
 
 use probe_core::{error::Result, model::loss::Loss};
 
-use crate::kernel::tracefs::probes::{ProbeEvents, Profile};
+use crate::kernel::probe_events::{ProbeEvents, Profile};
 
 /// The counts of each event (zero when it was created) at enable, at disable, and after the
 /// program's end.

@@ -27,12 +27,10 @@ use crate::{
     kernel::{
         cgroup::Cgroup,
         known::Known,
+        probe_events::{ProbeEvents, ProbeKind},
         program,
         run::{self, Run},
-        tracefs::{
-            Tracefs,
-            probes::{ProbeEvents, ProbeKind},
-        },
+        tracefs::Tracefs,
     },
     methods::{AttachContext, Detection, Method, Session, Taps},
     sys::child::ChildPlace,

@@ -27,7 +27,7 @@ use super::{
     tree::{Tree, Written},
 };
 use crate::{
-    kernel::tracefs::{Instance, probes::ProbeEvents},
+    kernel::{probe_events::ProbeEvents, tracefs::Instance},
     methods::{Cadence, Session},
 };
 

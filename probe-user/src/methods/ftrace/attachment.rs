@@ -8,10 +8,12 @@ use probe_core::{
 use serde_json::{Value, json};
 
 use super::calls::{EventKind, Tally};
-use crate::kernel::tracefs::{
-    Instance, Tracefs,
-    format::{Format, FormatError},
-    probes::{ProbeEvents, ProbeKind},
+use crate::kernel::{
+    probe_events::{ProbeEvents, ProbeKind},
+    tracefs::{
+        Instance, Tracefs,
+        format::{Format, FormatError},
+    },
 };
 
 /// A source of events, with what is needed to enable it, to read its events and to account for

@@ -23,11 +23,9 @@ use super::attachment::some_functions;
 use crate::{
     kernel::{
         known::Known,
+        probe_events::{ProbeEvent, ProbeEvents, ProbeKind, Profile},
         run,
-        tracefs::{
-            Instance, Tracefs,
-            probes::{ProbeEvent, ProbeEvents, ProbeKind, Profile},
-        },
+        tracefs::{Instance, Tracefs},
     },
     methods::{AttachContext, Cadence, Detection, Method, Session, Sink},
 };

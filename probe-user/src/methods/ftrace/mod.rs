@@ -23,7 +23,7 @@ use self::{
     recorder::{EventSource, Recorder},
 };
 use super::{Method, entry::Entry, options::Options};
-use crate::kernel::tracefs::probes::ProbeKind;
+use crate::kernel::probe_events::ProbeKind;
 
 /// All methods of this family.
 pub const METHODS: &[Entry] = &[

@@ -27,11 +27,9 @@ use crate::{
     kernel::{
         cpus,
         known::Known,
+        probe_events::{ProbeEvents, ProbeKind},
         run::{self, Run},
-        tracefs::{
-            Instance, Tracefs,
-            probes::{ProbeEvents, ProbeKind},
-        },
+        tracefs::{Instance, Tracefs},
     },
     methods::{AttachContext, Detection, Method, Session, options::Options},
 };

@@ -12,7 +12,7 @@ use probe_core::{
 
 use super::events::Taken;
 use crate::{
-    kernel::tracefs::probes::Profile,
+    kernel::probe_events::Profile,
     sys::perf::{Count, Reading},
 };
 

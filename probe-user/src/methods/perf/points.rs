@@ -9,10 +9,8 @@ use probe_core::{
 use crate::{
     kernel::{
         known::Known,
-        tracefs::{
-            Tracefs,
-            probes::{ProbeEvents, ProbeKind, Profile},
-        },
+        probe_events::{ProbeEvents, ProbeKind, Profile},
+        tracefs::Tracefs,
     },
     sys::perf::{Attr, SampleRate},
 };

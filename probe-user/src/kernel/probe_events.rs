@@ -1,8 +1,8 @@
 //! Dynamic probe events: kprobes, kretprobes and fprobes that the kernel turns into trace events.
 //!
 //! A probe event belongs to the whole kernel, not to an instance, and outlives its creator. Its
-//! group has the run's tag, so that [`Tracefs::sweep`] finds it. Its name has the tag too, since
-//! `kprobe_profile` lists names without their groups.
+//! group has the run's tag, so that a [sweep](super::traces::sweep) finds it. Its name has the tag
+//! too, since `kprobe_profile` lists names without their groups.
 
 use std::{
     collections::HashMap,
@@ -14,12 +14,12 @@ use probe_core::{
     model::target::Function,
 };
 
-use super::{Tracefs, format::Format, write};
-use crate::kernel::{known::Known, run, targets::Traceable};
-
-/// The file for definitions, one per line; it is appended to, since opening it otherwise removes
-/// everybody's events.
-const DEFINITIONS: &str = "dynamic_events";
+use super::{
+    known::Known,
+    run,
+    targets::Traceable,
+    tracefs::{Tracefs, format::Format},
+};
 
 /// Longest part of a function's name in an event's name (`MAX_EVENT_NAME_LEN` is 64, including the
 /// end).
@@ -206,7 +206,7 @@ impl ProbeEvents {
     fn define(&self, event: &str, function: &Function) -> Result<()> {
         let place = self.probe.place(function);
         let line = self.probe.definition(event, &place);
-        let refused = match write(&self.tracefs.path(DEFINITIONS), &format!("{line}\n"), true) {
+        let refused = match self.tracefs.add_event(&line) {
             Err(Error::File { source, .. }) if says_no(&source) => source,
             other => return other,
         };
@@ -320,6 +320,7 @@ mod tests {
     use probe_core::model::target::Range;
 
     use super::*;
+    use crate::kernel::tracefs::DYNAMIC_EVENTS;
 
     fn function(module: Option<&str>, name: &str) -> Function {
         Function {
@@ -370,12 +371,12 @@ mod tests {
     fn a_failure_in_the_middle_leaves_nothing() {
         // Here no write creates an event, so the first definition's format is missing.
         let root = tempfile::tempdir().unwrap();
-        std::fs::write(root.path().join(DEFINITIONS), "").unwrap();
+        std::fs::write(root.path().join(DYNAMIC_EVENTS), "").unwrap();
         let tracefs = Tracefs::at(root.path());
         let functions = [function(None, "f"), function(None, "g")];
         let error = ProbeEvents::create(&tracefs, "tracetoll_1", ProbeKind::Kprobe, &functions);
         assert!(error.unwrap_err().to_string().contains("format"));
-        let written = tracefs.read(DEFINITIONS).unwrap();
+        let written = tracefs.read(DYNAMIC_EVENTS).unwrap();
         assert!(!written.contains(" g"), "{written}");
     }
 }
