@@ -14,7 +14,6 @@ use super::{
 use crate::model::{
     campaign::{Design, Run},
     figure::{Figure, Platform},
-    figures::Figures,
     method::{Descriptor, MethodId, SeriesUnit},
     trial::{Part, Trial},
 };
@@ -71,9 +70,7 @@ impl<'a> Blocks<'a> {
     /// The blocks under a method; `None` if the design does not have it.
     pub(super) fn under(&self, method: &MethodId) -> Option<Under<'_>> {
         let method = self.design.methods.iter().find(|other| other.id == *method)?;
-        let kicked = self.items.kicked().is_some();
-        let overhead = |block: &Block| figures::overhead(&self.trials(block), method, kicked, 0);
-        Some(Under { blocks: self, method, overhead: self.blocks.iter().map(overhead).collect() })
+        Some(Under { blocks: self, method })
     }
 
     fn trials<'b>(&'b self, block: &'b Block) -> Trials<'b> {
@@ -96,8 +93,6 @@ impl<'a> Blocks<'a> {
 pub(super) struct Under<'a> {
     blocks: &'a Blocks<'a>,
     method: &'a Descriptor,
-    /// Block by block: the overhead computed from that block alone.
-    overhead: Vec<Figures>,
 }
 
 impl Under<'_> {
@@ -105,8 +100,12 @@ impl Under<'_> {
     pub(super) fn values(&self, row: &Definition, place: Scope<'_>, platform: Platform) -> Values {
         let scaled = |figure: &Figure| Some(row.scale.scaled(figure.known()?.estimate));
         match (place, row.value) {
-            (Scope::Overhead, _) => self.by_block(platform, |overhead, _| scaled(overhead.of(row))),
-            (Scope::Size(functions), _) => self.by_block(platform, |_, trials| {
+            // The overhead computed from that block alone.
+            (Scope::Overhead, _) => self.by_block(platform, |trials| {
+                let kicked = self.blocks.items.kicked().is_some();
+                scaled(&figures::of_overhead(row, trials, self.method, kicked, 0))
+            }),
+            (Scope::Size(functions), _) => self.by_block(platform, |trials| {
                 let all = self.blocks.items.functions().count();
                 let figures = sizes::figures(trials, self.method, all, 0);
                 let size = figures.into_iter().find(|size| size.functions == functions)?;
@@ -130,19 +129,12 @@ impl Under<'_> {
         platform: Platform,
     ) -> Values {
         let function = self.blocks.function(function);
-        self.by_block(platform, |_, trials| fidelity(trials, self.method, function?, quantity))
+        self.by_block(platform, |trials| fidelity(trials, self.method, function?, quantity))
     }
 
-    fn by_block(
-        &self,
-        platform: Platform,
-        value: impl Fn(&Figures, &Trials<'_>) -> Option<f64>,
-    ) -> Values {
-        let blocks = self.blocks.blocks.iter().zip(&self.overhead);
-        let found = blocks.filter(|(block, _)| block.platform == platform).filter_map(
-            |(block, overhead)| Some((block.place, value(overhead, &self.blocks.trials(block))?)),
-        );
-        found.collect()
+    fn by_block(&self, platform: Platform, value: impl Fn(&Trials<'_>) -> Option<f64>) -> Values {
+        let blocks = self.blocks.blocks.iter().filter(|block| block.platform == platform);
+        blocks.filter_map(|block| Some((block.place, value(&self.blocks.trials(block))?))).collect()
     }
 }
 

@@ -10,7 +10,7 @@ mod unit;
 
 use std::sync::LazyLock;
 
-pub(super) use measured::{of_pairs, overhead};
+pub(super) use measured::{of as of_overhead, of_pairs, overhead};
 pub use unit::{Unit, Worse};
 
 use super::{
