@@ -13,6 +13,9 @@ pub const ALPHA: f64 = 0.05;
 /// Power at which an effect counts as detectable.
 pub const POWER: f64 = 0.8;
 
+/// Fewest blocks for a verdict and for `detectable`: with fewer, the scatter itself is hardly known.
+pub const LEAST_BLOCKS: usize = 4;
+
 /// Two ends, `lo <= hi`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
@@ -44,9 +47,10 @@ pub fn student_at(values: &[f64], alpha: f64) -> Option<Interval> {
 }
 
 /// Smallest true mean that a test with this number of values and this scatter would have detected
-/// with [`POWER`]: `(t[1-α/2, n-1] + t[0.8, n-1]) · s/√n`. `None` for fewer than two values.
+/// with [`POWER`]: `(t[1-α/2, n-1] + t[0.8, n-1]) · s/√n`. `None` for fewer than [`LEAST_BLOCKS`]
+/// values.
 pub fn detectable(values: &[f64]) -> Option<f64> {
-    let n = values.len();
+    let n = Some(values.len()).filter(|&n| n >= LEAST_BLOCKS)?;
     Some((quantile(1.0 - ALPHA / 2.0, n)? + quantile(POWER, n)?) * standard_error(values)?)
 }
 
