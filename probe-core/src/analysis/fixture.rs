@@ -13,6 +13,7 @@
     )
 )]
 
+pub mod drawn;
 pub mod steps;
 mod whole;
 

@@ -8,6 +8,8 @@
 //! | [`correlation`] | Pearson, Spearman, moving average |
 //! | [`weighted`] | the same of resamples |
 //! | [`interval`] | Student's t, smallest detectable effect, p-values and Holm |
+//! | `moderated` | variances of a few blocks, held against those of all methods |
+//! | `fisher` | how sure it is that enough is left of a correlation |
 //! | [`bootstrap`] | BCa over independent values, blocks of bins within the sections of one run |
 //! | [`estimate`] | from one value per block to a figure |
 //! | [`item`] | what of the target a method saw |
@@ -48,6 +50,7 @@ pub mod estimate;
 pub mod events;
 pub mod fidelity;
 pub mod figures;
+mod fisher;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
 mod gaps;
@@ -56,6 +59,7 @@ pub mod item;
 pub mod journal;
 pub mod latency;
 pub mod merge;
+mod moderated;
 pub mod order;
 mod outliers;
 pub mod overhead;

@@ -1,21 +1,32 @@
 //! Whether a figure keeps to a limit, by its interval.
 
 use serde::Serialize;
+use statrs::distribution::{ContinuousCDF as _, Normal};
 
 use crate::{
     analysis::{
         doubt::Doubt,
         interval::{self, ALPHA},
-        stop::LEAST_BLOCKS,
     },
     model::figure::{Estimate, Figure},
 };
+
+pub(super) use crate::analysis::interval::LEAST_BLOCKS;
+
+/// What the blocks of a method say of a limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Evidence {
+    /// Probability of such blocks, or better ones, if the limit is just not kept.
+    pub(super) not_kept: f64,
+    /// Probability of such blocks, or worse ones, if it is just kept.
+    pub(super) kept: f64,
+}
 
 /// What a limit comes to for one method.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "verdict")]
 pub enum Verdict {
-    /// It is kept: the bad end of the interval is within it.
+    /// It is kept: the bad end of the interval, widened for the number of methods, is within it.
     Met,
     /// It is not: the good end of the interval is beyond it.
     Broken {
@@ -60,8 +71,14 @@ impl Limit {
         }
     }
 
-    /// Judges `figure`; a figure that is not there is not judged, for its own reason.
-    pub(super) fn judge(self, figure: &Figure) -> Verdict {
+    /// Judges `figure` by what its blocks say, as one of the limits of so many `methods`; a figure
+    /// that is not there is not judged, for its own reason.
+    pub(super) fn judge(
+        self,
+        figure: &Figure,
+        evidence: Option<Evidence>,
+        methods: usize,
+    ) -> Verdict {
         let found = match figure {
             Figure::Known(found) => found,
             Figure::Null(absent) => {
@@ -71,83 +88,81 @@ impl Limit {
                 };
             }
         };
-        let (Some(lo), Some(hi)) = (found.lo, found.hi) else {
-            return without_interval(found);
-        };
-        if found.n < 2 {
-            let why = "the interval of one run does not tell how runs differ".into();
-            return Verdict::CannotTell { why, more_blocks: Some(up_to_the_least(found.n)) };
+        if found.n < LEAST_BLOCKS {
+            let missing = LEAST_BLOCKS.saturating_sub(found.n) as u64;
+            let why = format!("a verdict takes {LEAST_BLOCKS} blocks or more");
+            return Verdict::CannotTell { why: why.into(), more_blocks: Some(missing) };
         }
-        let [bad, good] = self.ends(lo, hi);
-        if self.holds(bad) {
-            Verdict::Met
-        } else if !self.holds(good) {
-            Verdict::Broken { why: "the whole interval is beyond the limit".into() }
-        } else {
-            self.undecided(found, [bad, good])
+        let sure = ALPHA / 2.0 / f64::from(u32::try_from(methods.max(1)).unwrap_or(u32::MAX));
+        match evidence {
+            Some(evidence) if evidence.not_kept <= sure => Verdict::Met,
+            Some(evidence) if evidence.kept <= ALPHA / 2.0 => {
+                Verdict::Broken { why: "the whole interval is beyond the limit".into() }
+            }
+            _ => self.undecided(found, sure, methods),
         }
     }
 
-    /// An interval that holds the limit.
-    fn undecided(self, found: &Estimate, [bad, good]: [f64; 2]) -> Verdict {
-        let end = if self.holds(found.estimate) { bad } else { good };
-        let half = (end - found.estimate).abs();
+    /// An interval that holds the limit, at the level at which it would have to be left out.
+    fn undecided(self, found: &Estimate, sure: f64, methods: usize) -> Verdict {
+        let holds = self.holds(found.estimate);
+        let tail = if holds { sure } else { ALPHA / 2.0 };
         let away = (self.value() - found.estimate).abs();
-        match more_blocks(found.n, half, away) {
-            None => Verdict::CannotTell {
-                why: "the estimate is so near the limit that no number of blocks can be told"
-                    .into(),
-                more_blocks: None,
-            },
-            more_blocks => {
-                Verdict::CannotTell { why: "the interval holds the limit".into(), more_blocks }
+        let half = found.lo.zip(found.hi).map(|(lo, hi)| {
+            let [bad, good] = self.ends(lo, hi);
+            ((if holds { bad } else { good }) - found.estimate).abs()
+        });
+        let more_blocks = half.and_then(|half| more_blocks(found.n, half, away, tail));
+        let why = match (more_blocks, holds && methods > 1) {
+            (None, _) => {
+                "the estimate is so near the limit that no number of blocks can be told".into()
             }
-        }
+            (Some(_), true) => {
+                format!("the interval, widened for {methods} methods, holds the limit")
+            }
+            (Some(_), false) => "the interval holds the limit".to_owned(),
+        };
+        Verdict::CannotTell { why: why.into(), more_blocks }
     }
 }
 
-/// Blocks beyond `n` at which half the width of Student's interval is no more than `away`, if the
-/// scatter stays as it is; none where the estimate is the limit itself.
+/// Blocks beyond `n` at which Student's interval, with `tail` left out at its end, is no more than
+/// `away` wide on that side, if the scatter stays as it is; none where the estimate is the limit
+/// itself. `half` is that of the 95 % interval.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a number of blocks, rounded up"
 )]
-fn more_blocks(n: usize, half: f64, away: f64) -> Option<u64> {
+fn more_blocks(n: usize, half: f64, away: f64, tail: f64) -> Option<u64> {
     let scatter = half * (n as f64).sqrt() / interval::quantile(1.0 - ALPHA / 2.0, n)?;
     let fits = |blocks: f64| {
-        interval::t_quantile(1.0 - ALPHA / 2.0, blocks - 1.0) * scatter / blocks.sqrt() <= away
+        interval::t_quantile(1.0 - tail, blocks - 1.0) * scatter / blocks.sqrt() <= away
     };
     // As if the scatter were known: never too many, and too few by some blocks only.
-    let mut blocks = (NORMAL * scatter / away).powi(2).ceil().max(n as f64 + 1.0);
+    let normal = Normal::standard().inverse_cdf(1.0 - tail);
+    let mut blocks = (normal * scatter / away).powi(2).ceil().max(n as f64 + 1.0);
     if !blocks.is_finite() || blocks > MOST_BLOCKS {
         return None;
     }
-    while !fits(blocks) {
-        blocks += 1.0;
+    if blocks < MANY_BLOCKS {
+        while !fits(blocks) {
+            blocks += 1.0;
+        }
+    } else {
+        // What Student's t takes beyond the normal distribution, to first order: quantiles of so
+        // many degrees of freedom are not exact enough to count by.
+        blocks += ((normal * normal + 1.0) / 2.0).ceil();
     }
     Some((blocks as u64).saturating_sub(n as u64))
 }
 
-/// The normal distribution's quantile that ends an interval of 95 %.
-const NORMAL: f64 = 1.959_964;
+/// From here on the number need not be exact.
+const MANY_BLOCKS: f64 = 1000.0;
 
 /// More than anybody runs.
 const MOST_BLOCKS: f64 = 1e9;
-
-fn without_interval(found: &Estimate) -> Verdict {
-    let why = match found.n {
-        1 => "one block has no interval",
-        _ => "its interval has no end",
-    };
-    Verdict::CannotTell { why: why.into(), more_blocks: Some(up_to_the_least(found.n)) }
-}
-
-/// Of fewer blocks than [`LEAST_BLOCKS`] the width itself is hardly known.
-fn up_to_the_least(n: usize) -> u64 {
-    LEAST_BLOCKS.saturating_sub(n).max(1) as u64
-}
 
 #[cfg(test)]
 mod tests {
@@ -171,6 +186,25 @@ mod tests {
         })
     }
 
+    /// By Student's t from the end of the interval that is on the limit's side.
+    fn judge_of(limit: Limit, figure: &Figure, methods: usize) -> Verdict {
+        let evidence = |found: &Estimate| {
+            let [bad, good] = limit.ends(found.lo?, found.hi?);
+            let holds = limit.holds(found.estimate);
+            let half = (if holds { bad } else { good } - found.estimate).abs();
+            let error = half / interval::quantile(0.975, found.n)?;
+            let away = (limit.value() - found.estimate).abs() / error;
+            let tail = interval::two_sided(away, interval::freedom(found.n)?) / 2.0;
+            let [not_kept, kept] = if holds { [tail, 1.0 - tail] } else { [1.0 - tail, tail] };
+            Some(Evidence { not_kept, kept })
+        };
+        limit.judge(figure, figure.known().and_then(evidence), methods)
+    }
+
+    fn judge(limit: Limit, figure: &Figure) -> Verdict {
+        judge_of(limit, figure, 1)
+    }
+
     fn blocks(verdict: &Verdict) -> Option<u64> {
         match verdict {
             Verdict::CannotTell { more_blocks, .. } => *more_blocks,
@@ -181,12 +215,26 @@ mod tests {
     #[test]
     fn the_bad_end_qualifies_and_the_good_end_disqualifies() {
         let found = figure(8.0, Some([6.0, 10.0]), 4);
-        assert_eq!(Limit::AtMost(10.0).judge(&found), Verdict::Met);
-        assert!(matches!(Limit::AtMost(5.9).judge(&found), Verdict::Broken { .. }));
-        assert!(matches!(Limit::AtMost(6.0).judge(&found), Verdict::CannotTell { .. }));
-        assert_eq!(Limit::AtLeast(6.0).judge(&found), Verdict::Met);
-        assert!(matches!(Limit::AtLeast(10.1).judge(&found), Verdict::Broken { .. }));
-        assert!(matches!(Limit::AtLeast(10.0).judge(&found), Verdict::CannotTell { .. }));
+        assert_eq!(judge(Limit::AtMost(10.001), &found), Verdict::Met);
+        assert!(matches!(judge(Limit::AtMost(5.9), &found), Verdict::Broken { .. }));
+        assert!(matches!(judge(Limit::AtMost(6.001), &found), Verdict::CannotTell { .. }));
+        assert_eq!(judge(Limit::AtLeast(5.999), &found), Verdict::Met);
+        assert!(matches!(judge(Limit::AtLeast(10.1), &found), Verdict::Broken { .. }));
+        assert!(matches!(judge(Limit::AtLeast(9.999), &found), Verdict::CannotTell { .. }));
+    }
+
+    #[test]
+    fn a_limit_of_many_methods_takes_more_to_be_kept_and_no_more_to_be_broken() {
+        // t[0.975, 3] = 3.182, t[1 - 0.025/9, 3] = 7.185: half a width of 2 is 4.515.
+        let found = figure(8.0, Some([6.0, 10.0]), 4);
+        let nine = |limit| judge_of(Limit::AtMost(limit), &found, 9);
+        assert_eq!(nine(12.52), Verdict::Met);
+        let Verdict::CannotTell { why: Doubt::Text(why), more_blocks } = nine(12.51) else {
+            panic!("{:?}", nine(12.51))
+        };
+        assert!(why.contains("widened for 9 methods"), "{why}");
+        assert_eq!(more_blocks, Some(1));
+        assert!(matches!(nine(5.9), Verdict::Broken { .. }));
     }
 
     #[test]
@@ -194,40 +242,42 @@ mod tests {
         // Half a width of 6 with four blocks: s = 6 · 2/3.182446 = 3.770683. To be 2: of 16 blocks
         // it is 2.1314 s/4 = 2.009, of 17 2.1199 s/4.1231 = 1.939.
         let found = figure(8.0, Some([2.0, 14.0]), 4);
-        assert_eq!(blocks(&Limit::AtMost(10.0).judge(&found)), Some(13));
+        assert_eq!(blocks(&judge(Limit::AtMost(10.0), &found)), Some(13));
         // Beyond the limit it is the good end that must come nearer, to 3: 2.3646 s/2.8284 = 3.152,
         // 2.3060 s/3 = 2.898.
-        assert_eq!(blocks(&Limit::AtMost(5.0).judge(&found)), Some(5));
-        assert_eq!(blocks(&Limit::AtLeast(5.0).judge(&found)), Some(5));
+        assert_eq!(blocks(&judge(Limit::AtMost(5.0), &found)), Some(5));
+        assert_eq!(blocks(&judge(Limit::AtLeast(5.0), &found)), Some(5));
         // Ends at different distances: the one towards the limit counts. From 9 to 3 as from 6 to
         // 2.
         let skewed = figure(7.0, Some([6.0, 16.0]), 4);
-        assert_eq!(blocks(&Limit::AtMost(10.0).judge(&skewed)), Some(13));
-        // Of three blocks, s = 0.095 · 1.7321/4.3027 = 0.03824: 2.0555 s/5.1962 = 0.01513, 2.0518
-        // s/5.2915 = 0.01483. The root alone would have asked for 121.
-        let few = figure(0.965, Some([0.87, 1.06]), 3);
-        assert_eq!(blocks(&Limit::AtLeast(0.95).judge(&few)), Some(25));
+        assert_eq!(blocks(&judge(Limit::AtMost(10.0), &skewed)), Some(13));
+        // s = 0.095 · 2/3.1824 = 0.05970: of 63 blocks it is 1.99897 s/√63 = 0.01504, of 64 0.01491.
+        let few = figure(0.965, Some([0.87, 1.06]), 4);
+        assert_eq!(blocks(&judge(Limit::AtLeast(0.95), &few)), Some(60));
+        // Very near: (1.959964 · 3.770683/0.001)².
+        let near = blocks(&judge(Limit::AtMost(8.001), &found)).unwrap();
+        assert!((54_618_000..54_618_200).contains(&near), "{near}");
         // On the limit itself no number of blocks will do.
-        assert_eq!(blocks(&Limit::AtMost(8.0).judge(&found)), None);
+        assert_eq!(blocks(&judge(Limit::AtMost(8.0), &found)), None);
         // As good as there: still one more.
-        assert_eq!(blocks(&Limit::AtMost(13.99).judge(&found)), Some(1));
+        assert_eq!(blocks(&judge(Limit::AtMost(13.99), &found)), Some(1));
     }
 
     #[test]
-    fn one_block_and_none() {
-        assert_eq!(blocks(&Limit::AtMost(1.0).judge(&figure(0.1, None, 1))), Some(9));
-        assert_eq!(blocks(&Limit::AtMost(1.0).judge(&figure(0.1, None, 3))), Some(7));
+    fn below_four_blocks_there_is_no_verdict() {
+        assert_eq!(blocks(&judge(Limit::AtMost(1.0), &figure(0.1, None, 1))), Some(3));
+        assert_eq!(blocks(&judge(Limit::AtMost(1.0), &figure(0.1, None, 3))), Some(1));
         // Within one run: nothing is known of how runs differ.
         assert_eq!(
-            blocks(&Limit::AtLeast(0.95).judge(&figure(0.96, Some([0.9, 1.0]), 1))),
-            Some(9)
+            blocks(&judge(Limit::AtLeast(0.95), &figure(0.96, Some([0.9, 1.0]), 1))),
+            Some(3)
         );
         // Nor does it qualify or rule out.
         for limit in [Limit::AtLeast(0.85), Limit::AtMost(0.85)] {
-            let verdict = limit.judge(&figure(0.96, Some([0.9, 1.0]), 1));
-            assert_eq!(blocks(&verdict), Some(9), "{verdict:?}");
+            let verdict = judge(limit, &figure(0.96, Some([0.9, 1.0]), 1));
+            assert_eq!(blocks(&verdict), Some(3), "{verdict:?}");
         }
-        let absent = Limit::AtMost(1.0).judge(&Figure::null(Reason::NoTime));
+        let absent = judge(Limit::AtMost(1.0), &Figure::null(Reason::NoTime));
         assert_eq!(
             absent,
             Verdict::CannotTell { why: Doubt::Absent(Reason::NoTime), more_blocks: None }

@@ -2,9 +2,11 @@
 //!
 //! docs/src/explanation/recommending.md, is the rule.
 
+mod behind;
 mod cost;
 mod hint;
 mod judge;
+mod kept;
 mod losses;
 mod order;
 mod subject;
@@ -20,8 +22,12 @@ pub use self::{
     order::{Beside, RankedBy},
     wanted::{CallRate, Wanted},
 };
-use self::{judge::Limit, subject::Subject};
-use super::{baseline, pairs::Trials};
+use self::{
+    judge::Limit,
+    kept::Family,
+    subject::{Known, Subject},
+};
+use super::{baseline, blocks::Blocks, pairs::Trials};
 use crate::model::{
     campaign::{Campaign, Unavailable},
     figure::{Figure, Platform},
@@ -82,6 +88,9 @@ pub struct Judged {
     pub ranked: bool,
     /// How it stands to the first of the same standing.
     pub beside_the_first: Beside,
+    /// Probability of such a difference from the first between any two methods, if all are the
+    /// same. Without four blocks in common none.
+    pub p_beside_the_first: Option<f64>,
     /// Its trials.
     pub trials: usize,
     /// Those of them that failed, because their counts contradicted the truth or for any other
@@ -100,6 +109,9 @@ pub struct Judged {
     /// One per limit and need, and others where something is known against the method whatever is
     /// wanted.
     pub checks: Vec<Check>,
+    /// What the order by fidelity is tested by.
+    #[serde(skip)]
+    correlations: subject::Correlations,
 }
 
 /// One thing that is wanted of a method.
@@ -135,14 +147,20 @@ pub enum Criterion {
 pub fn recommend(campaign: &Campaign, wanted: &Wanted) -> Recommendation {
     let trials = Trials { runs: &campaign.runs, all: &baseline::pooled(&campaign.trials) };
     let seed = campaign.runs.first().map_or(0, |run| run.seed);
-    let judged = campaign.design.methods.iter().filter_map(|method| {
+    let headline = &campaign.summary.headline_function;
+    let blocks = Blocks::of(&campaign.design, trials.runs, trials.all, headline);
+    let known = campaign.design.methods.iter().filter_map(|method| {
         let summary = campaign.summary.methods.iter().find(|summary| summary.id == method.id)?;
         // The baseline, and hooks that only cost.
         let observes = method.class != Class::Nothing;
-        observes.then(|| Subject { campaign, trials, method, summary }.judge(wanted, seed))
+        observes.then(|| Subject { campaign, trials, method, summary }.known(&blocks, wanted, seed))
     });
-    let mut methods: Vec<Judged> = judged.collect();
-    let ranked_by = order::arrange(&mut methods, wanted.accept_emulated, seed);
+    let known: Vec<Known<'_>> = known.collect();
+    let family = Family::of(&known, wanted, seed);
+    let judged = known.into_iter().enumerate();
+    let mut methods: Vec<Judged> =
+        judged.map(|(at, known)| known.judge(wanted, &family, at)).collect();
+    let ranked_by = order::arrange(&mut methods, wanted.accept_emulated);
     let outcome = methods.first().map_or(Standing::CannotTell, |first| first.standing);
     let qualify = methods.iter().filter(|one| one.standing == Standing::Qualifies).count();
     let best = methods.first().filter(|first| qualify == 1 || qualify > 1 && first.ranked);

@@ -1,12 +1,16 @@
 //! Which method comes before which.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use serde::Serialize;
 
-use super::{Cost, Judged, foreign};
+use super::{
+    Judged,
+    behind::{Comparison, Comparisons},
+    foreign,
+};
 use crate::{
-    analysis::{estimate::mean_interval, pairs::Block},
+    analysis::{blocks::Values, fisher, interval::ALPHA},
     model::figure::Estimate,
 };
 
@@ -27,12 +31,13 @@ pub enum RankedBy {
 pub enum Beside {
     /// It is the first.
     First,
-    /// Which of the two is better cannot be told: by the difference in each block, of CPU time; by
-    /// whether their intervals meet, of the correlation.
+    /// Which of the two is better cannot be told.
     Alike,
-    /// It is worse.
+    /// It is worse, by the differences in the blocks that both have: more than by chance between
+    /// any two of all methods.
     Behind,
-    /// The two have no blocks in common, not of the same thing, or ones that contradict the order.
+    /// The two have fewer than four blocks in common, not of the same thing, or ones that
+    /// contradict the order.
     NotComparable,
 }
 
@@ -41,7 +46,6 @@ pub enum Beside {
 struct Order {
     by: RankedBy,
     accept_emulated: bool,
-    seed: u64,
 }
 
 impl Order {
@@ -82,39 +86,47 @@ impl Order {
         self.figure(judged).and_then(|found| found.lo).unwrap_or(f64::NEG_INFINITY)
     }
 
-    /// Whether `other` is worse; none where that cannot be asked.
-    fn worse(self, first: &Judged, other: &Judged) -> Option<bool> {
-        let [a, b] = [self.figure(first)?, self.figure(other)?];
+    /// What methods are compared by, and in which direction that is worse.
+    fn comparisons(self, methods: &[Judged]) -> (Comparisons, f64) {
+        let ranked = |judged: &Judged| self.figure(judged).is_some();
         match self.by {
-            RankedBy::Cpu => takes_more(&first.cost, &other.cost, self.seed),
+            RankedBy::Cpu => {
+                let costs = |judged: &Judged| match ranked(judged) {
+                    true => judged.cost.by_block.clone(),
+                    false => BTreeMap::new(),
+                };
+                (Comparisons::of(&methods.iter().map(costs).collect::<Vec<_>>()), 1.0)
+            }
             RankedBy::Fidelity => {
-                let several = a.n > 1 && b.n > 1;
-                Some(b.hi?.min(1.0) < a.lo?.min(1.0)).filter(|_| several)
+                let z = |judged: &Judged, which: usize| -> Values {
+                    let of = judged.correlations.iter().filter(|_| ranked(judged));
+                    let of = of.filter_map(|(&place, r)| Some((place, fisher::z(*r.get(which)?))));
+                    of.collect()
+                };
+                let under = methods.iter().map(|judged| z(judged, 1));
+                // All of the correlation is one more: what is not below that is not behind.
+                let all = methods.iter().flat_map(|judged| z(judged, 0)).collect();
+                (Comparisons::of(&under.chain([all]).collect::<Vec<_>>()), -1.0)
             }
         }
     }
 
-    /// How `other` stands to `first`. Calls are not compared with what is shown instead, nor one
-    /// clock with another.
-    fn beside(self, first: &Judged, other: &Judged) -> Beside {
+    /// How `other` stands to `first`, with the p of that. Calls are not compared with what is shown
+    /// instead, nor one clock with another.
+    fn beside(self, first: &Judged, other: &Judged, found: &[Comparison]) -> (Beside, Option<f64>) {
         let clock = |judged| self.figure(judged).map(|found| found.platform);
         let same = first.shows_instead == other.shows_instead && clock(first) == clock(other);
-        match self.worse(first, other).filter(|_| same) {
-            Some(true) => Beside::Behind,
-            Some(false) => Beside::Alike,
-            None => Beside::NotComparable,
-        }
+        let Some(against_first) = found.first().filter(|_| same) else {
+            return (Beside::NotComparable, None);
+        };
+        let p = found.iter().map(|one| one.p).fold(0.0, f64::max);
+        let beside = match (against_first.p < ALPHA, against_first.more > 0.0) {
+            (true, false) => Beside::NotComparable,
+            (true, true) if p < ALPHA && found.iter().all(|one| one.more > 0.0) => Beside::Behind,
+            _ => Beside::Alike,
+        };
+        (beside, Some(p))
     }
-}
-
-/// Whether `other` takes more CPU time, by the differences in the blocks that both have: what a
-/// block does to both, such as a baseline that was slow, is not in them. None also where these say
-/// that it takes less, against the order by all blocks.
-fn takes_more(first: &Cost, other: &Cost, seed: u64) -> Option<bool> {
-    let more = |(block, other): (&Block, &f64)| Some(other - first.by_block.get(block)?);
-    let more: Vec<f64> = other.by_block.iter().filter_map(more).collect();
-    let more = mean_interval(&more, seed)?;
-    (more.hi >= 0.0).then_some(more.lo > 0.0)
 }
 
 /// The less is known to be lost, the better; of equals, the one of which all is known.
@@ -126,8 +138,8 @@ fn by_losses(a: &Judged, b: &Judged) -> Ordering {
 
 /// Puts methods of each standing in order, and says by what: by their costs, if any of these is
 /// hardware's or accepted.
-pub(super) fn arrange(methods: &mut [Judged], accept_emulated: bool, seed: u64) -> RankedBy {
-    let by_cpu = Order { by: RankedBy::Cpu, accept_emulated, seed };
+pub(super) fn arrange(methods: &mut [Judged], accept_emulated: bool) -> RankedBy {
+    let by_cpu = Order { by: RankedBy::Cpu, accept_emulated };
     let by_fidelity = Order { by: RankedBy::Fidelity, ..by_cpu };
     let any = methods.iter().any(|judged| by_cpu.figure(judged).is_some());
     let order = if any { by_cpu } else { by_fidelity };
@@ -135,10 +147,21 @@ pub(super) fn arrange(methods: &mut [Judged], accept_emulated: bool, seed: u64) 
     for judged in methods.iter_mut() {
         judged.ranked = order.figure(judged).is_some();
     }
+    let (comparisons, worse) = order.comparisons(methods);
+    let all = methods.len();
+    let mut place = 0;
     for group in methods.chunk_by_mut(|a, b| a.standing == b.standing) {
+        let at = place;
+        place += group.len();
         let [first, others @ ..] = group else { continue };
-        for other in others {
-            other.beside_the_first = order.beside(first, other);
+        for (other, judged) in (at + 1..).zip(others) {
+            let against = [Some(at), (order.by == RankedBy::Fidelity).then_some(all)];
+            let found = against.into_iter().flatten().map(|one| comparisons.between(one, other));
+            let found =
+                found.map(|one| one.map(|one| Comparison { more: worse * one.more, ..one }));
+            let found: Vec<Comparison> = found.collect::<Option<_>>().unwrap_or_default();
+            (judged.beside_the_first, judged.p_beside_the_first) =
+                order.beside(first, judged, &found);
         }
     }
     order.by

@@ -1,12 +1,21 @@
 //! One method of a campaign, and each check of it.
 
+use std::collections::BTreeMap;
+
 use super::{
     Beside, Check, Criterion, Judged, Limit, Standing, Verdict, Wanted, cost, cost::Cost, foreign,
-    hint, losses::Losses,
+    hint, kept::Family, losses::Losses,
 };
-use crate::analysis::figures::table::{R_RETAINED, THROUGHPUT_PCT};
 use crate::{
-    analysis::{doubt::Doubt, pairs::Trials},
+    analysis::{
+        blocks::{BlockKey, Blocks, Values},
+        doubt::Doubt,
+        figures::{
+            Scope,
+            table::{R_0, R_M, R_RETAINED, THROUGHPUT_PCT},
+        },
+        pairs::Trials,
+    },
     model::{
         campaign::{Campaign, MethodSummary, Reconciliation},
         figure::{Figure, Platform},
@@ -25,25 +34,83 @@ pub(super) struct Subject<'a> {
     pub(super) summary: &'a MethodSummary,
 }
 
-impl<'a> Subject<'a> {
-    pub(super) fn judge(self, wanted: &Wanted, seed: u64) -> Judged {
-        let Self { campaign, trials, method, summary } = self;
-        let cost = cost::of(&trials, &campaign.design, method, wanted.calls_per_s, seed);
-        let losses = Losses::of(self.done(), summary);
-        let checks = self.checks(wanted, &cost, &losses);
+/// What was found of a method, before it is set against what is wanted.
+pub(super) struct Known<'a> {
+    pub(super) subject: Subject<'a>,
+    cost: Cost,
+    losses: Losses,
+    /// Logarithms of the ratio to the baseline's throughput.
+    throughput: Values,
+    /// Of calls with throughput, without and under the method.
+    pub(super) correlations: Correlations,
+}
+
+/// Of calls with throughput, block by block: without and under a method.
+pub(super) type Correlations = BTreeMap<BlockKey, [f64; 2]>;
+
+impl Known<'_> {
+    /// CPU time in each block, where it counts.
+    pub(super) fn costs(&self, wanted: &Wanted) -> impl Iterator<Item = f64> {
+        let counts = foreign(&self.cost.cpu_pct, wanted.accept_emulated).is_none();
+        self.cost.by_block.values().copied().filter(move |_| counts)
+    }
+
+    /// Logarithms of the ratio to the baseline's throughput in each block, where they count.
+    pub(super) fn throughputs(&self, wanted: &Wanted) -> impl Iterator<Item = f64> {
+        let figure = self.subject.summary.overhead.of(THROUGHPUT_PCT);
+        let counts = foreign(figure, wanted.accept_emulated).is_none();
+        self.throughput.values().copied().filter(move |_| counts)
+    }
+
+    /// Its limits are those at this place of `family`.
+    pub(super) fn judge(self, wanted: &Wanted, family: &Family, at: usize) -> Judged {
+        let Self { subject, cost, losses, correlations, .. } = self;
+        let Subject { method, summary, .. } = subject;
+        let checks = subject.checks(wanted, (&cost, &losses), |limit, figure, of| {
+            limit.judge(figure, family.evidence(at, of), family.methods)
+        });
         Judged {
             method: method.id.clone(),
             standing: standing(&checks),
             ranked: false,
             beside_the_first: Beside::First,
-            trials: self.ours().count(),
-            failed_trials: self.failures().count(),
+            p_beside_the_first: None,
+            trials: subject.ours().count(),
+            failed_trials: subject.failures().count(),
             cost,
             throughput_pct: summary.overhead.of(THROUGHPUT_PCT).clone(),
             r_retained: summary.fidelity.figures.of(R_RETAINED).clone(),
             losses,
             shows_instead: summary.shows_instead.clone(),
             checks,
+            correlations,
+        }
+    }
+}
+
+impl<'a> Subject<'a> {
+    /// What its trials say.
+    pub(super) fn known(self, blocks: &Blocks<'_>, wanted: &Wanted, seed: u64) -> Known<'a> {
+        let Self { campaign, trials, method, summary } = self;
+        let under = blocks.under(&method.id);
+        let values = |row, figure: &Figure, place| -> Values {
+            let under = under.as_ref().zip(figure.known());
+            under.map(|(under, found)| under.values(row, place, found.platform)).unwrap_or_default()
+        };
+        let retained = summary.fidelity.figures.of(R_RETAINED);
+        let r = |row| values(row, retained, Scope::Fidelity(None));
+        let (without, with) = (r(R_0), r(R_M));
+        let both = |(place, r_m)| Some((place, [*without.get(&place)?, r_m]));
+        Known {
+            subject: self,
+            cost: cost::of(&trials, &campaign.design, method, wanted.calls_per_s, seed),
+            losses: Losses::of(self.done(), summary),
+            throughput: values(
+                THROUGHPUT_PCT,
+                summary.overhead.of(THROUGHPUT_PCT),
+                Scope::Overhead,
+            ),
+            correlations: with.into_iter().filter_map(both).collect(),
         }
     }
 
@@ -64,7 +131,13 @@ impl<'a> Subject<'a> {
         self.trials.done(&self.method.id)
     }
 
-    fn checks(self, wanted: &Wanted, cost: &Cost, losses: &Losses) -> Vec<Check> {
+    /// `judge` says what a limit on a figure comes to.
+    fn checks(
+        self,
+        wanted: &Wanted,
+        (cost, losses): (&Cost, &Losses),
+        judge: impl Fn(Limit, &Figure, Criterion) -> Verdict,
+    ) -> Vec<Check> {
         let check = |of, verdict| Check { of, verdict };
         let summary = self.summary;
         let sound = self.unsound(losses).map(|verdict| check(Criterion::Sound, verdict));
@@ -73,26 +146,38 @@ impl<'a> Subject<'a> {
         if self.done().next().is_none() {
             return basics.collect();
         }
+        let of_cost = |figure: &Figure, limit, of| {
+            let foreign = foreign(figure, wanted.accept_emulated).map(not_judged);
+            foreign
+                .unwrap_or_else(|| self.measured(judge(limit, figure, of), figure, Part::Overhead))
+        };
         let cpu = wanted.max_cpu_pct.map(|max| {
-            let limit = Limit::AtMost(max);
-            match self.of_cost(limit, &cost.cpu_pct, wanted.accept_emulated) {
-                Verdict::Met if cost.beyond_one_worker => {
-                    check(Criterion::Cpu, beyond_one_worker())
-                }
-                verdict => check(Criterion::Cpu, verdict),
+            match of_cost(&cost.cpu_pct, Limit::AtMost(max), Criterion::Cpu) {
+                Verdict::Met if cost.beyond_one_worker => beyond_one_worker(),
+                verdict => verdict,
             }
         });
         let throughput = wanted.max_throughput_loss_pct.map(|max| {
-            let (limit, figure) = (Limit::AtLeast(-max), summary.overhead.of(THROUGHPUT_PCT));
-            check(Criterion::ThroughputLoss, self.of_cost(limit, figure, wanted.accept_emulated))
+            let figure = summary.overhead.of(THROUGHPUT_PCT);
+            of_cost(figure, Limit::AtLeast(-max), Criterion::ThroughputLoss)
         });
-        let retained = wanted
-            .min_r_retained
-            .map(|min| check(Criterion::RRetained, self.retains(Limit::AtLeast(min))));
+        let retained = wanted.min_r_retained.map(|min| {
+            let figure = summary.fidelity.figures.of(R_RETAINED);
+            let verdict = || judge(Limit::AtLeast(min), figure, Criterion::RRetained);
+            self.shows_no_calls()
+                .unwrap_or_else(|| self.measured(verdict(), figure, Part::Fidelity))
+        });
         // A profiler's samples go with the time.
         let rate = wanted.calls_per_s.filter(|_| self.method.unit != SeriesUnit::CpuShare);
-        let loss = wanted.max_loss_pct.map(|max| check(Criterion::Loss, losses.judge(max, rate)));
-        basics.chain(cpu).chain(throughput).chain(retained).chain(loss).collect()
+        let loss = wanted.max_loss_pct.map(|max| losses.judge(max, rate));
+        let limits = [
+            (Criterion::Cpu, cpu),
+            (Criterion::ThroughputLoss, throughput),
+            (Criterion::RRetained, retained),
+            (Criterion::Loss, loss),
+        ];
+        let limits = limits.into_iter().filter_map(|(of, verdict)| Some(check(of, verdict?)));
+        basics.chain(limits).collect()
     }
 
     /// What is known against it, whatever is wanted.
@@ -139,32 +224,12 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn of_cost(self, limit: Limit, figure: &Figure, accept_emulated: bool) -> Verdict {
-        match foreign(figure, accept_emulated) {
-            Some(platform) => {
-                let why = match platform {
-                    Platform::Unknown => {
-                        "not judged: it is unknown whether the clock is hardware's".into()
-                    }
-                    other => format!("not judged on the {} clock", other.name()),
-                };
-                Verdict::CannotTell { why: Doubt::Text(why), more_blocks: None }
-            }
-            None => self.measured(limit.judge(figure), figure, Part::Overhead),
-        }
-    }
-
-    fn retains(self, limit: Limit) -> Verdict {
-        let figure = self.summary.fidelity.figures.of(R_RETAINED);
-        match &self.summary.shows_instead {
-            Some(item) => Verdict::CannotTell {
-                why: Doubt::Text(format!(
-                    "it shows {item}, whose correlation with throughput says nothing of calls"
-                )),
-                more_blocks: None,
-            },
-            None => self.measured(limit.judge(figure), figure, Part::Fidelity),
-        }
+    /// Why the correlation of what it shows is no limit's.
+    fn shows_no_calls(self) -> Option<Verdict> {
+        let item = self.summary.shows_instead.as_ref()?;
+        let why =
+            format!("it shows {item}, whose correlation with throughput says nothing of calls");
+        Some(Verdict::CannotTell { why: Doubt::Text(why), more_blocks: None })
     }
 
     /// The verdict; of a figure that was never measured, with what would measure it.
@@ -188,6 +253,15 @@ impl<'a> Subject<'a> {
         };
         Verdict::CannotTell { why: Doubt::Text(why), more_blocks: None }
     }
+}
+
+/// A cost on a clock that does not count.
+fn not_judged(platform: Platform) -> Verdict {
+    let why = match platform {
+        Platform::Unknown => "not judged: it is unknown whether the clock is hardware's".to_owned(),
+        other => format!("not judged on the {} clock", other.name()),
+    };
+    Verdict::CannotTell { why: Doubt::Text(why), more_blocks: None }
 }
 
 /// A cost that is within the limit, of a load that cannot be.

@@ -128,12 +128,8 @@ fn take(best: &Judged, others: &[&Judged], found: &Recommendation) -> String {
     let alike = match alike.as_slice() {
         [] => String::new(),
         names => format!(
-            " From {} it cannot be told{}, which does not show that they are the same.",
-            names.join(", "),
-            match found.ranked_by {
-                RankedBy::Cpu => " block by block",
-                RankedBy::Fidelity => " by their intervals",
-            }
+            " From {} it cannot be told block by block, which does not show that they are the same.",
+            names.join(", ")
         ),
     };
     let unlike = match unlike.as_slice() {

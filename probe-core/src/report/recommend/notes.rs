@@ -13,8 +13,9 @@ use crate::{
 
 pub(super) fn list(found: &Recommendation, runs: &[Run]) -> Vec<String> {
     let mut all = vec![
-        "A limit is judged by the 95 % interval: kept if all of it is within, not kept if all of \
-         it is beyond. docs/src/explanation/recommending.md has the rules."
+        "A limit is judged by the 95 % interval: kept if all of it, widened for the number of \
+         methods, is within; not kept if all of it is beyond. \
+         docs/src/explanation/recommending.md has the rules."
             .to_owned(),
     ];
     all.extend(chance(found));
@@ -40,8 +41,9 @@ fn chance(found: &Recommendation) -> Option<String> {
     let number = found.methods.iter().flat_map(|one| &one.checks).filter(by_interval).count();
     (number > 0).then(|| {
         format!(
-            "Verdicts by an interval: {number}, each at 95 % by itself, not corrected for their \
-             number. Of those whose truth is close to the limit, one in forty may be wrong."
+            "Verdicts by an interval: {number}. In at most 5 % of campaigns, any method is said to \
+             keep a limit that it does not keep. Of those that just keep theirs, one in forty is \
+             refused."
         )
     })
 }
@@ -144,9 +146,9 @@ fn rate(found: &Recommendation) -> Option<String> {
 fn comparable(found: &Recommendation) -> Option<String> {
     let any = found.methods.iter().any(|one| one.beside_the_first == Beside::NotComparable);
     any.then(|| {
-        "Methods are compared where they have blocks in common, on the same clock, and show the \
-         same: calls, or the same instead. The others stand in the order of their estimates, which \
-         may be chance."
+        "Methods are compared where they have four blocks in common, on the same clock, and show \
+         the same: calls, or the same instead. The others stand in the order of their estimates, \
+         which may be chance."
             .to_owned()
     })
 }
@@ -166,8 +168,8 @@ fn span(values: &[f64]) -> Option<String> {
 fn blocks(found: &Recommendation) -> Option<String> {
     asks_for_blocks(found).then(|| {
         "Numbers of further blocks are estimates: Student's interval of so many blocks would no \
-         longer hold the limit, if estimate and scatter stay; from one block, they come to ten. \
-         Each look at more blocks is one more chance to be wrong."
+         longer hold the limit, if estimate and scatter stay; a verdict takes four. Each look \
+         at more blocks is one more chance to be wrong."
             .to_owned()
     })
 }

@@ -6,7 +6,7 @@ use super::*;
 fn the_cost_at_a_rate_by_hand() {
     let lab = lab(
         Platform::Native,
-        &[off(2), (COUNT, &[400, 400], 4_000_000), (TRACER, &[600, 600], 500_000)],
+        &[off(4), (COUNT, &[400; 4], 4_000_000), (TRACER, &[600; 4], 500_000)],
     );
     let found = recommend(&campaign(lab), &at("300k/s"));
     // 400 ns, 300000 times a second: 12 % of a CPU; 4 ms of reading in 2 s, whatever the calls: 0.2
@@ -14,7 +14,7 @@ fn the_cost_at_a_rate_by_hand() {
     let count = &of(&found, COUNT).cost;
     assert!(close(count.parts["kernel"], 12.0) && close(count.parts["reader"], 0.2), "{count:?}");
     let all = count.cpu_pct.known().unwrap();
-    assert!(close(all.estimate, 12.2) && all.n == 2, "{all:?}");
+    assert!(close(all.estimate, 12.2) && all.n == 4, "{all:?}");
     assert!(close(all.lo.unwrap(), 12.2) && close(all.hi.unwrap(), 12.2), "{all:?}");
     // 600 ns: 18 %; 500 ns of reading per call, which go with the calls: 15 %.
     let tracer = &of(&found, TRACER).cost;
@@ -69,7 +69,7 @@ fn the_cost_at_the_paced_load_by_hand() {
 
 #[test]
 fn one_worker_has_no_more_than_one_cpu() {
-    let lab = lab(Platform::Native, &[off(2), (TRACER, &[600, 600], 0)]);
+    let lab = lab(Platform::Native, &[off(4), (TRACER, &[600; 4], 0)]);
     let campaign = campaign(lab);
     let judged = |rate| {
         let wanted = Wanted { max_cpu_pct: Some(200.0), ..at(rate) };

@@ -3,6 +3,7 @@
 mod cost;
 mod losses;
 mod order;
+mod rates;
 mod standing;
 
 use super::*;
@@ -96,16 +97,18 @@ fn edit(lab: &mut Lab, method: &str, change: impl Fn(u32, &mut Measured)) {
     }
 }
 
-/// Three blocks of fidelity on `platform`: the tracer shows more than the counter, which is
+/// Four blocks of fidelity on `platform`: the tracer shows more than the counter, which is
 /// cheaper.
 fn ordered(platform: Platform) -> Lab {
-    let mut lab =
-        lab(platform, &[off(3), (COUNT, &[400, 401, 402], 0), (TRACER, &[600, 601, 602], 0)]);
-    for block in 0..3_u32 {
-        for (method, exchanges) in [("off", 0), (COUNT, 2), (TRACER, 0)] {
-            let shown = exchanged(exchanges + usize::from(block == 2));
+    let mut lab = lab(
+        platform,
+        &[off(4), (COUNT, &[400, 401, 402, 401], 0), (TRACER, &[600, 601, 602, 601], 0)],
+    );
+    for block in 0..4_u32 {
+        for (method, exchanges) in [("off", 1), (COUNT, 4), (TRACER, 1)] {
+            let shown = exchanged(exchanges + usize::from(block == 2 && method == COUNT));
             lab.done(block, FIDELITY, method, |measured| {
-                shows(measured, &exchanged(0), (method != "off").then_some((&shown, 1.0)));
+                shows(measured, &exchanged(1), (method != "off").then_some((&shown, 1.0)));
             });
         }
     }

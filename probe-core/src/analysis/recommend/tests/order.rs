@@ -1,7 +1,6 @@
 //! Which method comes first.
 
 use super::{super::order::arrange, *};
-use crate::model::figure::Basis;
 
 #[test]
 fn emulation_orders_by_fidelity_and_judges_no_cost() {
@@ -23,22 +22,21 @@ fn emulation_orders_by_fidelity_and_judges_no_cost() {
 }
 
 #[test]
-fn only_intervals_of_the_same_thing_are_compared() {
-    let two = [(COUNT, &[400, 410][..], 0), (TRACER, &[405, 415][..], 0)];
+fn only_blocks_of_the_same_thing_are_compared() {
+    let two = [(COUNT, &[400, 410, 400, 410][..], 0), (TRACER, &[405, 415, 405, 405][..], 0)];
     let beside = |campaign: &Campaign| {
         let found = recommend(campaign, &at("100k/s"));
         of(&found, TRACER).beside_the_first
     };
-    let unlike = [(COUNT, &[400, 415][..], 0), (TRACER, &[405, 411][..], 0)];
-    let same = campaign(lab(Platform::Native, &[off(2), unlike[0], unlike[1]]));
+    let same = campaign(lab(Platform::Native, &[off(4), two[0], two[1]]));
     assert_eq!(beside(&same), Beside::Alike);
-    // One block has no interval, and frames are no calls.
-    let one = (TRACER, &[455][..], 0);
+    // Three blocks in common do not tell how much they scatter, and frames are no calls.
+    let three = (TRACER, &[455, 456, 457][..], 0);
     assert_eq!(
-        beside(&campaign(lab(Platform::Native, &[off(2), two[0], one]))),
+        beside(&campaign(lab(Platform::Native, &[off(4), two[0], three]))),
         Beside::NotComparable
     );
-    let mut frames = lab(Platform::Native, &[off(2), two[0], two[1]]);
+    let mut frames = lab(Platform::Native, &[off(4), two[0], two[1]]);
     edit(&mut frames, TRACER, |_, measured| {
         measured.sent.frames = 1000;
         measured.observation.recorded = vec![None, None, Some(1000)].into();
@@ -48,27 +46,23 @@ fn only_intervals_of_the_same_thing_are_compared() {
 
 #[test]
 fn more_than_all_of_the_correlation_is_all_of_it_in_the_comparison_too() {
-    let figure = |lo, estimate, hi| {
-        Figure::Known(crate::model::figure::Estimate {
-            estimate,
-            lo: Some(lo),
-            hi: Some(hi),
-            n: 3,
-            detectable: None,
-            platform: Platform::Emulated,
-            basis: Basis::Blocks,
-            p: None,
-            notes: Vec::new(),
-        })
-    };
     let mut methods = recommend(&campaign(ordered(Platform::Emulated)), &Wanted::default()).methods;
-    methods[0].r_retained = figure(0.98, 1.04, 1.1);
-    methods[1].r_retained = figure(1.0, 1.005, 1.01);
-    let surer = methods[1].method.clone();
-    arrange(&mut methods, false, 1);
-    assert_eq!(methods[1].beside_the_first, Beside::Alike);
-    // Both keep all of it; of one that is better known.
-    assert_eq!(methods[0].method, surer);
+    // The first shows more than there is, in each block; the other all of it, or a tenth less.
+    let mut beside = |others: [f64; 4]| {
+        methods.iter_mut().for_each(|one| one.correlations.clear());
+        for (place, other) in (0..).zip(others) {
+            let true_r = 0.9 + 0.001 * f64::from(place);
+            let place = (1, usize::try_from(place).unwrap());
+            methods[0].correlations.insert(place, [true_r, true_r + 0.04]);
+            methods[1].correlations.insert(place, [true_r, other]);
+        }
+        arrange(&mut methods, false);
+        (methods[1].beside_the_first, methods[1].p_beside_the_first.unwrap())
+    };
+    let (as_much, p) = beside([0.9, 0.902, 0.9, 0.903]);
+    assert!(as_much == Beside::Alike && p > 0.05, "{p}");
+    let (less, p) = beside([0.8, 0.803, 0.801, 0.799]);
+    assert!(less == Beside::Behind && p < 0.05, "{p}");
 }
 
 #[test]
@@ -107,11 +101,11 @@ fn none_is_best_where_nothing_orders_them() {
 
 #[test]
 fn blocks_in_common_that_contradict_the_order_compare_nothing() {
-    // The counter takes more in each of the three blocks that both have; a fourth alone puts the
+    // The counter takes more in each of the four blocks that both have; a fifth alone puts the
     // tracer behind.
     let mut lab = lab(
         Platform::Native,
-        &[off(4), (COUNT, &[600, 601, 599], 0), (TRACER, &[300, 301, 299, 9000], 0)],
+        &[off(5), (COUNT, &[600, 601, 599, 600], 0), (TRACER, &[300, 301, 299, 300, 9000], 0)],
     );
     lab.design.methods.retain(|method| method.id.0 != PROFILER);
     let found = recommend(&campaign(lab), &at("100k/s"));
@@ -121,8 +115,8 @@ fn blocks_in_common_that_contradict_the_order_compare_nothing() {
 
 #[test]
 fn costs_that_do_not_count_compare_nothing() {
-    let two = [(COUNT, &[400, 401, 402][..], 0), (TRACER, &[600, 601, 602][..], 0)];
-    let campaign = campaign(lab(Platform::Emulated, &[off(3), two[0], two[1]]));
+    let two = [(COUNT, &[400, 401, 402, 401][..], 0), (TRACER, &[600, 601, 602, 600][..], 0)];
+    let campaign = campaign(lab(Platform::Emulated, &[off(4), two[0], two[1]]));
     let beside = |accept_emulated| {
         let wanted = Wanted { accept_emulated, ..at("100k/s") };
         let found = recommend(&campaign, &wanted);

@@ -31,8 +31,10 @@ fn one_block_tells_nothing_of_a_limit() {
     let campaign = campaign(lab);
     let found = recommend(&campaign, &Wanted { max_cpu_pct: Some(90.0), ..at("100k/s") });
     assert_eq!((found.outcome, &found.best), (Standing::CannotTell, &None));
-    let blocks =
-        Verdict::CannotTell { why: "one block has no interval".into(), more_blocks: Some(9) };
+    let blocks = Verdict::CannotTell {
+        why: "a verdict takes 4 blocks or more".into(),
+        more_blocks: Some(3),
+    };
     assert_eq!(*verdict(&found, COUNT, Criterion::Cpu), blocks);
     // Without a limit there is an order, which may be chance.
     let found = recommend(&campaign, &at("100k/s"));
@@ -42,7 +44,7 @@ fn one_block_tells_nothing_of_a_limit() {
 
 #[test]
 fn nothing_qualifies_where_every_limit_is_broken() {
-    let lab = lab(Platform::Native, &[off(2), (COUNT, &[400, 400], 0), (TRACER, &[600, 600], 0)]);
+    let lab = lab(Platform::Native, &[off(4), (COUNT, &[400; 4], 0), (TRACER, &[600; 4], 0)]);
     let found = recommend(&campaign(lab), &Wanted { max_cpu_pct: Some(3.0), ..at("100k/s") });
     assert_eq!((found.outcome, &found.best), (Standing::Disqualified, &None));
     assert_eq!(ids(&found), [COUNT, TRACER]);
