@@ -161,6 +161,27 @@ fn off_against_off_alarms_as_often_as_is_said() {
     assert!((0.02..0.06).contains(&figure) && any < 0.06, "a figure {figure}, any {any}");
 }
 
+/// The floors of `compare`: at least as far as the mean of a machine's blocks is off, which share
+/// whatever sets that machine apart, and at most three times as much.
+#[test]
+fn two_runs_in_the_counted_clock_differ_as_is_said() {
+    let all = blocks(COUNTED);
+    let machines: Vec<&[Block]> = all.chunks(12).collect();
+    assert_eq!(machines.len(), 3);
+    for row in FIGURES {
+        let apart = |blocks: &&[Block]| {
+            let drawn: Vec<_> = blocks.iter().map(|block| (block, false)).collect();
+            overhead_of(&drawn, Platform::Counted).of(row).known().unwrap().estimate.abs()
+        };
+        let apart = mean(&machines.iter().map(apart).collect::<Vec<_>>());
+        let floor = row.unit.repeats(0.0);
+        println!("{}: the mean of a machine's blocks is {apart:.4} off, floor {floor}", row.name);
+        assert!(apart <= floor, "{}: {apart} {floor}", row.name);
+    }
+    let least = FIGURES.map(|row| row.unit.repeats(0.0));
+    assert_eq!(least, [10.0, 0.2, 0.02, 0.2]);
+}
+
 /// What exchanging would hide: that the second of the two names costs something.
 #[test]
 fn as_they_were_recorded_all_blocks_show_no_difference() {

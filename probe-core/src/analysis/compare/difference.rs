@@ -5,7 +5,9 @@ use serde::Serialize;
 use crate::{
     analysis::{
         blocks::Values,
+        correlation::mean,
         estimate::Scale,
+        figures::Repeatability,
         interval::{ALPHA, POWER, freedom, standard_error, t_quantile, two_sided},
     },
     model::figure::Estimate,
@@ -22,11 +24,15 @@ pub struct Difference {
     pub hi: Option<f64>,
     /// Smallest true difference that such blocks would have shown in four of five comparisons.
     pub resolution: Option<f64>,
+    /// By how much a true difference must be above what is to be seen, so that it is seen in four
+    /// of five comparisons.
+    #[serde(skip)]
+    pub(super) beyond: f64,
     /// How far two runs of the same may be apart, where that is what the interval rests on, or is
     /// at least as wide as.
     pub repeatability: Option<f64>,
-    /// Two-sided p-value of "there is none"; after Holm over the methods. None without scatter over
-    /// blocks.
+    /// Two-sided p-value of "there is none"; after Holm over all methods and figures. None without
+    /// scatter over blocks.
     pub p: Option<f64>,
     /// What the interval is made of.
     pub basis: Basis,
@@ -103,11 +109,26 @@ impl Difference {
         scale: Scale,
         [(base, before), (new, after)]: [(&Estimate, &Values); 2],
         repeats: bool,
-        repeatability: Option<f64>,
+        repeatability: Option<Repeatability>,
     ) -> Self {
-        let delta = scale.scaled(new.estimate) - scale.scaled(base.estimate);
-        let (spread, basis) = spread(before, after, repeats);
-        let half = match (spread.map(Spread::half), repeatability) {
+        let all = scale.scaled(new.estimate) - scale.scaled(base.estimate);
+        let replays = replays(before, after).filter(|_| repeats);
+        let (delta, spread, basis) = match replays {
+            Some(differences) => (mean(&differences), Spread::paired(&differences), Basis::Replays),
+            None => {
+                let list = |values: &Values| values.values().copied().collect::<Vec<f64>>();
+                (all, Spread::independent(&list(before), &list(after)), Basis::Blocks)
+            }
+        };
+        let basis = if spread.is_some() { basis } else { Basis::Nothing };
+        // One block has only the bound: of the same seed, and of a figure of which that is known.
+        let replayed =
+            basis == Basis::Nothing && before.keys().any(|place| after.contains_key(place));
+        let repeatability =
+            repeatability.filter(|bound| spread.is_some() || bound.of_one && replayed);
+        let repeatability = repeatability.map(|bound| bound.within);
+        let on_scale = |within| scale.scaled(base.estimate + within) - scale.scaled(base.estimate);
+        let half = match (spread.map(Spread::half), repeatability.map(on_scale)) {
             (Some(half), Some(least)) => Some(half.max(least)),
             (half, least) => half.or(least),
         };
@@ -117,6 +138,7 @@ impl Difference {
             lo: half.map(|half| told(delta - half)),
             hi: half.map(|half| told(delta + half)),
             resolution: half.map(|half| told(half + spread.map_or(0.0, Spread::beyond))),
+            beyond: told(spread.map_or(0.0, Spread::beyond)),
             repeatability,
             p: spread.map(|spread| spread.p(delta)),
             basis: match (basis, repeatability) {
@@ -137,13 +159,10 @@ impl Difference {
     }
 }
 
-fn spread(before: &Values, after: &Values, repeats: bool) -> (Option<Spread>, Basis) {
-    let list = |values: &Values| values.values().copied().collect::<Vec<f64>>();
-    let found = if repeats && before.keys().eq(after.keys()) {
-        let differences = before.iter().map(|(place, base)| after[place] - base);
-        (Spread::paired(&differences.collect::<Vec<_>>()), Basis::Replays)
-    } else {
-        (Spread::independent(&list(before), &list(after)), Basis::Blocks)
-    };
-    if found.0.is_some() { found } else { (None, Basis::Nothing) }
+/// Differences between blocks of the same seed, where at least half of the blocks of both campaigns
+/// have their like in the other.
+fn replays(before: &Values, after: &Values) -> Option<Vec<f64>> {
+    let both = after.iter().filter_map(|(place, new)| Some(new - before.get(place)?));
+    let both: Vec<f64> = both.collect();
+    (both.len() > 1 && both.len() * 2 >= before.len().max(after.len())).then_some(both)
 }

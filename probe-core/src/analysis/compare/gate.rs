@@ -42,6 +42,9 @@ pub struct Answer {
     pub limit: Option<f64>,
     /// The smallest difference that would have been seen.
     pub resolution: Option<f64>,
+    /// The smallest true difference that fails the gate in four of five comparisons: a difference
+    /// equal to the limit does so in every other one.
+    pub fails_from: Option<f64>,
     /// What follows.
     #[serde(flatten)]
     pub judgement: Judgement,
@@ -129,6 +132,7 @@ impl Gate {
             worse_by: Some(worse_by),
             limit: Some(limit),
             resolution: difference.resolution,
+            fails_from: difference.resolution.map(|least| least.max(limit + difference.beyond)),
             judgement,
         }
     }
@@ -171,7 +175,7 @@ fn blocks_for(n: usize, times: f64) -> u64 {
 
 fn refused(method: MethodId, why: Doubt) -> Answer {
     let judgement = Judgement::Refused { why };
-    Answer { method, worse_by: None, limit: None, resolution: None, judgement }
+    Answer { method, worse_by: None, limit: None, resolution: None, fails_from: None, judgement }
 }
 
 impl Judged {

@@ -180,9 +180,8 @@ fn change(
     let [before, after] =
         sides.map(|(estimate, under)| under.values(row, named.place, estimate.platform));
     let [base, new] = sides.map(|(estimate, _)| estimate);
-    let repeatability = (replays && base.platform == Platform::Counted)
-        .then(|| named.repeatability(base))
-        .flatten();
+    let repeatability =
+        (replays && base.platform == Platform::Counted).then(|| named.repeatability(base));
     let difference = Difference::between(
         row.scale,
         [(base, &before), (new, &after)],

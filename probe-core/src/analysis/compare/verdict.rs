@@ -1,7 +1,5 @@
 //! What is worse, better or the same.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::{Change, Worse};
@@ -24,19 +22,14 @@ pub enum Verdict {
     CannotTell,
 }
 
-/// Adjusts the p-values, each figure's over the methods, and decides.
+/// Adjusts the p-values over all methods and figures, because any of them that is worse makes the
+/// comparison fail, and decides.
 pub(super) fn decide(changes: &mut [Change]) {
-    let mut families: BTreeMap<String, Vec<&mut f64>> = BTreeMap::new();
-    for change in changes.iter_mut() {
-        if let Some(p) = change.difference.p.as_mut() {
-            families.entry(change.figure.clone()).or_default().push(p);
-        }
-    }
-    for mut family in families.into_values() {
-        let raw: Vec<f64> = family.iter().map(|p| **p).collect();
-        for (p, adjusted) in family.iter_mut().zip(holm(&raw)) {
-            **p = adjusted;
-        }
+    let family = || changes.iter().filter_map(|change| change.difference.p);
+    let adjusted = holm(&family().collect::<Vec<_>>());
+    let family = changes.iter_mut().filter_map(|change| change.difference.p.as_mut());
+    for (p, adjusted) in family.zip(adjusted) {
+        *p = adjusted;
     }
     for change in changes {
         change.verdict = of(change);

@@ -95,19 +95,21 @@ pub(super) enum Scope<'a> {
     Fidelity(Option<&'a str>),
 }
 
-/// Two runs of the same kernel and program agree in a method's cost within this share of it, or
-/// within [`REPEATS_NS`] if that is more: docs/src/explanation/comparing.md.
-pub(super) const REPEATS: f64 = 0.02;
-
-/// See [`REPEATS`]; in counted ns.
-pub(super) const REPEATS_NS: f64 = 10.0;
+/// How far two runs in the counted clock may be apart without any reason: shifts that all blocks
+/// have in common, which their scatter does not show.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Repeatability {
+    /// In the figure's unit.
+    pub(super) within: f64,
+    /// Whether one block and its replay are judged by it.
+    pub(super) of_one: bool,
+}
 
 impl NamedFigure<'_> {
-    /// How far two runs in the counted clock may be apart without any reason; of costs alone that
-    /// is known.
-    pub(super) fn repeatability(&self, base: &Estimate) -> Option<f64> {
-        let ns = self.definition.unit == Unit::Ns;
-        ns.then(|| (REPEATS * base.estimate.abs()).max(REPEATS_NS))
+    /// By the figure's unit; docs/src/explanation/comparing.md says what each rests on.
+    pub(super) fn repeatability(&self, base: &Estimate) -> Repeatability {
+        let unit = self.definition.unit;
+        Repeatability { within: unit.repeats(base.estimate), of_one: unit == Unit::Ns }
     }
 }
 

@@ -60,6 +60,22 @@ impl Unit {
         matches!(self, Self::Ns | Self::Micros | Self::Kib | Self::KibPerSecond | Self::PerSecond)
     }
 
+    /// How far two runs of the same kernel and program in the counted clock are apart at most,
+    /// whatever the number of blocks: amounts by 2 %, or 10 counted ns if that is more; others by
+    /// what twelve blocks of the baseline against itself came to (tests/data/aa).
+    pub(in crate::analysis) fn repeats(self, base: f64) -> f64 {
+        let part = 0.02 * base.abs();
+        match self {
+            Self::Ns => part.max(10.0),
+            Self::Micros => part.max(0.01),
+            Self::Kib | Self::KibPerSecond | Self::PerSecond => part,
+            Self::PerCentOfControl => 0.2,
+            Self::PerCent => 0.02,
+            Self::SecondsPerSecond => 0.0002,
+            Self::Correlation => 0.005,
+        }
+    }
+
     /// The widest "same": an interval that reaches further from zero shows nothing. A convention,
     /// like any such margin.
     pub(in crate::analysis) fn margin(self, base: f64) -> f64 {

@@ -1,6 +1,7 @@
 //! Campaigns whose differences are known.
 
 mod chance;
+mod rates;
 
 use super::*;
 use crate::{
@@ -213,11 +214,16 @@ fn blocks_of_one_seed_on_the_counted_clock_are_replays() {
     assert!((change.difference.difference - 40.0).abs() < 1e-6, "{change:?}");
     // Differences 41, 40, 39, 40: s/√4 = 0.408, but the clock repeats within 10 ns only.
     assert!((change.difference.lo.unwrap() - 30.0).abs() < 1e-6, "{change:?}");
-    for other in [costs(Platform::Counted, 7, &after), costs(Platform::Counted, 1, &after[..3])] {
-        let change = of(&compared(&base, &other), COUNT, COST).clone();
-        assert_eq!(change.difference.basis, Basis::Blocks);
-        assert_eq!(change.verdict, Verdict::CannotTell);
-    }
+    let other = |other| of(&compared(&base, &other), COUNT, COST).clone();
+    let seeds = other(costs(Platform::Counted, 7, &after));
+    assert_eq!((seeds.difference.basis, seeds.verdict), (Basis::Blocks, Verdict::CannotTell));
+    // A block that is missing leaves the others replays, and their differences alone count.
+    let three = other(costs(Platform::Counted, 1, &after[..3]));
+    assert_eq!((three.difference.basis, three.verdict), (Basis::Replays, Verdict::Worse));
+    assert!((three.difference.difference - 40.0).abs() < 1e-6, "{three:?}");
+    // Most of them must be.
+    let one = other(costs(Platform::Counted, 4, &after));
+    assert_eq!(one.difference.basis, Basis::Blocks);
     // Nothing replays on a wall clock.
     let wall = |costs_| costs(Platform::Native, 1, costs_);
     let walls = compared(&wall(&before), &wall(&after));
@@ -244,6 +250,11 @@ fn one_block_on_the_counted_clock_is_told_by_how_well_that_repeats() {
 #[test]
 fn one_block_elsewhere_tells_nothing() {
     let [base, new] = [200.0, 900.0].map(|cost| costs(Platform::Native, 1, &[cost]));
+    let change = of(&compared(&base, &new), COUNT, COST).clone();
+    assert_eq!((change.difference.basis, change.verdict), (Basis::Nothing, Verdict::CannotTell));
+    // Nor does one of another seed, which is no replay.
+    let [base, new] =
+        [(1, 200.0), (2, 240.0)].map(|(seed, c)| costs(Platform::Counted, seed, &[c]));
     let change = of(&compared(&base, &new), COUNT, COST).clone();
     assert_eq!((change.difference.basis, change.verdict), (Basis::Nothing, Verdict::CannotTell));
     // Nor where outside programs took part: those machines do not repeat as well.
@@ -286,6 +297,27 @@ fn verdicts_hold_for_all_methods_of_a_figure_together() {
     let (base, new) = (campaign([0, 30, 10, 20]), campaign([27, 57, 37, 37]));
     let one = compared(&alone(base), &alone(new));
     assert_eq!(of(&one, COUNT, COST).verdict, Verdict::Worse);
+}
+
+#[test]
+fn what_shifts_less_than_two_runs_of_the_same_is_not_worse() {
+    // Worker time 0.07 % more in each block, and without scatter: the frames' of all methods.
+    let base = whole(Platform::Counted).campaign();
+    let shifted = |parts_of_10000: u64| {
+        let mut lab = whole(Platform::Counted);
+        for trial in lab.trials.iter_mut().filter(|trial| trial.method.0 == COUNT) {
+            let Outcome::Done(measured) = &mut trial.outcome else { continue };
+            if trial.pace == Pace::Paced {
+                measured.cpu.workers[0].0 += measured.cpu.workers[0].0 * parts_of_10000 / 10_000;
+            }
+        }
+        compared(&base, &lab.campaign())
+    };
+    let found = shifted(7);
+    assert!(!found.is_worse());
+    let worker = of(&found, COUNT, "overhead.worker_cpu_pct");
+    assert!(matches!(worker.verdict, Verdict::Same { .. }), "{worker:?}");
+    assert!(shifted(70).is_worse());
 }
 
 #[test]
