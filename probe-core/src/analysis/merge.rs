@@ -1,5 +1,7 @@
 //! From journals to a campaign.
 
+mod alike;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -11,7 +13,6 @@ use crate::{
         campaign::{
             Campaign, Design, JournalLine, Measurements, READ_VERSIONS, Run, SCHEMA_VERSION,
         },
-        figure::Platform,
         trial::{Measured, Outcome, ReferenceCounts, Trial},
     },
 };
@@ -30,8 +31,8 @@ pub struct Source {
 ///
 /// # Errors
 /// There is no journal, or one does not begin with its design and run, has another schema version,
-/// measured another design than the first (the error names the field), or repeats an earlier one;
-/// the error names it. A trial whose series do not fit together becomes a failed one.
+/// measured another design than the first, or the same part on another machine than an earlier one
+/// (the error names the field), or repeats an earlier one; the error names it. A trial whose series do not fit together becomes a failed one.
 pub fn merge(journals: Vec<Source>) -> Result<Campaign> {
     let mut names = Vec::new();
     let mut journals = journals.into_iter().map(|journal| (journal.name.clone(), open(journal)));
@@ -55,7 +56,17 @@ pub fn merge(journals: Vec<Source>) -> Result<Campaign> {
                 "Merge only results of one design",
             ));
         }
-        if let Some((earlier, how)) = repeated(&journal.run, &campaign.runs) {
+        if let Some((earlier, field, [was, is])) = alike::unlike(&journal.run, &campaign.runs) {
+            return Err(Error::invalid(
+                name,
+                format!(
+                    "runs.{field} is {is}, and {was} in {}: they are not one experiment",
+                    named(earlier)
+                ),
+                "Set them side by side: `tracetoll report RESULT RESULT`",
+            ));
+        }
+        if let Some((earlier, how)) = alike::repeated(&journal.run, &campaign.runs) {
             return Err(Error::invalid(
                 name,
                 format!("{how} {}: blocks that are copies are none", named(earlier)),
@@ -69,23 +80,6 @@ pub fn merge(journals: Vec<Source>) -> Result<Campaign> {
     }
     let Gathered { runs, trials, .. } = campaign;
     self::campaign(Measurements { design, runs, trials })
-}
-
-/// The first of the earlier runs that this one repeats, and how. On the counted clock a seed's
-/// machine does what it did before.
-fn repeated(run: &Run, earlier: &[Run]) -> Option<(usize, String)> {
-    let alike = |other: &Run| (&run.parts, run.seed) == (&other.parts, other.seed);
-    let again = |other: &Run| {
-        let how = if run.started == other.started {
-            "it is the same run as"
-        } else if [run.platform, other.platform] == [Platform::Counted; 2] {
-            "on the counted clock its seed does again what it did in"
-        } else {
-            return None;
-        };
-        alike(other).then(|| how.to_owned())
-    };
-    earlier.iter().enumerate().find_map(|(index, other)| Some((index, again(other)?)))
 }
 
 /// Why a result of this schema version is not read, if it is not.
@@ -296,7 +290,10 @@ mod tests {
     use super::*;
     use crate::{
         analysis::{fixture::Lab, journal::journals},
-        model::trial::{Pace, Part},
+        model::{
+            figure::Platform,
+            trial::{Pace, Part},
+        },
     };
 
     const SATURATED: (Part, Pace) = (Part::Overhead, Pace::Saturated);
@@ -324,10 +321,16 @@ mod tests {
         let other = {
             let mut lab = lab();
             lab.runs[0].platform = Platform::Emulated;
+            lab.runs[0].parts = vec![Part::Fidelity];
             lab.runs[0].seed = 2;
             lab.journal()
         };
-        let campaign = merge(sources([lab().journal(), other])).unwrap();
+        let of_overhead = {
+            let mut lab = lab();
+            lab.runs[0].parts = vec![Part::Overhead];
+            lab.journal()
+        };
+        let campaign = merge(sources([of_overhead, other])).unwrap();
         let places: Vec<_> = campaign.trials.iter().map(|t| (t.run, t.block)).collect();
         let expected = [(0, 0), (0, 0), (0, 1), (0, 1), (1, 2), (1, 2), (1, 3), (1, 3)];
         assert_eq!(places, expected);
@@ -396,15 +399,65 @@ mod tests {
         let again = refused(later).unwrap();
         assert!(again.contains("its seed does again"), "{again}");
         assert_eq!(refused(|run| run.seed += 1), None);
-        assert_eq!(refused(|run| run.parts = vec![Part::Fidelity]), None);
+        // Whatever else was asked for: a part of it is there twice.
+        let more = refused(|run| run.parts = vec![Part::Fidelity]).unwrap();
+        assert!(more.contains("it is the same run as a.jsonl"), "{more}");
+        let parts = |ours: Part, theirs: Part| {
+            let journal = |part| {
+                let mut lab = lab();
+                lab.runs[0].parts = vec![part];
+                lab.journal()
+            };
+            merge(sources([journal(ours), journal(theirs)])).is_ok()
+        };
+        assert!(parts(Part::Overhead, Part::Fidelity) && !parts(Part::Overhead, Part::Overhead));
         // Real time is never the same again.
-        assert_eq!(
-            refused(|run| {
-                run.started += jiff::SignedDuration::from_secs(1);
-                run.platform = Platform::Native;
-            }),
-            None
+        let native = |started: i64| {
+            let mut lab = lab();
+            lab.runs[0].platform = Platform::Native;
+            lab.runs[0].started += jiff::SignedDuration::from_secs(started);
+            lab.journal()
+        };
+        assert!(merge(sources([native(0), native(1)])).is_ok());
+    }
+
+    #[test]
+    fn runs_on_different_machines_are_no_campaign() {
+        let refused = |platform, change: fn(&mut Run)| {
+            let [ours, theirs] = [1, 2].map(|seed| {
+                let mut lab = lab();
+                lab.runs[0].platform = platform;
+                lab.runs[0].seed = seed;
+                if seed == 2 {
+                    change(&mut lab.runs[0]);
+                }
+                lab.journal()
+            });
+            merge(sources([ours, theirs])).err().map(|error| error.to_string())
+        };
+        let native = |change| refused(Platform::Native, change).unwrap();
+        let error = native(|run| run.host.cpu = "another".into());
+        assert!(
+            error.contains("runs.host.cpu is another, and a CPU in a.jsonl: they are not one"),
+            "{error}"
         );
+        let hosts: [(&str, fn(&mut Run)); 6] = [
+            ("host.cpus", |run| run.host.cpus = 8),
+            ("host.kernel_version", |run| run.host.kernel_version = "7.3".into()),
+            ("host.hypervisor", |run| run.host.hypervisor = Some("KVM".into())),
+            ("host.kernel_command_line", |run| run.host.kernel_command_line = "quiet".into()),
+            ("host.memory_kib", |run| run.host.memory_kib <<= 2),
+            ("platform", |run| run.platform = Platform::Virtual),
+        ];
+        for (field, change) in hosts {
+            let error = native(change);
+            assert!(error.contains(&format!("runs.{field} is ")), "{error}");
+        }
+        // Instructions are counted alike on any host.
+        let elsewhere = |run: &mut Run| run.host.cpu = "another".into();
+        assert_eq!(refused(Platform::Counted, elsewhere), None);
+        let error = refused(Platform::Counted, |run| run.host.cpus = 8).unwrap();
+        assert!(error.contains("runs.host.cpus is 8, and 2 in a.jsonl"), "{error}");
     }
 
     #[test]
