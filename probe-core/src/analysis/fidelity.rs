@@ -76,8 +76,6 @@ struct Fidelity {
     notes: Vec<Note>,
     /// The method's declared sampling factor.
     factor: Option<f64>,
-    /// Shortest section, in bins, that allows an interval within one run.
-    least_bins: usize,
     seed: u64,
 }
 
@@ -120,11 +118,10 @@ impl Fidelity {
             SeriesUnit::Calls { factor } => Some(factor),
             SeriesUnit::CpuShare | SeriesUnit::Nothing => None,
         };
-        Ok(Self { views, platform, notes, factor, least_bins: 1, seed })
+        Ok(Self { views, platform, notes, factor, seed })
     }
 
-    /// The same in bins that are `by` times as wide. Sections become shorter, so one run gives an
-    /// interval only if they can still be resampled.
+    /// The same in bins that are `by` times as wide.
     fn widened(&self, by: usize) -> Self {
         let views = self.views.iter().map(|(off, method)| (off.widened(by), method.widened(by)));
         Self {
@@ -132,7 +129,6 @@ impl Fidelity {
             platform: self.platform,
             notes: self.notes.clone(),
             factor: self.factor,
-            least_bins: if by > 1 { LEAST_BINS } else { self.least_bins },
             seed: self.seed,
         }
     }
@@ -227,8 +223,9 @@ impl Fidelity {
         quantity: BinQuantity,
         rating: Rating,
     ) -> Option<Interval> {
+        // A short section has hardly another resample than itself, and an interval no width.
         let sections = block.off.sections.ranges();
-        if sections.iter().any(|section| section.len() < self.least_bins) {
+        if sections.iter().any(|section| section.len() < LEAST_BINS) {
             return None;
         }
         let resamples = block.resamples(self.seed)?;

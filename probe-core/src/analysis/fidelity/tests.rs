@@ -6,13 +6,13 @@ use crate::analysis::figures::table::{
     R_RETAINED, R_W, SERIES_ERROR, SPEARMAN_M,
 };
 use crate::{
-    analysis::fixture::{Lab, exchanged, on_and_off, shows},
+    analysis::fixture::{BINS, Lab, exchanged, on_and_off, shows},
     model::{
         figures::{Lag, Lagged},
         item::ItemId,
         loss::Loss,
         reason::Compared,
-        trial::{Outcome, Pace, Part},
+        trial::{Outcome, Pace, Part, SectionMark},
     },
 };
 
@@ -124,6 +124,23 @@ fn one_block_has_an_interval_within_its_run() {
         assert_eq!((figure.detectable, figure.p), (None, None));
     }
     assert!(known(found.figures.of(R_M)).hi.unwrap() <= 1.0);
+}
+
+#[test]
+fn sections_of_a_few_bins_give_no_interval() {
+    let mut lab = lab(COUNT, 1.0, &[(1, 1, 4)]);
+    for trial in &mut lab.trials {
+        let Outcome::Done(measured) = &mut trial.outcome else { panic!() };
+        let section = |first_bin| SectionMark { first_bin, ..SectionMark::default() };
+        measured.sections = (0..BINS).step_by(3).map(section).collect();
+    }
+    let found = of(&lab, COUNT, TX);
+    for row in [R_0, R_M, OBSERVATION_LOSS, SERIES_ERROR] {
+        let figure = known(found.figures.of(row));
+        assert_eq!((figure.lo, figure.hi, &figure.notes[..]), (None, None, &[Note::OneTrial][..]));
+    }
+    let Figure::Null(absent) = found.figures.of(R_RETAINED) else { panic!("{found:?}") };
+    assert_eq!(absent.why, Reason::UnsureR0);
 }
 
 #[test]
