@@ -441,7 +441,8 @@ mod tests {
             error.contains("runs.host.cpu is another, and a CPU in a.jsonl: they are not one"),
             "{error}"
         );
-        let hosts: [(&str, fn(&mut Run)); 6] = [
+        type Change = fn(&mut Run);
+        let hosts: [(&str, Change); 6] = [
             ("host.cpus", |run| run.host.cpus = 8),
             ("host.kernel_version", |run| run.host.kernel_version = "7.3".into()),
             ("host.hypervisor", |run| run.host.hypervisor = Some("KVM".into())),

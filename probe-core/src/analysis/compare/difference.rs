@@ -164,5 +164,6 @@ impl Difference {
 fn replays(before: &Values, after: &Values) -> Option<Vec<f64>> {
     let both = after.iter().filter_map(|(place, new)| Some(new - before.get(place)?));
     let both: Vec<f64> = both.collect();
-    (both.len() > 1 && both.len() * 2 >= before.len().max(after.len())).then_some(both)
+    (both.len() > 1 && both.len().saturating_mul(2) >= before.len().max(after.len()))
+        .then_some(both)
 }

@@ -70,8 +70,8 @@ impl Comparisons {
     /// Of these methods, each with its value in each block.
     #[expect(clippy::cast_precision_loss, reason = "a number of methods")]
     pub(super) fn of<Block: Ord>(methods: &[BTreeMap<Block, f64>]) -> Self {
-        let second = |(at, first)| {
-            let others = methods.iter().enumerate().skip(at + 1);
+        let second = |(at, first): (usize, _)| {
+            let others = methods.iter().enumerate().skip(at.saturating_add(1));
             others.filter_map(move |(other, values)| {
                 Some(((at, other), Difference::of(first, values)?))
             })

@@ -149,12 +149,12 @@ pub(super) fn arrange(methods: &mut [Judged], accept_emulated: bool) -> RankedBy
     }
     let (comparisons, worse) = order.comparisons(methods);
     let all = methods.len();
-    let mut place = 0;
+    let mut place = 0_usize;
     for group in methods.chunk_by_mut(|a, b| a.standing == b.standing) {
         let at = place;
-        place += group.len();
+        place = place.saturating_add(group.len());
         let [first, others @ ..] = group else { continue };
-        for (other, judged) in (at + 1..).zip(others) {
+        for (other, judged) in (at.saturating_add(1)..).zip(others) {
             let against = [Some(at), (order.by == RankedBy::Fidelity).then_some(all)];
             let found = against.into_iter().flatten().map(|one| comparisons.between(one, other));
             let found =
