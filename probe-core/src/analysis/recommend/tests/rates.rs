@@ -1,8 +1,7 @@
 //! How often the answer is wrong, through all that stands between a journal and an answer.
 //!
 //! All methods are the same: whichever is called behind is called so wrongly. Each limit is the
-//! truth itself: whichever method is said to keep it is said so wrongly. `cargo run --release -p
-//! tracetoll-benches --example verdicts` draws more campaigns.
+//! truth itself: whichever method is said to keep it is said so wrongly.
 
 use rand::SeedableRng as _;
 use rand_xoshiro::Xoshiro256PlusPlus;
