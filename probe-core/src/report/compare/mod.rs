@@ -45,8 +45,8 @@ pub fn text(comparison: &Comparison) -> String {
     text.push('\n');
     text.push_str(&paragraph(
         "",
-        "Intervals are of 95 %; `worse` and `better` hold after Holm over the methods of a \
-         figure; `same within` is the end of the interval that is further from zero. \
+        "Intervals are of 95 %; `worse` and `better` hold after Holm over all methods and figures; \
+         `same within` is the end of the interval that is further from zero. \
          docs/src/explanation/comparing.md has the rules.",
     ));
     for caveat in caveats(comparison) {
