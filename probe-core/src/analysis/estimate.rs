@@ -1,11 +1,14 @@
 //! Computes a figure from one value per block.
 
+use std::collections::BTreeMap;
+
 use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng as _};
 
 use super::{
     bootstrap,
     correlation::mean,
     interval::{self, ALPHA, Interval},
+    pairs::Block,
 };
 use crate::model::{
     figure::{Basis, Estimate, Figure, Platform},
@@ -40,11 +43,14 @@ pub(super) fn usable<T>(
     Ok((found, (left_out > 0).then(note)))
 }
 
+/// One value per block, on the scale of its figure.
+pub type Values = BTreeMap<Block, f64>;
+
 /// Values of independent blocks.
 #[derive(Debug, Clone)]
 pub struct BlockValues {
     /// One per block.
-    pub values: Vec<f64>,
+    pub values: Values,
     /// The clock of all values.
     pub platform: Platform,
     /// Remarks on the choice of trials.
@@ -83,6 +89,7 @@ impl BlockValues {
     /// [`Self::figure`] with an interval at `1 - alpha`.
     pub fn figure_at(self, scale: Scale, alpha: f64, seed: u64) -> Figure {
         let Self { values, platform, mut notes } = self;
+        let values: Vec<f64> = values.into_values().collect();
         if values.is_empty() {
             return Figure::null(Reason::NoTrials);
         }
@@ -102,6 +109,11 @@ impl BlockValues {
             notes,
         })
     }
+}
+
+/// The figure of these values, if there are any.
+pub(super) fn figure(found: Result<BlockValues, Reason>, scale: Scale, seed: u64) -> Figure {
+    found.map_or_else(Figure::null, |found| found.figure(scale, seed))
 }
 
 /// The figure of a single trial. Its interval, if any, covers the scatter of its own bins.

@@ -3,16 +3,20 @@
 mod lag;
 mod width;
 
+use std::collections::BTreeMap;
+
 pub use super::view::series;
 use super::{
     bootstrap::bca,
     correlation::mean,
-    estimate::{BOOTSTRAP_FROM, BlockValues, Scale, generator, mean_interval, of_one_run, usable},
+    estimate::{
+        BOOTSTRAP_FROM, BlockValues, Scale, Values, generator, mean_interval, of_one_run, usable,
+    },
     figures::{Definition, Value, table},
     gaps::{self, Gaps},
     interval::{self, ALPHA, Interval},
     item::Item,
-    pairs::{Chosen, Pair, TrialFilter, Trials},
+    pairs::{Block, Chosen, Pair, TrialFilter, Trials},
     stretch::LEAST_BINS,
     view::{BinQuantity, BlockPair, Rating, View},
 };
@@ -71,7 +75,7 @@ fn is_of_control(row: &Definition) -> bool {
 
 /// The series of one method and function: under the baseline and under the method, block by block.
 struct Fidelity {
-    views: Vec<(View, View)>,
+    views: BTreeMap<Block, (View, View)>,
     platform: Platform,
     notes: Vec<Note>,
     /// The method's declared sampling factor.
@@ -81,17 +85,21 @@ struct Fidelity {
 
 /// The blocks in which a quantity exists, each with its value.
 struct Usable<'a> {
-    found: Vec<(BlockPair<'a>, f64)>,
+    found: Vec<(Block, BlockPair<'a>, f64)>,
     notes: Vec<Note>,
 }
 
 impl<'a> Usable<'a> {
-    fn blocks(&self) -> impl Iterator<Item = &BlockPair<'a>> {
-        self.found.iter().map(|(block, _)| block)
+    fn values(&self) -> Values {
+        self.found.iter().map(|(number, _, value)| (*number, *value)).collect()
     }
 
-    fn values(&self) -> Vec<f64> {
-        self.found.iter().map(|(_, value)| *value).collect()
+    /// `r_m` and `r_0`.
+    fn correlations(&self, rating: Rating) -> [Vec<f64>; 2] {
+        [BinQuantity::Rm, BinQuantity::R0].map(|quantity| {
+            let value = |block: &BlockPair<'_>| block.value(quantity, rating, None).ok();
+            self.found.iter().filter_map(|(_, block, _)| value(block)).collect()
+        })
     }
 }
 
@@ -104,15 +112,16 @@ impl Fidelity {
     ) -> Result<Self, Reason> {
         let off = |trial: &Measured| View::of(trial, function, SeriesUnit::Nothing);
         let (views, platform, notes) = if method.id.is_off() {
-            let Chosen { items, platform, notes } =
+            let Chosen { blocks, items, platform, notes } =
                 trials.single(TrialFilter::FIDELITY, &method.id)?;
-            (items.into_iter().map(|trial| (off(trial), off(trial))).collect(), platform, notes)
+            let views = items.into_iter().map(|trial| (off(trial), off(trial)));
+            (blocks.into_iter().zip(views).collect(), platform, notes)
         } else {
-            let Chosen { items, platform, notes } =
+            let Chosen { blocks, items, platform, notes } =
                 trials.paired(TrialFilter::FIDELITY, &method.id)?;
             let both =
                 |pair: &Pair<'_>| (off(pair.off), View::of(pair.method, function, method.unit));
-            (items.iter().map(both).collect(), platform, notes)
+            (blocks.into_iter().zip(items.iter().map(both)).collect(), platform, notes)
         };
         let factor = match method.unit {
             SeriesUnit::Calls { factor } => Some(factor),
@@ -123,7 +132,8 @@ impl Fidelity {
 
     /// The same in bins that are `by` times as wide.
     fn widened(&self, by: usize) -> Self {
-        let views = self.views.iter().map(|(off, method)| (off.widened(by), method.widened(by)));
+        let widened = |(off, method): &(View, View)| (off.widened(by), method.widened(by));
+        let views = self.views.iter().map(|(block, views)| (*block, widened(views)));
         Self {
             views: views.collect(),
             platform: self.platform,
@@ -150,7 +160,7 @@ impl Fidelity {
             return self.without_interval(usable);
         }
         match (quantity, &usable.found[..]) {
-            (_, &[(block, value)]) => {
+            (_, &[(_, block, value)]) => {
                 self.of_one_run((quantity, row.scale), rating, (block, value), usable)
             }
             (BinQuantity::Retained, _) => self.ratio(rating, usable),
@@ -164,17 +174,18 @@ impl Fidelity {
     }
 
     fn usable(&self, quantity: BinQuantity, rating: Rating) -> Result<Usable<'_>, Reason> {
-        let (found, left_out) = usable(self.views.iter().map(|(off, method)| {
+        let (found, left_out) = usable(self.views.iter().map(|(number, (off, method))| {
             let block = BlockPair { off, method };
-            Ok((block, block.value(quantity, rating, self.factor)?))
+            Ok((*number, block, block.value(quantity, rating, self.factor)?))
         }))?;
-        let gaps: Vec<Gaps> = found.iter().map(|(block, _)| gaps(quantity, block)).collect();
+        let gaps: Vec<Gaps> = found.iter().map(|(_, block, _)| gaps(quantity, block)).collect();
         let notes = self.notes.iter().cloned().chain(left_out).chain(gaps::notes(&gaps));
         Ok(Usable { notes: notes.collect(), found })
     }
 
     fn without_interval(&self, usable: Usable<'_>) -> Figure {
-        self.estimate(mean(&usable.values()), None, None, usable)
+        let values: Vec<f64> = usable.values().into_values().collect();
+        self.estimate(mean(&values), None, None, usable)
     }
 
     fn estimate(
@@ -236,11 +247,7 @@ impl Fidelity {
 
     /// `r_retained` over several blocks: the ratio of the means.
     fn ratio(&self, rating: Rating, usable: Usable<'_>) -> Figure {
-        let each = |quantity| -> Vec<f64> {
-            let value = |block: &BlockPair<'_>| block.value(quantity, rating, None).ok();
-            usable.blocks().filter_map(value).collect()
-        };
-        let (r_m, r_0) = (each(BinQuantity::Rm), each(BinQuantity::R0));
+        let [r_m, r_0] = usable.correlations(rating);
         if let Some(why) = too_small(mean_interval(&r_0, self.seed)) {
             return Figure::null(why);
         }
@@ -256,11 +263,38 @@ impl Fidelity {
         } else {
             bca(&pairs, ALPHA, ratio, &mut generator(self.seed))
         };
-        // The ratio's scatter, to first order around its estimate.
-        let residuals: Vec<f64> =
-            r_m.iter().zip(&r_0).map(|(m, o)| (m - estimate * o) / mean(&r_0)).collect();
-        self.estimate(estimate, found, interval::detectable(&residuals), usable)
+        self.estimate(estimate, found, interval::detectable(&parts(&r_m, &r_0)), usable)
     }
+
+    /// The figure of a row in each block.
+    fn values(&self, row: &Definition) -> Values {
+        let Value::Bins(quantity, rating) = row.value else { return Values::new() };
+        let Ok(usable) = self.usable(quantity, rating) else { return Values::new() };
+        if quantity != BinQuantity::Retained {
+            return usable.values();
+        }
+        let [r_m, r_0] = usable.correlations(rating);
+        usable.values().into_keys().zip(parts(&r_m, &r_0)).collect()
+    }
+}
+
+/// The figure of a row for one function, block by block; none where a block does not have it.
+pub(super) fn values(
+    row: &Definition,
+    trials: &Trials<'_>,
+    method: &Descriptor,
+    function: Item<'_>,
+) -> Values {
+    let found = Fidelity::of(trials, method, function, 0);
+    found.map(|found| found.values(row)).unwrap_or_default()
+}
+
+/// The parts of the blocks in `R = mean r_m / mean r_0`, to first order: `R + (r_m - R r_0) / mean
+/// r_0`, whose mean is `R`.
+fn parts(r_m: &[f64], r_0: &[f64]) -> Vec<f64> {
+    let without = mean(r_0);
+    let ratio = mean(r_m) / without;
+    r_m.iter().zip(r_0).map(|(m, o)| ratio + (m - ratio * o) / without).collect()
 }
 
 /// Why a share of `r_0` is undefined, if its interval is too close to zero.

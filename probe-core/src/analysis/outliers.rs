@@ -1,11 +1,13 @@
 //! Outliers: values of figures far from those of the other blocks. They are reported, and kept.
 
 use super::{
-    blocks::{BlockKey, Blocks, Values},
+    blocks::Blocks,
     bootstrap::quantile,
+    estimate::Values,
     figures::{self, Scope},
+    pairs::Block,
 };
-use crate::model::{campaign::MethodSummary, checks::Outlier, trial::Part};
+use crate::model::{campaign::MethodSummary, checks::Outlier};
 
 /// Distance from the median, in scaled median absolute deviations, from which a value is an
 /// outlier. The usual 3.5 (Iglewicz and Hoaglin 1993) is for large samples: with ten normal values
@@ -22,25 +24,17 @@ const LEAST_BLOCKS: usize = 8;
 pub(super) fn outliers(methods: &[MethodSummary], blocks: &Blocks<'_>) -> Vec<Outlier> {
     let mut outliers = Vec::new();
     for method in methods {
-        let Some(under) = blocks.under(&method.id) else { continue };
         for named in figures::of(method) {
-            let part = match named.place {
-                Scope::Fidelity(Some(_)) => continue,
-                Scope::Fidelity(None) => Part::Fidelity,
-                Scope::Overhead | Scope::Size(_) => Part::Overhead,
-            };
-            let Some(estimate) = named.figure.known() else { continue };
-            if estimate.n < LEAST_BLOCKS {
+            let enough = named.figure.known().is_some_and(|found| found.n >= LEAST_BLOCKS);
+            if !enough || matches!(named.place, Scope::Fidelity(Some(_))) {
                 continue;
             }
-            let values = under.values(named.definition, named.place, estimate.platform);
-            let found = apart(&values).into_iter().filter_map(|(place, deviations)| {
-                Some(Outlier {
-                    method: method.id.clone(),
-                    figure: named.path.clone(),
-                    block: blocks.number(place, part)?,
-                    deviations,
-                })
+            let values = blocks.values(&method.id, named.definition, named.place);
+            let found = apart(&values).into_iter().map(|((_, block), deviations)| Outlier {
+                method: method.id.clone(),
+                figure: named.path.clone(),
+                block,
+                deviations,
             });
             outliers.extend(found);
         }
@@ -50,7 +44,7 @@ pub(super) fn outliers(methods: &[MethodSummary], blocks: &Blocks<'_>) -> Vec<Ou
 
 /// The values that stand apart, with their distance. None where more than half of the values are
 /// the same: nothing is known then of how the others scatter.
-fn apart(values: &Values) -> Vec<(BlockKey, f64)> {
+fn apart(values: &Values) -> Vec<(Block, f64)> {
     let median = |values: &mut dyn Iterator<Item = f64>| {
         let mut sorted: Vec<f64> = values.collect();
         sorted.sort_by(f64::total_cmp);
@@ -77,7 +71,11 @@ mod tests {
     use crate::analysis::figures::table::KERNEL_NS_PER_EVENT;
     use crate::{
         analysis::fixture::{Lab, normal},
-        model::{figure::Platform, trial::Pace, units::Nanos},
+        model::{
+            figure::Platform,
+            trial::{Pace, Part},
+            units::Nanos,
+        },
     };
 
     fn values(values: &[f64]) -> Values {

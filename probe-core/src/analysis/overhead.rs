@@ -1,7 +1,7 @@
 //! What a method costs.
 
 use super::{
-    estimate::{BlockValues, Scale, usable},
+    estimate::{BlockValues, Scale, figure, usable},
     events::CALLED_PER_KICK,
     pairs::{Chosen, Pair},
     total,
@@ -25,7 +25,7 @@ pub(super) fn why_no_cost_per_event(method: &Descriptor, kicked: bool) -> Option
 }
 
 /// The value, or the reason that nothing was sent or counted.
-fn counted(value: Option<f64>) -> Result<f64, Reason> {
+pub(super) fn counted(value: Option<f64>) -> Result<f64, Reason> {
     value.ok_or(Reason::NothingCounted)
 }
 
@@ -70,30 +70,26 @@ pub(super) fn wakeups_per_s(trial: &Measured) -> Result<f64, Reason> {
     Ok(1e9 * counted(per(wakeups, trial.cpu.elapsed.0))?)
 }
 
-/// A figure from one value per block; blocks without a value are left out, with a note.
+/// The figure of one value per block.
 pub(super) fn of_trials<T>(
     chosen: Result<Chosen<T>, Reason>,
     scale: Scale,
     value: impl Fn(&T) -> Option<f64>,
     seed: u64,
 ) -> Figure {
-    by_block(chosen, scale, |item| counted(value(item)), seed)
+    figure(by_block(chosen, |item| counted(value(item))), scale, seed)
 }
 
-/// [`of_trials`] for values that give a reason if they do not exist.
+/// One value per block; blocks without one are left out, with a note.
 pub(super) fn by_block<T>(
     chosen: Result<Chosen<T>, Reason>,
-    scale: Scale,
     value: impl Fn(&T) -> Result<f64, Reason>,
-    seed: u64,
-) -> Figure {
-    let figure = || {
-        let Chosen { items, platform, mut notes } = chosen?;
-        let (values, left_out) = usable(items.iter().map(value))?;
-        notes.extend(left_out);
-        Ok(BlockValues { values, platform, notes }.figure(scale, seed))
-    };
-    figure().unwrap_or_else(Figure::null)
+) -> Result<BlockValues, Reason> {
+    let Chosen { blocks, items, platform, mut notes } = chosen?;
+    let each = blocks.into_iter().zip(&items);
+    let (values, left_out) = usable(each.map(|(block, item)| Ok((block, value(item)?))))?;
+    notes.extend(left_out);
+    Ok(BlockValues { values: values.into_iter().collect(), platform, notes })
 }
 
 /// Adds a note if the offered load, which should be the same on both sides, was not.

@@ -37,6 +37,8 @@ pub struct TrialFilter {
 /// The trials behind one figure, ordered by block.
 #[derive(Debug, Clone)]
 pub struct Chosen<T> {
+    /// Their blocks.
+    pub blocks: Vec<Block>,
     /// What was measured, one per block.
     pub items: Vec<T>,
     /// The clock of all of them.
@@ -62,6 +64,10 @@ type Rows<Place, T> = BTreeMap<Platform, BTreeMap<Place, Option<T>>>;
 
 /// A block of one run.
 pub type Block = (usize, u32);
+
+fn of_key((run, block, _): Key) -> Block {
+    (run, block)
+}
 
 impl TrialFilter {
     /// Overhead trials at `pace`: the method alone.
@@ -108,8 +114,7 @@ impl<'a> Trials<'a> {
         method: &MethodId,
     ) -> Result<Chosen<&'a Measured>, Reason> {
         let rows = self.rows(kind, method);
-        choose(&rows, |row| row.values().copied().collect())
-            .ok_or_else(|| self.why_none(kind, method))
+        choose(&rows, of_key).ok_or_else(|| self.why_none(kind, method))
     }
 
     /// The trials of `method`, each with the baseline's from the same block.
@@ -133,7 +138,7 @@ impl<'a> Trials<'a> {
         second: &MethodId,
     ) -> Result<Chosen<Pair<'a>>, Reason> {
         let both = self.pairs(first_kind, first, second_kind, second);
-        choose(&both, |row| row.values().copied().collect()).ok_or_else(|| {
+        choose(&both, of_key).ok_or_else(|| {
             let mut why = [(first_kind, first), (second_kind, second)]
                 .into_iter()
                 .filter(|(kind, method)| self.single(*kind, method).is_err())
@@ -145,8 +150,7 @@ impl<'a> Trials<'a> {
         })
     }
 
-    /// Like [`Self::paired`] for each of these kinds, for blocks that have all of them; with the
-    /// block.
+    /// Like [`Self::paired`] for each of these kinds, for blocks that have all of them.
     ///
     /// # Errors
     /// Why there is none.
@@ -154,16 +158,13 @@ impl<'a> Trials<'a> {
         &self,
         kinds: &[TrialFilter],
         method: &MethodId,
-    ) -> Result<Chosen<(Block, Vec<Pair<'a>>)>, Reason> {
+    ) -> Result<Chosen<Vec<Pair<'a>>>, Reason> {
         let off = MethodId(MethodId::OFF.into());
         let mut of_kind = kinds.iter().map(|&kind| by_block(&self.pairs(kind, &off, kind, method)));
         let first = of_kind.next().ok_or(Reason::NoTrials)?;
         let all =
             of_kind.fold(first, |all, next| joined(&all, &next, |all, next| [all, next].concat()));
-        let items = |row: &BTreeMap<Block, Option<Vec<Pair<'a>>>>| {
-            row.iter().map(|(&block, pairs)| Some((block, pairs.clone()?))).collect()
-        };
-        if let Some(chosen) = choose(&all, items) {
+        if let Some(chosen) = choose(&all, |block| block) {
             return Ok(chosen);
         }
         for &kind in kinds {
@@ -242,20 +243,20 @@ fn by_block<T: Copy>(rows: &Rows<Key, T>) -> Rows<Block, Vec<T>> {
 
 /// Takes the preferred clock that has any complete row, and notes what is left out. Clocks are
 /// never mixed.
-fn choose<Row, T>(
-    rows: &BTreeMap<Platform, Row>,
-    items: impl Fn(&Row) -> Vec<Option<T>>,
+fn choose<Place: Copy, T: Clone>(
+    rows: &Rows<Place, T>,
+    block: impl Fn(Place) -> Block,
 ) -> Option<Chosen<T>> {
-    let mut whole = rows.iter().map(|(&platform, row)| (platform, items(row)));
-    let (platform, found) = whole.find(|(_, found)| found.iter().any(Option::is_some))?;
-    let blocks = found.len();
-    let items: Vec<T> = found.into_iter().flatten().collect();
+    let (&platform, row) = rows.iter().find(|(_, row)| row.values().any(Option::is_some))?;
+    let whole = row.iter().filter_map(|(&place, item)| Some((block(place), item.clone()?)));
+    let (blocks, items): (Vec<Block>, Vec<T>) = whole.unzip();
     let mut notes = Vec::new();
-    if items.len() < blocks {
-        notes.push(Note::BlocksMissing { missing: blocks.saturating_sub(items.len()), blocks });
+    if items.len() < row.len() {
+        let missing = row.len().saturating_sub(items.len());
+        notes.push(Note::BlocksMissing { missing, blocks: row.len() });
     }
     if rows.len() > 1 {
         notes.push(Note::OtherClocks);
     }
-    Some(Chosen { items, platform, notes })
+    Some(Chosen { blocks, items, platform, notes })
 }

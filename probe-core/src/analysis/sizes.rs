@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    figures::{self, table},
+    estimate::{BlockValues, figure},
+    figures::{self, Definition, table},
     known_total,
     pairs::{TrialFilter, Trials},
     total,
@@ -11,6 +12,7 @@ use super::{
 use crate::model::{
     figures::SizeFigures,
     method::{Descriptor, MethodId},
+    reason::Reason,
     trial::{Measured, Pace},
 };
 
@@ -27,21 +29,33 @@ pub fn figures(
     if some.is_empty() {
         return Vec::new();
     }
-    let off = MethodId(MethodId::OFF.into());
-    let closed_loop = TrialFilter::overhead(Pace::ClosedLoop);
-    let figure = |(functions, kind): (usize, TrialFilter)| SizeFigures {
-        functions,
-        figures: table::SIZE
-            .iter()
-            .map(|&row| {
-                let pairs = trials.between(closed_loop, &off, kind, &method.id);
-                (row.name, figures::of_pairs(row, pairs, seed))
-            })
-            .collect(),
-        events_per_kick: trials.single(kind, &method.id).ok().and_then(|c| per_kick(&c.items)),
+    let figure = |(functions, of): (usize, Option<usize>)| {
+        let row = |&row: &&'static Definition| {
+            (row.name, figure(values(row, trials, method, of), row.scale, seed))
+        };
+        let chosen = trials.single(kind(of), &method.id).ok();
+        SizeFigures {
+            functions,
+            figures: table::SIZE.iter().map(row).collect(),
+            events_per_kick: chosen.and_then(|chosen| per_kick(&chosen.items)),
+        }
     };
-    let some = some.into_iter().map(|n| (n, TrialFilter { functions: Some(n), ..closed_loop }));
-    some.chain([(all, closed_loop)]).map(figure).collect()
+    some.into_iter().map(|n| (n, Some(n))).chain([(all, None)]).map(figure).collect()
+}
+
+/// A figure of the method on this number of functions, block by block; `None` is the whole target.
+pub(super) fn values(
+    row: &Definition,
+    trials: &Trials<'_>,
+    method: &Descriptor,
+    functions: Option<usize>,
+) -> Result<BlockValues, Reason> {
+    let off = MethodId(MethodId::OFF.into());
+    figures::of_pairs(row, trials.between(kind(None), &off, kind(functions), &method.id))
+}
+
+fn kind(functions: Option<usize>) -> TrialFilter {
+    TrialFilter { functions, ..TrialFilter::overhead(Pace::ClosedLoop) }
 }
 
 /// Hits of all functions per kick, over all trials, including those that buffers are known to have

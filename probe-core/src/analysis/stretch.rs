@@ -8,10 +8,10 @@ use std::{cell::OnceCell, ops::Range};
 use super::{
     bootstrap::{Resamples, Sections},
     correlation::Coefficient,
-    estimate::{BlockValues, Scale, generator, of_one_run, usable},
+    estimate::{BlockValues, Scale, Values, generator, of_one_run, usable},
     gaps::{self, Gaps},
     interval::{ALPHA, Interval},
-    pairs::{Chosen, TrialFilter, Trials},
+    pairs::{Block, Chosen, TrialFilter, Trials},
     weighted::{Weighted, dot},
 };
 use crate::model::{
@@ -69,6 +69,7 @@ pub(super) struct Stretches<'a> {
 
 /// The chosen sections of one trial.
 struct Stretch<'a> {
+    block: Block,
     trial: &'a Measured,
     sections: Sections,
     /// Drawn when first used; the same for all figures.
@@ -86,13 +87,14 @@ impl<'a> Stretches<'a> {
         which: &[usize],
         seed: u64,
     ) -> Result<Self, Reason> {
-        let Chosen { items, platform, mut notes } = trials.single(TrialFilter::FIDELITY, method)?;
+        let Chosen { blocks: numbers, items, platform, mut notes } =
+            trials.single(TrialFilter::FIDELITY, method)?;
         let blocks = items.len();
-        let cut = |trial: &'a Measured| {
+        let cut = |(block, trial): (Block, &'a Measured)| {
             let sections = Sections::of(picked(trial, which)?);
-            Some(Stretch { trial, sections, resamples: OnceCell::new() })
+            Some(Stretch { block, trial, sections, resamples: OnceCell::new() })
         };
-        let each: Vec<_> = items.into_iter().filter_map(cut).collect();
+        let each: Vec<_> = numbers.into_iter().zip(items).filter_map(cut).collect();
         if each.is_empty() {
             return Err(Reason::NoSections);
         }
@@ -121,8 +123,8 @@ impl<'a> Stretches<'a> {
         scale: Scale,
         value: impl Fn(&Measured) -> Result<f64, Reason>,
     ) -> Figure {
-        let values: Result<Vec<f64>, Reason> =
-            self.each.iter().map(|stretch| value(stretch.trial)).collect();
+        let of = |stretch: &Stretch<'_>| Ok((stretch.block, value(stretch.trial)?));
+        let values: Result<Values, Reason> = self.each.iter().map(of).collect();
         match values {
             Ok(values) => self.sample(values, self.notes.clone(), scale),
             Err(why) => Figure::null(why),
@@ -179,13 +181,13 @@ impl<'a> Stretches<'a> {
                 of_one_run(quantity.value, found, self.platform, notes)
             }
             several => {
-                let values = several.iter().map(|(_, quantity, _)| quantity.value).collect();
-                self.sample(values, notes, scale)
+                let values = several.iter().map(|(one, quantity, _)| (one.block, quantity.value));
+                self.sample(values.collect(), notes, scale)
             }
         }
     }
 
-    fn sample(&self, values: Vec<f64>, notes: Vec<Note>, scale: Scale) -> Figure {
+    fn sample(&self, values: Values, notes: Vec<Note>, scale: Scale) -> Figure {
         let sample = BlockValues { values, platform: self.platform, notes };
         sample.figure_at(scale, self.alpha, self.seed)
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::{
     baseline,
     blocks::Blocks,
-    durations, events, fidelity,
+    durations,
+    estimate::figure,
+    events, fidelity,
     figures::{self, table},
     interval,
     item::{Item, Items},
@@ -61,10 +63,7 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
     });
     let checks = Checks {
         trends: order::trends(&trials, &design.methods),
-        outliers: outliers::outliers(
-            &methods,
-            &Blocks::of(design, runs, trials.all, headline.name),
-        ),
+        outliers: outliers::outliers(&methods, &Blocks::of(design, trials, headline.name)),
     };
     Summary {
         headline_function: headline.name.to_owned(),
@@ -125,7 +124,8 @@ fn reference_worker_cpu_pct(trials: &Trials<'_>, seed: u64) -> Figure {
         };
         trials.between(kind(false), &off, kind(true), &off).ok()
     });
-    figures::of_pairs(table::WORKER_CPU_PCT, pairs.ok_or(Reason::NoReferencePair), seed)
+    let row = table::WORKER_CPU_PCT;
+    figure(figures::of_pairs(row, pairs.ok_or(Reason::NoReferencePair)), row.scale, seed)
 }
 
 /// Applies Holm over the methods, figure by figure: each figure, for each function and each number

@@ -1,10 +1,12 @@
 //! The difference of a figure between two campaigns, and how well it is known.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::{
     analysis::{
-        blocks::Values,
+        blocks::Place,
         correlation::mean,
         estimate::Scale,
         figures::Repeatability,
@@ -12,6 +14,9 @@ use crate::{
     },
     model::figure::Estimate,
 };
+
+/// A figure's value in each block, on its scale.
+pub(super) type Placed = BTreeMap<Place, f64>;
 
 /// New less base, in the figure's unit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -107,7 +112,7 @@ impl Difference {
     /// where that is known, in the figure's unit.
     pub(super) fn between(
         scale: Scale,
-        [(base, before), (new, after)]: [(&Estimate, &Values); 2],
+        [(base, before), (new, after)]: [(&Estimate, &Placed); 2],
         repeats: bool,
         repeatability: Option<Repeatability>,
     ) -> Self {
@@ -116,7 +121,7 @@ impl Difference {
         let (delta, spread, basis) = match replays {
             Some(differences) => (mean(&differences), Spread::paired(&differences), Basis::Replays),
             None => {
-                let list = |values: &Values| values.values().copied().collect::<Vec<f64>>();
+                let list = |values: &Placed| values.values().copied().collect::<Vec<f64>>();
                 (all, Spread::independent(&list(before), &list(after)), Basis::Blocks)
             }
         };
@@ -161,7 +166,7 @@ impl Difference {
 
 /// Differences between blocks of the same seed, where at least half of the blocks of both campaigns
 /// have their like in the other.
-fn replays(before: &Values, after: &Values) -> Option<Vec<f64>> {
+fn replays(before: &Placed, after: &Placed) -> Option<Vec<f64>> {
     let both = after.iter().filter_map(|(place, new)| Some(new - before.get(place)?));
     let both: Vec<f64> = both.collect();
     (both.len() > 1 && both.len().saturating_mul(2) >= before.len().max(after.len()))

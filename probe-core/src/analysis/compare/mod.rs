@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use self::difference::Difference;
+use self::difference::{Difference, Placed};
 pub use self::{
     comparable::Incomparable,
     difference::Basis,
@@ -20,16 +20,18 @@ pub use self::{
 };
 pub use super::figures::{Unit, Worse};
 use super::{
-    blocks::{Blocks, Under},
+    baseline,
+    blocks::{Blocks, Place},
     doubt::Doubt,
     figures::{self, NamedFigure},
+    pairs::{Block, Trials},
 };
 use crate::model::{
     campaign::{Campaign, Design},
     figure::{Estimate, Figure, Platform},
     method::{Family, MethodId},
     reason::Reason,
-    trial::Outcome,
+    trial::{Outcome, Trial},
 };
 
 /// What two campaigns say of each other.
@@ -114,10 +116,9 @@ pub fn compare(
     gates: &[Gate],
 ) -> Result<Comparison, Incomparable> {
     comparable::check(base, new)?;
-    let blocks = [base, new].map(|campaign| {
-        let headline = &campaign.summary.headline_function;
-        Blocks::of(&campaign.design, &campaign.runs, &campaign.trials, headline)
-    });
+    let pooled = [base, new].map(|campaign| baseline::pooled(&campaign.trials));
+    let [before, after] = &pooled;
+    let sides = [Side::of(base, before), Side::of(new, after)];
     let replays = replays(&base.design) && replays(&new.design);
     let (mut changes, mut gone) = (Vec::new(), Vec::new());
     for before in &base.summary.methods {
@@ -126,14 +127,12 @@ pub fn compare(
         };
         let others: BTreeMap<String, NamedFigure<'_>> =
             figures::of(after).map(|named| (named.path.clone(), named)).collect();
-        let under = blocks.each_ref().map(|blocks| blocks.under(&before.id));
-        let [Some(of_base), Some(of_new)] = under else { continue };
         for named in figures::of(before) {
             let Some(base) = named.figure.known() else { continue };
             match there(base, others.get(&named.path).map(|other| other.figure)) {
                 Ok(new) => {
-                    let sides = [(base, &of_base), (new, &of_new)];
-                    changes.push(change(&before.id, &named, sides, replays));
+                    let values = sides.each_ref().map(|side| side.values(&before.id, &named));
+                    changes.push(change(&before.id, &named, [base, new], values, replays));
                 }
                 Err(why) => {
                     gone.push(Gone { method: before.id.clone(), figure: named.path, why });
@@ -170,16 +169,34 @@ fn replays(design: &Design) -> bool {
     design.methods.iter().all(|method| method.family != Family::External)
 }
 
+/// One of the campaigns, block by block.
+struct Side<'a> {
+    blocks: Blocks<'a>,
+    places: BTreeMap<Block, Place>,
+}
+
+impl<'a> Side<'a> {
+    fn of(campaign: &'a Campaign, trials: &'a [Trial]) -> Self {
+        let trials = Trials { runs: &campaign.runs, all: trials };
+        let blocks = Blocks::of(&campaign.design, trials, &campaign.summary.headline_function);
+        Self { places: blocks.places(), blocks }
+    }
+
+    fn values(&self, method: &MethodId, named: &NamedFigure<'_>) -> Placed {
+        let values = self.blocks.values(method, named.definition, named.place);
+        let placed = |(block, value)| Some((*self.places.get(&block)?, value));
+        values.into_iter().filter_map(placed).collect()
+    }
+}
+
 fn change(
     method: &MethodId,
     named: &NamedFigure<'_>,
-    sides: [(&Estimate, &Under<'_>); 2],
+    [base, new]: [&Estimate; 2],
+    [before, after]: [Placed; 2],
     replays: bool,
 ) -> Change {
     let row = named.definition;
-    let [before, after] =
-        sides.map(|(estimate, under)| under.values(row, named.place, estimate.platform));
-    let [base, new] = sides.map(|(estimate, _)| estimate);
     let repeatability =
         (replays && base.platform == Platform::Counted).then(|| named.repeatability(base));
     let difference = Difference::between(

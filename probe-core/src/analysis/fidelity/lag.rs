@@ -21,7 +21,7 @@ const MOST: i32 = 4;
 /// The reference counter's lag under the method, and the method's own.
 pub(super) fn figures(fidelity: &Fidelity, method: &MethodId, bin: Nanos) -> LagFigures {
     let of = |series: fn(&View) -> Result<&[f64], Reason>, name| {
-        let by_block = fidelity.views.iter().map(|(_, view)| by_lag(series(view)?, view, name));
+        let by_block = fidelity.views.values().map(|(_, view)| by_lag(series(view)?, view, name));
         lagged(by_block.collect(), bin)
     };
     LagFigures {

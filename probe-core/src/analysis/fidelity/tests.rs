@@ -360,7 +360,7 @@ fn bins_are_joined_within_sections_and_the_rest_is_left_out() {
     let lab = series(&[[calls.clone(), calls.clone(), calls]]);
     let trials = lab.trials();
     let fidelity = Fidelity::of(&trials, lab.method(COUNT), TX, 1).unwrap();
-    let wide = fidelity.views[0].1.widened(3);
+    let wide = fidelity.views.values().next().unwrap().1.widened(3);
     assert_eq!(wide.sections, super::super::bootstrap::Sections::new(20, &[0, 10]));
     assert_eq!(wide.throughput[..2], [3.0, 12.0]);
     assert_eq!(wide.throughput[10], 32.0 + 33.0 + 34.0);

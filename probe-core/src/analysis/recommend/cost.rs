@@ -7,12 +7,14 @@ use serde::Serialize;
 use super::wanted::CallRate;
 use crate::{
     analysis::{
-        estimate::Scale,
+        correlation::mean,
+        estimate::{BlockValues, Scale, Values, figure},
         item::Items,
         overhead::{
-            kernel_pct, load_note, of_trials, per, why_no_cost_per_event, worker_ns_per_kick,
+            by_block, counted, kernel_pct, load_note, per, why_no_cost_per_event,
+            worker_ns_per_kick,
         },
-        pairs::{Block, Chosen, Pair, TrialFilter, Trials},
+        pairs::{Chosen, Pair, TrialFilter, Trials},
     },
     model::{
         campaign::Design,
@@ -30,7 +32,7 @@ pub struct Cost {
     pub cpu_pct: Figure,
     /// The same in each block.
     #[serde(skip)]
-    pub by_block: BTreeMap<Block, f64>,
+    pub by_block: Values,
     /// Its parts, in the same unit.
     pub parts: BTreeMap<&'static str, f64>,
     /// How it was found.
@@ -131,12 +133,11 @@ fn share(ns_per_s: f64) -> f64 {
 struct Bill<'a> {
     way: Way,
     paces: Vec<Pace>,
-    blocks: Result<Chosen<(Block, Vec<Pair<'a>>)>, Reason>,
-    seed: u64,
+    blocks: Result<Chosen<Vec<Pair<'a>>>, Reason>,
 }
 
 impl<'a> Bill<'a> {
-    fn new(trials: &Trials<'a>, method: &MethodId, way: Way, seed: u64) -> Self {
+    fn new(trials: &Trials<'a>, method: &MethodId, way: Way) -> Self {
         let mut paces: Vec<Pace> = way.parts().iter().map(|part| way.pace(part)).collect();
         paces.dedup();
         let kinds: Vec<TrialFilter> =
@@ -146,10 +147,10 @@ impl<'a> Bill<'a> {
             (&mut blocks, paces.iter().position(|&pace| pace == Pace::Paced))
         {
             let paced: Vec<Pair<'_>> =
-                chosen.items.iter().filter_map(|(_, pairs)| pairs.get(at).copied()).collect();
+                chosen.items.iter().filter_map(|pairs| pairs.get(at).copied()).collect();
             chosen.notes.extend(load_note(&paced));
         }
-        Self { way, paces, blocks, seed }
+        Self { way, paces, blocks }
     }
 
     /// One part in one block.
@@ -164,18 +165,14 @@ impl<'a> Bill<'a> {
         self.way.parts().iter().map(|part| self.part(part, pairs)).sum()
     }
 
-    fn figure(&self, value: impl Fn(&[Pair<'a>]) -> Option<f64>) -> Figure {
-        of_trials(self.blocks.clone(), Scale::Difference, |(_, pairs)| value(pairs), self.seed)
+    fn values(&self, value: impl Fn(&[Pair<'a>]) -> Option<f64>) -> Result<BlockValues, Reason> {
+        by_block(self.blocks.clone(), |pairs| counted(value(pairs)))
     }
 
+    /// The mean over the blocks.
     fn estimate(&self, value: impl Fn(&[Pair<'a>]) -> Option<f64>) -> Option<f64> {
-        self.figure(value).known().map(|found| found.estimate)
-    }
-
-    /// The sum of each block.
-    fn by_block(&self) -> BTreeMap<Block, f64> {
-        let items = self.blocks.iter().flat_map(|chosen| &chosen.items);
-        items.filter_map(|(block, pairs)| Some((*block, self.sum(pairs)?))).collect()
+        let values: Vec<f64> = self.values(value).ok()?.values.into_values().collect();
+        Some(mean(&values))
     }
 
     /// Units of load per second that the costs are of.
@@ -201,15 +198,16 @@ pub(super) fn of(
     let way = Way::of(method, rate);
     let kicked = Items::of(&design.target).kicked().is_some();
     let per_call = matches!(way, Way::Scaled { .. });
-    let mut bill = Bill::new(trials, &method.id, way, seed);
+    let mut bill = Bill::new(trials, &method.id, way);
     if let Some(why) = per_call.then(|| why_no_cost_per_event(method, kicked)).flatten() {
         bill.blocks = Err(why);
     }
     let part = |name: &&'static str| Some((*name, bill.estimate(|pairs| bill.part(name, pairs))?));
     let parts: BTreeMap<_, _> = way.parts().iter().filter_map(part).collect();
+    let all = bill.values(|pairs| bill.sum(pairs));
     Cost {
-        cpu_pct: bill.figure(|pairs| bill.sum(pairs)),
-        by_block: bill.by_block(),
+        by_block: all.as_ref().map(|all| all.values.clone()).unwrap_or_default(),
+        cpu_pct: figure(all, Scale::Difference, seed),
         beyond_one_worker: parts.get(KERNEL).is_some_and(|&pct| pct > 100.0),
         parts,
         way,

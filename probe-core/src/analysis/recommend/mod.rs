@@ -148,7 +148,7 @@ pub fn recommend(campaign: &Campaign, wanted: &Wanted) -> Recommendation {
     let trials = Trials { runs: &campaign.runs, all: &baseline::pooled(&campaign.trials) };
     let seed = campaign.runs.first().map_or(0, |run| run.seed);
     let headline = &campaign.summary.headline_function;
-    let blocks = Blocks::of(&campaign.design, trials.runs, trials.all, headline);
+    let blocks = Blocks::of(&campaign.design, trials, headline);
     let known = campaign.design.methods.iter().filter_map(|method| {
         let summary = campaign.summary.methods.iter().find(|summary| summary.id == method.id)?;
         // The baseline, and hooks that only cost.

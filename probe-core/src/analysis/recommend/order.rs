@@ -10,7 +10,7 @@ use super::{
     foreign,
 };
 use crate::{
-    analysis::{blocks::Values, fisher, interval::ALPHA},
+    analysis::{estimate::Values, fisher, interval::ALPHA},
     model::figure::Estimate,
 };
 
@@ -100,7 +100,7 @@ impl Order {
             RankedBy::Fidelity => {
                 let z = |judged: &Judged, which: usize| -> Values {
                     let of = judged.correlations.iter().filter(|_| ranked(judged));
-                    let of = of.filter_map(|(&place, r)| Some((place, fisher::z(*r.get(which)?))));
+                    let of = of.filter_map(|(&block, r)| Some((block, fisher::z(*r.get(which)?))));
                     of.collect()
                 };
                 let under = methods.iter().map(|judged| z(judged, 1));

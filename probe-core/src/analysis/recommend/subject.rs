@@ -8,13 +8,14 @@ use super::{
 };
 use crate::{
     analysis::{
-        blocks::{BlockKey, Blocks, Values},
+        blocks::Blocks,
         doubt::Doubt,
+        estimate::Values,
         figures::{
             Scope,
             table::{R_0, R_M, R_RETAINED, THROUGHPUT_PCT},
         },
-        pairs::Trials,
+        pairs::{Block, Trials},
     },
     model::{
         campaign::{Campaign, MethodSummary, Reconciliation},
@@ -46,7 +47,7 @@ pub(super) struct Known<'a> {
 }
 
 /// Of calls with throughput, block by block: without and under a method.
-pub(super) type Correlations = BTreeMap<BlockKey, [f64; 2]>;
+pub(super) type Correlations = BTreeMap<Block, [f64; 2]>;
 
 impl Known<'_> {
     /// CPU time in each block, where it counts.
@@ -92,15 +93,14 @@ impl<'a> Subject<'a> {
     /// What its trials say.
     pub(super) fn known(self, blocks: &Blocks<'_>, wanted: &Wanted, seed: u64) -> Known<'a> {
         let Self { campaign, trials, method, summary } = self;
-        let under = blocks.under(&method.id);
-        let values = |row, figure: &Figure, place| -> Values {
-            let under = under.as_ref().zip(figure.known());
-            under.map(|(under, found)| under.values(row, place, found.platform)).unwrap_or_default()
+        let values = |row, figure: &Figure, place| match figure.known() {
+            Some(_) => blocks.values(&method.id, row, place),
+            None => Values::new(),
         };
         let retained = summary.fidelity.figures.of(R_RETAINED);
         let r = |row| values(row, retained, Scope::Fidelity(None));
         let (without, with) = (r(R_0), r(R_M));
-        let both = |(place, r_m)| Some((place, [*without.get(&place)?, r_m]));
+        let both = |(block, r_m)| Some((block, [*without.get(&block)?, r_m]));
         Known {
             subject: self,
             cost: cost::of(&trials, &campaign.design, method, wanted.calls_per_s, seed),

@@ -9,8 +9,11 @@ use crate::analysis::estimate::Scale;
 use crate::analysis::figures::table::KERNEL_NS_PER_EVENT;
 use crate::{
     analysis::{
-        blocks::Values,
-        compare::{Change, Comparison, Difference, Gate, Verdict, difference::Spread, verdict},
+        compare::{
+            Change, Comparison, Difference, Gate, Verdict,
+            difference::{Placed, Spread},
+            verdict,
+        },
         correlation::mean,
         fixture::normal,
     },
@@ -58,12 +61,12 @@ fn noisy(
     factor: f64,
 ) -> Comparison {
     let levels = [150.0, 200.0, 350.0, 600.0, 1200.0];
-    let mut drawn = |level: f64| -> Values {
+    let mut drawn = |level: f64| -> Placed {
         (0..).map(|block| (0, block)).zip(normal(rng, blocks, level, 0.05 * level)).collect()
     };
     let change = |level: f64| {
         let (before, after) = (drawn(level), drawn(level * factor));
-        let estimate = |values: &Values| Estimate {
+        let estimate = |values: &Placed| Estimate {
             estimate: mean(&values.values().copied().collect::<Vec<_>>()),
             ..template.changes[0].base.clone()
         };
@@ -135,7 +138,7 @@ proptest! {
         base in proptest::collection::vec(-500.0..500.0_f64, 2..12),
         new in proptest::collection::vec(-500.0..500.0_f64, 2..12),
     ) {
-        let values = |list: &[f64]| -> Values {
+        let values = |list: &[f64]| -> Placed {
             list.iter().enumerate().map(|(at, value)| ((0, at), *value)).collect()
         };
         let template = costs(Platform::Native, 1, &[200.0, 201.0]);

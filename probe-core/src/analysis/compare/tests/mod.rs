@@ -107,13 +107,13 @@ fn paths() -> Vec<String> {
 #[test]
 fn a_figure_is_the_mean_of_its_blocks() {
     let campaign = whole(Platform::Native).campaign();
-    let blocks = Blocks::of(&campaign.design, &campaign.runs, &campaign.trials, "handle_tx");
+    let trials = Trials { runs: &campaign.runs, all: &campaign.trials };
+    let blocks = Blocks::of(&campaign.design, trials, "handle_tx");
     let mut seen = Vec::new();
     for method in &campaign.summary.methods {
-        let under = blocks.under(&method.id).unwrap();
         for named in figures::of(method) {
             let Some(estimate) = named.figure.known() else { continue };
-            let values = under.values(named.definition, named.place, estimate.platform);
+            let values = blocks.values(&method.id, named.definition, named.place);
             let values: Vec<f64> = values.into_values().collect();
             let (found, told) = (mean(&values), named.definition.scale.scaled(estimate.estimate));
             assert!((found - told).abs() < 1e-9, "{} of {}: {values:?}", named.path, method.id);

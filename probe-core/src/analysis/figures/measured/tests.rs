@@ -8,7 +8,7 @@ use crate::analysis::figures::table::{
 use crate::{
     analysis::fixture::Lab,
     model::{
-        figure::{Estimate, Platform},
+        figure::{Estimate, Figure, Platform},
         method::MethodId,
         note::Note,
         reason::TrialKind,

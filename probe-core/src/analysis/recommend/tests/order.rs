@@ -50,11 +50,10 @@ fn more_than_all_of_the_correlation_is_all_of_it_in_the_comparison_too() {
     // The first shows more than there is, in each block; the other all of it, or a tenth less.
     let mut beside = |others: [f64; 4]| {
         methods.iter_mut().for_each(|one| one.correlations.clear());
-        for (place, other) in (0..).zip(others) {
-            let true_r = 0.9 + 0.001 * f64::from(place);
-            let place = (1, usize::try_from(place).unwrap());
-            methods[0].correlations.insert(place, [true_r, true_r + 0.04]);
-            methods[1].correlations.insert(place, [true_r, other]);
+        for (block, other) in (0..).zip(others) {
+            let true_r = 0.9 + 0.001 * f64::from(block);
+            methods[0].correlations.insert((0, block), [true_r, true_r + 0.04]);
+            methods[1].correlations.insert((0, block), [true_r, other]);
         }
         arrange(&mut methods, false);
         (methods[1].beside_the_first, methods[1].p_beside_the_first.unwrap())
