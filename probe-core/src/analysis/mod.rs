@@ -31,6 +31,7 @@
 //! | [`summary`] | all figures of every method |
 //! | [`journal`] | a journal's lines from its text |
 //! | [`merge`] | several journals into one campaign |
+//! | `differing` | the first field in which two things differ |
 //! | [`compare`] | two campaigns: what is worse, better or the same |
 //! | [`recommend`] | which methods keep within a user's limits, and which of them is best |
 
@@ -44,6 +45,7 @@ pub mod bootstrap;
 mod chance;
 pub mod compare;
 pub mod correlation;
+pub(crate) mod differing;
 pub mod doubt;
 pub mod durations;
 pub mod estimate;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use serde_json::Value;
 
 use crate::{
-    analysis::merge::differing,
+    analysis::differing::differing,
     model::{
         campaign::{Campaign, Design, Run},
         figure::Platform,

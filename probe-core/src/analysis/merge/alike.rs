@@ -26,36 +26,24 @@ fn share_a_part(run: &Run, other: &Run) -> bool {
     run.parts.iter().any(|part| other.parts.contains(part))
 }
 
-/// The first of the earlier runs that measured the same elsewhere: its number, the field, its value
-/// and this run's.
-pub(super) fn unlike(run: &Run, earlier: &[Run]) -> Option<(usize, &'static str, [String; 2])> {
-    let differing = |other: &Run| {
-        FACTS.iter().find_map(|(name, fact)| {
-            let values = [fact(other), fact(run)].map(Option::unwrap_or_default);
-            (values[0] != values[1]).then_some((*name, values))
-        })
+/// The first field in which two runs of the same part differ, with both values.
+pub(super) fn differing(earlier: &Run, run: &Run) -> Option<(&'static str, [String; 2])> {
+    let differing = |(name, fact): &(&'static str, Fact)| {
+        let values = [fact(earlier), fact(run)].map(Option::unwrap_or_default);
+        (values[0] != values[1]).then_some((*name, values))
     };
-    let others = earlier.iter().enumerate().filter(|(_, other)| share_a_part(run, other));
-    let mut found = others.filter_map(|(index, other)| {
-        let (field, values) = differing(other)?;
-        Some((index, field, values))
-    });
-    found.next()
+    FACTS.iter().filter(|_| share_a_part(earlier, run)).find_map(differing)
 }
 
-/// The first of the earlier runs that this one repeats, and how. On the counted clock a seed's
-/// machine does what it did before, whatever else was asked of it.
-pub(super) fn repeated(run: &Run, earlier: &[Run]) -> Option<(usize, &'static str)> {
-    let again = |other: &Run| {
-        if run.seed != other.seed || !share_a_part(run, other) {
-            None
-        } else if run.started == other.started {
-            Some("it is the same run as")
-        } else if [run.platform, other.platform] == [Platform::Counted; 2] {
-            Some("on the counted clock its seed does again what it did in")
-        } else {
-            None
-        }
-    };
-    earlier.iter().enumerate().find_map(|(index, other)| Some((index, again(other)?)))
+/// How a run repeats an earlier one, if it does. On the counted clock a seed's machine does what it
+/// did before, whatever else was asked of it.
+pub(super) fn repeats(earlier: &Run, run: &Run) -> Option<&'static str> {
+    if run.seed != earlier.seed || !share_a_part(run, earlier) {
+        return None;
+    }
+    let counted = [run.platform, earlier.platform] == [Platform::Counted; 2];
+    match run.started == earlier.started {
+        true => Some("it is the same run as"),
+        false => counted.then_some("on the counted clock its seed does again what it did in"),
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::GROUPS;
 use crate::{
-    analysis::merge::differing,
+    analysis::differing::differing,
     model::{campaign::Design, figure::Platform},
     report::{results::NamedCampaign, shown},
 };
