@@ -4,19 +4,10 @@ use rand::SeedableRng as _;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
-use crate::analysis::{
-    fixture::{
-        drawn::{Drawn, Scatter},
-        normal,
-    },
-    journal::parse_journal,
-    merge::{Source, merge},
+use crate::analysis::fixture::{
+    drawn::{Drawn, Scatter},
+    normal,
 };
-
-fn campaign(drawn: Drawn, rng: &mut Xoshiro256PlusPlus) -> Campaign {
-    let lines = parse_journal(&drawn.journal(true, rng)).unwrap().lines;
-    merge(vec![Source { name: "drawn".into(), lines }]).unwrap()
-}
 
 /// Before all figures were one family, 14 to 29 % of such comparisons failed.
 #[test]
@@ -31,7 +22,7 @@ fn two_campaigns_of_the_same_seldom_differ() {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(19);
         let mut figures = 0;
         let worse = (0..times).filter(|_| {
-            let found = compared(&campaign(drawn, &mut rng), &campaign(drawn, &mut rng));
+            let found = compared(&drawn.campaign(true, &mut rng), &drawn.campaign(true, &mut rng));
             figures = found.changes.iter().filter(|one| one.difference.p.is_some()).count();
             found.is_worse()
         });
