@@ -12,7 +12,10 @@ use super::{
     remarks,
 };
 use crate::{
-    analysis::{events::CALLED_PER_KICK, interval::ALPHA},
+    analysis::{
+        events::CALLED_PER_KICK,
+        interval::{ALPHA, LEAST_BLOCKS},
+    },
     model::{
         campaign::{Campaign, Design, MethodSummary, Reconciliation, Run, Unavailable},
         checks::{Along, Outlier, Quantity, Trend},
@@ -140,7 +143,8 @@ fn undecided(methods: &[MethodSummary]) -> Vec<String> {
     for (method, ShownFigure { name, figure, style }) in all(methods) {
         let Some(estimate) = figure.known() else { continue };
         if estimate.p.is_some_and(|p| p >= ALPHA) {
-            let seen = detectable(estimate, style).unwrap_or_default();
+            let unknown = || format!("unknown below {LEAST_BLOCKS} blocks");
+            let seen = detectable(estimate, style).unwrap_or_else(unknown);
             grouped.add(name, name, format!("{} (d {seen})", method.id));
         }
     }

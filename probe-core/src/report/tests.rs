@@ -2,10 +2,13 @@
 
 use super::{lines, markdown, text};
 use crate::{
-    analysis::fixture::{Lab, campaign, machines, machines_steps, steps::climb},
+    analysis::{
+        figures::table::PERTURBATION,
+        fixture::{Lab, campaign, machines, machines_steps, steps::climb},
+    },
     model::{
         campaign::Campaign,
-        figure::Platform,
+        figure::{Figure, Platform},
         trial::{CountedAt, Outcome, Pace, Part},
     },
 };
@@ -15,6 +18,17 @@ const FIDELITY: (Part, Pace) = (Part::Fidelity, Pace::Saturated);
 #[test]
 fn the_text_report() {
     insta::assert_snapshot!(text::render(&campaign()));
+}
+
+#[test]
+fn below_four_blocks_the_least_effect_that_could_be_seen_is_not_known() {
+    let mut campaign = campaign();
+    let figure = campaign.summary.methods[1].fidelity.figures.of_mut(PERTURBATION);
+    let Figure::Known(found) = figure else { panic!("{figure:?}") };
+    found.detectable = None;
+    let text = text::render(&campaign).replace("\n  ", " ");
+    let told = "perturbation of bpf-fentry-count (d unknown below 4 blocks), ";
+    assert!(text.contains(told), "{text}");
 }
 
 #[test]

@@ -22,7 +22,8 @@ const INTERVALS: [&str; 4] = [
      blocks, BCa bootstrap from 15 on. A single block has no interval, except for correlations: \
      theirs comes from the run's own bins, and is marked.",
     "`n` is the number of blocks, `d` the smallest effect that this number of blocks with this \
-     scatter would have detected in four of five campaigns. “No overhead” only means “below d”.",
+     scatter would have detected in four of five campaigns; below four blocks it is not known. “No \
+     overhead” only means “below d”.",
     "Differences have a two-sided p, adjusted by Holm's method over the methods of a figure.",
     "All random choices follow from the seed.",
 ];

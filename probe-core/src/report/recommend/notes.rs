@@ -12,12 +12,15 @@ use crate::{
 };
 
 pub(super) fn list(found: &Recommendation, runs: &[Run]) -> Vec<String> {
-    let mut all = vec![
+    let of_r = match found.wanted.min_r_retained {
+        Some(_) => "For r_retained it is made on Fisher's z, and is not the printed one. ",
+        None => "",
+    };
+    let mut all = vec![format!(
         "A limit is judged by the 95 % interval: kept if all of it, widened for the number of \
          methods, is within; not kept if all of it is beyond. \
-         docs/src/explanation/recommending.md has the rules."
-            .to_owned(),
-    ];
+         {of_r}docs/src/explanation/recommending.md has the rules."
+    )];
     all.extend(chance(found));
     all.extend(clocks(found));
     all.extend(under_a_hypervisor(found));
@@ -41,9 +44,9 @@ fn chance(found: &Recommendation) -> Option<String> {
     let number = found.methods.iter().flat_map(|one| &one.checks).filter(by_interval).count();
     (number > 0).then(|| {
         format!(
-            "Verdicts by an interval: {number}. In at most 5 % of campaigns, any method is said to \
-             keep a limit that it does not keep. Of those that just keep theirs, one in forty is \
-             refused."
+            "Verdicts by an interval: {number}. They are made so that at most 5 % of campaigns \
+             wrongly say of any method that it keeps a limit. A method exactly on its limit is \
+             refused in one of forty. The rules say where this was simulated, and where it fails."
         )
     })
 }
@@ -167,9 +170,9 @@ fn span(values: &[f64]) -> Option<String> {
 /// How a number of blocks is to be read, where one is told.
 fn blocks(found: &Recommendation) -> Option<String> {
     asks_for_blocks(found).then(|| {
-        "Numbers of further blocks are estimates: Student's interval of so many blocks would no \
-         longer hold the limit, if estimate and scatter stay; a verdict takes four. Each look \
-         at more blocks is one more chance to be wrong."
+        "Numbers of further blocks are estimates: with so many, Student's interval would no longer \
+         hold the limit, if estimate and scatter stay the same. A verdict takes four blocks. Each \
+         further look is one more chance to be wrong."
             .to_owned()
     })
 }
