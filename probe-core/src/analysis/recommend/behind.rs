@@ -6,10 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::judge::LEAST_BLOCKS;
 use crate::analysis::{
     correlation::mean,
-    interval::{freedom, standard_error, two_sided},
+    interval::{LEAST_BLOCKS, freedom, standard_error, two_sided},
     moderated::Prior,
 };
 

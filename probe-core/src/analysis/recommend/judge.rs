@@ -6,12 +6,10 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 use crate::{
     analysis::{
         doubt::Doubt,
-        interval::{self, ALPHA},
+        interval::{self, ALPHA, LEAST_BLOCKS},
     },
     model::figure::{Estimate, Figure},
 };
-
-pub(super) use crate::analysis::interval::LEAST_BLOCKS;
 
 /// What the blocks of a method say of a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,16 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Criterion, Wanted,
-    judge::{Evidence, LEAST_BLOCKS},
-    subject::Known,
-};
+use super::{Criterion, Wanted, judge::Evidence, subject::Known};
 use crate::analysis::{
     correlation::mean,
     estimate::generator,
     fisher::Pivots,
-    interval::{freedom, standard_error, two_sided},
+    interval::{LEAST_BLOCKS, freedom, standard_error, two_sided},
     moderated::Prior,
 };
 
