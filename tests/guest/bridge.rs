@@ -85,8 +85,11 @@ fn turns() -> Result<()> {
     let idle = load.sent_by_guest()?[1];
     ensure!(idle.bytes.0 == 0, "guest 1 was to rest: {idle:?}");
     let rate = "1000pps".parse().map_err(anyhow::Error::msg)?;
-    for offered in [Offered::Paced { rate, batch: 1 }, saturated, Offered::Paced { rate, batch: 1 }]
-    {
+    for offered in [
+        Offered::Paced { rate, batch: 1, per_kick: 1 },
+        saturated,
+        Offered::Paced { rate, batch: 1, per_kick: 1 },
+    ] {
         load.obey(&Orders { offered, senders: 2, hogs: 0 })?;
         let (before, began) = (load.sent_by_guest()?, Instant::now());
         loop {
@@ -100,7 +103,7 @@ fn turns() -> Result<()> {
         }
     }
     // The last client of these runs once the preceding ones have ended.
-    let paced = Offered::Paced { rate, batch: 1 };
+    let paced = Offered::Paced { rate, batch: 1, per_kick: 1 };
     for (offered, senders) in
         [(saturated, 2), (paced, 2), (saturated, 0), (paced, 1), (saturated, 2)]
     {

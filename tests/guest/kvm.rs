@@ -112,7 +112,7 @@ fn send_and_hog() -> Result<()> {
     until(&mut *load, "bytes of vm2", |_| Ok(testbed.bytes_by_guest()?[1] > before + 1_000_000))?;
     // The last client of each runs once its server is done with the preceding ones.
     let rate = "1000pps".parse().map_err(anyhow::Error::msg)?;
-    load.obey(&Orders { offered: Offered::Paced { rate, batch: 1 }, ..orders(2, 0) })?;
+    load.obey(&Orders { offered: Offered::Paced { rate, batch: 1, per_kick: 1 }, ..orders(2, 0) })?;
     load.obey(&orders(1, 1))?;
     load.obey(&orders(2, 0))?;
     let before = testbed.bytes_by_guest()?;

@@ -232,7 +232,7 @@ fn all_frames() -> Result<()> {
     let rate = "5kpps".parse().map_err(anyhow::Error::msg)?;
     for guests in [guests(1), guests(4), Guests { event_idx: false, ..guests(1) }] {
         let batch = guests.batch;
-        for offered in [Offered::Paced { rate, batch }, Offered::Saturated { batch }] {
+        for offered in [Offered::Paced { rate, batch, per_kick: 1 }, Offered::Saturated { batch }] {
             let testbed = build(&run, &guests)?;
             let began = Instant::now();
             let mut load = testbed.start(offered)?;

@@ -275,6 +275,7 @@ fn quiet(bins: usize, functions: usize) -> Measured {
             SectionMark::default(),
             SectionMark { first_bin: bins.div_ceil(2), hogs: 1, ..SectionMark::default() },
         ],
+        degradations: Vec::new(),
         observation: Observation {
             recorded: vec![None; functions].into(),
             lost: Loss::NONE,

@@ -25,7 +25,8 @@ use crate::model::{
 const LEVEL: Scale = Scale::Level(Bounds::Positive);
 const CORRELATION: Scale = Scale::Level(Bounds::Correlation);
 
-/// Every section, in order; none if no fidelity trial succeeded.
+/// Every section, in order; none if no fidelity trial succeeded, or if sections are drawn for each
+/// block.
 pub fn figures(
     design: &Design,
     trials: &Trials<'_>,
@@ -33,7 +34,10 @@ pub fn figures(
     seed: u64,
 ) -> Vec<SectionFigures> {
     let bin = design.scenario.bin.as_secs_f64();
-    let Some(schedule) = schedule(trials.all) else { return Vec::new() };
+    let Some(schedule) = schedule(trials.all).filter(|_| design.scenario.fidelity.drawn.is_none())
+    else {
+        return Vec::new();
+    };
     let of = |(index, (mark, bins)): (usize, (&SectionMark, std::ops::Range<usize>))| {
         let methods = design.methods.iter().filter_map(|method| {
             let stretches = Stretches::of(trials, &method.id, &[index], seed).ok()?;

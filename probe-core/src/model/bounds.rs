@@ -216,6 +216,21 @@ bound!(
     "reports have a row for each of them"
 );
 bound!(
+    /// Degradations of a fidelity trial.
+    DEGRADATIONS: usize = "fidelity.drawn.degradations.count", 0, 10_000, "",
+    "each needs quiet bins before it and behind it"
+);
+bound!(
+    /// What a degradation takes away from a rate.
+    LESS: f64 = "fidelity.drawn.degradations.rate_pct", 1.0, 99.0, "%",
+    "guests still send, and less"
+);
+bound!(
+    /// What a drawn section has one of.
+    CHOICES: usize = "number of fidelity.drawn.rates, .per_kick and .hogs", 1, 1000, "",
+    "each section has one of each"
+);
+bound!(
     /// Programs that a scenario defines.
     EXTERNALS: usize = "number of [[external]] tables", 0, 100, " programs",
     "each has trials of its own in every block"
@@ -333,6 +348,9 @@ pub fn of_a_scenario() -> Vec<[String; 3]> {
         row(&FIDELITY),
         row(&BINS),
         row(&SECTIONS),
+        row(&DEGRADATIONS),
+        row(&LESS),
+        row(&CHOICES),
         row(&EXTERNALS),
         row(&WORDS),
         row(&WAIT),

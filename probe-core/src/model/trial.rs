@@ -146,6 +146,9 @@ pub struct Measured {
     pub reference: Option<ReferenceSeries>,
     /// Sections of the hog schedule.
     pub sections: Vec<SectionMark>,
+    /// When the load was made worse on purpose, in fidelity trials whose schedule is drawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub degradations: Vec<Degradation>,
     /// The method's own account.
     pub observation: Observation,
     /// The method's series, one per function of the target; empty where it observes nothing.
@@ -249,6 +252,27 @@ pub enum ReferenceCounts {
         /// Why.
         why: String,
     },
+}
+
+/// A short time in which the load was made worse on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Degradation {
+    /// Its begin, in seconds from the first bin edge.
+    pub from_s: f64,
+    /// Its end.
+    pub to_s: f64,
+    /// What was made worse.
+    pub kind: DegradationKind,
+}
+
+/// What was made worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DegradationKind {
+    /// More hogs ran.
+    Hogs,
+    /// Guests offered fewer frames.
+    Rate,
 }
 
 /// A part of the series in which guests and hogs did the same.

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use probe_core::{
@@ -110,9 +111,14 @@ impl Bench<'_> {
             Pace::ClosedLoop => Offered::ClosedLoop { kicks: overhead.closed_loop.kicks },
             Pace::Paced => {
                 let rate = self.table("paced", overhead.paced.as_ref())?.rate;
-                Offered::Paced { rate, batch }
+                Offered::Paced { rate, batch, per_kick: 1 }
             }
             Pace::Saturated => Offered::Saturated { batch },
         })
     }
+}
+
+/// How many bins of this width a time has; at least one.
+pub(super) fn bins(length: Duration, bin: Duration) -> usize {
+    usize::try_from(length.as_nanos() / bin.as_nanos()).unwrap_or(usize::MAX).max(1)
 }

@@ -166,12 +166,8 @@ impl CampaignRunner<'_> {
         }
         if parts.contains(&Part::Fidelity) {
             let part = Part::Fidelity;
-            plans.push(TrialPlan {
-                part,
-                pace: Pace::Saturated,
-                with_reference: true,
-                functions: None,
-            });
+            let pace = Pace::Saturated;
+            plans.push(TrialPlan { part, pace, with_reference: true, functions: None, seed: 0 });
         }
         plans
     }
@@ -220,7 +216,8 @@ impl CampaignRunner<'_> {
         self.audience.begins(&name, ahead);
         let (started, began) = (Timestamp::now(), Instant::now());
         let mut watch = Stopwatch::start();
-        let mut measure = || self.bench.measure(method, plan, &mut watch);
+        let of_block = TrialPlan { seed: seed(self.record.seed, block), ..plan };
+        let mut measure = || self.bench.measure(method, of_block, &mut watch);
         let (measured, bpf_log) = match self.bench.run.programs.log() {
             Some(log) => log.during(measure),
             None => (measure(), Vec::new()),
@@ -250,6 +247,12 @@ impl CampaignRunner<'_> {
             outcome,
         })
     }
+}
+
+/// What the schedules of a block are drawn from.
+fn seed(campaign: u64, block: u32) -> u64 {
+    // Golden ratio: blocks of campaigns whose seeds are neighbours share none.
+    campaign.wrapping_add(u64::from(block).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 /// The outcome of a trial, as text.

@@ -52,6 +52,11 @@ impl BinClock {
         self.stamp(now())
     }
 
+    /// Time since the first edge.
+    pub fn passed(&self) -> Nanos {
+        now().since(self.start)
+    }
+
     fn due(&self) -> Nanos {
         let offset = self.width.as_nanos() * self.edges.len() as u128;
         Nanos(self.start.0 + u64::try_from(offset).unwrap_or(u64::MAX))

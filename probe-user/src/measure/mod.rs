@@ -23,6 +23,7 @@ pub mod reference;
 mod steady;
 mod stopwatch;
 pub mod store;
+mod timeline;
 mod trial;
 mod truth;
 mod watch;

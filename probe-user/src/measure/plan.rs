@@ -19,12 +19,14 @@ pub struct TrialPlan {
     pub with_reference: bool,
     /// Number of functions, the first ones of the target; `None` for all.
     pub functions: Option<usize>,
+    /// What a schedule is drawn from: the same for all methods of a block.
+    pub seed: u64,
 }
 
 impl TrialPlan {
     /// An overhead trial of the method alone, on the whole target.
     pub fn overhead(pace: Pace) -> Self {
-        Self { part: Part::Overhead, pace, with_reference: false, functions: None }
+        Self { part: Part::Overhead, pace, with_reference: false, functions: None, seed: 0 }
     }
 
     /// Whether trials of this plan are made under `method`. The overhead trial with the reference

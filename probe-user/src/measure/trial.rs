@@ -194,7 +194,7 @@ impl Bench<'_> {
         let watch = Watch::new(self, testbed, reference, reader)?;
         match plan.part {
             Part::Overhead => watch.overhead(plan.pace),
-            Part::Fidelity => watch.fidelity(),
+            Part::Fidelity => watch.fidelity(plan.seed),
         }
     }
 
@@ -260,6 +260,7 @@ fn assemble(
         rtt,
         reference: _,
         sections,
+        degradations,
         sent,
         spent,
     } = watched;
@@ -300,6 +301,7 @@ fn assemble(
         frames: received.windows(2).map(|pair| pair[1].frames - pair[0].frames).collect(),
         reference: reference.map(|reference| reference.series),
         sections,
+        degradations,
         observation,
         series,
     }

@@ -7,22 +7,23 @@ use probe_core::{
     error::{Error, Result},
     model::{
         latency::Latency,
-        scenario::{GuestKind, Scenario},
-        trial::{Pace, Received, SectionMark, Sent},
+        scenario::GuestKind,
+        trial::{Degradation, Pace, Received, SectionMark, Sent},
         units::{Bytes, Nanos},
     },
 };
 
 use super::{
     arrivals::Arrivals,
-    bench::Bench,
+    bench::{Bench, bins},
     clock::BinClock,
     cpu::{self, Meters},
     latency::FrameTimer,
     reader::Reader,
     reference::{self, ReferenceCounter},
+    timeline::Timeline,
 };
-use crate::workload::{Load, Offered, Orders, Testbed, fleet::Ended};
+use crate::workload::{Load, Orders, Testbed, fleet::Ended};
 
 /// What was seen and spent in the measured window.
 pub(super) struct Watched {
@@ -41,6 +42,7 @@ pub(super) struct Watched {
     /// Reference counter readings at the edges.
     pub(super) reference: Vec<reference::Reading>,
     pub(super) sections: Vec<SectionMark>,
+    pub(super) degradations: Vec<Degradation>,
     pub(super) sent: Sent,
     pub(super) spent: cpu::CpuReading,
 }
@@ -126,20 +128,22 @@ impl<'a> Watch<'a> {
         // What was in transit at the end of the last complete bin is in a last, short one.
         let edge = clock.last();
         self.read_edge(edge)?;
-        self.finish(clock, ended, spent, Vec::new())
+        self.finish(clock, ended, spent)
     }
 
-    /// Complete bins within a load that starts earlier and ends later.
-    pub(super) fn fidelity(mut self) -> Result<Watched> {
-        let mut sections = self.sections();
-        let (_, first) = sections[0];
+    /// Complete bins within a load that starts earlier and ends later; what of their schedule is
+    /// drawn, from `seed`.
+    pub(super) fn fidelity(mut self, seed: u64) -> Result<Watched> {
+        let mut timeline = Timeline::new(self.bench.scenario, seed);
+        let first = timeline.first().ok_or_else(|| Error::Inconsistent("no section".into()))?;
         let mut load = self.testbed.start(Orders { hogs: 0, ..first })?;
         thread::sleep(self.bench.scenario.settle);
-        match self.run_through(&mut sections, &mut *load) {
+        match self.run_through(&mut timeline, &mut *load) {
             Ok((clock, sent, spent)) => {
                 let ended = Ended { sent, ..load.stop()? };
-                let marks = sections.into_iter().map(|(mark, _)| mark).collect();
-                self.finish(clock, ended, spent, marks)
+                let watched = self.finish(clock, ended, spent)?;
+                let Timeline { marks: sections, degradations, .. } = timeline;
+                Ok(Watched { sections, degradations, ..watched })
             }
             Err(Error::Interrupted) => Err(Error::Interrupted),
             Err(seen) => Err(cause(load, seen)),
@@ -149,7 +153,7 @@ impl<'a> Watch<'a> {
     /// The bins of all sections, with what was sent and spent in them.
     fn run_through(
         &mut self,
-        sections: &mut [(SectionMark, Orders)],
+        timeline: &mut Timeline,
         load: &mut dyn Load,
     ) -> Result<(BinClock, Sent, cpu::CpuReading)> {
         let bins = self.bins(self.bench.scenario.fidelity.duration());
@@ -166,48 +170,25 @@ impl<'a> Watch<'a> {
             if edge == bins {
                 break;
             }
-            if let Some(next) = sections.iter().position(|(mark, _)| mark.first_bin == edge) {
-                sections[current].0.sink_run_delay = delay_since(&mut waited, &mut meters)?;
-                current = next;
-                load.obey(&sections[current].1)?;
+            if let Some(step) = timeline.step(edge) {
+                if let Some(next) = step.section {
+                    timeline.marks[current].sink_run_delay = delay_since(&mut waited, &mut meters)?;
+                    current = next;
+                }
+                timeline.took(step.worse, clock.passed());
+                load.obey(&step.orders)?;
             }
             load.check()?;
             edge = clock.wait();
         }
-        sections[current].0.sink_run_delay = delay_since(&mut waited, &mut meters)?;
+        timeline.took(None, clock.passed());
+        timeline.marks[current].sink_run_delay = delay_since(&mut waited, &mut meters)?;
         let spent = meters.read()?.since(&before);
         Ok((clock, since(sent, load.sent()?), spent))
     }
 
     fn bins(&self, length: Duration) -> usize {
-        let bins = length.as_nanos() / self.bench.scenario.bin.as_nanos();
-        usize::try_from(bins).unwrap_or(usize::MAX).max(1)
-    }
-
-    /// The sections, with the orders for each.
-    fn sections(&self) -> Vec<(SectionMark, Orders)> {
-        let Scenario { guests, fidelity, .. } = self.bench.scenario;
-        let ours = guests.kind != GuestKind::Existing;
-        let mut first_bin = 0;
-        let mut sections = Vec::new();
-        for section in &fidelity.sections {
-            let senders = section.senders.unwrap_or(guests.count);
-            let mark = SectionMark {
-                first_bin,
-                hogs: section.hogs,
-                senders: ours.then_some(senders),
-                name: section.name.clone(),
-                sink_run_delay: Nanos(0),
-            };
-            let batch = guests.batch;
-            let offered = match section.rate.or(fidelity.rate) {
-                Some(rate) => Offered::Paced { rate, batch },
-                None => Offered::Saturated { batch },
-            };
-            sections.push((mark, Orders { offered, senders, hogs: section.hogs }));
-            first_bin += self.bins(section.duration);
-        }
-        sections
+        bins(length, self.bench.scenario.bin)
     }
 
     /// Everything that is read at a bin edge, the method's counter first, so that it is closest to
@@ -224,13 +205,8 @@ impl<'a> Watch<'a> {
         self.stopwatch.as_mut().map_or(Ok(()), FrameTimer::drain)
     }
 
-    fn finish(
-        self,
-        clock: BinClock,
-        ended: Ended,
-        spent: cpu::CpuReading,
-        sections: Vec<SectionMark>,
-    ) -> Result<Watched> {
+    /// Without sections.
+    fn finish(self, clock: BinClock, ended: Ended, spent: cpu::CpuReading) -> Result<Watched> {
         let (edges, edge_jitter) = clock.finish();
         let refused = self.arrivals.refused()?;
         let Self { received, by_guest, with_reference: reference, stopwatch, .. } = self;
@@ -245,7 +221,8 @@ impl<'a> Watch<'a> {
             latency,
             rtt,
             reference,
-            sections,
+            sections: Vec::new(),
+            degradations: Vec::new(),
             sent,
             spent,
         })

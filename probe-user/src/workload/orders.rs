@@ -35,6 +35,8 @@ pub enum Offered {
         rate: Rate,
         /// Most frames for one kick.
         batch: u16,
+        /// So many frames are due together; 1 for each at its own time.
+        per_kick: u16,
     },
     /// As many frames as the ring accepts.
     Saturated {

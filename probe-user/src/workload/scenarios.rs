@@ -24,6 +24,7 @@ const BUILT_IN: &[(&str, &str)] = &built_in![
     "blast",
     "paced",
     "bin-width",
+    "diagnose",
     "hooks",
     "bursty",
     "many-guests",

@@ -1,5 +1,6 @@
 //! A scenario: guests, hogs, network, schedule and offered load, as written in a TOML file.
 
+mod drawn;
 pub mod duration_text;
 mod guests;
 mod network;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use drawn::{Degradations, Drawn, Planned, Schedule};
 pub use guests::{GuestKind, Guests, HogKind};
 pub use network::{Link, Network, Switch};
 pub use overhead::{ClosedLoop, Overhead, Paced, Saturated};

@@ -17,6 +17,11 @@ impl Rate {
     pub fn per_second(self) -> f64 {
         self.0
     }
+
+    /// So many per cent less, below 100.
+    pub(super) fn less(self, per_cent: f64) -> Self {
+        Self(self.0 * (1.0 - per_cent / 100.0))
+    }
 }
 
 impl FromStr for Rate {

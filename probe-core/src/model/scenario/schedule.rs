@@ -5,7 +5,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{duration_text, rate::Rate};
+use super::{
+    drawn::{Drawn, Schedule},
+    duration_text,
+    rate::Rate,
+};
 
 /// A fidelity trial: what guests and hogs do, section by section.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,7 +19,11 @@ pub struct Fidelity {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
     /// Sections in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sections: Vec<Section>,
+    /// Sections that are drawn for each block, instead of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<Drawn>,
 }
 
 /// A part of a fidelity trial in which guests and hogs do the same.
@@ -34,6 +42,10 @@ pub struct Section {
     /// Offered load per sending guest, instead of the schedule's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
+    /// `blast`: at a rate, the number of frames that are due together and go with one kick; 1 by
+    /// default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_kick: Option<u16>,
     /// Length of the section.
     #[serde(with = "duration_text")]
     #[schemars(with = "String")]
@@ -43,24 +55,43 @@ pub struct Section {
 impl Fidelity {
     /// Length of the whole schedule.
     pub fn duration(&self) -> Duration {
+        if let Some(drawn) = &self.drawn {
+            return drawn.duration;
+        }
         let durations = self.sections.iter().map(|section| section.duration);
         durations.fold(Duration::ZERO, Duration::saturating_add)
     }
 
     /// The greatest number of hogs at the same time.
     pub fn most_hogs(&self) -> usize {
-        self.sections.iter().map(|section| section.hogs).max().unwrap_or(0)
+        let drawn = self.drawn.as_ref().map(Drawn::most_hogs);
+        self.sections.iter().map(|section| section.hogs).chain(drawn).max().unwrap_or(0)
+    }
+
+    /// What a trial goes through; `seed` is that of its block.
+    pub fn schedule(&self, bin: Duration, seed: u64) -> Schedule {
+        match &self.drawn {
+            Some(drawn) => drawn.draw(bin, seed),
+            None => Schedule { sections: self.sections.clone(), ..Schedule::default() },
+        }
     }
 
     /// Makes every section `factor` times as long, in whole bins of width `bin` and at least one. A
     /// length that is too great to represent becomes the greatest one, which the bounds refuse.
     pub fn scale(&mut self, factor: f64, bin: Duration) {
         for section in &mut self.sections {
-            let bins = (section.duration.as_secs_f64() * factor / bin.as_secs_f64()).round();
-            section.duration =
-                whole(bins.max(1.0)).map_or(Duration::MAX, |n| bin.saturating_mul(n));
+            section.duration = scaled(section.duration, factor, bin);
+        }
+        if let Some(drawn) = &mut self.drawn {
+            drawn.scale(factor, bin);
         }
     }
+}
+
+/// `factor` times as long, in whole bins and at least one.
+pub(super) fn scaled(duration: Duration, factor: f64, bin: Duration) -> Duration {
+    let bins = (duration.as_secs_f64() * factor / bin.as_secs_f64()).round();
+    whole(bins.max(1.0)).map_or(Duration::MAX, |n| bin.saturating_mul(n))
 }
 
 #[expect(
@@ -83,9 +114,11 @@ mod tests {
             senders: None,
             hogs: 0,
             rate: None,
+            per_kick: None,
             duration: Duration::from_secs(seconds),
         };
-        let mut schedule = Fidelity { rate: None, sections: vec![section(25), section(1)] };
+        let mut schedule =
+            Fidelity { rate: None, sections: vec![section(25), section(1)], drawn: None };
         schedule.scale(0.21, Duration::from_millis(500));
         assert_eq!(schedule.sections[0].duration, Duration::from_millis(5500));
         assert_eq!(schedule.sections[1].duration, Duration::from_millis(500));

@@ -26,7 +26,10 @@ use crate::{
 pub(super) fn run(guest: &mut Guest, offered: Offered, bell: &Bell, tally: &Tally) -> Result<()> {
     match offered {
         Offered::ClosedLoop { kicks } => closed_loop(guest, kicks, bell, tally),
-        Offered::Paced { rate, batch } => paced(guest, rate, batch, bell, tally),
+        Offered::Paced { rate, batch, per_kick } => {
+            let schedule = Schedule { start: clock::now(), rate, per_kick };
+            paced(guest, schedule, batch, bell, tally)
+        }
         Offered::Saturated { batch } => saturated(guest, batch, bell, tally),
     }
 }
@@ -80,11 +83,16 @@ fn closed_loop(guest: &mut Guest, kicks: u64, bell: &Bell, tally: &Tally) -> Res
     Ok(())
 }
 
-fn paced(guest: &mut Guest, rate: Rate, batch: u16, bell: &Bell, tally: &Tally) -> Result<()> {
+fn paced(
+    guest: &mut Guest,
+    schedule: Schedule,
+    batch: u16,
+    bell: &Bell,
+    tally: &Tally,
+) -> Result<()> {
     // 50 µs by default, as long as a whole frame takes.
     set_current_timer_slack(std::num::NonZeroU64::new(1))
         .map_err(|e| Error::call("prctl(PR_SET_TIMERSLACK)", "this thread", e.into()))?;
-    let schedule = Schedule { start: clock::now(), rate };
     let mut next = 0;
     while !bell.is_rung() {
         let now = clock::now();
@@ -148,6 +156,8 @@ impl Wait {
 struct Schedule {
     start: Nanos,
     rate: Rate,
+    /// Frames that are due together, with the first of them.
+    per_kick: u16,
 }
 
 impl Schedule {
@@ -158,6 +168,7 @@ impl Schedule {
         reason = "ns since the start fit 53 bits for 104 days"
     )]
     fn at(&self, frame: u64) -> Nanos {
+        let frame = frame - frame % u64::from(self.per_kick.max(1));
         Nanos(self.start.0 + (frame as f64 * 1e9 / self.rate.per_second()) as u64)
     }
 }
@@ -168,10 +179,19 @@ mod tests {
 
     #[test]
     fn a_schedule_does_not_drift() {
-        let schedule = Schedule { start: Nanos(5), rate: "3pps".parse().unwrap() };
+        let rate = "3pps".parse().unwrap();
+        let schedule = Schedule { start: Nanos(5), rate, per_kick: 1 };
         assert_eq!(schedule.at(0), Nanos(5));
         assert_eq!(schedule.at(1), Nanos(333_333_338));
         // A whole day later still on the second.
         assert_eq!(schedule.at(3 * 86_400), Nanos(86_400_000_000_005));
+    }
+
+    #[test]
+    fn frames_of_one_kick_are_due_with_the_first_of_them() {
+        let rate = "4pps".parse().unwrap();
+        let schedule = Schedule { start: Nanos(0), rate, per_kick: 2 };
+        let due: Vec<u64> = (0..5).map(|frame| schedule.at(frame).0 / 1_000_000).collect();
+        assert_eq!(due, [0, 0, 500, 500, 1000]);
     }
 }

@@ -1,12 +1,16 @@
 //! Checks a scenario beyond the types of its fields: every number is within its bounds, and the
 //! load can run.
 
+use std::time::Duration;
+
 use probe_core::{
     error::Error,
     model::{
         bounds::{self, Bound, Bounded},
         external::External,
-        scenario::{BitRate, GuestKind, Guests, Link, Overhead, Rate, Scenario, Section, Switch},
+        scenario::{
+            BitRate, Drawn, GuestKind, Guests, Link, Overhead, Rate, Scenario, Section, Switch,
+        },
     },
 };
 
@@ -125,7 +129,15 @@ fn overhead(overhead: &Overhead) -> Checked {
 fn fidelity(scenario: &Scenario) -> Checked {
     const SECTIONS: &str = "fidelity.sections";
     let Scenario { fidelity, guests, bin, .. } = scenario;
-    within(&bounds::SECTIONS, SECTIONS, fidelity.sections.len())?;
+    match &fidelity.drawn {
+        Some(drawn) => {
+            let why = "the schedule cannot be both given and drawn";
+            let hint = "Leave one of `sections` and `drawn` out";
+            unless(fidelity.sections.is_empty(), SECTIONS, why, hint)?;
+            self::drawn(drawn, scenario)?;
+        }
+        None => within(&bounds::SECTIONS, SECTIONS, fidelity.sections.len())?,
+    }
     let theirs = guests.kind == GuestKind::Existing && fidelity.rate.is_some();
     unless(
         !theirs,
@@ -146,16 +158,62 @@ fn fidelity(scenario: &Scenario) -> Checked {
     within(&bounds::BINS, SECTIONS, bins)
 }
 
+/// A schedule that is drawn: whatever is drawn can be run.
+fn drawn(drawn: &Drawn, scenario: &Scenario) -> Checked {
+    let worse = &drawn.degradations;
+    let field = |name: &str| format!("fidelity.drawn.{name}");
+    let lengths = [
+        ("duration", drawn.duration),
+        ("shortest", drawn.shortest),
+        ("longest", drawn.longest),
+        ("degradations.duration", worse.duration),
+    ];
+    for (name, length) in lengths {
+        within(&bounds::SECTION, &field(name), length)?;
+        whole_bins(&field(name), length, scenario.bin)?;
+    }
+    let why = format_args!("{:?} is shorter than `shortest`", drawn.longest);
+    unless(drawn.shortest <= drawn.longest, &field("longest"), why, "Make it as long at least")?;
+    within(&bounds::DEGRADATIONS, &field("degradations.count"), worse.count)?;
+    within(&bounds::LESS, &field("degradations.rate_pct"), worse.rate_pct)?;
+    within(&bounds::HOGS, &field("degradations.hogs"), worse.hogs)?;
+    let each = [drawn.rates.len(), drawn.per_kick.len(), drawn.hogs.len()];
+    for (name, choices) in ["rates", "per_kick", "hogs"].into_iter().zip(each) {
+        within(&bounds::CHOICES, &field(name), choices)?;
+    }
+    let most = drawn.hogs.iter().copied().max().unwrap_or_default().saturating_add(worse.hogs);
+    let of = |rate: Option<Rate>, per_kick| Section {
+        name: None,
+        senders: None,
+        hogs: most,
+        rate,
+        per_kick,
+        duration: drawn.shortest,
+    };
+    let rates = drawn.rates.iter().map(|rate| of(Some(*rate), None));
+    let kicks = drawn.per_kick.iter().map(|per_kick| of(None, Some(*per_kick)));
+    rates.chain(kicks).try_for_each(|each| section("fidelity.drawn", &each, scenario))
+}
+
+fn whole_bins(field: &str, length: Duration, bin: Duration) -> Checked {
+    unless(
+        length.as_nanos().checked_rem(bin.as_nanos()) == Some(0),
+        field,
+        format_args!("{length:?} is not a whole number of bins"),
+        "Make each section's duration a multiple of `bin`, so that no bin mixes two loads",
+    )
+}
+
 fn section(at: &str, section: &Section, scenario: &Scenario) -> Checked {
     let Scenario { guests, hogs, bin, .. } = scenario;
     let field = |name: &str| format!("{at}.{name}");
     within(&bounds::SECTION, &field("duration"), section.duration)?;
-    unless(
-        section.duration.as_nanos().checked_rem(bin.as_nanos()) == Some(0),
-        &field("duration"),
-        format_args!("{:?} is not a whole number of bins", section.duration),
-        "Make each section's duration a multiple of `bin`, so that no bin mixes two loads",
-    )?;
+    whole_bins(&field("duration"), section.duration, *bin)?;
+    if let Some(per_kick) = section.per_kick {
+        let why = format_args!("{per_kick} frames, of at most {} in a kick", guests.batch);
+        let fits = (1..=guests.batch).contains(&per_kick);
+        unless(fits, &field("per_kick"), why, "Use 1 up to guests.batch")?;
+    }
     within(&bounds::HOGS, &field("hogs"), section.hogs)?;
     within(&bounds::ALL_HOGS, &field("hogs"), section.hogs.saturating_mul(hogs.threads))?;
     let (senders, vms) = (section.senders.unwrap_or(guests.count), guests.count);
