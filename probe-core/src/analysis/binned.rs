@@ -153,6 +153,6 @@ fn bits(bytes: &[u64]) -> Vec<f64> {
     numbers(bytes).iter().map(|bytes| 8.0 * bytes).collect()
 }
 
-fn seconds(trial: &Measured) -> Vec<f64> {
+pub(super) fn seconds(trial: &Measured) -> Vec<f64> {
     trial.edges.array_windows().map(|[from, to]| to.since(*from).as_secs()).collect()
 }

@@ -73,6 +73,8 @@ pub enum Scale {
 pub enum Bounds {
     /// `[-1, 1]`: a correlation.
     Correlation,
+    /// `[0, 1]`: a probability.
+    Probability,
     /// `[0, ∞)`: a share or an error.
     Positive,
     /// Any.
@@ -157,6 +159,7 @@ impl Scale {
         match self {
             Self::Difference | Self::PerCentOfControl | Self::Level(Bounds::None) => found,
             Self::Level(Bounds::Correlation) => found.map(|end| end.clamp(-1.0, 1.0)),
+            Self::Level(Bounds::Probability) => found.map(|end| end.clamp(0.0, 1.0)),
             Self::Level(Bounds::Positive) => found.map(|end| end.max(0.0)),
         }
     }

@@ -55,7 +55,7 @@ pub fn figures(
     let rows = |rows: &[&Definition]| -> Figures {
         let figure = |row: &Definition| match &fidelity {
             Ok(fidelity) => fidelity.row(row, &method.id, window),
-            Err(why) if is_of_control(row) || !method.id.is_off() => Figure::null(why.clone()),
+            Err(why) if row.is_of_control() || !method.id.is_off() => Figure::null(why.clone()),
             Err(_) => Figure::null(Reason::Baseline),
         };
         rows.iter().map(|&row| (row.name, figure(row))).collect()
@@ -66,11 +66,6 @@ pub fn figures(
         lag: fidelity.as_ref().ok().map(|found| lag::figures(found, &method.id, bin)),
         by_width: fidelity.as_ref().ok().map(|found| width::figures(found, &method.id, bin)),
     }
-}
-
-/// Whether the baseline has this figure too.
-fn is_of_control(row: &Definition) -> bool {
-    matches!(row.value, Value::Bins(BinQuantity::R0, _))
 }
 
 /// The series of one method and function: under the baseline and under the method, block by block.
@@ -148,7 +143,7 @@ impl Fidelity {
         let Value::Bins(quantity, rating) = row.value else {
             return Figure::null(Reason::OtherTrials);
         };
-        if method.is_off() && quantity != BinQuantity::R0 {
+        if method.is_off() && !quantity.is_of_control() {
             return Figure::null(Reason::Baseline);
         }
         let rating = Rating { window: rating.window.min(window), ..rating };

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::note::Note;
+use super::view::View;
+use crate::model::{note::Note, reason::Reason};
 
 /// For the series of one trial, or of the two trials of one block.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +15,21 @@ pub(super) struct Gaps {
     pub(super) reference: bool,
     /// What the method's series counts, if it sees no functions.
     pub(super) stand_in: Option<String>,
+}
+
+/// Seconds of the longest run of bins in which the method recorded nothing although the reference
+/// counter counted calls.
+pub(super) fn longest(view: &View) -> Result<f64, Reason> {
+    let (method, reference) = (view.series()?, view.reference()?);
+    if method.len() != reference.len() {
+        return Err(Reason::Lengths { bins: [method.len(), reference.len()] });
+    }
+    let (mut longest, mut run) = (0.0_f64, 0.0);
+    for ((shown, calls), seconds) in method.iter().zip(reference).zip(&view.seconds) {
+        run = if *shown == 0.0 && *calls > 0.0 { run + seconds } else { 0.0 };
+        longest = longest.max(run);
+    }
+    Ok(longest)
 }
 
 /// The remarks on a figure computed from these trials.

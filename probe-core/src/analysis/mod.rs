@@ -18,6 +18,7 @@
 //! | `blocks` | the value of a figure in each block |
 //! | [`figures`] | the table of figures, and what is derived from it |
 //! | [`overhead`], [`events`], [`fidelity`] | what a method costs, loses and still shows |
+//! | `within` | what a series tells within the sections of the schedule |
 //! | [`split`] | the kernel's part of the overhead, in the unit of the other parts |
 //! | [`latency`] | how long frames took |
 //! | [`durations`] | how long calls took |
@@ -79,6 +80,7 @@ mod stretch;
 pub mod summary;
 mod view;
 pub mod weighted;
+mod within;
 
 /// The sum of counts from a file: it saturates instead of wrapping around.
 pub(crate) fn total(counts: impl IntoIterator<Item = u64>) -> u64 {

@@ -1,21 +1,28 @@
 //! The series of one function in one trial, and what is computed from them.
 
+mod read;
+
 use std::{cell::OnceCell, num::NonZeroUsize, ops::Range};
 
+pub use read::series;
+use read::{agree, degraded, is_complete};
+pub(super) use read::{numbers, reference};
+
 use super::{
+    binned::seconds,
     bootstrap::{Resamples, Sections},
     correlation::{Coefficient, moving_average},
     estimate::generator,
+    gaps,
     item::Item,
     weighted::{Weighted, dot},
+    within::Within,
 };
-use crate::model::subject::CALLED_PER_KICK;
 use crate::model::{
     loss::Loss,
     method::SeriesUnit,
-    observation::{Observation, Series},
     reason::{Compared, Reason},
-    trial::{Measured, ReferenceCounts},
+    trial::Measured,
 };
 
 /// The series of one function in one trial, bin by bin.
@@ -31,6 +38,10 @@ pub(super) struct View {
     pub(super) stand_in: Option<String>,
     /// The schedule.
     pub(super) sections: Sections,
+    /// Whether at least half of a bin was degraded on purpose.
+    pub(super) degraded: Vec<bool>,
+    /// Length of each bin.
+    pub(super) seconds: Vec<f64>,
     /// Resamples of the bins, drawn when first used.
     resamples: OnceCell<Resamples>,
     replicates: Replicates,
@@ -75,17 +86,38 @@ pub(super) enum BinQuantity {
     Retained,
     /// With the method's declared sampling factor; undefined if its series does not count calls.
     SeriesError,
+    /// Of the bins within their sections.
+    Within(Within),
+    /// Seconds in which the method recorded none of the calls.
+    LongestGap,
 }
 
 impl BinQuantity {
     /// Whether the method's own series is part of it.
     pub(super) fn uses_method(self) -> bool {
-        !matches!(self, Self::R0 | Self::Rw | Self::Perturbation)
+        match self {
+            Self::R0 | Self::Rw | Self::Perturbation => false,
+            Self::Within(within) => within.uses_method(),
+            _ => true,
+        }
     }
 
     /// Whether it depends on the reference counter.
     pub(super) fn uses_reference(self) -> bool {
-        self != Self::Rm
+        match self {
+            Self::Rm => false,
+            Self::Within(within) => within.uses_reference(),
+            _ => true,
+        }
+    }
+
+    /// Whether the baseline has it: what the reference counter alone tells of one trial.
+    pub(super) fn is_of_control(self) -> bool {
+        match self {
+            Self::R0 => true,
+            Self::Within(within) => !within.uses_method(),
+            _ => false,
+        }
     }
 }
 
@@ -102,6 +134,8 @@ impl View {
         Self {
             throughput: numbers(&trial.throughput),
             sections: Sections::new(trial.throughput.len(), &firsts),
+            degraded: degraded(trial),
+            seconds: seconds(trial),
             resamples: OnceCell::new(),
             replicates: Replicates::default(),
             complete: is_complete(&trial.observation, unit, || agree(&reference, &method, unit)),
@@ -128,6 +162,11 @@ impl View {
         let each =
             |series: &Result<Vec<f64>, Reason>| series.as_deref().map(sum).map_err(Clone::clone);
         let throughput = sum(&self.throughput);
+        let is_degraded = |bins: &[bool]| {
+            let degraded = bins.iter().filter(|degraded| **degraded).count();
+            degraded.saturating_mul(2) >= bins.len()
+        };
+        let degraded = whole.iter().filter_map(|range| self.degraded.get(range.clone()));
         let firsts = whole.iter().scan(0_usize, |first, range| {
             Some(std::mem::replace(first, first.saturating_add(range.len() / by)))
         });
@@ -136,6 +175,8 @@ impl View {
             method: each(&self.method),
             stand_in: self.stand_in.clone(),
             sections: Sections::new(throughput.len(), &firsts.collect::<Vec<_>>()),
+            degraded: degraded.flat_map(|bins| bins.chunks(by.get())).map(is_degraded).collect(),
+            seconds: sum(&self.seconds),
             resamples: OnceCell::new(),
             replicates: Replicates::default(),
             complete: self.complete,
@@ -178,6 +219,14 @@ impl View {
     pub(super) fn series(&self) -> Result<&[f64], Reason> {
         self.method.as_deref().map_err(Clone::clone)
     }
+
+    /// A series of this trial, with its name.
+    pub(super) fn named(&self, side: Side) -> Result<(Compared, &[f64]), Reason> {
+        Ok(match side {
+            Side::Off | Side::ReferenceCounter => (Compared::ReferenceCounter, self.reference()?),
+            Side::Method => (Compared::Method, self.series()?),
+        })
+    }
 }
 
 impl BlockPair<'_> {
@@ -204,6 +253,8 @@ impl BlockPair<'_> {
                 let [away, calls] = self.method.away(factor)?.map(|each| each.iter().sum::<f64>());
                 Ok(away / calls)
             }
+            BinQuantity::Within(within) => within.value(self.method),
+            BinQuantity::LongestGap => gaps::longest(self.method),
         }
     }
 
@@ -236,6 +287,9 @@ impl BlockPair<'_> {
                 let [away, calls] = self.method.away(factor)?;
                 resamples.replicates(|at| Some(dot(at, &away) / dot(at, &calls)))
             }
+            BinQuantity::Within(within) => resamples.replicates(within.statistic(self.method)?),
+            // A resample has no order of bins.
+            BinQuantity::LongestGap => resamples.replicates(|_| None),
         })
     }
 
@@ -274,20 +328,15 @@ impl BlockPair<'_> {
 
     /// A series with its name, and the throughput of its trial.
     fn side(&self, side: Side) -> Result<(Compared, &[f64], &[f64]), Reason> {
-        let Self { off, method } = self;
-        Ok(match side {
-            Side::Off => (Compared::ReferenceCounter, off.reference()?, &off.throughput),
-            Side::ReferenceCounter => {
-                (Compared::ReferenceCounter, method.reference()?, &method.throughput)
-            }
-            Side::Method => (Compared::Method, method.series()?, &method.throughput),
-        })
+        let view = if side == Side::Off { self.off } else { self.method };
+        let (name, series) = view.named(side)?;
+        Ok((name, series, &view.throughput))
     }
 }
 
 /// A series of a block that is correlated with the throughput of its trial.
-#[derive(Debug, Clone, Copy)]
-enum Side {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
     /// The reference counter's series under the baseline.
     Off,
     /// The reference counter's series under the method.
@@ -306,55 +355,4 @@ impl Rating {
         };
         found.map_err(|undefined| undefined.of([name, Compared::Throughput]))
     }
-}
-
-/// Whether the series is known to have every call. If the kernel does not report what was missed,
-/// `agrees` decides.
-fn is_complete(seen: &Observation, unit: SeriesUnit, agrees: impl Fn() -> bool) -> bool {
-    let nothing_missed = match seen.missed {
-        Loss::NONE => true,
-        // A profiler samples moments, not calls: it cannot miss any.
-        Loss::Unknown => unit == SeriesUnit::CpuShare || agrees(),
-        Loss::Exact(_) | Loss::AtLeast(_) => false,
-    };
-    seen.lost == Loss::NONE && nothing_missed
-}
-
-/// Whether a series of all calls has as many as the reference counter.
-fn agree(
-    reference: &Result<Vec<f64>, Reason>,
-    method: &Result<Vec<f64>, Reason>,
-    unit: SeriesUnit,
-) -> bool {
-    let sum = |series: &Result<Vec<f64>, Reason>| Some(series.as_ref().ok()?.iter().sum::<f64>());
-    unit == (SeriesUnit::Calls { factor: 1.0 })
-        && sum(reference).is_some()
-        && sum(reference) == sum(method)
-}
-
-/// The method's series of `function`. A method that sees no functions may show something else of
-/// the same traffic, which stands in only for what each kick causes.
-pub fn series<'a>(trial: &'a Measured, function: &str) -> Option<&'a Series> {
-    let own = trial.series.iter().find(|series| series.function == function);
-    let functions = trial.reference.as_ref().map_or(0, |reference| reference.functions.len());
-    let sees_none = trial.observation.recorded.iter().take(functions).all(Option::is_none);
-    let stands = function == CALLED_PER_KICK && sees_none;
-    own.or_else(|| trial.series.first().filter(|_| stands))
-}
-
-/// Calls per bin by the reference counter, or why there are none.
-pub(super) fn reference(trial: &Measured, function: Item<'_>) -> Result<Vec<f64>, Reason> {
-    let reference = trial.reference.as_ref().ok_or(Reason::NoReference)?;
-    match reference.functions.get(function.id.0) {
-        Some(ReferenceCounts::Calls(calls)) => Ok(numbers(calls)),
-        Some(ReferenceCounts::None { why }) => {
-            Err(Reason::ReferenceUnavailable { why: why.clone() })
-        }
-        None => Err(Reason::ReferenceLacksFunction),
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "no bin holds 2^53 calls or bytes")]
-pub(super) fn numbers(values: &[u64]) -> Vec<f64> {
-    values.iter().map(|&value| value as f64).collect()
 }

@@ -161,6 +161,16 @@ pub enum Reason {
         series: Compared,
     },
 
+    /// Within each section, a series has the same value in each bin.
+    ConstantWithin {
+        /// The series.
+        series: Compared,
+    },
+    /// Two series go together exactly: what one tells of the other has no bound.
+    FollowsExactly,
+    /// No section has both bins that were degraded on purpose and others.
+    NoDegradation,
+
     /// No trial has these sections.
     NoSections,
     /// The series ends before the section.

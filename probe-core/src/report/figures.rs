@@ -20,7 +20,7 @@ impl Definition {
     pub(super) fn style(&self) -> Style {
         match (self.unit, self.scale) {
             (Unit::Correlation, Scale::Difference) => Style::CORRELATIONS,
-            (Unit::Correlation, _) => Style::CORRELATION,
+            (Unit::Correlation | Unit::Bits, _) => Style::CORRELATION,
             (_, Scale::Difference | Scale::PerCentOfControl) => Style::DIFFERENCE,
             (_, Scale::Level(_)) => Style::LEVEL,
         }

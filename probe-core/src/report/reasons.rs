@@ -85,6 +85,12 @@ pub fn reason(reason: &Reason) -> String {
             return format!("the {} contains a value that is not a number", compared(*series));
         }
 
+        Reason::ConstantWithin { series } => {
+            return format!("the {} is constant within each section", compared(*series));
+        }
+        Reason::FollowsExactly => "the two go together exactly: there is no bound",
+        Reason::NoDegradation => "no bin was degraded on purpose",
+
         Reason::NoSections => "no trial has these sections",
         Reason::EndsBeforeSection => "the series ends before the section",
         Reason::NothingToDivideBy => "division by zero",

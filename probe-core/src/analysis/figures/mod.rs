@@ -60,6 +60,13 @@ pub(super) enum Value {
     Bins(BinQuantity, Rating),
 }
 
+impl Definition {
+    /// Whether the fidelity of the baseline has it.
+    pub(super) fn is_of_control(&self) -> bool {
+        matches!(self.value, Value::Bins(quantity, _) if quantity.is_of_control())
+    }
+}
+
 impl Figures {
     /// The figure of this row. It has no number if the result's version did not know it.
     pub fn of(&self, row: &Definition) -> &Figure {
@@ -140,16 +147,18 @@ pub fn of(method: &MethodSummary) -> impl Iterator<Item = NamedFigure<'_>> {
         .chain(others)
 }
 
-/// `r_0` belongs to the baseline: all methods have the same one.
+/// `r_0` belongs to the baseline: all methods have the same one. The baseline's other figures are
+/// those that the reference counter alone determines.
 fn fidelity<'a>(
     method: &'a MethodSummary,
     above: String,
     figures: &'a Figures,
     function: Option<&'a str>,
 ) -> impl Iterator<Item = NamedFigure<'a>> {
-    let theirs = table::FIDELITY
-        .iter()
-        .filter(|definition| (definition.name == table::R_0.name) == method.id.is_off());
+    let theirs = table::FIDELITY.iter().filter(|definition| match method.id.is_off() {
+        true => definition.is_of_control(),
+        false => definition.name != table::R_0.name,
+    });
     theirs.map(move |&definition| NamedFigure {
         path: format!("{above}.{}", definition.name),
         figure: figures.of(definition),

@@ -7,7 +7,8 @@ use crate::{
         estimate::{Bounds, Scale},
         latency::{self, MAX, P50, P90, P99, P99_9},
         overhead,
-        view::{BinQuantity, Rating},
+        view::{BinQuantity, Rating, Side},
+        within::Within,
     },
     model::trial::Pace,
 };
@@ -38,6 +39,7 @@ macro_rules! figures {
 const LEVEL: Scale = Scale::Level(Bounds::Positive);
 const SHARE: Scale = Scale::Level(Bounds::None);
 const R: Scale = Scale::Level(Bounds::Correlation);
+const CHANCE: Scale = Scale::Level(Bounds::Probability);
 const RATIO: Scale = Scale::PerCentOfControl;
 
 figures! {
@@ -144,6 +146,36 @@ figures! {
     SERIES_ERROR = "series_error", "series error", Correlation, Up, LEVEL,
         Value::Bins(BinQuantity::SeriesError, RAW),
         "`Σ|s·m - w| / Σw`; `s` is the method's declared sampling factor, never fitted.";
+    R_CALLS = "r_calls", "r with calls", Correlation, Down, R,
+        Value::Bins(BinQuantity::Within(Within::Calls), RAW),
+        "`r(m, w)` within sections: whether the method shows the calls.";
+    R_WITHIN_W = "r_within_w", "r_w within", Correlation, Down, R,
+        Value::Bins(BinQuantity::Within(Within::R(Side::ReferenceCounter)), RAW),
+        "`r(w, θ)` within sections, under the method; of `off` too.";
+    R_WITHIN = "r_within", "r_m within", Correlation, Down, R,
+        Value::Bins(BinQuantity::Within(Within::R(Side::Method)), RAW),
+        "`r(m, θ)` within sections: whether what the method shows tells the throughput.";
+    WITHIN_LOSS = "within_loss", "loss within", Correlation, Up, Scale::Difference,
+        Value::Bins(BinQuantity::Within(Within::RLoss), RAW),
+        "`r_within_w - r_within`, of the same trial.";
+    BITS_PER_BIN = "bits_per_bin", "bits per bin", Bits, Down, SHARE,
+        Value::Bins(BinQuantity::Within(Within::Bits), RAW),
+        "`-½ log2(1 - r²)` of `r_within`, less its bias by chance: bits that a bin of `m` tells \
+         of `θ` at least, if `θ` scatters normally within sections.";
+    DETECTION_W = "detection_w", "detection by calls", Correlation, Down, CHANCE,
+        Value::Bins(BinQuantity::Within(Within::Detection(Side::ReferenceCounter)), RAW),
+        "The same as `detection`, of `w`; of `off` too.";
+    DETECTION = "detection", "detection", Correlation, Down, CHANCE,
+        Value::Bins(BinQuantity::Within(Within::Detection(Side::Method)), RAW),
+        "Chance that `m` is less in a degraded bin than in another of its section; equal ones \
+         count half.";
+    DETECTION_LOSS = "detection_loss", "detection loss", Correlation, Up, Scale::Difference,
+        Value::Bins(BinQuantity::Within(Within::DetectionLoss), RAW),
+        "`detection_w - detection`, of the same trial.";
+    LONGEST_GAP_S = "longest_gap_s", "longest gap", Seconds, Up, LEVEL,
+        Value::Bins(BinQuantity::LongestGap, RAW),
+        "Longest run of bins with calls in which the method recorded nothing; no interval from \
+         one run.";
 }
 
 figures! {
@@ -165,7 +197,7 @@ figures! {
 }
 
 /// The rows that are also computed in wider bins.
-pub const BY_WIDTH: &[&Definition] = &[R_0, R_W, R_M, SERIES_ERROR];
+pub const BY_WIDTH: &[&Definition] = &[R_0, R_W, R_M, SERIES_ERROR, BITS_PER_BIN];
 
 /// Percentiles from the same trials as the first one: the same reasons keep them from being known.
 pub const OTHER_PERCENTILES: &[&Definition] = &[

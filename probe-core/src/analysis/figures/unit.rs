@@ -24,7 +24,11 @@ pub enum Unit {
     KibPerSecond,
     /// Times per second.
     PerSecond,
-    /// A correlation, a difference of such or a share of one.
+    /// Seconds.
+    Seconds,
+    /// Bits.
+    Bits,
+    /// A correlation or a probability, a difference of such or a share of one.
     Correlation,
 }
 
@@ -50,6 +54,8 @@ impl Unit {
             Self::Kib => "KiB",
             Self::KibPerSecond => "KiB per s",
             Self::PerSecond => "per s",
+            Self::Seconds => "s",
+            Self::Bits => "bits",
             Self::Correlation => "",
         }
     }
@@ -72,7 +78,8 @@ impl Unit {
             Self::PerCentOfControl => 0.2,
             Self::PerCent => 0.02,
             Self::SecondsPerSecond => 0.0002,
-            Self::Correlation => 0.005,
+            Self::Seconds => 0.05,
+            Self::Bits | Self::Correlation => 0.005,
         }
     }
 
@@ -84,7 +91,8 @@ impl Unit {
             Self::PerCentOfControl | Self::PerCent => 1.0,
             Self::SecondsPerSecond => 0.01,
             Self::Micros | Self::Kib | Self::KibPerSecond | Self::PerSecond => 0.05 * base.abs(),
-            Self::Correlation => 0.05,
+            Self::Seconds => 0.1,
+            Self::Bits | Self::Correlation => 0.05,
         }
     }
 }

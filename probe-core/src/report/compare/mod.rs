@@ -174,7 +174,7 @@ fn written(estimate: Estimate, style: Style) -> Option<[String; 3]> {
 fn style(change: &Change) -> Style {
     match change.unit {
         Unit::Ns | Unit::PerCentOfControl => Style::DIFFERENCE,
-        Unit::Correlation => Style::CORRELATION,
+        Unit::Correlation | Unit::Bits => Style::CORRELATION,
         _ => Style::LEVEL,
     }
 }
@@ -189,7 +189,7 @@ fn verdict(change: &Change) -> String {
                 format!("same within {:.1} %", 100.0 * within / change.base.estimate.abs())
             }
             // The figure's name holds the unit.
-            Unit::Correlation => format!("same within {within:.3}"),
+            Unit::Correlation | Unit::Bits => format!("same within {within:.3}"),
             Unit::SecondsPerSecond => format!("same within {within:.4}"),
             _ => format!("same within {within:.2}"),
         },
@@ -202,8 +202,9 @@ fn amount(change: &Change, value: f64) -> String {
         Unit::Ns => (1, nanoseconds(Some(change.platform))),
         Unit::PerCentOfControl | Unit::PerCent => (2, "points"),
         Unit::Correlation => return format!("{value:.3}"),
+        Unit::Bits => (3, change.unit.symbol()),
         Unit::SecondsPerSecond => (4, change.unit.symbol()),
-        Unit::Micros => (2, change.unit.symbol()),
+        Unit::Micros | Unit::Seconds => (2, change.unit.symbol()),
         unit => (1, unit.symbol()),
     };
     format!("{value:.decimals$} {unit}")
