@@ -11,7 +11,8 @@ use crate::{
         figures::{
             Definition,
             table::{
-                AFTER_S_PER_S, KERNEL_NS_PER_EVENT, MEMORY_KIB, R_0, R_W, READ_KIB_PER_S,
+                AFTER_S_PER_S, DETECTION, DETECTION_W, KERNEL_NS_PER_EVENT, LONGEST_GAP_S,
+                MEMORY_KIB, R_0, R_CALLS, R_W, R_WITHIN, R_WITHIN_W, READ_KIB_PER_S,
                 READER_CPU_PCT, SYSTEM_CPU_PCT, THROUGHPUT_PCT, WAKEUPS_PER_S, WORKER_CPU_PCT,
             },
         },
@@ -60,6 +61,18 @@ pub(super) fn happened<'a>() -> OfMethods<'a> {
     OfMethods::figure(R_W, |method| {
         method.fidelity.figures.of(if method.id.is_off() { R_0 } else { R_W }).clone()
     })
+}
+
+/// What a method tells within the sections of the schedule.
+pub(super) fn within<'a>() -> Vec<OfMethods<'a>> {
+    vec![
+        fidelity(R_CALLS).unit("within sections"),
+        fidelity(R_WITHIN_W).unit("of the calls that happened"),
+        fidelity(R_WITHIN).unit("of what it shows"),
+        fidelity(DETECTION_W).unit("of degraded bins"),
+        fidelity(DETECTION).unit("by what it shows"),
+        fidelity(LONGEST_GAP_S).unit("s"),
+    ]
 }
 
 /// A figure of the fidelity, with what the method shows if that is not calls.

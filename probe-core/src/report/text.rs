@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     caveats, chart,
-    columns::{OfMethods, after, costs, counts, fidelity, happened, held, id, table},
+    columns::{OfMethods, after, costs, counts, fidelity, happened, held, id, table, within},
     durations, latency,
     lines::paragraph,
     paper, program_runs, sections, shown, sizes,
@@ -78,6 +78,10 @@ fn tables(campaign: &Campaign) -> Vec<(String, String)> {
     let mut push = |title: &str, table: Option<String>| {
         all.extend(table.map(|table| (title.to_owned(), table)));
     };
+    push(
+        "Within sections: does it show the calls, and does what it shows tell the throughput",
+        table(methods, within()).map(|table| table.text()),
+    );
     push(latency::TITLE, latency::table_of(methods).map(|table| table.text()));
     push(
         "What it takes besides CPU time, at fixed load",

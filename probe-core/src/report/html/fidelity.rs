@@ -2,7 +2,10 @@
 
 use super::{Chart, PageSection, panels::figure};
 use crate::{
-    analysis::figures::table::{OBSERVATION_LOSS, PERTURBATION, R_M, R_RETAINED, SERIES_ERROR},
+    analysis::figures::table::{
+        BITS_PER_BIN, DETECTION, DETECTION_W, LONGEST_GAP_S, OBSERVATION_LOSS, PERTURBATION,
+        R_CALLS, R_M, R_RETAINED, R_WITHIN, R_WITHIN_W, SERIES_ERROR,
+    },
     model::campaign::Campaign,
     report::columns::{fidelity, happened},
 };
@@ -22,8 +25,25 @@ const LOSSES: [&str; 3] = [
      the sum of the errors of its bins, as a share of all calls.",
 ];
 
+const WITHIN: [&str; 3] = [
+    "within",
+    "Within sections: does it show the calls, and does what it shows tell the throughput",
+    "After the mean of each section is removed. `r_calls`: of what the method shows with the calls \
+     that happened. `r_within_w` and `r_within`: of those calls, and of what the method shows, \
+     with the throughput. More than of the calls is no merit: something else than calls then goes \
+     better with the throughput.",
+];
+
+const DETECTION_OF: [&str; 3] = [
+    "detection",
+    "Does it notice that the network got worse",
+    "Chance that a degraded bin shows less than another of its section, by the calls that happened \
+     and by what the method shows; 0.5 is chance. Longest gap: bins with calls in which the method \
+     recorded nothing.",
+];
+
 pub(super) fn section(campaign: &Campaign) -> Option<PageSection> {
-    let figures = [correlations(campaign), losses(campaign)];
+    let figures = [correlations(campaign), losses(campaign), within(campaign), detection(campaign)];
     let blocks = figures.into_iter().flatten().map(Into::into).collect();
     Some(PageSection { id: "fidelity", title: "Fidelity", blocks })
 }
@@ -44,4 +64,23 @@ fn losses(campaign: &Campaign) -> Option<Chart> {
         fidelity(SERIES_ERROR).unit("of all calls"),
     ];
     figure(campaign, LOSSES, columns)
+}
+
+fn within(campaign: &Campaign) -> Option<Chart> {
+    let columns = vec![
+        fidelity(R_CALLS).unit("of what is shown"),
+        fidelity(R_WITHIN_W).unit("of what happened"),
+        fidelity(R_WITHIN).unit("of what is shown"),
+        fidelity(BITS_PER_BIN).unit("bits"),
+    ];
+    figure(campaign, WITHIN, columns)
+}
+
+fn detection(campaign: &Campaign) -> Option<Chart> {
+    let columns = vec![
+        fidelity(DETECTION_W).unit("of what happened"),
+        fidelity(DETECTION).unit("of what is shown"),
+        fidelity(LONGEST_GAP_S).unit("s"),
+    ];
+    figure(campaign, DETECTION_OF, columns)
 }
