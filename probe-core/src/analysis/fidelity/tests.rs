@@ -399,3 +399,22 @@ fn one_run_with_short_sections_has_no_interval_in_wide_bins() {
         widths.iter().map(|at| known(at.figures.of(SERIES_ERROR)).hi.is_some()).collect();
     assert_eq!(ends, [true, true, true, false]);
 }
+
+/// Resamples of three bins are hardly more than those bins: their interval had no width.
+#[test]
+fn one_run_with_short_sections_has_no_interval() {
+    let calls: Vec<u64> = (0..64).map(|bin| 100 + bin * 7 % 13).collect();
+    let mut lab = series(&[[calls.clone(), calls.clone(), calls]]);
+    let ends = |lab: &Lab| {
+        let figures = of(lab, COUNT, TX).figures;
+        [R_0, R_M, SERIES_ERROR].map(|row| known(figures.of(row)).hi.is_some())
+    };
+    assert_eq!(ends(&lab), [true; 3]);
+    for trial in 0..2 {
+        let trial = measured(&mut lab, trial);
+        let mark =
+            |section: usize| SectionMark { first_bin: 3 * section, ..SectionMark::default() };
+        trial.sections = (0..22).map(mark).collect();
+    }
+    assert_eq!(ends(&lab), [false; 3]);
+}
