@@ -120,7 +120,7 @@ impl Fidelity {
         };
         let factor = match method.unit {
             SeriesUnit::Calls { factor } => Some(factor),
-            SeriesUnit::CpuShare | SeriesUnit::Nothing => None,
+            SeriesUnit::CpuShare | SeriesUnit::Counter { .. } | SeriesUnit::Nothing => None,
         };
         Ok(Self { views, platform, notes, factor, seed })
     }

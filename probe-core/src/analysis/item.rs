@@ -83,12 +83,16 @@ impl Items {
         &self,
         method: &Descriptor,
         mut trials: impl Iterator<Item = &'t Measured>,
-    ) -> Option<Item<'_>> {
-        if self.functions == 0 || method.unit == SeriesUnit::CpuShare {
-            return None;
+    ) -> Option<&str> {
+        match method.unit {
+            _ if self.functions == 0 => None,
+            SeriesUnit::CpuShare => None,
+            SeriesUnit::Counter { of } => trials.next().map(|_| of.name()),
+            SeriesUnit::Calls { .. } | SeriesUnit::Nothing => {
+                let item = trials.find_map(|trial| self.seen(method, trial))?;
+                (item.id.0 >= self.functions).then_some(item.name)
+            }
         }
-        let item = trials.find_map(|trial| self.seen(method, trial))?;
-        (item.id.0 >= self.functions).then_some(item)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{known_total, total};
 use crate::model::{
     campaign::Reconciliation,
+    counter::Counted,
     loss::Loss,
     method::{Class, Descriptor, SeriesUnit},
     observation::{EstimatedCalls, Promise},
@@ -41,8 +42,11 @@ pub(super) fn reconcile(counts: &ItemTotals, method: &Descriptor) -> Reconciliat
     match (method.class, method.unit) {
         (Class::Nothing, _) | (_, SeriesUnit::Nothing) => not_applicable(Reason::RecordsNothing),
         (_, SeriesUnit::CpuShare) => not_applicable(Reason::SharesDoNotCount),
+        (_, SeriesUnit::Counter { of }) if of != Counted::Frames => {
+            not_applicable(Reason::NotCalls { item: of.name().into() })
+        }
         (Class::Sampled, SeriesUnit::Calls { .. }) => sampled(counts, truth),
-        (_, SeriesUnit::Calls { .. }) => every_hit(counts, truth),
+        (_, SeriesUnit::Calls { .. } | SeriesUnit::Counter { .. }) => every_hit(counts, truth),
     }
 }
 

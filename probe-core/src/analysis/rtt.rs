@@ -47,7 +47,7 @@ pub fn figures(
     let by_reference = |r| figure(r, &|trial| calls(trial, function));
     let own = Own { function, unit: method.unit };
     let by_method = |r| match method.unit {
-        SeriesUnit::Nothing => None,
+        SeriesUnit::Nothing | SeriesUnit::Counter { .. } => None,
         SeriesUnit::CpuShare => Some(Figure::null(Reason::SharesNotTimes)),
         SeriesUnit::Calls { .. } => Some(figure(r, &|trial| own.calls(trial))),
     };

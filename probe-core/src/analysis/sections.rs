@@ -117,7 +117,7 @@ impl InSection<'_> {
         let (share, calls) = match unit {
             SeriesUnit::Calls { .. } => (false, true),
             SeriesUnit::CpuShare => (true, false),
-            SeriesUnit::Nothing => (false, false),
+            SeriesUnit::Counter { .. } | SeriesUnit::Nothing => (false, false),
         };
         FunctionInSection {
             calls_per_s_w: self.rate(|trial| binned::calls(trial, function)),

@@ -83,7 +83,7 @@ pub fn summarize(design: &Design, runs: &[Run], trials: &[Trial], seed: u64) -> 
 /// What the method shows instead of calls, in any of its trials.
 fn shows_instead(trials: &Trials<'_>, method: &Descriptor, items: &Items) -> Option<String> {
     let done = trials.done(&method.id).map(|(.., measured)| measured);
-    items.instead(method, done).map(|item| item.name.to_owned())
+    items.instead(method, done).map(str::to_owned)
 }
 
 /// The function that each kick calls, if the target has it with a reference counter; otherwise the
@@ -148,8 +148,17 @@ mod tests {
     use super::*;
     use crate::analysis::figures::table::KERNEL_NS_PER_EVENT;
     use crate::{
-        analysis::fixture::{Lab, campaign, exchanged, shows},
-        model::figure::Platform,
+        analysis::{
+            fixture::{Lab, campaign, exchanged, shows},
+            merge::{Source, merge},
+        },
+        model::{
+            campaign::Reconciliation,
+            counter::Counted,
+            figure::Platform,
+            method::{Class, Family, SeriesUnit},
+            note::Note,
+        },
     };
 
     const CLOSED_LOOP: (Part, Pace) = (Part::Overhead, Pace::ClosedLoop);
@@ -215,6 +224,38 @@ mod tests {
             }
         }
         assert_eq!(summary(&lab).headline_function, "handle_tx");
+    }
+
+    /// It costs nothing per call, is correlated with throughput, and is never taken for calls; its
+    /// journal can be merged.
+    #[test]
+    fn a_counter_is_shown_as_what_it_counts() {
+        let mut lab = lab();
+        let of = Counted::RunTime;
+        let counter = &mut lab.design.methods[2];
+        (counter.family, counter.class) = (Family::Counters, Class::Inferred);
+        counter.unit = SeriesUnit::Counter { of };
+        for trial in lab.trials.iter_mut().filter(|trial| trial.method.0 == TRACER) {
+            let Outcome::Done(measured) = &mut trial.outcome else { panic!("it was done") };
+            measured.observation.recorded = vec![None, None, None].into();
+            for series in &mut measured.series {
+                of.name().clone_into(&mut series.function);
+            }
+        }
+        let source = Source { name: "a.jsonl".into(), lines: lab.journal() };
+        let merged = merge(vec![source]).unwrap().summary;
+        assert_eq!(merged.failed_trials, 0);
+        let method = &merged.methods[2];
+        assert_eq!(method.shows_instead.as_deref(), Some(of.name()));
+        let not_calls = Reason::NotCalls { item: of.name().into() };
+        let why = not_calls.clone();
+        assert_eq!(method.events.reconciles, Reconciliation::NotApplicable { why });
+        assert_eq!(*method.fidelity.figures.of(table::SERIES_ERROR), Figure::null(not_calls));
+        let r_m = method.fidelity.figures.of(table::R_M).known().unwrap();
+        let note = Note::StandsIn { item: of.name().into() };
+        assert!(r_m.estimate > 0.5 && r_m.notes.contains(&note), "{r_m:?}");
+        let cost = method.overhead.of(KERNEL_NS_PER_EVENT).known().unwrap();
+        assert!(cost.lo < Some(0.0) && cost.hi > Some(0.0), "{cost:?}");
     }
 
     #[test]

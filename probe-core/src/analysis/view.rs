@@ -199,8 +199,8 @@ impl View {
     /// For each bin, the difference in calls between the method's series and the reference
     /// counter's, and the calls by the reference counter.
     fn away(&self, factor: Option<f64>) -> Result<[Vec<f64>; 2], Reason> {
-        let factor = factor.ok_or(Reason::SharesNotCalls)?;
         let (method, reference) = (self.calls()?, self.reference()?);
+        let factor = factor.ok_or(Reason::SharesNotCalls)?;
         if method.len() != reference.len() {
             return Err(Reason::Lengths { bins: [method.len(), reference.len()] });
         }

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::counter::Counted;
+
 /// Id of a method with its parameters, for example `perf-sample-999:event=cpu-clock`. The baseline
 /// is `off`.
 #[derive(
@@ -54,6 +56,8 @@ pub enum Family {
     Bpf,
     /// Packet sockets.
     Capture,
+    /// What the kernel counts anyway; nothing is attached.
+    Counters,
     /// Another program's command line.
     External,
 }
@@ -68,7 +72,7 @@ pub enum Class {
     Recorded,
     /// Some calls, or moments, are seen and represent all of them.
     Sampled,
-    /// Calls are not seen, only something that they cause.
+    /// Calls are not seen, only something that they cause or that goes with them.
     Inferred,
     /// Nothing is observed: the baseline, and hooks that only cost.
     Nothing,
@@ -85,6 +89,11 @@ pub enum SeriesUnit {
     },
     /// Share of CPU time, in per cent of all samples of the bin.
     CpuShare,
+    /// The increase of one of the kernel's own counters.
+    Counter {
+        /// What it counts.
+        of: Counted,
+    },
     /// Nothing is observed.
     Nothing,
 }
@@ -144,9 +153,8 @@ impl Descriptor {
             (Class::Recorded, SeriesUnit::Calls { .. }) => &[Gives::Counts, Gives::Timestamps],
             (Class::Exact, SeriesUnit::Calls { .. }) => &[Gives::Counts],
             (_, SeriesUnit::CpuShare) => &[Gives::Shares],
-            (Class::Sampled | Class::Inferred | Class::Nothing, _) | (_, SeriesUnit::Nothing) => {
-                &[]
-            }
+            (Class::Sampled | Class::Inferred | Class::Nothing, _)
+            | (_, SeriesUnit::Counter { .. } | SeriesUnit::Nothing) => &[],
         };
         let durations = self.durations.then_some(Gives::Latency);
         of_calls.iter().copied().chain(durations).collect()
@@ -179,6 +187,8 @@ mod tests {
         assert_eq!(gives(Class::Sampled, SeriesUnit::CpuShare, false), [Gives::Shares]);
         // Frames are not calls, and a hook alone reports nothing.
         assert_eq!(gives(Class::Inferred, calls(1.0), false), []);
+        let of = Counted::Frames;
+        assert_eq!(gives(Class::Inferred, SeriesUnit::Counter { of }, false), []);
         assert_eq!(gives(Class::Nothing, SeriesUnit::Nothing, false), []);
     }
 }

@@ -6,6 +6,7 @@
 pub mod bounds;
 pub mod campaign;
 pub mod checks;
+pub mod counter;
 pub mod cpu_list;
 pub mod doctor;
 pub mod external;

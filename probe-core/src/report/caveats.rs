@@ -19,6 +19,7 @@ use crate::{
     model::{
         campaign::{Campaign, Design, MethodSummary, Reconciliation, Run, Unavailable},
         checks::{Along, Outlier, Quantity, Trend},
+        counter::Counted,
         figure::{Absent, Figure, Platform},
         reason::{Reason, TrialKind},
         trial::{Outcome, Trial},
@@ -86,9 +87,12 @@ fn stand_ins(methods: &[MethodSummary]) -> Vec<String> {
         }
     }
     let told = |Group { text, items, .. }: Group| {
+        let own = match Counted::is_throughput(&text) {
+            true => " That is the throughput itself, so it follows it by definition.",
+            false => "",
+        };
         format!(
-            "Methods that cannot see {CALLED_PER_KICK}, and show {text} instead, which its calls \
-             cause: {}.",
+            "Methods that cannot see {CALLED_PER_KICK}, and show {text} instead: {}.{own}",
             items.join(", ")
         )
     };

@@ -106,6 +106,7 @@ pub(super) fn shown(campaign: &Campaign, method: &Descriptor, trial: &Measured) 
         SeriesUnit::Nothing => return happened(campaign, trial),
         SeriesUnit::CpuShare => None,
         SeriesUnit::Calls { factor } => Some(factor),
+        SeriesUnit::Counter { .. } => Some(1.0),
     };
     let seen = series(trial, function)?;
     let values = seen.values.clone();

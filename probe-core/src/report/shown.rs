@@ -52,6 +52,7 @@ pub(super) fn what(campaign: &Campaign, method: &Descriptor) -> String {
     match (method.unit, instead) {
         (_, Some(seen)) => seen.function.clone(),
         (SeriesUnit::CpuShare, None) => "share of CPU".into(),
+        (SeriesUnit::Counter { of }, None) => of.name().into(),
         (SeriesUnit::Calls { .. } | SeriesUnit::Nothing, None) => "calls".into(),
     }
 }

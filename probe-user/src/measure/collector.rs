@@ -78,7 +78,7 @@ impl Collector {
     ) -> Option<Series> {
         match unit {
             SeriesUnit::Nothing => None,
-            SeriesUnit::Calls { .. } => {
+            SeriesUnit::Calls { .. } | SeriesUnit::Counter { .. } => {
                 let values = self.items.get(item)?.calls(edges)?;
                 Some(Series { function: name, values, self_share: None })
             }

@@ -4,6 +4,7 @@ use crate::{
     error::{Error, Result},
     model::{
         campaign::{Design, Run},
+        method::SeriesUnit,
         trial::{Measured, Outcome, ReferenceCounts, Trial},
     },
 };
@@ -31,9 +32,13 @@ pub fn refute_all(design: &Design, runs: &[Run], trials: &mut [Trial]) -> Result
 
 /// Whether a trial fits the design and its series fit each other.
 fn check(trial: &Trial, design: &Design) -> std::result::Result<(), String> {
-    if !design.methods.iter().any(|method| method.id == trial.method) {
+    let Some(method) = design.methods.iter().find(|method| method.id == trial.method) else {
         return Err(format!("{} is not among the design's methods", trial.method));
-    }
+    };
+    let counter = match method.unit {
+        SeriesUnit::Counter { of } => Some(of.name()),
+        _ => None,
+    };
     let Outcome::Done(measured) = &trial.outcome else { return Ok(()) };
     let Measured { edges, throughput, reference, observation, series, .. } = &**measured;
     let (bins, items) = (throughput.len(), design.target.item_count());
@@ -59,7 +64,8 @@ fn check(trial: &Trial, design: &Design) -> std::result::Result<(), String> {
     }
     for one in series {
         fits("bins of the method's series", one.values.len(), bins)?;
-        if !design.target.items().any(|(_, name)| name == one.function) {
+        let is_item = design.target.items().any(|(_, name)| name == one.function);
+        if !is_item && counter != Some(one.function.as_str()) {
             return Err(format!("a series of {}, which is not in the target", one.function));
         }
     }

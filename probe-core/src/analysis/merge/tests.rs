@@ -4,7 +4,9 @@ use super::*;
 use crate::{
     analysis::{fixture::Lab, journal::journals},
     model::{
+        counter::Counted,
         figure::Platform,
+        observation::Series,
         trial::{Measured, Outcome, Pace, Part},
     },
 };
@@ -212,6 +214,12 @@ fn a_trial_that_contradicts_itself_becomes_a_failed_one() {
         }
     };
     let contradiction = "its data contradicts itself: ";
+    // Only a counter has a series of what is not in the target.
+    let text = why(|measured| {
+        let function = Counted::Drops.name().into();
+        measured.series = vec![Series { function, values: vec![0.0], self_share: None }];
+    });
+    assert!(text.contains("drops, which is not in the target"), "{text}");
     let text = why(|measured| measured.edges.truncate(1));
     assert_eq!(text, format!("{contradiction}1 bin edges for 2"));
     let text = why(|measured| measured.observation.recorded = vec![Some(1)].into());

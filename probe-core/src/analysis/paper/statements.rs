@@ -113,7 +113,7 @@ fn series(context: &Context<'_>, method: &MethodSummary) -> &'static str {
     match described.map(|described| described.unit) {
         Some(SeriesUnit::CpuShare) => "r of its shares of CPU time",
         Some(SeriesUnit::Calls { .. }) => "r of its calls",
-        Some(SeriesUnit::Nothing) | None => "r of its series",
+        Some(SeriesUnit::Counter { .. } | SeriesUnit::Nothing) | None => "r of its series",
     }
 }
 

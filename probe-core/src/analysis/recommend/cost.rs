@@ -77,7 +77,7 @@ impl Way {
                 calls_per_s: rate.per_second(),
                 // What counts in the kernel is read at the bins' edges, however many calls there
                 // were.
-                reader_per_call: method.class != Class::Exact,
+                reader_per_call: method.class != Class::Exact && !counts_anyway(method),
             },
         }
     }
@@ -122,6 +122,11 @@ impl Way {
             _ => kernel_pct(pair),
         }
     }
+}
+
+/// Whether the kernel counts it whether or not anybody reads it.
+pub(super) fn counts_anyway(method: &Descriptor) -> bool {
+    matches!(method.unit, SeriesUnit::Counter { .. })
 }
 
 /// ns of CPU time per second, in per cent of one CPU.

@@ -16,8 +16,14 @@ use crate::{
 };
 
 /// The families that have their own colours.
-pub(super) const FAMILIES: [Family; 5] =
-    [Family::Ftrace, Family::Perf, Family::Bpf, Family::Capture, Family::External];
+pub(super) const FAMILIES: [Family; 6] = [
+    Family::Ftrace,
+    Family::Perf,
+    Family::Bpf,
+    Family::Capture,
+    Family::Counters,
+    Family::External,
+];
 
 /// A drawing with its name and its data.
 pub(super) struct Chart {
@@ -86,6 +92,7 @@ fn series(family: Family) -> usize {
         Family::Bpf => 3,
         Family::Capture => 4,
         Family::External => 5,
+        Family::Counters => 6,
     }
 }
 
@@ -120,6 +127,7 @@ pub(super) fn name(family: Family) -> &'static str {
         Family::Perf => "perf",
         Family::Bpf => "bpf",
         Family::Capture => "capture",
+        Family::Counters => "counters",
         Family::External => "external",
     }
 }

@@ -49,8 +49,15 @@ fn of_trial<'a>(
     let shown = |name: &str| measured.series.iter().find(|series| series.function == name);
     let seen =
         |(item, name): &(ItemId, String)| with_reference(*item).is_some() || shown(name).is_some();
+    let target = &campaign.design.target;
+    // What no target lists; frames are listed.
+    let counter = match unit {
+        SeriesUnit::Counter { of } => Some((of.item(target), of.name().to_owned())),
+        _ => None,
+    };
+    let counter = counter.filter(|(item, _)| item.0 >= target.item_count());
     let mut seen: Vec<Option<(ItemId, String)>> =
-        campaign.design.target.items().filter(seen).map(Some).collect();
+        target.items().chain(counter).filter(seen).map(Some).collect();
     if seen.is_empty() {
         seen.push(None);
     }
@@ -164,12 +171,14 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         ),
         Column::text(
             "shown_unit",
-            "calls (hits, if the item is not a function) or cpu_share_pct",
+            "calls (hits, if the item is not a function), cpu_share_pct, or counter: the increase \
+             of what the item names",
             |row| {
                 row.shown?;
                 match row.unit {
                     SeriesUnit::Calls { .. } => Some("calls".into()),
                     SeriesUnit::CpuShare => Some("cpu_share_pct".into()),
+                    SeriesUnit::Counter { .. } => Some("counter".into()),
                     SeriesUnit::Nothing => None,
                 }
             },
@@ -177,12 +186,13 @@ pub(super) fn columns<'a>() -> Vec<Column<'a, Row<'a>>> {
         Column::number(
             "calls_per_unit",
             "calls",
-            "represented by each shown call: the declared sampling factor; null for shares",
+            "represented by each shown call: the declared sampling factor; null for shares and \
+             counters",
             |row| {
                 row.shown?;
                 match row.unit {
                     SeriesUnit::Calls { factor } => Some(factor),
-                    SeriesUnit::CpuShare | SeriesUnit::Nothing => None,
+                    SeriesUnit::CpuShare | SeriesUnit::Counter { .. } | SeriesUnit::Nothing => None,
                 }
             },
         ),

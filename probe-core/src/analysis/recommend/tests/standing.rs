@@ -1,6 +1,7 @@
 //! What rules a method out, and what leaves it open.
 
 use super::*;
+use crate::model::{counter::Counted, method::SeriesUnit};
 
 #[test]
 fn a_straddling_interval_says_how_many_blocks_are_missing() {
@@ -78,6 +79,22 @@ fn the_correlation_must_be_left_and_what_is_no_call_says_nothing_of_it() {
         panic!()
     };
     assert!(why.contains("frames"), "{why}");
+}
+
+#[test]
+fn a_counter_has_nothing_to_lose_and_gives_no_calls() {
+    let mut counter = ordered(Platform::Native);
+    edit(&mut counter, TRACER, |_, measured| {
+        measured.observation.recorded = vec![None, None, None].into();
+    });
+    let tracer = counter.design.methods.iter_mut().find(|method| method.id.0 == TRACER).unwrap();
+    tracer.class = Class::Inferred;
+    tracer.unit = SeriesUnit::Counter { of: Counted::RunTime };
+    let wanted = Wanted { max_loss_pct: Some(0.0), ..Wanted::default() };
+    let found = recommend(&campaign(counter), &wanted);
+    assert_eq!(of(&found, TRACER).standing, Standing::Qualifies);
+    assert_eq!(of(&found, TRACER).shows_instead.as_deref(), Some("ns of worker run time"));
+    assert_eq!(*verdict(&found, TRACER, Criterion::Loss), Verdict::Met);
 }
 
 #[test]
