@@ -10,16 +10,14 @@
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
-use std::{
-    fs::{self, File},
-    os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
 use probe_core::{
     error::{Error, Result},
     model::units::Nanos,
 };
+
+use super::reread::Reread;
 
 /// What a thread or a CPU has spent since it started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,7 +51,7 @@ pub fn sleeps() -> Result<u64> {
 
 /// CPU time of one thread; the file stays open.
 #[derive(Debug)]
-pub struct ThreadTime(Proc);
+pub struct ThreadTime(Reread);
 
 impl ThreadTime {
     /// Opens the account of `tid`: a thread of any process, or of the kernel.
@@ -61,7 +59,7 @@ impl ThreadTime {
     /// # Errors
     /// There is no such thread, or the kernel has no `CONFIG_SCHED_INFO`.
     pub fn of(tid: u32) -> Result<Self> {
-        Proc::open(format!("/proc/{tid}/task/{tid}/schedstat").into()).map(Self)
+        Reread::open(format!("/proc/{tid}/task/{tid}/schedstat")).map(Self)
     }
 
     /// What the thread has spent.
@@ -75,7 +73,7 @@ impl ThreadTime {
 
 /// CPU time of every online CPU; the file stays open.
 #[derive(Debug)]
-pub struct SystemTime(Proc);
+pub struct SystemTime(Reread);
 
 impl SystemTime {
     /// Opens the account of the system.
@@ -83,7 +81,7 @@ impl SystemTime {
     /// # Errors
     /// The kernel has no `CONFIG_SCHEDSTATS`.
     pub fn open() -> Result<Self> {
-        let opened = Proc::open("/proc/schedstat".into());
+        let opened = Reread::open("/proc/schedstat");
         opened.map(Self).map_err(|e| e.with_hint("Run a kernel with CONFIG_SCHEDSTATS"))
     }
 
@@ -94,52 +92,6 @@ impl SystemTime {
     pub fn read(&mut self) -> Result<Vec<(u32, Spent)>> {
         self.0.parse(parse_system)
     }
-}
-
-/// A file of procfs that is read repeatedly.
-#[derive(Debug)]
-struct Proc {
-    path: PathBuf,
-    file: File,
-    text: Vec<u8>,
-}
-
-impl Proc {
-    fn open(path: PathBuf) -> Result<Self> {
-        let file = File::open(&path).map_err(|e| Error::file("open", &path, e))?;
-        Ok(Self { path, file, text: vec![0; 4096] })
-    }
-
-    fn parse<T>(
-        &mut self,
-        parse: impl FnOnce(&str) -> std::result::Result<T, String>,
-    ) -> Result<T> {
-        let length = self.fill().map_err(|e| Error::file("read", &self.path, e))?;
-        let malformed = |why: String| Error::malformed(name(&self.path), why);
-        let text = self.text.get(..length).unwrap_or_default();
-        let text = str::from_utf8(text).map_err(|e| malformed(e.to_string()))?;
-        parse(text).map_err(malformed)
-    }
-
-    /// Reads the whole file. seq_file fills a buffer that is large enough in one call, so the text
-    /// is from one moment as far as the kernel guarantees it; if the buffer is full, it was too
-    /// small.
-    fn fill(&mut self) -> std::io::Result<usize> {
-        loop {
-            let mut length = 0;
-            while let Some(room) = self.text.get_mut(length..).filter(|room| !room.is_empty()) {
-                match self.file.read_at(room, length as u64)? {
-                    0 => return Ok(length),
-                    count => length = length.saturating_add(count),
-                }
-            }
-            self.text.resize(length.saturating_mul(2), 0);
-        }
-    }
-}
-
-fn name(path: &Path) -> String {
-    path.display().to_string()
 }
 
 /// `/proc/PID/task/TID/schedstat`: ns on a CPU, ns waiting for one, number of slices.

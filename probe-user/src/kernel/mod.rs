@@ -23,6 +23,7 @@ pub mod owner;
 pub mod packets;
 pub mod probe_events;
 pub mod program;
+pub mod reread;
 pub mod run;
 pub mod sock_diag;
 pub mod swept;
