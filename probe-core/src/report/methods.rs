@@ -3,15 +3,18 @@
 use std::fmt::Write as _;
 
 use super::lines::paragraph;
-use crate::model::method::{Class, Descriptor};
+use crate::model::method::{Class, Descriptor, SeriesUnit};
 
 /// A few lines per method: what it does, what it gives, and its parameters with their values.
 pub fn render(methods: &[&Descriptor], groups: &[&str]) -> String {
     let mut text = String::new();
     for method in methods {
-        let Descriptor { id, family: _, class, unit: _, durations: _, summary, parameters } =
-            method;
-        let _ = writeln!(text, "{id}  ({})", kind(*class));
+        let Descriptor { id, family: _, class, unit, durations: _, summary, parameters } = method;
+        let kind = match unit {
+            SeriesUnit::Counter { .. } => "the kernel counts anyway",
+            _ => kind(*class),
+        };
+        let _ = writeln!(text, "{id}  ({kind})");
         text += &paragraph("    ", summary);
         let gives = method.gives();
         if !gives.is_empty() {
