@@ -54,7 +54,9 @@ fn on_testbed(host: &Host, run: &Run, testbed: &Testbed) -> Result<usize> {
         }
     };
     let taps = testbed.dut().map(|netns| Taps { netns, names: testbed.taps() });
-    let context = AttachContext { run, taps, cpus: &host.placement.load, interrupted: None };
+    let workers = testbed.worker_threads();
+    let cpus = &host.placement.load;
+    let context = AttachContext { run, taps, workers: &workers, cpus, interrupted: None };
     let place = Place { target: &target, context, hits: Hits::Exactly };
     let mut group = trigger.group(&mut criterion);
     let failed = trigger.under(&host.methods, &place, &mut group);

@@ -162,8 +162,10 @@ fn unfit(method: &dyn Method, place: &Place<'_>) -> Option<String> {
     if descriptor.unit == SeriesUnit::CpuShare {
         return Some("it does nothing per call; `tracetoll run` measures its cost".into());
     }
-    if descriptor.family == Family::Capture && place.context.taps.is_none() {
-        return Some("it sees frames, and there are none".into());
+    if matches!(descriptor.family, Family::Capture | Family::Counters)
+        && place.context.taps.is_none()
+    {
+        return Some("it needs guests, and there are none".into());
     }
     match method.detect(place.target) {
         Detection::Available => None,

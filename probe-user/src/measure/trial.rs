@@ -6,7 +6,7 @@ use probe_core::{
     error::{Error, Result},
     model::{
         campaign::ReferenceCheck,
-        method::Descriptor,
+        method::{Descriptor, SeriesUnit},
         observation::{Observation, Series},
         scenario::{GuestKind, Guests},
         trial::{CpuTimes, Measured, Pace, Part, Phase, Received},
@@ -84,9 +84,11 @@ impl Bench<'_> {
             false => None,
         };
         let taps = testbed.dut().map(|netns| Taps { netns, names: testbed.taps() });
+        let workers = testbed.worker_threads();
         let context = AttachContext {
             run: self.run,
             taps,
+            workers: &workers,
             cpus: &self.placement.reader,
             interrupted: Some(self.interrupted),
         };
@@ -235,6 +237,11 @@ impl Bench<'_> {
         collector: &Collector,
         edges: &[Nanos],
     ) -> Vec<Series> {
+        // What a counter counts is not among the items, or is all that it observes.
+        if let SeriesUnit::Counter { of } = method.unit {
+            let (item, name) = (of.item(self.target), of.name().to_owned());
+            return collector.series(item, name, method.unit, edges).into_iter().collect();
+        }
         let told = |item| match observation.recorded.get(item) {
             Some(hits) => *hits == 0 || collector.heard(item),
             None => false,

@@ -30,6 +30,7 @@ use probe_core::{
         item::{ItemId, PerItem},
         method::Descriptor,
         observation::Observation,
+        scenario::GuestKind,
         target::Target,
         units::Nanos,
     },
@@ -65,6 +66,11 @@ pub trait Method: Send + Sync {
     /// [`known`]: crate::kernel::known
     fn ask(&self, target: &Target, known: &Known) -> Detection;
 
+    /// Whether it has something to observe under guests of this kind, whatever the kernel has.
+    fn suits(&self, _: GuestKind) -> Detection {
+        Detection::Available
+    }
+
     /// Like [`Method::ask`], for a single question.
     fn detect(&self, target: &Target) -> Detection {
         self.ask(target, &Known::default())
@@ -93,6 +99,8 @@ pub struct AttachContext<'a> {
     pub run: &'a Run,
     /// The guests' TAPs; `None` if there is no load.
     pub taps: Option<Taps<'a>>,
+    /// Thread ids of the guests' vhost workers; empty if there is no load.
+    pub workers: &'a [u32],
     /// The CPUs that the method's own processes may use: those of the traced machine. Empty for
     /// those of the calling thread.
     pub cpus: &'a [u32],
@@ -112,7 +120,7 @@ pub struct Taps<'a> {
 impl<'a> AttachContext<'a> {
     /// Without any load.
     pub fn bare(run: &'a Run) -> Self {
-        Self { run, taps: None, cpus: &[], interrupted: None }
+        Self { run, taps: None, workers: &[], cpus: &[], interrupted: None }
     }
 }
 

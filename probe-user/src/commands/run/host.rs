@@ -92,7 +92,7 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<ExitCode> {
     known.programs = run.programs.clone();
     let target = target(&args.target, &known)?;
     let holders = check_target(args, &target, &known)?;
-    let (methods, unavailable) = detect(wanted, &target, &known);
+    let (methods, unavailable) = detect(wanted, scenario.guests.kind, &target, &known);
     let design = Design {
         version: env!("CARGO_PKG_VERSION").into(),
         kernel: host::release(),
@@ -325,15 +325,20 @@ fn check_target(args: &RunArgs, target: &Target, known: &Known) -> Result<Vec<Ho
     }
 }
 
-/// Splits the methods into those that work here and those that cannot. If that is unclear, a method
-/// is tried.
+/// Splits the methods into those that work here, under such guests, and those that cannot. If that
+/// is unclear, a method is tried.
 fn detect(
     wanted: Vec<Box<dyn Method>>,
+    guests: GuestKind,
     target: &Target,
     known: &Known,
 ) -> (Vec<Box<dyn Method>>, Vec<Unavailable>) {
     let mut unavailable = Vec::new();
-    let usable = wanted.into_iter().filter(|method| match method.ask(target, known) {
+    let ask = |method: &dyn Method| match method.suits(guests) {
+        Detection::Available => method.ask(target, known),
+        no => no,
+    };
+    let usable = wanted.into_iter().filter(|method| match ask(&**method) {
         Detection::Available => true,
         Detection::Inconclusive(error) => {
             log::warn!(
