@@ -20,6 +20,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ftrace_format", targets::ftrace_format),
     ("ftrace_page", targets::ftrace_page),
     ("journal", inputs::journal),
+    ("counters", targets::counters),
     ("kallsyms", targets::kallsyms),
     ("method", inputs::method),
     ("packet_block", targets::packet_block),

@@ -16,6 +16,7 @@ use probe_user::{
         tracefs::format::{Fields, Format},
     },
     methods::{
+        counters::parse,
         ftrace::{
             calls::{CallDecoder, EventKind, Tally},
             page::PageLayout,
@@ -119,6 +120,23 @@ pub(crate) fn btf(data: &[u8]) {
     }
     if let Ok(functions) = Functions::parse(module, base) {
         functions.id("f");
+    }
+}
+
+/// The files of the kernel's own counters.
+pub(crate) fn counters(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for parse in [
+        parse::number,
+        parse::run_time,
+        parse::run_delay,
+        parse::switches,
+        parse::net_rx,
+        parse::net_tx,
+        parse::squeezed,
+        parse::pressure,
+    ] {
+        let _ = parse(&text);
     }
 }
 

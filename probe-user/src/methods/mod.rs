@@ -8,6 +8,7 @@
 
 pub mod bpf;
 pub mod capture;
+pub mod counters;
 mod detection;
 pub mod entry;
 pub mod external;

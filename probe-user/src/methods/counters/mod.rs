@@ -1,0 +1,3 @@
+//! What the kernel counts whether or not anybody traces.
+
+pub mod parse;
