@@ -91,7 +91,7 @@ fn the_page_of_methods_is_the_registrys() {
         let rows = rows.iter().map(row);
         generated(PAGE, family, &table(["id", "what it does", "gives"], rows));
     }
-    for family in ["ftrace", "perf", "bpf", "capture"] {
+    for family in ["ftrace", "perf", "bpf", "capture", "counters"] {
         let row = |(id, method): &(&str, Descriptor)| {
             assert!(losses(&text, id), "{id}: no row on what it loses");
             [format!("`{id}`"), method.summary.clone(), gives(method), parameters(method)]

@@ -175,7 +175,7 @@ fn unsteady() -> Result<()> {
 }
 
 /// Everything attached now, by anybody.
-fn attached() -> Result<String> {
+pub(crate) fn attached() -> Result<String> {
     let tracefs = Tracefs::find()?;
     let list =
         |file: &str| Ok::<_, anyhow::Error>(tracefs.read_if_there(file)?.unwrap_or_default());
@@ -192,9 +192,11 @@ fn lost() -> Result<()> {
     let mut seen = 0;
     for method in registry::select("all")? {
         let id = &method.descriptor().id.0;
-        // Frames are captured at the TAPs of a load.
-        if matches!(method.descriptor().family, Family::External | Family::Capture)
-            || !matches!(method.detect(&target), Detection::Available)
+        // These need a load.
+        if matches!(
+            method.descriptor().family,
+            Family::External | Family::Capture | Family::Counters
+        ) || !matches!(method.detect(&target), Detection::Available)
         {
             continue;
         }

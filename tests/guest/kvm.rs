@@ -19,8 +19,11 @@ use probe_core::model::{
     units::Nanos,
 };
 use probe_user::{
-    kernel::{cpus, cputime::ThreadTime, netdev::NetDevices, run::Run},
+    kernel::{
+        cpus, cputime::ThreadTime, kallsyms::Kallsyms, netdev::NetDevices, run::Run, targets,
+    },
     measure::leftovers,
+    methods::{AttachContext, Observer, registry},
     sys::tun,
     workload::{Load, Offered, Orders, Placement, RequestedCpus, Testbed, scenarios},
 };
@@ -163,9 +166,18 @@ fn queues() -> Result<()> {
         .number::<u32>(&testbed.taps()[0], "queues/tx-1/tx_timeout")
         .context("the second queue")?;
     let calls = HandleTx::attach()?;
+    let before = exits()?;
+    let counted = counters(&run)?;
     let mut load = testbed.start(orders(1, 0))?;
     until(&mut *load, "frames", |load| Ok(load.sent_by_guest()?[0].frames > 2000))?;
     ensure!(calls.calls()? > 0, "no call of handle_tx");
+    for mut counter in counted {
+        counter.disable()?;
+        let seen = counter.detach()?;
+        let total = seen.details["total"].as_u64().context("no total")?;
+        // The numbers are exits, or follow from one.
+        ensure!((1..=exits()? - before).contains(&total), "{seen:?}, from {before}");
+    }
     for worker in [one, two] {
         ensure!(ThreadTime::of(worker.tid)?.read()?.run > Nanos(0), "{worker:?} never ran");
     }
@@ -173,6 +185,25 @@ fn queues() -> Result<()> {
     drop(calls);
     testbed.close()?;
     victim::gone(&PROGRAMS)
+}
+
+/// Exits of all VMs so far.
+fn exits() -> Result<u64> {
+    Ok(fs::read_to_string("/sys/kernel/debug/kvm/exits")?.trim_end().parse()?)
+}
+
+/// Each counter of KVM, enabled.
+fn counters(run: &Run) -> Result<Vec<Observer>> {
+    let target = targets::resolve("vhost", &Kallsyms::load()?)?;
+    let enabled = |id: &str| -> Result<Observer> {
+        let mut counter = registry::find(id)?.attach(&target, &AttachContext::bare(run))?;
+        counter.enable()?;
+        Ok(counter)
+    };
+    ["counters-kvm", "counters-kvm:of=halts", "counters-kvm:of=wakeups"]
+        .into_iter()
+        .map(enabled)
+        .collect()
 }
 
 fn interrupted() -> Result<()> {

@@ -9,6 +9,7 @@ mod bridge;
 mod byhand;
 mod campaign;
 mod capture;
+mod counters;
 mod cpus;
 mod ending;
 mod existing;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         ftrace_probes::tests(),
         perf::tests(),
         capture::tests(),
+        counters::tests(),
         perf_events::tests(),
         external::tests(),
         reference::tests(),

@@ -8,7 +8,8 @@ use probe_core::{
 };
 
 use super::{
-    Method, bpf, capture, entry::Entry, external, ftrace, off::Off, options::Options, perf,
+    Method, bpf, capture, counters, entry::Entry, external, ftrace, off::Off, options::Options,
+    perf,
 };
 
 const BASELINE: &[Entry] = &[
@@ -22,6 +23,7 @@ const FAMILIES: &[(&str, &[Entry])] = &[
     ("perf", perf::METHODS),
     ("bpf", bpf::METHODS),
     ("capture", capture::METHODS),
+    ("counters", counters::METHODS),
     ("external", external::METHODS),
 ];
 

@@ -19,6 +19,7 @@ const OF_THE_KERNEL: &[&str] = &[
     "bpf_fentry",
     "bpf_probes",
     "capture",
+    "counters",
     "ftrace",
     "ftrace_methods",
     "ftrace_probes",
