@@ -35,6 +35,14 @@ sections = [{ hogs = 0, duration = "400ms" }, { hogs = 1, duration = "400ms" }]
 
 const CHANGED: &str = "bpf-fentry-timestamp";
 const UNCHANGED: &str = "bpf-fentry-count";
+
+/// They attach nothing, so a call must cost nothing: the negative control.
+const COUNTERS: [&str; 2] = ["counters-netdev", "counters-worker-switches"];
+
+/// What a call may cost under them, in counted ns. A hook that does nothing costs ten times as
+/// much.
+const NOTHING: f64 = 5.0;
+
 const GATE: &str = "overhead.kernel_ns_per_event>5%+12";
 
 /// The workspace's root.
@@ -104,7 +112,7 @@ fn campaign(folder: &Path, name: &str, object: &Path) -> PathBuf {
     words.push(out.as_ref());
     words.extend(["--overhead-blocks", "1", "--fidelity-seeds", "0", "--scenario"].map(OsStr::new));
     words.push(scenario.as_ref());
-    let methods = [CHANGED, UNCHANGED].join(",");
+    let methods = [&[CHANGED, UNCHANGED][..], &COUNTERS].concat().join(",");
     words.extend(["--methods", methods.as_str()].map(OsStr::new));
     words.extend([OsStr::new("--object"), object.as_ref()]);
     succeed(Command::new(tracetoll()).args(words));
@@ -135,6 +143,17 @@ fn gated(base: &Path, new: &Path) -> (Option<i32>, impl Fn(&str) -> (String, Str
         (word(&change["verdict"]["kind"]), word(&answer["judgement"]))
     };
     (told.status.code(), find)
+}
+
+/// What a call costs under `method`, in counted ns.
+fn cost(folder: &Path, method: &str) -> f64 {
+    let campaign = fs::read(folder.join("campaign.json")).unwrap();
+    let campaign: Value = serde_json::from_slice(&campaign).unwrap();
+    let mut methods = campaign["summary"]["methods"].as_array().unwrap().iter();
+    let found = methods.find(|one| one["id"] == method).unwrap();
+    let figure = &found["overhead"]["kernel_ns_per_event"];
+    assert_eq!(figure["platform"], "counted", "{figure}");
+    figure["estimate"].as_f64().unwrap_or_else(|| panic!("{method}: {figure}"))
 }
 
 #[test]
@@ -172,6 +191,12 @@ fn a_second_clock_read_is_found_and_changed_words_are_not() {
             .map(|(name, object)| scope.spawn(move || campaign(dir, name, object)))
             .map(|campaign| campaign.join().unwrap())
     });
+    for method in COUNTERS {
+        let ns = cost(&base, method);
+        println!("{method}: {ns:+.2} counted ns per call");
+        assert!(ns.abs() < NOTHING, "{method}: {ns} counted ns per call");
+    }
+    assert!(cost(&base, UNCHANGED) > 10.0 * NOTHING);
     let both = |verdict: &str, judgement: &str| (verdict.to_owned(), judgement.to_owned());
     let (status, said) = gated(&base, &words);
     assert_eq!(status, Some(0));
