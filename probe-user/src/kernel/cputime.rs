@@ -95,7 +95,7 @@ impl SystemTime {
 }
 
 /// `/proc/PID/task/TID/schedstat`: ns on a CPU, ns waiting for one, number of slices.
-fn parse_thread(text: &str) -> std::result::Result<Spent, String> {
+pub(crate) fn parse_thread(text: &str) -> std::result::Result<Spent, String> {
     let mut fields = text.split_ascii_whitespace().map(str::parse::<u64>);
     match (fields.next(), fields.next(), fields.next(), fields.next()) {
         (Some(Ok(run)), Some(Ok(delay)), Some(Ok(_slices)), None) => {

@@ -1,24 +1,20 @@
 //! The numbers in the kernel's text files. Each function returns `None` for text of another form.
 
+use crate::kernel::cputime::parse_thread;
+
 /// A file that is one number.
 pub fn number(text: &str) -> Option<u64> {
     text.trim_end().parse().ok()
 }
 
-/// `/proc/PID/task/TID/schedstat`: ns on a CPU, ns waiting for one, number of slices.
+/// `/proc/PID/task/TID/schedstat`: ns on a CPU.
 pub fn run_time(text: &str) -> Option<u64> {
-    schedstat(text).map(|[run, _, _]| run)
+    parse_thread(text).ok().map(|spent| spent.run.0)
 }
 
-/// See [`run_time`].
+/// The same file: ns waiting for a CPU.
 pub fn run_delay(text: &str) -> Option<u64> {
-    schedstat(text).map(|[_, delay, _]| delay)
-}
-
-fn schedstat(text: &str) -> Option<[u64; 3]> {
-    let fields: Vec<u64> =
-        text.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
-    fields.try_into().ok()
+    parse_thread(text).ok().map(|spent| spent.delay.0)
 }
 
 /// `/proc/PID/task/TID/status`: switches because the thread slept, and because another ran.
