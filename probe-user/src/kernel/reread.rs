@@ -4,7 +4,7 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Read as _},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
@@ -68,9 +68,11 @@ impl Reread {
         loop {
             let mut length = 0;
             while let Some(room) = self.text.get_mut(length..).filter(|room| !room.is_empty()) {
-                match self.file.read_at(room, length as u64)? {
-                    0 => return Ok(length),
-                    count => {
+                match self.file.read_at(room, length as u64) {
+                    Err(e) if e.raw_os_error() == Some(libc::ESPIPE) => return self.reopen(),
+                    Err(e) => return Err(e),
+                    Ok(0) => return Ok(length),
+                    Ok(count) => {
                         length = length.saturating_add(count);
                         self.read = self.read.saturating_add(count as u64);
                     }
@@ -78,6 +80,15 @@ impl Reread {
             }
             self.text.resize(length.saturating_mul(2), 0);
         }
+    }
+
+    /// Files of debugfs with one number can be read only once (`simple_attr_open`).
+    fn reopen(&mut self) -> io::Result<usize> {
+        self.text.clear();
+        let length = File::open(&self.path)?.read_to_end(&mut self.text)?;
+        self.read = self.read.saturating_add(length as u64);
+        self.text.resize(length.max(4096), 0);
+        Ok(length)
     }
 }
 
@@ -103,5 +114,18 @@ mod tests {
         assert!(error.contains("/x") && error.contains("a reason"), "{error}");
         fs::write(&path, [0xff]).unwrap();
         file.parse(length).unwrap_err();
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_again_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let (pipe, _end) = rustix::pipe::pipe().unwrap();
+        let mut file = Reread::of(&path, pipe.into());
+        for text in ["first", "", "and again"] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(file.parse(|text| Ok(text.to_owned())).unwrap(), text);
+        }
+        assert_eq!(file.bytes_read(), 14);
     }
 }
