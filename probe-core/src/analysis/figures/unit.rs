@@ -79,7 +79,7 @@ impl Unit {
             Self::PerCent => 0.02,
             Self::SecondsPerSecond => 0.0002,
             Self::Seconds => 0.05,
-            Self::Bits | Self::Correlation => 0.005,
+            Self::Bits | Self::Correlation => 0.01,
         }
     }
 

@@ -241,7 +241,7 @@ fn caveats(comparison: &Comparison) -> Vec<String> {
         all.push(
             "No interval on the counted clock is narrower than what two runs of the same may come \
              to: amounts 2 % (costs 10 counted ns, if that is more), changes 0.2 %, shares 0.02 \
-             points, gaps 0.05 s, correlations, chances and bits 0.005."
+             points, gaps 0.05 s, correlations, chances and bits 0.01."
                 .to_owned(),
         );
     }
