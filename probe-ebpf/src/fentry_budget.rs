@@ -31,8 +31,7 @@ pub const RATE_BITS: u32 = 10;
 /// `threshold = tokens * scale >> SCALE_BITS`.
 pub const SCALE_BITS: u32 = 28;
 
-/// Bits of fraction in [`Slot::lost_weight`] and [`Slot::lost_variance`]: as many as allow the
-/// square of the greatest weight to fit into a word.
+/// Bits of fraction in [`Slot::lost_weight`] and [`Slot::variance`].
 pub const WEIGHT_BITS: u32 = 16;
 
 /// One CPU's account; written like [`crate::fentry_count::Slot`].
@@ -44,8 +43,9 @@ pub struct Slot {
     pub lost: u64,
     /// Sum of their weights `2^32 / threshold`, with [`WEIGHT_BITS`] bits of fraction.
     pub lost_weight: u64,
-    /// Sum of `w^2 - w` of their weights, with the same number of bits; it saturates.
-    pub lost_variance: u64,
+    /// Sum of `w - 1` over the calls that were paid for, drawn or not, with the same number of
+    /// bits: the variance of the sum of the weights of those that were drawn. It saturates.
+    pub variance: u64,
     /// The next call is drawn with probability `threshold / 2^32`.
     pub threshold: u64,
     /// The content of the bucket, in ps; negative for a debt.
@@ -54,6 +54,8 @@ pub struct Slot {
     pub settled: u64,
     /// When the bucket was last settled, in ns of `CLOCK_MONOTONIC`.
     pub settled_at: u64,
+    /// The least `threshold` so far.
+    pub least: u64,
     /// Tokens that arrive per ns, with [`RATE_BITS`] bits of fraction. User space writes this and
     /// everything below before the program is attached.
     pub rate: u64,
@@ -72,13 +74,8 @@ impl Slot {
     /// needs its weight.
     #[inline(always)]
     pub fn lose(&mut self, threshold: u64) {
-        // From 1 to 2^16, rounded to the nearest.
-        let doubled = (1_u64 << (33 + WEIGHT_BITS)).checked_div(threshold).unwrap_or(0);
-        let weight = (doubled + 1) >> 1;
         self.lost += 1;
-        self.lost_weight += weight;
-        let variance = (weight * weight.saturating_sub(1 << WEIGHT_BITS)) >> WEIGHT_BITS;
-        self.lost_variance = self.lost_variance.saturating_add(variance);
+        self.lost_weight += weight(threshold);
     }
 
     /// Removes the cost of the calls from the bucket, adds what the time since the last settlement
@@ -90,6 +87,9 @@ impl Slot {
         let elapsed = now.wrapping_sub(self.settled_at).min(LONGEST);
         let earned = (elapsed * self.rate) >> RATE_BITS;
         let calls = self.calls - self.settled;
+        // All of them were drawn with this probability.
+        let each = weight(self.threshold).saturating_sub(1 << WEIGHT_BITS);
+        self.variance = self.variance.saturating_add(calls * each);
         let record = if recorded { self.record_price } else { 0 };
         let capacity = self.capacity as i64;
         // Paid before the bucket overflows: what was earned in a period first pays for its calls.
@@ -97,7 +97,15 @@ impl Slot {
         // `clamp` can panic, and the verifier does not know that the capacity is above zero.
         self.tokens = tokens.min(capacity).max(-capacity);
         self.threshold = ((self.tokens.max(0) as u64 * self.scale) >> SCALE_BITS).max(LEAST);
+        self.least = self.least.min(self.threshold);
         self.settled = self.calls;
         self.settled_at = now;
     }
+}
+
+/// The weight of a call that is drawn at `threshold`, from 1 to 2^16, rounded to the nearest.
+#[inline(always)]
+fn weight(threshold: u64) -> u64 {
+    let doubled = (1_u64 << (33 + WEIGHT_BITS)).checked_div(threshold).unwrap_or(0);
+    (doubled + 1) >> 1
 }

@@ -4,9 +4,6 @@ use probe_core::model::observation::{EstimatedCalls, Promise};
 
 /// 97.5 % of a normal distribution are below this.
 const Z: f64 = 1.959_963_985;
-/// `-ln 0.025`: in one case of 40, this many times `w` calls of probability `1/w` pass without one
-/// being drawn.
-const NONE_DRAWN: f64 = 3.688_879_454;
 
 /// From `drawn` calls, each drawn on its own with probability `p`: the numbers of calls `n` whose
 /// binomial standard deviation holds `drawn` within 1.96 of `n p` (Wilson's score interval, solved
@@ -36,8 +33,6 @@ pub(super) struct Weights {
     /// `Σ w`: the estimate. The expectation of each call's term is 1 whatever happened before, so
     /// it is unbiased.
     pub(super) sum: f64,
-    /// `Σ (w² - w)`, for the variance.
-    pub(super) variance: f64,
 }
 
 impl Weights {
@@ -45,31 +40,24 @@ impl Weights {
     pub(super) fn add(&mut self, weight: f64) {
         self.drawn += 1;
         self.sum += weight;
-        self.variance += weight * (weight - 1.0);
     }
 
     /// The sum of both.
     pub(super) fn and(self, other: Self) -> Self {
-        Self {
-            drawn: self.drawn + other.drawn,
-            sum: self.sum + other.sum,
-            variance: self.variance + other.variance,
-        }
+        Self { drawn: self.drawn + other.drawn, sum: self.sum + other.sum }
     }
 
-    /// The estimate, ± 1.96 of its standard deviation: its terms are uncorrelated, their variances
-    /// are `(1 - p)/p` per call, and `Σ (1 - p)/p²` over the calls drawn estimates their sum
-    /// without bias. `now` are the weights that the next calls would have: what came after the last
-    /// draw has left no trace, and may be so many calls more.
-    pub(super) fn estimate(self, now: impl Iterator<Item = f64>) -> EstimatedCalls {
+    /// The estimate, ± 1.96 of its standard deviation. Its terms are uncorrelated, and `variance`
+    /// is the sum of their variances `(1 - p)/p = w - 1` over all calls, drawn or not: an estimate
+    /// from the drawn calls alone would not know of a time in which hardly any was drawn.
+    pub(super) fn estimate(self, variance: f64) -> EstimatedCalls {
         #[expect(clippy::cast_precision_loss, reason = "no trial draws 2^53 calls")]
         let least = self.drawn as f64;
-        let deviation = self.variance.sqrt();
-        let unseen: f64 = now.map(|weight| NONE_DRAWN * (weight - 1.0).max(0.0)).sum();
+        let deviation = variance.sqrt();
         EstimatedCalls {
             calls: self.sum,
             lo: (self.sum - Z * deviation).max(least),
-            hi: self.sum + Z * deviation + unseen,
+            hi: self.sum + Z * deviation,
             promise: Promise::Confidence95,
         }
     }
@@ -87,7 +75,7 @@ mod tests {
         assert_eq!((all.calls, all.lo, all.hi), (50.0, 50.0, 50.0));
         let mut weights = Weights::default();
         (0..50).for_each(|_| weights.add(1.0));
-        let all = weights.estimate([1.0].into_iter());
+        let all = weights.estimate(0.0);
         assert_eq!((all.calls, all.lo, all.hi), (50.0, 50.0, 50.0));
     }
 
@@ -97,8 +85,9 @@ mod tests {
         assert_eq!((none.calls, none.lo), (0.0, 0.0));
         // The exact bound is 367 calls; that of the score interval is wider.
         assert!((367.0..400.0).contains(&none.hi), "{none:?}");
-        let none = Weights::default().estimate([100.0].into_iter());
-        assert!((360.0..370.0).contains(&none.hi), "{none:?}");
+        // 300 calls, each drawn once in 100, and none was.
+        let none = Weights::default().estimate(300.0 * 99.0);
+        assert!((300.0..400.0).contains(&none.hi), "{none:?}");
     }
 
     #[test]
@@ -112,8 +101,9 @@ mod tests {
             let EstimatedCalls { lo, hi, .. } = binomial(drawn as u64, 0.01);
             plain += u32::from((lo..=hi).contains(&f64::from(CALLS)));
             // A probability that depends on earlier draws, like the bucket's.
-            let (mut weights, mut p) = (Weights::default(), 0.5);
+            let (mut weights, mut variance, mut p) = (Weights::default(), 0.0, 0.5);
             for _ in 0..CALLS {
+                variance += 1.0 / p - 1.0;
                 if random.random::<f64>() < p {
                     weights.add(1.0 / p);
                     p = f64::max(p / 1.2, 0.02);
@@ -121,7 +111,7 @@ mod tests {
                     p = f64::min(p * 1.02, 1.0);
                 }
             }
-            let EstimatedCalls { calls, lo, hi, .. } = weights.estimate([1.0 / p].into_iter());
+            let EstimatedCalls { calls, lo, hi, .. } = weights.estimate(variance);
             weighted += u32::from((lo..=hi).contains(&f64::from(CALLS)));
             mean += calls / f64::from(ROUNDS);
         }

@@ -177,23 +177,38 @@ impl Spending {
 
     /// What was drawn but found the ring full, on all CPUs.
     fn lost(&self) -> Weights {
+        let sum = |offset| self.slots.sum(offset);
+        lost(sum(offset_of!(Slot, lost)), sum(offset_of!(Slot, lost_weight)))
+    }
+
+    /// The variance of the sum of all weights.
+    fn variance(&self) -> f64 {
         let load = |cpu, offset| self.slots.load(cpu, offset);
         let of_cpu = |cpu| {
-            lost(
-                load(cpu, offset_of!(Slot, lost)),
-                load(cpu, offset_of!(Slot, lost_weight)),
-                load(cpu, offset_of!(Slot, lost_variance)),
+            let unsettled =
+                load(cpu, offset_of!(Slot, calls)) - load(cpu, offset_of!(Slot, settled));
+            variance(
+                load(cpu, offset_of!(Slot, variance)),
+                unsettled,
+                load(cpu, offset_of!(Slot, threshold)),
             )
         };
-        (0..self.slots.cpus()).map(of_cpu).fold(Weights::default(), Weights::and)
+        (0..self.slots.cpus()).map(of_cpu).sum()
     }
 }
 
 /// Converts the words of a slot.
 #[expect(clippy::cast_precision_loss, reason = "2^-53 of a sum is far below its own error")]
-fn lost(drawn: u64, weight: u64, variance: u64) -> Weights {
+fn lost(drawn: u64, weight: u64) -> Weights {
+    Weights { drawn, sum: weight as f64 / f64::from(1_u32 << WEIGHT_BITS) }
+}
+
+/// The variance of one CPU's sum of weights; the calls since the last settlement were drawn with
+/// its probability.
+#[expect(clippy::cast_precision_loss, reason = "2^-53 of a sum is far below its own error")]
+fn variance(settled: u64, unsettled: u64, threshold: u64) -> f64 {
     let unit = f64::from(1_u32 << WEIGHT_BITS);
-    Weights { drawn, sum: weight as f64 / unit, variance: variance as f64 / unit }
+    settled as f64 / unit + unsettled as f64 * (weight(threshold) - 1.0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "at most 2^32")]
@@ -223,19 +238,17 @@ impl Part for Spending {
         let lost = self.lost();
         let calls = self.slots.sum(offset_of!(Slot, calls));
         check_drawn(self.weights.drawn + lost.drawn, calls, probes)?;
-        let used = self.each(offset_of!(Slot, calls)).zip(self.each(offset_of!(Slot, threshold)));
-        let now = used.filter(|(calls, _)| *calls > 0).map(|(_, threshold)| weight(threshold));
-        let now: Vec<_> = now.collect();
-        let least = now.iter().map(|weight| 1.0 / weight).fold(1.0, f64::min);
+        let least = self.each(offset_of!(Slot, least)).map(|least| 1.0 / weight(least));
+        let least = least.fold(1.0, f64::min);
         let details = Details::from([
             ("lost_per_function".into(), json!(lost.drawn)),
-            ("least_probability_at_end_per_function".into(), json!(least)),
+            ("least_probability_per_function".into(), json!(least)),
             ("hook_pct_of_cpu_at_most_per_function".into(), json!(self.hook.most * 100.0)),
             ("budget_exceeded_by_hook".into(), json!(self.hook.exceeds())),
         ]);
         Ok(Account {
             counted: Some(calls),
-            estimate: Some(self.weights.and(lost).estimate(now.into_iter())),
+            estimate: Some(self.weights.and(lost).estimate(self.variance())),
             lost: lost.drawn,
             details,
             ..Account::new(Some(self.weights.drawn), self.ring.bytes())
