@@ -15,6 +15,8 @@ pub mod fentry_count_percpu;
 pub mod fentry_empty;
 pub mod fentry_perfbuf;
 pub mod fentry_ringbuf;
+pub mod fentry_ringbuf_adaptive;
+pub mod fentry_ringbuf_batch;
 pub mod fentry_sample;
 pub mod fentry_timestamp;
 pub mod kprobe_count;

@@ -15,6 +15,7 @@ use probe_core::model::{
 };
 use probe_user::{
     kernel::{
+        affinity,
         bpf::{
             chosen::Programs,
             counter::Counter,
@@ -23,7 +24,12 @@ use probe_user::{
         clock, cpus,
         run::Run,
     },
-    methods::{AttachContext, Detection, Method, ProfilerSample, Share, Sink, registry},
+    methods::{AttachContext, Cadence, Detection, Method, ProfilerSample, Share, Sink, registry},
+};
+
+use rustix::{
+    buffer::spare_capacity,
+    event::{Timespec, epoll},
 };
 
 use crate::triggers::{call_open_tun, call_open_vhost};
@@ -34,6 +40,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         crate::test("bpf_fentry::a_full_ring_loses_exactly_what_is_not_recorded", full_rings),
         crate::test("bpf_fentry::a_failed_enable_leaves_nothing", failed_enable),
         crate::test("bpf_fentry::a_budget_is_kept_to_and_the_estimate_holds", budget),
+        crate::test("bpf_fentry::records_wake_the_reader_as_the_method_says", wakes),
         crate::test("bpf_fentry::calls_behind_the_last_bin_are_counted", late_calls),
     ]
 }
@@ -46,7 +53,10 @@ const METHODS: &[&str] = &[
     "bpf-fentry-count-percpu",
     "bpf-fentry-count-hash",
     "bpf-fentry-ringbuf",
+    "bpf-fentry-ringbuf:wake=adaptive",
+    "bpf-fentry-ringbuf:wake=64",
     "bpf-fentry-perfbuf",
+    "bpf-fentry-perfbuf:wake=1",
     "bpf-fentry-bins",
     "bpf-fentry-sample-3",
     "bpf-fentry-budget",
@@ -335,6 +345,49 @@ fn kept(observation: &Observation) -> Result<()> {
     let records = (observation.recorded[0].context("not observed")? + lost) as f64 * record;
     let spent = of_calls + records;
     ensure!(spent <= given + beyond, "spent {spent} ns of {given} and {beyond}");
+    Ok(())
+}
+
+/// How many calls it takes until the kernel wakes the reader. No thread reads meanwhile, so the
+/// answer depends on the number of calls alone.
+fn wakes() -> Result<()> {
+    crate::load_modules()?;
+    // After the first wake-up, does one more call wake a reader that has read nothing?
+    for (word, calls, again) in [
+        ("bpf-fentry-ringbuf:wake=adaptive", 1, false),
+        ("bpf-fentry-ringbuf:wake=64", 64, true),
+        ("bpf-fentry-perfbuf:wake=1", 1, true),
+    ] {
+        // The rings of perf count the records of their own CPU.
+        affinity::pin(None, &cpus::online()?[..1])?;
+        let (method, run) = (registry::find(word)?, Run::start()?);
+        let mut session = method.attach(&target(&[TUN]), &AttachContext::bare(&run))?;
+        ensure!(session.cadence() == Cadence::Woken, "{word}: {:?}", session.cadence());
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let edges = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        for fd in session.ready() {
+            epoll::add(&epoll, fd, epoll::EventData::new_u64(0), edges)?;
+        }
+        session.enable()?;
+        let woken = || -> Result<bool> {
+            // The wake-up is an interrupt of its own, shortly after the call.
+            let wait = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
+            let mut events = Vec::with_capacity(8);
+            Ok(epoll::wait(&epoll, spare_capacity(&mut events), Some(&wait))? > 0)
+        };
+        (1..calls).try_for_each(|_| call_open_tun())?;
+        ensure!(calls == 1 || !woken()?, "{word}: woken before call {calls}");
+        call_open_tun()?;
+        ensure!(woken()?, "{word}: not woken by call {calls}");
+        call_open_tun()?;
+        ensure!(woken()? == again, "{word}: call {} woke: {}", calls + 1, !again);
+        session.drain(&mut Seen::default())?;
+        (0..calls).try_for_each(|_| call_open_tun())?;
+        ensure!(woken()?, "{word}: not woken after it had read");
+        session.disable()?;
+        session.drain(&mut Seen::default())?;
+        session.detach()?;
+    }
     Ok(())
 }
 

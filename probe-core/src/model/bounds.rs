@@ -278,6 +278,11 @@ bound!(
     "a reader that sleeps longer may not run during a trial"
 );
 bound!(
+    /// Number of records that wake a reader.
+    WAKE_RECORDS: u32 = "wake", 1, 1 << 20, "",
+    "a ring of 1 GiB holds little more"
+);
+bound!(
     /// A buffer of the kernel.
     BUFFER_KIB: u32 = "buffer_kib", 1, 1 << 20, "",
     "it is memory that the kernel cannot swap: 1 GiB is enough"

@@ -12,7 +12,7 @@ use probe_ebpf::{
     ring::Drawn,
 };
 
-use crate::shared;
+use crate::shared::{self, Wake};
 
 #[map]
 static BUDGET_SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
@@ -30,7 +30,7 @@ fn fentry_budget(_: FEntryContext) -> i32 {
     if drawn || slot.calls % SETTLE == 0 {
         // SAFETY: the helper takes no argument and only reads the clock.
         let at = unsafe { bpf_ktime_get_ns() };
-        if drawn && !shared::write(Drawn { at, threshold }) {
+        if drawn && !shared::write(Drawn { at, threshold }, Wake::Never) {
             slot.lose(threshold);
         }
         slot.settle(at, drawn);

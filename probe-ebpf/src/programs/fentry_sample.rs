@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use probe_ebpf::{fentry_sample::Slot, ring::Call};
 
-use crate::shared;
+use crate::shared::{self, Wake};
 
 #[map]
 static SAMPLE_SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
@@ -26,7 +26,7 @@ fn fentry_sample(_: FEntryContext) -> i32 {
     if drawn {
         // SAFETY: the helper takes no argument and only reads the clock.
         let at = unsafe { bpf_ktime_get_ns() };
-        if !shared::write(Call { at }) {
+        if !shared::write(Call { at }, Wake::Never) {
             slot.lost += 1;
         }
     }

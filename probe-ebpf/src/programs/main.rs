@@ -20,6 +20,8 @@ mod fentry_count_percpu;
 mod fentry_empty;
 mod fentry_perfbuf;
 mod fentry_ringbuf;
+mod fentry_ringbuf_adaptive;
+mod fentry_ringbuf_batch;
 mod fentry_sample;
 mod fentry_timestamp;
 mod kprobe_count;

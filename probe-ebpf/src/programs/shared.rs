@@ -1,7 +1,7 @@
 //! Shared by several programs: each instance of a program gets its own maps of these shapes.
 
 use aya_ebpf::{
-    bindings::{BPF_F_MMAPABLE, BPF_RB_NO_WAKEUP},
+    bindings::{BPF_F_MMAPABLE, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::bpf_get_smp_processor_id,
     macros::map,
     maps::{Array, RingBuf},
@@ -40,11 +40,28 @@ pub(crate) fn lose() {
     }
 }
 
-/// Writes a record, which the reader finds when it polls; returns false if the ring is full.
+/// When a record wakes a reader that waits for the ring.
+pub(crate) enum Wake {
+    /// Never: the reader comes by itself.
+    Never,
+    /// If the reader had read everything before it: the kernel's default.
+    Adaptive,
+    /// If at least this number of bytes waits, the record's own and the headers included.
+    Waiting(u64),
+}
+
+/// Writes a record; returns false if the ring is full.
 #[inline(always)]
-pub(crate) fn write<T: 'static>(record: T) -> bool {
+pub(crate) fn write<T: 'static>(record: T, wake: Wake) -> bool {
     let Some(mut room) = RING.reserve::<T>(0) else { return false };
     room.write(record);
-    room.submit(u64::from(BPF_RB_NO_WAKEUP));
+    let flags = match wake {
+        Wake::Adaptive => 0,
+        Wake::Waiting(bytes) if RING.query(u64::from(BPF_RB_AVAIL_DATA)) >= bytes => {
+            BPF_RB_FORCE_WAKEUP
+        }
+        Wake::Never | Wake::Waiting(_) => BPF_RB_NO_WAKEUP,
+    };
+    room.submit(u64::from(flags));
     true
 }

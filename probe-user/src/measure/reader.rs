@@ -4,7 +4,7 @@
 //! reading thread.
 
 use std::{
-    sync::mpsc::{self, RecvTimeoutError, Sender},
+    os::fd::{AsFd as _, OwnedFd},
     thread::JoinHandle,
     time::Duration,
 };
@@ -13,7 +13,13 @@ use probe_core::{
     error::{Error, Result},
     model::units::Nanos,
 };
-use rustix::time::ClockId;
+use rustix::{
+    buffer::spare_capacity,
+    event::{Timespec, epoll},
+    io::Errno,
+    pipe::{PipeFlags, pipe_with},
+    time::ClockId,
+};
 
 use super::collector::Collector;
 use crate::{
@@ -27,8 +33,8 @@ pub struct Reader(Drained);
 enum Drained {
     /// Drained by the caller of [`Reader::at_edge`].
     Edges(Reading),
-    /// Drained by its own thread, until the sender is dropped.
-    Thread { stop: Sender<()>, thread: JoinHandle<Result<Reading>> },
+    /// Drained by its own thread, until the end of the pipe is dropped.
+    Thread { stop: OwnedFd, thread: JoinHandle<Result<Reading>> },
     /// Drained only at the end.
     AtEnd(Reading),
 }
@@ -57,15 +63,17 @@ impl Reader {
         let every = match cadence {
             Cadence::Edges => return Ok(Self(Drained::Edges(reading))),
             Cadence::Never => return Ok(Self(Drained::AtEnd(reading))),
-            Cadence::Every(interval) => interval,
+            Cadence::Every(interval) => Some(interval),
+            Cadence::Woken => None,
         };
-        let (stop, stopped) = mpsc::channel();
+        let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC)
+            .map_err(|e| Error::call("pipe2", "the method's reader thread", e.into()))?;
         let cpus = cpus.to_vec();
         let thread = std::thread::Builder::new()
             .name("tracetoll-read".into())
             .spawn(move || {
                 affinity::pin(None, &cpus)?;
-                drain_every(every, reading, &stopped)
+                drain_until(&stopped, every, reading)
             })
             .map_err(|e| Error::call("clone", "the method's reader thread", e))?;
         Ok(Self(Drained::Thread { stop, thread }))
@@ -120,12 +128,33 @@ pub fn thread_cpu() -> Nanos {
     clock::read(ClockId::ThreadCPUTime)
 }
 
-fn drain_every(
-    interval: Duration,
+/// Drains when the kernel says that there is something to read, or `every` so long, until the other
+/// end of the pipe `stopped` is closed.
+fn drain_until(
+    stopped: &OwnedFd,
+    every: Option<Duration>,
     mut reading: Reading,
-    stopped: &mpsc::Receiver<()>,
 ) -> Result<Reading> {
-    while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+    const STOPPED: u64 = 1;
+    const READY: u64 = 0;
+    let failed = |e: Errno| Error::call("epoll", "the method's reader thread", e.into());
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed)?;
+    let add = |fd, data| {
+        epoll::add(&epoll, fd, epoll::EventData::new_u64(data), epoll::EventFlags::IN)
+            .map_err(failed)
+    };
+    add(stopped.as_fd(), STOPPED)?;
+    reading.observer.ready().into_iter().try_for_each(|fd| add(fd, READY))?;
+    let timeout = every.map(Timespec::try_from).transpose().map_err(|_| failed(Errno::INVAL))?;
+    let mut events = Vec::with_capacity(16);
+    loop {
+        match epoll::wait(&epoll, spare_capacity(&mut events), timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(e) => return Err(failed(e)),
+        }
+        if events.drain(..).any(|event: epoll::Event| event.data.u64() == STOPPED) {
+            break;
+        }
         reading.observer.drain(&mut reading.collector)?;
     }
     // The whole thread belongs to the method: its wake-ups count too, not only its reads.

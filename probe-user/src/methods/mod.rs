@@ -21,6 +21,7 @@ pub mod registry;
 pub mod ticker;
 
 use std::{
+    os::fd::BorrowedFd,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -132,6 +133,9 @@ pub enum Cadence {
     Edges,
     /// At this interval, by the method's own thread: for recorders.
     Every(Duration),
+    /// When the kernel says that one of [`Session::ready`] can be read, by the method's own thread:
+    /// for recorders that are woken.
+    Woken,
     /// Only once, at the end.
     Never,
 }
@@ -162,6 +166,11 @@ pub trait Session: Send {
     /// The kernel's error, or a record that does not match its format.
     fn drain(&mut self, _sink: &mut dyn Sink) -> Result<()> {
         Ok(())
+    }
+
+    /// The descriptors that its reader waits for, if its cadence is [`Cadence::Woken`].
+    fn ready(&self) -> Vec<BorrowedFd<'_>> {
+        Vec::new()
     }
 
     /// Stops observing; what was recorded remains readable.

@@ -1,5 +1,7 @@
 //! An active method.
 
+use std::os::fd::BorrowedFd;
+
 use probe_core::{
     error::Result,
     model::{observation::Observation, target::Target, units::Nanos},
@@ -27,6 +29,11 @@ impl Observer {
     /// When it must be drained.
     pub fn cadence(&self) -> Cadence {
         self.session.cadence()
+    }
+
+    /// The descriptors that its reader waits for.
+    pub fn ready(&self) -> Vec<BorrowedFd<'_>> {
+        self.session.ready()
     }
 
     /// Starts observing. The time starts before anything is observed.

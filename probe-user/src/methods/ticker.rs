@@ -142,6 +142,7 @@ impl Ticker {
             config,
             rate: SampleRate::Frequency(frequency),
             sample_type,
+            wake_after: None,
             exclude_guest: true,
         }
     }

@@ -34,8 +34,7 @@ pub enum SampleRate {
 }
 
 /// What to count or sample, on one CPU, for all tasks. Events start disabled, use
-/// `CLOCK_MONOTONIC`, record only the kernel's part of call chains, and wake nobody: the ring's
-/// reader polls.
+/// `CLOCK_MONOTONIC`, and record only the kernel's part of call chains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attr {
     /// `PERF_TYPE_*`, or the number of a dynamic PMU.
@@ -46,6 +45,8 @@ pub struct Attr {
     pub rate: SampleRate,
     /// `PERF_SAMPLE_*`: what a record holds.
     pub sample_type: u64,
+    /// The number of records after which it wakes the ring's reader; `None`: never.
+    pub wake_after: Option<u32>,
     /// Whether it stops while a virtual CPU runs its guest; for PMU events.
     pub exclude_guest: bool,
 }
@@ -76,8 +77,13 @@ impl Attr {
         attr.set_disabled(1);
         attr.set_exclude_guest(self.exclude_guest.into());
         attr.set_exclude_callchain_user(1);
-        attr.set_watermark(1);
-        attr.__bindgen_anon_2.wakeup_watermark = NEVER;
+        match self.wake_after {
+            Some(records) => attr.__bindgen_anon_2.wakeup_events = records,
+            None => {
+                attr.set_watermark(1);
+                attr.__bindgen_anon_2.wakeup_watermark = NEVER;
+            }
+        }
         attr.set_use_clockid(1);
         attr.clockid = libc::CLOCK_MONOTONIC;
         attr
@@ -175,7 +181,8 @@ impl Event {
     pub fn may_watch_all(cpu: u32) -> io::Result<()> {
         let (kind, config) = (PERF_TYPE_SOFTWARE as u32, PERF_COUNT_SW_DUMMY as u64);
         let rate = SampleRate::Never;
-        let attr = Attr { kind, config, rate, sample_type: 0, exclude_guest: false };
+        let (wake_after, exclude_guest) = (None, false);
+        let attr = Attr { kind, config, rate, sample_type: 0, wake_after, exclude_guest };
         Self::open(&attr, cpu, None).map(drop)
     }
 
@@ -287,7 +294,14 @@ mod tests {
     #[test]
     fn the_attr_is_laid_out_as_the_kernels() {
         let rate = SampleRate::Frequency(Hertz(999));
-        let event = Attr { kind: 1, config: 2, rate, sample_type: 0x27, exclude_guest: false };
+        let event = Attr {
+            kind: 1,
+            config: 2,
+            rate,
+            sample_type: 0x27,
+            wake_after: None,
+            exclude_guest: false,
+        };
         let attr = event.filled(3);
         let attr = attr::bytes(&attr);
         let word = |at: usize| u64::from_ne_bytes(attr[at..at + 8].try_into().unwrap());
@@ -302,6 +316,12 @@ mod tests {
         let host = attr::bytes(&host);
         let changed: Vec<_> = (0..112).filter(|&i| host[i] != attr[i]).collect();
         assert_eq!((changed, host[42] ^ attr[42]), (vec![42], 1 << 4));
+        // Bit 14 of the flags.
+        let woken = Attr { wake_after: Some(64), ..event }.filled(3);
+        let woken = attr::bytes(&woken);
+        let changed: Vec<_> = (0..112).filter(|&i| woken[i] != attr[i]).collect();
+        assert_eq!((changed, woken[41] ^ attr[41]), (vec![41, 48, 49, 50, 51], 1 << 6));
+        assert_eq!(woken[48..52], 64_u32.to_ne_bytes());
         let mut own = event.filled(3);
         own.set_exclude_kernel(1);
         let flags = attr::bytes(&own)[40..48].try_into().unwrap();
@@ -327,6 +347,7 @@ mod tests {
             config: 0,
             rate: SampleRate::Never,
             sample_type: 0,
+            wake_after: None,
             exclude_guest: false,
         };
         let event = Event::open(&attr, 0, None).unwrap();

@@ -5,7 +5,10 @@
 //! record; discarded, if it gave it up. The decoder is a function of positions and words, and does
 //! not know where they come from.
 
-use std::{ops::Range, os::fd::AsFd as _};
+use std::{
+    ops::Range,
+    os::fd::{AsFd as _, BorrowedFd},
+};
 
 use probe_core::error::{Error, Result};
 
@@ -111,6 +114,7 @@ pub fn records<const N: usize>(
 /// The reader's end of a ring whose records have `N` words.
 #[derive(Debug)]
 pub struct BpfRing<const N: usize> {
+    map: Map,
     memory: RingMemory,
     bytes: u64,
 }
@@ -123,7 +127,12 @@ impl<const N: usize> BpfRing<N> {
     pub fn new(map: &Map, size: u32, subject: &str) -> Result<Self> {
         let memory = RingMemory::new(map.fd().as_fd(), size as usize)
             .map_err(|e| Error::call("mmap", format!("ring for {subject}"), e))?;
-        Ok(Self { memory, bytes: 0 })
+        Ok(Self { map: Map::clone(map), memory, bytes: 0 })
+    }
+
+    /// What a reader waits for, if the ring's programs wake it.
+    pub fn ready(&self) -> BorrowedFd<'_> {
+        self.map.fd().as_fd()
     }
 
     /// Passes all complete records to `take`, oldest first, and releases their space.

@@ -1,10 +1,13 @@
 //! `bpf-fentry-perfbuf`: a timestamp per call, through `bpf_perf_event_output` into perf rings.
 //!
-//! Each function has a ring on each CPU: no two CPUs write to the same one. Nobody is woken; the
-//! reader runs periodically. If the helper fails, the program counts the call in its CPU's slot, so
+//! Each function has a ring on each CPU: no two CPUs write to the same one. The reader runs
+//! periodically, or is woken after each N records (`wake=N`; libbpf's default is 1). If the helper fails, the program counts the call in its CPU's slot, so
 //! recorded + lost is exact. perf's own count of records without room must not exceed that.
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::{
+    fmt,
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
+};
 
 use probe_core::{
     error::{Error, Result},
@@ -39,6 +42,8 @@ use crate::{
 
 /// Its id.
 pub(super) const ID: &str = "bpf-fentry-perfbuf";
+/// With libbpf's default.
+pub(super) const WOKEN: &str = "bpf-fentry-perfbuf:wake=1";
 
 /// Creates the method.
 ///
@@ -48,21 +53,48 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
     // 43690 records per CPU: at the default wake-up interval a ring holds 436 thousand calls per
     // second.
     let ring = options.perf_ring(1024)?;
-    let wake_ms = options.number("wake_ms", 100, &bounds::WAKE_MS)?;
-    let summary = "fentry programs write a timestamp per call to per-CPU perf rings";
-    let parameters = Details::from([
+    let word: String = options.take("wake", "never".to_owned())?;
+    let mut parameters = Details::from([
         ("buffer_kib_per_cpu".into(), json!(ring.kib)),
-        ("wake_ms".into(), json!(wake_ms)),
         ("clock".into(), json!("monotonic")),
     ]);
+    let wake = if word == "never" {
+        let ms = options.number("wake_ms", 100, &bounds::WAKE_MS)?;
+        parameters.extend([("wake".into(), json!(word)), ("wake_ms".into(), json!(ms))]);
+        Wake::Every { ms }
+    } else {
+        let records = options.number("wake", 1, &bounds::WAKE_RECORDS)?;
+        parameters.insert("wake".into(), json!(records));
+        Wake::After { records }
+    };
+    let summary = format!("fentry programs write a timestamp per call to per-CPU perf rings{wake}");
     let kind = MethodKind { parameters, ..MethodKind::new(Class::Recorded, summary) };
-    Ok(Programmed::make(options, kind, Record { ring, wake_ms }))
+    Ok(Programmed::make(options, kind, Record { ring, wake }))
+}
+
+/// When the rings are read.
+#[derive(Debug, Clone, Copy)]
+enum Wake {
+    /// At this interval.
+    Every { ms: u32 },
+    /// When a ring wakes the reader: after each of this number of records.
+    After { records: u32 },
+}
+
+impl fmt::Display for Wake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Every { .. } => Ok(()),
+            Self::After { records: 1 } => f.write_str(", and each wakes the reader"),
+            Self::After { records } => write!(f, ", and each {records} wake the reader"),
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Record {
     ring: PerfRing,
-    wake_ms: u32,
+    wake: Wake,
 }
 
 #[derive(Debug)]
@@ -76,7 +108,7 @@ struct Recording {
     bytes: u64,
 }
 
-fn open(cpu: u32) -> Result<Event> {
+fn open(cpu: u32, wake: Wake) -> Result<Event> {
     const TYPE_SOFTWARE: u32 = 1;
     const COUNT_SW_BPF_OUTPUT: u64 = 10;
     const SAMPLE_RAW: u64 = 1 << 10;
@@ -85,6 +117,10 @@ fn open(cpu: u32) -> Result<Event> {
         config: COUNT_SW_BPF_OUTPUT,
         rate: SampleRate::Period(1),
         sample_type: SAMPLE_RAW,
+        wake_after: match wake {
+            Wake::Every { .. } => None,
+            Wake::After { records } => Some(records),
+        },
         exclude_guest: false,
     };
     Event::open(&attr, cpu, None).map_err(|e| Error::call("perf_event_open", "BPF output", e))
@@ -94,14 +130,18 @@ impl Design for Record {
     type Part = Recording;
 
     fn cadence(&self) -> Cadence {
-        every(self.wake_ms)
+        match self.wake {
+            Wake::Every { ms } => every(ms),
+            Wake::After { .. } => Cadence::Woken,
+        }
     }
 
     fn load(&self, loader: &mut Loader, spot: Spot<'_>) -> Result<Traced<Recording>> {
         let cpus = loader.cpus();
         let probe = loader.load(PROGRAM, &[(EVENTS, cpus), (losses::LOSSES, cpus)], spot)?;
         let losses = probe.slots::<losses::Slot>(losses::LOSSES, 1)?;
-        let events: Vec<_> = cpus::online()?.iter().copied().map(open).collect::<Result<_>>()?;
+        let open = |&cpu| open(cpu, self.wake);
+        let events: Vec<_> = cpus::online()?.iter().map(open).collect::<Result<_>>()?;
         let rings: Vec<_> =
             events.iter().map(|event| event.map(self.ring.pages)).collect::<Result<_>>()?;
         for event in &events {
@@ -123,6 +163,10 @@ impl Design for Record {
 }
 
 impl Part for Recording {
+    fn ready(&self) -> Vec<BorrowedFd<'_>> {
+        self.events.iter().map(AsFd::as_fd).collect()
+    }
+
     /// An event that is not enabled accepts no output.
     fn start(&mut self) -> Result<()> {
         self.events.iter().try_for_each(Event::enable)

@@ -3,7 +3,7 @@
 //!
 //! A [`Design`] has what differs: which programs with which maps, and what is read from them.
 
-use std::{collections::BTreeMap, fmt, mem, time::Duration};
+use std::{collections::BTreeMap, fmt, mem, os::fd::BorrowedFd, time::Duration};
 
 use probe_core::{
     error::{Error, Result},
@@ -75,6 +75,11 @@ pub(super) trait Part: fmt::Debug + Send {
     /// Called before the programs are attached.
     fn start(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    /// What its reader waits for, if the cadence is [`Cadence::Woken`].
+    fn ready(&self) -> Vec<BorrowedFd<'_>> {
+        Vec::new()
     }
 
     /// Hands what is there to `sink`; `item` is the first of its items.
@@ -302,6 +307,10 @@ struct ProgramSession<P> {
 impl<P: Part> Session for ProgramSession<P> {
     fn cadence(&self) -> Cadence {
         self.cadence
+    }
+
+    fn ready(&self) -> Vec<BorrowedFd<'_>> {
+        self.traced.iter().flat_map(|traced| traced.part.ready()).collect()
     }
 
     fn start(&mut self) -> Result<()> {

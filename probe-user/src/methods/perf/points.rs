@@ -42,7 +42,14 @@ impl Point {
     /// The event at this place.
     pub(super) fn attr(&self, rate: SampleRate, sample_type: u64) -> Attr {
         const TRACEPOINT: u32 = 2;
-        Attr { kind: TRACEPOINT, config: self.id, rate, sample_type, exclude_guest: false }
+        Attr {
+            kind: TRACEPOINT,
+            config: self.id,
+            rate,
+            sample_type,
+            wake_after: None,
+            exclude_guest: false,
+        }
     }
 }
 
