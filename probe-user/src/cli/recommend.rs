@@ -33,6 +33,10 @@ pub struct RecommendArgs {
     /// 0.95.
     #[arg(long, value_name = "PART", value_parser = part, allow_hyphen_values = true)]
     pub min_r_retained: Option<f64>,
+    /// How much worse the method may tell a degraded bin from the others than the reference counter
+    /// does, from 0 to 1: 0.05. Scenario `diagnose` measures it.
+    #[arg(long, value_name = "PART", value_parser = part, allow_hyphen_values = true)]
+    pub max_detection_loss: Option<f64>,
     /// Maximum share of calls or records that may be lost or missed: 0, or 0.1%.
     #[arg(long, value_name = "0|PER CENT", value_parser = loss, allow_hyphen_values = true)]
     pub max_loss: Option<f64>,

@@ -45,6 +45,7 @@ fn wanted(args: &RecommendArgs) -> Wanted {
         max_cpu_pct: args.max_cpu,
         max_throughput_loss_pct: args.max_throughput_loss,
         min_r_retained: args.min_r_retained,
+        max_detection_loss: args.max_detection_loss,
         max_loss_pct: args.max_loss,
         needs: each_once(&args.need),
         calls_per_s: args.rate,

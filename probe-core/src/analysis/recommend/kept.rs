@@ -16,7 +16,7 @@ pub(super) struct Family {
     /// Methods of which any limit is judged.
     pub(super) methods: usize,
     /// By limit, and in it by method.
-    evidence: [(Criterion, Vec<Option<Evidence>>); 3],
+    evidence: [(Criterion, Vec<Option<Evidence>>); 4],
 }
 
 impl Family {
@@ -32,6 +32,9 @@ impl Family {
         let throughput = within(wanted.max_throughput_loss_pct, &|known, max| {
             let least = (-max / 100.0).max(NEARLY_ALL).ln_1p();
             known.throughputs(wanted).map(|ratio| ratio - least).collect()
+        });
+        let detection = within(wanted.max_detection_loss, &|known, max| {
+            known.detection_losses.values().map(|loss| max - loss).collect()
         });
         let mut pivots = BTreeMap::new();
         let retained = all.iter().map(|known| {
@@ -49,6 +52,7 @@ impl Family {
             (Criterion::Cpu, cpu),
             (Criterion::ThroughputLoss, throughput),
             (Criterion::RRetained, retained.collect()),
+            (Criterion::DetectionLoss, detection),
         ];
         let any = |at: usize| evidence.iter().any(|(_, of)| matches!(of.get(at), Some(Some(_))));
         Self { methods: (0..all.len()).filter(|&at| any(at)).count(), evidence }

@@ -102,6 +102,8 @@ pub struct Judged {
     pub throughput_pct: Figure,
     /// What is left of the correlation with throughput.
     pub r_retained: Figure,
+    /// How much worse it tells a degraded bin than the reference counter does.
+    pub detection_loss: Figure,
     /// What it did not record.
     pub losses: Losses,
     /// What it shows instead of calls, where it sees no functions and the target has some.
@@ -139,6 +141,8 @@ pub enum Criterion {
     ThroughputLoss,
     /// What is left of the correlation.
     RRetained,
+    /// How much worse degraded bins are told.
+    DetectionLoss,
     /// Calls or records lost or missed.
     Loss,
 }

@@ -13,7 +13,7 @@ use crate::{
         estimate::Values,
         figures::{
             Scope,
-            table::{R_0, R_M, R_RETAINED, THROUGHPUT_PCT},
+            table::{DETECTION_LOSS, R_0, R_M, R_RETAINED, THROUGHPUT_PCT},
         },
         pairs::{Block, Trials},
     },
@@ -44,6 +44,8 @@ pub(super) struct Known<'a> {
     throughput: Values,
     /// Of calls with throughput, without and under the method.
     pub(super) correlations: Correlations,
+    /// `detection_loss`.
+    pub(super) detection_losses: Values,
 }
 
 /// Of calls with throughput, block by block: without and under a method.
@@ -81,6 +83,7 @@ impl Known<'_> {
             cost,
             throughput_pct: summary.overhead.of(THROUGHPUT_PCT).clone(),
             r_retained: summary.fidelity.figures.of(R_RETAINED).clone(),
+            detection_loss: summary.fidelity.figures.of(DETECTION_LOSS).clone(),
             losses,
             shows_instead: summary.shows_instead.clone(),
             checks,
@@ -100,6 +103,7 @@ impl<'a> Subject<'a> {
         let retained = summary.fidelity.figures.of(R_RETAINED);
         let r = |row| values(row, retained, Scope::Fidelity(None));
         let (without, with) = (r(R_0), r(R_M));
+        let detection = summary.fidelity.figures.of(DETECTION_LOSS);
         let both = |(block, r_m)| Some((block, [*without.get(&block)?, r_m]));
         Known {
             subject: self,
@@ -111,6 +115,7 @@ impl<'a> Subject<'a> {
                 Scope::Overhead,
             ),
             correlations: with.into_iter().filter_map(both).collect(),
+            detection_losses: values(DETECTION_LOSS, detection, Scope::Fidelity(None)),
         }
     }
 
@@ -167,6 +172,11 @@ impl<'a> Subject<'a> {
             self.shows_no_calls()
                 .unwrap_or_else(|| self.measured(verdict(), figure, Part::Fidelity))
         });
+        let detection = wanted.max_detection_loss.map(|max| {
+            let figure = summary.fidelity.figures.of(DETECTION_LOSS);
+            let verdict = judge(Limit::AtMost(max), figure, Criterion::DetectionLoss);
+            self.measured(verdict, figure, Part::Fidelity)
+        });
         // A profiler's samples go with the time.
         let rate = wanted.calls_per_s.filter(|_| self.method.unit != SeriesUnit::CpuShare);
         let loss = wanted.max_loss_pct.map(|max| match cost::counts_anyway(self.method) {
@@ -177,6 +187,7 @@ impl<'a> Subject<'a> {
             (Criterion::Cpu, cpu),
             (Criterion::ThroughputLoss, throughput),
             (Criterion::RRetained, retained),
+            (Criterion::DetectionLoss, detection),
             (Criterion::Loss, loss),
         ];
         let limits = limits.into_iter().filter_map(|(of, verdict)| Some(check(of, verdict?)));

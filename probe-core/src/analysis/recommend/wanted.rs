@@ -15,6 +15,8 @@ pub struct Wanted {
     pub max_throughput_loss_pct: Option<f64>,
     /// `r_m / r_0`.
     pub min_r_retained: Option<f64>,
+    /// `detection_loss`: how much worse it tells a degraded bin than the reference counter does.
+    pub max_detection_loss: Option<f64>,
     /// Calls, or records, that were lost or missed, in per cent of all.
     pub max_loss_pct: Option<f64>,
     /// What it is to give, all of it.

@@ -34,6 +34,7 @@ use crate::{
         fixture::{Lab, normal, shows},
         interval::ALPHA,
         item::Item,
+        recommend::{Check, Criterion, Verdict, Wanted, recommend},
     },
     model::{
         figure::{Basis, Figure, Platform},
@@ -366,6 +367,26 @@ fn four_blocks_tell_them_apart_in_the_order_that_was_predicted() {
     // Where r says that little is left, most may still be noticed: a ring that overflows.
     let detection = of(DETECTION);
     assert!(r[3][2] < r[1][0] && detection[3][0] > detection[1][2], "{r:?} {detection:?}");
+}
+
+#[test]
+fn a_limit_on_degradations_that_go_unnoticed_is_judged() {
+    let (mut rng, draws) = (Xoshiro256PlusPlus::seed_from_u64(7), Draws::new());
+    // One in 10 loses 0.22, the exact counter nothing.
+    for (planted, max, kept) in
+        [(&PLANTED[1], 0.05, false), (&PLANTED[1], 0.4, true), (&EXACT, 0.05, true)]
+    {
+        let campaign = lab(&mut rng, &draws, planted, 4).campaign();
+        let wanted = Wanted { max_detection_loss: Some(max), ..Wanted::default() };
+        let found = recommend(&campaign, &wanted);
+        let of_method = found.methods.iter().find(|one| one.method.0 == planted.method).unwrap();
+        let of_limit = |check: &&Check| check.of == Criterion::DetectionLoss;
+        let verdict = &of_method.checks.iter().find(of_limit).unwrap().verdict;
+        match kept {
+            true => assert_eq!(*verdict, Verdict::Met, "{}", planted.name),
+            false => assert!(matches!(verdict, Verdict::Broken { .. }), "{verdict:?}"),
+        }
+    }
 }
 
 #[test]

@@ -59,13 +59,15 @@ fn order(methods: &[&Judged], by: RankedBy) -> &'static str {
 
 /// What is wanted, in words.
 fn wanted(wanted: &Wanted) -> String {
-    let Wanted { max_cpu_pct, max_throughput_loss_pct, min_r_retained, max_loss_pct, .. } = wanted;
+    let Wanted { max_cpu_pct, max_throughput_loss_pct, min_r_retained, .. } = wanted;
+    let Wanted { max_detection_loss, max_loss_pct, .. } = wanted;
     let needs: Vec<String> = wanted.needs.iter().map(Gives::to_string).collect();
     let needs = (!needs.is_empty()).then(|| needs.join(" and "));
     let limits = [
         max_cpu_pct.map(|max| format!("CPU at most {max} % of one CPU{}", said::at(wanted))),
         max_throughput_loss_pct.map(|max| format!("throughput loss at most {max} %")),
         min_r_retained.map(|min| format!("r_retained at least {min}")),
+        max_detection_loss.map(|max| format!("detection_loss at most {max}")),
         max_loss_pct.map(|max| format!("loss at most {max} %")),
     ];
     let all: Vec<String> = needs.into_iter().chain(limits.into_iter().flatten()).collect();

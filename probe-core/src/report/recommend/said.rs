@@ -58,7 +58,9 @@ fn of_checks(judged: &Judged, wanted: &Wanted, decides: impl Fn(&Check) -> bool)
 /// What qualifies the figures that are told.
 fn remarks(judged: &Judged, is_told: impl Fn(Criterion) -> bool) -> Vec<String> {
     let mut all = Grouped::default();
-    for of in [Criterion::Cpu, Criterion::ThroughputLoss, Criterion::RRetained] {
+    let figures =
+        [Criterion::Cpu, Criterion::ThroughputLoss, Criterion::RRetained, Criterion::DetectionLoss];
+    for of in figures {
         let figure = figure_of(of, judged).filter(|_| is_told(of)).and_then(Figure::known);
         let notes = figure.into_iter().flat_map(|found| &found.notes);
         for note in notes {
@@ -73,6 +75,7 @@ fn figure_of(of: Criterion, judged: &Judged) -> Option<&Figure> {
         Criterion::Cpu => Some(&judged.cost.cpu_pct),
         Criterion::ThroughputLoss => Some(&judged.throughput_pct),
         Criterion::RRetained => Some(&judged.r_retained),
+        Criterion::DetectionLoss => Some(&judged.detection_loss),
         Criterion::Sound | Criterion::Need(_) | Criterion::Loss => None,
     }
 }
@@ -85,9 +88,10 @@ fn everything(judged: &Judged, wanted: &Wanted) -> Vec<String> {
         Beside::Alike => Some("not told from the first".to_owned()),
         Beside::NotComparable => Some("cannot be compared with the first".to_owned()),
     };
-    let figures =
-        [cpu(judged, wanted), throughput(judged), retained(judged), losses(&judged.losses)];
-    figures.into_iter().chain(instead).chain(like).collect()
+    let figures = [cpu(judged, wanted), throughput(judged), retained(judged)];
+    let detection = wanted.max_detection_loss.map(|_| detection(judged));
+    let lost = std::iter::once(losses(&judged.losses));
+    figures.into_iter().chain(detection).chain(lost).chain(instead).chain(like).collect()
 }
 
 /// One check with its figure.
@@ -97,6 +101,7 @@ fn of_check(check: &Check, judged: &Judged, wanted: &Wanted) -> String {
         Criterion::Cpu => Some(cpu(judged, wanted)),
         Criterion::ThroughputLoss => Some(throughput(judged)),
         Criterion::RRetained => Some(retained(judged)),
+        Criterion::DetectionLoss => Some(detection(judged)),
         Criterion::Loss => Some(losses(&judged.losses)),
     };
     match (&check.verdict, figure) {
@@ -126,6 +131,7 @@ fn name(of: Criterion) -> &'static str {
         Criterion::Cpu => "CPU",
         Criterion::ThroughputLoss => "throughput",
         Criterion::RRetained => "r_retained",
+        Criterion::DetectionLoss => "detection_loss",
         Criterion::Sound | Criterion::Need(_) | Criterion::Loss => "",
     }
 }
@@ -136,6 +142,7 @@ fn beyond(of: Criterion, wanted: &Wanted) -> String {
         Criterion::Cpu => ("above", wanted.max_cpu_pct, " %"),
         Criterion::ThroughputLoss => ("a loss above", wanted.max_throughput_loss_pct, " %"),
         Criterion::RRetained => ("below", wanted.min_r_retained, ""),
+        Criterion::DetectionLoss => ("above", wanted.max_detection_loss, ""),
         Criterion::Loss => ("above", wanted.max_loss_pct, " %"),
         Criterion::Sound | Criterion::Need(_) => return String::new(),
     };
@@ -181,6 +188,12 @@ fn throughput(judged: &Judged) -> String {
 pub(super) fn retained(judged: &Judged) -> String {
     let found = of_figure(&judged.r_retained, Style::CORRELATION);
     found.map_or("r_retained not known".into(), |found| format!("r_retained {found}"))
+}
+
+/// How much worse it tells a degraded bin.
+fn detection(judged: &Judged) -> String {
+    let found = of_figure(&judged.detection_loss, Style::CORRELATION);
+    found.map_or("detection_loss not known".into(), |found| format!("detection_loss {found}"))
 }
 
 /// The estimate with its interval, or that there is none.

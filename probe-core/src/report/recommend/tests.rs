@@ -32,6 +32,7 @@ fn all() -> Wanted {
         max_cpu_pct: Some(5.0),
         max_throughput_loss_pct: Some(0.5),
         min_r_retained: Some(0.9),
+        max_detection_loss: None,
         max_loss_pct: Some(0.1),
         needs: vec![Gives::Counts],
         calls_per_s: Some("100k/s".parse().unwrap()),
@@ -87,6 +88,15 @@ fn an_order_is_told_where_there_is_one() {
         told.contains("cannot be told: no correlation of calls was measured of any."),
         "{told}"
     );
+}
+
+#[test]
+fn a_limit_without_degradations_says_why_it_is_not_judged() {
+    let wanted = Wanted { max_detection_loss: Some(0.05), ..Wanted::default() };
+    let text = render(&recommend(&native(), &wanted), &native().runs);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("wanted: detection_loss at most 0.05"), "{text}");
+    assert!(text.contains("detection_loss: the scenario"), "{text}");
 }
 
 #[test]
