@@ -1,5 +1,5 @@
-//! `fentry_ringbuf_batch`: [`crate::fentry_ringbuf`], but a record wakes the reader if enough wait
-//! for it.
+//! `fentry_ringbuf_batch`: [`crate::fentry_ringbuf`], but a record wakes the reader if at least a
+//! given number of records wait, itself included.
 
 /// Name of the program in the object.
 pub const PROGRAM: &str = "fentry_ringbuf_batch";

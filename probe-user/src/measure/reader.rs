@@ -33,7 +33,7 @@ pub struct Reader(Drained);
 enum Drained {
     /// Drained by the caller of [`Reader::at_edge`].
     Edges(Reading),
-    /// Drained by its own thread, until the end of the pipe is dropped.
+    /// Drained by its own thread, until `stop`, the writing end of a pipe, is dropped.
     Thread { stop: OwnedFd, thread: JoinHandle<Result<Reading>> },
     /// Drained only at the end.
     AtEnd(Reading),
@@ -128,8 +128,8 @@ pub fn thread_cpu() -> Nanos {
     clock::read(ClockId::ThreadCPUTime)
 }
 
-/// Drains when the kernel says that there is something to read, or `every` so long, until the other
-/// end of the pipe `stopped` is closed.
+/// Drains at the interval `every`, or without one whenever a descriptor of the method is ready,
+/// until the other end of the pipe `stopped` is closed.
 fn drain_until(
     stopped: &OwnedFd,
     every: Option<Duration>,
@@ -144,7 +144,9 @@ fn drain_until(
             .map_err(failed)
     };
     add(stopped.as_fd(), STOPPED)?;
-    reading.observer.ready().into_iter().try_for_each(|fd| add(fd, READY))?;
+    if every.is_none() {
+        reading.observer.ready().into_iter().try_for_each(|fd| add(fd, READY))?;
+    }
     let timeout = every.map(Timespec::try_from).transpose().map_err(|_| failed(Errno::INVAL))?;
     let mut events = Vec::with_capacity(16);
     loop {

@@ -45,7 +45,7 @@ pub struct Attr {
     pub rate: SampleRate,
     /// `PERF_SAMPLE_*`: what a record holds.
     pub sample_type: u64,
-    /// The number of records after which it wakes the ring's reader; `None`: never.
+    /// The number of records after which it wakes the ring's reader; `None`: a ring's worth.
     pub wake_after: Option<u32>,
     /// Whether it stops while a virtual CPU runs its guest; for PMU events.
     pub exclude_guest: bool,

@@ -52,6 +52,15 @@ pub(super) fn make(options: &mut Options) -> Result<Box<dyn Method>> {
         Wake::Never => RingOptions::take(options, 1024)?,
         Wake::Adaptive | Wake::Waiting(_) => RingOptions::woken(options, 1024)?,
     };
+    if let Wake::Waiting(records) = wake
+        && u64::from(records) * RECORD >= u64::from(shape.bytes())
+    {
+        return Err(Error::invalid(
+            format!("method `{}`:wake", options.base()),
+            format!("a ring of {} KiB never holds {records} records", shape.buffer_kib),
+            "Give a smaller number, or a larger buffer_kib",
+        ));
+    }
     let summary = format!("fentry programs write a timestamp per call to a BPF ring buffer{wake}");
     let mut parameters = shape.parameters();
     parameters.insert("wake".into(), wake.parameter());
@@ -238,7 +247,13 @@ mod tests {
         assert_eq!(parameters("").unwrap()["wake_ms"], 100);
         assert_eq!(parameters(":wake=adaptive").unwrap()["wake"], "adaptive");
         assert_eq!(parameters(":wake=64").unwrap()["wake"], 64);
-        for wrong in [":wake=0", ":wake=always", ":wake=64:wake_ms=10"] {
+        for wrong in [
+            ":wake=0",
+            ":wake=always",
+            ":wake=64:wake_ms=10",
+            ":wake=256:buffer_kib=4",
+            ":wake=65536",
+        ] {
             assert!(parameters(wrong).is_err(), "{wrong}");
         }
     }

@@ -126,8 +126,9 @@ impl Network {
         Ok((Self { fabric, far: None, machines, guests, limiter, sink, from_guests }, taps))
     }
 
-    /// Makes the sink serve guests that use IP: sets its address, [`SINK_IP`](super::addresses::SINK_IP), and starts an iperf3
-    /// server for each guest on these CPUs. The servers are killed when the calling thread ends.
+    /// Makes the sink serve guests that use IP: sets its address,
+    /// [`SINK_IP`](super::addresses::SINK_IP), and starts an iperf3 server for each guest on these
+    /// CPUs. The servers are killed when the calling thread ends.
     ///
     /// # Errors
     /// iperf3 is not installed, or a server does not start; the kernel has no sock_diag for TCP.
