@@ -15,7 +15,8 @@ use probe_core::error::{Error, Result};
 #[derive(Debug)]
 pub struct Reread {
     path: PathBuf,
-    file: File,
+    /// `None` for a file that must be opened again for each reading.
+    file: Option<File>,
     text: Vec<u8>,
     read: u64,
 }
@@ -33,7 +34,7 @@ impl Reread {
 
     /// A file that is open already; `path` is for messages.
     pub fn of(path: impl Into<PathBuf>, file: File) -> Self {
-        Self { path: path.into(), file, text: vec![0; 4096], read: 0 }
+        Self { path: path.into(), file: Some(file), text: vec![0; 4096], read: 0 }
     }
 
     /// Its path.
@@ -66,10 +67,15 @@ impl Reread {
     /// small.
     fn fill(&mut self) -> io::Result<usize> {
         loop {
+            let Some(file) = &self.file else { return self.reopen() };
             let mut length = 0;
             while let Some(room) = self.text.get_mut(length..).filter(|room| !room.is_empty()) {
-                match self.file.read_at(room, length as u64) {
-                    Err(e) if e.raw_os_error() == Some(libc::ESPIPE) => return self.reopen(),
+                match file.read_at(room, length as u64) {
+                    Err(e) if e.raw_os_error() == Some(libc::ESPIPE) => {
+                        // KVM's also keep the VM alive while they are open.
+                        self.file = None;
+                        return self.reopen();
+                    }
                     Err(e) => return Err(e),
                     Ok(0) => return Ok(length),
                     Ok(count) => {

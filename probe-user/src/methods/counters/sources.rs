@@ -281,8 +281,14 @@ fn vms(folder: &Path, name: &str) -> Result<Vec<Reread>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let folder = entry.map_err(failed)?.path();
-        if folder.is_dir() {
-            files.push(Reread::open(folder.join(name))?);
+        if !folder.is_dir() {
+            continue;
+        }
+        match Reread::open(folder.join(name)) {
+            Ok(file) => files.push(file),
+            // The VM ended meanwhile.
+            Err(_) if !folder.is_dir() => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(files)
