@@ -16,6 +16,10 @@ pub(crate) fn tests() -> Vec<Trial> {
         crate::test("campaign::journals_merge_into_one_campaign", journals_merge),
         crate::test("campaign::with_fewer_functions_items_keep_their_places", fewer_functions),
         crate::test("campaign::a_run_ends_when_its_costs_are_known", ends_when_known),
+        crate::test(
+            "campaign::counters_show_what_they_count_and_not_calls",
+            crate::counters::campaign,
+        ),
         crate::test("campaign::the_methods_of_a_block_meet_the_same_load", diagnose::one_load),
     ]
 }

@@ -181,10 +181,11 @@ fn a_burst_that_left_no_record_widens_the_interval() {
     for seed in 0..ROUNDS {
         let mut played = Played::new(rates);
         played.random = Xoshiro256PlusPlus::seed_from_u64(seed.into());
-        for (calls, gap) in [(200, 1_000_000), (3000, 10_000), (1, 1_000_000_000), (20, 1_000_000)]
+        for (calls, gap) in [(200, 1_000_000), (3000, 10_000), (64, 1_000_000_000), (20, 1_000_000)]
         {
             played.run(calls, gap, prices);
         }
+        assert!(played.slot.threshold > 1 << 30, "{:?}", played.slot.threshold);
         let calls = played.slot.calls as f64;
         let estimate = played.weights.estimate(played.variance());
         held += u32::from((estimate.lo..=estimate.hi).contains(&calls));
