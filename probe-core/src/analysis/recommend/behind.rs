@@ -1,8 +1,8 @@
 //! All comparisons of any two methods at once, so that none seems worse by chance alone.
 //!
 //! The first of an order is found by looking at all methods. A test of another against it is
-//! therefore one of the tests of all pairs: each p is times their number (docs/src/explanation/
-//! recommending.md).
+//! therefore one of the tests of all pairs: each p is times their number
+//! (docs/src/explanation/recommending.md).
 
 use std::collections::BTreeMap;
 
@@ -80,7 +80,8 @@ impl Comparisons {
         let variances: Vec<_> = pairs.values().map(|one| (one.variance, one.freedom)).collect();
         let common = Prior::of(&variances);
         let least = variances.iter().map(|(_, freedom)| *freedom).fold(f64::INFINITY, f64::min);
-        let most = least * (methods.len() as f64 - 1.0);
+        let compared = methods.iter().filter(|blocks| blocks.len() >= LEAST_BLOCKS).count();
+        let most = least * (compared as f64 - 1.0).max(1.0);
         let tests = pairs.len() as f64;
         let compared = pairs.into_iter().map(|(pair, found)| {
             (pair, Comparison { more: found.mean, p: (found.p(common, most) * tests).min(1.0) })

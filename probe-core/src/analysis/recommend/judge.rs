@@ -111,6 +111,12 @@ impl Limit {
             ((if holds { bad } else { good }) - found.estimate).abs()
         });
         let more_blocks = half.and_then(|half| more_blocks(found.n, half, away, tail));
+        if half.is_none() {
+            return Verdict::CannotTell {
+                why: "its interval has no end".to_owned().into(),
+                more_blocks: None,
+            };
+        }
         let why = match (more_blocks, holds && methods > 1) {
             (None, _) => {
                 "the estimate is so near the limit that no number of blocks can be told".into()

@@ -77,11 +77,15 @@ fn of_means(methods: &[Vec<f64>]) -> Vec<Option<Evidence>> {
         Some((error, freedom(values.len())?))
     };
     let own: Vec<Option<(f64, f64)>> = methods.iter().map(scatter).collect();
-    let squares: Vec<(f64, f64)> = own.iter().flatten().map(|(e, free)| (e * e, *free)).collect();
-    let common = Prior::of(&squares);
+    // Of blocks, not of their means: methods may have unlike numbers of them.
+    let variance = |error: f64, freedom: f64| error * error * (freedom + 1.0);
+    let variances: Vec<(f64, f64)> =
+        own.iter().flatten().map(|&(error, free)| (variance(error, free), free)).collect();
+    let common = Prior::of(&variances);
     let evidence = |(values, own): (&Vec<f64>, &Option<(f64, f64)>)| {
         let (error, freedom) = (*own)?;
-        let drawn = common.map_or(0.0, |common| common.moderated(error * error, freedom).sqrt());
+        let moderated = |common: Prior| common.moderated(variance(error, freedom), freedom);
+        let drawn = common.map_or(0.0, |common| (moderated(common) / (freedom + 1.0)).sqrt());
         let mean = mean(values);
         let not_kept = above(mean, error.max(drawn), freedom);
         Some(Evidence { not_kept, kept: above(-mean, error, freedom) })

@@ -104,7 +104,9 @@ impl<'a> Subject<'a> {
         let r = |row| values(row, retained, Scope::Fidelity(None));
         let (without, with) = (r(R_0), r(R_M));
         let detection = summary.fidelity.figures.of(DETECTION_LOSS);
-        let both = |(block, r_m)| Some((block, [*without.get(&block)?, r_m]));
+        // Where calls go down with the throughput, more of the correlation is more below zero.
+        let sign = without.values().sum::<f64>().signum();
+        let both = |(block, r_m)| Some((block, [sign * without.get(&block)?, sign * r_m]));
         Known {
             subject: self,
             cost: cost::of(&trials, &campaign.design, method, wanted.calls_per_s, seed),

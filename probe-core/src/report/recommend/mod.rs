@@ -130,7 +130,8 @@ fn take(best: &Judged, others: &[&Judged], found: &Recommendation) -> String {
     let alike = match alike.as_slice() {
         [] => String::new(),
         names => format!(
-            " From {} it cannot be told block by block, which does not show that they are the same.",
+            " From {} it cannot be told block by block, which does not show that they are the \
+             same.",
             names.join(", ")
         ),
     };

@@ -50,7 +50,7 @@ fn chance(found: &Recommendation) -> Option<String> {
     (number > 0).then(|| {
         format!(
             "Verdicts by an interval: {number}. They are made so that at most 5 % of campaigns \
-             wrongly say of any method that it keeps a limit. A method exactly on its limit is \
+             wrongly say of any method that it keeps all its limits. A method exactly on one is \
              refused in one of forty. The rules say where this was simulated, and where it fails."
         )
     })

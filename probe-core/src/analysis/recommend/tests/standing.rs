@@ -61,6 +61,22 @@ fn the_control_and_what_observes_nothing_are_never_recommended() {
 }
 
 #[test]
+fn a_correlation_below_zero_is_kept_like_one_above() {
+    let wanted = Wanted { min_r_retained: Some(0.5), ..Wanted::default() };
+    let mut mirrored = ordered(Platform::Native);
+    let methods: Vec<String> =
+        mirrored.design.methods.iter().map(|method| method.id.0.clone()).collect();
+    for method in &methods {
+        edit(&mut mirrored, method, |_, measured| {
+            let most = measured.throughput.iter().copied().max().unwrap_or_default();
+            measured.throughput.iter_mut().for_each(|bytes| *bytes = most - *bytes);
+        });
+    }
+    let found = recommend(&campaign(mirrored), &wanted);
+    assert_eq!(*verdict(&found, TRACER, Criterion::RRetained), Verdict::Met);
+}
+
+#[test]
 fn the_correlation_must_be_left_and_what_is_no_call_says_nothing_of_it() {
     let wanted = Wanted { min_r_retained: Some(0.5), ..Wanted::default() };
     let found = recommend(&campaign(ordered(Platform::Native)), &wanted);
