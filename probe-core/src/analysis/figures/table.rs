@@ -161,7 +161,7 @@ figures! {
     BITS_PER_BIN = "bits_per_bin", "bits per bin", Bits, Down, SHARE,
         Value::Bins(BinQuantity::Within(Within::Bits), RAW),
         "`-½ log2(1 - r²)` of `r_within`, less its bias by chance: bits that a bin of `m` tells \
-         of `θ` at least, if `θ` scatters normally within sections.";
+         of `θ` at least, if `θ` scatters normally, and equally, within all sections.";
     DETECTION_W = "detection_w", "detection by calls", Correlation, Down, CHANCE,
         Value::Bins(BinQuantity::Within(Within::Detection(Side::ReferenceCounter)), RAW),
         "The same as `detection`, of `w`; of `off` too.";
