@@ -147,6 +147,12 @@ pub enum Criterion {
     Loss,
 }
 
+impl Criterion {
+    /// Those that are judged by the interval of a figure.
+    pub const BY_INTERVAL: [Self; 4] =
+        [Self::Cpu, Self::ThroughputLoss, Self::RRetained, Self::DetectionLoss];
+}
+
 /// Sets every method of `campaign` against what is `wanted`.
 pub fn recommend(campaign: &Campaign, wanted: &Wanted) -> Recommendation {
     let trials = Trials { runs: &campaign.runs, all: &baseline::pooled(&campaign.trials) };

@@ -37,14 +37,8 @@ pub(super) fn list(found: &Recommendation, runs: &[Run]) -> Vec<String> {
 /// How many verdicts rest on an interval.
 fn chance(found: &Recommendation) -> Option<String> {
     let by_interval = |check: &&Check| {
-        let figure = matches!(
-            check.of,
-            Criterion::Cpu
-                | Criterion::ThroughputLoss
-                | Criterion::RRetained
-                | Criterion::DetectionLoss
-        );
-        figure && !matches!(check.verdict, Verdict::CannotTell { .. })
+        Criterion::BY_INTERVAL.contains(&check.of)
+            && !matches!(check.verdict, Verdict::CannotTell { .. })
     };
     let number = found.methods.iter().flat_map(|one| &one.checks).filter(by_interval).count();
     (number > 0).then(|| {

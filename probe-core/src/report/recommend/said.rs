@@ -58,9 +58,7 @@ fn of_checks(judged: &Judged, wanted: &Wanted, decides: impl Fn(&Check) -> bool)
 /// What qualifies the figures that are told.
 fn remarks(judged: &Judged, is_told: impl Fn(Criterion) -> bool) -> Vec<String> {
     let mut all = Grouped::default();
-    let figures =
-        [Criterion::Cpu, Criterion::ThroughputLoss, Criterion::RRetained, Criterion::DetectionLoss];
-    for of in figures {
+    for of in Criterion::BY_INTERVAL {
         let figure = figure_of(of, judged).filter(|_| is_told(of)).and_then(Figure::known);
         let notes = figure.into_iter().flat_map(|found| &found.notes);
         for note in notes {
