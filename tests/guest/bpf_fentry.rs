@@ -313,7 +313,7 @@ fn budget() -> Result<()> {
         let (sum, squares, most) = of_part.fold((0.0, 0.0, 1.0), |(sum, squares, most), event| {
             (sum + event.2, squares + event.2 * event.2, f64::max(most, event.2))
         });
-        // If the hook alone takes more than the budget, hardly any of the last calls leave a record.
+        // If the hook alone takes more than the budget, hardly any late call leaves a record.
         let behind = if part { most } else { greatest };
         let slack = 5.0 * f64::max(squares - sum, 0.0).sqrt() + 10.0 * behind;
         let away = (sum - truth as f64).abs();

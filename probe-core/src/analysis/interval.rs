@@ -13,7 +13,7 @@ pub const ALPHA: f64 = 0.05;
 /// Power at which an effect counts as detectable.
 pub const POWER: f64 = 0.8;
 
-/// Fewest blocks for a verdict and for `detectable`: with fewer, the scatter itself is hardly known.
+/// Fewest blocks for a verdict and for `detectable`: with fewer, the scatter is hardly known.
 pub const LEAST_BLOCKS: usize = 4;
 
 /// Two ends, `lo <= hi`.

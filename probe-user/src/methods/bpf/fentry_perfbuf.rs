@@ -2,8 +2,8 @@
 //!
 //! Each function has a ring on each CPU: no two CPUs write to the same one. The reader runs
 //! periodically, or is woken after each N records (`wake=N`; libbpf's default is 1) or when half of
-//! a ring is full. If the helper fails, the program counts the call in its CPU's slot, so recorded +
-//! lost is exact. perf's own count of records without room must not exceed that.
+//! a ring is full. If the helper fails, the program counts the call in its CPU's slot: so recorded
+//! and lost together are exact. perf's own count of records without room must not exceed that.
 
 use std::{
     fmt,

@@ -74,7 +74,8 @@ impl Rates {
     /// Sets the slots of all CPUs to the same values; the program must not be attached.
     pub(super) fn fill(self, slots: &Slots) -> Result<()> {
         // In the order of the slot's words.
-        const { assert!(offset_of!(Slot, threshold) == 32 && offset_of!(Slot, record_price) == 104) };
+        const { assert!(offset_of!(Slot, threshold) == 32) };
+        const { assert!(offset_of!(Slot, record_price) == 104) };
         let Self { tokens, rate, capacity, call_price, record_price } = self;
         let scale = (1 << (32 + SCALE_BITS)) / capacity;
         let threshold = ((tokens * scale) >> SCALE_BITS).max(LEAST);

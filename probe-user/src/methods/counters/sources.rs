@@ -45,8 +45,9 @@ const NO_KVM: &str = "Load kvm, and mount debugfs: mount -t debugfs none /sys/ke
 const NO_SCHED_INFO: &str = "Run a kernel with CONFIG_SCHED_INFO";
 const NO_NET: &str = "Run a kernel with CONFIG_NET";
 
-/// Folder of KVM's numbers: sums over all VMs, and a folder for each, `PID-FD`. The binary statistics
-/// (`KVM_GET_STATS_FD`) are only for the process that made the VM: `kvm_vm_ioctl` refuses others.
+/// Folder of KVM's numbers: sums over all VMs, and a folder for each, `PID-FD`. The binary
+/// statistics (`KVM_GET_STATS_FD`) are only for the process that made the VM: `kvm_vm_ioctl` refuses
+/// others.
 const KVM_FOLDER: &str = "/sys/kernel/debug/kvm";
 
 /// A frame that a guest sends is one that its TAP receives.
